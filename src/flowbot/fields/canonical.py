@@ -1,0 +1,22 @@
+"""Canonical JSON and the stable hash: one text and one digest for equal values, on every machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys, no blanks and no NaN. Equal values give equal text.
+
+    Raises:
+        ValueError: for NaN or infinity.
+        TypeError: for a value that JSON cannot hold.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def stable_hash(value: Any) -> str:
+    """SHA-256 (64 hex digits) of the canonical JSON of `value`."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()

@@ -1,0 +1,287 @@
+"""The types of values in a workflow: parsed from text, checked, coerced, and turned into JSON schema.
+
+The notation is what stands in files: `str`, `int`, `float`, `bool`, `object`, `Literal['a', 'b']`, `list[T]`,
+and a typed object `{name: T, other: T}`.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+Kind = Literal["str", "int", "float", "bool", "object", "literal", "list"]
+
+_SCALARS: tuple[Kind, ...] = ("str", "int", "float", "bool", "object")
+_TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<text>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")|(?P<mark>[\[\]{},:]))")
+_MAX_DEPTH = 8
+
+
+class TypeSyntaxError(ValueError):
+    """A type's text is not in the notation. The message says what was found and what was expected."""
+
+
+class ValueMismatch(ValueError):
+    """A value does not fit a type. The message names the place inside the value, what was found and expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """One type. `item` is set for lists, `options` for literals, `members` for typed objects (in declared order)."""
+
+    kind: Kind
+    item: Type | None = None
+    options: tuple[str, ...] = ()
+    members: tuple[tuple[str, Type], ...] = field(default=())
+
+    @staticmethod
+    def parse(text: str) -> Type:
+        """Read a type from its notation.
+
+        Raises:
+            TypeSyntaxError: if `text` is not in the notation.
+        """
+        tokens = _tokens(text)
+        parsed, rest = _parse(tokens, text, 0)
+        if rest:
+            raise TypeSyntaxError(f"type {text!r}: found {rest[0]!r} after the type")
+        return parsed
+
+    def __str__(self) -> str:
+        if self.kind == "list":
+            return f"list[{self.item}]"
+        if self.kind == "literal":
+            return f"Literal[{', '.join(repr(option) for option in self.options)}]"
+        if self.members:
+            return "{" + ", ".join(f"{name}: {member}" for name, member in self.members) + "}"
+        return self.kind
+
+    def json_schema(self) -> dict[str, Any]:
+        """JSON schema (draft 2020-12) of the type; typed objects are closed and keep the declared order."""
+        match self.kind:
+            case "str":
+                return {"type": "string"}
+            case "int":
+                return {"type": "integer"}
+            case "float":
+                return {"type": "number"}
+            case "bool":
+                return {"type": "boolean"}
+            case "literal":
+                return {"type": "string", "enum": list(self.options)}
+            case "list":
+                return {"type": "array", "items": self.item.json_schema() if self.item else {}}
+            case "object":
+                return object_schema(dict(self.members)) if self.members else {"type": "object"}
+
+    def coerce(self, value: Any, place: str = "value") -> Any:
+        """The value as this type, where it plainly is one: `"12"` and `12.0` are the int 12; `12` is the float 12.0.
+
+        Args:
+            value: a JSON value (str, int, float, bool, None, list, dict).
+            place: how to name the value in an error.
+
+        Raises:
+            ValueMismatch: if it is not one.
+        """
+        match self.kind:
+            case "str":
+                return _coerce_str(value, place)
+            case "int":
+                return _coerce_int(value, place)
+            case "float":
+                return _coerce_float(value, place)
+            case "bool":
+                return _coerce_bool(value, place)
+            case "literal":
+                return self._coerce_literal(value, place)
+            case "list":
+                return self._coerce_list(value, place)
+            case "object":
+                return self._coerce_object(value, place)
+
+    def accepts(self, other: Type) -> bool:
+        """Whether every value of `other` may flow where this type is wanted (an int where a float is, for one)."""
+        if self == other:
+            return True
+        match self.kind:
+            case "float":
+                return other.kind == "int"
+            case "str":
+                return other.kind == "literal"
+            case "literal":
+                return other.kind == "literal" and set(other.options) <= set(self.options)
+            case "list":
+                return other.kind == "list" and bool(self.item and other.item and self.item.accepts(other.item))
+            case "object":
+                if other.kind != "object":
+                    return False
+                theirs = dict(other.members)
+                return all(name in theirs and member.accepts(theirs[name]) for name, member in self.members)
+            case _:
+                return False
+
+    def _coerce_literal(self, value: Any, place: str) -> str:
+        text = _coerce_str(value, place).strip()
+        if text in self.options:
+            return text
+        folded = [option for option in self.options if option.casefold() == text.casefold()]
+        if len(folded) == 1:
+            return folded[0]
+        raise ValueMismatch(f"{place}: found {_short(value)}; expected one of {', '.join(map(repr, self.options))}")
+
+    def _coerce_list(self, value: Any, place: str) -> list[Any]:
+        if not isinstance(value, list):
+            raise ValueMismatch(f"{place}: found {_short(value)}; expected {self}")
+        item = self.item or Type("object")
+        return [item.coerce(each, f"{place}[{index}]") for index, each in enumerate(cast("list[Any]", value))]
+
+    def _coerce_object(self, value: Any, place: str) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValueMismatch(f"{place}: found {_short(value)}; expected {'an object' if not self.members else self}")
+        given = cast("dict[str, Any]", value)
+        if not self.members:
+            return given
+        missing = [name for name, _ in self.members if name not in given]
+        if missing:
+            raise ValueMismatch(f"{place}: {', '.join(missing)} is missing; expected {self}")
+        return {name: member.coerce(given[name], f"{place}.{name}") for name, member in self.members}
+
+
+def object_schema(members: dict[str, Type]) -> dict[str, Any]:
+    """JSON schema of a closed object with these members, all required, in this order."""
+    return {
+        "type": "object",
+        "properties": {name: member.json_schema() for name, member in members.items()},
+        "required": list(members),
+        "additionalProperties": False,
+    }
+
+
+def _tokens(text: str) -> list[str]:
+    tokens: list[str] = []
+    position = 0
+    stripped = text.rstrip()
+    while position < len(stripped):
+        match = _TOKEN.match(stripped, position)
+        if match is None:
+            raise TypeSyntaxError(f"type {text!r}: found {stripped[position:].strip()[:20]!r}; expected a type")
+        tokens.append(match.group().strip())
+        position = match.end()
+    return tokens
+
+
+def _parse(tokens: list[str], text: str, depth: int) -> tuple[Type, list[str]]:
+    known = "str, int, float, bool, object, list[T], Literal['a', 'b'] or {name: T}"
+    if not tokens:
+        raise TypeSyntaxError(f"type {text!r}: it ends too early; expected {known}")
+    if depth > _MAX_DEPTH:
+        raise TypeSyntaxError(f"type {text[:40]!r}…: nested deeper than {_MAX_DEPTH}")
+    head, rest = tokens[0], tokens[1:]
+    for kind in _SCALARS:
+        if head == kind:
+            return Type(kind), rest
+    if head == "list":
+        if not rest or rest[0] != "[":
+            raise TypeSyntaxError(f"type {text!r}: list needs the type of its items, as in list[str]")
+        item, rest = _parse(rest[1:], text, depth + 1)
+        return Type("list", item=item), _expect(rest, "]", text)
+    if head == "Literal":
+        return _parse_literal(_expect(rest, "[", text), text)
+    if head == "{":
+        return _parse_object(rest, text, depth)
+    raise TypeSyntaxError(f"type {text!r}: found {head!r}; expected {known}")
+
+
+def _parse_literal(tokens: list[str], text: str) -> tuple[Type, list[str]]:
+    options: list[str] = []
+    while tokens and tokens[0] != "]":
+        if tokens[0][0] not in "'\"":
+            raise TypeSyntaxError(f"type {text!r}: found {tokens[0]!r} in Literal; expected a quoted text")
+        options.append(str(ast.literal_eval(tokens[0])))
+        tokens = tokens[1:]
+        if tokens and tokens[0] == ",":
+            tokens = tokens[1:]
+    if not options or len(set(options)) != len(options):
+        raise TypeSyntaxError(f"type {text!r}: Literal needs at least one option, each once")
+    return Type("literal", options=tuple(options)), _expect(tokens, "]", text)
+
+
+def _parse_object(tokens: list[str], text: str, depth: int) -> tuple[Type, list[str]]:
+    members: list[tuple[str, Type]] = []
+    while tokens and tokens[0] != "}":
+        name, rest = tokens[0], _expect(tokens[1:], ":", text)
+        if not name.isidentifier() or name in dict(members):
+            raise TypeSyntaxError(f"type {text!r}: found {name!r}; expected a member's name, each once")
+        member, tokens = _parse(rest, text, depth + 1)
+        members.append((name, member))
+        if tokens and tokens[0] == ",":
+            tokens = tokens[1:]
+    if not members:
+        raise TypeSyntaxError(f"type {text!r}: a typed object needs a member; write `object` for any object")
+    return Type("object", members=tuple(members)), _expect(tokens, "}", text)
+
+
+def _expect(tokens: list[str], mark: str, text: str) -> list[str]:
+    if not tokens or tokens[0] != mark:
+        found = repr(tokens[0]) if tokens else "the end"
+        raise TypeSyntaxError(f"type {text!r}: found {found}; expected {mark!r}")
+    return tokens[1:]
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=repr)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _coerce_str(value: Any, place: str) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return json.dumps(value)
+    raise ValueMismatch(f"{place}: found {_short(value)}; expected str")
+
+
+def _coerce_int(value: Any, place: str) -> int:
+    number = _number(value)
+    if number is None or not math.isfinite(number) or number != int(number):
+        raise ValueMismatch(f"{place}: found {_short(value)}; expected int")
+    return int(number)
+
+
+def _coerce_float(value: Any, place: str) -> float:
+    number = _number(value)
+    if number is None or not math.isfinite(number):
+        raise ValueMismatch(f"{place}: found {_short(value)}; expected float")
+    return float(number)
+
+
+def _coerce_bool(value: Any, place: str) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().casefold() in ("true", "false"):
+        return value.strip().casefold() == "true"
+    raise ValueMismatch(f"{place}: found {_short(value)}; expected bool")
+
+
+def _number(value: Any) -> int | float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return value
+    if isinstance(value, str):
+        text = value.strip().replace(",", "").replace("_", "")
+        try:
+            return int(text)
+        except ValueError:
+            pass
+        try:
+            return float(text)
+        except ValueError:
+            return None
+    return None

@@ -1,0 +1,62 @@
+"""The parameters of a node: what the inner loop may change. One class a kind, told apart by the node's kind."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Demonstration(BaseModel):
+    """One worked example shown to a model: the node's inputs and the outputs wanted.
+
+    `example` names the training example that it comes from, so that it is left out when that example is scored.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+    example: str = ""
+
+
+class LLMParameters(BaseModel):
+    """Parameters of an `llm` node."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    instruction: str = Field("", max_length=8000)
+    """Plain text, never a template."""
+    format_hint: str = Field("", max_length=2000)
+    demonstrations: tuple[Demonstration, ...] = Field((), max_length=16)
+    model: str | None = None
+    """Model string; None: the run's task model."""
+    temperature: float = Field(0.0, ge=0.0, le=2.0)
+    max_tokens: int | None = Field(None, ge=1)
+    samples: Literal[1] = 1
+
+
+class CodeParameters(BaseModel):
+    """Parameters of a `code` node: Python that defines `run(...)`, whose arguments are the node's inputs by name and
+    which returns a dict of its outputs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: str = Field(max_length=8000)
+
+
+class NoParameters(BaseModel):
+    """`tool` and `merge` nodes have nothing to tune (yet)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Parameters = LLMParameters | CodeParameters | NoParameters
+
+PARAMETERS: dict[str, type[LLMParameters] | type[CodeParameters] | type[NoParameters]] = {
+    "llm": LLMParameters,
+    "code": CodeParameters,
+    "tool": NoParameters,
+    "merge": NoParameters,
+}
+"""The class of parameters that goes with each kind of node."""

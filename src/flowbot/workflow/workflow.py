@@ -1,0 +1,42 @@
+"""A workflow: a sketch and the parameters of its nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from flowbot.fields import stable_hash
+
+from .nodes import Sketch
+from .parameters import PARAMETERS, Parameters
+
+
+class Workflow(BaseModel):
+    """A sketch and the parameters of its nodes by address. Immutable; equal content has equal `hash`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sketch: Sketch
+    parameters: dict[str, Parameters]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the canonical JSON of sketch and parameters."""
+        return stable_hash(self.dump())
+
+    def parameter(self, node: str) -> Parameters:
+        """The parameters of `node`; those of its kind with nothing set where the file gives none."""
+        given = self.parameters.get(node)
+        return given if given is not None else PARAMETERS[self.sketch.nodes[node].kind]()
+
+    def with_parameter(self, node: str, parameters: Parameters) -> Workflow:
+        """The same workflow with other parameters for one node."""
+        return Workflow(sketch=self.sketch, parameters={**self.parameters, node: parameters})
+
+    def dump(self) -> dict[str, Any]:
+        """The workflow as JSON data in the file format (DESIGN: `flowbot: 1`, inputs, outputs, nodes, parameters)."""
+        dumped = {
+            name: each.model_dump(mode="json", exclude_defaults=True) for name, each in self.parameters.items()
+        }
+        return {"flowbot": 1, **self.sketch.dump(), "parameters": {k: v for k, v in dumped.items() if v}}
