@@ -28,7 +28,7 @@ class UserError(FlowBotError):
 
 
 class ModelError(FlowBotError):
-    """A model's reply is of no use: unparseable, of a wrong type, truncated, refused. Part of the result, and feedback."""
+    """A reply is of no use: unparseable, of a wrong type, truncated, refused. Part of the result, and feedback."""
 
     def __init__(self, message: str, *, reply: str = "") -> None:
         super().__init__(message)

@@ -28,7 +28,7 @@ class Field:
     about: str = ""
 
     @staticmethod
-    def of(name: str, type: str, about: str = "") -> Field:  # noqa: A002 - the word of the file format
+    def of(name: str, type: str, about: str = "") -> Field:
         """A field from a type's notation: `Field.of("total", "int", "euros in all")`."""
         return Field(name, Type.parse(type), about)
 

@@ -16,7 +16,13 @@ from typing import Any, Literal, cast
 Kind = Literal["str", "int", "float", "bool", "object", "literal", "list"]
 
 _SCALARS: tuple[Kind, ...] = ("str", "int", "float", "bool", "object")
-_TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|(?P<text>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")|(?P<mark>[\[\]{},:]))")
+_TOKEN = re.compile(
+    r"\s*(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
+    r"|(?P<text>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
+    r"|(?P<mark>[\[\]{},:]))"
+)
+_ESCAPES = re.compile(r"""(?:[^\\\n]|\\(?:[\\'"abfnrtv]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}))*\Z""")
+_THOUSANDS = re.compile(r"[-+]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?\Z")
 _MAX_DEPTH = 8
 
 
@@ -125,7 +131,10 @@ class Type:
                 return False
 
     def _coerce_literal(self, value: Any, place: str) -> str:
-        text = _coerce_str(value, place).strip()
+        given = _coerce_str(value, place)
+        if given in self.options:
+            return given
+        text = given.strip()
         if text in self.options:
             return text
         folded = [option for option in self.options if option.casefold() == text.casefold()]
@@ -201,13 +210,27 @@ def _parse_literal(tokens: list[str], text: str) -> tuple[Type, list[str]]:
     while tokens and tokens[0] != "]":
         if tokens[0][0] not in "'\"":
             raise TypeSyntaxError(f"type {text!r}: found {tokens[0]!r} in Literal; expected a quoted text")
-        options.append(str(ast.literal_eval(tokens[0])))
-        tokens = tokens[1:]
-        if tokens and tokens[0] == ",":
-            tokens = tokens[1:]
+        options.append(_unquoted(tokens[0], text))
+        tokens = _after_comma(tokens[1:], "]", text)
     if not options or len(set(options)) != len(options):
         raise TypeSyntaxError(f"type {text!r}: Literal needs at least one option, each once")
     return Type("literal", options=tuple(options)), _expect(tokens, "]", text)
+
+
+def _after_comma(tokens: list[str], end: str, text: str) -> list[str]:
+    return tokens if tokens and tokens[0] == end else _expect(tokens, ",", text)
+
+
+def _unquoted(token: str, text: str) -> str:
+    """What a quoted text means. A line break, an escape of no meaning or half of a surrogate pair is refused."""
+    try:
+        if not _ESCAPES.match(token):
+            raise ValueError(token)
+        option = str(ast.literal_eval(token))
+        _ = option.encode()
+    except (SyntaxError, ValueError):
+        raise TypeSyntaxError(f"type {text!r}: {token} is no quoted text") from None
+    return option
 
 
 def _parse_object(tokens: list[str], text: str, depth: int) -> tuple[Type, list[str]]:
@@ -218,8 +241,7 @@ def _parse_object(tokens: list[str], text: str, depth: int) -> tuple[Type, list[
             raise TypeSyntaxError(f"type {text!r}: found {name!r}; expected a member's name, each once")
         member, tokens = _parse(rest, text, depth + 1)
         members.append((name, member))
-        if tokens and tokens[0] == ",":
-            tokens = tokens[1:]
+        tokens = _after_comma(tokens, "}", text)
     if not members:
         raise TypeSyntaxError(f"type {text!r}: a typed object needs a member; write `object` for any object")
     return Type("object", members=tuple(members)), _expect(tokens, "}", text)
@@ -239,6 +261,10 @@ def _short(value: Any) -> str:
 
 def _coerce_str(value: Any, place: str) -> str:
     if isinstance(value, str):
+        try:
+            _ = value.isascii() or value.encode()
+        except UnicodeEncodeError:  # no hash, file or endpoint could take it
+            raise ValueMismatch(f"{place}: found half of a surrogate pair; expected Unicode text") from None
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -249,16 +275,19 @@ def _coerce_str(value: Any, place: str) -> str:
 
 def _coerce_int(value: Any, place: str) -> int:
     number = _number(value)
-    if number is None or not math.isfinite(number) or number != int(number):
+    if number is None or (isinstance(number, float) and not number.is_integer()):
         raise ValueMismatch(f"{place}: found {_short(value)}; expected int")
     return int(number)
 
 
 def _coerce_float(value: Any, place: str) -> float:
     number = _number(value)
-    if number is None or not math.isfinite(number):
-        raise ValueMismatch(f"{place}: found {_short(value)}; expected float")
-    return float(number)
+    try:
+        if number is not None and math.isfinite(float(number)):
+            return float(number)
+    except OverflowError:  # an int beyond the floats
+        pass
+    raise ValueMismatch(f"{place}: found {_short(value)}; expected float")
 
 
 def _coerce_bool(value: Any, place: str) -> bool:
@@ -275,7 +304,9 @@ def _number(value: Any) -> int | float | None:
     if isinstance(value, int | float):
         return value
     if isinstance(value, str):
-        text = value.strip().replace(",", "").replace("_", "")
+        text = value.strip()
+        if _THOUSANDS.match(text):  # "1,5" is no number: it may be a list or a decimal comma
+            text = text.replace(",", "")
         try:
             return int(text)
         except ValueError:

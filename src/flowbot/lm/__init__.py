@@ -1,1 +1,61 @@
-"""Talking to models."""
+"""Talking to models: the client protocol, endpoints, ledger and budget. A provider is loaded when it is opened."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .budget import Budget
+from .client import Client, Identity, Message, Reply, Request
+from .clock import Clock, RealClock, VirtualClock
+
+if TYPE_CHECKING:
+    from .answers import Answer, AnswerError
+    from .ledger import Ledger
+    from .lm import LM
+    from .open import open_client, open_lm
+    from .prices import parse_price, price_of
+    from .session import Session, StopSignal
+
+_HOME = {
+    "Answer": "answers",
+    "AnswerError": "answers",
+    "Ledger": "ledger",
+    "LM": "lm",
+    "open_client": "open",
+    "open_lm": "open",
+    "parse_price": "prices",
+    "price_of": "prices",
+    "Session": "session",
+    "StopSignal": "session",
+}
+
+__all__ = [
+    "LM",
+    "Answer",
+    "AnswerError",
+    "Budget",
+    "Client",
+    "Clock",
+    "Identity",
+    "Ledger",
+    "Message",
+    "RealClock",
+    "Reply",
+    "Request",
+    "Session",
+    "StopSignal",
+    "VirtualClock",
+    "open_client",
+    "open_lm",
+    "parse_price",
+    "price_of",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

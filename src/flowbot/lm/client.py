@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, cast, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from flowbot.fields import Usage
 
@@ -69,6 +69,7 @@ class Reply:
         usage: tokens of this one call; `usd` and `seconds` are filled in by `LM`.
         seconds: latency of the call.
         model: the name the endpoint gave itself, if any.
+        estimated: True when the endpoint did not count the tokens and they are guessed from the texts' lengths.
     """
 
     text: str
@@ -76,11 +77,12 @@ class Reply:
     usage: Usage
     seconds: float
     model: str = ""
+    estimated: bool = False
 
     def dump(self) -> dict[str, Any]:
         """As JSON, for the store."""
         usage = self.usage
-        return {
+        data: dict[str, Any] = {
             "text": self.text,
             "finish": self.finish,
             "usage": {
@@ -94,6 +96,9 @@ class Reply:
             "seconds": self.seconds,
             "model": self.model,
         }
+        if self.estimated:
+            data["estimated"] = True
+        return data
 
     @staticmethod
     def load(data: Mapping[str, Any]) -> Reply:
@@ -108,10 +113,11 @@ class Reply:
             raise ValueError(f"reply: found finish {finish!r}; expected stop, length or refusal")
         return Reply(
             text=data["text"],
-            finish=cast("Finish", finish),
+            finish=finish,
             usage=Usage(**data["usage"]),
             seconds=data["seconds"],
             model=data.get("model", ""),
+            estimated=data.get("estimated", False),
         )
 
 
@@ -137,7 +143,7 @@ class Identity:
             "provider": self.provider,
             "base_url": self.base_url,
             "name": self.name,
-            "extra": {name: value for name, value in self.extra},
+            "extra": dict(self.extra),
         }
 
 
@@ -145,8 +151,9 @@ class Identity:
 class Client(Protocol):
     """An endpoint that completes chats.
 
-    Failure policy: `complete` raises `InfrastructureError` (`fatal` when trying again cannot help, `retry_after` when the
-    endpoint said so) or `RefusedError`; a bad reply of the model is still a `Reply`. It never retries itself.
+    Failure policy: `complete` raises `InfrastructureError` (`fatal` when trying again cannot help, `retry_after` when
+    the endpoint said so), `RefusedError`, or `ModelError` for a request longer than the model's context; a bad reply of
+    the model is still a `Reply`. It never retries itself.
     A client may carry an attribute `clock: Clock`; waiting between tries then happens on that clock.
     """
 

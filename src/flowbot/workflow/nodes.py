@@ -23,6 +23,12 @@ class _Node(BaseModel):
     out: dict[str, str]
     """Output fields: name to type, in the order in which they are produced."""
 
+    def dump(self) -> dict[str, Any]:
+        """The node as it stands in a file: the kind first, nothing that goes without saying."""
+        data = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        kind = {"kind": type(self).model_fields["kind"].default}
+        return kind | {key: data[key] for key in ("how", "tool", "in", "out") if key in data} | data
+
     def references(self) -> tuple[str, ...]:
         """The references that the node reads, in declared order."""
         raise AssertionError("every kind says what it reads")
@@ -32,7 +38,7 @@ class LLMNode(_Node):
     """A prompt and typed outputs: one call to a model."""
 
     kind: Literal["llm"] = "llm"
-    inputs: dict[str, str] = Field(alias="in")
+    inputs: dict[str, str] = Field(validation_alias="in", serialization_alias="in")
     model: Literal["pinned"] | None = None
     """`pinned`: the model in the parameters stays."""
 
@@ -46,7 +52,7 @@ class ToolNode(_Node):
 
     kind: Literal["tool"] = "tool"
     tool: str
-    inputs: dict[str, str] = Field(alias="in")
+    inputs: dict[str, str] = Field(validation_alias="in", serialization_alias="in")
 
     def references(self) -> tuple[str, ...]:
         """The references that the node reads, in declared order."""
@@ -57,7 +63,7 @@ class CodeNode(_Node):
     """A small function in a sandbox, for a deterministic step. Its text is a parameter."""
 
     kind: Literal["code"] = "code"
-    inputs: dict[str, str] = Field(alias="in")
+    inputs: dict[str, str] = Field(validation_alias="in", serialization_alias="in")
 
     def references(self) -> tuple[str, ...]:
         """The references that the node reads, in declared order."""
@@ -69,7 +75,7 @@ class MergeNode(_Node):
 
     kind: Literal["merge"] = "merge"
     how: Literal["first", "vote", "concat"]
-    inputs: tuple[str, ...] = Field(alias="in", min_length=1)
+    inputs: tuple[str, ...] = Field(validation_alias="in", serialization_alias="in", min_length=1)
 
     def references(self) -> tuple[str, ...]:
         """The references that the node reads, in declared order."""
@@ -92,4 +98,5 @@ class Sketch(BaseModel):
 
     def dump(self) -> dict[str, Any]:
         """The sketch as JSON data, as it stands in a file."""
-        return self.model_dump(mode="json", by_alias=True, exclude_defaults=False, exclude_none=True)
+        nodes = {name: node.dump() for name, node in self.nodes.items()}
+        return {"inputs": dict(self.inputs), "outputs": dict(self.outputs), "nodes": nodes}

@@ -25,14 +25,14 @@ class LLMParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    instruction: str = Field("", max_length=8000)
+    instruction: str = Field(default="", max_length=8000)
     """Plain text, never a template."""
-    format_hint: str = Field("", max_length=2000)
-    demonstrations: tuple[Demonstration, ...] = Field((), max_length=16)
+    format_hint: str = Field(default="", max_length=2000)
+    demonstrations: tuple[Demonstration, ...] = Field(default=(), max_length=16)
     model: str | None = None
     """Model string; None: the run's task model."""
-    temperature: float = Field(0.0, ge=0.0, le=2.0)
-    max_tokens: int | None = Field(None, ge=1)
+    temperature: float = Field(default=0.0, ge=0.0, le=2.0)
+    max_tokens: int | None = Field(default=None, ge=1)
     samples: Literal[1] = 1
 
 
@@ -42,7 +42,7 @@ class CodeParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    code: str = Field(max_length=8000)
+    code: str = Field(default="", max_length=8000)
 
 
 class NoParameters(BaseModel):

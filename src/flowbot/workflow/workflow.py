@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -22,8 +23,13 @@ class Workflow(BaseModel):
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the canonical JSON of sketch and parameters."""
-        return stable_hash(self.dump())
+        """SHA-256 of the canonical JSON of sketch and parameters.
+
+        Canonical JSON sorts keys, so the orders that change what a run does are hashed beside it: of the nodes, and of
+        each node's inputs and outputs (a model that reasons before it answers is not one that reasons after).
+        """
+        order = [[name, list(getattr(node, "inputs", ())), list(node.out)] for name, node in self.sketch.nodes.items()]
+        return stable_hash({"workflow": self.dump(), "order": order})
 
     def parameter(self, node: str) -> Parameters:
         """The parameters of `node`; those of its kind with nothing set where the file gives none."""
@@ -34,9 +40,18 @@ class Workflow(BaseModel):
         """The same workflow with other parameters for one node."""
         return Workflow(sketch=self.sketch, parameters={**self.parameters, node: parameters})
 
+    def save(self, path: str | Path) -> None:
+        """Write the workflow to a `.yaml`, `.yml` or `.json` file, replacing it at once or not at all.
+
+        Raises:
+            UserError: if the file's name ends in none of these, or it cannot be written.
+        """
+        from .file import save
+
+        save(self, path)
+
     def dump(self) -> dict[str, Any]:
         """The workflow as JSON data in the file format (DESIGN: `flowbot: 1`, inputs, outputs, nodes, parameters)."""
-        dumped = {
-            name: each.model_dump(mode="json", exclude_defaults=True) for name, each in self.parameters.items()
-        }
-        return {"flowbot": 1, **self.sketch.dump(), "parameters": {k: v for k, v in dumped.items() if v}}
+        dumped = {name: each.model_dump(mode="json", exclude_defaults=True) for name, each in self.parameters.items()}
+        said = {name: each for name, each in dumped.items() if each}
+        return {"flowbot": 1, **self.sketch.dump(), **({"parameters": said} if said else {})}

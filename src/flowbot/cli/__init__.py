@@ -1,0 +1,17 @@
+"""The command line: one file a verb, one console, one table of exit statuses. What it prints is what `--json` names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `flowbot` and end the process with its exit status: 0 done, 1 failed, 2 wrong use, 3 paused."""
+    import sys
+
+    from .app import run
+
+    sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+__all__ = ["main"]

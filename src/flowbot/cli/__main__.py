@@ -1,0 +1,5 @@
+"""`python -m flowbot.cli` is `flowbot`."""
+
+from . import main
+
+main()

@@ -1,0 +1,117 @@
+"""The app: its verbs, and the way from an error to one line and an exit status."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from cyclopts import App, CycloptsError
+
+from .check import check
+from .console import command_line, complain
+from .demo import demo
+from .eval import evaluate_flow
+from .models import models
+from .optimize import optimize
+from .report import report
+from .run import run_flow
+
+DONE, FAILED, WRONG_USE, PAUSED = 0, 1, 2, 3
+
+
+def _version() -> str:
+    from flowbot import __version__
+
+    return __version__
+
+
+app = App(
+    name="flowbot",
+    help=(
+        "Finds a better LLM workflow for your task: which calls, tools and code to use, how they are wired, "
+        "and the prompt of each step. Begin with: flowbot demo"
+    ),
+    help_format="plaintext",
+    version=_version,
+    version_flags=("--version",),
+)
+for _verb, _name in (
+    (demo, "demo"),
+    (optimize, "optimize"),
+    (check, "check"),
+    (run_flow, "run"),
+    (evaluate_flow, "eval"),
+    (report, "report"),
+    (models, "models"),
+):
+    app.command(_verb, name=_name)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line and return its exit status; every error has become one line on standard error.
+
+    Args:
+        arguments: without the program's name.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a character shows a question mark; it must not end the run.
+        getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
+    try:
+        status = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+        sys.stdout.flush()
+    except CycloptsError as error:
+        verb = next((name for name in arguments[:1] if name in app and not name.startswith("-")), "")
+        complain(f"{error}".rstrip(".") + f". See: {command_line('flowbot', *([verb] if verb else []), '--help')}")
+        return WRONG_USE
+    except BrokenPipeError:
+        # The reader of our output has left, as `head` does. Nothing more can be said there, at exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except KeyboardInterrupt:
+        complain("stopped by Ctrl-C; the same command goes on from what was stored")
+        return PAUSED
+    except Exception as error:
+        logging.getLogger("flowbot").debug("where it happened", exc_info=True)
+        return explain(error, arguments)
+    return status if isinstance(status, int) else DONE
+
+
+def explain(error: Exception, arguments: Sequence[str]) -> int:
+    """Say an error in one line; returns the exit status that belongs to it."""
+    from flowbot.fields import BudgetExceeded, FlowBotError, InfrastructureError, Paused, UserError
+
+    if isinstance(error, Paused | InfrastructureError):
+        stopped_by = error.stopped_by if isinstance(error, Paused) else "infrastructure"
+        return paused(str(error), stopped_by, arguments)
+    if isinstance(error, UserError):
+        complain(str(error))
+        return WRONG_USE
+    if isinstance(error, BudgetExceeded):
+        complain(f"{error}. What was called is stored: with a higher ceiling the same command goes on from there")
+        return FAILED
+    if isinstance(error, FlowBotError):
+        from flowbot.task import MetricError
+
+        if isinstance(error, MetricError):
+            return paused(str(error), "metric", arguments)
+        complain(str(error))
+        return FAILED
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        complain(f"{where}{error.strerror}")
+        return FAILED
+    complain(f"unexpected {type(error).__name__}: {error}. With --log-level debug it shows where")
+    return FAILED
+
+
+def paused(reason: str, stopped_by: str, arguments: Sequence[str]) -> int:
+    """Say that the work is paused and how it goes on; returns the exit status for that."""
+    mend = {
+        "signal": "To go on, run the same command again",
+        "seconds": "To go on, run the same command again",
+        "metric": "Mend the metric, then run the same command again; no call is made twice",
+    }.get(stopped_by, "When that is mended, run the same command again; no call is made twice")
+    complain(f"paused ({stopped_by}): {reason.rstrip('.')}. {mend}: {command_line('flowbot', *arguments)}")
+    return PAUSED

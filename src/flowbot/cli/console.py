@@ -1,0 +1,142 @@
+"""The one console: rich where there is a terminal, plain lines where there is none, one JSON object for programs.
+
+Results go to standard output; errors, and what to do next after a pause, go to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
+    from .options import Output
+
+Style = Literal["", "title", "soft", "good", "bad", "warn", "accent"]
+
+_STYLES: dict[Style, str] = {
+    "": "",
+    "title": "bold",
+    "soft": "bright_black",
+    "good": "green",
+    "bad": "red",
+    "warn": "yellow",
+    "accent": "cyan",
+}
+WIDEST = 100
+"""Columns that running text and drawings use at most."""
+
+
+class Console:
+    """Where a verb speaks.
+
+    Args:
+        mode: `rich` on a terminal, `plain` otherwise, `json`, or `quiet`.
+    """
+
+    def __init__(self, mode: Literal["rich", "plain", "json", "quiet"]) -> None:
+        self.mode: Literal["rich", "plain", "json", "quiet"] = mode
+
+    @staticmethod
+    def open(output: Output) -> Console:
+        """The console that these options ask for; log lines of FlowBot go to standard error from now on."""
+        logging.basicConfig(
+            level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", force=True
+        )
+        logging.getLogger("flowbot").setLevel(output.log_level.upper())
+        if output.json:
+            return Console("json")
+        if output.quiet:
+            return Console("quiet")
+        return Console("rich" if is_terminal(sys.stdout) else "plain")
+
+    @property
+    def width(self) -> int:
+        """Columns to write in."""
+        if self.mode != "rich":
+            return WIDEST
+        return max(40, min(WIDEST, self.rich().width))
+
+    def rich(self) -> RichConsole:
+        """The rich console on standard output, or on standard error where standard output is for a program."""
+        from rich.console import Console as RichConsole
+
+        return RichConsole(stderr=self.mode == "json", highlight=False, emoji=False, markup=False)
+
+    def say(self, text: str = "", style: Style = "") -> None:
+        """A line for a person; programs and `--quiet` do not get it."""
+        if self.mode in ("rich", "plain"):
+            self._write(text, style)
+
+    def row(self, name: str, text: str, *, width: int = 10) -> None:
+        """`name  text`, the text wrapped beside the name."""
+        import textwrap
+
+        lines = textwrap.wrap(text, max(20, self.width - width - 4), break_on_hyphens=False, break_long_words=False)
+        if self.mode == "rich":
+            from rich.text import Text
+
+            for number, line in enumerate(lines or [""]):
+                self._print(Text.assemble(("  " + (name if not number else "").ljust(width), "bright_black"), "  ", line))
+        else:
+            for number, line in enumerate(lines or [""]):
+                self.say(f"  {(name if not number else '').ljust(width)}  {line}".rstrip())
+
+    def paragraph(self, text: str, style: Style = "", *, indent: int = 0) -> None:
+        """Running text, wrapped."""
+        import textwrap
+
+        blank = " " * indent
+        wrapped = textwrap.wrap(
+            text, min(self.width, 88), initial_indent=blank, subsequent_indent=blank, break_on_hyphens=False
+        )
+        for line in wrapped:
+            self.say(line, style)
+
+    def result(self, text: str, style: Style = "") -> None:
+        """A line of the result itself: also with `--quiet`."""
+        if self.mode != "json":
+            self._write(text, style)
+
+    def json(self, value: Any) -> None:
+        """The object for programs; nothing in the other modes."""
+        if self.mode == "json":
+            ascii_only = "utf" not in (sys.stdout.encoding or "").casefold()
+            sys.stdout.write(json.dumps(value, ensure_ascii=ascii_only, indent=2, allow_nan=False) + "\n")
+
+    def _write(self, text: str, style: Style) -> None:
+        if self.mode == "rich":
+            from rich.text import Text
+
+            self._print(Text(printable(text, keep="\n"), _STYLES[style]))
+        else:
+            sys.stdout.write(printable(text, keep="\n") + "\n")
+
+    def _print(self, text: Any) -> None:
+        self.rich().print(text, soft_wrap=True)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a person watches `stream` on something that can redraw a line."""
+    return stream.isatty() and os.environ.get("TERM", "") != "dumb"
+
+
+def complain(text: str) -> None:
+    """One line on standard error."""
+    sys.stderr.write(f"flowbot: {printable(' '.join(text.split()))}\n")
+    sys.stderr.flush()
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """The text without control characters, which a terminal could take for commands."""
+    return "".join(each if each.isprintable() or each in keep else " " for each in text)
+
+
+def command_line(*arguments: str) -> str:
+    """A command to copy, quoted for a shell."""
+    return shlex.join(arguments)

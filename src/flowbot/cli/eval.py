@@ -1,0 +1,170 @@
+"""`flowbot eval`: how good is a workflow on a task's examples?"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from .console import Console
+from .options import MODELS, Calls, Output
+
+if TYPE_CHECKING:
+    from flowbot.lm import StopSignal
+    from flowbot.runtime import Evaluation
+    from flowbot.task import Task
+    from flowbot.workflow import Workflow
+
+SHOWN = 5
+"""Wrong examples that a person is shown."""
+
+
+def evaluate_flow(
+    flow: Annotated[Path, Parameter(name="FLOW", negative=())],
+    task: Annotated[Path, Parameter(name="TASK", negative=())],
+    /,
+    *,
+    split: Literal["train", "val", "test"] = "val",
+    model: Annotated[str | None, Parameter(group=MODELS)] = None,
+    allow_writes: Annotated[bool, Parameter(negative=())] = False,
+    calls: Calls = Calls(),  # noqa: B008
+    output: Output = Output(),  # noqa: B008
+) -> int:
+    """Score a workflow on a split of a task's examples.
+
+    Parameters
+    ----------
+    flow
+        The workflow's file.
+    task
+        The task's file.
+    split
+        Which examples. The test is for once, at the end.
+    model
+        Model of the steps that name no other, such as openai/gpt-4.1-mini or local/qwen2.5-coder-0.5b.
+    allow_writes
+        Call tools that write, for real, on every example.
+    """
+    import asyncio
+
+    from flowbot.fields import UserError
+    from flowbot.lm import StopSignal
+    from flowbot.task import Task
+    from flowbot.workflow import load, require_valid
+
+    from .engine import require_model, require_price
+    from .signals import pausing
+
+    console = Console.open(output)
+    workflow, loaded = load(flow), Task.load(task)
+    require_valid(
+        workflow,
+        where=str(flow),
+        tools={tool.signature.name: tool.signature for tool in loaded.tools},
+        task_inputs=loaded.inputs,
+        task_outputs=loaded.outputs,
+    )
+    examples = loaded.splits.get(split, ())
+    if not examples:
+        raise UserError(f"{task}: data", f"no {split} examples", "at least one")
+    require_model(workflow, model)
+    require_price(calls, model)
+    calls.budget()
+    expected = len(examples) * sum(node.kind == "llm" for node in workflow.sketch.nodes.values())
+    if calls.dry_run:
+        console.json({"dry_run": True, "n": len(examples), "calls": expected})
+        console.result(f"{len(examples)} {split} examples, about {expected} model calls; none was made.")
+        return 0
+    console.say(f"{len(examples)} {split} examples, about {expected} model calls.", "soft")
+    stop = StopSignal()
+    with pausing(stop, say=lambda line: console.say(line, "warn")):
+        facts = asyncio.run(_evaluate(workflow, loaded, split, model, calls, allow_writes, stop, console, expected))
+    console.json(facts)
+    _show(console, facts)
+    return 0
+
+
+async def _evaluate(
+    workflow: Workflow,
+    task: Task,
+    split: Literal["train", "val", "test"],
+    model: str | None,
+    calls: Calls,
+    allow_writes: bool,
+    stop: StopSignal,
+    console: Console,
+    expected: int,
+) -> dict[str, Any]:
+    from flowbot.optimize import ProgressEvent
+    from flowbot.runtime import evaluate
+
+    from .engine import open_engine
+    from .progress import Display
+
+    began = time.monotonic()
+    tools = {tool.signature.name: tool for tool in task.tools}
+    with Display(console, expected=expected) as display:
+        async with open_engine(
+            model, calls, tools=tools, stop=stop, say=display.news, allow_writes=allow_writes
+        ) as engine:
+            ledger = engine.session.ledger
+
+            def show(done: int, total: int) -> None:
+                text = f"on {total} {split} examples"
+                display.show(ProgressEvent("Scoring", text, done, total, sum(ledger.calls.values())))
+
+            evaluation = await evaluate(engine, workflow, task, task.splits[split], purpose=split, progress=show)
+            spent = ledger.spent
+    used = evaluation.usage
+    return {
+        **_scores(evaluation),
+        "calls": sum(ledger.calls.values()),
+        "tokens": used.tokens,
+        "usd": used.usd,
+        "spent": {"calls": spent.calls, "tokens": spent.tokens, "usd": spent.usd},
+        "seconds": round(time.monotonic() - began, 2),
+        "dropped": list(evaluation.dropped),
+        "rows": [
+            {
+                "id": row.example.id,
+                "score": row.score.value,
+                "outputs": None if row.trace.outputs is None else dict(row.trace.outputs),
+                "feedback": row.score.feedback,
+                "error": row.trace.error,
+            }
+            for row in evaluation.rows
+        ],
+    }
+
+
+def _scores(evaluation: Evaluation) -> dict[str, Any]:
+    from flowbot.optimize.acceptance import estimate_mean
+
+    estimate = estimate_mean(list(evaluation.values))
+    return {**estimate.dump(), "errors": sum(bool(row.trace.error) for row in evaluation.rows)}
+
+
+def _show(console: Console, facts: dict[str, Any]) -> None:
+    from flowbot.report import Interval
+    from flowbot.report.words import count, duration, interval, money, percent
+
+    score = Interval(facts["mean"], facts["low"], facts["high"], facts["n"])
+    console.result(f"{percent(score.mean)} on {count(score.n, 'example')} (95 % interval {interval(score)})", "title")
+    if facts["errors"]:
+        console.say(f"{count(facts['errors'], 'run')} gave no result, which counts as the metric says.", "warn")
+    if facts["dropped"]:
+        console.say(f"Dropped, because the endpoint refuses them on every try: {', '.join(facts['dropped'])}", "warn")
+    wrong = [row for row in facts["rows"] if row["score"] < 1]
+    if wrong:
+        console.say()
+        console.say(f"Not right: {len(wrong)}." + (f" The first {SHOWN}:" if len(wrong) > SHOWN else ""))
+        for row in wrong[:SHOWN]:
+            console.row(row["id"], row["error"] or row["feedback"] or f"score {row['score']:g}")
+    console.say()
+    console.say(
+        f"{count(facts['calls'], 'model call')} ({facts['spent']['calls']:,} made now), {facts['tokens']:,} tokens, "
+        f"cost {money(facts['usd'])}, {duration(facts['seconds'])}.",
+        "soft",
+    )

@@ -1,0 +1,157 @@
+"""`flowbot models`: which models there are, and what a model is able to do."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from .console import Console
+from .options import PLACES, Output
+
+
+def models(
+    model: Annotated[str | None, Parameter(name="MODEL")] = None,
+    /,
+    *,
+    cache_dir: Annotated[Path | None, Parameter(group=PLACES)] = None,
+    output: Output = Output(),  # noqa: B008
+) -> int:
+    """List the models that can be used; with MODEL, ask it one small question and show what its endpoint can do.
+
+    Parameters
+    ----------
+    model
+        A model string, such as openai/gpt-4.1-mini. A local model is fetched if it is not there yet.
+    cache_dir
+        Folder of stored responses and local models; the user's cache folder otherwise.
+    """
+    from flowbot.store import default_cache_dir
+
+    console = Console.open(output)
+    cache = cache_dir or default_cache_dir()
+    if model is None:
+        _list(cache, console)
+        return 0
+    import asyncio
+
+    from flowbot.fields import InfrastructureError, ModelError, RefusedError
+
+    try:
+        facts = asyncio.run(_probe(model, cache, console))
+    except (InfrastructureError, ModelError, RefusedError) as error:
+        from .console import complain
+
+        console.json({"model": model, "ok": False, "error": str(error)})
+        complain(f"{model}: {error}")
+        return 1
+    console.json(facts)
+    console.result(f"{model} answers.", "good")
+    console.row("Reply", f"{facts['reply']} ({facts['seconds']:g} s)")
+    if facts["capabilities"] is not None:
+        shown = ", ".join(f"{name} {value}" for name, value in facts["capabilities"].items())
+        console.row("Endpoint", shown.replace("_", " "))
+    if facts["dropped"]:
+        console.row("Left out", "; ".join(facts["dropped"]))
+    console.row("Price", _price_text(facts["price"]))
+    return 0
+
+
+def _list(cache: Path, console: Console) -> None:
+    import os
+
+    from flowbot.lm.local.weights import catalogue, on_disk
+    from flowbot.lm.providers import PROVIDERS
+
+    local = [
+        {
+            "model": f"local/{name}",
+            "about": each.about,
+            "licence": each.licence,
+            "bytes": each.bytes,
+            "on_disk": on_disk(each, cache) is not None,
+        }
+        for name, each in catalogue().items()
+    ]
+    providers = [
+        {
+            "provider": name,
+            "base_url": each.base_url or None,
+            "base_variable": each.base_variable or None,
+            "keys": list(each.keys),
+            "needs_key": each.needs_key,
+            "key_set": any(os.environ.get(key) for key in each.keys),
+        }
+        for name, each in PROVIDERS.items()
+    ]
+    console.json({"local": local, "providers": providers})
+    console.say("On this machine", "title")
+    wide = max(len(str(each["model"])) for each in local)
+    for each in local:
+        there = "here" if each["on_disk"] else "fetched on first use"
+        text = f"{each['about']}, {each['licence']}, {int(each['bytes']) / 1e6:,.0f} MB, {there}"
+        console.row(str(each["model"]), text, width=wide)
+    console.row("local//path/to/file.gguf", "any other GGUF file", width=wide)
+    console.say()
+    console.say("By an endpoint", "title")
+    for each in providers:
+        where = each["base_url"] or f"the address in {each['base_variable']}"
+        key = " or ".join(map(str, each["keys"]))
+        state = "key set" if each["key_set"] else f"needs {key}" if each["needs_key"] else "no key needed"
+        console.row(f"{each['provider']}/NAME", f"{where} · {state}", width=wide)
+    console.say()
+    console.say("For tests", "title")
+    console.row("fake/NAME", "a pretend model, deterministic, with latency and faults that can be set", width=wide)
+    console.row("recorded/FILE.jsonl", "replies that were recorded", width=wide)
+    if console.mode == "quiet":
+        for each in local:
+            console.result(str(each["model"]))
+        for each in providers:
+            console.result(f"{each['provider']}/NAME")
+
+
+async def _probe(model: str, cache: Path, console: Console) -> dict[str, Any]:
+    from flowbot.fields import Field, Usage, fields_schema
+    from flowbot.lm import Message, Request, price_of
+    from flowbot.lm.capabilities import Capabilities
+    from flowbot.lm.open import open_client
+    from flowbot.store import Store
+
+    store = Store.open(cache / "store.sqlite")
+    try:
+        client = open_client(model, store=store, cache_dir=cache, say=lambda line: console.say(line, "soft"))
+        try:
+            question = Message("user", "How many legs has a spider? Reply as JSON with the number in `answer`.")
+            schema = fields_schema([Field.of("answer", "int")])
+            began = time.monotonic()
+            reply = await client.complete(Request((question,), max_tokens=200, schema=schema))
+            seconds = time.monotonic() - began
+        finally:
+            await client.close()
+    finally:
+        await store.close()
+    known = getattr(client, "capabilities", None)
+    capabilities = known if isinstance(known, Capabilities) else None
+    million = 1_000_000
+    return {
+        "model": model,
+        "ok": True,
+        "reply": " ".join(reply.text.split()),
+        "seconds": round(seconds, 2),
+        "capabilities": capabilities.dump() if capabilities else None,
+        "dropped": list(capabilities.dropped()) if capabilities else [],
+        "price": {
+            "input": price_of(model, Usage(1, million, 0)),
+            "output": price_of(model, Usage(1, 0, million)),
+        },
+    }
+
+
+def _price_text(price: dict[str, float | None]) -> str:
+    if price["input"] is None or price["output"] is None:
+        return "unknown (--price IN,OUT gives one)"
+    if not price["input"] and not price["output"]:
+        return "nothing"
+    return f"${price['input']:g} in, ${price['output']:g} out, per million tokens"

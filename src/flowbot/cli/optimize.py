@@ -1,0 +1,61 @@
+"""`flowbot optimize`: find a better workflow for a task."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from .console import Console
+from .options import MODELS, Calls, Output, SearchOptions
+
+
+def optimize(
+    task: Annotated[Path, Parameter(name="TASK", negative=())],
+    /,
+    *,
+    start: Annotated[Path | None, Parameter(name="--start")] = None,
+    model: Annotated[str, Parameter(group=MODELS)],
+    meta_model: Annotated[str | None, Parameter(group=MODELS)] = None,
+    search: SearchOptions = SearchOptions(),  # noqa: B008
+    calls: Calls = Calls(),  # noqa: B008
+    output: Output = Output(),  # noqa: B008
+) -> int:
+    """Find a better workflow for a task. The same command again resumes, or shows the result again at no cost.
+
+    Parameters
+    ----------
+    task
+        The task's file.
+    start
+        The workflow to improve; a single call with a reasoning field otherwise.
+    model
+        The task model, which runs the steps, such as openai/gpt-4.1-mini or local/qwen2.5-coder-0.5b.
+    meta_model
+        The meta model, which finds out what is wrong and proposes changes; the task model otherwise.
+    """
+    from flowbot.task import Task
+    from flowbot.workflow import load, single_call
+
+    from .search import Plan, carry_out
+
+    loaded = Task.load(task)
+    if start is None:
+        workflow = single_call(loaded.inputs, loaded.outputs, loaded.goal, reasoning=True)
+        words = "a single call that reasons, then answers"
+    else:
+        workflow, words = load(start), str(start)
+    plan = Plan(
+        task=loaded,
+        start=workflow,
+        start_words=words,
+        model=model,
+        meta_model=meta_model or model,
+        effort=search.effort or "medium",
+        next_task=str(task),
+        arguments=sys.argv[1:],
+    )
+    console = Console.open(output)
+    return carry_out(plan, search, calls, console)

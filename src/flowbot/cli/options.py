@@ -1,0 +1,99 @@
+"""The options that several verbs share. Each is named once, here, and means the same everywhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Group, Parameter
+
+if TYPE_CHECKING:
+    from flowbot.lm import Budget
+
+SEARCH = Group("Search", sort_key=2)
+MODELS = Group("Models", sort_key=3)
+CEILINGS = Group("Ceilings (a ceiling is never passed)", sort_key=4)
+PLACES = Group("Places", sort_key=5)
+OUTPUT = Group("Output", sort_key=6)
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+Switch = Parameter(negative=())
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How a verb speaks."""
+
+    json: Annotated[bool, Parameter(group=OUTPUT, negative=())] = False
+    """Print one JSON object for programs, and nothing else on standard output."""
+    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), group=OUTPUT, negative=())] = False
+    """Print the result alone: no progress, no explanation."""
+    log_level: Annotated[LogLevel, Parameter(group=OUTPUT)] = "warning"
+    """Least serious log lines to show on standard error; debug also shows tracebacks."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """How models are called, and how often at most."""
+
+    concurrency: Annotated[int | None, Parameter(group=MODELS)] = None
+    """Calls in flight at most; the endpoint's own default otherwise."""
+    price: Annotated[str | None, Parameter(group=MODELS)] = None
+    """IN,OUT: US dollars per million input and output tokens, where a model's price is not known."""
+    max_calls: Annotated[int | None, Parameter(group=CEILINGS)] = None
+    """Model calls."""
+    max_tokens: Annotated[int | None, Parameter(group=CEILINGS)] = None
+    """Input and output tokens together."""
+    max_usd: Annotated[float | None, Parameter(group=CEILINGS)] = None
+    """US dollars."""
+    max_seconds: Annotated[float | None, Parameter(group=CEILINGS)] = None
+    """Seconds; the run then pauses, and the same command goes on."""
+    cache_dir: Annotated[Path | None, Parameter(group=PLACES)] = None
+    """Folder of stored responses and local models; the user's cache folder otherwise."""
+    dry_run: Annotated[bool, Parameter(group=OUTPUT, negative=())] = False
+    """Say what would be done and what it would take; call no model."""
+
+    def budget(self) -> Budget:
+        """The ceilings.
+
+        Raises:
+            UserError: if one is not a positive number.
+        """
+        from flowbot.fields import UserError
+        from flowbot.lm import Budget
+
+        for name in ("max_calls", "max_tokens", "max_usd", "max_seconds", "concurrency"):
+            value: float | None = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UserError(f"--{name.replace('_', '-')}", str(value), "a number above 0")
+        return Budget(calls=self.max_calls, tokens=self.max_tokens, usd=self.max_usd, seconds=self.max_seconds)
+
+    def prices(self) -> tuple[float, float] | None:
+        """The user's own price, per million input and output tokens.
+
+        Raises:
+            UserError: if it is not IN,OUT.
+        """
+        from flowbot.lm import parse_price
+
+        return None if self.price is None else parse_price(self.price)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """How a search goes."""
+
+    method: Annotated[str, Parameter(group=SEARCH)] = "flowbot+blame"
+    """OUTER[+INNER]; outer: flowbot, paper, random, none; inner: blame, layerwise, none."""
+    effort: Annotated[Literal["low", "medium", "high"] | None, Parameter(group=SEARCH, show_default=False)] = None
+    """How much is tried: low, medium (default) or high."""
+    seed: Annotated[int, Parameter(group=SEARCH)] = 0
+    """Seed of every random choice."""
+    run_dir: Annotated[Path | None, Parameter(group=PLACES)] = None
+    """Folder of the run's journal, results and report; runs/NAME-HASH otherwise."""
+    fresh: Annotated[bool, Parameter(group=PLACES, negative=())] = False
+    """Begin anew: an earlier run of the same name is moved aside."""

@@ -1,0 +1,36 @@
+"""`flowbot report`: a run as one page to open, send or print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from .console import Console
+from .options import Output
+
+
+def report(
+    run: Annotated[Path, Parameter(name="RUN", negative=())],
+    /,
+    *,
+    output: Output = Output(),  # noqa: B008
+) -> int:
+    """Write the report of a run: one HTML file that needs no network.
+
+    Parameters
+    ----------
+    run
+        The run's folder, or its name in runs/.
+    """
+    from flowbot.report import read_run, verdict, write_report
+
+    console = Console.open(output)
+    folder = run if run.is_dir() or not (Path("runs") / run).is_dir() else Path("runs") / run
+    view = read_run(folder)
+    path = write_report(folder)
+    console.json({"report": str(path), "run_dir": str(folder), "status": str(view.result.get("status"))})
+    console.paragraph(verdict(view))
+    console.result(str(path), "accent")
+    return 0

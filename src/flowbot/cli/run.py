@@ -1,0 +1,186 @@
+"""`flowbot run`: use a workflow on inputs of your own."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+from cyclopts import Parameter
+
+from .console import Console
+from .options import MODELS, Calls, Output
+
+if TYPE_CHECKING:
+    from flowbot.runtime import Trace
+    from flowbot.task import Tool
+    from flowbot.workflow import Workflow
+
+
+def run_flow(
+    flow: Annotated[Path, Parameter(name="FLOW", negative=())],
+    /,
+    *values: Annotated[str, Parameter(name="NAME=VALUE", allow_leading_hyphen=True)],
+    inputs: Annotated[str | None, Parameter(name="--inputs")] = None,
+    task: Annotated[Path | None, Parameter(name="--task")] = None,
+    model: Annotated[str | None, Parameter(group=MODELS)] = None,
+    calls: Calls = Calls(),  # noqa: B008
+    output: Output = Output(),  # noqa: B008
+) -> int:
+    """Run a workflow on inputs and print its outputs.
+
+    Parameters
+    ----------
+    flow
+        The workflow's file.
+    values
+        Inputs, as in: note="two lamps and a dozen pens".
+    inputs
+        A file with one JSON object, a list of them, or one a line (- is standard input): the workflow runs once for each.
+    task
+        The task file that defines the workflow's tools.
+    model
+        Model of the steps that name no other, such as openai/gpt-4.1-mini or local/qwen2.5-coder-0.5b.
+    """
+    import asyncio
+
+    from flowbot.lm import StopSignal
+    from flowbot.workflow import load, require_valid
+
+    from .engine import require_model, require_price
+    from .signals import pausing
+
+    console = Console.open(output)
+    workflow = load(flow)
+    tools = _tools(task)
+    require_valid(workflow, where=str(flow), tools={name: tool.signature for name, tool in tools.items()})
+    rows = _rows(workflow, values, inputs)
+    require_model(workflow, model)
+    require_price(calls, model)
+    calls.budget()
+    if calls.dry_run:
+        count = len(rows) * sum(node.kind == "llm" for node in workflow.sketch.nodes.values())
+        console.json({"dry_run": True, "calls": count})
+        console.result(f"{count} model calls at least; none was made.")
+        return 0
+    stop = StopSignal()
+    with pausing(stop, say=lambda line: console.say(line, "warn")):
+        traces = asyncio.run(_run(workflow, rows, model, calls, tools, stop, console))
+    return _print(console, traces, many=inputs is not None and len(rows) != 1)
+
+
+def _tools(task: Path | None) -> dict[str, Tool]:
+    if task is None:
+        return {}
+    from flowbot.task import Task
+
+    return {tool.signature.name: tool for tool in Task.load(task).tools}
+
+
+async def _run(
+    workflow: Workflow,
+    rows: list[dict[str, Any]],
+    model: str | None,
+    calls: Calls,
+    tools: dict[str, Tool],
+    stop: Any,
+    console: Console,
+) -> list[Trace]:
+    import asyncio
+
+    from flowbot.runtime import Halt
+
+    from .engine import open_engine
+
+    async with open_engine(model, calls, tools=tools, stop=stop, say=lambda line: console.say(line, "soft"), live=True) as engine:
+        halt = Halt()
+        return list(await asyncio.gather(*(engine.run(workflow, row, purpose="run", halt=halt) for row in rows)))
+
+
+def _print(console: Console, traces: list[Trace], *, many: bool) -> int:
+    outputs = [None if trace.outputs is None else dict(trace.outputs) for trace in traces]
+    failed = [trace for trace in traces if trace.outputs is None]
+    console.json(outputs if many else outputs[0])
+    for trace in traces:
+        if trace.outputs is None:
+            continue
+        if many:
+            console.result(json.dumps(dict(trace.outputs), ensure_ascii=False))
+        else:
+            for name, value in trace.outputs.items():
+                console.result(f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+    if failed:
+        from flowbot.fields import ModelError
+
+        more = f" ({len(failed)} of {len(traces)} runs failed)" if many else ""
+        raise ModelError(f"no result: {failed[0].error}{more}")
+    return 0
+
+
+def _rows(workflow: Workflow, values: tuple[str, ...], file: str | None) -> list[dict[str, Any]]:
+    """The inputs of each run, by name and of the right types."""
+    from flowbot.fields import Type, UserError, ValueMismatch
+
+    wanted = {name: Type.parse(kind) for name, kind in workflow.sketch.inputs.items()}
+    usage = "the inputs " + " ".join(f"{name}={type_}" for name, type_ in wanted.items())
+    if file is not None and values:
+        raise UserError("--inputs", "NAME=VALUE beside it", "one or the other")
+    rows = _read_rows(file) if file is not None else [_pairs(values, wanted, usage)]
+    checked: list[dict[str, Any]] = []
+    for number, row in enumerate(rows, start=1):
+        where = f"{file}, object {number}" if file is not None else "inputs"
+        missing = [name for name in wanted if name not in row]
+        unknown = [name for name in row if name not in wanted]
+        if missing or unknown:
+            found = f"no {missing[0]}" if missing else f"the unknown input {unknown[0]}"
+            raise UserError(where, found, usage)
+        try:
+            checked.append({name: type_.coerce(row[name], name) for name, type_ in wanted.items()})
+        except ValueMismatch as error:
+            raise UserError(where, str(error), usage) from None
+    return checked
+
+
+def _pairs(values: tuple[str, ...], wanted: dict[str, Any], usage: str) -> dict[str, Any]:
+    from flowbot.fields import UserError
+
+    row: dict[str, Any] = {}
+    for each in values:
+        name, mark, text = each.partition("=")
+        if not mark:
+            raise UserError("inputs", repr(each), f"NAME=VALUE; {usage}")
+        row[name] = text
+        if name in wanted and wanted[name].kind not in ("str", "literal"):
+            try:
+                row[name] = json.loads(text)
+            except ValueError:
+                row[name] = text  # the type says what is wrong with it
+    return row
+
+
+def _read_rows(file: str) -> list[dict[str, Any]]:
+    from flowbot.fields import UserError
+
+    expected = "a JSON object, a list of objects, or an object a line"
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(file, getattr(error, "strerror", None) or "no UTF-8 text", expected) from None
+    try:
+        data: Any = json.loads(text)
+    except ValueError:
+        data = [_line(file, number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    rows = cast("list[Any]", data if isinstance(data, list) else [data])
+    if not rows or not all(isinstance(row, dict) for row in rows):
+        raise UserError(file, "nothing" if not rows else "JSON of another shape", expected)
+    return cast("list[dict[str, Any]]", rows)
+
+
+def _line(file: str, number: int, line: str) -> Any:
+    from flowbot.fields import UserError
+
+    try:
+        return json.loads(line)
+    except ValueError as error:
+        raise UserError(f"{file}:{number}", f"no JSON ({error})", "an object a line") from None

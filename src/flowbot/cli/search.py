@@ -1,0 +1,181 @@
+"""A search from the command line: say what will happen, run it with progress, say what came of it. For `demo`, `optimize`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flowbot.report.words import count, money
+
+from .console import Console
+from .options import Calls, SearchOptions
+
+if TYPE_CHECKING:
+    from flowbot.lm import StopSignal
+    from flowbot.optimize import CostEstimate, EffortName, RunResult
+    from flowbot.task import Task
+    from flowbot.workflow import Workflow
+
+    from .progress import Display
+
+PAUSED, FAILED = 3, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One search, whole.
+
+    Args:
+        task: what to solve.
+        start: the workflow to improve.
+        start_words: what the start is, for a person.
+        model: model string of the task model.
+        meta_model: model string of the meta model.
+        effort: how much is tried.
+        next_task: the task's file, to name in what to do next.
+        arguments: the command line, without the program's name.
+    """
+
+    task: Task
+    start: Workflow
+    start_words: str
+    model: str
+    meta_model: str
+    effort: EffortName
+    next_task: str
+    arguments: Sequence[str]
+
+
+def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console) -> int:
+    """Search by `plan`; returns the exit status.
+
+    Raises:
+        UserError: for anything wrong in what was given, before the first paid call.
+    """
+    import asyncio
+
+    from flowbot.lm import StopSignal
+    from flowbot.optimize import estimate
+
+    from .engine import require_price
+    from .progress import Display
+    from .signals import pausing
+
+    calls.budget()
+    expected = estimate(
+        plan.task,
+        lm=plan.model,
+        meta_lm=plan.meta_model,
+        method=search.method,
+        effort=plan.effort,
+        start=plan.start,
+        price=calls.prices(),
+    )
+    require_price(calls, plan.model, plan.meta_model)
+    _announce(plan, search, expected, console)
+    if calls.dry_run:
+        _dry(plan, search, expected, console)
+        return 0
+    stop = StopSignal()
+    with Display(console, expected=expected.calls) as display, pausing(stop, say=display.news):
+        result = asyncio.run(_optimize(plan, search, calls, stop, display))
+    return conclude(result, plan, console)
+
+
+async def _optimize(
+    plan: Plan, search: SearchOptions, calls: Calls, stop: StopSignal, display: Display
+) -> RunResult:
+    from flowbot.optimize import optimize_async
+
+    return await optimize_async(
+        plan.task,
+        lm=plan.model,
+        meta_lm=plan.meta_model,
+        start=plan.start,
+        method=search.method,
+        effort=plan.effort,
+        seed=search.seed,
+        budget=calls.budget(),
+        run_dir=search.run_dir,
+        cache_dir=calls.cache_dir,
+        concurrency=calls.concurrency,
+        price=calls.prices(),
+        fresh=search.fresh,
+        stop=stop,
+        progress=display.show,
+        say=display.news,
+    )
+
+
+def conclude(result: RunResult, plan: Plan, console: Console) -> int:
+    """Write the report, say what came of the run, and return the exit status."""
+    from flowbot.report import write_report
+
+    from .app import paused
+    from .summary import summarise
+
+    report = write_report(result.run_dir)
+    console.json(result.to_json())
+    if result.status == "done":
+        summarise(result, report, plan, console)
+        return 0
+    if result.status == "paused":
+        console.say()
+        console.say(f"Paused after {count(sum(result.calls.values()), 'model call')}; everything so far is stored.")
+        return paused(result.reason or "stopped", result.stopped_by or "signal", plan.arguments)
+    console.result(f"Failed: {result.reason}", "bad")
+    return FAILED
+
+
+def _announce(plan: Plan, search: SearchOptions, expected: CostEstimate, console: Console) -> None:
+    task = plan.task
+    sizes = {split: len(examples) for split, examples in task.splits.items()}
+    models = (
+        f"{plan.model} for steps and changes"
+        if plan.model == plan.meta_model
+        else f"{plan.model} runs the steps; {plan.meta_model} judges them and proposes changes"
+    )
+    local = all(model.startswith(("local/", "fake/", "recorded/")) for model in (plan.model, plan.meta_model))
+    cost = "on this machine: no account, no cost" if local else f"at most about {money(expected.usd)}"
+    if not local and expected.usd is None:
+        cost = "the price is not known (--price IN,OUT gives one)"
+    console.row("Task", f"{task.name}: {task.goal}")
+    console.row(
+        "Examples",
+        f"{sizes.get('train', 0)} to learn from, {sizes.get('val', 0)} to choose by, "
+        f"{sizes.get('test', 0)} kept for the closing test",
+    )
+    console.row("Start", plan.start_words)
+    console.row("Models", models)
+    console.row("Method", f"{search.method}, effort {plan.effort}, seed {search.seed}")
+    console.row("Estimate", f"up to about {count(expected.calls, 'model call')}, {expected.tokens:,} tokens; {cost}")
+    console.say()
+    if not expected.calls:
+        return
+    console.say("Ctrl-C pauses; the same command goes on where it stopped.", "soft")
+    console.say()
+
+
+def _dry(plan: Plan, search: SearchOptions, expected: CostEstimate, console: Console) -> None:
+    console.json(
+        {
+            "dry_run": True,
+            "task": plan.task.name,
+            "models": {"task": plan.model, "meta": plan.meta_model},
+            "method": search.method,
+            "effort": plan.effort,
+            "seed": search.seed,
+            "estimate": {
+                "calls": expected.calls,
+                "tokens": expected.tokens,
+                "usd": expected.usd,
+                "by_purpose": dict(expected.by_purpose),
+            },
+        }
+    )
+    from flowbot.report.words import PURPOSES
+
+    for purpose, number in expected.by_purpose.items():
+        console.result(f"{number:>8,}  {PURPOSES.get(purpose, purpose)}")
+    console.result(f"{expected.calls:>8,}  model calls at most, about {expected.tokens:,} tokens; none was made.")

@@ -1,0 +1,116 @@
+"""What came of a search, for a person: both workflows, scores with intervals, what changed and why, cost, what next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowbot.report import read_run, verdict
+from flowbot.report.words import SOURCES, count, duration, interval, money, outcome, percent, points
+
+from .console import Console, command_line
+from .drawing import score_line, side_by_side
+
+if TYPE_CHECKING:
+    from flowbot.optimize import RunResult
+    from flowbot.report import RunView
+
+    from .search import Plan
+
+
+def summarise(result: RunResult, report: Path, plan: Plan, console: Console) -> None:
+    """Say what was found. With `--quiet`: the verdict and the two files."""
+    run = read_run(result.run_dir)
+    if not run.unchanged:
+        _heading("What it found", console)
+        for line in side_by_side(("Start", result.start), ("Found", result.workflow), console.width - 2):
+            console.say(f"  {line}".rstrip())
+        console.say()
+        _changes(run, console)
+    _heading("How good it is", console)
+    _scores(run, console)
+    console.say()
+    for line in _wrapped(verdict(run), console):
+        console.result(line, "title")
+    console.say()
+    _heading("What it took", console)
+    console.paragraph(_cost(result), indent=2)
+    if result.stopped_by == "budget":
+        console.paragraph("A ceiling ended the search early; the best so far was tested.", "warn", indent=2)
+    console.say()
+    if console.mode == "quiet":
+        console.result(str(result.workflow_path))
+        console.result(str(report))
+        return
+    _heading("Where it is", console)
+    console.row("Report", str(report))
+    console.row("Workflow", str(result.workflow_path))
+    console.say()
+    _heading("What next", console)
+    for text, command in _next(result, plan):
+        console.say(f"  {text}")
+        console.say(f"    {command}", "accent")
+
+
+def _heading(text: str, console: Console) -> None:
+    console.say(text, "title")
+
+
+def _wrapped(text: str, console: Console) -> list[str]:
+    import textwrap
+
+    return [text] if console.mode == "quiet" else textwrap.wrap(text, min(console.width, 88))
+
+
+def _changes(run: RunView, console: Console) -> None:
+    if not run.lineage:
+        return
+    _heading("What changed, and why", console)
+    for number, change in enumerate(run.lineage, start=1):
+        console.paragraph(f"{number}. {_sentence(change.title)}", indent=2)
+        if change.reason:
+            console.paragraph(f"Why: {_sentence(change.reason)}", "soft", indent=5)
+        told = f"{outcome(change)} Proposed by {SOURCES.get(change.source, change.source)}."
+        console.paragraph(told, "soft", indent=5)
+    console.say()
+
+
+def _scores(run: RunView, console: Console) -> None:
+    line = max(16, min(34, console.width - 46))
+    for split, name in (("val", "validation"), ("test", "test")):
+        start, final = run.score("start", split), run.score("final", split)
+        difference = run.score("difference", split)
+        if start is None or final is None:
+            continue
+        note = ", used once at the end" if split == "test" else ", which chose the workflow"
+        console.say(f"  {count(final.n, f'{name} example')}{note}", "soft")
+        for who, score in (("start", start), ("found", final)):
+            drawn = score_line(score.low, score.mean, score.high, line)
+            console.say(f"    {who:<7}{drawn}  {percent(score.mean):>6}   ({interval(score)})", "" if who == "start" else "accent")
+        if difference is not None:
+            between = f"95 % interval {interval(difference, difference=True)}"
+            console.say(f"    {'':<7}{'':<{line}}  {points(difference.mean):>4} points ({between})")
+
+
+def _cost(result: RunResult) -> str:
+    spent: dict[str, Any] = dict(result.spent)
+    calls = sum(result.calls.values())
+    made = int(spent.get("calls") or 0)
+    stored = f", {made:,} of them made now and the others from the store" if made != calls else ""
+    return (
+        f"{count(calls, 'model call')}{stored}; {spent.get('tokens') or 0:,} tokens paid for, "
+        f"cost {money(spent.get('usd'))}, {duration(result.seconds)}."
+    )
+
+
+def _next(result: RunResult, plan: Plan) -> list[tuple[str, str]]:
+    first = plan.task.splits["train"][0].inputs if plan.task.splits.get("train") else {}
+    values = [f"{name}={value}" for name, value in first.items() if isinstance(value, str | int | float)]
+    run = command_line("flowbot", "run", str(result.workflow_path), *values, "--model", plan.model)
+    own = command_line("flowbot", "optimize", plan.next_task, "--model", plan.model)
+    return [("Use what was found:", run), ("Do the same for a task file of your own:", own)]
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text[:1].upper() + text[1:]

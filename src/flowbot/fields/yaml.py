@@ -1,0 +1,234 @@
+"""Reading and writing the files that people edit: YAML 1.2 (or JSON) in, plain JSON values out, nothing ever run.
+
+Only what JSON can hold is read: texts, numbers, true, false, null, lists and mappings with text keys. Anchors, aliases,
+tags and duplicate keys are refused, each with its line. A date or a version such as `1.2.3` stays the text it is.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+from .errors import UserError
+from .yaml_core import MAX_DEPTH, deeper, is_not_finite, plain
+from .yaml_out import dump_yaml
+
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "dump_yaml", "parse_data", "parse_json", "read_data", "read_text"]
+
+MAX_BYTES = 1_000_000
+
+
+def read_data(path: Path) -> Any:
+    """What a YAML or JSON file (by its suffix `.json`) holds, as JSON values.
+
+    Raises:
+        UserError: naming file and line, if the file cannot be read, is larger than `MAX_BYTES`, is not UTF-8, is
+            malformed, or uses what is refused (see the module's first lines).
+    """
+    text = read_text(path, limit=MAX_BYTES)
+    return parse_json(text, str(path)) if path.suffix.lower() == ".json" else parse_data(text, str(path))
+
+
+def read_text(path: Path, *, limit: int | None = None) -> str:
+    """The text of a UTF-8 file; a byte order mark is dropped.
+
+    Args:
+        path: the file.
+        limit: bytes that it may have at most.
+
+    Raises:
+        UserError: if there is no such file, it cannot be read, is too large, or is not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read() if limit is None else file.read(limit + 1)
+    except FileNotFoundError:
+        raise UserError(str(path), "no such file", "a file") from None
+    except IsADirectoryError:
+        raise UserError(str(path), "a folder", "a file") from None
+    except (OSError, ValueError) as error:
+        found = error.strerror if isinstance(error, OSError) else str(error)
+        raise UserError(str(path), f"a file that cannot be read ({found})", "a readable file") from None
+    if limit is not None and len(raw) > limit:
+        raise UserError(str(path), f"more than {limit:,} bytes", f"at most {limit:,} bytes")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}:{line}", "bytes that are not UTF-8", "UTF-8 text") from None
+
+
+def parse_data(text: str, where: str) -> Any:
+    """What a YAML 1.2 text holds, as JSON values.
+
+    Args:
+        text: one YAML document of at most `MAX_BYTES`.
+        where: how errors name the text; the line is added to it.
+
+    Raises:
+        UserError: as `read_data`.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
+        raise UserError(where, f"more than {MAX_BYTES:,} bytes", f"at most {MAX_BYTES:,} bytes")
+    reader = cast("Any", YAML(typ="safe", pure=True))
+    events: Iterator[Any] = iter(reader.parse(io.StringIO(text)))
+    try:
+        return _Builder(where).build(events)
+    except MarkedYAMLError as error:
+        mark = cast("Any", error.problem_mark or error.context_mark)
+        said = " ".join(cast("str", part) for part in cast("Any", (error.context, error.problem)) if part)
+        raise UserError(_at(where, mark), f"broken YAML ({said})", "YAML 1.2") from None
+    except (YAMLError, ValueError) as error:
+        said = str(error).strip().splitlines()
+        raise UserError(where, f"broken YAML ({said[0] if said else 'unreadable'})", "YAML 1.2") from None
+
+
+def parse_json(text: str, where: str, *, line: int | None = None) -> Any:
+    """What a JSON text holds. NaN, infinities, duplicate keys and halves of surrogate pairs are refused.
+
+    Args:
+        text: one JSON value.
+        where: how errors name the text.
+        line: the line in `where` at which the text stands; None: count lines within the text.
+
+    Raises:
+        UserError: naming `where:line`.
+    """
+    place = where if line is None else f"{where}:{line}"
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        built = dict(items)
+        if len(built) != len(items):
+            seen: set[str] = set()
+            twice = next(key for key, _ in items if key in seen or seen.add(key))
+            raise UserError(place, f"the key {_short(twice)} twice in one object", "each key once")
+        return built
+
+    def number(literal: str) -> float:
+        value = float(literal)
+        if not math.isfinite(value):
+            raise UserError(place, _short(literal), "a finite number")
+        return value
+
+    try:
+        value = json.loads(text, object_pairs_hook=pairs, parse_float=number, parse_constant=number)
+    except json.JSONDecodeError as error:
+        spot = place if line is not None else f"{where}:{error.lineno}"
+        said = f"broken JSON ({error.msg} at column {error.colno})" if text.strip() else "nothing"
+        raise UserError(spot, said, "JSON") from None
+    except RecursionError:
+        raise UserError(place, "JSON nested too deeply", f"at most {MAX_DEPTH} levels") from None
+    except ValueError:  # an integer of more digits than Python converts
+        raise UserError(place, "a number with thousands of digits", "a number") from None
+    if text.count("[") + text.count("{") > MAX_DEPTH and deeper(value, MAX_DEPTH):
+        raise UserError(place, "JSON nested too deeply", f"at most {MAX_DEPTH} levels")
+    if "\\u" in text:
+        try:
+            _ = json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise UserError(place, "half of a surrogate pair in a text", "Unicode text") from None
+    return value
+
+
+class _Builder:
+    """Builds JSON values from the parser's events, so that what is refused is refused where it stands."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    def build(self, events: Iterator[Any]) -> Any:
+        """The one document's value."""
+        documents = 0
+        value: Any = None
+        # Each open collection: its value, and for a mapping the key that waits for a value.
+        stack: list[tuple[list[Any] | dict[str, Any], list[str]]] = []
+        for event in events:
+            kind = type(event).__name__
+            if kind == "DocumentStartEvent":
+                documents += 1
+                if documents > 1:
+                    self._refuse(event, "a second document", "one document in a file")
+                if event.version not in (None, (1, 2)):
+                    self._refuse(event, f"%YAML {'.'.join(map(str, event.version))}", "YAML 1.2")
+                continue
+            if kind in ("SequenceEndEvent", "MappingEndEvent"):
+                _ = stack.pop()
+                continue
+            if kind in ("StreamStartEvent", "StreamEndEvent", "DocumentEndEvent"):
+                continue
+            self._check(event, kind)
+            built: Any = self._scalar(event) if kind == "ScalarEvent" else [] if kind == "SequenceStartEvent" else {}
+            if not stack:
+                value = built
+            else:
+                self._place(stack[-1], built, event, kind)
+            if kind != "ScalarEvent":
+                if len(stack) >= MAX_DEPTH:
+                    self._refuse(event, "values nested too deeply", f"at most {MAX_DEPTH} levels")
+                stack.append((built, []))
+        if documents == 0:
+            raise UserError(self.where, "nothing", "YAML or JSON data")
+        return value
+
+    def _check(self, event: Any, kind: str) -> None:
+        if kind == "AliasEvent":
+            self._refuse(event, f"the alias *{event.anchor}", "the value itself; aliases are not allowed")
+        if event.anchor is not None:
+            self._refuse(event, f"the anchor &{event.anchor}", "no anchors or aliases")
+        if event.tag is not None:
+            self._refuse(event, f"the tag {_short(str(event.tag))}", "no tags; quote what is to be a text")
+
+    def _place(self, top: tuple[list[Any] | dict[str, Any], list[str]], built: Any, event: Any, kind: str) -> None:
+        holder, waiting = top
+        if isinstance(holder, list):
+            holder.append(built)
+        elif waiting:
+            holder[waiting.pop()] = built
+        else:
+            if kind != "ScalarEvent":
+                self._refuse(event, "a list or mapping as a key", "a text")
+            key = self._text(event)  # `1: x` and `true: x` have the keys "1" and "true", as in JSON
+            if key in holder:
+                self._refuse(event, f"the key {_short(key)} twice", "each key once")
+            holder[key] = None
+            waiting.append(key)
+
+    def _scalar(self, event: Any) -> Any:
+        text = self._text(event)
+        if event.style:  # quoted, literal or folded: a text
+            return text
+        if is_not_finite(text):
+            self._refuse(event, text, "a finite number")
+        try:
+            value = plain(text)
+        except ValueError:  # more digits than Python converts
+            self._refuse(event, "a number with thousands of digits", "a number")
+        if isinstance(value, float) and not math.isfinite(value):
+            self._refuse(event, _short(text), "a finite number")
+        return value
+
+    def _text(self, event: Any) -> str:
+        text = str(event.value)
+        try:
+            _ = text.encode()
+        except UnicodeEncodeError:
+            self._refuse(event, "half of a surrogate pair in a text", "Unicode text")
+        return text
+
+    def _refuse(self, event: Any, found: str, expected: str) -> NoReturn:
+        raise UserError(_at(self.where, event.start_mark), found, expected)
+
+
+def _at(where: str, mark: Any) -> str:
+    return where if mark is None else f"{where}:{mark.line + 1}"
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "…")

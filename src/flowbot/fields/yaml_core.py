@@ -1,0 +1,46 @@
+"""What plain YAML means: the core schema of YAML 1.2 (section 10.3.2), for the reader and the writer alike."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, cast
+
+MAX_DEPTH = 64
+"""Collections in a file nest at most so deep."""
+
+_NULL = frozenset(("", "~", "null", "Null", "NULL"))
+_BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_INT = re.compile(r"[-+]?[0-9]+\Z")
+_OTHER_INT = re.compile(r"0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+_NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
+
+
+def plain(text: str) -> Any:
+    """What an unquoted scalar means: null, a bool, a number (of any size), else the text itself."""
+    if text in _NULL:
+        return None
+    if text in _BOOL:
+        return _BOOL[text]
+    if _INT.match(text):
+        return int(text)
+    if _OTHER_INT.match(text):
+        return int(text[2:], 8 if text[1] == "o" else 16)
+    if _FLOAT.match(text):
+        return float(text)
+    return text
+
+
+def is_not_finite(text: str) -> bool:
+    """Whether an unquoted scalar means an infinity or NaN, which JSON cannot hold."""
+    return bool(_NOT_FINITE.match(text))
+
+
+def deeper(value: Any, levels: int) -> bool:
+    """Whether collections nest deeper than `levels`; the walk itself goes no deeper."""
+    if not isinstance(value, dict | list):
+        return False
+    within = cast("Any", value)
+    return levels == 0 or any(
+        deeper(each, levels - 1) for each in (within.values() if isinstance(value, dict) else within)
+    )

@@ -1,0 +1,173 @@
+"""From a reply to values: read JSON, mend it, fit it to the fields' types, or ask again with the error."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NoReturn, cast
+
+from flowbot.fields import Field, ModelError, ValueMismatch, fields_schema
+
+from .client import Message, Reply, Request
+
+if TYPE_CHECKING:
+    from .lm import LM, Draw
+
+_FENCE = re.compile(r"\A\s*```[A-Za-z]*\s*\n(?P<body>.*?)\n?\s*```\s*\Z", re.DOTALL)
+_THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
+_SHOWN = 2000
+"""Characters of an unusable reply that are shown to the model again."""
+MORE_ROOM = 4
+"""By how much the ceiling grows, once, when a reply is empty because all of it went into thinking."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Values that fit their fields, and what it took.
+
+    Args:
+        values: by field name.
+        replies: every reply, the unusable ones before it included.
+        request: the request whose reply was of use.
+    """
+
+    values: dict[str, Any]
+    replies: tuple[Reply, ...]
+    request: Request
+
+
+class AnswerError(ModelError):
+    """No reply was of use. `replies` are all that came, `request` is the last one asked; `reply` the last text."""
+
+    def __init__(self, message: str, *, replies: tuple[Reply, ...], request: Request) -> None:
+        super().__init__(message, reply=replies[-1].text if replies else "")
+        self.replies = replies
+        self.request = request
+
+
+async def ask_fields(
+    lm: LM, request: Request, fields: Sequence[Field], *, purpose: str, draw: Draw, retries: int
+) -> Answer:
+    """See `LM.ask_fields`."""
+    plain = len(fields) == 1 and fields[0].type.kind == "str"
+    if not plain:
+        request = replace(request, schema=fields_schema(fields))
+    replies: list[Reply] = []
+    asked_again, roomier = 0, False
+    while True:
+        try:
+            reply = await lm.ask(request, purpose=purpose, draw=draw)
+        except ModelError as error:
+            raise AnswerError(str(error), replies=tuple(replies), request=request) from None
+        replies.append(reply)
+        text = without_thought(reply.text)
+        if not text and _is_cut(reply, request) and not roomier:
+            roomier = True
+            request = replace(request, max_tokens=request.max_tokens * MORE_ROOM)
+            continue
+        try:
+            values = {fields[0].name: _plain(reply, text)} if plain else read_values(text, fields)
+            return Answer(values, tuple(replies), request)
+        except ValueMismatch as error:
+            fault = str(error)
+        if reply.finish == "refusal":
+            raise AnswerError(f"the model refused: {text[:200]}", replies=tuple(replies), request=request)
+        if _is_cut(reply, request):
+            # The same question would be cut at the same place again.
+            cut = f"the reply was cut at {request.max_tokens} tokens; {fault}"
+            raise AnswerError(cut, replies=tuple(replies), request=request)
+        if asked_again == retries:
+            raise AnswerError(fault, replies=tuple(replies), request=request)
+        asked_again += 1
+        request = _with_error(request, reply, fault, fields)
+
+
+def read_values(text: str, fields: Sequence[Field]) -> dict[str, Any]:
+    """The values in a reply's text: JSON, if need be mended or dug out of other text, each fitted to its type.
+
+    Raises:
+        ValueMismatch: if there are none; says which, what was found and what was expected.
+    """
+    body = fenced.group("body") if (fenced := _FENCE.match(text)) else text
+    try:
+        return _fit(json.loads(body, parse_constant=_no_constant), fields)
+    except (ValueMismatch, ValueError, RecursionError) as error:
+        first = error
+    try:
+        return _fit(_mended(body), fields)
+    except ValueMismatch as error:
+        # Of what is JSON already its own fault is the clearer one.
+        raise (first if isinstance(first, ValueMismatch) else error) from None
+
+
+def without_thought(text: str) -> str:
+    """A reply without the thoughts that some models put before it between <think> tags."""
+    text = _THOUGHT.sub("", text, count=1).strip()
+    return "" if text.startswith("<think>") else text
+
+
+def _plain(reply: Reply, text: str) -> str:
+    if reply.finish == "refusal" or not text:
+        raise ValueMismatch("the reply is empty")
+    return text
+
+
+def _is_cut(reply: Reply, request: Request) -> bool:
+    return reply.finish == "length" or reply.usage.output_tokens >= request.max_tokens
+
+
+def _fit(found: Any, fields: Sequence[Field]) -> dict[str, Any]:
+    # Models put an object in a list, and repair gives a list for several objects: the last is the answer.
+    if isinstance(found, list) and not (len(fields) == 1 and fields[0].type.kind == "list"):
+        found = _last_object(cast("list[Any]", found))
+    if isinstance(found, dict):
+        given = cast("dict[str, Any]", found)
+        missing = [field.name for field in fields if field.name not in given]
+        if not missing:
+            return {field.name: field.type.coerce(given[field.name], field.name) for field in fields}
+        if len(fields) > 1 or fields[0].type.kind != "object":
+            raise ValueMismatch(f"{', '.join(missing)} is missing; expected a JSON object with {_names(fields)}")
+    if len(fields) == 1:
+        return {fields[0].name: fields[0].type.coerce(found, fields[0].name)}
+    raise ValueMismatch(f"found {json.dumps(found)[:60]}; expected a JSON object with {_names(fields)}")
+
+
+def _last_object(found: list[Any]) -> Any:
+    return next((cast("dict[str, Any]", each) for each in reversed(found) if isinstance(each, dict)), found)
+
+
+def _mended(body: str) -> Any:
+    import json_repair
+
+    try:
+        found = json_repair.loads(body)
+    except (ValueError, RecursionError):
+        found = ""
+    if found == "":
+        raise ValueMismatch(f"found {body.strip()[:60]!r}; expected JSON")
+    return found
+
+
+def _with_error(request: Request, reply: Reply, fault: str, fields: Sequence[Field]) -> Request:
+    last = request.messages[-1]
+    if last.role == "user" and len(request.messages) > 2 and last.content.startswith("That reply is of no use"):
+        request = replace(request, messages=request.messages[:-2])
+    wanted = f"Reply with one JSON object with {_names(fields)} and nothing else." if request.schema else "Reply again."
+    return replace(
+        request,
+        messages=(
+            *request.messages,
+            Message("assistant", reply.text[:_SHOWN]),
+            Message("user", f"That reply is of no use: {fault}. {wanted}"),
+        ),
+    )
+
+
+def _names(fields: Sequence[Field]) -> str:
+    return ", ".join(f"{field.name} ({field.type})" for field in fields)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

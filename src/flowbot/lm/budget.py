@@ -1,0 +1,247 @@
+"""Ceilings in calls, tokens, USD and seconds. Each call reserves its worst case first, so no ceiling is ever passed.
+
+What is counted is logical: a stored response takes what it took when it was first paid. The order in which reservations
+are asked for decides who gets one; how fast replies come does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Literal
+
+from flowbot.fields import BudgetExceeded, Paused, Usage, UserError
+
+Ceiling = Literal["calls", "tokens", "usd"]
+Amounts = tuple[int, int, int]
+"""Calls, tokens, and USD in units of 10^-12: whole numbers, so that sums are exact."""
+
+_NAMES: tuple[Ceiling, ...] = ("calls", "tokens", "usd")
+_PICO = 1_000_000_000_000
+_NOTHING: Amounts = (0, 0, 0)
+
+
+class Reservation:
+    """Room that is kept for one call until it is settled. Settling or cancelling a second time does nothing."""
+
+    __slots__ = ("_budget", "amounts", "open")
+
+    def __init__(self, budget: Budget, amounts: Amounts) -> None:
+        self._budget = budget
+        self.amounts = amounts
+        self.open = True
+
+    def settle(self, actual: Usage) -> None:
+        """Give the room back and count what the call really took."""
+        if self.open:
+            self.open = False
+            self._budget._settle(self.amounts, _amounts(actual))  # pyright: ignore[reportPrivateUsage]
+
+    def cancel(self) -> None:
+        """Give the room back; nothing was called."""
+        if self.open:
+            self.open = False
+            self._budget._settle(self.amounts, _NOTHING)  # pyright: ignore[reportPrivateUsage]
+
+
+class Hold:
+    """Room set aside for later calls (the closing test): a context manager, or `release` it when its turn comes."""
+
+    def __init__(self, budget: Budget, amounts: Amounts) -> None:
+        self._budget = budget
+        self._amounts = amounts
+        self._open = True
+
+    def release(self) -> None:
+        """Give the room back. A second time does nothing."""
+        if self._open:
+            self._open = False
+            self._budget._let_go(self._amounts)  # pyright: ignore[reportPrivateUsage]
+
+    def __enter__(self) -> Hold:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class Budget:
+    """Ceilings of a run; None is no ceiling. One `Budget` counts one run.
+
+    Args:
+        calls: model calls.
+        tokens: input and output tokens together.
+        usd: dollars.
+        seconds: wall-clock time from `begin` on; it pauses the run instead of ending it.
+        now: the clock that `seconds` is read from.
+
+    Raises:
+        UserError: if a ceiling is not a positive number.
+    """
+
+    def __init__(
+        self,
+        calls: int | None = None,
+        tokens: int | None = None,
+        usd: float | None = None,
+        seconds: float | None = None,
+        *,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        for name, value in (("calls", calls), ("tokens", tokens), ("usd", usd), ("seconds", seconds)):
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise UserError(f"budget: {name}", repr(value), "a number above 0")
+        self.calls = calls
+        self.tokens = tokens
+        self.usd = usd
+        self.seconds = seconds
+        self._now = now
+        self._began: float | None = None
+        self._ceilings = (calls, tokens, None if usd is None else math.floor(usd * _PICO))
+        self._used = _NOTHING
+        self._reserved = _NOTHING
+        self._held = _NOTHING
+        self._open = 0
+        self._queue: deque[tuple[Amounts, asyncio.Future[Reservation]]] = deque()
+
+    @property
+    def needs_worst_case(self) -> bool:
+        """Whether tokens or dollars are limited, so that a worst case is worth computing."""
+        return self.tokens is not None or self.usd is not None
+
+    @property
+    def used(self) -> dict[Ceiling, float]:
+        """What has been counted so far: calls, tokens and usd."""
+        return {"calls": self._used[0], "tokens": self._used[1], "usd": self._used[2] / _PICO}
+
+    def try_reserve(self, worst: Usage) -> Reservation | None:
+        """Reserve at once; None if that must wait for calls in flight.
+
+        Raises:
+            BudgetExceeded: if it will never fit.
+        """
+        amounts = self._worst(worst)
+        if self._queue:
+            return None
+        if (over := self._over(amounts)) is None:
+            return self._take(amounts)
+        if self._open:
+            return None
+        raise self._exceeded(over, amounts)
+
+    async def reserve(self, worst: Usage) -> Reservation:
+        """Reserve a call's worst case; waits, in order, while calls in flight may still give room back.
+
+        Raises:
+            BudgetExceeded: if it does not fit although nothing is in flight.
+        """
+        if (taken := self.try_reserve(worst)) is not None:
+            return taken
+        waiting: asyncio.Future[Reservation] = asyncio.get_running_loop().create_future()
+        self._queue.append((self._worst(worst), waiting))
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
+                waiting.result().cancel()
+            else:
+                waiting.cancel()
+                self._pump()
+            raise
+
+    def hold(self, calls: int = 0, tokens: int = 0, usd: float = 0.0) -> Hold:
+        """Set room aside; use as a context manager or call `release`.
+
+        Raises:
+            BudgetExceeded: if the ceilings leave no such room.
+        """
+        amounts = (calls, tokens, math.ceil(usd * _PICO))
+        if (over := self._over(amounts)) is not None:
+            raise self._exceeded(over, amounts)
+        self._held = _add(self._held, amounts)
+        return Hold(self, amounts)
+
+    def begin(self) -> None:
+        """Start counting seconds; only the first time."""
+        if self._began is None:
+            self._began = self._now()
+
+    def check_time(self) -> None:
+        """Whether a call may still be sent.
+
+        Raises:
+            Paused: if the seconds are over.
+        """
+        self.begin()
+        if self.seconds is not None and self._now() - (self._began or 0.0) >= self.seconds:
+            raise Paused(f"the ceiling of {self.seconds:g} seconds is reached", stopped_by="seconds")
+
+    def _worst(self, worst: Usage) -> Amounts:
+        if worst.usd is None and self.usd is not None:
+            raise UserError("budget: usd", "a model of unknown price", "a known price; give one with --price IN,OUT")
+        return _amounts(worst)
+
+    def _take(self, amounts: Amounts) -> Reservation:
+        self._reserved = _add(self._reserved, amounts)
+        self._open += 1
+        return Reservation(self, amounts)
+
+    def _over(self, amounts: Amounts) -> Ceiling | None:
+        for index, ceiling in enumerate(self._ceilings):
+            if ceiling is not None:
+                taken = self._used[index] + self._reserved[index] + self._held[index]
+                if taken + amounts[index] > ceiling:
+                    return _NAMES[index]
+        return None
+
+    def _settle(self, reserved: Amounts, actual: Amounts) -> None:
+        self._reserved = _subtract(self._reserved, reserved)
+        self._open -= 1
+        self._used = _add(self._used, actual)
+        self._pump()
+
+    def _let_go(self, amounts: Amounts) -> None:
+        self._held = _subtract(self._held, amounts)
+        self._pump()
+
+    def _pump(self) -> None:
+        while self._queue:
+            amounts, waiting = self._queue[0]
+            if not waiting.done():
+                if (over := self._over(amounts)) is None:
+                    waiting.set_result(self._take(amounts))
+                elif self._open:
+                    return
+                else:
+                    waiting.set_exception(self._exceeded(over, amounts))
+            self._queue.popleft()
+
+    def _exceeded(self, over: Ceiling, amounts: Amounts) -> BudgetExceeded:
+        index = _NAMES.index(over)
+        used, held, ceiling = self._used[index], self._held[index], self._ceilings[index] or 0
+        if over == "usd":
+            text = f"{used / _PICO:.4f} USD of {ceiling / _PICO:g} are used, {held / _PICO:.4f} set aside"
+            text += f"; the next step may take {amounts[index] / _PICO:.4f}"
+        else:
+            text = f"{used} of {ceiling} {over} are used, {held} set aside; the next step may take {amounts[index]}"
+        return BudgetExceeded(text, ceiling=over)
+
+
+def _amounts(usage: Usage) -> Amounts:
+    return (usage.calls, usage.tokens, math.ceil((usage.usd or 0.0) * _PICO))
+
+
+def _add(one: Iterable[int], other: Iterable[int]) -> Amounts:
+    calls, tokens, usd = (a + b for a, b in zip(one, other, strict=True))
+    return (calls, tokens, usd)
+
+
+def _subtract(one: Iterable[int], other: Iterable[int]) -> Amounts:
+    calls, tokens, usd = (a - b for a, b in zip(one, other, strict=True))
+    return (calls, tokens, usd)

@@ -1,0 +1,251 @@
+"""A model that can be asked: every call goes past the store, the budget, the limit of its endpoint and the ledger."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from flowbot.fields import Field, InfrastructureError, ModelError, RefusedError, Usage, stable_hash
+
+from .client import Client, Identity, Message, Reply, Request
+from .clock import Clock, RealClock
+from .limits import RetryPolicy
+from .prices import PriceOf, listed
+
+if TYPE_CHECKING:
+    from .answers import Answer
+    from .budget import Reservation
+    from .flight import Flight
+    from .session import Session
+
+_log = logging.getLogger(__name__)
+
+Draw = tuple[int | str, ...]
+"""Which of several samples of the same request: () at temperature 0."""
+
+
+class LM:
+    """A model behind a client.
+
+    Failure policy: an `InfrastructureError` that persists after the tries is raised, stores nothing and counts nothing;
+    a refusal that repeats, or a context overflow, is stored and raised again on replay. Whoever is cancelled while a
+    sent call is in flight leaves it to finish and be stored.
+
+    Args:
+        client: the endpoint.
+        session: what the run's calls share.
+        name: the model string the user gave; the client's name when None.
+        price: USD of a usage; by the client's price reference when None.
+        concurrency: calls at once; the session's or the client's default when None.
+        retry: when a call is sent again.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        session: Session,
+        *,
+        name: str | None = None,
+        price: PriceOf | None = None,
+        concurrency: int | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        self.client = client
+        self.session = session
+        self.name = name or f"{client.identity.provider}/{client.identity.name}"
+        self._price = price or listed(client.price_ref)
+        self._retry = retry or RetryPolicy()
+        self._identity = client.identity
+        self._who = json.dumps(self._identity.dump(), sort_keys=True)
+        self._limit = session.limit(self._who, concurrency or session.max_concurrency or client.default_concurrency)
+        self._clock: Clock = getattr(client, "clock", None) or RealClock()
+
+    @property
+    def identity(self) -> Identity:
+        """Who answers; part of every key."""
+        return self._identity
+
+    def key(self, request: Request, draw: Draw = ()) -> str:
+        """The key under which the reply is stored."""
+        data = request.dump()
+        if request.schema is not None:
+            # As text: the order of a schema's properties changes what a model writes, and canonical JSON forgets it.
+            data["schema"] = json.dumps(request.schema)
+        return stable_hash({"request": data, "model": self._who, "draw": list(draw)})
+
+    async def ask(self, request: Request, *, purpose: str, draw: Draw = ()) -> Reply:
+        """The reply to one request, from the store or the endpoint.
+
+        Args:
+            request: what to ask.
+            purpose: what the ledger charges it to.
+            draw: which sample; () at temperature 0.
+
+        Raises:
+            BudgetExceeded: before sending, if a ceiling might be passed.
+            InfrastructureError: if the endpoint fails on every try, or at once when trying again cannot help.
+            RefusedError: if the endpoint refuses this request on policy grounds.
+            ModelError: if the request is longer than the model's context.
+            Paused: if somebody asked to stop, or the seconds are over, and the reply is not stored.
+        """
+        key = self.key(request, draw)
+        session = self.session
+        if key not in session.flights:
+            value = session.store.peek(key)
+            if value is not None and self._count_stored(key, value, purpose, request):
+                # Everybody has a turn, so that hits come in the order in which the calls were first made.
+                import asyncio
+
+                await asyncio.sleep(0)
+                return _open(value)
+        return _open(await session.flights.join(key, lambda flight: self._fly(key, request, purpose, draw, flight)))
+
+    async def ask_fields(
+        self,
+        messages: Sequence[Message],
+        fields: Sequence[Field],
+        *,
+        purpose: str,
+        draw: Draw = (),
+        max_tokens: int = 512,
+        temperature: float = 0.0,
+        retries: int = 1,
+    ) -> Answer:
+        """Values for `fields`: plain text for a single text, JSON by schema otherwise.
+
+        Args:
+            messages: the chat so far.
+            fields: what is wanted, in the order in which it is to be written.
+            purpose: what the ledger charges it to.
+            draw: which sample; () at temperature 0.
+            max_tokens: ceiling of the reply.
+            temperature: 0 asks for the most likely reply.
+            retries: how often an unusable reply is asked for again, with the error.
+
+        Raises:
+            AnswerError: a `ModelError` that holds the replies, if none was of use.
+            BudgetExceeded, InfrastructureError, RefusedError, Paused: as `ask`.
+        """
+        from .answers import ask_fields
+
+        request = Request(tuple(messages), max_tokens, temperature)
+        return await ask_fields(self, request, fields, purpose=purpose, draw=draw, retries=retries)
+
+    async def close(self) -> None:
+        """Let the session's calls in flight finish, then release the client. May be called twice."""
+        await self.session.drain()
+        await self.client.close()
+
+    def _count_stored(self, key: str, value: dict[str, Any], purpose: str, request: Request) -> bool:
+        """Count a stored response at once; False if the budget has to be waited for."""
+        if key in self.session.charged:
+            return True
+        reservation = self.session.budget.try_reserve(self._worst(request))
+        if reservation is None:
+            return False
+        self._charge(key, value, purpose, reservation, stored=True)
+        return True
+
+    async def _fly(self, key: str, request: Request, purpose: str, draw: Draw, flight: Flight) -> dict[str, Any]:
+        session = self.session
+        reservation = None if key in session.charged else await session.budget.reserve(self._worst(request))
+        try:
+            value = await session.store.get(key)
+            stored = value is not None
+            if value is None:
+                value = await self._pay(key, request, draw, flight)
+                value = await session.store.put(key, value, kind="lm")
+            if reservation is not None:
+                self._charge(key, value, purpose, reservation, stored=stored)
+            return value
+        finally:
+            if reservation is not None:
+                reservation.cancel()
+
+    async def _pay(self, key: str, request: Request, draw: Draw, flight: Flight) -> dict[str, Any]:
+        """Send until there is a reply, or an error that is one."""
+        session = self.session
+        sent = request
+        if draw and request.seed is None:
+            # Samples that differ only in their draw must be different requests to the endpoint.
+            sent = replace(request, seed=int(stable_hash(list(draw))[:7], 16))
+
+        async def sleep(seconds: float) -> None:
+            await session.stop.unless(self._clock.sleep(seconds))
+
+        def tell(tries: int, wait: float, error: BaseException) -> None:
+            session.ledger.retries += 1
+            _log.info("%s: try %d: %s; again in %.1f s", self.name, tries, error, wait)
+            if session.on_retry is not None:
+                session.on_retry(f"{self.name}: {error}; trying again in {wait:.0f} s")
+
+        async def once() -> Reply:
+            async with self._limit.slot(self._clock, sleep):
+                session.check()
+                flight.sent = True
+                try:
+                    return await self.client.complete(sent)
+                except InfrastructureError as error:
+                    flight.sent = False
+                    self._limit.learn(error, self._clock)
+                    raise
+                except (RefusedError, ModelError):
+                    flight.sent = False
+                    raise
+
+        tries = self._retry.retrying(int(key[:8], 16), sleep, tell)
+        try:
+            reply: Reply = await tries(once)  # pyright: ignore[reportUnknownVariableType]
+        except InfrastructureError as error:
+            number = tries.statistics.get("attempt_number", 1)
+            text = f"{self.name}: {error}" + (f" (tried {number} times)" if number > 1 else "")
+            raise InfrastructureError(
+                text, kind=error.kind, fatal=error.fatal, retry_after=error.retry_after
+            ) from error.__cause__
+        except RefusedError as error:
+            return {"failed": "refused", "text": str(error)}
+        except ModelError as error:
+            return {"failed": "model", "text": str(error), "reply": error.reply}
+        return self._priced(reply).dump()
+
+    def _priced(self, reply: Reply) -> Reply:
+        usage = replace(reply.usage, calls=1, seconds=reply.seconds)
+        return replace(reply, text=_clean(reply.text), usage=replace(usage, usd=self._price(usage)))
+
+    def _charge(self, key: str, value: dict[str, Any], purpose: str, reservation: Reservation, *, stored: bool) -> None:
+        usage = Usage(**value["usage"]) if "usage" in value else Usage(calls=1)
+        if usage.usd is None:
+            # Paid when the price was not known; it may be by now.
+            usage = replace(usage, usd=self._price(usage))
+        reservation.settle(usage)
+        self.session.charged.add(key)
+        self.session.ledger.charge(purpose, usage, stored=stored, model=self.name)
+
+    def _worst(self, request: Request) -> Usage:
+        """The most that the call can take. A token has at least one byte, so a text's bytes bound its tokens."""
+        if not self.session.budget.needs_worst_case:
+            return Usage(calls=1)
+        read = 64 + sum(16 + len(message.content.encode(errors="replace")) for message in request.messages)
+        if request.schema is not None:
+            read += 64 + len(json.dumps(request.schema))
+        worst = Usage(calls=1, input_tokens=read, output_tokens=request.max_tokens)
+        return worst if self.session.budget.usd is None else replace(worst, usd=self._price(worst))
+
+
+def _open(value: dict[str, Any]) -> Reply:
+    """The reply in a stored value, or the error that stands for it."""
+    match value.get("failed"):
+        case None:
+            return Reply.load(value)
+        case "refused":
+            raise RefusedError(value["text"])
+        case _:
+            raise ModelError(value["text"], reply=value.get("reply", ""))
+
+
+def _clean(text: str) -> str:
+    """Without halves of surrogate pairs, which no file and no hash can hold."""
+    return text.encode("utf-8", "replace").decode() if not text.isascii() else text

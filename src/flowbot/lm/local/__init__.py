@@ -1,0 +1,85 @@
+"""Models on this machine: `local/NAME` of the catalogue, or `local//path/to/file.gguf`.
+
+Options: `slots` (calls side by side), `context` (tokens of prompt and reply together, a slot), `threads`; as in
+`local/qwen2.5-coder-0.5b?slots=2&context=4096`.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowbot.fields import UserError
+from flowbot.lm.client import Client, Identity
+from flowbot.lm.options import split_options, whole
+
+from .weights import INSTALL, Weights, catalogue, ensure, file_sha256, models_dir, named, on_disk
+
+if TYPE_CHECKING:
+    from .server import Settings
+
+CONTEXT = 2048
+
+__all__ = ["CONTEXT", "Weights", "catalogue", "ensure", "models_dir", "named", "on_disk", "open_local"]
+
+
+def open_local(rest: str, cache_dir: Path, *, say: Callable[[str], None]) -> Client:
+    """The client of `local/REST`. Fetches and starts nothing yet.
+
+    Args:
+        rest: a name of the catalogue or the path of a GGUF file, with options.
+        cache_dir: FlowBot's cache folder; model files lie in `models` inside it.
+        say: told in one line of what takes long.
+
+    Raises:
+        UserError: for an unknown name or option, a file that is no GGUF file, or if the extra `local` is not installed.
+    """
+    from .client import LocalClient
+    from .server import Settings, default_slots, usable_cores
+
+    where = f"model local/{rest}"
+    name, options = split_options(rest, where, ["slots", "context", "threads"])
+    if "/" in name or name.endswith(".gguf") or name.startswith(("~", ".")):
+        weights: Weights | Path = _gguf(Path(name).expanduser(), where)
+        size, label = weights.stat().st_size, weights.stem
+    else:
+        weights = named(name)
+        size, label = weights.bytes, name
+    slots = whole(options, "slots", default_slots(size), where, low=1, high=64)
+    context = whole(options, "context", CONTEXT, where, low=256)
+    threads = whole(options, "threads", usable_cores(), where, low=1, high=1024)
+    server = f"xllamacpp {_server_version(where)}"
+    sha256 = weights.sha256 if isinstance(weights, Weights) else file_sha256(weights, models_dir(cache_dir) / "stamps")
+
+    def settings(path: Path) -> Settings:
+        return Settings(path.resolve(), slots, context, threads)
+
+    return LocalClient(
+        weights,
+        settings=settings,
+        identity=Identity("local", "", sha256, (("context", str(context)), ("server", server), ("slots", str(slots)))),
+        slots=slots,
+        cache_dir=cache_dir,
+        say=say,
+        name=label,
+    )
+
+
+def _gguf(path: Path, where: str) -> Path:
+    try:
+        with path.open("rb") as file:
+            start = file.read(4)
+    except OSError as error:
+        raise UserError(where, f"{path}, which cannot be read ({error.strerror})", "a GGUF file") from None
+    if start != b"GGUF":
+        raise UserError(where, f"{path}, which is no GGUF file", "a GGUF file")
+    return path.resolve()
+
+
+def _server_version(where: str) -> str:
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise UserError(where, "no llama.cpp server in this Python (xllamacpp)", f"it installed: {INSTALL}")
+    return importlib.metadata.version("xllamacpp")

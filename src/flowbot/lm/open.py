@@ -1,0 +1,117 @@
+"""From a model string to a model: `openai/NAME`, `local/NAME`, `fake/NAME`, `recorded/FILE`. Loads what is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowbot.fields import UserError
+from flowbot.store import Store, default_cache_dir
+
+from .prices import is_known, listed, per_million
+from .providers import endpoint_of, require_key, split_model
+
+if TYPE_CHECKING:
+    from .client import Client
+    from .lm import LM
+    from .session import Session
+
+Say = Callable[[str], None]
+
+
+def open_lm(
+    model: str,
+    session: Session,
+    *,
+    base_dir: Path | None = None,
+    cache_dir: Path | None = None,
+    price: tuple[float, float] | None = None,
+    concurrency: int | None = None,
+    say: Say | None = None,
+) -> LM:
+    """A model by its string. Opens no connection and starts no server before the first call.
+
+    Args:
+        model: `PROVIDER/NAME`.
+        session: what the run's calls share.
+        base_dir: what a relative path in `recorded/FILE` is relative to; the working directory when None.
+        cache_dir: folder of local models; the user's cache folder when None.
+        price: USD per million input and output tokens, for paid endpoints.
+        concurrency: calls at once; the session's or the endpoint's default when None.
+        say: told in one line of what takes long.
+
+    Raises:
+        UserError: for an unknown provider or model, a missing key, or a ceiling in USD where the price is unknown.
+    """
+    from .lm import LM
+
+    client = open_client(model, store=session.store, base_dir=base_dir, cache_dir=cache_dir, say=say)
+    cost = listed(client.price_ref)
+    if price is not None and client.price_ref != "free":
+        cost = per_million(price)
+    if session.budget.usd is not None and not is_known(cost):
+        raise UserError(
+            "a ceiling in USD (--max-usd)",
+            f"model {model}, whose price is unknown",
+            "its price too: --price IN,OUT in dollars per million input and output tokens",
+        )
+    return LM(client, session, name=model, price=cost, concurrency=concurrency)
+
+
+def open_client(
+    model: str,
+    *,
+    store: Store | None = None,
+    base_dir: Path | None = None,
+    cache_dir: Path | None = None,
+    say: Say | None = None,
+) -> Client:
+    """The client alone, without store, budget and ledger around it. See `open_lm`."""
+    provider, rest = split_model(model)
+    match provider:
+        case "fake":
+            from .fake import open_fake
+
+            return open_fake(rest)
+        case "recorded":
+            from .recorded import open_recorded
+
+            def opener(other: str) -> Client:
+                return open_client(other, store=store, base_dir=base_dir, cache_dir=cache_dir, say=say)
+
+            return open_recorded(_beside(rest, base_dir), opener)
+        case "local":
+            from .local import open_local
+
+            return open_local(rest, cache_dir or default_cache_dir(), say=say or _silent)
+        case _:
+            return _open_endpoint(provider, rest, store)
+
+
+def _silent(line: str) -> None:
+    """Say nothing."""
+
+
+def _open_endpoint(provider: str, name: str, store: Store | None) -> Client:
+    endpoint = endpoint_of(provider, name)
+    require_key(endpoint)
+
+    from .client import Identity
+    from .openai import OpenAIClient
+    from .wire import Wire
+
+    return OpenAIClient(
+        Identity(provider, endpoint.base_url, name),
+        Wire(endpoint.base_url, key=endpoint.key, key_header=endpoint.key_header),
+        capabilities=endpoint.capabilities,
+        store=store,
+        price_ref=endpoint.price_ref,
+        concurrency=endpoint.concurrency,
+    )
+
+
+def _beside(rest: str, base_dir: Path | None) -> str:
+    """`FILE?options` with FILE made relative to `base_dir`."""
+    file, mark, options = rest.partition("?")
+    return f"{(base_dir or Path()) / file}{mark}{options}"

@@ -1,0 +1,228 @@
+"""A client for every endpoint that speaks OpenAI's chat completions, each as far as it can."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from dataclasses import replace
+from typing import Any, cast
+
+from flowbot.fields import InfrastructureError, ModelError, RefusedError, Usage, stable_hash
+from flowbot.store import Store
+
+from .capabilities import Capabilities, format_hint, format_parameters
+from .client import Finish, Identity, Message, Reply, Request
+from .wire import HttpFault, Wire
+
+_log = logging.getLogger(__name__)
+
+_PROBE = "probe/1"
+_POLICY = ("content_filter", "content_policy", "responsibleai", "moderation", "usage_policy")
+_TOO_LONG = (
+    "context_length_exceeded",
+    "exceed_context_size",
+    "maximum context length",
+    "context window",
+    "available context size",
+    "prompt is too long",
+    "input is too long",
+)
+_MOST_STEPS = 6
+"""Parameters that are given up for one request; an endpoint that refuses whatever is tried must not go on for ever."""
+_BAD_SCHEMA = re.compile(r"invalid\b.{0,20}\bschema|schema\b.{0,20}\binvalid")
+_FINISH: dict[str, Finish] = {"length": "length", "max_tokens": "length", "content_filter": "refusal"}
+
+
+class OpenAIClient:
+    """One model at one endpoint.
+
+    Failure policy: as `Client` says; besides, a refusal that names a parameter gives that parameter up, is remembered
+    in the store (kind `probe`), logged, and the request is sent again at once, a bounded number of times.
+
+    Args:
+        identity: who answers.
+        wire: the connections.
+        capabilities: what is tried first, where the store knows nothing.
+        store: where capabilities are remembered; None forgets them.
+        price_ref: see `prices.listed`.
+        concurrency: calls at once by default.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        wire: Wire,
+        *,
+        capabilities: Capabilities | None = None,
+        store: Store | None = None,
+        price_ref: str | None = None,
+        concurrency: int = 16,
+    ) -> None:
+        self._identity = identity
+        self._wire = wire
+        self._first = capabilities or Capabilities()
+        self._store = store
+        self._price_ref = price_ref
+        self._concurrency = concurrency
+        self._capabilities: Capabilities | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """Who answers."""
+        return self._identity
+
+    @property
+    def default_concurrency(self) -> int:
+        """Calls at once when the user names no number."""
+        return self._concurrency
+
+    @property
+    def price_ref(self) -> str | None:
+        """The model's name in the price table."""
+        return self._price_ref
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the endpoint is known to take so far."""
+        return self._capabilities or self._first
+
+    async def complete(self, request: Request) -> Reply:
+        """Send one request once, and again only without a parameter that the endpoint does not know.
+
+        Raises:
+            InfrastructureError: if the endpoint fails.
+            RefusedError: if it refuses the request on policy grounds.
+            ModelError: if the request is longer than the model's context.
+        """
+        can = self._capabilities or await self._recall()
+        steps = 0
+        while True:
+            began = time.perf_counter()
+            try:
+                answer = await self._wire.post("chat/completions", _body(self._identity.name, request, can))
+            except HttpFault as fault:
+                steps += 1
+                if steps > _MOST_STEPS:
+                    raise
+                can = await self._give_up_parameter(fault, can)
+                continue
+            return _reply(answer, request, time.perf_counter() - began)
+
+    async def close(self) -> None:
+        """Close the connections. May be called twice."""
+        await self._wire.close()
+
+    async def _give_up_parameter(self, fault: HttpFault, used: Capabilities) -> Capabilities:
+        """What to try the same request with; raises the fault, in its right class, if nothing can be given up."""
+        about = f"{fault.code} {fault.said}".casefold()
+        if fault.status in (400, 403) and any(word in about for word in _POLICY):
+            raise RefusedError(f"refused on policy grounds: {fault.said}") from None
+        if fault.status in (400, 413, 422, 500) and any(word in about for word in _TOO_LONG):
+            raise ModelError(f"the request is longer than the model's context: {fault.said}") from None
+        named = f"{fault.param} {fault.said}"
+        left = used.without(named) if fault.status in (400, 404, 422, 501) else None
+        if left is None:
+            raise fault
+        # A schema that the endpoint cannot read says nothing about the next one.
+        if self.capabilities == used and not _BAD_SCHEMA.search(about):
+            self._capabilities = left
+            _log.warning("%s/%s: %s", self._identity.provider, self._identity.name, "; ".join(left.dropped()) or named)
+            if self._store is not None:
+                value = {"model": self._identity.dump(), "capabilities": left.dump()}
+                await self._store.put(self._probe_key(), value, kind="probe", replace=True)
+        return left
+
+    async def _recall(self) -> Capabilities:
+        known = await self._store.get(self._probe_key()) if self._store is not None else None
+        found = Capabilities.load(known["capabilities"]) if known else None
+        # Another call may have learnt something while this one read.
+        if self._capabilities is None:
+            self._capabilities = found or self._first
+        return self._capabilities
+
+    def _probe_key(self) -> str:
+        return stable_hash([_PROBE, self._identity.dump()])
+
+
+def _body(model: str, request: Request, can: Capabilities) -> dict[str, Any]:
+    messages = request.messages
+    body: dict[str, Any] = {"model": model, "messages": messages, can.max_tokens: request.max_tokens}
+    if can.temperature:
+        body["temperature"] = request.temperature
+    if can.seed and request.seed is not None:
+        body["seed"] = request.seed
+    if request.schema is not None:
+        body |= format_parameters(can, request.schema)
+        if hint := format_hint(can, request.schema):
+            messages = _with_hint(messages, hint)
+    body["messages"] = [message.dump() for message in messages]
+    return body
+
+
+def _with_hint(messages: tuple[Message, ...], hint: str) -> tuple[Message, ...]:
+    first = messages[0]
+    if first.role == "system":
+        return (replace(first, content=f"{first.content}\n\n{hint}"), *messages[1:])
+    return (Message("system", hint), *messages)
+
+
+def _reply(answer: dict[str, Any], request: Request, seconds: float) -> Reply:
+    try:
+        choice = answer["choices"][0]
+        message = choice["message"]
+        text = _text(message)
+        refusal = message.get("refusal")
+        said = str(choice.get("finish_reason") or "stop")
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise InfrastructureError(f"the answer holds no message: {str(answer)[:80]}", kind="garbage") from None
+    finish: Finish = "refusal" if refusal else _FINISH.get(said, "stop")
+    usage, estimated = _usage(answer, request, text)
+    model = answer.get("model")
+    return Reply(
+        text=str(refusal) if refusal and not text else text,
+        finish=finish,
+        usage=usage,
+        seconds=seconds,
+        model=model if isinstance(model, str) else "",
+        estimated=estimated,
+    )
+
+
+def _text(message: dict[str, Any]) -> str:
+    calls = message.get("tool_calls")
+    if calls:
+        arguments: Any = calls[0]["function"]["arguments"]
+        return arguments if isinstance(arguments, str) else _dumped(arguments)
+    content: Any = message.get("content")
+    if content is None:
+        return ""
+    if isinstance(content, str):
+        return content
+    parts = cast("list[dict[str, Any]]", content)
+    return "".join(str(part.get("text") or "") for part in parts if part.get("type", "text") == "text")
+
+
+def _dumped(arguments: Any) -> str:
+    import json
+
+    return json.dumps(arguments, ensure_ascii=False)
+
+
+def _usage(answer: dict[str, Any], request: Request, text: str) -> tuple[Usage, bool]:
+    """Tokens as the endpoint counts them; guessed at four characters each where it does not say."""
+    given: Any = answer.get("usage")
+    counted = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    read, written = _count(counted.get("prompt_tokens")), _count(counted.get("completion_tokens"))
+    estimated = read is None or written is None
+    if read is None:
+        read = sum(len(message.content) for message in request.messages) // 4 + 4 * len(request.messages)
+    if written is None:
+        written = min(len(text) // 4 + 1, request.max_tokens)
+    details: Any = counted.get("prompt_tokens_details")
+    cached = _count(cast("dict[str, Any]", details).get("cached_tokens")) if isinstance(details, dict) else None
+    return Usage(calls=1, input_tokens=read, output_tokens=written, cached_tokens=min(cached or 0, read)), estimated
+
+
+def _count(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,0 +1,84 @@
+"""What a call costs: by the list that genai-prices carries (no network), or as the user says. Unknown is None."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flowbot.fields import Usage, UserError
+
+PriceOf = Callable[[Usage], float | None]
+"""USD for that usage; None when the price is unknown."""
+
+FREE = "free"
+"""The price reference of what costs nothing: local, fake and recorded models."""
+
+
+def listed(price_ref: str | None) -> PriceOf:
+    """The price by reference: `free`, `PROVIDER:MODEL` of the price list, or None for what has no known price."""
+    if price_ref is None:
+        return lambda _: None
+    if price_ref == FREE:
+        return lambda _: 0.0
+    provider, _, model = price_ref.partition(":")
+
+    def usd(usage: Usage) -> float | None:
+        import genai_prices
+
+        spent = genai_prices.Usage(
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cache_read_tokens=min(usage.cached_tokens, usage.input_tokens),
+        )
+        try:
+            return float(genai_prices.calc_price(spent, model_ref=model, provider_id=provider).total_price)
+        except (LookupError, ValueError):
+            return None
+
+    return usd
+
+
+def per_million(price: tuple[float, float]) -> PriceOf:
+    """The user's own price: USD per million input and output tokens."""
+    read, write = price
+    return lambda usage: (usage.input_tokens * read + usage.output_tokens * write) / 1e6
+
+
+def is_known(price: PriceOf) -> bool:
+    """Whether that price can be told."""
+    return price(Usage(calls=1, input_tokens=1, output_tokens=1)) is not None
+
+
+def parse_price(text: str) -> tuple[float, float]:
+    """Read `--price IN,OUT`, dollars per million tokens.
+
+    Raises:
+        UserError: if it is not two numbers of at least 0.
+    """
+    try:
+        read, write = (float(part) for part in text.split(","))
+    except ValueError:
+        read = write = -1.0
+    if not (0 <= read < float("inf") and 0 <= write < float("inf")):
+        raise UserError("--price", repr(text), "IN,OUT: dollars per million input and output tokens, as in 0.4,1.6")
+    return read, write
+
+
+def price_of(model: str, usage: Usage, price: tuple[float, float] | None = None) -> float | None:
+    """USD that `usage` costs with the model string `model`; None when its price is unknown.
+
+    Args:
+        model: `openai/gpt-4.1-mini`, `local/NAME`…
+        usage: tokens.
+        price: the user's price, which wins over the list's.
+
+    Raises:
+        UserError: for an unknown provider.
+    """
+    from .providers import endpoint_of, split_model
+
+    provider, name = split_model(model)
+    if provider in ("local", "fake", "recorded"):
+        return 0.0
+    if price is not None:
+        return per_million(price)(usage)
+    return listed(endpoint_of(provider, name).price_ref)(usage)

@@ -1,0 +1,220 @@
+"""Where the providers are: base URL, the variable that holds the key, what each takes. All speak chat completions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from urllib.parse import urlsplit, urlunsplit
+
+from flowbot.fields import UserError
+
+from .capabilities import Capabilities
+from .prices import FREE
+
+OWN = ("local", "fake", "recorded")
+"""Providers that are no endpoints of others."""
+
+_BY_SCHEMA = Capabilities()
+_COMPLETION_TOKENS = Capabilities(max_tokens="max_completion_tokens")
+# Anthropic's compatible interface takes `response_format` and ignores it.
+_BY_TOOL = Capabilities(reply_format="tool", seed=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One line of the table.
+
+    Args:
+        base_url: up to and without `/chat/completions`; "" when only the user can know it.
+        keys: environment variables that may hold the key, first found wins; () when none is needed.
+        base_variable: environment variable that names another base URL.
+        path: what is put behind the base URL that the variable names.
+        priced_as: the provider's id in the price list; `free`, or "" when its prices are unknown.
+        key_header: how the key is sent.
+        capabilities: what is tried first.
+        concurrency: calls at once by default.
+        needs_key: False for servers of one's own, where a key is sent only if there is one.
+    """
+
+    base_url: str
+    keys: tuple[str, ...]
+    base_variable: str = ""
+    path: str = ""
+    priced_as: str = ""
+    key_header: str = "Authorization"
+    capabilities: Capabilities = _BY_SCHEMA
+    concurrency: int = 16
+    needs_key: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A provider with the environment looked up.
+
+    Args:
+        provider: its name.
+        model: the model's name there.
+        base_url: without user, password and trailing slash.
+        key: the key, or "" (never shown: `repr` leaves it out).
+        key_names: the variables that could have held it.
+        key_header: how it is sent.
+        price_ref: see `prices.listed`.
+        capabilities: what is tried first.
+        concurrency: calls at once by default.
+        needs_key: whether to refuse to start without a key.
+    """
+
+    provider: str
+    model: str
+    base_url: str
+    key: str
+    key_names: tuple[str, ...]
+    key_header: str
+    price_ref: str | None
+    capabilities: Capabilities
+    concurrency: int
+    needs_key: bool
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.provider}/{self.model} at {self.base_url})"
+
+
+PROVIDERS: Mapping[str, Provider] = MappingProxyType(
+    {
+        "openai": Provider(
+            "https://api.openai.com/v1",
+            ("OPENAI_API_KEY",),
+            base_variable="OPENAI_BASE_URL",
+            priced_as="openai",
+            capabilities=_COMPLETION_TOKENS,
+        ),
+        "anthropic": Provider(
+            "https://api.anthropic.com/v1", ("ANTHROPIC_API_KEY",), priced_as="anthropic", capabilities=_BY_TOOL
+        ),
+        "gemini": Provider(
+            "https://generativelanguage.googleapis.com/v1beta/openai",
+            ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+            priced_as="google",
+        ),
+        "openrouter": Provider("https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",), priced_as="openrouter"),
+        "azure": Provider(
+            "",
+            ("AZURE_OPENAI_API_KEY",),
+            base_variable="AZURE_OPENAI_ENDPOINT",
+            path="/openai/v1",
+            priced_as="azure",
+            key_header="api-key",
+            capabilities=_COMPLETION_TOKENS,
+        ),
+        "groq": Provider("https://api.groq.com/openai/v1", ("GROQ_API_KEY",), priced_as="groq"),
+        "mistral": Provider("https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), priced_as="mistral"),
+        "deepseek": Provider("https://api.deepseek.com/v1", ("DEEPSEEK_API_KEY",), priced_as="deepseek"),
+        "together": Provider("https://api.together.xyz/v1", ("TOGETHER_API_KEY",), priced_as="together"),
+        "fireworks": Provider("https://api.fireworks.ai/inference/v1", ("FIREWORKS_API_KEY",), priced_as="fireworks"),
+        "xai": Provider("https://api.x.ai/v1", ("XAI_API_KEY",), priced_as="x-ai"),
+        "cerebras": Provider("https://api.cerebras.ai/v1", ("CEREBRAS_API_KEY",), priced_as="cerebras"),
+        "ollama": Provider(
+            "http://127.0.0.1:11434/v1",
+            ("OLLAMA_API_KEY",),
+            base_variable="OLLAMA_HOST",
+            path="/v1",
+            priced_as=FREE,
+            concurrency=4,
+            needs_key=False,
+        ),
+        "vllm": Provider(
+            "http://127.0.0.1:8000/v1",
+            ("VLLM_API_KEY",),
+            base_variable="VLLM_BASE_URL",
+            priced_as=FREE,
+            concurrency=32,
+            needs_key=False,
+        ),
+        "lmstudio": Provider(
+            "http://127.0.0.1:1234/v1",
+            ("LMSTUDIO_API_KEY",),
+            base_variable="LMSTUDIO_BASE_URL",
+            priced_as=FREE,
+            concurrency=4,
+            needs_key=False,
+        ),
+    }
+)
+
+
+def split_model(model: str) -> tuple[str, str]:
+    """Provider and name of a model string.
+
+    Raises:
+        UserError: if it has no name or its provider is unknown; lists the known ones.
+    """
+    provider, slash, name = model.partition("/")
+    known = (*OWN, *PROVIDERS)
+    if provider not in known or not slash or not name:
+        raise UserError(f"model {model!r}", repr(provider), f"PROVIDER/NAME with one of {', '.join(known)}")
+    return provider, name
+
+
+def endpoint_of(provider: str, model: str, environment: Mapping[str, str] | None = None) -> Endpoint:
+    """Look the endpoint up in the table and the environment. Opens nothing; a missing key is not yet an error.
+
+    Raises:
+        UserError: if the provider is unknown or its base URL is missing or none.
+    """
+    if provider not in PROVIDERS:
+        raise UserError(f"model {provider}/{model}", repr(provider), f"one of {', '.join((*OWN, *PROVIDERS))}")
+    row = PROVIDERS[provider]
+    known = os.environ if environment is None else environment
+    named = known.get(row.base_variable, "").strip() if row.base_variable else ""
+    if not named and not row.base_url:
+        raise UserError(row.base_variable, "no such environment variable", f"the base URL of {provider}")
+    base_url = _base_url(row.base_variable, named, row.path) if named else row.base_url
+    elsewhere = base_url != row.base_url and bool(row.base_url)
+    price_ref = None if not row.priced_as else FREE if row.priced_as == FREE else f"{row.priced_as}:{model}"
+    return Endpoint(
+        provider=provider,
+        model=model,
+        base_url=base_url,
+        key=next((value for name in row.keys if (value := known.get(name, "").strip())), ""),
+        key_names=row.keys,
+        key_header=row.key_header,
+        # Who answers at another address, and at what price, only the user knows.
+        price_ref=None if elsewhere and price_ref != FREE else price_ref,
+        # Some servers ignore the newer name of the ceiling without a word, and would write without end.
+        capabilities=_BY_SCHEMA if elsewhere else row.capabilities,
+        concurrency=row.concurrency,
+        needs_key=row.needs_key and not elsewhere,
+    )
+
+
+def require_key(endpoint: Endpoint) -> None:
+    """Check the key before anything is sent.
+
+    Raises:
+        UserError: if it is needed and missing, or cannot be a key; names the variable, never the value.
+    """
+    where = f"model {endpoint.provider}/{endpoint.model}"
+    if endpoint.needs_key and not endpoint.key:
+        names = " or ".join(endpoint.key_names)
+        raise UserError(where, f"no key in the environment variable {names}", f"the key of {endpoint.provider} there")
+    if not all(" " < each <= "~" for each in endpoint.key):
+        names = " or ".join(endpoint.key_names)
+        raise UserError(where, f"blanks or unprintable characters in the key in {names}", "the key alone")
+
+
+def _base_url(variable: str, text: str, path: str) -> str:
+    parts = urlsplit(text if "://" in text else f"http://{text}")
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
+        raise UserError(variable, "a text that is no URL", "http(s)://HOST[:PORT][/PATH]")
+    # User and password do not belong into an identity, which is written to files.
+    host = parts.netloc.rpartition("@")[2]
+    if parts.hostname == "0.0.0.0":
+        host = host.replace("0.0.0.0", "127.0.0.1", 1)
+    own = parts.path.rstrip("/")
+    return urlunsplit((parts.scheme, host, own if own.endswith(path) else own + path, parts.query, ""))

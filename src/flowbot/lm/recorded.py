@@ -1,0 +1,157 @@
+"""Replies read from a file: real answers of a real model, for tests that need no endpoint.
+
+    recorded/FILE.jsonl                                 answers from the file; nothing is ever sent
+    recorded/FILE.jsonl?record=openai/gpt-4.1-mini      asks that model for what the file lacks and appends it
+
+To record anew, remove the file and give the second form once: `flowbot eval FLOW TASK --model
+'recorded/FILE.jsonl?record=openai/gpt-4.1-mini'`. A line is `{"model": identity, "request": request, "reply": reply}`;
+requests are found by their content, seed included.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from flowbot.fields import InfrastructureError, UserError, stable_hash
+
+from .client import Client, Identity, Reply, Request
+from .options import split_options
+
+_DIFFERENCE_LINES = 24
+
+
+class RecordedClient:
+    """A `Client` that answers from a file.
+
+    Args:
+        path: the JSON-lines file.
+        source: asked for what the file lacks, and its replies appended; None to refuse instead.
+
+    Failure policy: a request that the file lacks is a `UserError` that shows the nearest one and what differs; with a
+    `source`, what the source raises. A reply is on disk before it is returned.
+
+    Raises:
+        UserError: for a missing file (without `source`) or a malformed line.
+    """
+
+    price_ref: str | None = "free"
+    default_concurrency: int = 16
+
+    def __init__(self, path: Path, source: Client | None = None) -> None:
+        self._path = path
+        self._source = source
+        self._lines = _read(path, may_lack=source is not None)
+        self.identity = self._identify()
+        if source is not None:
+            self.price_ref = source.price_ref
+            self.default_concurrency = source.default_concurrency
+
+    async def complete(self, request: Request) -> Reply:
+        """The recorded reply to this very request."""
+        line = self._lines.get(_key(request.dump()))
+        if line is not None:
+            return Reply.load(line["reply"])
+        if self._source is None:
+            raise self._miss(request)
+        reply = await self._source.complete(request)
+        self._append({"model": self._source.identity.dump(), "request": request.dump(), "reply": reply.dump()})
+        return reply
+
+    async def close(self) -> None:
+        """Close the source, if there is one."""
+        if self._source is not None:
+            await self._source.close()
+
+    def _identify(self) -> Identity:
+        if self._source is not None:
+            return self._source.identity  # what is recorded is that model's, and stored as such
+        content = stable_hash([[line["request"], line["reply"]] for line in self._lines.values()])
+        return Identity("recorded", "", self._path.name, (("content", content[:16]),))
+
+    def _append(self, line: dict[str, Any]) -> None:
+        self._lines[_key(line["request"])] = line
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise InfrastructureError(f"{self._path}: cannot be written ({error.strerror})", kind="disk", fatal=True) from error
+
+    def _miss(self, request: Request) -> UserError:
+        wanted = _readable(request.dump())
+        nearest, best = "", -1.0
+        for line in self._lines.values():
+            text = _readable(line["request"])
+            # Beginnings and ends are much alike in all requests; quick_ratio tells them apart well enough to choose.
+            likeness = difflib.SequenceMatcher(None, wanted, text, autojunk=False).quick_ratio()
+            if likeness > best:
+                nearest, best = text, likeness
+        changes = list(
+            difflib.unified_diff(nearest.splitlines(), wanted.splitlines(), "nearest recorded", "asked now", lineterm="", n=1)
+        )
+        if len(changes) > _DIFFERENCE_LINES:
+            changes = [*changes[:_DIFFERENCE_LINES], f"… {len(changes) - _DIFFERENCE_LINES} more lines"]
+        return UserError(
+            str(self._path),
+            f"no reply to this request among {len(self._lines)} recorded" + "".join(f"\n  {line}" for line in changes),
+            "it recorded; ask a model for what is missing with "
+            f"--model 'recorded/{self._path}?record=PROVIDER/NAME' (remove the file first to record anew)",
+        )
+
+
+def open_recorded(rest: str, opener: Callable[[str], Client]) -> Client:
+    """The client of `recorded/REST`.
+
+    Args:
+        rest: the file, and `?record=MODEL` to record.
+        opener: opens the client of a model string.
+
+    Raises:
+        UserError: for a missing or malformed file, or an unknown option.
+    """
+    where = f"model recorded/{rest}"
+    name, options = split_options(rest, where, ["record"], last="record")
+    if not name:
+        raise UserError(where, "no file", "recorded/FILE.jsonl")
+    source = opener(options["record"]) if "record" in options else None
+    return RecordedClient(Path(name).expanduser(), source)
+
+
+def _read(path: Path, *, may_lack: bool) -> dict[str, dict[str, Any]]:
+    try:
+        content = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        if may_lack:
+            return {}
+        raise UserError(str(path), "no such file", "a file of recorded replies, or ?record=PROVIDER/NAME to make it") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(str(path), f"a file that cannot be read ({error})", "UTF-8 JSON lines") from None
+    lines: dict[str, dict[str, Any]] = {}
+    for number, text in enumerate(content.split("\n"), 1):
+        if not text.strip():
+            continue
+        try:
+            line = json.loads(text)
+            Reply.load(line["reply"])
+            lines.setdefault(_key(line["request"]), line)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            expected = 'a line {"model": …, "request": …, "reply": …}'
+            raise UserError(f"{path}:{number}", f"{type(error).__name__} ({error})", expected) from None
+    return lines
+
+
+def _key(request: Mapping[str, Any]) -> str:
+    """By content; a schema by its text, because the order of its properties matters to a model."""
+    return stable_hash({**request, "schema": json.dumps(request.get("schema"))})
+
+
+def _readable(request: Mapping[str, Any]) -> str:
+    parts: list[str] = []
+    for message in request.get("messages", []):
+        parts += [f"[{message.get('role')}]", str(message.get("content", ""))]
+    parts += [f"[{name}] {json.dumps(value)}" for name, value in request.items() if name != "messages"]
+    return "\n".join(parts)

@@ -1,0 +1,171 @@
+"""When is a workflow better? Intervals, races and paired tests, on the standard library.
+
+Two levels: races with a lenient bar inside the search (no claim is made), and one paired test with a fixed n at the end
+(what is claimed). Sources: Wilson 1927 (score interval); Rubin 1981 (Bayesian bootstrap); Efron & Tibshirani 1993, ch. 13
+(percentile bootstrap); Waudby-Smith & Ramdas 2024, sec. 4 (betting confidence sequences).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from statistics import NormalDist, fmean
+
+BAR = 0.8
+"""In a race a candidate is kept when P(better) reaches this."""
+FUTILE = 0.2
+"""In a race a candidate is dropped early when P(better) falls to this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean with its 95 % interval over `n` examples."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    def dump(self) -> dict[str, float | int]:
+        """As JSON data."""
+        return {"mean": self.mean, "low": self.low, "high": self.high, "n": self.n}
+
+
+def wilson(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval for a proportion. `n` = 0 gives (0, 1)."""
+    if n == 0:
+        return 0.0, 1.0
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
+    p = successes / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return (0.0 if successes == 0 else max(0.0, centre - half)), (1.0 if successes == n else min(1.0, centre + half))
+
+
+def estimate_mean(values: Sequence[float]) -> Estimate:
+    """Mean of scores in [0, 1] with its 95 % interval: Wilson for 0/1 scores, else percentile bootstrap."""
+    if not values:
+        return Estimate(0.0, 0.0, 1.0, 0)
+    mean = fmean(values)
+    if all(value in (0.0, 1.0) for value in values):
+        low, high = wilson(sum(values), len(values))
+    else:
+        low, high = bootstrap(values)
+    return Estimate(mean, low, high, len(values))
+
+
+def bootstrap(values: Sequence[float], *, confidence: float = 0.95, draws: int = 4000) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean; the random numbers have a fixed seed."""
+    if len(set(values)) <= 1:
+        return (values[0], values[0]) if values else (0.0, 0.0)
+    rng = Random(20260426)
+    n = len(values)
+    means = sorted(sum(rng.choices(values, k=n)) / n for _ in range(draws))
+    tail = (1 - confidence) / 2
+    return means[int(tail * draws)], means[min(draws - 1, int((1 - tail) * draws))]
+
+
+def paired_difference(candidate: Sequence[float], start: Sequence[float]) -> Estimate:
+    """The effect that is reported: mean of the paired differences, percentile bootstrap over the pairs, n fixed.
+
+    With no difference on any pair the bootstrap knows nothing; the interval is then that of a sign test (rule of three).
+
+    Raises:
+        ValueError: if the two do not pair up.
+    """
+    differences = [a - b for a, b in zip(candidate, start, strict=True)]
+    n = len(differences)
+    if n == 0:
+        return Estimate(0.0, -1.0, 1.0, 0)
+    if not any(differences):
+        width = min(1.0, 3.0 / n)
+        return Estimate(0.0, -width, width, n)
+    low, high = bootstrap(differences)
+    return Estimate(fmean(differences), low, high, n)
+
+
+def p_better(differences: Sequence[float], *, draws: int = 2000) -> float:
+    """P(mean difference > 0) by Bayesian bootstrap over paired differences, for races.
+
+    One pseudo-pair of each sign is added, so that a few lucky pairs do not decide. Ties count half.
+    """
+    if not differences:
+        return 0.5
+    values = [*differences, 0.5, -0.5]
+    rng = Random(20260426)
+    total = 0.0
+    for _ in range(draws):
+        drawn = sum(rng.expovariate(1.0) * value for value in values)
+        total += 1.0 if drawn > 0 else 0.5 if drawn == 0 else 0.0
+    return total / draws
+
+
+def confidence_sequence(differences: Sequence[float], *, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of the mean of values in [-1, 1] that holds at any stopping time (hedged betting capital process).
+
+    Waudby-Smith & Ramdas 2024, theorem 3 with truncated predictable plug-in bets; values are scaled to [0, 1].
+    """
+    scaled = [(value + 1) / 2 for value in differences]
+    kept = [step / 200 for step in range(201) if _capital(scaled, step / 200) < 1 / (1 - confidence)]
+    if not kept:
+        mean = fmean(differences)
+        return mean, mean
+    return 2 * kept[0] - 1, 2 * kept[-1] - 1
+
+
+def _capital(values: Sequence[float], mean: float) -> float:
+    """The larger of the two hedged capitals (log scale inside) that bet against `mean`."""
+    up = down = peak = 0.0
+    estimate, variance = 0.5, 0.25
+    total, squares = 0.5, 0.25
+    for count, value in enumerate(values, start=1):
+        bet = math.sqrt(2 * math.log(2 / 0.05) / (variance * count * math.log(1 + count)))
+        high = min(bet, 0.5 / mean) if mean > 0 else bet
+        low = min(bet, 0.5 / (1 - mean)) if mean < 1 else bet
+        up += math.log(max(1e-12, 1 + high * (value - mean)))
+        down += math.log(max(1e-12, 1 - low * (value - mean)))
+        peak = max(peak, up - math.log(2), down - math.log(2))
+        total += value
+        estimate = total / (count + 1)
+        squares += (value - estimate) ** 2
+        variance = squares / (count + 1)
+    return math.exp(min(peak, 700.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a race decided, and on what: paired scores of both sides over `n` examples."""
+
+    kept: bool
+    reason: str
+    candidate: float
+    incumbent: float
+    n: int
+    p_better: float
+
+
+def judge(candidate: Sequence[float], incumbent: Sequence[float], *, last: bool) -> Verdict | None:
+    """The verdict of a race after a block, or None to go on.
+
+    Args:
+        candidate: scores so far, paired with those of `incumbent`.
+        incumbent: scores of the workflow to beat.
+        last: True after the last block, when there must be a verdict.
+    """
+    differences = [a - b for a, b in zip(candidate, incumbent, strict=True)]
+    p = p_better(differences)
+    n = len(differences)
+    mine, theirs = fmean(candidate), fmean(incumbent)
+
+    def verdict(kept: bool, why: str) -> Verdict:
+        return Verdict(
+            kept, f"{why}: {mine:.2f} against {theirs:.2f} on {n} pairs, P(better) {p:.2f}", mine, theirs, n, p
+        )
+
+    if p <= FUTILE:
+        return verdict(False, "worse")
+    if last:
+        return verdict(True, "better") if p >= BAR else verdict(False, "not clearly better")
+    return None

@@ -1,0 +1,86 @@
+"""`optimize` for code that is not async, and inside a running loop as in Jupyter."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from flowbot.lm import Budget
+from flowbot.task import Task
+from flowbot.workflow import Workflow
+
+from .effort import EffortName
+from .result import RunResult
+from .run import optimize_async
+from .search import ProgressEvent
+
+
+def optimize(
+    task: Task,
+    *,
+    lm: str,
+    meta_lm: str | None = None,
+    start: Workflow | None = None,
+    method: str = "flowbot+blame",
+    effort: EffortName = "medium",
+    seed: int = 0,
+    budget: Budget | None = None,
+    run_dir: Path | None = None,
+    cache_dir: Path | None = None,
+    concurrency: int | None = None,
+    price: tuple[float, float] | None = None,
+    fresh: bool = False,
+    progress: Callable[[ProgressEvent], None] | None = None,
+) -> RunResult:
+    """Find a better workflow for `task`; see `optimize_async`, which this runs on a loop of its own.
+
+    Raises:
+        UserError: for anything wrong in what was given, before the first paid call.
+    """
+
+    def run() -> RunResult:
+        return asyncio.run(
+            optimize_async(
+                task,
+                lm=lm,
+                meta_lm=meta_lm,
+                start=start,
+                method=method,
+                effort=effort,
+                seed=seed,
+                budget=budget,
+                run_dir=run_dir,
+                cache_dir=cache_dir,
+                concurrency=concurrency,
+                price=price,
+                fresh=fresh,
+                progress=progress,
+            )  # fmt: skip
+        )
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return run()
+    return _in_thread(run)
+
+
+def _in_thread(run: Callable[[], RunResult]) -> RunResult:
+    """Run where no loop runs, and hand back the result or the error."""
+    results: list[RunResult] = []
+    errors: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            results.append(run())
+        except BaseException as error:  # handed to the caller below, whatever it is
+            errors.append(error)
+
+    thread = threading.Thread(target=target, name="flowbot-optimize")
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
+    return results[0]

@@ -1,0 +1,162 @@
+"""Our inner loop: find the step to blame, change its parameters one thing at a time, and keep what wins a race.
+
+Blame costs nothing where a rule can see it (a step that failed, an only tunable step); else the meta model names the first
+wrong step of a few runs. What is tried on that step, in this order: demonstrations from the step's own good runs (Khattab
+et al. 2023, bootstrapping), an instruction written from layer-wise gradients, and mended code. A gradient that is wrong
+costs one race.
+"""
+
+from __future__ import annotations
+
+from asyncio import gather
+from collections import Counter
+from collections.abc import Sequence
+
+from flowbot.fields import Field, Type
+from flowbot.optimize.backward import backward
+from flowbot.optimize.prompts import fill
+from flowbot.optimize.search import Candidate, Search
+from flowbot.optimize.words import instruction_text, run_text, values_text
+from flowbot.runtime import Row, Step
+from flowbot.task import Example
+from flowbot.workflow import (
+    CodeNode,
+    Demonstration,
+    LLMNode,
+    LLMParameters,
+    Workflow,
+    topological,
+)
+
+from .layerwise import update
+
+ASKED = 3
+"""Failing runs that the meta model is asked about."""
+SHOWN = 2
+"""Demonstrations of one proposal."""
+PERFECT = 1.0
+
+
+async def blamed_step(search: Search, workflow: Workflow, wrong: Sequence[Row]) -> str:
+    """The `llm` step that most failing runs speak against; by rule where one can see it, else by the meta model.
+
+    Args:
+        search: the running search.
+        workflow: the workflow that made the runs.
+        wrong: scored runs that are not perfect, at least one.
+    """
+    suspects = [
+        name
+        for name in topological(workflow.sketch)
+        if isinstance(workflow.sketch.nodes[name], LLMNode) and not workflow.sketch.nodes[name].frozen
+    ]
+    if len(suspects) <= 1:
+        return suspects[0] if suspects else next(iter(workflow.sketch.nodes))
+    votes: Counter[str] = Counter()
+    for row in wrong:
+        failed = next((step.address for step in row.trace.steps if step.error), None)
+        if failed in suspects:
+            votes[failed] += 1
+    if not votes:
+        names = await gather(*(_ask_blame(search, workflow, row, suspects) for row in wrong[:ASKED]))
+        votes.update(name for name in names if name)
+    return max(suspects, key=lambda name: votes[name]) if votes else suspects[-1]
+
+
+async def _ask_blame(search: Search, workflow: Workflow, row: Row, suspects: list[str]) -> str:
+    steps = [{"step": name, "instruction": instruction_text(workflow, name)} for name in suspects]
+    system = fill("blame_step", goal=search.task.goal, steps=steps)
+    user = f"{run_text(row)}\n{values_text(row.example.expected, 'right ')}"
+    fields = [Field("step", Type("literal", options=tuple(suspects)))]
+    reply = await search.ask_fields(system, user, fields, "gradients", max_tokens=40)
+    name = str(reply["step"]) if reply else ""
+    if name:
+        search.gradient(level="call", example=row.example.id, node=name, text="the first wrong step", source="meta")
+    return name
+
+
+class Blame:
+    """One change of the parameters of the blamed step, raced against the workflow as it is."""
+
+    async def step(self, search: Search, workflow: Workflow, batch: Sequence[Example], number: int) -> Workflow:
+        """The workflow with the change if it won its race, else as it was."""
+        rows = await search.score(workflow, batch[: search.effort.race], "train", "looking for mistakes")
+        wrong = [row for row in rows if row.score.value < PERFECT]
+        if not wrong:
+            return workflow
+        node = await blamed_step(search, workflow, wrong)
+        for propose in (self._demonstrate, self._instruct, self._mend):
+            key = (workflow.hash, f"{propose.__name__}:{node}")
+            if key in search.tried:
+                continue
+            search.tried.add(key)
+            candidate = await propose(search, workflow, node, rows)
+            if candidate is None:
+                continue
+            verdict = await search.race(candidate, workflow, batch)
+            return candidate.workflow if verdict.kept else workflow
+        return workflow
+
+    async def _demonstrate(self, search: Search, workflow: Workflow, node: str, rows: list[Row]) -> Candidate | None:
+        """Show the step its own runs on examples that the whole workflow got right."""
+        given = workflow.parameter(node)
+        if not isinstance(given, LLMParameters):
+            return None
+        good = [
+            (row, step)
+            for row in rows
+            if row.score.value == PERFECT
+            for step in row.trace.steps
+            if step.address == node
+        ]
+        chosen = _spread(good)
+        if not chosen:
+            return None
+        shown = tuple(
+            Demonstration(inputs=dict(step.inputs), outputs=dict(step.outputs or {}), example=row.example.id)
+            for row, step in chosen
+        )
+        names = ", ".join(row.example.id for row, _ in chosen)
+        return search.propose(
+            workflow.with_parameter(node, given.model_copy(update={"demonstrations": shown})),
+            workflow,
+            level="parameters",
+            source="prior",
+            title=f"show step `{node}` {len(shown)} of its own good runs",
+            reason=f"runs on {names} were scored {PERFECT:.0f}",
+            changes=[f"{node}: demonstrations from {names}"],
+        )
+
+    async def _instruct(self, search: Search, workflow: Workflow, node: str, rows: list[Row]) -> Candidate | None:
+        """Let the meta model rewrite the instruction from the gradients of some failing runs."""
+        return await self._rewrite(search, workflow, node, rows)
+
+    async def _mend(self, search: Search, workflow: Workflow, node: str, rows: list[Row]) -> Candidate | None:
+        """Let the meta model rewrite the code of a computing step that failed."""
+        failing = [step.address for row in rows for step in row.trace.steps if step.error]
+        codes = [name for name in failing if isinstance(workflow.sketch.nodes[name], CodeNode)]
+        return await self._rewrite(search, workflow, codes[0], rows) if codes else None
+
+    async def _rewrite(self, search: Search, workflow: Workflow, node: str, rows: list[Row]) -> Candidate | None:
+        wrong = [row for row in rows if row.score.value < PERFECT][:ASKED]
+        search.say(f"gradients of {len(wrong)} runs")
+        gradients = await gather(*(backward(search, workflow, row) for row in wrong))
+        parameters, error = await update(search, workflow, node, gradients)
+        if parameters is not None and parameters == workflow.parameter(node):
+            parameters, error = None, error or "nothing changed"
+        return search.propose(
+            workflow.with_parameter(node, parameters) if parameters is not None else None,
+            workflow,
+            level="parameters",
+            source="meta",
+            title=f"rewrite step `{node}` from its gradients",
+            reason=next((each[node] for each in gradients if each.get(node)), ""),
+            changes=[f"{node}: rewritten"] if parameters is not None else [],
+            errors=[error] if error else [],
+        )
+
+
+def _spread(good: list[tuple[Row, Step]]) -> list[tuple[Row, Step]]:
+    """Up to `SHOWN` good runs: the one with the richest output first, then the one most unlike it in length."""
+    sized = sorted(good, key=lambda pair: (-len(values_text(pair[1].outputs)), pair[0].example.id))
+    return [sized[0], sized[len(sized) // 2]][:SHOWN] if len(sized) > 1 else sized

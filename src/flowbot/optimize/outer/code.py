@@ -1,0 +1,96 @@
+"""The code of a new computing step: written by the meta model as text, tried in the sandbox, else a plain prior."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowbot.fields import StepError, Type
+from flowbot.optimize.prompts import fill
+from flowbot.optimize.search import Search, Source
+from flowbot.optimize.words import fenced
+
+TRIES = 2
+PURPOSE = "proposals"
+
+
+async def write_code(search: Search, inputs: dict[str, str], outputs: dict[str, str]) -> tuple[str, Source, list[str]]:
+    """Code for a step with these inputs and outputs (name to type text).
+
+    Asked of the meta model at most `TRIES` times, the error of the last try handed back. Each try must run in the sandbox
+    on made-up values of the right types and give the right types. If none does, the code is the plain prior: the sum.
+
+    Returns:
+        the code, who wrote it (`meta` or `prior`), and the errors met.
+    """
+    errors: list[str] = []
+    code = ""
+    for _ in range(TRIES):
+        prompt = fill(
+            "write_code",
+            goal=search.task.goal,
+            inputs=", ".join(f"`{name}`: a {_python(type_)}" for name, type_ in inputs.items()),
+            outputs="{" + ", ".join(f'"{name}": {_python(type_)}' for name, type_ in outputs.items()) + "}",
+            arguments=", ".join(inputs),
+            error=errors[-1] if errors else "",
+            code=code,
+        )
+        code = fenced(await search.ask_text(prompt, PURPOSE))
+        error = await _try(search, code, inputs, outputs)
+        if not error:
+            return code, "meta", errors
+        errors.append(error)
+    return prior_code(inputs, outputs), "prior", errors
+
+
+def prior_code(inputs: dict[str, str], outputs: dict[str, str]) -> str:
+    """What a computing step does when nobody could say better: sum the numbers of the list, or join its values."""
+    name, type_ = next(iter(inputs.items()))
+    members = dict(Type.parse(type_).item.members) if (Type.parse(type_).item) else {}  # pyright: ignore[reportOptionalMemberAccess]
+    if "number" in members:
+        value = f"sum(each['number'] for each in {name})"
+        parts = [f"{output!r}: {value}" for output in outputs]
+    else:
+        value = f"', '.join(each['value'] for each in {name})"
+        parts = [f"{output!r}: {value}" for output in outputs]
+    return f"def run({', '.join(inputs)}):\n    return {{{', '.join(parts)}}}"
+
+
+def _python(type_: str) -> str:
+    """A type in words that a code model knows."""
+    return type_.replace("{", '{"').replace(": ", '": ').replace(", ", ', "') if "{" in type_ else type_
+
+
+def sample(type_: Type) -> Any:
+    """A made-up value of a type."""
+    match type_.kind:
+        case "int":
+            return 2
+        case "float":
+            return 2.5
+        case "bool":
+            return True
+        case "literal":
+            return type_.options[0]
+        case "list":
+            return [sample(type_.item), sample(type_.item)] if type_.item else []
+        case "object":
+            return {name: sample(member) for name, member in type_.members}
+        case "str":
+            return "two"
+
+
+async def _try(search: Search, code: str, inputs: dict[str, str], outputs: dict[str, str]) -> str:
+    if "def run(" not in code:
+        return "there is no `def run(` in it"
+    try:
+        given = {name: sample(Type.parse(type_)) for name, type_ in inputs.items()}
+        result = await search.engine.sandbox.run(code, given)
+        if not isinstance(result, dict):
+            return f"run(...) returned {result!r:.60}; expected a dict with {', '.join(outputs)}"
+        for name, type_ in outputs.items():
+            if name not in result:
+                return f"run(...) returned no {name!r}"
+            Type.parse(type_).coerce(result[name], name)
+    except (StepError, ValueError) as error:
+        return str(error)
+    return ""

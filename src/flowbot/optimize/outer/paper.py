@@ -1,0 +1,96 @@
+"""The paper's outer step (FlowBot, arXiv 2604.26258): W <- optim_workflow(W, {grad_workflow(W, all x, y, loss)})."""
+
+from __future__ import annotations
+
+import json
+from asyncio import gather
+from collections.abc import Sequence
+
+import json_repair
+
+from flowbot.fields import ModelError
+from flowbot.lm import Message, Request
+from flowbot.optimize.prompts import fill
+from flowbot.optimize.search import Search
+from flowbot.optimize.words import loss_text, run_text, sentence, values_text
+from flowbot.runtime import Row
+from flowbot.task import Example
+from flowbot.workflow import EditError, Workflow, apply, describe, edits_schema, parse_edits
+
+TRIES = 3
+MAX_TOKENS = 700
+KINDS = """llm: a prompt and typed outputs: {"kind": "llm", "in": {"name": "reference"}, "out": {"name": "type"}}
+code: Python `def run(...)`: {"kind": "code", "in": {...}, "out": {...}}
+merge: {"kind": "merge", "how": "first|vote|concat", "in": ["reference", ...], "out": {"name": "type"}}
+tool: {"kind": "tool", "tool": "name", "in": {...}, "out": {...}}"""
+
+
+class PaperOuter:
+    """Structure gradients of every example of the batch, then one edit list, applied if it is valid; no race."""
+
+    async def step(self, search: Search, workflow: Workflow, batch: Sequence[Example], number: int) -> Workflow:
+        """The edited workflow, or the same when no valid edit came in `TRIES` tries."""
+        rows = await search.score(workflow, batch, "train", "running the batch")
+        search.say("structure gradients", 0, len(rows))
+        texts = await gather(*(self._gradient(search, workflow, row) for row in rows))
+        feedback = [text for text in texts if text]
+        for row, text in zip(rows, texts, strict=True):
+            search.gradient(level="workflow", example=row.example.id, node="", text=text, source="meta")
+        if not feedback:
+            return workflow
+        errors: list[str] = []
+        for attempt in range(TRIES):
+            edited, changes, error = await self._propose(search, workflow, feedback, errors, attempt)
+            if edited is not None:
+                search.propose(
+                    edited, workflow, level="structure", source="meta", title="edits by the meta model",
+                    reason=feedback[0], changes=changes, errors=errors,
+                )  # fmt: skip
+                return edited
+            errors.append(error)
+        search.propose(
+            None,
+            workflow,
+            level="structure",
+            source="meta",
+            title="edits by the meta model",
+            reason=feedback[0],
+            errors=errors,
+        )
+        return workflow
+
+    async def _gradient(self, search: Search, workflow: Workflow, row: Row) -> str:
+        prompt = fill(
+            "grad_workflow",
+            goal=search.task.goal,
+            workflow=sentence(workflow),
+            run=run_text(row),
+            expected=values_text(row.example.expected),
+            loss=loss_text(row),
+        )
+        return await search.ask_text(prompt, "gradients", max_tokens=120)
+
+    async def _propose(
+        self, search: Search, workflow: Workflow, feedback: list[str], errors: list[str], attempt: int
+    ) -> tuple[Workflow | None, list[str], str]:
+        search.say(f"asking for edits (try {attempt + 1} of {TRIES})")
+        signatures = search.signatures
+        prompt = fill(
+            "optim_workflow",
+            goal=search.task.goal,
+            kinds=KINDS,
+            tools="\n".join(f"{name}: {each.about}" for name, each in signatures.items()),
+            workflow=json.dumps(workflow.sketch.dump(), ensure_ascii=False),
+            feedback=feedback,
+            error=errors[-1] if errors else "",
+        )
+        schema = edits_schema(tools=signatures, sketch=workflow.sketch)
+        try:
+            request = Request((Message("user", prompt),), MAX_TOKENS, schema=schema)
+            reply = await search.meta.ask(request, purpose="proposals")
+            edits = parse_edits(json_repair.loads(reply.text))
+            if not edits:
+                return None, [], "the list of edits is empty"
+            return apply(workflow, edits, tools=signatures), [describe(edit) for edit in edits], ""
+        except (ModelError, EditError) as error:
+            return None, [], str(error)

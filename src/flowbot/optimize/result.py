@@ -1,0 +1,90 @@
+"""What a run returns, and what it would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from flowbot.workflow import Workflow
+
+from .acceptance import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Validation and test, of one workflow or of a difference. `test` is None until the closing test."""
+
+    val: Estimate | None = None
+    test: Estimate | None = None
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON data."""
+        return {"val": self.val.dump() if self.val else None, "test": self.test.dump() if self.test else None}
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """An optimisation's outcome; everything in it is also on disk in `run_dir`.
+
+    `difference` is final minus start on the same examples, with a 95 % paired bootstrap interval. `calls` are logical, by
+    purpose; `spent` is what this process really paid. `kept_from` says where the structure that was kept came from.
+    """
+
+    run_id: str
+    run_dir: Path
+    status: Literal["done", "paused", "failed"]
+    stopped_by: str
+    method: str
+    effort: str
+    seed: int
+    workflow: Workflow
+    start: Workflow
+    start_scores: Scores
+    final_scores: Scores
+    difference: Scores
+    calls: Mapping[str, int]
+    spent: Mapping[str, Any]
+    seconds: float
+    reason: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def workflow_path(self) -> Path:
+        """Where the found workflow stands."""
+        return self.run_dir / "found.flow.yaml"
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `optimize --json` and `demo --json` print."""
+        return {
+            "run_id": self.run_id,
+            "run_dir": str(self.run_dir),
+            "status": self.status,
+            "stopped_by": self.stopped_by,
+            "method": self.method,
+            "effort": self.effort,
+            "seed": self.seed,
+            "workflow": str(self.workflow_path),
+            "scores": {
+                "start": self.start_scores.dump(),
+                "final": self.final_scores.dump(),
+                "difference": self.difference.dump(),
+            },
+            "calls": dict(self.calls),
+            "spent": dict(self.spent),
+            "seconds": round(self.seconds, 2),
+            "nodes": len(self.workflow.sketch.nodes),
+            "reason": self.reason,
+            **self.details,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CostEstimate:
+    """What a run would take at most, roughly: logical calls by purpose, tokens, and USD where the prices are known."""
+
+    calls: int
+    tokens: int
+    usd: float | None
+    by_purpose: Mapping[str, int]

@@ -1,0 +1,242 @@
+"""What every strategy works with: scoring with memory, questions to the meta model, the journal, progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Literal
+
+from flowbot.fields import Field, ModelError, ToolSignature
+from flowbot.lm import LM, Message, Session
+from flowbot.runtime import Engine, Evaluation, Row
+from flowbot.runtime.evaluate import evaluate
+from flowbot.store import Journal
+from flowbot.task import Example, Task
+from flowbot.workflow import Workflow
+
+from .acceptance import Estimate, Verdict, estimate_mean, judge
+from .effort import Effort
+
+Source = Literal["meta", "prior", "start"]
+Split = Literal["train", "val", "test"]
+META_TOKENS = 400
+"""Most tokens of a reply of the meta model, unless a question says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressEvent:
+    """Where a run is: a phase, a line of text, examples done of all in this step, logical calls so far."""
+
+    phase: str
+    text: str
+    done: int
+    total: int
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A workflow that somebody proposed, with the reason."""
+
+    id: str
+    workflow: Workflow
+    source: Source
+    title: str
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Member:
+    """A workflow in the pool, with its latest mean over training examples."""
+
+    workflow: Workflow
+    train: float
+    source: Source
+    title: str
+
+
+@dataclass(slots=True)
+class Search:
+    """One search. Strategies read and use it; it alone knows engine, session and journal.
+
+    Every random choice comes from `rng(...)` with a fixed label, so it depends on the seed and never on time.
+    """
+
+    task: Task
+    engine: Engine
+    meta: LM
+    session: Session
+    journal: Journal
+    seed: int
+    effort: Effort
+    progress: Callable[[ProgressEvent], None]
+    pool: list[Member] = field(default_factory=list["Member"])
+    tried: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    """Pairs (hash of the parent's sketch, key of the change) that were proposed already."""
+    _rows: dict[tuple[str, str], Row] = field(default_factory=dict[tuple[str, str], Row])
+    _proposals: int = 0
+    phase: str = "search"
+
+    @property
+    def signatures(self) -> dict[str, ToolSignature]:
+        """The task's tools as data, by name."""
+        return {tool.signature.name: tool.signature for tool in self.task.tools}
+
+    def rng(self, label: str) -> Random:
+        """A generator that depends on the run's seed and `label` alone."""
+        return Random(f"{self.seed}/{label}")
+
+    def order(self, split: Split) -> list[Example]:
+        """The examples of a split in the seeded order of this run."""
+        examples = sorted(self.task.splits[split], key=lambda example: example.id)
+        self.rng(f"order/{split}").shuffle(examples)
+        return examples
+
+    def say(self, text: str, done: int = 0, total: int = 0) -> None:
+        """Tell whoever watches."""
+        self.progress(ProgressEvent(self.phase, text, done, total, sum(self.session.ledger.calls.values())))
+
+    async def score(self, workflow: Workflow, examples: Sequence[Example], purpose: str, text: str = "") -> list[Row]:
+        """Rows of `workflow` on `examples`, in their order; what this run has scored before is not run again.
+
+        An example that is refused on every try has no row.
+        """
+        key = workflow.hash
+        missing = [each for each in examples if (key, each.id) not in self._rows]
+        if missing:
+            label = text or f"scoring on {purpose}"
+            self.say(label, 0, len(missing))
+            evaluation: Evaluation = await evaluate(
+                self.engine,
+                workflow,
+                self.task,
+                missing,
+                purpose=purpose,
+                progress=lambda done, total: self.say(label, done, total),
+            )
+            for row in evaluation.rows:
+                self._rows[key, row.example.id] = row
+        return [self._rows[key, each.id] for each in examples if (key, each.id) in self._rows]
+
+    async def score_split(self, workflow: Workflow, split: Split, what: str, examples: Sequence[Example]) -> Estimate:
+        """Mean and interval of `workflow` on `examples` of `split`; journalled."""
+        rows = await self.score(workflow, examples, split, f"{what} on {len(examples)} {split} examples")
+        estimate = estimate_mean([row.score.value for row in rows])
+        self.journal.record(
+            {
+                "event": "evaluated",
+                "what": what,
+                "workflow": workflow.hash,
+                "split": split,
+                **estimate.dump(),
+                "calls": sum(self.session.ledger.calls.values()),
+            }
+        )
+        return estimate
+
+    async def pairs(
+        self, candidate: Workflow, incumbent: Workflow, examples: Sequence[Example], what: str
+    ) -> tuple[list[float], list[float]]:
+        """Paired scores of the two on `examples`; an example that either side refuses is dropped from both."""
+        theirs = {row.example.id: row.score.value for row in await self.score(incumbent, examples, "train", what)}
+        mine = {row.example.id: row.score.value for row in await self.score(candidate, examples, "train", what)}
+        both = [each.id for each in examples if each.id in mine and each.id in theirs]
+        return [mine[each] for each in both], [theirs[each] for each in both]
+
+    async def race(self, candidate: Candidate, incumbent: Workflow, examples: Sequence[Example]) -> Verdict:
+        """Race a candidate against the incumbent on growing blocks of paired examples; journalled, pooled."""
+        examples = examples[: self.effort.race]
+        size = self.effort.block
+        verdict: Verdict | None = None
+        for end in range(size, len(examples) + size, size):
+            block = examples[:end]
+            mine, theirs = await self.pairs(candidate.workflow, incumbent, block, f"racing {candidate.title}")
+            if mine:
+                verdict = judge(mine, theirs, last=end >= len(examples))
+            if verdict is not None:
+                break
+        if verdict is None:
+            verdict = Verdict(False, "no example could be scored", 0.0, 0.0, 0, 0.5)
+        self.record_verdict(candidate, verdict)
+        if verdict.p_better > 0.5:
+            self.pool.append(Member(candidate.workflow, verdict.candidate, candidate.source, candidate.title))
+        return verdict
+
+    def record_verdict(self, candidate: Candidate, verdict: Verdict) -> None:
+        """Journal what was decided of a proposal."""
+        self.journal.record(
+            {
+                "event": "verdict",
+                "id": candidate.id,
+                "kept": verdict.kept,
+                "reason": verdict.reason,
+                "candidate": verdict.candidate,
+                "incumbent": verdict.incumbent,
+                "n": verdict.n,
+                "p_better": round(verdict.p_better, 4),
+                "calls": sum(self.session.ledger.calls.values()),
+            }
+        )
+
+    def propose(
+        self,
+        workflow: Workflow | None,
+        parent: Workflow,
+        *,
+        level: Literal["structure", "parameters"],
+        source: Source,
+        title: str,
+        reason: str,
+        changes: Sequence[str] = (),
+        errors: Sequence[str] = (),
+    ) -> Candidate | None:
+        """Journal a proposal. None when nothing valid came of it (`workflow` is None): the errors say why."""
+        self._proposals += 1
+        name = f"p{self._proposals}"
+        self.journal.record(
+            {
+                "event": "proposal",
+                "id": name,
+                "level": level,
+                "parent": parent.hash,
+                "workflow": workflow.hash if workflow else None,
+                "source": source,
+                "title": title,
+                "reason": reason,
+                "changes": list(changes),
+                "errors": list(errors),
+                "dump": workflow.dump() if workflow else None,
+            }
+        )
+        return Candidate(name, workflow, source, title, reason) if workflow else None
+
+    def gradient(self, *, level: Literal["call", "workflow"], example: str, node: str, text: str, source: str) -> None:
+        """Journal a textual gradient."""
+        self.journal.record(
+            {"event": "gradient", "level": level, "example": example, "node": node, "text": text, "source": source}
+        )
+
+    async def ask_text(
+        self, prompt: str, purpose: str, *, max_tokens: int = META_TOKENS, draw: tuple[Any, ...] = ()
+    ) -> str:
+        """A plain-text reply of the meta model; empty when the model fails to give one."""
+        try:
+            answer = await self.meta.ask_fields(
+                [Message("user", prompt)], [Field.of("reply", "str")], purpose=purpose, max_tokens=max_tokens, draw=draw
+            )
+        except ModelError:
+            return ""
+        return str(answer.values["reply"]).strip()
+
+    async def ask_fields(
+        self, system: str, user: str, fields: Sequence[Field], purpose: str, *, max_tokens: int = META_TOKENS
+    ) -> dict[str, Any] | None:
+        """A structured reply of the meta model; None when it fails to give one."""
+        try:
+            answer = await self.meta.ask_fields(
+                [Message("system", system), Message("user", user)], fields, purpose=purpose, max_tokens=max_tokens
+            )
+        except ModelError:
+            return None
+        return dict(answer.values)

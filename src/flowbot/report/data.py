@@ -1,0 +1,373 @@
+"""Reads a run's directory into one immutable view: what was tried, what was kept, what it cost. Nothing is computed anew.
+
+The report and the command line's summary both show a `RunView`, so they cannot disagree.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from flowbot.fields import UserError
+from flowbot.workflow import Workflow
+
+from .traces import ExamplePair, read_traces
+
+_GRADIENT = ("level", "example", "node", "text", "source")
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean with its 95 % interval over `n` examples."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+    @staticmethod
+    def of(data: object) -> Interval | None:
+        """From `{mean, low, high, n}`; None for anything else."""
+        if not isinstance(data, Mapping):
+            return None
+        given = cast("Mapping[str, Any]", data)
+        if not all(isinstance(given.get(name), int | float) for name in ("mean", "low", "high")):
+            return None
+        return Interval(float(given["mean"]), float(given["low"]), float(given["high"]), int(given.get("n") or 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Gradient:
+    """Feedback in words, as the journal has it."""
+
+    level: str
+    example: str
+    node: str
+    text: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One proposal with its verdict and the gradients that stood behind it.
+
+    Args:
+        kept: None when no verdict was reached (not valid, or the run ended before).
+        in_final: whether the final workflow descends from it.
+    """
+
+    id: str
+    level: str
+    source: str
+    title: str
+    reason: str
+    changes: tuple[str, ...]
+    errors: tuple[str, ...]
+    kept: bool | None
+    verdict: str
+    candidate: float | None
+    incumbent: float | None
+    n: int
+    p_better: float | None
+    gradients: tuple[Gradient, ...]
+    parent: Workflow | None
+    workflow: Workflow | None
+    in_final: bool
+
+    @property
+    def outcome(self) -> Literal["kept", "rejected", "invalid", "open"]:
+        """What became of it: `invalid` never ran, `open` was not decided when the run stopped."""
+        if self.kept is not None:
+            return "kept" if self.kept else "rejected"
+        return "invalid" if self.workflow is None else "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One scored workflow on the curve: logical calls spent until then, and its score."""
+
+    calls: int
+    score: Interval
+    role: Literal["start", "final", "tried"]
+
+
+@dataclass(frozen=True, slots=True)
+class CostRow:
+    """What one purpose used; `usd` is None when the price is unknown."""
+
+    purpose: str
+    calls: int
+    tokens: int
+    usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run as it stands on disk.
+
+    Args:
+        result: `result.json`, whole.
+        gradients: how many were recorded.
+    """
+
+    run_dir: Path
+    result: Mapping[str, Any]
+    task: str
+    goal: str
+    models: Mapping[str, str]
+    start: Workflow | None
+    found: Workflow | None
+    changes: tuple[Change, ...]
+    gradients: int
+    curve: tuple[Point, ...]
+    cost: tuple[CostRow, ...]
+    examples: tuple[ExamplePair, ...]
+
+    def score(self, who: Literal["start", "final", "difference"], split: Literal["val", "test"]) -> Interval | None:
+        """A score of the result; None where it was not measured (paused, or the budget ended first)."""
+        scores = self.result.get("scores")
+        side = cast("Mapping[str, Any]", scores).get(who) if isinstance(scores, Mapping) else None
+        return Interval.of(cast("Mapping[str, Any]", side).get(split)) if isinstance(side, Mapping) else None
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the search ended where it began."""
+        return self.start is not None and self.found is not None and self.start.hash == self.found.hash
+
+    @property
+    def lineage(self) -> tuple[Change, ...]:
+        """The kept changes that lead from the start to the final workflow, in order."""
+        return tuple(change for change in self.changes if change.in_final)
+
+
+def read_run(run_dir: Path) -> RunView:
+    """The run in `run_dir`.
+
+    Raises:
+        UserError: if this is not a run's directory, or its files are damaged.
+    """
+    if not run_dir.is_dir():
+        raise UserError(str(run_dir), "no such directory", "the directory of a run")
+    events = _read_journal(run_dir / "journal.jsonl")
+    path = run_dir / "result.json"
+    result = cast("dict[str, Any]", _read_json(path)) if path.is_file() else {"status": "unfinished"}
+    begin = next((event for event in events if event.get("event") == "start"), {})
+    workflows = _workflows(events)
+    start = _workflow(begin.get("workflow"), "journal.jsonl") or _workflow_file(run_dir / "start.flow.yaml")
+    found = _workflow_file(run_dir / "found.flow.yaml")
+    if start is not None:
+        workflows[start.hash] = start
+    task, goal = _task(result, begin)
+    models = result.get("models") or begin.get("models") or {}
+    return RunView(
+        run_dir=run_dir,
+        result=result,
+        task=task or run_dir.name,
+        goal=goal,
+        models={str(key): str(value) for key, value in cast("Mapping[str, Any]", models).items() if value},
+        start=start,
+        found=found,
+        changes=_changes(events, workflows, found.hash if found else None),
+        gradients=sum(event.get("event") == "gradient" for event in events),
+        curve=_curve(result, events),
+        cost=_cost(result),
+        examples=read_traces(_read_json(run_dir / "traces.json") if (run_dir / "traces.json").is_file() else {}),
+    )
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(str(path), f"unreadable: {error}", "JSON written by FlowBot") from None
+
+
+def _read_journal(path: Path) -> list[dict[str, Any]]:
+    """The events; a torn last line (the process was killed while writing) is left out."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        found = "no journal" if isinstance(error, FileNotFoundError) else f"unreadable: {error}"
+        raise UserError(str(path), found, "the journal of a run") from None
+    events: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            event = json.loads(line)
+        except ValueError:
+            if number == len(lines):
+                break
+            raise UserError(f"{path}:{number}", "a line that is not JSON", "one JSON object a line") from None
+        if isinstance(event, dict):
+            events.append(cast("dict[str, Any]", event))
+    return events
+
+
+def _task(result: Mapping[str, Any], begin: Mapping[str, Any]) -> tuple[str, str]:
+    """Name and goal; either file may give the task as a name alone or as an object."""
+    name = goal = ""
+    for given in (result.get("task"), begin.get("task")):
+        if isinstance(given, Mapping):
+            data = cast("Mapping[str, Any]", given)
+            name, goal = name or str(data.get("name") or ""), goal or str(data.get("goal") or "")
+        elif isinstance(given, str):
+            name = name or given
+    return name, goal or str(result.get("goal") or begin.get("goal") or "")
+
+
+def _workflow(data: object, where: str) -> Workflow | None:
+    """From a dump; None when there is none or it is of a newer format: the report then shows less, and still opens."""
+    from flowbot.workflow import from_data
+
+    if not isinstance(data, Mapping):
+        return None
+    try:
+        return from_data(dict(cast("Mapping[str, Any]", data)), where)
+    except UserError:
+        return None
+
+
+def _workflow_file(path: Path) -> Workflow | None:
+    from flowbot.workflow import load
+
+    return load(path) if path.is_file() else None
+
+
+def _workflows(events: Sequence[Mapping[str, Any]]) -> dict[str, Workflow]:
+    """Every proposed workflow by hash."""
+    found: dict[str, Workflow] = {}
+    for event in events:
+        if event.get("event") == "proposal":
+            workflow = _workflow(event.get("dump"), str(event.get("id")))
+            if workflow is not None:
+                found[str(event["workflow"])] = workflow
+    return found
+
+
+def _changes(
+    events: Sequence[Mapping[str, Any]], workflows: Mapping[str, Workflow], final: str | None
+) -> tuple[Change, ...]:
+    verdicts = {event.get("id"): event for event in events if event.get("event") == "verdict"}
+    leading = _lineage(events, verdicts, final)
+    changes: list[Change] = []
+    batch: list[Gradient] = []
+    used = False
+    for event in events:
+        if event.get("event") == "gradient":
+            # A gradient after a proposal opens a new batch; proposals in a row answer the same batch.
+            batch, used = ([] if used else batch), False
+            batch.append(Gradient(*(str(event.get(name) or "") for name in _GRADIENT)))
+        elif event.get("event") == "proposal":
+            used = True
+            changes.append(_change(event, verdicts.get(event.get("id")), batch, workflows, leading))
+    return tuple(changes)
+
+
+def _change(
+    event: Mapping[str, Any],
+    verdict: Mapping[str, Any] | None,
+    batch: Sequence[Gradient],
+    workflows: Mapping[str, Workflow],
+    leading: frozenset[str],
+) -> Change:
+    parent, workflow = workflows.get(str(event.get("parent"))), workflows.get(str(event.get("workflow")))
+    verdict = verdict or {}
+    return Change(
+        id=str(event.get("id")),
+        level=str(event.get("level") or ""),
+        source=str(event.get("source") or ""),
+        title=str(event.get("title") or ""),
+        reason=str(event.get("reason") or ""),
+        changes=tuple(_text(each) for each in event.get("changes") or event.get("edits") or ()),
+        errors=tuple(str(each) for each in event.get("errors") or ()),
+        kept=bool(verdict["kept"]) if "kept" in verdict else None,
+        verdict=str(verdict.get("reason") or ""),
+        candidate=verdict.get("candidate"),
+        incumbent=verdict.get("incumbent"),
+        n=int(verdict.get("n") or 0),
+        p_better=verdict.get("p_better"),
+        gradients=_asked_for(event, batch, parent, workflow),
+        parent=parent,
+        workflow=workflow,
+        in_final=str(event.get("id")) in leading,
+    )
+
+
+def _asked_for(
+    event: Mapping[str, Any], batch: Sequence[Gradient], parent: Workflow | None, workflow: Workflow | None
+) -> tuple[Gradient, ...]:
+    """The gradients behind a proposal of the meta model; equal texts are joined, with their examples.
+
+    Of a batch these are the ones on its level and, where that tells more, those that its reason quotes or that stand at a
+    step which it changes. A proposal from a catalogue or at random was asked for by none.
+    """
+    if event.get("source") != "meta":
+        return ()
+    level = "workflow" if event.get("level") == "structure" else "call"
+    fitting = [each for each in batch if each.level == level and each.text]
+    quoted = [each for each in fitting if each.text in str(event.get("reason") or "")]
+    changed = _changed_nodes(parent, workflow)
+    fitting = quoted or [each for each in fitting if each.node in changed] or fitting
+    joined: dict[tuple[str, str, str], Gradient] = {}
+    for each in fitting:
+        key = (each.node, each.text, each.source)
+        others = f"{joined[key].example}, " if key in joined else ""
+        joined[key] = replace(each, example=f"{others}{each.example}")
+    return tuple(joined.values())
+
+
+def _changed_nodes(parent: Workflow | None, workflow: Workflow | None) -> frozenset[str]:
+    if parent is None or workflow is None:
+        return frozenset()
+    return frozenset(
+        name
+        for name, node in parent.sketch.nodes.items()
+        if workflow.sketch.nodes.get(name) != node or workflow.parameter(name) != parent.parameter(name)
+    )
+
+
+def _lineage(
+    events: Sequence[Mapping[str, Any]], verdicts: Mapping[Any, Mapping[str, Any]], final: str | None
+) -> frozenset[str]:
+    """Ids of the kept proposals on the way from the start to the workflow with hash `final`."""
+    makers: dict[str, Mapping[str, Any]] = {}
+    for event in events:
+        if event.get("event") == "proposal" and verdicts.get(event.get("id"), {}).get("kept"):
+            makers.setdefault(str(event.get("workflow")), event)
+    ids: list[str] = []
+    while final in makers and str(makers[final]["id"]) not in ids:
+        ids.append(str(makers[final]["id"]))
+        final = str(makers[final].get("parent"))
+    return frozenset(ids)
+
+
+def _curve(result: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> tuple[Point, ...]:
+    """The curve of the result; while there is none, what the journal says of scores on validation."""
+    given = result.get("curve")
+    if not isinstance(given, list):
+        given = [event for event in events if event.get("event") == "evaluated" and event.get("split") == "val"]
+    points: list[Point] = []
+    for each in cast("list[Mapping[str, Any]]", given):
+        score = Interval.of(each)
+        if score is not None:
+            final = each.get("kept") or each.get("what") == "final"
+            role = "final" if final else "start" if each.get("what") == "start" else "tried"
+            points.append(Point(int(each.get("calls") or 0), score, role))
+    return tuple(points)
+
+
+def _cost(result: Mapping[str, Any]) -> tuple[CostRow, ...]:
+    ledger = result.get("by_purpose")
+    rows: list[CostRow] = []
+    if isinstance(ledger, Mapping):
+        for purpose, used in cast("Mapping[str, Any]", ledger).items():
+            if isinstance(used, Mapping):
+                row = cast("Mapping[str, Any]", used)
+                rows.append(CostRow(purpose, int(row.get("calls") or 0), int(row.get("tokens") or 0), row.get("usd")))
+    return tuple(rows)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

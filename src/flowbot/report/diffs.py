@@ -1,0 +1,88 @@
+"""What a change did to the prompts and code of a workflow, as pieces that are the same, gone or new."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from flowbot.workflow import CodeParameters, LLMParameters, Workflow
+
+Piece = tuple[Literal["same", "gone", "new"], str]
+LITTLE = 0.5
+"""Share of words in common below which a word by word comparison only confuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextDiff:
+    """The difference of one text of one node. `code`: to be shown with fixed width, line by line."""
+
+    node: str
+    what: str
+    code: bool
+    pieces: tuple[Piece, ...]
+
+
+def text_diffs(before: Workflow, after: Workflow) -> tuple[TextDiff, ...]:
+    """Every prompt, hint, demonstration list and code text that differs, in the order of the nodes."""
+    diffs: list[TextDiff] = []
+    for node in dict.fromkeys([*before.sketch.nodes, *after.sketch.nodes]):
+        old, new = _texts(before, node), _texts(after, node)
+        for what in dict.fromkeys([*old, *new]):
+            left, right = old.get(what, ""), new.get(what, "")
+            if left != right:
+                code = what in ("code", "demonstrations")
+                diffs.append(TextDiff(node, what, code, pieces(left, right, lines=code)))
+    return tuple(diffs)
+
+
+def node_texts(workflow: Workflow, node: str) -> dict[str, str]:
+    """The prompt texts or the code of one node, by name; what is empty is left out."""
+    return _texts(workflow, node)
+
+
+def pieces(before: str, after: str, *, lines: bool) -> tuple[Piece, ...]:
+    """Pieces that lead from `before` to `after`: whole lines, or words. Texts with little in common change as a whole."""
+    left, right = _split(before, lines), _split(after, lines)
+    matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
+    if not lines and matcher.ratio() < LITTLE:
+        return tuple(piece for piece in (("gone", before), ("new", after)) if piece[1])
+    found: list[Piece] = []
+    for op, a, b, c, d in matcher.get_opcodes():
+        if op == "equal":
+            found.append(("same", "".join(left[a:b])))
+            continue
+        if b > a:
+            found.append(("gone", "".join(left[a:b])))
+        if d > c:
+            found.append(("new", "".join(right[c:d])))
+    return tuple(found)
+
+
+def _split(text: str, lines: bool) -> Sequence[str]:
+    return text.splitlines(keepends=True) if lines else re.findall(r"\w+|\s+|[^\w\s]", text)
+
+
+def _texts(workflow: Workflow, node: str) -> dict[str, str]:
+    if node not in workflow.sketch.nodes:
+        return {}
+    parameters = workflow.parameter(node)
+    texts: dict[str, str] = {}
+    if isinstance(parameters, LLMParameters):
+        texts = {
+            "instruction": parameters.instruction,
+            "format hint": parameters.format_hint,
+            "demonstrations": "\n".join(
+                f"{_line(each.inputs)} → {_line(each.outputs)}" for each in parameters.demonstrations
+            ),
+        }
+    elif isinstance(parameters, CodeParameters):
+        texts = {"code": parameters.code}
+    return {name: text for name, text in texts.items() if text}
+
+
+def _line(values: dict[str, object]) -> str:
+    return json.dumps(values, ensure_ascii=False)

@@ -1,0 +1,49 @@
+"""Running workflows: engine, traces, tools, sandbox, evaluation, and `Flow` for a workflow in use."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .trace import Step, Trace
+
+if TYPE_CHECKING:
+    from .adapter import messages
+    from .engine import DEFAULT_MAX_TOKENS, Engine
+    from .evaluate import Evaluation, Row, evaluate
+    from .flow import Flow, load
+    from .sandbox import MontySandbox, Sandbox
+    from .tools import ToolRunner
+
+_LATER = {
+    "messages": "adapter",
+    **dict.fromkeys(("DEFAULT_MAX_TOKENS", "Engine"), "engine"),
+    **dict.fromkeys(("Evaluation", "Row", "evaluate"), "evaluate"),
+    **dict.fromkeys(("Flow", "load"), "flow"),
+    **dict.fromkeys(("MontySandbox", "Sandbox"), "sandbox"),
+    "ToolRunner": "tools",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Modules that are not always needed are imported when their first name is asked for (PEP 562)."""
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_LATER[name]}", __name__), name)
+
+
+__all__ = [
+    "DEFAULT_MAX_TOKENS",
+    "Engine",
+    "Evaluation",
+    "Flow",
+    "MontySandbox",
+    "Row",
+    "Sandbox",
+    "Step",
+    "ToolRunner",
+    "Trace",
+    "evaluate",
+    "load",
+    "messages",
+]

@@ -1,0 +1,98 @@
+"""From fields to messages: the prompt of an `llm` node.
+
+What is constant comes first (instruction, format, demonstrations) and the inputs last, so that an endpoint can reuse
+the prefix over all examples. Besides the instruction there is one short line: small models read slowly.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flowbot.fields import Field, Type
+from flowbot.lm.client import Message
+from flowbot.workflow.nodes import LLMNode
+from flowbot.workflow.parameters import LLMParameters
+
+
+def messages(
+    node: LLMNode,
+    parameters: LLMParameters,
+    values: Mapping[str, Any],
+    out_fields: Sequence[Field],
+    *,
+    leave_out: str = "",
+) -> tuple[Message, ...]:
+    """The messages that ask for a node's outputs.
+
+    Args:
+        node: gives the order of the inputs.
+        parameters: instruction, format hint and demonstrations.
+        values: the inputs' values by name.
+        out_fields: what is asked for, in order. A single `str` is asked for as plain text, anything else as JSON.
+        leave_out: demonstrations from this example are not shown (it is the one being scored); "" leaves out none.
+    """
+    parts = [parameters.instruction.strip(), parameters.format_hint.strip()]
+    if not is_plain(out_fields):
+        parts.append(f"Reply with JSON: {_shape_of_object({field.name: field for field in out_fields})}")
+    system = "\n".join(part for part in parts if part)
+    asked = [Message("system", system)] if system else []
+    for shown in parameters.demonstrations:
+        if leave_out and shown.example == leave_out:
+            continue
+        asked.append(Message("user", _show_inputs(node, shown.inputs)))
+        asked.append(Message("assistant", show_outputs(shown.outputs, out_fields)))
+    asked.append(Message("user", _show_inputs(node, values)))
+    return tuple(asked)
+
+
+def is_plain(out_fields: Sequence[Field]) -> bool:
+    """Whether the reply is the value itself: exactly one output, a `str`."""
+    return len(out_fields) == 1 and out_fields[0].type.kind == "str"
+
+
+def show_outputs(values: Mapping[str, Any], out_fields: Sequence[Field]) -> str:
+    """Outputs as a model should have replied them."""
+    if is_plain(out_fields):
+        return show_value(values.get(out_fields[0].name, ""))
+    return json.dumps({f.name: values[f.name] for f in out_fields if f.name in values}, ensure_ascii=False)
+
+
+def show_value(value: Any) -> str:
+    """A value as it stands in a prompt: text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _show_inputs(node: LLMNode, values: Mapping[str, Any]) -> str:
+    given = [name for name in node.inputs if name in values]
+    if len(given) == 1 and len(node.inputs) == 1:
+        return show_value(values[given[0]])
+    return "\n".join(f"{name}: {show_value(values[name])}" for name in given)
+
+
+def _shape_of_object(members: Mapping[str, Field]) -> str:
+    shown = (
+        f'"{name}": {_shape(field.type)}' + (f" ({field.about})" if field.about else "")
+        for name, field in members.items()
+    )
+    return "{" + ", ".join(shown) + "}"
+
+
+def _shape(kind: Type) -> str:
+    """A type as JSON with type names in place of values: `[{"what": string, "count": integer}, ...]`."""
+    match kind.kind:
+        case "str":
+            return "string"
+        case "int":
+            return "integer"
+        case "float":
+            return "number"
+        case "bool":
+            return "true or false"
+        case "literal":
+            return " or ".join(json.dumps(option, ensure_ascii=False) for option in kind.options)
+        case "list":
+            return f"[{_shape(kind.item) if kind.item else 'value'}, ...]"
+        case "object":
+            return "{" + ", ".join(f'"{name}": {_shape(member)}' for name, member in kind.members) + "}"

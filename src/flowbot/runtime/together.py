@@ -1,0 +1,45 @@
+"""Work side by side that ends together when one part meets a fault."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from flowbot.fields import BudgetExceeded, InfrastructureError, Paused
+
+T = TypeVar("T")
+
+_ORDER: tuple[type[BaseException], ...] = (Paused, InfrastructureError, BudgetExceeded)
+
+
+async def together(tasks: Sequence[asyncio.Task[T]]) -> list[T]:
+    """The results in the order of `tasks`.
+
+    When one raises, the others are cancelled and waited for, and the gravest error is raised. A model's or tool's call
+    that a cancelled task was waiting for goes on until it is stored if it was sent, and is given up if it was not.
+    """
+    if not tasks:
+        return []
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in tasks:
+            task.cancel()  # does nothing to those that ended
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+    errors = [each for each in ended if isinstance(each, BaseException)]
+    if errors:
+        raise _gravest(errors)
+    return [each for each in ended if not isinstance(each, BaseException)]
+
+
+def _gravest(errors: Iterable[BaseException]) -> BaseException:
+    """Of several errors at once: what somebody must mend first, then what pauses, then what ends the search; among
+    equals the earliest by place, not by time. That a task was cancelled is only told when nothing else is."""
+
+    def rank(error: BaseException) -> int:
+        if isinstance(error, asyncio.CancelledError):
+            return len(_ORDER)
+        return next((index for index, kind in enumerate(_ORDER) if isinstance(error, kind)), -1)
+
+    return min(errors, key=rank)

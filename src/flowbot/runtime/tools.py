@@ -1,0 +1,127 @@
+"""Calls tools: arguments checked, time and size bounded, results stored, nothing written by accident."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from flowbot.fields import StepError, UserError, ValueMismatch, stable_hash
+
+from .jsonlike import to_json, to_outputs
+from .threads import in_thread
+
+if TYPE_CHECKING:
+    from flowbot.task import Tool
+
+    from .memo import Memo, Result
+
+SECONDS = 30.0
+"""Time that one call of a tool may take."""
+_AT_ONCE = 16
+
+
+class ToolRunner:
+    """Calls the tools of a task.
+
+    A tool that writes is called through its `simulate` stand-in unless `allow_writes`. What a tool gave, an error or a
+    time-out included, is stored and given again for equal arguments, unless it is declared pure or `memo` is None.
+
+    Args:
+        tools: by name.
+        memo: where results are kept; None calls every time (a workflow in use, not under evaluation).
+        allow_writes: call tools that write for real.
+        seconds: how long one call may take.
+
+    Raises:
+        UserError: for a tool that writes, has no stand-in and is not allowed.
+    """
+
+    def __init__(
+        self, tools: Mapping[str, Tool], memo: Memo | None, *, allow_writes: bool = False, seconds: float = SECONDS
+    ) -> None:
+        for tool in tools.values():
+            if tool.signature.effects == "writes" and tool.simulate is None and not allow_writes:
+                raise UserError(
+                    f"tool {tool.signature.name}",
+                    "a tool that writes, which a search would call thousands of times",
+                    "`simulate:`, a stand-in to call instead, or --allow-writes",
+                )
+        self._tools = tools
+        self._memo = memo
+        self._allow_writes = allow_writes
+        self._seconds = seconds
+        self._free = asyncio.Semaphore(_AT_ONCE)
+
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+        """The outputs of tool `name` and the seconds the call took when it was made (0 for a pure tool).
+
+        Raises:
+            StepError: if the tool raises, takes too long, or gives what its signature does not say.
+            UserError: if there is no such tool.
+        """
+        tool = self._tools.get(name)
+        if tool is None:
+            known = ", ".join(self._tools) or "no tool is registered"
+            raise UserError("workflow", f"tool {name!r}", f"one of the registered tools: {known}")
+        given = _checked(tool, arguments)
+        simulated = tool.signature.effects == "writes" and not self._allow_writes
+        function = tool.simulate if simulated and tool.simulate is not None else tool.call
+        asked = json.dumps(given, ensure_ascii=False)  # in order: a tool may read a dict in order
+        make = partial(self._result, tool, function, asked)
+        if tool.signature.pure or self._memo is None:
+            async with self._free:
+                result = await make()
+        else:
+            key = stable_hash(
+                {
+                    "tool": tool.identity,
+                    "simulated": simulated,
+                    "arguments": asked,
+                    "seconds": self._seconds,
+                }
+            )
+            # The place is taken outside, so that a call that nobody waits for any more does not begin.
+            async with self._free:
+                result = await self._memo.once(key, "tool", make)
+        if "error" in result:
+            raise StepError(result["error"])
+        return result["outputs"], 0.0 if tool.signature.pure else result["seconds"]
+
+    async def _result(self, tool: Tool, function: Callable[..., Any], asked: str) -> Result:
+        """What is stored of one call: its outputs, or its error."""
+        name = tool.signature.name
+        began = time.monotonic()
+        try:
+            value = to_json(await self._called(function, json.loads(asked)))
+            outputs = to_outputs({"result": value} if tool.plain else value, tool.signature.outputs)
+        except TimeoutError:
+            return {"error": f"tool {name}: took longer than {self._seconds:g} s", "seconds": self._seconds}
+        except Exception as error:  # whatever somebody's function raises is a step that failed
+            text = str(error) if isinstance(error, StepError) else f"{type(error).__name__}: {error}"
+            return {"error": f"tool {name}: {text[:1000]}", "seconds": time.monotonic() - began}
+        return {"outputs": outputs, "seconds": time.monotonic() - began}
+
+    async def _called(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+        if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
+            return await asyncio.wait_for(function(**arguments), self._seconds)
+        return await in_thread(partial(function, **arguments), seconds=self._seconds)
+
+
+def _checked(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments in the signature's order, each of its type."""
+    signature = tool.signature
+    fields = {field.name: field for field in signature.inputs}
+    unknown = [name for name in arguments if name not in fields]
+    missing = [name for name in fields if name not in arguments and name not in signature.optional]
+    if unknown or missing:
+        wrong = [f"{name} is missing" for name in missing] + [f"{name} is unknown" for name in unknown]
+        raise StepError(f"tool {signature.name}: {', '.join(wrong)}; it takes {', '.join(fields) or 'nothing'}")
+    try:
+        return {name: fields[name].type.coerce(arguments[name], name) for name in fields if name in arguments}
+    except ValueMismatch as error:
+        raise StepError(f"tool {signature.name}: {error}") from None

@@ -1,0 +1,123 @@
+"""What happened on one example: every step that ran, what it received and gave, what it used. Plain immutable data.
+
+The optimiser's backward pass, the report and `show` read traces and nothing else of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from flowbot.fields import Usage
+from flowbot.lm.client import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One node's call.
+
+    Args:
+        address: where in the workflow, as `plan` (later `refine/critic[2]`).
+        kind: the node's kind.
+        inputs: values by input name. For a merge, by reference (`plan.query`), those that were there.
+        outputs: values by output name; None when the step failed.
+        error: why it failed; "" when it did not.
+        messages: what the model was sent; empty for steps without a model.
+        reply: the model's last reply as text; "" for steps without a model.
+        usage: what the step's model calls used, asking again included.
+        seconds: how long the step's calls took when they were first made. Code and merges count as nothing.
+    """
+
+    address: str
+    kind: str
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any] | None
+    error: str = ""
+    messages: tuple[Message, ...] = ()
+    reply: str = ""
+    usage: Usage = field(default_factory=Usage)
+    seconds: float = 0.0
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "address": self.address,
+            "kind": self.kind,
+            "inputs": dict(self.inputs),
+            "outputs": None if self.outputs is None else dict(self.outputs),
+            "error": self.error,
+            "messages": [message.dump() for message in self.messages],
+            "reply": self.reply,
+            "usage": asdict(self.usage),
+            "seconds": self.seconds,
+        }
+
+    @staticmethod
+    def load(data: Mapping[str, Any]) -> Step:
+        """A step from what `dump` gave."""
+        return Step(
+            address=data["address"],
+            kind=data["kind"],
+            inputs=data["inputs"],
+            outputs=data["outputs"],
+            error=data["error"],
+            messages=tuple(Message(each["role"], each["content"]) for each in data["messages"]),
+            reply=data["reply"],
+            usage=Usage(**data["usage"]),
+            seconds=data["seconds"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One run of a workflow on one example.
+
+    Args:
+        example: the example's id; "" outside of evaluation.
+        inputs: the workflow's inputs by name.
+        steps: the steps that ran, in the order of `workflow.topological` whatever the order in which they ended. A node
+            whose inputs were missing because an earlier step failed did not run and is not here.
+        outputs: the workflow's outputs by name; None when one of them is missing.
+        error: why outputs are missing, with the address of the step that failed; "" when they are not.
+        seconds: latency along the critical path, from what was stored with each response.
+    """
+
+    example: str
+    inputs: Mapping[str, Any]
+    steps: tuple[Step, ...]
+    outputs: Mapping[str, Any] | None
+    error: str = ""
+    seconds: float = 0.0
+
+    @property
+    def usage(self) -> Usage:
+        """What all steps used together; its `seconds` is the sum, not the critical path."""
+        return sum((step.usage for step in self.steps), Usage())
+
+    def step(self, address: str) -> Step | None:
+        """The step at `address`, or None if it did not run."""
+        return next((step for step in self.steps if step.address == address), None)
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "example": self.example,
+            "inputs": dict(self.inputs),
+            "steps": [step.dump() for step in self.steps],
+            "outputs": None if self.outputs is None else dict(self.outputs),
+            "error": self.error,
+            "seconds": self.seconds,
+        }
+
+    @staticmethod
+    def load(data: Mapping[str, Any]) -> Trace:
+        """A trace from what `dump` gave."""
+        return Trace(
+            example=data["example"],
+            inputs=data["inputs"],
+            steps=tuple(Step.load(each) for each in data["steps"]),
+            outputs=data["outputs"],
+            error=data["error"],
+            seconds=data["seconds"],
+        )

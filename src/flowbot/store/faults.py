@@ -1,0 +1,49 @@
+"""What SQLite and the file system say, in words that name the file and what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from flowbot.fields import InfrastructureError, UserError
+
+from .migrations import ForeignFileError, NewerStoreError
+
+
+def open_error(path: Path, error: Exception) -> UserError:
+    """The error for a store that cannot be opened."""
+    where = f"store {path}"
+    move = "a FlowBot store; move the file away, or name another folder with --cache-dir"
+    if isinstance(error, NewerStoreError):
+        return UserError(where, f"a file of a newer FlowBot ({error})", "an older one; update FlowBot")
+    if isinstance(error, ForeignFileError):
+        return UserError(where, "a database of another program", move)
+    if _code(error) == sqlite3.SQLITE_NOTADB:
+        return UserError(where, "a file that is not a database", move)
+    if _code(error) == sqlite3.SQLITE_CORRUPT:
+        return UserError(where, "a damaged database", move)
+    if _code(error) == sqlite3.SQLITE_FULL:
+        return UserError(where, "a full disk", "free space there, or another folder with --cache-dir")
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return UserError(where, f"no way to write there ({reason})", "a folder that can be written; see --cache-dir")
+
+
+def use_error(path: Path, error: Exception) -> InfrastructureError:
+    """The error for a store that fails while it is used. Nothing that was committed is lost."""
+    code = _code(error)
+    if code == sqlite3.SQLITE_FULL:
+        text = f"store {path}: the disk is full; free some space"
+    elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        text = f"store {path}: the file is damaged ({error}); move it away"
+    elif code == sqlite3.SQLITE_READONLY:
+        text = f"store {path}: it cannot be written ({error})"
+    elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        text = f"store {path}: another process keeps it locked"
+    else:
+        text = f"store {path}: {error}"
+    return InfrastructureError(text, kind="disk")
+
+
+def _code(error: Exception) -> int:
+    # The low byte is the primary result code; the rest says more than is needed here.
+    return (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF

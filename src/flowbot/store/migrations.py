@@ -1,0 +1,66 @@
+"""The schema of the store, as numbered steps: the n-th function takes a file from version n-1 to n.
+
+A step that has been released is never changed; a new one is appended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
+
+APPLICATION_ID = 0x464C4257
+"""SQLite's application_id of our files ("FLBW"), so that another program's database is not mistaken for ours."""
+
+
+class NewerStoreError(Exception):
+    """The file was written by a newer FlowBot."""
+
+
+class ForeignFileError(Exception):
+    """The file is a database of another program."""
+
+
+def _responses(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "CREATE TABLE responses (key TEXT PRIMARY KEY, kind TEXT NOT NULL, value TEXT NOT NULL, created REAL NOT NULL)"
+    )
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_responses]
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring an open file (autocommit connection) to the newest version; safe when two processes do it at once.
+
+    Raises:
+        NewerStoreError: if the file's version is above ours.
+        ForeignFileError: if it holds another program's tables.
+    """
+    if _version(connection) == len(MIGRATIONS) and _is_ours(connection):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if not _is_ours(connection) and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise ForeignFileError
+        version = _version(connection)
+        if version > len(MIGRATIONS):
+            raise NewerStoreError(f"version {version}")
+        for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
+            step(connection)
+            connection.execute(f"PRAGMA user_version = {number}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _is_ours(connection: sqlite3.Connection) -> bool:
+    return connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID

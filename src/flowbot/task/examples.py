@@ -1,0 +1,158 @@
+"""Rows to examples: columns to fields, values to types, ids; each fault named with the row's place."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from flowbot.fields import Field, UserError, ValueMismatch, canonical_json, stable_hash
+from flowbot.fields.yaml import parse_json
+
+from .data import Row
+from .example import Example
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An example and the place that it comes from: `train.jsonl:4`, or `train[3]` for one given in Python."""
+
+    place: str
+    example: Example
+
+
+Given = Mapping[str, Any] | Example | Row | Placed
+"""What may be given as a row: a flat dict, an example, a row of a file."""
+
+
+def placed_examples(
+    rows: Iterable[Given], *, where: str, inputs: Sequence[Field], outputs: Sequence[Field], group: str = ""
+) -> list[Placed]:
+    """Checked examples, in the order of the rows.
+
+    Args:
+        rows: what was given.
+        where: how errors name rows that do not know their place.
+        inputs: all are required.
+        outputs: any may be missing.
+        group: the column that names a row's group; "" for none.
+
+    Raises:
+        UserError: naming the row, for a missing field, a value of a wrong type or an id that stands twice.
+    """
+    found: list[Placed] = []
+    for index, row in enumerate(rows):
+        if isinstance(row, Placed):
+            found.append(row)
+            continue
+        place = row.place if isinstance(row, Row) else f"{where}[{index}]"
+        if isinstance(row, Example):
+            example = _checked(row, place, inputs, outputs)
+        elif isinstance(row, Row):
+            example = _example(row, inputs, outputs, group)
+        elif isinstance(cast("object", row), Mapping):
+            example = _example(Row(place, row), inputs, outputs, group)
+        else:
+            raise UserError(place, f"a {type(row).__name__}", "a dict or an Example")
+        found.append(Placed(place, example))
+    return _with_ids(found)
+
+
+def _checked(example: Example, place: str, inputs: Sequence[Field], outputs: Sequence[Field]) -> Example:
+    unknown = [name for name in example.expected if name not in {field.name for field in outputs}]
+    if unknown:
+        raise UserError(place, f"expected {', '.join(unknown)}", f"outputs of the task, {_names(outputs)}")
+    row = Row(place, {**example.inputs, **example.expected})
+    made = _example(row, inputs, outputs, "")
+    return replace(made, id=example.id, group=example.group, extra={**made.extra, **example.extra})
+
+
+def _example(row: Row, inputs: Sequence[Field], outputs: Sequence[Field], group: str) -> Example:
+    given = row.values
+    fields = {field.name for field in (*inputs, *outputs)}
+    for field in inputs:
+        if not _has(row, field):
+            raise UserError(row.place, f"no {field.name!r}{_columns(row)}", f"a value for the input {field.name!r}")
+    if group and group not in given:
+        raise UserError(row.place, f"no {group!r}{_columns(row)}", "the column that names the row's group")
+    own = "id" in given and "id" not in fields
+    return Example(
+        id=_id(given["id"], row.place) if own else "",
+        inputs={field.name: _value(row, field) for field in inputs},
+        expected={field.name: _value(row, field) for field in outputs if _has(row, field)},
+        group=_group(given[group]) if group else "",
+        extra={name: each for name, each in given.items() if name not in fields and not (own and name == "id")},
+    )
+
+
+def _has(row: Row, field: Field) -> bool:
+    if field.name not in row.values:
+        return False
+    # An empty cell is an empty text, but no number.
+    return not (row.texts and field.type.kind != "str" and not str(row.values[field.name]).strip())
+
+
+def _value(row: Row, field: Field) -> Any:
+    value = row.values[field.name]
+    if row.texts and field.type.kind in ("list", "object"):
+        value = _cell(row, field, value)
+    try:
+        return field.type.coerce(value, field.name)
+    except ValueMismatch as error:
+        said, _, expected = str(error).rpartition("; expected ")
+        spot, _, found = said.partition(": ")
+        raise UserError(f"{row.place}: {spot}", found.removeprefix("found "), expected) from None
+
+
+def _cell(row: Row, field: Field, text: str) -> Any:
+    """A list or object in a CSV cell, as JSON."""
+    try:
+        return parse_json(text, row.place)
+    except UserError as error:
+        raise UserError(f"{row.place}: {field.name}", error.found, f"{field.type} as JSON") from None
+
+
+def _id(value: Any, place: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise UserError(f"{place}: id", canonical_json(value)[:60], "a text or a whole number")
+    return str(value).strip()
+
+
+def _group(value: Any) -> str:
+    return value if isinstance(value, str) else canonical_json(value)
+
+
+def _with_ids(found: list[Placed]) -> list[Placed]:
+    """The same examples, all with an id, each once. A hash where none is given, so that the order does not matter."""
+    seen: dict[str, str] = {}
+    for placed in found:
+        own = placed.example.id
+        if own and own in seen:
+            raise UserError(placed.place, f"the id {own!r} of {seen[own]} again", "an id of its own")
+        if own:
+            seen[own] = placed.place
+    hashes = [stable_hash(placed.example.inputs)[:12] for placed in found]
+    times = Counter(hashes)
+    done: list[Placed] = []
+    for placed, name in zip(found, hashes, strict=True):
+        example = placed.example
+        if not example.id:
+            if times[name] > 1:  # equal inputs: what is expected may still tell them apart
+                name = stable_hash([example.inputs, example.expected, dict(example.extra), example.group])[:12]
+            unique, number = name, 1
+            while unique in seen:
+                number += 1
+                unique = f"{name}-{number}"
+            seen[unique] = placed.place
+            placed = Placed(placed.place, replace(example, id=unique))
+        done.append(placed)
+    return done
+
+
+def _names(fields: Iterable[Field]) -> str:
+    return ", ".join(field.name for field in fields)
+
+
+def _columns(row: Row) -> str:
+    return f" (there is {', '.join(row.values)})" if row.values else " (the row is empty)"

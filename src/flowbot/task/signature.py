@@ -1,0 +1,139 @@
+"""Reading a callable's signature as fields: parameters, results and what its docstring says of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, cast
+
+from flowbot.fields import Field, Type, UserError, is_name
+
+from .identity import underlying
+
+_SCALARS: dict[Any, Type] = {str: Type("str"), int: Type("int"), float: Type("float"), bool: Type("bool")}
+_KNOWN = "str, int, float, bool, list[T], dict, Literal of texts, a TypedDict or a dataclass"
+_SECTION = re.compile(r"\s*(?:Args|Arguments|Parameters):\s*\Z")
+_ENTRY = re.compile(r"(?:[:@]param\s+)?\*{0,2}([A-Za-z_]\w*)\s*(?:\([^)]*\))?\s*:\s*(.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a signature says: fields in declared order; `plain` when the return value is the single output `result`."""
+
+    about: str
+    inputs: tuple[Field, ...]
+    outputs: tuple[Field, ...]
+    optional: frozenset[str]
+    plain: bool
+
+
+def read_signature(call: Callable[..., Any], where: str) -> Shape:
+    """The shape of a callable.
+
+    Args:
+        call: a function, method, partial or callable object.
+        where: how errors name it.
+
+    Raises:
+        UserError: if a parameter or the return value has no type hint, or one that is no type of values.
+    """
+    function = underlying(call)
+    try:
+        signature = inspect.signature(call)
+        hints = typing.get_type_hints(function, include_extras=True)
+    except (TypeError, ValueError, NameError, AttributeError) as error:
+        raise UserError(where, f"a signature that cannot be read ({error})", "a function with type hints") from None
+    about, notes = _docstring(inspect.getdoc(function) or "")
+    bound = cast("partial[Any]", call).keywords if isinstance(call, partial) else {}
+    inputs: list[Field] = []
+    optional: set[str] = set()
+    for name, parameter in signature.parameters.items():
+        if name in bound:  # set already: not for the workflow to choose
+            continue
+        spot = f"{where}, parameter {name}"
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise UserError(spot, f"a {parameter.kind.description} parameter", "one that can be given by name")
+        if name not in hints:
+            raise UserError(spot, "no type hint", f"one of {_KNOWN}")
+        hint, note = _annotated(hints[name])
+        inputs.append(Field(name, _type(hint, spot, returned=False), note or notes.get(name, "")))
+        if parameter.default is not parameter.empty:
+            optional.add(name)
+    spot = f"{where}, return value"
+    if "return" not in hints:
+        raise UserError(spot, "no type hint", f"one of {_KNOWN}")
+    hint, note = _annotated(hints["return"])
+    kind = _type(hint, spot, returned=True)
+    if kind.members:
+        outputs = tuple(Field(name, member) for name, member in kind.members)
+    else:
+        outputs = (Field("result", kind, note),)
+    return Shape(about, tuple(inputs), outputs, frozenset(optional), plain=not kind.members)
+
+
+def _annotated(hint: Any) -> tuple[Any, str]:
+    """A hint without `Annotated`, and the first text in it."""
+    if typing.get_origin(hint) is not typing.Annotated:
+        return hint, ""
+    inner, *metadata = typing.get_args(hint)
+    return inner, next((each for each in metadata if isinstance(each, str)), "")
+
+
+def _type(hint: Any, where: str, *, returned: bool) -> Type:
+    """The type of a hint. Dataclasses only where values are returned: arguments come as JSON values."""
+    hint, _ = _annotated(hint)
+    if hint in _SCALARS:
+        return _SCALARS[hint]
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        real = [each for each in inner if each is not type(None)]
+        if len(real) == 1:
+            return _type(real[0], where, returned=returned)
+    elif origin is typing.Literal and all(isinstance(each, str) for each in inner):
+        return Type("literal", options=tuple(inner))
+    elif origin in (list, Sequence) and len(inner) == 1:
+        return Type("list", item=_type(inner[0], where, returned=returned))
+    elif hint in (dict, Mapping, typing.Dict) or (origin in (dict, Mapping) and inner[0] is str):  # noqa: UP006
+        return Type("object")
+    elif typing.is_typeddict(hint):
+        members = typing.get_type_hints(hint, include_extras=True)
+        return _members(members, where, returned=returned)
+    elif returned and isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        hints = typing.get_type_hints(hint, include_extras=True)
+        return _members({field.name: hints[field.name] for field in dataclasses.fields(hint)}, where, returned=returned)
+    raise UserError(where, f"the type {inspect.formatannotation(cast('object', hint))}", f"one of {_KNOWN}")
+
+
+def _members(hints: Mapping[str, Any], where: str, *, returned: bool) -> Type:
+    members: list[tuple[str, Type]] = []
+    for name, hint in hints.items():
+        while typing.get_origin(hint) in (typing.Required, typing.NotRequired):
+            hint = typing.get_args(hint)[0]
+        if not is_name(name):
+            raise UserError(where, f"a member named {name!r}", "an identifier")
+        members.append((name, _type(hint, f"{where}.{name}", returned=returned)))
+    if not members:
+        raise UserError(where, "a type without members", f"one of {_KNOWN}")
+    return Type("object", members=tuple(members))
+
+
+def _docstring(text: str) -> tuple[str, dict[str, str]]:
+    """The first line, and what is said of the parameters in an `Args:` section or in `:param name:` lines."""
+    lines = text.strip().splitlines()
+    notes: dict[str, str] = {}
+    section = False
+    for line in lines:
+        if _SECTION.match(line):
+            section = True
+        elif section and line and not line[0].isspace():
+            section = False
+        entry = _ENTRY.match(line.strip())
+        if entry and (section or line.strip().startswith((":param", "@param"))):
+            notes[entry[1]] = entry[2].strip()
+    return (lines[0].strip() if lines else ""), notes

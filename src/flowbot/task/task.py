@@ -1,0 +1,219 @@
+"""A task: what to solve. Fields, metric, examples by split and tools, checked once when it is made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, cast
+
+from flowbot.fields import Field, Type, TypeSyntaxError, UserError, is_name, stable_hash
+
+from .example import Example
+from .examples import Given, Placed, placed_examples
+from .metrics import Metric, MetricCall
+from .splits import SPLITS, Split, check_disjoint
+from .tools import Tool, tool_of
+
+Fields = Mapping[str, str | Mapping[str, str] | Field] | Sequence[Field]
+"""Fields as they are given: `{"note": "str"}`, `{"note": {"type": "str", "about": "..."}}` or a list of `Field`."""
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class Task:
+    """What to solve.
+
+    Args of the constructor, all by name:
+        goal: what is wanted, in a sentence.
+        inputs: fields that are given; see `Fields`.
+        outputs: fields that are wanted.
+        metric: a built-in's name, a callable `(example, outputs)` or a `Metric`.
+        train: rows to learn from: flat dicts (columns are fields; `id` is optional) or examples.
+        val: rows to choose by.
+        test: rows to report on, used once.
+        splits: the three together, by name, in place of them; so `dataclasses.replace` works.
+        tools: callables or `Tool`s that workflows may call.
+        name: for people; letters, digits, `-`, `_` and `.`.
+        source: the file that it was loaded from.
+
+    Raises:
+        UserError: naming the place, if anything of it is wrong.
+    """
+
+    goal: str
+    inputs: tuple[Field, ...]
+    outputs: tuple[Field, ...]
+    metric: Metric
+    splits: Mapping[Split, tuple[Example, ...]]
+    tools: tuple[Tool, ...]
+    name: str
+    source: Path | None
+
+    def __init__(
+        self,
+        *,
+        goal: str,
+        inputs: Fields,
+        outputs: Fields,
+        metric: str | MetricCall | Metric,
+        train: Iterable[Given] = (),
+        val: Iterable[Given] = (),
+        test: Iterable[Given] = (),
+        splits: Mapping[Split, Iterable[Given]] | None = None,
+        tools: Iterable[Callable[..., Any] | Tool] = (),
+        name: str = "task",
+        source: Path | None = None,
+    ) -> None:
+        if not isinstance(cast("object", goal), str):
+            raise UserError("goal", f"a {type(goal).__name__}", "a sentence")
+        if not goal.strip():
+            raise UserError("goal", "nothing", "a sentence")
+        taken, wanted = fields_of(inputs, "inputs"), fields_of(outputs, "outputs")
+        both = [field.name for field in wanted if field.name in {each.name for each in taken}]
+        if both:
+            raise UserError("outputs", f"{', '.join(both)}, which is an input too", "names of their own")
+        scorer = Metric.of(metric)
+        given = {"train": train, "val": val, "test": test} if splits is None else splits
+        placed: dict[Split, list[Placed]] = {
+            split: placed_examples(given.get(split, ()), where=split, inputs=taken, outputs=wanted) for split in SPLITS
+        }
+        check_disjoint(placed)
+        _check_expected([each for split in SPLITS for each in placed[split]], wanted, scorer)
+        made = tuple(map(tool_of, tools))
+        names = [tool.signature.name for tool in made]
+        twice = sorted({each for each in names if names.count(each) > 1})
+        if twice:
+            raise UserError("tools", f"{', '.join(twice)} twice", "each name once")
+        set_once = cast("Callable[[object, str, object], None]", object.__setattr__)
+        for attribute, value in {
+            "goal": goal.strip(),
+            "inputs": taken,
+            "outputs": wanted,
+            "metric": scorer,
+            "splits": MappingProxyType(_apart(placed)),
+            "tools": made,
+            "name": re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "task",
+            "source": source,
+        }.items():
+            set_once(self, attribute, value)
+
+    @staticmethod
+    def load(path: Path | str, *, callables: bool = True) -> Task:
+        """The task of a `task.yaml` (or JSON) file, or of a folder that holds one.
+
+        Args:
+            path: the file or folder; data, metric and tools are looked up beside it.
+            callables: False: the user's Python is not imported. The metric then cannot be called, and there are no
+                tools; everything else is as with True.
+
+        Raises:
+            UserError: naming file and place, if anything of it is wrong.
+        """
+        from .load import load_task
+
+        return load_task(Path(path), callables=callables)
+
+    @property
+    def train(self) -> tuple[Example, ...]:
+        """Examples to learn from."""
+        return self.splits["train"]
+
+    @property
+    def val(self) -> tuple[Example, ...]:
+        """Examples to choose by."""
+        return self.splits["val"]
+
+    @property
+    def test(self) -> tuple[Example, ...]:
+        """Examples to report on, used once."""
+        return self.splits["test"]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the task is, as JSON data: equal for equal tasks, wherever they stand."""
+        rows = {
+            split: [[e.id, e.inputs, e.expected, e.group, dict(e.extra)] for e in self.splits[split]]
+            for split in SPLITS
+        }
+        return {
+            "goal": self.goal,
+            "inputs": [[field.name, str(field.type), field.about] for field in self.inputs],
+            "outputs": [[field.name, str(field.type), field.about] for field in self.outputs],
+            "metric": self.metric.identity,
+            "examples": stable_hash(rows),
+            "tools": [[tool.signature.name, tool.signature.effects, tool.identity] for tool in self.tools],
+        }
+
+
+def fields_of(given: Fields, where: str) -> tuple[Field, ...]:
+    """Fields from any of the ways in which they may be given.
+
+    Raises:
+        UserError: naming `where` and the field, for a bad name or type, an unknown key, or no fields.
+    """
+    if isinstance(cast("object", given), Mapping):
+        items = cast("Mapping[object, object]", given)
+        fields = [_field(name, each, where) for name, each in items.items()]
+    elif isinstance(cast("object", given), list | tuple):
+        fields = [each if isinstance(cast("object", each), Field) else None for each in given]
+        if None in fields:
+            raise UserError(where, "a list of other things than fields", "name: type, or a list of Field")
+    else:
+        raise UserError(where, f"a {type(given).__name__}", "fields as name: type")
+    found = tuple(cast("list[Field]", fields))
+    names = [field.name for field in found]
+    for name in names:
+        if not is_name(name) or names.count(name) > 1:
+            raise UserError(where, f"the name {name!r}", "an identifier of at most 64 characters, each once")
+    if not found:
+        raise UserError(where, "no fields", "at least one")
+    return found
+
+
+def _field(name: object, given: object, where: str) -> Field:
+    spot = f"{where}.{name}"
+    if isinstance(given, Field):
+        return replace(given, name=str(name))
+    about: object = ""
+    if isinstance(given, Mapping):
+        parts = cast("Mapping[str, object]", given)
+        unknown = [key for key in parts if key not in ("type", "about")]
+        if unknown or "type" not in parts:
+            found = f"the key {unknown[0]!r}" if unknown else "no type"
+            raise UserError(spot, found, "type and about, or the type alone")
+        given, about = parts["type"], parts.get("about") or ""
+    if not isinstance(given, str):
+        raise UserError(spot, f"a {type(given).__name__}", "a type as text, such as str or list[int]")
+    if not isinstance(about, str):
+        raise UserError(f"{spot}.about", f"a {type(about).__name__}", "a text")
+    try:
+        return Field(str(name), Type.parse(given), about)
+    except TypeSyntaxError as error:
+        raise UserError(spot, str(error), "str, int, float, bool, object, list[T], Literal['a', 'b']") from None
+
+
+def _check_expected(rows: Sequence[Placed], outputs: Sequence[Field], metric: Metric) -> None:
+    """Every row expects the same outputs as the first one, and at least one if the metric compares them."""
+    for placed in rows:
+        if metric.built_in and not placed.example.expected:
+            names = " or ".join(repr(field.name) for field in outputs)
+            raise UserError(placed.place, f"no {names}", f"what is expected, for the metric {metric.name}")
+        for full, poor in ((rows[0], placed), (placed, rows[0])):
+            lacks = [name for name in full.example.expected if name not in poor.example.expected]
+            if lacks:
+                raise UserError(poor.place, f"no {', '.join(map(repr, lacks))}", f"a value, as in {full.place}")
+
+
+def _apart(placed: Mapping[Split, Sequence[Placed]]) -> dict[Split, tuple[Example, ...]]:
+    """Examples by split; ids that stand in two splits get the split's name in front, so that an id is one example."""
+    names = [{each.example.id for each in placed[split]} for split in SPLITS]
+    shared = (names[0] & names[1]) | (names[0] & names[2]) | (names[1] & names[2])
+    return {
+        split: tuple(
+            replace(each.example, id=f"{split}/{each.example.id}") if each.example.id in shared else each.example
+            for each in placed[split]
+        )
+        for split in SPLITS
+    }

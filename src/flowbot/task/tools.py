@@ -1,0 +1,86 @@
+"""Tools: plain callables that workflows may call, with a signature read from type hints and docstring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from flowbot.fields import ToolSignature, UserError, is_name
+
+from .identity import callable_identity, underlying
+
+Effects = Literal["reads", "writes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A callable that workflows may call by name.
+
+    Args:
+        signature: what a workflow needs to know of it.
+        call: the callable, sync or async; takes its inputs as keywords.
+        simulate: stands in for `call` while optimising and evaluating, for a tool that writes.
+        identity: names and source hashes of `call` and `simulate`.
+        plain: True: what `call` returns is the one output `result`; False: it returns the outputs by name.
+    """
+
+    signature: ToolSignature
+    call: Callable[..., Any]
+    simulate: Callable[..., Any] | None
+    identity: str
+    plain: bool = True
+
+
+def tool_of(
+    call: Callable[..., Any] | Tool,
+    *,
+    effects: Effects = "reads",
+    simulate: Callable[..., Any] | None = None,
+    pure: bool = False,
+    name: str = "",
+) -> Tool:
+    """A tool from a callable whose parameters and return value have type hints.
+
+    Types: `str`, `int`, `float`, `bool`, `list[T]`, `dict`, `Literal` of texts and TypedDict; `T | None` is T. A
+    TypedDict or dataclass that is returned gives one output a member, any other type the single output `result`.
+    The first line of the docstring says what the tool does; a Google-style `Args:` section or `Annotated[T, "text"]`
+    says what its parameters are.
+
+    Args:
+        call: the callable, sync or async.
+        effects: `reads`, or `writes` for one that changes the world.
+        simulate: a callable of the same parameters that stands in for one that writes.
+        pure: True: the same arguments always give the same result, which then need not be stored.
+        name: how workflows call it; the callable's own name if empty.
+
+    Raises:
+        UserError: naming the tool, if its signature cannot be read as types.
+    """
+    if isinstance(call, Tool):
+        return call
+    if not callable(cast("Any", call)):
+        raise UserError("tools", f"a {type(call).__name__}", "a callable")
+    from .signature import read_signature
+
+    own = name or str(getattr(underlying(call), "__name__", type(call).__name__))
+    if not is_name(own):
+        raise UserError(f"tool {own}", "a name that workflows cannot use", "an identifier; give one with name=")
+    if effects not in ("reads", "writes"):
+        raise UserError(f"tool {own}", f"effects {effects!r}", "reads or writes")
+    try:
+        shape = read_signature(call, f"tool {own}")
+    except RecursionError:
+        raise UserError(f"tool {own}", "a type that holds itself", "a type of bounded depth") from None
+    identity = callable_identity(call)
+    if simulate is not None:
+        if not callable(cast("Any", simulate)):
+            raise UserError(f"tool {own}", f"simulate is a {type(simulate).__name__}", "a callable")
+        stand_in = read_signature(simulate, f"tool {own}, simulate")
+        if {f.name for f in stand_in.inputs} != {f.name for f in shape.inputs} or stand_in.outputs != shape.outputs:
+            raise UserError(f"tool {own}, simulate", "other parameters or results", "those of the tool itself")
+        identity += f" simulated by {callable_identity(simulate)}"
+    signature = ToolSignature(
+        own, shape.about, shape.inputs, shape.outputs, effects=effects, pure=pure, optional=shape.optional
+    )
+    return Tool(signature, call, simulate, identity, plain=shape.plain)

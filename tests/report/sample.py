@@ -1,0 +1,224 @@
+"""A run directory as a finished optimisation leaves it: made up, but of the real shapes. For tests and for looking at."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from flowbot.workflow import CodeNode, CodeParameters, Demonstration, LLMNode, LLMParameters, Sketch, Workflow, save
+
+GOAL = "Count how many items the customer orders in all: add up the amounts."
+NOTE = "Hi there - pls send half a dozen desk lamps, and 1 USB stick. And Dee wants two clipboards too; ta"
+ITEMS = "list[{item: str, number: int}]"
+
+
+def start() -> Workflow:
+    """A single call with a reasoning field."""
+    node = LLMNode(inputs={"note": "note"}, out={"reasoning": "str", "total": "int"})
+    told = LLMParameters(instruction=f"{GOAL} Think step by step in `reasoning` first.")
+    sketch = Sketch(inputs={"note": "str"}, outputs={"total": "answer.total"}, nodes={"answer": node})
+    return Workflow(sketch=sketch, parameters={"answer": told})
+
+
+def listed() -> Workflow:
+    """List, then add up in code."""
+    nodes = {
+        "answer": LLMNode(inputs={"note": "note"}, out={"items": ITEMS}),
+        "compute": CodeNode(inputs={"items": "answer.items"}, out={"total": "int"}),
+    }
+    code = "def run(items):\n    return {'total': sum(each['number'] for each in items)}"
+    return Workflow(
+        sketch=Sketch(inputs={"note": "str"}, outputs={"total": "compute.total"}, nodes=nodes),
+        parameters={
+            "answer": LLMParameters(instruction="List each item with its number."),
+            "compute": CodeParameters(code=code),
+        },
+    )
+
+
+def final() -> Workflow:
+    """The same with demonstrations."""
+    shown = Demonstration(
+        inputs={"note": "Put us down for one apple turnover and 1 eclair; ah yes, 1 sourdough loaf too. Ta"},
+        outputs={"items": [{"item": "apple turnover", "number": 1}, {"item": "eclair", "number": 1}]},
+        example="train-002",
+    )
+    told = LLMParameters(
+        instruction="List each item that is ordered with its number. Leave out dates, times and addresses.",
+        demonstrations=(shown,),
+    )
+    return listed().with_parameter("answer", told)
+
+
+def planned() -> Workflow:
+    """A candidate that loses."""
+    nodes = {
+        "plan": LLMNode(inputs={"note": "note"}, out={"plan": "str"}),
+        "answer": LLMNode(inputs={"note": "note", "plan": "plan.plan"}, out={"reasoning": "str", "total": "int"}),
+    }
+    return Workflow(
+        sketch=Sketch(inputs={"note": "str"}, outputs={"total": "answer.total"}, nodes=nodes),
+        parameters={"plan": LLMParameters(instruction="Write a short plan."), "answer": LLMParameters(instruction=GOAL)},
+    )
+
+
+def score(mean: float, n: int) -> dict[str, float | int]:
+    return {"mean": mean, "low": round(max(0.0, mean - 0.09), 3), "high": round(min(1.0, mean + 0.1), 3), "n": n}
+
+
+def gradient(text: str, example: str, node: str = "", level: str = "workflow") -> dict[str, Any]:
+    return {"event": "gradient", "level": level, "example": example, "node": node, "text": text, "source": "meta"}
+
+
+def proposal(
+    number: int, parent: Workflow, workflow: Workflow | None, level: str, source: str, title: str, reason: str, **more: Any
+) -> dict[str, Any]:
+    return {
+        "event": "proposal", "id": f"p{number}", "level": level, "parent": parent.hash,
+        "workflow": workflow.hash if workflow else None, "source": source, "title": title, "reason": reason,
+        "changes": [], "errors": [], "dump": workflow.dump() if workflow else None, **more,
+    }  # fmt: skip
+
+
+def verdict(number: int, kept: bool, reason: str, candidate: float, incumbent: float, n: int, p: float) -> dict[str, Any]:
+    return {
+        "event": "verdict", "id": f"p{number}", "kept": kept, "reason": reason, "candidate": candidate,
+        "incumbent": incumbent, "n": n, "p_better": p, "calls": 0,
+    }  # fmt: skip
+
+
+def evaluated(what: str, workflow: Workflow, split: str, mean: float, n: int, calls: int) -> dict[str, Any]:
+    return {
+        "event": "evaluated", "what": what, "workflow": workflow.hash, "split": split, **score(mean, n), "calls": calls,
+    }  # fmt: skip
+
+
+def journal(goal: str = GOAL) -> list[dict[str, Any]]:
+    first, second, third, lost = start(), listed(), final(), planned()
+    adding = "The amounts are found, but they are added up wrongly: 6 + 1 + 2 is given as 8."
+    return [
+        {
+            "event": "start", "task": "orders", "goal": goal, "method": "flowbot+blame", "seed": 0, "effort": "medium",
+            "models": {"task": "local/qwen2.5-coder-0.5b", "meta": "local/qwen2.5-coder-1.5b"},
+            "workflow": first.dump(), "hash": first.hash,
+        },
+        evaluated("start", first, "val", 0.2, 40, 40),
+        gradient(adding, "train-007"),
+        gradient(adding, "train-031"),
+        gradient("The house number is taken for an amount.", "train-012"),
+        proposal(
+            1, first, second, "structure", "meta",
+            "Let the LLM call list the things with their numbers, and compute the total in code.",
+            f"{adding} (2 of 3 votes); code by the meta model",
+            changes=["replace answer: llm, note → items", "add compute: code, answer.items → total", "output total from compute.total"],
+        ),
+        verdict(1, True, "P(better) 0.97 reaches 0.80", 0.54, 0.17, 24, 0.97),
+        proposal(
+            2, first, lost, "structure", "prior",
+            "Split the LLM call into two calls: one writes a plan, the other answers by the plan.",
+            "next in the catalogue", changes=["add plan: llm, note → plan", "replace answer"],
+        ),
+        verdict(2, False, "P(better) 0.11 falls to 0.20", 0.12, 0.25, 8, 0.11),
+        gradient("`9` of “bus 9 stops right outside” must not be among the items.", "train-003", "answer", "call"),
+        gradient("“a pair of” is 2, the reply has 1.", "train-018", "answer", "call"),
+        gradient("The list is empty, though three things are ordered.", "train-022", "answer", "call"),
+        gradient("An order without a number counts as 1.", "train-029", "answer", "call"),
+        proposal(
+            3, second, None, "parameters", "meta", "rewrite step `answer` from its gradients",
+            "`9` of “bus 9 stops right outside” must not be among the items.",
+            errors=["the instruction copies an answer of train-003 (“26 items”)"],
+        ),
+        proposal(
+            4, second, third, "parameters", "meta", "rewrite step `answer` from its gradients",
+            "Numbers that are no amounts get into the list.", changes=["answer: rewritten"],
+        ),
+        verdict(4, True, "P(better) 0.86 reaches 0.80", 0.71, 0.54, 24, 0.86),
+        evaluated("candidate", second, "val", 0.55, 40, 420),
+        evaluated("candidate", third, "val", 0.675, 40, 460),
+        evaluated("start", first, "test", 0.18, 100, 560),
+        evaluated("final", third, "test", 0.62, 100, 660),
+        {"event": "result", "workflow": third.hash, "title": "rewrite step `answer` from its gradients", "source": "meta"},
+    ]  # fmt: skip
+
+
+def result() -> dict[str, Any]:
+    first, second, third = start(), listed(), final()
+
+    def point(workflow: Workflow, mean: float, calls: int, what: str, *, kept: bool = False) -> dict[str, Any]:
+        return {"calls": calls, "workflow": workflow.hash, **score(mean, 40), "kept": kept, "what": what}
+
+    purposes = {
+        "val": (120, 21_500), "train": (262, 49_100), "gradients": (31, 12_400), "proposals": (12, 4_900),
+        "test": (200, 36_000),
+    }  # fmt: skip
+    return {
+        "run_id": "orders-5f2c9a0d11be", "run_dir": "runs/orders-5f2c9a0d11be", "status": "done", "stopped_by": "finished",
+        "method": "flowbot+blame", "effort": "medium", "seed": 0, "workflow": "runs/orders-5f2c9a0d11be/found.flow.yaml",
+        "scores": {
+            "start": {"val": score(0.2, 40), "test": score(0.18, 100)},
+            "final": {"val": score(0.675, 40), "test": score(0.62, 100)},
+            "difference": {
+                "val": {"mean": 0.475, "low": 0.3, "high": 0.65, "n": 40},
+                "test": {"mean": 0.44, "low": 0.33, "high": 0.55, "n": 100},
+            },
+        },
+        "calls": {purpose: calls for purpose, (calls, _) in purposes.items()},
+        "spent": {"calls": 588, "tokens": 118_400, "usd": 0.0},
+        "seconds": 611.4, "nodes": 2, "reason": "", "task": "orders",
+        "models": {"task": "local/qwen2.5-coder-0.5b", "meta": "local/qwen2.5-coder-1.5b"},
+        "curve": [
+            point(first, 0.2, 40, "start"), point(second, 0.55, 420, "candidate"),
+            point(third, 0.675, 460, "candidate", kept=True),
+        ],
+        "by_purpose": {
+            purpose: {"calls": calls, "tokens": tokens, "usd": 0.0, "seconds": 1.0}
+            for purpose, (calls, tokens) in purposes.items()
+        },
+    }  # fmt: skip
+
+
+def traces(note: str = NOTE) -> dict[str, Any]:
+    def step(address: str, kind: str, inputs: dict[str, Any], outputs: dict[str, Any], reply: str = "") -> dict[str, Any]:
+        messages = [
+            {"role": "system", "content": "List each item that is ordered with its number."},
+            {"role": "user", "content": note},
+        ]
+        return {
+            "address": address, "kind": kind, "inputs": inputs, "outputs": outputs, "error": "",
+            "messages": messages if reply else [], "reply": reply, "usage": {}, "seconds": 1.0,
+        }  # fmt: skip
+
+    def row(number: int, found: int | None, steps: list[dict[str, Any]], error: str = "") -> dict[str, Any]:
+        outputs = {"total": found} if found is not None else None
+        right = found == 9
+        return {
+            "example": f"test-{number:03}", "expected": {"total": 9}, "score": float(right),
+            "feedback": "" if right else f"total: found {found}, expected 9",
+            "trace": {"example": f"test-{number:03}", "inputs": {"note": note}, "steps": steps, "outputs": outputs, "error": error, "seconds": 2.0},
+        }  # fmt: skip
+
+    thought = {"reasoning": "There are 6 desk lamps, 1 USB stick and 2 clipboards, so 8.", "total": 8}
+    items = [{"item": "desk lamps", "number": 6}, {"item": "USB stick", "number": 1}, {"item": "clipboards", "number": 2}]
+    alone = [step("answer", "llm", {"note": note}, thought, json.dumps(thought))]
+    both = [
+        step("answer", "llm", {"note": note}, {"items": items}, json.dumps({"items": items})),
+        step("compute", "code", {"items": items}, {"total": 9}),
+    ]
+    failed = [{**alone[0], "outputs": None, "error": "answer: the reply was cut at 512 tokens", "reply": "There are six"}]
+    return {
+        "start": [row(1, 8, alone), row(2, None, failed, "answer: the reply was cut at 512 tokens"), row(3, 9, alone)],
+        "final": [row(1, 9, both), row(2, 9, both), row(3, 9, both)],
+    }
+
+
+def write_sample(run_dir: Path, *, goal: str = GOAL, note: str = NOTE) -> Path:
+    """Write the run directory and return it."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps(event, ensure_ascii=False) + "\n" for event in journal(goal)]
+    (run_dir / "journal.jsonl").write_text("".join(lines), encoding="utf-8")
+    (run_dir / "result.json").write_text(json.dumps(result()), encoding="utf-8")
+    (run_dir / "traces.json").write_text(json.dumps(traces(note)), encoding="utf-8")
+    save(start(), run_dir / "start.flow.yaml")
+    save(final(), run_dir / "found.flow.yaml")
+    return run_dir

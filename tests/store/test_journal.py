@@ -1,0 +1,154 @@
+"""The journal: replay writes nothing, a different run goes its own way, a kill costs at most the line being written."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flowbot.fields import UserError
+from flowbot.store import Journal, read_journal, run_lock
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run" / "journal.jsonl"
+
+
+def _record(path: Path, *events: dict[str, object]) -> Journal:
+    journal = Journal.open(path)
+    for event in events:
+        journal.record(event)
+    journal.close()
+    return journal
+
+
+A, B, C, D = ({"event": name, "n": n, "text": "ü"} for n, name in enumerate("abcd"))
+
+
+def test_events_are_on_disk_in_order(path: Path) -> None:
+    journal = Journal.open(path)
+    assert not path.exists()
+    journal.record(A)
+    assert read_journal(path) == [A]
+    journal.record(B)
+    assert read_journal(path) == [A, B] == journal.events()
+    assert (journal.replayed, journal.diverged) == (0, False)
+    journal.close()
+
+
+def test_a_replay_writes_nothing(path: Path) -> None:
+    _record(path, A, B)
+    before = (path.read_bytes(), path.stat().st_mtime_ns)
+    again = _record(path, A, B)
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+    assert (again.replayed, again.diverged, again.events()) == (2, False, [A, B])
+
+
+def test_a_replay_goes_on_where_the_recording_ends(path: Path) -> None:
+    _record(path, A)
+    again = _record(path, A, B)
+    assert read_journal(path) == [A, B]
+    assert (again.replayed, again.diverged) == (1, False)
+
+
+def test_the_order_of_members_is_no_difference(path: Path) -> None:
+    _record(path, {"event": "a", "n": 1, "pair": (1, 2)})
+    assert _record(path, {"pair": [1, 2], "n": 1, "event": "a"}).replayed == 1
+
+
+def test_a_different_event_keeps_the_old_rest_aside(path: Path) -> None:
+    _record(path, A, B, C)
+    journal = Journal.open(path)
+    journal.record(A)
+    journal.record(D)
+    assert journal.events() == [A, D]
+    assert (journal.replayed, journal.diverged) == (1, True)
+    journal.close()
+    assert read_journal(path) == [A, D]
+    assert read_journal(path.with_name("journal.1.jsonl")) == [B, C]
+    _record(path, A, C)
+    assert read_journal(path) == [A, C]
+    assert read_journal(path.with_name("journal.2.jsonl")) == [D]
+
+
+@pytest.mark.parametrize("torn", [b'{"event": "b", "n', b'{"event": "b"}', b"\x00\x00", b'{"half\n'])
+def test_a_line_that_a_kill_cut_off_is_dropped(path: Path, torn: bytes) -> None:
+    _record(path, A)
+    with path.open("ab") as file:
+        file.write(torn)
+    assert read_journal(path) == [A]
+    again = _record(path, A, C)
+    assert read_journal(path) == [A, C]
+    assert not again.diverged
+
+
+def test_damage_in_the_middle_is_named(path: Path) -> None:
+    _record(path, A, B)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(lines[0] + b"[1]\n" + lines[1])
+    with pytest.raises(UserError, match=r"journal\.jsonl:2.*one JSON object"):
+        Journal.open(path)
+
+
+def test_a_missing_journal_cannot_be_read(path: Path) -> None:
+    with pytest.raises(UserError, match="No such file"):
+        read_journal(path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), {1}])
+def test_refuses_what_json_cannot_hold(path: Path, value: object) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        Journal.open(path).record({"event": "a", "v": value})
+
+
+_EVENTS = st.lists(st.sampled_from([A, B, C, D]), max_size=6)
+
+
+@given(old=_EVENTS, new=_EVENTS, cut=st.integers(0, 30))
+@settings(max_examples=60, deadline=None)
+def test_the_file_holds_what_the_last_run_recorded(
+    tmp_path_factory: pytest.TempPathFactory, old: list[dict[str, object]], new: list[dict[str, object]], cut: int
+) -> None:
+    path = tmp_path_factory.mktemp("run") / "journal.jsonl"
+    _record(path, *old)
+    if path.exists():
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) - min(cut, len(data))])
+    kept = read_journal(path) if path.exists() else []
+    journal = _record(path, *new)
+    assert journal.events() == new
+    stands = read_journal(path) if path.exists() else []
+    # A run that ends early leaves what was recorded beyond it.
+    assert stands == (kept if kept[: len(new)] == new else new)
+
+
+_HOLDER = """
+import sys
+from pathlib import Path
+from flowbot.store import run_lock
+with run_lock(Path(sys.argv[1])):
+    sys.stdout.write("held\\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+"""
+
+
+def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLDER, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match=f"process {holder.pid}"), run_lock(tmp_path):
+            pass
+        holder.kill()
+    with run_lock(tmp_path), pytest.raises(UserError, match="at work"), run_lock(tmp_path):
+        pass
+    with run_lock(tmp_path / "new"):
+        pass
