@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -25,7 +26,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "str": TEXTS,
     "int": st.integers(-(10**20), 10**20),
-    "float": st.floats(allow_nan=False, allow_infinity=False),
+    "float": st.one_of(st.just(1.0), st.floats(allow_nan=False, allow_infinity=False)),
     "bool": st.booleans(),
     "object": st.dictionaries(TEXTS, st.one_of(st.none(), TEXTS, st.integers(), st.booleans()), max_size=2),
     "Literal['yes', 'no']": st.sampled_from(["yes", "no"]),
@@ -144,4 +145,18 @@ def damaged_data(draw: st.DrawFn) -> Any:
             else:
                 holder[key] = draw(JUNK)
             break
+    return data
+
+
+def shuffled(data: Any, random: Random) -> Any:
+    """The same data with the keys of about a third of its mappings in another order and, now and then, 1 for 1.0."""
+    if isinstance(data, dict):
+        items = [(key, shuffled(value, random)) for key, value in data.items()]
+        if random.random() < 0.3:
+            random.shuffle(items)
+        return dict(items)
+    if isinstance(data, list):
+        return [shuffled(each, random) for each in data]
+    if isinstance(data, float) and data == 1 and random.random() < 0.5:
+        return 1
     return data

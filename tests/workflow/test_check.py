@@ -93,7 +93,7 @@ def test_the_sound_one_is_sound() -> None:
         ("nodes/total/in", ["count.n", "question"], "nodes.total.in[1]", "question is str, and the merge gives int"),
         ("nodes/total/how", "concat", "nodes.total.out", "a concatenation is not int"),
         ("nodes/total/out/m", "int", "nodes.total.out", "one output, not 2"),
-        ("nodes/list/in/question", "total.n", "nodes.list", "a circle: list → price → count → total → list"),
+        ("nodes/list/in/question", "total.n", "nodes.list", "a circle: list → count → total → list"),
         ("parameters/list", None, "parameters.list.instruction", "missing"),
         ("parameters/list/instruction", " \n", "parameters.list.instruction", "missing"),
         ("parameters/count", None, "parameters.count.code", "no function `run`"),

@@ -115,8 +115,8 @@ def test_the_difference_names_wiring_prompts_and_demonstrations() -> None:
     )
     assert diff(a, b) == [
         "~ output answer: n1.out → n2.x",
-        "+ node n2: merge vote, n1.out → x: str",
         "+ node n1, in q: question",
+        "+ node n2: merge vote, n1.out → x: str",
         "~ n0, instruction:",
         "    @@ -0,0 +1,2 @@",
         "    +One.",

@@ -170,14 +170,14 @@ def test_the_tasks_types_decide_when_they_are_given() -> None:
 def test_edits_are_described_in_a_line_each() -> None:
     edits = parse_edits([
         {"op": "add", "id": "sum", "node": SUM, "parameters": CODE},
-        {"op": "replace", "id": "b", "node": {"kind": "tool", "tool": "lookup", "in": {"q": "note"}, "out": {"r": "str"}}},
+        {"op": "replace", "id": "b", "node": {"kind": "tool", "tool": "look", "in": {"q": "note"}, "out": {"r": "str"}}},
         {"op": "remove", "id": "c", "bypass": {"c.x": "note"}},
         {"op": "rewire", "id": "d", "input": "q", "to": "note"},
         {"op": "output", "output": "total", "to": "sum.n"},
     ])  # fmt: skip
     assert [describe(edit) for edit in edits] == [
         "add code sum: list.items → n: int",
-        "replace b by tool lookup b: note → r: str",
+        "replace b by tool look b: note → r: str",
         "remove c, reading note for c.x",
         "d reads note as q",
         "take the output total from sum.n",

@@ -146,7 +146,7 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path: Path, monk
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
-    heavy = ("ruamel", "jinja2", "aiohttp", "asyncio", "rich", "sqlite3", "tempfile")
+    heavy = ("ruamel", "jinja2", "aiohttp", "asyncio", "rich", "sqlite3")
     code = f"import sys, flowbot.workflow; print([m for m in {heavy!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

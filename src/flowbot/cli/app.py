@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from cyclopts import App, CycloptsError
 
@@ -37,16 +38,18 @@ app = App(
     version=_version,
     version_flags=("--version",),
 )
-for _verb, _name in (
-    (demo, "demo"),
-    (optimize, "optimize"),
-    (check, "check"),
-    (run_flow, "run"),
-    (evaluate_flow, "eval"),
-    (report, "report"),
-    (models, "models"),
+for _order, (_verb, _name) in enumerate(
+    (
+        (demo, "demo"),
+        (optimize, "optimize"),
+        (check, "check"),
+        (run_flow, "run"),
+        (evaluate_flow, "eval"),
+        (report, "report"),
+        (models, "models"),
+    )
 ):
-    app.command(_verb, name=_name)
+    app.command(_verb, name=_name, sort_key=_order)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -56,8 +59,9 @@ def run(arguments: Sequence[str]) -> int:
         arguments: without the program's name.
     """
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a character shows a question mark; it must not end the run.
-        getattr(stream, "reconfigure", lambda **_: None)(errors="replace")
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that cannot show a character shows a question mark; it must not end the run.
+            stream.reconfigure(errors="replace")
     try:
         status = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
         sys.stdout.flush()
@@ -108,10 +112,8 @@ def explain(error: Exception, arguments: Sequence[str]) -> int:
 
 def paused(reason: str, stopped_by: str, arguments: Sequence[str]) -> int:
     """Say that the work is paused and how it goes on; returns the exit status for that."""
-    mend = {
-        "signal": "To go on, run the same command again",
-        "seconds": "To go on, run the same command again",
-        "metric": "Mend the metric, then run the same command again; no call is made twice",
-    }.get(stopped_by, "When that is mended, run the same command again; no call is made twice")
+    again = "run the same command again; no call is made twice"
+    first = {"signal": "To go on,", "seconds": "To go on,", "metric": "Mend the metric, then"}
+    mend = f"{first.get(stopped_by, 'When that is mended,')} {again}"
     complain(f"paused ({stopped_by}): {reason.rstrip('.')}. {mend}: {command_line('flowbot', *arguments)}")
     return PAUSED

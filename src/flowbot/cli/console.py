@@ -22,7 +22,7 @@ Style = Literal["", "title", "soft", "good", "bad", "warn", "accent"]
 _STYLES: dict[Style, str] = {
     "": "",
     "title": "bold",
-    "soft": "bright_black",
+    "soft": "dim",
     "good": "green",
     "bad": "red",
     "warn": "yellow",
@@ -41,14 +41,12 @@ class Console:
 
     def __init__(self, mode: Literal["rich", "plain", "json", "quiet"]) -> None:
         self.mode: Literal["rich", "plain", "json", "quiet"] = mode
+        self._rich: RichConsole | None = None
 
     @staticmethod
     def open(output: Output) -> Console:
         """The console that these options ask for; log lines of FlowBot go to standard error from now on."""
-        logging.basicConfig(
-            level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s", force=True
-        )
-        logging.getLogger("flowbot").setLevel(output.log_level.upper())
+        _log(output.log_level)
         if output.json:
             return Console("json")
         if output.quiet:
@@ -64,9 +62,11 @@ class Console:
 
     def rich(self) -> RichConsole:
         """The rich console on standard output, or on standard error where standard output is for a program."""
-        from rich.console import Console as RichConsole
+        if self._rich is None:
+            from rich.console import Console as RichConsole
 
-        return RichConsole(stderr=self.mode == "json", highlight=False, emoji=False, markup=False)
+            self._rich = RichConsole(stderr=self.mode == "json", highlight=False, emoji=False, markup=False)
+        return self._rich
 
     def say(self, text: str = "", style: Style = "") -> None:
         """A line for a person; programs and `--quiet` do not get it."""
@@ -82,7 +82,7 @@ class Console:
             from rich.text import Text
 
             for number, line in enumerate(lines or [""]):
-                self._print(Text.assemble(("  " + (name if not number else "").ljust(width), "bright_black"), "  ", line))
+                self._print(Text.assemble(("  " + (name if not number else "").ljust(width), "dim"), "  ", line))
         else:
             for number, line in enumerate(lines or [""]):
                 self.say(f"  {(name if not number else '').ljust(width)}  {line}".rstrip())
@@ -119,6 +119,22 @@ class Console:
 
     def _print(self, text: Any) -> None:
         self.rich().print(text, soft_wrap=True)
+
+
+class _Stderr(logging.Handler):
+    """Log lines to what standard error is at the time: the live display takes its place while it is up."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        sys.stderr.write(self.format(record) + "\n")
+
+
+def _log(level: str) -> None:
+    logger = logging.getLogger("flowbot")
+    handler = _Stderr()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    logger.handlers[:] = [handler]
+    logger.setLevel(level.upper())
 
 
 def is_terminal(stream: TextIO) -> bool:

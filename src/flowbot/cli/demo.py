@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
-
-from flowbot.report.words import count
 
 from .console import Console
 from .options import MODELS, Calls, Output, SearchOptions
@@ -26,7 +23,7 @@ SHORT = {"train": 24, "val": 20, "test": 40}
 
 def demo(
     *,
-    short: Annotated[bool, Parameter(negative=())] = False,
+    short: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     start: Literal["reasoning", "answer-only"] = "reasoning",
     model: Annotated[str, Parameter(group=MODELS)] = MODEL,
     meta_model: Annotated[str, Parameter(group=MODELS)] = META_MODEL,
@@ -66,7 +63,6 @@ def demo(
         meta_model=meta_model,
         effort=search.effort or ("low" if short else "medium"),
         next_task="task.yaml",
-        arguments=sys.argv[1:],
     )
     _introduce(task, console)
     return carry_out(plan, search, calls, console)
@@ -82,8 +78,8 @@ def _introduce(task: Task, console: Console) -> None:
     example = task.splits["train"][0]
     console.say("FlowBot demo", "title")
     console.paragraph(
-        "FlowBot looks for a better workflow for a task: which steps to take, how they are wired, and what each is told. "
-        "It runs the workflow, finds out in words what goes wrong, tries changes, and keeps what proves better.",
+        "FlowBot looks for a better workflow for a task: which steps to take, how they are wired, and what each is "
+        "told. It runs the workflow, finds out in words what goes wrong, tries changes, and keeps what proves better.",
         "soft",
     )
     console.say()

@@ -65,7 +65,7 @@ def _centred(text: str, width: int) -> list[str]:
 def _cut(lines: list[str], most: int, width: int) -> list[str]:
     if len(lines) <= most:
         return lines
-    return [*lines[: most - 1], _shortened(f"{lines[most - 1]} …", width) if len(lines[most - 1]) + 2 <= width else f"{lines[most - 1][: width - 1]}…"]
+    return [*lines[: most - 1], f"{lines[most - 1][: width - 2]} …"]
 
 
 def _shortened(text: str, width: int) -> str:

@@ -1,8 +1,8 @@
-"""What `run` and `eval` need to run a workflow: the store, the session, the model, the engine, each closed at the end."""
+"""What `run` and `eval` need: the store, the session, the model, the engine, each closed at the end."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -56,7 +56,9 @@ def require_price(calls: Calls, *models: str | None) -> None:
         return
     for model in models:
         if model is not None and price_of(model, Usage(1, 1000, 1000), calls.prices()) is None:
-            raise UserError("--max-usd", f"no known price of {model}", "one by --price IN,OUT (dollars per million tokens)")
+            raise UserError(
+                "--max-usd", f"no known price of {model}", "one by --price IN,OUT (dollars per million tokens)"
+            )
 
 
 @asynccontextmanager
@@ -69,7 +71,7 @@ async def open_engine(
     say: Callable[[str], None],
     allow_writes: bool = False,
     live: bool = False,
-) -> AsyncIterator[Engine]:
+) -> AsyncGenerator[Engine]:
     """An engine with a session of its own.
 
     Args:
@@ -90,7 +92,9 @@ async def open_engine(
     async with AsyncExitStack() as stack:
         store = Store.open(cache / "store.sqlite")
         stack.push_async_callback(store.close)
-        session = Session(store=store, budget=calls.budget(), stop=stop, max_concurrency=calls.concurrency, on_retry=say)
+        session = Session(
+            store=store, budget=calls.budget(), stop=stop, max_concurrency=calls.concurrency, on_retry=say
+        )
 
         def opened(name: str) -> LM:
             return open_lm(name, session, cache_dir=cache, price=price, concurrency=calls.concurrency, say=say)

@@ -28,7 +28,7 @@ def evaluate_flow(
     *,
     split: Literal["train", "val", "test"] = "val",
     model: Annotated[str | None, Parameter(group=MODELS)] = None,
-    allow_writes: Annotated[bool, Parameter(negative=())] = False,
+    allow_writes: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     calls: Calls = Calls(),  # noqa: B008
     output: Output = Output(),  # noqa: B008
 ) -> int:

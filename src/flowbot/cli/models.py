@@ -80,7 +80,7 @@ def _list(cache: Path, console: Console) -> None:
             "provider": name,
             "base_url": each.base_url or None,
             "base_variable": each.base_variable or None,
-            "keys": list(each.keys),
+            "keys": each.keys,
             "needs_key": each.needs_key,
             "key_set": any(os.environ.get(key) for key in each.keys),
         }
@@ -98,8 +98,8 @@ def _list(cache: Path, console: Console) -> None:
     console.say("By an endpoint", "title")
     for each in providers:
         where = each["base_url"] or f"the address in {each['base_variable']}"
-        key = " or ".join(map(str, each["keys"]))
-        state = "key set" if each["key_set"] else f"needs {key}" if each["needs_key"] else "no key needed"
+        keys = " or ".join(PROVIDERS[str(each["provider"])].keys)
+        state = "key set" if each["key_set"] else f"needs {keys}" if each["needs_key"] else "no key needed"
         console.row(f"{each['provider']}/NAME", f"{where} · {state}", width=wide)
     console.say()
     console.say("For tests", "title")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -54,8 +53,7 @@ def optimize(
         model=model,
         meta_model=meta_model or model,
         effort=search.effort or "medium",
-        next_task=str(task),
-        arguments=sys.argv[1:],
+        next_task="other-task.yaml",
     )
     console = Console.open(output)
     return carry_out(plan, search, calls, console)

@@ -18,7 +18,6 @@ PLACES = Group("Places", sort_key=5)
 OUTPUT = Group("Output", sort_key=6)
 
 LogLevel = Literal["debug", "info", "warning", "error"]
-Switch = Parameter(negative=())
 
 
 @Parameter(name="*")
@@ -26,9 +25,9 @@ Switch = Parameter(negative=())
 class Output:
     """How a verb speaks."""
 
-    json: Annotated[bool, Parameter(group=OUTPUT, negative=())] = False
+    json: Annotated[bool, Parameter(group=OUTPUT, negative=(), show_default=False)] = False
     """Print one JSON object for programs, and nothing else on standard output."""
-    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), group=OUTPUT, negative=())] = False
+    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"), group=OUTPUT, negative=(), show_default=False)] = False
     """Print the result alone: no progress, no explanation."""
     log_level: Annotated[LogLevel, Parameter(group=OUTPUT)] = "warning"
     """Least serious log lines to show on standard error; debug also shows tracebacks."""
@@ -53,7 +52,7 @@ class Calls:
     """Seconds; the run then pauses, and the same command goes on."""
     cache_dir: Annotated[Path | None, Parameter(group=PLACES)] = None
     """Folder of stored responses and local models; the user's cache folder otherwise."""
-    dry_run: Annotated[bool, Parameter(group=OUTPUT, negative=())] = False
+    dry_run: Annotated[bool, Parameter(group=OUTPUT, negative=(), show_default=False)] = False
     """Say what would be done and what it would take; call no model."""
 
     def budget(self) -> Budget:
@@ -95,5 +94,5 @@ class SearchOptions:
     """Seed of every random choice."""
     run_dir: Annotated[Path | None, Parameter(group=PLACES)] = None
     """Folder of the run's journal, results and report; runs/NAME-HASH otherwise."""
-    fresh: Annotated[bool, Parameter(group=PLACES, negative=())] = False
+    fresh: Annotated[bool, Parameter(group=PLACES, negative=(), show_default=False)] = False
     """Begin anew: an earlier run of the same name is moved aside."""

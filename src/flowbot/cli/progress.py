@@ -1,4 +1,4 @@
-"""What a person sees while a run works: one live line with time left on a terminal, a plain line now and then without one."""
+"""What a person sees while a run works: one live line with time left on a terminal, else a plain line now and then."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 WINDOW = 90.0
 """Seconds of the past that the speed is read from."""
+LEAST = 5.0
+"""Seconds to watch before anything is said of the time left."""
 PLAIN_EVERY = 15.0
 """Seconds between plain lines on one and the same step."""
 PHASES = {
@@ -44,7 +46,7 @@ class Event(Protocol):
 
 
 class TimeLeft:
-    """Seconds left, from how fast calls went lately. Calls that come back from the store make the speed jump, not the goal.
+    """Seconds left, from how fast calls went lately.
 
     Args:
         expected: calls in all, as estimated; 0 when unknown.
@@ -56,6 +58,8 @@ class TimeLeft:
 
     def add(self, calls: int, now: float) -> None:
         """Note that `calls` have been made by the time `now`, in seconds."""
+        if not calls:  # models are being fetched or loaded: no sign of how fast calls go
+            return
         self._past.append((now, calls))
         while len(self._past) > 2 and now - self._past[0][0] > WINDOW:
             self._past.popleft()
@@ -66,7 +70,7 @@ class TimeLeft:
             return None
         (before, first), (now, last) = self._past[0], self._past[-1]
         left = self._expected - last
-        if last - first < 3 or now <= before or left <= 0:
+        if last - first < 3 or now - before < LEAST or left <= 0:
             return None
         return left * (now - before) / (last - first)
 
@@ -94,23 +98,26 @@ class Display:
     def __enter__(self) -> Display:
         mode = self._console.mode
         if mode == "rich" or (mode == "json" and is_terminal(sys.stderr)):
-            from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+            from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
             from rich.table import Column
 
             self._live = Progress(
                 SpinnerColumn(style="cyan"),
                 TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True)),
                 BarColumn(bar_width=18, complete_style="cyan", finished_style="cyan"),
-                TextColumn("{task.fields[times]}", style="bright_black", markup=False, table_column=Column(no_wrap=True)),
+                TimeElapsedColumn(),
+                TextColumn("{task.fields[left]}", style="dim", markup=False, table_column=Column(no_wrap=True)),
                 console=self._console.rich(),
                 transient=True,
                 expand=True,
             )
             self._live.start()
-            self._task = self._live.add_task("Starting", total=None, times="")
+            self._task = self._live.add_task("Starting", total=None, left="")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._live is not None:
             self._live.stop()
             self._live = None
@@ -122,7 +129,7 @@ class Display:
         if event.phase == "news":
             self.news(event.text)
         elif self._live is not None:
-            self._draw(event, now)
+            self._draw(event)
         elif self._console.mode == "plain":
             self._plain(event, now)
 
@@ -131,21 +138,19 @@ class Display:
         if self._live is not None:
             from rich.text import Text
 
-            self._live.console.print(Text(printable(text), "bright_black"), soft_wrap=True)
+            self._live.console.print(Text(printable(text), "dim"), soft_wrap=True)
         else:
             self._console.say(f"[{clock(self._now() - self._began)}] {text}")
 
-    def _draw(self, event: Event, now: float) -> None:
+    def _draw(self, event: Event) -> None:
         assert self._live is not None
         left = self._left.seconds()
-        times = clock(now - self._began)
-        if left is not None:
-            times += f" · about {duration(_round(left))} left"
+        rest = "" if left is None else f"about {duration(_round(left))} left"
         counted = f"  {event.done}/{event.total}" if event.total else ""
         text = f"{PHASES.get(event.phase, event.phase)}: {printable(event.text)}{counted}"
         # Never quite full: the estimate may be too low, and only the end is the end.
         whole = max(self._expected, event.calls + 1)
-        self._live.update(self._task, description=text, total=whole, completed=event.calls, times=times)
+        self._live.update(self._task, description=text, total=whole, completed=event.calls, left=rest)
 
     def _plain(self, event: Event, now: float) -> None:
         what = (event.phase, event.text)

@@ -13,6 +13,7 @@ from .console import Console
 from .options import MODELS, Calls, Output
 
 if TYPE_CHECKING:
+    from flowbot.lm import StopSignal
     from flowbot.runtime import Trace
     from flowbot.task import Tool
     from flowbot.workflow import Workflow
@@ -37,7 +38,7 @@ def run_flow(
     values
         Inputs, as in: note="two lamps and a dozen pens".
     inputs
-        A file with one JSON object, a list of them, or one a line (- is standard input): the workflow runs once for each.
+        A file of JSON: an object, a list of them, or one a line (- is standard input). The workflow runs once for each.
     task
         The task file that defines the workflow's tools.
     model
@@ -84,18 +85,20 @@ async def _run(
     model: str | None,
     calls: Calls,
     tools: dict[str, Tool],
-    stop: Any,
+    stop: StopSignal,
     console: Console,
 ) -> list[Trace]:
     import asyncio
 
-    from flowbot.runtime import Halt
+    from flowbot.runtime.together import together
 
     from .engine import open_engine
 
-    async with open_engine(model, calls, tools=tools, stop=stop, say=lambda line: console.say(line, "soft"), live=True) as engine:
-        halt = Halt()
-        return list(await asyncio.gather(*(engine.run(workflow, row, purpose="run", halt=halt) for row in rows)))
+    async with open_engine(
+        model, calls, tools=tools, stop=stop, say=lambda line: console.say(line, "soft"), live=True
+    ) as engine:
+        tasks = [asyncio.create_task(engine.run(workflow, row, purpose="run")) for row in rows]
+        return await together(tasks)
 
 
 def _print(console: Console, traces: list[Trace], *, many: bool) -> int:

@@ -1,12 +1,12 @@
-"""A search from the command line: say what will happen, run it with progress, say what came of it. For `demo`, `optimize`."""
+"""A search from the command line, for `demo` and `optimize`: say what will happen, run it, say what came of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from flowbot.report.words import count, money
+from flowbot.fields import Paused
+from flowbot.report.words import PURPOSES, count, money
 
 from .console import Console
 from .options import Calls, SearchOptions
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .progress import Display
 
-PAUSED, FAILED = 3, 1
+FAILED = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,7 @@ class Plan:
         model: model string of the task model.
         meta_model: model string of the meta model.
         effort: how much is tried.
-        next_task: the task's file, to name in what to do next.
-        arguments: the command line, without the program's name.
+        next_task: a task file to name in what to do next.
     """
 
     task: Task
@@ -44,7 +43,6 @@ class Plan:
     meta_model: str
     effort: EffortName
     next_task: str
-    arguments: Sequence[str]
 
 
 def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console) -> int:
@@ -83,9 +81,7 @@ def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console)
     return conclude(result, plan, console)
 
 
-async def _optimize(
-    plan: Plan, search: SearchOptions, calls: Calls, stop: StopSignal, display: Display
-) -> RunResult:
+async def _optimize(plan: Plan, search: SearchOptions, calls: Calls, stop: StopSignal, display: Display) -> RunResult:
     from flowbot.optimize import optimize_async
 
     return await optimize_async(
@@ -109,10 +105,13 @@ async def _optimize(
 
 
 def conclude(result: RunResult, plan: Plan, console: Console) -> int:
-    """Write the report, say what came of the run, and return the exit status."""
+    """Write the report, say what came of the run, and return the exit status.
+
+    Raises:
+        Paused: if the run is, so that it is said in the same words as everywhere.
+    """
     from flowbot.report import write_report
 
-    from .app import paused
     from .summary import summarise
 
     report = write_report(result.run_dir)
@@ -123,9 +122,13 @@ def conclude(result: RunResult, plan: Plan, console: Console) -> int:
     if result.status == "paused":
         console.say()
         console.say(f"Paused after {count(sum(result.calls.values()), 'model call')}; everything so far is stored.")
-        return paused(result.reason or "stopped", result.stopped_by or "signal", plan.arguments)
+        raise Paused(result.reason or "stopped", stopped_by=_pause(result.stopped_by))
     console.result(f"Failed: {result.reason}", "bad")
     return FAILED
+
+
+def _pause(stopped_by: str) -> Literal["signal", "seconds", "infrastructure"]:
+    return stopped_by if stopped_by == "signal" or stopped_by == "seconds" else "infrastructure"
 
 
 def _announce(plan: Plan, search: SearchOptions, expected: CostEstimate, console: Console) -> None:
@@ -174,8 +177,6 @@ def _dry(plan: Plan, search: SearchOptions, expected: CostEstimate, console: Con
             },
         }
     )
-    from flowbot.report.words import PURPOSES
-
     for purpose, number in expected.by_purpose.items():
         console.result(f"{number:>8,}  {PURPOSES.get(purpose, purpose)}")
     console.result(f"{expected.calls:>8,}  model calls at most, about {expected.tokens:,} tokens; none was made.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -18,13 +18,15 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def pausing(stop: StopSignal, *, say: Callable[[str], None], leave: Callable[[], None] | None = None) -> Iterator[None]:
+def pausing(
+    stop: StopSignal, *, say: Callable[[str], None], leave: Callable[[], None] | None = None
+) -> Generator[None]:
     """While inside, the first Ctrl-C (or SIGTERM) sets `stop` and the second ends the process at once.
 
     Args:
         stop: the run's wish to stop.
         say: told what happens, in a line.
-        leave: ends the process, or None for `os._exit`: calls under way, or a model that is thinking, are not waited for.
+        leave: ends the process; None: `os._exit`, which waits for nothing that is under way.
     """
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -47,8 +49,6 @@ def _leave() -> None:
         sys.stdout.write("\x1b[?25h")  # the cursor, which the live display hides
     sys.stderr.write("\nflowbot: left. What was stored stays; the same command goes on from there.\n")
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with suppress(OSError):
             stream.flush()
-        except OSError:
-            pass
     os._exit(PAUSED)

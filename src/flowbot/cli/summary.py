@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from flowbot.report import read_run, verdict
 from flowbot.report.words import SOURCES, count, duration, interval, money, outcome, percent, points
@@ -77,7 +78,8 @@ def _changes(run: RunView, console: Console) -> None:
 
 def _scores(run: RunView, console: Console) -> None:
     line = max(16, min(34, console.width - 46))
-    for split, name in (("val", "validation"), ("test", "test")):
+    splits: tuple[tuple[Literal["val", "test"], str], ...] = (("val", "validation"), ("test", "test"))
+    for split, name in splits:
         start, final = run.score("start", split), run.score("final", split)
         difference = run.score("difference", split)
         if start is None or final is None:
@@ -86,7 +88,10 @@ def _scores(run: RunView, console: Console) -> None:
         console.say(f"  {count(final.n, f'{name} example')}{note}", "soft")
         for who, score in (("start", start), ("found", final)):
             drawn = score_line(score.low, score.mean, score.high, line)
-            console.say(f"    {who:<7}{drawn}  {percent(score.mean):>6}   ({interval(score)})", "" if who == "start" else "accent")
+            console.say(
+                f"    {who:<7}{drawn}  {percent(score.mean):>6}   ({interval(score)})",
+                "" if who == "start" else "accent",
+            )
         if difference is not None:
             between = f"95 % interval {interval(difference, difference=True)}"
             console.say(f"    {'':<7}{'':<{line}}  {points(difference.mean):>4} points ({between})")
@@ -97,17 +102,18 @@ def _cost(result: RunResult) -> str:
     calls = sum(result.calls.values())
     made = int(spent.get("calls") or 0)
     stored = f", {made:,} of them made now and the others from the store" if made != calls else ""
-    return (
-        f"{count(calls, 'model call')}{stored}; {spent.get('tokens') or 0:,} tokens paid for, "
-        f"cost {money(spent.get('usd'))}, {duration(result.seconds)}."
-    )
+    usd = spent.get("usd")
+    cost = "no cost" if usd == 0 else f"cost {money(usd)}"
+    tokens = f"{spent.get('tokens') or 0:,} tokens" if made else "no new tokens"
+    return f"{count(calls, 'model call')}{stored}; {tokens}, {cost}, {duration(result.seconds)}."
 
 
 def _next(result: RunResult, plan: Plan) -> list[tuple[str, str]]:
-    first = plan.task.splits["train"][0].inputs if plan.task.splits.get("train") else {}
-    values = [f"{name}={value}" for name, value in first.items() if isinstance(value, str | int | float)]
+    first = plan.task.splits["train"][0].inputs
+    values = [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in first.items()]
     run = command_line("flowbot", "run", str(result.workflow_path), *values, "--model", plan.model)
-    own = command_line("flowbot", "optimize", plan.next_task, "--model", plan.model)
+    meta = ["--meta-model", plan.meta_model] if plan.meta_model != plan.model else []
+    own = command_line("flowbot", "optimize", plan.next_task, "--model", plan.model, *meta)
     return [("Use what was found:", run), ("Do the same for a task file of your own:", own)]
 
 

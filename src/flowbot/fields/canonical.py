@@ -19,4 +19,5 @@ def canonical_json(value: Any) -> str:
 
 def stable_hash(value: Any) -> str:
     """SHA-256 (64 hex digits) of the canonical JSON of `value`."""
-    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+    # A user's text may hold half a surrogate pair, as JSON escapes can; it hashes like any other.
+    return hashlib.sha256(canonical_json(value).encode(errors="surrogatepass")).hexdigest()

@@ -75,7 +75,8 @@ def _style(text: str, *, key: bool = False) -> str | None:
     if "\n" in text:
         return '"' if key else "|"
     # A text that would be read back as something else is quoted, whatever the emitter thinks of it.
-    return "'" if not isinstance(plain(text), str) or is_not_finite(text) else None
+    # It leaves `? a` and `: a` unquoted, which nothing reads back.
+    return "'" if text[:1] in ("?", ":") or not isinstance(plain(text), str) or is_not_finite(text) else None
 
 
 def _fits(value: Any) -> bool:

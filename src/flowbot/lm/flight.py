@@ -12,7 +12,8 @@ Outcome = dict[str, Any]
 class Flight:
     """One call under way. It counts who waits; `sent` is True from sending until the reply is stored."""
 
-    def __init__(self) -> None:
+    def __init__(self, owner: object) -> None:
+        self.owner = owner
         self.sent = False
         self.waiting = 0
         self.task: asyncio.Task[Outcome] | None = None
@@ -34,11 +35,11 @@ class Flights:
     def __len__(self) -> int:
         return len(self._flights)
 
-    async def join(self, key: str, start: Callable[[Flight], Coroutine[Any, Any, Outcome]]) -> Outcome:
-        """The outcome of the call `key`, which is started unless it is under way."""
+    async def join(self, key: str, owner: object, start: Callable[[Flight], Coroutine[Any, Any, Outcome]]) -> Outcome:
+        """The outcome of the call `key`, which is started, as the owner's, unless it is under way."""
         flight = self._flights.get(key)
         if flight is None:
-            flight = Flight()
+            flight = Flight(owner)
             flight.task = asyncio.get_running_loop().create_task(start(flight))
             self._flights[key] = flight
             flight.task.add_done_callback(lambda task: self._land(key, task))
@@ -54,10 +55,9 @@ class Flights:
                 self._forget(key, flight)
                 task.cancel()
 
-    async def drain(self) -> None:
-        """Cancel what has not been sent and wait for the rest."""
-        while self._flights:
-            under_way = list(self._flights.items())
+    async def drain(self, owner: object = None) -> None:
+        """Cancel what has not been sent and wait for the rest: of one owner, or of all."""
+        while under_way := [(k, f) for k, f in self._flights.items() if owner is None or f.owner is owner]:
             tasks: list[Awaitable[Outcome]] = []
             for key, flight in under_way:
                 if flight.task is not None:

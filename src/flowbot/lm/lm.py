@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ class LM:
         price: USD of a usage; by the client's price reference when None.
         concurrency: calls at once; the session's or the client's default when None.
         retry: when a call is sent again.
+        close: releases the client; its own `close` when None.
     """
 
     def __init__(
@@ -52,12 +53,15 @@ class LM:
         price: PriceOf | None = None,
         concurrency: int | None = None,
         retry: RetryPolicy | None = None,
+        close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.client = client
         self.session = session
         self.name = name or f"{client.identity.provider}/{client.identity.name}"
         self._price = price or listed(client.price_ref)
         self._retry = retry or RetryPolicy()
+        self._close = close or client.close
+        self._closed = False
         self._identity = client.identity
         self._who = json.dumps(self._identity.dump(), sort_keys=True)
         self._limit = session.limit(self._who, concurrency or session.max_concurrency or client.default_concurrency)
@@ -101,7 +105,9 @@ class LM:
 
                 await asyncio.sleep(0)
                 return _open(value)
-        return _open(await session.flights.join(key, lambda flight: self._fly(key, request, purpose, draw, flight)))
+        return _open(
+            await session.flights.join(key, self, lambda flight: self._fly(key, request, purpose, draw, flight))
+        )
 
     async def ask_fields(
         self,
@@ -135,9 +141,12 @@ class LM:
         return await ask_fields(self, request, fields, purpose=purpose, draw=draw, retries=retries)
 
     async def close(self) -> None:
-        """Let the session's calls in flight finish, then release the client. May be called twice."""
-        await self.session.drain()
-        await self.client.close()
+        """Let calls in flight finish and be stored, give up those not sent, release the client. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        await self.session.flights.drain(self)
+        await self._close()
 
     def _count_stored(self, key: str, value: dict[str, Any], purpose: str, request: Request) -> bool:
         """Count a stored response at once; False if the budget has to be waited for."""

@@ -46,7 +46,10 @@ def open_lm(
     """
     from .lm import LM
 
-    client = open_client(model, store=session.store, base_dir=base_dir, cache_dir=cache_dir, say=say)
+    shared = f"{model} {base_dir or ''} {cache_dir or ''}"
+    client = session.share(
+        shared, lambda: open_client(model, store=session.store, base_dir=base_dir, cache_dir=cache_dir, say=say)
+    )
     cost = listed(client.price_ref)
     if price is not None and client.price_ref != "free":
         cost = per_million(price)
@@ -56,7 +59,7 @@ def open_lm(
             f"model {model}, whose price is unknown",
             "its price too: --price IN,OUT in dollars per million input and output tokens",
         )
-    return LM(client, session, name=model, price=cost, concurrency=concurrency)
+    return LM(client, session, name=model, price=cost, concurrency=concurrency, close=lambda: session.release(shared))
 
 
 def open_client(

@@ -11,6 +11,7 @@ from flowbot.fields import Paused
 from flowbot.store import Store
 
 from .budget import Budget
+from .client import Client
 from .flight import Flights
 from .ledger import Ledger
 from .limits import Limit
@@ -90,6 +91,8 @@ class Session:
     """Keys of the calls that were counted: a run counts each different call once."""
     flights: Flights = field(default_factory=Flights, init=False)
     """Calls under way, by key."""
+    _shared: dict[str, Client] = field(default_factory=dict[str, Client], init=False)
+    _users: dict[str, int] = field(default_factory=dict[str, int], init=False)
     _limits: dict[str, Limit] = field(default_factory=dict[str, Limit], init=False)
 
     def __post_init__(self) -> None:
@@ -100,6 +103,20 @@ class Session:
         if name not in self._limits:
             self._limits[name] = Limit(concurrency)
         return self._limits[name]
+
+    def share(self, name: str, make: Callable[[], Client]) -> Client:
+        """The client of that name, made once: one model asked for twice must not start two servers. See `release`."""
+        if name not in self._shared:
+            self._shared[name] = make()
+        self._users[name] = self._users.get(name, 0) + 1
+        return self._shared[name]
+
+    async def release(self, name: str) -> None:
+        """One user of the client is gone; the last one closes it."""
+        self._users[name] -= 1
+        if not self._users[name]:
+            del self._users[name]
+            await self._shared.pop(name).close()
 
     def check(self) -> None:
         """Whether a call may be sent now.

@@ -169,7 +169,7 @@ def _said(text: str) -> tuple[str, str, str]:
     """What an error body says, and the code and parameter it names."""
     found = _json_object(text)
     if found is None:
-        plain = re.sub(r"<[^>]*>|\s+", " ", text).strip()
+        plain = re.sub(r"(?:<[^>]*>|\s)+", " ", text).strip()
         return plain[:_SAID] or "no text", "", ""
     error: Any = found.get("error", found)
     if not isinstance(error, dict):

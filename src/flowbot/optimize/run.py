@@ -130,6 +130,7 @@ async def optimize_async(
         )
         stack.push_async_callback(engine.close)
         journal = Journal.open(directory / "journal.jsonl")
+        stack.callback(journal.close)
         search = Search(
             task=task,
             engine=engine,
@@ -164,7 +165,8 @@ async def optimize_async(
         except (Paused, InfrastructureError, MetricError) as error:
             stopped_by = error.stopped_by if isinstance(error, Paused) else "infrastructure"
             result = replace(blank, stopped_by=stopped_by, reason=str(error))
-        result = replace(result, **_costs(session), seconds=time.monotonic() - began)
+        fetching = sum(getattr(each.client, "fetch_seconds", 0.0) for each in (model, meta))
+        result = replace(result, **_costs(session), seconds=time.monotonic() - began - fetching)
         result = replace(
             result, details={**result.details, "replayed_events": journal.replayed, "by_purpose": _ledger(session)}
         )
@@ -185,6 +187,7 @@ async def _search(search: Search, method: Method, start: Workflow, blank: RunRes
             search.phase = "search"
             await bilevel(search, start, method.build_outer(), method.build_inner(), schedule)
         except BudgetExceeded:
+            await search.session.drain()
             stopped_by = "budget"
         best = Member(start, 0.0, "start", "start")
         best_val = start_val
@@ -194,7 +197,7 @@ async def _search(search: Search, method: Method, start: Workflow, blank: RunRes
             if limited and _model_calls(member.workflow) > MOST_STEPS:
                 continue  # its closing test might pass a ceiling
             try:
-                estimate = await search.score_split(member.workflow, "val", "candidate", val)
+                estimate = await search.score_split(member.workflow, "val", "finalist", val)
             except BudgetExceeded:
                 stopped_by = "budget"
                 break

@@ -9,8 +9,7 @@ from typing import Any, Literal
 
 from flowbot.fields import Field, ModelError, ToolSignature
 from flowbot.lm import LM, Message, Session
-from flowbot.runtime import Engine, Evaluation, Row
-from flowbot.runtime.evaluate import evaluate
+from flowbot.runtime import Engine, Evaluation, Row, evaluate
 from flowbot.store import Journal
 from flowbot.task import Example, Task
 from flowbot.workflow import Workflow

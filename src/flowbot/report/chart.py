@@ -38,7 +38,9 @@ def score_chart(points: Sequence[Point], *, width: int, height: int = 300) -> st
 
     parts = [_open(width, height, "Scores with 95 % intervals against model calls spent")]
     for tick in range(0, 101, 25):
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{width - _RIGHT}" y1="{y(tick / 100)}" y2="{y(tick / 100)}"/>')
+        parts.append(
+            f'<line class="grid" x1="{_LEFT}" x2="{width - _RIGHT}" y1="{y(tick / 100)}" y2="{y(tick / 100)}"/>'
+        )
         parts.append(f'<text class="tick" x="{_LEFT - 8}" y="{y(tick / 100) + 4}" text-anchor="end">{tick} %</text>')
     for number in range(0, right + 1, step):
         parts.append(f'<text class="tick" x="{x(number)}" y="{height - 24}" text-anchor="middle">{number:,}</text>')

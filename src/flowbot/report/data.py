@@ -1,4 +1,4 @@
-"""Reads a run's directory into one immutable view: what was tried, what was kept, what it cost. Nothing is computed anew.
+"""Reads a run's directory into one immutable view: what was tried, what was kept, what it cost.
 
 The report and the command line's summary both show a `RunView`, so they cannot disagree.
 """
@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from flowbot.fields import UserError
+from flowbot.store import read_journal
 from flowbot.workflow import Workflow
 
 from .traces import ExamplePair, read_traces
 
+_NO_RESULT: dict[str, Any] = {"status": "unfinished", "reason": "", "spent": None}
+"""What is known of a run that was killed before it could write its result."""
 _GRADIENT = ("level", "example", "node", "text", "source")
 
 
@@ -151,23 +154,24 @@ def read_run(run_dir: Path) -> RunView:
     """
     if not run_dir.is_dir():
         raise UserError(str(run_dir), "no such directory", "the directory of a run")
-    events = _read_journal(run_dir / "journal.jsonl")
+    events = read_journal(run_dir / "journal.jsonl")
     path = run_dir / "result.json"
-    result = cast("dict[str, Any]", _read_json(path)) if path.is_file() else {"status": "unfinished"}
-    begin = next((event for event in events if event.get("event") == "start"), {})
+    result = {**_NO_RESULT, **(cast("dict[str, Any]", _read_json(path)) if path.is_file() else {})}
+    nothing: dict[str, Any] = {}
+    begin = next((event for event in events if event.get("event") == "start"), nothing)
     workflows = _workflows(events)
     start = _workflow(begin.get("workflow"), "journal.jsonl") or _workflow_file(run_dir / "start.flow.yaml")
     found = _workflow_file(run_dir / "found.flow.yaml")
     if start is not None:
         workflows[start.hash] = start
     task, goal = _task(result, begin)
-    models = result.get("models") or begin.get("models") or {}
+    models = cast("Mapping[str, Any]", result.get("models") or begin.get("models") or nothing)
     return RunView(
         run_dir=run_dir,
         result=result,
         task=task or run_dir.name,
         goal=goal,
-        models={str(key): str(value) for key, value in cast("Mapping[str, Any]", models).items() if value},
+        models={str(key): str(value) for key, value in models.items() if value},
         start=start,
         found=found,
         changes=_changes(events, workflows, found.hash if found else None),
@@ -183,26 +187,6 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(str(path), f"unreadable: {error}", "JSON written by FlowBot") from None
-
-
-def _read_journal(path: Path) -> list[dict[str, Any]]:
-    """The events; a torn last line (the process was killed while writing) is left out."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError as error:
-        found = "no journal" if isinstance(error, FileNotFoundError) else f"unreadable: {error}"
-        raise UserError(str(path), found, "the journal of a run") from None
-    events: list[dict[str, Any]] = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            event = json.loads(line)
-        except ValueError:
-            if number == len(lines):
-                break
-            raise UserError(f"{path}:{number}", "a line that is not JSON", "one JSON object a line") from None
-        if isinstance(event, dict):
-            events.append(cast("dict[str, Any]", event))
-    return events
 
 
 def _task(result: Mapping[str, Any], begin: Mapping[str, Any]) -> tuple[str, str]:
@@ -300,8 +284,8 @@ def _asked_for(
 ) -> tuple[Gradient, ...]:
     """The gradients behind a proposal of the meta model; equal texts are joined, with their examples.
 
-    Of a batch these are the ones on its level and, where that tells more, those that its reason quotes or that stand at a
-    step which it changes. A proposal from a catalogue or at random was asked for by none.
+    Of a batch these are the ones on its level and, where that tells more, those that its reason quotes or that stand
+    at a step which it changes. A proposal from a catalogue or at random was asked for by none.
     """
     if event.get("source") != "meta":
         return ()

@@ -45,11 +45,12 @@ def node_texts(workflow: Workflow, node: str) -> dict[str, str]:
 
 
 def pieces(before: str, after: str, *, lines: bool) -> tuple[Piece, ...]:
-    """Pieces that lead from `before` to `after`: whole lines, or words. Texts with little in common change as a whole."""
+    """Pieces from `before` to `after`: whole lines, or words. Texts with little in common change as a whole."""
     left, right = _split(before, lines), _split(after, lines)
     matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
     if not lines and matcher.ratio() < LITTLE:
-        return tuple(piece for piece in (("gone", before), ("new", after)) if piece[1])
+        whole: tuple[Piece, Piece] = (("gone", before), ("new", after))
+        return tuple(piece for piece in whole if piece[1])
     found: list[Piece] = []
     for op, a, b, c, d in matcher.get_opcodes():
         if op == "equal":

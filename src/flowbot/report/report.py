@@ -1,4 +1,4 @@
-"""Writes a run's report: one HTML file with everything in it, to open, send or print. It needs no network and no script."""
+"""Writes a run's report: one HTML file with everything in it, to open, send or print; no network, no script."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import words
 from .chart import interval_bar, score_chart
-from .data import RunView, read_run
+from .data import Interval, RunView, read_run
 from .diffs import node_texts, text_diffs
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def render(run: RunView) -> str:
         "wide": Markup(score_chart(run.curve, width=820)),
         "narrow": Markup(score_chart(run.curve, width=340, height=260)),
         "found_file": _found_file(run),
-        "interval_bar": lambda *args, **more: Markup(interval_bar(*args, **more)),
+        "interval_bar": _bar,
         "text_diffs": text_diffs,
         "node_texts": node_texts,
         "words": words,
@@ -85,12 +85,23 @@ def _ticks(text: str) -> Markup:
 
 
 def _draw(workflow: Workflow, other: Workflow | None) -> str:
-    """The drawing, with what the other side does not have, or has otherwise, picked out."""
+    """The drawing, with the steps picked out that the other side lacks, or has with other wiring or prompts."""
     from flowbot.workflow import draw_svg
 
-    theirs = other.sketch.nodes if other else workflow.sketch.nodes
-    new = frozenset(name for name, node in workflow.sketch.nodes.items() if theirs.get(name) != node)
-    return draw_svg(workflow, highlight=new)
+    if other is None:
+        return draw_svg(workflow)
+    same = {
+        name
+        for name, node in workflow.sketch.nodes.items()
+        if other.sketch.nodes.get(name) == node and other.parameter(name) == workflow.parameter(name)
+    }
+    return draw_svg(workflow, highlight=frozenset(workflow.sketch.nodes) - same)
+
+
+def _bar(score: Interval, kind: str) -> Markup:
+    from markupsafe import Markup
+
+    return Markup(interval_bar(score, kind=kind))
 
 
 def _tiles(run: RunView) -> list[tuple[str, str, str]]:
@@ -98,16 +109,20 @@ def _tiles(run: RunView) -> list[tuple[str, str, str]]:
     tiles: list[tuple[str, str, str]] = []
     start, final, difference = (run.score(who, "test") for who in ("start", "final", "difference"))
     if start and final:
-        tiles.append(("Test score", f"{words.percent(start.mean)} → {words.percent(final.mean)}", f"on {words.count(final.n, 'example')} used once, at the end"))
+        both = f"{words.percent(start.mean)} → {words.percent(final.mean)}"
+        tiles.append(("Test score", both, f"on {words.count(final.n, 'example')} used once, at the end"))
     if difference:
-        tiles.append(("Difference", f"{words.points(difference.mean)} points", f"95 % interval {words.interval(difference, difference=True)}"))
-    spent = run.result.get("spent") or {}
-    calls = run.result.get("calls") or {}
+        between = f"95 % interval {words.interval(difference, difference=True)}"
+        tiles.append(("Difference", f"{words.points(difference.mean)} points", between))
+    spent: dict[str, Any] = run.result.get("spent") or {"calls": 0, "tokens": 0, "usd": None}
+    calls: dict[str, int] = run.result.get("calls") or {}
+    made: int = spent["calls"]
     if calls:
-        tiles.append(("Model calls", f"{sum(calls.values()):,}", f"{spent.get('calls', 0):,} of them made now, the others came from the store"))
-    if spent:
-        usd = spent.get("usd")
-        tiles.append(("Cost", words.money(usd), "no price is known for these models" if usd is None else f"{spent.get('tokens', 0):,} tokens paid for"))
+        stored = "all made by this command" if made == sum(calls.values()) else f"{made:,} made now, the others stored"
+        tiles.append(("Model calls", f"{sum(calls.values()):,}", stored))
+        below = f"{spent['tokens']:,} tokens paid for" if made else "nothing was paid for now"
+        below = "no price is known for these models" if spent["usd"] is None else below
+        tiles.append(("Cost", words.money(spent["usd"]), below))
     if run.result.get("seconds") is not None:
         tiles.append(("Time", words.duration(run.result["seconds"]), "without fetching models"))
     return tiles

@@ -107,8 +107,6 @@ def outcome(change: Change) -> str:
         return "Not decided when the run stopped."
     numbers = ""
     if change.candidate is not None and change.incumbent is not None:
-        numbers = (
-            f": {percent(change.candidate)} against {percent(change.incumbent)} on {count(change.n, 'example')}"
-        )
+        numbers = f": {percent(change.candidate)} against {percent(change.incumbent)} on {count(change.n, 'example')}"
     chance = f", P(better) {change.p_better:.2f}" if change.p_better is not None and not change.verdict else ""
     return f"{'Kept' if change.kept else 'Rejected'}{numbers}{chance}."

@@ -5,12 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+# Not later: importing the module `evaluate` binds its name here, and the function has to come after it.
+from .evaluate import Evaluation, Row, evaluate
 from .trace import Step, Trace
 
 if TYPE_CHECKING:
     from .adapter import messages
     from .engine import DEFAULT_MAX_TOKENS, Engine
-    from .evaluate import Evaluation, Row, evaluate
     from .flow import Flow, load
     from .sandbox import MontySandbox, Sandbox
     from .tools import ToolRunner
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 _LATER = {
     "messages": "adapter",
     **dict.fromkeys(("DEFAULT_MAX_TOKENS", "Engine"), "engine"),
-    **dict.fromkeys(("Evaluation", "Row", "evaluate"), "evaluate"),
     **dict.fromkeys(("Flow", "load"), "flow"),
     **dict.fromkeys(("MontySandbox", "Sandbox"), "sandbox"),
     "ToolRunner": "tools",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, RefusedError, Score, Usage, stable_hash
 
+from .jsonlike import clean
 from .memo import Result
 from .threads import in_thread
 from .together import together
@@ -90,8 +92,9 @@ async def evaluate(
 
     async def row(example: Example) -> Row | None:
         nonlocal done
+        inputs = {name: example.inputs[name] for name in workflow.sketch.inputs if name in example.inputs}
         try:
-            trace = await engine.run(workflow, example.inputs, example=example.id, purpose=purpose, replicate=replicate)
+            trace = await engine.run(workflow, inputs, example=example.id, purpose=purpose, replicate=replicate)
         except RefusedError:
             made = None
         else:
@@ -121,16 +124,17 @@ async def _scored(engine: Engine, task: Task, example: Example, trace: Trace, on
     metric = task.metric
     if metric.pure or trace.outputs is None:
         return metric(example, trace.outputs)
+    outputs = deepcopy(dict(trace.outputs))  # what a user's function does to them changes no trace
 
     async def make() -> Result:
-        score = await in_thread(partial(metric, example, trace.outputs))
-        return {"value": score.value, "feedback": score.feedback, "parts": dict(score.parts)}
+        score = await in_thread(partial(metric, example, outputs))
+        return {"value": score.value, "feedback": clean(score.feedback), "parts": dict(score.parts)}
 
     key = stable_hash(
         {
             "metric": metric.identity,
             "example": [example.id, dict(example.inputs), dict(example.expected), example.group, dict(example.extra)],
-            "outputs": dict(trace.outputs),
+            "outputs": outputs,
         }
     )
     async with one_at_a_time:

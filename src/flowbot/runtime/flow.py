@@ -100,33 +100,43 @@ class _Live:
         self._build = build
         self._changing = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.current_thread()
         self._engine: Engine | None = None
 
     def begin(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Future[Trace]:
         with self._changing:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=_turn, args=(self._loop,), name="flowbot-flow", daemon=True).start()
+                self._thread = threading.Thread(target=_turn, args=(self._loop,), name="flowbot-flow", daemon=True)
+                self._thread.start()
             return asyncio.run_coroutine_threadsafe(self._run(workflow, inputs), self._loop)
 
     def close(self) -> None:
         with self._changing:
             loop, self._loop = self._loop, None
             if loop is not None:
-                asyncio.run_coroutine_threadsafe(self._shut(), loop).result()
-                loop.call_soon_threadsafe(loop.stop)
+                asyncio.run_coroutine_threadsafe(self._shut(loop), loop)
+                # The garbage collector may call this from the loop's own thread, which cannot wait for itself.
+                if self._thread is not threading.current_thread():
+                    self._thread.join()
 
     async def _run(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Trace:
         if self._engine is None:
             self._engine = self._build()
-        return await self._engine.run(workflow, inputs, purpose="run")
+        engine = self._engine
+        trace = await engine.run(workflow, inputs, purpose="run")
+        engine.session.charged.clear()  # nothing is counted here, and nothing shall grow with every call
+        return trace
 
-    async def _shut(self) -> None:
+    async def _shut(self, loop: asyncio.AbstractEventLoop) -> None:
         engine, self._engine = self._engine, None
-        if engine is not None:
-            await engine.close()
-            if engine.lm is not None:
-                await engine.lm.close()
+        try:
+            if engine is not None:
+                await engine.close()
+                if engine.lm is not None:
+                    await engine.lm.close()
+        finally:
+            loop.stop()
 
 
 def _turn(loop: asyncio.AbstractEventLoop) -> None:
@@ -178,13 +188,10 @@ def _outputs(trace: Trace) -> dict[str, Any]:
 
 
 class _Forgetful(Store):
-    """Stores nothing: a workflow in use asks anew each time, and grows with no call."""
-
-    def peek(self, key: str) -> dict[str, Any] | None:
-        return None
+    """Remembers what an endpoint can do and no response: a workflow in use asks anew, and grows with no call."""
 
     async def put(self, key: str, value: dict[str, Any], *, kind: Kind = "lm", replace: bool = False) -> dict[str, Any]:
-        return value
+        return await super().put(key, value, kind=kind, replace=replace) if kind == "probe" else value
 
 
 def _build(lm: str | None, tools: Mapping[str, Tool], concurrency: int | None) -> Engine:

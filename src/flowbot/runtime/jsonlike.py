@@ -49,6 +49,11 @@ def to_outputs(value: Any, out_fields: Sequence[Field]) -> dict[str, Any]:
         raise StepError(f"result: {error}") from None
 
 
+def clean(text: str) -> str:
+    """Text without halves of surrogate pairs, which no hash and no endpoint takes."""
+    return text.encode("utf-8", "replace").decode()
+
+
 class _Converter:
     """One conversion. Counts as it goes: a few lists that hold one another twice unfold to more than fits anywhere."""
 

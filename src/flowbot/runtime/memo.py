@@ -20,7 +20,7 @@ class Memo:
     """
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self.store = store
         self._running: dict[str, asyncio.Task[Result]] = {}
 
     async def once(
@@ -42,10 +42,10 @@ class Memo:
     async def _made(
         self, key: str, kind: Literal["tool", "code", "metric"], make: Callable[[], Awaitable[Result]]
     ) -> Result:
-        stored = await self._store.get(key)
+        stored = await self.store.get(key)
         if stored is not None:
             return stored
-        return await self._store.put(key, await make(), kind=kind)
+        return await self.store.put(key, await make(), kind=kind)
 
     def _finished(self, key: str, done: asyncio.Task[Result]) -> None:
         del self._running[key]

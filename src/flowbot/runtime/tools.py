@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import StepError, UserError, ValueMismatch, stable_hash
 
-from .jsonlike import to_json, to_outputs
+from .jsonlike import clean, to_json, to_outputs
 from .threads import in_thread
 
 if TYPE_CHECKING:
@@ -99,11 +99,12 @@ class ToolRunner:
         try:
             value = to_json(await self._called(function, json.loads(asked)))
             outputs = to_outputs({"result": value} if tool.plain else value, tool.signature.outputs)
-        except TimeoutError:
-            return {"error": f"tool {name}: took longer than {self._seconds:g} s", "seconds": self._seconds}
         except Exception as error:  # whatever somebody's function raises is a step that failed
+            seconds = time.monotonic() - began
+            if isinstance(error, TimeoutError) and seconds >= self._seconds:
+                return {"error": f"tool {name}: took longer than {self._seconds:g} s", "seconds": self._seconds}
             text = str(error) if isinstance(error, StepError) else f"{type(error).__name__}: {error}"
-            return {"error": f"tool {name}: {text[:1000]}", "seconds": time.monotonic() - began}
+            return {"error": f"tool {name}: {clean(text[:1000])}", "seconds": seconds}
         return {"outputs": outputs, "seconds": time.monotonic() - began}
 
     async def _called(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:

@@ -77,10 +77,8 @@ def f1(found: Any, expected: Any) -> Verdict:
 def contains(found: Any, expected: Any) -> Verdict:
     """The expected text occurs in what was found, as whole words, normalised; of a list, the share that occurs."""
     wanted = cast("list[Any]", expected) if isinstance(expected, list) else [expected]
-    within = f" {' '.join(_words(_text(found)))} "
-    missing = [each for each in wanted if f" {' '.join(_words(_text(each)))} " not in within]
-    if found is None:
-        missing = wanted
+    text = _text(found)
+    missing = [each for each in wanted if found is None or not _occurs(_text(each), text)]
     if not missing:
         return Verdict(1.0)
     share = 1 - len(missing) / len(wanted)
@@ -138,6 +136,16 @@ def _words(text: str) -> list[str]:
     folded = text.casefold()
     words = folded.translate(_NO_PUNCTUATION).split() or folded.split()
     return [word for word in words if word not in _ARTICLES] or words
+
+
+def _occurs(wanted: str, found: str) -> bool:
+    if f" {' '.join(_words(wanted))} " in f" {' '.join(_words(found))} ":
+        return True
+    # Normalising also glues words ("Paris,France"): look in the text itself, but not inside words and numbers.
+    text, whole = " ".join(wanted.casefold().split()), " ".join(found.casefold().split())
+    before = r"(?<!\w)(?<![0-9][.,])" if text[:1].isalnum() else ""
+    after = r"(?!\w|[.,][0-9])" if text[-1:].isalnum() else ""
+    return re.search(before + re.escape(text) + after, whole) is not None
 
 
 def _text(value: Any) -> str:

@@ -27,7 +27,7 @@ def divide(rows: Sequence[Placed], fractions: Sequence[float], where: str) -> di
     Raises:
         UserError: if the fractions are none, or there is too little to give every split its part.
     """
-    if len(fractions) != 3 or any(part < 0 for part in fractions) or abs(sum(fractions) - 1) > 1e-6:
+    if len(fractions) != 3 or any(part < 0 for part in fractions) or not abs(sum(fractions) - 1) <= 1e-6:
         raise UserError(where, str(list(fractions)), "three fractions for train, val and test that sum to 1")
     blocks = _together(rows)
     wanted: dict[Split, float] = {

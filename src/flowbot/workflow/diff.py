@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from difflib import unified_diff
 from typing import Any, cast
 
+from flowbot.fields import canonical_json
+
 from .nodes import Node
 from .workflow import Workflow
 
@@ -71,7 +73,7 @@ def _said(workflow: Workflow, name: str) -> dict[str, Any]:
 def _parameters(name: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
     for key in dict.fromkeys((*old, *new)):
         was, now = old.get(key), new.get(key)
-        if was == now:
+        if canonical_json(was) == canonical_json(now):  # as the hash sees it: 1 is not 1.0, order of keys is nothing
             continue
         if key == "demonstrations":
             yield f"~ {name}, demonstrations: {len(was or ())} → {len(now or ())}{_examples(now or ())}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -63,6 +64,7 @@ class LocalClient:
         self._server: Server | None = None
         self._inner: OpenAIClient | None = None
         self._opening: asyncio.Lock | None = None
+        self.fetch_seconds = 0.0
 
     async def prepare(self, progress: Progress | None = None) -> Path:
         """Fetch the model's file if it is not on disk, and return its path. Starts no server.
@@ -75,6 +77,7 @@ class LocalClient:
         if self._path is None:
             weights, stop = self._weights, threading.Event()
             report = progress or _unheard
+            began = time.monotonic()
             try:
                 self._path = await asyncio.to_thread(
                     lambda: ensure(weights, self._cache_dir, progress=report, say=self._say, stop=stop)
@@ -82,6 +85,8 @@ class LocalClient:
             except asyncio.CancelledError:
                 stop.set()
                 raise
+            finally:
+                self.fetch_seconds += time.monotonic() - began
         return self._path
 
     async def complete(self, request: Request) -> Reply:

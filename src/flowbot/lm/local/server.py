@@ -92,6 +92,7 @@ class Server:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=complaints,
+                env={**os.environ, **_PATIENT},
                 text=True,
                 start_new_session=True,  # Ctrl-C in a terminal goes to the owner alone
             )
@@ -111,6 +112,12 @@ class Server:
         settings = self.settings
         order = {"slots": settings.slots, "context": settings.context, "threads": settings.threads}
         return json.dumps({**order, "path": str(settings.path), "key": self._key})
+
+
+_PATIENT = {"OMP_WAIT_POLICY": "passive"}
+"""Threads of the library that wait for each other sleep instead of spinning. Where another process wants a core too, spinning
+threads hold up the one that they wait for: on two shared cores that costs nine tenths of the speed
+(`benchmarks/local_threads.py`)."""
 
 
 def _ask(process: subprocess.Popen[str], order: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A run directory as a finished optimisation leaves it: made up, but of the real shapes. For tests and for looking at."""
+"""A run directory as a finished optimisation leaves it: made up, but of the real shapes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,10 @@ def planned() -> Workflow:
     }
     return Workflow(
         sketch=Sketch(inputs={"note": "str"}, outputs={"total": "answer.total"}, nodes=nodes),
-        parameters={"plan": LLMParameters(instruction="Write a short plan."), "answer": LLMParameters(instruction=GOAL)},
+        parameters={
+            "plan": LLMParameters(instruction="Write a short plan."),
+            "answer": LLMParameters(instruction=GOAL),
+        },
     )
 
 
@@ -72,7 +75,14 @@ def gradient(text: str, example: str, node: str = "", level: str = "workflow") -
 
 
 def proposal(
-    number: int, parent: Workflow, workflow: Workflow | None, level: str, source: str, title: str, reason: str, **more: Any
+    number: int,
+    parent: Workflow,
+    workflow: Workflow | None,
+    level: str,
+    source: str,
+    title: str,
+    reason: str,
+    **more: Any,
 ) -> dict[str, Any]:
     return {
         "event": "proposal", "id": f"p{number}", "level": level, "parent": parent.hash,
@@ -81,7 +91,9 @@ def proposal(
     }  # fmt: skip
 
 
-def verdict(number: int, kept: bool, reason: str, candidate: float, incumbent: float, n: int, p: float) -> dict[str, Any]:
+def verdict(
+    number: int, kept: bool, reason: str, candidate: float, incumbent: float, n: int, p: float
+) -> dict[str, Any]:
     return {
         "event": "verdict", "id": f"p{number}", "kept": kept, "reason": reason, "candidate": candidate,
         "incumbent": incumbent, "n": n, "p_better": p, "calls": 0,
@@ -111,7 +123,7 @@ def journal(goal: str = GOAL) -> list[dict[str, Any]]:
             1, first, second, "structure", "meta",
             "Let the LLM call list the things with their numbers, and compute the total in code.",
             f"{adding} (2 of 3 votes); code by the meta model",
-            changes=["replace answer: llm, note → items", "add compute: code, answer.items → total", "output total from compute.total"],
+            changes=["replace answer: llm, note → items", "add compute: code, answer.items → total"],
         ),
         verdict(1, True, "P(better) 0.97 reaches 0.80", 0.54, 0.17, 24, 0.97),
         proposal(
@@ -138,7 +150,7 @@ def journal(goal: str = GOAL) -> list[dict[str, Any]]:
         evaluated("candidate", third, "val", 0.675, 40, 460),
         evaluated("start", first, "test", 0.18, 100, 560),
         evaluated("final", third, "test", 0.62, 100, 660),
-        {"event": "result", "workflow": third.hash, "title": "rewrite step `answer` from its gradients", "source": "meta"},
+        {"event": "result", "workflow": third.hash, "title": "rewrite", "source": "meta"},
     ]  # fmt: skip
 
 
@@ -153,8 +165,9 @@ def result() -> dict[str, Any]:
         "test": (200, 36_000),
     }  # fmt: skip
     return {
-        "run_id": "orders-5f2c9a0d11be", "run_dir": "runs/orders-5f2c9a0d11be", "status": "done", "stopped_by": "finished",
-        "method": "flowbot+blame", "effort": "medium", "seed": 0, "workflow": "runs/orders-5f2c9a0d11be/found.flow.yaml",
+        "run_id": "orders-5f2c9a0d11be", "run_dir": "runs/orders-5f2c9a0d11be", "status": "done",
+        "stopped_by": "finished", "method": "flowbot+blame", "effort": "medium", "seed": 0,
+        "workflow": "runs/orders-5f2c9a0d11be/found.flow.yaml",
         "scores": {
             "start": {"val": score(0.2, 40), "test": score(0.18, 100)},
             "final": {"val": score(0.675, 40), "test": score(0.62, 100)},
@@ -179,7 +192,9 @@ def result() -> dict[str, Any]:
 
 
 def traces(note: str = NOTE) -> dict[str, Any]:
-    def step(address: str, kind: str, inputs: dict[str, Any], outputs: dict[str, Any], reply: str = "") -> dict[str, Any]:
+    def step(
+        address: str, kind: str, inputs: dict[str, Any], outputs: dict[str, Any], reply: str = ""
+    ) -> dict[str, Any]:
         messages = [
             {"role": "system", "content": "List each item that is ordered with its number."},
             {"role": "user", "content": note},
@@ -195,17 +210,26 @@ def traces(note: str = NOTE) -> dict[str, Any]:
         return {
             "example": f"test-{number:03}", "expected": {"total": 9}, "score": float(right),
             "feedback": "" if right else f"total: found {found}, expected 9",
-            "trace": {"example": f"test-{number:03}", "inputs": {"note": note}, "steps": steps, "outputs": outputs, "error": error, "seconds": 2.0},
+            "trace": {
+                "example": f"test-{number:03}", "inputs": {"note": note}, "steps": steps, "outputs": outputs,
+                "error": error, "seconds": 2.0,
+            },
         }  # fmt: skip
 
     thought = {"reasoning": "There are 6 desk lamps, 1 USB stick and 2 clipboards, so 8.", "total": 8}
-    items = [{"item": "desk lamps", "number": 6}, {"item": "USB stick", "number": 1}, {"item": "clipboards", "number": 2}]
+    items = [
+        {"item": "desk lamps", "number": 6},
+        {"item": "USB stick", "number": 1},
+        {"item": "clipboards", "number": 2},
+    ]
     alone = [step("answer", "llm", {"note": note}, thought, json.dumps(thought))]
     both = [
         step("answer", "llm", {"note": note}, {"items": items}, json.dumps({"items": items})),
         step("compute", "code", {"items": items}, {"total": 9}),
     ]
-    failed = [{**alone[0], "outputs": None, "error": "answer: the reply was cut at 512 tokens", "reply": "There are six"}]
+    failed = [
+        {**alone[0], "outputs": None, "error": "answer: the reply was cut at 512 tokens", "reply": "There are six"}
+    ]
     return {
         "start": [row(1, 8, alone), row(2, None, failed, "answer: the reply was cut at 512 tokens"), row(3, 9, alone)],
         "final": [row(1, 9, both), row(2, 9, both), row(3, 9, both)],

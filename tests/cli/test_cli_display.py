@@ -1,0 +1,152 @@
+"""What is shown while a run works and what is drawn: on a clock of the test's own."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowbot.cli.console import Console, printable
+from flowbot.cli.drawing import boxes, score_line, side_by_side
+from flowbot.cli.progress import PLAIN_EVERY, Display, TimeLeft
+from flowbot.cli.signals import pausing
+from flowbot.lm import StopSignal
+from flowbot.workflow import Demonstration, LLMNode, LLMParameters, Sketch, Workflow
+
+Capture = pytest.CaptureFixture[str]
+
+
+@dataclass
+class Clock:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass(frozen=True)
+class Event:
+    phase: str
+    text: str
+    done: int = 0
+    total: int = 0
+    calls: int = 0
+
+
+def workflow(instruction: str = "Add up the amounts.") -> Workflow:
+    node = LLMNode(inputs={"note": "note"}, out={"total": "int"})
+    shown = (Demonstration(inputs={"note": "a"}, outputs={"total": 1}),)
+    return Workflow(
+        sketch=Sketch(inputs={"note": "str"}, outputs={"total": "answer.total"}, nodes={"answer": node}),
+        parameters={"answer": LLMParameters(instruction=instruction, demonstrations=shown)},
+    )
+
+
+def test_time_left_follows_the_speed_of_late() -> None:
+    left = TimeLeft(expected=100)
+    assert left.seconds() is None
+    for second in range(11):
+        left.add(second, float(second))
+    assert left.seconds() == pytest.approx(90)
+    for second in range(11, 200):
+        left.add(10 + (second - 10) // 10, float(second))
+    assert left.seconds() == pytest.approx((100 - 28) * 10, rel=0.15)
+
+
+def test_time_left_is_silent_without_an_estimate_or_past_it() -> None:
+    for expected in (0, 5):
+        left = TimeLeft(expected)
+        for second in range(20):
+            left.add(second, float(second))
+        assert left.seconds() is None
+
+
+def test_plain_lines_come_with_each_step_and_now_and_then_within(capsys: Capture) -> None:
+    clock = Clock()
+    with Display(Console("plain"), expected=40, now=clock) as display:
+        for done in range(8):
+            clock.now = float(done)
+            display.show(Event("start", "start on 8 examples", done, 8, done))
+        clock.now = PLAIN_EVERY + 1
+        display.show(Event("start", "start on 8 examples", 8, 8, 8))
+        display.show(Event("test", "closing", 0, 8, 8))
+        display.news("fetching")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "[0:00] Scoring the start: start on 8 examples · 0 calls"
+    assert lines[1].startswith("[0:16] Scoring the start: start on 8 examples (8 of 8) · 8 calls, about 1 min")
+    assert lines[2].startswith("[0:16] Closing test: closing")
+    assert lines[3] == "[0:16] fetching"
+    assert len(lines) == 4
+
+
+@pytest.mark.parametrize("mode", ["quiet", "json"])
+def test_nothing_is_shown_to_programs(capsys: Capture, mode: str) -> None:
+    console = Console("quiet" if mode == "quiet" else "json")
+    with Display(console, expected=4) as display:
+        display.show(Event("start", "start", 1, 2, 1))
+        display.news("fetching")
+    console.say("hello")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+def test_live_display_writes_no_markup_of_others(capsys: Capture) -> None:
+    with Display(Console("rich"), expected=4) as display:
+        display.show(Event("search", "racing [bold]x[/bold] \x1b[31m", 1, 2, 1))
+        display.news("[red]news[/red]")
+    out = capsys.readouterr().out
+    assert "[red]news[/red]" in out
+    assert "\x1b[31m" not in out
+
+
+@given(st.text(max_size=300), st.integers(30, 60))
+def test_boxes_keep_to_their_width(instruction: str, width: int) -> None:
+    lines = boxes(workflow(instruction), width)
+    assert all(len(line) <= width for line in lines)
+    assert len(lines) < 20
+
+
+def test_box_says_what_a_step_reads_gives_and_is_told() -> None:
+    text = "\n".join(boxes(workflow(), 40))
+    for part in ("answer · llm", "reads note", "gives total", "“Add up the amounts.”", "1 worked example"):
+        assert part in text
+
+
+def test_two_workflows_stand_side_by_side_where_there_is_room() -> None:
+    pair = ("Start", workflow()), ("Found", workflow())
+    wide, narrow = side_by_side(*pair, 90), side_by_side(*pair, 50)
+    assert wide[0].split() == ["Start", "Found"]
+    assert "Found" not in narrow[0]
+    assert len(narrow) > len(wide)
+    assert all(len(line) <= 90 for line in wide)
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.integers(10, 50))
+def test_score_line_has_one_dot_inside_its_interval(one: float, two: float, three: float, width: int) -> None:
+    low, mean, high = sorted((one, two, three))
+    line = score_line(low, mean, high, width)
+    assert len(line) == width
+    assert line.count("●") == 1
+    assert line.strip("─").find("─") == -1
+
+
+@given(st.text())
+def test_printable_leaves_no_command_for_a_terminal(text: str) -> None:
+    assert printable(text).isprintable()
+    assert len(printable(text)) == len(text)
+
+
+def test_ctrl_c_once_asks_and_twice_leaves() -> None:
+    stop, said, left = StopSignal(), list[str](), list[bool]()
+    before = signal.getsignal(signal.SIGINT)
+    with pausing(stop, say=said.append, leave=lambda: left.append(True)):
+        signal.raise_signal(signal.SIGINT)
+        assert stop.is_set()
+        assert len(said) == 1
+        assert left == []
+        signal.raise_signal(signal.SIGINT)
+        assert left == [True]
+    assert signal.getsignal(signal.SIGINT) is before

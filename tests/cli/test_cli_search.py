@@ -1,0 +1,162 @@
+"""`optimize` and `demo` from end to end with the fake model: results, replay, pauses, what a person reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cli_help import FAKE, flowbot, write_flow, write_task
+
+from flowbot.cli.demo import demo_task_path
+
+Capture = pytest.CaptureFixture[str]
+LOW = ["--effort", "low"]
+KEYS = {
+    "run_id", "run_dir", "status", "stopped_by", "method", "effort", "seed", "workflow", "scores", "calls", "spent",
+    "seconds", "nodes",
+}  # fmt: skip
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
+    return tmp_path
+
+
+def test_optimize_gives_one_object_and_the_same_command_replays_it(capsys: Capture, here: Path) -> None:
+    command = ["optimize", str(write_task(here)), *FAKE, *LOW, "--cache-dir", "cache", "--json"]
+    said = flowbot(capsys, *command)
+    assert (said.status, said.err) == (0, "")
+    first = said.json
+    assert set(first) >= KEYS
+    assert first["status"] == "done"
+    assert set(first["scores"]) == {"start", "final", "difference"}
+    assert set(first["scores"]["difference"]["test"]) == {"mean", "low", "high", "n"}
+    assert first["spent"]["calls"] == sum(first["calls"].values()) > 0
+    assert Path(first["workflow"]).is_file()
+    assert (Path(first["run_dir"]) / "report.html").is_file()
+    again = flowbot(capsys, *command).json
+    assert again["spent"]["calls"] == 0
+    for name in KEYS - {"spent", "seconds"}:
+        assert again[name] == first[name]
+
+
+def test_optimize_tells_a_person_what_was_found(capsys: Capture, here: Path) -> None:
+    said = flowbot(capsys, "optimize", str(write_task(here)), *FAKE, *LOW, "--cache-dir", "cache")
+    assert said.status == 0
+    for part in (
+        "Estimate",
+        "Closing test",
+        "How good it is",
+        "95 % interval",
+        "What it took",
+        "report.html",
+        "flowbot run",
+    ):
+        assert part in said.out, part
+    assert "\x1b" not in said.out
+    assert max(len(line) for line in said.out.splitlines() if "flowbot run" not in line) <= 120
+    command = next(line.strip() for line in said.out.splitlines() if line.strip().startswith("flowbot run"))
+    assert "found.flow.yaml" in command
+
+
+def test_quiet_leaves_the_verdict_and_the_files(capsys: Capture, here: Path) -> None:
+    out = flowbot(capsys, "optimize", str(write_task(here)), *FAKE, *LOW, "--cache-dir", "cache", "-q").out.splitlines()
+    assert len(out) == 3
+    assert "test examples" in out[0]
+    assert Path(out[1]).is_file()
+    assert Path(out[2]).name == "report.html"
+
+
+def test_optimize_begins_with_the_workflow_it_is_given(capsys: Capture, here: Path) -> None:
+    task, flow = str(write_task(here)), str(write_flow(here))
+    facts = flowbot(
+        capsys, "optimize", task, "--start", flow, *FAKE, "--method", "none", "--cache-dir", "cache", "--json"
+    ).json
+    assert facts["nodes"] == 2
+    assert facts["scores"]["difference"]["test"]["mean"] == 0
+
+
+def test_seconds_pause_and_the_same_command_goes_on(capsys: Capture, here: Path) -> None:
+    command = ["optimize", str(write_task(here)), *FAKE, *LOW, "--cache-dir", "cache", "--json"]
+    said = flowbot(capsys, *command, "--max-seconds", "0.000001")
+    assert said.status == 3
+    assert (said.json["status"], said.json["stopped_by"]) == ("paused", "seconds")
+    assert "run the same command again" in said.error
+    assert "flowbot optimize" in said.error
+    done = flowbot(capsys, *command)
+    assert done.status == 0
+    assert done.json["run_id"] == said.json["run_id"]
+
+
+def test_ctrl_c_once_pauses_and_nothing_is_called_twice(capsys: Capture, here: Path) -> None:
+    task = write_task(here, metric="metrics.py:score")
+    (here / "metrics.py").write_text(
+        """import os, signal
+from pathlib import Path
+
+MARK = Path(__file__).with_name("pressed")
+
+
+def score(example, outputs):
+    if example.id == "train-4" and not MARK.exists():
+        MARK.touch()
+        os.kill(os.getpid(), signal.SIGINT)
+    return float(bool(outputs) and outputs["total"] == example.expected["total"])
+""",
+        encoding="utf-8",
+    )
+    command = ["optimize", str(task), *FAKE, *LOW, "--cache-dir", "cache", "--json"]
+    said = flowbot(capsys, *command)
+    assert said.status == 3
+    paused = said.json
+    assert (paused["status"], paused["stopped_by"]) == ("paused", "signal")
+    assert paused["spent"]["calls"] > 0
+    assert "flowbot optimize" in said.err.splitlines()[-1]
+    done = flowbot(capsys, *command)
+    assert done.status == 0
+    whole = done.json
+    assert whole["spent"]["calls"] + paused["spent"]["calls"] == sum(whole["calls"].values())
+
+
+def test_an_endpoint_that_fails_pauses_with_its_reason(
+    capsys: Capture, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = flowbot(
+        capsys, "optimize", str(write_task(here)), "--model", "fake/counter?p500=1", *LOW, "--cache-dir", "cache"
+    )
+    assert said.status == 3
+    assert "paused (infrastructure)" in said.err.splitlines()[-1]
+
+
+def test_demo_runs_on_the_example_that_comes_with_it(capsys: Capture, here: Path) -> None:
+    command = ["demo", "--short", *FAKE, "--meta-model", "fake/counter", "--cache-dir", "cache"]
+    facts = flowbot(capsys, *command, "--json").json
+    assert facts["status"] == "done"
+    assert facts["effort"] == "low"
+    assert facts["scores"]["final"]["test"]["n"] == 40
+    said = flowbot(capsys, *command)
+    assert said.status == 0
+    assert "FlowBot demo" in said.out
+    assert "desk lamps" in said.out
+    assert "no account, no cost" in said.out
+    other = flowbot(capsys, *command, "--start", "answer-only", "--json").json
+    assert other["run_id"] != facts["run_id"]
+
+
+def test_the_examples_of_the_demo_are_where_it_looks() -> None:
+    folder = demo_task_path().parent
+    assert {"task.yaml", "train.jsonl", "val.jsonl", "test.jsonl"} <= {path.name for path in folder.iterdir()}
+
+
+def test_report_is_written_again_for_a_run(capsys: Capture, here: Path) -> None:
+    run = flowbot(capsys, "optimize", str(write_task(here)), *FAKE, *LOW, "--cache-dir", "cache", "--json").json
+    page = Path(run["run_dir"]) / "report.html"
+    before = page.read_bytes()
+    page.unlink()
+    facts = flowbot(capsys, "report", run["run_id"], "--json").json
+    assert facts == {"report": str(page), "run_dir": run["run_dir"], "status": "done"}
+    assert page.read_bytes() == before
+    assert json.loads((page.parent / "result.json").read_text(encoding="utf-8"))["run_id"] == run["run_id"]

@@ -1,0 +1,178 @@
+"""The report page: complete, self-contained, and safe against what models and data write."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from report_sample import final, journal, result, write_sample
+
+from flowbot.fields import UserError
+from flowbot.report import read_run, verdict, write_report
+
+VOID = {"meta", "br", "hr", "img", "input", "link", "circle", "line", "path", "rect", "polygon"}
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'{{ 1234 * 5678 }}"
+
+
+class Page(HTMLParser):
+    """Collects tags and text, and checks that what opens is closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.ids: list[str] = []
+        self._open: list[str] = []
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self.ids += [value for name, value in attrs if name == "id" and value]
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open and self._open[-1] != "style":
+            self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+def page_of(run_dir: Path) -> Page:
+    return Page(write_report(run_dir).read_text(encoding="utf-8"))
+
+
+def test_page_holds_every_part_that_a_reader_needs(tmp_path: Path) -> None:
+    page = page_of(write_sample(tmp_path / "run"))
+    words = page.words
+    assert "better by 44 points (95 % interval +33 to +55)" in words
+    assert "18 % → 62 %" in words
+    assert "Let the LLM call list the things with their numbers" in words
+    assert "The amounts are found, but they are added up wrongly" in words
+    assert "running workflows on training examples" in words
+    assert "test-001" in words
+    assert "Think step by step in" in words
+    assert sum(tag == "svg" for tag, _ in page.tags) >= 2 + 2 + 4
+    assert {"scores", "workflow", "changes", "cost", "examples", "details", "p1", "p2", "p3", "p4"} <= set(page.ids)
+
+
+def test_page_needs_no_network_and_no_script(tmp_path: Path) -> None:
+    page = page_of(write_sample(tmp_path / "run"))
+    names = {tag for tag, _ in page.tags}
+    assert not names & {"script", "link", "img", "iframe", "object", "embed", "base", "form"}
+    for _, attributes in page.tags:
+        for name, value in attributes.items():
+            assert not name.startswith("on")
+            if name in ("href", "src", "xlink:href"):
+                assert (value or "").startswith("#")
+    text = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "url(" not in text
+    assert "@import" not in text
+    assert "default-src 'none'" in text
+
+
+def test_what_comes_from_outside_is_text_and_never_markup(tmp_path: Path) -> None:
+    run = write_sample(tmp_path / "run", goal=HOSTILE, note=HOSTILE)
+    events = journal(HOSTILE)
+    for event in events:
+        for name in ("text", "title", "reason"):
+            if name in event:
+                event[name] = HOSTILE
+        if event["event"] == "proposal":
+            event["changes"], event["errors"] = [HOSTILE], [HOSTILE]
+    (run / "journal.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
+    changed = {**result(), "task": HOSTILE, "method": HOSTILE, "reason": HOSTILE, "models": {"task": HOSTILE}}
+    (run / "result.json").write_text(json.dumps(changed), encoding="utf-8")
+    page = page_of(run)
+    assert not {tag for tag, _ in page.tags} & {"script", "img"}
+    assert "<script>alert(1)</script>" in page.words
+    assert "{{ 1234 * 5678 }}" in page.words
+    assert "7006652" not in page.words
+
+
+def test_page_is_the_same_when_written_again(tmp_path: Path) -> None:
+    run = write_sample(tmp_path / "run")
+    first = write_report(run).read_bytes()
+    assert write_report(run).read_bytes() == first
+    assert sorted(path.name for path in run.glob("report*")) == ["report.html"]
+
+
+def test_a_run_that_was_killed_still_has_a_page(tmp_path: Path) -> None:
+    run = write_sample(tmp_path / "run")
+    for name in ("result.json", "traces.json", "found.flow.yaml"):
+        (run / name).unlink()
+    with (run / "journal.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"event": "verd')
+    words = page_of(run).words
+    assert "did not finish" in words
+    assert "4 changes proposed" in words
+
+
+def test_a_folder_that_is_no_run_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such directory"):
+        write_report(tmp_path / "nothing")
+    with pytest.raises(UserError, match=r"journal\.jsonl"):
+        write_report(tmp_path)
+
+
+def test_damaged_result_names_the_file(tmp_path: Path) -> None:
+    run = write_sample(tmp_path / "run")
+    (run / "result.json").write_text("{", encoding="utf-8")
+    with pytest.raises(UserError, match=r"result\.json"):
+        write_report(run)
+
+
+def test_lineage_and_gradients_are_those_of_each_change(tmp_path: Path) -> None:
+    run = read_run(write_sample(tmp_path / "run"))
+    assert [change.id for change in run.lineage] == ["p1", "p4"]
+    one, two, three, four = run.changes
+    assert [(each.text[:19], each.example) for each in one.gradients] == [
+        ("The amounts are fou", "train-007, train-031")
+    ]
+    assert two.gradients == ()
+    assert [each.example for each in three.gradients] == ["train-003"]
+    assert len(four.gradients) == 4
+    assert [change.outcome for change in run.changes] == ["kept", "rejected", "invalid", "kept"]
+    assert run.found is not None
+    assert run.found.hash == final().hash
+
+
+@pytest.mark.parametrize(
+    ("difference", "said"),
+    [
+        ({"mean": 0.44, "low": 0.33, "high": 0.55, "n": 100}, "better by 44 points"),
+        ({"mean": 0.04, "low": -0.03, "high": 0.11, "n": 100}, "may be chance"),
+        ({"mean": -0.2, "low": -0.3, "high": -0.1, "n": 100}, "worse by 20 points"),
+        (None, "no claim is made"),
+    ],
+)
+def test_verdict_claims_no_more_than_the_test_shows(tmp_path: Path, difference: object, said: str) -> None:
+    run = write_sample(tmp_path / "run")
+    changed = result()
+    changed["scores"]["difference"]["test"] = difference
+    (run / "result.json").write_text(json.dumps(changed), encoding="utf-8")
+    assert said in verdict(read_run(run))
+
+
+def test_verdict_says_when_nothing_better_was_found(tmp_path: Path) -> None:
+    run = write_sample(tmp_path / "run")
+    (run / "found.flow.yaml").write_text((run / "start.flow.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    assert "no change proved better" in verdict(read_run(run))
+
+
+def test_verdict_of_a_pause_says_how_to_go_on(tmp_path: Path) -> None:
+    run = write_sample(tmp_path / "run")
+    (run / "result.json").write_text(json.dumps({**result(), "status": "paused"}), encoding="utf-8")
+    assert "the same command goes on" in verdict(read_run(run))

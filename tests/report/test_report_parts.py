@@ -1,0 +1,94 @@
+"""The parts of the report by themselves: charts, differences, words."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_sample import final, listed, start
+
+from flowbot.report.chart import interval_bar, score_chart
+from flowbot.report.data import Interval, Point
+from flowbot.report.diffs import pieces, text_diffs
+from flowbot.report.words import duration, interval, money, percent
+from flowbot.report.words import points as in_points
+
+SVG = "{http://www.w3.org/2000/svg}"
+shares = st.floats(0, 1, allow_nan=False)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 100_000), shares, shares, shares), min_size=1, max_size=12),
+    st.sampled_from([320, 820]),
+)
+def test_chart_draws_every_point_inside_its_frame(raw: list[tuple[int, float, float, float]], width: int) -> None:
+    drawn = [
+        Point(calls, Interval(sorted(scores)[1], sorted(scores)[0], sorted(scores)[2], 10), "tried")
+        for calls, *scores in sorted(raw)
+    ]
+    tree = ElementTree.fromstring(score_chart(drawn, width=width))
+    circles = list(tree.iter(f"{SVG}circle"))
+    assert len(circles) == len(drawn)
+    for circle in circles:
+        assert 0 <= float(circle.attrib["cx"]) <= width
+        assert 0 <= float(circle.attrib["cy"]) <= 300
+    assert len(list(tree.iter(f"{SVG}text"))) <= 5 + 8 + 1
+
+
+def test_chart_without_points_is_nothing() -> None:
+    assert score_chart([], width=320) == ""
+
+
+def test_higher_scores_stand_higher_and_the_line_keeps_the_best() -> None:
+    low, high = Interval(0.2, 0.1, 0.3, 10), Interval(0.7, 0.6, 0.8, 10)
+    text = score_chart([Point(10, high, "start"), Point(20, low, "tried")], width=320)
+    first, second = (float(each) for each in re.findall(r'cy="([\d.]+)"', text))
+    assert {first > second, first < second} == {True, False}
+    path = re.search(r'class="best" d="M[\d.]+,([\d.]+)H[\d.]+V([\d.]+)"', text)
+    assert path is not None
+    assert path[1] == path[2] == f"{min(first, second)}"
+
+
+def test_interval_bar_says_its_numbers_to_screen_readers() -> None:
+    assert 'aria-label="62 %, 95 % interval 53 to 72 %"' in interval_bar(Interval(0.62, 0.53, 0.72, 100), kind="final")
+
+
+@given(st.text(max_size=200), st.text(max_size=200), st.booleans())
+def test_pieces_give_both_texts_back(before: str, after: str, lines: bool) -> None:
+    found = pieces(before, after, lines=lines)
+    assert "".join(text for op, text in found if op != "new") == before
+    assert "".join(text for op, text in found if op != "gone") == after
+
+
+def test_text_diffs_name_node_and_text_that_changed() -> None:
+    changed = {(each.node, each.what) for each in text_diffs(start(), listed())}
+    assert changed == {("answer", "instruction"), ("compute", "code")}
+    assert {each.what for each in text_diffs(listed(), final())} == {"instruction", "demonstrations"}
+    assert text_diffs(final(), final()) == ()
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (percent(0.62), "62 %"),
+        (percent(0.004), "0.4 %"),
+        (percent(0.996), "99.6 %"),
+        (percent(1.0), "100 %"),
+        (in_points(-0.1), "−10"),
+        (in_points(0.044), "+4"),
+        (in_points(0.0), "0"),
+        (interval(Interval(0.2, 0.1, 0.3, 9)), "10 to 30 %"),
+        (money(None), "unknown"),
+        (money(0.0), "$0"),
+        (money(12.345), "$12.35"),
+        (money(0.0123), "$0.012"),
+        (duration(8.4), "8 s"),
+        (duration(250), "4 min 10 s"),
+        (duration(7500), "2 h 5 min"),
+    ],
+)
+def test_numbers_as_people_read_them(said: str, expected: str) -> None:
+    assert said == expected
