@@ -45,9 +45,22 @@ def rectangles(svg: str) -> list[tuple[float, float, float, float]]:
     return [(x, y, x + w, y + h) for x, y, w, h in drawn]
 
 
-@pytest.mark.parametrize("length", [1, 3, 12, 20])
-def test_the_picture_shows_every_node_and_boxes_do_not_overlap(length: int) -> None:
-    svg = draw_svg(chain(length))
+def fan(width: int) -> Workflow:
+    """A workflow whose nodes stand side by side, each with a shortcut past a node of its own, and are joined at the end."""
+    nodes = {
+        f"n{i}": {"kind": "llm", "in": {"q": "question"}, "out": {"why": "str", "out": "str"}} for i in range(width)
+    }
+    nodes |= {f"n{i + width}": {**nodes[f"n{i}"], "in": {"a": f"n{i}.out", "q": "question"}} for i in range(width)}
+    read = [f"n{i}.out" for i in range(2 * width)]
+    nodes[f"n{2 * width}"] = {"kind": "merge", "how": "vote", "in": read, "out": {"out": "str"}}
+    ends = {"answer": f"n{2 * width}.out"}
+    return from_data({"flowbot": 1, "inputs": {"question": "str"}, "outputs": ends, "nodes": nodes})
+
+
+@pytest.mark.parametrize("workflow", [chain(1), chain(3), chain(12), chain(20), fan(2), fan(6)])
+def test_the_picture_shows_every_node_and_boxes_do_not_overlap(workflow: Workflow) -> None:
+    length = len(workflow.sketch.nodes)
+    svg = draw_svg(workflow)
     root = ElementTree.fromstring(svg)
     texts = [element.text for element in root.iter(f"{SVG}text")]
     assert [f"n{i}" for i in range(length)] == sorted(

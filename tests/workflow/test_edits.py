@@ -97,6 +97,13 @@ def test_an_added_node_without_parameters_has_those_of_its_kind() -> None:
     assert apply(start(), parse_edits(edits)).parameter("vote") == NoParameters()
 
 
+def test_a_node_that_takes_a_removed_ones_id_does_not_take_its_parameters() -> None:
+    node = {"kind": "llm", "in": {"note": "note"}, "out": {"total": "int"}}
+    edits = [{"op": "remove", "id": "answer", "bypass": {"answer.total": "answer.total"}}]
+    with pytest.raises(EditError, match="the instruction is missing"):
+        apply(start(), parse_edits([*edits, {"op": "add", "id": "answer", "node": node}]))
+
+
 def test_removing_from_a_merge_leaves_each_reference_once() -> None:
     vote = {"kind": "merge", "how": "vote", "in": ["answer.total", "twice.n"], "out": {"n": "int"}}
     twice = {"kind": "code", "in": {"n": "answer.total"}, "out": {"n": "int"}}
@@ -170,18 +177,19 @@ def test_the_tasks_types_decide_when_they_are_given() -> None:
 def test_edits_are_described_in_a_line_each() -> None:
     edits = parse_edits([
         {"op": "add", "id": "sum", "node": SUM, "parameters": CODE},
-        {"op": "replace", "id": "b", "node": {"kind": "tool", "tool": "look", "in": {"q": "note"}, "out": {"r": "str"}}},
+        {"op": "replace", "id": "b", "node": {"kind": "tool", "tool": "look", "in": {"q": "x"}, "out": {"r": "int"}}},
         {"op": "remove", "id": "c", "bypass": {"c.x": "note"}},
         {"op": "rewire", "id": "d", "input": "q", "to": "note"},
         {"op": "output", "output": "total", "to": "sum.n"},
     ])  # fmt: skip
     assert [describe(edit) for edit in edits] == [
         "add code sum: list.items → n: int",
-        "replace b by tool look b: note → r: str",
+        "replace b by tool look b: x → r: int",
         "remove c, reading note for c.x",
         "d reads note as q",
         "take the output total from sum.n",
     ]
+    assert dump_edits(edits)[0] == {"op": "add", "id": "sum", "node": SUM, "parameters": CODE}
     assert parse_edits(json.loads(json.dumps(dump_edits(edits)))) == edits
 
 

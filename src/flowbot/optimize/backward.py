@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from asyncio import Task as AsyncTask
 from asyncio import create_task, gather
+from collections.abc import Sequence
 
 from flowbot.runtime import Row, Step
 from flowbot.workflow import CodeNode, LLMNode, Workflow, successors
@@ -26,7 +27,7 @@ MAX_TOKENS = 100
 
 
 async def backward(search: Search, workflow: Workflow, row: Row) -> Gradients:
-    """Gradients of one scored run, by node, for every step that ran; journalled in reverse order of the steps."""
+    """Gradients of one scored run, by node, for every step that ran, in reverse order of the steps."""
     sketch = workflow.sketch
     steps = {step.address: step for step in row.trace.steps}
     rank = {name: index for index, name in enumerate(steps)}
@@ -43,11 +44,19 @@ async def backward(search: Search, workflow: Workflow, row: Row) -> Gradients:
 
     for name in reversed(steps):
         tasks[name] = create_task(gradient(name))
-    gradients = dict(zip(tasks, await gather(*tasks.values()), strict=True))
-    for name, text in gradients.items():
-        source = "meta" if isinstance(sketch.nodes[name], LLMNode | CodeNode) else "rule"
-        search.gradient(level="call", example=row.example.id, node=name, text=text, source=source)
-    return gradients
+    return dict(zip(tasks, await gather(*tasks.values()), strict=True))
+
+
+async def backward_all(search: Search, workflow: Workflow, rows: Sequence[Row]) -> list[Gradients]:
+    """Gradients of several runs side by side; journalled in the order of the rows, whatever came back first."""
+    found = await gather(*(backward(search, workflow, row) for row in rows))
+    for row, gradients in zip(rows, found, strict=True):
+        for name, text in gradients.items():
+            tuned = isinstance(workflow.sketch.nodes[name], LLMNode | CodeNode)
+            search.gradient(
+                level="call", example=row.example.id, node=name, text=text, source="meta" if tuned else "rule"
+            )
+    return found
 
 
 async def _ask(search: Search, workflow: Workflow, row: Row, step: Step, later: list[tuple[Step, str]]) -> str:

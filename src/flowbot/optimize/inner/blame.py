@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from flowbot.fields import Field, Type
-from flowbot.optimize.backward import backward
+from flowbot.optimize.backward import backward_all
 from flowbot.optimize.prompts import fill
 from flowbot.optimize.search import Candidate, Search
 from flowbot.optimize.words import instruction_text, run_text, values_text
@@ -58,7 +58,13 @@ async def blamed_step(search: Search, workflow: Workflow, wrong: Sequence[Row]) 
         if failed in suspects:
             votes[failed] += 1
     if not votes:
-        names = await gather(*(_ask_blame(search, workflow, row, suspects) for row in wrong[:ASKED]))
+        asked = wrong[:ASKED]
+        names = await gather(*(_ask_blame(search, workflow, row, suspects) for row in asked))
+        for row, name in zip(asked, names, strict=True):
+            if name:
+                search.gradient(
+                    level="call", example=row.example.id, node=name, text="the first wrong step", source="meta"
+                )
         votes.update(name for name in names if name)
     return max(suspects, key=lambda name: votes[name]) if votes else suspects[-1]
 
@@ -69,10 +75,7 @@ async def _ask_blame(search: Search, workflow: Workflow, row: Row, suspects: lis
     user = f"{run_text(row)}\n{values_text(row.example.expected, 'right ')}"
     fields = [Field("step", Type("literal", options=tuple(suspects)))]
     reply = await search.ask_fields(system, user, fields, "gradients", max_tokens=40)
-    name = str(reply["step"]) if reply else ""
-    if name:
-        search.gradient(level="call", example=row.example.id, node=name, text="the first wrong step", source="meta")
-    return name
+    return str(reply["step"]) if reply else ""
 
 
 class Blame:
@@ -140,7 +143,7 @@ class Blame:
     async def _rewrite(self, search: Search, workflow: Workflow, node: str, rows: list[Row]) -> Candidate | None:
         wrong = [row for row in rows if row.score.value < PERFECT][:ASKED]
         search.say(f"gradients of {len(wrong)} runs")
-        gradients = await gather(*(backward(search, workflow, row) for row in wrong))
+        gradients = await backward_all(search, workflow, wrong)
         parameters, error = await update(search, workflow, node, gradients)
         if parameters is not None and parameters == workflow.parameter(node):
             parameters, error = None, error or "nothing changed"

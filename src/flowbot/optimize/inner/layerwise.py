@@ -5,7 +5,7 @@ from __future__ import annotations
 from asyncio import gather
 from collections.abc import Sequence
 
-from flowbot.optimize.backward import Gradients, backward
+from flowbot.optimize.backward import Gradients, backward_all
 from flowbot.optimize.guard import copied_answer
 from flowbot.optimize.prompts import fill
 from flowbot.optimize.search import Search
@@ -23,7 +23,7 @@ class Layerwise:
         """The workflow with updated instructions and code; an update that is not valid leaves its step as it was."""
         rows = await search.score(workflow, batch, "train", "running the batch")
         search.say("layer-wise gradients", 0, len(rows))
-        gradients = await gather(*(backward(search, workflow, row) for row in rows))
+        gradients = await backward_all(search, workflow, rows)
         tunable = [
             name
             for name, node in workflow.sketch.nodes.items()
