@@ -44,7 +44,9 @@ def main() -> None:
     results = [run(variant, seed, options.out) for variant in options.variants for seed in options.seeds]
     with (options.out / "demo_seeds.jsonl").open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(result, ensure_ascii=False) + "\n" for result in results)
-    print("| variant | seed | start test | found test | difference (95 %) | logical calls | minutes | kept change from |")
+    print(
+        "| variant | seed | start test | found test | difference (95 %) | logical calls | minutes | kept change from |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     for result in results:
         scores = result["scores"]

@@ -71,13 +71,22 @@ def test_replies_do_not_depend_on_the_process():
         "import asyncio; from flowbot.lm.fake import open_fake; from flowbot.lm.client import *;"
         "print(asyncio.run(open_fake('counter').complete(Request((Message('user', 'hello'),), 50))).text)"
     )
-    runs = [subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True) for _ in range(2)]
+    runs = [
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True) for _ in range(2)
+    ]
     assert runs[0].stdout == runs[1].stdout != ""
 
 
 async def test_faults_come_about_as_often_as_asked_and_are_of_the_right_kinds():
     seen = Counter(text.split()[0] for text in await outcomes(open_fake(FAULTY), requests=200, tries=1))
-    for kind, expected in {"rate_limit": 36, "server": 18, "connection": 18, "timeout": 18, "garbage": 18, "refused": 20}.items():
+    for kind, expected in {
+        "rate_limit": 36,
+        "server": 18,
+        "connection": 18,
+        "timeout": 18,
+        "garbage": 18,
+        "refused": 20,
+    }.items():
         assert expected / 2 <= seen[kind] <= expected * 1.7, (kind, seen)
 
 
@@ -180,7 +189,11 @@ def test_any_schema_is_filled_with_a_value_that_fits(key: str):
                     {"type": "null"},
                     {
                         "type": "object",
-                        "properties": {"op": {"const": "add"}, "next": {"$ref": "#/$defs/node"}, "n": {"type": "integer", "maximum": 5}},
+                        "properties": {
+                            "op": {"const": "add"},
+                            "next": {"$ref": "#/$defs/node"},
+                            "n": {"type": "integer", "maximum": 5},
+                        },
                         "required": ["op", "next", "n"],
                     },
                 ]

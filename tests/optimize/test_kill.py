@@ -64,7 +64,7 @@ def test_ten_kills_change_nothing_and_no_stored_call_is_made_again(tmp_path: Pat
     for line in sorted(rng.randrange(2, 900) for _ in range(10)):
         kill_at(disturbed, line)
     before = stored(disturbed)
-    assert 0 < before
+    assert before > 0
     result = finish(disturbed)
     same = ("scores", "calls", "nodes", "kept_from", "curve", "status")
     assert {key: result[key] for key in same} == {key: undisturbed[key] for key in same}

@@ -23,7 +23,9 @@ async def run(task: Task, folder: Path, **given: Any) -> Any:
     return await optimize_async(task, **options)
 
 
-async def test_the_search_finds_the_computing_structure_and_says_where_it_came_from(orders: Task, tmp_path: Path) -> None:
+async def test_the_search_finds_the_computing_structure_and_says_where_it_came_from(
+    orders: Task, tmp_path: Path
+) -> None:
     result = await run(orders, tmp_path, effort="high")
     assert result.status == "done"
     assert result.difference.test is not None
@@ -81,7 +83,9 @@ async def test_a_ceiling_ends_the_search_and_the_best_so_far_is_tested(orders: T
     assert result.final_scores.test is not None
 
 
-async def test_a_ceiling_without_room_for_the_closing_test_is_refused_before_any_call(orders: Task, tmp_path: Path) -> None:
+async def test_a_ceiling_without_room_for_the_closing_test_is_refused_before_any_call(
+    orders: Task, tmp_path: Path
+) -> None:
     with pytest.raises(UserError, match="closing test"):
         await run(orders, tmp_path, budget=Budget(calls=50))
 
@@ -90,7 +94,10 @@ async def test_a_signal_pauses_and_the_same_command_ends_it(orders: Task, tmp_pa
     stop = StopSignal()
     undisturbed = await run(orders, tmp_path, run_dir=tmp_path / "u", cache_dir=tmp_path / "u-cache")
     paused = await run(
-        orders, tmp_path, stop=stop, progress=lambda event: stop.set() if event.phase == "search" and event.done > 3 else None
+        orders,
+        tmp_path,
+        stop=stop,
+        progress=lambda event: stop.set() if event.phase == "search" and event.done > 3 else None,
     )
     assert paused.status == "paused"
     assert paused.stopped_by == "signal"
@@ -109,7 +116,9 @@ async def test_a_dead_endpoint_pauses_and_is_never_a_score(orders: Task, tmp_pat
 
 async def test_faults_change_no_score(orders: Task, tmp_path: Path) -> None:
     calm = await run(orders, tmp_path, method="none+none", run_dir=tmp_path / "calm")
-    rough = await run(orders, tmp_path, method="none+none", run_dir=tmp_path / "rough", lm="fake/counter?p429=0.2&p500=0.1")
+    rough = await run(
+        orders, tmp_path, method="none+none", run_dir=tmp_path / "rough", lm="fake/counter?p429=0.2&p500=0.1"
+    )
     assert rough.status == "done"
     assert rough.to_json()["scores"] == calm.to_json()["scores"]
 
@@ -118,7 +127,9 @@ async def test_faults_change_no_score(orders: Task, tmp_path: Path) -> None:
     ("given", "words"),
     [({"method": "aflow"}, "aflow"), ({"effort": "huge"}, "huge"), ({"lm": "nobody/x"}, "nobody")],
 )
-async def test_wrong_options_are_one_clear_error(orders: Task, tmp_path: Path, given: dict[str, Any], words: str) -> None:
+async def test_wrong_options_are_one_clear_error(
+    orders: Task, tmp_path: Path, given: dict[str, Any], words: str
+) -> None:
     with pytest.raises(UserError, match=words):
         await run(orders, tmp_path, **given)
 

@@ -46,7 +46,7 @@ def rectangles(svg: str) -> list[tuple[float, float, float, float]]:
 
 
 def fan(width: int) -> Workflow:
-    """A workflow whose nodes stand side by side, each with a shortcut past a node of its own, and are joined at the end."""
+    """A workflow whose nodes stand side by side, each with a shortcut past one of its own; joined at the end."""
     nodes = {
         f"n{i}": {"kind": "llm", "in": {"q": "question"}, "out": {"why": "str", "out": "str"}} for i in range(width)
     }

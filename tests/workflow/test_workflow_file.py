@@ -106,7 +106,7 @@ def test_a_malformed_file_is_refused_with_its_name_and_place(tmp_path: Path, old
 @pytest.mark.parametrize(
     "value",
     [float("nan"), float("inf"), "\ud800", {1: "x"}, {"\ud800": 1}, 10**400, object(), b"x"],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_data_that_json_cannot_hold_is_refused(value: Any) -> None:
     data = {"flowbot": 1, "inputs": {}, "outputs": {}, "nodes": {}, "parameters": {"x": {"demonstrations": [value]}}}

@@ -1,7 +1,7 @@
 """Time as clients feel it: the real clock, and a virtual one on which nothing really waits.
 
-Everything in `lm` that waits (a fake model's latency, back-off between tries) waits on a `Clock`, so that a test of an hour
-of rate limits takes milliseconds. Time never decides what is found; it only decides when a caller is woken.
+Everything in `lm` that waits (a fake model's latency, back-off between tries) waits on a `Clock`, so that a test of
+an hour of rate limits takes milliseconds. Time never decides what is found; it only decides when a caller is woken.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -81,7 +81,7 @@ class VirtualClock:
         await woken
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self) -> Generator[None]:
         """Keep the time still inside the block, for one while another thread works."""
         self._holds += 1
         try:

@@ -1,14 +1,16 @@
 """A model that is none: deterministic replies, latency and faults that can be set. For tests, users' tests among them.
 
-Every reply is a function of the request and `seed`, every fault of the request, `seed` and the number of the try, so that
-a run, a run that was killed and resumed, and a run with other latencies see the same. Waiting is done on a virtual clock.
+Every reply is a function of the request and `seed`, every fault of the request, `seed` and the number of the try, so
+that a run, a run that was killed and resumed, and a run with other latencies see the same. Waiting is done on a
+virtual clock.
 
     fake/echo                                  gives back what the user said
     fake/counter?latency=0.2&p429=0.1&seed=3   a small pretend model that counts and adds, often wrongly
 
-Options: `latency` (mean seconds of a call; each takes 0.5 to 1.5 times as long), `seed`, `clock` (`virtual` or `real`), and
-the probabilities of faults: `p429` (rate limit, half of them with Retry-After), `p500`, `preset` (connection reset), `phang`
-(no answer until a time-out), `garbage` (an answer that is none), `refuse` (content policy; the same on every try).
+Options: `latency` (mean seconds of a call; each takes 0.5 to 1.5 times as long), `seed`, `clock` (`virtual` or
+`real`), and the probabilities of faults: `p429` (rate limit, half of them with Retry-After), `p500`, `preset`
+(connection reset), `phang` (no answer until a time-out), `garbage` (an answer that is none), `refuse` (content
+policy; the same on every try).
 
 In Python: `FakeClient(lambda request: "yes")` or `FakeClient(lambda request: {"total": 3}, latency=0.1)`.
 """

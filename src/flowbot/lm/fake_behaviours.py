@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from .client import Request
 from .fake import Behaviour, chance
@@ -21,8 +21,10 @@ SUM_WRONG = 0.7
 SUM_WRONG_SHOWN = 0.6
 _DEEPEST = 8
 
-_ONES = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
-_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_TEENS = ("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
+_ONES = (*_DIGITS, "ten", "eleven", "twelve", *_TEENS)
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _WORDS = {
     **{word: number for number, word in enumerate(_ONES)},
     **{word: 10 * (number + 2) for number, word in enumerate(_TENS)},
@@ -30,21 +32,23 @@ _WORDS = {
     "hundred": 100,
 }
 _COMPOUND = re.compile(rf"({'|'.join(_TENS)})[- ]({'|'.join(_ONES[1:10])})")
-_NUMBER = re.compile(rf"\b(?P<word>{_COMPOUND.pattern}|{'|'.join(_WORDS)})\b|(?<![\w.])(?P<digits>-?\d+(?:\.\d+)?)", re.I)
+_NUMBER = re.compile(
+    rf"\b(?P<word>{_COMPOUND.pattern}|{'|'.join(_WORDS)})\b|(?<![\w.])(?P<digits>-?\d+(?:\.\d+)?)", re.I
+)
 
 
 def echo(request: Request, key: str) -> str | Mapping[str, Any]:
     """What the user said last; where a schema is given, in each of its texts."""
     said = last_user(request)
-    return said if request.schema is None else cast("Any", fill(request.schema, key, texts=lambda schema, place: said))
+    return said if request.schema is None else fill(request.schema, key, texts=lambda schema, place: said)
 
 
 def counter(request: Request, key: str) -> str | Mapping[str, Any]:
     """Finds the numbers in what the user said last.
 
-    Asked for a list of objects with a number it lists them (wrong for about 20 % of the requests); asked for a number at
-    once it adds them (wrong for about 70 %, or 60 % if demonstrations stand before); an enumeration is answered by lot, a
-    text by a sentence, and a wish for Python code by a function that sums.
+    Asked for a list of objects with a number it lists them (wrong for about 20 % of the requests); asked for a number
+    at once it adds them (wrong for about 70 %, or 60 % if demonstrations stand before); an enumeration is answered by
+    lot, a text by a sentence, and a wish for Python code by a function that sums.
     """
     said = "\n".join(message.content for message in request.messages)
     if request.schema is None:
@@ -60,7 +64,7 @@ def counter(request: Request, key: str) -> str | Mapping[str, Any]:
     def text(schema: Schema, place: str) -> str:
         return code(said) if place.endswith(".code") else sentence(key + place)
 
-    return cast("Any", fill(request.schema, key, texts=text, listed=listed, total=total))
+    return fill(request.schema, key, texts=text, listed=listed, total=total)
 
 
 BEHAVIOURS: Mapping[str, Behaviour] = {"counter": counter, "echo": echo}
@@ -93,7 +97,7 @@ def sentence(key: str) -> str:
 
 
 def code(prompt: str) -> str:
-    """A fenced Python function that sums every number it is given; names are taken from the prompt where it has them."""
+    """A fenced Python function that sums every number it is given, with the names that stand in the prompt."""
     arguments = re.findall(r"def run\(([\w, ]*)\)", prompt)
     keys = re.findall(r"return \{['\"](\w+)['\"]", prompt)
     given = arguments[-1] if arguments else "items"
@@ -169,7 +173,9 @@ class _Filler:
     def _object(self, schema: Schema, place: str, depth: int) -> dict[str, Any]:
         properties: Mapping[str, Schema] = schema.get("properties", {})
         wanted = set(schema.get("required", properties))
-        return {name: self.value(each, f"{place}.{name}", depth + 1) for name, each in properties.items() if name in wanted}
+        return {
+            name: self.value(each, f"{place}.{name}", depth + 1) for name, each in properties.items() if name in wanted
+        }
 
     def _array(self, schema: Schema, place: str, depth: int) -> list[Any]:
         items = self._resolve(schema.get("items", {}))
@@ -177,7 +183,8 @@ class _Filler:
         if items.get("type") in ("integer", "number"):
             return [_bounded(number, items) for number, _ in self.listed][:most]
         if self._numeric(items):
-            return [self._entry(items, number, word, f"{place}[{n}]") for n, (number, word) in enumerate(self.listed)][:most]
+            entries = enumerate(self.listed[:most])
+            return [self._entry(items, number, word, f"{place}[{n}]") for n, (number, word) in entries]
         count = 0 if depth > _DEEPEST else min(most, max(least, 1 + int(chance(self.key, place, "length") * 2)))
         return [self.value(items, f"{place}[{n}]", depth + 1) for n in range(count)]
 

@@ -79,7 +79,9 @@ class RecordedClient:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
         except OSError as error:
-            raise InfrastructureError(f"{self._path}: cannot be written ({error.strerror})", kind="disk", fatal=True) from error
+            raise InfrastructureError(
+                f"{self._path}: cannot be written ({error.strerror})", kind="disk", fatal=True
+            ) from error
 
     def _miss(self, request: Request) -> UserError:
         wanted = _readable(request.dump())
@@ -91,7 +93,9 @@ class RecordedClient:
             if likeness > best:
                 nearest, best = text, likeness
         changes = list(
-            difflib.unified_diff(nearest.splitlines(), wanted.splitlines(), "nearest recorded", "asked now", lineterm="", n=1)
+            difflib.unified_diff(
+                nearest.splitlines(), wanted.splitlines(), "nearest recorded", "asked now", lineterm="", n=1
+            )
         )
         if len(changes) > _DIFFERENCE_LINES:
             changes = [*changes[:_DIFFERENCE_LINES], f"… {len(changes) - _DIFFERENCE_LINES} more lines"]
@@ -127,7 +131,9 @@ def _read(path: Path, *, may_lack: bool) -> dict[str, dict[str, Any]]:
     except FileNotFoundError:
         if may_lack:
             return {}
-        raise UserError(str(path), "no such file", "a file of recorded replies, or ?record=PROVIDER/NAME to make it") from None
+        raise UserError(
+            str(path), "no such file", "a file of recorded replies, or ?record=PROVIDER/NAME to make it"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(str(path), f"a file that cannot be read ({error})", "UTF-8 JSON lines") from None
     lines: dict[str, dict[str, Any]] = {}

@@ -57,7 +57,7 @@ def optimize(
                 price=price,
                 fresh=fresh,
                 progress=progress,
-            )  # fmt: skip
+            )
         )
 
     try:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, UserError, Usage, stable_hash
+from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, Usage, UserError, stable_hash
 from flowbot.lm import Budget, Session, StopSignal, open_lm, price_of
 from flowbot.lm.budget import Hold
 from flowbot.runtime import DEFAULT_MAX_TOKENS, Engine
@@ -163,7 +163,8 @@ async def optimize_async(
         try:
             result = await _search(search, strategy, first, blank, hold)
         except (Paused, InfrastructureError, MetricError) as error:
-            stopped_by = error.stopped_by if isinstance(error, Paused) else "infrastructure"
+            stopped_by = "metric" if isinstance(error, MetricError) else "infrastructure"
+            stopped_by = error.stopped_by if isinstance(error, Paused) else stopped_by
             result = replace(blank, stopped_by=stopped_by, reason=str(error))
         fetching = sum(getattr(each.client, "fetch_seconds", 0.0) for each in (model, meta))
         result = replace(result, **_costs(session), seconds=time.monotonic() - began - fetching)
@@ -398,7 +399,7 @@ def estimate(
 ) -> CostEstimate:
     """What `optimize` would take, roughly and rather too much, without any call.
 
-    A step is assumed to be one call and a candidate structure two; tokens come from the lengths of the examples.
+    A candidate structure is assumed to make two calls an example; tokens come from the lengths of the examples.
     """
     parsed = Method.parse(method)
     by_purpose = _calls(task, parsed, EFFORTS[effort])
@@ -439,10 +440,11 @@ def _calls(task: Task, method: Method, effort: Effort) -> dict[str, int]:
     race = min(train, effort.race)
     candidates = effort.candidates if method.outer != "none" else 0
     inner = schedule.inner_steps if method.inner != "none" else 0
+    # A candidate structure has two or three model calls an example, and so has what is found, at worst.
     return {
-        "train": race + loops * race * (candidates + inner),
-        "val": val * (1 + effort.finalists),
-        "test": 2 * test,
-        "gradients": loops * (effort.ballots * (method.outer == "flowbot") + 3 * inner),
-        "proposals": loops * (candidates + inner),
+        "train": race + loops * race * (2 * candidates + 2 * inner),
+        "val": val * (1 + 2 * effort.finalists),
+        "test": 3 * test,
+        "gradients": loops * (effort.ballots * (method.outer == "flowbot") + 6 * inner),
+        "proposals": loops * (2 * candidates + inner),
     }

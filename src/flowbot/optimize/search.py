@@ -122,6 +122,8 @@ class Search:
         """Mean and interval of `workflow` on `examples` of `split`; journalled."""
         rows = await self.score(workflow, examples, split, f"{what} on {len(examples)} {split} examples")
         estimate = estimate_mean([row.score.value for row in rows])
+        if what == "start" and split == "val":
+            self.tell(f"The start scores {estimate.mean:.0%} on {estimate.n} validation examples")
         self.journal.record(
             {
                 "event": "evaluated",
@@ -162,8 +164,14 @@ class Search:
             self.pool.append(Member(candidate.workflow, verdict.candidate, candidate.source, candidate.title))
         return verdict
 
+    def tell(self, text: str) -> None:
+        """Tell whoever watches what was decided: a line that stays."""
+        self.progress(ProgressEvent("news", text, 0, 0, sum(self.session.ledger.calls.values())))
+
     def record_verdict(self, candidate: Candidate, verdict: Verdict) -> None:
-        """Journal what was decided of a proposal."""
+        """Journal what was decided of a proposal, and tell."""
+        outcome = "Kept" if verdict.kept else "Not kept"
+        self.tell(f"{outcome} ({verdict.candidate:.0%} against {verdict.incumbent:.0%}): {candidate.title.rstrip('.')}")
         self.journal.record(
             {
                 "event": "verdict",

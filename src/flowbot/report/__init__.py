@@ -6,12 +6,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .data import Change, Interval, RunView, read_run
+    from .changes import Change
+    from .data import Interval, RunView, read_run
     from .report import write_report
     from .words import verdict
 
 _HOME = {
-    **dict.fromkeys(("Change", "Interval", "RunView", "read_run"), "data"),
+    "Change": "changes",
+    **dict.fromkeys(("Interval", "RunView", "read_run"), "data"),
     "write_report": "report",
     "verdict": "words",
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .data import Change, Interval, RunView
+    from .changes import Change
+    from .data import Interval, RunView
 
 MINUS = "−"
 

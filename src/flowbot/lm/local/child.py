@@ -9,6 +9,7 @@ standard input open; its end, however the owner dies, ends this process.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -33,9 +34,9 @@ def main() -> int:
 
 
 def _serve(settings: dict[str, Any]) -> Any:
-    import xllamacpp  # pyright: ignore[reportMissingTypeStubs]
-
-    params: Any = xllamacpp.CommonParams()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportAttributeAccessIssue]
+    # It has no type stubs, and is wanted in this process alone.
+    xllamacpp: Any = importlib.import_module("xllamacpp")
+    params = xllamacpp.CommonParams()
     params.model.path = settings["path"]
     params.hostnames = ["127.0.0.1"]
     params.port = 0  # any free one
@@ -49,7 +50,7 @@ def _serve(settings: dict[str, Any]) -> Any:
     params.ui = False
     params.endpoint_slots = False
     params.verbosity = -1  # silent
-    return xllamacpp.Server(params)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportAttributeAccessIssue]
+    return xllamacpp.Server(params)
 
 
 def _answer(line: dict[str, Any]) -> None:

@@ -27,8 +27,9 @@ _CALL_SECONDS = 1800.0
 class LocalClient:
     """A model file behind a server of our own.
 
-    Failure policy: as `OpenAIClient`. A prompt that is too long for a slot's context is a `ModelError`. A server that does
-    not start is a fatal `InfrastructureError`; one that dies breaks the calls in flight and is started anew by the next.
+    Failure policy: as `OpenAIClient`. A prompt that is too long for a slot's context is a `ModelError`. A server that
+    does not start is a fatal `InfrastructureError`; one that dies breaks the calls in flight and is started anew by
+    the next.
 
     Args:
         weights: the model of the catalogue, or the path of a file.

@@ -92,7 +92,7 @@ class Server:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=complaints,
-                env={**os.environ, **_PATIENT},
+                env={**_PATIENT, **os.environ},
                 text=True,
                 start_new_session=True,  # Ctrl-C in a terminal goes to the owner alone
             )
@@ -104,7 +104,9 @@ class Server:
                 complaints.seek(0)
                 reason = answer.get("error") or _last_line(complaints) or f"it ended with status {process.returncode}"
                 raise InfrastructureError(
-                    f"the server of the local model {self.settings.path} did not start: {reason}", kind="server", fatal=True
+                    f"the server of the local model {self.settings.path} did not start: {reason}",
+                    kind="server",
+                    fatal=True,
                 )
         self._address = answer["address"].rstrip("/") + "/v1"
 

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -55,13 +55,12 @@ def read_catalogue(path: Path) -> MappingProxyType[str, Weights]:
         rest = {key: value for key, value in data.items() if key != "kind"}
         return Hub(**rest) if data["kind"] == "hub" else Index(**rest)
 
+    def model(name: str, data: dict[str, Any]) -> Weights:
+        carriers = tuple(carrier(each) for each in data["carriers"])
+        return Weights(name, data["about"], data["licence"], data["bytes"], data["sha256"], carriers)
+
     listed: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    return MappingProxyType(
-        {
-            name: Weights(**{**data, "name": name, "carriers": tuple(carrier(each) for each in data["carriers"])})
-            for name, data in listed.items()
-        }
-    )
+    return MappingProxyType({name: model(name, data) for name, data in listed.items()})
 
 
 def models_dir(cache_dir: Path) -> Path:
@@ -111,7 +110,9 @@ def ensure(
             return found
         folder.mkdir(parents=True, exist_ok=True)
         stop = stop or threading.Event()
-        with _alone(folder / f"{weights.name}.lock", stop, partial(say, f"{weights.name}: waiting for another fetch of it")):
+        with _alone(
+            folder / f"{weights.name}.lock", stop, partial(say, f"{weights.name}: waiting for another fetch of it")
+        ):
             if found := on_disk(weights, cache_dir):  # the other one fetched it
                 return found
             spoilt = folder / f"{weights.name}.gguf"
@@ -134,13 +135,15 @@ def named(name: str) -> Weights:
     """
     if name not in catalogue():
         raise UserError(
-            f"model local/{name}", "no model of that name", "one of " + ", ".join(catalogue()) + ", or a path to a .gguf file"
+            f"model local/{name}",
+            "no model of that name",
+            "one of " + ", ".join(catalogue()) + ", or a path to a .gguf file",
         )
     return catalogue()[name]
 
 
 def file_sha256(path: Path, stamps: Path) -> str:
-    """SHA-256 of a file, read from a stamp in the folder `stamps` while the file's size and time are those it was made of."""
+    """SHA-256 of a file, read from its stamp in the folder `stamps` while size and time are those that stand there."""
     path = path.resolve()
     stamp, wanted = _stamp(path, stamps)
     try:
@@ -210,13 +213,15 @@ def _room_for(weights: Weights, folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise InfrastructureError(
-            f"{folder}: {free / 1e6:.0f} MB are free, {weights.name} needs {needed / 1e6:.0f} MB", kind="disk", fatal=True
+            f"{folder}: {free / 1e6:.0f} MB are free, {weights.name} needs {needed / 1e6:.0f} MB",
+            kind="disk",
+            fatal=True,
         )
 
 
 @contextmanager
-def _alone(lock: Path, stop: threading.Event, wait: Callable[[], None]) -> Iterator[None]:
-    """Hold a lock file, so that two processes do not write one partial file. Freed by the system if the process dies."""
+def _alone(lock: Path, stop: threading.Event, wait: Callable[[], None]) -> Generator[None]:
+    """Hold a lock file, so that two processes do not write one partial file. The system frees it when one dies."""
     import fcntl
 
     said = False
@@ -234,4 +239,14 @@ def _alone(lock: Path, stop: threading.Event, wait: Callable[[], None]) -> Itera
         yield
 
 
-__all__ = ["FetchStopped", "Weights", "catalogue", "ensure", "file_sha256", "models_dir", "named", "on_disk", "read_catalogue"]
+__all__ = [
+    "FetchStopped",
+    "Weights",
+    "catalogue",
+    "ensure",
+    "file_sha256",
+    "models_dir",
+    "named",
+    "on_disk",
+    "read_catalogue",
+]

@@ -18,6 +18,7 @@ from flowbot.workflow import (
     CodeNode,
     CodeParameters,
     Edit,
+    EditError,
     LLMNode,
     LLMParameters,
     MergeNode,
@@ -28,6 +29,7 @@ from flowbot.workflow import (
     SetOutput,
     ToolNode,
     Workflow,
+    apply,
     reference_type,
 )
 from flowbot.workflow.starts import REASONING, reasoning_hint
@@ -57,7 +59,9 @@ def changes(workflow: Workflow, task: Task, node: str) -> list[Change]:
     focus = workflow.sketch.nodes[node]
     if not isinstance(focus, LLMNode) or focus.frozen:
         return []
-    found = [_compute(workflow, task, node, focus), _review(workflow, task, node, focus), _vote(workflow, node, focus)]
+    found = [_review(workflow, task, node, focus), _vote(workflow, node, focus)]
+    if all(Type.parse(type_).kind not in ("list", "object") for type_ in _answers(focus).values()):
+        found.insert(0, _compute(workflow, task, node, focus))
     if REASONING in focus.out:
         found.append(_answer_only(workflow, node, focus))
     else:
@@ -67,7 +71,27 @@ def changes(workflow: Workflow, task: Task, node: str) -> list[Change]:
     found.append(_plan(workflow, task, node, focus))
     found += [_tool(workflow, task, node, focus, index) for index in range(len(task.tools))]
     found += [change for name in workflow.sketch.nodes if (change := _remove(workflow, name)) is not None]
-    return found
+    return [change for change in found if _is_valid(workflow, task, change)]
+
+
+def _is_valid(workflow: Workflow, task: Task, change: Change) -> bool:
+    """Whether the change can be made here; its code, where it has some, is written later."""
+    tools = {tool.signature.name: tool.signature for tool in task.tools}
+    try:
+        apply(workflow, change.build(prior_code(*change.computes) if change.computes else ""), tools=tools)
+    except EditError:
+        return False
+    return True
+
+
+def prior_code(inputs: dict[str, str], outputs: dict[str, str]) -> str:
+    """What a computing step does while nobody has said better: sum the numbers of the list, or join its values."""
+    name, type_ = next(iter(inputs.items()))
+    item = Type.parse(type_).item
+    numbers = item is not None and "number" in dict(item.members)
+    value = f"sum(each['number'] for each in {name})" if numbers else f"', '.join(each['value'] for each in {name})"
+    returned = ", ".join(f"{output!r}: {value}" for output in outputs)
+    return f"def run({', '.join(inputs)}):\n    return {{{returned}}}"
 
 
 def reference_type_text(workflow: Workflow, reference: str) -> str:
@@ -106,6 +130,17 @@ def _move_readers(
     return edits
 
 
+def _unread(workflow: Workflow, node: str, names: Sequence[str]) -> list[Edit]:
+    """Edits that make the LLM steps that read `node.name` go on without it."""
+    gone = {f"{node}.{name}" for name in names}
+    edits: list[Edit] = []
+    for name, reader in workflow.sketch.nodes.items():
+        if isinstance(reader, LLMNode) and gone & set(reader.inputs.values()):
+            left = {key: ref for key, ref in reader.inputs.items() if ref not in gone}
+            edits.append(ReplaceNode(id=name, node=reader.model_copy(update={"inputs": left})))
+    return edits
+
+
 def _given(workflow: Workflow, node: str) -> LLMParameters:
     given = workflow.parameter(node)
     return given if isinstance(given, LLMParameters) else LLMParameters()
@@ -125,6 +160,7 @@ def _compute(workflow: Workflow, task: Task, node: str, focus: LLMNode) -> Chang
         instruction = f"{told.instruction} List the items with their {noun}."
         parameters = told.model_copy(update={"instruction": instruction, "format_hint": "", "demonstrations": ()})
         return [
+            *_unread(workflow, node, [name for name in focus.out if name not in answers]),
             ReplaceNode(id=node, node=focus.model_copy(update={"out": {"items": items}}), parameters=parameters),
             AddNode(
                 id=code,
@@ -164,7 +200,7 @@ def _vote(workflow: Workflow, node: str, focus: LLMNode) -> Change:
 
     def build(_: str) -> list[Edit]:
         told = _given(workflow, node).model_copy(update={"temperature": SAMPLING_TEMPERATURE})
-        copies = [f"{node}_{letter}" for letter in "bc"]
+        copies = [_fresh(workflow, f"{node}_{letter}") for letter in "bc"]
         edits: list[Edit] = [ReplaceNode(id=node, node=focus, parameters=told)]
         edits += [AddNode(id=copy, node=focus, parameters=told) for copy in copies]
         for name, type_ in answers.items():
@@ -198,7 +234,10 @@ def _answer_only(workflow: Workflow, node: str, focus: LLMNode) -> Change:
         given = _given(workflow, node)
         hint = given.format_hint.replace(reasoning_hint(_answers(focus)), "").strip()
         told = given.model_copy(update={"format_hint": hint, "demonstrations": ()})
-        return [ReplaceNode(id=node, node=focus.model_copy(update={"out": _answers(focus)}), parameters=told)]
+        return [
+            *_unread(workflow, node, [REASONING]),
+            ReplaceNode(id=node, node=focus.model_copy(update={"out": _answers(focus)}), parameters=told),
+        ]
 
     return Change(f"answer:{node}", "Make the LLM call write the answer at once, without reasoning.", build)
 
@@ -273,19 +312,16 @@ def _remove(workflow: Workflow, name: str) -> Change | None:
     drops: list[Edit] = []
     for output, type_ in node.out.items():
         reference = f"{name}.{output}"
-        same = [ref for ref in node.references() if reference_type_text(workflow, ref) == type_]
-        if same:
-            bypass[reference] = same[-1] if isinstance(node, LLMNode) and name.startswith("review") else same[0]
+        readers = [other for other in sketch.nodes.values() if reference in other.references()]
+        if reference not in sketch.outputs.values() and all(
+            isinstance(r, LLMNode) and len(r.inputs) > 1 for r in readers
+        ):
+            drops += _unread(workflow, name, [output])
             continue
-        if reference in sketch.outputs.values():
+        same = [ref for ref in node.references() if reference_type_text(workflow, ref) == type_]
+        if not same:
             return None
-        for reader, other in sketch.nodes.items():
-            if reference not in other.references():
-                continue
-            if not isinstance(other, LLMNode) or len(other.inputs) < 2:
-                return None
-            left = {key: ref for key, ref in other.inputs.items() if ref != reference}
-            drops.append(ReplaceNode(id=reader, node=other.model_copy(update={"inputs": left})))
+        bypass[reference] = same[0]
     return Change(
         f"remove:{name}",
         f"Remove the step `{name}` and go on without it.",

@@ -9,6 +9,8 @@ from flowbot.optimize.prompts import fill
 from flowbot.optimize.search import Search, Source
 from flowbot.optimize.words import fenced
 
+from .catalogue import prior_code
+
 TRIES = 2
 PURPOSE = "proposals"
 
@@ -40,19 +42,6 @@ async def write_code(search: Search, inputs: dict[str, str], outputs: dict[str, 
             return code, "meta", errors
         errors.append(error)
     return prior_code(inputs, outputs), "prior", errors
-
-
-def prior_code(inputs: dict[str, str], outputs: dict[str, str]) -> str:
-    """What a computing step does when nobody could say better: sum the numbers of the list, or join its values."""
-    name, type_ = next(iter(inputs.items()))
-    members = dict(Type.parse(type_).item.members) if (Type.parse(type_).item) else {}  # pyright: ignore[reportOptionalMemberAccess]
-    if "number" in members:
-        value = f"sum(each['number'] for each in {name})"
-        parts = [f"{output!r}: {value}" for output in outputs]
-    else:
-        value = f"', '.join(each['value'] for each in {name})"
-        parts = [f"{output!r}: {value}" for output in outputs]
-    return f"def run({', '.join(inputs)}):\n    return {{{', '.join(parts)}}}"
 
 
 def _python(type_: str) -> str:

@@ -1,0 +1,79 @@
+"""The catalogue of changes: every change, on every workflow it can lead to, is a valid edit or is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowbot.fields import Field
+from flowbot.optimize.outer.catalogue import changes, prior_code
+from flowbot.task import Task
+from flowbot.workflow import LLMNode, Workflow, apply, check, single_call
+
+
+def count(text: str) -> int:
+    """Counts the words of a text."""
+    return len(text.split())
+
+
+@pytest.fixture
+def counting() -> Task:
+    rows = [{"note": f"note {n}", "place": "here", "total": n} for n in range(9)]
+    return Task(
+        goal="Count the words.", inputs={"note": "str", "place": "str"}, outputs={"total": "int"}, metric="numeric",
+        train=rows[:3], val=rows[3:6], test=rows[6:], tools=[count],
+    )  # fmt: skip
+
+
+def after(task: Task, workflow: Workflow) -> dict[str, Workflow]:
+    tools = {tool.signature.name: tool.signature for tool in task.tools}
+    found: dict[str, Workflow] = {}
+    for name, node in workflow.sketch.nodes.items():
+        if isinstance(node, LLMNode):
+            for change in changes(workflow, task, name):
+                code = prior_code(*change.computes) if change.computes else ""
+                found[change.key] = apply(workflow, change.build(code), tools=tools)
+    return found
+
+
+@pytest.mark.parametrize("reasoning", [True, False])
+def test_every_change_of_every_change_is_valid(counting: Task, reasoning: bool) -> None:
+    tools = {tool.signature.name: tool.signature for tool in counting.tools}
+    start = single_call(counting.inputs, counting.outputs, counting.goal, reasoning=reasoning)
+    first = after(counting, start)
+    assert {key.split(":")[0] for key in first} >= {"compute", "review", "vote", "rewrite", "plan", "tool"}
+    assert ("think:answer" in first) != reasoning
+    assert ("answer:answer" in first) == reasoning
+    for workflow in first.values():
+        for key, changed in after(counting, workflow).items():
+            assert check(changed, tools=tools, task_inputs=counting.inputs, task_outputs=counting.outputs) == [], key
+
+
+def test_a_step_that_was_added_can_be_removed_again(counting: Task) -> None:
+    start = single_call(counting.inputs, counting.outputs, counting.goal, reasoning=True)
+    for added in ("review:answer", "plan:answer"):
+        workflow = after(counting, start)[added]
+        name = added.split(":")[0]
+        assert after(counting, workflow)[f"remove:{name}"].sketch == start.sketch
+
+
+def test_frozen_steps_are_left_alone(counting: Task) -> None:
+    start = single_call(counting.inputs, counting.outputs, counting.goal, reasoning=True)
+    frozen = start.sketch.nodes["answer"].model_copy(update={"frozen": True})
+    held = Workflow(sketch=start.sketch.model_copy(update={"nodes": {"answer": frozen}}), parameters=start.parameters)
+    assert changes(held, counting, "answer") == []
+
+
+def test_thinking_and_answering_at_once_undo_each_other(counting: Task) -> None:
+    start = single_call(counting.inputs, counting.outputs, counting.goal, reasoning=True)
+    assert after(counting, after(counting, start)["answer:answer"])["think:answer"].hash == start.hash
+
+
+def test_computing_works_for_answers_that_are_not_numbers() -> None:
+    rows = [{"q": f"q{n}", "who": "a"} for n in range(3)]
+    task = Task(
+        goal="Who?", inputs={"q": "str"}, outputs=[Field.of("who", "Literal['a', 'b']")], metric="exact",
+        train=rows[:1], val=rows[1:2], test=rows[2:],
+    )  # fmt: skip
+    start = single_call(task.inputs, task.outputs, task.goal, reasoning=False)
+    computed = after(task, start)["compute:answer"]
+    assert dict(computed.sketch.nodes["answer"].out) == {"items": "list[{what: str, value: str}]"}
