@@ -46,7 +46,9 @@ def _serve(settings: dict[str, Any]) -> Any:
     params.cpuparams.n_threads = settings["threads"]
     params.cpuparams_batch.n_threads = settings["threads"]
     params.n_gpu_layers = 0
-    params.cache_ram_mib = 256
+    params.cache_ram_mib = 128
+    # Read, not mapped: the library repacks the weights for the processor, and mapped they would be in memory twice.
+    params.load_mode = xllamacpp.llama_load_mode.LLAMA_LOAD_MODE_NONE  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType, reportAttributeAccessIssue]
     params.ui = False
     params.endpoint_slots = False
     params.verbosity = -1  # silent
