@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from flowbot.fields import UserError
 from flowbot.lm import Budget, StopSignal
@@ -75,12 +79,39 @@ async def test_the_paper_protocol_is_one_epoch_of_batches_of_five(orders: Task, 
 
 async def test_a_ceiling_ends_the_search_and_the_best_so_far_is_tested(orders: Task, tmp_path: Path) -> None:
     small = replace(orders, splits={split: rows[:10] for split, rows in orders.splits.items()})
-    budget = Budget(calls=75)
+    budget = Budget(calls=95)
     result = await run(small, tmp_path, budget=budget)
     assert result.status == "done"
     assert result.stopped_by == "budget"
-    assert budget.used["calls"] <= 75
+    assert budget.used["calls"] <= 95
+    assert result.final_scores.val is not None
     assert result.final_scores.test is not None
+
+
+@given(st.integers(30, 160))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_the_ceiling_it_is_never_passed_and_the_run_ends_done(orders: Task, calls: int) -> None:
+    small = replace(orders, splits={split: rows[:10] for split, rows in orders.splits.items()})
+    budget = Budget(calls=calls)
+    with tempfile.TemporaryDirectory() as folder:
+        result = asyncio.run(run(small, Path(folder), budget=budget))
+    assert result.status == "done"
+    assert budget.used["calls"] <= calls
+    assert result.difference.test is not None
+
+
+async def test_a_directory_of_another_run_is_refused(orders: Task, tmp_path: Path) -> None:
+    await run(orders, tmp_path)
+    with pytest.raises(UserError, match="another run"):
+        await run(orders, tmp_path, seed=1)
+    anew = await run(orders, tmp_path, seed=1, fresh=True)
+    assert anew.status == "done"
+    assert (tmp_path / "run.1" / "result.json").exists()
+
+
+async def test_a_meta_model_that_refuses_costs_its_proposals_and_not_the_run(orders: Task, tmp_path: Path) -> None:
+    result = await run(orders, tmp_path, meta_lm="fake/counter?refuse=1")
+    assert result.status == "done"
 
 
 async def test_a_ceiling_without_room_for_the_closing_test_is_refused_before_any_call(

@@ -116,6 +116,11 @@ class Budget:
         return self.tokens is not None or self.usd is not None
 
     @property
+    def limited(self) -> bool:
+        """Whether there is a ceiling in calls, tokens or dollars."""
+        return any(ceiling is not None for ceiling in self._ceilings)
+
+    @property
     def used(self) -> dict[Ceiling, float]:
         """What has been counted so far: calls, tokens and usd."""
         return {"calls": self._used[0], "tokens": self._used[1], "usd": self._used[2] / _PICO}

@@ -70,7 +70,7 @@ def bootstrap(values: Sequence[float], *, confidence: float = 0.95, draws: int =
 def paired_difference(candidate: Sequence[float], start: Sequence[float]) -> Estimate:
     """The effect that is reported: mean of the paired differences, percentile bootstrap over the pairs, n fixed.
 
-    With no difference on any pair the bootstrap knows nothing; the interval is then that of a sign test (rule of three).
+    Where all pairs differ by the same the bootstrap knows nothing; the interval then follows the rule of three.
 
     Raises:
         ValueError: if the two do not pair up.
@@ -79,9 +79,9 @@ def paired_difference(candidate: Sequence[float], start: Sequence[float]) -> Est
     n = len(differences)
     if n == 0:
         return Estimate(0.0, -1.0, 1.0, 0)
-    if not any(differences):
+    if len(set(differences)) == 1:
         width = min(1.0, 3.0 / n)
-        return Estimate(0.0, -width, width, n)
+        return Estimate(differences[0], max(-1.0, differences[0] - width), min(1.0, differences[0] + width), n)
     low, high = bootstrap(differences)
     return Estimate(fmean(differences), low, high, n)
 

@@ -4,17 +4,18 @@
     earlier layer   g_k = grad_call(x_k, x_{k+1}, g_{k+1})
 
 (FlowBot, arXiv 2604.26258.) A step that feeds several others gets the feedback of all, joined in sketch order. A step that
-nothing tunes (tool, merge) passes on what it got, at no cost. Steps that do not wait for each other are asked about side
+nothing tunes (tool, merge) passes on what it got, at no cost; where it comes last, what was expected and the score. Steps that do not wait for each other are asked about side
 by side.
 """
 
 from __future__ import annotations
 
 from asyncio import Task as AsyncTask
-from asyncio import create_task, gather
+from asyncio import create_task
 from collections.abc import Sequence
 
 from flowbot.runtime import Row, Step
+from flowbot.runtime.together import together
 from flowbot.workflow import CodeNode, LLMNode, Workflow, successors
 
 from .prompts import fill
@@ -39,17 +40,18 @@ async def backward(search: Search, workflow: Workflow, row: Row) -> Gradients:
         later = [each for each in heard if each in steps and rank[each] > rank[name]]
         feedback = [(steps[each], await tasks[each]) for each in later]
         if not isinstance(node, LLMNode | CodeNode):
-            return "\n".join(text for _, text in feedback) or loss_text(row)
+            expected = f"Expected of the workflow: {values_text(row.example.expected)}. Score: {loss_text(row)}"
+            return "\n".join(text for _, text in feedback) or expected
         return await _ask(search, workflow, row, steps[name], feedback)
 
     for name in reversed(steps):
         tasks[name] = create_task(gradient(name))
-    return dict(zip(tasks, await gather(*tasks.values()), strict=True))
+    return dict(zip(tasks, await together(list(tasks.values())), strict=True))
 
 
 async def backward_all(search: Search, workflow: Workflow, rows: Sequence[Row]) -> list[Gradients]:
     """Gradients of several runs side by side; journalled in the order of the rows, whatever came back first."""
-    found = await gather(*(backward(search, workflow, row) for row in rows))
+    found = await together([create_task(backward(search, workflow, row)) for row in rows])
     for row, gradients in zip(rows, found, strict=True):
         for name, text in gradients.items():
             tuned = isinstance(workflow.sketch.nodes[name], LLMNode | CodeNode)

@@ -51,5 +51,12 @@ async def bilevel(search: Search, start: Workflow, outer: Outer, inner: Inner, s
         if schedule.validate:
             rows = await search.score(workflow, batch, "train")
             mean = sum(row.score.value for row in rows) / max(1, len(rows))
-            search.pool.append(Member(workflow, mean, "meta", f"after batch {len(search.pool) + 1}"))
+            search.pool.append(
+                Member(
+                    workflow,
+                    mean,
+                    "meta" if workflow.hash != start.hash else "start",
+                    f"after batch {len(search.pool) + 1}",
+                )
+            )
             await search.score_split(workflow, "val", "candidate", search.order("val"))

@@ -14,22 +14,22 @@ from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, Usage, U
 from flowbot.lm import Budget, Session, StopSignal, open_lm, price_of
 from flowbot.lm.budget import Hold
 from flowbot.runtime import DEFAULT_MAX_TOKENS, Engine
-from flowbot.store import Journal, Store, default_cache_dir, run_lock
+from flowbot.store import Journal, Store, default_cache_dir, read_journal, run_lock
 from flowbot.task import MetricError, Task
 from flowbot.workflow import LLMNode, Workflow, require_valid, save, single_call
 
 from .acceptance import Estimate, paired_difference
-from .bilevel import bilevel
+from .bilevel import Schedule, bilevel
 from .effort import EFFORTS, Effort, EffortName
 from .methods import Method
 from .result import CostEstimate, RunResult, Scores
-from .search import Member, ProgressEvent, Search
+from .search import Member, ProgressEvent, Search, Split
 
 if TYPE_CHECKING:
     from flowbot.runtime import Row
 
 SHOWN_TRACES = 8
-MOST_STEPS = 3
+MOST_STEPS = 2
 """Calls an example of the workflow that the closing test has room for under a ceiling."""
 PROMPT_BYTES = 2000
 REPLY_TOKENS = 120
@@ -118,7 +118,7 @@ async def optimize_async(
         hold = _closing_test(session, task, first, lm, price)
         run_id = f"{task.name}-{stable_hash(identity)[:12]}"
         directory = run_dir or Path("runs") / run_id
-        _make(directory, fresh=fresh)
+        _make(directory, run_id, fresh=fresh)
         stack.enter_context(run_lock(directory))
         engine = Engine(
             model,
@@ -140,10 +140,13 @@ async def optimize_async(
             seed=seed,
             effort=EFFORTS[effort],
             progress=progress or (lambda _: None),
+            price=price,
+            model=lm,
         )
         journal.record(
             {
                 "event": "start",
+                "run": run_id,
                 "task": task.name,
                 "goal": task.goal,
                 "method": str(strategy),
@@ -166,7 +169,9 @@ async def optimize_async(
             stopped_by = "metric" if isinstance(error, MetricError) else "infrastructure"
             stopped_by = error.stopped_by if isinstance(error, Paused) else stopped_by
             result = replace(blank, stopped_by=stopped_by, reason=str(error))
-        fetching = sum(getattr(each.client, "fetch_seconds", 0.0) for each in (model, meta))
+        fetching = sum(
+            getattr(each.client, "fetch_seconds", 0.0) for each in {id(x.client): x for x in (model, meta)}.values()
+        )
         result = replace(result, **_costs(session), seconds=time.monotonic() - began - fetching)
         result = replace(
             result, details={**result.details, "replayed_events": journal.replayed, "by_purpose": _ledger(session)}
@@ -176,57 +181,83 @@ async def optimize_async(
 
 
 async def _search(search: Search, method: Method, start: Workflow, blank: RunResult, hold: Hold) -> RunResult:
-    """Search, choose on validation, test once."""
+    """Search, choose on validation, test once. Room for validation and test is set aside first."""
     val = search.order("val")
     stopped_by = "finished"
-    start_val = Estimate(0.0, 0.0, 1.0, 0)
     schedule = method.schedule(search.order("train"), search.effort)
+    start_val = 0.0
     with hold:
+        room = _validation_room(search, schedule)
         try:
             search.phase = "start"
-            start_val = await search.score_split(start, "val", "start", val)
+            start_val = (await search.score_split(start, "val", "start", val)).mean
             search.phase = "search"
             await bilevel(search, start, method.build_outer(), method.build_inner(), schedule)
         except BudgetExceeded:
             await search.session.drain()
             stopped_by = "budget"
-        best = Member(start, 0.0, "start", "start")
-        best_val = start_val
+        if room is not None:
+            room.release()
+        best, best_val = Member(start, 0.0, "start", "start"), start_val
         search.phase = "validation"
-        limited = search.session.budget.calls is not None or search.session.budget.needs_worst_case
         for member in finalists(search.pool, start, None if schedule.validate else search.effort.finalists):
-            if limited and _model_calls(member.workflow) > MOST_STEPS:
+            if search.session.budget.limited and _model_calls(member.workflow) > MOST_STEPS:
                 continue  # its closing test might pass a ceiling
             try:
-                estimate = await search.score_split(member.workflow, "val", "finalist", val)
+                mean = (await search.score_split(member.workflow, "val", "finalist", val)).mean
             except BudgetExceeded:
                 stopped_by = "budget"
-                break
-            if estimate.mean > best_val.mean:
-                best, best_val = member, estimate
+                continue
+            if mean > best_val:
+                best, best_val = member, mean
     search.phase = "test"
     return await _close(search, start, best, stopped_by, blank)
 
 
+def _validation_room(search: Search, schedule: Schedule) -> Hold | None:
+    """Room to validate as many finalists as fit; None where there are no ceilings, or no room for one."""
+    budget = search.session.budget
+    if not budget.limited:
+        return None
+    for number in range(1 if schedule.validate else search.effort.finalists, 0, -1):
+        try:
+            return budget.hold(**_room(search, "val", number * MOST_STEPS))
+        except BudgetExceeded:
+            continue
+    return None
+
+
+def _room(search: Search, split: Split, steps: int) -> dict[str, Any]:
+    return room_for(search.task, split, steps, search.model, search.price, search.session.budget)
+
+
+def room_for(
+    task: Task, split: Split, steps: int, lm: str, price: tuple[float, float] | None, budget: Budget
+) -> dict[str, Any]:
+    """What running `steps` model calls on every example of a split takes: arguments of `Budget.hold`."""
+    examples = task.splits[split]
+    calls = len(examples) * steps
+    longest = max(len(json.dumps(dict(example.inputs), ensure_ascii=False).encode()) for example in examples)
+    written = calls * DEFAULT_MAX_TOKENS
+    read = calls * (longest + PROMPT_BYTES)
+    usd = 0.0 if budget.usd is None else price_of(lm, Usage(calls, read, written), price) or 0.0
+    return {"calls": calls, "tokens": read + written, "usd": usd}
+
+
 def _closing_test(session: Session, task: Task, start: Workflow, lm: str, price: tuple[float, float] | None) -> Hold:
-    """Room for the closing test: the start and a workflow of at most `MOST_STEPS` calls, on every test example.
+    """Room for the closing test: the start, and a workflow of at most `MOST_STEPS` calls, on every test example.
 
     Raises:
         UserError: if the ceilings leave no room for it.
     """
-    test = task.splits["test"]
-    calls = len(test) * (len(start.sketch.nodes) + MOST_STEPS)
-    longest = max(len(json.dumps(dict(example.inputs), ensure_ascii=False).encode()) for example in test)
-    tokens = calls * (longest + PROMPT_BYTES + DEFAULT_MAX_TOKENS)
-    written = calls * DEFAULT_MAX_TOKENS
-    usd = 0.0 if session.budget.usd is None else price_of(lm, Usage(calls, tokens - written, written), price) or 0.0
+    room = room_for(task, "test", _model_calls(start) + MOST_STEPS, lm, price, session.budget)
     try:
-        return session.budget.hold(calls=calls, tokens=tokens, usd=usd)
+        return session.budget.hold(**room)
     except BudgetExceeded as error:
         raise UserError(
-            f"ceiling of {error.ceiling}",
+            f"the ceiling of {error.ceiling}",
             str(error),
-            f"room for the closing test: {calls} calls, about {tokens} tokens",
+            f"room for the closing test: {room['calls']} calls, about {room['tokens']} tokens",
         ) from error
 
 
@@ -243,14 +274,21 @@ def finalists(pool: list[Member], start: Workflow, most: int | None) -> list[Mem
 
 async def _close(search: Search, start: Workflow, best: Member, stopped_by: str, blank: RunResult) -> RunResult:
     """The closing comparison: start and final on all of validation and, once, on test."""
-    val, test = search.order("val"), search.order("test")
-    scores: dict[str, Scores] = {}
-    for what, workflow in (("start", start), ("final", best.workflow)):
-        on_val = await search.score_split(workflow, "val", what, val)
-        on_test = await search.score_split(workflow, "test", what, test)
-        scores[what] = Scores(on_val, on_test)
+    scores: dict[str, dict[str, Estimate | None]] = {"start": {}, "final": {}}
+    splits: tuple[Split, ...] = ("test", "val")  # the test first: room was kept for it
+    for split in splits:
+        for what, workflow in (("start", start), ("final", best.workflow)):
+            try:
+                scores[what][split] = await search.score_split(workflow, split, what, search.order(split))
+            except BudgetExceeded:
+                await search.session.drain()
+                scores[what][split], stopped_by = None, "budget"
     difference = Scores(
-        await _difference(search, start, best.workflow, "val"), await _difference(search, start, best.workflow, "test")
+        **{
+            split: await _difference(search, start, best.workflow, split)
+            for split in splits
+            if scores["start"][split] and scores["final"][split]
+        }
     )
     changed = best.workflow.hash != start.hash
     search.journal.record(
@@ -263,10 +301,10 @@ async def _close(search: Search, start: Workflow, best: Member, stopped_by: str,
         }
     )
     save(best.workflow, blank.run_dir / "found.flow.yaml")
-    rows = test[:SHOWN_TRACES]
+    shown = search.order("test")[:SHOWN_TRACES]
     traces = {
-        "start": [_trace(row) for row in await search.score(start, rows, "test")],
-        "final": [_trace(row) for row in await search.score(best.workflow, rows, "test")],
+        what: [_trace(row) for row in await search.score(workflow, shown, "test")] if scores[what]["test"] else []
+        for what, workflow in (("start", start), ("final", best.workflow))
     }
     _write(blank.run_dir / "traces.json", traces)
     return replace(
@@ -274,20 +312,21 @@ async def _close(search: Search, start: Workflow, best: Member, stopped_by: str,
         status="done",
         stopped_by=stopped_by,
         workflow=best.workflow,
-        start_scores=scores["start"],
-        final_scores=scores["final"],
+        start_scores=Scores(**scores["start"]),
+        final_scores=Scores(**scores["final"]),
         difference=difference,
         details={
             **blank.details,
             "kept_from": _sources(search.journal.events(), best.workflow.hash) if changed else ["start"],
             "kept": best.title,
+            "dropped": sorted(search.dropped),
             "curve": _curve(search.journal.events(), best.workflow.hash),
         },
     )
 
 
-async def _difference(search: Search, start: Workflow, final: Workflow, split: str) -> Estimate:
-    examples = search.order(split)  # pyright: ignore[reportArgumentType]
+async def _difference(search: Search, start: Workflow, final: Workflow, split: Split) -> Estimate:
+    examples = search.order(split)
     before = {row.example.id: row.score.value for row in await search.score(start, examples, split)}
     after = {row.example.id: row.score.value for row in await search.score(final, examples, split)}
     both = [each.id for each in examples if each.id in before and each.id in after]
@@ -296,7 +335,10 @@ async def _difference(search: Search, start: Workflow, final: Workflow, split: s
 
 def _sources(events: list[dict[str, Any]], final: str) -> list[str]:
     """Where the kept changes came from, from the start to the final workflow: a line `source: title` each."""
-    proposals = {event["workflow"]: event for event in events if event["event"] == "proposal" and event["workflow"]}
+    proposals: dict[str, dict[str, Any]] = {}
+    for event in events:
+        if event["event"] == "proposal" and event["workflow"]:
+            proposals.setdefault(event["workflow"], event)
     lines: list[str] = []
     seen: set[str] = set()
     current = final
@@ -369,15 +411,26 @@ def _check_task(task: Task) -> None:
             ) from error
 
 
-def _make(directory: Path, *, fresh: bool) -> None:
-    """The run's directory; an old one is moved aside when the run starts anew."""
+def _make(directory: Path, run_id: str, *, fresh: bool) -> None:
+    """The run's directory; an old one is moved aside when the run starts anew.
+
+    Raises:
+        UserError: if another run stands there, a process works in it, or it cannot be written.
+    """
     try:
         if fresh and directory.exists():
-            number = next(n for n in range(1, 10_000) if not directory.with_name(f"{directory.name}.{n}").exists())
-            directory.rename(directory.with_name(f"{directory.name}.{number}"))
+            with run_lock(directory):
+                number = next(n for n in range(1, 10_000) if not directory.with_name(f"{directory.name}.{n}").exists())
+                directory.rename(directory.with_name(f"{directory.name}.{number}"))
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"run directory {directory}", str(error.strerror), "a folder that can be written") from error
+    journal = directory / "journal.jsonl"
+    before = read_journal(journal)[:1] if journal.exists() else []
+    if before and before[0].get("run") != run_id:
+        raise UserError(
+            f"run directory {directory}", f"another run ({before[0].get('run')})", f"that of {run_id}, or --fresh"
+        )
 
 
 def _write(path: Path, value: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
 
-from flowbot.fields import Field, ModelError, ToolSignature
+from flowbot.fields import Field, ModelError, RefusedError, ToolSignature
 from flowbot.lm import LM, Message, Session
 from flowbot.runtime import Engine, Evaluation, Row, evaluate
 from flowbot.store import Journal
@@ -70,6 +70,12 @@ class Search:
     seed: int
     effort: Effort
     progress: Callable[[ProgressEvent], None]
+    model: str
+    """Model string of the task model."""
+    price: tuple[float, float] | None = None
+    """USD per million input and output tokens, where the user gave it."""
+    dropped: set[str] = field(default_factory=set[str])
+    """Ids of examples that an endpoint refuses on every try."""
     pool: list[Member] = field(default_factory=list["Member"])
     tried: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     """Pairs (hash of the parent's sketch, key of the change) that were proposed already."""
@@ -114,6 +120,7 @@ class Search:
                 purpose=purpose,
                 progress=lambda done, total: self.say(label, done, total),
             )
+            self.dropped.update(evaluation.dropped)
             for row in evaluation.rows:
                 self._rows[key, row.example.id] = row
         return [self._rows[key, each.id] for each in examples if (key, each.id) in self._rows]
@@ -224,15 +231,13 @@ class Search:
             {"event": "gradient", "level": level, "example": example, "node": node, "text": text, "source": source}
         )
 
-    async def ask_text(
-        self, prompt: str, purpose: str, *, max_tokens: int = META_TOKENS, draw: tuple[Any, ...] = ()
-    ) -> str:
+    async def ask_text(self, prompt: str, purpose: str, *, max_tokens: int = META_TOKENS) -> str:
         """A plain-text reply of the meta model; empty when the model fails to give one."""
         try:
             answer = await self.meta.ask_fields(
-                [Message("user", prompt)], [Field.of("reply", "str")], purpose=purpose, max_tokens=max_tokens, draw=draw
+                [Message("user", prompt)], [Field.of("reply", "str")], purpose=purpose, max_tokens=max_tokens
             )
-        except ModelError:
+        except (ModelError, RefusedError):
             return ""
         return str(answer.values["reply"]).strip()
 
@@ -244,6 +249,6 @@ class Search:
             answer = await self.meta.ask_fields(
                 [Message("system", system), Message("user", user)], fields, purpose=purpose, max_tokens=max_tokens
             )
-        except ModelError:
+        except (ModelError, RefusedError):
             return None
         return dict(answer.values)

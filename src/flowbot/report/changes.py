@@ -52,7 +52,10 @@ class Change:
 
     @property
     def outcome(self) -> Literal["kept", "rejected", "invalid", "open"]:
-        """What became of it: `invalid` never ran, `open` was not decided when the run stopped."""
+        """What became of it: `kept` if the final workflow has it or it won its race; `invalid` never ran, `open` was
+        not raced (the method races nothing, or the run stopped before)."""
+        if self.in_final:
+            return "kept"
         if self.kept is not None:
             return "kept" if self.kept else "rejected"
         return "invalid" if self.workflow is None else "open"
@@ -69,7 +72,7 @@ def read_changes(
         final: hash of the workflow that was found, if one was.
     """
     verdicts = {event.get("id"): event for event in events if event.get("event") == "verdict"}
-    leading = _lineage(events, verdicts, final)
+    leading = _lineage(events, final)
     changes: list[Change] = []
     batch: list[Gradient] = []
     used = False
@@ -147,13 +150,11 @@ def _changed_nodes(parent: Workflow | None, workflow: Workflow | None) -> frozen
     )
 
 
-def _lineage(
-    events: Sequence[Mapping[str, Any]], verdicts: Mapping[Any, Mapping[str, Any]], final: str | None
-) -> frozenset[str]:
-    """Ids of the kept proposals on the way from the start to the workflow with hash `final`."""
+def _lineage(events: Sequence[Mapping[str, Any]], final: str | None) -> frozenset[str]:
+    """Ids of the proposals on the way from the start to the workflow with hash `final`."""
     makers: dict[str, Mapping[str, Any]] = {}
     for event in events:
-        if event.get("event") == "proposal" and verdicts.get(event.get("id"), {}).get("kept"):
+        if event.get("event") == "proposal" and event.get("workflow"):
             makers.setdefault(str(event.get("workflow")), event)
     ids: list[str] = []
     while final in makers and str(makers[final]["id"]) not in ids:

@@ -84,7 +84,8 @@ def verdict(run: RunView) -> str:
         return "The run did not finish: what follows is as far as it came."
     start, final, difference = (run.score(who, "test") for who in ("start", "final", "difference"))
     if run.unchanged:
-        kept = "The search ended with the workflow that it began with: no change proved better."
+        why = "a ceiling ended it early" if run.result.get("stopped_by") == "budget" else "no change proved better"
+        kept = f"The search ended with the workflow that it began with: {why}."
         return f"{kept} It scores {percent(final.mean)} on {count(final.n, 'test example')}." if final else kept
     if start is None or final is None or difference is None:
         return "A workflow was found, but not tested against the start: no claim is made."

@@ -124,6 +124,25 @@ class Engine:
             self._opened[name] = self._open_model(name)
         return self._opened[name]
 
+    async def run_code(self, code: str, values: Mapping[str, Any]) -> Any:
+        """What `run(**values)` returns in the sandbox; made once and stored, errors and time-outs included.
+
+        Raises:
+            StepError: what the code raised, or that it ran out of time or memory.
+        """
+        key = stable_hash(
+            {
+                "code": code,
+                "inputs": json.dumps(values, ensure_ascii=False),  # in order: code may read a dict in order
+                "sandbox": self.sandbox.identity,
+                "limits": [SECONDS, MEMORY_MB],
+            }
+        )
+        result = await self.memo.once(key, "code", partial(_run_code, self.sandbox, code, values))
+        if "error" in result:
+            raise StepError(result["error"])
+        return result["result"]
+
     async def settle(self) -> None:
         """Wait for what is under way: calls that were sent, tools and code that were begun. No new call is sent."""
         await self.session.drain()
@@ -256,19 +275,7 @@ class _Run:
     async def _code(self, name: str, node: CodeNode, values: Mapping[str, Any]) -> dict[str, Any]:
         parameters = self.workflow.parameter(name)
         assert isinstance(parameters, CodeParameters)  # the checker lets nothing else pass
-        sandbox = self.engine.sandbox
-        key = stable_hash(
-            {
-                "code": parameters.code,
-                "inputs": json.dumps(values, ensure_ascii=False),  # in order: code may read a dict in order
-                "sandbox": sandbox.identity,
-                "limits": [SECONDS, MEMORY_MB],
-            }
-        )
-        result = await self.engine.memo.once(key, "code", partial(_run_code, sandbox, parameters.code, values))
-        if "error" in result:
-            raise StepError(result["error"])
-        return to_outputs(result["result"], _out_fields(node))
+        return to_outputs(await self.engine.run_code(parameters.code, values), _out_fields(node))
 
 
 def _merged(name: str, node: MergeNode, arrived: list[tuple[str, Any]]) -> Step:

@@ -8,7 +8,7 @@ costs one race.
 
 from __future__ import annotations
 
-from asyncio import gather
+from asyncio import create_task
 from collections import Counter
 from collections.abc import Sequence
 
@@ -18,6 +18,7 @@ from flowbot.optimize.prompts import fill
 from flowbot.optimize.search import Candidate, Search
 from flowbot.optimize.words import instruction_text, run_text, values_text
 from flowbot.runtime import Row, Step
+from flowbot.runtime.together import together
 from flowbot.task import Example
 from flowbot.workflow import (
     CodeNode,
@@ -37,13 +38,16 @@ SHOWN = 2
 PERFECT = 1.0
 
 
-async def blamed_step(search: Search, workflow: Workflow, wrong: Sequence[Row]) -> str:
+async def blamed_step(search: Search, workflow: Workflow, wrong: Sequence[Row]) -> str | None:
     """The `llm` step that most failing runs speak against; by rule where one can see it, else by the meta model.
 
     Args:
         search: the running search.
         workflow: the workflow that made the runs.
         wrong: scored runs that are not perfect, at least one.
+
+    Returns:
+        its name; None where no `llm` step may be changed.
     """
     suspects = [
         name
@@ -51,7 +55,7 @@ async def blamed_step(search: Search, workflow: Workflow, wrong: Sequence[Row]) 
         if isinstance(workflow.sketch.nodes[name], LLMNode) and not workflow.sketch.nodes[name].frozen
     ]
     if len(suspects) <= 1:
-        return suspects[0] if suspects else next(iter(workflow.sketch.nodes))
+        return suspects[0] if suspects else None
     votes: Counter[str] = Counter()
     for row in wrong:
         failed = next((step.address for step in row.trace.steps if step.error), None)
@@ -59,7 +63,7 @@ async def blamed_step(search: Search, workflow: Workflow, wrong: Sequence[Row]) 
             votes[failed] += 1
     if not votes:
         asked = wrong[:ASKED]
-        names = await gather(*(_ask_blame(search, workflow, row, suspects) for row in asked))
+        names = await together([create_task(_ask_blame(search, workflow, row, suspects)) for row in asked])
         for row, name in zip(asked, names, strict=True):
             if name:
                 search.gradient(
@@ -88,7 +92,9 @@ class Blame:
         if not wrong:
             return workflow
         node = await blamed_step(search, workflow, wrong)
-        for propose in (self._demonstrate, self._instruct, self._mend):
+        if node is None:
+            return workflow
+        for propose in (self._mend, self._demonstrate, self._instruct):
             key = (workflow.hash, f"{propose.__name__}:{node}")
             if key in search.tried:
                 continue
@@ -119,9 +125,12 @@ class Blame:
             Demonstration(inputs=dict(step.inputs), outputs=dict(step.outputs or {}), example=row.example.id)
             for row, step in chosen
         )
+        shown_to = workflow.with_parameter(node, given.model_copy(update={"demonstrations": shown}))
+        if shown_to.hash == workflow.hash:
+            return None
         names = ", ".join(row.example.id for row, _ in chosen)
         return search.propose(
-            workflow.with_parameter(node, given.model_copy(update={"demonstrations": shown})),
+            shown_to,
             workflow,
             level="parameters",
             source="prior",
@@ -137,7 +146,8 @@ class Blame:
     async def _mend(self, search: Search, workflow: Workflow, node: str, rows: list[Row]) -> Candidate | None:
         """Let the meta model rewrite the code of a computing step that failed."""
         failing = [step.address for row in rows for step in row.trace.steps if step.error]
-        codes = [name for name in failing if isinstance(workflow.sketch.nodes[name], CodeNode)]
+        nodes = workflow.sketch.nodes
+        codes = [name for name in failing if isinstance(nodes[name], CodeNode) and not nodes[name].frozen]
         return await self._rewrite(search, workflow, codes[0], rows) if codes else None
 
     async def _rewrite(self, search: Search, workflow: Workflow, node: str, rows: list[Row]) -> Candidate | None:

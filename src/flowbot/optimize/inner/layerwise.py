@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import gather
+from asyncio import create_task
 from collections.abc import Sequence
 
 from flowbot.optimize.backward import Gradients, backward_all
@@ -10,6 +10,7 @@ from flowbot.optimize.guard import copied_answer
 from flowbot.optimize.prompts import fill
 from flowbot.optimize.search import Search
 from flowbot.optimize.words import fenced, instruction_text
+from flowbot.runtime.together import together
 from flowbot.task import Example
 from flowbot.workflow import CodeNode, CodeParameters, LLMNode, LLMParameters, Parameters, Workflow, check
 
@@ -29,7 +30,7 @@ class Layerwise:
             for name, node in workflow.sketch.nodes.items()
             if isinstance(node, LLMNode | CodeNode) and not node.frozen
         ]
-        updates = await gather(*(update(search, workflow, name, gradients) for name in tunable))
+        updates = await together([create_task(update(search, workflow, name, gradients)) for name in tunable])
         updated, changed = workflow, list[str]()
         errors: list[str] = []
         for name, (parameters, error) in zip(tunable, updates, strict=True):
@@ -80,7 +81,7 @@ async def update(
         new = old.model_copy(update={"instruction": reply.strip()[:2000]})
     else:
         return old, ""
-    copied = copied_answer(fenced(reply), search.task.splits["train"])
+    copied = copied_answer(reply, search.task.splits["train"])
     if copied:
         return None, copied
     defects = check(workflow.with_parameter(name, new), tools=search.signatures)

@@ -73,7 +73,7 @@ async def _try(search: Search, code: str, inputs: dict[str, str], outputs: dict[
         return "there is no `def run(` in it"
     try:
         given = {name: sample(Type.parse(type_)) for name, type_ in inputs.items()}
-        result = await search.engine.sandbox.run(code, given)
+        result = await search.engine.run_code(code, given)
         if not isinstance(result, dict):
             return f"run(...) returned {result!r:.60}; expected a dict with {', '.join(outputs)}"
         for name, type_ in outputs.items():

@@ -23,7 +23,7 @@ from flowbot.workflow import EditError, Workflow, apply, describe
 from .catalogue import Change, changes
 from .code import write_code
 
-LETTERS = "ABCDEFG"
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MISTAKES = 2
 PERFECT = 1.0
 
@@ -41,9 +41,13 @@ class Choosing:
         if not wrong:
             return workflow
         node = await blamed_step(search, workflow, wrong)
+        if node is None:
+            return workflow
         options = [
             each for each in changes(workflow, search.task, node) if (_parent(workflow), each.key) not in search.tried
         ]
+        if not options:
+            return workflow
         ranked = await self._rank(search, workflow, options, wrong, number)
         best, margin = workflow, 0.0
         for change, source, reason in ranked[: search.effort.candidates]:

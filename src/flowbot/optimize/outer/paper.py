@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from asyncio import gather
+from asyncio import create_task
 from collections.abc import Sequence
 
 import json_repair
 
-from flowbot.fields import ModelError
+from flowbot.fields import ModelError, RefusedError
 from flowbot.lm import Message, Request
+from flowbot.optimize.guard import copied_answer
 from flowbot.optimize.prompts import fill
 from flowbot.optimize.search import Search
 from flowbot.optimize.words import loss_text, run_text, sentence, values_text
 from flowbot.runtime import Row
+from flowbot.runtime.together import together
 from flowbot.task import Example
 from flowbot.workflow import EditError, Workflow, apply, describe, edits_schema, parse_edits
 
@@ -32,7 +34,7 @@ class PaperOuter:
         """The edited workflow, or the same when no valid edit came in `TRIES` tries."""
         rows = await search.score(workflow, batch, "train", "running the batch")
         search.say("structure gradients", 0, len(rows))
-        texts = await gather(*(self._gradient(search, workflow, row) for row in rows))
+        texts = await together([create_task(self._gradient(search, workflow, row)) for row in rows])
         feedback = [text for text in texts if text]
         for row, text in zip(rows, texts, strict=True):
             search.gradient(level="workflow", example=row.example.id, node="", text=text, source="meta")
@@ -91,6 +93,9 @@ class PaperOuter:
             edits = parse_edits(json_repair.loads(reply.text))
             if not edits:
                 return None, [], "the list of edits is empty"
+            copied = copied_answer(reply.text, search.task.splits["train"])
+            if copied:
+                return None, [], copied
             return apply(workflow, edits, tools=signatures), [describe(edit) for edit in edits], ""
-        except (ModelError, EditError) as error:
+        except (ModelError, RefusedError, EditError) as error:
             return None, [], str(error)
