@@ -129,7 +129,7 @@ class Search:
         """Mean and interval of `workflow` on `examples` of `split`; journalled."""
         rows = await self.score(workflow, examples, split, f"{what} on {len(examples)} {split} examples")
         estimate = estimate_mean([row.score.value for row in rows])
-        if what == "start" and split == "val":
+        if self.phase == "start":
             self.tell(f"The start scores {estimate.mean:.0%} on {estimate.n} validation examples")
         self.journal.record(
             {
