@@ -1,0 +1,173 @@
+"""Layer-wise gradients: who is asked, in which order, with whose feedback; and edits mended from the checker's words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowbot.lm import LM, Request, Session
+from flowbot.lm.fake import FakeClient
+from flowbot.optimize.backward import backward
+from flowbot.optimize.effort import EFFORTS
+from flowbot.optimize.inner.layerwise import Layerwise
+from flowbot.optimize.outer.paper import PaperOuter
+from flowbot.optimize.search import Search
+from flowbot.runtime import Engine
+from flowbot.store import Journal, Store
+from flowbot.task import Task
+from flowbot.workflow import LLMParameters, Workflow, from_data
+
+FLOW: dict[str, Any] = {
+    "flowbot": 1,
+    "inputs": {"q": "str"},
+    "outputs": {"a": "join.a"},
+    "nodes": {
+        "plan": {"kind": "llm", "in": {"q": "q"}, "out": {"plan": "str"}},
+        "left": {"kind": "llm", "in": {"plan": "plan.plan"}, "out": {"a": "str"}},
+        "right": {"kind": "llm", "in": {"plan": "plan.plan"}, "out": {"a": "str"}},
+        "join": {"kind": "merge", "how": "first", "in": ["left.a", "right.a"], "out": {"a": "str"}},
+    },
+    "parameters": {name: {"instruction": f"You are {name}."} for name in ("plan", "left", "right")},
+}
+
+
+class Asked:
+    """A pretend model that notes what it was asked; `meta` says what it answers to questions of the optimiser."""
+
+    def __init__(self, meta: Callable[[str], str]) -> None:
+        self.prompts: list[str] = []
+        self._meta = meta
+
+    def __call__(self, request: Request) -> str:
+        prompt = "\n".join(message.content for message in request.messages)
+        if prompt.startswith("You are "):
+            return prompt.split()[2]
+        self.prompts.append(prompt)
+        return self._meta(prompt)
+
+
+@pytest.fixture
+async def searching(tmp_path: Path) -> AsyncIterator[Callable[[Asked], Search]]:
+    rows = [{"q": f"q{n}", "a": "gold"} for n in range(3)]
+    task = Task(
+        goal="Answer.",
+        inputs={"q": "str"},
+        outputs={"a": "str"},
+        metric="exact",
+        train=rows[:1],
+        val=rows[1:2],
+        test=rows[2:],
+    )
+    session = Session(store=Store.memory())
+    journal = Journal.open(tmp_path / "journal.jsonl")
+    engines: list[Engine] = []
+
+    def make(asked: Asked) -> Search:
+        lm = LM(FakeClient(reply=asked), session)
+        engines.append(Engine(lm, session))
+        return Search(
+            task=task, engine=engines[-1], meta=lm, session=session, journal=journal, seed=0, effort=EFFORTS["low"],
+            progress=lambda _: None, model="fake",
+        )  # fmt: skip
+
+    yield make
+    for engine in engines:
+        await engine.close()
+    await session.store.close()
+    journal.close()
+
+
+def step_of(prompt: str) -> str:
+    return prompt.split("Step `")[1].split("`")[0]
+
+
+async def test_gradients_go_backward_layer_by_layer_and_join_all_successors(
+    searching: Callable[[Asked], Search],
+) -> None:
+    asked = Asked(lambda prompt: f"feedback on {step_of(prompt)}")
+    search = searching(asked)
+    workflow = from_data(FLOW)
+    (row,) = await search.score(workflow, search.order("train"), "train")
+    gradients = await backward(search, workflow, row)
+    assert list(gradients) == ["join", "right", "left", "plan"]
+    assert {step_of(prompt) for prompt in asked.prompts} == {"plan", "left", "right"}, "a merge costs no call"
+    (plan,) = [prompt for prompt in asked.prompts if step_of(prompt) == "plan"]
+    assert plan.index("feedback on left") < plan.index("feedback on right")
+    (left,) = [prompt for prompt in asked.prompts if step_of(prompt) == "left"]
+    assert "gold" in left, "what was expected reaches the steps before a last step that nothing tunes"
+
+
+async def test_an_inner_step_rewrites_each_step_from_its_own_gradient(searching: Callable[[Asked], Search]) -> None:
+    def meta(prompt: str) -> str:
+        return f"New words for {step_of(prompt)}." if prompt.startswith("Improve") else f"feedback on {step_of(prompt)}"
+
+    search = searching(Asked(meta))
+    workflow = from_data(FLOW)
+    after = await Layerwise().step(search, workflow, search.order("train"), 0)
+    for name in ("plan", "left", "right"):
+        parameters = after.parameter(name)
+        assert isinstance(parameters, LLMParameters)
+        assert parameters.instruction == f"New words for {name}."
+    assert after.sketch == workflow.sketch
+
+
+async def test_an_instruction_that_copies_an_answer_is_not_taken(searching: Callable[[Asked], Search]) -> None:
+    def meta(prompt: str) -> str:
+        return "Always say: the golden answer of them all." if prompt.startswith("Improve") else "wrong"
+
+    search = searching(Asked(meta))
+    rows = [{"q": f"q{n}", "a": "the golden answer of them all"} for n in range(3)]
+    search.task = Task(
+        goal="Answer.",
+        inputs={"q": "str"},
+        outputs={"a": "str"},
+        metric="exact",
+        train=rows[:1],
+        val=rows[1:2],
+        test=rows[2:],
+    )
+    workflow = from_data(FLOW)
+    after = await Layerwise().step(search, workflow, search.order("train"), 0)
+    assert after.hash == workflow.hash
+
+
+async def test_a_wrong_edit_is_mended_from_the_checkers_words_and_parameters_stay(
+    searching: Callable[[Asked], Search],
+) -> None:
+    def meta(prompt: str) -> str:
+        if not prompt.startswith("Change the structure"):
+            return "remove the step right"
+        if "were refused" not in prompt:
+            return json.dumps({"edits": [{"op": "remove", "id": "nobody", "bypass": []}]})
+        mended = [
+            {"op": "remove", "id": "right", "bypass": [{"from": "right.a", "to": "left.a"}]},
+            {"op": "remove", "id": "join", "bypass": [{"from": "join.a", "to": "left.a"}]},
+        ]
+        return json.dumps({"edits": mended})
+
+    asked = Asked(meta)
+    search = searching(asked)
+    workflow: Workflow = from_data(FLOW)
+    after = await PaperOuter().step(search, workflow, search.order("train"), 0)
+    refused = [prompt for prompt in asked.prompts if "were refused" in prompt]
+    assert "nobody" in refused[0]
+    assert set(after.sketch.nodes) == {"plan", "left"}
+    assert after.parameter("left") == workflow.parameter("left")
+
+
+async def test_edits_that_stay_wrong_leave_the_workflow_and_say_why(searching: Callable[[Asked], Search]) -> None:
+    def meta(prompt: str) -> str:
+        return "not JSON at all" if prompt.startswith("Change the structure") else "add a step"
+
+    asked = Asked(meta)
+    search = searching(asked)
+    workflow = from_data(FLOW)
+    after = await PaperOuter().step(search, workflow, search.order("train"), 0)
+    assert after.hash == workflow.hash
+    (proposal,) = [event for event in search.journal.events() if event["event"] == "proposal"]
+    assert proposal["workflow"] is None
+    assert len(proposal["errors"]) == 3
