@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flowbot.fields import Field, FlowBotError, Score, Usage, UserError
     from flowbot.lm import Budget
-    from flowbot.optimize import RunResult, optimize, optimize_async
+    from flowbot.optimize import RunResult, optimize
     from flowbot.runtime import Flow, load
     from flowbot.task import Example, Metric, Task
     from flowbot.workflow import Workflow
@@ -32,7 +32,6 @@ _HOME = {
     "Budget": "lm",
     "RunResult": "optimize",
     "optimize": "optimize",
-    "optimize_async": "optimize",
     "Flow": "runtime",
     "load": "runtime",
     "Example": "task",
@@ -67,5 +66,4 @@ __all__ = [
     "Workflow",
     "load",
     "optimize",
-    "optimize_async",
 ]

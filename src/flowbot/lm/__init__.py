@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from .budget import Budget
 from .client import Client, Identity, Message, Reply, Request
-from .clock import Clock, RealClock, VirtualClock
 
 if TYPE_CHECKING:
     from .answers import Answer, AnswerError
+    from .clock import Clock, RealClock, VirtualClock
     from .ledger import Ledger
     from .lm import LM
     from .open import open_client, open_lm
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _HOME = {
     "Answer": "answers",
     "AnswerError": "answers",
+    "Clock": "clock",
+    "RealClock": "clock",
+    "VirtualClock": "clock",
     "Ledger": "ledger",
     "LM": "lm",
     "open_client": "open",

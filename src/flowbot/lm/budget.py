@@ -6,15 +6,17 @@ are asked for decides who gets one; how fast replies come does not.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from flowbot.fields import BudgetExceeded, Paused, Usage, UserError
+
+if TYPE_CHECKING:
+    import asyncio
 
 Ceiling = Literal["calls", "tokens", "usd"]
 Amounts = tuple[int, int, int]
@@ -148,6 +150,8 @@ class Budget:
         """
         if (taken := self.try_reserve(worst)) is not None:
             return taken
+        import asyncio
+
         waiting: asyncio.Future[Reservation] = asyncio.get_running_loop().create_future()
         self._queue.append((self._worst(worst), waiting))
         try:

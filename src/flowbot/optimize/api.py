@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from flowbot.lm import Budget
-from flowbot.task import Task
-from flowbot.workflow import Workflow
+if TYPE_CHECKING:
+    from pathlib import Path
 
-from .effort import EffortName
-from .result import RunResult
-from .run import optimize_async
-from .search import ProgressEvent
+    from flowbot.lm import Budget, StopSignal
+    from flowbot.task import Task
+    from flowbot.workflow import Workflow
+
+    from .effort import EffortName
+    from .result import RunResult
+    from .search import ProgressEvent
 
 
 def optimize(
@@ -32,13 +32,19 @@ def optimize(
     concurrency: int | None = None,
     price: tuple[float, float] | None = None,
     fresh: bool = False,
+    stop: StopSignal | None = None,
     progress: Callable[[ProgressEvent], None] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> RunResult:
-    """Find a better workflow for `task`; see `optimize_async`, which this runs on a loop of its own.
+    """Find a better workflow for `task`; takes what `optimize_async` takes, and runs it on a loop of its own.
 
     Raises:
         UserError: for anything wrong in what was given, before the first paid call.
     """
+
+    import asyncio
+
+    from .run import optimize_async
 
     def run() -> RunResult:
         return asyncio.run(
@@ -56,7 +62,9 @@ def optimize(
                 concurrency=concurrency,
                 price=price,
                 fresh=fresh,
+                stop=stop,
                 progress=progress,
+                say=say,
             )
         )
 
@@ -69,6 +77,8 @@ def optimize(
 
 def _in_thread(run: Callable[[], RunResult]) -> RunResult:
     """Run where no loop runs, and hand back the result or the error."""
+    import threading
+
     results: list[RunResult] = []
     errors: list[BaseException] = []
 

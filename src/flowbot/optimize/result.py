@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from flowbot.workflow import Workflow
+if TYPE_CHECKING:
+    from flowbot.workflow import Workflow
 
-from .acceptance import Estimate
+    from .acceptance import Estimate
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,21 +5,21 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# Not later: importing the module `evaluate` binds its name here, and the function has to come after it.
-from .evaluate import Evaluation, Row, evaluate
-from .trace import Step, Trace
-
 if TYPE_CHECKING:
     from .adapter import messages
     from .engine import DEFAULT_MAX_TOKENS, Engine
+    from .evaluation import Evaluation, Row, evaluate
     from .flow import Flow, load
     from .sandbox import MontySandbox, Sandbox
     from .tools import ToolRunner
+    from .trace import Step, Trace
 
 _LATER = {
     "messages": "adapter",
     **dict.fromkeys(("DEFAULT_MAX_TOKENS", "Engine"), "engine"),
+    **dict.fromkeys(("Evaluation", "Row", "evaluate"), "evaluation"),
     **dict.fromkeys(("Flow", "load"), "flow"),
+    **dict.fromkeys(("Step", "Trace"), "trace"),
     **dict.fromkeys(("MontySandbox", "Sandbox"), "sandbox"),
     "ToolRunner": "tools",
 }

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import ModelError, UserError
-from flowbot.store import Kind, Store
 from flowbot.workflow import CodeNode, LLMParameters, Workflow, require_valid
 
-from .sandbox import MontySandbox
-from .trace import Trace
-
 if TYPE_CHECKING:
-    from flowbot.lm import LM
+    from concurrent.futures import Future
+
     from flowbot.task import Tool
 
-    from .engine import Engine
+    from .trace import Trace
 
 
 class Flow:
@@ -53,7 +47,9 @@ class Flow:
         self._tools = {tool.signature.name: tool for tool in map(_as_tool, tools)}
         require_valid(workflow, tools={name: tool.signature for name, tool in self._tools.items()})
         _require_parts(workflow, lm)
-        self._live = _Live(partial(_build, lm, self._tools, concurrency))
+        from .live import Live, build
+
+        self._live = Live(partial(build, lm, self._tools, concurrency))
         # Also at the end of the program, where nobody called `close`.
         self._finalizer = weakref.finalize(self, self._live.close)
 
@@ -69,7 +65,7 @@ class Flow:
 
     async def acall(self, **inputs: Any) -> dict[str, Any]:
         """As calling it, from async code."""
-        return _outputs(await asyncio.wrap_future(self._begin(inputs)))
+        return _outputs(await self.atrace(**inputs))
 
     def trace(self, **inputs: Any) -> Trace:
         """What every step received and gave; a failed step is told there and not raised."""
@@ -77,6 +73,8 @@ class Flow:
 
     async def atrace(self, **inputs: Any) -> Trace:
         """As `trace`, from async code."""
+        import asyncio
+
         return await asyncio.wrap_future(self._begin(inputs))
 
     def close(self) -> None:
@@ -91,60 +89,6 @@ class Flow:
 
     def _begin(self, inputs: Mapping[str, Any]) -> Future[Trace]:
         return self._live.begin(self.workflow, inputs)
-
-
-class _Live:
-    """A thread with an event loop, and on it what a flow needs. Opened by the first call."""
-
-    def __init__(self, build: Callable[[], Engine]) -> None:
-        self._build = build
-        self._changing = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread = threading.current_thread()
-        self._engine: Engine | None = None
-
-    def begin(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Future[Trace]:
-        with self._changing:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=_turn, args=(self._loop,), name="flowbot-flow", daemon=True)
-                self._thread.start()
-            return asyncio.run_coroutine_threadsafe(self._run(workflow, inputs), self._loop)
-
-    def close(self) -> None:
-        with self._changing:
-            loop, self._loop = self._loop, None
-            if loop is not None:
-                asyncio.run_coroutine_threadsafe(self._shut(loop), loop)
-                # The garbage collector may call this from the loop's own thread, which cannot wait for itself.
-                if self._thread is not threading.current_thread():
-                    self._thread.join()
-
-    async def _run(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Trace:
-        if self._engine is None:
-            self._engine = self._build()
-        engine = self._engine
-        trace = await engine.run(workflow, inputs, purpose="run")
-        engine.session.charged.clear()  # nothing is counted here, and nothing shall grow with every call
-        return trace
-
-    async def _shut(self, loop: asyncio.AbstractEventLoop) -> None:
-        engine, self._engine = self._engine, None
-        try:
-            if engine is not None:
-                await engine.close()
-                if engine.lm is not None:
-                    await engine.lm.close()
-        finally:
-            loop.stop()
-
-
-def _turn(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-    finally:
-        loop.close()
 
 
 def load(
@@ -178,6 +122,8 @@ def _require_parts(workflow: Workflow, lm: str | None) -> None:
         if isinstance(parameters, LLMParameters) and parameters.model is None and lm is None:
             raise UserError(f"step {name}", "no model", 'lm="PROVIDER/NAME"')
     if any(isinstance(node, CodeNode) for node in nodes.values()):
+        from .sandbox import MontySandbox
+
         _ = MontySandbox().identity
 
 
@@ -185,23 +131,3 @@ def _outputs(trace: Trace) -> dict[str, Any]:
     if trace.outputs is None:
         raise ModelError(trace.error)
     return dict(trace.outputs)
-
-
-class _Forgetful(Store):
-    """Remembers what an endpoint can do and no response: a workflow in use asks anew, and grows with no call."""
-
-    async def put(self, key: str, value: dict[str, Any], *, kind: Kind = "lm", replace: bool = False) -> dict[str, Any]:
-        return await super().put(key, value, kind=kind, replace=replace) if kind == "probe" else value
-
-
-def _build(lm: str | None, tools: Mapping[str, Tool], concurrency: int | None) -> Engine:
-    from flowbot.lm import Session, open_lm
-
-    from .engine import Engine
-
-    session = Session(store=_Forgetful(None, None, None), max_concurrency=concurrency)
-
-    def opened(name: str) -> LM:
-        return open_lm(name, session, concurrency=concurrency)
-
-    return Engine(None if lm is None else opened(lm), session, tools=tools, open_model=opened, live=True)

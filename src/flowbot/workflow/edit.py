@@ -27,7 +27,7 @@ class EditError(FlowBotError):
 
 
 class _Edit(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class _WithNode(_Edit):

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class _Node(BaseModel):
     """What every kind has."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, populate_by_name=True)
 
     frozen: bool = False
     """True: the search leaves this node as it is."""
@@ -88,7 +88,7 @@ Node = Annotated[LLMNode | ToolNode | CodeNode | MergeNode, Field(discriminator=
 class Sketch(BaseModel):
     """The nodes and their wiring. Hashable by content, diffable, without prompt text."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     inputs: dict[str, str]
     """Inputs of the workflow: name to type."""

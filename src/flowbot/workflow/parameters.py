@@ -13,7 +13,7 @@ class Demonstration(BaseModel):
     `example` names the training example that it comes from, so that it is left out when that example is scored.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     inputs: dict[str, Any]
     outputs: dict[str, Any]
@@ -23,7 +23,7 @@ class Demonstration(BaseModel):
 class LLMParameters(BaseModel):
     """Parameters of an `llm` node."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     instruction: str = Field(default="", max_length=8000)
     """Plain text, never a template."""
@@ -40,7 +40,7 @@ class CodeParameters(BaseModel):
     """Parameters of a `code` node: Python that defines `run(...)`, whose arguments are the node's inputs by name and
     which returns a dict of its outputs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     code: str = Field(default="", max_length=8000)
 
@@ -48,7 +48,7 @@ class CodeParameters(BaseModel):
 class NoParameters(BaseModel):
     """`tool` and `merge` nodes have nothing to tune (yet)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 Parameters = LLMParameters | CodeParameters | NoParameters

@@ -16,7 +16,7 @@ from .parameters import PARAMETERS, Parameters
 class Workflow(BaseModel):
     """A sketch and the parameters of its nodes by address. Immutable; equal content has equal `hash`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     sketch: Sketch
     parameters: dict[str, Parameters]

@@ -1,0 +1,96 @@
+"""What a flow runs on: a private event loop in a thread of its own, with an engine that keeps nothing on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+from flowbot.store import Kind, Store
+
+if TYPE_CHECKING:
+    from flowbot.lm import LM
+    from flowbot.task import Tool
+    from flowbot.workflow import Workflow
+
+    from .engine import Engine
+    from .trace import Trace
+
+
+class Live:
+    """A thread with an event loop, and on it what a flow needs. Opened by the first call."""
+
+    def __init__(self, build: Callable[[], Engine]) -> None:
+        self._build = build
+        self._changing = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.current_thread()
+        self._engine: Engine | None = None
+
+    def begin(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Future[Trace]:
+        """Start a run on the private loop, which the first call opens."""
+        with self._changing:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=_turn, args=(self._loop,), name="flowbot-flow", daemon=True)
+                self._thread.start()
+            return asyncio.run_coroutine_threadsafe(self._run(workflow, inputs), self._loop)
+
+    def close(self) -> None:
+        """End the loop and the engine. May be called twice."""
+        with self._changing:
+            loop, self._loop = self._loop, None
+            if loop is not None:
+                asyncio.run_coroutine_threadsafe(self._shut(loop), loop)
+                # The garbage collector may call this from the loop's own thread, which cannot wait for itself.
+                if self._thread is not threading.current_thread():
+                    self._thread.join()
+
+    async def _run(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Trace:
+        if self._engine is None:
+            self._engine = self._build()
+        engine = self._engine
+        trace = await engine.run(workflow, inputs, purpose="run")
+        engine.session.charged.clear()  # nothing is counted here, and nothing shall grow with every call
+        return trace
+
+    async def _shut(self, loop: asyncio.AbstractEventLoop) -> None:
+        engine, self._engine = self._engine, None
+        try:
+            if engine is not None:
+                await engine.close()
+                if engine.lm is not None:
+                    await engine.lm.close()
+        finally:
+            loop.stop()
+
+
+def _turn(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+class _Forgetful(Store):
+    """Remembers what an endpoint can do and no response: a workflow in use asks anew, and grows with no call."""
+
+    async def put(self, key: str, value: dict[str, Any], *, kind: Kind = "lm", replace: bool = False) -> dict[str, Any]:
+        return await super().put(key, value, kind=kind, replace=replace) if kind == "probe" else value
+
+
+def build(lm: str | None, tools: Mapping[str, Tool], concurrency: int | None) -> Engine:
+    """An engine for a workflow in use."""
+    from flowbot.lm import Session, open_lm
+
+    from .engine import Engine
+
+    session = Session(store=_Forgetful(None, None, None), max_concurrency=concurrency)
+
+    def opened(name: str) -> LM:
+        return open_lm(name, session, concurrency=concurrency)
+
+    return Engine(None if lm is None else opened(lm), session, tools=tools, open_model=opened, live=True)
