@@ -140,7 +140,7 @@ def _announce(plan: Plan, search: SearchOptions, expected: CostEstimate, console
         else f"{plan.model} runs the steps; {plan.meta_model} judges them and proposes changes"
     )
     local = all(model.startswith(("local/", "fake/", "recorded/")) for model in (plan.model, plan.meta_model))
-    cost = "on this machine: no account, no cost" if local else f"at most about {money(expected.usd)}"
+    cost = "on this machine: no account, no cost" if local else f"about {money(expected.usd)}"
     if not local and expected.usd is None:
         cost = "the price is not known (--price IN,OUT gives one)"
     console.row("Task", f"{task.name}: {task.goal}")
@@ -179,4 +179,6 @@ def _dry(plan: Plan, search: SearchOptions, expected: CostEstimate, console: Con
     )
     for purpose, number in expected.by_purpose.items():
         console.result(f"{number:>8,}  {PURPOSES.get(purpose, purpose)}")
-    console.result(f"{expected.calls:>8,}  model calls at most, about {expected.tokens:,} tokens; none was made.")
+    console.result(
+        f"{expected.calls:>8,}  model calls, about {expected.tokens:,} tokens; none was made. Retries and larger workflows may add some."
+    )

@@ -32,7 +32,7 @@ class Effort:
 
 
 EFFORTS: dict[EffortName, Effort] = {
-    "low": Effort(rounds=1, candidates=2, inner_steps=1, block=8, race=16, ballots=2, finalists=2),
+    "low": Effort(rounds=1, candidates=3, inner_steps=1, block=8, race=16, ballots=2, finalists=2),
     "medium": Effort(rounds=2, candidates=2, inner_steps=2, block=8, race=24, ballots=3, finalists=2),
     "high": Effort(rounds=5, candidates=3, inner_steps=3, block=10, race=60, ballots=3, finalists=4),
 }

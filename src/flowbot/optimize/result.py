@@ -83,7 +83,7 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class CostEstimate:
-    """What a run would take at most, roughly: logical calls by purpose, tokens, and USD where the prices are known."""
+    """What a run would take, roughly: logical calls by purpose, tokens, and USD where the prices are known."""
 
     calls: int
     tokens: int

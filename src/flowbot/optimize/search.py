@@ -178,7 +178,7 @@ class Search:
     def record_verdict(self, candidate: Candidate, verdict: Verdict) -> None:
         """Journal what was decided of a proposal, and tell."""
         outcome = "Kept" if verdict.kept else "Not kept"
-        self.tell(f"{outcome} ({verdict.candidate:.0%} against {verdict.incumbent:.0%}): {candidate.title.rstrip('.')}")
+        self.tell(f"{outcome} ({verdict.candidate:.0%} vs {verdict.incumbent:.0%}): {candidate.title.rstrip('.')}")
         self.journal.record(
             {
                 "event": "verdict",
