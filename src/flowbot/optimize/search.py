@@ -44,6 +44,11 @@ class Candidate:
     title: str
     reason: str = ""
 
+    @property
+    def short(self) -> str:
+        """The title's first clause, for lines of progress."""
+        return self.title.split(",")[0].split(":")[0].rstrip(".")
+
 
 @dataclass(slots=True)
 class Member:
@@ -159,7 +164,7 @@ class Search:
         verdict: Verdict | None = None
         for end in range(size, len(examples) + size, size):
             block = examples[:end]
-            mine, theirs = await self.pairs(candidate.workflow, incumbent, block, f"racing {candidate.title}")
+            mine, theirs = await self.pairs(candidate.workflow, incumbent, block, f"racing: {candidate.short}")
             if mine:
                 verdict = judge(mine, theirs, last=end >= len(examples))
             if verdict is not None:
@@ -178,7 +183,7 @@ class Search:
     def record_verdict(self, candidate: Candidate, verdict: Verdict) -> None:
         """Journal what was decided of a proposal, and tell."""
         outcome = "Kept" if verdict.kept else "Not kept"
-        self.tell(f"{outcome} ({verdict.candidate:.0%} vs {verdict.incumbent:.0%}): {candidate.title.rstrip('.')}")
+        self.tell(f"{outcome} ({verdict.candidate:.0%} vs {verdict.incumbent:.0%}): {candidate.short}")
         self.journal.record(
             {
                 "event": "verdict",
