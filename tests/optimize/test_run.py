@@ -17,7 +17,7 @@ from flowbot.fields import UserError
 from flowbot.lm import Budget, StopSignal
 from flowbot.optimize import optimize_async
 from flowbot.task import Task
-from flowbot.workflow import load
+from flowbot.workflow import load, single_call
 
 MODEL = "fake/counter"
 
@@ -175,3 +175,10 @@ async def test_a_metric_that_raises_is_found_before_the_first_call(orders: Task,
     )  # fmt: skip
     with pytest.raises(UserError, match="no such column"):
         await run(task, tmp_path)
+
+
+async def test_a_step_with_an_unknown_model_is_found_before_the_first_call(orders: Task, tmp_path: Path) -> None:
+    start = single_call(orders.inputs, orders.outputs, orders.goal, reasoning=True)
+    told = start.parameter("answer").model_copy(update={"model": "nobody/x"})
+    with pytest.raises(UserError, match="nobody"):
+        await run(orders, tmp_path, start=start.with_parameter("answer", told))

@@ -16,7 +16,7 @@ from flowbot.lm.budget import Hold
 from flowbot.runtime import DEFAULT_MAX_TOKENS, Engine
 from flowbot.store import Journal, Store, default_cache_dir, read_journal, run_lock
 from flowbot.task import MetricError, Task
-from flowbot.workflow import LLMNode, Workflow, require_valid, save, single_call
+from flowbot.workflow import LLMNode, LLMParameters, Workflow, require_valid, save, single_call
 
 from .acceptance import Estimate, paired_difference
 from .bilevel import Schedule, bilevel
@@ -129,6 +129,9 @@ async def optimize_async(
             ),
         )
         stack.push_async_callback(engine.close)
+        for parameters in first.parameters.values():
+            if isinstance(parameters, LLMParameters) and parameters.model is not None:
+                engine.model(parameters.model)  # a missing key or price is found now and not in mid-run
         journal = Journal.open(directory / "journal.jsonl")
         stack.callback(journal.close)
         search = Search(
