@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import optimize
+    from .costs import estimate
     from .effort import EFFORTS, EffortName
     from .methods import INNERS, OUTERS, Method
     from .result import CostEstimate, RunResult, Scores
-    from .run import estimate, optimize_async
+    from .run import optimize_async
     from .search import ProgressEvent
 
 _HOME = {
@@ -23,7 +24,7 @@ _HOME = {
     "CostEstimate": "result",
     "RunResult": "result",
     "Scores": "result",
-    "estimate": "run",
+    "estimate": "costs",
     "optimize_async": "run",
     "ProgressEvent": "search",
 }
