@@ -1,4 +1,4 @@
-"""The code of a new computing step: written by the meta model as text, tried in the sandbox, else a plain prior."""
+"""The code of a new computing step: written by the meta model as text and tried in the sandbox, beside a plain prior."""
 
 from __future__ import annotations
 
@@ -15,16 +15,20 @@ TRIES = 2
 PURPOSE = "proposals"
 
 
-async def write_code(search: Search, inputs: dict[str, str], outputs: dict[str, str]) -> tuple[str, Source, list[str]]:
-    """Code for a step with these inputs and outputs (name to type text).
+async def write_codes(
+    search: Search, inputs: dict[str, str], outputs: dict[str, str]
+) -> tuple[list[tuple[str, Source]], list[str]]:
+    """Codes to choose from for a step with these inputs and outputs (name to type text).
 
-    Asked of the meta model at most `TRIES` times, the error of the last try handed back. Each try must run in the sandbox
-    on made-up values of the right types and give the right types. If none does, the code is the plain prior: the sum.
+    One is asked of the meta model, at most `TRIES` times, the error of the last try handed back: it must run in the sandbox on
+    made-up values of the right types and give the right types. That does not show that it computes what is wanted, so the
+    plain prior, the sum, comes after it: which of the two is right, examples tell.
 
     Returns:
-        the code, who wrote it (`meta` or `prior`), and the errors met.
+        each code with who wrote it (`meta` or `prior`), and the errors met.
     """
     errors: list[str] = []
+    codes: list[tuple[str, Source]] = []
     code = ""
     for _ in range(TRIES):
         prompt = fill(
@@ -39,9 +43,10 @@ async def write_code(search: Search, inputs: dict[str, str], outputs: dict[str, 
         code = fenced(await search.ask_text(prompt, PURPOSE))
         error = await _try(search, code, inputs, outputs)
         if not error:
-            return code, "meta", errors
+            codes.append((code, "meta"))
+            break
         errors.append(error)
-    return prior_code(inputs, outputs), "prior", errors
+    return [*codes, (prior_code(inputs, outputs), "prior")], errors
 
 
 def _python(type_: str) -> str:

@@ -18,10 +18,10 @@ from flowbot.optimize.search import Candidate, Search, Source
 from flowbot.optimize.words import mistake_text, sentence
 from flowbot.runtime import Row
 from flowbot.task import Example
-from flowbot.workflow import EditError, Workflow, apply, describe
+from flowbot.workflow import Edit, EditError, Workflow, apply, describe
 
 from .catalogue import Change, changes
-from .code import write_code
+from .code import write_codes
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MISTAKES = 2
@@ -44,14 +44,16 @@ class Choosing:
         if node is None:
             return workflow
         options = [
-            each for each in changes(workflow, search.task, node) if (_parent(workflow), each.key) not in search.tried
+            each
+            for each in changes(workflow, search.task, node)
+            if (_parent(workflow), each.key) not in search.tried and (each.computes is None or search.can_compute)
         ]
         if not options:
             return workflow
         ranked = await self._rank(search, workflow, options, wrong, number)
         best, margin = workflow, 0.0
         for change, source, reason in ranked[: search.effort.candidates]:
-            candidate = await self._build(search, workflow, change, source, reason)
+            candidate = await self._build(search, workflow, change, source, reason, batch)
             if candidate is None:
                 continue
             verdict = await search.race(candidate, workflow, batch)
@@ -108,22 +110,34 @@ class Choosing:
         return change, fault
 
     async def _build(
-        self, search: Search, workflow: Workflow, change: Change, source: Source, reason: str
+        self,
+        search: Search,
+        workflow: Workflow,
+        change: Change,
+        source: Source,
+        reason: str,
+        batch: Sequence[Example],
     ) -> Candidate | None:
         search.tried.add((_parent(workflow), change.key))
+        codes: list[tuple[str, Source]] = [("", source)]
         errors: list[str] = []
-        code = ""
         if change.computes is not None:
-            code, author, errors = await write_code(search, *change.computes)
-            reason += f"; code by the {author} model" if author == "meta" else "; code by the prior"
-        edits = change.build(code)
-        built: Workflow | None = None
-        try:
-            built = apply(workflow, edits, tools=search.signatures)
-        except EditError as error:
-            errors.append(str(error))
+            codes, errors = await write_codes(search, *change.computes)
+        built: list[tuple[Workflow, list[Edit], Source]] = []
+        edits: list[Edit] = []
+        for code, author in codes:
+            edits = change.build(code)
+            try:
+                built.append((apply(workflow, edits, tools=search.signatures), edits, author))
+            except EditError as error:
+                errors.append(str(error))
+        changed: Workflow | None = None
+        if built:
+            changed, edits, author = await self._best(search, built, batch)
+            if change.computes is not None:
+                reason += f"; code by the {author}" + (" model" if author == "meta" else "")
         return search.propose(
-            built,
+            changed,
             workflow,
             level="structure",
             source=source,
@@ -132,6 +146,18 @@ class Choosing:
             changes=[describe(edit) for edit in edits],
             errors=errors,
         )
+
+    async def _best(
+        self, search: Search, built: list[tuple[Workflow, list[Edit], Source]], batch: Sequence[Example]
+    ) -> tuple[Workflow, list[Edit], Source]:
+        """The best of workflows that differ in code alone, on the first block: what comes before the code is asked once."""
+        if len(built) == 1:
+            return built[0]
+        means: list[float] = []
+        for workflow, _, _ in built:
+            rows = await search.score(workflow, batch[: search.effort.block], "train", "trying code")
+            means.append(sum(row.score.value for row in rows) / max(len(rows), 1))
+        return built[means.index(max(means))]
 
 
 def _parent(workflow: Workflow) -> str:
