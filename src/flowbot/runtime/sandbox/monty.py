@@ -1,0 +1,158 @@
+"""The sandbox on pydantic-monty, a Python interpreter in worker processes that has no access to the system at all.
+
+Its clock stands still and its random numbers start at one seed, so that equal code with equal inputs gives equal
+results.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from flowbot.fields import InfrastructureError, StepError, UserError
+from flowbot.runtime.jsonlike import to_json
+
+from .protocol import MEMORY_MB, PRINTED_BYTES, SECONDS, script_error
+
+if TYPE_CHECKING:
+    from pydantic_monty import AsyncMonty, CollectString, MontyError
+
+_STACK = 200
+_CALL = "\nrun(**_inputs)"
+
+
+class MontySandbox:
+    """The sandbox on pydantic-monty. Workers start with the first run; as many run at once as there are processors."""
+
+    def __init__(self) -> None:
+        self._pool: AsyncMonty | None = None
+        self._opening = asyncio.Lock()
+
+    @property
+    def identity(self) -> str:
+        """`monty` and its version.
+
+        Raises:
+            UserError: if pydantic-monty is not installed.
+        """
+        try:
+            return f"monty {version('pydantic-monty')}"
+        except PackageNotFoundError:
+            expected = "pydantic-monty, installed with: pip install 'flowbot[local]'"
+            raise UserError("code nodes", "no sandbox to run them in", expected) from None
+
+    async def run(
+        self, code: str, inputs: Mapping[str, Any], *, seconds: float = SECONDS, memory_mb: int = MEMORY_MB
+    ) -> Any:
+        """What `run(**inputs)` returns, as JSON values.
+
+        Raises:
+            StepError: if the code raises, runs out of time or memory, or returns what JSON cannot hold.
+            InfrastructureError: if the workers cannot be started.
+            UserError: if pydantic-monty is not installed.
+        """
+        pool = await self._opened()
+        from pydantic_monty import CollectString
+
+        feed = _Feed("run", code, seconds, memory_mb)
+        result = await feed.result(pool, code + _CALL, CollectString(PRINTED_BYTES), {"_inputs": dict(inputs)})
+        return to_json(result)
+
+    async def script(self, code: str, *, seconds: float = SECONDS, memory_mb: int = MEMORY_MB) -> str:
+        """What the program prints.
+
+        Raises:
+            StepError: if the program raises, runs out of time or memory, or prints more than `PRINTED_BYTES`; with the
+                end of what it printed before.
+            InfrastructureError: if the workers cannot be started.
+            UserError: if pydantic-monty is not installed.
+        """
+        pool = await self._opened()
+        from pydantic_monty import CollectString
+
+        printed = CollectString(PRINTED_BYTES)
+        try:
+            await _Feed("script", code, seconds, memory_mb).result(pool, code, printed, {})
+        except StepError as error:
+            raise script_error(str(error), printed.output) from None
+        return printed.output
+
+    async def close(self) -> None:
+        """End the workers. May be called twice."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.__aexit__(None, None, None)
+
+    async def _opened(self) -> AsyncMonty:
+        async with self._opening:
+            if self._pool is None:
+                _ = self.identity
+                from pydantic_monty import AsyncMonty
+
+                pool = AsyncMonty()
+                try:
+                    await pool.__aenter__()
+                except Exception as error:
+                    raise InfrastructureError(f"the sandbox for code nodes did not start: {error}") from error
+                self._pool = pool
+            return self._pool
+
+
+class _Feed:
+    """One run of one text in a fresh session, and the words for what goes wrong in it."""
+
+    def __init__(self, what: str, code: str, seconds: float, memory_mb: int) -> None:
+        self.what = what
+        self.code = code
+        self.seconds = seconds
+        self.memory_mb = memory_mb
+
+    async def result(self, pool: AsyncMonty, text: str, printed: CollectString, inputs: dict[str, Any]) -> Any:
+        from pydantic_monty import MontyCrashedError, MontyError
+
+        session = pool.checkout(
+            script_name="code",
+            limits={
+                "max_feed_duration_secs": self.seconds,
+                "max_memory": self.memory_mb << 20,
+                "max_recursion_depth": _STACK,
+            },
+            os_policy={
+                "datetime": datetime(2000, 1, 1, tzinfo=UTC),
+                "timezone": "utc",
+                "sleep": "zero",
+                "random_start": {"seed": 0},
+            },
+        )
+        try:
+            async with session as worker:
+                return await worker.feed_run(text, inputs=inputs, print_callback=printed)
+        except MontyCrashedError as error:
+            why = f"ran longer than {self.seconds:g} s" if error.timed_out else "the interpreter broke off"
+            raise StepError(f"{self.what}: {why}") from None
+        except MontyError as error:
+            raise StepError(self.explain(error)) from None
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:  # a value that cannot cross the border
+            raise StepError(f"{self.what}: {type(error).__name__}: {error}") from None
+
+    def explain(self, error: MontyError) -> str:
+        """The Python error in one or two lines, equal for equal faults: without byte counts and measured times."""
+        from pydantic_monty import MontyRuntimeError, MontySyntaxError
+
+        text = str(error)
+        if "feed time limit exceeded" in text:
+            return f"{self.what}: ran longer than {self.seconds:g} s"
+        if "memory limit exceeded" in text:
+            return f"{self.what}: needed more than {self.memory_mb} MB, or printed too much"
+        if not isinstance(error, MontyRuntimeError | MontySyntaxError):
+            return f"{self.what}: {text}"
+        message = error.display("type-msg")
+        lines = self.code.splitlines()
+        inside = [frame for frame in error.traceback() if 0 < frame.line <= len(lines)]
+        if not inside:
+            return message
+        line = inside[-1].line
+        return f"{message} (line {line}: {lines[line - 1].strip()[:120]})"
