@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowbot.fields import InfrastructureError, RefusedError, UserError
-from flowbot.lm.client import Client, Message, Request
+from flowbot.fields import Field, InfrastructureError, RefusedError, ToolSignature, UserError
+from flowbot.lm.client import Client, Message, Request, ToolUse
 from flowbot.lm.fake import FakeClient, Faults, open_fake
 from flowbot.lm.fake_behaviours import fill, numbers
 
@@ -246,3 +246,38 @@ def test_identity_names_what_changes_replies():
     assert one.identity != other.identity
     assert one.identity == open_fake("counter?seed=1").identity
     assert isinstance(one, Client)
+
+
+SEARCH = ToolSignature("search", "", (Field.of("query", "str"), Field.of("most", "int")), (Field.of("result", "str"),))
+
+
+@pytest.mark.parametrize("name", ["echo", "counter"])
+async def test_built_in_models_call_a_tool_once_with_arguments_of_its_types(name: str) -> None:
+    client = open_fake(name)
+    asked = Request((Message("user", "two pears and 3 figs"),), 200, tools=(SEARCH,))
+    first = await client.complete(asked)
+    assert await open_fake(name).complete(asked) == first
+    (use,) = first.calls
+    assert use.name == "search"
+    assert json.loads(use.arguments) == {"query": "two pears and 3 figs", "most": 5}
+    told = (*asked.messages, Message("assistant", "", first.calls), Message("tool", "4 pears"))
+    then = await client.complete(Request(told, 200, tools=(SEARCH,)))
+    assert then.text
+    assert not then.calls
+    final = await client.complete(Request(told, 200, tools=(SEARCH,), tool_choice="none", schema=TOTAL))
+    assert set(json.loads(final.text)) == {"reasoning", "total"}
+
+
+async def test_a_model_without_tool_calls_of_its_own_writes_json() -> None:
+    client = open_fake("counter?tools=json")
+    assert client.identity != open_fake("counter").identity
+    asked = [Request((Message("user", f"{n} pears"),), 200, tools=(SEARCH,)) for n in range(20)]
+    replies = [await client.complete(each) for each in asked]
+    assert {reply.ready for reply in replies} == {True, False}
+    assert all(reply.ready or reply.calls[0].name == "search" for reply in replies)
+
+
+async def test_a_callable_may_ask_for_calls() -> None:
+    client = FakeClient(lambda request: [ToolUse("search", "{}")])
+    reply = await client.complete(ask("x"))
+    assert (reply.text, reply.calls) == ("", (ToolUse("search", "{}"),))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flowbot.fields import UserError
-from flowbot.lm.client import Client, Message, Request
+from flowbot.fields import Field, ToolSignature, UserError
+from flowbot.lm.client import Client, Message, Request, ToolUse
 from flowbot.lm.fake import FakeClient
 from flowbot.lm.recorded import open_recorded
 
@@ -100,3 +100,23 @@ def test_a_malformed_line_is_named(tmp_path: Path, line: str):
 def test_wrong_use_is_a_users_error(rest: str, part: str):
     with pytest.raises(UserError, match=part):
         open_recorded(rest, none)
+
+
+async def test_calls_are_recorded_and_told_apart_by_tools_and_results(tmp_path: Path):
+    file = tmp_path / "r.jsonl"
+    tool = ToolSignature("look", "", (Field.of("at", "str"),), (Field.of("result", "str"),))
+    use = ToolUse("look", '{"at": "sky"}')
+    source = FakeClient(lambda request: [use] if len(request.messages) == 1 else request.messages[-1].content)
+    first = Request((Message("user", "?"),), 20, tools=(tool,))
+    told = [
+        Request((*first.messages, Message("assistant", "", (use,)), Message("tool", sky)), 20, tools=(tool,))
+        for sky in ("blue", "grey")
+    ]
+    recording = open_recorded(f"{file}?record=fake/x", lambda model: source)
+    live = [await recording.complete(each) for each in (first, *told)]
+    replay = open_recorded(str(file), none)
+    assert [await replay.complete(each) for each in (first, *told)] == live
+    assert live[0].calls == (use,)
+    assert [reply.text for reply in live[1:]] == ["blue", "grey"]
+    with pytest.raises(UserError, match="no reply to this request"):
+        await replay.complete(Request(first.messages, 20))

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .budget import Budget
-from .client import Client, Identity, Message, Reply, Request
+from .client import Client, Identity, Message, Reply, Request, ToolUse
 
 if TYPE_CHECKING:
     from .answers import Answer, AnswerError
@@ -48,6 +48,7 @@ __all__ = [
     "Request",
     "Session",
     "StopSignal",
+    "ToolUse",
     "VirtualClock",
     "open_client",
     "open_lm",

@@ -14,7 +14,21 @@ _FORMAT_WORDS = ("response_format", "json_schema", "json_object", "response form
 _STRICT_WORDS = frozenset(
     ("type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf", "$ref", "$defs")
 ) | {"title", "description", "pattern", "format", "minimum", "maximum", "minItems", "maxItems"}
+REPLY_TOOL = "reply"
+"""The function whose forced call is a reply by schema."""
 _TOOL_WORDS = ("tool_choice", "tools", "tool use", "function call")
+_CALL_WORDS = (
+    *_TOOL_WORDS,
+    "tool_call",
+    "tool choice",
+    "tool call",
+    "tool-call",
+    "tool_use",
+    "functions",
+    "role 'tool'",
+)
+# Endpoints that want back, with a call, what we do not keep of their replies.
+_CALL_EXTRAS = ("thought_signature", "reasoning_content")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +40,25 @@ class Capabilities:
         temperature: whether a temperature may be sent.
         seed: whether a seed may be sent.
         max_tokens: what it calls the ceiling of a reply.
+        tools: whether tool calls are its own (`native`) or asked for as JSON.
     """
 
     reply_format: ReplyFormat = "schema"
     temperature: bool = True
     seed: bool = True
     max_tokens: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    tools: Literal["native", "json"] = "native"
 
-    def without(self, message: str) -> Capabilities | None:
-        """What is left after a refusal with this text; None if it names nothing that could be given up."""
+    def without(self, message: str, *, calls: bool = False) -> Capabilities | None:
+        """What is left after a refusal with this text; None if it names nothing that could be given up.
+
+        Args:
+            message: what the endpoint said.
+            calls: whether the request offered tools or told of calls.
+        """
         said = message.casefold()
+        if calls and self.tools == "native" and any(word in said for word in (*_CALL_WORDS, *_CALL_EXTRAS)):
+            return replace(self, tools="json")
         other = "max_completion_tokens" if self.max_tokens == "max_tokens" else "max_tokens"
         # `max_tokens is not supported, use max_completion_tokens` names both; a refusal of the value names one.
         if other in said and self.max_tokens in said.replace(other, ""):
@@ -62,7 +85,7 @@ class Capabilities:
             found = Capabilities(**data)
         except TypeError:
             return None
-        return found if found.reply_format in _FORMATS else None
+        return found if found.reply_format in _FORMATS and found.tools in ("native", "json") else None
 
     def dropped(self) -> tuple[str, ...]:
         """In words, what the endpoint does not take."""
@@ -74,6 +97,8 @@ class Capabilities:
             said.append("no temperature")
         if not self.seed:
             said.append("no seed")
+        if self.tools == "json":
+            said.append("no tool calls of its own (JSON instead)")
         return tuple(said)
 
 
@@ -84,10 +109,10 @@ def format_parameters(capabilities: Capabilities, schema: Mapping[str, Any]) -> 
             named = {"name": "reply", "schema": schema, "strict": is_strict(schema)}
             return {"response_format": {"type": "json_schema", "json_schema": named}}
         case "tool":
-            function = {"name": "reply", "description": "Give the reply.", "parameters": schema}
+            function = {"name": REPLY_TOOL, "description": "Give the reply.", "parameters": schema}
             return {
                 "tools": [{"type": "function", "function": function}],
-                "tool_choice": {"type": "function", "function": {"name": "reply"}},
+                "tool_choice": {"type": "function", "function": {"name": REPLY_TOOL}},
             }
         case "json":
             return {"response_format": {"type": "json_object"}}

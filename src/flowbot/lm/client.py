@@ -9,22 +9,55 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from flowbot.fields import Usage
+from flowbot.fields import ToolSignature, Usage
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 Finish = Literal["stop", "length", "refusal"]
+ToolChoice = Literal["auto", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """A tool call that a model asks for.
+
+    Args:
+        name: the tool's, as the model wrote it; "" when the model meant a call that cannot be read.
+        arguments: the text it wrote, JSON if all is well; the whole reply where the name is "".
+    """
+
+    name: str
+    arguments: str
+
+    def dump(self) -> dict[str, str]:
+        """As JSON."""
+        return {"name": self.name, "arguments": self.arguments}
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a chat."""
+    """One message of a chat.
+
+    Args:
+        role: who speaks; `tool` gives the result of a call.
+        content: the text.
+        calls: the tool calls that an assistant asks for. As many `tool` messages follow, in the same order.
+    """
 
     role: Role
     content: str
+    calls: tuple[ToolUse, ...] = ()
 
-    def dump(self) -> dict[str, str]:
-        """As JSON, in the shape of the chat-completions protocol."""
-        return {"role": self.role, "content": self.content}
+    def dump(self) -> dict[str, Any]:
+        """As JSON; `calls` only where there are some."""
+        data: dict[str, Any] = {"role": self.role, "content": self.content}
+        if self.calls:
+            data["calls"] = [call.dump() for call in self.calls]
+        return data
+
+    @staticmethod
+    def load(data: Mapping[str, Any]) -> Message:
+        """A message from what `dump` gave."""
+        return Message(data["role"], data["content"], tuple(ToolUse(**each) for each in data.get("calls", ())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +70,9 @@ class Request:
         temperature: 0 asks for the most likely reply.
         schema: JSON schema that the reply must fit; None for plain text.
         seed: sampling seed where the endpoint knows one.
+        tools: what the model may call instead of answering; never together with a schema, unless `tool_choice` is
+            `none`.
+        tool_choice: `none`: calls are over, the model must answer; the tools stand here for what was called before.
     """
 
     messages: tuple[Message, ...]
@@ -44,6 +80,8 @@ class Request:
     temperature: float = 0.0
     schema: Mapping[str, Any] | None = None
     seed: int | None = None
+    tools: tuple[ToolSignature, ...] = ()
+    tool_choice: ToolChoice = "auto"
 
     def dump(self) -> dict[str, Any]:
         """As JSON. What is not set is left out, so that a field added later changes no key."""
@@ -56,6 +94,10 @@ class Request:
             data["schema"] = dict(self.schema)
         if self.seed is not None:
             data["seed"] = self.seed
+        if self.tools:
+            data["tools"] = [_dump_tool(tool) for tool in self.tools]
+        if self.tool_choice != "auto":
+            data["tool_choice"] = self.tool_choice
         return data
 
 
@@ -70,6 +112,9 @@ class Reply:
         seconds: latency of the call.
         model: the name the endpoint gave itself, if any.
         estimated: True when the endpoint did not count the tokens and they are guessed from the texts' lengths.
+        calls: the tool calls that the model asks for.
+        ready: the model says that it needs no more calls and is to be asked for the answer; only where calls are asked
+            for as JSON. `text` is then what it thinks.
     """
 
     text: str
@@ -78,6 +123,8 @@ class Reply:
     seconds: float
     model: str = ""
     estimated: bool = False
+    calls: tuple[ToolUse, ...] = ()
+    ready: bool = False
 
     def dump(self) -> dict[str, Any]:
         """As JSON, for the store."""
@@ -98,6 +145,10 @@ class Reply:
         }
         if self.estimated:
             data["estimated"] = True
+        if self.calls:
+            data["calls"] = [call.dump() for call in self.calls]
+        if self.ready:
+            data["ready"] = True
         return data
 
     @staticmethod
@@ -118,6 +169,8 @@ class Reply:
             seconds=data["seconds"],
             model=data.get("model", ""),
             estimated=data.get("estimated", False),
+            calls=tuple(ToolUse(**each) for each in data.get("calls", ())),
+            ready=data.get("ready", False),
         )
 
 
@@ -179,3 +232,13 @@ class Client(Protocol):
     async def close(self) -> None:
         """Release connections and processes. May be called twice."""
         ...
+
+
+def _dump_tool(tool: ToolSignature) -> dict[str, Any]:
+    """What a model is told of a tool, and so what may change its reply."""
+    return {
+        "name": tool.name,
+        "about": tool.about,
+        "inputs": [[field.name, str(field.type), field.about] for field in tool.inputs],
+        "optional": sorted(tool.optional),
+    }

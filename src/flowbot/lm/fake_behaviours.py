@@ -5,12 +5,14 @@ A behaviour is a pure function of the request and a key text made of request and
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .client import Request
-from .fake import Behaviour, chance
+from .client import Request, ToolUse
+from .fake import Behaviour, Given, chance
+from .native_tools import parameters_schema
 
 Schema = Mapping[str, Any]
 Leaf = Callable[[Schema, str], Any]
@@ -20,6 +22,7 @@ ARRAY_WRONG = 0.2
 SUM_WRONG = 0.7
 SUM_WRONG_SHOWN = 0.6
 _DEEPEST = 8
+_LONGEST_ARGUMENT = 200
 
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _TEENS = ("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
@@ -67,7 +70,27 @@ def counter(request: Request, key: str) -> str | Mapping[str, Any]:
     return fill(request.schema, key, texts=text, listed=listed, total=total)
 
 
-BEHAVIOURS: Mapping[str, Behaviour] = {"counter": counter, "echo": echo}
+def calls_once(behave: Behaviour) -> Behaviour:
+    """The behaviour of a model that calls one of the tools it is offered, once, and then replies as `behave` does.
+
+    Which tool is decided by lot; texts among the arguments are what the user said, numbers are what it adds up to.
+    """
+
+    def reply(request: Request, key: str) -> Given:
+        told = any(message.role == "tool" for message in request.messages)
+        if not request.tools or request.tool_choice == "none" or told:
+            return behave(request, key)
+        tool = request.tools[int(chance(key, "tool") * len(request.tools))]
+        said = last_user(request)[:_LONGEST_ARGUMENT]
+        listed = numbers(said)
+        total = sum(number for number, _ in listed)
+        arguments = fill(parameters_schema(tool), key, texts=lambda schema, place: said, listed=listed, total=total)
+        return [ToolUse(tool.name, json.dumps(arguments, ensure_ascii=False))]
+
+    return reply
+
+
+BEHAVIOURS: Mapping[str, Behaviour] = {"counter": calls_once(counter), "echo": calls_once(echo)}
 """The built-in behaviours by name."""
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import Field, InfrastructureError, ModelError, RefusedError, Usage, stable_hash
 
-from .client import Client, Identity, Message, Reply, Request
+from .client import Client, Identity, Message, Reply, Request, ToolUse
 from .clock import Clock, RealClock
 from .limits import RetryPolicy
 from .prices import PriceOf, listed
@@ -222,7 +222,8 @@ class LM:
 
     def _priced(self, reply: Reply) -> Reply:
         usage = replace(reply.usage, calls=1, seconds=reply.seconds)
-        return replace(reply, text=_clean(reply.text), usage=replace(usage, usd=self._price(usage)))
+        calls = tuple(ToolUse(_clean(call.name), _clean(call.arguments)) for call in reply.calls)
+        return replace(reply, text=_clean(reply.text), calls=calls, usage=replace(usage, usd=self._price(usage)))
 
     def _charge(self, key: str, value: dict[str, Any], purpose: str, reservation: Reservation, *, stored: bool) -> None:
         usage = Usage(**value["usage"]) if "usage" in value else Usage(calls=1)
@@ -237,11 +238,26 @@ class LM:
         """The most that the call can take. A token has at least one byte, so a text's bytes bound its tokens."""
         if not self.session.budget.needs_worst_case:
             return Usage(calls=1)
-        read = 64 + sum(16 + len(message.content.encode(errors="replace")) for message in request.messages)
-        if request.schema is not None:
-            read += 64 + len(json.dumps(request.schema))
+        read = _bytes(request)
+        if request.tools:
+            # Not known yet is which of the two ways the endpoint takes.
+            from .json_tools import as_json
+            from .native_tools import PREAMBLE, functions
+
+            shown = len(json.dumps(functions(request.tools)))
+            read = max(read + PREAMBLE + shown, _bytes(as_json(request)))
         worst = Usage(calls=1, input_tokens=read, output_tokens=request.max_tokens)
         return worst if self.session.budget.usd is None else replace(worst, usd=self._price(worst))
+
+
+def _bytes(request: Request) -> int:
+    """Of a request without its tools, with room for what an endpoint puts around messages and calls."""
+    read = 64
+    for message in request.messages:
+        read += 16 + len(message.content.encode(errors="replace"))
+        for call in message.calls:
+            read += 32 + len(call.name.encode(errors="replace")) + len(call.arguments.encode(errors="replace"))
+    return read if request.schema is None else read + 64 + len(json.dumps(request.schema))
 
 
 def _open(value: dict[str, Any]) -> Reply:

@@ -11,8 +11,10 @@ from typing import Any, cast
 from flowbot.fields import InfrastructureError, ModelError, RefusedError, Usage, stable_hash
 from flowbot.store import Store
 
-from .capabilities import Capabilities, format_hint, format_parameters
-from .client import Finish, Identity, Message, Reply, Request
+from .capabilities import REPLY_TOOL, Capabilities, format_hint, format_parameters
+from .client import Finish, Identity, Message, Reply, Request, ToolUse
+from .json_tools import as_json, calls_in_text, from_json
+from .native_tools import arguments_text, functions, has_calls, read_calls, wire_messages
 from .wire import HttpFault, Wire
 
 _log = logging.getLogger(__name__)
@@ -30,6 +32,8 @@ _TOO_LONG = (
 )
 _MOST_STEPS = 6
 """Parameters that are given up for one request; an endpoint that refuses whatever is tried must not go on for ever."""
+_NO_TOOLS = re.compile(r"--jinja|param\w*: tools|tools param")
+"""How llama.cpp's server says, with status 500, that it was not started for tools."""
 _BAD_SCHEMA = re.compile(r"invalid\b.{0,20}\bschema|schema\b.{0,20}\binvalid")
 _FINISH: dict[str, Finish] = {"length": "length", "max_tokens": "length", "content_filter": "refusal"}
 
@@ -97,23 +101,26 @@ class OpenAIClient:
         """
         can = self._capabilities or await self._recall()
         steps = 0
+        calls = has_calls(request)
         while True:
+            asked = as_json(request) if can.tools == "json" else request
             began = time.perf_counter()
             try:
-                answer = await self._wire.post("chat/completions", _body(self._identity.name, request, can))
+                answer = await self._wire.post("chat/completions", _body(self._identity.name, asked, can))
             except HttpFault as fault:
                 steps += 1
                 if steps > _MOST_STEPS:
                     raise
-                can = await self._give_up_parameter(fault, can)
+                can = await self._give_up_parameter(fault, can, calls=calls)
                 continue
-            return _reply(answer, request, time.perf_counter() - began)
+            reply = _reply(answer, asked, time.perf_counter() - began)
+            return from_json(reply, request) if asked is not request else reply
 
     async def close(self) -> None:
         """Close the connections. May be called twice."""
         await self._wire.close()
 
-    async def _give_up_parameter(self, fault: HttpFault, used: Capabilities) -> Capabilities:
+    async def _give_up_parameter(self, fault: HttpFault, used: Capabilities, *, calls: bool) -> Capabilities:
         """What to try the same request with; raises the fault, in its right class, if nothing can be given up."""
         about = f"{fault.code} {fault.said}".casefold()
         if fault.status in (400, 403) and any(word in about for word in _POLICY):
@@ -121,7 +128,8 @@ class OpenAIClient:
         if fault.status in (400, 413, 422, 500) and any(word in about for word in _TOO_LONG):
             raise ModelError(f"the request is longer than the model's context: {fault.said}") from None
         named = f"{fault.param} {fault.said}"
-        left = used.without(named) if fault.status in (400, 404, 422, 501) else None
+        known = fault.status in (400, 404, 422, 501) or (calls and fault.status == 500 and _NO_TOOLS.search(about))
+        left = used.without(named, calls=calls) if known else None
         if left is None:
             raise fault
         # A schema that the endpoint cannot read says nothing about the next one.
@@ -156,7 +164,13 @@ def _body(model: str, request: Request, can: Capabilities) -> dict[str, Any]:
         body |= format_parameters(can, request.schema)
         if hint := format_hint(can, request.schema):
             messages = _with_hint(messages, hint)
-    body["messages"] = [message.dump() for message in messages]
+    if request.tools and (request.tool_choice == "auto" or can.reply_format == "tool"):
+        # Where replies are forced tool calls, tools that were called must stay defined.
+        forced = body.get("tools", [])
+        body["tools"] = functions(tool for tool in request.tools if not forced or tool.name != REPLY_TOOL) + forced
+        if request.tool_choice == "none":
+            body.setdefault("tool_choice", "none")
+    body["messages"] = wire_messages(messages)
     return body
 
 
@@ -171,13 +185,13 @@ def _reply(answer: dict[str, Any], request: Request, seconds: float) -> Reply:
     try:
         choice = answer["choices"][0]
         message = choice["message"]
-        text = _text(message)
+        text, calls = _content(message, request)
         refusal = message.get("refusal")
         said = str(choice.get("finish_reason") or "stop")
     except (KeyError, IndexError, TypeError, AttributeError):
         raise InfrastructureError(f"the answer holds no message: {str(answer)[:80]}", kind="garbage") from None
     finish: Finish = "refusal" if refusal else _FINISH.get(said, "stop")
-    usage, estimated = _usage(answer, request, text)
+    usage, estimated = _usage(answer, request, text + "".join(call.name + call.arguments for call in calls))
     model = answer.get("model")
     return Reply(
         text=str(refusal) if refusal and not text else text,
@@ -186,14 +200,24 @@ def _reply(answer: dict[str, Any], request: Request, seconds: float) -> Reply:
         seconds=seconds,
         model=model if isinstance(model, str) else "",
         estimated=estimated,
+        calls=calls,
     )
 
 
+def _content(message: dict[str, Any], request: Request) -> tuple[str, tuple[ToolUse, ...]]:
+    """A reply's text and calls. A call where none was offered is the reply by a forced call."""
+    if request.tools and request.tool_choice == "auto":
+        text = _text(message)
+        if calls := read_calls(message):
+            return text, calls
+        calls = calls_in_text(text, request.tools)
+        return ("", calls) if calls else (text, ())
+    called = [each["function"] for each in message.get("tool_calls") or ()]
+    forced = next((each for each in called if not request.tools or each.get("name") == REPLY_TOOL), None)
+    return (arguments_text(forced) if forced is not None else _text(message)), ()
+
+
 def _text(message: dict[str, Any]) -> str:
-    calls = message.get("tool_calls")
-    if calls:
-        arguments: Any = calls[0]["function"]["arguments"]
-        return arguments if isinstance(arguments, str) else _dumped(arguments)
     content: Any = message.get("content")
     if content is None:
         return ""
@@ -201,12 +225,6 @@ def _text(message: dict[str, Any]) -> str:
         return content
     parts = cast("list[dict[str, Any]]", content)
     return "".join(str(part.get("text") or "") for part in parts if part.get("type", "text") == "text")
-
-
-def _dumped(arguments: Any) -> str:
-    import json
-
-    return json.dumps(arguments, ensure_ascii=False)
 
 
 def _usage(answer: dict[str, Any], request: Request, text: str) -> tuple[Usage, bool]:

@@ -159,5 +159,6 @@ def _readable(request: Mapping[str, Any]) -> str:
     parts: list[str] = []
     for message in request.get("messages", []):
         parts += [f"[{message.get('role')}]", str(message.get("content", ""))]
+        parts += [f"{call.get('name')} {call.get('arguments')}" for call in message.get("calls", [])]
     parts += [f"[{name}] {json.dumps(value)}" for name, value in request.items() if name != "messages"]
     return "\n".join(parts)

@@ -114,6 +114,7 @@ class LocalClient:
     async def _open(self) -> OpenAIClient:
         if self._inner is not None and self._server is not None and self._server.running:
             return self._inner
+        from flowbot.lm.capabilities import Capabilities
         from flowbot.lm.openai import OpenAIClient
         from flowbot.lm.wire import Wire
 
@@ -124,8 +125,13 @@ class LocalClient:
             await self._inner.close()
             self._inner = None
         base_url, key = await asyncio.to_thread(self._server.address)
+        # Small models call tools by a schema better than by heart, and not every file has a template for calls.
+        capabilities = Capabilities(tools="json")
         self._inner = OpenAIClient(
-            replace(self.identity, name=self.name), Wire(base_url, key=key, seconds=_CALL_SECONDS), price_ref="free"
+            replace(self.identity, name=self.name),
+            Wire(base_url, key=key, seconds=_CALL_SECONDS),
+            capabilities=capabilities,
+            price_ref="free",
         )
         return self._inner
 

@@ -1,0 +1,217 @@
+"""Tool calls by constrained JSON, for models and endpoints without a form of their own.
+
+Each round the model writes one object, `{"thought": …, "call": {"name": …, "arguments": {…}}}`, by a schema with one
+alternative a tool, so that names and types of arguments are right by construction, and one alternative `finish`. The
+answer is asked for afterwards. What the model may call stands at the end of the system message, in one line a tool:
+it is the same in every round and for every example, so that the prefix is read once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from flowbot.fields import ToolSignature
+
+from .answers import without_thought
+from .client import Message, Reply, Request, ToolUse
+from .native_tools import has_calls, parameters_schema
+
+_THOUGHT = 300
+"""Characters of a thought: a small model may think in circles until its tokens are spent, and then call nothing."""
+_SHOWN = 500
+"""Characters of a call that cannot be read that are shown to the model again."""
+_FENCE = re.compile(r"\A```[A-Za-z]*\s*\n(?P<body>.*?)\n?\s*```\Z", re.DOTALL)
+_TAGGED = re.compile(r"<tool_call>\s*(.*?)\s*(?:</tool_call>|\Z)", re.DOTALL)
+_ANSWER = {
+    "type": "object",
+    "properties": {"answer": {"type": "string"}},
+    "required": ["answer"],
+    "additionalProperties": False,
+}
+"""A plain text is asked for by schema too: after rounds of JSON a small model would write JSON of some kind."""
+
+
+def as_json(request: Request) -> Request:
+    """The same request without `tools` and tool messages: calls asked for by schema, results as the user's words."""
+    if not has_calls(request):
+        return request
+    messages = _flat(request.messages)
+    if request.tools:
+        messages = _introduced(messages, request.tools)
+    schema = request.schema
+    if schema is None:
+        schema = calls_schema(request.tools) if _is_round(request) else _ANSWER
+    return replace(request, messages=messages, schema=schema, tools=(), tool_choice="auto")
+
+
+def from_json(reply: Reply, request: Request) -> Reply:
+    """The reply to `as_json(request)` as one to `request`: with `calls`, `ready`, or the answer as text."""
+    if not has_calls(request):
+        return reply
+    if not _is_round(request):
+        return reply if request.schema is not None else replace(reply, text=_answer(reply.text))
+    text = without_thought(reply.text)
+    found = _object(text, mend=reply.finish != "length")
+    if found is None:
+        if "{" not in text:
+            return replace(reply, text=text)
+        return replace(reply, text="", calls=(ToolUse("", text),))
+    thought = found.get("thought")
+    said = thought.strip() if isinstance(thought, str) else ""
+    use = _use(found)
+    if use is None:
+        return replace(reply, text=said, calls=(ToolUse("", text),))
+    if use.name == finish_name(request.tools):
+        return replace(reply, text=said, ready=True)
+    return replace(reply, text=said, calls=(use,))
+
+
+def calls_in_text(text: str, tools: Sequence[ToolSignature]) -> tuple[ToolUse, ...]:
+    """Calls that a model wrote as text, because its endpoint does not read them out of its reply; () if it is no call.
+
+    Only a reply that is nothing else counts: JSON with the name of one of `tools` and arguments, bare or between
+    <tool_call> tags.
+    """
+    text = without_thought(text)
+    tagged = _TAGGED.findall(text)
+    bodies = tagged if tagged and text.startswith("<tool_call>") else [text]
+    names = {tool.name for tool in tools}
+    uses: list[ToolUse] = []
+    for body in bodies:
+        found = _object(body, mend=False)
+        use = _use(found) if found is not None and "arguments" in found else None
+        if use is None or use.name not in names:
+            return ()
+        uses.append(use)
+    return tuple(uses)
+
+
+def calls_schema(tools: Sequence[ToolSignature]) -> dict[str, Any]:
+    """JSON schema of one round's reply. An object at the root, because some endpoints take no choice there."""
+    ways = [_closed({"name": _exactly(tool.name), **_arguments(tool)}) for tool in tools]
+    ways.append(_closed({"name": _exactly(finish_name(tools))}))
+    return _closed({"thought": {"type": "string", "maxLength": _THOUGHT}, "call": {"anyOf": ways}})
+
+
+def finish_name(tools: Sequence[ToolSignature]) -> str:
+    """What a model calls to say that it needs no more calls: `finish`, or what no tool is called."""
+    names = {tool.name for tool in tools}
+    name = "finish"
+    while name in names:
+        name += "_"
+    return name
+
+
+def tool_line(tool: ToolSignature) -> str:
+    """A tool in one line: `search(query: str, limit: int = default): Find pages.`"""
+    inputs = (
+        f"{field.name}: {field.type}" + (" = default" if field.name in tool.optional else "") for field in tool.inputs
+    )
+    about = " ".join(tool.about.split())
+    return f"{tool.name}({', '.join(inputs)})" + (f": {about}" if about else "")
+
+
+def _introduced(messages: tuple[Message, ...], tools: Sequence[ToolSignature]) -> tuple[Message, ...]:
+    lines = [
+        "Before you answer you may call tools, one at a time, with JSON "
+        '{"thought": a few words, "call": {"name": tool, "arguments": {…}}}:',
+        *(tool_line(tool) for tool in tools),
+        f"{finish_name(tools)}(): you know enough to answer",
+    ]
+    text = "\n".join(lines)
+    first = messages[0] if messages else None
+    if first is not None and first.role == "system":
+        return (replace(first, content=f"{first.content}\n\n{text}"), *messages[1:])
+    return (Message("system", text), *messages)
+
+
+def _flat(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Each call as the assistant's JSON, with its result behind it: calls that were asked for side by side in turn."""
+    flat: list[Message] = []
+    place = 0
+    while place < len(messages):
+        message = messages[place]
+        place += 1
+        if not message.calls:
+            flat.append(message)
+            continue
+        for number, call in enumerate(message.calls):
+            flat.append(Message("assistant", _written(message.content if number == 0 else "", call)))
+            if place < len(messages) and messages[place].role == "tool":
+                flat.append(Message("user", f"Result of {call.name or 'this'}: {messages[place].content}"))
+                place += 1
+    return tuple(flat)
+
+
+def _written(thought: str, call: ToolUse) -> str:
+    if not call.name:
+        return call.arguments[:_SHOWN]
+    try:
+        arguments: Any = json.loads(call.arguments)
+    except (ValueError, RecursionError):
+        arguments = call.arguments[:_SHOWN]
+    return json.dumps({"thought": thought, "call": {"name": call.name, "arguments": arguments}}, ensure_ascii=False)
+
+
+def _is_round(request: Request) -> bool:
+    return bool(request.tools) and request.tool_choice == "auto"
+
+
+def _use(found: dict[str, Any]) -> ToolUse | None:
+    """The call in an object: under `call`, or the object itself."""
+    call: Any = found.get("call", found)
+    if isinstance(call, str):
+        call = {"name": call, "arguments": found.get("arguments")}
+    if not isinstance(call, dict):
+        return None
+    given = cast("dict[str, Any]", call)
+    name = given.get("name")
+    if not isinstance(name, str) or not name.strip():
+        return None
+    arguments = given.get("arguments")
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)
+    return ToolUse(name.strip(), text)
+
+
+def _answer(text: str) -> str:
+    found = _object(without_thought(text), mend=True)
+    answer = found.get("answer") if found is not None else None
+    return answer if isinstance(answer, str) else text
+
+
+def _object(text: str, *, mend: bool) -> dict[str, Any] | None:
+    """The JSON object that a text is; mended where that is asked for, the first of several."""
+    body = fenced["body"] if (fenced := _FENCE.match(text)) else text
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        found = _mended(body) if mend and "{" in body else None
+    for each in cast("list[Any]", found) if isinstance(found, list) else [found]:
+        if isinstance(each, dict):
+            return cast("dict[str, Any]", each)
+    return None
+
+
+def _mended(body: str) -> Any:
+    import json_repair
+
+    try:
+        return json_repair.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _arguments(tool: ToolSignature) -> dict[str, Any]:
+    return {"arguments": parameters_schema(tool)} if tool.inputs else {}
+
+
+def _exactly(name: str) -> dict[str, Any]:
+    return {"type": "string", "enum": [name]}
+
+
+def _closed(members: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
