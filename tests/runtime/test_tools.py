@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flowbot.fields import StepError, UserError
+from flowbot.fields import InfrastructureError, StepError, UserError
 from flowbot.runtime import ToolRunner
 from flowbot.runtime.memo import Memo
 from flowbot.store import Store
@@ -101,6 +101,36 @@ async def test_a_result_that_is_too_large_is_a_failed_step() -> None:
 
     with pytest.raises(StepError, match="larger than"):
         await runner(large).call("t", {})
+
+
+@pytest.mark.parametrize(("length", "fits"), [(99_000, True), (101_000, False)])
+async def test_a_result_may_be_100_kb_and_a_larger_one_says_how_large_it_is(length: int, fits: bool) -> None:
+    def say(length: int) -> str:
+        return "x" * length
+
+    if fits:
+        outputs, _ = await runner(say).call("t", {"length": length})
+        assert len(outputs["result"]) == length
+    else:
+        with pytest.raises(StepError, match=r"101,0\d\d bytes, larger than 100,000: ask for less"):
+            await runner(say).call("t", {"length": length})
+
+
+@pytest.mark.parametrize(
+    "error", [InfrastructureError("the server is gone"), UserError("docs", "changed", "as it was")]
+)
+async def test_what_is_not_the_tools_own_fault_is_raised_and_not_stored(error: Exception) -> None:
+    calls: list[int] = []
+
+    async def far() -> str:
+        calls.append(1)
+        raise error
+
+    memo = Memo(Store.memory())
+    for _ in range(2):
+        with pytest.raises(type(error)):
+            await runner(far, memo).call("t", {})
+    assert len(calls) == 2
 
 
 async def test_time_is_bounded_and_a_time_out_is_stored() -> None:

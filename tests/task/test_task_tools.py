@@ -146,6 +146,7 @@ def test_a_tool_that_writes_may_have_a_stand_in_of_the_same_shape() -> None:
     tool = tool_of(refund, effects="writes", simulate=pretend_refund)
     assert tool.signature.effects == "writes"
     assert tool.simulate is pretend_refund
+    assert tool.signature.simulated
     assert tool.identity != tool_of(refund, effects="writes").identity
     with pytest.raises(UserError, match="other parameters or results"):
         tool_of(refund, simulate=lookup)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flowbot.fields import StepError, UserError, ValueMismatch, stable_hash
+from flowbot.fields import InfrastructureError, StepError, UserError, ValueMismatch, stable_hash
 
 from .jsonlike import clean, to_json, to_outputs
 from .threads import in_thread
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SECONDS = 30.0
 """Time that one call of a tool may take."""
+MOST_BYTES = 100_000
+"""The largest result of a tool, as JSON: more would fill any model's context."""
 _AT_ONCE = 16
 
 
@@ -61,8 +63,9 @@ class ToolRunner:
         """The outputs of tool `name` and the seconds the call took when it was made (0 for a pure tool).
 
         Raises:
-            StepError: if the tool raises, takes too long, or gives what its signature does not say.
-            UserError: if there is no such tool.
+            StepError: if the tool raises, takes too long, or gives too much or what its signature does not say.
+            InfrastructureError: if the connection to the server that has the tool fails; nothing is stored.
+            UserError: if there is no such tool, or what it reads was changed in mid-run.
         """
         tool = self._tools.get(name)
         if tool is None:
@@ -99,6 +102,9 @@ class ToolRunner:
         try:
             value = to_json(await self._called(function, json.loads(asked)))
             outputs = to_outputs({"result": value} if tool.plain else value, tool.signature.outputs)
+            _check_size(outputs)
+        except (InfrastructureError, UserError):
+            raise
         except Exception as error:  # whatever somebody's function raises is a step that failed
             seconds = time.monotonic() - began
             if isinstance(error, TimeoutError) and seconds >= self._seconds:
@@ -111,6 +117,12 @@ class ToolRunner:
         if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
             return await asyncio.wait_for(function(**arguments), self._seconds)
         return await in_thread(partial(function, **arguments), seconds=self._seconds)
+
+
+def _check_size(outputs: Mapping[str, Any]) -> None:
+    size = len(json.dumps(outputs, ensure_ascii=False).encode())
+    if size > MOST_BYTES:
+        raise StepError(f"a result of {size:,} bytes, larger than {MOST_BYTES:,}: ask for less")
 
 
 def _checked(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,22 @@
 
 from .example import Example
 from .metrics import METRICS, Metric, MetricError
+from .sources import CalculatorSource, MCPSource, PythonSource, SearchSource, SQLSource, ToolSource
 from .task import Task
 from .tools import Tool, tool_of
 
-__all__ = ["METRICS", "Example", "Metric", "MetricError", "Task", "Tool", "tool_of"]
+__all__ = [
+    "METRICS",
+    "CalculatorSource",
+    "Example",
+    "MCPSource",
+    "Metric",
+    "MetricError",
+    "PythonSource",
+    "SQLSource",
+    "SearchSource",
+    "Task",
+    "Tool",
+    "ToolSource",
+    "tool_of",
+]

@@ -15,14 +15,14 @@ from flowbot.fields.yaml import read_data
 from .data import read_rows
 from .examples import Placed, placed_examples
 from .identity import file_identity
+from .load_tools import load_tools
+from .mapping import mapping
 from .metrics import METRICS, Metric, MetricError
 from .modules import Modules, reference
 from .splits import SPLITS, Split, divide
 from .task import Task, fields_of
-from .tools import Tool, tool_of
 
 KEYS = ("flowbot", "goal", "inputs", "outputs", "metric", "data", "tools")
-_TOOL_KEYS = ("call", "effects", "simulate", "pure")
 
 
 def load_task(path: Path, *, callables: bool) -> Task:
@@ -33,7 +33,7 @@ def load_task(path: Path, *, callables: bool) -> Task:
     """
     if path.is_dir():
         path = path / "task.yaml"
-    data = _mapping(read_data(path), str(path), KEYS)
+    data = mapping(read_data(path), str(path), KEYS)
     for key in KEYS[:-1]:
         if key not in data:
             raise UserError(str(path), f"no {key!r}", f"the keys {', '.join(KEYS[:-1])} (and tools)")
@@ -44,7 +44,7 @@ def load_task(path: Path, *, callables: bool) -> Task:
     rows = _rows(data["data"], path, inputs, outputs)
     modules = Modules(run=callables)
     metric = _metric(data["metric"], path, modules)
-    tools = _tools(data.get("tools"), path, modules)
+    tools = load_tools(data.get("tools"), path, modules)
     with _naming(path):
         return Task(
             goal=data["goal"],
@@ -63,7 +63,7 @@ def load_task(path: Path, *, callables: bool) -> Task:
 def _rows(given: Any, path: Path, inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> dict[Split, list[Placed]]:
     where = f"{path}: data"
     whole = isinstance(given, dict) and ("all" in given or "split" in given)
-    data = _mapping(given, where, ("all", "split", "group") if whole else (*SPLITS, "group"))
+    data = mapping(given, where, ("all", "split", "group") if whole else (*SPLITS, "group"))
     group = data.get("group") or ""
     if not isinstance(group, str):
         raise UserError(f"{where}.group", f"a {type(group).__name__}", "the name of a column")
@@ -93,7 +93,7 @@ def _metric(given: Any, path: Path, modules: Modules) -> Metric:
     where = f"{path}: metric"
     pure = False
     if isinstance(given, dict):
-        parts = _mapping(cast("object", given), where, ("call", "pure"))
+        parts = mapping(cast("object", given), where, ("call", "pure"))
         given, pure = parts.get("call"), parts.get("pure", False)
         if not isinstance(pure, bool):
             raise UserError(f"{where}.pure", repr(pure), "true or false")
@@ -116,51 +116,6 @@ def _not_imported(name: str) -> Callable[..., Any]:
         raise MetricError("the task was loaded without its Python", metric=name, example=example.id)
 
     return call
-
-
-def _tools(given: Any, path: Path, modules: Modules) -> list[Tool]:
-    if given is None:
-        return []
-    if not isinstance(given, list):
-        raise UserError(f"{path}: tools", f"a {type(given).__name__}", "a list such as [tools.py:lookup]")
-    tools: list[Tool] = []
-    for index, each in enumerate(cast("list[Any]", given)):
-        where = f"{path}: tools[{index}]"
-        if isinstance(each, dict) and "mcp" in each:
-            raise UserError(where, "an MCP server", "tools.py:NAME (MCP servers cannot be used yet)")
-        parts = {"call": each} if isinstance(each, str) else _mapping(each, where, _TOOL_KEYS)
-        effects, pure = parts.get("effects", "reads"), parts.get("pure", False)
-        if effects not in ("reads", "writes"):
-            raise UserError(f"{where}.effects", repr(effects), "reads or writes")
-        if not isinstance(pure, bool):
-            raise UserError(f"{where}.pure", repr(pure), "true or false")
-        files = {
-            key: reference(parts.get(key), f"{where}.{key}", path.parent)
-            for key in ("call", "simulate")
-            if key == "call" or key in parts
-        }
-        if not modules.run:
-            continue
-        loaded = {key: modules.load(file, name, f"{where}.{key}") for key, (file, name) in files.items()}
-        try:
-            tool = tool_of(
-                loaded["call"], effects=effects, simulate=loaded.get("simulate"), pure=pure, name=files["call"][1]
-            )
-        except UserError as error:
-            raise UserError(f"{where}: {error.where}", error.found, error.expected) from None
-        tools.append(tool)
-    return tools
-
-
-def _mapping(value: Any, where: str, known: tuple[str, ...]) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        found = "nothing" if value is None else f"a {type(value).__name__}"
-        raise UserError(where, found, f"a mapping with {', '.join(known)}")
-    given = cast("dict[str, Any]", value)
-    unknown = [key for key in given if key not in known]
-    if unknown:
-        raise UserError(where, f"the unknown key {unknown[0]!r}", f"only {', '.join(known)}")
-    return given
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from flowbot.fields import Field, Type, TypeSyntaxError, UserError, is_name, sta
 from .example import Example
 from .examples import Given, Placed, placed_examples
 from .metrics import Metric, MetricCall
+from .sources import ToolSource
 from .splits import SPLITS, Split, check_disjoint
 from .tools import Tool, tool_of
 
@@ -34,7 +35,9 @@ class Task:
         val: rows to choose by.
         test: rows to report on, used once.
         splits: the three together, by name, in place of them; so `dataclasses.replace` works.
-        tools: callables or `Tool`s that workflows may call.
+        tools: what workflows may call: callables, `Tool`s, and sources that a run opens. The attribute `tools` has those
+            that can be called as they are.
+        sources: more declared tools, as the attribute has them; so `dataclasses.replace` works.
         name: for people; letters, digits, `-`, `_` and `.`.
         source: the file that it was loaded from.
 
@@ -48,6 +51,7 @@ class Task:
     metric: Metric
     splits: Mapping[Split, tuple[Example, ...]]
     tools: tuple[Tool, ...]
+    sources: tuple[ToolSource, ...]
     name: str
     source: Path | None
 
@@ -62,7 +66,8 @@ class Task:
         val: Iterable[Given] = (),
         test: Iterable[Given] = (),
         splits: Mapping[Split, Iterable[Given]] | None = None,
-        tools: Iterable[Callable[..., Any] | Tool] = (),
+        tools: Iterable[Callable[..., Any] | Tool | ToolSource] = (),
+        sources: Iterable[ToolSource] = (),
         name: str = "task",
         source: Path | None = None,
     ) -> None:
@@ -81,7 +86,8 @@ class Task:
         }
         check_disjoint(placed)
         _check_expected([each for split in SPLITS for each in placed[split]], wanted, scorer)
-        made = tuple(map(tool_of, tools))
+        declared = (*tools, *sources)
+        made = tuple(tool_of(each) for each in declared if not isinstance(each, ToolSource))
         names = [tool.signature.name for tool in made]
         twice = sorted({each for each in names if names.count(each) > 1})
         if twice:
@@ -94,6 +100,7 @@ class Task:
             "metric": scorer,
             "splits": MappingProxyType(_apart(placed)),
             "tools": made,
+            "sources": tuple(each for each in declared if isinstance(each, ToolSource)),
             "name": re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "task",
             "source": source,
         }.items():
@@ -132,7 +139,13 @@ class Task:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What the task is, as JSON data: equal for equal tasks, wherever they stand."""
+        """What the task is, as JSON data: equal for equal tasks, wherever they stand.
+
+        Raises:
+            ValueError: if a declared tool is not opened: what it is, is not known before.
+        """
+        if self.sources:
+            raise ValueError("a task has its identity when its tools are opened: see flowbot.runtime.opened_task")
         rows = {
             split: [[e.id, e.inputs, e.expected, e.group, dict(e.extra)] for e in self.splits[split]]
             for split in SPLITS

@@ -81,6 +81,13 @@ def tool_of(
             raise UserError(f"tool {own}, simulate", "other parameters or results", "those of the tool itself")
         identity += f" simulated by {callable_identity(simulate)}"
     signature = ToolSignature(
-        own, shape.about, shape.inputs, shape.outputs, effects=effects, pure=pure, optional=shape.optional
+        own,
+        shape.about,
+        shape.inputs,
+        shape.outputs,
+        effects=effects,
+        pure=pure,
+        optional=shape.optional,
+        simulated=simulate is not None,
     )
     return Tool(signature, call, simulate, identity, plain=shape.plain)

@@ -1,0 +1,42 @@
+"""The Python interpreter as a tool: a script runs in the sandbox, and what it prints, or why it failed, is the result."""
+
+from __future__ import annotations
+
+import re
+
+from flowbot.fields import Field, StepError, ToolSignature
+from flowbot.runtime.sandbox import MEMORY_MB, Sandbox
+from flowbot.task import Tool
+
+SECONDS = 5.0
+"""Time that one script may take."""
+_FENCED = re.compile(r"\s*```[\w+-]*[ \t]*\n(?P<code>.*?)\n?```\s*\Z", re.DOTALL)
+
+
+def interpreter(sandbox: Sandbox) -> Tool:
+    """The tool `python`: `code` in; `result` out, what the script printed, and `error`, why it failed ("" if it did not).
+
+    Args:
+        sandbox: where scripts run; whoever opened it closes it.
+
+    Raises:
+        UserError: if the sandbox is not installed.
+    """
+
+    async def run(code: str) -> dict[str, str]:
+        fenced = _FENCED.match(code)
+        text = fenced["code"] if fenced else code
+        try:
+            printed = await sandbox.script(text, seconds=SECONDS, memory_mb=MEMORY_MB)
+        except StepError as error:
+            return {"result": "", "error": str(error)}
+        nothing = "" if printed.strip() else "the script printed nothing: print() what is wanted"
+        return {"result": printed.rstrip(), "error": nothing}
+
+    signature = ToolSignature(
+        "python",
+        "Run a Python script and see what it prints. It has no files and no network.",
+        (Field.of("code", "str", "the script; it prints what is wanted"),),
+        (Field.of("result", "str", "what it printed"), Field.of("error", "str", "why it failed, if it did")),
+    )
+    return Tool(signature, run, None, f"python 2 {sandbox.identity} {SECONDS:g} s {MEMORY_MB} MB", plain=False)

@@ -1,0 +1,163 @@
+"""Tools of Model Context Protocol servers, by the official SDK.
+
+A server is started, or connected to, when the run begins, and closed with it. Failure policy: a server that cannot be
+started is the user's error; a connection that fails is an infrastructure error, in mid-run too, and never a result; what
+a tool answers with, errors included, is the step's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from flowbot.fields import Field, InfrastructureError, StepError, ToolSignature, UserError, stable_hash
+from flowbot.task import MCPSource, Tool
+from flowbot.task.signature import read_signature
+
+from .schema import input_fields, output_fields
+from .server import Server, connected
+
+if TYPE_CHECKING:
+    import mcp
+    from mcp.types import CallToolResult
+
+_MOST_ABOUT = 1000
+_BROKEN = (
+    # What the SDK says when the connection, and not the server's tool, is what failed. Its codes do not tell: servers
+    # use the same numbers for errors of their own.
+    "Connection closed",
+    "Server returned an error response",
+    "Session terminated",
+    "SSE stream ended without a response",
+    "SSE stream failed",
+)
+
+
+@asynccontextmanager
+async def opened_server(source: MCPSource) -> AsyncGenerator[list[Tool]]:
+    """The tools that a source declares, while its server runs.
+
+    Raises:
+        UserError: if the SDK is not installed, the server cannot be started or does not offer a declared tool.
+        InfrastructureError: if a server elsewhere cannot be reached.
+    """
+    try:
+        import mcp
+    except ImportError:
+        raise UserError(source.where, "no MCP SDK", "it, installed with: pip install 'flowbot[tools]'") from None
+    del mcp
+    async with connected(source) as server:
+        yield [_tool(source, server, offered, own) for offered, own in source.only.items()]
+
+
+def _tool(source: MCPSource, server: Server, offered: str, own: str) -> Tool:
+    known = server.tools.get(offered)
+    if known is None:
+        names = ", ".join(sorted(server.tools)) or "no tools"
+        raise UserError(f"{source.where}.only", repr(offered), f"what the server offers: {names}")
+    try:
+        inputs, optional = input_fields(known.input_schema)
+    except ValueError as error:
+        raise UserError(f"{source.where}.only: tool {offered}", str(error), "a tool with named inputs") from None
+    outputs, taken = output_fields(known.output_schema)
+    hinted = known.annotations is not None and known.annotations.read_only_hint is True
+    signature = ToolSignature(
+        own,
+        " ".join((known.description or known.title or "").split())[:_MOST_ABOUT],
+        tuple(inputs.values()),
+        outputs,
+        effects=source.effects or ("reads" if hinted else "writes"),
+        optional=optional,
+        simulated=offered in source.simulate,
+    )
+    theirs = {field.name: name for name, field in inputs.items()}
+
+    async def call(**arguments: Any) -> dict[str, Any]:
+        result = await _answer(server, offered, {theirs[name]: value for name, value in arguments.items()})
+        match taken:
+            case "members":
+                return result.structured_content
+            case "whole":
+                return {"result": result.structured_content}
+            case "text":
+                return {"result": _text(result)}
+
+    identity = f"mcp {server.identity} {offered} {_schema_hash(known)}"
+    simulate = None
+    if offered in source.simulate:
+        simulate, stood_in = _stand_in(source, signature, offered)
+        identity += f" simulated by {stood_in}"
+    return Tool(signature, call, simulate, identity, plain=False)
+
+
+async def _answer(server: Server, name: str, arguments: Mapping[str, Any]) -> CallToolResult:
+    """What the server's tool gives.
+
+    Raises:
+        StepError: if it gives an error.
+        InfrastructureError: if the connection failed.
+    """
+    from mcp import MCPError
+
+    try:
+        result = await server.client.call_tool(name, dict(arguments))
+    except MCPError as error:
+        if server.lost or error.message.startswith(_BROKEN):
+            raise InfrastructureError(f"MCP server {server.name}: {error.message}", kind="connection") from error
+        raise StepError(error.message) from None
+    except Exception as error:
+        if server.lost:
+            raise InfrastructureError(
+                f"MCP server {server.name}: the connection is closed", kind="connection"
+            ) from error
+        # The SDK checks results by the tool's own schema, and says so with this class.
+        if isinstance(error, RuntimeError | ValueError):
+            raise StepError(str(error).splitlines()[0]) from None
+        raise
+    if result.is_error:
+        raise StepError(_text(result) or "an error without a word")
+    return result
+
+
+def _text(result: CallToolResult) -> str:
+    """The content of a result as text; what is no text is named."""
+    from mcp import types
+
+    parts: list[str] = []
+    for each in result.content:
+        match each:
+            case types.TextContent():
+                parts.append(each.text)
+            case types.EmbeddedResource(resource=types.TextResourceContents(text=text)):
+                parts.append(text)
+            case types.ResourceLink():
+                parts.append(f"[{each.name}: {each.uri}]")
+            case _:
+                parts.append(f"[{each.type}]")
+    if not parts and result.structured_content is not None:
+        return json.dumps(result.structured_content, ensure_ascii=False)
+    return "\n".join(parts)
+
+
+def _stand_in(source: MCPSource, signature: ToolSignature, offered: str) -> tuple[Any, str]:
+    """What is called in the tool's place, giving outputs by name, and its identity."""
+    from flowbot.task.identity import callable_identity
+
+    where = f"{source.where}.simulate.{offered}"
+    function = source.simulate[offered]
+    shape = read_signature(function, where)
+    if _names(shape.inputs) != _names(signature.inputs) or _names(shape.outputs) != _names(signature.outputs):
+        wanted = ", ".join(f"{field.name}: {field.type}" for field in signature.inputs)
+        given = ", ".join(f"{field.name}: {field.type}" for field in signature.outputs)
+        raise UserError(where, "other parameters or results", f"those of the tool: ({wanted}) -> {given}")
+    return function, callable_identity(function)
+
+
+def _names(fields: tuple[Field, ...]) -> set[str]:
+    return {field.name for field in fields}
+
+
+def _schema_hash(tool: mcp.Tool) -> str:
+    return stable_hash([tool.description, tool.input_schema, tool.output_schema])[:16]

@@ -1,0 +1,130 @@
+"""Opens what a task declares, at the start of whatever runs it, and closes it at the end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from flowbot.fields import UserError
+from flowbot.runtime.sandbox import Sandbox
+from flowbot.store import default_cache_dir
+from flowbot.task import (
+    CalculatorSource,
+    MCPSource,
+    PythonSource,
+    SearchSource,
+    SQLSource,
+    Task,
+    Tool,
+    ToolSource,
+    tool_of,
+)
+
+
+@asynccontextmanager
+async def opened_tools(
+    tools: Iterable[Callable[..., Any] | Tool | ToolSource],
+    *,
+    sandbox: Sandbox | None = None,
+    cache_dir: Path | None = None,
+    say: Callable[[str], None] | None = None,
+) -> AsyncGenerator[dict[str, Tool]]:
+    """All tools by name, ready to be called until the context ends: servers are started, indexes and files opened.
+
+    May be left in another task than it was entered in.
+
+    Args:
+        tools: callables, tools and declared sources, in the order that they shall have.
+        sandbox: where a Python interpreter runs its scripts; one of its own when None.
+        cache_dir: where search indexes are kept; the user's cache folder when None.
+        say: told news in a line, as of an index that is built.
+
+    Raises:
+        UserError: naming the declaration, for what cannot be opened, and for two tools of one name.
+        InfrastructureError: if a server elsewhere cannot be reached.
+    """
+    found: dict[str, Tool] = {}
+    async with AsyncExitStack() as stack:
+        opener = _Opener(stack, sandbox, cache_dir or default_cache_dir(), say or (lambda _: None))
+        for each in tools:
+            for tool in await opener.open(each):
+                name = tool.signature.name
+                if name in found:
+                    where = each.where if isinstance(each, ToolSource) else "tools"
+                    raise UserError(
+                        where, f"{name} twice", "each name once; `name:`, or `only: {THEIRS: OWN}`, gives another"
+                    )
+                found[name] = tool
+        yield found
+
+
+@asynccontextmanager
+async def opened_task(
+    task: Task,
+    *,
+    sandbox: Sandbox | None = None,
+    cache_dir: Path | None = None,
+    say: Callable[[str], None] | None = None,
+) -> AsyncGenerator[Task]:
+    """The task with its declared tools opened: `tools` has all of them and `sources` none. See `opened_tools`."""
+    if not task.sources:
+        yield task
+        return
+    async with opened_tools((*task.tools, *task.sources), sandbox=sandbox, cache_dir=cache_dir, say=say) as tools:
+        yield replace(task, tools=tuple(tools.values()), sources=())
+
+
+class _Opener:
+    """Opens one declaration after the other; what it opens is closed with the stack."""
+
+    def __init__(
+        self, stack: AsyncExitStack, sandbox: Sandbox | None, cache_dir: Path, say: Callable[[str], None]
+    ) -> None:
+        self._stack = stack
+        self._sandbox = sandbox
+        self._cache_dir = cache_dir
+        self._say = say
+
+    async def open(self, each: Callable[..., Any] | Tool | ToolSource) -> list[Tool]:
+        match each:
+            case MCPSource():
+                from .mcp import opened_server
+
+                return await self._stack.enter_async_context(opened_server(each))
+            case SearchSource():
+                return [await self._search(each)]
+            case SQLSource():
+                from .sql import sql_tool
+
+                return [await asyncio.to_thread(sql_tool, each)]
+            case PythonSource():
+                from .interpreter import interpreter
+
+                return [interpreter(self._scripts())]
+            case CalculatorSource():
+                from .calculator import calculator
+
+                return [calculator()]
+            case _:
+                return [tool_of(each)]
+
+    async def _search(self, source: SearchSource) -> Tool:
+        from .corpus import open_corpus
+        from .search import search_tool
+
+        where = f"{source.where}.search"
+        corpus = await asyncio.to_thread(open_corpus, source.corpus, self._cache_dir, where=where, say=self._say)
+        self._stack.callback(corpus.close)
+        return search_tool(source, corpus)
+
+    def _scripts(self) -> Sandbox:
+        if self._sandbox is None:
+            from flowbot.runtime.sandbox import ChosenSandbox
+
+            self._sandbox = ChosenSandbox()
+            self._stack.push_async_callback(self._sandbox.close)
+        return self._sandbox

@@ -1,0 +1,220 @@
+"""A connection to one MCP server: started, watched and closed by a task of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import sys
+import threading
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
+
+from flowbot.fields import InfrastructureError, UserError, stable_hash
+from flowbot.task import MCPSource
+
+from .files import file_hash
+
+if TYPE_CHECKING:
+    import mcp
+    from mcp.client import Transport
+
+START_SECONDS = 30.0
+"""Time that a server may take to start and to say what it offers."""
+_MOST_PAGES = 100
+_MOST_SAID = 4000
+_REFERENCE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
+
+
+class Server:
+    """An open connection.
+
+    Args:
+        client: the SDK's client.
+        tools: what the server offers, by name.
+        name: what the server calls itself.
+        identity: its name and version, and how it is declared; holds no secret.
+    """
+
+    def __init__(self, client: mcp.Client, tools: Mapping[str, mcp.Tool], name: str, identity: str) -> None:
+        self.client = client
+        self.tools = tools
+        self.name = name
+        self.identity = identity
+        self.lost = False
+
+
+@asynccontextmanager
+async def connected(source: MCPSource) -> AsyncGenerator[Server]:
+    """A connection to the server of a source, closed at the end; a server that was started is ended with its children.
+
+    Raises:
+        UserError: if a program or variable that is named does not exist, or the program does not speak the protocol.
+        InfrastructureError: if a server elsewhere cannot be reached.
+    """
+    said = _Said()
+    opening: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
+    opening.add_done_callback(lambda done: done.cancelled() or done.exception())
+    leave = asyncio.Event()
+    # The SDK's task groups are left by the task that entered them, so the connection has one to itself.
+    owner = asyncio.create_task(_own(source, said, opening, leave), name="flowbot-mcp")
+    try:
+        try:
+            server = await asyncio.wait_for(asyncio.shield(opening), START_SECONDS)
+        except (UserError, InfrastructureError):
+            raise
+        except Exception as error:
+            raise _refused(source, error, said) from error
+        yield server
+    finally:
+        leave.set()
+        if not opening.done():
+            owner.cancel()
+        await asyncio.wait([owner])
+        said.close()
+
+
+async def _own(source: MCPSource, said: _Said, opening: asyncio.Future[Server], leave: asyncio.Event) -> None:
+    """Hold the connection open until `leave` is set or it breaks."""
+    import mcp
+
+    server: Server | None = None
+    try:
+        async with AsyncExitStack() as stack:
+            transport = await _transport(source, said, stack)
+            client = await stack.enter_async_context(mcp.Client(transport, cache=None))
+            server = await _introduced(source, client)
+            opening.set_result(server)
+            await leave.wait()
+    except Exception as error:  # a broken connection; calls find it out by `lost`
+        if not opening.done():
+            opening.set_exception(_first(error))
+    finally:
+        if server is not None:
+            server.lost = True
+
+
+async def _transport(source: MCPSource, said: _Said, stack: AsyncExitStack) -> Transport:
+    if source.url:
+        import httpx2
+        from mcp.client.streamable_http import streamable_http_client
+
+        headers = {name: _filled(text, f"{source.where}.mcp.headers.{name}") for name, text in source.headers.items()}
+        timeout = httpx2.Timeout(START_SECONDS, read=300)
+        client = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=timeout))
+        return streamable_http_client(source.url, http_client=client)
+    from mcp import StdioServerParameters, stdio_client
+
+    passed = {name: _filled(f"${name}", f"{source.where}.mcp.env") for name in source.env}
+    said.secrets = tuple(passed.values())
+    parameters = StdioServerParameters(
+        command=_program(source), args=list(source.command[1:]), env=passed, cwd=source.folder
+    )
+    return stdio_client(parameters, errlog=said.stream)
+
+
+async def _introduced(source: MCPSource, client: mcp.Client) -> Server:
+    """What the server offers and what it is."""
+    tools: dict[str, mcp.Tool] = {}
+    cursor: str | None = None
+    for _ in range(_MOST_PAGES):
+        page = await client.list_tools(cursor=cursor)
+        tools.update({tool.name: tool for tool in page.tools})
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    info = client.server_info
+    name = info.name if info else _place(source)
+    return Server(client, tools, name, f"{name} {info.version if info else ''} {_declared(source)}")
+
+
+def _declared(source: MCPSource) -> str:
+    """A hash of how the server is declared, and of the files beside the task that its command names."""
+    files = {
+        part: file_hash(source.folder / part)
+        for part in source.command
+        if not Path(part).is_absolute() and (source.folder / part).is_file()
+    }
+    told = [source.command, files, source.url, dict(source.headers), source.env]
+    return stable_hash(told)[:16]
+
+
+def _program(source: MCPSource) -> str:
+    """The program's path: on the search path, beside this Python (an environment that is not activated), or in the folder."""
+    name = source.command[0]
+    beside = str(Path(sys.executable).parent)
+    found = shutil.which(name) or shutil.which(name, path=beside) or shutil.which(str(source.folder.resolve() / name))
+    if found is None:
+        raise UserError(f"{source.where}.mcp.command", f"no program {name!r}", "one that is installed")
+    return found
+
+
+def _filled(text: str, where: str) -> str:
+    """The text with each `$NAME` replaced by that environment variable."""
+    for name in _REFERENCE.findall(text):
+        if name not in os.environ:
+            raise UserError(where, f"no environment variable {name}", "it, set to what the server needs")
+    return _REFERENCE.sub(lambda match: os.environ[match[1]], text)
+
+
+def _refused(source: MCPSource, error: Exception, said: _Said) -> UserError | InfrastructureError:
+    """Why a server could not be had."""
+    late = isinstance(error, TimeoutError)
+    why = f"no answer within {START_SECONDS:g} s" if late else f"{type(error).__name__}: {error}".splitlines()[0]
+    if source.url:
+        return InfrastructureError(f"{source.where}: MCP server {_place(source)}: {why}", kind="connection")
+    return UserError(
+        f"{source.where}.mcp.command",
+        f"{source.command[0]}, which did not start as an MCP server ({said.last() or why})",
+        "a program that speaks MCP on its standard input and output",
+    )
+
+
+def _place(source: MCPSource) -> str:
+    """The server's address or program, without what may be secret in it."""
+    if not source.url:
+        return Path(source.command[0]).name
+    parts = urlsplit(source.url)
+    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+def _first(error: BaseException) -> Exception:
+    """The first error of a group, which is how the SDK raises what its tasks raise."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error if isinstance(error, Exception) else RuntimeError(repr(error))
+
+
+class _Said:
+    """What a server writes on its standard error: read, so that it never has to wait, and its end kept."""
+
+    def __init__(self) -> None:
+        reading, writing = os.pipe()
+        self.stream = os.fdopen(writing, "w")
+        self.secrets: tuple[str, ...] = ()
+        self._end = b""
+        self._thread = threading.Thread(target=self._read, args=(reading,), name="flowbot-mcp-errors", daemon=True)
+        self._thread.start()
+
+    def last(self) -> str:
+        """The last line, once the server has ended; values that were passed on to it are not shown."""
+        self.close()
+        self._thread.join(timeout=1)
+        text = self._end.decode("utf-8", "replace")
+        for secret in filter(None, self.secrets):
+            text = text.replace(secret, "…")
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        return lines[-1][:300] if lines else ""
+
+    def close(self) -> None:
+        """Let go of the writing end. May be called twice."""
+        self.stream.close()
+
+    def _read(self, reading: int) -> None:
+        with os.fdopen(reading, "rb", buffering=0) as stream:
+            while chunk := stream.read(4096):
+                self._end = (self._end + chunk)[-_MOST_SAID:]

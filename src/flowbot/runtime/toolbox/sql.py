@@ -1,0 +1,151 @@
+"""Questions in SQL to an SQLite file that nothing here can change.
+
+The file is opened read-only and immutable, a callback of SQLite's lets only reading statements pass, and time, length
+and the number of rows are bounded.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from flowbot.fields import Field, StepError, ToolSignature, UserError
+from flowbot.task import SQLSource, Tool
+
+from .files import file_hash
+
+SECONDS = 10.0
+"""Time that one query may take."""
+MOST_ROWS = 100
+_MOST_CELL = 500
+_MOST_TABLE = 50_000
+_MOST_SCHEMA = 4000
+_MOST_STATEMENT = 20_000
+_MOST_VALUE = 1_000_000
+_STEPS = 10_000  # of SQLite's virtual machine, between two looks at the clock
+_ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
+_FORBIDDEN = {"load_extension", "fts3_tokenizer"}
+
+
+def sql_tool(source: SQLSource) -> Tool:
+    """The tool that a source declares: `query` in, `result` out, a table as text.
+
+    Raises:
+        UserError: if the file is no SQLite database, or one that was not closed.
+    """
+    where = f"{source.where}.sql"
+    for ending in ("-wal", "-journal"):
+        beside = source.file.with_name(source.file.name + ending)
+        if beside.is_file() and beside.stat().st_size:
+            raise UserError(where, f"{source.file}, with changes that stand only in {beside.name}", "a closed database")
+    try:
+        with closing(_connect(source.file)) as connection:
+            tables = _tables(connection)
+    except sqlite3.Error as error:
+        raise UserError(where, f"{source.file} ({error})", "an SQLite database") from None
+    about = " ".join(part for part in (source.about, "Runs one SELECT on an SQLite database. Tables:", tables) if part)
+    signature = ToolSignature(
+        source.name,
+        about,
+        (Field.of("query", "str", "one SELECT statement"),),
+        (Field.of("result", "str", f"the rows as a table, at most {MOST_ROWS}"),),
+    )
+    identity = f"sql 1 {file_hash(source.file)}"
+    return Tool(signature, partial(answer, source.file), None, identity, plain=True)
+
+
+def answer(file: Path, query: str) -> str:
+    """The rows of one SELECT as a table: a line of column names, then a line a row.
+
+    Raises:
+        StepError: if the statement is wrong, does anything but read, or takes too long.
+    """
+    if len(query) > _MOST_STATEMENT:
+        raise StepError(f"a statement of {len(query):,} characters; the most is {_MOST_STATEMENT:,}")
+    end = time.monotonic() + SECONDS
+    with closing(_connect(file)) as connection:
+        connection.set_authorizer(_authorise)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_VALUE)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        connection.set_progress_handler(lambda: int(time.monotonic() > end), _STEPS)
+        try:
+            cursor = connection.execute(query)
+            rows = cursor.fetchmany(MOST_ROWS + 1)
+        except (sqlite3.Error, sqlite3.Warning) as error:
+            raise StepError(_explain(error)) from None
+        if cursor.description is None:
+            raise StepError("the statement gives no rows; write one SELECT")
+        names = [str(column[0]) for column in cursor.description]
+    return _table(names, rows)
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        # Text need not be Unicode.
+        connection.text_factory = _decoded
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def _decoded(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
+
+
+def _authorise(action: int, first: str | None, second: str | None, *_: str | None) -> int:
+    if action not in _ALLOWED or (action == sqlite3.SQLITE_FUNCTION and second in _FORBIDDEN):
+        return sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_OK
+
+
+def _explain(error: Exception) -> str:
+    text = str(error)
+    if text == "interrupted":
+        return f"the query took longer than {SECONDS:g} s; ask for less"
+    if "not authorized" in text or "prohibited" in text:
+        return "only one SELECT that reads the tables is allowed"
+    return text
+
+
+def _tables(connection: sqlite3.Connection) -> str:
+    """The tables and views with their columns, as `name(column TYPE, …)`."""
+    shown: list[str] = []
+    query = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    for (name,) in connection.execute(query + " ORDER BY rowid").fetchall():
+        columns = connection.execute("SELECT name, type FROM pragma_table_info(?)", (name,)).fetchall()
+        shown.append(f"{name}({', '.join(f'{column} {kind}'.strip() for column, kind in columns)})")
+    text = "; ".join(shown) or "none"
+    return text if len(text) <= _MOST_SCHEMA else text[: _MOST_SCHEMA - 1] + "…"
+
+
+def _table(names: list[str], rows: list[tuple[Any, ...]]) -> str:
+    lines = [" | ".join(names)]
+    length = len(lines[0])
+    for row in rows[:MOST_ROWS]:
+        line = " | ".join(map(_cell, row))
+        length += len(line) + 1
+        if length > _MOST_TABLE:
+            break
+        lines.append(line)
+    shown = len(lines) - 1
+    if not rows:
+        lines.append("(no rows)")
+    elif shown < len(rows):
+        lines.append(f"(only the first {shown} rows are shown; ask for less)")
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    text = " ".join(str(value).split()) if isinstance(value, str) else repr(value)
+    return text if len(text) <= _MOST_CELL else text[: _MOST_CELL - 1] + "…"

@@ -1,0 +1,161 @@
+"""Reading `tools:` of a task file: callables of the user's own, servers, corpora, databases and built-in tools."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from flowbot.fields import UserError
+
+from .mapping import mapping
+from .modules import Modules, reference
+from .sources import CalculatorSource, MCPSource, PythonSource, SearchSource, SQLSource, ToolSource, own_name
+from .tools import Effects, Tool, tool_of
+
+_FORMS = "FILE.py:NAME, python, calculator, or a mapping with call, mcp, search or sql"
+_CALL_KEYS = ("call", "effects", "simulate", "pure")
+_MCP_KEYS = ("mcp", "only", "effects", "simulate")
+_SERVER_KEYS = ("command", "url", "env", "headers")
+
+
+def load_tools(given: Any, path: Path, modules: Modules) -> list[Tool | ToolSource]:
+    """The tools of a task file, in its order; none where its Python may not be imported.
+
+    Args:
+        given: what stands under `tools:`.
+        path: the task file; what the tools name is looked up beside it.
+        modules: the user's Python.
+
+    Raises:
+        UserError: naming file and place, for anything wrong that can be seen without opening a tool.
+    """
+    if given is None:
+        return []
+    if not isinstance(given, list):
+        raise UserError(f"{path}: tools", f"a {type(given).__name__}", "a list such as [tools.py:lookup]")
+    items = cast("list[Any]", given)
+    tools = [_tool(each, f"{path}: tools[{index}]", path.parent, modules) for index, each in enumerate(items)]
+    return [tool for tool in tools if tool is not None] if modules.run else []
+
+
+def _tool(given: Any, where: str, folder: Path, modules: Modules) -> Tool | ToolSource | None:
+    match given:
+        case "python":
+            return PythonSource(where=where)
+        case "calculator":
+            return CalculatorSource(where=where)
+        case str():
+            return _callable({"call": given}, where, folder, modules)
+        case {"call": _}:
+            return _callable(mapping(given, where, _CALL_KEYS), where, folder, modules)
+        case {"mcp": _}:
+            return _server(mapping(given, where, _MCP_KEYS), where, folder, modules)
+        case {"search": file}:
+            parts = mapping(given, where, ("search", "name", "k", "about"))
+            return SearchSource(
+                corpus=folder / _text(file, f"{where}.search"),
+                name=_text(parts.get("name", "search"), f"{where}.name"),
+                k=_whole(parts.get("k", 5), f"{where}.k"),
+                about=_text(parts.get("about", ""), f"{where}.about"),
+                where=where,
+            )
+        case {"sql": file}:
+            parts = mapping(given, where, ("sql", "name", "about"))
+            return SQLSource(
+                file=folder / _text(file, f"{where}.sql"),
+                name=_text(parts.get("name", "sql"), f"{where}.name"),
+                about=_text(parts.get("about", ""), f"{where}.about"),
+                where=where,
+            )
+        case {**parts} if parts:
+            raise UserError(where, f"the keys {', '.join(map(str, parts))}", _FORMS)
+        case _:
+            raise UserError(where, "nothing" if not given else f"a {type(given).__name__}", _FORMS)
+
+
+def _callable(parts: dict[str, Any], where: str, folder: Path, modules: Modules) -> Tool | None:
+    effects, pure = _effects(parts.get("effects", "reads"), where), parts.get("pure", False)
+    if not isinstance(pure, bool):
+        raise UserError(f"{where}.pure", repr(pure), "true or false")
+    files = {
+        key: reference(parts.get(key), f"{where}.{key}", folder)
+        for key in ("call", "simulate")
+        if key == "call" or key in parts
+    }
+    if not modules.run:
+        return None
+    loaded = {key: modules.load(file, name, f"{where}.{key}") for key, (file, name) in files.items()}
+    try:
+        return tool_of(
+            loaded["call"], effects=effects, simulate=loaded.get("simulate"), pure=pure, name=files["call"][1]
+        )
+    except UserError as error:
+        raise UserError(f"{where}: {error.where}", error.found, error.expected) from None
+
+
+def _server(parts: dict[str, Any], where: str, folder: Path, modules: Modules) -> MCPSource:
+    server = mapping(parts["mcp"], f"{where}.mcp", _SERVER_KEYS)
+    stand_ins: dict[str, Callable[..., Any]] = {}
+    for name, text in _pairs(parts.get("simulate", {}), f"{where}.simulate").items():
+        file, function = reference(text, f"{where}.simulate.{name}", folder)
+        if modules.run:
+            stand_ins[name] = modules.load(file, function, f"{where}.simulate.{name}")
+    if "only" not in parts:
+        raise UserError(where, "no 'only'", "only: [NAME, …], the tools of the server that may be called")
+    return MCPSource(
+        only=_names(parts["only"], f"{where}.only"),
+        command=_texts(server.get("command", []), f"{where}.mcp.command"),
+        url=_text(server.get("url", ""), f"{where}.mcp.url"),
+        env=_texts(server.get("env", []), f"{where}.mcp.env"),
+        headers=_pairs(server.get("headers", {}), f"{where}.mcp.headers"),
+        effects=_effects(parts["effects"], where) if "effects" in parts else None,
+        simulate=stand_ins,
+        folder=folder,
+        where=where,
+    )
+
+
+def _names(given: Any, where: str) -> dict[str, str]:
+    """`[NAME, …]`, or `{NAME: OWN, …}` to call them by other names."""
+    if isinstance(given, dict):
+        return _pairs(cast("object", given), where)
+    names = _texts(given, where)
+    return {name: own_name(name) for name in names}
+
+
+def _effects(given: Any, where: str) -> Effects:
+    if given not in ("reads", "writes"):
+        raise UserError(f"{where}.effects", repr(given), "reads or writes")
+    return given
+
+
+def _text(given: Any, where: str) -> str:
+    if not isinstance(given, str):
+        raise UserError(where, "nothing" if given is None else f"a {type(given).__name__}", "a text")
+    return given
+
+
+def _whole(given: Any, where: str) -> int:
+    if not isinstance(given, int) or isinstance(given, bool):
+        raise UserError(where, repr(given), "a whole number")
+    return given
+
+
+def _texts(given: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(given, list):
+        raise UserError(where, "nothing" if given is None else f"a {type(given).__name__}", "a list of texts")
+    for index, each in enumerate(items := cast("list[Any]", given)):
+        if not isinstance(each, str) or not each:
+            raise UserError(f"{where}[{index}]", repr(each), "a text")
+    return tuple(items)
+
+
+def _pairs(given: Any, where: str) -> dict[str, str]:
+    if not isinstance(given, dict):
+        raise UserError(where, "nothing" if given is None else f"a {type(given).__name__}", "NAME: TEXT, …")
+    pairs = cast("dict[str, Any]", given)
+    for name, value in pairs.items():
+        if not isinstance(value, str) or not value:
+            raise UserError(f"{where}.{name}", repr(value), "a text")
+    return pairs

@@ -1,0 +1,23 @@
+"""A mapping of known keys, as it stands in a task file."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from flowbot.fields import UserError
+
+
+def mapping(value: Any, where: str, known: tuple[str, ...]) -> dict[str, Any]:
+    """`value`, if it is a mapping that has no other keys than `known`.
+
+    Raises:
+        UserError: naming `where`, if it is none or has another key.
+    """
+    if not isinstance(value, dict):
+        found = "nothing" if value is None else f"a {type(value).__name__}"
+        raise UserError(where, found, f"a mapping with {', '.join(known)}")
+    given = cast("dict[str, Any]", value)
+    unknown = [key for key in given if key not in known]
+    if unknown:
+        raise UserError(where, f"the unknown key {unknown[0]!r}", f"only {', '.join(known)}")
+    return given

@@ -1,0 +1,100 @@
+"""Opening declared tools together: names, order, the interpreter, and what a flow and a task do with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from flowbot.fields import UserError
+from flowbot.runtime import Flow, MontySandbox, ToolRunner, opened_task, opened_tools
+from flowbot.task import CalculatorSource, PythonSource, Task
+from flowbot.workflow import from_data
+
+
+def lookup(name: str) -> str:
+    """Look up."""
+    return name
+
+
+class Echo:
+    """A sandbox that prints the script."""
+
+    identity = "echo 1"
+    closed = False
+
+    async def run(self, code: str, inputs: Mapping[str, Any], *, seconds: float = 0, memory_mb: int = 0) -> Any:
+        raise AssertionError
+
+    async def script(self, code: str, *, seconds: float = 0, memory_mb: int = 0) -> str:
+        return code
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def test_tools_keep_their_order_and_names_are_there_once() -> None:
+    async with opened_tools([PythonSource(), lookup, CalculatorSource()], sandbox=Echo()) as tools:
+        assert list(tools) == ["python", "lookup", "calculator"]
+    for twice in ([lookup, lookup], [CalculatorSource(), CalculatorSource()]):
+        with pytest.raises(UserError, match="twice"):
+            async with opened_tools(twice):
+                pass
+
+
+async def test_a_script_gives_what_it_prints_and_a_fence_around_it_is_no_part_of_it() -> None:
+    sandbox = Echo()
+    async with opened_tools([PythonSource()], sandbox=sandbox) as tools:
+        runner = ToolRunner(tools, None)
+        for code in ("print(1)\n", "```python\nprint(1)\n```"):
+            assert (await runner.call("python", {"code": code}))[0] == {"result": "print(1)", "error": ""}
+        assert "printed nothing" in (await runner.call("python", {"code": " "}))[0]["error"]
+        assert "echo 1" in tools["python"].identity
+    assert not sandbox.closed  # it is the caller's
+
+
+async def test_scripts_run_in_the_sandbox_and_their_errors_are_feedback() -> None:
+    async with opened_tools([PythonSource()], sandbox=(sandbox := MontySandbox())) as tools:
+        runner = ToolRunner(tools, None)
+        assert (await runner.call("python", {"code": "print(sum(range(5)))"}))[0] == {"result": "10", "error": ""}
+        failed = (await runner.call("python", {"code": "print(1)\n1 / 0"}))[0]
+        assert failed["result"] == ""
+        assert "ZeroDivisionError" in failed["error"]
+    await sandbox.close()
+
+
+async def test_an_opened_task_has_tools_and_no_sources() -> None:
+    row = {"q": "a", "a": "b"}
+    task = Task(
+        goal="Answer.", inputs={"q": "str"}, outputs={"a": "str"}, metric="exact", train=[row],
+        tools=[CalculatorSource(), lookup],
+    )  # fmt: skip
+    async with opened_task(task) as opened:
+        assert [tool.signature.name for tool in opened.tools] == ["lookup", "calculator"]
+        assert opened.sources == ()
+        assert opened.train == task.train
+        _ = opened.identity
+
+
+def test_a_flow_takes_declared_tools() -> None:
+    workflow = from_data(
+        {
+            "flowbot": 1,
+            "inputs": {"sum": "str"},
+            "outputs": {"value": "work.number"},
+            "nodes": {
+                "work": {
+                    "kind": "tool",
+                    "tool": "calculator",
+                    "in": {"expression": "sum"},
+                    "out": {"number": "float"},
+                }
+            },
+        },
+        "test",
+    )
+    with Flow(workflow, tools=[CalculatorSource()]) as flow:
+        assert flow(sum="2 * 21") == {"value": 42.0}
+    with pytest.raises(UserError, match="calculator"):
+        Flow(workflow, tools=[lookup])

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from flowbot.fields import StepError, UserError
+from flowbot.runtime import ToolRunner, opened_tools
+from flowbot.runtime.toolbox import sql
+from flowbot.task import SQLSource
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    file = tmp_path / "my shop.sqlite"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE orders(id INTEGER PRIMARY KEY, customer TEXT, total REAL, picture BLOB)")
+        rows = [(1, "Ann\nLee", 12.5, None), (2, "Bo", 3.0, b"xy")]
+        connection.executemany("INSERT INTO orders VALUES (?, ?, ?, ?)", rows)
+        connection.execute("CREATE VIEW dear AS SELECT * FROM orders WHERE total > 10")
+        connection.commit()
+    return file
+
+
+def content(file: Path) -> bytes:
+    return file.read_bytes()
+
+
+async def asked(file: Path, query: str) -> str:
+    async with opened_tools([SQLSource(file=file)]) as tools:
+        outputs, _ = await ToolRunner(tools, None).call("sql", {"query": query})
+        return outputs["result"]
+
+
+async def test_rows_come_as_a_table(shop: Path) -> None:
+    table = await asked(shop, "SELECT * FROM orders ORDER BY id")
+    assert table == "id | customer | total | picture\n1 | Ann Lee | 12.5 | NULL\n2 | Bo | 3.0 | <2 bytes>"
+    assert await asked(shop, "WITH d AS (SELECT * FROM dear) SELECT count(*) AS n FROM d") == "n\n1"
+    assert await asked(shop, "SELECT id FROM orders WHERE id > 9") == "id\n(no rows)"
+
+
+async def test_the_model_is_told_the_tables(shop: Path) -> None:
+    async with opened_tools([SQLSource(file=shop, name="shop", about="Orders of a shop.")]) as tools:
+        about = tools["shop"].signature.about
+    assert about.startswith("Orders of a shop.")
+    assert "orders(id INTEGER, customer TEXT, total REAL, picture BLOB); dear(" in about
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "DELETE FROM orders",
+        "INSERT INTO orders VALUES (3, 'x', 1, NULL)",
+        "UPDATE orders SET total = 0",
+        "DROP TABLE orders",
+        "CREATE TABLE x(y)",
+        "ATTACH DATABASE '/tmp/other.sqlite' AS other",
+        "PRAGMA query_only = OFF",
+        "PRAGMA database_list",
+        "SELECT * FROM pragma_database_list",
+        "EXPLAIN DELETE FROM orders",
+        "VACUUM INTO '/tmp/copy.sqlite'",
+        "SELECT load_extension('/tmp/x.so')",
+        "BEGIN",
+        "SELECT 1; DELETE FROM orders",
+        "SELEC 1",
+        "SELECT nothing FROM orders",
+        "SELECT randomblob(100000000)",
+        "",
+        "SELECT '" + "x" * 30_000 + "'",
+    ],
+)
+async def test_all_but_one_bounded_select_is_a_failed_step_and_changes_nothing(shop: Path, query: str) -> None:
+    before = content(shop)
+    with pytest.raises(StepError, match="tool sql"):
+        await asked(shop, query)
+    assert content(shop) == before
+
+
+async def test_rows_and_cells_are_bounded(shop: Path) -> None:
+    numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i, "
+    many = (await asked(shop, numbers + "'x' FROM n LIMIT 5000")).splitlines()
+    assert len(many) == sql.MOST_ROWS + 2
+    assert many[-1] == "(only the first 100 rows are shown; ask for less)"
+    wide = await asked(shop, numbers + "printf('%.*c', 9000, 'x') FROM n LIMIT 5000")
+    assert len(wide) < 60_000
+    assert "x…" in wide
+
+
+async def test_an_endless_query_is_ended(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql, "SECONDS", 0.05)
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+    with pytest.raises(StepError, match=r"longer than 0\.05 s"):
+        await asked(shop, endless)
+
+
+async def test_the_identity_is_the_content(shop: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copy(shop, tmp_path / "copy.sqlite"))
+    async with opened_tools([SQLSource(file=shop), SQLSource(file=copy, name="copy")]) as tools:
+        assert tools["sql"].identity == tools["copy"].identity
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute("DELETE FROM orders")
+        connection.commit()
+    async with opened_tools([SQLSource(file=shop), SQLSource(file=copy, name="copy")]) as tools:
+        assert tools["sql"].identity != tools["copy"].identity
+
+
+async def test_a_file_that_is_no_closed_database_is_the_users_error(shop: Path, tmp_path: Path) -> None:
+    text = tmp_path / "notes.sqlite"
+    text.write_text("no database, but long enough to be read as one\n" * 50, encoding="utf-8")
+    with pytest.raises(UserError, match="an SQLite database"):
+        await asked(text, "SELECT 1")
+    shop.with_name(shop.name + "-wal").write_bytes(b"x")
+    with pytest.raises(UserError, match="a closed database"):
+        await asked(shop, "SELECT 1")
