@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from .engine import DEFAULT_MAX_TOKENS, Engine
     from .evaluation import Evaluation, Row, evaluate
     from .flow import Flow, load
-    from .sandbox import MontySandbox, Sandbox
+    from .sandbox import BubblewrapSandbox, ChosenSandbox, MontySandbox, Sandbox, open_sandbox
+    from .toolbox import opened_task, opened_tools
     from .tools import ToolRunner
     from .trace import Step, Trace
 
@@ -20,7 +21,8 @@ _LATER = {
     **dict.fromkeys(("Evaluation", "Row", "evaluate"), "evaluation"),
     **dict.fromkeys(("Flow", "load"), "flow"),
     **dict.fromkeys(("Step", "Trace"), "trace"),
-    **dict.fromkeys(("MontySandbox", "Sandbox"), "sandbox"),
+    **dict.fromkeys(("BubblewrapSandbox", "ChosenSandbox", "MontySandbox", "Sandbox", "open_sandbox"), "sandbox"),
+    **dict.fromkeys(("opened_task", "opened_tools"), "toolbox"),
     "ToolRunner": "tools",
 }
 
@@ -34,6 +36,8 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "DEFAULT_MAX_TOKENS",
+    "BubblewrapSandbox",
+    "ChosenSandbox",
     "Engine",
     "Evaluation",
     "Flow",
@@ -46,4 +50,7 @@ __all__ = [
     "evaluate",
     "load",
     "messages",
+    "open_sandbox",
+    "opened_task",
+    "opened_tools",
 ]

@@ -47,6 +47,23 @@ def messages(
     return tuple(asked)
 
 
+def choice_messages(
+    instruction: str, given: Mapping[str, Any], candidates: Mapping[str, Any], choice: Field
+) -> tuple[Message, ...]:
+    """The messages that ask for one of several labels.
+
+    Args:
+        instruction: by what to choose.
+        given: what is shown, by name.
+        candidates: what the labels stand for, where they do not speak for themselves.
+        choice: the field that is asked for, a literal of the labels.
+    """
+    system = f"{instruction.strip()}\nReply with JSON: {_shape_of_object({choice.name: choice})}"
+    shown = [f"{name}: {show_value(value)}" for name, value in given.items()]
+    shown += [f"{label}: {show_value(value)}" for label, value in candidates.items()]
+    return Message("system", system), Message("user", "\n".join(shown))
+
+
 def is_plain(out_fields: Sequence[Field]) -> bool:
     """Whether the reply is the value itself: exactly one output, a `str`."""
     return len(out_fields) == 1 and out_fields[0].type.kind == "str"

@@ -7,44 +7,29 @@ those that were sent end and are stored.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flowbot.fields import (
-    Field,
-    ModelError,
-    RefusedError,
-    StepError,
-    Type,
-    Usage,
-    UserError,
-    ValueMismatch,
-    stable_hash,
-)
-from flowbot.workflow.graph import predecessors, topological
-from flowbot.workflow.nodes import CodeNode, LLMNode, MergeNode, Node, Sketch, ToolNode
-from flowbot.workflow.parameters import CodeParameters, LLMParameters
+from flowbot.fields import StepError, Type, UserError, ValueMismatch, stable_hash
+from flowbot.workflow.nodes import Sketch
 
-from .adapter import messages
-from .jsonlike import to_json, to_outputs
+from .body import Bodies
+from .jsonlike import to_json
+from .leaf import DEFAULT_MAX_TOKENS, Calls, Place
 from .memo import Memo, Result
-from .merge import merge
-from .sandbox import MEMORY_MB, SECONDS, MontySandbox, Sandbox
-from .together import together
+from .sandbox import MEMORY_MB, SECONDS, ChosenSandbox, Sandbox
 from .tools import ToolRunner
-from .trace import Step, Trace
+from .trace import Trace
+from .values import Value, first_fault
 
 if TYPE_CHECKING:
-    from flowbot.lm import LM, Reply, Session
+    from flowbot.lm import LM, Session
     from flowbot.task import Tool
     from flowbot.workflow import Workflow
 
-DEFAULT_MAX_TOKENS = 512
-"""Tokens of a reply where a node's parameters name no number."""
+__all__ = ["DEFAULT_MAX_TOKENS", "Engine"]
 
 
 class Engine:
@@ -54,7 +39,7 @@ class Engine:
         lm: the model of every node that names no other; None for workflows that ask no model.
         session: what calls share; its store also keeps what tools and code gave.
         tools: by name.
-        sandbox: where code runs; pydantic-monty when None.
+        sandbox: where code runs; the first that can be had when None. Closed with the engine.
         open_model: opens the model string of a node that names one; None: such a node is a user's error.
         allow_writes: call tools that write for real.
         live: True: the workflow is in use and not under evaluation: every tool is called for real, every time.
@@ -77,8 +62,9 @@ class Engine:
         self.lm = lm
         self.session = session
         self.memo = Memo(session.store)
+        self.signatures = {name: tool.signature for name, tool in (tools or {}).items()}
         self.tools = ToolRunner(tools or {}, None if live else self.memo, allow_writes=allow_writes or live)
-        self.sandbox: Sandbox = sandbox or MontySandbox()
+        self.sandbox: Sandbox = sandbox or ChosenSandbox()
         self._open_model = open_model
         self._opened: dict[str, LM] = {}
 
@@ -106,7 +92,20 @@ class Engine:
             InfrastructureError, BudgetExceeded, Paused: as `LM.ask`; what was sent still ends and is stored.
         """
         values = _checked_inputs(workflow.sketch, inputs)
-        return await _Run(self, workflow, values, example, purpose, replicate).trace()
+        calls = Calls(self, workflow, example, purpose, replicate)
+        ran = await Bodies(calls).run(workflow.sketch, {name: Value(value) for name, value in values.items()}, Place())
+        if ran.refused is not None and ran.refused.refused is not None:
+            raise ran.refused.refused  # only now: which calls were made must not depend on when the refusal came
+        outputs = workflow.sketch.outputs
+        missing = [reference for reference in outputs.values() if reference not in ran.known]
+        return Trace(
+            example=example,
+            inputs=values,
+            steps=ran.steps,
+            outputs=None if missing else {name: ran.known[reference].data for name, reference in outputs.items()},
+            error=(first_fault(ran.steps) or f"{missing[0]} is missing") if missing else "",
+            seconds=ran.seconds,
+        )
 
     def model(self, name: str | None) -> LM:
         """The model behind a node's model string; None: the engine's own.
@@ -157,151 +156,12 @@ class Engine:
             await lm.close()
 
 
-_Ended = Step | RefusedError | None
-"""How a node ends: its step, the refusal of its request, or None if it did not run because what it reads is missing."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """One run: what all its steps need to know."""
-
-    engine: Engine
-    workflow: Workflow
-    inputs: Mapping[str, Any]
-    example: str
-    purpose: str
-    replicate: int
-
-    async def trace(self) -> Trace:
-        sketch = self.workflow.sketch
-        tasks: dict[str, asyncio.Task[_Ended]] = {}
-        for name in topological(sketch):
-            before = {each: tasks[each] for each in predecessors(sketch, name)}
-            tasks[name] = asyncio.create_task(self._node(name, sketch.nodes[name], before))
-        ended = dict(zip(tasks, await together(list(tasks.values())), strict=True))
-        # Only now: which calls were made must not depend on when the refusal came.
-        for each in ended.values():
-            if isinstance(each, RefusedError):
-                raise each
-        return self._traced({name: each for name, each in ended.items() if isinstance(each, Step)})
-
-    def _traced(self, steps: Mapping[str, Step]) -> Trace:
-        sketch = self.workflow.sketch
-        values = dict(self.inputs)
-        for name, step in steps.items():
-            values.update(_given(name, step))
-        missing = [reference for reference in sketch.outputs.values() if reference not in values]
-        error = ""
-        if missing:
-            failed = next((step for step in steps.values() if step.error), None)
-            error = f"{failed.address}: {failed.error}" if failed else f"{missing[0]} is missing"
-        until: dict[str, float] = {}
-        for name, step in steps.items():
-            begin = max((until[each] for each in predecessors(sketch, name) if each in until), default=0.0)
-            until[name] = begin + step.seconds
-        return Trace(
-            example=self.example,
-            inputs=self.inputs,
-            steps=tuple(steps.values()),
-            outputs=None if missing else {name: values[reference] for name, reference in sketch.outputs.items()},
-            error=error,
-            seconds=max(until.values(), default=0.0),
-        )
-
-    async def _node(self, name: str, node: Node, before: Mapping[str, asyncio.Task[_Ended]]) -> _Ended:
-        known = dict(self.inputs)
-        for each, task in before.items():
-            if isinstance(step := await task, Step):
-                known.update(_given(each, step))
-        if isinstance(node, MergeNode):
-            arrived = [reference for reference in node.inputs if reference in known]
-            # What is joined are alternatives, except where the parts make up the whole.
-            if not arrived or (node.how == "concat" and len(arrived) < len(node.inputs)):
-                return None
-            return _merged(name, node, [(reference, known[reference]) for reference in arrived])
-        if any(reference not in known for reference in node.references()):
-            return None
-        values = {key: known[reference] for key, reference in node.inputs.items()}
-        try:
-            return await self._called(name, node, values)
-        except StepError as error:
-            return Step(name, node.kind, values, None, str(error))
-        except RefusedError as error:
-            return error
-
-    async def _called(self, name: str, node: LLMNode | ToolNode | CodeNode, values: Mapping[str, Any]) -> Step:
-        match node:
-            case LLMNode():
-                return await self._llm(name, node, values)
-            case ToolNode():
-                given, seconds = await self.engine.tools.call(node.tool, values)
-                outputs = to_outputs({key: given[key] for key in node.out if key in given}, _out_fields(node))
-                return Step(name, node.kind, values, outputs, seconds=seconds)
-            case CodeNode():
-                return Step(name, node.kind, values, await self._code(name, node, values))
-
-    async def _llm(self, name: str, node: LLMNode, values: Mapping[str, Any]) -> Step:
-        parameters = self.workflow.parameter(name)
-        assert isinstance(parameters, LLMParameters)  # the checker lets nothing else pass
-        fields = _out_fields(node)
-        asked = messages(node, parameters, values, fields, leave_out=self.example)
-        draw = (self.replicate, self._rank(name, parameters), 0, 0, 0) if parameters.temperature > 0 else ()
-        replies: tuple[Reply, ...] = ()
-        try:
-            answer = await self.engine.model(parameters.model).ask_fields(
-                asked,
-                fields,
-                purpose=self.purpose,
-                draw=draw,
-                max_tokens=parameters.max_tokens or DEFAULT_MAX_TOKENS,
-                temperature=parameters.temperature,
-            )
-            replies = answer.replies
-            outputs, error = to_json(answer.values, "reply"), ""
-        except (ModelError, StepError) as fault:
-            replies = getattr(fault, "replies", replies)
-            outputs, error = None, str(fault)
-        text = replies[-1].text if replies else ""
-        usage = sum((reply.usage for reply in replies), Usage())
-        seconds = sum(reply.seconds for reply in replies)
-        return Step(name, node.kind, values, outputs, error, asked, text, usage, seconds)
-
-    def _rank(self, name: str, parameters: LLMParameters) -> int:
-        """How many earlier nodes have equal parameters: with them equal draws would give equal samples."""
-        nodes = self.workflow.sketch.nodes
-        earlier = list(nodes)[: list(nodes).index(name)]
-        return sum(nodes[each].kind == "llm" and self.workflow.parameter(each) == parameters for each in earlier)
-
-    async def _code(self, name: str, node: CodeNode, values: Mapping[str, Any]) -> dict[str, Any]:
-        parameters = self.workflow.parameter(name)
-        assert isinstance(parameters, CodeParameters)  # the checker lets nothing else pass
-        return to_outputs(await self.engine.run_code(parameters.code, values), _out_fields(node))
-
-
-def _merged(name: str, node: MergeNode, arrived: list[tuple[str, Any]]) -> Step:
-    joined = merge(node.how, [value for _, value in arrived])
-    try:
-        outputs = to_outputs({next(iter(node.out)): joined}, _out_fields(node))
-    except StepError as error:
-        return Step(name, node.kind, dict(arrived), None, str(error))
-    return Step(name, node.kind, dict(arrived), outputs)
-
-
-def _given(name: str, step: Step) -> dict[str, Any]:
-    """A step's outputs by reference."""
-    return {f"{name}.{key}": value for key, value in (step.outputs or {}).items()}
-
-
 async def _run_code(sandbox: Sandbox, code: str, inputs: Mapping[str, Any]) -> Result:
     """What is stored of one run of code: what it returned, or its error."""
     try:
         return {"result": await sandbox.run(code, inputs, seconds=SECONDS, memory_mb=MEMORY_MB)}
     except StepError as error:
         return {"error": str(error)}
-
-
-def _out_fields(node: Node) -> list[Field]:
-    return [Field.of(name, text) for name, text in node.out.items()]
 
 
 def _checked_inputs(sketch: Sketch, inputs: Mapping[str, Any]) -> dict[str, Any]:

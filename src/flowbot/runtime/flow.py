@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import ModelError, UserError
-from flowbot.workflow import CodeNode, LLMParameters, Workflow, require_valid
+from flowbot.workflow import CodeNode, Workflow, asked_models, require_valid, walk
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from flowbot.task import Tool
+    from flowbot.task import Tool, ToolSource
 
     from .trace import Trace
 
@@ -28,7 +28,8 @@ class Flow:
     Args:
         workflow: the workflow.
         lm: model string of the steps that name no model; may be None when there is none.
-        tools: plain callables or `Tool`s that the workflow names.
+        tools: what the workflow names: plain callables, `Tool`s, and declared sources, which are opened at once and
+            closed with the flow.
         concurrency: calls in flight at most; the endpoint's default when None.
 
     Raises:
@@ -40,18 +41,27 @@ class Flow:
         workflow: Workflow,
         *,
         lm: str | None = None,
-        tools: Sequence[Callable[..., Any] | Tool] = (),
+        tools: Sequence[Callable[..., Any] | Tool | ToolSource] = (),
         concurrency: int | None = None,
     ) -> None:
         self.workflow = workflow
-        self._tools = {tool.signature.name: tool for tool in map(_as_tool, tools)}
-        require_valid(workflow, tools={name: tool.signature for name, tool in self._tools.items()})
-        _require_parts(workflow, lm)
-        from .live import Live, build
+        from flowbot.task import ToolSource, tool_of
 
-        self._live = Live(partial(build, lm, self._tools, concurrency))
+        from .live import Live, opened_engine
+
+        given = [each if isinstance(each, ToolSource) else tool_of(each) for each in tools]
+        _require_parts(workflow, lm)
+        self._live = Live(partial(opened_engine, lm, given, concurrency))
         # Also at the end of the program, where nobody called `close`.
         self._finalizer = weakref.finalize(self, self._live.close)
+        signatures = {each.signature.name: each.signature for each in given if not isinstance(each, ToolSource)}
+        try:
+            if len(signatures) < len(given):  # there is a source, or a name stands twice: opening tells
+                signatures = self._live.signatures()
+            require_valid(workflow, tools=signatures, allow_writes=True)
+        except BaseException:
+            self._live.close()
+            raise
 
     def __call__(self, **inputs: Any) -> dict[str, Any]:
         """The workflow's outputs by name.
@@ -95,7 +105,7 @@ def load(
     path: str | Path,
     *,
     lm: str | None = None,
-    tools: Sequence[Callable[..., Any] | Tool] = (),
+    tools: Sequence[Callable[..., Any] | Tool | ToolSource] = (),
     concurrency: int | None = None,
 ) -> Flow:
     """A `Flow` from a workflow's file; see `Flow` for the arguments. Reading the file runs no code.
@@ -108,23 +118,15 @@ def load(
     return Flow(load_workflow(Path(path)), lm=lm, tools=tools, concurrency=concurrency)
 
 
-def _as_tool(tool: Callable[..., Any] | Tool) -> Tool:
-    from flowbot.task import Tool, tool_of
-
-    return tool if isinstance(tool, Tool) else tool_of(tool)
-
-
 def _require_parts(workflow: Workflow, lm: str | None) -> None:
     """Say now what the first call would miss."""
-    nodes = workflow.sketch.nodes
-    for name in nodes:
-        parameters = workflow.parameter(name)
-        if isinstance(parameters, LLMParameters) and parameters.model is None and lm is None:
-            raise UserError(f"step {name}", "no model", 'lm="PROVIDER/NAME"')
-    if any(isinstance(node, CodeNode) for node in nodes.values()):
-        from .sandbox import MontySandbox
+    for path, model in asked_models(workflow):
+        if model is None and lm is None:
+            raise UserError(f"step {path}", "no model", 'lm="PROVIDER/NAME"')
+    if any(isinstance(node, CodeNode) for _, node in walk(workflow.sketch)):
+        from .sandbox import ChosenSandbox
 
-        _ = MontySandbox().identity
+        _ = ChosenSandbox().identity
 
 
 def _outputs(trace: Trace) -> dict[str, Any]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from flowbot.store import Kind, Store
 
 if TYPE_CHECKING:
+    from flowbot.fields import ToolSignature
     from flowbot.lm import LM
-    from flowbot.task import Tool
+    from flowbot.task import Tool, ToolSource
     from flowbot.workflow import Workflow
 
     from .engine import Engine
@@ -20,23 +22,35 @@ if TYPE_CHECKING:
 
 
 class Live:
-    """A thread with an event loop, and on it what a flow needs. Opened by the first call."""
+    """A thread with an event loop, and on it what a flow needs. Opened by the first call.
 
-    def __init__(self, build: Callable[[], Engine]) -> None:
-        self._build = build
+    Args:
+        engine: opens the engine, and closes it with all that belongs to it.
+    """
+
+    def __init__(self, engine: Callable[[], AbstractAsyncContextManager[Engine]]) -> None:
+        self._open = engine
         self._changing = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.current_thread()
+        self._gate = asyncio.Lock()
+        self._stack = AsyncExitStack()
         self._engine: Engine | None = None
 
     def begin(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Future[Trace]:
         """Start a run on the private loop, which the first call opens."""
         with self._changing:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=_turn, args=(self._loop,), name="flowbot-flow", daemon=True)
-                self._thread.start()
-            return asyncio.run_coroutine_threadsafe(self._run(workflow, inputs), self._loop)
+            return asyncio.run_coroutine_threadsafe(self._run(workflow, inputs), self._turning())
+
+    def signatures(self) -> dict[str, ToolSignature]:
+        """What the engine's tools take and give; opens them.
+
+        Raises:
+            UserError: if one cannot be opened.
+        """
+        with self._changing:
+            opening = asyncio.run_coroutine_threadsafe(self._opened(), self._turning())
+        return opening.result().signatures
 
     def close(self) -> None:
         """End the loop and the engine. May be called twice."""
@@ -48,21 +62,31 @@ class Live:
                 if self._thread is not threading.current_thread():
                     self._thread.join()
 
+    def _turning(self) -> asyncio.AbstractEventLoop:
+        """The private loop, in its thread."""
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._gate = asyncio.Lock()
+            self._thread = threading.Thread(target=_turn, args=(self._loop,), name="flowbot-flow", daemon=True)
+            self._thread.start()
+        return self._loop
+
+    async def _opened(self) -> Engine:
+        async with self._gate:
+            if self._engine is None:
+                self._engine = await self._stack.enter_async_context(self._open())
+            return self._engine
+
     async def _run(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Trace:
-        if self._engine is None:
-            self._engine = self._build()
-        engine = self._engine
+        engine = await self._opened()
         trace = await engine.run(workflow, inputs, purpose="run")
         engine.session.charged.clear()  # nothing is counted here, and nothing shall grow with every call
         return trace
 
     async def _shut(self, loop: asyncio.AbstractEventLoop) -> None:
-        engine, self._engine = self._engine, None
+        self._engine = None
         try:
-            if engine is not None:
-                await engine.close()
-                if engine.lm is not None:
-                    await engine.lm.close()
+            await self._stack.aclose()
         finally:
             loop.stop()
 
@@ -82,15 +106,26 @@ class _Forgetful(Store):
         return await super().put(key, value, kind=kind, replace=replace) if kind == "probe" else value
 
 
-def build(lm: str | None, tools: Mapping[str, Tool], concurrency: int | None) -> Engine:
-    """An engine for a workflow in use."""
+@asynccontextmanager
+async def opened_engine(
+    lm: str | None, tools: Sequence[Callable[..., Any] | Tool | ToolSource], concurrency: int | None
+) -> AsyncGenerator[Engine]:
+    """An engine for a workflow in use, its tools opened."""
     from flowbot.lm import Session, open_lm
 
     from .engine import Engine
+    from .toolbox import opened_tools
 
     session = Session(store=_Forgetful(None, None, None), max_concurrency=concurrency)
 
     def opened(name: str) -> LM:
         return open_lm(name, session, concurrency=concurrency)
 
-    return Engine(None if lm is None else opened(lm), session, tools=tools, open_model=opened, live=True)
+    async with opened_tools(tools) as by_name:
+        engine = Engine(None if lm is None else opened(lm), session, tools=by_name, open_model=opened, live=True)
+        try:
+            yield engine
+        finally:
+            await engine.close()
+            if engine.lm is not None:
+                await engine.lm.close()

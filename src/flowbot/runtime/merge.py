@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 from flowbot.fields import canonical_json
+from flowbot.workflow.conditions import is_empty
 
 
 def merge(how: Literal["first", "vote", "concat"], values: Sequence[Any]) -> Any:
@@ -20,7 +21,7 @@ def merge(how: Literal["first", "vote", "concat"], values: Sequence[Any]) -> Any
     """
     match how:
         case "first":
-            return next((value for value in values if not _empty(value)), values[0])
+            return next((value for value in values if not is_empty(value)), values[0])
         case "vote":
             ballots = [_ballot(value) for value in values]
             counts = Counter(ballots)  # keeps the order of first appearance, which max() keeps among equals
@@ -29,10 +30,6 @@ def merge(how: Literal["first", "vote", "concat"], values: Sequence[Any]) -> Any
             if all(isinstance(value, list) for value in values):
                 return [item for value in values for item in cast("list[Any]", value)]
             return "\n".join(value if isinstance(value, str) else canonical_json(value) for value in values)
-
-
-def _empty(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip()) or value in ([], {})
 
 
 def _ballot(value: Any) -> str:

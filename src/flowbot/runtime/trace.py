@@ -5,6 +5,7 @@ The optimiser's backward pass, the report and `show` read traces and nothing els
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -12,21 +13,63 @@ from typing import Any
 from flowbot.fields import Usage
 from flowbot.lm.client import Message
 
+_NUMBERS = re.compile(r"\[\d+\]|#\d+")
+
+
+def node_path(address: str) -> str:
+    """The path of the node whose call an address names: `refine/critic` for `refine/critic[2]`."""
+    return _NUMBERS.sub("", address)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One call of a tool that a model asked for.
+
+    Args:
+        tool: the tool's name, as the model gave it.
+        arguments: as the model gave them.
+        result: the outputs by name; None when the call failed.
+        error: why it failed; "" when it did not.
+        seconds: how long it took when it was first made.
+    """
+
+    tool: str
+    arguments: Mapping[str, Any]
+    result: Mapping[str, Any] | None
+    error: str = ""
+    seconds: float = 0.0
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        result = None if self.result is None else dict(self.result)
+        return {**asdict(self), "arguments": dict(self.arguments), "result": result}
+
+    @staticmethod
+    def load(data: Mapping[str, Any]) -> ToolCall:
+        """A call from what `dump` gave."""
+        return ToolCall(**data)
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One node's call.
 
     Args:
-        address: where in the workflow, as `plan` (later `refine/critic[2]`).
+        address: where in the workflow: `plan`, `refine/critic[2]` (the loop's second step), `each/price[7]` (the map's seventh
+            item), `each/refine[7]/critic[2]` (both), `solve#3` (the third of several samples).
         kind: the node's kind.
-        inputs: values by input name. For a merge, by reference (`plan.query`), those that were there.
-        outputs: values by output name; None when the step failed.
+        inputs: values by input name. For a merge, by reference (`plan.query`), those that were there; for a loop the
+            values that it starts with; for a map the list.
+        outputs: values by output name, for a branch the label as `way`; None when the step failed.
         error: why it failed; "" when it did not.
         messages: what the model was sent; empty for steps without a model.
         reply: the model's last reply as text; "" for steps without a model.
-        usage: what the step's model calls used, asking again included.
-        seconds: how long the step's calls took when they were first made. Code and merges count as nothing.
+        usage: what the step's model calls used, asking again included; nothing for a node with a body, whose steps count.
+        seconds: how long the step's calls took when they were first made. Code and merges count as nothing; a node with
+            a body takes as long as the longest chain of its steps.
+        reads: addresses of the steps whose outputs it read, through loops and maps, and of the branch that let it run.
+        note: what else is to be said, as that a loop stopped at its bound; "" for nothing.
+        calls: the tool calls that the model asked for, in order.
     """
 
     address: str
@@ -38,6 +81,14 @@ class Step:
     reply: str = ""
     usage: Usage = field(default_factory=Usage)
     seconds: float = 0.0
+    reads: tuple[str, ...] = ()
+    note: str = ""
+    calls: tuple[ToolCall, ...] = ()
+
+    @property
+    def node(self) -> str:
+        """The path of the node: the address without its numbers."""
+        return node_path(self.address)
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
@@ -51,6 +102,9 @@ class Step:
             "reply": self.reply,
             "usage": asdict(self.usage),
             "seconds": self.seconds,
+            "reads": list(self.reads),
+            "note": self.note,
+            "calls": [call.dump() for call in self.calls],
         }
 
     @staticmethod
@@ -62,10 +116,13 @@ class Step:
             inputs=data["inputs"],
             outputs=data["outputs"],
             error=data["error"],
-            messages=tuple(Message(each["role"], each["content"]) for each in data["messages"]),
+            messages=tuple(Message.load(each) for each in data["messages"]),
             reply=data["reply"],
             usage=Usage(**data["usage"]),
             seconds=data["seconds"],
+            reads=tuple(data["reads"]),
+            note=data["note"],
+            calls=tuple(ToolCall.load(each) for each in data["calls"]),
         )
 
 
@@ -76,8 +133,9 @@ class Trace:
     Args:
         example: the example's id; "" outside of evaluation.
         inputs: the workflow's inputs by name.
-        steps: the steps that ran, in the order of `workflow.topological` whatever the order in which they ended. A node
-            whose inputs were missing because an earlier step failed did not run and is not here.
+        steps: the steps that ran, in the order of `workflow.topological` whatever the order in which they ended; after a
+            node with a body those of the body, step by step or item by item. A node whose inputs were missing because an
+            earlier step failed, or whose way was not taken, did not run and is not here.
         outputs: the workflow's outputs by name; None when one of them is missing.
         error: why outputs are missing, with the address of the step that failed; "" when they are not.
         seconds: latency along the critical path, from what was stored with each response.

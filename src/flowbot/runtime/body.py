@@ -1,0 +1,194 @@
+"""Bodies: each node starts as soon as what it reads is there; loops repeat a body, maps run one for every item side by side.
+
+A way not taken costs nothing: its nodes are not called, nor what reads them alone. The trace is the same whatever ends first.
+"""
+
+from __future__ import annotations
+
+from asyncio import Task, create_task
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from flowbot.fields import StepError, Type, ValueMismatch
+from flowbot.workflow.conditions import holds
+from flowbot.workflow.graph import predecessors, split_reference, topological
+from flowbot.workflow.nodes import HasNodes, LoopNode, MapNode, MergeNode, Node
+
+from .leaf import Calls, Place
+from .together import together
+from .trace import Step
+from .values import MISSING, SKIPPED, Ended, Known, Value, first_fault, made_by
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """One run of a body.
+
+    Args:
+        ended: how each node ended, in the order of `topological`.
+        known: what was known before, and what the body's nodes gave.
+        until: seconds along the critical path until each node ended.
+    """
+
+    ended: Mapping[str, Ended]
+    known: Known
+    until: Mapping[str, float]
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What is recorded of it, in order."""
+        return tuple(step for each in self.ended.values() for step in each.steps)
+
+    @property
+    def seconds(self) -> float:
+        """How long it took along the critical path."""
+        return max(self.until.values(), default=0.0)
+
+    @property
+    def refused(self) -> Ended | None:
+        """The first node whose request was refused."""
+        return next((each for each in self.ended.values() if each.refused is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """Runs the bodies of one workflow."""
+
+    calls: Calls
+    _wiring: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict[str, dict[str, tuple[str, ...]]])
+
+    async def run(self, holder: HasNodes, known: Known, place: Place) -> Body:
+        """Run the nodes of `holder` once.
+
+        Args:
+            holder: the sketch, or a node with a body.
+            known: the body's own inputs, and all that stands around it.
+            place: where it runs.
+        """
+        wiring = self._wiring.get(place.path)
+        if wiring is None:
+            wiring = {name: predecessors(holder, name) for name in topological(holder)}
+            self._wiring[place.path] = wiring
+        tasks: dict[str, Task[Ended]] = {}
+        for name, before in wiring.items():
+            waited = {each: tasks[each] for each in before}
+            tasks[name] = create_task(self._node(name, holder.nodes[name], known, waited, place))
+        ended = dict(zip(tasks, await together(list(tasks.values())), strict=True))
+        after = dict(known)
+        until: dict[str, float] = {}
+        for name, each in ended.items():
+            after.update({f"{name}.{output}": value for output, value in each.values.items()})
+            if each.state != "skipped":
+                until[name] = each.seconds + max((until.get(other, 0.0) for other in wiring[name]), default=0.0)
+        return Body(ended, after, until)
+
+    async def _node(
+        self, name: str, node: Node, known: Known, before: Mapping[str, Task[Ended]], place: Place
+    ) -> Ended:
+        seen = dict(known)
+        ended = {each: await task for each, task in before.items()}
+        for each, end in ended.items():
+            seen.update({f"{each}.{output}": value for output, value in end.values.items()})
+        led_by: tuple[str, ...] = ()
+        if node.when is not None:
+            branch, way = split_reference(node.when)
+            taken = ended[branch or ""]
+            if taken.state == "missing":
+                return MISSING
+            if taken.way != way:
+                return SKIPPED
+            led_by = (place.address(branch or ""),)
+        wanted = node.references()
+        absent = {split_reference(reference)[0] for reference in wanted if reference not in seen}
+        if isinstance(node, MergeNode):
+            # What is joined are alternatives, except where the parts make up the whole: of that only a way that was not
+            # taken may be absent.
+            whole = node.how == "concat" and any(ended[each or ""].state == "missing" for each in absent)
+            if whole or any(reference not in seen for reference in node.given.values()):
+                return MISSING
+        elif absent:
+            return MISSING
+        match node:
+            case LoopNode():
+                return await self._loop(name, node, seen, place, led_by)
+            case MapNode():
+                return await self._map(name, node, seen, place, led_by)
+            case _:
+                return await self.calls.call(name, node, seen, place, led_by)
+
+    async def _loop(self, name: str, node: LoopNode, known: Known, place: Place, led_by: tuple[str, ...]) -> Ended:
+        starts = {key: known[carry.start] for key, carry in node.carry.items()}
+        first = Step(
+            place.address(name),
+            node.kind,
+            {key: value.data for key, value in starts.items()},
+            None,
+            reads=led_by + made_by(starts.values()),
+        )
+        inner: list[Step] = []
+        seconds = 0.0
+        state: Known = starts
+        note = ""
+        for number in range(1, node.bound + 1):
+            body = await self.run(node, {**known, **state}, place.inside(name, step=number))
+            inner += body.steps
+            seconds += body.seconds
+            if body.refused is not None:
+                return body.refused
+            try:
+                state = {key: _typed(body.known, carry.next, carry.type, key) for key, carry in node.carry.items()}
+                if node.until is not None and holds(node.until, partial(_read, {**body.known, **state})):
+                    break
+            except (StepError, TypeError) as error:  # values of type object may not compare
+                fault = first_fault(body.steps) or f"step {number}: {error}"
+                return Ended("missing", (replace(first, error=fault, seconds=seconds), *inner), seconds=seconds)
+        else:
+            note = f"stopped at its bound of {node.bound} steps" if node.until is not None else ""
+        outputs = {key: value.data for key, value in state.items()}
+        first = replace(first, outputs=outputs, seconds=seconds, note=note)
+        return Ended("done", (first, *inner), state, seconds)
+
+    async def _map(self, name: str, node: MapNode, known: Known, place: Place, led_by: tuple[str, ...]) -> Ended:
+        over = known[node.over]
+        items = over.data
+        first = Step(place.address(name), node.kind, {node.over: items}, None, reads=led_by + over.by)
+        tasks = [
+            create_task(self.run(node, {**known, node.item: Value(item, over.by)}, place.inside(name, item=number)))
+            for number, item in enumerate(items[: node.bound], start=1)
+        ]
+        bodies = await together(tasks)
+        inner = tuple(step for body in bodies for step in body.steps)
+        seconds = max((body.seconds for body in bodies), default=0.0)
+        first = replace(first, seconds=seconds)
+        if len(items) > node.bound:
+            first = replace(first, note=f"only the first {node.bound} of {len(items)} items")
+        refused = next((body.refused for body in bodies if body.refused is not None), None)
+        if refused is not None:
+            return refused
+        if any(reference not in body.known for body in bodies for reference in node.out.values()):
+            return Ended("missing", (replace(first, error=first_fault(inner)), *inner), seconds=seconds)
+        collected = {key: [body.known[reference] for body in bodies] for key, reference in node.out.items()}
+        values = {key: Value([each.data for each in all_], made_by(all_)) for key, all_ in collected.items()}
+        first = replace(first, outputs={key: value.data for key, value in values.items()})
+        return Ended("done", (first, *inner), values, seconds)
+
+
+def _read(known: Known, reference: str) -> Any:
+    if reference not in known:
+        raise StepError(f"{reference} is missing")
+    return known[reference].data
+
+
+def _typed(known: Known, reference: str, kind: str, name: str) -> Value:
+    """A value as the type that the loop carries (an int where a float is carried becomes one).
+
+    Raises:
+        StepError: if it is missing.
+    """
+    try:
+        data = Type.parse(kind).coerce(_read(known, reference), name)
+    except ValueMismatch as error:
+        raise StepError(str(error)) from None
+    return Value(data, known[reference].by)

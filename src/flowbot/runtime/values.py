@@ -1,0 +1,68 @@
+"""What runs through a workflow: values with the steps that made them, and how a node ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from flowbot.fields import RefusedError
+
+from .trace import Step
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value that a reference carries.
+
+    Args:
+        data: the value.
+        by: addresses of the steps that made it; none for an input of the workflow.
+        samples: all samples of it, where the node drew several; `data` is the first.
+    """
+
+    data: Any
+    by: tuple[str, ...] = ()
+    samples: tuple[Value, ...] = ()
+
+
+Known = Mapping[str, Value]
+"""Values by reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a node, or a body, ended.
+
+    Args:
+        state: `done`; `skipped`: its way was not taken; `missing`: it failed, or what it reads is missing.
+        steps: what is recorded of it, in order.
+        values: what it gives, by output name.
+        seconds: how long it took, from what was stored.
+        way: the label that a branch chose.
+        refused: the refusal of a request, to be raised once everything has ended.
+    """
+
+    state: Literal["done", "skipped", "missing"]
+    steps: tuple[Step, ...] = ()
+    values: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    seconds: float = 0.0
+    way: str = ""
+    refused: RefusedError | None = None
+
+
+SKIPPED = Ended("skipped")
+MISSING = Ended("missing")
+
+
+def made_by(values: Iterable[Value]) -> tuple[str, ...]:
+    """The steps that made these values, each once, in order."""
+    return tuple(dict.fromkeys(address for value in values for address in value.by))
+
+
+def first_fault(steps: Iterable[Step]) -> str:
+    """Where and why a run went wrong first, as `refine/critic[2]: …`; "" if no step failed."""
+    failed = [step for step in steps if step.error]
+    leaf = next((step for step in failed if step.kind not in ("loop", "map")), None)
+    worst = leaf or next(iter(failed), None)
+    return f"{worst.address}: {worst.error}" if worst else ""
