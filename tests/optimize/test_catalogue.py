@@ -77,3 +77,69 @@ def test_computing_works_for_answers_that_are_not_numbers() -> None:
     start = single_call(task.inputs, task.outputs, task.goal, reasoning=False)
     computed = after(task, start)["compute:answer"]
     assert dict(computed.sketch.nodes["answer"].out) == {"items": "list[{what: str, value: str}]"}
+
+
+def test_a_task_of_numbers_has_the_six_changes_of_old() -> None:
+    rows = [{"note": f"note {n}", "total": n} for n in range(3)]
+    task = Task(
+        goal="Count.", inputs={"note": "str"}, outputs={"total": "int"}, metric="numeric",
+        train=rows[:1], val=rows[1:2], test=rows[2:],
+    )  # fmt: skip
+    start = single_call(task.inputs, task.outputs, task.goal, reasoning=True)
+    assert [change.title for change in changes(start, task, "answer")] == [
+        "Make the LLM call return the parts as a typed list, and compute the answer in Python.",
+        "Add a second LLM call that reads the first answer and writes the answer again.",
+        "Run the same LLM call three times and return the answer that occurs most often.",
+        "Make the LLM call write the answer at once, without reasoning.",
+        "Add an LLM call that first rewrites the input in plain words, then answer from that.",
+        "Split the LLM call into two calls: one writes a plan, the other answers by the plan.",
+    ]
+
+
+@pytest.fixture
+def writing() -> Task:
+    rows = [{"facts": [f"fact {n}"], "tone": "dry", "brief": True, "text": "a"} for n in range(3)]
+    inputs = {"facts": "list[str]", "tone": "Literal['dry', 'warm']", "brief": "bool"}
+    return Task(
+        goal="Write.", inputs=inputs, outputs={"text": "str"}, metric="exact",
+        train=rows[:1], val=rows[1:2], test=rows[2:], tools=[count],
+    )  # fmt: skip
+
+
+def test_free_text_lists_choices_and_tools_call_for_changes_of_their_own(writing: Task) -> None:
+    start = single_call(writing.inputs, writing.outputs, writing.goal, reasoning=True)
+    first = after(writing, start)
+    new = [key for key in first if key.split(":")[0] in ("refine", "best", "each", "apart", "use")]
+    assert new == [
+        "refine:answer",
+        "best:answer",
+        "each:facts:answer",
+        "apart:tone=dry:answer",
+        "apart:tone=warm:answer",
+        "apart:brief=True:answer",
+        "use:answer",
+    ]
+    assert list(first)[-len(new) :] == new
+    assert first["use:answer"].dump()["parameters"]["answer"]["tools"] == ["count"]
+    assert first["each:facts:answer"].dump()["nodes"]["each"]["over"] == "facts"
+
+
+def test_changes_of_steps_in_bodies_are_valid_and_a_loop_can_be_removed_again(writing: Task) -> None:
+    tools = {tool.signature.name: tool.signature for tool in writing.tools}
+    start = single_call(writing.inputs, writing.outputs, writing.goal, reasoning=False)
+    refined = after(writing, start)["refine:answer"]
+    inside = changes(refined, writing, "review/critic")
+    assert {"vote:review/critic", "plan:review/critic", "remove:review"} <= {change.key for change in inside}
+    for change in inside:
+        code = prior_code(*change.computes) if change.computes else ""
+        assert check(apply(refined, change.build(code), tools=tools), tools=tools) == [], change.key
+    removed = next(change for change in inside if change.key == "remove:review")
+    assert apply(refined, removed.build("")).hash == start.hash
+
+
+def test_a_vote_that_is_removed_leaves_a_call_that_answers_once(counting: Task) -> None:
+    start = single_call(counting.inputs, counting.outputs, counting.goal, reasoning=False)
+    voted = after(counting, start)["vote:answer"]
+    once = after(counting, voted)["remove:vote_total"]
+    assert once.sketch == start.sketch
+    assert once.dump()["parameters"]["answer"].get("samples", 1) == 1

@@ -6,7 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
-from flowbot.workflow import CodeNode, CodeParameters, Demonstration, LLMNode, LLMParameters, Sketch, Workflow, save
+from flowbot.workflow import (
+    CodeNode,
+    CodeParameters,
+    Demonstration,
+    LLMNode,
+    LLMParameters,
+    Sketch,
+    Workflow,
+    from_data,
+    save,
+)
 
 GOAL = "Count how many items the customer orders in all: add up the amounts."
 NOTE = "Hi there - pls send half a dozen desk lamps, and 1 USB stick. And Dee wants two clipboards too; ta"
@@ -246,3 +256,82 @@ def write_sample(run_dir: Path, *, goal: str = GOAL, note: str = NOTE) -> Path:
     save(start(), run_dir / "start.flow.yaml")
     save(final(), run_dir / "found.flow.yaml")
     return run_dir
+
+
+def nested() -> Workflow:
+    """Every kind of node: a map with a loop in it, a branch, samples, tools."""
+    loop = {
+        "kind": "loop", "max": 3, "until": {"ref": "critic.ok", "op": "==", "value": True},
+        "carry": {"number": {"type": "int", "start": "guess.number", "next": "critic.better"}},
+        "nodes": {"critic": {"kind": "llm", "in": {"number": "number", "line": "item"}, "out": {"ok": "bool", "better": "int"}}},
+    }  # fmt: skip
+    each = {
+        "kind": "map", "over": "split.lines", "limit": 9, "out": {"numbers": "refine.number"},
+        "nodes": {"guess": {"kind": "llm", "in": {"line": "item"}, "out": {"number": "int"}}, "refine": loop},
+    }  # fmt: skip
+    long = {"ref": "lines", "op": "empty"}
+    return from_data(
+        {
+            "flowbot": 1,
+            "inputs": {"note": "str"},
+            "outputs": {"total": "best.total"},
+            "nodes": {
+                "split": {"kind": "llm", "in": {"note": "note"}, "out": {"lines": "list[str]"}},
+                "route": {"kind": "branch", "in": {"lines": "split.lines"}, "ways": {"one": long, "more": "else"}},
+                "whole": {"kind": "llm", "when": "route.one", "in": {"note": "note"}, "out": {"total": "int"}},
+                "each": each,
+                "add": {"kind": "code", "in": {"numbers": "each.numbers"}, "out": {"total": "int"}},
+                "best": {"kind": "merge", "how": "judge", "in": ["whole.total", "add.total"], "out": {"total": "int"}},
+            },
+            "parameters": {
+                "split": {"instruction": "Split the note."},
+                "whole": {"instruction": "Count.", "samples": 3, "temperature": 0.7, "tools": ["search"]},
+                "each/guess": {"instruction": "Give the number of this line."},
+                "each/refine/critic": {"instruction": "Is this number right?"},
+                "add": {"code": "def run(numbers):\n    return {'total': sum(numbers)}"},
+                "best": {"instruction": "Prefer the sum."},
+            },
+        }
+    )
+
+
+def nested_steps() -> list[dict[str, Any]]:
+    """A trace of it: two items, the second with two steps of the loop, the last of which fails."""
+    told = [{"role": "user", "content": "6 desk lamps"}]
+
+    def step(address: str, kind: str, outputs: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
+        return {"address": address, "kind": kind, "inputs": {}, "outputs": outputs, "error": "", **more}
+
+    called = [
+        {"tool": "search", "arguments": {"query": "lamp"}, "result": {"hits": 6}, "error": "", "seconds": 0.1},
+        {"tool": "fetch", "arguments": {}, "result": None, "error": "there is no tool fetch", "seconds": 0.0},
+    ]
+    return [
+        step("split", "llm", {"lines": ["6 desk lamps", "1 USB stick"]}, messages=told, reply="…"),
+        step("route", "branch", {"way": "one"}),
+        step("whole#1", "llm", {"total": 7}, calls=called),
+        step("whole#2", "llm", {"total": 8}),
+        step("each", "map", {"numbers": [6, 1]}),
+        step("each/guess[1]", "llm", {"number": 6}),
+        step("each/guess[2]", "llm", {"number": 2}),
+        step("each/refine[2]", "loop", {"number": 1}, note="stopped at its bound of 3 steps"),
+        step("each/refine[2]/critic[1]", "llm", {"ok": False, "better": 1}),
+        step("each/refine[2]/critic[2]", "llm", None, error="the reply was cut"),
+        step("best", "merge", {"total": 7}),
+    ]
+
+
+def write_nested(run_dir: Path) -> Path:
+    """A run that found the nested workflow, with one of its traces."""
+    run = write_sample(run_dir)
+    row = traces()["final"][0]
+    row["trace"]["steps"] = nested_steps()
+    found = {"start": traces()["start"][:1], "final": [row]}
+    (run / "traces.json").write_text(json.dumps(found), encoding="utf-8")
+    save(nested(), run / "found.flow.yaml")
+    change = proposal(5, final(), nested(), "structure", "meta", "Count line by line.", "Lines are mixed up.")
+    blamed = gradient("Two lines are taken for one.", "train-004", "each/refine/critic[2]", "call")
+    with (run / "journal.jsonl").open("a", encoding="utf-8") as file:
+        for event in (blamed, change, verdict(5, True, "P(better) 0.9 reaches 0.80", 0.8, 0.7, 24, 0.9)):
+            file.write(json.dumps(event, ensure_ascii=False) + "\n")
+    return run

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from report_sample import final, journal, result, write_sample
+from report_sample import final, journal, result, write_nested, write_sample
 
 from flowbot.fields import UserError
 from flowbot.report import read_run, verdict, write_report
@@ -176,3 +176,40 @@ def test_verdict_of_a_pause_says_how_to_go_on(tmp_path: Path) -> None:
     run = write_sample(tmp_path / "run")
     (run / "result.json").write_text(json.dumps({**result(), "status": "paused"}), encoding="utf-8")
     assert "the same command goes on" in verdict(read_run(run))
+
+
+def test_steps_of_a_body_stand_within_the_step_that_has_it(tmp_path: Path) -> None:
+    [example] = read_run(write_nested(tmp_path / "run")).examples
+    assert example.final is not None
+    steps = {step.address: step for step in example.final.steps}
+    assert list(steps) == ["split", "route", "whole#1", "whole#2", "each", "best"]
+    assert steps["route"].way == "one"
+    assert [step.address for step in steps["each"].steps] == ["each/guess[1]", "each/guess[2]", "each/refine[2]"]
+    loop = steps["each"].steps[2]
+    assert [step.address for step in loop.steps] == ["each/refine[2]/critic[1]", "each/refine[2]/critic[2]"]
+    assert [step.failed for step in (steps["split"], steps["each"], loop)] == [False, True, True]
+
+
+def test_page_shows_bodies_ways_notes_samples_and_tool_calls(tmp_path: Path) -> None:
+    page = page_of(write_nested(tmp_path / "run"))
+    for said in (
+        "Found 9 steps",
+        "route branch took one",
+        "whole#2",
+        "each/refine[2] loop, 2 steps failed stopped at its bound of 3 steps",
+        'search(query="lamp") → {"hits": 6}',
+        "fetch() there is no tool fetch",
+        "each/refine/critic llm instruction Is this number right?",
+        "temperature 0.7, 3 samples, tools search",
+        "best merge judge instruction Prefer the sum.",
+        "+ node each/refine: loop, at most 3 steps, until critic.ok == true",
+    ):
+        assert said in page.words
+    drawn = {attributes["data-node"] for tag, attributes in page.tags if tag == "g" and "data-node" in attributes}
+    assert {"answer", "route", "each", "each/refine", "each/refine/critic"} <= drawn
+
+
+def test_a_trace_without_notes_and_calls_is_read(tmp_path: Path) -> None:
+    run = read_run(write_sample(tmp_path / "run"))
+    assert run.examples[0].final is not None
+    assert [(step.note, step.calls, step.steps) for step in run.examples[0].final.steps] == [("", (), ())] * 2

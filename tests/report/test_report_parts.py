@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_sample import final, listed, start
+from report_sample import final, listed, nested, start
 
 from flowbot.report.chart import interval_bar, score_chart
 from flowbot.report.data import Interval, Point
@@ -68,6 +68,14 @@ def test_text_diffs_name_node_and_text_that_changed() -> None:
     assert changed == {("answer", "instruction"), ("compute", "code")}
     assert {each.what for each in text_diffs(listed(), final())} == {"instruction", "demonstrations"}
     assert text_diffs(final(), final()) == ()
+
+
+def test_text_diffs_find_bodies_by_path_and_settings() -> None:
+    before = nested()
+    critic = before.parameter("each/refine/critic").model_copy(update={"instruction": "Is it?", "samples": 3})
+    after = before.with_parameter("each/refine/critic", critic)
+    found = [(each.node, each.what) for each in text_diffs(before, after)]
+    assert found == [("each/refine/critic", "instruction"), ("each/refine/critic", "settings")]
 
 
 @pytest.mark.parametrize(

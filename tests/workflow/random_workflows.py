@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from flowbot.fields import is_name
+from flowbot.fields import Field, ToolSignature, is_name
 from flowbot.workflow import Workflow, from_data
 
 NAMES = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,7}", fullmatch=True).filter(is_name)
@@ -33,60 +33,240 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
+TOOLS = {
+    "measure": ToolSignature(
+        "measure",
+        "How long a text is.",
+        (Field.of("text", "str"), Field.of("times", "int")),
+        (Field.of("result", "int"),),
+        optional=frozenset({"times"}),
+    ),
+    "note": ToolSignature("note", "A text that is always the same.", (), (Field.of("result", "str"),)),
+}
+"""What the random workflows call."""
+SIMPLE = ("code", "llm", "merge", "tool", "samples")
+KINDS = (*SIMPLE, "branch", "loop", "map")
+ROOM = 10
+"""Steps after which only simple ones are added, so that no workflow gets large."""
+
+
 @st.composite
 def workflow_data(draw: st.DrawFn) -> dict[str, Any]:
-    """A valid workflow in the file format: nodes read inputs and earlier nodes, and every node is used."""
-    names = draw(st.lists(NAMES, min_size=3, max_size=9, unique=True))
-    inputs = {name: draw(TYPES) for name in names[: draw(st.integers(1, 2))]}
-    known = dict(inputs)
-    nodes: dict[str, Any] = {}
-    parameters: dict[str, Any] = {}
-    loose: list[str] = []
-    for name in names[len(inputs) :]:
-        kind = draw(st.sampled_from(["llm", "code", "merge"]))
-        read = draw(st.lists(st.sampled_from(sorted(known)), min_size=1, max_size=3, unique=True))
-        out = draw(st.dictionaries(NAMES, TYPES, min_size=1, max_size=3))
-        if kind == "merge":
-            read = [read[0], *(other for other in read[1:] if known[other] == known[read[0]])]
-            out = {next(iter(out)): known[read[0]]}
-            node: dict[str, Any] = {
-                "kind": kind,
-                "how": draw(st.sampled_from(["first", "vote"])),
-                "in": read,
-                "out": out,
+    """A valid workflow in the file format, of every kind of node: bodies within bodies, ways within ways."""
+    inputs = {name: draw(TYPES) for name in draw(st.lists(NAMES, min_size=1, max_size=2, unique=True))}
+    body = _Body(draw, inputs)
+    body.steps(draw(st.integers(1, 5)))
+    body.decorate()
+    ends = {f"out_{index}": body.first(name) for index, name in enumerate(body.unread)}
+    return {"flowbot": 1, "inputs": inputs, "outputs": ends, "nodes": body.nodes, "parameters": body.parameters}
+
+
+class _Body:
+    """A body that grows: each step reads what is there, and all that nobody reads in the end is handed out."""
+
+    def __init__(self, draw: st.DrawFn, known: dict[str, str], path: str = "", outer: _Body | None = None) -> None:
+        self.draw, self.path, self.outer = draw, path, outer
+        self.known = known
+        """What may be read: reference to type."""
+        self.nodes: dict[str, Any] = {}
+        self.gives: dict[str, dict[str, str]] = {}
+        self.unread: list[str] = []
+        self.parameters: dict[str, Any] = outer.parameters if outer else {}
+        self.room: list[int] = outer.room if outer else [ROOM]
+
+    def steps(self, count: int, when: str | None = None) -> None:
+        for _ in range(count):
+            self.room[0] -= 1
+            kinds = KINDS if self.room[0] > 0 and self.path.count("/") < 2 else SIMPLE
+            getattr(self, self.draw(st.sampled_from(kinds)))(when)
+
+    def first(self, name: str) -> str:
+        return f"{name}.{next(iter(self.gives[name]))}"
+
+    def llm(self, when: str | None, **more: Any) -> str:
+        out = self.draw(st.dictionaries(NAMES, TYPES, min_size=1, max_size=2))
+        bound = self._bound()
+        given = {"instruction": "Do it. " + self.draw(TEXTS), **more}
+        if not more and self.draw(st.booleans()):
+            given["temperature"] = self.draw(st.floats(0, 2))
+        if self.draw(st.integers(0, 4)) == 4:
+            given["tools"] = ["measure"]
+        types = [self.known[reference] for reference in bound.values()] + list(out.values())
+        if all(each in VALUES for each in types) and self.draw(st.booleans()):
+            shown = {
+                "inputs": {name: self.draw(VALUES[self.known[reference]]) for name, reference in bound.items()},
+                "outputs": {name: self.draw(VALUES[text]) for name, text in out.items()},
+                "example": self.draw(TEXTS),
             }
+            given["demonstrations"] = [shown]
+        return self._add({"kind": "llm", "in": bound, "out": out}, out, when, given)
+
+    def code(self, when: str | None) -> str:
+        out = self.draw(st.dictionaries(NAMES, TYPES, min_size=1, max_size=2))
+        return self._code(self._bound(), out, when)
+
+    def tool(self, when: str | None) -> str:
+        texts = [reference for reference, kind in self.known.items() if kind == "str"]
+        bound = {"text": self._read(self.draw(st.sampled_from(texts)))} if texts else {}
+        name = "measure" if texts else "note"
+        out = {"result": "int" if texts else "str"}
+        return self._add({"kind": "tool", "tool": name, "in": bound, "out": out}, out, when)
+
+    def merge(self, when: str | None) -> str:
+        some = self.draw(st.sampled_from(list(self.known)))
+        alike = [reference for reference, kind in self.known.items() if kind == self.known[some]]
+        joined = [some, *self.draw(st.lists(st.sampled_from(alike), max_size=2))]
+        return self._merge(joined, self.known[some], when)
+
+    def samples(self, when: str | None) -> str:
+        """An `llm` node that draws samples, and a merge that joins them."""
+        name = self.llm(when, samples=self.draw(st.integers(2, 3)), temperature=1.0)
+        return self._merge([self.first(name)], self.known[self.first(name)], when)
+
+    def branch(self, when: str | None) -> str:
+        """A branch, steps on some of its ways, and a merge that has something on all of them."""
+        labels = self.draw(st.lists(NAMES, min_size=2, max_size=3, unique=True))
+        bound = self._bound()
+        if self.draw(st.booleans()):
+            ways: Any = labels
+            given: Any = {"instruction": "Choose."}
         else:
-            bound = dict(zip(draw(st.lists(NAMES, min_size=3, max_size=3, unique=True)), read, strict=False))
-            node = {"kind": kind, "in": bound, "out": out}
-            parameters[name] = draw(_parameters(kind, bound, out, known))
-        if draw(st.integers(0, 4)) == 0:
-            node["frozen"] = True
-        if loose and draw(st.integers(0, 4)) == 0:
-            loose_one = draw(st.sampled_from(loose))
-            nodes[loose_one]["feedback_from"] = [name]
-        nodes[name] = node
-        loose = [other for other in loose if not any(ref.startswith(f"{other}.") for ref in read)] + [name]
-        known |= {f"{name}.{output}": text for output, text in out.items()}
-    ends = {f"out_{index}": f"{name}.{next(iter(nodes[name]['out']))}" for index, name in enumerate(loose)}
-    return {"flowbot": 1, "inputs": inputs, "outputs": ends, "nodes": nodes, "parameters": parameters}
+            known = {name: self.known[reference] for name, reference in bound.items()}
+            ways = {label: self.draw(conditions(known)) for label in labels[:-1]} | {labels[-1]: "else"}
+            given = None
+        base = self.draw(st.sampled_from(list(self.known)))
+        kind = self.known[base]
+        name = self._add({"kind": "branch", "in": bound, "ways": ways}, {}, when, given)
+        walked = self.draw(st.lists(st.sampled_from(labels), min_size=1, unique=True))
+        ends = [self._way(f"{name}.{label}", kind) for label in walked]
+        if len(walked) < len(labels) or self.draw(st.booleans()):
+            ends.append(base)
+        return self._merge(ends, kind, when)
 
-
-@st.composite
-def _parameters(draw: st.DrawFn, kind: str, bound: dict[str, str], out: dict[str, str], known: dict[str, str]) -> Any:
-    if kind == "code":
-        return {"code": f"def run({', '.join(bound)}):\n    return {{}}" + draw(st.sampled_from(["", "\n", "\n\n"]))}
-    given: dict[str, Any] = {"instruction": "Do it. " + draw(TEXTS)}
-    if draw(st.booleans()):
-        given["temperature"] = draw(st.floats(0, 2))
-    types = [known[reference] for reference in bound.values()] + list(out.values())
-    if all(each in VALUES for each in types):
-        shown = {
-            "inputs": {name: draw(VALUES[known[reference]]) for name, reference in bound.items()},
-            "outputs": {name: draw(VALUES[text]) for name, text in out.items()},
-            "example": draw(TEXTS),
+    def loop(self, when: str | None) -> str:
+        starts = self.draw(st.lists(st.sampled_from(list(self.known)), min_size=1, max_size=2))
+        depth = self.path.count("/")
+        carried = {f"carried_{depth}_{index}": self.known[self._read(start)] for index, start in enumerate(starts)}
+        name = self._name()
+        inside = _Body(self.draw, self.known | carried, f"{self.path}{name}/", self)
+        inside.steps(self.draw(st.integers(0, 2)))
+        end = inside.close(carried | {"stop": "bool"})
+        carry = {
+            key: {"type": kind, "start": start, "next": f"{end}.{key}"}
+            for (key, kind), start in zip(carried.items(), starts, strict=True)
         }
-        given["demonstrations"] = [shown]
-    return given
+        node: dict[str, Any] = {"kind": "loop", "max": self.draw(st.integers(1, 3)), "carry": carry}
+        if self.draw(st.booleans()):
+            node["until"] = self.draw(conditions({f"{end}.stop": "bool", **carried}))
+        inside.decorate()
+        return self._add({**node, "nodes": inside.nodes}, carried, when, name=name)
+
+    def map(self, when: str | None) -> str:
+        lists = [reference for reference, kind in self.known.items() if kind.startswith("list[")]
+        if not lists:
+            lists = [f"{self._code(self._bound(), {'parts': 'list[str]'}, when)}.parts"]
+        over = self._read(self.draw(st.sampled_from(lists)))
+        name, item = self._name(), f"the_item_{self.path.count('/')}"
+        kind = self.known[over].removeprefix("list[").removesuffix("]")
+        inside = _Body(self.draw, self.known | {item: kind}, f"{self.path}{name}/", self)
+        inside.steps(self.draw(st.integers(1, 2)))
+        out = {f"all_{index}": inside.first(each) for index, each in enumerate(inside.unread)}
+        inside.decorate()
+        node = {"kind": "map", "over": over, "limit": self.draw(st.integers(1, 3)), "as": item, "out": out}
+        gives = {key: f"list[{inside.known[reference]}]" for key, reference in out.items()}
+        return self._add({**node, "nodes": inside.nodes}, gives, when, name=name)
+
+    def close(self, out: dict[str, str], when: str | None = None, since: int = 0) -> str:
+        """A step that reads all that nobody has read since, and gives these outputs."""
+        bound = {f"v{index}": self.first(name) for index, name in enumerate(self.unread[since:])}
+        return self._code({name: self._read(reference) for name, reference in bound.items()}, out, when)
+
+    def decorate(self) -> None:
+        """What changes nothing in the wiring: frozen and pinned nodes, skip connections to what comes later."""
+        names = list(self.nodes)
+        for index, name in enumerate(names):
+            if self.draw(st.integers(0, 5)) == 5:
+                self.nodes[name]["frozen"] = True
+            if index + 1 < len(names) and self.draw(st.integers(0, 5)) == 5:
+                self.nodes[name]["feedback_from"] = [self.draw(st.sampled_from(names[index + 1 :]))]
+
+    def _way(self, when: str, kind: str) -> str:
+        """Steps on one way, which gives one value; only a merge may read it."""
+        known, before = self.known, set(self.unread)
+        self.steps(self.draw(st.integers(0, 1)), when)
+        since = sum(name in before for name in self.unread)  # what stood before the branch may be read after it
+        end = self.close({"end": kind}, when, since)
+        self.known = known
+        return f"{end}.end"
+
+    def _merge(self, joined: list[str], kind: str, when: str | None) -> str:
+        hows = ["first", "vote", "judge", *(["concat"] if kind == "str" or kind.startswith("list[") else [])]
+        how = self.draw(st.sampled_from(hows))
+        node: dict[str, Any] = {"kind": "merge", "how": how, "in": [self._read(each) for each in joined]}
+        if how == "judge" and self.draw(st.booleans()):
+            node["given"] = self._bound()
+        out = {self.draw(NAMES): kind}
+        given = {"instruction": "Pick the best."} if how == "judge" else None
+        return self._add({**node, "out": out}, out, when, given)
+
+    def _code(self, bound: dict[str, str], out: dict[str, str], when: str | None) -> str:
+        text = f"def run({', '.join(bound)}):\n    return {out!r}" + self.draw(st.sampled_from(["", "\n"]))
+        return self._add({"kind": "code", "in": bound, "out": out}, out, when, {"code": text})
+
+    def _bound(self) -> dict[str, str]:
+        read = self.draw(st.lists(st.sampled_from(list(self.known)), min_size=1, max_size=3, unique=True))
+        names = self.draw(st.lists(NAMES, min_size=len(read), max_size=len(read), unique=True))
+        return dict(zip(names, map(self._read, read), strict=True))
+
+    def _read(self, reference: str) -> str:
+        head = reference.partition(".")[0]
+        if head in self.unread:
+            self.unread.remove(head)
+        elif self.outer is not None and head not in self.nodes:
+            _ = self.outer._read(reference)
+        return reference
+
+    def _name(self) -> str:
+        # Bodies side by side use the same names, bodies within each other do not. Kinds and keys of the format are names too.
+        stem = self.draw(st.sampled_from(["n", "llm", "nodes", "Z_"]))
+        return f"{stem}_step_{self.path.count('/')}_{len(self.nodes)}"  # longer than any of NAMES
+
+    def _add(
+        self, node: dict[str, Any], gives: dict[str, str], when: str | None, given: Any = None, name: str = ""
+    ) -> str:
+        name = name or self._name()
+        self.nodes[name] = {**node, **({"when": when} if when else {})}
+        self.gives[name] = gives
+        self.known = self.known | {f"{name}.{output}": kind for output, kind in gives.items()}
+        if gives:
+            self.unread.append(name)
+        if given is not None:
+            self.parameters[f"{self.path}{name}"] = given
+        return name
+
+
+def conditions(known: dict[str, str]) -> st.SearchStrategy[Any]:
+    """Conditions on references of these types."""
+    return st.recursive(
+        st.sampled_from(list(known.items())).flatmap(lambda item: _test(*item)),
+        lambda inner: st.one_of(
+            st.lists(inner, min_size=1, max_size=2).map(lambda parts: {"all": parts}),
+            st.lists(inner, min_size=1, max_size=2).map(lambda parts: {"any": parts}),
+            inner.map(lambda part: {"not": part}),
+        ),
+        max_leaves=3,
+    )
+
+
+def _test(reference: str, kind: str) -> st.SearchStrategy[Any]:
+    """A comparison that suits a type."""
+    empty = st.just({"ref": reference, "op": "empty"})
+    if kind not in VALUES or kind == "object":
+        return empty
+    ops = ["==", "!=", *([] if kind in ("bool", "Literal['yes', 'no']") else ["<", "<=", ">", ">="])]
+    one = st.builds(lambda op, value: {"ref": reference, "op": op, "value": value}, st.sampled_from(ops), VALUES[kind])
+    several = st.lists(VALUES[kind], max_size=2).map(lambda values: {"ref": reference, "op": "in", "value": values})
+    return st.one_of(empty, one, several)
 
 
 def workflows() -> st.SearchStrategy[Workflow]:

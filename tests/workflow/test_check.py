@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,14 +13,19 @@ from flowbot.workflow import (
     CodeParameters,
     Defect,
     LLMParameters,
+    LoopNode,
+    MapNode,
     Workflow,
     check,
     from_data,
+    node_at,
     reference_type,
     require_valid,
     successors,
     topological,
+    walk,
 )
+from flowbot.workflow.check import MOST_DEFECTS
 
 SOUND: dict[str, Any] = {
     "flowbot": 1,
@@ -73,6 +79,14 @@ def test_the_sound_one_is_sound() -> None:
     ("place", "value", "where", "says"),
     [
         ("inputs/question", "string", "inputs.question", "found 'string'"),
+        ("inputs/question", "string", "inputs.question", "; write str"),
+        ("nodes/list/out/items", "Literal[" + "'a'," * 4000, "nodes.list.out.items", "the type has 16,008 characters"),
+        ("nodes/list/rounds", 0, "nodes.list.rounds", "rounds is 0; give a number from 1 to 100"),
+        ("nodes/total/in", [], "nodes.total.in", "the merge joins nothing"),
+        ("nodes/total/given", {"q": "question"}, "nodes.total.given", "a merge by first asks no model"),
+        ("parameters/list/tools", ["lokup"], "parameters.list.tools", "there is no tool 'lokup'; use lookup"),
+        ("parameters/list/samples", 3, "parameters.list.samples", "at temperature 0 all samples are the same"),
+        ("parameters/list/samples", 3, "parameters.list.samples", "no merge reads the 3 samples"),
         ("inputs/a b", "str", "inputs.a b", "no name"),
         ("outputs", {}, "outputs", "gives nothing"),
         ("outputs/answer", "total.m", "outputs.answer", "use total.n"),
@@ -142,7 +156,7 @@ def test_an_unused_node_and_a_name_clash_are_reported() -> None:
 def test_without_tools_known_tool_calls_are_not_judged_and_with_none_they_are() -> None:
     assert found(changed(), tools=None) == []
     assert found(changed(), tools={}) == [
-        "nodes.price.tool: there is no tool 'lookup'; the task has no tools: remove the node"
+        "nodes.price.tool: there is no tool 'lookup'; there are no tools, so remove it"
     ]
 
 
@@ -152,7 +166,7 @@ def test_a_workflow_must_fit_its_task() -> None:
     assert found(changed(), task_inputs=fields, task_outputs=wanted) == [
         "inputs.question: the task has no such input; read note",
         "outputs.answer: total.n is int, and the task wants str; bind it to something of type str (question)",
-        "outputs: the task's output why is missing; bind it to something of type str",
+        "outputs: the task's output why is missing; bind it to something of type str (question)",
     ]
     [defect] = check(changed(), task_inputs=(Field.of("question", "list[str]"),))
     assert defect == Defect("inputs.question", "is str, and the task gives list[str]", "declare it as list[str]")
@@ -203,6 +217,15 @@ def test_two_circles_are_both_reported() -> None:
     assert [d.what for d in check(from_data(data))] == ["a circle: a → b → a", "a circle: c → d → c"]
 
 
+def test_a_circle_that_reads_another_is_reported_too() -> None:
+    data = copy.deepcopy(SOUND)
+    reads = {"a": ["b.x"], "b": ["a.x"], "c": ["a.x", "d.x"], "d": ["c.x"]}
+    for name, inputs in reads.items():
+        data["nodes"][name] = {"kind": "merge", "how": "vote", "in": inputs, "out": {"x": "int"}}
+    data["outputs"]["d"] = "d.x"
+    assert [d.what for d in check(from_data(data))] == ["a circle: a → b → a", "a circle: c → d → c"]
+
+
 def test_require_valid_names_the_first_defect_and_how_many() -> None:
     require_valid(changed())
     with pytest.raises(UserError, match=r"f\.yaml: outputs\.answer: .*nothing produces 'x\.y'.*\(and 4 more\)"):
@@ -231,3 +254,306 @@ def test_feedback_from_comes_after_in_the_order() -> None:
         )
     )
     assert topological(skip.sketch)[0] == "aside"
+
+
+BODIES: dict[str, Any] = {
+    "flowbot": 1,
+    "inputs": {"question": "str", "parts": "list[str]"},
+    "outputs": {"answer": "refine.draft", "all": "each.all"},
+    "nodes": {
+        "route": {"kind": "branch", "in": {"q": "question"}, "ways": ["easy", "hard"]},
+        "think": {"kind": "llm", "when": "route.hard", "in": {"q": "question"}, "out": {"draft": "str"}},
+        "start": {"kind": "merge", "how": "first", "in": ["think.draft", "question"], "out": {"draft": "str"}},
+        "each": {
+            "kind": "map",
+            "over": "parts",
+            "limit": 5,
+            "nodes": {"solve": {"kind": "llm", "in": {"part": "item"}, "out": {"x": "str"}}},
+            "out": {"all": "solve.x"},
+        },
+        "refine": {
+            "kind": "loop",
+            "max": 3,
+            "until": {"ref": "critic.ok", "op": "==", "value": True},
+            "carry": {"draft": {"type": "str", "start": "start.draft", "next": "revise.draft"}},
+            "nodes": {
+                "revise": {"kind": "llm", "in": {"draft": "draft", "q": "question"}, "out": {"draft": "str"}},
+                "critic": {"kind": "llm", "in": {"draft": "revise.draft"}, "out": {"ok": "bool"}},
+            },
+        },
+    },
+    "parameters": {
+        path: {"instruction": "Do it."} for path in ("route", "think", "each/solve", "refine/revise", "refine/critic")
+    },
+}
+
+
+def changed_bodies(place: str, value: Any) -> Workflow:
+    """The sound workflow with bodies with one place set; None removes."""
+    data = copy.deepcopy(BODIES)
+    holder, *rest = data, *place.split(">")
+    for step in rest[:-1]:
+        holder = holder[step]
+    if value is None:
+        del holder[rest[-1]]
+    else:
+        holder[rest[-1]] = value
+    return from_data(data)
+
+
+def test_the_one_with_bodies_is_sound() -> None:
+    assert check(changed_bodies("flowbot", 1), tools={}) == []
+
+
+LOOP = "nodes>refine"
+REVISE = "nodes>refine>nodes>revise"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "says"),
+    [
+        (f"{LOOP}>max", None, "nodes.refine.max: the loop has no bound; give one, as `max: 3`"),
+        (f"{LOOP}>max", 0, "nodes.refine.max: max is 0; give a number from 1 to 100"),
+        (f"{LOOP}>max", 10**9, "nodes.refine.max: max is 1000000000; give a number from 1 to 100"),
+        ("nodes>each>limit", None, "nodes.each.limit: the map has no bound; give one, as `limit: 20`"),
+        ("nodes>each>limit", 10**6, "nodes.each.limit: limit is 1000000; give a number from 1 to 10000"),
+        (f"{LOOP}>carry", {}, "nodes.refine.carry: the loop carries nothing, so it gives nothing; carry a value"),
+        (
+            f"{LOOP}>carry>draft>start",
+            "parts",
+            "nodes.refine.carry.draft.start: parts is list[str], and draft is str; name",
+        ),
+        (f"{LOOP}>carry>draft>next", "critic.ok", "nodes.refine.carry.draft.next: critic.ok is bool, and draft is str"),
+        (
+            f"{LOOP}>carry>draft>start",
+            "revise.draft",
+            "nodes.refine.carry.draft.start: nothing produces 'revise.draft'",
+        ),
+        (f"{LOOP}>carry>draft>type", "text", "nodes.refine.carry.draft.type: type 'text': found 'text'"),
+        (f"{LOOP}>until>ref", "critic.good", "nodes.refine.until: node critic gives no output 'good'; use critic.ok"),
+        (
+            f"{LOOP}>until>value",
+            "yes",
+            "nodes.refine.until: critic.ok is bool, and `==` cannot compare that with 'yes'",
+        ),
+        (f"{LOOP}>nodes", {}, "nodes.refine.nodes: the body has no nodes; add a node"),
+        (f"{REVISE}>in>draft", "drafts", "nodes.refine.nodes.revise.in.draft: nothing produces 'drafts'; use draft or"),
+        (
+            f"{REVISE}>in>draft",
+            "think.draft",
+            "nodes.refine: think.draft is there only when route takes hard; read a merge",
+        ),
+        (
+            f"{REVISE}>when",
+            "route.hard",
+            "nodes.refine.nodes.revise.when: 'route.hard' is no way of a branch; name a way",
+        ),
+        (f"{REVISE}>in>draft", "critic.ok", "nodes.refine.nodes.revise: a circle: revise → critic → revise"),
+        (
+            f"{LOOP}>until",
+            None,
+            "nodes.refine.nodes.critic: nothing that leaves the body depends on this node; use one",
+        ),
+        (
+            f"{LOOP}>nodes>start",
+            BODIES["nodes"]["think"],
+            "nodes.refine.nodes.start: the name start hides another outside",
+        ),
+        (
+            f"{LOOP}>nodes>draft",
+            BODIES["nodes"]["think"],
+            "nodes.refine.nodes.draft: the node has the name of the carried",
+        ),
+        ("nodes>each>as", "question", "nodes.each.as: the name question hides another outside of this body; give it"),
+        ("nodes>each>as", "start", "nodes.each.as: the name start hides another outside of this body; give it a name"),
+        (
+            "nodes>each>nodes>item",
+            BODIES["nodes"]["think"],
+            "nodes.each.nodes.item: the node has the name of the item item",
+        ),
+        ("nodes>each>over", "question", "nodes.each.over: question is str; go over something of type list[T]"),
+        ("nodes>each>out>all", "question", "nodes.each.out.all: 'question' does not come from the map's body; name an"),
+        ("nodes>each>out", {}, "nodes.each.out: the map gives nothing; collect an output of its body"),
+        (
+            "nodes>route>ways",
+            ["easy"],
+            "nodes.route.ways: the branch has only one way; give at least two ways, or remove",
+        ),
+        ("nodes>route>ways", [], "nodes.route.ways: the branch has no ways; give at least two ways, or remove"),
+        ("nodes>route>in", {}, "nodes.route.in: the model is shown nothing to choose by; bind an input"),
+        (
+            "nodes>route>ways",
+            {"easy": "else", "hard": {"ref": "q", "op": "empty"}},
+            "nodes.route.ways.easy: `else` stands before other ways, which are never taken; put it last",
+        ),
+        (
+            "nodes>route>ways",
+            {"easy": {"ref": "q", "op": "empty"}, "hard": {"ref": "q", "op": "empty"}},
+            "nodes.route.ways: when no condition holds no way is taken; make the last way `else`",
+        ),
+        (
+            "nodes>route>ways",
+            {"easy": {"ref": "q", "op": "empty"}, "hard": None},
+            "nodes.route.ways.hard: has no condition where others have one; give one, or write `ways` as a plain list",
+        ),
+        (
+            "nodes>think>when",
+            "route.harder",
+            "nodes.think.when: branch route has no way 'harder', so the node is never reached; name route.hard or",
+        ),
+        ("nodes>start>in", ["think.draft"], "nodes.start: the merge has nothing to join when route takes easy; join"),
+        (
+            "outputs>answer",
+            "think.draft",
+            "outputs.answer: think.draft is missing when route takes easy; bind it to a merge",
+        ),
+        (
+            "outputs>answer",
+            "route.hard",
+            "outputs.answer: route is a branch, which gives nothing to read; run a node `when: route.hard`, and read",
+        ),
+        (
+            "nodes>think>when",
+            None,
+            "nodes.route: no output of the workflow depends on this node; run a node on one of its",
+        ),
+        (
+            "parameters>route",
+            None,
+            "parameters.route.instruction: the instruction is missing; say by what the model is to",
+        ),
+        (
+            "parameters>start",
+            {"instruction": "x"},
+            "parameters.start.instruction: no model is asked in this node; remove",
+        ),
+        ("parameters>refine/critic", None, "parameters.refine/critic.instruction: the instruction is missing"),
+        (
+            "parameters>critic",
+            {"instruction": "x"},
+            "parameters.critic: these are parameters of no node; name refine/critic",
+        ),
+        (
+            "parameters>each/solve>demonstrations",
+            [{"inputs": {"part": 3}, "outputs": {"x": ["a"]}}],
+            "parameters.each/solve.demonstrations[0]: x: found ",
+        ),
+    ],
+)
+def test_each_defect_of_branches_and_bodies_is_named_with_its_place(place: str, value: Any, says: str) -> None:
+    found = [str(defect) for defect in check(changed_bodies(place, value), tools={})]
+    assert any(text.startswith(says) for text in found), found
+
+
+@pytest.mark.parametrize("place", ["nodes>refine>max", "nodes>each>limit"])
+def test_a_container_without_a_bound_refuses_to_be_run(place: str) -> None:
+    node = changed_bodies(place, None).sketch.nodes[place.split(">")[1]]
+    assert isinstance(node, LoopNode | MapNode)
+    with pytest.raises(UserError, match="a number from 1 to"):
+        _ = node.bound
+
+
+def test_a_tool_that_writes_needs_a_stand_in_unless_writing_is_allowed() -> None:
+    writing = {"lookup": replace(LOOKUP, effects="writes")}
+    says = "tool lookup writes and has no stand-in; give the tool a stand-in (`simulate:`), or allow writing (--allow-writes)"
+    assert found(changed(), tools=writing) == [f"nodes.price.tool: {says}"]
+    assert found(changed(), tools=writing, allow_writes=True) == []
+    assert found(changed(), tools={"lookup": replace(writing["lookup"], simulated=True)}) == []
+    offered = changed(("parameters/list/tools", ["lookup"]))
+    assert f"parameters.list.tools: {says}" in found(offered, tools=writing)
+
+
+ALL: dict[str, Any] = {
+    "flowbot": 1,
+    "inputs": {"question": "str", "items": "list[str]"},
+    "outputs": {"answer": "easy.x", "again": "last.x"},
+    "nodes": {
+        "unbound": {"kind": "tool", "tool": "lookup", "in": {}, "out": {"prices": "list[float]"}},
+        "mistyped": {"kind": "tool", "tool": "lookup", "in": {"names": "question"}, "out": {"prices": "list[float]"}},
+        "unknown": {"kind": "code", "in": {"a": "nobody.x"}, "out": {"x": "str"}},
+        "one": {"kind": "code", "in": {"a": "two.x"}, "out": {"x": "str"}},
+        "two": {"kind": "code", "in": {"a": "one.x"}, "out": {"x": "str"}},
+        "idle": {"kind": "code", "in": {"a": "question"}, "out": {"x": "str"}},
+        "route": {"kind": "branch", "in": {"q": "question"}, "ways": ["left", "right"]},
+        "easy": {"kind": "code", "when": "route.left", "in": {"a": "question"}, "out": {"x": "str"}},
+        "never": {"kind": "code", "when": "route.middle", "in": {"a": "question"}, "out": {"x": "str"}},
+        "reads": {"kind": "code", "in": {"a": "easy.x"}, "out": {"x": "str"}},
+        "endless": {
+            "kind": "loop",
+            "carry": {"v": {"type": "str", "start": "question", "next": "step.x"}},
+            "nodes": {"step": {"kind": "code", "in": {"a": "v"}, "out": {"x": "str"}}},
+        },
+        "boundless": {
+            "kind": "map",
+            "over": "items",
+            "nodes": {"easy": {"kind": "code", "in": {"a": "item"}, "out": {"x": "str"}}},
+            "out": {"x": "easy.x"},
+        },
+        "missing": {"kind": "tool", "tool": "lokup", "in": {"names": "items"}, "out": {"prices": "list[float]"}},
+        "writes": {"kind": "tool", "tool": "send", "in": {"text": "question"}, "out": {"result": "str"}},
+        "question": {"kind": "code", "in": {"a": "items"}, "out": {"x": "str"}},
+        "last": {
+            "kind": "code",
+            "in": {
+                **{f"a{i}": f"{name}.x" for i, name in enumerate(("unknown", "one", "never", "reads", "question"))},
+                **{f"b{i}": f"{name}.prices" for i, name in enumerate(("unbound", "mistyped", "missing"))},
+                **{"c": "endless.v", "d": "boundless.x", "e": "writes.result"},
+            },
+            "out": {"x": "str"},
+        },
+    },
+}
+
+
+def test_all_defects_of_a_workflow_that_has_every_one_are_named_at_once() -> None:
+    send = ToolSignature("send", "", (Field.of("text", "str"),), (Field.of("result", "str"),), effects="writes")
+    nodes = [path for path, node in walk(from_data(ALL).sketch) if node.kind == "code"]
+    reads = {path: node_at(from_data(ALL).sketch, path).inputs for path in nodes}  # type: ignore[union-attr]
+    code = {path: {"code": f"def run({', '.join(names)}):\n    return {{'x': ''}}"} for path, names in reads.items()}
+    workflow = from_data({**ALL, "parameters": {**code, "route": {"instruction": "Choose."}}})
+    defects = check(
+        workflow,
+        tools={**TOOLS, "send": send},
+        task_inputs=(Field.of("question", "str"), Field.of("items", "list[str]")),
+        task_outputs=(Field.of("answer", "str"), Field.of("why", "str")),
+    )
+    assert [str(defect) for defect in defects] == [
+        "outputs.answer: easy.x is missing when route takes right; bind it to a merge that joins every way",
+        "outputs: the task's output why is missing; bind it to something of type str "
+        "(question, unknown.x, one.x, two.x, idle.x, easy.x)",
+        "nodes.unbound.in: the argument names is not bound; bind it to something of type list[str] (items, boundless.x)",
+        "nodes.mistyped.in.names: question is str, and lookup wants list[str]; "
+        "bind something of type list[str] (items, boundless.x)",
+        "nodes.unknown.in.a: nothing produces 'nobody.x'; "
+        "use question or items or unbound.prices or mistyped.prices or unknown.x or one.x or two.x or idle.x, …",
+        "nodes.never.when: branch route has no way 'middle', so the node is never reached; name route.left or route.right",
+        "nodes.reads: easy.x is there only when route takes left; "
+        "read a merge of all ways, or run this node `when: route.left` too",
+        "nodes.endless.max: the loop has no bound; give one, as `max: 3`",
+        "nodes.boundless.limit: the map has no bound; give one, as `limit: 20`",
+        "nodes.missing.tool: there is no tool 'lokup'; use lookup or send",
+        "nodes.writes.tool: tool send writes and has no stand-in; "
+        "give the tool a stand-in (`simulate:`), or allow writing (--allow-writes)",
+        "nodes.question: the node has the name of the input question; give the node another name",
+        "nodes.last: never.x is there only when route takes middle; "
+        "read a merge of all ways, or run this node `when: route.middle` too",
+        "nodes.one: a circle: one → two → one; wire one of them to something earlier",
+        "nodes.idle: no output of the workflow depends on this node; use one of its outputs, or remove the node",
+        "nodes.boundless.nodes.easy: the name easy hides another outside of this body; give it a name of its own",
+    ]
+
+
+def test_of_very_many_defects_the_first_are_listed_and_the_rest_is_said() -> None:
+    names = [f"n{index}" for index in range(10_000)]
+    nodes = {name: {"kind": "code", "in": {"a": "x.y"}, "out": {"x": "str"}} for name in names}
+    defects = check(from_data({"flowbot": 1, "inputs": {}, "outputs": {"a": "n0.x"}, "nodes": nodes}))
+    assert len(defects) == MOST_DEFECTS + 1
+    assert str(defects[-1]).endswith("there are more defects than these 200; mend these first, then check again")
+
+
+def test_a_defect_is_one_short_line_whatever_the_names_are() -> None:
+    name = "a\nb\x1b[31m" + "c" * 100_000
+    nodes = {name: {"kind": "code", "in": {name: name}, "out": {name: name}}}
+    for defect in check(from_data({"flowbot": 1, "inputs": {}, "outputs": {name: name}, "nodes": nodes})):
+        assert str(defect).isprintable()
+        assert len(str(defect)) < 1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -19,7 +20,9 @@ from flowbot.workflow import (
     draw_text,
     from_data,
     single_call,
+    walk,
 )
+from flowbot.workflow.diff import changed_nodes
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -43,6 +46,34 @@ def rectangles(svg: str) -> list[tuple[float, float, float, float]]:
         for r in ElementTree.fromstring(svg).iter(f"{SVG}rect")
     }
     return [(x, y, x + w, y + h) for x, y, w, h in drawn]
+
+
+def every_kind() -> dict[str, Any]:
+    """A workflow with a node of every kind, as data."""
+    body = {
+        "revise": {"kind": "llm", "in": {"draft": "draft", "question": "question"}, "out": {"draft": "str"}},
+        "critic": {"kind": "llm", "in": {"draft": "revise.draft"}, "out": {"ok": "bool", "note": "str"}},
+    }
+    vip = {"ref": "n", "op": ">", "value": 3}
+    nodes = {
+        "list": {"kind": "llm", "in": {"question": "question"}, "out": {"items": "list[str]", "others": "list[str]", "note": "str"}},
+        "count": {"kind": "code", "in": {"items": "list.items"}, "out": {"n": "int"}},
+        "route": {"kind": "branch", "in": {"n": "count.n"}, "ways": {"vip": vip, "normal": "else"}},
+        "careful": {"kind": "llm", "when": "route.vip", "in": {"question": "question"}, "out": {"text": "str"}},
+        "joined": {"kind": "merge", "how": "judge", "in": ["careful.text", "list.note"], "given": {"q": "question"}, "out": {"text": "str"}},
+        "each": {
+            "kind": "map", "over": "list.items", "limit": 20, "out": {"prices": "price.price"},
+            "nodes": {"price": {"kind": "tool", "tool": "lookup", "in": {"name": "item"}, "out": {"price": "float"}}},
+        },
+        "refine": {
+            "kind": "loop", "max": 3, "until": {"ref": "critic.ok", "op": "==", "value": True},
+            "carry": {"draft": {"type": "str", "start": "joined.text", "next": "revise.draft"}},
+            "nodes": body,
+        },
+    }  # fmt: skip
+    ends = {"answer": "refine.draft", "prices": "each.prices"}
+    told = {"list": {"instruction": "List them."}, "joined": {"instruction": "The clearer."}}
+    return {"flowbot": 1, "inputs": {"question": "str"}, "outputs": ends, "nodes": nodes, "parameters": told}
 
 
 def fan(width: int) -> Workflow:
@@ -81,7 +112,7 @@ def test_the_picture_needs_nothing_from_outside_and_takes_the_pages_colour() -> 
     assert "currentColor" in svg
     assert "http" not in svg.replace("http://www.w3.org/2000/svg", "")
     assert "<script" not in svg
-    assert "<style" not in svg  # inline in a page it would style the page
+    assert re.findall(r"<style>([^{]*){", svg) == ["svg:root"]  # anything else would style the page that it stands in
 
 
 def test_highlighted_nodes_look_different() -> None:
@@ -94,7 +125,7 @@ def test_text_in_a_picture_is_escaped() -> None:
     data["nodes"]["n0"]["out"]['<b>&"\x07'] = "str"
     ElementTree.fromstring(draw_svg(from_data(data)))
     assert "<b>&" not in draw_svg(from_data(data))
-    assert "#lt;b#gt;&#quot;" in draw_mermaid(from_data(data))
+    assert "#lt;b#gt;#amp;#quot;" in draw_mermaid(from_data(data))
 
 
 def test_a_workflow_with_defects_is_drawn_all_the_same() -> None:
@@ -114,6 +145,71 @@ def test_text_and_mermaid_say_what_reads_what() -> None:
     lines = draw_mermaid(chain(2)).splitlines()
     assert lines[0] == "flowchart TD"
     assert [line.strip() for line in lines if "-->" in line] == ["inputs --> n0", "n0 --> n1", "n1 --> outputs"]
+
+
+def test_text_shows_bodies_ways_and_bounds() -> None:
+    assert draw_text(from_data(every_kind())).splitlines() == [
+        "inputs                  question: str",
+        "list       llm          question → items: list[str], others: list[str], note: str",
+        "count      code         list.items → n: int",
+        "route      branch       count.n",
+        "· vip                   if n > 3",
+        "· normal                else",
+        "careful    llm          when route.vip: question → text: str",
+        "joined     merge judge  careful.text, list.note; shown question as q → text: str",
+        "each       map          each item of list.items, at most 20",
+        "│ price    tool lookup  item as name → price: float",
+        "│ gives                 prices: list[float] = price.price",
+        "refine     loop         at most 3 steps, until critic.ok == true",
+        "│ carries               draft: str = joined.text, then revise.draft",
+        "│ revise   llm          draft, question → draft: str",
+        "│ critic   llm          revise.draft → ok: bool, note: str",
+        "outputs                 answer = refine.draft, prices = each.prices",
+    ]
+
+
+def test_text_says_what_else_there_is_to_a_node() -> None:
+    data = every_kind()
+    data["nodes"]["list"] |= {"frozen": True, "feedback_from": ["joined"]}
+    data["parameters"]["list"] |= {"samples": 5, "tools": ["search", "sum"]}
+    data["nodes"]["route"]["ways"] = ["vip", "normal"]
+    text = draw_text(from_data(data), width=400)
+    assert "· 5 samples · tools search, sum · at most 5 rounds · feedback from joined · frozen" in text
+    assert "count.n · a model chooses" in text
+
+
+def test_text_is_wrapped_between_words() -> None:
+    text = draw_text(from_data(every_kind()), width=70)
+    assert max(map(len, text.splitlines())) <= 70
+    assert " ".join(text.split()).count("str") == " ".join(draw_text(from_data(every_kind())).split()).count("str")
+
+
+def test_mermaid_shows_bodies_as_subgraphs_and_ways_as_labels() -> None:
+    lines = [line.strip() for line in draw_mermaid(from_data(every_kind())).splitlines()]
+    number = {path: f"n{index}" for index, (path, _) in enumerate(walk(from_data(every_kind()).sketch))}
+    route, careful, each, refine = (number[name] for name in ("route", "careful", "each", "refine"))
+    assert f'{route} -->|"vip if n #gt; 3"| {careful}' in lines
+    assert [line for line in lines if line.startswith(f'{route} -->|"normal else"|')]
+    assert [line for line in lines if line.startswith(f"{route}{{")] == [f'{route}{{"<b>route</b> branch<br>count.n"}}']
+    assert lines.count("end") == sum(line.startswith("subgraph ") for line in lines) == 2
+    assert f'{refine}out -. "draft" .-> {refine}in' in lines
+    assert f"{number['joined']} --> {refine}in" in lines
+    assert f"{refine}out --> outputs" in lines
+    assert f"{each}in --> {number['each/price']}" in lines
+
+
+def test_mermaid_links_only_what_it_declares() -> None:
+    text = draw_mermaid(from_data(every_kind()))
+    declared = set(re.findall(r"^ *(?:subgraph )?(\w+)[\[({]", text, re.MULTILINE)) | set(
+        re.findall(r"(\w+)\(\(\(", text)
+    )
+    linked = {
+        end
+        for line in text.splitlines()
+        if "->" in line
+        for end in re.findall(r"^ *(\w+)|(\w+)(?:\(\(\( \)\)\))?$", line)
+    }
+    assert {name for pair in linked for name in pair if name} <= declared
 
 
 def test_the_difference_names_wiring_prompts_and_demonstrations() -> None:
@@ -139,6 +235,64 @@ def test_the_difference_names_wiring_prompts_and_demonstrations() -> None:
     ]
     assert diff(b, a)[1] == "- node n2: merge vote, n1.out → x: str"
     assert diff(a, a) == []
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        (("nodes", "route", "ways", "vip"), {"ref": "n", "op": ">", "value": 9}, "~ node route, ways vip: if n > 3 → if n > 9"),
+        (("nodes", "route", "ways"), ["vip", "normal"], "~ node route, ways vip: if n > 3 → by the model's choice"),
+        (("nodes", "careful", "when"), "route.normal", "~ node careful, when: route.vip → route.normal"),
+        (("nodes", "refine", "max"), 2, "~ node refine, max: 3 → 2"),
+        (("nodes", "refine", "until", "value"), 1, "~ node refine, until: critic.ok == true → critic.ok == 1"),
+        (("nodes", "refine", "carry", "draft", "next"), "critic.note",
+         "~ node refine, carry draft: str = joined.text, then revise.draft → str = joined.text, then critic.note"),
+        (("nodes", "refine", "nodes", "critic", "in", "draft"), "draft", "~ node refine/critic, in draft: revise.draft → draft"),
+        (("nodes", "each", "over"), "list.others", "~ node each, over: list.items → list.others"),
+        (("nodes", "each", "as"), "one", "~ node each, as: unset → one"),
+        (("nodes", "joined", "given", "q"), "list.note", "~ node joined, given q: question → list.note"),
+        (("parameters", "list", "samples"), 5, "~ list, samples: unset → 5"),
+        (("parameters", "list", "tools"), ["search", "sum"], "~ list, tools: unset → search, sum"),
+        (("parameters", "refine/critic"), {"instruction": "Judge."}, "~ refine/critic, instruction:"),
+    ],
+)  # fmt: skip
+def test_the_difference_finds_every_part_of_the_language(place: tuple[str, ...], value: object, said: str) -> None:
+    before, after = every_kind(), every_kind()
+    holder = after
+    for key in place[:-1]:
+        holder = holder[key]
+    holder[place[-1]] = value
+    assert diff(from_data(before), from_data(after))[0] == said
+
+
+def test_the_difference_tells_values_apart_that_read_the_same() -> None:
+    before, after = every_kind(), every_kind()
+    before["nodes"]["route"]["ways"]["vip"]["value"] = 1
+    after["nodes"]["route"]["ways"]["vip"]["value"] = "1"
+    [line] = diff(from_data(before), from_data(after))
+    assert '"value":1}' in line
+    assert '"value":"1"}' in line
+
+
+def test_the_difference_names_bodies_by_path_and_their_order() -> None:
+    before, after = every_kind(), every_kind()
+    del after["nodes"]["each"]
+    del after["outputs"]["prices"]
+    after["nodes"]["refine"]["nodes"] = dict(reversed(after["nodes"]["refine"]["nodes"].items()))
+    assert diff(from_data(before), from_data(after)) == [
+        "- output prices: each.prices",
+        "- node each: map, each item of list.items, at most 20, list.items → prices: list[float]",
+        "- node each/price: tool lookup, item → price: float",
+        "~ order of nodes in refine: revise, critic → critic, revise",
+    ]
+    assert diff(from_data(after), from_data(before))[1].startswith("+ node each: map")
+
+
+def test_changed_nodes_are_those_changed_themselves() -> None:
+    after = every_kind()
+    after["nodes"]["refine"]["nodes"]["critic"]["frozen"] = True
+    after["parameters"]["list"] = {"instruction": "List."}
+    assert changed_nodes(from_data(every_kind()), from_data(after)) == {"refine/critic", "list"}
 
 
 @pytest.mark.parametrize("reasoning", [True, False])

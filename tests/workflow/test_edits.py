@@ -10,13 +10,13 @@ import pytest
 from flowbot.fields import Field, ToolSignature
 from flowbot.workflow import (
     AddNode,
+    ChoiceParameters,
     CodeNode,
     CodeParameters,
     Demonstration,
     EditError,
     LLMNode,
     LLMParameters,
-    NoParameters,
     RemoveNode,
     ReplaceNode,
     Rewire,
@@ -94,7 +94,7 @@ def test_demonstrations_that_no_longer_fit_are_dropped_and_others_stay() -> None
 def test_an_added_node_without_parameters_has_those_of_its_kind() -> None:
     vote = {"kind": "merge", "how": "vote", "in": ["answer.total"], "out": {"n": "int"}}
     edits = [{"op": "add", "id": "vote", "node": vote}, {"op": "output", "output": "total", "to": "vote.n"}]
-    assert apply(start(), parse_edits(edits)).parameter("vote") == NoParameters()
+    assert apply(start(), parse_edits(edits)).parameter("vote") == ChoiceParameters()
 
 
 def test_a_node_that_takes_a_removed_ones_id_does_not_take_its_parameters() -> None:
@@ -222,9 +222,14 @@ def test_the_form_that_models_write_is_read() -> None:
     [
         (3, "expected a list of edits"),
         ({"edit": []}, "expected a list of edits"),
-        ([{"op": "split"}], "edit 1: found 'split'; expected one of 'add'"),
+        ([{"op": "cut"}], "edit 1: found 'cut'; expected one of 'add'"),
+        ([{"id": "a"}], "edit 1: found no op"),
+        ([3], "edit 1: found 3; expected an object"),
         ([{"op": "output", "output": "a", "to": "b"}, {"op": "rewire", "id": "a"}], "edit 2: found no 'input'"),
-        ([{"op": "add", "id": "a", "node": {"kind": "branch"}}], "edit 1, node: found 'branch'"),
+        ([{"op": "add", "id": "a", "node": {"kind": "brunch"}}], "edit 1, node: found 'brunch'"),
+        ([{"op": "split", "id": "a", "name": "b", "out": {"x": "str"}}], "edit 1: found no 'parameters'"),
+        ([{"op": "review", "id": "a", "rounds": 0}], "edit 1, rounds: found 0"),
+        ([{"op": "rewrite", "nodes": {"a": SUM}, "outputs": {}, "parameters": {"b": CODE}}], "parameters of no node"),
         (
             [{"op": "add", "id": "a", "node": SUM, "parameters": {"instruction": "x"}}],
             "parameters: found the unknown key",
@@ -263,8 +268,10 @@ def test_the_schema_for_models_is_strict_and_offers_what_there_is() -> None:
     assert '"code"' not in text
     assert '"enum": ["answer"]' in text
     assert '"tool"' not in json.dumps(edits_schema(("llm", "tool"), {}))
-    with pytest.raises(ValueError, match="unknown kind 'branch'"):
-        edits_schema(("branch",))
+    with pytest.raises(ValueError, match="unknown kind 'brunch'"):
+        edits_schema(("brunch",))
+    with pytest.raises(ValueError, match="unknown edit 'cut'"):
+        edits_schema(ops=("cut",))
     with pytest.raises(ValueError, match="no kind"):
         edits_schema(("tool",))
 

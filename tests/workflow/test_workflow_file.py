@@ -12,6 +12,7 @@ import pytest
 
 from flowbot.fields import UserError
 from flowbot.workflow import CodeParameters, LLMParameters, Workflow, from_data, load, save
+from flowbot.workflow.messages import FormatError
 
 TEXT = """\
 flowbot: 1
@@ -84,11 +85,36 @@ def test_loading_never_runs_code(tmp_path: Path) -> None:
         ("flowbot: 1", "flowbot: 2", "found flowbot: 2; expected flowbot: 1"),
         ("flowbot: 1\n", "", "found no key 'flowbot'"),
         ("nodes:", "node:", "unknown key 'node'"),
-        ("kind: llm", "kind: lm", "nodes.list: found 'lm'; expected one of 'llm', 'tool', 'code', 'merge'"),
+        (
+            "kind: llm",
+            "kind: lm",
+            "nodes.list: found 'lm'; expected one of 'llm', 'tool', 'code', 'branch', 'merge', 'loop', 'map'",
+        ),
         ("kind: llm, ", "", "nodes.list: found no 'kind'"),
         ("in: {question: question}", "in: question", "nodes.list.in: found 'question'; expected a mapping"),
         ("out: {n: int}", "out: {n: 3}", "nodes.count.out.n: found 3; expected a text"),
-        ("kind: code, ", "kind: code, when: x, ", "nodes.count: found the unknown key 'when'"),
+        ("kind: code, ", "kind: code, whem: x, ", "nodes.count: found the unknown key 'whem'"),
+        ("kind: code, ", "kind: code, when: 3, ", "nodes.count.when: found 3; expected a text"),
+        (
+            "kind: code, in: {items: list.items}",
+            "kind: branch, in: {}, ways: {a: maybe}",
+            "nodes.count.ways.a: found 'maybe'; expected a condition, as {ref: n",
+        ),
+        (
+            "kind: code, in: {items: list.items}",
+            "kind: branch, in: {}, ways: {a: {not: {all: [{ref: n, op: '~'}]}}}",
+            "nodes.count.ways.a.not.all[0].op: found '~'; expected '==', '!='",
+        ),
+        (
+            "kind: code,",
+            "kind: map, over: list.items, nodes: {x: {kind: lm}},",
+            "nodes.count.nodes.x: found 'lm'; expected one of 'llm'",
+        ),
+        (
+            "kind: code,",
+            "kind: loop, carry: {}, nodes: {llm: {kind: llm, in: {}, out: 3}},",
+            "nodes.count.nodes.llm.out: found 3; expected a mapping",
+        ),
         ("temperature: 0", "temperature: 9", "parameters.list.temperature: found 9; expected less than or equal to 2"),
         ("samples: 1", "code: x", "parameters.list: found the unknown key 'code'"),
         ("parameters:", "parameters: 3\nx:", "unknown key 'x'"),
@@ -101,6 +127,19 @@ def test_a_malformed_file_is_refused_with_its_name_and_place(tmp_path: Path, old
         load(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert says in str(caught.value)
+
+
+def test_all_that_is_not_in_the_format_is_told_at_once(tmp_path: Path) -> None:
+    text = TEXT.replace("kind: llm", "kind: lm").replace("in: {items: list.items}", "in: 3")
+    path = written(tmp_path, text.replace("temperature: 0", "temperature: 9") + "extra: 1\n")
+    with pytest.raises(FormatError, match=r"unknown key 'extra'; .*\(and 3 more\)") as caught:
+        load(path)
+    assert [str(defect) for defect in caught.value.defects] == [
+        "workflow: found the unknown key 'extra'; expected only flowbot, inputs, outputs, nodes, parameters",
+        "nodes.list: found 'lm'; expected one of 'llm', 'tool', 'code', 'branch', 'merge', 'loop', 'map'",
+        "nodes.count.in: found 3; expected a mapping",
+        "parameters.list.temperature: found 9; expected less than or equal to 2",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +156,7 @@ def test_data_that_json_cannot_hold_is_refused(value: Any) -> None:
 def test_endless_nesting_is_refused() -> None:
     deep: Any = []
     deep.append(deep)
-    with pytest.raises(UserError, match="nesting deeper"):
+    with pytest.raises(UserError, match="nesting deeper than 40; expected at most 40 levels"):
         from_data({"flowbot": 1, "inputs": deep})
 
 

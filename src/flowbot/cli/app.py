@@ -18,6 +18,7 @@ from .models import models
 from .optimize import optimize
 from .report import report
 from .run import run_flow
+from .starts import starts
 
 DONE, FAILED, WRONG_USE, PAUSED = 0, 1, 2, 3
 
@@ -46,6 +47,7 @@ for _order, (_verb, _name) in enumerate(
         (run_flow, "run"),
         (evaluate_flow, "eval"),
         (report, "report"),
+        (starts, "starts"),
         (models, "models"),
     )
 ):

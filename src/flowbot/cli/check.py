@@ -32,6 +32,7 @@ def check(
     """
     from flowbot.fields import UserError
     from flowbot.fields.yaml import read_data
+    from flowbot.workflow.messages import FormatError
 
     console = Console.open(output)
     if not file.is_file():
@@ -41,9 +42,11 @@ def check(
     try:
         data = read_data(file)
         if isinstance(data, dict) and "nodes" in cast("dict[str, Any]", data):
-            defects, lines = _check_workflow(file, task)
+            defects, lines = _check_workflow(file, task, console.width - 14)
         else:
             lines = _about(_load_task(file))
+    except FormatError as error:
+        defects = [{"where": each.where, "what": each.what, "mend": each.mend} for each in error.defects]
     except UserError as error:
         defects = [{"where": error.where, "what": f"found {error.found}", "mend": f"expected {error.expected}"}]
     console.json({"ok": not defects, "defects": defects})
@@ -59,9 +62,20 @@ def check(
 
 
 def _load_task(file: Path) -> Task:
+    """The task with its tools opened once, which shows whether they can be; what they take and give is kept."""
+    import asyncio
+
     from flowbot.task import Task
 
-    return Task.load(file)
+    loaded = Task.load(file)
+    return asyncio.run(_opened(loaded)) if loaded.sources else loaded
+
+
+async def _opened(task: Task) -> Task:
+    from flowbot.runtime import opened_task
+
+    async with opened_task(task) as opened:
+        return opened
 
 
 def _about(task: Task) -> list[tuple[str, str]]:
@@ -78,7 +92,9 @@ def _about(task: Task) -> list[tuple[str, str]]:
     return rows
 
 
-def _check_workflow(file: Path, task_file: Path | None) -> tuple[list[dict[str, str]], list[tuple[str, str]]]:
+def _check_workflow(
+    file: Path, task_file: Path | None, width: int
+) -> tuple[list[dict[str, str]], list[tuple[str, str]]]:
     from flowbot.workflow import check as check_workflow
     from flowbot.workflow import draw_text, load
 
@@ -94,4 +110,4 @@ def _check_workflow(file: Path, task_file: Path | None) -> tuple[list[dict[str, 
             task_outputs=task.outputs,
         )
     defects = [{"where": each.where, "what": each.what, "mend": each.mend} for each in found]
-    return defects, [] if defects else [("", line) for line in draw_text(workflow).splitlines()]
+    return defects, [] if defects else [("", line) for line in draw_text(workflow, width=width).splitlines()]

@@ -135,6 +135,8 @@ def _log(level: str) -> None:
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())
+    # What the MCP SDK logs of a server is told by our own errors; without a handler it would be printed with tracebacks.
+    logging.getLogger("mcp").addHandler(logging.NullHandler())
 
 
 def is_terminal(stream: TextIO) -> bool:

@@ -3,42 +3,85 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flowbot.workflow import Workflow
+    from flowbot.workflow import Node, Parameters, Scope, Workflow
 
 GAP = "   "
+LEAST = 18
+"""Letters within a box below which the steps of its body are only named."""
 
 
 def boxes(workflow: Workflow, width: int) -> list[str]:
-    """The steps from top to bottom, each in a box with what it reads, gives and is told. Lines of at most `width`."""
-    from flowbot.workflow import CodeParameters, LLMParameters, MergeNode, ToolNode, topological
+    """The steps from top to bottom, each in a box with what it reads, gives and is told; those of a body in its box.
+
+    Lines of at most `width`.
+    """
+    from flowbot.workflow import Scope
 
     sketch = workflow.sketch
-    inner = width - 4
-    lines = _centred(_shortened(", ".join(sketch.inputs), inner), width)
-    for name in topological(sketch):
-        node = sketch.nodes[name]
-        kind = f"{node.kind} {node.tool}" if isinstance(node, ToolNode) else node.kind
-        if isinstance(node, MergeNode):
-            kind = f"{node.kind}, {node.how}"
-        title = _shortened(f" {name} · {kind} ", width - 4)
-        told = workflow.parameter(name)
-        body = [f"reads {', '.join(node.references())}", f"gives {', '.join(node.out)}"]
-        if isinstance(told, LLMParameters) and told.instruction:
-            body += _cut(textwrap.wrap(f"“{' '.join(told.instruction.split())}”", inner), 3, inner)
-            if told.demonstrations:
-                body.append(f"+ {len(told.demonstrations)} worked example{'s' * (len(told.demonstrations) > 1)}")
-        if isinstance(told, CodeParameters):
-            body += _cut([line for line in told.code.splitlines() if line.strip()], 4, inner)
-        lines += _centred("│", width)
-        lines.append(f"╭─{title}{'─' * (width - 3 - len(title))}╮")
-        lines += [f"│ {_shortened(line, inner):<{inner}} │" for line in body]
-        lines.append(f"╰{'─' * (width - 2)}╯")
+    lines = _centred(_shortened(", ".join(sketch.inputs), width - 4), width)
+    for box in _body(workflow, Scope.of(sketch), width):
+        lines += [*_centred("│", width), *box]
     lines += _centred("│", width)
-    return lines + _centred(_shortened(", ".join(sketch.outputs), inner), width)
+    return lines + _centred(_shortened(", ".join(sketch.outputs), width - 4), width)
+
+
+def _body(workflow: Workflow, scope: Scope, width: int) -> Iterator[list[str]]:
+    from flowbot.workflow import LoopNode, MapNode
+    from flowbot.workflow.captions import drawing_order, kind_text
+
+    inner = width - 4
+    for name in drawing_order(scope.holder):
+        node = scope.nodes[name]
+        lines = [_shortened(line, inner) for line in _said(workflow, f"{scope.path}{name}", node, inner)]
+        if isinstance(node, LoopNode | MapNode):
+            body = scope.inner(name)
+            if inner < LEAST:
+                lines.append(_shortened(f"runs {', '.join(body.nodes)}", inner))
+            else:
+                lines += [line for box in _body(workflow, body, inner) for line in box]
+        title = _shortened(
+            f" {name} · {kind_text(node).replace(' ', ', ' if node.kind == 'merge' else ' ', 1)} ", inner
+        )
+        yield [
+            f"╭─{title}{'─' * (width - 3 - len(title))}╮",
+            *(f"│ {line:<{inner}} │" for line in lines),
+            f"╰{'─' * (width - 2)}╯",
+        ]
+
+
+def _said(workflow: Workflow, path: str, node: Node, inner: int) -> Iterator[str]:
+    """The lines of a step's box, a body left out."""
+    from flowbot.workflow import BranchNode, LoopNode, MapNode
+    from flowbot.workflow.captions import bound_text, remarks, way_text
+
+    if node.when is not None:
+        yield f"when {node.when}"
+    if isinstance(node, LoopNode | MapNode):
+        yield from textwrap.wrap(bound_text(node), inner)
+    yield f"reads {', '.join(node.references())}"
+    if isinstance(node, BranchNode):
+        yield from (f"{label} {way_text(guard)}".strip() for label, guard in node.ways.items())
+    else:
+        yield f"{'carries' if isinstance(node, LoopNode) else 'gives'} {', '.join(node.gives)}"
+    yield from _told(workflow.parameter(path), inner)
+    yield from (each for each in remarks(workflow, path, node) if each != "frozen")
+
+
+def _told(told: Parameters, inner: int) -> Iterator[str]:
+    """What a step is told."""
+    from flowbot.workflow import ChoiceParameters, CodeParameters, LLMParameters
+
+    if isinstance(told, LLMParameters | ChoiceParameters) and told.instruction:
+        yield from _cut(textwrap.wrap(f"“{' '.join(told.instruction.split())}”", inner), 3, inner)
+    if isinstance(told, LLMParameters) and told.instruction and told.demonstrations:
+        yield f"+ {len(told.demonstrations)} worked example{'s' * (len(told.demonstrations) > 1)}"
+    if isinstance(told, CodeParameters):
+        yield from _cut([line for line in told.code.splitlines() if line.strip()], 4, inner)
 
 
 def side_by_side(left: tuple[str, Workflow], right: tuple[str, Workflow], width: int) -> list[str]:

@@ -10,7 +10,7 @@ from flowbot.fields import UserError
 
 if TYPE_CHECKING:
     from flowbot.lm import StopSignal
-    from flowbot.runtime import Engine
+    from flowbot.runtime import Engine, Sandbox
     from flowbot.task import Tool
     from flowbot.workflow import Workflow
 
@@ -19,13 +19,9 @@ if TYPE_CHECKING:
 
 def needs_model(workflow: Workflow) -> list[str]:
     """The steps that ask the model of `--model`."""
-    from flowbot.workflow import LLMParameters
+    from flowbot.workflow import asked_models
 
-    return [
-        name
-        for name in workflow.sketch.nodes
-        if isinstance(told := workflow.parameter(name), LLMParameters) and told.model is None
-    ]
+    return [path for path, model in asked_models(workflow) if model is None]
 
 
 def require_model(workflow: Workflow, model: str | None) -> None:
@@ -69,6 +65,7 @@ async def open_engine(
     tools: Mapping[str, Tool],
     stop: StopSignal,
     say: Callable[[str], None],
+    sandbox: Sandbox | None = None,
     allow_writes: bool = False,
     live: bool = False,
 ) -> AsyncGenerator[Engine]:
@@ -80,6 +77,7 @@ async def open_engine(
         tools: by name.
         stop: set it to pause.
         say: told news in a line, as of models that are fetched.
+        sandbox: where code runs; closed at the end.
         allow_writes: let tools write for real.
         live: True for a workflow in use: its tools are called for real, every time.
     """
@@ -102,6 +100,8 @@ async def open_engine(
         lm = None if model is None else opened(model)
         if lm is not None:
             stack.push_async_callback(lm.close)
-        engine = Engine(lm, session, tools=tools, open_model=opened, allow_writes=allow_writes, live=live)
+        engine = Engine(
+            lm, session, tools=tools, sandbox=sandbox, open_model=opened, allow_writes=allow_writes, live=live
+        )
         stack.push_async_callback(engine.close)
         yield engine

@@ -13,7 +13,7 @@ from .options import MODELS, Calls, Output
 
 if TYPE_CHECKING:
     from flowbot.lm import StopSignal
-    from flowbot.runtime import Evaluation
+    from flowbot.runtime import Evaluation, Sandbox
     from flowbot.task import Task
     from flowbot.workflow import Workflow
 
@@ -51,36 +51,49 @@ def evaluate_flow(
 
     from flowbot.fields import UserError
     from flowbot.lm import StopSignal
+    from flowbot.runtime import ChosenSandbox, opened_task
     from flowbot.task import Task
-    from flowbot.workflow import load, require_valid
+    from flowbot.workflow import load, most_calls, require_valid
 
     from .engine import require_model, require_price
     from .signals import pausing
 
     console = Console.open(output)
     workflow, loaded = load(flow), Task.load(task)
-    require_valid(
-        workflow,
-        where=str(flow),
-        tools={tool.signature.name: tool.signature for tool in loaded.tools},
-        task_inputs=loaded.inputs,
-        task_outputs=loaded.outputs,
-    )
     examples = loaded.splits.get(split, ())
     if not examples:
         raise UserError(f"{task}: data", f"no {split} examples", "at least one")
     require_model(workflow, model)
     require_price(calls, model)
     calls.budget()
-    expected = len(examples) * sum(node.kind == "llm" for node in workflow.sketch.nodes.values())
-    if calls.dry_run:
-        console.json({"dry_run": True, "n": len(examples), "calls": expected})
-        console.result(f"{len(examples)} {split} examples, about {expected} model calls; none was made.")
-        return 0
-    console.say(f"{len(examples)} {split} examples, about {expected} model calls.", "soft")
+    expected = len(examples) * most_calls(workflow)
+    about = f"{len(examples)} {split} examples, at most {expected} model calls"
     stop = StopSignal()
+
+    async def evaluated() -> dict[str, Any] | None:
+        sandbox = ChosenSandbox(calls.sandbox)
+        async with opened_task(
+            loaded, sandbox=sandbox, cache_dir=calls.cache_dir, say=lambda line: console.say(line, "soft")
+        ) as ready:
+            require_valid(
+                workflow,
+                where=str(flow),
+                tools={tool.signature.name: tool.signature for tool in ready.tools},
+                task_inputs=ready.inputs,
+                task_outputs=ready.outputs,
+                allow_writes=allow_writes,
+            )
+            if calls.dry_run:
+                return None
+            console.say(f"{about}.", "soft")
+            return await _evaluate(workflow, ready, split, model, calls, sandbox, allow_writes, stop, console, expected)
+
     with pausing(stop, say=lambda line: console.say(line, "warn")):
-        facts = asyncio.run(_evaluate(workflow, loaded, split, model, calls, allow_writes, stop, console, expected))
+        facts = asyncio.run(evaluated())
+    if facts is None:
+        console.json({"dry_run": True, "n": len(examples), "calls": expected})
+        console.result(f"{about}; none was made.")
+        return 0
     console.json(facts)
     _show(console, facts)
     return 0
@@ -92,6 +105,7 @@ async def _evaluate(
     split: Literal["train", "val", "test"],
     model: str | None,
     calls: Calls,
+    sandbox: Sandbox,
     allow_writes: bool,
     stop: StopSignal,
     console: Console,
@@ -107,7 +121,7 @@ async def _evaluate(
     tools = {tool.signature.name: tool for tool in task.tools}
     with Display(console, expected=expected) as display:
         async with open_engine(
-            model, calls, tools=tools, stop=stop, say=display.news, allow_writes=allow_writes
+            model, calls, tools=tools, sandbox=sandbox, stop=stop, say=display.news, allow_writes=allow_writes
         ) as engine:
             ledger = engine.session.ledger
 

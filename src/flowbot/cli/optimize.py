@@ -15,7 +15,7 @@ def optimize(
     task: Annotated[Path, Parameter(name="TASK", negative=())],
     /,
     *,
-    start: Annotated[Path | None, Parameter(name="--start")] = None,
+    start: Annotated[str | None, Parameter(name="--start")] = None,
     model: Annotated[str, Parameter(group=MODELS)],
     meta_model: Annotated[str | None, Parameter(group=MODELS)] = None,
     search: SearchOptions = SearchOptions(),  # noqa: B008
@@ -29,23 +29,24 @@ def optimize(
     task
         The task's file.
     start
-        The workflow to improve; a single call with a reasoning field otherwise.
+        The workflow to improve: a file, or a name that `flowbot starts` lists; a single call that reasons otherwise.
     model
         The task model, which runs the steps, such as openai/gpt-4.1-mini or local/qwen2.5-coder-0.5b.
     meta_model
         The meta model, which finds out what is wrong and proposes changes; the task model otherwise.
     """
     from flowbot.task import Task
-    from flowbot.workflow import load, single_call
+    from flowbot.workflow import single_call
 
     from .search import Plan, carry_out
+    from .starts import start_workflow
 
     loaded = Task.load(task)
     if start is None:
         workflow = single_call(loaded.inputs, loaded.outputs, loaded.goal, reasoning=True)
         words = "a single call that reasons, then answers"
     else:
-        workflow, words = load(start), str(start)
+        workflow, words = start_workflow(start, loaded, cache_dir=calls.cache_dir)
     plan = Plan(
         task=loaded,
         start=workflow,

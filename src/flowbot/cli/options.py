@@ -40,6 +40,9 @@ class Calls:
 
     concurrency: Annotated[int | None, Parameter(group=MODELS)] = None
     """Calls in flight at most; the endpoint's own default otherwise."""
+    sandbox: Annotated[Literal["monty", "bubblewrap"] | None, Parameter(group=MODELS, show_default=False)] = None
+    """Where code runs: monty (a Python without classes and most modules), or bubblewrap (all of CPython, confined by
+    the system; Linux); the first that can be had otherwise."""
     price: Annotated[str | None, Parameter(group=MODELS)] = None
     """IN,OUT: US dollars per million input and output tokens, where a model's price is not known."""
     max_calls: Annotated[int | None, Parameter(group=CEILINGS)] = None
@@ -94,5 +97,7 @@ class SearchOptions:
     """Seed of every random choice."""
     run_dir: Annotated[Path | None, Parameter(group=PLACES)] = None
     """Folder of the run's journal, results and report; runs/NAME-HASH otherwise."""
+    allow_writes: Annotated[bool, Parameter(group=SEARCH, negative=(), show_default=False)] = False
+    """Call tools that write for real, thousands of times; without it they need a stand-in (`simulate:`)."""
     fresh: Annotated[bool, Parameter(group=PLACES, negative=(), show_default=False)] = False
     """Begin anew: an earlier run of the same name is moved aside."""

@@ -15,7 +15,7 @@ from .options import MODELS, Calls, Output
 if TYPE_CHECKING:
     from flowbot.lm import StopSignal
     from flowbot.runtime import Trace
-    from flowbot.task import Tool
+    from flowbot.task import Tool, ToolSource
     from flowbot.workflow import Workflow
 
 
@@ -47,58 +47,68 @@ def run_flow(
     import asyncio
 
     from flowbot.lm import StopSignal
-    from flowbot.workflow import load, require_valid
+    from flowbot.workflow import load, most_calls
 
-    from .engine import require_model, require_price
     from .signals import pausing
 
     console = Console.open(output)
     workflow = load(flow)
     tools = _tools(task)
-    require_valid(workflow, where=str(flow), tools={name: tool.signature for name, tool in tools.items()})
     rows = _rows(workflow, values, inputs)
-    require_model(workflow, model)
-    require_price(calls, model)
-    calls.budget()
-    if calls.dry_run:
-        count = len(rows) * sum(node.kind == "llm" for node in workflow.sketch.nodes.values())
-        console.json({"dry_run": True, "calls": count})
-        console.result(f"{count} model calls at least; none was made.")
-        return 0
     stop = StopSignal()
     with pausing(stop, say=lambda line: console.say(line, "warn")):
-        traces = asyncio.run(_run(workflow, rows, model, calls, tools, stop, console))
+        traces = asyncio.run(_run(flow, workflow, rows, model, calls, tools, stop, console))
+    if traces is None:
+        count = len(rows) * most_calls(workflow)
+        console.json({"dry_run": True, "calls": count})
+        console.result(f"{count} model calls at most; none was made.")
+        return 0
     return _print(console, traces, many=inputs is not None and len(rows) != 1)
 
 
-def _tools(task: Path | None) -> dict[str, Tool]:
+def _tools(task: Path | None) -> tuple[Tool | ToolSource, ...]:
     if task is None:
-        return {}
+        return ()
     from flowbot.task import Task
 
-    return {tool.signature.name: tool for tool in Task.load(task).tools}
+    loaded = Task.load(task)
+    return (*loaded.tools, *loaded.sources)
 
 
 async def _run(
+    flow: Path,
     workflow: Workflow,
     rows: list[dict[str, Any]],
     model: str | None,
     calls: Calls,
-    tools: dict[str, Tool],
+    tools: tuple[Tool | ToolSource, ...],
     stop: StopSignal,
     console: Console,
-) -> list[Trace]:
+) -> list[Trace] | None:
+    """A trace for each of the rows; None where the calls shall not be made."""
     import asyncio
 
+    from flowbot.runtime import ChosenSandbox, opened_tools
     from flowbot.runtime.together import together
+    from flowbot.workflow import require_valid
 
-    from .engine import open_engine
+    from .engine import open_engine, require_model, require_price
 
-    async with open_engine(
-        model, calls, tools=tools, stop=stop, say=lambda line: console.say(line, "soft"), live=True
-    ) as engine:
-        tasks = [asyncio.create_task(engine.run(workflow, row, purpose="run")) for row in rows]
-        return await together(tasks)
+    def say(line: str) -> None:
+        console.say(line, "soft")
+
+    sandbox = ChosenSandbox(calls.sandbox)
+    async with opened_tools(tools, sandbox=sandbox, cache_dir=calls.cache_dir, say=say) as opened:
+        signatures = {name: tool.signature for name, tool in opened.items()}
+        require_valid(workflow, where=str(flow), tools=signatures, allow_writes=True)
+        require_model(workflow, model)
+        require_price(calls, model)
+        calls.budget()
+        if calls.dry_run:
+            return None
+        async with open_engine(model, calls, tools=opened, sandbox=sandbox, stop=stop, say=say, live=True) as engine:
+            tasks = [asyncio.create_task(engine.run(workflow, row, purpose="run")) for row in rows]
+            return await together(tasks)
 
 
 def _print(console: Console, traces: list[Trace], *, many: bool) -> int:

@@ -98,6 +98,8 @@ async def _optimize(plan: Plan, search: SearchOptions, calls: Calls, stop: StopS
         concurrency=calls.concurrency,
         price=calls.prices(),
         fresh=search.fresh,
+        sandbox=calls.sandbox,
+        allow_writes=search.allow_writes,
         stop=stop,
         progress=display.show,
         say=display.news,

@@ -59,6 +59,7 @@ class ToolSignature:
         outputs: its results by name; a plain return value is the single output `result`.
         effects: `reads` may be called thousands of times; `writes` changes the world.
         pure: same arguments, same result, always: need not be stored.
+        simulated: a tool that writes has a stand-in, which a search calls in its place.
     """
 
     name: str
@@ -68,6 +69,7 @@ class ToolSignature:
     effects: Literal["reads", "writes"] = "reads"
     pure: bool = False
     optional: frozenset[str] = frozenset()
+    simulated: bool = False
 
 
 Values = Mapping[str, Any]

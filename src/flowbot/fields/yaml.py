@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -30,6 +32,9 @@ def read_data(path: Path) -> Any:
             malformed, or uses what is refused (see the module's first lines).
     """
     text = read_text(path, limit=MAX_BYTES)
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UserError(f"{path}:{line}", "a NUL character", "UTF-8 text")
     return parse_json(text, str(path)) if path.suffix.lower() == ".json" else parse_data(text, str(path))
 
 
@@ -41,10 +46,13 @@ def read_text(path: Path, *, limit: int | None = None) -> str:
         limit: bytes that it may have at most.
 
     Raises:
-        UserError: if there is no such file, it cannot be read, is too large, or is not UTF-8.
+        UserError: if there is no such file, it cannot be read, is too large, or is not UTF-8; with a limit also if it is
+            a pipe or a device, which may never end.
     """
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=None if limit is None else _at_once) as file:
+            if limit is not None and not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UserError(str(path), "a pipe or a device", "a file")
             raw = file.read() if limit is None else file.read(limit + 1)
     except FileNotFoundError:
         raise UserError(str(path), "no such file", "a file") from None
@@ -135,6 +143,11 @@ def parse_json(text: str, where: str, *, line: int | None = None) -> Any:
         except UnicodeEncodeError:
             raise UserError(place, "half of a surrogate pair in a text", "Unicode text") from None
     return value
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Opens a file; a pipe that nobody writes to is not waited for."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 class _Builder:

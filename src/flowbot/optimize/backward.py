@@ -1,51 +1,75 @@
-"""Backward: textual gradients through the recorded run, layer by layer, in reverse topological order.
+"""Backward: textual gradients through the recorded run, call by call, against the direction of the data.
 
     last layer      g_K = grad_loss(x_K, y, loss)
     earlier layer   g_k = grad_call(x_k, x_{k+1}, g_{k+1})
 
-(FlowBot, arXiv 2604.26258.) A step that feeds several others gets the feedback of all, joined in sketch order. A step that
-nothing tunes (tool, merge) passes on what it got, at no cost; where it comes last, what was expected and the score. Steps that do not wait for each other are asked about side
-by side.
+(FlowBot, arXiv 2604.26258; through loops and maps as LLM-AutoDiff, arXiv 2501.16673.) What is walked is the run, not the sketch: a
+step is linked to those that read what it gave, so a loop unrolls and a map fans out by itself. A step that feeds several others
+gets the feedback of all, joined in order. A step that nothing tunes (tool, merge) passes on what it got, at no cost; where it
+comes last, what was expected and the score. Steps that do not wait for each other are asked about side by side.
 """
 
 from __future__ import annotations
 
 from asyncio import Task as AsyncTask
 from asyncio import create_task
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from flowbot.runtime import Row, Step
 from flowbot.runtime.together import together
-from flowbot.workflow import CodeNode, LLMNode, Workflow, successors
+from flowbot.runtime.trace import node_path
+from flowbot.workflow import CodeNode, Node, Workflow, asks_model, node_at
 
 from .prompts import fill
 from .search import Search
 from .words import instruction_text, loss_text, output_text, values_text
 
 Gradients = dict[str, str]
-"""Feedback text by node."""
+"""Feedback text by the address of a step."""
 MAX_TOKENS = 100
+MOST_CALLS = 4
+"""Calls of one node in one run (steps of a loop, items of a map, samples) that are asked about: the first ones."""
+
+
+def is_tuned(node: Node) -> bool:
+    """Whether the inner loop may change what a node does: its text is a model's instruction or code."""
+    return isinstance(node, CodeNode) or asks_model(node)
+
+
+def feedback_on(path: str, gradients: Iterable[Gradients]) -> list[str]:
+    """What was said of the calls of one node, run by run."""
+    return [text for each in gradients for address, text in each.items() if text and node_path(address) == path]
 
 
 async def backward(search: Search, workflow: Workflow, row: Row) -> Gradients:
-    """Gradients of one scored run, by node, for every step that ran, in reverse order of the steps."""
-    sketch = workflow.sketch
-    steps = {step.address: step for step in row.trace.steps}
-    rank = {name: index for index, name in enumerate(steps)}
+    """Gradients of one scored run, by step, in reverse order of the steps. A node with a body has none: its steps have."""
+    counted: Counter[str] = Counter()
+    steps: dict[str, Step] = {}
+    for step in row.trace.steps:
+        counted[step.node] += 1
+        if step.kind not in ("loop", "map") and counted[step.node] <= MOST_CALLS:
+            steps[step.address] = step
+    nodes = {step.node: node_at(workflow.sketch, step.node) for step in steps.values()}
+    heard: dict[str, list[Step]] = {address: [] for address in steps}
+    passed: set[str] = set()
+    for step in steps.values():
+        passed.add(step.address)
+        skips = {f"{step.node.rpartition('/')[0]}/{each}".lstrip("/") for each in nodes[step.node].feedback_from}
+        for other in steps.values():
+            if other.address not in passed and (step.address in other.reads or other.node in skips):
+                heard[step.address].append(other)
     tasks: dict[str, AsyncTask[str]] = {}
 
-    async def gradient(name: str) -> str:
-        node = sketch.nodes[name]
-        heard = dict.fromkeys((*successors(sketch, name), *node.feedback_from))
-        later = [each for each in heard if each in steps and rank[each] > rank[name]]
-        feedback = [(steps[each], await tasks[each]) for each in later]
-        if not isinstance(node, LLMNode | CodeNode):
+    async def gradient(step: Step) -> str:
+        feedback = [(later, await tasks[later.address]) for later in heard[step.address]]
+        if not is_tuned(nodes[step.node]):
             expected = f"Expected of the workflow: {values_text(row.example.expected)}. Score: {loss_text(row)}"
             return "\n".join(text for _, text in feedback) or expected
-        return await _ask(search, workflow, row, steps[name], feedback)
+        return await _ask(search, workflow, row, step, feedback)
 
-    for name in reversed(steps):
-        tasks[name] = create_task(gradient(name))
+    for step in reversed(steps.values()):
+        tasks[step.address] = create_task(gradient(step))
     return dict(zip(tasks, await together(list(tasks.values())), strict=True))
 
 
@@ -53,11 +77,9 @@ async def backward_all(search: Search, workflow: Workflow, rows: Sequence[Row]) 
     """Gradients of several runs side by side; journalled in the order of the rows, whatever came back first."""
     found = await together([create_task(backward(search, workflow, row)) for row in rows])
     for row, gradients in zip(rows, found, strict=True):
-        for name, text in gradients.items():
-            tuned = isinstance(workflow.sketch.nodes[name], LLMNode | CodeNode)
-            search.gradient(
-                level="call", example=row.example.id, node=name, text=text, source="meta" if tuned else "rule"
-            )
+        for address, text in gradients.items():
+            source = "meta" if is_tuned(node_at(workflow.sketch, node_path(address))) else "rule"
+            search.gradient(level="call", example=row.example.id, node=address, text=text, source=source)
     return found
 
 
@@ -65,7 +87,7 @@ async def _ask(search: Search, workflow: Workflow, row: Row, step: Step, later: 
     shared = {
         "goal": search.task.goal,
         "step": step.address,
-        "instruction": instruction_text(workflow, step.address),
+        "instruction": instruction_text(workflow, step.node),
         "inputs": values_text(step.inputs),
         "output": output_text(step),
     }

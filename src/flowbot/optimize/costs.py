@@ -7,7 +7,7 @@ import json
 from flowbot.fields import Usage
 from flowbot.lm import price_of
 from flowbot.task import Task
-from flowbot.workflow import Workflow
+from flowbot.workflow import Workflow, most_calls
 
 from .effort import EFFORTS, Effort, EffortName
 from .methods import Method
@@ -33,7 +33,7 @@ def estimate(
     """
     parsed = Method.parse(method)
     by_purpose = _calls(task, parsed, EFFORTS[effort])
-    steps = len(start.sketch.nodes) if start else 1
+    steps = max(1, most_calls(start)) if start else 1
     by_purpose = {purpose: n * steps if purpose in ("train", "val", "test") else n for purpose, n in by_purpose.items()}
     examples = [example for split in task.splits.values() for example in split]
     length = sum(len(json.dumps(dict(example.inputs), ensure_ascii=False)) for example in examples) / max(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
 
-from flowbot.fields import Field, ModelError, RefusedError, ToolSignature
+from flowbot.fields import Field, ModelError, RefusedError, ToolSignature, UserError
 from flowbot.lm import LM, Message, Session
 from flowbot.runtime import Engine, Evaluation, Row, evaluate
 from flowbot.store import Journal
@@ -86,12 +86,25 @@ class Search:
     """Pairs (hash of the parent's sketch, key of the change) that were proposed already."""
     _rows: dict[tuple[str, str], Row] = field(default_factory=dict[tuple[str, str], Row])
     _proposals: int = 0
+    _refused: bool = False
     phase: str = "search"
 
     @property
     def signatures(self) -> dict[str, ToolSignature]:
         """The task's tools as data, by name."""
         return {tool.signature.name: tool.signature for tool in self.task.tools}
+
+    @property
+    def can_compute(self) -> bool:
+        """Whether there is a sandbox for computing steps; said once where there is none."""
+        try:
+            _ = self.engine.sandbox.identity
+        except UserError as error:
+            if not self._refused:
+                self._refused = True
+                self.tell(f"Computing steps are left out: {error.found}; install {error.expected}")
+            return False
+        return True
 
     def rng(self, label: str) -> Random:
         """A generator that depends on the run's seed and `label` alone."""

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flowbot.runtime import Row, Step
 from flowbot.workflow import (
+    BranchNode,
+    ChoiceParameters,
     CodeNode,
     CodeParameters,
+    HasNodes,
     LLMNode,
     LLMParameters,
+    LoopNode,
+    MapNode,
     MergeNode,
+    Node,
     ToolNode,
     Workflow,
     topological,
 )
+from flowbot.workflow.captions import way_text
+from flowbot.workflow.conditions import say
 
 MOST = 600
 """Characters of one value that a prompt shows."""
+REPEATS = 3
+"""Steps of a loop, items of a map and samples of a node that a prompt shows: the first ones and the last."""
 
 
 def value_text(value: Any) -> str:
@@ -37,24 +47,68 @@ def values_text(values: Mapping[str, Any] | None, prefix: str = "") -> str:
 
 
 def output_text(step: Step) -> str:
-    """What a step gave: its outputs, or its error."""
-    return f"error: {step.error}" if step.error else values_text(step.outputs)
+    """What a step gave: its outputs, or its error; before it the tools that were called, after it what else is to be said."""
+    called = [
+        f"called {call.tool}({json.dumps(dict(call.arguments), ensure_ascii=False)[1:-1]}): "
+        + value_text(f"error: {call.error}" if call.error else dict(call.result or {}))
+        for call in step.calls
+    ]
+    gave = f"error: {step.error}" if step.error else values_text(step.outputs)
+    return "\n".join([*called, gave, *([f"({step.note})"] if step.note else [])])
 
 
 def mistake_text(row: Row, number: int) -> str:
     """One scored run: inputs, what every step gave, what was expected."""
     lines = [f"Mistake {number}", values_text(row.trace.inputs)]
-    for step in row.trace.steps:
-        lines.append(output_text(step) if len(row.trace.steps) == 1 else f"[{step.address}]\n{output_text(step)}")
+    steps = row.trace.steps
+    lines += [output_text(steps[0])] if len(steps) == 1 else _steps_text(steps)
     lines.append(values_text(row.example.expected, "right "))
     return "\n".join(lines)
 
 
 def run_text(row: Row) -> str:
-    """All steps of one run, in order."""
-    parts = [values_text(row.trace.inputs)]
-    parts += [f"[{step.address}]\n{output_text(step)}" for step in row.trace.steps]
-    return "\n".join(parts)
+    """The steps of one run, in order."""
+    return "\n".join([values_text(row.trace.inputs), *_steps_text(row.trace.steps)])
+
+
+_NUMBER = re.compile(r"([\[#])(\d+)(?=\]|/|$)")
+
+
+def _steps_text(steps: Sequence[Step]) -> Iterator[str]:
+    """What each step gave, under its address; of many repetitions the first, the last, and the first that failed."""
+    shown = _shown_numbers(steps)
+    left_out: set[str] = set()
+    for step in steps:
+        hidden = next((group for group, number in _repetitions(step.address) if number not in shown[group]), None)
+        if hidden is None:
+            yield f"[{step.address}]\n{output_text(step)}"
+        elif hidden not in left_out:
+            left_out.add(hidden)
+            yield f"[{hidden}] (others like these are left out)"
+
+
+def _repetitions(address: str) -> list[tuple[str, int]]:
+    """What an address says of repetitions: `each/refine[7]/critic[2]` is the 7th of `each`, the 2nd of `each/refine[7]`."""
+    found: list[tuple[str, int]] = []
+    for match in _NUMBER.finditer(address):
+        before = address[: match.start()]
+        found.append((before if match[1] == "#" else before.rpartition("/")[0], int(match[2])))
+    return found
+
+
+def _shown_numbers(steps: Sequence[Step]) -> dict[str, set[int]]:
+    """For each thing that was repeated the repetitions to show."""
+    numbers: dict[str, dict[int, bool]] = {}
+    for step in steps:
+        for group, number in _repetitions(step.address):
+            known = numbers.setdefault(group, {})
+            known[number] = known.get(number, False) or bool(step.error)
+    shown: dict[str, set[int]] = {}
+    for group, known in numbers.items():
+        ordered = sorted(known)
+        failed = [number for number in ordered if known[number]]
+        shown[group] = {*ordered[: REPEATS - 1], *ordered[-1:], *failed[:1]}
+    return shown
 
 
 def loss_text(row: Row) -> str:
@@ -63,33 +117,80 @@ def loss_text(row: Row) -> str:
 
 
 def instruction_text(workflow: Workflow, node: str) -> str:
-    """What a step is told: instruction or code."""
+    """What the step at a path is told: instruction or code."""
     match workflow.parameter(node):
         case LLMParameters() as given:
             return " ".join(part for part in (given.instruction, given.format_hint) if part)
         case CodeParameters() as given:
             return given.code
+        case ChoiceParameters() as given:
+            return given.instruction
         case _:
             return ""
 
 
 def sentence(workflow: Workflow) -> str:
-    """The workflow in one line of plain words, a clause a step in order."""
+    """The workflow in one line of plain words, a clause a step in order; the steps of a body in brackets after it."""
+    return f"{_clauses(workflow, workflow.sketch, '')}."
+
+
+def _clauses(workflow: Workflow, holder: HasNodes, path: str) -> str:
+    """The steps of one body; `path` is that of the body, as `refine/`."""
     clauses: list[str] = []
-    for name in topological(workflow.sketch):
-        node = workflow.sketch.nodes[name]
-        reads = ", ".join(f"`{reference}`" for reference in node.references())
-        writes = ", then ".join(f"`{field}`" for field in node.out)
-        match node:
-            case LLMNode():
-                clauses.append(f"LLM call `{name}` reads {reads}, writes {writes}")
-            case CodeNode():
-                clauses.append(f"Python step `{name}` computes {writes} from {reads}")
-            case ToolNode():
-                clauses.append(f"tool `{node.tool}` gives {writes} from {reads}")
-            case MergeNode():
-                clauses.append(f"`{name}` merges {reads} ({node.how})")
-    return "; ".join(clauses) + "."
+    for name in topological(holder):
+        node = holder.nodes[name]
+        clause = _clause(workflow, f"{path}{name}", node)
+        if node.when is not None:
+            branch, _, way = node.when.partition(".")
+            clause = f"if `{path}{branch}` takes `{way}`: {clause}"
+        if isinstance(node, LoopNode | MapNode):
+            clause += f" [{_clauses(workflow, node, f'{path}{name}/')}]"
+        clauses.append(clause)
+    return "; ".join(clauses)
+
+
+def _clause(workflow: Workflow, path: str, node: Node) -> str:
+    reads = _ticked(node.references())
+    writes = ", then ".join(f"`{field}`" for field in node.gives)
+    match node:
+        case LLMNode():
+            return f"LLM call `{path}` reads {reads}, writes {writes}{_more(workflow, path)}"
+        case CodeNode():
+            return f"Python step `{path}` computes {writes} from {reads}"
+        case ToolNode():
+            return f"tool `{node.tool}` gives {writes} from {reads}"
+        case MergeNode(how="judge"):
+            shown = f", shown {_ticked(tuple(node.given.values()))}" if node.given else ""
+            return f"`{path}` asks a model for the best of {_ticked(node.inputs)}{shown}"
+        case MergeNode():
+            return f"`{path}` merges {reads} ({node.how})"
+        case BranchNode() if node.asks:
+            return f"branch `{path}` asks a model to choose {_ticked(node.ways, ' or ')} by {reads}"
+        case BranchNode():
+            ways = ", ".join(f"`{label}` {way_text(guard)}".strip() for label, guard in node.ways.items())
+            return f"branch `{path}` reads {reads}, takes {ways}"
+        case LoopNode():
+            until = "" if node.until is None else f" until {say(node.until)}"
+            carried = ", ".join(
+                f"`{name}` (first `{carry.start}`, then `{carry.next}`)" for name, carry in node.carry.items()
+            )
+            return f"loop `{path}` repeats up to {node.max} times{until}, carrying {carried}"
+        case MapNode():
+            collected = ", ".join(f"`{name}` (of each `{reference}`)" for name, reference in node.out.items())
+            return f"map `{path}` runs for each `{node.item}` of `{node.over}`, collects {collected}"
+
+
+def _more(workflow: Workflow, path: str) -> str:
+    """What sets an LLM call apart: that it is made several times, that it may call tools."""
+    given = workflow.parameter(path)
+    if not isinstance(given, LLMParameters):
+        return ""
+    samples = f", {given.samples} samples" if given.samples > 1 else ""
+    return samples + (f", may call {_ticked(given.tools)}" if given.tools else "")
+
+
+def _ticked(names: Sequence[str] | Mapping[str, Any], between: str = ", ") -> str:
+    return between.join(f"`{name}`" for name in names)
 
 
 _FENCE = re.compile(r"```[a-zA-Z0-9]*\s*\n(.*?)(?:```|\Z)", re.DOTALL)

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from flowbot.runtime.trace import node_path
 from flowbot.workflow import Workflow
+from flowbot.workflow.diff import changed_nodes
 
 _GRADIENT = ("level", "example", "node", "text", "source")
 
@@ -131,7 +133,7 @@ def _asked_for(
     fitting = [each for each in batch if each.level == level and each.text]
     quoted = [each for each in fitting if each.text in str(event.get("reason") or "")]
     changed = _changed_nodes(parent, workflow)
-    fitting = quoted or [each for each in fitting if each.node in changed] or fitting
+    fitting = quoted or [each for each in fitting if node_path(each.node) in changed] or fitting
     joined: dict[tuple[str, str, str], Gradient] = {}
     for each in fitting:
         key = (each.node, each.text, each.source)
@@ -141,13 +143,8 @@ def _asked_for(
 
 
 def _changed_nodes(parent: Workflow | None, workflow: Workflow | None) -> frozenset[str]:
-    if parent is None or workflow is None:
-        return frozenset()
-    return frozenset(
-        name
-        for name, node in parent.sketch.nodes.items()
-        if workflow.sketch.nodes.get(name) != node or workflow.parameter(name) != parent.parameter(name)
-    )
+    """Paths of the parent's nodes that the workflow lacks or has otherwise."""
+    return frozenset() if parent is None or workflow is None else changed_nodes(workflow, parent)
 
 
 def _lineage(events: Sequence[Mapping[str, Any]], final: str | None) -> frozenset[str]:

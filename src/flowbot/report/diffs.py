@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from flowbot.workflow import CodeParameters, LLMParameters, Workflow
+from flowbot.workflow import ChoiceParameters, CodeParameters, LLMParameters, Workflow, walk
 
 Piece = tuple[Literal["same", "gone", "new"], str]
 LITTLE = 0.5
@@ -18,7 +18,7 @@ LITTLE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class TextDiff:
-    """The difference of one text of one node. `code`: to be shown with fixed width, line by line."""
+    """The difference of one text of the node at a path. `code`: to be shown with fixed width, line by line."""
 
     node: str
     what: str
@@ -29,7 +29,7 @@ class TextDiff:
 def text_diffs(before: Workflow, after: Workflow) -> tuple[TextDiff, ...]:
     """Every prompt, hint, demonstration list and code text that differs, in the order of the nodes."""
     diffs: list[TextDiff] = []
-    for node in dict.fromkeys([*before.sketch.nodes, *after.sketch.nodes]):
+    for node in dict.fromkeys(path for each in (before, after) for path, _ in walk(each.sketch)):
         old, new = _texts(before, node), _texts(after, node)
         for what in dict.fromkeys([*old, *new]):
             left, right = old.get(what, ""), new.get(what, "")
@@ -40,7 +40,7 @@ def text_diffs(before: Workflow, after: Workflow) -> tuple[TextDiff, ...]:
 
 
 def node_texts(workflow: Workflow, node: str) -> dict[str, str]:
-    """The prompt texts or the code of one node, by name; what is empty is left out."""
+    """The prompt texts or the code of the node at a path, by name, and its settings; what is empty is left out."""
     return _texts(workflow, node)
 
 
@@ -68,9 +68,10 @@ def _split(text: str, lines: bool) -> Sequence[str]:
 
 
 def _texts(workflow: Workflow, node: str) -> dict[str, str]:
-    if node not in workflow.sketch.nodes:
+    try:
+        parameters = workflow.parameter(node)
+    except KeyError:  # the other workflow's
         return {}
-    parameters = workflow.parameter(node)
     texts: dict[str, str] = {}
     if isinstance(parameters, LLMParameters):
         texts = {
@@ -79,10 +80,24 @@ def _texts(workflow: Workflow, node: str) -> dict[str, str]:
             "demonstrations": "\n".join(
                 f"{_line(each.inputs)} → {_line(each.outputs)}" for each in parameters.demonstrations
             ),
+            "settings": _settings(parameters),
         }
+    elif isinstance(parameters, ChoiceParameters):
+        texts = {"instruction": parameters.instruction, "settings": _settings(parameters)}
     elif isinstance(parameters, CodeParameters):
         texts = {"code": parameters.code}
     return {name: text for name, text in texts.items() if text}
+
+
+def _settings(parameters: LLMParameters | ChoiceParameters) -> str:
+    """What is set otherwise than by default, such as `temperature 0.7, 5 samples, tools search`."""
+    said = [f"model {parameters.model}"] if parameters.model else []
+    if isinstance(parameters, LLMParameters):
+        said += [f"temperature {parameters.temperature:g}"] if parameters.temperature else []
+        said += [f"at most {parameters.max_tokens} tokens"] if parameters.max_tokens else []
+        said += [f"{parameters.samples} samples"] if parameters.samples > 1 else []
+        said += [f"tools {', '.join(parameters.tools)}"] if parameters.tools else []
+    return ", ".join(said)
 
 
 def _line(values: dict[str, object]) -> str:

@@ -49,6 +49,7 @@ def render(run: RunView) -> str:
             for title, workflow, other in (("Start", run.start, run.found), ("Found", run.found, run.start))
             if workflow is not None
         ],
+        "paths": _paths,
         "changed": diff(run.start, run.found) if run.start and run.found and not run.unchanged else [],
         "wide": Markup(score_chart(run.curve, width=820)),
         "narrow": Markup(score_chart(run.curve, width=340, height=260)),
@@ -87,15 +88,17 @@ def _ticks(text: str) -> Markup:
 def _draw(workflow: Workflow, other: Workflow | None) -> str:
     """The drawing, with the steps picked out that the other side lacks, or has with other wiring or prompts."""
     from flowbot.workflow import draw_svg
+    from flowbot.workflow.diff import changed_nodes
 
-    if other is None:
-        return draw_svg(workflow)
-    same = {
-        name
-        for name, node in workflow.sketch.nodes.items()
-        if other.sketch.nodes.get(name) == node and other.parameter(name) == workflow.parameter(name)
-    }
-    return draw_svg(workflow, highlight=frozenset(workflow.sketch.nodes) - same)
+    return draw_svg(workflow, highlight=changed_nodes(other, workflow) if other is not None else frozenset())
+
+
+def _paths(workflow: Workflow) -> dict[str, str]:
+    """The kind of every node by path, those of bodies too."""
+    from flowbot.workflow import walk
+    from flowbot.workflow.captions import kind_text
+
+    return {path: kind_text(node) for path, node in walk(workflow.sketch)}
 
 
 def _bar(score: Interval, kind: str) -> Markup:

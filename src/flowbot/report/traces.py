@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 
 @dataclass(frozen=True, slots=True)
+class CallView:
+    """One tool call that a model asked for, as text."""
+
+    tool: str
+    arguments: str
+    result: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepView:
-    """One step of a trace as text."""
+    """One step of a trace as text; `steps` are those of its body, where it has one."""
 
     address: str
     kind: str
@@ -19,6 +29,19 @@ class StepView:
     error: str
     messages: tuple[tuple[str, str], ...]
     reply: str
+    note: str = ""
+    calls: tuple[CallView, ...] = ()
+    steps: tuple[StepView, ...] = ()
+
+    @property
+    def way(self) -> str:
+        """The way that a branch took; "" for any other step."""
+        return dict(self.outputs).get("way", "") if self.kind == "branch" else ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it or a step of its body failed."""
+        return bool(self.error) or any(step.failed for step in self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +102,22 @@ def _run(row: Mapping[str, Any]) -> RunOnExample:
         feedback=str(row.get("feedback") or ""),
         outputs=_values(trace.get("outputs")),
         error=str(trace.get("error") or ""),
-        steps=tuple(_step(step) for step in trace.get("steps") or ()),
+        steps=_nested([_step(step) for step in trace.get("steps") or ()]),
     )
+
+
+def _nested(steps: Sequence[StepView]) -> tuple[StepView, ...]:
+    """The steps as a tree: each step of a body within the step of the node that has the body."""
+    known = {step.address for step in steps}
+    inside: dict[str, list[StepView]] = {}
+    for step in steps:
+        holder = step.address.rpartition("/")[0]
+        inside.setdefault(holder if holder in known else "", []).append(step)
+
+    def tree(holder: str) -> tuple[StepView, ...]:
+        return tuple(replace(step, steps=tree(step.address) if step.address else ()) for step in inside.get(holder, ()))
+
+    return tree("")
 
 
 def _step(step: Mapping[str, Any]) -> StepView:
@@ -92,6 +129,18 @@ def _step(step: Mapping[str, Any]) -> StepView:
         error=str(step.get("error") or ""),
         messages=tuple((str(each.get("role")), str(each.get("content"))) for each in step.get("messages") or ()),
         reply=str(step.get("reply") or ""),
+        note=str(step.get("note") or ""),
+        calls=tuple(_call(each) for each in step.get("calls") or ()),
+    )
+
+
+def _call(call: Mapping[str, Any]) -> CallView:
+    arguments = cast("Mapping[str, Any]", call.get("arguments") or {})
+    return CallView(
+        tool=str(call.get("tool")),
+        arguments=", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in arguments.items()),
+        result="" if call.get("result") is None else as_text(call.get("result")),
+        error=str(call.get("error") or ""),
     )
 
 

@@ -6,26 +6,16 @@ Nothing is executed: code is parsed, tools are known by their signatures.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain, islice
 
 from flowbot.fields import Field, ToolSignature, UserError
 
-from .graph import predecessors, reference_type, references, split_reference, successors, topological, unused
-from .rules import Checker, Defect, demonstration_fault
+from .defects import Defect
+from .rules import Checker
 from .workflow import Workflow
 
-__all__ = [
-    "Defect",
-    "check",
-    "demonstration_fault",
-    "predecessors",
-    "reference_type",
-    "references",
-    "require_valid",
-    "split_reference",
-    "successors",
-    "topological",
-    "unused",
-]
+MOST_DEFECTS = 200
+"""Defects that are listed; a workflow that has more says so in one more."""
 
 
 def check(
@@ -34,23 +24,24 @@ def check(
     tools: Mapping[str, ToolSignature] | None = None,
     task_inputs: tuple[Field, ...] | None = None,
     task_outputs: tuple[Field, ...] | None = None,
+    allow_writes: bool = False,
 ) -> list[Defect]:
-    """All defects of a workflow, in the order of the file. Empty: it may be run.
+    """All defects of a workflow, in the order of the file, up to `MOST_DEFECTS`. Empty: it may be run.
 
     Args:
         workflow: the workflow to check.
         tools: signatures of the tools there are, by name; None: not known, so tool names and arguments are not checked.
         task_inputs: the task's inputs, if it must fit a task.
         task_outputs: the task's outputs, if it must fit a task.
+        allow_writes: True: tools that write may be called for real (in use, not while searching).
     """
-    checker = Checker(workflow, tools)
-    return [
-        *checker.inputs(task_inputs),
-        *checker.outputs(task_outputs),
-        *(defect for name, node in workflow.sketch.nodes.items() for defect in checker.node(name, node)),
-        *checker.graph(),
-        *checker.parameters(),
-    ]
+    checker = Checker(workflow, tools, allow_writes=allow_writes)
+    found = chain(checker.inputs(task_inputs), checker.outputs(task_outputs), checker.bodies(), checker.parameters())
+    defects = list(islice(found, MOST_DEFECTS))
+    if next(found, None) is not None:
+        mend = "mend these first, then check again"
+        defects.append(Defect("workflow", f"there are more defects than these {MOST_DEFECTS}", mend))
+    return defects
 
 
 def require_valid(
@@ -60,6 +51,7 @@ def require_valid(
     tools: Mapping[str, ToolSignature] | None = None,
     task_inputs: tuple[Field, ...] | None = None,
     task_outputs: tuple[Field, ...] | None = None,
+    allow_writes: bool = False,
 ) -> None:
     """Refuse a workflow with defects.
 
@@ -69,11 +61,14 @@ def require_valid(
         tools: as for `check`.
         task_inputs: as for `check`.
         task_outputs: as for `check`.
+        allow_writes: as for `check`.
 
     Raises:
         UserError: the first defect, and how many there are.
     """
-    defects = check(workflow, tools=tools, task_inputs=task_inputs, task_outputs=task_outputs)
+    defects = check(
+        workflow, tools=tools, task_inputs=task_inputs, task_outputs=task_outputs, allow_writes=allow_writes
+    )
     if defects:
         first = defects[0]
         more = f" (and {len(defects) - 1} more)" if len(defects) > 1 else ""

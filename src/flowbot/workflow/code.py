@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 
 def code_faults(code: str, inputs: Iterable[str]) -> list[tuple[str, str]]:
     """Faults in the text of a `code` node, each as (what is wrong, what mends it). The text is parsed, never executed.
 
+    A search checks the same texts many times, so the last few hundred findings are kept.
+
     Args:
         code: the Python text.
         inputs: the node's input names; `run` is called with them by keyword.
     """
-    wanted = list(inputs)
+    return list(_faults(code, tuple(inputs)))
+
+
+@lru_cache(maxsize=256)
+def _faults(code: str, wanted: tuple[str, ...]) -> Sequence[tuple[str, str]]:
     signature = f"def run({', '.join(wanted)}):"
     try:
         with warnings.catch_warnings():
@@ -34,7 +41,7 @@ def code_faults(code: str, inputs: Iterable[str]) -> list[tuple[str, str]]:
     return faults
 
 
-def _argument_faults(arguments: ast.arguments, wanted: list[str], signature: str) -> list[tuple[str, str]]:
+def _argument_faults(arguments: ast.arguments, wanted: Sequence[str], signature: str) -> list[tuple[str, str]]:
     plain = [each.arg for each in arguments.args]
     keyword = [each.arg for each in arguments.kwonlyargs]
     faults: list[tuple[str, str]] = []

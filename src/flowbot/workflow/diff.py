@@ -1,15 +1,21 @@
-"""What changed from one workflow to another, in lines for people."""
+"""What changed from one workflow to another, in lines for people; nodes of bodies by path."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import unified_diff
 from typing import Any, cast
 
 from flowbot.fields import canonical_json
 
-from .nodes import Node
+from .captions import bound_text, carry_text, kind_text, reads_text, way_text, ways_text
+from .conditions import say
+from .nodes import BranchNode, HasNodes, LoopNode, MapNode, Node, walk
+from .scope import Scope
 from .workflow import Workflow
+
+_Pair = tuple[Any, str]
+"""A value as the hash sees it, and in words."""
 
 
 def diff(a: Workflow, b: Workflow) -> list[str]:
@@ -17,71 +23,144 @@ def diff(a: Workflow, b: Workflow) -> list[str]:
 
     Empty if and only if the two have the same hash.
     """
-    old, new = a.sketch.nodes, b.sketch.nodes
+    old, new = dict(walk(a.sketch)), dict(walk(b.sketch))
     lines = [
-        *_mapping("input", a.sketch.inputs, b.sketch.inputs),
-        *_mapping("output", a.sketch.outputs, b.sketch.outputs),
+        *_mapping("input", _plain(a.sketch.inputs), _plain(b.sketch.inputs)),
+        *_mapping("output", _plain(a.sketch.outputs), _plain(b.sketch.outputs)),
     ]
-    lines += [f"- node {name}: {_line(node)}" for name, node in old.items() if name not in new]
-    for name, node in new.items():
-        if name not in old:
-            lines.append(f"+ node {name}: {_line(node)}")
-        elif node != old[name] or _orders(node) != _orders(old[name]):
-            lines += _node(name, old[name], node)
-    for name in dict.fromkeys((*a.parameters, *b.parameters)):
-        lines += _parameters(name, _said(a, name), _said(b, name))
-    if [name for name in old if name in new] != [name for name in new if name in old]:
-        lines.append(f"~ order of nodes: {', '.join(old)} → {', '.join(new)}")
+    lines += [f"- node {path}: {_line(a, path, node)}" for path, node in old.items() if path not in new]
+    for path, node in new.items():
+        if path not in old:
+            lines.append(f"+ node {path}: {_line(b, path, node)}")
+        else:
+            lines += _node(path, old[path], node)
+    was, now = _said(a), _said(b)
+    for path in dict.fromkeys((*a.parameters, *b.parameters)):
+        lines += _parameters(path, was.get(path, {}), now.get(path, {}))
+    lines += _order("", a.sketch, b.sketch)
+    for path, node in new.items():
+        before = old.get(path)
+        if isinstance(node, LoopNode | MapNode) and isinstance(before, LoopNode | MapNode):
+            lines += _order(f" in {path}", before, node)
     return lines
 
 
-def _line(node: Node) -> str:
-    data = node.dump()
-    gives = ", ".join(f"{name}: {kind}" for name, kind in node.out.items())
-    return (
-        f"{node.kind} {data.get('tool', data.get('how', ''))}".strip() + f", {', '.join(node.references())} → {gives}"
+def changed_nodes(a: Workflow, b: Workflow) -> frozenset[str]:
+    """Paths of the nodes of `b` that `a` lacks or has with other wiring or parameters.
+
+    A node with a body counts by what is its own, not by what is in the body.
+    """
+    old = dict(walk(a.sketch))
+    was, now = _said(a), _said(b)
+    return frozenset(
+        path
+        for path, node in walk(b.sketch)
+        if path not in old
+        or any(_node(path, old[path], node))
+        or canonical_json(was.get(path, {})) != canonical_json(now.get(path, {}))
     )
 
 
-def _node(name: str, old: Node, new: Node) -> Iterator[str]:
-    before, after = old.dump(), new.dump()
+def _line(workflow: Workflow, path: str, node: Node) -> str:
+    when = f", when {node.when}" if node.when is not None else ""
+    if isinstance(node, BranchNode):
+        return f"{kind_text(node)}{when}, {', '.join(node.references())} → {ways_text(node)}"
+    scope, name = Scope.of(workflow.sketch).at(path), path.rpartition("/")[2]
+    given = ", ".join(f"{output}: {scope.type_text(f'{name}.{output}') or '?'}" for output in node.gives)
+    if isinstance(node, LoopNode | MapNode):
+        return f"{kind_text(node)}{when}, {bound_text(node)}, {reads_text(node)} → {given}"
+    return f"{kind_text(node)}{when}, {', '.join(node.references())} → {given}"
+
+
+def _node(path: str, old: Node, new: Node) -> Iterator[str]:
+    before, after = _own(old), _own(new)
     for key in dict.fromkeys((*before, *after)):
         was, now = before.get(key), after.get(key)
         if isinstance(was, dict) and isinstance(now, dict):
-            yield from _mapping(f"node {name}, {key}", cast("dict[str, Any]", was), cast("dict[str, Any]", now))
-        elif was != now:
-            yield f"~ node {name}, {key}: {_shown(was)} → {_shown(now)}"
+            yield from _mapping(f"node {path}, {key}", was, now, ordered=key != "given")
+        else:
+            yield from _change(f"node {path}, {key}", _whole(was), _whole(now))
 
 
-def _mapping(what: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+def _own(node: Node) -> dict[str, _Pair | dict[str, _Pair]]:
+    """What a node says for itself, without its body, each part with its words."""
+    found: dict[str, _Pair | dict[str, _Pair]] = {}
+    for key, value in node.dump().items():
+        if key == "nodes":
+            continue
+        if isinstance(node, BranchNode) and key == "ways":
+            # A list of labels and a mapping are the same question; only whether a model answers it is not.
+            words = {label: way_text(guard) or "by the model's choice" for label, guard in node.ways.items()}
+            data = dict.fromkeys(node.ways) if node.asks else value
+            found[key] = {label: (data[label], text) for label, text in words.items()}
+        elif isinstance(node, LoopNode) and key == "carry":
+            found[key] = {
+                name: (value[name], f"{carry.type} = {carry_text(carry)}") for name, carry in node.carry.items()
+            }
+        elif isinstance(node, LoopNode) and key == "until" and node.until is not None:
+            found[key] = (value, say(node.until))
+        elif isinstance(value, dict):
+            found[key] = _plain(cast("dict[str, Any]", value))
+        else:
+            found[key] = (value, _shown(value))
+    return found
+
+
+def _mapping(what: str, old: Mapping[str, _Pair], new: Mapping[str, _Pair], *, ordered: bool = False) -> Iterator[str]:
     for name in dict.fromkeys((*old, *new)):
         if name not in new:
-            yield f"- {what} {name}: {_shown(old[name])}"
+            yield f"- {what} {name}: {old[name][1]}"
         elif name not in old:
-            yield f"+ {what} {name}: {_shown(new[name])}"
-        elif old[name] != new[name]:
-            yield f"~ {what} {name}: {_shown(old[name])} → {_shown(new[name])}"
-    if list(old) != list(new) and set(old) == set(new) and what.startswith("node "):
+            yield f"+ {what} {name}: {new[name][1]}"
+        else:
+            yield from _change(f"{what} {name}", old[name], new[name])
+    if ordered and list(old) != list(new) and set(old) == set(new):
         yield f"~ {what}: order {', '.join(old)} → {', '.join(new)}"
 
 
-def _said(workflow: Workflow, name: str) -> dict[str, Any]:
-    """A node's parameters as far as they say something."""
-    return workflow.dump().get("parameters", {}).get(name, {})
+def _change(what: str, old: _Pair, new: _Pair) -> Iterator[str]:
+    was, now = canonical_json(old[0]), canonical_json(new[0])
+    if was != now:
+        told = (old[1], new[1]) if old[1] != new[1] else (was, now)  # such as 1 and "1", which read the same
+        yield f"~ {what}: {told[0]} → {told[1]}"
 
 
-def _parameters(name: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+def _whole(part: _Pair | dict[str, _Pair] | None) -> _Pair:
+    if part is None:
+        return None, "unset"
+    if isinstance(part, dict):
+        return {name: value for name, (value, _) in part.items()}, ", ".join(
+            f"{k}: {text}" for k, (_, text) in part.items()
+        )
+    return part
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, _Pair]:
+    return {name: (value, _shown(value)) for name, value in values.items()}
+
+
+def _order(where: str, old: HasNodes, new: HasNodes) -> Iterator[str]:
+    if [name for name in old.nodes if name in new.nodes] != [name for name in new.nodes if name in old.nodes]:
+        yield f"~ order of nodes{where}: {', '.join(old.nodes)} → {', '.join(new.nodes)}"
+
+
+def _said(workflow: Workflow) -> dict[str, dict[str, Any]]:
+    """The parameters by path as far as they say something."""
+    return workflow.dump().get("parameters", {})
+
+
+def _parameters(path: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
     for key in dict.fromkeys((*old, *new)):
         was, now = old.get(key), new.get(key)
         if canonical_json(was) == canonical_json(now):  # as the hash sees it: 1 is not 1.0, order of keys is nothing
             continue
         if key == "demonstrations":
-            yield f"~ {name}, demonstrations: {len(was or ())} → {len(now or ())}{_examples(now or ())}"
+            yield f"~ {path}, demonstrations: {len(was or ())} → {len(now or ())}{_examples(now or ())}"
         elif key in ("instruction", "format_hint", "code"):
-            yield f"~ {name}, {key}:"
+            yield f"~ {path}, {key}:"
             yield from (f"    {line}" for line in _text(str(was or ""), str(now or "")))
         else:
-            yield f"~ {name}, {key}: {_shown(was)} → {_shown(now)}"
+            yield f"~ {path}, {key}: {_shown(was)} → {_shown(now)}"
 
 
 def _text(old: str, new: str) -> Iterator[str]:
@@ -95,11 +174,13 @@ def _examples(demonstrations: Any) -> str:
     return f" (now from {', '.join(named)})" if named else ""
 
 
-def _orders(node: Node) -> tuple[list[str], list[str]]:
-    return list(node.out), list(node.inputs)
-
-
 def _shown(value: Any) -> str:
-    if value is None:
-        return "unset"
-    return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+    match value:
+        case None:
+            return "unset"
+        case bool():
+            return str(value).lower()
+        case list():
+            return ", ".join(_shown(each) for each in cast("list[Any]", value)) or "nothing"
+        case _:
+            return str(value)

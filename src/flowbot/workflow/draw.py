@@ -1,72 +1,110 @@
-"""Workflows as text for a terminal and as Mermaid for a page; `svg.draw_svg` draws them as a picture."""
+"""Workflows as lines of text for a terminal. `mermaid.draw_mermaid` draws them for a page, `svg.draw_svg` as a picture."""
 
 from __future__ import annotations
 
-from flowbot.fields import UserError
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from .graph import predecessors, references, split_reference, topological
-from .nodes import MergeNode, Node, Sketch, ToolNode
+from .captions import (
+    bound_text,
+    carry_text,
+    drawing_order,
+    gives,
+    kind_text,
+    printable,
+    reads_text,
+    remarks,
+    way_text,
+)
+from .mermaid import draw_mermaid
+from .nodes import BranchNode, LoopNode, MapNode, Node
+from .scope import Scope
 from .svg import draw_svg
 from .workflow import Workflow
 
 __all__ = ["draw_mermaid", "draw_svg", "draw_text"]
 
+_GUIDE = "│ "
+_WIDEST = 28
+"""Letters of a column on the left; a longer name pushes its own line to the right."""
+_LEAST = 30
 
-def draw_text(workflow: Workflow) -> str:
-    """The workflow in lines: a node a line, each after what it reads, as `count  code  list.items → n: int`."""
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    guide: str
+    name: str
+    kind: str
+    text: str
+
+
+def draw_text(workflow: Workflow, *, width: int = 100) -> str:
+    """The workflow in lines: a node a line, each after what it reads, as `count  code  list.items → n: int`.
+
+    The nodes of a body stand under theirs, after a bar; the ways of a branch under it.
+
+    Args:
+        workflow: what to draw. One with defects is drawn as far as it can be.
+        width: letters in a line; longer ones are wrapped between words.
+    """
     sketch = workflow.sketch
-    rows = [("inputs", "", ", ".join(f"{name}: {kind}" for name, kind in sketch.inputs.items()))]
-    for name in _ordered(sketch):
-        node = sketch.nodes[name]
-        gives = ", ".join(f"{output}: {kind}" for output, kind in node.out.items())
-        rows.append((name, _kind(node), f"{_reads(node)} → {gives}"))
-    rows.append(("outputs", "", ", ".join(f"{name} = {reference}" for name, reference in sketch.outputs.items())))
-    first, second = (max(len(row[column]) for row in rows) for column in (0, 1))
-    return "\n".join(f"{name:<{first}}  {kind:<{second}}  {rest}".rstrip() for name, kind, rest in rows)
+    inputs = ", ".join(f"{name}: {kind}" for name, kind in sketch.inputs.items())
+    outputs = ", ".join(f"{name} = {reference}" for name, reference in sketch.outputs.items())
+    rows = [
+        _Row("", "inputs", "", printable(inputs)),
+        *_body(workflow, Scope.of(sketch), ""),
+        _Row("", "outputs", "", printable(outputs)),
+    ]
+    first = min(_WIDEST, max(len(row.guide + row.name) for row in rows))
+    second = min(_WIDEST, max(len(row.kind) for row in rows))
+    return "\n".join(line for row in rows for line in _lines(row, first, second, width))
 
 
-def draw_mermaid(workflow: Workflow) -> str:
-    """The workflow as a Mermaid flowchart, from the inputs down to the outputs."""
-    sketch = workflow.sketch
-    known = references(sketch)
-    inputs = "<br>".join(_escaped(f"{name}: {kind}") for name, kind in sketch.inputs.items())
-    outputs = "<br>".join(_escaped(f"{name}: {known.get(ref, '?')}") for name, ref in sketch.outputs.items())
-    lines = ["flowchart TD", f'    inputs(["{inputs or "no input"}"])']
-    number = {name: f"n{index}" for index, name in enumerate(sketch.nodes)}  # an id such as `end` would be a keyword
-    for name, node in sketch.nodes.items():
-        gives = "<br>".join(_escaped(f"{output}: {kind}") for output, kind in node.out.items())
-        lines.append(f'    {number[name]}["<b>{_escaped(name)}</b> {_escaped(_kind(node))}<br>{gives}"]')
-    lines.append(f'    outputs(["{outputs}"])')
-    for name, node in sketch.nodes.items():
-        if any(split_reference(reference)[0] is None for reference in node.references()):
-            lines.append(f"    inputs --> {number[name]}")
-        lines += [f"    {number[other]} --> {number[name]}" for other in predecessors(sketch, name)]
-    sources = dict.fromkeys(split_reference(reference)[0] for reference in sketch.outputs.values())
-    lines += [f"    {number.get(source or '', 'inputs')} --> outputs" for source in sources]
-    return "\n".join(lines) + "\n"
+def _body(workflow: Workflow, scope: Scope, guide: str) -> Iterator[_Row]:
+    for name in drawing_order(scope.holder):
+        node = scope.nodes[name]
+        more = "".join(f" · {each}" for each in remarks(workflow, f"{scope.path}{name}", node))
+        when = f"when {node.when}: " if node.when is not None else ""
+        text = f"{when}{_own(name, node, scope)}{more}"
+        yield _Row(guide, *(printable(each) for each in (name, kind_text(node), text)))
+        yield from _below(workflow, name, node, scope, guide)
 
 
-def _ordered(sketch: Sketch) -> tuple[str, ...]:
-    try:
-        return topological(sketch)
-    except UserError:  # a circle: drawn all the same, since a drawing may be how it is found
-        return tuple(sketch.nodes)
+def _own(name: str, node: Node, scope: Scope) -> str:
+    if isinstance(node, LoopNode | MapNode):
+        return bound_text(node)
+    given = ", ".join(gives(name, node, scope))
+    return f"{reads_text(node)} → {given}" if given else reads_text(node)
 
 
-def _kind(node: Node) -> str:
-    extra = node.tool if isinstance(node, ToolNode) else node.how if isinstance(node, MergeNode) else ""
-    return f"{node.kind} {extra}".strip()
+def _below(workflow: Workflow, name: str, node: Node, scope: Scope, guide: str) -> Iterator[_Row]:
+    """The lines under a node: its ways, or its body with what that starts from before and what it gives after."""
+    inner = guide + _GUIDE
+    if isinstance(node, BranchNode):
+        for label, guard in node.ways.items():
+            yield _Row(guide + "· ", printable(label), "", printable(way_text(guard)))
+    if isinstance(node, LoopNode):
+        for output, carry in node.carry.items():
+            yield _Row(inner, "carries", "", printable(f"{output}: {carry.type} = {carry_text(carry)}"))
+    if isinstance(node, LoopNode | MapNode):
+        yield from _body(workflow, scope.inner(name), inner)
+    if isinstance(node, MapNode):
+        collected = (
+            f"{given} = {reference}"
+            for given, reference in zip(gives(name, node, scope), node.out.values(), strict=True)
+        )
+        yield _Row(inner, "gives", "", printable(", ".join(collected)))
 
 
-def _reads(node: Node) -> str:
-    """What a node reads, with the name it has there where that is another."""
-    if isinstance(node, MergeNode):
-        return ", ".join(node.inputs)
-    named = ((name, ref, split_reference(ref)[1]) for name, ref in node.inputs.items())
-    return ", ".join(ref if name == last else f"{ref} as {name}" for name, ref, last in named)
-
-
-def _escaped(text: str) -> str:
-    for mark, code in (("#", "#35;"), ('"', "#quot;"), ("<", "#lt;"), (">", "#gt;")):
-        text = text.replace(mark, code)
-    return text
+def _lines(row: _Row, first: int, second: int, width: int) -> list[str]:
+    left = f"{row.guide + row.name:<{first}}  {row.kind:<{second}}  "
+    margin = first + second + 4
+    text = row.text
+    for pair in (": ", "= ", "→ ", "· "):
+        text = text.replace(pair, f"{pair[:-1]}\xa0")  # not torn apart where a line ends
+    room = max(_LEAST, width - margin)
+    wrapped = textwrap.wrap(text, room, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    head, *rest = (line.replace("\xa0", " ") for line in wrapped or [""])
+    bars = f"{row.guide if row.guide.startswith(_GUIDE) else '':<{margin}}"
+    return [f"{left}{head}".rstrip(), *(f"{bars}{line}".rstrip() for line in rest)]

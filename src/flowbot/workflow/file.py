@@ -6,14 +6,16 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from flowbot.fields import UserError
 
-from .messages import explain, short
+from .defects import Defect
+from .messages import MOST_FINDINGS, FormatError, findings, misfit, short
 from .nodes import Sketch
 from .parameters import PARAMETERS, CodeParameters, LLMParameters, Parameters
 from .workflow import Workflow
@@ -65,79 +67,106 @@ def from_data(data: Any, where: str = "workflow") -> Workflow:
         where: how to name it in an error, such as the file's path.
 
     Raises:
-        UserError: names the place, what was found and what was expected.
+        UserError: names the place, what was found and what was expected; a `FormatError`, with all such findings, where
+            there may be several.
     """
     if not isinstance(data, dict):
         raise UserError(where, short(data), "a mapping with flowbot, inputs, outputs and nodes")
-    for place, fault in _faults(data):
-        raise UserError(f"{where}: {place}" if place else where, fault, "plain data, as JSON holds it")
+    faults = list(islice(_faults(data), MOST_FINDINGS))
+    if faults:
+        raise FormatError(where, faults)
     given = cast("dict[str, Any]", data)
-    unknown = [key for key in given if key not in _KEYS]
-    if unknown:
-        raise UserError(where, f"the unknown key {short(unknown[0])}", f"only {', '.join(_KEYS)}")
     version = given.get("flowbot")
     if type(version) is not int or version != FORMAT:
         found = f"flowbot: {short(version)}" if "flowbot" in given else "no key 'flowbot'"
         raise UserError(where, found, f"flowbot: {FORMAT}, the version of the format")
-    parts = {key: given[key] for key in ("inputs", "outputs", "nodes") if key in given}
-    try:
-        sketch = Sketch.model_validate(parts)
-    except ValidationError as error:
-        raise _user_error(error, f"{where}: ") from error
+    wrong = [
+        misfit("", f"the unknown key {short(key)}", f"only {', '.join(_KEYS)}") for key in given if key not in _KEYS
+    ]
+    sketch = _parsed(Sketch, {key: given[key] for key in ("inputs", "outputs", "nodes") if key in given}, "", wrong)
     parameters = given.get("parameters")
     if parameters is not None and not isinstance(parameters, dict):
-        raise UserError(f"{where}: parameters", short(parameters), "a mapping from nodes to their parameters")
-    listed = cast("dict[str, Any]", parameters or {})
-    parsed = {name: _parameters(sketch, name, each, f"{where}: parameters.{name}") for name, each in listed.items()}
-    return Workflow(sketch=sketch, parameters=parsed)
+        wrong.append(misfit("parameters", short(parameters), "a mapping from nodes to their parameters"))
+    listed: dict[str, Parameters | None] = {
+        path: _parsed(_kind(given.get("nodes"), path, each), each, f"parameters.{path}", wrong)
+        for path, each in (cast("dict[str, Any]", parameters).items() if isinstance(parameters, dict) else ())
+    }
+    if sketch is None or wrong:
+        raise FormatError(where, wrong[:MOST_FINDINGS])
+    return Workflow(sketch=sketch, parameters={path: each for path, each in listed.items() if each is not None})
 
 
-def _parameters(sketch: Sketch, name: str, data: Any, where: str) -> Parameters:
-    if name in sketch.nodes:
-        kind = PARAMETERS[sketch.nodes[name].kind]
-    else:  # of no node: the checker reports that with everything else that is wrong; read as what they look like
-        kind = CodeParameters if isinstance(data, dict) and "code" in data else LLMParameters
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _parsed(model: type[_Model], data: Any, place: str, wrong: list[Defect]) -> _Model | None:
+    """The data as the model; None where it is not, and what is wrong is added to the list."""
     try:
-        return kind.model_validate(data)
+        return model.model_validate(data)
     except ValidationError as error:
-        raise _user_error(error, f"{where}.") from error
+        for within, found, expected in findings(error):
+            wrong.append(misfit(f"{place}.{within}".strip("."), found, expected))
+        return None
 
 
-def _user_error(error: ValidationError, where: str) -> UserError:
-    place, found, expected = explain(error)
-    return UserError(f"{where}{place}".rstrip(".: "), found, expected)
+def _kind(nodes: Any, path: str, data: Any) -> type[Parameters]:
+    """The class of the parameters of the node at a path.
+
+    Of no node: the checker reports that with everything else that is wrong; they are read as what they look like.
+    """
+    holder: Any = {"nodes": nodes}
+    for name in path.split("/"):
+        body = cast("dict[str, Any]", holder).get("nodes") if isinstance(holder, dict) else None
+        holder = cast("dict[str, Any]", body).get(name) if isinstance(body, dict) else None
+    kind = cast("dict[str, Any]", holder).get("kind") if isinstance(holder, dict) else None
+    if isinstance(kind, str) and kind in PARAMETERS:
+        return PARAMETERS[kind]
+    return CodeParameters if isinstance(data, dict) and "code" in data else LLMParameters
 
 
-def _faults(data: Any) -> Iterator[tuple[str, str]]:
+def _faults(data: Any) -> Iterator[Defect]:
     """What no JSON file could hold: NaN, dates, keys that are no text, half characters, endless nesting."""
-    waiting: list[tuple[str, Any, int]] = [("", data, 0)]
+    expected = "plain data, as JSON holds it"
+    waiting: list[tuple[_Spot | None, Any, int]] = [(None, data, 0)]
     while waiting:
-        place, value, depth = waiting.pop()
+        spot, value, depth = waiting.pop()
         if depth > _MAX_DEPTH:
-            yield place, f"nesting deeper than {_MAX_DEPTH}"
+            yield misfit(_place(spot), f"nesting deeper than {_MAX_DEPTH}", f"at most {_MAX_DEPTH} levels")
             continue
         match value:
             case dict():
                 for key, each in cast("dict[Any, Any]", value).items():
                     if not isinstance(key, str) or not _encodable(key):
-                        yield place, f"the key {short(key)}, which is no text"
+                        yield misfit(_place(spot), f"the key {short(key)}, which is no text", expected)
                     else:
-                        waiting.append((f"{place}.{key}" if place else key, each, depth + 1))
+                        waiting.append(((spot, key), each, depth + 1))
             case list():
-                waiting.extend((f"{place}[{i}]", each, depth + 1) for i, each in enumerate(cast("list[Any]", value)))
+                waiting.extend(((spot, i), each, depth + 1) for i, each in enumerate(cast("list[Any]", value)))
             case str():
                 if not _encodable(value):
-                    yield place, f"{value!a}, which is no whole text"
+                    yield misfit(_place(spot), f"{short(value)}, which is no whole text", expected)
             case float():
                 if value != value or value in (float("inf"), float("-inf")):
-                    yield place, repr(value)
+                    yield misfit(_place(spot), repr(value), expected)
             case None | bool():
                 pass
             case int():
                 if value.bit_length() > 1024:
-                    yield place, "a number of more than 300 digits"
+                    yield misfit(_place(spot), "a number of more than 300 digits", expected)
             case _:
-                yield place, f"a {type(value).__name__}"
+                yield misfit(_place(spot), f"a {type(value).__name__}", expected)
+
+
+_Spot = tuple["_Spot | None", str | int]
+"""A place as the one around it and the last step: texts are made only of places where something is wrong."""
+
+
+def _place(spot: _Spot | None) -> str:
+    steps: list[str] = []
+    while spot is not None:
+        spot, step = spot
+        steps.append(f"[{step}]" if isinstance(step, int) else f".{step[:80]}")
+    return "".join(reversed(steps)).lstrip(".")
 
 
 def _encodable(text: str) -> bool:

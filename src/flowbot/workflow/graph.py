@@ -1,15 +1,21 @@
-"""The wiring of a sketch as a graph: what a reference names, what it carries, who reads whom, and in which order.
+"""The wiring of a body as a graph: what a reference names, who reads whom, and in which order.
 
-A reference is `node.output` or the name of an input of the workflow. Orders follow the sketch, never a set or a clock.
+A reference is `node.output` or the name of an input. What a `loop` or `map` reads from outside its body counts as read by the node.
+Orders follow the sketch, never a set or a clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from heapq import heappop, heappush
 
-from flowbot.fields import Type, TypeSyntaxError, UserError
+from flowbot.fields import Type, UserError
 
-from .nodes import Sketch
+from .nodes import HasNodes, LoopNode, MapNode, Sketch
+from .scope import Scope
+
+MOST_CIRCLES = 200
+"""Circles that are looked for at once."""
 
 
 def split_reference(reference: str) -> tuple[str | None, str]:
@@ -19,41 +25,46 @@ def split_reference(reference: str) -> tuple[str | None, str]:
 
 
 def references(sketch: Sketch) -> dict[str, str]:
-    """Every reference that a node of this sketch could read, with its type's text: inputs first, then node by node."""
-    known = dict(sketch.inputs)
-    for name, node in sketch.nodes.items():
-        known.update({f"{name}.{output}": text for output, text in node.out.items()})
-    return known
+    """Every reference of the outermost body with its type's text: inputs first, then node by node."""
+    scope = Scope.of(sketch)
+    return {name: scope.type_text(name) or "" for name in scope.own_names()}
 
 
 def reference_type(sketch: Sketch, reference: str) -> Type:
-    """The type of what a reference carries.
+    """The type of what a reference of the outermost body carries.
 
     Raises:
         UserError: if nothing produces it, or its type is not in the notation.
     """
-    known = references(sketch)
-    if reference not in known:
-        raise UserError("workflow", f"a reference to {reference!r}", f"one of {', '.join(known)}")
-    try:
-        return Type.parse(known[reference])
-    except TypeSyntaxError as error:
-        raise UserError(f"workflow: type of {reference}", repr(known[reference]), str(error)) from error
+    scope = Scope.of(sketch)
+    text, kind = scope.type_text(reference), scope.type_of(reference)
+    if text is None:
+        raise UserError("workflow", f"a reference to {reference!r}", f"one of {', '.join(scope.names())}")
+    if kind is None:
+        raise UserError(f"workflow: type of {reference}", repr(text), "a type")
+    return kind
 
 
-def predecessors(sketch: Sketch, node: str) -> tuple[str, ...]:
-    """The nodes that `node` reads, each once, in the order in which it reads them."""
-    named = (split_reference(reference)[0] for reference in sketch.nodes[node].references())
-    return tuple(dict.fromkeys(name for name in named if name is not None and name in sketch.nodes))
+def predecessors(holder: HasNodes, node: str) -> tuple[str, ...]:
+    """The nodes of the same body that `node` waits for, each once: the branch of its `when`, then those that it reads."""
+    nodes = holder.nodes
+    waiting = nodes[node]
+    read = waiting.references()
+    found: dict[str, None] = {}
+    for reference in (waiting.when, *read) if waiting.when else read:
+        name, dot, _ = reference.partition(".")
+        if dot and name in nodes:
+            found[name] = None
+    return tuple(found)
 
 
-def successors(sketch: Sketch, node: str) -> tuple[str, ...]:
-    """The nodes that read `node`, in sketch order. Skip connections (`feedback_from`) are not counted."""
-    return tuple(other for other in sketch.nodes if node in predecessors(sketch, other))
+def successors(holder: HasNodes, node: str) -> tuple[str, ...]:
+    """The nodes that wait for `node`, in sketch order. Skip connections (`feedback_from`) are not counted."""
+    return tuple(other for other in holder.nodes if node in predecessors(holder, other))
 
 
-def topological(sketch: Sketch) -> tuple[str, ...]:
-    """All nodes, each after those that it reads; among those that could come next, sketch order decides.
+def topological(holder: HasNodes) -> tuple[str, ...]:
+    """All nodes of a body, each after those that it waits for; among those that could come next, sketch order decides.
 
     A node also comes before the nodes named in its `feedback_from`, so that the reverse of this order is that
     of the backward pass.
@@ -61,60 +72,100 @@ def topological(sketch: Sketch) -> tuple[str, ...]:
     Raises:
         UserError: if nodes read each other in a circle.
     """
-    ordered, circles = _sorted(_before(sketch))
+    ordered, circles = _sorted(_before(holder), 1)
     if circles:
         raise UserError("workflow", f"a circle: {' → '.join(circles[0])}", "nodes that do not read each other")
     return ordered
 
 
-def cycles(sketch: Sketch) -> list[tuple[str, ...]]:
-    """Circles in the wiring, skip connections included: each a path that ends where it starts. No node is in two."""
-    return _sorted(_before(sketch))[1]
+def paths(holder: HasNodes, path: str = "") -> Iterator[str]:
+    """The paths of all nodes, bodies included, each body in the order of `topological` and after the node that has it.
+
+    Raises:
+        UserError: if nodes read each other in a circle.
+    """
+    for name in topological(holder):
+        node = holder.nodes[name]
+        yield f"{path}{name}"
+        if isinstance(node, LoopNode | MapNode):
+            yield from paths(node, f"{path}{name}/")
 
 
-def unused(sketch: Sketch) -> tuple[str, ...]:
-    """Nodes on which no output of the workflow depends, in sketch order."""
+def cycles(holder: HasNodes) -> list[tuple[str, ...]]:
+    """Circles in the wiring, skip connections included: each a path that ends where it starts. No node is in two.
+
+    Of more than `MOST_CIRCLES` the rest is not looked for.
+    """
+    return _sorted(_before(holder), MOST_CIRCLES)[1]
+
+
+def unused(holder: HasNodes) -> tuple[str, ...]:
+    """Nodes of a body on which nothing that leaves it depends, in sketch order."""
+    ends = holder.outputs.values() if isinstance(holder, Sketch) else getattr(holder, "ends", tuple)()
     used: set[str] = set()
-    waiting = [split_reference(reference)[0] for reference in sketch.outputs.values()]
+    waiting = [split_reference(reference)[0] for reference in ends]
     while waiting:
         name = waiting.pop()
-        if name is not None and name in sketch.nodes and name not in used:
+        if name is not None and name in holder.nodes and name not in used:
             used.add(name)
-            waiting.extend(predecessors(sketch, name))
-    return tuple(name for name in sketch.nodes if name not in used)
+            waiting.extend(predecessors(holder, name))
+    return tuple(name for name in holder.nodes if name not in used)
 
 
-def _before(sketch: Sketch) -> dict[str, list[str]]:
-    """For each node the nodes that must come before it."""
-    before = {name: list(predecessors(sketch, name)) for name in sketch.nodes}
-    for name, node in sketch.nodes.items():
+def _before(holder: HasNodes) -> dict[str, dict[str, None]]:
+    """For each node the nodes that must come before it, in order."""
+    before = {name: dict.fromkeys(predecessors(holder, name)) for name in holder.nodes}
+    for name, node in holder.nodes.items():
         for later in node.feedback_from:
-            if later in before and name not in before[later]:
-                before[later].append(name)
+            if later in before:
+                before[later][name] = None
     return before
 
 
-def _sorted(before: Mapping[str, list[str]]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _sorted(before: Mapping[str, Mapping[str, None]], most: int) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The order and the circles. What a circle holds is ordered as if it waited for nothing, so each is found once; after
+    `most` of them the rest is left alone."""
+    names = list(before)
+    if _in_order(before):
+        return tuple(names), []
+    rank = {name: place for place, name in enumerate(names)}
+    after: dict[str, list[str]] = {name: [] for name in names}
+    for name, waited in before.items():
+        for other in waited:
+            after[other].append(name)
+    waiting_for = {name: len(waited) for name, waited in before.items()}
+    ready = [place for name, place in rank.items() if not waiting_for[name]]
     ordered: dict[str, None] = {}
     circles: list[tuple[str, ...]] = []
-    while len(ordered) < len(before):
-        ready = next((n for n in before if n not in ordered and all(b in ordered for b in before[n])), None)
-        if ready is None:
-            waiting = [name for name in before if name not in ordered]
-            circle = _circle({name: [b for b in before[name] if b not in ordered] for name in waiting})
-            circles.append(circle)
-            ordered.update(dict.fromkeys(circle))  # reported once, then out of the way
+    while len(ordered) < len(names) and len(circles) < most:
+        if ready:
+            done = (names[heappop(ready)],)
         else:
-            ordered[ready] = None
+            circles.append(_circle(before, ordered))
+            done = circles[-1][:-1]
+        ordered.update(dict.fromkeys(done))
+        for later in (each for name in done for each in after[name]):
+            waiting_for[later] -= 1
+            if not waiting_for[later] and later not in ordered:
+                heappush(ready, rank[later])
     return tuple(ordered), circles
 
 
-def _circle(before: Mapping[str, list[str]]) -> tuple[str, ...]:
-    """A circle among nodes that all wait for one another, written in the direction of the data."""
-    path: list[str] = []
-    name = next(iter(before))
+def _in_order(before: Mapping[str, Mapping[str, None]]) -> bool:
+    """Whether each stands after those that must come before it: mostly they do."""
+    seen: set[str] = set()
+    for name, waited in before.items():
+        if not waited.keys() <= seen:
+            return False
+        seen.add(name)
+    return True
+
+
+def _circle(before: Mapping[str, Mapping[str, None]], ordered: Mapping[str, None]) -> tuple[str, ...]:
+    """A circle among the nodes that are not ordered and all wait for one another, written in the direction of the data."""
+    path: dict[str, int] = {}
+    name = next(each for each in before if each not in ordered)
     while name not in path:
-        path.append(name)
-        name = before[name][0]
-    circle = path[path.index(name) :]
-    return (name, *reversed(circle))
+        path[name] = len(path)
+        name = next(each for each in before[name] if each not in ordered)
+    return (name, *reversed(list(path)[path[name] :]))

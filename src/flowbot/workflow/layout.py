@@ -14,6 +14,8 @@ GAP_X = 26.0
 GAP_Y = 44.0
 _BEND = 8.0
 _GAP_BEND = 12.0
+_MUCH = 90.0
+"""Room above and below from which on a box stands at the top of its layer, not in the middle."""
 _SWEEPS = 12
 _PULLS = 80
 
@@ -50,13 +52,20 @@ class Layout:
     width: float
     height: float
 
+    def shift(self, x: float, y: float) -> None:
+        """Move everything to the right and down."""
+        for box in self.boxes.values():
+            box.x += x
+            box.y += y
+        self.layers = [(top + y, height) for top, height in self.layers]
+
 
 def layout(boxes: Sequence[Box], links: Sequence[tuple[str, str]], *, first: str, last: str) -> Layout:
     """Place boxes.
 
     Args:
-        boxes: in an order in which every link leads forward.
-        links: (source, target) by name, each once.
+        boxes: in an order in which every link leads forward; no name begins with `bend`.
+        links: (source, target) by name; the result has them in the same order.
         first: the box that has the first layer for itself.
         last: the box that has the last layer for itself.
     """
@@ -66,7 +75,7 @@ def layout(boxes: Sequence[Box], links: Sequence[tuple[str, str]], *, first: str
         least = 0 if box.name == first else 1
         box.layer = max([least, *(placed[source].layer + 1 for source in before[box.name])])
     placed[last].layer = max(placed[last].layer, 1 + max(box.layer for box in boxes if box.name != last))
-    routed = [_routed(source, target, placed) for source, target in links]
+    routed = [_routed(index, source, target, placed) for index, (source, target) in enumerate(links)]
     layers: list[list[str]] = [[] for _ in range(placed[last].layer + 1)]
     for box in placed.values():
         layers[box.layer].append(box.name)
@@ -75,7 +84,8 @@ def layout(boxes: Sequence[Box], links: Sequence[tuple[str, str]], *, first: str
     tops = [sum(heights[:index]) + GAP_Y * index for index in range(len(heights))]
     for layer, top, height in zip(layers, tops, heights, strict=True):
         for name in layer:
-            placed[name].y = top + (height - placed[name].height) / 2 if not placed[name].bend else top
+            room = height - placed[name].height
+            placed[name].y = top + (room / 2 if room < _MUCH and not placed[name].bend else 0)
     _place(layers, routed, placed)
     left = min(box.x - box.width / 2 for box in placed.values())
     for box in placed.values():
@@ -84,10 +94,10 @@ def layout(boxes: Sequence[Box], links: Sequence[tuple[str, str]], *, first: str
     return Layout(placed, routed, list(zip(tops, heights, strict=True)), width, tops[-1] + heights[-1])
 
 
-def _routed(source: str, target: str, placed: dict[str, Box]) -> Link:
+def _routed(index: int, source: str, target: str, placed: dict[str, Box]) -> Link:
     bends: list[str] = []
     for layer in range(placed[source].layer + 1, placed[target].layer):
-        bend = Box(f"{source} {target} {layer}", _BEND, 0.0, layer, bend=True)  # a blank is in no node's name
+        bend = Box(f"bend {index} {layer}", _BEND, 0.0, layer, bend=True)
         placed[bend.name] = bend
         bends.append(bend.name)
     return Link(source, target, [source, *bends, target])

@@ -3,25 +3,54 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
-_HIDDEN = frozenset({"llm", "tool", "code", "merge", "add", "remove", "replace", "rewire", "output"})
+from flowbot.fields import UserError
+
+from .defects import Defect
+
+_KINDS = frozenset({"llm", "tool", "code", "branch", "merge", "loop", "map"})
+_HIDDEN = _KINDS | {"add", "remove", "replace", "rewire", "output"}
 """Tags that pydantic puts into the place of an error in a union: they do not stand in the file."""
+_FORMS = frozenset({"<test>", "<all>", "<any>", "<not>", "<else>"})
+"""The same for the forms of a condition."""
+MOST_FINDINGS = 200
+"""Findings that are told at once."""
+WHOLE = "workflow"
+"""How a defect names the whole as its place."""
+
+
+class FormatError(UserError):
+    """Data is not in the format: names the first thing that is wrong and how many more there are.
+
+    Args:
+        where: the file, or what else the data is.
+        defects: all that is wrong, each `where` a place in it; at least one, at most `MOST_FINDINGS`.
+    """
+
+    def __init__(self, where: str, defects: Sequence[Defect]) -> None:
+        first = defects[0]
+        capped = "at least " if len(defects) >= MOST_FINDINGS else ""
+        more = f" (and {capped}{len(defects) - 1} more)" if len(defects) > 1 else ""
+        place = where if first.where == WHOLE else f"{where}: {first.where}"
+        super().__init__(place, first.what.removeprefix("found "), first.mend.removeprefix("expected ") + more)
+        self.defects = tuple(defects)
+
+
+def findings(error: ValidationError) -> list[tuple[str, str, str]]:
+    """What pydantic found as (place, found, expected), at most `MOST_FINDINGS`."""
+    return [_finding(each) for each in error.errors(include_url=False)[:MOST_FINDINGS]]
 
 
 def explain(error: ValidationError) -> tuple[str, str, str]:
     """The first finding as (place, found, expected), and how many more there are."""
-    findings = error.errors(include_url=False)
-    first = findings[0]
-    if first["type"] == "explained":
-        context = first.get("ctx", {})
-        return str(context["place"]), str(context["found"]), str(context["expected"])
-    found, expected = _words(first["type"], first.get("ctx", {}), first["input"], first["msg"], first["loc"])
-    more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-    return _place(first["loc"], first["type"]), found, expected + more
+    place, found, expected = _finding(error.errors(include_url=False)[0])
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return place, found, expected + more
 
 
 def explained(error: ValidationError, place: str) -> PydanticCustomError:
@@ -29,6 +58,11 @@ def explained(error: ValidationError, place: str) -> PydanticCustomError:
     within, found, expected = explain(error)
     context = {"place": f"{place}.{within}".rstrip("."), "found": found, "expected": expected}
     return PydanticCustomError("explained", "{place}: found {found}; expected {expected}", context)
+
+
+def misfit(place: str, found: str, expected: str) -> Defect:
+    """A finding as a defect; "" is the place of the whole."""
+    return Defect(place or WHOLE, f"found {found}", f"expected {expected}")
 
 
 def short(value: Any) -> str:
@@ -41,6 +75,14 @@ def short(value: Any) -> str:
 _Place = tuple[int | str, ...]
 
 
+def _finding(finding: ErrorDetails) -> tuple[str, str, str]:
+    context = finding.get("ctx", {})
+    if finding["type"] == "explained":
+        return str(context["place"]), str(context["found"]), str(context["expected"])
+    found, expected = _words(finding["type"], context, finding["input"], finding["msg"], finding["loc"])
+    return _place(finding["loc"], finding["type"]), found, expected
+
+
 def _words(kind: str, context: dict[str, Any], given: Any, message: str, place: _Place) -> tuple[str, str]:
     match kind:
         case "missing":
@@ -51,6 +93,13 @@ def _words(kind: str, context: dict[str, Any], given: Any, message: str, place: 
             return short(context.get("tag")), f"one of {context.get('expected_tags')}"
         case "union_tag_not_found":
             return f"no {context.get('discriminator')}", "one: it is required"
+        case "model_type" if place[-1:] == ("<test>",):
+            return short(given), "a condition, as {ref: n, op: '>', value: 20}"
+        case "string_too_long" | "too_long":
+            return (
+                f"{len(given):,} {'characters' if isinstance(given, str) else 'items'}",
+                f"at most {context['max_length']:,}",
+            )
         case "model_attributes_type" | "model_type" | "dict_type":
             return short(given), "a mapping"
         case "tuple_type" | "list_type":
@@ -68,7 +117,10 @@ def _place(place: _Place, kind: str) -> str:
     text = ""
     for index, step in enumerate(steps):
         # A tag follows a node's name or an edit's start; a node may well be named `code`, so only such places count.
-        if step in _HIDDEN and (index == 0 or steps[index - 1] == "node" or (steps[0] == "nodes" and index == 2)):
+        after_node = index >= 2 and steps[index - 2] == "nodes"
+        if step in _HIDDEN and (index == 0 or steps[index - 1] == "node" or after_node):
+            continue
+        if step in _FORMS:
             continue
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
     return text

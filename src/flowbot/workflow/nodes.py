@@ -1,14 +1,34 @@
 """The nodes of a workflow, as they stand in a file: typed data, no prompt text, one class a kind.
 
 An input names where its value comes from: `plan.query` (output `query` of node `plan`) or `question` (an input of the
-workflow). Edges are not listed; wiring and data flow are one thing.
+workflow). Edges are not listed; wiring and data flow are one thing. The body of a `loop` or `map` is a workflow itself: its
+nodes read what stands outside, what the loop carries or the map's item, and each other.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Protocol, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from flowbot.fields import UserError
+
+from .conditions import Condition, Guard, tests_of
+
+MAX_STEPS = 100
+"""Most steps of a loop and rounds of tool calls that a workflow may ask for."""
+MAX_ITEMS = 10_000
+"""Most items of a map."""
+
+
+class HasNodes(Protocol):
+    """What holds nodes: a sketch, or a node with a body."""
+
+    @property
+    def nodes(self) -> dict[str, Node]:
+        """The nodes by name."""
+        ...
 
 
 class _Node(BaseModel):
@@ -16,35 +36,41 @@ class _Node(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, populate_by_name=True)
 
+    when: str | None = None
+    """A way of a branch of the same body, as `route.many`: the node runs only if it was taken."""
     frozen: bool = False
     """True: the search leaves this node as it is."""
     feedback_from: tuple[str, ...] = ()
     """Nodes whose gradient also reaches this one: a skip connection, for the backward pass only."""
-    out: dict[str, str]
-    """Output fields: name to type, in the order in which they are produced."""
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """Names of what other nodes may read from this one."""
+        return tuple(cast("dict[str, str]", getattr(self, "out", {})))
 
     def dump(self) -> dict[str, Any]:
         """The node as it stands in a file: the kind first, nothing that goes without saying."""
         data = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         kind = {"kind": type(self).model_fields["kind"].default}
-        return kind | {key: data[key] for key in ("how", "tool", "in", "out") if key in data} | data
+        return kind | {key: data[key] for key in ("when", "how", "tool", "in", "out") if key in data} | data
 
     def references(self) -> tuple[str, ...]:
-        """The references that the node reads, in declared order."""
-        raise AssertionError("every kind says what it reads")
+        """What the node reads from the body that it stands in, in declared order, a body's own reading included."""
+        inputs = cast("dict[str, str] | None", getattr(self, "inputs", None))
+        return tuple(inputs.values()) if inputs else ()
 
 
 class LLMNode(_Node):
-    """A prompt and typed outputs: one call to a model."""
+    """A prompt and typed outputs: a call to a model, or, with tools in its parameters, a bounded loop of calls."""
 
     kind: Literal["llm"] = "llm"
     inputs: dict[str, str] = Field(validation_alias="in", serialization_alias="in")
+    out: dict[str, str]
+    """Output fields: name to type, in the order in which they are produced."""
     model: Literal["pinned"] | None = None
     """`pinned`: the model in the parameters stays."""
-
-    def references(self) -> tuple[str, ...]:
-        """The references that the node reads, in declared order."""
-        return tuple(self.inputs.values())
+    rounds: int = 5
+    """Most rounds of tool calls before the node must answer, `MAX_STEPS` at most."""
 
 
 class ToolNode(_Node):
@@ -53,10 +79,7 @@ class ToolNode(_Node):
     kind: Literal["tool"] = "tool"
     tool: str
     inputs: dict[str, str] = Field(validation_alias="in", serialization_alias="in")
-
-    def references(self) -> tuple[str, ...]:
-        """The references that the node reads, in declared order."""
-        return tuple(self.inputs.values())
+    out: dict[str, str]
 
 
 class CodeNode(_Node):
@@ -64,25 +87,178 @@ class CodeNode(_Node):
 
     kind: Literal["code"] = "code"
     inputs: dict[str, str] = Field(validation_alias="in", serialization_alias="in")
+    out: dict[str, str]
 
-    def references(self) -> tuple[str, ...]:
-        """The references that the node reads, in declared order."""
-        return tuple(self.inputs.values())
+
+class BranchNode(_Node):
+    """Picks one of several ways, by conditions on its inputs or by a model's choice among the labels.
+
+    A node with `when: route.many` runs only if the branch `route` took the way `many`.
+    """
+
+    kind: Literal["branch"] = "branch"
+    inputs: dict[str, str] = Field(validation_alias="in", serialization_alias="in")
+    ways: dict[str, Guard | None]
+    """Label to condition, tried in order, the last of them `else`; in a file a plain list of labels when a model chooses."""
+    model: Literal["pinned"] | None = None
+
+    @field_validator("ways", mode="before")
+    @classmethod
+    def _labels(cls, given: Any) -> Any:
+        if not isinstance(given, list | tuple):
+            return given
+        labels = cast("list[Any]", given)
+        if all(isinstance(label, str) for label in labels) and len(set(labels)) == len(labels):
+            return dict.fromkeys(labels)
+        return labels
+
+    @property
+    def asks(self) -> bool:
+        """Whether a model chooses."""
+        return all(condition is None for condition in self.ways.values())
+
+    def dump(self) -> dict[str, Any]:
+        """The node as it stands in a file."""
+        data = super().dump()
+        return {**data, "ways": list(self.ways)} if self.asks else data
 
 
 class MergeNode(_Node):
-    """Joins values of one type: the first that is not empty, the majority's, or all of them one after another."""
+    """Joins ways, samples or other values of one type.
+
+    The first that is not empty, the majority's, all of them one after another, or the best by a model's judgement.
+    Of an `llm` node that draws several samples it reads all of them, where any other node reads the first.
+    """
 
     kind: Literal["merge"] = "merge"
-    how: Literal["first", "vote", "concat"]
-    inputs: tuple[str, ...] = Field(validation_alias="in", serialization_alias="in", min_length=1)
+    how: Literal["first", "vote", "concat", "judge"]
+    inputs: tuple[str, ...] = Field(validation_alias="in", serialization_alias="in")
+    given: dict[str, str] = Field(default_factory=dict)
+    """What a judge is shown beside the candidates: name to reference."""
+    out: dict[str, str]
+    model: Literal["pinned"] | None = None
 
     def references(self) -> tuple[str, ...]:
-        """The references that the node reads, in declared order."""
-        return self.inputs
+        """What the node reads, in declared order."""
+        return (*self.inputs, *self.given.values())
 
 
-Node = Annotated[LLMNode | ToolNode | CodeNode | MergeNode, Field(discriminator="kind")]
+class _WithBody(_Node):
+    nodes: dict[str, Node]
+
+    def own(self) -> tuple[str, ...]:
+        """Names that only the body knows, besides its nodes."""
+        raise AssertionError("every kind with a body says what it hands in")
+
+    def ends(self) -> tuple[str, ...]:
+        """What is read of the body once its nodes have run."""
+        raise AssertionError("every kind with a body says what it takes out")
+
+    def entries(self) -> tuple[str, ...]:
+        """What is read from outside before the body runs."""
+        raise AssertionError("every kind with a body says what it starts from")
+
+    def references(self) -> tuple[str, ...]:
+        """What the node and its body read from the body that it stands in."""
+        inside = [reference for node in self.nodes.values() for reference in node.references()]
+        own = {*self.nodes, *self.own()}
+        free = (each for each in (*inside, *self.ends()) if each.partition(".")[0] not in own)
+        return tuple(dict.fromkeys((*self.entries(), *free)))
+
+    def dump(self) -> dict[str, Any]:
+        """The node as it stands in a file, its body last."""
+        data = super().dump()
+        del data["nodes"]
+        return {**data, "nodes": {name: node.dump() for name, node in self.nodes.items()}}
+
+
+class Carry(BaseModel):
+    """A value that a loop carries from step to step; after the last step it is an output of the loop."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    type: str
+    start: str
+    """Reference outside the loop: the value in the first step."""
+    next: str
+    """Reference in the body: the value in the step after."""
+
+
+class LoopNode(_WithBody):
+    """Repeats a body until a condition holds after a step, at most `max` times. Its outputs are what it carries."""
+
+    kind: Literal["loop"] = "loop"
+    max: int | None = None
+    """Most steps, `MAX_STEPS` at most. None only in a workflow that does not pass the checker."""
+    until: Condition | None = None
+    """Over references of the body, read after each step; none: always `max` steps."""
+    carry: dict[str, Carry]
+
+    @property
+    def bound(self) -> int:
+        """Most steps.
+
+        Raises:
+            UserError: if the loop has no bound, or one beyond `MAX_STEPS`.
+        """
+        return _bound("a loop", "max", self.max, MAX_STEPS)
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """Names of what the loop carries."""
+        return tuple(self.carry)
+
+    def own(self) -> tuple[str, ...]:
+        """The names of what is carried."""
+        return tuple(self.carry)
+
+    def ends(self) -> tuple[str, ...]:
+        """The next values, and what the condition reads."""
+        tested = () if self.until is None else tuple(test.ref for test in tests_of(self.until))
+        return (*(each.next for each in self.carry.values()), *tested)
+
+    def entries(self) -> tuple[str, ...]:
+        """The first values."""
+        return tuple(each.start for each in self.carry.values())
+
+
+class MapNode(_WithBody):
+    """Runs a body for each item of a list, side by side, for at most the first `limit` items."""
+
+    kind: Literal["map"] = "map"
+    over: str
+    limit: int | None = None
+    """Most items, `MAX_ITEMS` at most. None only in a workflow that does not pass the checker."""
+    item: str = Field(default="item", validation_alias="as", serialization_alias="as")
+    """How the body calls the item."""
+    out: dict[str, str]
+    """Output to reference in the body: a list of what it was for each item, in order."""
+
+    @property
+    def bound(self) -> int:
+        """Most items.
+
+        Raises:
+            UserError: if the map has no bound, or one beyond `MAX_ITEMS`.
+        """
+        return _bound("a map", "limit", self.limit, MAX_ITEMS)
+
+    def own(self) -> tuple[str, ...]:
+        """The item's name."""
+        return (self.item,)
+
+    def ends(self) -> tuple[str, ...]:
+        """What is collected."""
+        return tuple(self.out.values())
+
+    def entries(self) -> tuple[str, ...]:
+        """The list."""
+        return (self.over,)
+
+
+Node = Annotated[
+    LLMNode | ToolNode | CodeNode | BranchNode | MergeNode | LoopNode | MapNode, Field(discriminator="kind")
+]
 
 
 class Sketch(BaseModel):
@@ -94,9 +270,57 @@ class Sketch(BaseModel):
     """Inputs of the workflow: name to type."""
     outputs: dict[str, str]
     """Outputs of the workflow: name to reference."""
-    nodes: dict[str, Node] = Field(min_length=1)
+    nodes: dict[str, Node]
 
     def dump(self) -> dict[str, Any]:
         """The sketch as JSON data, as it stands in a file."""
         nodes = {name: node.dump() for name, node in self.nodes.items()}
         return {"inputs": dict(self.inputs), "outputs": dict(self.outputs), "nodes": nodes}
+
+
+def _bound(what: str, key: str, given: int | None, most: int) -> int:
+    if given is None or not 1 <= given <= most:
+        raise UserError("workflow", f"{what} with `{key}: {given}`", f"a number from 1 to {most}")
+    return given
+
+
+def walk(holder: HasNodes, path: str = "") -> Iterator[tuple[str, Node]]:
+    """Every node with its path (`refine/critic` for a node of a body), each body after its node, in sketch order."""
+    for name, node in holder.nodes.items():
+        yield f"{path}{name}", node
+        if isinstance(node, LoopNode | MapNode):
+            yield from walk(node, f"{path}{name}/")
+
+
+def node_at(holder: HasNodes, path: str) -> Node:
+    """The node at a path such as `refine/critic`.
+
+    Raises:
+        KeyError: if there is none.
+    """
+    *outer, name = path.split("/")
+    for each in outer:
+        node = holder.nodes[each]
+        if not isinstance(node, LoopNode | MapNode):
+            raise KeyError(path)
+        holder = node
+    return holder.nodes[name]
+
+
+def asks_model(node: Node) -> bool:
+    """Whether a model is asked in this node itself: an `llm`, a branch that a model chooses, a merge that a model judges."""
+    match node:
+        case LLMNode():
+            return True
+        case BranchNode():
+            return node.asks
+        case MergeNode():
+            return node.how == "judge"
+        case _:
+            return False
+
+
+def is_frozen(holder: HasNodes, path: str) -> bool:
+    """Whether the node at a path, or one around it, is frozen."""
+    parts = path.split("/")
+    return any(node_at(holder, "/".join(parts[: end + 1])).frozen for end in range(len(parts)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -33,7 +33,21 @@ class LLMParameters(BaseModel):
     """Model string; None: the run's task model."""
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     max_tokens: int | None = Field(default=None, ge=1)
-    samples: Literal[1] = 1
+    samples: int = Field(default=1, ge=1, le=100)
+    """Times the model is asked; a `merge` that reads the node joins all, any other node reads the first."""
+    tools: tuple[str, ...] = Field(default=(), max_length=32)
+    """Tools that the model may call before it answers."""
+
+
+class ChoiceParameters(BaseModel):
+    """Parameters of a step in which a model picks: a `branch` among its labels, a `merge` that judges its candidates."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+    instruction: str = Field(default="", max_length=8000)
+    """Plain text, never a template."""
+    model: str | None = None
+    """Model string; None: the run's task model."""
 
 
 class CodeParameters(BaseModel):
@@ -46,17 +60,20 @@ class CodeParameters(BaseModel):
 
 
 class NoParameters(BaseModel):
-    """`tool` and `merge` nodes have nothing to tune (yet)."""
+    """`tool`, `loop` and `map` nodes have nothing to tune; the nodes of a body have their own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
-Parameters = LLMParameters | CodeParameters | NoParameters
+Parameters = LLMParameters | ChoiceParameters | CodeParameters | NoParameters
 
-PARAMETERS: dict[str, type[LLMParameters] | type[CodeParameters] | type[NoParameters]] = {
+PARAMETERS: dict[str, type[LLMParameters | ChoiceParameters | CodeParameters | NoParameters]] = {
     "llm": LLMParameters,
+    "branch": ChoiceParameters,
+    "merge": ChoiceParameters,
     "code": CodeParameters,
     "tool": NoParameters,
-    "merge": NoParameters,
+    "loop": NoParameters,
+    "map": NoParameters,
 }
 """The class of parameters that goes with each kind of node."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from flowbot.fields import stable_hash
 
-from .nodes import Sketch
+from .nodes import Sketch, node_at, walk
 from .parameters import PARAMETERS, Parameters
 
 
@@ -26,15 +26,23 @@ class Workflow(BaseModel):
         """SHA-256 of the canonical JSON of sketch and parameters.
 
         Canonical JSON sorts keys, so the orders that change what a run does are hashed beside it: of the nodes, and of
-        each node's inputs and outputs (a model that reasons before it answers is not one that reasons after).
+        each node's inputs, outputs and ways (a model that reasons before it answers is not one that reasons after).
         """
-        order = [[name, list(getattr(node, "inputs", ())), list(node.out)] for name, node in self.sketch.nodes.items()]
+        order = [
+            [
+                path,
+                list(getattr(node, "inputs", ())),
+                list(node.gives),
+                *([list(node.ways)] if node.kind == "branch" else []),
+            ]
+            for path, node in walk(self.sketch)
+        ]
         return stable_hash({"workflow": self.dump(), "order": order})
 
     def parameter(self, node: str) -> Parameters:
-        """The parameters of `node`; those of its kind with nothing set where the file gives none."""
+        """The parameters of the node at a path; those of its kind with nothing set where the file gives none."""
         given = self.parameters.get(node)
-        return given if given is not None else PARAMETERS[self.sketch.nodes[node].kind]()
+        return given if given is not None else PARAMETERS[node_at(self.sketch, node).kind]()
 
     def with_parameter(self, node: str, parameters: Parameters) -> Workflow:
         """The same workflow with other parameters for one node."""

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from flowbot.fields import Field, Type
-from flowbot.optimize.backward import backward_all
+from flowbot.optimize.backward import backward_all, feedback_on
 from flowbot.optimize.prompts import fill
 from flowbot.optimize.search import Candidate, Search
 from flowbot.optimize.words import instruction_text, run_text, values_text
@@ -21,12 +21,13 @@ from flowbot.runtime import Row, Step
 from flowbot.runtime.together import together
 from flowbot.task import Example
 from flowbot.workflow import (
-    CodeNode,
     Demonstration,
-    LLMNode,
     LLMParameters,
     Workflow,
-    topological,
+    asks_model,
+    is_frozen,
+    node_at,
+    paths,
 )
 
 from .layerwise import update
@@ -39,7 +40,7 @@ PERFECT = 1.0
 
 
 async def blamed_step(search: Search, workflow: Workflow, wrong: Sequence[Row]) -> str | None:
-    """The `llm` step that most failing runs speak against; by rule where one can see it, else by the meta model.
+    """The step with a model that most failing runs speak against; by rule where one can see it, else by the meta model.
 
     Args:
         search: the running search.
@@ -47,18 +48,18 @@ async def blamed_step(search: Search, workflow: Workflow, wrong: Sequence[Row]) 
         wrong: scored runs that are not perfect, at least one.
 
     Returns:
-        its name; None where no `llm` step may be changed.
+        its path; None where no such step may be changed.
     """
     suspects = [
-        name
-        for name in topological(workflow.sketch)
-        if isinstance(workflow.sketch.nodes[name], LLMNode) and not workflow.sketch.nodes[name].frozen
+        path
+        for path in paths(workflow.sketch)
+        if asks_model(node_at(workflow.sketch, path)) and not is_frozen(workflow.sketch, path)
     ]
     if len(suspects) <= 1:
         return suspects[0] if suspects else None
     votes: Counter[str] = Counter()
     for row in wrong:
-        failed = next((step.address for step in row.trace.steps if step.error), None)
+        failed = next((step.node for step in row.trace.steps if step.error and step.kind not in ("loop", "map")), None)
         if failed in suspects:
             votes[failed] += 1
     if not votes:
@@ -116,7 +117,7 @@ class Blame:
             for row in rows
             if row.score.value == PERFECT
             for step in row.trace.steps
-            if step.address == node
+            if step.node == node and step.outputs is not None
         ]
         chosen = _spread(good)
         if not chosen:
@@ -145,9 +146,8 @@ class Blame:
 
     async def _mend(self, search: Search, workflow: Workflow, node: str, rows: list[Row]) -> Candidate | None:
         """Let the meta model rewrite the code of a computing step that failed."""
-        failing = [step.address for row in rows for step in row.trace.steps if step.error]
-        nodes = workflow.sketch.nodes
-        codes = [name for name in failing if isinstance(nodes[name], CodeNode) and not nodes[name].frozen]
+        failing = [step for row in rows for step in row.trace.steps if step.error]
+        codes = [step.node for step in failing if step.kind == "code" and not is_frozen(workflow.sketch, step.node)]
         return await self._rewrite(search, workflow, codes[0], rows) if codes else None
 
     async def _rewrite(self, search: Search, workflow: Workflow, node: str, rows: list[Row]) -> Candidate | None:
@@ -163,7 +163,7 @@ class Blame:
             level="parameters",
             source="meta",
             title=f"rewrite step `{node}` from its gradients",
-            reason=next((each[node] for each in gradients if each.get(node)), ""),
+            reason=next(iter(feedback_on(node, gradients)), ""),
             changes=[f"{node}: rewritten"] if parameters is not None else [],
             errors=[error] if error else [],
         )

@@ -5,14 +5,26 @@ from __future__ import annotations
 from asyncio import create_task
 from collections.abc import Sequence
 
-from flowbot.optimize.backward import Gradients, backward_all
+from flowbot.optimize.backward import Gradients, backward_all, feedback_on, is_tuned
 from flowbot.optimize.guard import copied_answer
 from flowbot.optimize.prompts import fill
 from flowbot.optimize.search import Search
 from flowbot.optimize.words import fenced, instruction_text
 from flowbot.runtime.together import together
 from flowbot.task import Example
-from flowbot.workflow import CodeNode, CodeParameters, LLMNode, LLMParameters, Parameters, Workflow, check
+from flowbot.workflow import (
+    BranchNode,
+    ChoiceParameters,
+    CodeParameters,
+    LLMParameters,
+    Parameters,
+    Scope,
+    Workflow,
+    check,
+    is_frozen,
+    node_at,
+    walk,
+)
 
 LIMIT_WORDS = 80
 
@@ -26,9 +38,7 @@ class Layerwise:
         search.say("layer-wise gradients", 0, len(rows))
         gradients = await backward_all(search, workflow, rows)
         tunable = [
-            name
-            for name, node in workflow.sketch.nodes.items()
-            if isinstance(node, LLMNode | CodeNode) and not node.frozen
+            path for path, node in walk(workflow.sketch) if is_tuned(node) and not is_frozen(workflow.sketch, path)
         ]
         updates = await together([create_task(update(search, workflow, name, gradients)) for name in tunable])
         updated, changed = workflow, list[str]()
@@ -57,17 +67,17 @@ async def update(
     search: Search, workflow: Workflow, name: str, gradients: Sequence[Gradients]
 ) -> tuple[Parameters | None, str]:
     """New parameters of one step from its gradients, or None with the reason."""
-    feedback = [each[name] for each in gradients if each.get(name)]
+    feedback = feedback_on(name, gradients)
     if not feedback:
         return workflow.parameter(name), ""
-    node = workflow.sketch.nodes[name]
+    node = node_at(workflow.sketch, name)
     prompt = fill(
         "optim_call",
         goal=search.task.goal,
         step=name,
         kind=node.kind,
         instruction=instruction_text(workflow, name),
-        signature=f"{', '.join(node.references())} -> {', '.join(f'{k}: {v}' for k, v in node.out.items())}",
+        signature=f"{', '.join(node.references())} -> {gives_text(workflow, name)}",
         feedback=feedback,
         limit=LIMIT_WORDS,
     )
@@ -75,7 +85,7 @@ async def update(
     old = workflow.parameter(name)
     if isinstance(old, CodeParameters):
         new: Parameters = CodeParameters(code=fenced(reply)[:8000])
-    elif isinstance(old, LLMParameters):
+    elif isinstance(old, LLMParameters | ChoiceParameters):
         if not reply.strip():
             return None, "the reply was empty"
         new = old.model_copy(update={"instruction": reply.strip()[:2000]})
@@ -86,3 +96,12 @@ async def update(
         return None, copied
     defects = check(workflow.with_parameter(name, new), tools=search.signatures)
     return (None, f"{defects[0].where}: {defects[0].what}") if defects else (new, "")
+
+
+def gives_text(workflow: Workflow, path: str) -> str:
+    """What a node gives, as `n: int, why: str`; for a branch its labels."""
+    node = node_at(workflow.sketch, path)
+    if isinstance(node, BranchNode):
+        return f"one of {', '.join(node.ways)}"
+    scope, name = Scope.of(workflow.sketch).at(path), path.rpartition("/")[2]
+    return ", ".join(f"{output}: {scope.type_text(f'{name}.{output}')}" for output in node.gives)

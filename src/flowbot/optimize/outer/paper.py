@@ -23,8 +23,15 @@ TRIES = 3
 MAX_TOKENS = 700
 KINDS = """llm: a prompt and typed outputs: {"kind": "llm", "in": {"name": "reference"}, "out": {"name": "type"}}
 code: Python `def run(...)`: {"kind": "code", "in": {...}, "out": {...}}
-merge: {"kind": "merge", "how": "first|vote|concat", "in": ["reference", ...], "out": {"name": "type"}}
-tool: {"kind": "tool", "tool": "name", "in": {...}, "out": {...}}"""
+merge: joins ways or samples: {"kind": "merge", "how": "first|vote|concat|judge", "in": ["reference", ...], "out": {"name": "type"}}
+tool: {"kind": "tool", "tool": "name", "in": {...}, "out": {...}}
+branch: takes one way: {"kind": "branch", "in": {...}, "ways": {"label": {"ref": "input", "op": ">", "value": 3}, "other": "else"}}; \
+a node with "when": "branch.label" runs on that way only; ways without conditions: a model chooses
+loop: repeats its nodes: {"kind": "loop", "max": 3, "until": {"ref": "step.output", "op": "==", "value": true}, \
+"carry": {"name": {"type": "...", "start": "reference", "next": "step.output"}}, "nodes": {...}}; its outputs are what it carries
+map: runs its nodes for each item of a list: {"kind": "map", "over": "reference", "as": "item", "limit": 10, "nodes": {...}, \
+"out": {"name": "step.output"}}; its outputs are lists
+A node inside a loop or map is named "outer/inner"; it reads what stands around it, what the loop carries, or the item."""
 
 
 class PaperOuter:

@@ -1,14 +1,15 @@
-"""Starting points: workflows written from a task alone."""
+"""A single call, with or without reasoning: the start that a search has unless it is given another."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from flowbot.fields import Field
+from flowbot.workflow.nodes import LLMNode, Sketch
+from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.workflow import Workflow
 
-from .nodes import LLMNode, Sketch
-from .parameters import LLMParameters
-from .workflow import Workflow
+from .names import free
 
 REASONING = "reasoning"
 """Name of the text field in which a step thinks before it answers."""
@@ -33,8 +34,8 @@ def single_call(
     """
     inputs = {field.name: str(field.type) for field in task_inputs}
     outputs = {field.name: str(field.type) for field in task_outputs}
-    node = _free("answer", inputs)
-    thought = _free(REASONING, (*inputs, *outputs))
+    node = free("answer", inputs)
+    thought = free(REASONING, (*inputs, *outputs))
     hints = [reasoning_hint(outputs)] if reasoning else []
     hints += [f"{field.name}: {field.about}" for field in task_outputs if field.about]
     call = LLMNode.model_validate(
@@ -44,11 +45,3 @@ def single_call(
         sketch=Sketch(inputs=inputs, outputs={name: f"{node}.{name}" for name in outputs}, nodes={node: call}),
         parameters={node: LLMParameters(instruction=goal.strip(), format_hint="\n".join(hints))},
     )
-
-
-def _free(wish: str, taken: Iterable[str]) -> str:
-    """The wished name, with underscores after it until nothing else has it."""
-    names = set(taken)
-    while wish in names:
-        wish += "_"
-    return wish

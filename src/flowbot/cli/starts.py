@@ -1,0 +1,154 @@
+"""`flowbot starts`: the library of hand-written workflows, listed, shown, and written for a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from .console import Console, command_line
+from .options import MODELS, PLACES, Output
+
+if TYPE_CHECKING:
+    from flowbot.fields import ToolSignature
+    from flowbot.task import Task
+    from flowbot.workflow import Workflow
+    from flowbot.workflow.starts import Start
+
+
+def starts(
+    name: Annotated[str | None, Parameter(name="NAME")] = None,
+    task: Annotated[Path | None, Parameter(name="TASK", negative=())] = None,
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(name="--out", negative=())] = None,
+    pin: Annotated[list[str] | None, Parameter(group=MODELS, negative=())] = None,
+    cache_dir: Annotated[Path | None, Parameter(group=PLACES)] = None,
+    output: Output = Output(),  # noqa: B008
+) -> int:
+    """List the hand-written workflows of the literature; with NAME, show one; with TASK, make it fit the task.
+
+    Parameters
+    ----------
+    name
+        A start, such as self-consistency.
+    task
+        A task's file: the workflow then has its inputs, outputs and goal. Nothing is called and nothing is paid.
+    out
+        A .yaml or .json file to write the workflow to; it is replaced if it is there.
+    pin
+        STEP=MODEL: another model for a step that names one. May be given several times.
+    cache_dir
+        Folder of the indexes of corpora that a task's tools search; the user's cache folder otherwise.
+    """
+    from flowbot.fields import UserError
+    from flowbot.fields.yaml import dump_yaml
+    from flowbot.task import Task
+    from flowbot.workflow.starts import find_start
+
+    console = Console.open(output)
+    if name is None:
+        if out is not None or pin:
+            raise UserError("--out" if out is not None else "--pin", "no start's name before it", "flowbot starts NAME")
+        _list(console)
+        return 0
+    start = find_start(name)
+    if task is None:
+        if pin:
+            raise UserError("--pin", "no task", command_line("flowbot", "starts", name) + " TASK --pin STEP=MODEL")
+        workflow, text = start.workflow, start.text
+    else:
+        workflow = fitted(start, Task.load(task), models=_pins(pin or []), cache_dir=cache_dir)
+        text = dump_yaml(workflow.dump())
+    if out is not None:
+        workflow.save(out)
+    console.json({**_about(start), "workflow": workflow.dump(), "file": None if out is None else str(out)})
+    if out is None:
+        console.result(text.rstrip("\n"))
+    else:
+        console.result(f"{start.name} is in {out}.", "good")
+        console.say(f"{start.what} {start.source}.", "soft")
+    return 0
+
+
+def start_workflow(given: str, task: Task, *, cache_dir: Path | None) -> tuple[Workflow, str]:
+    """The workflow of `--start`, and what it is in words: a start's name, else a file (`./react` for one of that name).
+
+    Raises:
+        UserError: if it is neither, or the start does not fit the task.
+    """
+    from flowbot.fields import UserError
+    from flowbot.workflow import load
+    from flowbot.workflow.starts import list_starts
+
+    library = {each.name: each for each in list_starts()}
+    if given in library:
+        return fitted(library[given], task, cache_dir=cache_dir), f"{given}: {library[given].what}"
+    if not Path(given).suffix and not Path(given).exists():
+        raise UserError("--start", repr(given), f"a workflow's file or one of {', '.join(library)}")
+    return load(given), given
+
+
+def fitted(
+    start: Start, task: Task, *, models: Mapping[str, str] | None = None, cache_dir: Path | None = None
+) -> Workflow:
+    """A start made to fit a task, whose tools are opened only if the start needs any.
+
+    Raises:
+        UserError: if the task lacks what the start needs, or a tool cannot be opened.
+    """
+    import asyncio
+
+    from flowbot.workflow.starts import fit
+
+    tools = asyncio.run(_signatures(task, cache_dir)) if start.tools or start.chooses_tools else None
+    return fit(start, task.inputs, task.outputs, task.goal, tools=tools, models=models)
+
+
+async def _signatures(task: Task, cache_dir: Path | None) -> dict[str, ToolSignature]:
+    from flowbot.runtime.toolbox import opened_task
+
+    async with opened_task(task, cache_dir=cache_dir) as opened:
+        return {tool.signature.name: tool.signature for tool in opened.tools}
+
+
+def _pins(given: list[str]) -> dict[str, str]:
+    from flowbot.fields import UserError
+
+    pins: dict[str, str] = {}
+    for each in given:
+        step, _, model = each.partition("=")
+        if not step or not model:
+            raise UserError("--pin", repr(each), "STEP=MODEL")
+        pins[step] = model
+    return pins
+
+
+def _about(start: Start) -> dict[str, Any]:
+    return {
+        "name": start.name,
+        "what": start.what,
+        "source": start.source,
+        "note": start.note,
+        "needs": list(start.needs),
+    }
+
+
+def _list(console: Console) -> None:
+    from flowbot.workflow.starts import list_starts
+
+    library = list_starts()
+    console.json([_about(start) for start in library])
+    width = max(len(start.name) for start in library)
+    for start in library:
+        if console.mode == "quiet":
+            console.result(start.name)
+            continue
+        console.row(start.name, start.what, width=width)
+        if start.needs:
+            console.row("", f"needs {'; '.join(start.needs)}", width=width)
+        console.row("", start.source, width=width)
+    console.say()
+    console.say(f"To use one: {command_line('flowbot', 'starts', 'NAME', 'TASK', '--out', 'FILE')}", "soft")

@@ -1,0 +1,136 @@
+"""The end of a run: the workflows to validate, the closing comparison with the start, and what the run's files say of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from flowbot.fields import BudgetExceeded
+from flowbot.runtime import Row
+from flowbot.workflow import Workflow, save
+
+from .acceptance import Estimate, paired_difference
+from .result import RunResult, Scores
+from .search import Member, Search, Split
+
+SHOWN_TRACES = 8
+"""Test examples whose traces are kept for the report."""
+
+
+def finalists(pool: list[Member], start: Workflow, most: int | None) -> list[Member]:
+    """The workflows of the pool to validate: the best on training first, each once, the start left out; None: all."""
+    seen = {start.hash}
+    unique: list[Member] = []
+    for member in sorted(pool, key=lambda each: -each.train) if most is not None else pool:
+        if member.workflow.hash not in seen:
+            seen.add(member.workflow.hash)
+            unique.append(member)
+    return unique if most is None else unique[:most]
+
+
+async def close(search: Search, start: Workflow, best: Member, stopped_by: str, blank: RunResult) -> RunResult:
+    """The closing comparison: start and final on all of validation and, once, on test."""
+    scores: dict[str, dict[str, Estimate | None]] = {"start": {}, "final": {}}
+    splits: tuple[Split, ...] = ("test", "val")  # the test first: room was kept for it
+    for split in splits:
+        for what, workflow in (("start", start), ("final", best.workflow)):
+            try:
+                scores[what][split] = await search.score_split(workflow, split, what, search.order(split))
+            except BudgetExceeded:
+                await search.session.drain()
+                scores[what][split], stopped_by = None, "budget"
+    difference = Scores(
+        **{
+            split: await _difference(search, start, best.workflow, split)
+            for split in splits
+            if scores["start"][split] and scores["final"][split]
+        }
+    )
+    changed = best.workflow.hash != start.hash
+    search.journal.record(
+        {
+            "event": "result",
+            "workflow": best.workflow.hash,
+            "title": best.title,
+            "source": best.source,
+            "difference": difference.dump(),
+        }
+    )
+    save(best.workflow, blank.run_dir / "found.flow.yaml")
+    shown = search.order("test")[:SHOWN_TRACES]
+    traces = {
+        what: [_trace(row) for row in await search.score(workflow, shown, "test")] if scores[what]["test"] else []
+        for what, workflow in (("start", start), ("final", best.workflow))
+    }
+    write_json(blank.run_dir / "traces.json", traces)
+    return replace(
+        blank,
+        status="done",
+        stopped_by=stopped_by,
+        workflow=best.workflow,
+        start_scores=Scores(**scores["start"]),
+        final_scores=Scores(**scores["final"]),
+        difference=difference,
+        details={
+            **blank.details,
+            "kept_from": _sources(search.journal.events(), best.workflow.hash) if changed else ["start"],
+            "kept": best.title,
+            "dropped": sorted(search.dropped),
+            "curve": _curve(search.journal.events(), best.workflow.hash),
+        },
+    )
+
+
+async def _difference(search: Search, start: Workflow, final: Workflow, split: Split) -> Estimate:
+    examples = search.order(split)
+    before = {row.example.id: row.score.value for row in await search.score(start, examples, split)}
+    after = {row.example.id: row.score.value for row in await search.score(final, examples, split)}
+    both = [each.id for each in examples if each.id in before and each.id in after]
+    return paired_difference([after[each] for each in both], [before[each] for each in both])
+
+
+def _sources(events: list[dict[str, Any]], final: str) -> list[str]:
+    """Where the kept changes came from, from the start to the final workflow: a line `source: title` each."""
+    proposals: dict[str, dict[str, Any]] = {}
+    for event in events:
+        if event["event"] == "proposal" and event["workflow"]:
+            proposals.setdefault(event["workflow"], event)
+    lines: list[str] = []
+    seen: set[str] = set()
+    current = final
+    while current in proposals and current not in seen:
+        seen.add(current)
+        lines.append(f"{proposals[current]['source']}: {proposals[current]['title']}")
+        current = proposals[current]["parent"]
+    return lines[::-1]
+
+
+def _curve(events: list[dict[str, Any]], final: str) -> list[dict[str, Any]]:
+    """Validation scores in the order in which they were paid for."""
+    points: dict[str, dict[str, Any]] = {}
+    for event in events:
+        if event["event"] == "evaluated" and event["split"] == "val":
+            kept = event["workflow"] == final
+            point = {key: event[key] for key in ("calls", "workflow", "mean", "low", "high")}
+            points.setdefault(event["workflow"], {**point, "kept": kept, "what": event["what"]})
+    return list(points.values())
+
+
+def _trace(row: Row) -> dict[str, Any]:
+    return {
+        "example": row.example.id,
+        "expected": dict(row.example.expected),
+        "score": row.score.value,
+        "feedback": row.score.feedback,
+        "trace": row.trace.dump(),
+    }
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write JSON so that a kill leaves the old file or the new one."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
+    temporary.replace(path)

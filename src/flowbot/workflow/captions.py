@@ -1,0 +1,107 @@
+"""What a node does, in a few words: shared by the drawings, the differences and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flowbot.fields import UserError
+
+from .conditions import Guard, say
+from .graph import split_reference, topological
+from .nodes import BranchNode, Carry, HasNodes, LoopNode, MapNode, MergeNode, Node, ToolNode
+from .parameters import LLMParameters
+from .scope import Scope
+from .workflow import Workflow
+
+
+def drawing_order(holder: HasNodes) -> tuple[str, ...]:
+    """The nodes of a body, each after those it waits for; in sketch order where they wait for each other in a circle."""
+    try:
+        return topological(holder)
+    except UserError:  # drawn all the same, since a drawing may be how it is found
+        return tuple(holder.nodes)
+
+
+def kind_text(node: Node) -> str:
+    """The kind, and what there is to it in one word: `tool lookup`, `merge vote`."""
+    extra = node.tool if isinstance(node, ToolNode) else node.how if isinstance(node, MergeNode) else ""
+    return f"{node.kind} {extra}".strip()
+
+
+def bound_text(node: LoopNode | MapNode) -> str:
+    """How often a body runs: `at most 3 steps, until critic.ok == true`, `each item of list.items, at most 20`."""
+    if isinstance(node, MapNode):
+        return f"each {node.item} of {node.over}, " + ("without a limit" if not node.limit else f"at most {node.limit}")
+    if not node.max:
+        bound = "without a bound"
+    elif node.until is None:
+        bound = f"{node.max} step{'s' * (node.max > 1)}"
+    else:
+        bound = f"at most {node.max} step{'s' * (node.max > 1)}"
+    return bound if node.until is None else f"{bound}, until {say(node.until)}"
+
+
+def way_text(guard: Guard | None) -> str:
+    """When a branch takes a way: `if n > 20`, `else`; empty where a model chooses."""
+    if guard is None:
+        return ""
+    return "else" if guard == "else" else f"if {say(guard)}"
+
+
+def ways_text(node: BranchNode) -> str:
+    """All ways of a branch in one line."""
+    if node.asks:
+        return f"{', '.join(node.ways)} (a model chooses)"
+    return ", ".join(f"{label} {way_text(guard)}".strip() for label, guard in node.ways.items())
+
+
+def carry_text(carry: Carry) -> str:
+    """Where a carried value comes from: `total.n, then revise.draft`."""
+    return f"{carry.start}, then {carry.next}"
+
+
+def named_text(inputs: Mapping[str, str]) -> str:
+    """References, each with the name that the node gives it where that is another: `item as name, question`."""
+    named = ((name, reference, split_reference(reference)[1]) for name, reference in inputs.items())
+    return ", ".join(ref if name == last else f"{ref} as {name}" for name, ref, last in named)
+
+
+def reads_text(node: Node) -> str:
+    """What a node itself reads; for one with a body what its body starts from."""
+    match node:
+        case MergeNode():
+            return ", ".join(node.inputs) + (f"; shown {named_text(node.given)}" if node.given else "")
+        case LoopNode() | MapNode():
+            return ", ".join(dict.fromkeys(node.entries()))
+        case _:
+            return named_text(node.inputs)
+
+
+def gives(name: str, node: Node, scope: Scope) -> tuple[str, ...]:
+    """What a node gives, each as `n: int`.
+
+    Args:
+        name: the node's name in its body.
+        node: the node.
+        scope: that in which it stands.
+    """
+    return tuple(f"{output}: {scope.type_text(f'{name}.{output}') or '?'}" for output in node.gives)
+
+
+def remarks(workflow: Workflow, path: str, node: Node) -> tuple[str, ...]:
+    """What else there is to know of a node: `5 samples`, `tools search, lookup`, `feedback from check`, `frozen`."""
+    said: list[str] = []
+    given = workflow.parameters.get(path)
+    if node.kind == "llm" and isinstance(given, LLMParameters):
+        said += [f"{given.samples} samples"] if given.samples > 1 else []
+        said += [f"tools {', '.join(given.tools)}", f"at most {node.rounds} rounds"] if given.tools else []
+    if isinstance(node, BranchNode) and node.asks:
+        said.append("a model chooses")
+    if node.feedback_from:
+        said.append(f"feedback from {', '.join(node.feedback_from)}")
+    return (*said, *(["frozen"] if node.frozen else []))
+
+
+def printable(text: str) -> str:
+    """Text for one line: what is no visible character is shown as a blank."""
+    return "".join(each if each.isprintable() else " " for each in text)

@@ -1,0 +1,153 @@
+"""Conditions: data, not text. `{ref: n, op: ">", value: 20}`, joined by `all`, `any` and `not`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+
+Op = Literal["==", "!=", "<", "<=", ">", ">=", "in", "contains", "empty"]
+
+
+class _Condition(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, populate_by_name=True)
+
+
+class Test(_Condition):
+    """One comparison of what a reference carries with a constant; `empty` compares with nothing."""
+
+    __test__ = False  # not one of pytest's
+
+    ref: str
+    op: Op
+    value: Any = None
+
+
+class All(_Condition):
+    """True when every part is."""
+
+    all: tuple[Condition, ...] = Field(min_length=1)
+
+
+class AnyOf(_Condition):
+    """True when one part is."""
+
+    any: tuple[Condition, ...] = Field(min_length=1)
+
+
+class Not(_Condition):
+    """True when its part is not."""
+
+    part: Condition = Field(validation_alias="not", serialization_alias="not")
+
+
+def _form(data: Any) -> str:
+    if data == "else":
+        return "<else>"
+    if isinstance(data, dict):
+        given = cast("dict[str, Any]", data)
+        return next((f"<{form}>" for form in ("all", "any", "not") if form in given), "<test>")
+    return {All: "<all>", AnyOf: "<any>", Not: "<not>"}.get(cast("type[Any]", type(data)), "<test>")
+
+
+# The tags stand in the place of an error; no name of a file looks like one, so they can be told and left out.
+Condition = Annotated[
+    Annotated[Test, Tag("<test>")]
+    | Annotated[All, Tag("<all>")]
+    | Annotated[AnyOf, Tag("<any>")]
+    | Annotated[Not, Tag("<not>")],
+    Discriminator(_form),
+]
+"""A comparison, or comparisons joined."""
+
+Guard = Annotated[
+    Annotated[Test, Tag("<test>")]
+    | Annotated[All, Tag("<all>")]
+    | Annotated[AnyOf, Tag("<any>")]
+    | Annotated[Not, Tag("<not>")]
+    | Annotated[Literal["else"], Tag("<else>")],
+    Discriminator(_form),
+]
+"""What stands before a way of a branch: a condition, or `else`."""
+
+
+def tests_of(condition: Condition) -> Iterator[Test]:
+    """The comparisons in a condition, from left to right."""
+    match condition:
+        case Test():
+            yield condition
+        case All():
+            for part in condition.all:
+                yield from tests_of(part)
+        case AnyOf():
+            for part in condition.any:
+                yield from tests_of(part)
+        case Not():
+            yield from tests_of(condition.part)
+
+
+def holds(condition: Condition, value_of: Callable[[str], Any]) -> bool:
+    """Whether a condition holds.
+
+    Args:
+        condition: as the checker lets it pass, so that values can be compared.
+        value_of: the value of a reference.
+    """
+    match condition:
+        case Test():
+            return _compared(condition.op, value_of(condition.ref), condition.value)
+        case All():
+            return all(holds(part, value_of) for part in condition.all)
+        case AnyOf():
+            return any(holds(part, value_of) for part in condition.any)
+        case Not():
+            return not holds(condition.part, value_of)
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a value says nothing: none, a blank text, an empty list or object."""
+    return value is None or (isinstance(value, str) and not value.strip()) or value in ([], {})
+
+
+def say(condition: Condition) -> str:
+    """A condition in words, as `n > 20 and not done == true`."""
+    match condition:
+        case Test(op="empty"):
+            return f"{condition.ref} is empty"
+        case Test():
+            value = condition.value
+            shown = str(value).lower() if isinstance(value, bool) else str(value)
+            return f"{condition.ref} {condition.op} {shown}"
+        case All():
+            return " and ".join(_inside(part) for part in condition.all)
+        case AnyOf():
+            return " or ".join(_inside(part) for part in condition.any)
+        case Not():
+            return f"not {_inside(condition.part)}"
+
+
+def _inside(condition: Condition) -> str:
+    return f"({say(condition)})" if isinstance(condition, All | AnyOf) else say(condition)
+
+
+def _compared(op: Op, left: Any, right: Any) -> bool:
+    match op:
+        case "==":
+            return left == right
+        case "!=":
+            return left != right
+        case "<":
+            return left < right
+        case "<=":
+            return left <= right
+        case ">":
+            return left > right
+        case ">=":
+            return left >= right
+        case "in":
+            return left in right
+        case "contains":
+            return right in left
+        case "empty":
+            return is_empty(left)

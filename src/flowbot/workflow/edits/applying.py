@@ -1,0 +1,171 @@
+"""Applying edits to a workflow: all or nothing, and only if what results is valid.
+
+Parameters follow the nodes that stay. The workflow's own inputs and outputs never change, nor do frozen nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from flowbot.fields import Field, ToolSignature
+from flowbot.workflow.check import check
+from flowbot.workflow.graph import topological
+from flowbot.workflow.nodes import LLMNode, LoopNode, MapNode, Sketch, is_frozen, walk
+from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.rules import demonstration_fault
+from flowbot.workflow.scope import Scope
+from flowbot.workflow.workflow import Workflow
+
+from . import changes, inserts, patterns
+from .basic import AddNode, EditError, RemoveNode, RenameNode, ReplaceNode, Rewire, Rewrite, SetOutput
+from .compound import Decompose, Ensemble, Fuse, InsertBranch, InsertRetrieval, InsertStep, Review, Split
+from .draft import Draft
+from .text import Compound, Edit, describe
+
+_H = TypeVar("_H", bound=Sketch | LoopNode | MapNode)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Edits that were made.
+
+    Args:
+        before: the workflow that they were made on; to undo them is to go back to it.
+        edits: the edits.
+        after: the workflow that they made of it.
+        said: in words what they did, a line an edit, and what followed from them.
+    """
+
+    before: Workflow
+    edits: tuple[Edit, ...]
+    after: Workflow
+    said: tuple[str, ...]
+
+
+def apply(
+    workflow: Workflow,
+    edits: Sequence[Edit],
+    *,
+    tools: Mapping[str, ToolSignature] | None = None,
+    task_inputs: tuple[Field, ...] | None = None,
+    task_outputs: tuple[Field, ...] | None = None,
+) -> Workflow:
+    """The workflow with all edits made: the `after` of `applied`, which has the arguments and errors of this."""
+    return applied(workflow, edits, tools=tools, task_inputs=task_inputs, task_outputs=task_outputs).after
+
+
+def applied(
+    workflow: Workflow,
+    edits: Sequence[Edit],
+    *,
+    tools: Mapping[str, ToolSignature] | None = None,
+    task_inputs: tuple[Field, ...] | None = None,
+    task_outputs: tuple[Field, ...] | None = None,
+) -> Applied:
+    """All edits made, one after another, with a record of it; only the last state need be valid.
+
+    Demonstrations that no longer fit their node are dropped; nodes are put in an order in which each follows what it
+    reads.
+
+    Args:
+        workflow: what is changed; itself it stays as it is.
+        edits: the changes.
+        tools: as for `check`.
+        task_inputs: as for `check`.
+        task_outputs: as for `check`; if not given, outputs must keep types that fit those they have now.
+
+    Raises:
+        EditError: if one cannot be made, or what results is not valid. The text says what to change.
+    """
+    draft = Draft(workflow, tools)
+    said: list[str] = []
+    for edit in edits:
+        draft.start(edit)
+        _make(draft, edit)
+        new = f" (new: {', '.join(draft.added)})" if draft.added and isinstance(edit, Compound) else ""
+        said.append(describe(edit) + new)
+    empty = next((path for path, holder in _holders(draft.sketch) if not holder.nodes), None)
+    if empty is not None:
+        where = f" in the body of {empty}" if empty else ""
+        raise EditError(f"no node would be left{where}; keep one, or add one in the same list of edits")
+    said += _drop_demonstrations(draft)
+    after = workflow.model_copy(update={"sketch": draft.sketch, "parameters": draft.parameters})
+    wanted = task_outputs if task_outputs is not None else _present_outputs(workflow.sketch)
+    defects = check(after, tools=tools, task_inputs=task_inputs, task_outputs=wanted)
+    if defects:
+        raise EditError("the workflow would not be valid: " + "\n".join(map(str, defects)), tuple(defects))
+    after = after.model_copy(update={"sketch": _in_order(draft.sketch)})
+    return Applied(workflow, tuple(edits), after, tuple(said))
+
+
+def _make(draft: Draft, edit: Edit) -> None:
+    match edit:
+        case AddNode():
+            changes.add(draft, edit)
+        case RemoveNode():
+            changes.remove(draft, edit)
+        case ReplaceNode():
+            changes.replace(draft, edit)
+        case Rewire():
+            changes.rewire(draft, edit)
+        case RenameNode():
+            changes.rename(draft, edit)
+        case SetOutput():
+            changes.set_output(draft, edit)
+        case Rewrite():
+            changes.rewrite(draft, edit)
+        case Split():
+            patterns.split_in_two(draft, edit)
+        case Fuse():
+            patterns.fuse(draft, edit)
+        case Review():
+            patterns.review(draft, edit)
+        case Ensemble():
+            patterns.ensemble(draft, edit)
+        case Decompose():
+            patterns.decompose(draft, edit)
+        case InsertBranch():
+            inserts.insert_branch(draft, edit)
+        case InsertRetrieval():
+            inserts.insert_retrieval(draft, edit)
+        case InsertStep():
+            inserts.insert_step(draft, edit)
+
+
+def _holders(sketch: Sketch) -> Iterator[tuple[str, Sketch | LoopNode | MapNode]]:
+    yield "", sketch
+    yield from ((path, node) for path, node in walk(sketch) if isinstance(node, LoopNode | MapNode))
+
+
+def _drop_demonstrations(draft: Draft) -> Iterator[str]:
+    """Drops demonstrations that no longer fit their node, and says so; those of a frozen node stay, for the checker to see."""
+    scope = Scope.of(draft.sketch)
+    for path, node in walk(draft.sketch):
+        given = draft.parameters.get(path)
+        if not isinstance(node, LLMNode) or not isinstance(given, LLMParameters) or not given.demonstrations:
+            continue
+        inside = scope.at(path)
+        kept = tuple(shown for shown in given.demonstrations if not demonstration_fault(node, inside, shown))
+        lost = len(given.demonstrations) - len(kept)
+        if lost and not is_frozen(draft.sketch, path):
+            draft.parameters[path] = given.model_copy(update={"demonstrations": kept})
+            yield f"{path} loses {lost} {'demonstration that no longer fits' if lost == 1 else 'demonstrations that no longer fit'}"
+
+
+def _present_outputs(sketch: Sketch) -> tuple[Field, ...]:
+    """The outputs with their types, but for those that were wrong before: the checker says so if they still are."""
+    scope = Scope.of(sketch)
+    types = ((name, scope.type_of(reference)) for name, reference in sketch.outputs.items())
+    return tuple(Field(name, kind) for name, kind in types if kind is not None)
+
+
+def _in_order(holder: _H) -> _H:
+    """What holds nodes with each node after what it reads, bodies too, but for frozen ones."""
+    nodes = {name: holder.nodes[name] for name in topological(holder)}
+    for name, node in nodes.items():
+        if isinstance(node, LoopNode | MapNode) and not node.frozen:
+            nodes[name] = _in_order(node)
+    unchanged = all(a == b and nodes[a] is holder.nodes[a] for a, b in zip(nodes, holder.nodes, strict=True))
+    return holder if unchanged else holder.model_copy(update={"nodes": nodes})

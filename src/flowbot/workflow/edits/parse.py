@@ -1,0 +1,130 @@
+"""Edits from JSON data: as they are dumped, or as models write them under `edits_schema`.
+
+Models write mappings as lists of small closed objects, and an instruction or code inside the node that it is for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast, get_args
+
+from pydantic import ValidationError
+
+from flowbot.workflow.messages import explain, short
+
+from .basic import EditError
+from .text import Compound, Edit
+
+EDITS: dict[str, type[Edit]] = {kind.model_fields["op"].default: kind for kind in get_args(Edit)}
+"""The classes of edits by `op`."""
+COMPOUND: tuple[str, ...] = tuple(kind.model_fields["op"].default for kind in get_args(Compound))
+"""The `op`s of those that are made of several basic changes."""
+
+_TOLD = ("instruction", "format_hint", "code")
+_MAPPINGS = {"in": ("name", "from"), "out": ("name", "type"), "given": ("name", "from"), "carry": ("name", None)}
+
+
+def parse_edits(data: Any) -> tuple[Edit, ...]:
+    """Edits from JSON data: a list, or an object with a list `edits`.
+
+    Raises:
+        EditError: which edit is malformed, and how.
+    """
+    listed = cast("dict[str, Any]", data).get("edits") if isinstance(data, dict) else data
+    if not isinstance(listed, list | tuple):
+        raise EditError("the edits: expected a list of edits, each an object with `op`")
+    return tuple(_edit(each, f"edit {number}") for number, each in enumerate(cast("Sequence[Any]", listed), start=1))
+
+
+def _edit(data: Any, where: str) -> Edit:
+    if not isinstance(data, dict):
+        raise EditError(f"{where}: found {short(data)}; expected an object with `op`")
+    given = cast("dict[str, Any]", data)
+    op = given.get("op")
+    if not isinstance(op, str) or op not in EDITS:
+        found = short(op) if "op" in given else "no op"
+        raise EditError(f"{where}: found {found}; expected one of {', '.join(map(repr, EDITS))}")
+    try:
+        return EDITS[op].model_validate(_plain(given, where))
+    except ValidationError as error:
+        place, found, expected = explain(error)
+        raise EditError(f"{where}{f', {place}' if place else ''}: found {found}; expected {expected}") from error
+
+
+def _plain(written: dict[str, Any], where: str) -> dict[str, Any]:
+    """An edit in the form of the file format."""
+    plain = {key: value for key, value in written.items() if value is not None}
+    for key, (name, value) in {"bypass": ("from", "to"), "bind": ("name", "from"), "outputs": ("name", "from")}.items():
+        if key in plain:
+            plain[key] = _mapping(plain[key], name, value, f"{where}, {key}")
+    for key in ("in", "out"):
+        if key in plain:
+            plain[key] = _mapping(plain[key], *_MAPPINGS[key], f"{where}, {key}")
+    inside: dict[str, Any] = {}
+    if isinstance(plain.get("node"), dict):
+        plain["node"], inside = _node(plain["node"], f"{where}, node")
+        own = inside.pop("", None)
+        if plain.get("parameters") is None and (inside or own):
+            plain["parameters"] = inside or own
+    elif plain["op"] == "rewrite" and "nodes" in plain:
+        plain["nodes"], inside = _nodes(plain["nodes"], f"{where}, nodes")
+        if plain.get("parameters") is None:
+            plain["parameters"] = inside
+    elif plain["op"] == "split" and "instruction" in plain:
+        plain.setdefault("parameters", {"instruction": plain.pop("instruction")})
+    return plain
+
+
+def _node(written: dict[str, Any], where: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A node in the form of the file format, and the parameters that were written in it and its body, by path."""
+    node = dict(written)
+    inside: dict[str, Any] = {}
+    told = {key: node.pop(key) for key in _TOLD if key in node}
+    if any(told.values()):
+        inside[""] = {key: value for key, value in told.items() if value}
+    for key, (name, value) in _MAPPINGS.items():
+        if key in node:
+            at = "from" if key == "out" and node.get("kind") == "map" else value
+            node[key] = _mapping(node[key], name, at, f"{where}.{key}")
+    if isinstance(node.get("ways"), list) and all(isinstance(way, dict) for way in node["ways"]):
+        ways = _mapping(node["ways"], "label", "condition", f"{where}.ways")
+        asks = isinstance(ways, dict) and not any(cast("dict[str, Any]", ways).values())
+        node["ways"] = list(cast("dict[str, Any]", ways)) if asks else ways
+    if "nodes" in node:
+        node["nodes"], body = _nodes(node["nodes"], f"{where}.nodes")
+        inside |= body
+    if not node.get("when"):
+        node.pop("when", None)
+    return node, inside
+
+
+def _nodes(written: Any, where: str) -> tuple[Any, dict[str, Any]]:
+    nodes = _mapping(written, "name", None, where)
+    if not isinstance(nodes, dict):
+        return nodes, {}
+    plain: dict[str, Any] = {}
+    inside: dict[str, Any] = {}
+    for name, each in cast("dict[str, Any]", nodes).items():
+        if not isinstance(each, dict):
+            plain[name] = each
+            continue
+        plain[name], body = _node(cast("dict[str, Any]", each), f"{where}.{name}")
+        inside |= {f"{name}/{path}" if path else name: given for path, given in body.items()}
+    return plain, inside
+
+
+def _mapping(listed: Any, key: str, value: str | None, where: str) -> Any:
+    """A list of closed objects as a mapping from `key` to `value`, or to all but the key; anything else as it is."""
+    if not isinstance(listed, list):
+        return listed
+    entries = cast("list[Any]", listed)
+    if not all(isinstance(each, dict) and isinstance(cast("dict[str, Any]", each).get(key), str) for each in entries):
+        return entries
+    rows = cast("list[dict[str, Any]]", entries)
+    if value is not None and any(set(row) != {key, value} for row in rows):
+        return entries
+    names = [row[key] for row in rows]
+    twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
+    if twice is not None:
+        raise EditError(f"{where}: {twice} stands twice")
+    return {row[key]: row[value] if value is not None else {k: v for k, v in row.items() if k != key} for row in rows}

@@ -1,0 +1,111 @@
+"""Rules on parameters: they are of nodes that there are, of their kind, and sound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from flowbot.fields import ValueMismatch
+
+from .code import code_faults
+from .defects import Defect, choices
+from .graph import split_reference
+from .nodes import BranchNode, CodeNode, LLMNode, MergeNode, walk
+from .parameters import PARAMETERS, ChoiceParameters, CodeParameters, Demonstration, LLMParameters
+from .scope import Scope, parsed
+from .workflow import Workflow
+
+ToolRule = Callable[[str, str], Iterator[Defect]]
+"""From a place and a tool's name to what is wrong with calling it."""
+
+
+def demonstration_fault(node: LLMNode, scope: Scope, shown: Demonstration) -> str:
+    """Why a demonstration does not fit a node, or an empty text.
+
+    It shows every input of the node and at least one of its outputs, nothing else, with values of the declared types.
+
+    Args:
+        node: the node.
+        scope: that in which the node stands.
+        shown: the demonstration.
+    """
+    if set(shown.inputs) != set(node.inputs):
+        reads = ", ".join(node.inputs) or "none"
+        return f"shows the inputs {', '.join(shown.inputs) or 'none'}, and the node reads {reads}"
+    if not shown.outputs or not set(shown.outputs) <= set(node.out):
+        return f"shows the outputs {', '.join(shown.outputs) or 'none'}, and the node gives {', '.join(node.out) or 'none'}"
+    types = {name: scope.type_text(reference) or "" for name, reference in node.inputs.items()}
+    for texts, values in ((types, shown.inputs), (node.out, shown.outputs)):
+        for name, value in values.items():
+            kind = parsed(texts[name])
+            try:
+                if kind is not None:
+                    kind.coerce(value, name)
+            except ValueMismatch as error:
+                return str(error)
+    return ""
+
+
+def parameter_defects(workflow: Workflow, scope: Scope, tool_rule: ToolRule) -> Iterator[Defect]:
+    """What is wrong with the parameters of a workflow's nodes.
+
+    Args:
+        workflow: the workflow.
+        scope: its outermost scope.
+        tool_rule: what is wrong with calling a tool.
+    """
+    paths = {path for path, _ in walk(workflow.sketch)}
+    for path, given in workflow.parameters.items():
+        if path not in paths and given.model_dump(exclude_defaults=True):  # what says nothing is not saved either
+            mend = f"name {choices(path, (each for each, _ in walk(workflow.sketch)))}, or remove them"
+            yield Defect(f"parameters.{path}", "these are parameters of no node", mend)
+    for body in scope.all():
+        joined = {
+            split_reference(reference)[0]
+            for node in body.nodes.values()
+            if isinstance(node, MergeNode)
+            for reference in node.inputs
+        }
+        for name, node in body.nodes.items():
+            path = f"{body.path}{name}"
+            where, given = f"parameters.{path}", workflow.parameters.get(path)
+            if given is not None and not isinstance(given, PARAMETERS[node.kind]):
+                yield Defect(where, f"these are no parameters of a node of kind {node.kind}", "give those of its kind")
+            elif isinstance(node, CodeNode):
+                code = given.code if isinstance(given, CodeParameters) else ""
+                yield from (Defect(f"{where}.code", what, mend) for what, mend in code_faults(code, node.inputs))
+            elif isinstance(node, LLMNode):
+                told = given if isinstance(given, LLMParameters) else LLMParameters()
+                for tool in told.tools:
+                    yield from tool_rule(f"{where}.tools", tool)
+                yield from _llm(where, node, told, body, joined=name in joined)
+            elif isinstance(node, BranchNode | MergeNode):
+                asks = node.asks if isinstance(node, BranchNode) else node.how == "judge"
+                yield from _choice(
+                    where, given if isinstance(given, ChoiceParameters) else ChoiceParameters(), asks=asks
+                )
+
+
+def _choice(where: str, given: ChoiceParameters, *, asks: bool) -> Iterator[Defect]:
+    told = bool(given.instruction.strip())
+    if asks and not told:
+        yield Defect(f"{where}.instruction", "the instruction is missing", "say by what the model is to choose")
+    elif told and not asks:
+        yield Defect(f"{where}.instruction", "no model is asked in this node", "remove the instruction")
+
+
+def _llm(where: str, node: LLMNode, given: LLMParameters, scope: Scope, *, joined: bool) -> Iterator[Defect]:
+    """An instruction, samples that differ and are joined, demonstrations that fit."""
+    if not given.instruction.strip():
+        yield Defect(f"{where}.instruction", "the instruction is missing", "say what this step is to do")
+    if given.samples > 1:
+        if given.temperature == 0:
+            mend = "set a temperature above 0, or samples to 1"
+            yield Defect(f"{where}.samples", "at temperature 0 all samples are the same", mend)
+        if not joined:
+            mend = "join them in a merge (vote, concat or judge), or set samples to 1"
+            yield Defect(f"{where}.samples", f"no merge reads the {given.samples} samples", mend)
+    for index, shown in enumerate(given.demonstrations):
+        fault = demonstration_fault(node, scope, shown)
+        if fault:
+            mend = "give each input and at least one output, with values of their types, or remove it"
+            yield Defect(f"{where}.demonstrations[{index}]", fault, mend)
