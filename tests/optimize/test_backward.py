@@ -11,7 +11,7 @@ import pytest
 
 from flowbot.lm import LM, Request, Session
 from flowbot.lm.fake import FakeClient
-from flowbot.optimize.backward import backward
+from flowbot.optimize.backward import backward, feedback_on
 from flowbot.optimize.effort import EFFORTS
 from flowbot.optimize.inner.layerwise import Layerwise
 from flowbot.optimize.outer.paper import PaperOuter
@@ -171,3 +171,62 @@ async def test_edits_that_stay_wrong_leave_the_workflow_and_say_why(searching: C
     (proposal,) = [event for event in search.journal.events() if event["event"] == "proposal"]
     assert proposal["workflow"] is None
     assert len(proposal["errors"]) == 3
+
+
+def looping() -> Workflow:
+    body = {
+        "better": {"kind": "llm", "in": {"draft": "draft"}, "out": {"text": "str"}},
+        "each": {
+            "kind": "map", "over": "words.all", "limit": 9, "out": {"said": "say.a"},
+            "nodes": {"say": {"kind": "llm", "in": {"word": "item", "text": "better.text"}, "out": {"a": "str"}}},
+        },
+        "glue": {"kind": "code", "in": {"said": "each.said"}, "out": {"text": "str"}},
+    }  # fmt: skip
+    data: dict[str, Any] = {
+        "flowbot": 1,
+        "inputs": {"q": "str"},
+        "outputs": {"a": "refine.draft"},
+        "nodes": {
+            "words": {"kind": "code", "in": {"q": "q"}, "out": {"all": "list[str]"}},
+            "refine": {
+                "kind": "loop", "max": 2, "carry": {"draft": {"type": "str", "start": "q", "next": "glue.text"}},
+                "nodes": body,
+            },
+        },
+        "parameters": {
+            "words": {"code": "def run(q):\n    return {'all': ['x', 'y']}"},
+            "refine/better": {"instruction": "You are better."},
+            "refine/each/say": {"instruction": "You are say."},
+            "refine/glue": {"code": "def run(said):\n    return {'text': ' '.join(said)}"},
+        },
+    }  # fmt: skip
+    return from_data(data)
+
+
+async def test_gradients_unroll_loops_and_fan_out_over_maps(searching: Callable[[Asked], Search]) -> None:
+    asked = Asked(lambda prompt: f"feedback on {step_of(prompt)}")
+    search = searching(asked)
+    workflow = looping()
+    (row,) = await search.score(workflow, search.order("train"), "train")
+    assert row.trace.outputs is not None
+    gradients = await backward(search, workflow, row)
+    assert list(gradients) == [
+        "refine/glue[2]", "refine/each[2]/say[2]", "refine/each[2]/say[1]", "refine/better[2]",
+        "refine/glue[1]", "refine/each[1]/say[2]", "refine/each[1]/say[1]", "refine/better[1]", "words",
+    ]  # fmt: skip
+    (second,) = [prompt for prompt in asked.prompts if step_of(prompt) == "refine/better[2]"]
+    (glue,) = [prompt for prompt in asked.prompts if step_of(prompt) == "refine/glue[1]"]
+    assert second.index("feedback on refine/each[2]/say[1]") < second.index("feedback on refine/each[2]/say[2]")
+    assert "feedback on refine/better[2]" in glue, "what a step carries over links it to the next step"
+    assert len(feedback_on("refine/each/say", [gradients])) == 4
+
+
+async def test_an_inner_step_tunes_the_nodes_of_a_body(searching: Callable[[Asked], Search]) -> None:
+    def meta(prompt: str) -> str:
+        return f"New words for {step_of(prompt)}." if prompt.startswith("Improve") else "feedback"
+
+    search = searching(Asked(meta))
+    after = await Layerwise().step(search, looping(), search.order("train"), 0)
+    told = after.parameter("refine/each/say")
+    assert isinstance(told, LLMParameters)
+    assert told.instruction == "New words for refine/each/say."
