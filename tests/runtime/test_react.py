@@ -425,3 +425,23 @@ async def test_no_reply_whatever_breaks_the_loop_or_its_bound(
     results = [message for message in ran.messages if message.role == "tool"]
     assert len(results) == len(ran.calls) == sum(len(message.calls) for message in ran.messages)
     assert sum(bool(message.calls) for message in ran.messages) <= rounds
+
+
+async def test_what_writes_is_called_as_often_as_it_is_asked_for_and_reading_is_anew_after_it() -> None:
+    stock = [5]
+
+    def look() -> int:
+        return stock[0]
+
+    def take(number: int) -> int:
+        stock[0] -= number
+        return number
+
+    model = ScriptedModel(
+        [use("look"), use("look")], [use("take", number=1), use("take", number=1)], [use("look")], {"total": 3}
+    )
+    tools = (tool_of(look), tool_of(take, effects="writes", simulate=take))
+    ran = await run(model, tools=tools)
+    assert stock == [3]
+    assert [call.result for call in ran.calls] == [{"result": n} for n in (5, 5, 1, 1, 3)]
+    assert [message.content for message in ran.messages if message.role == "tool"][-1] == "3"

@@ -108,6 +108,7 @@ class _Planned:
     tool: str
     arguments: dict[str, Any]
     key: str
+    writes: bool
 
 
 class _Loop:
@@ -185,24 +186,34 @@ class _Loop:
             return None
 
     async def call_all(self, reply: Reply) -> list[str]:
-        """Make the calls of a reply side by side, each different one once; what the model is told of each, in order."""
+        """Make the calls of a reply side by side; what the model is told of each, in order.
+
+        A call that only reads is made once, until a call that writes may have changed what it reads. One that writes is
+        made as often as it is asked for.
+        """
         planned = [self.plan(use, number, reply) for number, use in enumerate(reply.calls)]
-        new: dict[str, Task[ToolCall]] = {}
-        for each in planned:
-            if isinstance(each, _Planned) and each.key not in self.made and each.key not in new:
-                new[each.key] = create_task(self.call(each))
-        fresh = dict(zip(new, await together(list(new.values())), strict=True))
-        self.made |= fresh
+        tasks: dict[str, Task[ToolCall]] = {}
+        for number, each in enumerate(planned):
+            if isinstance(each, _Planned) and each.key not in self.made:
+                name = f"{each.key} {number}" if each.writes else each.key
+                if name not in tasks:
+                    tasks[name] = create_task(self.call(each))
+        made = dict(zip(tasks, await together(list(tasks.values())), strict=True))
         results: list[str] = []
-        for each in planned:
+        fresh = set(made)
+        for number, each in enumerate(planned):
+            again = False
             if isinstance(each, ToolCall):
-                call, again = each, False
-            elif each.key in fresh:
-                call, again = fresh.pop(each.key), False
+                call = each
             else:
-                call, again = replace(self.made[each.key], seconds=0.0), True
+                name = f"{each.key} {number}" if each.writes else each.key
+                again = name not in fresh
+                fresh.discard(name)
+                call = replace(self.made.get(name) or made[name], seconds=0.0) if again else made[name]
             self.calls.append(call)
             results.append((_AGAIN if again else "") + told(call))
+        wrote = any(isinstance(each, _Planned) and each.writes for each in planned)
+        self.made = {} if wrote else self.made | made
         return results
 
     def plan(self, use: ToolUse, number: int, reply: Reply) -> _Planned | ToolCall:
@@ -215,7 +226,7 @@ class _Loop:
             arguments = read_arguments(use, tool, cut_at=cut_at)
         except StepError as error:
             return ToolCall(use.name, {}, None, str(error))
-        return _Planned(tool.name, arguments, canonical_json([tool.name, arguments]))
+        return _Planned(tool.name, arguments, canonical_json([tool.name, arguments]), tool.effects == "writes")
 
     async def call(self, planned: _Planned) -> ToolCall:
         """Make one call; a tool that fails is told of, not raised."""
