@@ -445,3 +445,17 @@ async def test_what_writes_is_called_as_often_as_it_is_asked_for_and_reading_is_
     assert stock == [3]
     assert [call.result for call in ran.calls] == [{"result": n} for n in (5, 5, 1, 1, 3)]
     assert [message.content for message in ran.messages if message.role == "tool"][-1] == "3"
+
+
+async def test_results_are_cut_where_the_chat_grows_longer_than_the_context_and_the_model_answers() -> None:
+    class Narrow(ScriptedModel):
+        async def complete(self, request: Request) -> Reply:
+            if sum(len(message.content) for message in request.messages) > 900:
+                raise ModelError(f"{TOO_LONG}: more than 900")
+            return await super().complete(request)
+
+    model = Narrow([use("long", size=600)], [use("long", size=700)], {"total": 4})
+    ran = await run(model)
+    assert (ran.values, ran.error) == ({"total": 4}, "")
+    assert [len(message.content) for message in ran.messages if message.role == "tool"] == [250, 250]
+    assert [len(call.result["result"]) for call in ran.calls if call.result] == [600, 700], "the trace keeps all"

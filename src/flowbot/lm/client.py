@@ -11,6 +11,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 
 from flowbot.fields import ToolSignature, Usage
 
+TOO_LONG = "the request is longer than the model's context"
+"""How the text of the `ModelError` for such a request begins."""
 Role = Literal["system", "user", "assistant", "tool"]
 Finish = Literal["stop", "length", "refusal"]
 ToolChoice = Literal["auto", "none"]

@@ -12,7 +12,7 @@ from flowbot.fields import InfrastructureError, ModelError, RefusedError, Usage,
 from flowbot.store import Store
 
 from .capabilities import REPLY_TOOL, Capabilities, format_hint, format_parameters
-from .client import Finish, Identity, Message, Reply, Request, ToolUse
+from .client import TOO_LONG, Finish, Identity, Message, Reply, Request, ToolUse
 from .json_tools import as_json, calls_in_text, from_json
 from .native_tools import arguments_text, functions, has_calls, read_calls, wire_messages
 from .wire import HttpFault, Wire
@@ -126,7 +126,7 @@ class OpenAIClient:
         if fault.status in (400, 403) and any(word in about for word in _POLICY):
             raise RefusedError(f"refused on policy grounds: {fault.said}") from None
         if fault.status in (400, 413, 422, 500) and any(word in about for word in _TOO_LONG):
-            raise ModelError(f"the request is longer than the model's context: {fault.said}") from None
+            raise ModelError(f"{TOO_LONG}: {fault.said}") from None
         named = f"{fault.param} {fault.said}"
         known = fault.status in (400, 404, 422, 501) or (calls and fault.status == 500 and _NO_TOOLS.search(about))
         left = used.without(named, calls=calls) if known else None

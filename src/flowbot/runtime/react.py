@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import Field, ModelError, StepError, ToolSignature, UserError, ValueMismatch, canonical_json
-from flowbot.lm.client import Message, Reply, Request, ToolUse
+from flowbot.lm.client import TOO_LONG, Message, Reply, Request, ToolUse
 
 from .adapter import is_plain, show_value
 from .jsonlike import to_json
@@ -31,7 +31,9 @@ RESULT_CHARACTERS = 4000
 CALLS_AT_ONCE = 8
 """Calls of one reply that are made; the model is told that the others were not."""
 _RETRIES = 1
-_AGAIN = "You have made this very call before; its result has not changed.\n"
+SHORTER = (1000, 250)
+"""To how many characters results are cut, one after the other, where the chat grows longer than the model's context."""
+_AGAIN = "You have made this very call before; its result has not changed, and stands above."
 _LAST = "\n\nNo calls are left. Give the answer."
 _READY = "I know enough."
 _ANSWER = "Give the answer."
@@ -132,7 +134,9 @@ class _Loop:
             try:
                 reply = await self.lm.ask(self.request, purpose=self.purpose, draw=self.draw)
             except ModelError as error:
-                return self.ended(None, str(error))
+                if not self.shorten(error):
+                    return self.ended(None, str(error))
+                break  # what is known must do
             self.replies.append(reply)
             text = without_thought(reply.text)
             if reply.finish == "refusal":
@@ -160,17 +164,35 @@ class _Loop:
         from flowbot.lm.answers import AnswerError, ask_fields
 
         self.request = replace(self.request, tool_choice="none")
-        try:
-            answer = await ask_fields(
-                self.lm, self.request, self.fields, purpose=self.purpose, draw=self.draw, retries=_RETRIES
-            )
-        except AnswerError as error:
-            self.request = error.request
-            self.replies += error.replies
-            return self.ended(None, str(error))
-        self.request = answer.request
-        self.replies += answer.replies
-        return self.ended(answer.values, "")
+        while True:
+            try:
+                answer = await ask_fields(
+                    self.lm, self.request, self.fields, purpose=self.purpose, draw=self.draw, retries=_RETRIES
+                )
+            except AnswerError as error:
+                self.replies += error.replies
+                if self.shorten(error):
+                    continue
+                self.request = error.request
+                return self.ended(None, str(error))
+            self.request = answer.request
+            self.replies += answer.replies
+            return self.ended(answer.values, "")
+
+    def shorten(self, error: ModelError) -> bool:
+        """Cut the results in a chat that is longer than the model's context; False if that is not it, or none is long."""
+        if not str(error).startswith(TOO_LONG):
+            return False
+        longest = max((len(m.content) for m in self.request.messages if m.role == "tool"), default=0)
+        room = next((each for each in SHORTER if each < longest), None)
+        if room is None:
+            return False
+        cut = (
+            replace(m, content=f"{m.content[: room - 1]}…") if m.role == "tool" and len(m.content) > room else m
+            for m in self.request.messages
+        )
+        self.request = replace(self.request, messages=tuple(cut))
+        return True
 
     def read(self, text: str) -> dict[str, Any] | None:
         """The outputs in a reply without calls; None if it is not the answer yet."""
@@ -211,7 +233,7 @@ class _Loop:
                 fresh.discard(name)
                 call = replace(self.made.get(name) or made[name], seconds=0.0) if again else made[name]
             self.calls.append(call)
-            results.append((_AGAIN if again else "") + told(call))
+            results.append(_AGAIN if again else told(call))
         wrote = any(isinstance(each, _Planned) and each.writes for each in planned)
         self.made = {} if wrote else self.made | made
         return results
