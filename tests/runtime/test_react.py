@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from flowbot.fields import BudgetExceeded, Field, InfrastructureError, ModelError, RefusedError, Usage, UserError
 from flowbot.lm import LM, Budget, Identity, Message, Reply, Request, Session, ToolUse
+from flowbot.lm.client import TOO_LONG
 from flowbot.lm.fake import FakeClient, open_fake
 from flowbot.lm.limits import RetryPolicy
 from flowbot.lm.openai import OpenAIClient
