@@ -230,3 +230,27 @@ async def test_an_inner_step_tunes_the_nodes_of_a_body(searching: Callable[[Aske
     told = after.parameter("refine/each/say")
     assert isinstance(told, LLMParameters)
     assert told.instruction == "New words for refine/each/say."
+
+
+async def test_of_a_long_loop_the_last_steps_are_asked_about(searching: Callable[[Asked], Search]) -> None:
+    data: dict[str, Any] = {
+        "flowbot": 1,
+        "inputs": {"q": "str"},
+        "outputs": {"a": "end.a"},
+        "nodes": {
+            "refine": {
+                "kind": "loop", "max": 6, "carry": {"draft": {"type": "str", "start": "q", "next": "better.text"}},
+                "nodes": {"better": {"kind": "llm", "in": {"draft": "draft"}, "out": {"text": "str"}}},
+            },
+            "end": {"kind": "llm", "in": {"draft": "refine.draft"}, "out": {"a": "str"}},
+        },
+        "parameters": {"refine/better": {"instruction": "You are better."}, "end": {"instruction": "You are end."}},
+    }  # fmt: skip
+    asked = Asked(lambda prompt: f"feedback on {step_of(prompt)}")
+    search = searching(asked)
+    workflow = from_data(data)
+    (row,) = await search.score(workflow, search.order("train"), "train")
+    gradients = await backward(search, workflow, row)
+    assert list(gradients) == ["end", *(f"refine/better[{step}]" for step in (6, 5, 4, 3))]
+    (last,) = [prompt for prompt in asked.prompts if step_of(prompt) == "refine/better[6]"]
+    assert "feedback on end" in last

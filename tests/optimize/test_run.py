@@ -17,7 +17,7 @@ from flowbot.fields import UserError
 from flowbot.lm import Budget, StopSignal
 from flowbot.optimize import optimize_async
 from flowbot.task import Task
-from flowbot.workflow import load, single_call
+from flowbot.workflow import from_data, load, single_call
 
 MODEL = "fake/counter"
 
@@ -182,3 +182,28 @@ async def test_a_step_with_an_unknown_model_is_found_before_the_first_call(order
     told = start.parameter("answer").model_copy(update={"model": "nobody/x"})
     with pytest.raises(UserError, match="nobody"):
         await run(orders, tmp_path, start=start.with_parameter("answer", told))
+
+
+async def test_a_ceiling_far_away_changes_nothing_even_for_workflows_of_many_calls(
+    orders: Task, tmp_path: Path
+) -> None:
+    nodes: dict[str, Any] = {
+        "plan": {"kind": "llm", "in": {"note": "note"}, "out": {"plan": "str"}, "frozen": True},
+        "more": {"kind": "llm", "in": {"plan": "plan.plan"}, "out": {"plan": "str"}, "frozen": True},
+        "answer": {"kind": "llm", "in": {"note": "note", "plan": "more.plan"}, "out": {"total": "int"}},
+    }
+    told = {name: {"instruction": orders.goal} for name in nodes}
+    start = from_data(
+        {
+            "flowbot": 1,
+            "inputs": {"note": "str"},
+            "outputs": {"total": "answer.total"},
+            "nodes": nodes,
+            "parameters": told,
+        }
+    )
+    free = await run(orders, tmp_path / "free", start=start, effort="high")
+    bound = await run(orders, tmp_path / "bound", start=start, effort="high", budget=Budget(calls=1_000_000))
+    assert free.workflow.hash != start.hash
+    assert bound.workflow.hash == free.workflow.hash
+    assert bound.stopped_by == "finished"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from runtime_help import code, engine_on, llm, workflow_of
 
+from flowbot.fields import RefusedError
 from flowbot.lm import Request
 from flowbot.runtime import Trace
 from flowbot.workflow import Workflow
@@ -294,3 +295,49 @@ async def test_a_judge_picks_a_candidate_and_is_asked_only_where_they_differ() -
 async def test_a_trace_with_everything_survives_json() -> None:
     trace = await ran(counting(until={"ref": "m", "op": ">", "value": 1}), {"n": 0})
     assert Trace.load(json.loads(json.dumps(trace.dump()))) == trace
+
+
+async def test_an_error_names_what_the_missing_output_needed_and_not_what_a_merge_did_without() -> None:
+    nodes = {
+        "a": code({"n": "n"}, {"v": "int"}),
+        "b": code({"n": "n"}, {"v": "int"}),
+        "m": {"kind": "merge", "how": "first", "in": ["a.v", "b.v"], "out": {"v": "int"}},
+        "last": code({"v": "m.v"}, {"v": "int"}),
+    }
+    codes = {"a": "[][1]", "b": "n", "last": "1 // (v - v)"}
+    parameters = {
+        name: {"code": f"def run({'v' if name == 'last' else 'n'}):\n    return {{'v': {text}}}"}
+        for name, text in codes.items()
+    }
+    trace = await ran(workflow_of(TASK, {"v": "last.v"}, nodes, parameters), {"n": 1})
+    assert trace.error.startswith("last: ZeroDivisionError")
+    assert trace.steps[0].error.startswith("IndexError")
+
+
+async def test_a_loop_starts_with_one_value_even_where_several_samples_were_drawn() -> None:
+    nodes = {
+        "draw": llm({"n": "n"}, {"a": "int"}),
+        "up": {
+            "kind": "loop", "max": 2, "carry": {"m": {"type": "float", "start": "draw.a", "next": "all.m"}},
+            "nodes": {"all": {"kind": "merge", "how": "vote", "in": ["m"], "out": {"m": "float"}}},
+        },
+        "vote": {"kind": "merge", "how": "vote", "in": ["draw.a"], "out": {"a": "int"}},
+    }  # fmt: skip
+    flow = workflow_of(TASK, {"m": "up.m", "a": "vote.a"}, nodes, told("draw", samples=3, temperature=1.0))
+    trace = await ran(flow, {"n": 1}, lambda request: {"a": 4})
+    assert [step.inputs for step in trace.steps if step.node == "up/all"] == [{"m": 4.0}, {"m": 4.0}]
+    assert trace.step("up/all[1]").reads == ("draw#1",)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 16])
+async def test_all_samples_are_asked_for_whenever_a_refusal_comes(concurrency: int) -> None:
+    asked: list[int] = []
+
+    def refuse(request: Request) -> str:
+        asked.append(1)
+        raise RefusedError("policy")
+
+    async with engine_on(refuse, concurrency=concurrency) as engine:
+        with pytest.raises(RefusedError):
+            await engine.run(voting(), {"n": 1}, purpose="test")
+        assert sum(engine.session.ledger.calls.values()) == 5

@@ -29,7 +29,8 @@ Gradients = dict[str, str]
 """Feedback text by the address of a step."""
 MAX_TOKENS = 100
 MOST_CALLS = 4
-"""Calls of one node in one run (steps of a loop, items of a map, samples) that are asked about: the first ones."""
+"""Calls of one node in one run (steps of a loop, items of a map, samples) that are asked about: the last ones, since what stands
+after a loop reads its last step."""
 
 
 def is_tuned(node: Node) -> bool:
@@ -44,12 +45,12 @@ def feedback_on(path: str, gradients: Iterable[Gradients]) -> list[str]:
 
 async def backward(search: Search, workflow: Workflow, row: Row) -> Gradients:
     """Gradients of one scored run, by step, in reverse order of the steps. A node with a body has none: its steps have."""
-    counted: Counter[str] = Counter()
+    left = Counter(step.node for step in row.trace.steps)
     steps: dict[str, Step] = {}
     for step in row.trace.steps:
-        counted[step.node] += 1
-        if step.kind not in ("loop", "map") and counted[step.node] <= MOST_CALLS:
+        if step.kind not in ("loop", "map") and left[step.node] <= MOST_CALLS:
             steps[step.address] = step
+        left[step.node] -= 1
     nodes = {step.node: node_at(workflow.sketch, step.node) for step in steps.values()}
     heard: dict[str, list[Step]] = {address: [] for address in steps}
     passed: set[str] = set()

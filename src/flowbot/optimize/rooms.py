@@ -38,6 +38,15 @@ def _room(search: Search, split: Split, steps: int) -> dict[str, Any]:
     return room_for(search.task, split, steps, search.model, search.price, search.session.budget)
 
 
+def test_room(search: Search, workflow: Workflow) -> Hold | None:
+    """Room for what the closing test of a workflow takes beyond that of `closing_test`; None if there is none."""
+    more = max(0, most_calls(workflow) - MOST_STEPS) if search.session.budget.limited else 0
+    try:
+        return search.session.budget.hold(**_room(search, "test", more))
+    except BudgetExceeded:
+        return None
+
+
 def room_for(
     task: Task, split: Split, steps: int, lm: str, price: tuple[float, float] | None, budget: Budget
 ) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,17 +12,17 @@ from typing import Any
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, UserError, stable_hash
 from flowbot.lm import Budget, Session, StopSignal, open_lm
 from flowbot.lm.budget import Hold
-from flowbot.runtime import ChosenSandbox, Engine, opened_task
+from flowbot.runtime import ChosenSandbox, Engine, opened_task, require_stand_ins
 from flowbot.store import Journal, Store, default_cache_dir, read_journal, run_lock
-from flowbot.task import MetricError, Task
-from flowbot.workflow import Workflow, asked_models, most_calls, require_valid, save, single_call
+from flowbot.task import MetricError, Task, Tool
+from flowbot.workflow import Workflow, asked_models, require_valid, save, single_call
 
 from .bilevel import bilevel
 from .closing import close, finalists, write_json
 from .effort import EFFORTS, EffortName
 from .methods import Method
 from .result import RunResult, Scores
-from .rooms import MOST_STEPS, closing_test, validation_room
+from .rooms import closing_test, test_room, validation_room
 from .search import Member, ProgressEvent, Search
 
 
@@ -87,13 +87,15 @@ async def optimize_async(
     async with AsyncExitStack() as stack:
         box = ChosenSandbox(sandbox)
         task = await stack.enter_async_context(opened_task(task, sandbox=box, cache_dir=cache, say=say))
+        if allow_writes:
+            task = replace(task, tools=[_as_simulated(tool) for tool in task.tools])
         tools = {tool.signature.name: tool for tool in task.tools}
+        require_stand_ins(task.tools, allow_writes=allow_writes)
         require_valid(
             first,
             tools={name: tool.signature for name, tool in tools.items()},
             task_inputs=task.inputs,
             task_outputs=task.outputs,
-            allow_writes=allow_writes,
         )
         store = Store.open(cache / "store.sqlite")
         stack.push_async_callback(store.close)
@@ -184,13 +186,18 @@ async def optimize_async(
         return result
 
 
+def _as_simulated(tool: Tool) -> Tool:
+    """A tool that writes as the search sees it where writing is allowed: one that it may call."""
+    return replace(tool, signature=replace(tool.signature, simulated=True))
+
+
 async def _search(search: Search, method: Method, start: Workflow, blank: RunResult, hold: Hold) -> RunResult:
     """Search, choose on validation, test once. Room for validation and test is set aside first."""
     val = search.order("val")
     stopped_by = "finished"
     schedule = method.schedule(search.order("train"), search.effort)
     start_val = 0.0
-    with hold:
+    with hold, ExitStack() as kept:
         room = validation_room(search, schedule)
         try:
             search.phase = "start"
@@ -205,15 +212,22 @@ async def _search(search: Search, method: Method, start: Workflow, blank: RunRes
         best, best_val = Member(start, 0.0, "start", "start"), start_val
         search.phase = "validation"
         for member in finalists(search.pool, start, None if schedule.validate else search.effort.finalists):
-            if search.session.budget.limited and most_calls(member.workflow) > MOST_STEPS:
-                continue  # its closing test might pass a ceiling
+            more = test_room(search, member.workflow)
+            if more is None:
+                search.tell(f"Left out, since its closing test might pass a ceiling: {member.title}")
+                stopped_by = "budget"
+                continue
             try:
                 mean = (await search.score_split(member.workflow, "val", "finalist", val)).mean
             except BudgetExceeded:
+                more.release()
                 stopped_by = "budget"
                 continue
-            if mean > best_val:
+            if mean <= best_val:
+                more.release()
+            else:
                 best, best_val = member, mean
+                kept.enter_context(more)
     search.phase = "test"
     return await close(search, start, best, stopped_by, blank)
 

@@ -6,20 +6,20 @@ A way not taken costs nothing: its nodes are not called, nor what reads them alo
 from __future__ import annotations
 
 from asyncio import Task, create_task
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from flowbot.fields import StepError, Type, ValueMismatch
-from flowbot.workflow.conditions import holds
+from flowbot.workflow.conditions import holds, tests_of
 from flowbot.workflow.graph import predecessors, split_reference, topological
 from flowbot.workflow.nodes import HasNodes, LoopNode, MapNode, MergeNode, Node
 
 from .leaf import Calls, Place
 from .together import together
 from .trace import Step
-from .values import MISSING, SKIPPED, Ended, Known, Value, first_fault, made_by
+from .values import MISSING, SKIPPED, Ended, Known, Value, made_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,13 @@ class Body:
         ended: how each node ended, in the order of `topological`.
         known: what was known before, and what the body's nodes gave.
         until: seconds along the critical path until each node ended.
+        wiring: what each node waits for.
     """
 
     ended: Mapping[str, Ended]
     known: Known
     until: Mapping[str, float]
+    wiring: Mapping[str, tuple[str, ...]]
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -45,6 +47,21 @@ class Body:
     def seconds(self) -> float:
         """How long it took along the critical path."""
         return max(self.until.values(), default=0.0)
+
+    def cause(self, references: Iterable[str]) -> str:
+        """Why one of these is missing, as `refine/critic[2]: …`; "" if all are there.
+
+        A step that failed is only named if what is missing needed it: a merge may have taken another value.
+        """
+        waiting = [split_reference(reference)[0] or "" for reference in references if reference not in self.known]
+        for name in waiting:  # grows
+            ended = self.ended.get(name)
+            failed = next((step for step in ended.steps if step.error), None) if ended is not None else None
+            if failed is not None:
+                return failed.error if failed.kind in ("loop", "map") else f"{failed.address}: {failed.error}"
+            if ended is not None and ended.state == "missing":
+                waiting.extend(each for each in self.wiring[name] if each not in waiting)
+        return f"{waiting[0] or 'an input'} is missing" if waiting else ""
 
     @property
     def refused(self) -> Ended | None:
@@ -82,7 +99,7 @@ class Bodies:
             after.update({f"{name}.{output}": value for output, value in each.values.items()})
             if each.state != "skipped":
                 until[name] = each.seconds + max((until.get(other, 0.0) for other in wiring[name]), default=0.0)
-        return Body(ended, after, until)
+        return Body(ended, after, until, wiring)
 
     async def _node(
         self, name: str, node: Node, known: Known, before: Mapping[str, Task[Ended]], place: Place
@@ -119,7 +136,7 @@ class Bodies:
                 return await self.calls.call(name, node, seen, place, led_by)
 
     async def _loop(self, name: str, node: LoopNode, known: Known, place: Place, led_by: tuple[str, ...]) -> Ended:
-        starts = {key: known[carry.start] for key, carry in node.carry.items()}
+        starts = {key: _typed(known, carry.start, carry.type, key) for key, carry in node.carry.items()}
         first = Step(
             place.address(name),
             node.kind,
@@ -142,7 +159,9 @@ class Bodies:
                 if node.until is not None and holds(node.until, partial(_read, {**body.known, **state})):
                     break
             except (StepError, TypeError) as error:  # values of type object may not compare
-                fault = first_fault(body.steps) or f"step {number}: {error}"
+                ends = [carry.next for carry in node.carry.values()]
+                ends += [] if node.until is None else [test.ref for test in tests_of(node.until)]
+                fault = body.cause(ends) or f"step {number}: {error}"
                 return Ended("missing", (replace(first, error=fault, seconds=seconds), *inner), seconds=seconds)
         else:
             note = f"stopped at its bound of {node.bound} steps" if node.until is not None else ""
@@ -167,8 +186,9 @@ class Bodies:
         refused = next((body.refused for body in bodies if body.refused is not None), None)
         if refused is not None:
             return refused
-        if any(reference not in body.known for body in bodies for reference in node.out.values()):
-            return Ended("missing", (replace(first, error=first_fault(inner)), *inner), seconds=seconds)
+        faults = [body.cause(node.out.values()) for body in bodies]
+        if any(faults):
+            return Ended("missing", (replace(first, error=next(filter(None, faults))), *inner), seconds=seconds)
         collected = {key: [body.known[reference] for body in bodies] for key, reference in node.out.items()}
         values = {key: Value([each.data for each in all_], made_by(all_)) for key, all_ in collected.items()}
         first = replace(first, outputs={key: value.data for key, value in values.items()})

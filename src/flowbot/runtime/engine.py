@@ -22,7 +22,7 @@ from .memo import Memo, Result
 from .sandbox import MEMORY_MB, SECONDS, ChosenSandbox, Sandbox
 from .tools import ToolRunner
 from .trace import Trace
-from .values import Value, first_fault
+from .values import Value
 
 if TYPE_CHECKING:
     from flowbot.lm import LM, Session
@@ -103,7 +103,7 @@ class Engine:
             inputs=values,
             steps=ran.steps,
             outputs=None if missing else {name: ran.known[reference].data for name, reference in outputs.items()},
-            error=(first_fault(ran.steps) or f"{missing[0]} is missing") if missing else "",
+            error=ran.cause(outputs.values()),
             seconds=ran.seconds,
         )
 

@@ -132,7 +132,11 @@ class Calls:
             create_task(self._sample(address, node, parameters, values, reads, draw))
             for address, draw in self._samples(place.address(name), parameters, rank, place)
         ]
-        steps = await together(tasks)
+        ended = await together(tasks)
+        refused = next((each for each in ended if isinstance(each, RefusedError)), None)
+        if refused is not None:  # only now: which calls were made must not depend on when the refusal came
+            return Ended("missing", refused=refused)
+        steps = [each for each in ended if isinstance(each, Step)]
         done = [step for step in steps if step.outputs is not None]
         seconds = max(step.seconds for step in steps)
         if not done:
@@ -157,6 +161,20 @@ class Calls:
         return [(f"{address}#{number + 1}", (*draw, number)) for number in range(parameters.samples)]
 
     async def _sample(
+        self,
+        address: str,
+        node: LLMNode,
+        parameters: LLMParameters,
+        values: Mapping[str, Any],
+        reads: tuple[str, ...],
+        draw: tuple[int | str, ...],
+    ) -> Step | RefusedError:
+        try:
+            return await self._asked(address, node, parameters, values, reads, draw)
+        except RefusedError as error:
+            return error
+
+    async def _asked(
         self,
         address: str,
         node: LLMNode,

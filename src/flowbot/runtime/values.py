@@ -58,11 +58,3 @@ MISSING = Ended("missing")
 def made_by(values: Iterable[Value]) -> tuple[str, ...]:
     """The steps that made these values, each once, in order."""
     return tuple(dict.fromkeys(address for value in values for address in value.by))
-
-
-def first_fault(steps: Iterable[Step]) -> str:
-    """Where and why a run went wrong first, as `refine/critic[2]: …`; "" if no step failed."""
-    failed = [step for step in steps if step.error]
-    leaf = next((step for step in failed if step.kind not in ("loop", "map")), None)
-    worst = leaf or next(iter(failed), None)
-    return f"{worst.address}: {worst.error}" if worst else ""

@@ -19,6 +19,7 @@ from flowbot.optimize.search import Candidate, Search
 from flowbot.optimize.words import instruction_text, run_text, values_text
 from flowbot.runtime import Row, Step
 from flowbot.runtime.together import together
+from flowbot.runtime.trace import node_path
 from flowbot.task import Example
 from flowbot.workflow import (
     Demonstration,
@@ -59,7 +60,7 @@ async def blamed_step(search: Search, workflow: Workflow, wrong: Sequence[Row]) 
         return suspects[0] if suspects else None
     votes: Counter[str] = Counter()
     for row in wrong:
-        failed = next((step.node for step in row.trace.steps if step.error and step.kind not in ("loop", "map")), None)
+        failed = node_path(row.trace.error.partition(": ")[0])
         if failed in suspects:
             votes[failed] += 1
     if not votes:

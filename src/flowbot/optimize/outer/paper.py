@@ -33,6 +33,11 @@ map: runs its nodes for each item of a list: {"kind": "map", "over": "reference"
 "out": {"name": "step.output"}}; its outputs are lists
 A node inside a loop or map is named "outer/inner"; it reads what stands around it, what the loop carries, or the item."""
 
+EDITS = """add a node; remove one (bypass: what is read instead); replace; rewire an input; rename; output: take an output from elsewhere; \
+rewrite: all nodes anew
+split a call in two; fuse two calls; review: a call is criticised and revised; ensemble: several samples and a vote; \
+decompose: list the parts, answer each, combine; insert_branch; insert_retrieval; insert: a step before or after another"""
+
 
 class PaperOuter:
     """Structure gradients of every example of the batch, then one edit list, applied if it is valid; no race."""
@@ -88,6 +93,7 @@ class PaperOuter:
             "optim_workflow",
             goal=search.task.goal,
             kinds=KINDS,
+            edits=EDITS,
             tools="\n".join(f"{name}: {each.about}" for name, each in signatures.items()),
             workflow=json.dumps(workflow.sketch.dump(), ensure_ascii=False),
             feedback=feedback,
@@ -104,5 +110,5 @@ class PaperOuter:
             if copied:
                 return None, [], copied
             return apply(workflow, edits, tools=signatures), [describe(edit) for edit in edits], ""
-        except (ModelError, RefusedError, EditError) as error:
+        except (ModelError, RefusedError, EditError, ValueError, RecursionError) as error:
             return None, [], str(error)

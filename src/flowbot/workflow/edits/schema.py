@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 from flowbot.fields import ToolSignature
 from flowbot.workflow.conditions import Op
-from flowbot.workflow.nodes import LLMNode, Sketch, walk
+from flowbot.workflow.nodes import BranchNode, LLMNode, Sketch, walk
 from flowbot.workflow.parameters import PARAMETERS
 
 from .parse import EDITS
@@ -62,7 +62,7 @@ def edits_schema(
     usable = [kind for kind in kinds if kind != "tool" or tools]
     if not usable:
         raise ValueError("no kind of node is allowed")
-    nodes = _Nodes(usable, tools or {})
+    nodes = _Nodes(usable, tools or {}, None if sketch is None else _ways(sketch))
     possible = _edits(sketch, tools or {}, usable)
     edits = [
         _object({"op": _one_of([op]), **written})
@@ -131,9 +131,10 @@ def _edits(
 class _Nodes:
     """The definitions of nodes: alone, and with a name, which those of a body or of a whole sketch have."""
 
-    def __init__(self, kinds: Sequence[str], tools: Mapping[str, ToolSignature]) -> None:
+    def __init__(self, kinds: Sequence[str], tools: Mapping[str, ToolSignature], ways: Sequence[str] | None) -> None:
         self.kinds = kinds
         self.tools = tools
+        self.ways = ways
 
     def definitions(self) -> dict[str, Any]:
         """The definitions, by name."""
@@ -142,17 +143,24 @@ class _Nodes:
         condition = _object({"ref": _TEXT, "op": _one_of(get_args(Op)), "value": {"anyOf": values}})
         return {
             "condition": condition,
-            "node": {"anyOf": [_object(self.node(kind)) for kind in self.kinds]},
+            "node": {"anyOf": [_object(self.node(kind, self.ways)) for kind in self.kinds]},
             "named": {"anyOf": [_object({"name": _TEXT, **self.node(kind)}) for kind in self.kinds]},
             **(
                 {"inner": {"anyOf": [_object({"name": _TEXT, **self.node(kind)}) for kind in simple]}} if simple else {}
             ),
         }
 
-    def node(self, kind: str) -> dict[str, Any]:
-        """What a node of a kind is written with."""
+    def node(self, kind: str, ways: Sequence[str] | None = None) -> dict[str, Any]:
+        """What a node of a kind is written with.
+
+        Args:
+            kind: the kind.
+            ways: those that there are; asked for a way where there is none, a small model makes one up. None: not known.
+        """
         head: dict[str, Any] = {"kind": _one_of([kind])}
-        if "branch" in self.kinds:
+        if ways:
+            head["when"] = _one_of(["", *ways])
+        elif ways is None and "branch" in self.kinds:
             head["when"] = {"type": "string", "description": "a way of a branch, as route.many; empty: always"}
         reads, gives, told = _pairs("name", "from"), _pairs("name", "type"), {"instruction": _TEXT}
         condition: dict[str, Any] = {"$ref": "#/$defs/condition"}
@@ -179,6 +187,12 @@ class _Nodes:
                 return {**head, "max": _COUNT, "until": until, "carry": carry, "nodes": body}
             case _:
                 return {**head, "over": _TEXT, "as": _TEXT, "limit": _COUNT, "nodes": body, "out": reads}
+
+
+def _ways(sketch: Sketch) -> list[str]:
+    """The ways of the branches, as a `when` names them."""
+    branches = [(path, node) for path, node in walk(sketch) if isinstance(node, BranchNode)]
+    return list(dict.fromkeys(f"{path.rpartition('/')[2]}.{label}" for path, node in branches for label in node.ways))
 
 
 def _pairs(key: str, value: str) -> dict[str, Any]:
