@@ -68,18 +68,37 @@ def test_a_search_for_workflows_has_the_servers_tools(folder: Path, capsys: pyte
     assert again.json["run_id"] == first.json["run_id"]
 
 
-def test_check_opens_the_tools(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FLOWBOT_CACHE_DIR", str(folder / "cache"))
-    task = folder / "task.yaml"
-    sound = flowbot(capsys, "check", str(task))
+def test_check_opens_the_tools(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task, shared = folder / "task.yaml", ["--cache-dir", str(folder / "cache")]
+    sound = flowbot(capsys, "check", str(task), *shared)
     assert sound.status == 0
     assert "convert_time, search" in sound.out
-    assert flowbot(capsys, "check", str(folder / "clock.flow.yaml"), "--task", str(task)).status == 0
+    assert "Indexing cities.jsonl" in sound.out + sound.err
+    assert len(list((folder / "cache" / "corpora").iterdir())) == 1
+    assert flowbot(capsys, "check", str(folder / "clock.flow.yaml"), "--task", str(task), *shared).status == 0
     task.write_text(TASK.replace("only: [convert_time]", "only: [travel]"), encoding="utf-8")
-    faulty = flowbot(capsys, "check", str(task), "--json")
+    faulty = flowbot(capsys, "check", str(task), "--json", *shared)
     assert faulty.status == 1
     (defect,) = faulty.json["defects"]
     assert defect["where"] == f"{task}: tools[0].only"
     assert "convert_time, get_current_time" in defect["mend"]
+
+
+REFUND = """
+def refund(source: str) -> str:
+    return source
+"""
+
+
+def test_a_dry_run_refuses_what_the_run_would_refuse(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    task, flow = folder / "task.yaml", str(folder / "clock.flow.yaml")
+    (folder / "tools.py").write_text(REFUND, encoding="utf-8")
+    task.write_text(TASK + "  - {call: tools.py:refund, effects: writes}\n", encoding="utf-8")
+    shared = ["--model", "fake/counter", "--cache-dir", str(folder / "cache"), "--dry-run", "--json"]
+    for command in (["eval", flow, str(task)], ["optimize", str(task), "--run-dir", str(folder / "run")]):
+        refused = flowbot(capsys, *command, *shared)
+        assert refused.status == 2
+        assert "refund" in refused.error
+        assert "simulate" in refused.error
+        assert flowbot(capsys, *command, *shared, "--allow-writes").json["dry_run"]
+    assert not (folder / "run").exists()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from flowbot.fields import Field
 from flowbot.optimize.outer.catalogue import changes, prior_code
-from flowbot.task import Task
-from flowbot.workflow import LLMNode, Workflow, apply, check, single_call
+from flowbot.task import Task, tool_of
+from flowbot.workflow import LLMNode, LLMParameters, Workflow, apply, check, from_data, single_call, walk
+from flowbot.workflow.starts import find_start, fit
 
 
 def count(text: str) -> int:
@@ -143,3 +146,66 @@ def test_a_vote_that_is_removed_leaves_a_call_that_answers_once(counting: Task) 
     once = after(counting, voted)["remove:vote_total"]
     assert once.sketch == start.sketch
     assert once.dump()["parameters"]["answer"].get("samples", 1) == 1
+
+
+def asking(goal: str) -> Task:
+    rows = [{"question": f"q{n}", "answer": "a"} for n in range(3)]
+    return Task(
+        goal=goal, inputs={"question": "str"}, outputs={"answer": "str"}, metric="exact",
+        train=rows[:1], val=rows[1:2], test=rows[2:],
+    )  # fmt: skip
+
+
+def test_a_review_asks_the_model_of_the_step_with_its_tools_and_bounds(counting: Task) -> None:
+    data = single_call(counting.inputs, counting.outputs, counting.goal, reasoning=False).dump()
+    data["nodes"]["answer"] |= {"model": "pinned", "rounds": 9}
+    data["parameters"]["answer"] |= {"model": "openai/local", "max_tokens": 99, "tools": ["count"]}
+    reviewed = after(counting, from_data(data))["review:answer"]
+    node, told = reviewed.sketch.nodes["review"], reviewed.parameter("review")
+    assert isinstance(node, LLMNode)
+    assert isinstance(told, LLMParameters)
+    assert (node.model, node.rounds) == ("pinned", 9)
+    assert (told.model, told.max_tokens, told.tools) == ("openai/local", 99, ("count",))
+
+
+def test_no_change_takes_a_pinned_step_away_or_asks_another_model_in_its_stead() -> None:
+    task = asking("Reply.")
+    start = fit(find_start("papillon"), task.inputs, task.outputs, task.goal)
+    first = after(task, start)
+    assert [key for key in first if key.startswith("remove:")] == []
+    for key, workflow in first.items():
+        calls = [path for path, node in walk(workflow.sketch) if isinstance(node, LLMNode)]
+        for path in calls:
+            told = workflow.parameter(path)
+            assert isinstance(told, LLMParameters)
+            assert told.model is not None, f"{key}: {path}"
+    refined = first["refine:respond"]
+    assert "remove:review" not in {change.key for change in changes(refined, task, "review/critic")}
+
+
+def test_a_step_of_whose_outputs_several_are_extra_inputs_of_one_reader_can_be_removed() -> None:
+    task = asking("Answer.")
+    start = fit(find_start("debate"), task.inputs, task.outputs, task.goal)
+    removed = after(task, start)["remove:one"]
+    assert "one" not in removed.sketch.nodes
+    left = ("question", "two.answer", "three.answer", "three.reasoning")
+    assert removed.sketch.nodes["two_again"].references() == left
+
+
+def test_a_step_is_offered_those_tools_alone_that_change_nothing(writing: Task) -> None:
+    def send(text: str) -> str:
+        """Sends a text."""
+        return text
+
+    def post(text: str) -> str:
+        """Posts a text."""
+        return text
+
+    writers = [tool_of(send, effects="writes"), tool_of(post, effects="writes", simulate=post)]
+    both = replace(writing, tools=(*writing.tools, *writers))
+    start = single_call(both.inputs, both.outputs, both.goal, reasoning=True)
+    used = after(both, start)["use:answer"].parameter("answer")
+    assert isinstance(used, LLMParameters)
+    assert used.tools == ("count", "post")
+    alone = replace(writing, tools=tuple(writers[:1]))
+    assert "use:answer" not in {change.key for change in changes(start, alone, "answer")}

@@ -4,14 +4,15 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from runtime_help import code, single, workflow_of
 
 from flowbot.fields import ModelError, UserError
 from flowbot.runtime import Flow, load
-from flowbot.task import tool_of
-from flowbot.workflow import CodeParameters, Workflow
+from flowbot.task import SearchSource, tool_of
+from flowbot.workflow import CodeParameters, Workflow, from_data
 
 
 def doubling() -> Workflow:
@@ -114,3 +115,60 @@ def test_a_program_that_never_closes_its_flow_ends_quietly(tmp_path: Path) -> No
     for each in (script, kept):
         done = subprocess.run([sys.executable, "-c", each], capture_output=True, text=True, timeout=60, check=False)
         assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "{'twice': 8}", "")
+
+
+def test_the_sandbox_is_the_one_that_is_asked_for() -> None:
+    with pytest.raises(UserError, match="'none'"):
+        Flow(doubling(), sandbox="none")
+    with Flow(doubling(), sandbox="monty") as flow:
+        assert flow(n=3) == {"twice": 6}
+
+
+def test_indexes_go_where_they_are_told_and_news_is_said(tmp_path: Path) -> None:
+    corpus = tmp_path / "notes.jsonl"
+    corpus.write_text('{"text": "a red pear"}\n', encoding="utf-8")
+    nodes = {"s": {"kind": "tool", "tool": "search", "in": {"query": "q"}, "out": {"results": "list[str]"}}}
+    workflow = workflow_of({"q": "str"}, {"found": "s.results"}, nodes)
+    said: list[str] = []
+    workflow.save(tmp_path / "search.flow.yaml")
+    tools = [SearchSource(corpus=corpus)]
+    with load(tmp_path / "search.flow.yaml", tools=tools, cache_dir=tmp_path / "cache", say=said.append) as flow:
+        assert flow(q="pear") == {"found": ["a red pear"]}
+    assert len(list((tmp_path / "cache" / "corpora").iterdir())) == 1
+    assert said == ["Indexing notes.jsonl for search; this is done once."]
+
+
+def test_closing_while_another_thread_calls_ends_that_call_with_an_error() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(x: str) -> str:
+        begun.set()
+        go_on.wait(10)
+        return x
+
+    nodes = {
+        "one": {"kind": "tool", "tool": "slow", "in": {"x": "q"}, "out": {"result": "str"}},
+        "two": {"kind": "tool", "tool": "slow", "in": {"x": "one.result"}, "out": {"result": "str"}},
+    }
+    flow = Flow(
+        from_data({"flowbot": 1, "inputs": {"q": "str"}, "outputs": {"a": "two.result"}, "nodes": nodes}), tools=[slow]
+    )
+    came: list[Any] = []
+
+    def call() -> None:
+        try:
+            came.append(flow(q="x"))
+        except UserError as error:
+            came.append(str(error))
+
+    caller = threading.Thread(target=call, daemon=True)
+    caller.start()
+    begun.wait(10)
+    closer = threading.Thread(target=flow.close, daemon=True)
+    closer.start()
+    closer.join(0.2)
+    go_on.set()
+    for thread in (closer, caller):
+        thread.join(10)
+        assert not thread.is_alive()
+    assert "closed while a call was under way" in came[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +11,8 @@ import pytest
 
 from flowbot.fields import UserError
 from flowbot.runtime import Flow, MontySandbox, ToolRunner, opened_task, opened_tools
+from flowbot.runtime.memo import Memo
+from flowbot.store import Store
 from flowbot.task import CalculatorSource, PythonSource, Task
 from flowbot.workflow import from_data
 
@@ -52,6 +56,29 @@ async def test_a_script_gives_what_it_prints_and_a_fence_around_it_is_no_part_of
         assert "printed nothing" in (await runner.call("python", {"code": " "}))[0]["error"]
         assert "echo 1" in tools["python"].identity
     assert not sandbox.closed  # it is the caller's
+
+
+class Queue(Echo):
+    """A sandbox whose scripts end when they may."""
+
+    def __init__(self) -> None:
+        self.may_end = asyncio.Event()
+
+    async def script(self, code: str, *, seconds: float = 0, memory_mb: int = 0) -> str:
+        await self.may_end.wait()
+        return code
+
+
+async def test_waiting_for_the_sandbox_is_no_time_of_a_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    async with opened_tools([PythonSource()], sandbox=(sandbox := Queue())) as tools:
+        runner = ToolRunner(tools, Memo(Store.memory()), seconds=0.01)
+        asked = [asyncio.create_task(runner.call("python", {"code": f"print({n})"})) for n in range(2)]
+        await asyncio.sleep(0.05)
+        sandbox.may_end.set()
+        (first, slow), (second, quick) = await asyncio.gather(*asked)
+    assert (first["error"], second["error"]) == ("", "")
+    assert quick < 0.05 <= slow
 
 
 async def test_scripts_run_in_the_sandbox_and_their_errors_are_feedback() -> None:

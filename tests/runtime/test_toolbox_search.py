@@ -89,6 +89,7 @@ async def test_a_build_that_breaks_off_leaves_no_index(tmp_path: Path, monkeypat
     ("rows", "said"),
     [
         (["{"], "docs.jsonl:1: found no JSON"),
+        (["[" * 100_000], "docs.jsonl:1: found JSON that is nested too deep"),
         ([{"text": "a"}, "[1]"], "docs.jsonl:2: found a list"),
         ([{"title": "a"}], "docs.jsonl:1: found no text"),
         ([{"text": 3}], "another type"),

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -71,6 +73,8 @@ async def test_the_model_is_told_the_tables(shop: Path) -> None:
         "SELECT randomblob(100000000)",
         "",
         "SELECT '" + "x" * 30_000 + "'",
+        "SELECT length(randomblob(200000))",
+        "SELECT * FROM orders WHERE customer LIKE '" + "%a" * 200 + "'",
     ],
 )
 async def test_all_but_one_bounded_select_is_a_failed_step_and_changes_nothing(shop: Path, query: str) -> None:
@@ -116,3 +120,46 @@ async def test_a_file_that_is_no_closed_database_is_the_users_error(shop: Path, 
     shop.with_name(shop.name + "-wal").write_bytes(b"x")
     with pytest.raises(UserError, match="a closed database"):
         await asked(shop, "SELECT 1")
+
+
+async def test_the_clock_is_looked_at_after_the_last_step(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql, "SECONDS", -1.0)
+    with pytest.raises(StepError, match="took longer"):
+        await asked(shop, "SELECT 1")
+
+
+def touch(file: Path) -> None:
+    found = file.stat()
+    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns + 1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        touch,
+        Path.unlink,
+        lambda file: file.with_name(file.name + "-wal").write_bytes(b"x"),
+        lambda file: file.with_name(file.name + "-journal").write_bytes(b"x"),
+    ],
+    ids=["rewritten", "removed", "log", "journal"],
+)
+async def test_a_database_that_changes_while_it_is_open_is_the_users_error(
+    shop: Path, change: Callable[[Path], object]
+) -> None:
+    async with opened_tools([SQLSource(file=shop)]) as tools:
+        runner = ToolRunner(tools, None)
+        await runner.call("sql", {"query": "SELECT 1"})
+        change(shop)
+        with pytest.raises(UserError, match="changed while it was in use"):
+            await runner.call("sql", {"query": "SELECT count(*) FROM orders"})
+
+
+async def test_so_is_one_that_changes_by_a_write_ahead_log(shop: Path) -> None:
+    with closing(sqlite3.connect(shop)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+    async with opened_tools([SQLSource(file=shop)]) as tools:
+        with closing(sqlite3.connect(shop)) as connection:
+            connection.execute("DELETE FROM orders")
+            connection.commit()
+            with pytest.raises(UserError, match="changed while it was in use"):
+                await ToolRunner(tools, None).call("sql", {"query": "SELECT count(*) FROM orders"})

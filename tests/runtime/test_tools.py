@@ -3,7 +3,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,11 +13,11 @@ from flowbot.fields import InfrastructureError, StepError, UserError
 from flowbot.runtime import ToolRunner
 from flowbot.runtime.memo import Memo
 from flowbot.store import Store
-from flowbot.task import tool_of
+from flowbot.task import Timed, tool_of
 
 
 def runner(call: Callable[..., Any], memo: Memo | None = None, **more: Any) -> ToolRunner:
-    options = {key: more.pop(key) for key in ("effects", "simulate", "pure") if key in more}
+    options = {key: more.pop(key) for key in ("effects", "simulate", "pure", "identity") if key in more}
     return ToolRunner({"t": tool_of(call, name="t", **options)}, memo, **more)
 
 
@@ -144,7 +145,7 @@ async def test_time_is_bounded_and_a_time_out_is_stored() -> None:
     memo = Memo(Store.memory())
     for _ in range(2):
         with pytest.raises(StepError, match=r"took longer than 0\.02 s"):
-            await runner(hang, memo, seconds=0.02).call("t", {})
+            await runner(hang, memo, seconds=0.02, identity="hang").call("t", {})
     never.set()
     assert len(calls) == 1
 
@@ -216,7 +217,7 @@ async def test_what_nobody_waits_for_any_more_does_not_begin_but_what_began_is_s
         return n
 
     memo = Memo(Store.memory())
-    tools = runner(wait, memo)
+    tools = runner(wait, memo, identity="wait")
     asked = [asyncio.create_task(tools.call("t", {"n": n})) for n in range(40)]
     await asyncio.to_thread(begun.wait)
     for each in asked:
@@ -225,3 +226,56 @@ async def test_what_nobody_waits_for_any_more_does_not_begin_but_what_began_is_s
     await asyncio.gather(*asked, return_exceptions=True)
     await memo.settle()
     assert 1 <= await memo.store.count("tool") <= 16
+
+
+async def test_a_tool_that_bounds_its_own_time_is_left_to_it_and_says_what_it_took() -> None:
+    turn = asyncio.Event()
+
+    async def wait(text: str) -> str:
+        await turn.wait()
+        return Timed(text, 1.5)  # type: ignore[return-value]
+
+    tool = replace(tool_of(wait, name="t", identity="wait"), timed=True)
+    tools = ToolRunner({"t": tool}, Memo(Store.memory()), seconds=0.01)
+    asked = asyncio.create_task(tools.call("t", {"text": "a"}))
+    await asyncio.sleep(0.05)
+    assert not asked.done()
+    turn.set()
+    assert await asked == await tools.call("t", {"text": "a"}) == ({"result": "a"}, 1.5)
+
+
+class Shelf:
+    def __init__(self, place: str) -> None:
+        self.place = place
+        self.asked = 0
+
+    def find(self, name: str) -> str:
+        self.asked += 1
+        return f"{name} in {self.place} {self.asked}"
+
+
+async def test_methods_of_two_objects_share_no_result() -> None:
+    memo = Memo(Store.memory())
+    north, south = Shelf("north"), Shelf("south")
+    found = [(await runner(each.find, memo).call("t", {"name": "pear"}))[0]["result"] for each in (north, south, north)]
+    assert found == ["pear in north 1", "pear in south 1", "pear in north 2"]
+    for _ in range(2):
+        kept = await runner(south.find, memo, identity="south").call("t", {"name": "pear"})
+        assert kept[0] == {"result": "pear in south 2"}
+
+
+ASKED: list[str] = []
+
+
+def find_in(place: str, name: str) -> str:
+    ASKED.append(place)
+    return f"{name} in {place}"
+
+
+async def test_partials_with_other_arguments_share_no_result_and_equal_ones_do() -> None:
+    memo = Memo(Store.memory())
+    ASKED.clear()
+    for place in ("north", "south", "north"):
+        found, _ = await runner(partial(find_in, place), memo).call("t", {"name": "pear"})
+        assert found == {"result": f"pear in {place}"}
+    assert ASKED == ["north", "south"]

@@ -12,7 +12,7 @@ import pytest
 
 from flowbot.fields import UserError
 from flowbot.fields.yaml import read_data
-from flowbot.task import CalculatorSource, MCPSource, PythonSource, SearchSource, SQLSource, Task
+from flowbot.task import CalculatorSource, MCPSource, PythonSource, SearchSource, SQLSource, Task, Tool
 
 TOOLS = """
 def lookup(name: str) -> int:
@@ -106,6 +106,9 @@ def test_every_kind_of_tool_can_be_declared(tmp_path: Path) -> None:
         ({"mcp": {}, "only": ["a"]}, "tools[0].mcp", "neither"),
         ({"mcp": {"command": ["x"], "url": "http://x"}, "only": ["a"]}, "tools[0].mcp", "both"),
         ({"mcp": {"url": "localhost:1"}, "only": ["a"]}, "tools[0].mcp.url", "'localhost:1'"),
+        ({"mcp": {"url": "http://[::1"}, "only": ["a"]}, "tools[0].mcp.url", "'http://[::1'"),
+        ({"mcp": {"url": "http://localhost:99999/mcp"}, "only": ["a"]}, "tools[0].mcp.url", "99999"),
+        ({"mcp": {"url": "http:///mcp"}, "only": ["a"]}, "tools[0].mcp.url", "'http:///mcp'"),
         ({"mcp": {"url": "http://x", "env": ["A"]}, "only": ["a"]}, "tools[0].mcp", "env with url"),
         ({"mcp": {"command": ["x"], "headers": {"A": "b"}}, "only": ["a"]}, "tools[0].mcp", "headers with command"),
         ({"mcp": {"command": ["x"], "env": ["A=b"]}, "only": ["a"]}, "tools[0].mcp.env", "'A=b'"),
@@ -152,3 +155,27 @@ def test_a_task_has_its_identity_only_when_its_tools_are_opened(tmp_path: Path) 
         _ = task.identity
     assert [each[0] for each in replace(task, sources=()).identity["tools"]] == ["lookup"]
     assert len(replace(task, goal="Other.").sources) == 1
+
+
+def test_a_callable_of_a_file_is_told_by_its_name_there_and_may_be_told_more(tmp_path: Path) -> None:
+    def loaded(tool: Any) -> Tool:
+        path = write(tmp_path, [tool])
+        (tmp_path / "tools.py").write_text(OBJECTS, encoding="utf-8")
+        return Task.load(path).tools[0]
+
+    north, south = loaded("tools.py:north"), loaded("tools.py:south")
+    assert north.kept
+    assert south.kept
+    assert north.identity == loaded("tools.py:north").identity != south.identity
+    prices = [loaded({"call": "tools.py:north", "identity": year}).identity for year in ("2025", "2026")]
+    assert len({north.identity, *prices}) == 3
+
+
+OBJECTS = """
+class Shelf:
+    def find(self, name: str) -> str:
+        return name
+
+north = Shelf().find
+south = Shelf().find
+"""

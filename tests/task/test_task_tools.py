@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Optional, TypedDict
 import pytest
 
 from flowbot.fields import Field, UserError
-from flowbot.task import Tool, tool_of
+from flowbot.task import Metric, Tool, tool_of
 
 
 class Stock(TypedDict):
@@ -158,3 +158,64 @@ def test_a_tool_stays_the_tool_it_is() -> None:
     tool = tool_of(lookup, name="find", pure=True)
     assert tool_of(tool) is tool
     assert (tool.signature.name, tool.signature.pure) == ("find", True)
+
+
+def made(times: int, **more: Any) -> Any:
+    def repeat(name: str) -> str:
+        return name * times if more else name
+
+    return repeat
+
+
+def test_what_is_bound_to_a_callable_is_part_of_its_identity_by_value() -> None:
+    def told(call: Any) -> str:
+        tool = tool_of(call, name="t")
+        assert tool.kept
+        return tool.identity
+
+    assert told(partial(lookup, limit=1)) == told(partial(lookup, limit=1))
+    assert len({told(lookup), told(partial(lookup, limit=1)), told(partial(lookup, limit=2))}) == 3
+    assert told(made(2)) == told(made(2))
+    assert told(made(2)) != told(made(3))
+    assert told(made(2, where=[1, {"a": float("inf")}])) != told(made(2))
+    assert told(made(2, by=lookup)) != told(made(2, by=refund))
+
+
+@pytest.mark.parametrize(
+    "call", [Shop().find, Shop(), partial(Shop.find, Shop()), made(1, shop=Shop()), made(1, rows={1: 2})]
+)
+def test_results_of_what_cannot_be_told_apart_are_not_stored_unless_it_is_told(call: Any) -> None:
+    assert not tool_of(call, name="t").kept
+    assert tool_of(call, name="t", identity="one").kept
+    assert tool_of(call, name="t", identity="one").identity != tool_of(call, name="t", identity="two").identity
+
+
+def test_a_stand_in_that_cannot_be_told_apart_is_not_stored_either() -> None:
+    def find(name: str) -> str:
+        return name
+
+    assert tool_of(find, effects="writes", simulate=find).kept
+    assert not tool_of(find, effects="writes", simulate=Shop().find).kept
+
+
+def test_functions_that_call_each_other_are_told_apart() -> None:
+    def pair(end: int) -> Any:
+        def even(n: int) -> bool:
+            return True if n == end else odd(n - 1)
+
+        def odd(n: int) -> bool:
+            return False if n == end else even(n - 1)
+
+        return even
+
+    assert tool_of(pair(0)).kept
+    assert tool_of(pair(0)).identity != tool_of(pair(1)).identity
+
+
+def test_a_metric_that_cannot_be_told_apart_is_not_stored() -> None:
+    class Judge:
+        def score(self, example: Any, outputs: Any) -> float:
+            return 1.0
+
+    assert Metric.of(made).kept
+    assert not Metric.of(Judge().score).kept

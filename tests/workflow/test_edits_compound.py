@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from edit_samples import TOOLS, made, nodes, stock
 
+from flowbot.fields import ToolSignature
 from flowbot.workflow import (
     CodeNode,
     EditError,
     InsertStep,
+    LLMNode,
     LLMParameters,
     Workflow,
     applied,
@@ -18,6 +20,7 @@ from flowbot.workflow import (
     check,
     edits_schema,
     from_data,
+    node_at,
     parse_edits,
 )
 
@@ -308,3 +311,56 @@ def test_compound_edits_are_offered_where_their_kinds_are() -> None:
     assert not ops & {"review", "ensemble", "decompose", "insert_branch", "insert_retrieval"}
     only = edits_schema(ops=("review",))["properties"]["edits"]["items"]["anyOf"]
     assert [each["properties"]["op"]["enum"] for each in only] == [["review"]]
+
+
+CONDITION = {"ref": "question", "op": "contains", "value": "how"}
+
+
+def equipped() -> Workflow:
+    """The sample with a bound on tokens, a tool and a pinned model in the step `list`, which may call for it nine times."""
+    data = stock().dump()
+    data["nodes"]["list"] |= {"model": "pinned", "rounds": 9}
+    data["parameters"]["list"] |= {"model": "openai/local", "max_tokens": 99, "tools": ["lookup"]}
+    return from_data(data)
+
+
+@pytest.mark.parametrize(
+    ("edit", "path", "tools"),
+    [
+        ({"op": "split", "name": "think", "out": {"notes": "str"}, "parameters": NEW}, "think", ()),
+        ({"op": "review"}, "review/critic_2", ()),
+        ({"op": "review"}, "review/revise_2", ("lookup",)),
+        ({"op": "review", "reviser": "Mend."}, "review/revise_2", ("lookup",)),
+        ({"op": "decompose"}, "parts", ()),
+        ({"op": "decompose"}, "combine", ("lookup",)),
+        ({"op": "insert_retrieval", "tool": "lookup"}, "ask_lookup", ()),
+        ({"op": "insert_retrieval", "tool": "lookup", "ask": "Name it."}, "ask_lookup", ()),
+        ({"op": "insert_branch", "name": "quick", "condition": CONDITION, "parameters": "Be quick."}, "quick", ("lookup",)),
+    ],
+)  # fmt: skip
+def test_a_derived_step_is_bound_as_the_old_one_and_has_its_tools_where_it_answers_in_its_stead(
+    edit: dict[str, Any], path: str, tools: tuple[str, ...]
+) -> None:
+    after = made({"id": "list", **edit}, on=equipped()).after
+    new = told(after, path)
+    assert (new.model, new.max_tokens, new.tools) == ("openai/local", 99, tools)
+    node = node_at(after.sketch, path)
+    assert isinstance(node, LLMNode)
+    assert node.model == "pinned"
+    assert node.rounds == (9 if tools else 5)
+
+
+def test_a_derived_step_keeps_the_bound_and_the_tools_that_it_names() -> None:
+    offered = {**TOOLS, "other": ToolSignature("other", "", (), ())}
+    reviser = {"instruction": "Mend.", "max_tokens": 7, "tools": ["other"]}
+    after = apply(equipped(), parse_edits([{"op": "review", "id": "list", "reviser": reviser}]), tools=offered)
+    assert (told(after, "review/revise_2").max_tokens, told(after, "review/revise_2").tools) == (7, ("other",))
+
+
+def test_a_fused_call_with_an_instruction_of_its_own_keeps_the_tools_of_both() -> None:
+    split = made(
+        {"op": "split", "id": "list", "name": "think", "out": {"notes": "str"}, "parameters": NEW}, on=equipped()
+    ).after
+    after = made({"op": "fuse", "first": "think", "second": "list", "parameters": "Do both."}, on=split).after
+    fused = told(after, "list")
+    assert (fused.instruction, fused.max_tokens, fused.tools) == ("Do both.", 99, ("lookup",))

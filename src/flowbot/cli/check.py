@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
 from .console import Console
-from .options import Output
+from .options import PLACES, Output
 
 if TYPE_CHECKING:
     from flowbot.task import Task
@@ -19,6 +20,7 @@ def check(
     /,
     *,
     task: Annotated[Path | None, Parameter(name="--task")] = None,
+    cache_dir: Annotated[Path | None, Parameter(group=PLACES)] = None,
     output: Output = Output(),  # noqa: B008
 ) -> int:
     """Check a task file or a workflow file and list every defect.
@@ -29,6 +31,8 @@ def check(
         A task.yaml or a .flow.yaml (JSON works too).
     task
         The task that a workflow is for: its tools, inputs and outputs are then checked as well.
+    cache_dir
+        Folder of search indexes; the user's cache folder otherwise.
     """
     from flowbot.fields import UserError
     from flowbot.fields.yaml import read_data
@@ -37,14 +41,19 @@ def check(
     console = Console.open(output)
     if not file.is_file():
         raise UserError(str(file), "a folder" if file.is_dir() else "no such file", "a task or a workflow file")
+
+    def opened(path: Path) -> Task:
+        return _load_task(path, cache_dir, lambda line: console.say(line, "soft"))
+
     defects: list[dict[str, str]] = []
     lines: list[tuple[str, str]] = []
     try:
         data = read_data(file)
         if isinstance(data, dict) and "nodes" in cast("dict[str, Any]", data):
-            defects, lines = _check_workflow(file, task, console.width - 14)
+            known = None if task is None else opened(task)
+            defects, lines = _check_workflow(file, known, console.width - 14)
         else:
-            lines = _about(_load_task(file))
+            lines = _about(opened(file))
     except FormatError as error:
         defects = [{"where": each.where, "what": each.what, "mend": each.mend} for each in error.defects]
     except UserError as error:
@@ -61,20 +70,20 @@ def check(
     return 0
 
 
-def _load_task(file: Path) -> Task:
+def _load_task(file: Path, cache_dir: Path | None, say: Callable[[str], None]) -> Task:
     """The task with its tools opened once, which shows whether they can be; what they take and give is kept."""
     import asyncio
 
     from flowbot.task import Task
 
     loaded = Task.load(file)
-    return asyncio.run(_opened(loaded)) if loaded.sources else loaded
+    return asyncio.run(_opened(loaded, cache_dir, say)) if loaded.sources else loaded
 
 
-async def _opened(task: Task) -> Task:
+async def _opened(task: Task, cache_dir: Path | None, say: Callable[[str], None]) -> Task:
     from flowbot.runtime import opened_task
 
-    async with opened_task(task) as opened:
+    async with opened_task(task, cache_dir=cache_dir, say=say) as opened:
         return opened
 
 
@@ -92,17 +101,14 @@ def _about(task: Task) -> list[tuple[str, str]]:
     return rows
 
 
-def _check_workflow(
-    file: Path, task_file: Path | None, width: int
-) -> tuple[list[dict[str, str]], list[tuple[str, str]]]:
+def _check_workflow(file: Path, task: Task | None, width: int) -> tuple[list[dict[str, str]], list[tuple[str, str]]]:
     from flowbot.workflow import check as check_workflow
     from flowbot.workflow import draw_text, load
 
     workflow = load(file)
-    if task_file is None:
+    if task is None:
         found = check_workflow(workflow)
     else:
-        task = _load_task(task_file)
         found = check_workflow(
             workflow,
             tools={tool.signature.name: tool.signature for tool in task.tools},

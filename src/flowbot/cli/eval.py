@@ -51,7 +51,7 @@ def evaluate_flow(
 
     from flowbot.fields import UserError
     from flowbot.lm import StopSignal
-    from flowbot.runtime import ChosenSandbox, opened_task
+    from flowbot.runtime import ChosenSandbox, opened_task, require_stand_ins
     from flowbot.task import Task
     from flowbot.workflow import load, most_calls, require_valid
 
@@ -83,6 +83,7 @@ def evaluate_flow(
                 task_outputs=ready.outputs,
                 allow_writes=allow_writes,
             )
+            require_stand_ins(ready.tools, allow_writes=allow_writes)
             if calls.dry_run:
                 return None
             console.say(f"{about}.", "soft")

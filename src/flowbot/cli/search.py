@@ -73,12 +73,26 @@ def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console)
     require_price(calls, plan.model, plan.meta_model)
     _announce(plan, search, expected, console)
     if calls.dry_run:
+        asyncio.run(_open_tools(plan, search, calls, console))
         _dry(plan, search, expected, console)
         return 0
     stop = StopSignal()
     with Display(console, expected=expected.calls) as display, pausing(stop, say=display.news):
         result = asyncio.run(_optimize(plan, search, calls, stop, display))
     return conclude(result, plan, console)
+
+
+async def _open_tools(plan: Plan, search: SearchOptions, calls: Calls, console: Console) -> None:
+    """Open the tools, which tells what the search would refuse, and close them."""
+    from flowbot.runtime import ChosenSandbox, opened_task, require_stand_ins
+
+    async with opened_task(
+        plan.task,
+        sandbox=ChosenSandbox(calls.sandbox),
+        cache_dir=calls.cache_dir,
+        say=lambda line: console.say(line, "soft"),
+    ) as task:
+        require_stand_ins(task.tools, allow_writes=search.allow_writes)
 
 
 async def _optimize(plan: Plan, search: SearchOptions, calls: Calls, stop: StopSignal, display: Display) -> RunResult:

@@ -101,14 +101,14 @@ class Wire:
             raise self._fault(f"the connection broke ({_brief(error)})", "connection") from None
         text = content.decode("utf-8", "replace")
         if status != 200:
-            raise self._http_fault(status, text, _retry_after(headers))
+            raise self._http_fault(status, text, retry_after_seconds(headers))
         found = _json_object(text)
         if found is None:
             kind = headers.get("Content-Type", "no content type")
             raise self._fault(f"answered with something that is no JSON object ({kind}: {text[:60]!r})", "garbage")
         if found.get("error") and "choices" not in found:
             # Some gateways say 200 and put the fault of the endpoint behind them into the body.
-            raise self._http_fault(_status_in(found), text, _retry_after(headers))
+            raise self._http_fault(_status_in(found), text, retry_after_seconds(headers))
         return found
 
     async def close(self) -> None:
@@ -130,7 +130,7 @@ class Wire:
 
     def _http_fault(self, status: int, text: str, retry_after: float | None) -> HttpFault:
         said, code, param = _said(text)
-        kind, fatal = _classify(status, code)
+        kind, fatal = classify(status, code)
         return HttpFault(
             self._clean(f"{self._shown}: {status}: {said}"),
             kind=kind,
@@ -149,7 +149,8 @@ class Wire:
         return re.sub(r"\b(sk|key|gsk|xai|AIza)[-_]?[\w-]*\*{2,}[\w*-]*", "[key]", text)
 
 
-def _classify(status: int, code: str) -> tuple[FaultKind, bool]:
+def classify(status: int, code: str = "") -> tuple[FaultKind, bool]:
+    """The kind of fault that a status stands for, with the code in the body, and whether trying again is in vain."""
     if code in ("insufficient_quota", "billing_not_active", "credit_balance_too_low") or status == 402:
         return "rate_limit", True
     if status in (401, 403):
@@ -188,7 +189,8 @@ def _status_in(found: dict[str, Any]) -> int:
     return code if isinstance(code, int) and 400 <= code < 600 else 502
 
 
-def _retry_after(headers: Any) -> float | None:
+def retry_after_seconds(headers: Any) -> float | None:
+    """The wait that an answer's headers ask for, in seconds; None if they ask for none."""
     try:
         if (milliseconds := headers.get("Retry-After-Ms")) is not None:
             return max(0.0, float(milliseconds) / 1000)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .flow import Flow, load
     from .sandbox import BubblewrapSandbox, ChosenSandbox, MontySandbox, Sandbox, open_sandbox
     from .toolbox import opened_task, opened_tools
-    from .tools import ToolRunner
+    from .tools import ToolRunner, require_stand_ins
     from .trace import Step, Trace
 
 _LATER = {
@@ -23,7 +23,7 @@ _LATER = {
     **dict.fromkeys(("Step", "Trace"), "trace"),
     **dict.fromkeys(("BubblewrapSandbox", "ChosenSandbox", "MontySandbox", "Sandbox", "open_sandbox"), "sandbox"),
     **dict.fromkeys(("opened_task", "opened_tools"), "toolbox"),
-    "ToolRunner": "tools",
+    **dict.fromkeys(("ToolRunner", "require_stand_ins"), "tools"),
 }
 
 
@@ -53,4 +53,5 @@ __all__ = [
     "open_sandbox",
     "opened_task",
     "opened_tools",
+    "require_stand_ins",
 ]

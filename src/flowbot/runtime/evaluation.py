@@ -138,4 +138,4 @@ async def _scored(engine: Engine, task: Task, example: Example, trace: Trace, on
         }
     )
     async with one_at_a_time:
-        return Score(**await engine.memo.once(key, "metric", make))
+        return Score(**(await engine.memo.once(key, "metric", make) if metric.kept else await make()))

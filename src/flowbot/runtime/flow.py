@@ -31,6 +31,9 @@ class Flow:
         tools: what the workflow names: plain callables, `Tool`s, and declared sources, which are opened at once and
             closed with the flow.
         concurrency: calls in flight at most; the endpoint's default when None.
+        sandbox: where code runs, `monty` or `bubblewrap`; the first that can be had when None.
+        cache_dir: folder of local models and search indexes; the user's cache folder when None. Replies are not kept.
+        say: called with one-line news, as of a model that is fetched or an index that is built.
 
     Raises:
         UserError: if the workflow is not valid, or a model, a tool or the sandbox is missing; says which.
@@ -43,6 +46,9 @@ class Flow:
         lm: str | None = None,
         tools: Sequence[Callable[..., Any] | Tool | ToolSource] = (),
         concurrency: int | None = None,
+        sandbox: str | None = None,
+        cache_dir: Path | None = None,
+        say: Callable[[str], None] | None = None,
     ) -> None:
         self.workflow = workflow
         from flowbot.task import ToolSource, tool_of
@@ -50,8 +56,11 @@ class Flow:
         from .live import Live, opened_engine
 
         given = [each if isinstance(each, ToolSource) else tool_of(each) for each in tools]
-        _require_parts(workflow, lm)
-        self._live = Live(partial(opened_engine, lm, given, concurrency))
+        _require_parts(workflow, lm, sandbox)
+        opened = partial(
+            opened_engine, lm, given, concurrency=concurrency, sandbox=sandbox, cache_dir=cache_dir, say=say
+        )
+        self._live = Live(opened)
         # Also at the end of the program, where nobody called `close`.
         self._finalizer = weakref.finalize(self, self._live.close)
         signatures = {each.signature.name: each.signature for each in given if not isinstance(each, ToolSource)}
@@ -107,6 +116,9 @@ def load(
     lm: str | None = None,
     tools: Sequence[Callable[..., Any] | Tool | ToolSource] = (),
     concurrency: int | None = None,
+    sandbox: str | None = None,
+    cache_dir: Path | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Flow:
     """A `Flow` from a workflow's file; see `Flow` for the arguments. Reading the file runs no code.
 
@@ -115,10 +127,18 @@ def load(
     """
     from flowbot.workflow import load as load_workflow
 
-    return Flow(load_workflow(Path(path)), lm=lm, tools=tools, concurrency=concurrency)
+    return Flow(
+        load_workflow(Path(path)),
+        lm=lm,
+        tools=tools,
+        concurrency=concurrency,
+        sandbox=sandbox,
+        cache_dir=cache_dir,
+        say=say,
+    )
 
 
-def _require_parts(workflow: Workflow, lm: str | None) -> None:
+def _require_parts(workflow: Workflow, lm: str | None, sandbox: str | None) -> None:
     """Say now what the first call would miss."""
     for path, model in asked_models(workflow):
         if model is None and lm is None:
@@ -126,7 +146,7 @@ def _require_parts(workflow: Workflow, lm: str | None) -> None:
     if any(isinstance(node, CodeNode) for _, node in walk(workflow.sketch)):
         from .sandbox import ChosenSandbox
 
-        _ = ChosenSandbox().identity
+        _ = ChosenSandbox(sandbox).identity
 
 
 def _outputs(trace: Trace) -> dict[str, Any]:

@@ -7,8 +7,10 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flowbot.fields import UserError
 from flowbot.store import Kind, Store
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class Live:
         self._thread = threading.current_thread()
         self._gate = asyncio.Lock()
         self._stack = AsyncExitStack()
+        self._running: set[asyncio.Task[Any]] = set()
         self._engine: Engine | None = None
 
     def begin(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Future[Trace]:
@@ -78,13 +81,25 @@ class Live:
             return self._engine
 
     async def _run(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Trace:
-        engine = await self._opened()
-        trace = await engine.run(workflow, inputs, purpose="run")
+        own = asyncio.current_task()
+        assert own is not None
+        self._running.add(own)
+        try:
+            engine = await self._opened()
+            trace = await engine.run(workflow, inputs, purpose="run")
+        except asyncio.CancelledError:
+            raise UserError("flow", "closed while a call was under way", "`close()` after the last call") from None
+        finally:
+            self._running.discard(own)
         engine.session.charged.clear()  # nothing is counted here, and nothing shall grow with every call
         return trace
 
     async def _shut(self, loop: asyncio.AbstractEventLoop) -> None:
         self._engine = None
+        running = tuple(self._running)
+        for each in running:
+            each.cancel()  # whoever waits for it is told
+        await asyncio.gather(*running, return_exceptions=True)
         try:
             await self._stack.aclose()
         finally:
@@ -108,21 +123,30 @@ class _Forgetful(Store):
 
 @asynccontextmanager
 async def opened_engine(
-    lm: str | None, tools: Sequence[Callable[..., Any] | Tool | ToolSource], concurrency: int | None
+    lm: str | None,
+    tools: Sequence[Callable[..., Any] | Tool | ToolSource],
+    *,
+    concurrency: int | None,
+    sandbox: str | None,
+    cache_dir: Path | None,
+    say: Callable[[str], None] | None,
 ) -> AsyncGenerator[Engine]:
-    """An engine for a workflow in use, its tools opened."""
+    """An engine for a workflow in use, its tools opened; arguments as of `Flow`."""
     from flowbot.lm import Session, open_lm
 
     from .engine import Engine
+    from .sandbox import ChosenSandbox
     from .toolbox import opened_tools
 
     session = Session(store=_Forgetful(None, None, None), max_concurrency=concurrency)
 
     def opened(name: str) -> LM:
-        return open_lm(name, session, concurrency=concurrency)
+        return open_lm(name, session, cache_dir=cache_dir, concurrency=concurrency, say=say)
 
-    async with opened_tools(tools) as by_name:
-        engine = Engine(None if lm is None else opened(lm), session, tools=by_name, open_model=opened, live=True)
+    box = ChosenSandbox(sandbox)
+    async with opened_tools(tools, sandbox=box, cache_dir=cache_dir, say=say) as by_name:
+        model = None if lm is None else opened(lm)
+        engine = Engine(model, session, tools=by_name, sandbox=box, open_model=opened, live=True)
         try:
             yield engine
         finally:

@@ -6,11 +6,12 @@ import asyncio
 import inspect
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import InfrastructureError, StepError, UserError, ValueMismatch, stable_hash
+from flowbot.task import Timed
 
 from .jsonlike import clean, to_json, to_outputs
 from .threads import in_thread
@@ -27,17 +28,33 @@ MOST_BYTES = 100_000
 _AT_ONCE = 16
 
 
+def require_stand_ins(tools: Iterable[Tool], *, allow_writes: bool) -> None:
+    """See that every tool that writes may be called, or has a stand-in.
+
+    Raises:
+        UserError: for the first that is not so.
+    """
+    for tool in tools:
+        if tool.signature.effects == "writes" and tool.simulate is None and not allow_writes:
+            raise UserError(
+                f"tool {tool.signature.name}",
+                "a tool that writes, which a search would call thousands of times",
+                "`simulate:`, a stand-in to call instead, or --allow-writes",
+            )
+
+
 class ToolRunner:
     """Calls the tools of a task.
 
     A tool that writes is called through its `simulate` stand-in unless `allow_writes`. What a tool gave, an error or a
-    time-out included, is stored and given again for equal arguments, unless it is declared pure or `memo` is None.
+    time-out included, is stored and given again for equal arguments, unless it is declared pure, cannot be told from
+    others of its source, or `memo` is None.
 
     Args:
         tools: by name.
         memo: where results are kept; None calls every time (a workflow in use, not under evaluation).
         allow_writes: call tools that write for real.
-        seconds: how long one call may take.
+        seconds: how long one call may take; tools that bound their own time are left to it.
 
     Raises:
         UserError: for a tool that writes, has no stand-in and is not allowed.
@@ -46,13 +63,7 @@ class ToolRunner:
     def __init__(
         self, tools: Mapping[str, Tool], memo: Memo | None, *, allow_writes: bool = False, seconds: float = SECONDS
     ) -> None:
-        for tool in tools.values():
-            if tool.signature.effects == "writes" and tool.simulate is None and not allow_writes:
-                raise UserError(
-                    f"tool {tool.signature.name}",
-                    "a tool that writes, which a search would call thousands of times",
-                    "`simulate:`, a stand-in to call instead, or --allow-writes",
-                )
+        require_stand_ins(tools.values(), allow_writes=allow_writes)
         self._tools = tools
         self._memo = memo
         self._allow_writes = allow_writes
@@ -76,7 +87,7 @@ class ToolRunner:
         function = tool.simulate if simulated and tool.simulate is not None else tool.call
         asked = json.dumps(given, ensure_ascii=False)  # in order: a tool may read a dict in order
         make = partial(self._result, tool, function, asked)
-        if tool.signature.pure or self._memo is None:
+        if tool.signature.pure or not tool.kept or self._memo is None:
             async with self._free:
                 result = await make()
         else:
@@ -99,21 +110,27 @@ class ToolRunner:
         """What is stored of one call: its outputs, or its error."""
         name = tool.signature.name
         began = time.monotonic()
+        seconds: float | None = None
         try:
-            value = to_json(await self._called(function, json.loads(asked)))
+            given = await self._called(tool, function, json.loads(asked))
+            if isinstance(given, Timed):
+                given, seconds = given.value, given.seconds
+            value = to_json(given)
             outputs = to_outputs({"result": value} if tool.plain else value, tool.signature.outputs)
             _check_size(outputs)
         except (InfrastructureError, UserError):
             raise
         except Exception as error:  # whatever somebody's function raises is a step that failed
-            seconds = time.monotonic() - began
+            seconds = time.monotonic() - began if seconds is None else seconds
             if isinstance(error, TimeoutError) and seconds >= self._seconds:
                 return {"error": f"tool {name}: took longer than {self._seconds:g} s", "seconds": self._seconds}
             text = str(error) if isinstance(error, StepError) else f"{type(error).__name__}: {error}"
             return {"error": f"tool {name}: {clean(text[:1000])}", "seconds": seconds}
-        return {"outputs": outputs, "seconds": time.monotonic() - began}
+        return {"outputs": outputs, "seconds": time.monotonic() - began if seconds is None else seconds}
 
-    async def _called(self, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+    async def _called(self, tool: Tool, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+        if tool.timed and function is tool.call:
+            return await function(**arguments)
         if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
             return await asyncio.wait_for(function(**arguments), self._seconds)
         return await in_thread(partial(function, **arguments), seconds=self._seconds)

@@ -4,7 +4,7 @@ from .example import Example
 from .metrics import METRICS, Metric, MetricError
 from .sources import CalculatorSource, MCPSource, PythonSource, SearchSource, SQLSource, ToolSource
 from .task import Task
-from .tools import Tool, tool_of
+from .tools import Timed, Tool, tool_of
 
 __all__ = [
     "METRICS",
@@ -17,6 +17,7 @@ __all__ = [
     "SQLSource",
     "SearchSource",
     "Task",
+    "Timed",
     "Tool",
     "ToolSource",
     "tool_of",

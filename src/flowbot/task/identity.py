@@ -1,4 +1,4 @@
-"""The identity of a user's callable: its name and the hash of the file it stands in."""
+"""The identity of a user's callable: its name, the hash of the file it stands in, and the values bound to it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any, cast
 
+from flowbot.fields import stable_hash
+
+from .bound import bound_values
+
 
 def file_identity(name: str, path: Path) -> str:
     """`name@sha256` for a callable of that name in a source file that is not imported."""
@@ -17,11 +21,23 @@ def file_identity(name: str, path: Path) -> str:
 
 
 def callable_identity(call: Callable[..., Any]) -> str:
-    """`name@sha256`: the callable's qualified name and the SHA-256 of its source file.
+    """`name@sha256`: qualified name and SHA-256 of the source file; then a hash of what is bound, where that can be told.
 
-    Where there is no source file (a console), its compiled code is hashed. What the callable imports or closes over is
-    not part of it. A built-in function is known by its name alone.
+    Arguments of a partial and variables that a function closes over are bound. What the callable imports or reads is no
+    part of it.
     """
+    values = bound_values(call)
+    return f"{source_identity(call)} with {stable_hash(values)[:16]}" if values else source_identity(call)
+
+
+def is_told_apart(call: Callable[..., Any]) -> bool:
+    """Whether its identity tells a callable from every other: not so for methods of objects; see `bound_values`."""
+    return bound_values(call) is not None
+
+
+def source_identity(call: Callable[..., Any]) -> str:
+    """`name@sha256` alone. Without a source file (a console) the compiled code is hashed; a built-in function is known by
+    its name."""
     function = underlying(call)
     name = str(getattr(function, "__qualname__", type(call).__qualname__))
     if not isinstance(function, FunctionType):

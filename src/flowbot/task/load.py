@@ -108,7 +108,7 @@ def _metric(given: Any, path: Path, modules: Modules) -> Metric:
     if not modules.run:
         return Metric(name, pure, identity, _not_imported(name))
     with _naming(path):
-        return replace(Metric.of(modules.load(file, name, where), pure=pure), identity=identity)
+        return replace(Metric.of(modules.load(file, name, where), pure=pure), identity=identity, kept=True)
 
 
 def _not_imported(name: str) -> Callable[..., Any]:

@@ -8,13 +8,14 @@ from typing import Any, cast
 
 from flowbot.fields import UserError
 
+from .identity import file_identity, is_told_apart
 from .mapping import mapping
 from .modules import Modules, reference
 from .sources import CalculatorSource, MCPSource, PythonSource, SearchSource, SQLSource, ToolSource, own_name
 from .tools import Effects, Tool, tool_of
 
 _FORMS = "FILE.py:NAME, python, calculator, or a mapping with call, mcp, search or sql"
-_CALL_KEYS = ("call", "effects", "simulate", "pure")
+_CALL_KEYS = ("call", "effects", "simulate", "pure", "identity")
 _MCP_KEYS = ("mcp", "only", "effects", "simulate")
 _SERVER_KEYS = ("command", "url", "env", "headers")
 
@@ -78,6 +79,7 @@ def _callable(parts: dict[str, Any], where: str, folder: Path, modules: Modules)
     effects, pure = _effects(parts.get("effects", "reads"), where), parts.get("pure", False)
     if not isinstance(pure, bool):
         raise UserError(f"{where}.pure", repr(pure), "true or false")
+    identity = _text(parts.get("identity", ""), f"{where}.identity")
     files = {
         key: reference(parts.get(key), f"{where}.{key}", folder)
         for key in ("call", "simulate")
@@ -86,9 +88,17 @@ def _callable(parts: dict[str, Any], where: str, folder: Path, modules: Modules)
     if not modules.run:
         return None
     loaded = {key: modules.load(file, name, f"{where}.{key}") for key, (file, name) in files.items()}
+    if not identity and not all(map(is_told_apart, loaded.values())):
+        # Within a file a name stands for one object, whatever that is made of.
+        identity = ", ".join(file_identity(name, file) for file, name in files.values())
     try:
         return tool_of(
-            loaded["call"], effects=effects, simulate=loaded.get("simulate"), pure=pure, name=files["call"][1]
+            loaded["call"],
+            effects=effects,
+            simulate=loaded.get("simulate"),
+            pure=pure,
+            name=files["call"][1],
+            identity=identity,
         )
     except UserError as error:
         raise UserError(f"{where}: {error.where}", error.found, error.expected) from None

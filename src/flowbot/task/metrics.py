@@ -11,7 +11,7 @@ from flowbot.fields import FlowBotError, Score, UserError
 
 from .compare import Comparison, contains, exact, f1, json_fields, normalised, numeric
 from .example import Example
-from .identity import callable_identity, underlying
+from .identity import callable_identity, is_told_apart, underlying
 
 Returned = float | bool | Score
 MetricCall = Callable[[Example, Mapping[str, Any]], Returned]
@@ -45,6 +45,7 @@ class Metric:
         identity: the built-in's name, or name and hash of the source file of the user's callable.
         call: what computes it; see `MetricCall`.
         built_in: True for those of `METRICS`, which need an expected output in every example.
+        kept: scores may be stored; False where the identity does not tell the callable from others.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Metric:
     identity: str
     call: MetricCall
     built_in: bool = False
+    kept: bool = True
 
     @staticmethod
     def of(metric: str | MetricCall | Metric, *, pure: bool = False) -> Metric:
@@ -72,7 +74,7 @@ class Metric:
         name = str(getattr(function, "__name__", type(metric).__name__))
         if getattr(getattr(function, "__code__", None), "co_flags", 0) & _COROUTINE:
             raise UserError("metric", f"the async function {name}", "a plain function (example, outputs)")
-        return Metric(name, pure, callable_identity(metric), metric)
+        return Metric(name, pure, callable_identity(metric), metric, kept=is_told_apart(metric))
 
     def __call__(self, example: Example, outputs: Mapping[str, Any] | None) -> Score:
         """The score of `outputs` for `example`. No outputs (a failed run) score 0 and the callable is not asked.

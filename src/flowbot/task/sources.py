@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from flowbot.fields import UserError, is_name
 
@@ -53,7 +54,7 @@ class MCPSource:
     def __post_init__(self) -> None:
         if bool(self.command) == bool(self.url):
             raise UserError(f"{self.where}.mcp", "both" if self.url else "neither", "either command or url")
-        if self.url and not re.match(r"https?://[^/\s]", self.url):
+        if self.url and not _is_address(self.url):
             raise UserError(f"{self.where}.mcp.url", repr(self.url), "an address such as http://localhost:8000/mcp")
         if (self.url and self.env) or (self.command and self.headers):
             raise UserError(f"{self.where}.mcp", "env with url, or headers with command", "the one that belongs to it")
@@ -142,6 +143,16 @@ ToolSource = MCPSource | SearchSource | SQLSource | PythonSource | CalculatorSou
 def own_name(offered: str) -> str:
     """The name by which workflows call a tool that a server offers under `offered`: other characters become `_`."""
     return re.sub(r"[^A-Za-z0-9_]", "_", offered)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", url)
+        )
+    except ValueError:  # brackets without an end, a port that is none
+        return False
 
 
 def _require_name(name: str, where: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 
 from flowbot.fields import ToolSignature, UserError, is_name
 
-from .identity import callable_identity, underlying
+from .identity import callable_identity, is_told_apart, underlying
 
 Effects = Literal["reads", "writes"]
 
@@ -23,6 +23,8 @@ class Tool:
         simulate: stands in for `call` while optimising and evaluating, for a tool that writes.
         identity: names and source hashes of `call` and `simulate`.
         plain: True: what `call` returns is the one output `result`; False: it returns the outputs by name.
+        kept: results may be stored; False where the identity does not tell the callable from others.
+        timed: `call` bounds its own time, in which waiting for its turn does not count, and returns `Timed`.
     """
 
     signature: ToolSignature
@@ -30,6 +32,21 @@ class Tool:
     simulate: Callable[..., Any] | None
     identity: str
     plain: bool = True
+    kept: bool = True
+    timed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """What a tool that bounds its own time returns.
+
+    Args:
+        value: the result.
+        seconds: that the work itself took, without waiting for its turn.
+    """
+
+    value: Any
+    seconds: float
 
 
 def tool_of(
@@ -39,6 +56,7 @@ def tool_of(
     simulate: Callable[..., Any] | None = None,
     pure: bool = False,
     name: str = "",
+    identity: str = "",
 ) -> Tool:
     """A tool from a callable whose parameters and return value have type hints.
 
@@ -53,6 +71,8 @@ def tool_of(
         simulate: a callable of the same parameters that stands in for one that writes.
         pure: True: the same arguments always give the same result, which then need not be stored.
         name: how workflows call it; the callable's own name if empty.
+        identity: what tells it from another of the same source: an object's settings, the version of a file that it
+            reads. Without it, results of what cannot be told apart (a method of an object) are not stored.
 
     Raises:
         UserError: naming the tool, if its signature cannot be read as types.
@@ -72,14 +92,14 @@ def tool_of(
         shape = read_signature(call, f"tool {own}")
     except RecursionError:
         raise UserError(f"tool {own}", "a type that holds itself", "a type of bounded depth") from None
-    identity = callable_identity(call)
+    told = callable_identity(call) + (f" as {identity}" if identity else "")
     if simulate is not None:
         if not callable(cast("Any", simulate)):
             raise UserError(f"tool {own}", f"simulate is a {type(simulate).__name__}", "a callable")
         stand_in = read_signature(simulate, f"tool {own}, simulate")
         if {f.name for f in stand_in.inputs} != {f.name for f in shape.inputs} or stand_in.outputs != shape.outputs:
             raise UserError(f"tool {own}, simulate", "other parameters or results", "those of the tool itself")
-        identity += f" simulated by {callable_identity(simulate)}"
+        told += f" simulated by {callable_identity(simulate)}"
     signature = ToolSignature(
         own,
         shape.about,
@@ -90,4 +110,5 @@ def tool_of(
         optional=shape.optional,
         simulated=simulate is not None,
     )
-    return Tool(signature, call, simulate, identity, plain=shape.plain)
+    kept = bool(identity) or all(is_told_apart(each) for each in (call, simulate) if each is not None)
+    return Tool(signature, call, simulate, told, plain=shape.plain, kept=kept)

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from flowbot.fields import Type
 from flowbot.task import Task
 from flowbot.workflow import (
+    BranchNode,
     CodeNode,
     CodeParameters,
     Edit,
@@ -22,6 +23,10 @@ from flowbot.workflow import (
     InsertStep,
     LLMNode,
     LLMParameters,
+    LoopNode,
+    MapNode,
+    MergeNode,
+    Node,
     RemoveNode,
     ReplaceNode,
     Scope,
@@ -123,8 +128,16 @@ def _review(focus: Focus) -> Change:
         parameters = LLMParameters(
             instruction=f"{focus.told.instruction} Review the draft and correct any mistake.",
             format_hint=reasoning_hint(focus.answers),
+            model=focus.told.model,
+            max_tokens=focus.told.max_tokens,
+            tools=focus.told.tools,
         )
-        second = LLMNode(inputs={**focus.node.inputs, **drafts}, out={REASONING: "str", **focus.answers})
+        second = LLMNode(
+            inputs={**focus.node.inputs, **drafts},
+            out={REASONING: "str", **focus.answers},
+            model=focus.node.model,
+            rounds=focus.node.rounds,
+        )
         name = focus.fresh("review")
         return [InsertStep(id=focus.path, where="after", name=name, node=second, parameters=parameters)]
 
@@ -187,22 +200,31 @@ def _tool(focus: Focus, index: int) -> Change:
 
 
 def _remove(workflow: Workflow, path: str) -> Change | None:
-    """Leave a step out, where what it gives can be had from what it read (same type), or is an extra input of an LLM."""
+    """Leave a step out, where what it gives can be had from what it read (same type), or is an extra input of an LLM.
+
+    A step whose model is pinned stays, and what holds one: it may stand between a model and what that must not see.
+    """
     scope = Scope.of(workflow.sketch).at(path)
     node, name = node_at(workflow.sketch, path), path.rpartition("/")[2]
-    if is_frozen(workflow.sketch, path) or len(scope.nodes) == 1:
+    if is_frozen(workflow.sketch, path) or len(scope.nodes) == 1 or _holds_pin(node):
         return None
     bypass: dict[str, str] = {}
-    drops: list[Edit] = []
+    extra: list[str] = []
     for output in node.gives:
         reference = f"{name}.{output}"
         readers = [other for other in scope.nodes.values() if reference in other.references()]
         if reference not in ends(scope) and all(isinstance(r, LLMNode) and len(r.inputs) > 1 for r in readers):
-            drops += _unread(workflow, path, [output])
+            extra.append(output)
             continue
         same = [ref for ref in node.references() if scope.type_of(ref) == scope.type_of(reference)]
         if not same:
             return None
         bypass[reference] = same[0]
-    edits: list[Edit] = [*drops, RemoveNode(id=path, bypass=bypass)]
+    edits: list[Edit] = [*_unread(workflow, path, extra), RemoveNode(id=path, bypass=bypass)]
     return Change(f"remove:{path}", f"Remove the step `{path}` and go on without it.", lambda _: edits)
+
+
+def _holds_pin(node: Node) -> bool:
+    """Whether the model of a step, or of one in its body, is pinned."""
+    inside = (each for _, each in walk(node)) if isinstance(node, LoopNode | MapNode) else ()
+    return any(isinstance(each, LLMNode | BranchNode | MergeNode) and each.model for each in (node, *inside))

@@ -32,8 +32,13 @@ def patterns(focus: Focus) -> Iterator[Change]:
             yield _each(focus, name)
         elif type_.kind in ("bool", "literal"):
             yield from _apart(focus, name, type_)
-    if focus.task.tools and not focus.told.tools:
-        yield _use(focus)
+    callable_tools = tuple(
+        tool.signature.name
+        for tool in focus.task.tools
+        if tool.signature.effects != "writes" or tool.signature.simulated
+    )
+    if callable_tools and not focus.told.tools:
+        yield _use(focus, callable_tools)
 
 
 def _refine(focus: Focus) -> Change:
@@ -68,9 +73,8 @@ def _apart(focus: Focus, name: str, type_: Type) -> Iterator[Change]:
         yield Change(f"apart:{name}={option}:{focus.path}", title, lambda _, edit=edit: [edit])
 
 
-def _use(focus: Focus) -> Change:
+def _use(focus: Focus, names: tuple[str, ...]) -> Change:
     def build(_: str) -> list[Edit]:
-        names = tuple(tool.signature.name for tool in focus.task.tools)
         told = focus.told.model_copy(update={"tools": names})
         return [ReplaceNode(id=focus.path, node=focus.node, parameters=told)]
 

@@ -208,6 +208,8 @@ def _read(line: bytes, where: str) -> Document:
     expected = "an object with a text and perhaps a title a line"
     try:
         row: Any = json.loads(line)
+    except RecursionError:
+        raise UserError(where, "JSON that is nested too deep", expected) from None
     except ValueError as error:
         raise UserError(where, f"no JSON ({error})", expected) from None
     if not isinstance(row, dict):

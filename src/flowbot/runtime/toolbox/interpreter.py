@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
+import time
 
 from flowbot.fields import Field, StepError, ToolSignature
 from flowbot.runtime.sandbox import MEMORY_MB, Sandbox
-from flowbot.task import Tool
+from flowbot.task import Timed, Tool
 
 SECONDS = 5.0
 """Time that one script may take."""
@@ -23,15 +26,24 @@ def interpreter(sandbox: Sandbox) -> Tool:
         UserError: if the sandbox is not installed.
     """
 
-    async def run(code: str) -> dict[str, str]:
+    # As many as a sandbox runs at once: the wait for a place is no time of the script's.
+    places = asyncio.Semaphore(os.cpu_count() or 1)
+
+    async def run(code: str) -> Timed:
+        async with places:
+            began = time.monotonic()
+            outputs = await printed(code)
+            return Timed(outputs, min(time.monotonic() - began, SECONDS))
+
+    async def printed(code: str) -> dict[str, str]:
         fenced = _FENCED.match(code)
         text = fenced["code"] if fenced else code
         try:
-            printed = await sandbox.script(text, seconds=SECONDS, memory_mb=MEMORY_MB)
+            said = await sandbox.script(text, seconds=SECONDS, memory_mb=MEMORY_MB)
         except StepError as error:
             return {"result": "", "error": str(error)}
-        nothing = "" if printed.strip() else "the script printed nothing: print() what is wanted"
-        return {"result": printed.rstrip(), "error": nothing}
+        nothing = "" if said.strip() else "the script printed nothing: print() what is wanted"
+        return {"result": said.rstrip(), "error": nothing}
 
     signature = ToolSignature(
         "python",
@@ -39,4 +51,5 @@ def interpreter(sandbox: Sandbox) -> Tool:
         (Field.of("code", "str", "the script; it prints what is wanted"),),
         (Field.of("result", "str", "what it printed"), Field.of("error", "str", "why it failed, if it did")),
     )
-    return Tool(signature, run, None, f"python 2 {sandbox.identity} {SECONDS:g} s {MEMORY_MB} MB", plain=False)
+    identity = f"python 3 {sandbox.identity} {SECONDS:g} s {MEMORY_MB} MB"
+    return Tool(signature, run, None, identity, plain=False, timed=True)

@@ -1,27 +1,36 @@
 """Tools of Model Context Protocol servers, by the official SDK.
 
 A server is started, or connected to, when the run begins, and closed with it. Failure policy: a server that cannot be
-started is the user's error; a connection that fails is an infrastructure error, in mid-run too, and never a result; what
-a tool answers with, errors included, is the step's.
+started is the user's error; a connection that fails is an infrastructure error, in mid-run too, and never a result; nor
+is the HTTP status of a server elsewhere, or that it gives no answer in time; what a tool answers with, errors included,
+is the step's. A server that is busy is asked again a few times; one that is down too, for tools that only read.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import Field, InfrastructureError, StepError, ToolSignature, UserError, stable_hash
-from flowbot.task import MCPSource, Tool
+from flowbot.runtime.tools import SECONDS
+from flowbot.task import MCPSource, Timed, Tool
+from flowbot.task.identity import callable_identity, is_told_apart
 from flowbot.task.signature import read_signature
 
+from .http_status import patiently, status_fault
 from .schema import input_fields, output_fields
 from .server import Server, connected
 
 if TYPE_CHECKING:
     import mcp
     from mcp.types import CallToolResult
+
+    from flowbot.fields.errors import FaultKind
 
 _MOST_ABOUT = 1000
 _BROKEN = (
@@ -72,10 +81,21 @@ def _tool(source: MCPSource, server: Server, offered: str, own: str) -> Tool:
         optional=optional,
         simulated=offered in source.simulate,
     )
+    # Whether a call that failed was made after all is not known.
+    again: frozenset[FaultKind] = frozenset(
+        {"rate_limit"} if signature.effects == "writes" else {"rate_limit", "server"}
+    )
     theirs = {field.name: name for name, field in inputs.items()}
 
     async def call(**arguments: Any) -> dict[str, Any]:
-        result = await _answer(server, offered, {theirs[name]: value for name, value in arguments.items()})
+        return shaped(await _answer(server, offered, {theirs[name]: value for name, value in arguments.items()}))
+
+    async def call_far(**arguments: Any) -> Timed:
+        sent = {theirs[name]: value for name, value in arguments.items()}
+        result, seconds = await patiently(partial(_bounded_answer, server, offered, sent), again=again)
+        return Timed(shaped(result), seconds)
+
+    def shaped(result: CallToolResult) -> dict[str, Any]:
         match taken:
             case "members":
                 return result.structured_content
@@ -85,11 +105,22 @@ def _tool(source: MCPSource, server: Server, offered: str, own: str) -> Tool:
                 return {"result": _text(result)}
 
     identity = f"mcp {server.identity} {offered} {_schema_hash(known)}"
-    simulate = None
+    simulate, kept = None, True
     if offered in source.simulate:
         simulate, stood_in = _stand_in(source, signature, offered)
+        kept = is_told_apart(simulate)
         identity += f" simulated by {stood_in}"
-    return Tool(signature, call, simulate, identity, plain=False)
+    made = call_far if source.url else call
+    return Tool(signature, made, simulate, identity, plain=False, kept=kept, timed=bool(source.url))
+
+
+async def _bounded_answer(server: Server, name: str, arguments: Mapping[str, Any]) -> tuple[CallToolResult, float]:
+    """As `_answer`, in bounded time, and the seconds it took."""
+    began = time.monotonic()
+    try:
+        return await asyncio.wait_for(_answer(server, name, arguments), SECONDS), time.monotonic() - began
+    except TimeoutError:
+        raise InfrastructureError(f"MCP server {server.name}: no answer within {SECONDS:g} s", kind="timeout") from None
 
 
 async def _answer(server: Server, name: str, arguments: Mapping[str, Any]) -> CallToolResult:
@@ -104,6 +135,8 @@ async def _answer(server: Server, name: str, arguments: Mapping[str, Any]) -> Ca
     try:
         result = await server.client.call_tool(name, dict(arguments))
     except MCPError as error:
+        if (fault := status_fault(error, f"MCP server {server.name}")) is not None:
+            raise fault from error
         if server.lost or error.message.startswith(_BROKEN):
             raise InfrastructureError(f"MCP server {server.name}: {error.message}", kind="connection") from error
         raise StepError(error.message) from None
@@ -143,8 +176,6 @@ def _text(result: CallToolResult) -> str:
 
 def _stand_in(source: MCPSource, signature: ToolSignature, offered: str) -> tuple[Any, str]:
     """What is called in the tool's place, giving outputs by name, and its identity."""
-    from flowbot.task.identity import callable_identity
-
     where = f"{source.where}.simulate.{offered}"
     function = source.simulate[offered]
     shape = read_signature(function, where)

@@ -8,8 +8,9 @@ import re
 import shutil
 import sys
 import threading
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from flowbot.fields import InfrastructureError, UserError, stable_hash
 from flowbot.task import MCPSource
 
 from .files import file_hash
+from .http_status import patiently, status_client, status_fault
 
 if TYPE_CHECKING:
     import mcp
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 START_SECONDS = 30.0
 """Time that a server may take to start and to say what it offers."""
+CLOSE_SECONDS = 5.0
+"""Time that a server elsewhere may take to answer that its session ends."""
 _MOST_PAGES = 100
 _MOST_SAID = 4000
 _REFERENCE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
@@ -57,25 +61,44 @@ async def connected(source: MCPSource) -> AsyncGenerator[Server]:
         InfrastructureError: if a server elsewhere cannot be reached.
     """
     said = _Said()
+    close: Callable[[], Awaitable[None]] | None = None
+    try:
+        if source.url:
+            server, close = await patiently(partial(_opened, source, said), again=frozenset({"rate_limit", "server"}))
+        else:
+            server, close = await _opened(source, said)
+        yield server
+    finally:
+        if close is not None:
+            await close()
+        said.close()
+
+
+async def _opened(source: MCPSource, said: _Said) -> tuple[Server, Callable[[], Awaitable[None]]]:
+    """A connection, and what closes it."""
     opening: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
     opening.add_done_callback(lambda done: done.cancelled() or done.exception())
     leave = asyncio.Event()
     # The SDK's task groups are left by the task that entered them, so the connection has one to itself.
     owner = asyncio.create_task(_own(source, said, opening, leave), name="flowbot-mcp")
-    try:
-        try:
-            server = await asyncio.wait_for(asyncio.shield(opening), START_SECONDS)
-        except (UserError, InfrastructureError):
-            raise
-        except Exception as error:
-            raise _refused(source, error, said) from error
-        yield server
-    finally:
+
+    async def close() -> None:
         leave.set()
         if not opening.done():
             owner.cancel()
-        await asyncio.wait([owner])
-        said.close()
+        # A program is ended in a time that the SDK bounds; a server elsewhere need not answer the farewell.
+        await asyncio.wait([owner], timeout=CLOSE_SECONDS if source.url else None)
+        if not owner.done():
+            owner.cancel()
+            await asyncio.wait([owner])
+
+    try:
+        return await asyncio.wait_for(asyncio.shield(opening), START_SECONDS), close
+    except BaseException as error:
+        await close()
+        if isinstance(error, UserError | InfrastructureError) or not isinstance(error, Exception):
+            raise
+        raise _refused(source, error, said) from error
 
 
 async def _own(source: MCPSource, said: _Said, opening: asyncio.Future[Server], leave: asyncio.Event) -> None:
@@ -100,12 +123,10 @@ async def _own(source: MCPSource, said: _Said, opening: asyncio.Future[Server], 
 
 async def _transport(source: MCPSource, said: _Said, stack: AsyncExitStack) -> Transport:
     if source.url:
-        import httpx2
         from mcp.client.streamable_http import streamable_http_client
 
         headers = {name: _filled(text, f"{source.where}.mcp.headers.{name}") for name, text in source.headers.items()}
-        timeout = httpx2.Timeout(START_SECONDS, read=300)
-        client = await stack.enter_async_context(httpx2.AsyncClient(headers=headers, timeout=timeout))
+        client = await stack.enter_async_context(status_client(headers, connect=START_SECONDS, read=300))
         return streamable_http_client(source.url, http_client=client)
     from mcp import StdioServerParameters, stdio_client
 
@@ -166,7 +187,11 @@ def _refused(source: MCPSource, error: Exception, said: _Said) -> UserError | In
     late = isinstance(error, TimeoutError)
     why = f"no answer within {START_SECONDS:g} s" if late else f"{type(error).__name__}: {error}".splitlines()[0]
     if source.url:
-        return InfrastructureError(f"{source.where}: MCP server {_place(source)}: {why}", kind="connection")
+        from mcp import MCPError
+
+        who = f"{source.where}: MCP server {_place(source)}"
+        told = status_fault(error, who) if isinstance(error, MCPError) else None
+        return told or InfrastructureError(f"{who}: {why}", kind="timeout" if late else "connection")
     return UserError(
         f"{source.where}.mcp.command",
         f"{source.command[0]}, which did not start as an MCP server ({said.last() or why})",

@@ -1,7 +1,7 @@
 """Questions in SQL to an SQLite file that nothing here can change.
 
 The file is opened read-only and immutable, a callback of SQLite's lets only reading statements pass, and time, length
-and the number of rows are bounded.
+and the number of rows are bounded. SQLite looks for no changes of such a file, so we do.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 import time
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +24,11 @@ _MOST_CELL = 500
 _MOST_TABLE = 50_000
 _MOST_SCHEMA = 4000
 _MOST_STATEMENT = 20_000
-_MOST_VALUE = 1_000_000
-_STEPS = 10_000  # of SQLite's virtual machine, between two looks at the clock
+_MOST_VALUE = 100_000
+"""Bytes of a value, and of a row that is read: one step of SQLite works on so much before the clock is looked at."""
+_MOST_PATTERN = 200
+_LATE = "the query took longer than {:g} s; ask for less"
+_STEPS = 100  # of SQLite's virtual machine, between two looks at the clock
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 _FORBIDDEN = {"load_extension", "fts3_tokenizer"}
 
@@ -38,10 +40,10 @@ def sql_tool(source: SQLSource) -> Tool:
         UserError: if the file is no SQLite database, or one that was not closed.
     """
     where = f"{source.where}.sql"
-    for ending in ("-wal", "-journal"):
-        beside = source.file.with_name(source.file.name + ending)
-        if beside.is_file() and beside.stat().st_size:
-            raise UserError(where, f"{source.file}, with changes that stand only in {beside.name}", "a closed database")
+    state = _state(source.file)
+    pending = _pending(source.file)
+    if pending:
+        raise UserError(where, f"{source.file}, with changes that stand only in {pending}", "a closed database")
     try:
         with closing(_connect(source.file)) as connection:
             tables = _tables(connection)
@@ -54,8 +56,18 @@ def sql_tool(source: SQLSource) -> Tool:
         (Field.of("query", "str", "one SELECT statement"),),
         (Field.of("result", "str", f"the rows as a table, at most {MOST_ROWS}"),),
     )
-    identity = f"sql 1 {file_hash(source.file)}"
-    return Tool(signature, partial(answer, source.file), None, identity, plain=True)
+    identity = f"sql 2 {file_hash(source.file)}"
+
+    def ask(query: str) -> str:
+        try:
+            return answer(source.file, query)
+        finally:  # what was read of a changing file is neither a result nor a fault of the query
+            if _state(source.file) != state or _pending(source.file):
+                raise UserError(
+                    str(source.file), "a database that changed while it was in use", "one that stays as it is"
+                )
+
+    return Tool(signature, ask, None, identity, plain=True)
 
 
 def answer(file: Path, query: str) -> str:
@@ -70,6 +82,7 @@ def answer(file: Path, query: str) -> str:
     with closing(_connect(file)) as connection:
         connection.set_authorizer(_authorise)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_VALUE)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, _MOST_PATTERN)
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         connection.set_progress_handler(lambda: int(time.monotonic() > end), _STEPS)
         try:
@@ -77,6 +90,8 @@ def answer(file: Path, query: str) -> str:
             rows = cursor.fetchmany(MOST_ROWS + 1)
         except (sqlite3.Error, sqlite3.Warning) as error:
             raise StepError(_explain(error)) from None
+        if time.monotonic() > end:
+            raise StepError(_LATE.format(SECONDS))
         if cursor.description is None:
             raise StepError("the statement gives no rows; write one SELECT")
         names = [str(column[0]) for column in cursor.description]
@@ -95,6 +110,25 @@ def _connect(file: Path) -> sqlite3.Connection:
     return connection
 
 
+def _state(file: Path) -> tuple[int, int] | None:
+    """Size and time of the last change; None if the file is gone."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def _pending(file: Path) -> str:
+    """The file beside a database that holds changes which are not in it yet; empty if there is none."""
+    for ending in ("-wal", "-journal"):
+        beside = file.with_name(file.name + ending)
+        state = _state(beside)
+        if state is not None and state[0]:
+            return beside.name
+    return ""
+
+
 def _decoded(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
 
@@ -108,7 +142,7 @@ def _authorise(action: int, first: str | None, second: str | None, *_: str | Non
 def _explain(error: Exception) -> str:
     text = str(error)
     if text == "interrupted":
-        return f"the query took longer than {SECONDS:g} s; ask for less"
+        return _LATE.format(SECONDS)
     if "not authorized" in text or "prohibited" in text:
         return "only one SELECT that reads the tables is allowed"
     return text

@@ -9,7 +9,7 @@ from flowbot.workflow.parameters import ChoiceParameters, LLMParameters, Paramet
 from .changes import give
 from .compound import InsertBranch, InsertRetrieval, InsertStep
 from .draft import Draft, free, split
-from .patterns import joined_text, like
+from .patterns import in_stead, joined_text, like
 
 ASK = "Write the arguments of the tool {name}{about}."
 
@@ -68,11 +68,9 @@ def insert_retrieval(draft: Draft, edit: InsertRetrieval) -> None:
     if written:
         ask = draft.fresh(f"ask_{edit.tool}")
         about = f" ({signature.about})" if signature.about else ""
-        said = LLMParameters(
-            instruction=joined_text(told.instruction, ASK.format(name=edit.tool, about=about)), model=told.model
-        )
+        said = joined_text(told.instruction, ASK.format(name=edit.tool, about=about))
         asking = LLMNode(when=node.when, inputs=node.inputs, out=written, model=node.model)
-        draft.add_beside(body, ask, asking, said if edit.ask is None else like(node, told, edit.ask))
+        draft.add_beside(body, ask, asking, like(node, told, edit.ask or LLMParameters(instruction=said)))
         bound |= {argument: f"{ask}.{argument}" for argument in written}
     call = edit.name or draft.fresh(edit.tool)
     gives = {field.name: str(field.type) for field in signature.outputs}
@@ -112,7 +110,10 @@ def _alternative(
 ) -> tuple[Node, Parameters | None]:
     """The node of the other way and its parameters: those of the edit, else those of the node that is there."""
     if edit.node is None:
-        return node.model_copy(update={"feedback_from": ()}), edit.parameters or given
+        new = edit.parameters or given
+        if isinstance(node, LLMNode) and isinstance(given, LLMParameters) and isinstance(new, LLMParameters):
+            new = in_stead(node, given, new)
+        return node.model_copy(update={"feedback_from": ()}), new
     if isinstance(edit.node, BranchNode):
         draft.refuse("a branch gives nothing: name a node that gives what is read")
     return edit.node, edit.parameters

@@ -73,7 +73,7 @@ def fuse(draft: Draft, edit: Fuse) -> None:
         "demonstrations": (),
     }
     merged = told_two.model_copy(update=both)
-    draft.parameters[edit.second] = merged if edit.parameters is None else like(two, told_two, edit.parameters)
+    draft.parameters[edit.second] = merged if edit.parameters is None else in_stead(two, merged, edit.parameters)
 
 
 def review(draft: Draft, edit: Review) -> None:
@@ -96,6 +96,7 @@ def review(draft: Draft, edit: Review) -> None:
             inputs={**shown, feedback: f"{critic}.feedback"},
             out={output: node.out[output] for output in read},
             model=node.model,
+            rounds=node.rounds,
         ),
         **{
             kept[output]: MergeNode(
@@ -110,7 +111,7 @@ def review(draft: Draft, edit: Review) -> None:
     }
     path = draft.add_beside(body, loop, LoopNode(when=node.when, max=edit.rounds, until=fine, carry=carry, nodes=nodes))
     draft.parameters[f"{path}/{critic}"] = like(node, told, edit.critic or _call(joined_text(told.instruction, CRITIC)))
-    draft.parameters[f"{path}/{reviser}"] = like(
+    draft.parameters[f"{path}/{reviser}"] = in_stead(
         node, told, edit.reviser or _call(joined_text(told.instruction, REVISER))
     )
     draft.take_over(body, {f"{name}.{output}": f"{loop}.{carried[output]}" for output in read}, but=[loop])
@@ -174,10 +175,16 @@ def decompose(draft: Draft, edit: Decompose) -> None:
         draft.add_beside(body, combine, computed, CodeParameters(code=edit.code))
     else:
         shown = _beside(node.inputs, results)
-        joined = LLMNode(when=node.when, inputs=shown, out=out, model=node.model, feedback_from=node.feedback_from)
-        draft.add_beside(
-            body, combine, joined, like(node, told, edit.combine or _call(joined_text(told.instruction, COMBINE)))
+        joined = LLMNode(
+            when=node.when,
+            inputs=shown,
+            out=out,
+            model=node.model,
+            rounds=node.rounds,
+            feedback_from=node.feedback_from,
         )
+        said = edit.combine or _call(joined_text(told.instruction, COMBINE))
+        draft.add_beside(body, combine, joined, in_stead(node, told, said))
     draft.relink(body, name, combine)
     taken = {f"{name}.{output}": f"{combine}.{output}" for output in read}
     draft.take_over(body, taken, but=[name, each, combine])
@@ -197,9 +204,18 @@ def _call(instruction: str) -> LLMParameters:
 
 
 def like(node: LLMNode, told: LLMParameters, new: LLMParameters) -> LLMParameters:
-    """Parameters of a node that is derived from another: asked of the same model, unless they name one and may."""
-    kept = told.model if node.model == "pinned" or new.model is None else new.model
-    return new if new.model == kept else new.model_copy(update={"model": kept})
+    """Parameters of a node that is derived from another.
+
+    It asks the same model, unless they name one and may, and writes as much at most, unless they say otherwise.
+    """
+    model = told.model if node.model == "pinned" or new.model is None else new.model
+    most = told.max_tokens if new.max_tokens is None else new.max_tokens
+    return new.model_copy(update={"model": model, "max_tokens": most})
+
+
+def in_stead(node: LLMNode, told: LLMParameters, new: LLMParameters) -> LLMParameters:
+    """As `like`, of a node that gives what the other gave: it may call the same tools, unless they name some."""
+    return like(node, told, new).model_copy(update={"tools": new.tools or told.tools})
 
 
 def joined_text(first: str, second: str) -> str:
