@@ -21,6 +21,7 @@ from flowbot.workflow import EditError, Workflow, apply, describe, edits_schema,
 
 TRIES = 3
 MAX_TOKENS = 700
+REFUSED = "These edits were refused: {error}\nWrite the edits again with that mended."
 KINDS = """llm: a prompt and typed outputs: {"kind": "llm", "in": {"name": "reference"}, "out": {"name": "type"}}
 code: Python `def run(...)`: {"kind": "code", "in": {...}, "out": {...}}
 merge: joins ways or samples: {"kind": "merge", "how": "first|vote|concat|judge", "in": ["reference", ...], "out": {"name": "type"}}
@@ -53,8 +54,10 @@ class PaperOuter:
         if not feedback:
             return workflow
         errors: list[str] = []
+        chat: tuple[Message, ...] = (self._prompt(search, workflow, feedback),)
         for attempt in range(TRIES):
-            edited, changes, error = await self._propose(search, workflow, feedback, errors, attempt)
+            search.say(f"asking for edits (try {attempt + 1} of {TRIES})")
+            edited, changes, said, error = await self._propose(search, workflow, chat)
             if edited is not None:
                 search.propose(
                     edited, workflow, level="structure", source="meta", title="edits by the meta model",
@@ -62,6 +65,8 @@ class PaperOuter:
                 )  # fmt: skip
                 return edited
             errors.append(error)
+            # Only the last try: what is constant comes first, and the chat does not grow.
+            chat = (chat[0], Message("assistant", said), Message("user", REFUSED.format(error=error)))
         search.propose(
             None,
             workflow,
@@ -84,31 +89,33 @@ class PaperOuter:
         )
         return await search.ask_text(prompt, "gradients", max_tokens=120)
 
-    async def _propose(
-        self, search: Search, workflow: Workflow, feedback: list[str], errors: list[str], attempt: int
-    ) -> tuple[Workflow | None, list[str], str]:
-        search.say(f"asking for edits (try {attempt + 1} of {TRIES})")
-        signatures = search.signatures
+    def _prompt(self, search: Search, workflow: Workflow, feedback: list[str]) -> Message:
         prompt = fill(
             "optim_workflow",
             goal=search.task.goal,
             kinds=KINDS,
             edits=EDITS,
-            tools="\n".join(f"{name}: {each.about}" for name, each in signatures.items()),
+            tools="\n".join(f"{name}: {each.about}" for name, each in search.signatures.items()),
             workflow=json.dumps(workflow.sketch.dump(), ensure_ascii=False),
             feedback=feedback,
-            error=errors[-1] if errors else "",
         )
-        schema = edits_schema(tools=signatures, sketch=workflow.sketch)
+        return Message("user", prompt)
+
+    async def _propose(
+        self, search: Search, workflow: Workflow, chat: tuple[Message, ...]
+    ) -> tuple[Workflow | None, list[str], str, str]:
+        """The edited workflow, the edits in words, the reply, and what is wrong with it."""
+        signatures = search.signatures
+        said = ""
         try:
-            request = Request((Message("user", prompt),), MAX_TOKENS, schema=schema)
-            reply = await search.meta.ask(request, purpose="proposals")
-            edits = parse_edits(json_repair.loads(reply.text))
+            request = Request(chat, MAX_TOKENS, schema=edits_schema(tools=signatures, sketch=workflow.sketch))
+            said = (await search.meta.ask(request, purpose="proposals")).text
+            edits = parse_edits(json_repair.loads(said))
             if not edits:
-                return None, [], "the list of edits is empty"
-            copied = copied_answer(reply.text, search.task.splits["train"])
+                return None, [], said, "the list of edits is empty"
+            copied = copied_answer(said, search.task.splits["train"])
             if copied:
-                return None, [], copied
-            return apply(workflow, edits, tools=signatures), [describe(edit) for edit in edits], ""
+                return None, [], said, copied
+            return apply(workflow, edits, tools=signatures), [describe(edit) for edit in edits], said, ""
         except (ModelError, RefusedError, EditError, ValueError, RecursionError) as error:
-            return None, [], str(error)
+            return None, [], said, str(error)

@@ -38,7 +38,9 @@ def remove(draft: Draft, edit: RemoveNode) -> None:
     given = [f"{name}.{output}" for output in gone.gives]
     foreign = [reference for reference in edit.bypass if reference not in given]
     if foreign:
-        draft.refuse(f"bypass names {foreign[0]}, and the node gives {', '.join(gone.gives) or 'nothing'}")
+        draft.refuse(
+            f"bypass names {foreign[0]}: name what is read of the node, {' or '.join(given) or 'which is nothing'}"
+        )
     if isinstance(gone, BranchNode):
         draft.reroute(body, {f"{name}.{way}": gone.when for way in gone.ways})
     for reader, reference in draft.readers(body, name):
