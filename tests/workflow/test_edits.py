@@ -127,7 +127,10 @@ def test_removing_from_a_merge_leaves_each_reference_once() -> None:
     [
         (RemoveNode(id="gone"), "there is no node gone; there are answer"),
         (RemoveNode(id="answer"), r"output total reads answer.total: say in bypass"),
-        (RemoveNode(id="answer", bypass={"answer.x": "note"}), "name what is read of the node, answer.why or answer.total"),
+        (
+            RemoveNode(id="answer", bypass={"answer.x": "note"}),
+            "name what is read of the node, answer.why or answer.total",
+        ),
         (RemoveNode(id="answer", bypass={"answer.total": "note"}), "no node would be left"),
         (SetOutput(output="sum", to="note"), "outputs are total, and they stay"),
         (SetOutput(output="total", to="answer.why"), "is str, and the task wants int"),
@@ -278,3 +281,28 @@ def test_the_schema_for_models_is_strict_and_offers_what_there_is() -> None:
 
 def test_what_results_is_checked_clean() -> None:
     assert check(split()) == []
+
+
+def test_a_reference_to_a_node_that_gives_one_thing_means_that_thing() -> None:
+    before = from_data(
+        {
+            "flowbot": 1,
+            "inputs": {"note": "str"},
+            "outputs": {"total": "list.total"},
+            "nodes": {"list": {"kind": "llm", "in": {"note": "note"}, "out": {"total": "int"}}},
+            "parameters": {"list": {"instruction": "Count."}},
+        }
+    )
+    double = {"kind": "code", "in": {"n": "list"}, "out": {"total": "int"}}
+    edits = [
+        {
+            "op": "add",
+            "id": "double",
+            "node": double,
+            "parameters": {"code": "def run(n):\n    return {'total': 2 * n}"},
+        },
+        {"op": "output", "output": "total", "to": "double"},
+    ]
+    after = apply(before, parse_edits(edits))
+    assert after.sketch.nodes["double"].references() == ("list.total",)
+    assert after.sketch.outputs == {"total": "double.total"}

@@ -20,6 +20,8 @@ from flowbot.task import Example
 from flowbot.workflow import EditError, Workflow, apply, describe, edits_schema, parse_edits
 
 TRIES = 3
+WARMER = 0.7
+"""Temperature of the tries after the first."""
 MAX_TOKENS = 700
 REFUSED = "These edits were refused: {error}\nWrite the edits again with that mended."
 KINDS = """llm: a prompt and typed outputs: {"kind": "llm", "in": {"name": "reference"}, "out": {"name": "type"}}
@@ -57,7 +59,7 @@ class PaperOuter:
         chat: tuple[Message, ...] = (self._prompt(search, workflow, feedback),)
         for attempt in range(TRIES):
             search.say(f"asking for edits (try {attempt + 1} of {TRIES})")
-            edited, changes, said, error = await self._propose(search, workflow, chat)
+            edited, changes, said, error = await self._propose(search, workflow, chat, attempt)
             if edited is not None:
                 search.propose(
                     edited, workflow, level="structure", source="meta", title="edits by the meta model",
@@ -102,14 +104,17 @@ class PaperOuter:
         return Message("user", prompt)
 
     async def _propose(
-        self, search: Search, workflow: Workflow, chat: tuple[Message, ...]
+        self, search: Search, workflow: Workflow, chat: tuple[Message, ...], attempt: int
     ) -> tuple[Workflow | None, list[str], str, str]:
         """The edited workflow, the edits in words, the reply, and what is wrong with it."""
         signatures = search.signatures
         said = ""
         try:
-            request = Request(chat, MAX_TOKENS, schema=edits_schema(tools=signatures, sketch=workflow.sketch))
-            said = (await search.meta.ask(request, purpose="proposals")).text
+            schema = edits_schema(tools=signatures, sketch=workflow.sketch)
+            # At temperature 0 a small model writes the same edits again, whatever it is told.
+            request = Request(chat, MAX_TOKENS, WARMER if attempt else 0.0, schema=schema)
+            draw = (attempt,) if attempt else ()
+            said = (await search.meta.ask(request, purpose="proposals", draw=draw)).text
             edits = parse_edits(json_repair.loads(said))
             if not edits:
                 return None, [], said, "the list of edits is empty"

@@ -66,7 +66,7 @@ def applied(
 ) -> Applied:
     """All edits made, one after another, with a record of it; only the last state need be valid.
 
-    Demonstrations that no longer fit their node are dropped; nodes are put in an order in which each follows what it
+    A reference to a node alone, where it gives one thing, means that thing. Demonstrations that no longer fit their node are dropped; nodes are put in an order in which each follows what it
     reads.
 
     Args:
@@ -90,6 +90,7 @@ def applied(
     if empty is not None:
         where = f" in the body of {empty}" if empty else ""
         raise EditError(f"no node would be left{where}; keep one, or add one in the same list of edits")
+    _complete_references(draft)
     said += _drop_demonstrations(draft)
     after = workflow.model_copy(update={"sketch": draft.sketch, "parameters": draft.parameters})
     wanted = task_outputs if task_outputs is not None else _present_outputs(workflow.sketch)
@@ -98,6 +99,12 @@ def applied(
         raise EditError("the workflow would not be valid: " + "\n".join(map(str, defects)), tuple(defects))
     after = after.model_copy(update={"sketch": _in_order(draft.sketch)})
     return Applied(workflow, tuple(edits), after, tuple(said))
+
+
+def _complete_references(draft: Draft) -> None:
+    """A reference to a node that gives one thing means that thing: models write `list` for `list.items`."""
+    only = {name: f"{name}.{node.gives[0]}" for name, node in draft.nodes("").items() if len(node.gives) == 1}
+    draft.redirect("", lambda reference: only.get(reference, reference))
 
 
 def _make(draft: Draft, edit: Edit) -> None:
