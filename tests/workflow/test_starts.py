@@ -16,7 +16,9 @@ from flowbot.workflow.starts import Start, find_start, fit, list_starts
 GOAL = "Do what is wanted, and do it well."
 DOCUMENTS = "list[{title: str, text: str}]"
 TOOLS = {
-    "python": ToolSignature("python", "", (Field.of("code", "str"),), (Field.of("result", "str"), Field.of("error", "str"))),
+    "python": ToolSignature(
+        "python", "", (Field.of("code", "str"),), (Field.of("result", "str"), Field.of("error", "str"))
+    ),
     "search": ToolSignature("search", "", (Field.of("query", "str"),), (Field.of("results", DOCUMENTS),)),
 }
 NOTE, TOTAL = (Field.of("note", "str"),), (Field.of("total", "int", "how many"),)
