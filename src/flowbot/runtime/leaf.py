@@ -97,29 +97,32 @@ class Calls:
                     return await self._branch(address, place.path + name, node, known, led_by)
                 case LLMNode():
                     return await self._llm(name, node, known, place, led_by)
-                case ToolNode():
-                    values = _data(node.inputs, known)
-                    reads = led_by + made_by(known[each] for each in node.inputs.values())
-                    try:
-                        given, seconds = await self.engine.tools.call(node.tool, values)
-                        outputs = to_outputs({key: given[key] for key in node.out if key in given}, out_fields(node))
-                    except StepError as error:
-                        return _ended(Step(address, node.kind, values, None, str(error), reads=reads))
-                    return _ended(Step(address, node.kind, values, outputs, seconds=seconds, reads=reads))
-                case CodeNode():
-                    values = _data(node.inputs, known)
-                    reads = led_by + made_by(known[each] for each in node.inputs.values())
-                    parameters = self.workflow.parameter(place.path + name)
-                    assert isinstance(parameters, CodeParameters)  # the checker lets nothing else pass
-                    try:
-                        outputs = to_outputs(await self.engine.run_code(parameters.code, values), out_fields(node))
-                    except StepError as error:
-                        return _ended(Step(address, node.kind, values, None, str(error), reads=reads))
-                    return _ended(Step(address, node.kind, values, outputs, reads=reads))
+                case ToolNode() | CodeNode():
+                    return await self._computed(address, place.path + name, node, known, led_by)
                 case _:
                     raise AssertionError(f"{address} has a body")
         except RefusedError as error:
             return Ended("missing", refused=error)
+
+    async def _computed(
+        self, address: str, path: str, node: ToolNode | CodeNode, known: Known, led_by: tuple[str, ...]
+    ) -> Ended:
+        """A tool's or code's call."""
+        values = _data(node.inputs, known)
+        step = Step(
+            address, node.kind, values, None, reads=led_by + made_by(known[each] for each in node.inputs.values())
+        )
+        try:
+            if isinstance(node, ToolNode):
+                given, seconds = await self.engine.tools.call(node.tool, values)
+                found: Any = {key: given[key] for key in node.out if key in given}
+            else:
+                parameters = self.workflow.parameter(path)
+                assert isinstance(parameters, CodeParameters)  # the checker lets nothing else pass
+                found, seconds = await self.engine.run_code(parameters.code, values), 0.0
+            return _ended(replace(step, outputs=to_outputs(found, out_fields(node)), seconds=seconds))
+        except StepError as error:
+            return _ended(replace(step, error=str(error)))
 
     async def _llm(self, name: str, node: LLMNode, known: Known, place: Place, led_by: tuple[str, ...]) -> Ended:
         path = place.path + name
