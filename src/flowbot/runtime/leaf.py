@@ -173,11 +173,11 @@ class Calls:
         draw: tuple[int | str, ...],
     ) -> Step | RefusedError:
         try:
-            return await self._asked(address, node, parameters, values, reads, draw)
+            return await self._ask(address, node, parameters, values, reads, draw)
         except RefusedError as error:
             return error
 
-    async def _asked(
+    async def _ask(
         self,
         address: str,
         node: LLMNode,
