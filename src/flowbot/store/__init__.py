@@ -2,6 +2,7 @@
 
 from .journal import Journal, read_journal
 from .lock import run_lock
-from .store import Kind, Store, default_cache_dir
+from .rows import Kind
+from .store import Store, default_cache_dir
 
 __all__ = ["Journal", "Kind", "Store", "default_cache_dir", "read_journal", "run_lock"]

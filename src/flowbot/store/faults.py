@@ -9,9 +9,13 @@ from flowbot.fields import InfrastructureError, UserError
 
 from .migrations import ForeignFileError, NewerStoreError
 
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
-def open_error(path: Path, error: Exception) -> UserError:
+
+def open_error(path: Path, error: Exception) -> UserError | InfrastructureError:
     """The error for a store that cannot be opened."""
+    if _code(error) in _BUSY:
+        return use_error(path, error)
     where = f"store {path}"
     move = "a FlowBot store; move the file away, or name another folder with --cache-dir"
     if isinstance(error, NewerStoreError):
@@ -34,13 +38,19 @@ def use_error(path: Path, error: Exception) -> InfrastructureError:
     if code == sqlite3.SQLITE_FULL:
         text = f"store {path}: the disk is full; free some space"
     elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        text = f"store {path}: the file is damaged ({error}); move it away"
+        text = f"store {path}: the file is damaged ({error}); see `flowbot cache verify`, or move it away"
     elif code == sqlite3.SQLITE_READONLY:
         text = f"store {path}: it cannot be written ({error})"
-    elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    elif code in _BUSY:
         text = f"store {path}: another process keeps it locked"
     else:
         text = f"store {path}: {error}"
+    return InfrastructureError(text, kind="disk")
+
+
+def damaged_error(path: Path, key: str) -> InfrastructureError:
+    """The error for a response that is not what was stored."""
+    text = f"store {path}: the response {key[:12]} is damaged; `flowbot cache verify --repair` drops it"
     return InfrastructureError(text, kind="disk")
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 from flowbot.fields import InfrastructureError, UserError, canonical_json
 
@@ -20,7 +22,8 @@ class Journal:
     """The events of one run.
 
     Failure policy: a line that a kill left unfinished is dropped; other damage is a `UserError` that names the line;
-    a disk that fails while writing is an `InfrastructureError`. An event is on disk when `record` returns.
+    a disk that fails while writing is an `InfrastructureError`, and what it wrote of the line is taken back, or dropped
+    by whoever writes next. An event is on disk when `record` returns.
     """
 
     def __init__(self, path: Path, recorded: list[Event], size: int) -> None:
@@ -30,7 +33,7 @@ class Journal:
         self._lines = len(recorded)
         self._size = size
         self._events: list[Event] = []
-        self._file: BinaryIO | None = None
+        self._file: FileIO | None = None
         self.diverged = False
         self.replayed = 0
 
@@ -81,16 +84,32 @@ class Journal:
             self._file = None
 
     def _append(self, line: bytes) -> None:
-        if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            file = self.path.open("ab")
-            # What is beyond the last whole line is the rest of a line that a kill cut off.
-            file.truncate(self._size)
-            self._file = file
-        self._file.write(line)
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        file = self._file = self._file or self._open()
+        try:
+            left = line
+            while left:
+                left = left[file.write(left) :]
+            os.fsync(file.fileno())
+        except OSError:
+            with suppress(OSError):
+                file.truncate(self._size)
+            with suppress(OSError):
+                self.close()
+            self._file = None
+            raise
         self._size += len(line)
+
+    def _open(self) -> FileIO:
+        """The file, unbuffered: what a full disk refuses must not wait in memory for the next try."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        file = self.path.open("ab", buffering=0)
+        try:
+            # What is beyond the last whole line is the rest of a line that a kill or a full disk cut off.
+            file.truncate(self._size)
+        except OSError:
+            file.close()
+            raise
+        return file
 
     def _keep_aside(self, place: int) -> None:
         try:
@@ -130,9 +149,9 @@ def _read(path: Path) -> tuple[list[Event], int]:
         if event is None:
             if last:
                 break
-            raise UserError(
-                f"journal {path}:{number}", repr(line[:60].decode(errors="replace")), "one JSON object a line"
-            )
+            found = repr(line[:60].decode(errors="replace"))
+            expected = "one JSON object a line; with the file moved away the same command writes it anew"
+            raise UserError(f"journal {path}:{number}", found, expected)
         events.append(event)
         size += len(line)
     return events, size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flowbot.fields import UserError
@@ -30,8 +30,9 @@ def run_lock(path: Path) -> Generator[None]:
                 f"another FlowBot at work in it (process {holder})",
                 "none; wait for it, or name another --run-dir",
             )
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        with suppress(OSError):  # who holds it is said for people; a full disk is told of by what must be written
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(handle)

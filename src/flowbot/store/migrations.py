@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .rows import DAY, checksum
+
 if TYPE_CHECKING:
     import sqlite3
 
@@ -30,7 +32,35 @@ def _responses(connection: sqlite3.Connection) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
-MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_responses]
+def _use_and_settings(connection: sqlite3.Connection) -> None:
+    """When each response was last used (a day), its text's checksum, and what the user set for this file."""
+    connection.create_function("flowbot_crc", 1, checksum, deterministic=True)
+    # A process of version 1 that has the file open goes on writing rows without them.
+    connection.execute("ALTER TABLE responses ADD COLUMN used INTEGER NOT NULL DEFAULT 0")
+    connection.execute("ALTER TABLE responses ADD COLUMN crc INTEGER")
+    connection.execute(
+        f"UPDATE responses SET used = CAST(created / {DAY} AS INTEGER), crc = flowbot_crc(CAST(value AS BLOB))"
+    )
+    connection.execute("CREATE INDEX responses_used ON responses (used)")
+    connection.execute("CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+
+
+MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_responses, _use_and_settings]
+
+
+def check_file(connection: sqlite3.Connection) -> int:
+    """The version of a file that is ours; nothing is written.
+
+    Raises:
+        NewerStoreError: if the file's version is above ours.
+        ForeignFileError: if it is another program's, or empty.
+    """
+    version = _version(connection)
+    if not _is_ours(connection):
+        raise ForeignFileError
+    if version > len(MIGRATIONS):
+        raise NewerStoreError(f"version {version}")
+    return version
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -54,7 +84,8 @@ def migrate(connection: sqlite3.Connection) -> None:
             connection.execute(f"PRAGMA user_version = {number}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # a full disk has rolled back already
+            connection.execute("ROLLBACK")
         raise
 
 

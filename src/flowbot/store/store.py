@@ -1,27 +1,29 @@
-"""Responses by key: one SQLite file per user, read from memory first and written by one thread in groups."""
+"""Responses by key: one SQLite file per user, read from memory first, read and written by a thread each, in groups."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from flowbot.fields import InfrastructureError, UserError
+
+from .rows import Kind, dump
 
 if TYPE_CHECKING:
     import sqlite3
 
+    from .reader import Reader
     from .writer import Writer
 
-Kind = Literal["lm", "tool", "code", "metric", "probe"]
-MEMORY_BYTES = 64_000_000
+MEMORY_BYTES = 16_000_000
 """Text of responses kept in memory, least recently used out first."""
-_BUSY_SECONDS = 30.0
+
+_log = logging.getLogger(__name__)
 
 
 def default_cache_dir() -> Path:
@@ -41,12 +43,11 @@ class Store:
     `InfrastructureError(kind="disk")`. What `put` has returned survives a kill of the process.
     """
 
-    def __init__(self, path: Path | None, reader: sqlite3.Connection | None, writer: Writer | None) -> None:
+    def __init__(self, path: Path | None, reader: Reader | None, writer: Writer | None) -> None:
         """Use `Store.open` or `Store.memory`."""
         self.path = path
         self._reader = reader
         self._writer = writer
-        self._executor: ThreadPoolExecutor | None = None
         self._memory: OrderedDict[str, str] = OrderedDict()
         self._kinds: dict[str, str] = {}
         self._bytes = 0
@@ -63,26 +64,26 @@ class Store:
 
         Raises:
             UserError: if it is not there (`read_only`), cannot be written, or is not a store; the text names the file.
+            InfrastructureError: if another process keeps it locked.
         """
-        import sqlite3
-
         from .faults import open_error
-        from .migrations import ForeignFileError, NewerStoreError
+        from .files import OPEN_FAULTS, open_reader, open_writer
+        from .reader import Reader
         from .writer import Writer
 
         if read_only and not path.exists():
             raise UserError(f"store {path}", "no such file", "an existing store")
-        opened: list[sqlite3.Connection] = []
+        write: sqlite3.Connection | None = None
         try:
-            if not read_only:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                opened.append(_open_writer(path))
-            opened.append(_open_reader(path, alone=read_only))
-        except (sqlite3.Error, OSError, NewerStoreError, ForeignFileError) as error:
-            for connection in opened:
-                connection.close()
+            write = None if read_only else open_writer(path)
+            read, version = open_reader(path, alone=read_only)
+        except OPEN_FAULTS as error:
+            if write is not None:
+                write.close()
             raise open_error(path, error) from None
-        return Store(path, opened[-1], None if read_only else Writer(path, opened[0]))
+        _log.debug("store %s opened", path, extra={"event": "store.opened", "path": str(path)})
+        writer = None if write is None else Writer(path, write)
+        return Store(path, Reader(path, read, version, None if writer is None else writer.use), writer)
 
     def peek(self, key: str) -> dict[str, Any] | None:
         """The value, if it is in memory. Does not wait."""
@@ -101,7 +102,9 @@ class Store:
         value = self.peek(key)
         if value is not None or self._reader is None:
             return value
-        text = await self._read(_select_value, key)
+        if self._closed:
+            self._refuse("closed")
+        text = await self._reader.get(key)
         if text is None:
             return None
         self._remember(key, text)
@@ -123,7 +126,7 @@ class Store:
             ValueError: for NaN, infinity or a value that JSON cannot hold.
             InfrastructureError: if it could not be written; nothing is stored then.
         """
-        text = _dump(key, value)
+        text = dump(key, value)
         if self.path is None:
             standing = text if replace else self._memory.get(key, text)
             self._kinds[key] = kind
@@ -136,67 +139,47 @@ class Store:
         """How many responses there are, of one kind or in all."""
         if self._reader is None:
             return sum(kind is None or each == kind for each in self._kinds.values())
-        return cast("int", await self._read(_count, kind))
+        if self._closed:
+            self._refuse("closed")
+        return await self._reader.ask(lambda connection: _count(connection, kind))
 
     async def items(self, kind: Kind) -> dict[str, dict[str, Any]]:
         """All values of a kind by key, in the order of the keys. For few: probes, listings."""
         if self._reader is None:
             keys = sorted(key for key, each in self._kinds.items() if each == kind)
             return {key: json.loads(self._memory[key]) for key in keys}
-        rows = cast("list[tuple[str, str]]", await self._read(_select_kind, kind))
+        if self._closed:
+            self._refuse("closed")
+        rows = await self._reader.ask(lambda connection: _items(connection, kind))
         return {key: json.loads(text) for key, text in rows}
 
     async def close(self) -> None:
-        """Commit what is queued and close the file. May be called twice."""
-        if self._closed:
-            return
-        self._closed = True
+        """Commit what is queued, keep the file's limits and close it. May be called twice."""
+        if not self._closed:
+            self._closed = True
+            if self._reader is not None:
+                await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
         # The reader first: the last connection to close folds the write-ahead log into the file, if it may write.
-        if self._executor is not None:
-            self._executor.shutdown(wait=True)
         if self._reader is not None:
             self._reader.close()
         if self._writer is not None:
-            await asyncio.to_thread(self._writer.close)
+            self._writer.close()
 
     async def _write(self, key: str, kind: str, text: str, replace: bool) -> str:
         from .writer import Write
 
-        if self._writer is None or self._closed:
-            state = "closed" if self._closed else "open for reading only"
-            raise InfrastructureError(f"store {self.path}: it is {state}", kind="disk")
-        loop = asyncio.get_running_loop()
-        committed: asyncio.Future[str] = loop.create_future()
-
-        def tell(standing: str | None, error: Exception | None) -> None:
-            if committed.done():
-                return
-            if error is not None:
-                committed.set_exception(error)
-            else:
-                committed.set_result(standing or "")
-
-        def done(standing: str | None, error: Exception | None) -> None:
-            # A loop that has ended meanwhile has nobody left to tell; the row is committed all the same.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(tell, standing, error)
-
-        self._writer.submit(Write(key, kind, text, replace, done))
+        if self._closed:
+            self._refuse("closed")
+        if self._writer is None:
+            self._refuse("open for reading only")
+        committed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._writer.submit(Write(key, kind, text, replace, committed))
         return await committed
 
-    async def _read(self, query: Any, argument: Any) -> Any:
-        import sqlite3
-
-        from .faults import use_error
-
-        if self._closed:
-            raise InfrastructureError(f"store {self.path}: it is closed", kind="disk")
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="flowbot-store-reader")
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, query, self._reader, argument)
-        except sqlite3.Error as error:
-            raise use_error(self.path or Path(), error) from None
+    def _refuse(self, state: str) -> NoReturn:
+        raise InfrastructureError(f"store {self.path}: it is {state}", kind="disk")
 
     def _remember(self, key: str, text: str) -> None:
         old = self._memory.pop(key, "")
@@ -206,54 +189,7 @@ class Store:
             self._bytes -= len(self._memory.popitem(last=False)[1])
 
 
-def _open_writer(path: Path) -> sqlite3.Connection:
-    import sqlite3
-
-    from .migrations import migrate
-
-    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        # A committed response survives a kill; only a power cut may lose the last of them, never the file.
-        connection.execute("PRAGMA synchronous = NORMAL")
-        migrate(connection)
-        # A file system without room or rights shows only when something is written.
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("ROLLBACK")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def _open_reader(path: Path, *, alone: bool) -> sqlite3.Connection:
-    import sqlite3
-
-    def attempt(mode: str) -> sqlite3.Connection:
-        uri = f"{path.resolve().as_uri()}?{mode}"
-        connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, check_same_thread=False)
-        try:
-            connection.execute("SELECT key FROM responses LIMIT 1").fetchall()
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    try:
-        return attempt("mode=ro")
-    except sqlite3.OperationalError:
-        if not alone:
-            raise
-        # In a folder that cannot be written WAL's side files cannot be made; nobody else can write then either.
-        return attempt("mode=ro&immutable=1")
-
-
-def _select_value(connection: sqlite3.Connection, key: str) -> str | None:
-    row = connection.execute("SELECT value FROM responses WHERE key = ?", (key,)).fetchone()
-    return None if row is None else str(row[0])
-
-
-def _select_kind(connection: sqlite3.Connection, kind: str) -> list[tuple[str, str]]:
+def _items(connection: sqlite3.Connection, kind: str) -> list[tuple[str, str]]:
     return connection.execute("SELECT key, value FROM responses WHERE kind = ? ORDER BY key", (kind,)).fetchall()
 
 
@@ -261,11 +197,3 @@ def _count(connection: sqlite3.Connection, kind: str | None) -> int:
     if kind is None:
         return int(connection.execute("SELECT count(*) FROM responses").fetchone()[0])
     return int(connection.execute("SELECT count(*) FROM responses WHERE kind = ?", (kind,)).fetchone()[0])
-
-
-def _dump(key: str, value: dict[str, Any]) -> str:
-    try:
-        # ASCII only: a model's reply may hold half a surrogate pair, which UTF-8 cannot.
-        return json.dumps(value, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"store: the value of {key[:12]} is not JSON ({error})") from None

@@ -2,104 +2,135 @@
 
 from __future__ import annotations
 
-import queue
+import asyncio
+import logging
 import sqlite3
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from .faults import use_error
+from .limits import keep_limits
+from .reader import Use
+from .rows import DAY, checksum, today
+from .worker import Answer, Worker, settle
 
-MAX_GROUP = 1000
-_INSERT = "INSERT INTO responses (key, kind, value, created) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"
-_REPLACE = _INSERT.removesuffix("NOTHING") + "UPDATE SET value = excluded.value, created = excluded.created"
+_ROW = "INSERT INTO responses (key, kind, value, created, used, crc) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO "
+_INSERT = _ROW + "NOTHING"
+_REPLACE = (
+    _ROW + "UPDATE SET value = excluded.value, created = excluded.created, used = excluded.used, crc = excluded.crc"
+)
+# A row that another process pruned just after it was read is put back.
+_USE = _ROW + "UPDATE SET used = excluded.used WHERE used < excluded.used"
+_KEEP_YOUNG = (
+    "UPDATE responses SET used = ?2 WHERE rowid IN "
+    "(SELECT rowid FROM responses WHERE used >= ?1 AND used < ?2 LIMIT 500)"
+)
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One row to write. `done(text that now stands, None)` or `done(None, error)` is called on the writer's thread."""
+    """One row to write; `committed` gets the text that stands then."""
 
     key: str
     kind: str
     text: str
     replace: bool
-    done: Callable[[str | None, Exception | None], None]
+    committed: asyncio.Future[str]
 
 
 class Writer:
-    """Takes writes from any thread, in order.
+    """Commits writes in their order, and notes which rows are in use.
 
-    What arrives while a group is being committed forms the next group, so that nothing waits for a timer: under load
-    groups grow, and alone a write is committed at once.
+    Failure policy: a group is written as a whole or fails as a whole, with an `InfrastructureError` to each of its
+    writes; a day of use or a limit that cannot be written is logged and left for the next time.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path = path
         self._connection = connection
-        self._queue: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._opened = self._day = today()
+        self._worker: Worker[Write | list[Use]] = Worker("flowbot-store-writer", self._work)
 
     def submit(self, write: Write) -> None:
         """Queue one write."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="flowbot-store-writer", daemon=True)
-            self._thread.start()
-        self._queue.put(write)
+        self._worker.submit(write)
+
+    def use(self, rows: list[Use]) -> None:
+        """Note that these rows were used today; nobody waits for that."""
+        self._worker.submit(rows)
 
     def close(self) -> None:
-        """Commit what is queued and stop. Blocks; call it off the loop."""
-        if self._thread is not None:
-            self._queue.put(None)
-            self._thread.join()
-            self._thread = None
+        """Commit what is queued, keep the file's limits and close it. Blocks; call it off the loop."""
+        self._worker.stop()
+        try:
+            self._keep_young()
+            keep_limits(self._connection)
+        except sqlite3.Error as error:
+            self._let_be(error)
         self._connection.close()
 
-    def _work(self) -> None:
-        while True:
-            first = self._queue.get()
-            if first is None:
-                return
-            group, last = [first], False
-            while len(group) < MAX_GROUP:
-                try:
-                    following = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    last = True
-                    break
-                group.append(following)
-            self._commit(group)
-            if last:
-                return
+    def _work(self, group: list[Write | list[Use]]) -> None:
+        writes = [each for each in group if isinstance(each, Write)]
+        if writes:
+            self._commit(writes)
+        used = [row for each in group if isinstance(each, list) for row in each]
+        try:
+            if used:
+                self._note(used)
+            self._keep_young()
+        except sqlite3.Error as error:
+            self._let_be(error)
 
     def _commit(self, group: list[Write]) -> None:
         connection = self._connection
-        standing: list[str] = []
+        answers: list[Answer] = []
         try:
             connection.execute("BEGIN IMMEDIATE")
+            now = time.time()
+            cursor = connection.cursor()
             for write in group:
-                standing.append(self._write(write))
+                answers.append((write.committed, _write(cursor, write, now)))
             connection.execute("COMMIT")
         except Exception as error:
-            # A full disk rolls back by itself; a second ROLLBACK is then an error of no interest.
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            self._roll_back()
             failure = use_error(self._path, error) if isinstance(error, sqlite3.Error) else error
-            for write in group:
-                write.done(None, failure)
-            return
-        for write, text in zip(group, standing, strict=True):
-            write.done(text, None)
+            answers = [(write.committed, failure) for write in group]
+        settle(answers)
 
-    def _write(self, write: Write) -> str:
-        row = (write.key, write.kind, write.text, time.time())
-        if write.replace:
-            self._connection.execute(_REPLACE, row)
-            return write.text
-        if self._connection.execute(_INSERT, row).rowcount:
-            return write.text
-        # Another process was first: its response stands, so that every replay sees the same one.
-        return str(self._connection.execute("SELECT value FROM responses WHERE key = ?", (write.key,)).fetchone()[0])
+    def _note(self, used: list[Use]) -> None:
+        day = today()
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.executemany(_USE, ((*row[:4], day, row[4]) for row in used))
+        self._connection.execute("COMMIT")
+
+    def _keep_young(self) -> None:
+        """On a new day: what this process may have used since it opened the file counts as used today."""
+        day = today()
+        if day == self._day:
+            return
+        while self._connection.execute(_KEEP_YOUNG, (self._opened, day)).rowcount:
+            pass
+        self._day = day
+
+    def _let_be(self, error: sqlite3.Error) -> None:
+        self._roll_back()
+        _log.debug("%s", use_error(self._path, error))
+
+    def _roll_back(self) -> None:
+        # A full disk rolls back by itself; a second ROLLBACK is then an error of no interest.
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+
+def _write(cursor: sqlite3.Cursor, write: Write, now: float) -> str:
+    row = (write.key, write.kind, write.text, now, int(now // DAY), checksum(write.text))
+    if write.replace:
+        cursor.execute(_REPLACE, row)
+        return write.text
+    if cursor.execute(_INSERT, row).rowcount:
+        return write.text
+    # Another process was first: its response stands, so that every replay sees the same one.
+    return str(cursor.execute("SELECT value FROM responses WHERE key = ?", (write.key,)).fetchone()[0])

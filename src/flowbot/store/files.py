@@ -1,0 +1,95 @@
+"""Opening the store's file: for the one who writes, for those who read, and for the work on a store as a whole."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from flowbot.fields import UserError
+
+from .faults import open_error, use_error
+from .migrations import ForeignFileError, NewerStoreError, check_file, migrate
+
+BUSY_SECONDS = 30.0
+"""How long a file that another process keeps locked is waited for."""
+OPEN_FAULTS = (sqlite3.Error, OSError, NewerStoreError, ForeignFileError)
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """A connection in autocommit mode that may write; the file is made, or brought to the newest version, if need be.
+
+    Raises:
+        sqlite3.Error, OSError, NewerStoreError, ForeignFileError: see `faults.open_error`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        # Told before the first page is written, it lets what is pruned go back to the disk bit by bit.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        # A committed response survives a kill; only a power cut may lose the last of them, never the file.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA cache_size = -8000")
+        migrate(connection)
+        # A file system without room or rights shows only when something is written.
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("ROLLBACK")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def open_reader(path: Path, *, alone: bool) -> tuple[sqlite3.Connection, int]:
+    """A connection that only reads, and the version of the file's schema, which may be an older one.
+
+    Args:
+        path: an existing file.
+        alone: True where this process has not opened it for writing.
+
+    Raises:
+        sqlite3.Error, NewerStoreError, ForeignFileError: see `faults.open_error`.
+    """
+
+    def attempt(mode: str) -> tuple[sqlite3.Connection, int]:
+        uri = f"{path.resolve().as_uri()}?{mode}"
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            return connection, check_file(connection)
+        except BaseException:
+            connection.close()
+            raise
+
+    try:
+        return attempt("mode=ro")
+    except sqlite3.OperationalError as error:
+        beside = path.with_name(f"{path.name}-wal")
+        unwritable = (error.sqlite_errorcode & 0xFF) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        if not alone or not unwritable or (beside.exists() and beside.stat().st_size):
+            raise
+        # In a folder that cannot be written WAL's side files cannot be made; nobody else can write then either.
+        return attempt("mode=ro&immutable=1")
+
+
+@contextmanager
+def opened(path: Path, *, write: bool) -> Generator[sqlite3.Connection]:
+    """A connection for work on the store as a whole; see `open_writer`, `open_reader`.
+
+    Raises:
+        UserError: if the file is missing (unless `write`) or cannot serve.
+        InfrastructureError: if it fails while it is used, or another process keeps it locked.
+    """
+    if not write and not path.exists():
+        raise UserError(f"store {path}", "no such file", "an existing store; see --cache-dir")
+    try:
+        connection = open_writer(path) if write else open_reader(path, alone=True)[0]
+    except OPEN_FAULTS as error:
+        raise open_error(path, error) from None
+    try:
+        yield connection
+    except sqlite3.Error as error:
+        raise use_error(path, error) from None
+    finally:
+        connection.close()

@@ -1,0 +1,191 @@
+"""Carrying responses from one store to another as JSON lines: `{"key", "kind", "created", "value"}`, one a line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import sqlite3
+import zlib
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, NoReturn, cast
+
+from flowbot.fields import UserError
+
+from .files import opened
+from .rows import DAY, KINDS, checksum, dump, today
+from .scan import scan
+from .verify import Check
+
+MAX_LINE = 64_000_000
+"""Bytes of the longest line that is taken."""
+_MAX_KEY = 200
+_CHUNK = 500
+_INSERT = "INSERT INTO responses (key, kind, value, created, used, crc) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"
+_Row = tuple[str, str, str, float, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """How many responses were written, and the keys of those left out because they are damaged."""
+
+    entries: int
+    damaged: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """How many responses the file holds, and how many of them are new; under the others' keys what stood there stands."""
+
+    entries: int
+    new: int
+
+
+def export_responses(path: Path, out: Path, *, kind: str | None = None) -> Exported:
+    """Write the store's responses to a file, gzip if its name ends in `.gz`, in the order in which they were stored.
+
+    The file appears when it is whole; one of that name is replaced then.
+
+    Args:
+        path: the store.
+        out: the file.
+        kind: only responses of this kind.
+
+    Raises:
+        UserError: if the store is missing, or the file cannot be written.
+        InfrastructureError: if the store fails while it is read.
+    """
+    entries, damaged = 0, list[str]()
+    with opened(path, write=False) as connection, _replaced(out) as file:
+        for row in scan(connection, kind):
+            try:
+                value = row.value()
+            except ValueError:
+                damaged.append(row.key)
+                continue
+            line = {"key": row.key, "kind": row.kind, "created": row.created, "value": value}
+            file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+            entries += 1
+    return Exported(entries, tuple(damaged))
+
+
+def import_responses(path: Path, source: Path, *, check: Check) -> Imported:
+    """Add the responses of a file, plain or gzip, to the store; it is made if it is missing.
+
+    Every line is checked before anything is written; then they are added in small transactions, so that after a kill
+    or a full disk the same import goes on. What is added counts as used today.
+
+    Args:
+        path: the store.
+        source: what `export_responses` wrote.
+        check: what else a value must satisfy.
+
+    Raises:
+        UserError: naming the line that is wrong, or if a file cannot be read or opened.
+        InfrastructureError: if the store fails while it is written.
+    """
+    entries = sum(1 for _ in _lines(source, check))
+    new = 0
+    with opened(path, write=True) as connection:
+        chunk: list[_Row] = []
+        for row in _lines(source, check):
+            chunk.append(row)
+            if len(chunk) == _CHUNK:
+                new += _add(connection, chunk)
+                chunk.clear()
+        new += _add(connection, chunk)
+    return Imported(entries, new)
+
+
+def _add(connection: sqlite3.Connection, rows: list[_Row]) -> int:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        new = connection.executemany(_INSERT, rows).rowcount if rows else 0
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return new
+
+
+def _lines(source: Path, check: Check) -> Iterator[_Row]:
+    day = today()
+    number = 0
+    try:
+        with source.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            file = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if packed else raw
+            while line := file.readline(MAX_LINE + 1):
+                number += 1
+                if len(line) > MAX_LINE:
+                    raise ValueError(f"a line of more than {MAX_LINE:,} bytes")
+                if line.strip():
+                    yield _row(line, day, check)
+    except ValueError as error:
+        raise UserError(f"{source}:{number}", str(error), "what `flowbot cache export` writes") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(str(source), f"a damaged gzip file ({error})", "what `flowbot cache export` writes") from None
+    except OSError as error:
+        raise UserError(str(source), error.strerror or str(error), "a file that can be read") from None
+
+
+def _row(line: bytes, day: int, check: Check) -> _Row:
+    """The row that a line stands for.
+
+    Raises:
+        ValueError: saying what is wrong with it.
+    """
+    try:
+        found = json.loads(line, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"no JSON ({error})") from None
+    if not isinstance(found, dict):
+        raise ValueError("no JSON object")
+    members = cast("Mapping[str, Any]", found)
+    if set(members) != {"key", "kind", "created", "value"}:
+        raise ValueError(f"the members {', '.join(sorted(members)) or 'none'}"[:200])
+    key, kind, created, value = (members[name] for name in ("key", "kind", "created", "value"))
+    if not isinstance(key, str) or not 0 < len(key) <= _MAX_KEY or not key.isprintable():
+        raise ValueError(f"a key that is no text of 1 to {_MAX_KEY} characters")
+    if kind not in KINDS:
+        raise ValueError(f"the kind {str(kind)[:40]!r}")
+    if isinstance(created, bool) or not isinstance(created, int | float) or not 0 <= created < (day + 2) * DAY:
+        raise ValueError(f"the time {str(created)[:40]!r}")
+    if not isinstance(value, dict):
+        raise ValueError("a value that is no JSON object")
+    answer = cast("dict[str, Any]", value)
+    check(kind, answer)
+    text = dump(key, answer)
+    return key, kind, text, float(created), day, checksum(text)
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"the number {name}")
+
+
+@contextmanager
+def _replaced(out: Path) -> Generator[IO[bytes]]:
+    """A file to write to that takes the place of `out` at the end, and leaves nothing behind if that is not reached."""
+    if not out.name or out.is_dir():
+        raise UserError(str(out), "a folder", "a file to write to")
+    beside = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        with beside.open("xb") as raw:
+            if out.suffix == ".gz":
+                with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
+                    yield cast("IO[bytes]", file)
+            else:
+                yield raw
+            raw.flush()
+            os.fsync(raw.fileno())
+        beside.replace(out)
+    except OSError as error:
+        raise UserError(str(out), error.strerror or str(error), "a file that can be written") from None
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
