@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -65,3 +68,83 @@ async def serving() -> AsyncIterator[Endpoint]:
     await found.server.start_server()
     yield found
     await found.server.close()
+
+
+class Peer:
+    """One connection to a `RawEndpoint`, as a test plays it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        self._reader = reader
+        self._writer = writer
+        self.number = number
+        """Of the connection, from 1."""
+
+    async def asked(self) -> bytes:
+        """The body of the next request; ends the connection's play where the client hangs up."""
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        return await self._reader.readexactly(int(length.partition(b":")[2]))
+
+    async def send(self, data: bytes) -> None:
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def hold(self) -> None:
+        """Keep the connection open until the client hangs up."""
+        while await self._reader.read(65536):
+            pass
+
+    def close(self) -> None:
+        self._writer.close()
+
+    def reset(self) -> None:
+        """End it as a machine does that has crashed: without the usual good-bye."""
+        found: socket.socket = self._writer.get_extra_info("socket")
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writer.transport.abort()
+
+
+class RawEndpoint:
+    """A server that sends whatever bytes a test writes down, right or wrong."""
+
+    def __init__(self, play: Callable[[Peer], Awaitable[None]]) -> None:
+        self.base = ""
+        self.connections = 0
+        self._play = play
+        self._playing: set[asyncio.Task[None]] = set()
+
+    def wire(self, **more: Any) -> Wire:
+        return Wire(self.base, key=KEY, **{"seconds": 20.0, **more})
+
+    def came(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        task = asyncio.get_running_loop().create_task(self._run(reader, writer, self.connections))
+        self._playing.add(task)
+        task.add_done_callback(self._playing.discard)
+
+    async def end(self) -> None:
+        for task in list(self._playing):
+            task.cancel()
+        await asyncio.gather(*self._playing, return_exceptions=True)
+
+    async def _run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        try:
+            await self._play(Peer(reader, writer, number))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def raw(play: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[RawEndpoint]:
+    """An endpoint that plays `play` on every connection while the block runs."""
+    found = RawEndpoint(play)
+    server = await asyncio.start_server(found.came, "127.0.0.1", 0)
+    found.base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    try:
+        yield found
+    finally:
+        server.close()
+        await found.end()
+        await server.wait_closed()

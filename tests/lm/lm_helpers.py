@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from flowbot.fields import Usage
-from flowbot.lm import LM, Budget, Identity, Message, Reply, Request, Session, VirtualClock
+from flowbot.lm import LM, Budget, Identity, Message, Pace, Patience, Reply, Request, Session, VirtualClock
 from flowbot.store import Store
 
 Answering = Callable[[Request, int], "Reply | str | Exception"]
@@ -36,7 +36,7 @@ class ScriptedClient:
         self.most_in_flight = 0
         self.closed = 0
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
         self.sent.append(request)
         number = len(self.sent)
         self.now_in_flight += 1
@@ -55,8 +55,15 @@ class ScriptedClient:
         self.closed += 1
 
 
-def make_lm(answering: Answering, *, store: Store | None = None, budget: Budget | None = None, **more: object) -> LM:
-    session = Session(store or Store.memory(), budget or Budget())
+def make_lm(
+    answering: Answering,
+    *,
+    store: Store | None = None,
+    budget: Budget | None = None,
+    concurrency: int | None = None,
+    **more: object,
+) -> LM:
+    session = Session(store or Store.memory(), budget or Budget(), pace=Pace(concurrency))
     return LM(ScriptedClient(answering), session, **more)  # type: ignore[arg-type]
 
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowbot.fields import Field, InfrastructureError, RefusedError, ToolSignature, UserError
-from flowbot.lm.client import Client, Message, Request, ToolUse
-from flowbot.lm.fake import FakeClient, Faults, open_fake
+from flowbot.lm.client import Client, Message, Patience, Request, ToolUse
+from flowbot.lm.fake import HANG_SECONDS, FakeClient, Faults, open_fake
 from flowbot.lm.fake_behaviours import fill, numbers
 
 ITEMS = {
@@ -132,6 +132,77 @@ async def test_faults_of_a_users_fake():
     assert (caught.value.kind, caught.value.fatal) == ("connection", False)
 
 
+async def _fault(client: Client, patience: Patience | None = None) -> InfrastructureError:
+    with pytest.raises(InfrastructureError) as caught:
+        await client.complete(ask("x"), patience)
+    return caught.value
+
+
+async def test_an_answer_that_breaks_off_is_garbage():
+    fault = await _fault(open_fake("echo?ptrunc=1"))
+    assert (fault.kind, fault.fatal) == ("garbage", False)
+
+
+@pytest.mark.parametrize("name", ["echo?pempty=1", "counter?pempty=1"])
+async def test_an_empty_reply_is_a_reply_that_is_paid_for(name: str):
+    reply = await open_fake(name).complete(ask("two pears", TOTAL))
+    assert (reply.text, reply.finish, reply.calls) == ("", "stop", ())
+    assert reply.usage.calls == 1
+    assert reply.usage.input_tokens > 0
+
+
+async def test_a_fault_of_one_try_leaves_the_reply_of_another_as_it_is():
+    client = open_fake("counter?pempty=0.5&ptrunc=0.2")
+    plain = await open_fake("counter").complete(ask("two pears", TOTAL))
+    texts: list[str] = []
+    for _ in range(30):
+        try:
+            texts.append((await client.complete(ask("two pears", TOTAL))).text)
+        except InfrastructureError:
+            continue
+    assert set(texts) == {"", plain.text}
+
+
+@pytest.mark.parametrize(
+    ("patience", "seconds"),
+    [(None, HANG_SECONDS), (Patience(None), HANG_SECONDS), (Patience(5.0), 5.0), (Patience(9e9), HANG_SECONDS)],
+)
+async def test_a_hang_lasts_as_long_as_the_callers_patience(patience: Patience | None, seconds: float):
+    client = FakeClient(lambda request: "yes", faults=Faults(phang=1.0))
+    fault = await _fault(client, patience)
+    assert (fault.kind, fault.fatal) == ("timeout", False)
+    assert client.clock.now() == seconds
+
+
+async def test_a_reply_that_outlasts_patience_is_a_time_out():
+    client = FakeClient(lambda request: "yes", latency=100.0)
+    assert (await _fault(client, Patience(10.0))).kind == "timeout"
+    assert client.clock.now() == 10.0
+    assert (await client.complete(ask("x"), Patience(150.0))).text == "yes"
+
+
+async def test_an_endpoint_dies_for_a_while_and_returns():
+    client = open_fake("echo?dies=20-80")
+    assert isinstance(client, FakeClient)
+    assert (await client.complete(ask("x"))).text == "x"
+    await client.clock.sleep(20.0)
+    fault = await _fault(client)
+    assert (fault.kind, fault.fatal) == ("connection", False)
+    await client.clock.sleep(59.0)
+    await _fault(client)
+    await client.clock.sleep(1.0)
+    assert (await client.complete(ask("x"))).text == "x"
+
+
+async def test_a_key_expires_with_the_nth_call():
+    client = open_fake("echo?expires=3")
+    for _ in range(2):
+        assert (await client.complete(ask("x"))).text == "x"
+    for _ in range(2):
+        fault = await _fault(client)
+        assert (fault.kind, fault.fatal) == ("auth", True)
+
+
 async def test_echo_repeats_the_user():
     client = open_fake("echo")
     assert (await client.complete(ask("hello there"))).text == "hello there"
@@ -232,6 +303,11 @@ def test_any_schema_is_filled_with_a_value_that_fits(key: str):
         ("echo?p500=0.6&p429=0.6", "more than 1"),
         ("echo?seed=1.5", "whole number"),
         ("echo?clock=slow", "real or virtual"),
+        ("echo?ptrunc=0.6&pempty=0.6", "more than 1"),
+        ("echo?dies=60", "FROM-TO"),
+        ("echo?dies=60-20", "FROM-TO"),
+        ("echo?expires=0", "at least 1|from 1"),
+        ("echo?expires=1.5", "whole number"),
         ("echo?seed=1&seed=2", "once"),
         ("echo?seed", "seed=VALUE"),
     ],
@@ -245,6 +321,7 @@ def test_identity_names_what_changes_replies():
     one, other = open_fake("counter?seed=1&p500=0.1"), open_fake("counter?seed=2")
     assert one.identity != other.identity
     assert one.identity == open_fake("counter?seed=1").identity
+    assert one.identity == open_fake("counter?seed=1&ptrunc=0.1&dies=1-2&expires=9").identity
     assert isinstance(one, Client)
 
 

@@ -163,7 +163,7 @@ async def test_what_a_status_means(endpoint: Endpoint, status: int, kind: str, f
 
 
 async def test_an_empty_account_is_not_tried_again(endpoint: Endpoint) -> None:
-    endpoint.answer = lambda b, n: error(429, "You exceeded your quota", code="insufficient_quota")
+    endpoint.answer = lambda b, n: error(429, "No quota", code="insufficient_quota", type="insufficient_quota")
     assert (await _fault(endpoint.client())).fatal
 
 

@@ -6,6 +6,8 @@ import hashlib
 import json
 from typing import Any
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
 
 def canonical_json(value: Any) -> str:
     """JSON with sorted keys, no blanks and no NaN. Equal values give equal text.
@@ -14,7 +16,7 @@ def canonical_json(value: Any) -> str:
         ValueError: for NaN or infinity.
         TypeError: for a value that JSON cannot hold.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def stable_hash(value: Any) -> str:

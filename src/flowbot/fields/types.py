@@ -11,6 +11,7 @@ import json
 import math
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, cast
 
 Kind = Literal["str", "int", "float", "bool", "object", "literal", "list"]
@@ -44,6 +45,7 @@ class Type:
     members: tuple[tuple[str, Type], ...] = field(default=())
 
     @staticmethod
+    @lru_cache(maxsize=1024)
     def parse(text: str) -> Type:
         """Read a type from its notation.
 

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from .budget import Budget
-from .client import Client, Identity, Message, Reply, Request, ToolUse
+from .client import Client, Identity, Message, Patience, Reply, Request, ToolUse
 
 if TYPE_CHECKING:
     from .answers import Answer, AnswerError
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .ledger import Ledger
     from .lm import LM
     from .open import open_client, open_lm
+    from .pace import Pace
     from .prices import parse_price, price_of
     from .session import Session, StopSignal
 
@@ -27,6 +28,7 @@ _HOME = {
     "LM": "lm",
     "open_client": "open",
     "open_lm": "open",
+    "Pace": "pace",
     "parse_price": "prices",
     "price_of": "prices",
     "Session": "session",
@@ -43,6 +45,8 @@ __all__ = [
     "Identity",
     "Ledger",
     "Message",
+    "Pace",
+    "Patience",
     "RealClock",
     "Reply",
     "Request",

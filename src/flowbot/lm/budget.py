@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
@@ -246,11 +246,9 @@ def _amounts(usage: Usage) -> Amounts:
     return (usage.calls, usage.tokens, math.ceil((usage.usd or 0.0) * _PICO))
 
 
-def _add(one: Iterable[int], other: Iterable[int]) -> Amounts:
-    calls, tokens, usd = (a + b for a, b in zip(one, other, strict=True))
-    return (calls, tokens, usd)
+def _add(one: Amounts, other: Amounts) -> Amounts:
+    return (one[0] + other[0], one[1] + other[1], one[2] + other[2])
 
 
-def _subtract(one: Iterable[int], other: Iterable[int]) -> Amounts:
-    calls, tokens, usd = (a - b for a, b in zip(one, other, strict=True))
-    return (calls, tokens, usd)
+def _subtract(one: Amounts, other: Amounts) -> Amounts:
+    return (one[0] - other[0], one[1] - other[1], one[2] - other[2])

@@ -177,6 +177,20 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    """How long one try of a call may take.
+
+    Args:
+        seconds: of the whole try, above 0; None: as long as the client allows.
+        stretch: by how much the client's own shorter waits (connecting, the first byte) are lengthened, because tries
+            of this call were cut off before; at least 1.
+    """
+
+    seconds: float | None = None
+    stretch: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Who answers: part of every stored response's key. Never a port, never a key.
 
@@ -209,7 +223,9 @@ class Client(Protocol):
     Failure policy: `complete` raises `InfrastructureError` (`fatal` when trying again cannot help, `retry_after` when
     the endpoint said so), `RefusedError`, or `ModelError` for a request longer than the model's context; a bad reply of
     the model is still a `Reply`. It never retries itself.
-    A client may carry an attribute `clock: Clock`; waiting between tries then happens on that clock.
+    A client may carry an attribute `clock: Clock`; waiting between tries then happens on that clock. One with
+    `max_concurrency: int` lets more calls go at once than it begins with, as long as the endpoint keeps up. The calls of
+    one with `patient = True` are never cut off for being slow, nor sent twice.
     """
 
     @property
@@ -227,8 +243,8 @@ class Client(Protocol):
         """The model's name in the price table, `free` for what costs nothing, None when unknown."""
         ...
 
-    async def complete(self, request: Request) -> Reply:
-        """Send one request once and return its reply."""
+    async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
+        """Send one request once and return its reply; a try that outlasts `patience` is a fault of kind `timeout`."""
         ...
 
     async def close(self) -> None:

@@ -12,9 +12,11 @@ then answer.
 
 Options: `latency` (mean seconds of a call; each takes 0.5 to 1.5 times as long), `seed`, `clock` (`virtual` or
 `real`), and the probabilities of faults: `p429` (rate limit, half of them with Retry-After), `p500`, `preset`
-(connection reset), `phang` (no answer until a time-out), `garbage` (an answer that is none), `refuse` (content
-policy; the same on every try). `tools=json` makes it a model without tool calls of its own: it is asked for them as
-JSON.
+(connection reset), `phang` (no answer until the caller's patience or a minute has passed), `garbage` (an answer that
+is none), `ptrunc` (an answer that breaks off), `pempty` (a reply without a text), `refuse` (content policy; the same on
+every try). `dies=20-80` refuses every connection from the 20th to the 80th second of the model's clock after it was
+opened, `expires=100` the key from the 100th call on. `tools=json` makes it a model without tool calls of its own: it is
+asked for them as JSON.
 
 In Python: `FakeClient(lambda request: "yes")`, `FakeClient(lambda request: {"total": 3}, latency=0.1)` or, to call
 tools, `FakeClient(lambda request: [ToolUse("search", '{"query": "pears"}')] if request.tools else "none")`.
@@ -24,6 +26,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -31,7 +35,7 @@ from typing import Any, Literal
 
 from flowbot.fields import InfrastructureError, RefusedError, Usage, UserError, stable_hash
 
-from .client import Client, Finish, Identity, Reply, Request, ToolUse
+from .client import Client, Finish, Identity, Patience, Reply, Request, ToolUse
 from .clock import Clock, RealClock, VirtualClock
 from .json_tools import as_json, from_json
 from .options import number, split_options, whole
@@ -46,14 +50,29 @@ HANG_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Probabilities, each of one kind of fault on one try; `refuse` is decided once a request."""
+    """How a fake model fails. No part of its identity but for `refuse` and `pempty`, which can end as a stored reply.
+
+    Args:
+        p429, p500, preset, phang, garbage, ptrunc, pempty: probabilities, each of one kind of fault on one try; at most
+            1 in all.
+        refuse: probability, decided once a request.
+        dies: every call fails from that second on until before that one, counted on the model's clock since it was made.
+        expires: the key is refused from that call on; the first is 1.
+    """
 
     p429: float = 0.0
     p500: float = 0.0
     preset: float = 0.0
     phang: float = 0.0
     garbage: float = 0.0
+    ptrunc: float = 0.0
+    pempty: float = 0.0
     refuse: float = 0.0
+    dies: tuple[float, float] | None = None
+    expires: int | None = None
+
+
+_BY_CHANCE = ("p429", "p500", "preset", "phang", "garbage", "ptrunc", "pempty")
 
 
 class FakeClient:
@@ -88,6 +107,9 @@ class FakeClient:
         tools: Literal["native", "json"] = "native",
     ) -> None:
         extra = (("latency", f"{latency:g}"), ("seed", str(seed)))
+        # Of the faults these two can end as a reply that is stored.
+        lasting = {"refuse": faults.refuse, "pempty": faults.pempty} if faults is not None else {}
+        extra += tuple((kind, f"{share:g}") for kind, share in lasting.items() if share)
         self.identity = Identity("fake", "", name, extra if tools == "native" else (*extra, ("tools", tools)))
         self.default_concurrency = concurrency
         self.clock: Clock = clock or VirtualClock()
@@ -98,18 +120,27 @@ class FakeClient:
         self._seed = seed
         self._tools = tools
         self._tries: Counter[str] = Counter()
+        self._made = self.clock.now()
+        self._shown = f"fake/{name}"
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
         """Reply, or raise the fault that is this try's."""
         self.calls += 1
+        self._maybe_down()
         key = stable_hash({"request": request.dump(), "seed": self._seed})
         self._tries[key] += 1
-        await self._maybe_fail(key, self._tries[key])
+        fault = self._fault(key, self._tries[key])
+        patient = math.inf if patience is None or patience.seconds is None else patience.seconds
+        if fault == "phang":
+            await self._hang(min(HANG_SECONDS, patient))
+        self._maybe_fail(fault, key)
         seconds = self._latency * (0.5 + chance(key, "latency"))
+        if seconds > patient:
+            await self._hang(patient)
         if seconds:
             await self.clock.sleep(seconds)
         asked = as_json(request) if self._tools == "json" else request
-        text, calls = _parts(self._reply(asked))
+        text, calls = _parts("" if fault == "pempty" else self._reply(asked))
         room = 4 * request.max_tokens
         finish: Finish = "length" if len(text) > room else "stop"
         text = text[:room]
@@ -122,30 +153,45 @@ class FakeClient:
     async def close(self) -> None:
         """Nothing to release."""
 
-    async def _maybe_fail(self, key: str, attempt: int) -> None:
+    def _maybe_down(self) -> None:
         faults = self._faults
-        if chance(key, "refuse") < faults.refuse:
-            raise RefusedError(f"fake/{self.identity.name}: refused by its content policy")
-        left = chance(key, f"fault {attempt}")
-        for kind in ("p429", "p500", "preset", "phang", "garbage"):
-            left -= getattr(faults, kind)
-            if left < 0:
-                await self._fail(kind, retry_after=1.0 if chance(key, f"after {attempt}") < 0.5 else None)
+        if faults.dies is not None and faults.dies[0] <= self.clock.now() - self._made < faults.dies[1]:
+            raise InfrastructureError(f"{self._shown}: connection refused", kind="connection")
+        if faults.expires is not None and self.calls >= faults.expires:
+            raise InfrastructureError(f"{self._shown}: HTTP 401: the key has expired", kind="auth", fatal=True)
 
-    async def _fail(self, kind: str, retry_after: float | None) -> None:
-        who = f"fake/{self.identity.name}"
-        match kind:
+    def _fault(self, key: str, attempt: int) -> str:
+        """The fault that is this try's; "" for none."""
+        if chance(key, "refuse") < self._faults.refuse:
+            return "refuse"
+        left = chance(key, f"fault {attempt}")
+        for kind in _BY_CHANCE:
+            left -= getattr(self._faults, kind)
+            if left < 0:
+                return kind
+        return ""
+
+    def _maybe_fail(self, fault: str, key: str) -> None:
+        match fault:
+            case "refuse":
+                raise RefusedError(f"{self._shown}: refused by its content policy")
             case "p429":
-                raise InfrastructureError(f"{who}: HTTP 429", kind="rate_limit", retry_after=retry_after)
+                after = 1.0 if chance(key, f"after {self._tries[key]}") < 0.5 else None
+                raise InfrastructureError(f"{self._shown}: HTTP 429", kind="rate_limit", retry_after=after)
             case "p500":
-                raise InfrastructureError(f"{who}: HTTP 500", kind="server")
+                raise InfrastructureError(f"{self._shown}: HTTP 500", kind="server")
             case "preset":
-                raise InfrastructureError(f"{who}: connection reset", kind="connection")
-            case "phang":
-                await self.clock.sleep(HANG_SECONDS)
-                raise InfrastructureError(f"{who}: no answer in {HANG_SECONDS:g} s", kind="timeout")
+                raise InfrastructureError(f"{self._shown}: connection reset", kind="connection")
+            case "garbage":
+                raise InfrastructureError(f"{self._shown}: the answer is not JSON", kind="garbage")
+            case "ptrunc":
+                raise InfrastructureError(f"{self._shown}: the answer broke off", kind="garbage")
             case _:
-                raise InfrastructureError(f"{who}: the answer is not JSON", kind="garbage")
+                pass
+
+    async def _hang(self, seconds: float) -> None:
+        await self.clock.sleep(seconds)
+        raise InfrastructureError(f"{self._shown}: no answer within {seconds:g} s", kind="timeout")
 
 
 def _parts(given: Given) -> tuple[str, tuple[ToolUse, ...]]:
@@ -180,8 +226,12 @@ def open_fake(rest: str) -> Client:
     name, options = split_options(rest, where, ["latency", "seed", "clock", "tools", *kinds])
     if name not in BEHAVIOURS:
         raise UserError(where, f"{name!r}", "one of " + ", ".join(sorted(BEHAVIOURS)))
-    faults = Faults(**{kind: number(options, kind, 0.0, where, high=1.0) for kind in kinds})
-    if faults.p429 + faults.p500 + faults.preset + faults.phang + faults.garbage > 1:
+    faults = Faults(
+        **{kind: number(options, kind, 0.0, where, high=1.0) for kind in (*_BY_CHANCE, "refuse")},
+        dies=_dies(options, where),
+        expires=whole(options, "expires", 1, where, low=1) if "expires" in options else None,
+    )
+    if sum(getattr(faults, kind) for kind in _BY_CHANCE) > 1:
         raise UserError(where, "probabilities of faults that add up to more than 1", "at most 1")
     seed = whole(options, "seed", 0, where)
     behave = BEHAVIOURS[name]
@@ -198,6 +248,15 @@ def open_fake(rest: str) -> Client:
         clock=RealClock() if _clock(options, where) == "real" else VirtualClock(),
         tools=_tools(options, where),
     )
+
+
+def _dies(options: Mapping[str, str], where: str) -> tuple[float, float] | None:
+    if "dies" not in options:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)", options["dies"])
+    if found is None or float(found[1]) >= float(found[2]):
+        raise UserError(where, f"dies={options['dies']}", "FROM-TO in seconds, as in dies=20-80")
+    return float(found[1]), float(found[2])
 
 
 def _clock(options: Mapping[str, str], where: str) -> Literal["real", "virtual"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 Outcome = dict[str, Any]
@@ -12,11 +12,13 @@ Outcome = dict[str, Any]
 class Flight:
     """One call under way. It counts who waits; `sent` is True from sending until the reply is stored."""
 
+    __slots__ = ("owner", "sent", "task", "waiters")
+
     def __init__(self, owner: object) -> None:
         self.owner = owner
         self.sent = False
-        self.waiting = 0
-        self.task: asyncio.Task[Outcome] | None = None
+        self.waiters: list[asyncio.Future[Outcome]] = []
+        self.task: asyncio.Task[None] | None = None
 
 
 class Flights:
@@ -37,43 +39,60 @@ class Flights:
 
     async def join(self, key: str, owner: object, start: Callable[[Flight], Coroutine[Any, Any, Outcome]]) -> Outcome:
         """The outcome of the call `key`, which is started, as the owner's, unless it is under way."""
+        loop = asyncio.get_running_loop()
         flight = self._flights.get(key)
         if flight is None:
-            flight = Flight(owner)
-            flight.task = asyncio.get_running_loop().create_task(start(flight))
-            self._flights[key] = flight
-            flight.task.add_done_callback(lambda task: self._land(key, task))
-        task = flight.task
-        assert task is not None
-        flight.waiting += 1
+            flight = self._flights[key] = Flight(owner)
+            flight.task = loop.create_task(self._fly(key, flight, start))
+            # Also a task that was cancelled before it began leaves the table.
+            flight.task.add_done_callback(lambda _: self._forget(key, flight))
+        waiter: asyncio.Future[Outcome] = loop.create_future()
+        flight.waiters.append(waiter)
         try:
-            return await asyncio.shield(task)
-        finally:
-            flight.waiting -= 1
-            if not flight.waiting and not flight.sent and not task.done():
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter in flight.waiters:
+                flight.waiters.remove(waiter)
+            if not flight.waiters and not flight.sent and flight.task is not None and not flight.task.done():
                 # Gone from the table at once: whoever asks for the same now must not get the cancelled one.
                 self._forget(key, flight)
-                task.cancel()
+                flight.task.cancel()
+            raise
 
     async def drain(self, owner: object = None) -> None:
         """Cancel what has not been sent and wait for the rest: of one owner, or of all."""
         while under_way := [(k, f) for k, f in self._flights.items() if owner is None or f.owner is owner]:
-            tasks: list[Awaitable[Outcome]] = []
+            tasks: list[asyncio.Task[None]] = []
             for key, flight in under_way:
                 if flight.task is not None:
                     if not flight.sent:
                         self._forget(key, flight)
                         flight.task.cancel()
+                        for waiter in flight.waiters:  # the task may not have begun, and then tells nobody
+                            waiter.cancel()
                     tasks.append(flight.task)
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _land(self, key: str, task: asyncio.Task[Outcome]) -> None:
-        flight = self._flights.get(key)
-        if flight is not None and flight.task is task:
-            del self._flights[key]
-        # Somebody has to look at the error of a call that nobody waits for, or asyncio complains.
-        if not task.cancelled():
-            task.exception()
+    async def _fly(self, key: str, flight: Flight, start: Callable[[Flight], Coroutine[Any, Any, Outcome]]) -> None:
+        """Make the call and tell all who wait. Its error is theirs, and nobody's when nobody waits any more."""
+        try:
+            outcome = await start(flight)
+        except BaseException as error:
+            self._forget(key, flight)
+            for waiter in flight.waiters:
+                if waiter.done():
+                    continue
+                if isinstance(error, asyncio.CancelledError):
+                    waiter.cancel()
+                else:
+                    waiter.set_exception(error)
+            if not isinstance(error, Exception):
+                raise
+        else:
+            self._forget(key, flight)
+            for waiter in flight.waiters:
+                if not waiter.done():
+                    waiter.set_result(outcome)
 
     def _forget(self, key: str, flight: Flight) -> None:
         if self._flights.get(key) is flight:

@@ -9,7 +9,8 @@ class Ledger:
     """Sums of a run.
 
     Logical is what the run takes with an empty store: each different call once, as it was when first paid.
-    Spent is what was really sent by this process. It equals logical where the store held nothing.
+    Spent is what endpoints have charged this process for, replies that were not used included (empty ones, the second of
+    two that raced). It equals logical where the store held nothing and no reply was wasted.
     """
 
     def __init__(self) -> None:
@@ -24,19 +25,25 @@ class Ledger:
         self.retries = 0
         """Calls that were sent again after a fault of the endpoint."""
 
-    def charge(self, purpose: str, usage: Usage, *, stored: bool, model: str = "") -> None:
-        """Count one call.
+    def charge(self, purpose: str, usage: Usage, *, stored: bool) -> None:
+        """Count one logical call.
 
         Args:
             purpose: what it was for (`train`, `val`, `test`, `gradients`, `proposals`…).
             usage: what it took, or took when first paid.
             stored: True when the store answered and nothing was paid.
-            model: the model string.
         """
         _count(self.logical_by, purpose, usage)
-        if stored:
-            self.replayed += 1
-            return
+        self.replayed += stored
+
+    def pay(self, purpose: str, usage: Usage, *, model: str) -> None:
+        """Count what an endpoint has charged for: every reply, also one that is not used.
+
+        Args:
+            purpose: as of `charge`.
+            usage: as the endpoint counts it.
+            model: the model string.
+        """
         _count(self.spent_by, purpose, usage)
         _count(self.spent_by_model, model, usage)
 

@@ -10,16 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import Field, InfrastructureError, ModelError, RefusedError, Usage, stable_hash
 
-from .client import Client, Identity, Message, Reply, Request, ToolUse
+from .client import Client, Identity, Message, Patience, Reply, Request, ToolUse
 from .clock import Clock, RealClock
-from .limits import RetryPolicy
+from .hedge import Hedge
 from .prices import PriceOf, listed
+from .retry import RetryPolicy
+from .session import short
+from .spans import KEY_LENGTH, chat_span
 
 if TYPE_CHECKING:
     from .answers import Answer
     from .budget import Reservation
     from .flight import Flight
     from .session import Session
+    from .spans import Span
+
+USUAL_TOKENS = 256
+"""Tokens of a reply that is not there yet, where tokens a minute are limited."""
+EMPTY_TRIES = 3
+"""Sendings of a request whose reply is empty; after so many it is what the model has to say."""
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +48,6 @@ class LM:
         session: what the run's calls share.
         name: the model string the user gave; the client's name when None.
         price: USD of a usage; by the client's price reference when None.
-        concurrency: calls at once; the session's or the client's default when None.
         retry: when a call is sent again.
         close: releases the client; its own `close` when None.
     """
@@ -51,7 +59,6 @@ class LM:
         *,
         name: str | None = None,
         price: PriceOf | None = None,
-        concurrency: int | None = None,
         retry: RetryPolicy | None = None,
         close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
@@ -64,8 +71,12 @@ class LM:
         self._closed = False
         self._identity = client.identity
         self._who = json.dumps(self._identity.dump(), sort_keys=True)
-        self._limit = session.limit(self._who, concurrency or session.max_concurrency or client.default_concurrency)
-        self._clock: Clock = getattr(client, "clock", None) or RealClock()
+        self.gate = session.gate(client)
+        self.clock: Clock = getattr(client, "clock", None) or RealClock()
+        self.patient: bool = getattr(client, "patient", False)
+        self.hedge = (
+            session.hedge(Hedge(client, self.gate, self.clock, session.may_send)) if session.pace.hedge else None
+        )
 
     @property
     def identity(self) -> Identity:
@@ -146,11 +157,12 @@ class LM:
             return
         self._closed = True
         await self.session.flights.drain(self)
+        await self.session.settle_hedges()
         await self._close()
 
     def _count_stored(self, key: str, value: dict[str, Any], purpose: str, request: Request) -> bool:
         """Count a stored response at once; False if the budget has to be waited for."""
-        if key in self.session.charged:
+        if short(key) in self.session.charged:
             return True
         reservation = self.session.budget.try_reserve(self._worst(request))
         if reservation is None:
@@ -160,12 +172,12 @@ class LM:
 
     async def _fly(self, key: str, request: Request, purpose: str, draw: Draw, flight: Flight) -> dict[str, Any]:
         session = self.session
-        reservation = None if key in session.charged else await session.budget.reserve(self._worst(request))
+        reservation = None if short(key) in session.charged else await session.budget.reserve(self._worst(request))
         try:
             value = await session.store.get(key)
             stored = value is not None
             if value is None:
-                value = await self._pay(key, request, draw, flight)
+                value = await self._pay(key, request, purpose, draw, flight)
                 value = await session.store.put(key, value, kind="lm")
             if reservation is not None:
                 self._charge(key, value, purpose, reservation, stored=stored)
@@ -174,56 +186,76 @@ class LM:
             if reservation is not None:
                 reservation.cancel()
 
-    async def _pay(self, key: str, request: Request, draw: Draw, flight: Flight) -> dict[str, Any]:
+    async def _pay(self, key: str, request: Request, purpose: str, draw: Draw, flight: Flight) -> dict[str, Any]:
         """Send until there is a reply, or an error that is one."""
-        session = self.session
         sent = request
         if draw and request.seed is None:
             # Samples that differ only in their draw must be different requests to the endpoint.
             sent = replace(request, seed=int(stable_hash(list(draw))[:7], 16))
+        try:
+            with chat_span(self._identity, sent, model=self.name, purpose=purpose, key=key) as span:
+                call = _Call(self, sent, purpose, key, flight, span)
+                try:
+                    reply = await call.send()
+                except (InfrastructureError, RefusedError) as fault:
+                    reply = await self._again(fault, call, seed=int(key[:8], 16))
+                span.replied(reply)
+        except RefusedError as error:
+            return self._failed(flight, purpose, {"failed": "refused", "text": str(error)})
+        except ModelError as error:
+            return self._failed(flight, purpose, {"failed": "model", "text": str(error), "reply": error.reply})
+        return reply.dump()
+
+    async def _again(self, fault: Exception, call: _Call, *, seed: int) -> Reply:
+        """Send a call again whose first try met `fault`, as long as the policy says."""
+        session = self.session
+        first: Exception | None = fault
 
         async def sleep(seconds: float) -> None:
-            await session.stop.unless(self._clock.sleep(seconds))
+            await session.stop.unless(self.clock.sleep(seconds))
 
         def tell(tries: int, wait: float, error: BaseException) -> None:
-            session.ledger.retries += 1
-            _log.info("%s: try %d: %s; again in %.1f s", self.name, tries, error, wait)
-            if session.on_retry is not None:
-                session.on_retry(f"{self.name}: {error}; trying again in {wait:.0f} s")
+            call.note("call.retry", "try %d: %s; again in %.1f s", tries, error, wait, wait=wait, kind=_kind(error))
+            session.retried(f"{self.name}: {error}; trying again in {wait:.0f} s", self.clock.now())
 
         async def once() -> Reply:
-            async with self._limit.slot(self._clock, sleep):
-                session.check()
-                flight.sent = True
-                try:
-                    return await self.client.complete(sent)
-                except InfrastructureError as error:
-                    flight.sent = False
-                    self._limit.learn(error, self._clock)
-                    raise
-                except (RefusedError, ModelError):
-                    flight.sent = False
-                    raise
+            nonlocal first
+            if first is not None:
+                error, first = first, None
+                raise error
+            return await call.send()
 
-        tries = self._retry.retrying(int(key[:8], 16), sleep, tell)
+        tries = self._retry.retrying(seed, sleep, tell, lambda: self.gate.hopeless)
         try:
             reply: Reply = await tries(once)  # pyright: ignore[reportUnknownVariableType]
+        except EmptyReplyError as error:
+            return error.reply  # that is what the model has to say
         except InfrastructureError as error:
             number = tries.statistics.get("attempt_number", 1)
             text = f"{self.name}: {error}" + (f" (tried {number} times)" if number > 1 else "")
             raise InfrastructureError(
                 text, kind=error.kind, fatal=error.fatal, retry_after=error.retry_after
             ) from error.__cause__
-        except RefusedError as error:
-            return {"failed": "refused", "text": str(error)}
-        except ModelError as error:
-            return {"failed": "model", "text": str(error), "reply": error.reply}
-        return self._priced(reply).dump()
+        return reply
+
+    def _failed(self, flight: Flight, purpose: str, value: dict[str, Any]) -> dict[str, Any]:
+        """What is stored in place of a reply. The call counts as one; what it took nobody says."""
+        flight.sent = True
+        self.session.ledger.pay(purpose, Usage(calls=1), model=self.name)
+        return value
+
+    def paid(self, reply: Reply, purpose: str) -> Reply:
+        """The reply with its price, counted as paid."""
+        reply = self._priced(reply)
+        self.session.ledger.pay(purpose, reply.usage, model=self.name)
+        return reply
 
     def _priced(self, reply: Reply) -> Reply:
-        usage = replace(reply.usage, calls=1, seconds=reply.seconds)
+        used = reply.usage
+        usd = self._price(used)
+        usage = Usage(1, used.input_tokens, used.output_tokens, used.cached_tokens, usd, reply.seconds)
         calls = tuple(ToolUse(_clean(call.name), _clean(call.arguments)) for call in reply.calls)
-        return replace(reply, text=_clean(reply.text), calls=calls, usage=replace(usage, usd=self._price(usage)))
+        return replace(reply, text=_clean(reply.text), calls=calls, usage=usage)
 
     def _charge(self, key: str, value: dict[str, Any], purpose: str, reservation: Reservation, *, stored: bool) -> None:
         usage = Usage(**value["usage"]) if "usage" in value else Usage(calls=1)
@@ -231,8 +263,8 @@ class LM:
             # Paid when the price was not known; it may be by now.
             usage = replace(usage, usd=self._price(usage))
         reservation.settle(usage)
-        self.session.charged.add(key)
-        self.session.ledger.charge(purpose, usage, stored=stored, model=self.name)
+        self.session.charged.add(short(key))
+        self.session.ledger.charge(purpose, usage, stored=stored)
 
     def _worst(self, request: Request) -> Usage:
         """The most that the call can take. A token has at least one byte, so a text's bytes bound its tokens."""
@@ -248,6 +280,106 @@ class LM:
             read = max(read + PREAMBLE + shown, _bytes(as_json(request)))
         worst = Usage(calls=1, input_tokens=read, output_tokens=request.max_tokens)
         return worst if self.session.budget.usd is None else replace(worst, usd=self._price(worst))
+
+
+class EmptyReplyError(InfrastructureError):
+    """The model ended of its own accord and said nothing: taken for a fault of the endpoint until it repeats."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__("an empty reply", kind="garbage")
+        self.reply = reply
+
+
+class _Call:
+    """One call on its way to the endpoint, over all its tries."""
+
+    def __init__(self, lm: LM, request: Request, purpose: str, key: str, flight: Flight, span: Span) -> None:
+        self._lm = lm
+        self._request = request
+        self._purpose = purpose
+        self._key = key
+        self._flight = flight
+        self._span = span
+        first = request.messages[0]
+        self._group = first.content if first.role == "system" else ""
+        # Prompts come and go in a search; how long a reply may be and of what shape it is says how long it takes.
+        shape = "" if request.schema is None else ",".join(request.schema.get("properties", ()))
+        self._like = f"{request.max_tokens}/{shape}/{len(request.tools)}"
+        self._tries = 0
+        self._cuts = 0
+        self._empty = 0
+
+    async def send(self) -> Reply:
+        """Send it once.
+
+        Raises:
+            InfrastructureError, RefusedError, ModelError: as the client does; an empty reply is a fault the first times.
+            Paused: if somebody asked to stop before it was sent.
+        """
+        lm, gate, group = self._lm, self._lm.gate, self._group
+        estimate = _estimate(self._request) if gate.counts_tokens else 0
+        await gate.enter(group, tokens=estimate, first=self._tries > 0)
+        self._tries += 1
+        try:
+            lm.session.check()
+            self._flight.sent = True
+            self._span.sent()
+            if _log.isEnabledFor(logging.DEBUG):
+                self.note("call.sent", "sent, try %d", self._tries, level=logging.DEBUG)
+            reply = await self._complete(gate.patience(self._like, self._cuts), estimate)
+        except InfrastructureError as error:
+            self._flight.sent = False
+            self._cuts += error.kind == "timeout"
+            gate.failed(error)
+            raise
+        except (RefusedError, ModelError):
+            self._flight.sent = False
+            raise
+        else:
+            gate.answered(group, reply.seconds, like=self._like, tokens=reply.usage.tokens - estimate)
+        finally:
+            gate.leave()
+        reply = lm.paid(reply, self._purpose)
+        if _log.isEnabledFor(logging.DEBUG):
+            used = {"input_tokens": reply.usage.input_tokens, "output_tokens": reply.usage.output_tokens}
+            more = {"seconds": reply.seconds, "finish": reply.finish, **used}
+            self.note("call.answered", "answered in %.2f s", reply.seconds, level=logging.DEBUG, **more)
+        if _is_empty(reply) and self._empty + 1 < EMPTY_TRIES:
+            self._empty += 1
+            self._flight.sent = False
+            raise EmptyReplyError(reply)
+        return reply
+
+    def note(self, event: str, text: str, *values: object, level: int = logging.INFO, **more: object) -> None:
+        """Log what becomes of the call."""
+        about = {"model": self._lm.name, "purpose": self._purpose, "key": self._key[:KEY_LENGTH], "try": self._tries}
+        _log.log(level, "%s: " + text, self._lm.name, *values, extra={"event": event, **about, **more})
+
+    async def _complete(self, patience: Patience, tokens: int) -> Reply:
+        lm = self._lm
+        if lm.patient:
+            return await lm.client.complete(self._request)
+        if patience.seconds is None and isinstance(lm.clock, RealClock):
+            return await lm.gate.open_ends.run(self._like, lm.client.complete(self._request, patience))
+        if lm.hedge is None:
+            return await lm.client.complete(self._request, patience)
+        return await lm.hedge.complete(
+            self._request, patience, self._group, self._like, tokens, lambda reply: lm.paid(reply, self._purpose)
+        )
+
+
+def _kind(error: BaseException) -> str:
+    return error.kind if isinstance(error, InfrastructureError) else type(error).__name__
+
+
+def _is_empty(reply: Reply) -> bool:
+    """Whether there is nothing in it although the model ended of its own accord."""
+    return reply.finish == "stop" and not reply.text.strip() and not reply.calls and not reply.ready
+
+
+def _estimate(request: Request) -> int:
+    """About the tokens that a call takes: four characters each, and a reply as long as is usual."""
+    return _bytes(request) // 4 + min(request.max_tokens, USUAL_TOKENS)
 
 
 def _bytes(request: Request) -> int:

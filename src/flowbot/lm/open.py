@@ -27,7 +27,6 @@ def open_lm(
     base_dir: Path | None = None,
     cache_dir: Path | None = None,
     price: tuple[float, float] | None = None,
-    concurrency: int | None = None,
     say: Say | None = None,
 ) -> LM:
     """A model by its string. Opens no connection and starts no server before the first call.
@@ -38,7 +37,6 @@ def open_lm(
         base_dir: what a relative path in `recorded/FILE` is relative to; the working directory when None.
         cache_dir: folder of local models; the user's cache folder when None.
         price: USD per million input and output tokens, for paid endpoints.
-        concurrency: calls at once; the session's or the endpoint's default when None.
         say: told in one line of what takes long.
 
     Raises:
@@ -59,7 +57,7 @@ def open_lm(
             f"model {model}, whose price is unknown",
             "its price too: --price IN,OUT in dollars per million input and output tokens",
         )
-    return LM(client, session, name=model, price=cost, concurrency=concurrency, close=lambda: session.release(shared))
+    return LM(client, session, name=model, price=cost, close=lambda: session.release(shared))
 
 
 def open_client(

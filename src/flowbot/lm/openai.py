@@ -12,10 +12,11 @@ from flowbot.fields import InfrastructureError, ModelError, RefusedError, Usage,
 from flowbot.store import Store
 
 from .capabilities import REPLY_TOOL, Capabilities, format_hint, format_parameters
-from .client import TOO_LONG, Finish, Identity, Message, Reply, Request, ToolUse
+from .client import TOO_LONG, Finish, Identity, Message, Patience, Reply, Request, ToolUse
+from .http_faults import HttpFault
 from .json_tools import as_json, calls_in_text, from_json
 from .native_tools import arguments_text, functions, has_calls, read_calls, wire_messages
-from .wire import HttpFault, Wire
+from .wire import Wire
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ _TOO_LONG = (
     "prompt is too long",
     "input is too long",
 )
+GROWTH = 8
+"""By how much more calls at once are tried than an endpoint's default."""
 _MOST_STEPS = 6
 """Parameters that are given up for one request; an endpoint that refuses whatever is tried must not go on for ever."""
 _NO_TOOLS = re.compile(r"--jinja|param\w*: tools|tools param")
@@ -82,6 +85,11 @@ class OpenAIClient:
         return self._concurrency
 
     @property
+    def max_concurrency(self) -> int:
+        """Calls at once that are felt for when the user names no number."""
+        return GROWTH * self._concurrency
+
+    @property
     def price_ref(self) -> str | None:
         """The model's name in the price table."""
         return self._price_ref
@@ -91,7 +99,7 @@ class OpenAIClient:
         """What the endpoint is known to take so far."""
         return self._capabilities or self._first
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
         """Send one request once, and again only without a parameter that the endpoint does not know.
 
         Raises:
@@ -106,7 +114,7 @@ class OpenAIClient:
             asked = as_json(request) if can.tools == "json" else request
             began = time.perf_counter()
             try:
-                answer = await self._wire.post("chat/completions", _body(self._identity.name, asked, can))
+                answer = await self._wire.post("chat/completions", _body(self._identity.name, asked, can), patience)
             except HttpFault as fault:
                 steps += 1
                 if steps > _MOST_STEPS:
@@ -135,7 +143,9 @@ class OpenAIClient:
         # A schema that the endpoint cannot read says nothing about the next one.
         if self.capabilities == used and not _BAD_SCHEMA.search(about):
             self._capabilities = left
-            _log.warning("%s/%s: %s", self._identity.provider, self._identity.name, "; ".join(left.dropped()) or named)
+            model = f"{self._identity.provider}/{self._identity.name}"
+            dropped = "; ".join(left.dropped()) or named
+            _log.warning("%s: %s", model, dropped, extra={"event": "parameter.dropped", "model": model})
             if self._store is not None:
                 value = {"model": self._identity.dump(), "capabilities": left.dump()}
                 await self._store.put(self._probe_key(), value, kind="probe", replace=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from flowbot.fields import Usage, UserError
 
@@ -21,20 +22,28 @@ def listed(price_ref: str | None) -> PriceOf:
         return lambda _: 0.0
     provider, _, model = price_ref.partition(":")
 
-    def usd(usage: Usage) -> float | None:
+    unknown = False
+
+    @lru_cache(maxsize=4096)  # looking a price up takes longer than all the rest that is done about a call
+    def usd(read: int, written: int, cached: int) -> float | None:
+        nonlocal unknown
         import genai_prices
 
-        spent = genai_prices.Usage(
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cache_read_tokens=min(usage.cached_tokens, usage.input_tokens),
-        )
+        spent = genai_prices.Usage(input_tokens=read, output_tokens=written, cache_read_tokens=cached)
         try:
             return float(genai_prices.calc_price(spent, model_ref=model, provider_id=provider).total_price)
-        except (LookupError, ValueError):
-            return None
+        except LookupError:
+            unknown = True
+        except ValueError:
+            pass
+        return None
 
-    return usd
+    def price(usage: Usage) -> float | None:
+        if unknown:
+            return None
+        return usd(usage.input_tokens, usage.output_tokens, min(usage.cached_tokens, usage.input_tokens))
+
+    return price
 
 
 def per_million(price: tuple[float, float]) -> PriceOf:

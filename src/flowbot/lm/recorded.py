@@ -18,7 +18,7 @@ from typing import Any
 
 from flowbot.fields import InfrastructureError, UserError, stable_hash
 
-from .client import Client, Identity, Reply, Request
+from .client import Client, Identity, Patience, Reply, Request
 from .options import split_options
 
 _DIFFERENCE_LINES = 24
@@ -50,14 +50,14 @@ class RecordedClient:
             self.price_ref = source.price_ref
             self.default_concurrency = source.default_concurrency
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
         """The recorded reply to this very request."""
         line = self._lines.get(_key(request.dump()))
         if line is not None:
             return Reply.load(line["reply"])
         if self._source is None:
             raise self._miss(request)
-        reply = await self._source.complete(request)
+        reply = await self._source.complete(request, patience)
         self._append({"model": self._source.identity.dump(), "request": request.dump(), "reply": reply.dump()})
         return reply
 

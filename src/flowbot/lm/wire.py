@@ -5,54 +5,44 @@ No text of an error holds the key. Redirects are not followed, because the key w
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-import time
-from email.utils import parsedate_to_datetime
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from flowbot.fields import InfrastructureError, UserError
 from flowbot.fields.errors import FaultKind
 
+from .client import Patience
+from .http_faults import HttpFault, classify, json_object, retry_after_seconds, status_in, what_is_said
+from .waits import CURRENT, Connector, Deadline, Waits
+
 MAX_BYTES = 32_000_000
-_SAID = 400
-_CONNECT_SECONDS = 15.0
+"""Of an answer's body."""
+_NO_PATIENCE = Patience()
 
 
-class HttpFault(InfrastructureError):
-    """The endpoint answered with an error. `status`, its own `said`, and the `code` and `param` it named."""
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        kind: FaultKind,
-        fatal: bool,
-        retry_after: float | None,
-        status: int,
-        said: str,
-        code: str,
-        param: str,
-    ) -> None:
-        super().__init__(message, kind=kind, fatal=fatal, retry_after=retry_after)
-        self.status = status
-        self.said = said
-        self.code = code
-        self.param = param
+STALE = 0.5
+"""Seconds within which a kept connection that turns out to be closed fails."""
 
 
 class Wire:
     """Connections to one endpoint, opened with the first call and kept.
 
+    Failure policy: a call is sent once. Only where a kept connection turns out to be dead before anything came back on
+    it, as when the endpoint closed it in that moment, is the call sent once more at once, since nobody has read it.
+
     Args:
         base_url: up to and without the paths that are posted to.
         key: sent in `key_header`; "" sends none.
         key_header: `Authorization` (as a bearer token), or the name of a header that takes the key alone.
-        seconds: of one call at most.
+        seconds: of a call whose caller names no patience.
     """
 
     def __init__(
@@ -60,55 +50,52 @@ class Wire:
     ) -> None:
         self._base = URL(base_url)
         self._key = key
-        self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        # An answer is a few kilobytes: to unpack it would cost more than to receive it.
+        self._headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        }
         if key:
             self._headers[key_header] = f"Bearer {key}" if key_header == "Authorization" else key
-        self._seconds = seconds
+        self._waits = Waits(seconds)
+        self._urls: dict[str, URL] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._proxy: URL | None = None
         self._shown = str(self._base.with_user(None).with_query(None))
 
-    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Send `body` and return the JSON object that comes back.
+    async def post(self, path: str, body: dict[str, Any], patience: Patience | None = None) -> dict[str, Any]:
+        """Send `body` and return the JSON object that comes back, all within `patience`.
 
         Raises:
             HttpFault: if the endpoint answers with an error.
             InfrastructureError: if it cannot be reached, does not answer in time, or answers with something else.
         """
         session = self._open()
-        url = (self._base / path.lstrip("/")).with_query(self._base.query)
+        url = self._urls.get(path) or self._url(path)
         data = json.dumps(body).encode()
+        now = asyncio.get_running_loop().time
+        deadline = Deadline(self._waits, patience or _NO_PATIENCE, now())
+        CURRENT.set(deadline)
         try:
-            async with session.post(
-                url, data=data, headers=self._headers, proxy=self._proxy, allow_redirects=False
-            ) as response:
-                content = await _read(response)
-                status, headers = response.status, response.headers
+            async with deadline.timer:
+                status, headers, content = await self._exchange(session, url, data, deadline)
         except TimeoutError:
-            raise self._fault(f"no answer within {self._seconds:g} s", "timeout") from None
-        except aiohttp.ClientSSLError as error:
-            text = f"no secure connection ({_brief(error)}); SSL_CERT_FILE names certificates to trust"
-            raise self._fault(text, "connection", fatal=True) from None
-        except aiohttp.ClientPayloadError as error:
-            raise self._fault(f"the answer broke off ({_brief(error)})", "garbage") from None
-        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
-            raise UserError(f"endpoint {self._shown}", _brief(error), "a URL") from None
-        except aiohttp.ClientConnectorError as error:
-            raise self._fault(f"cannot be reached ({_brief(error)})", "connection") from None
-        except aiohttp.ClientResponseError as error:
-            raise self._fault(f"no HTTP ({_brief(error)})", "garbage") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise self._fault(f"the connection broke ({_brief(error)})", "connection") from None
+            raise self._fault(deadline.struck, "timeout") from None
+        except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
+            raise self._explained(error) from None
         text = content.decode("utf-8", "replace")
-        if status != 200:
-            raise self._http_fault(status, text, retry_after_seconds(headers))
-        found = _json_object(text)
+        if not 200 <= status < 300:
+            raise self._http_fault(status, text, headers)
+        found = json_object(text)
         if found is None:
             kind = headers.get("Content-Type", "no content type")
             raise self._fault(f"answered with something that is no JSON object ({kind}: {text[:60]!r})", "garbage")
         if found.get("error") and "choices" not in found:
             # Some gateways say 200 and put the fault of the endpoint behind them into the body.
-            raise self._http_fault(_status_in(found), text, retry_after_seconds(headers))
+            raise self._http_fault(status_in(found), text, headers)
+        deadline.ended(now())
         return found
 
     async def close(self) -> None:
@@ -118,24 +105,79 @@ class Wire:
             self._session = None
 
     def _open(self) -> aiohttp.ClientSession:
-        if self._session is None:
+        loop = asyncio.get_running_loop()
+        if self._session is None or self._loop is not loop:
+            # The connections of a loop that has ended are gone with it.
+            self._loop = loop
             self._proxy = _proxy_for(self._base)
-            timeout = aiohttp.ClientTimeout(total=self._seconds, sock_connect=_CONNECT_SECONDS)
             # Not trust_env: besides proxies it reads ~/.netrc at every call, and fails where that names our host.
-            self._session = aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0))
+            # No time-out of aiohttp's: `Deadline` has them all in one timer.
+            self._session = aiohttp.ClientSession(
+                headers=self._headers,
+                timeout=aiohttp.ClientTimeout(),
+                connector=Connector(self._waits),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
         return self._session
+
+    def _url(self, path: str) -> URL:
+        url = self._urls[path] = (self._base / path.lstrip("/")).with_query(self._base.query)
+        return url
+
+    async def _exchange(
+        self, session: aiohttp.ClientSession, url: URL, data: bytes, deadline: Deadline
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Status, headers and body of the answer."""
+        now = asyncio.get_running_loop().time
+        again = False
+        while True:
+            deadline.fresh = False
+            began = now()
+            try:
+                async with session.post(url, data=data, proxy=self._proxy, allow_redirects=False) as response:
+                    deadline.answering(now(), whole=response.content.is_eof())
+                    return response.status, response.headers, await _read(response)
+            except aiohttp.ClientConnectionError as error:
+                # A kept connection that the endpoint has closed meanwhile fails at once; later the call may be at work.
+                if again or deadline.fresh or deadline.headers is not None or _began(error) or now() - began > STALE:
+                    raise
+                again = True
+
+    def _explained(self, error: Exception) -> InfrastructureError | UserError:
+        """What went wrong below HTTP, in FlowBot's errors."""
+        brief = _brief(error)
+        match error:
+            case aiohttp.ClientConnectorCertificateError():
+                text = f"no secure connection ({brief}); SSL_CERT_FILE names certificates to trust"
+                return self._fault(text, "connection", fatal=True)
+            case aiohttp.ClientSSLError():
+                return self._fault(f"no secure connection ({brief})", "connection")
+            case aiohttp.ClientPayloadError():
+                return self._fault(f"the answer broke off ({brief})", "garbage")
+            case _ if _began(error):
+                return self._fault("the answer broke off in its headers", "garbage")
+            case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+                return UserError(f"endpoint {self._shown}", type(error).__name__, "a URL")
+            case aiohttp.ClientConnectorError():
+                return self._fault(f"cannot be reached ({brief})", "connection")
+            case aiohttp.ClientResponseError() | HttpProcessingError():
+                return self._fault(f"no HTTP ({brief})", "garbage")
+            case _:
+                return self._fault(f"the connection broke ({brief})", "connection")
 
     def _fault(self, text: str, kind: FaultKind, *, fatal: bool = False) -> InfrastructureError:
         return InfrastructureError(self._clean(f"{self._shown}: {text}"), kind=kind, fatal=fatal)
 
-    def _http_fault(self, status: int, text: str, retry_after: float | None) -> HttpFault:
-        said, code, param = _said(text)
+    def _http_fault(self, status: int, text: str, headers: Mapping[str, str]) -> HttpFault:
+        said, code, param = what_is_said(text)
         kind, fatal = classify(status, code)
+        location = headers.get("Location") if 300 <= status < 400 else None
+        moved = f" (redirects to {location[:200]}, which is not followed)" if location else ""
         return HttpFault(
-            self._clean(f"{self._shown}: {status}: {said}"),
+            self._clean(f"{self._shown}: {status}: {said}{moved}"),
             kind=kind,
             fatal=fatal,
-            retry_after=retry_after,
+            retry_after=retry_after_seconds(headers),
             status=status,
             said=self._clean(said),
             code=code,
@@ -149,83 +191,20 @@ class Wire:
         return re.sub(r"\b(sk|key|gsk|xai|AIza)[-_]?[\w-]*\*{2,}[\w*-]*", "[key]", text)
 
 
-def classify(status: int, code: str = "") -> tuple[FaultKind, bool]:
-    """The kind of fault that a status stands for, with the code in the body, and whether trying again is in vain."""
-    if code in ("insufficient_quota", "billing_not_active", "credit_balance_too_low") or status == 402:
-        return "rate_limit", True
-    if status in (401, 403):
-        return "auth", True
-    if status == 404:
-        return "not_found", True
-    if status == 429:
-        return "rate_limit", False
-    if status == 408:
-        return "timeout", False
-    if status >= 500 or status in (409, 425):
-        return "server", False
-    return "other", True
-
-
-def _said(text: str) -> tuple[str, str, str]:
-    """What an error body says, and the code and parameter it names."""
-    found = _json_object(text)
-    if found is None:
-        plain = re.sub(r"(?:<[^>]*>|\s)+", " ", text).strip()
-        return plain[:_SAID] or "no text", "", ""
-    error: Any = found.get("error", found)
-    if not isinstance(error, dict):
-        return str(error)[:_SAID], "", ""
-    given = cast("dict[str, Any]", error)
-    message = given.get("message") or given.get("detail") or given.get("msg") or given
-    said = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
-    inner = cast("dict[str, Any]", given.get("innererror") or {}).get("code", "")
-    code = " ".join(str(each) for each in (given.get("code"), given.get("type"), inner) if each)
-    return said[:_SAID], code, str(given.get("param") or "")
-
-
-def _status_in(found: dict[str, Any]) -> int:
-    error: Any = found["error"]
-    code: Any = cast("dict[str, Any]", error).get("code") if isinstance(error, dict) else None
-    return code if isinstance(code, int) and 400 <= code < 600 else 502
-
-
-def retry_after_seconds(headers: Any) -> float | None:
-    """The wait that an answer's headers ask for, in seconds; None if they ask for none."""
-    try:
-        if (milliseconds := headers.get("Retry-After-Ms")) is not None:
-            return max(0.0, float(milliseconds) / 1000)
-    except ValueError:
-        pass
-    text: str | None = headers.get("Retry-After")
-    if text is None:
-        return None
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
-        return None
-
-
 async def _read(response: aiohttp.ClientResponse) -> bytes:
+    content = response.content
+    part = await content.readany()
+    if content.at_eof():
+        return part
     parts: list[bytes] = []
     size = 0
-    while part := await response.content.readany():
+    while part:
         parts.append(part)
         size += len(part)
         if size > MAX_BYTES:
             raise aiohttp.ClientPayloadError(f"more than {MAX_BYTES // 1_000_000} MB")
+        part = await content.readany()
     return b"".join(parts)
-
-
-def _json_object(text: str) -> dict[str, Any] | None:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
 
 
 def _proxy_for(url: URL) -> URL | None:
@@ -243,6 +222,11 @@ def _proxy_for(url: URL) -> URL | None:
     return proxy
 
 
-def _brief(error: BaseException) -> str:
-    said = str(error).splitlines()
-    return said[0][:200] if said and said[0] else type(error).__name__
+def _began(error: Exception) -> bool:
+    """Whether the connection ended within the answer's headers."""
+    return isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
+
+
+def _brief(error: Exception) -> str:
+    said = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
+    return " ".join(said.split())[:200] or type(error).__name__

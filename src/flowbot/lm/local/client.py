@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowbot.lm.client import Identity, Reply, Request
+from flowbot.lm.client import Identity, Patience, Reply, Request
 
 from .server import Server, Settings, acquire, release
 from .weights import Progress, Say, Weights, ensure
@@ -90,7 +90,10 @@ class LocalClient:
                 self.fetch_seconds += time.monotonic() - began
         return self._path
 
-    async def complete(self, request: Request) -> Reply:
+    patient = True
+    """A busy machine is slow, and that is no fault."""
+
+    async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
         """Send one request to the server, which is started if it is not running."""
         if self._inner is None or self._server is None or not self._server.running:
             # One opens, the others wait: the lock belongs to the loop that calls.

@@ -1,17 +1,13 @@
-"""How fast an endpoint is called: how many at once, how long to wait after a fault, when to give up."""
+"""When a call that met a fault is sent again, and when it is given up."""
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flowbot.fields import InfrastructureError, RefusedError
-
-from .clock import Clock
 
 if TYPE_CHECKING:
     from tenacity import AsyncRetrying, RetryCallState
@@ -32,13 +28,17 @@ class RetryPolicy:
         longest: seconds of one wait at most; an endpoint that asks for more is given up at once.
     """
 
-    tries: int = 6
+    tries: int = 10
     refusals: int = 2
-    base: float = 1.0
+    base: float = 0.2
     longest: float = LONGEST_WAIT
 
     def retrying(
-        self, seed: int, sleep: Callable[[float], Awaitable[None]], tell: Callable[[int, float, BaseException], None]
+        self,
+        seed: int,
+        sleep: Callable[[float], Awaitable[None]],
+        tell: Callable[[int, float, BaseException], None],
+        hopeless: Callable[[], bool] = lambda: False,
     ) -> AsyncRetrying:
         """The policy as a tenacity loop that raises the last error itself.
 
@@ -46,6 +46,7 @@ class RetryPolicy:
             seed: of the random part of the waits.
             sleep: waits that many seconds.
             tell: called before each wait with the number of tries so far, the wait and the error.
+            hopeless: asked after a fault of the infrastructure: True gives up at once.
         """
         from tenacity import AsyncRetrying
 
@@ -67,8 +68,8 @@ class RetryPolicy:
             return isinstance(error, RefusedError)
 
         def stop(state: RetryCallState) -> bool:
-            limit = self.refusals if isinstance(_error(state), RefusedError) else self.tries
-            return state.attempt_number >= limit
+            refused = isinstance(_error(state), RefusedError)
+            return state.attempt_number >= (self.refusals if refused else self.tries) or (not refused and hopeless())
 
         def before_sleep(state: RetryCallState) -> None:
             error = _error(state)
@@ -76,40 +77,6 @@ class RetryPolicy:
                 tell(state.attempt_number, state.next_action.sleep if state.next_action else 0.0, error)
 
         return AsyncRetrying(stop=stop, wait=wait, retry=again, before_sleep=before_sleep, sleep=sleep, reraise=True)
-
-
-class Limit:
-    """The gate before an endpoint: so many calls at once, first come first served, and a pause when the endpoint asks.
-
-    A wrong key or an unknown model shuts the gate, so that hundreds of waiting calls do not each find it out.
-    """
-
-    def __init__(self, concurrency: int) -> None:
-        self.concurrency = max(1, concurrency)
-        self._slots = asyncio.Semaphore(self.concurrency)
-        self._not_before = 0.0
-        self._shut: InfrastructureError | None = None
-
-    @asynccontextmanager
-    async def slot(self, clock: Clock, sleep: Callable[[float], Awaitable[None]]) -> AsyncGenerator[None]:
-        """Hold one of the places; entered when one is free and the endpoint's pause is over.
-
-        Raises:
-            InfrastructureError: if the gate is shut.
-        """
-        async with self._slots:
-            while (wait := self._not_before - clock.now()) > 0:
-                await sleep(wait)
-            if self._shut is not None:
-                raise InfrastructureError(str(self._shut), kind=self._shut.kind, fatal=True)
-            yield
-
-    def learn(self, error: InfrastructureError, clock: Clock) -> None:
-        """Take a fault into account: a wait that the endpoint asked for holds for all; a wrong key shuts the gate."""
-        if error.fatal and error.kind in ("auth", "not_found"):
-            self._shut = error
-        elif error.retry_after is not None and error.retry_after <= LONGEST_WAIT:
-            self._not_before = max(self._not_before, clock.now() + error.retry_after)
 
 
 def _error(state: RetryCallState) -> BaseException | None:

@@ -1,0 +1,106 @@
+"""Sends a call that takes much longer than its like a second time; the answer that comes first is taken.
+
+Dean and Barroso, The Tail at Scale (2013). Both calls are paid for, and the ledger counts both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from flowbot.fields import InfrastructureError
+
+from .client import Client, Patience, Reply, Request
+from .clock import Clock
+
+if TYPE_CHECKING:
+    from .gate import Gate
+
+
+class Hedge:
+    """Second tries of stragglers at one endpoint; only where the gate has room, so that nothing else waits for them.
+
+    Each try has its slot until it has ended: that of the try whose outcome is taken is left by the caller, who entered
+    for the first one; the other's here.
+
+    Failure policy: a fault of one of the two is ignored while the other may still answer; the last one's is raised. The
+    loser goes on until it ends, since it is paid for.
+
+    Args:
+        client: the endpoint.
+        gate: before it.
+        clock: what is waited on.
+        may_send: whether a call may be sent now: nobody asked to stop.
+    """
+
+    def __init__(self, client: Client, gate: Gate, clock: Clock, may_send: Callable[[], bool]) -> None:
+        self._client = client
+        self._gate = gate
+        self._clock = clock
+        self._may_send = may_send
+        self._strays: set[asyncio.Task[Reply]] = set()
+
+    async def complete(
+        self,
+        request: Request,
+        patience: Patience,
+        group: str,
+        like: str,
+        tokens: float,
+        pay: Callable[[Reply], object],
+    ) -> Reply:
+        """As `Client.complete`.
+
+        Args:
+            request: what is asked.
+            patience: of each of the two.
+            group: calls of one kind, as the gate orders them.
+            like: calls that should take about as long.
+            tokens: estimate of what a try takes.
+            pay: told of a reply that is not used.
+        """
+        after = self._gate.straggles_after(like)
+        if after is None:
+            return await self._client.complete(request, patience)
+        tries = [asyncio.ensure_future(self._client.complete(request, patience))]
+        timer = asyncio.ensure_future(self._clock.sleep(after))
+        taken: asyncio.Task[Reply] | None = None
+        try:
+            await asyncio.wait({*tries, timer}, return_when=asyncio.FIRST_COMPLETED)
+            if not tries[0].done() and self._may_send() and self._gate.try_enter(tokens):
+                tries.append(asyncio.ensure_future(self._client.complete(request, patience)))
+            while taken is None:
+                running = [each for each in tries if not each.done()]
+                taken = next((each for each in tries if each.done() and each.exception() is None), None)
+                if taken is None and not running:
+                    taken = tries[-1]
+                elif taken is None:
+                    await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            return taken.result()
+        finally:
+            timer.cancel()
+            for each in tries:
+                if each is not (taken or tries[0]):
+                    self._strays.add(each)
+                    each.add_done_callback(lambda stray: self._ended(stray, group, like, tokens, pay))
+
+    async def settle(self) -> None:
+        """Wait for the losers that are still under way."""
+        while self._strays:
+            await asyncio.wait(list(self._strays))
+            await asyncio.sleep(0)  # what is done about them comes after
+
+    def _ended(
+        self, stray: asyncio.Task[Reply], group: str, like: str, tokens: float, pay: Callable[[Reply], object]
+    ) -> None:
+        self._strays.discard(stray)
+        if not stray.cancelled():
+            error = stray.exception()
+            if error is None:
+                reply = stray.result()
+                self._gate.answered(group, reply.seconds, like=like, tokens=reply.usage.tokens - tokens)
+                pay(reply)
+            elif isinstance(error, InfrastructureError):
+                self._gate.failed(error)
+        self._gate.leave()

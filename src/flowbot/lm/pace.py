@@ -1,0 +1,37 @@
+"""How fast the user lets an endpoint be called."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from flowbot.fields import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Limits of the calls to each endpoint, and what may be spent to be faster.
+
+    Args:
+        concurrency: calls in flight at most; when None it begins with the endpoint's own default and grows as long as
+            the endpoint keeps up.
+        requests_per_minute: calls sent in a minute at most; None: no such limit.
+        tokens_per_minute: tokens read and written in a minute at most, estimated when a call is sent and corrected when
+            it is answered; None: no such limit.
+        hedge: send a call that takes much longer than its like a second time and take the answer that comes first. Both
+            are paid for.
+
+    Raises:
+        UserError: if a limit is not a number above 0.
+    """
+
+    concurrency: int | None = None
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    hedge: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("concurrency", "requests_per_minute", "tokens_per_minute"):
+            value: float | None = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise UserError(f"pace: {name}", repr(value), "a number above 0")

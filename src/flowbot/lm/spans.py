@@ -1,0 +1,300 @@
+"""Spans of OpenTelemetry around model calls, tool calls and runs of a workflow, by its GenAI conventions (v1.41).
+
+Only `opentelemetry-api` is used, imported with the first span. Without it, or while nobody has set a tracer provider, a
+span is one shared object that does nothing. What was said to a model or a tool, and what came back, is recorded only if
+the environment variable OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT asks for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from functools import cache, lru_cache
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from flowbot.fields import InfrastructureError
+
+if TYPE_CHECKING:
+    from contextvars import Token
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import Span as OtelSpan
+    from opentelemetry.trace import Tracer, TracerProvider
+
+    from .client import Identity, Message, Reply, Request, ToolUse
+
+CONTENT_VARIABLE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+SCHEMA = "https://opentelemetry.io/schemas/1.41.0"
+"""The version of the conventions that is followed."""
+KEY_LENGTH = 16
+"""Characters of a call's key that its span shows: enough to find it in the store."""
+_CONTENT = ("true", "span_only", "span_and_event")
+_PROVIDERS = {
+    "gemini": "gcp.gemini",
+    "azure": "azure.ai.openai",
+    "mistral": "mistral_ai",
+    "xai": "x_ai",
+}
+"""Providers that the conventions know by another name."""
+_PORTS = {"http": 80, "https": 443}
+
+Attributes = dict[str, str | int | float | bool | list[str]]
+
+
+class Span:
+    """A piece of work; this one is recorded nowhere. A context manager: an error that leaves it is noted on the span."""
+
+    def __enter__(self) -> Span:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def sent(self) -> None:
+        """The model call goes to the endpoint, now or once more. Its span begins with the first sending."""
+
+    def replied(self, reply: Reply) -> None:
+        """The model call has this reply, priced."""
+
+    def returned(self, outputs: Mapping[str, Any]) -> None:
+        """The tool gave this."""
+
+    def failed(self, kind: str, text: str) -> None:
+        """The work ended without a result, though nothing is raised.
+
+        Args:
+            kind: the class of the fault.
+            text: what happened; recorded only with content.
+        """
+
+
+def chat_span(identity: Identity, request: Request, *, model: str, purpose: str, key: str) -> Span:
+    """`chat MODEL`: one model call over all its tries, from the first sending on; none is made if it is never sent.
+
+    Args:
+        identity: who answers.
+        request: what is sent.
+        model: the model string that the user gave.
+        purpose: what the ledger charges it to.
+        key: under which the reply is stored.
+    """
+    tracer = _tracer()
+    return NOTHING if tracer is None else _ChatSpan(tracer, identity, request, model, purpose, key)
+
+
+def tool_span(name: str, arguments: str) -> Span:
+    """`execute_tool NAME`: one call of a tool that is really made.
+
+    Args:
+        name: the tool's.
+        arguments: as JSON; recorded only with content.
+    """
+    tracer = _tracer()
+    if tracer is None:
+        return NOTHING
+    attributes: Attributes = {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": name}
+    attributes["gen_ai.tool.type"] = "function"
+    if _wants_content():
+        attributes["gen_ai.tool.call.arguments"] = arguments
+    return _InnerSpan(tracer, f"execute_tool {name}", attributes)
+
+
+def workflow_span(*, example: str, purpose: str) -> Span:
+    """`invoke_workflow`: one run of a workflow on one example.
+
+    Args:
+        example: its id, "" for a run on other inputs.
+        purpose: what the ledger charges the run's calls to.
+    """
+    tracer = _tracer()
+    if tracer is None:
+        return NOTHING
+    attributes: Attributes = {"gen_ai.operation.name": "invoke_workflow", "flowbot.purpose": purpose}
+    if example:
+        attributes["flowbot.example"] = example
+    return _InnerSpan(tracer, "invoke_workflow", attributes)
+
+
+NOTHING = Span()
+
+
+class _Recording:
+    """A span of OpenTelemetry, the current one from its making to its end."""
+
+    def __init__(
+        self, tracer: Tracer, name: str, attributes: Attributes, *, kind: Literal["CLIENT", "INTERNAL"]
+    ) -> None:
+        from opentelemetry.context import attach
+        from opentelemetry.trace import SpanKind, set_span_in_context
+
+        self.span: OtelSpan = tracer.start_span(name, kind=SpanKind[kind], attributes=attributes)
+        # Also if it is not sampled: then what is inside must not be sampled either.
+        self._token: Token[Context] = attach(set_span_in_context(self.span))
+
+    def set(self, attributes: Attributes) -> None:
+        self.span.set_attributes(attributes)
+
+    def fail(self, kind: str, text: str) -> None:
+        from opentelemetry.trace import Status, StatusCode
+
+        self.span.set_attribute("error.type", kind)
+        # The text may quote what was asked.
+        self.span.set_status(Status(StatusCode.ERROR, text if _wants_content() else None))
+
+    def end(self, error: BaseException | None) -> None:
+        from opentelemetry.context import detach
+
+        if error is not None:
+            kind = error.kind if isinstance(error, InfrastructureError) else type(error).__name__
+            self.fail(kind, str(error))
+        detach(self._token)
+        self.span.end()
+
+
+class _InnerSpan(Span):
+    """Of what happens in this process."""
+
+    def __init__(self, tracer: Tracer, name: str, attributes: Attributes) -> None:
+        self._recording = _Recording(tracer, name, attributes, kind="INTERNAL")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._recording.end(error)
+
+    def returned(self, outputs: Mapping[str, Any]) -> None:
+        if _wants_content():
+            self._recording.set({"gen_ai.tool.call.result": json.dumps(outputs)})
+
+    def failed(self, kind: str, text: str) -> None:
+        self._recording.fail(kind, text)
+
+
+class _ChatSpan(Span):
+    """Of a call to an endpoint."""
+
+    def __init__(
+        self, tracer: Tracer, identity: Identity, request: Request, model: str, purpose: str, key: str
+    ) -> None:
+        self._tracer = tracer
+        self._identity = identity
+        self._request = request
+        self._model = model.removeprefix(f"{identity.provider}/")
+        self._purpose = purpose
+        self._key = key
+        self._tries = 0
+        self._recording: _Recording | None = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._recording is not None:
+            self._recording.set({"flowbot.tries": self._tries})
+            self._recording.end(error)
+
+    def sent(self) -> None:
+        self._tries += 1
+        if self._recording is None:
+            self._recording = _Recording(self._tracer, f"chat {self._model}", self._asked(), kind="CLIENT")
+
+    def replied(self, reply: Reply) -> None:
+        if self._recording is not None:
+            self._recording.set(_answered(reply))
+
+    def _asked(self) -> Attributes:
+        identity, request = self._identity, self._request
+        attributes: Attributes = {
+            "gen_ai.operation.name": "chat",
+            "gen_ai.provider.name": _PROVIDERS.get(identity.provider, identity.provider),
+            "gen_ai.request.model": self._model,
+            "gen_ai.request.max_tokens": request.max_tokens,
+            "gen_ai.request.temperature": float(request.temperature),
+            "flowbot.purpose": self._purpose,
+            "flowbot.key": self._key[:KEY_LENGTH],
+        }
+        attributes.update(_place(identity.base_url))
+        if request.seed is not None:
+            attributes["gen_ai.request.seed"] = request.seed
+        if request.schema is not None:
+            attributes["gen_ai.output.type"] = "json"
+        if _wants_content():
+            attributes["gen_ai.input.messages"] = json.dumps([_said(message) for message in request.messages])
+        return attributes
+
+
+def _answered(reply: Reply) -> Attributes:
+    usage = reply.usage
+    finish = "content_filter" if reply.finish == "refusal" else "tool_call" if reply.calls else reply.finish
+    attributes: Attributes = {
+        "gen_ai.response.finish_reasons": [finish],
+        "gen_ai.usage.input_tokens": usage.input_tokens,
+        "gen_ai.usage.output_tokens": usage.output_tokens,
+    }
+    if usage.cached_tokens:
+        attributes["gen_ai.usage.cache_read.input_tokens"] = usage.cached_tokens
+    if reply.model:
+        attributes["gen_ai.response.model"] = reply.model
+    if reply.estimated:
+        attributes["flowbot.usage_estimated"] = True
+    if usage.usd is not None:
+        attributes["flowbot.usd"] = usage.usd
+    if _wants_content():
+        message = {"role": "assistant", "parts": _parts(reply.text, reply.calls), "finish_reason": finish}
+        attributes["gen_ai.output.messages"] = json.dumps([message])
+    return attributes
+
+
+def _said(message: Message) -> dict[str, Any]:
+    """A message in the conventions' form."""
+    if message.role == "tool":
+        parts = [{"type": "tool_call_response", "response": message.content}]
+    else:
+        parts = _parts(message.content, message.calls)
+    return {"role": message.role, "parts": parts}
+
+
+def _parts(text: str, calls: tuple[ToolUse, ...]) -> list[dict[str, str]]:
+    parts = [{"type": "text", "content": text}] if text else []
+    return parts + [{"type": "tool_call", "name": call.name, "arguments": call.arguments} for call in calls]
+
+
+@lru_cache(maxsize=64)
+def _place(base_url: str) -> Attributes:
+    """Host and port of an endpoint; nothing for what has no place."""
+    found = urlsplit(base_url)
+    if not found.hostname:
+        return {}
+    return {"server.address": found.hostname, "server.port": found.port or _PORTS.get(found.scheme, 0)}
+
+
+def _wants_content() -> bool:
+    return os.environ.get(CONTENT_VARIABLE, "").casefold() in _CONTENT
+
+
+def _tracer() -> Tracer | None:
+    """The tracer of the provider that somebody has set, if anybody has."""
+    api = _api()
+    if api is None:
+        return None
+    provider: TracerProvider = api.get_tracer_provider()
+    return None if isinstance(provider, api.ProxyTracerProvider) else _tracer_of(provider)
+
+
+@lru_cache(maxsize=1)
+def _tracer_of(provider: TracerProvider) -> Tracer:
+    return provider.get_tracer("flowbot", schema_url=SCHEMA)
+
+
+@cache
+def _api() -> Any:
+    """`opentelemetry.trace`, or None where it is not installed."""
+    try:
+        from opentelemetry import trace
+    except ImportError:
+        return None
+    return trace
