@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from flowbot.lm import LM, Budget, Request, Session
+from flowbot.lm import LM, Budget, Pace, Request, Session
 from flowbot.lm.client import Client
 from flowbot.lm.fake import FakeClient
-from flowbot.lm.limits import RetryPolicy
+from flowbot.lm.retry import RetryPolicy
 from flowbot.runtime import Engine
 from flowbot.store import Store
 from flowbot.task import Tool, tool_of
@@ -34,8 +34,8 @@ async def engine_on(
 ) -> AsyncIterator[Engine]:
     """An engine on a client or on what replies; closed at the end."""
     client = FakeClient(model) if callable(model) else model
-    session = Session(store=store or Store.memory(), budget=budget or Budget())
-    lm = LM(client, session, retry=RetryPolicy(tries=tries), concurrency=concurrency)
+    session = Session(store=store or Store.memory(), budget=budget or Budget(), pace=Pace(concurrency))
+    lm = LM(client, session, retry=RetryPolicy(tries=tries))
     made = {tool.signature.name: tool for tool in map(tool_of, tools)}
     engine = Engine(lm, session, tools=made, **more)
     try:

@@ -16,7 +16,7 @@ from runtime_help import engine_on
 
 from flowbot.fields import StepError, Type, UserError, object_schema, stable_hash
 from flowbot.lm import Request
-from flowbot.lm.client import Reply
+from flowbot.lm.client import Patience, Reply
 from flowbot.lm.fake import FakeClient
 from flowbot.lm.fake_behaviours import fill
 from flowbot.runtime import Flow, Trace
@@ -72,7 +72,7 @@ class Late(FakeClient):
             return "[no value"
         return f"said {key[:4]}" if request.schema is None else made_up(dict(request.schema), key)
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
         delay = self.delays[self.waited % len(self.delays)]
         self.waited += 1
         await self.clock.sleep(delay)

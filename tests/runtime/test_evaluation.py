@@ -8,7 +8,7 @@ import pytest
 from runtime_help import echo, engine_on, llm, single, workflow_of
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, RefusedError, Score
-from flowbot.lm import Budget, Reply, Request
+from flowbot.lm import Budget, Patience, Reply, Request
 from flowbot.lm.fake import FakeClient, Faults
 from flowbot.runtime import Evaluation, evaluate
 from flowbot.store import Store
@@ -40,7 +40,7 @@ async def test_rows_come_in_the_order_of_the_examples_with_their_scores() -> Non
 
 async def test_a_failed_run_is_scored_and_a_refused_one_is_dropped() -> None:
     class Picky(FakeClient):
-        async def complete(self, request: Request) -> Reply:
+        async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
             if "note 3" in request.messages[-1].content:
                 raise RefusedError("not that one")
             return await super().complete(request)
@@ -77,7 +77,7 @@ class Failing(FakeClient):
         super().__init__(by_note, **more)
         self.good = good
 
-    async def complete(self, request: Request) -> Reply:
+    async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
         if self.calls >= self.good:
             self.calls += 1
             await self.clock.sleep(1.0)

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowbot.fields import BudgetExceeded, Field, InfrastructureError, ModelError, RefusedError, Usage, UserError
-from flowbot.lm import LM, Budget, Identity, Message, Reply, Request, Session, ToolUse
+from flowbot.lm import LM, Budget, Identity, Message, Patience, Reply, Request, Session, ToolUse
 from flowbot.lm.client import TOO_LONG
 from flowbot.lm.fake import FakeClient, open_fake
-from flowbot.lm.limits import RetryPolicy
 from flowbot.lm.openai import OpenAIClient
+from flowbot.lm.retry import RetryPolicy
 from flowbot.lm.wire import Wire
 from flowbot.runtime.react import CALLS_AT_ONCE, RESULT_CHARACTERS, Reacted, react
 from flowbot.runtime.tools import ToolRunner
@@ -255,7 +255,7 @@ async def test_a_call_that_is_nearly_right_is_made(asked: ToolUse) -> None:
 
 async def test_a_call_that_was_cut_is_not_mended() -> None:
     class Cut(FakeClient):
-        async def complete(self, request: Request) -> Reply:
+        async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
             reply = await super().complete(request)
             if request.tool_choice == "none":
                 return reply
@@ -312,7 +312,7 @@ async def test_an_answer_of_no_use_is_asked_for_again_and_then_an_error() -> Non
 
 async def test_thinking_that_takes_all_tokens_is_given_more_room_once() -> None:
     class Thinker(ScriptedModel):
-        async def complete(self, request: Request) -> Reply:
+        async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
             if request.max_tokens == 200 and request.tool_choice == "auto":
                 self.asked.append(request)
                 return Reply("", "length", Usage(calls=1, output_tokens=200), 0.0)
@@ -326,7 +326,7 @@ async def test_thinking_that_takes_all_tokens_is_given_more_room_once() -> None:
 
 async def test_a_refusal_in_words_is_the_models_error() -> None:
     class Refuser(FakeClient):
-        async def complete(self, request: Request) -> Reply:
+        async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
             return Reply("I would rather not", "refusal", Usage(calls=1), 0.0)
 
     ran = await run(Refuser(lambda request: ""), TEXT)
@@ -411,7 +411,7 @@ async def test_no_reply_whatever_breaks_the_loop_or_its_bound(
     script: list[tuple[list[ToolUse], str, Any]], rounds: int, tools: Any, plain: bool
 ) -> None:
     class Whatever(FakeClient):
-        async def complete(self, request: Request) -> Reply:
+        async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
             calls, text, finish = script[self.calls % len(script)]
             self.now = (list(calls) if tools == "native" and calls and request.tool_choice == "auto" else text, finish)
             reply = await super().complete(request)
@@ -450,7 +450,7 @@ async def test_what_writes_is_called_as_often_as_it_is_asked_for_and_reading_is_
 
 async def test_results_are_cut_where_the_chat_grows_longer_than_the_context_and_the_model_answers() -> None:
     class Narrow(ScriptedModel):
-        async def complete(self, request: Request) -> Reply:
+        async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
             if sum(len(message.content) for message in request.messages) > 900:
                 raise ModelError(f"{TOO_LONG}: more than 900")
             return await super().complete(request)

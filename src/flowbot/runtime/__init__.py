@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .adapter import messages
     from .engine import DEFAULT_MAX_TOKENS, Engine
-    from .evaluation import Evaluation, Row, evaluate
+    from .evaluation import Evaluation, Row, evaluate, evaluate_each
+    from .executors import Executor, ExecutorName, open_executor
     from .flow import Flow, load
     from .sandbox import BubblewrapSandbox, ChosenSandbox, MontySandbox, Sandbox, open_sandbox
     from .toolbox import opened_task, opened_tools
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 _LATER = {
     "messages": "adapter",
     **dict.fromkeys(("DEFAULT_MAX_TOKENS", "Engine"), "engine"),
-    **dict.fromkeys(("Evaluation", "Row", "evaluate"), "evaluation"),
+    **dict.fromkeys(("Evaluation", "Row", "evaluate", "evaluate_each"), "evaluation"),
+    **dict.fromkeys(("Executor", "ExecutorName", "open_executor"), "executors"),
     **dict.fromkeys(("Flow", "load"), "flow"),
     **dict.fromkeys(("Step", "Trace"), "trace"),
     **dict.fromkeys(("BubblewrapSandbox", "ChosenSandbox", "MontySandbox", "Sandbox", "open_sandbox"), "sandbox"),
@@ -40,6 +42,8 @@ __all__ = [
     "ChosenSandbox",
     "Engine",
     "Evaluation",
+    "Executor",
+    "ExecutorName",
     "Flow",
     "MontySandbox",
     "Row",
@@ -48,8 +52,10 @@ __all__ = [
     "ToolRunner",
     "Trace",
     "evaluate",
+    "evaluate_each",
     "load",
     "messages",
+    "open_executor",
     "open_sandbox",
     "opened_task",
     "opened_tools",

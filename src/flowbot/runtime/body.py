@@ -9,6 +9,7 @@ from asyncio import Task, create_task
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from flowbot.fields import StepError, Type, ValueMismatch
@@ -75,6 +76,8 @@ class Bodies:
 
     calls: Calls
     _wiring: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict[str, dict[str, tuple[str, ...]]])
+    _chains: set[str] = field(default_factory=set[str])
+    """Bodies in which each node waits for the one before it: nothing there goes side by side."""
 
     async def run(self, holder: HasNodes, known: Known, place: Place) -> Body:
         """Run the nodes of `holder` once.
@@ -88,11 +91,21 @@ class Bodies:
         if wiring is None:
             wiring = {name: predecessors(holder, name) for name in topological(holder)}
             self._wiring[place.path] = wiring
-        tasks: dict[str, Task[Ended]] = {}
-        for name, before in wiring.items():
-            waited = {each: tasks[each] for each in before}
-            tasks[name] = create_task(self._node(name, holder.nodes[name], known, waited, place))
-        ended = dict(zip(tasks, await together(list(tasks.values())), strict=True))
+            order = list(wiring)
+            if all(before in wiring[name] for before, name in pairwise(order)):
+                self._chains.add(place.path)
+        if place.path in self._chains:
+            ended: dict[str, Ended] = {}
+            for name, before in wiring.items():
+                ended[name] = await self._node(
+                    name, holder.nodes[name], known, {each: ended[each] for each in before}, place
+                )
+        else:
+            tasks: dict[str, Task[Ended]] = {}
+            for name, before in wiring.items():
+                waited = {each: tasks[each] for each in before}
+                tasks[name] = create_task(self._after(waited, name, holder.nodes[name], known, place))
+            ended = dict(zip(tasks, await together(list(tasks.values())), strict=True))
         after = dict(known)
         until: dict[str, float] = {}
         for name, each in ended.items():
@@ -101,11 +114,13 @@ class Bodies:
                 until[name] = each.seconds + max((until.get(other, 0.0) for other in wiring[name]), default=0.0)
         return Body(ended, after, until, wiring)
 
-    async def _node(
-        self, name: str, node: Node, known: Known, before: Mapping[str, Task[Ended]], place: Place
+    async def _after(
+        self, before: Mapping[str, Task[Ended]], name: str, node: Node, known: Known, place: Place
     ) -> Ended:
+        return await self._node(name, node, known, {each: await task for each, task in before.items()}, place)
+
+    async def _node(self, name: str, node: Node, known: Known, ended: Mapping[str, Ended], place: Place) -> Ended:
         seen = dict(known)
-        ended = {each: await task for each, task in before.items()}
         for each, end in ended.items():
             seen.update({f"{each}.{output}": value for output, value in end.values.items()})
         led_by: tuple[str, ...] = ()

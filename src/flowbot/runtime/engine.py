@@ -13,9 +13,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import StepError, Type, UserError, ValueMismatch, stable_hash
+from flowbot.lm.spans import workflow_span
 from flowbot.workflow.nodes import Sketch
 
 from .body import Bodies
+from .executors import Executor, open_executor
 from .jsonlike import to_json
 from .leaf import DEFAULT_MAX_TOKENS, Calls, Place
 from .memo import Memo, Result
@@ -42,6 +44,7 @@ class Engine:
         sandbox: where code runs; the first that can be had when None. Closed with the engine.
         open_model: opens the model string of a node that names one; None: such a node is a user's error.
         allow_writes: call tools that write for real.
+        executor: where tools that are plain callables, and metrics, run; this process when None. Closed with the engine.
         live: True: the workflow is in use and not under evaluation: every tool is called for real, every time.
 
     Raises:
@@ -57,13 +60,17 @@ class Engine:
         sandbox: Sandbox | None = None,
         open_model: Callable[[str], LM] | None = None,
         allow_writes: bool = False,
+        executor: Executor | None = None,
         live: bool = False,
     ) -> None:
         self.lm = lm
         self.session = session
         self.memo = Memo(session.store)
         self.signatures = {name: tool.signature for name, tool in (tools or {}).items()}
-        self.tools = ToolRunner(tools or {}, None if live else self.memo, allow_writes=allow_writes or live)
+        self.executor: Executor = executor or open_executor()
+        self.tools = ToolRunner(
+            tools or {}, None if live else self.memo, allow_writes=allow_writes or live, executor=self.executor
+        )
         self.sandbox: Sandbox = sandbox or ChosenSandbox()
         self._open_model = open_model
         self._opened: dict[str, LM] = {}
@@ -93,17 +100,22 @@ class Engine:
         """
         values = _checked_inputs(workflow.sketch, inputs)
         calls = Calls(self, workflow, example, purpose, replicate)
-        ran = await Bodies(calls).run(workflow.sketch, {name: Value(value) for name, value in values.items()}, Place())
-        if ran.refused is not None and ran.refused.refused is not None:
-            raise ran.refused.refused  # only now: which calls were made must not depend on when the refusal came
-        outputs = workflow.sketch.outputs
-        missing = [reference for reference in outputs.values() if reference not in ran.known]
+        with workflow_span(example=example, purpose=purpose) as span:
+            start = {name: Value(value) for name, value in values.items()}
+            ran = await Bodies(calls).run(workflow.sketch, start, Place())
+            if ran.refused is not None and ran.refused.refused is not None:
+                raise ran.refused.refused  # only now: which calls were made must not depend on when the refusal came
+            outputs = workflow.sketch.outputs
+            missing = [reference for reference in outputs.values() if reference not in ran.known]
+            error = ran.cause(outputs.values())
+            if missing:
+                span.failed("missing_outputs", error)
         return Trace(
             example=example,
             inputs=values,
             steps=ran.steps,
             outputs=None if missing else {name: ran.known[reference].data for name, reference in outputs.items()},
-            error=ran.cause(outputs.values()),
+            error=error,
             seconds=ran.seconds,
         )
 
@@ -148,9 +160,10 @@ class Engine:
         await self.memo.settle()
 
     async def close(self) -> None:
-        """Wait for what is under way, end the sandbox and the models that the engine opened. May be called twice."""
+        """Wait for what is under way, end the sandbox, the executor and the models that the engine opened. May be called twice."""
         await self.settle()
         await self.sandbox.close()
+        await self.executor.close()
         opened, self._opened = self._opened, {}
         for lm in opened.values():
             await lm.close()

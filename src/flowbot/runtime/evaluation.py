@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from copy import deepcopy
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass
-from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, RefusedError, Score, Usage, stable_hash
+from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, RefusedError, Score, Usage
+from flowbot.lm.gate import TURN
 
-from .jsonlike import clean
-from .memo import Result
-from .threads import in_thread
+from .collector import fewer_collections
+from .scoring import scored
 from .together import together
 from .trace import Trace
 
@@ -87,25 +85,70 @@ async def evaluate(
         BudgetExceeded: if a ceiling would be passed.
         MetricError: if the metric raised; it names the example.
     """
-    scoring = asyncio.Lock()
+    rows: list[Row | None] = [None] * len(examples)
+    await evaluate_each(
+        engine,
+        workflow,
+        task,
+        examples,
+        purpose=purpose,
+        take=rows.__setitem__,
+        progress=progress,
+        replicate=replicate,
+    )
+    return Evaluation(
+        rows=tuple(each for each in rows if each is not None),
+        dropped=tuple(example.id for example, each in zip(examples, rows, strict=True) if each is None),
+    )
+
+
+async def evaluate_each(
+    engine: Engine,
+    workflow: Workflow,
+    task: Task,
+    examples: Iterable[Example],
+    *,
+    purpose: str,
+    take: Callable[[int, Row | None], object],
+    progress: Callable[[int, int], None] | None = None,
+    replicate: int = 0,
+) -> None:
+    """As `evaluate`, for any number of examples: each row is handed over as soon as it is there and kept no longer.
+
+    So many examples are worked on at once that calls are always waiting at the endpoint, and no more.
+
+    Args:
+        engine, workflow, task, examples, purpose, progress, replicate: as for `evaluate`.
+        take: called with each example's number, from 0, and its row, or None if the endpoint refuses it on every try.
+            The order is that in which they end.
+
+    Raises:
+        Paused, BudgetExceeded, MetricError: as `evaluate`.
+    """
+    total = len(examples) if isinstance(examples, Sized) else 0
+    coming = enumerate(examples)
     done = 0
 
-    async def row(example: Example) -> Row | None:
+    async def work() -> None:
         nonlocal done
-        inputs = {name: example.inputs[name] for name in workflow.sketch.inputs if name in example.inputs}
-        try:
-            trace = await engine.run(workflow, inputs, example=example.id, purpose=purpose, replicate=replicate)
-        except RefusedError:
-            made = None
-        else:
-            made = Row(example, trace, await _scored(engine, task, example, trace, scoring))
-        done += 1
-        if progress is not None:
-            progress(done, len(examples))
-        return made
+        for number, example in coming:
+            TURN.set(number)
+            engine.session.check()
+            inputs = {name: example.inputs[name] for name in workflow.sketch.inputs if name in example.inputs}
+            try:
+                trace = await engine.run(workflow, inputs, example=example.id, purpose=purpose, replicate=replicate)
+            except RefusedError:
+                take(number, None)
+            else:
+                take(number, Row(example, trace, await scored(engine, task, example, trace)))
+            done += 1
+            if progress is not None:
+                progress(done, max(total, done))
 
+    width = min(total or engine.session.width, engine.session.width)
     try:
-        rows = await together([asyncio.create_task(row(example)) for example in examples])
+        with fewer_collections():
+            await together([asyncio.create_task(work()) for _ in range(width)])
     except BudgetExceeded:
         raise  # nothing is in flight when a ceiling is reached, and what is left of it serves the closing test
     except Exception as fault:
@@ -113,29 +156,3 @@ async def evaluate(
         if isinstance(fault, InfrastructureError):
             raise Paused(str(fault), stopped_by="infrastructure") from fault
         raise
-    return Evaluation(
-        rows=tuple(each for each in rows if each is not None),
-        dropped=tuple(example.id for example, each in zip(examples, rows, strict=True) if each is None),
-    )
-
-
-async def _scored(engine: Engine, task: Task, example: Example, trace: Trace, one_at_a_time: asyncio.Lock) -> Score:
-    """The metric's score. A user's function is not taken to be pure, fast or safe to call from two threads at once."""
-    metric = task.metric
-    if metric.pure or trace.outputs is None:
-        return metric(example, trace.outputs)
-    outputs = deepcopy(dict(trace.outputs))  # what a user's function does to them changes no trace
-
-    async def make() -> Result:
-        score = await in_thread(partial(metric, example, outputs))
-        return {"value": score.value, "feedback": clean(score.feedback), "parts": dict(score.parts)}
-
-    key = stable_hash(
-        {
-            "metric": metric.identity,
-            "example": [example.id, dict(example.inputs), dict(example.expected), example.group, dict(example.extra)],
-            "outputs": outputs,
-        }
-    )
-    async with one_at_a_time:
-        return Score(**(await engine.memo.once(key, "metric", make) if metric.kept else await make()))

@@ -14,6 +14,7 @@ from flowbot.workflow import CodeNode, Workflow, asked_models, require_valid, wa
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from flowbot.lm import Pace
     from flowbot.task import Tool, ToolSource
 
     from .trace import Trace
@@ -30,7 +31,7 @@ class Flow:
         lm: model string of the steps that name no model; may be None when there is none.
         tools: what the workflow names: plain callables, `Tool`s, and declared sources, which are opened at once and
             closed with the flow.
-        concurrency: calls in flight at most; the endpoint's default when None.
+        pace: how fast the endpoints may be called.
         sandbox: where code runs, `monty` or `bubblewrap`; the first that can be had when None.
         cache_dir: folder of local models and search indexes; the user's cache folder when None. Replies are not kept.
         say: called with one-line news, as of a model that is fetched or an index that is built.
@@ -45,7 +46,7 @@ class Flow:
         *,
         lm: str | None = None,
         tools: Sequence[Callable[..., Any] | Tool | ToolSource] = (),
-        concurrency: int | None = None,
+        pace: Pace | None = None,
         sandbox: str | None = None,
         cache_dir: Path | None = None,
         say: Callable[[str], None] | None = None,
@@ -57,9 +58,7 @@ class Flow:
 
         given = [each if isinstance(each, ToolSource) else tool_of(each) for each in tools]
         _require_parts(workflow, lm, sandbox)
-        opened = partial(
-            opened_engine, lm, given, concurrency=concurrency, sandbox=sandbox, cache_dir=cache_dir, say=say
-        )
+        opened = partial(opened_engine, lm, given, pace=pace, sandbox=sandbox, cache_dir=cache_dir, say=say)
         self._live = Live(opened)
         # Also at the end of the program, where nobody called `close`.
         self._finalizer = weakref.finalize(self, self._live.close)
@@ -115,7 +114,7 @@ def load(
     *,
     lm: str | None = None,
     tools: Sequence[Callable[..., Any] | Tool | ToolSource] = (),
-    concurrency: int | None = None,
+    pace: Pace | None = None,
     sandbox: str | None = None,
     cache_dir: Path | None = None,
     say: Callable[[str], None] | None = None,
@@ -131,7 +130,7 @@ def load(
         load_workflow(Path(path)),
         lm=lm,
         tools=tools,
-        concurrency=concurrency,
+        pace=pace,
         sandbox=sandbox,
         cache_dir=cache_dir,
         say=say,

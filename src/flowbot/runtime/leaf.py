@@ -131,11 +131,11 @@ class Calls:
         values = _data(node.inputs, known)
         reads = led_by + made_by(known[each] for each in node.inputs.values())
         rank = self._rank(path, parameters) if parameters.temperature > 0 else 0
-        tasks = [
-            create_task(self._sample(address, node, parameters, values, reads, draw))
+        asked = [
+            self._sample(address, node, parameters, values, reads, draw)
             for address, draw in self._samples(place.address(name), parameters, rank, place)
         ]
-        ended = await together(tasks)
+        ended = [await asked[0]] if len(asked) == 1 else await together([create_task(each) for each in asked])
         refused = next((each for each in ended if isinstance(each, RefusedError)), None)
         if refused is not None:  # only now: which calls were made must not depend on when the refusal came
             return Ended("missing", refused=refused)
@@ -331,7 +331,7 @@ def _asked(step: Step, error: str, asked: tuple[Message, ...], replies: Sequence
         error=error,
         messages=asked,
         reply=replies[-1].text if replies else "",
-        usage=sum((reply.usage for reply in replies), Usage()),
+        usage=replies[0].usage if len(replies) == 1 else sum((reply.usage for reply in replies), Usage()),
         seconds=sum(reply.seconds for reply in replies) + sum(call.seconds for call in step.calls),
     )
 

@@ -15,7 +15,7 @@ from flowbot.store import Kind, Store
 
 if TYPE_CHECKING:
     from flowbot.fields import ToolSignature
-    from flowbot.lm import LM
+    from flowbot.lm import LM, Pace
     from flowbot.task import Tool, ToolSource
     from flowbot.workflow import Workflow
 
@@ -126,22 +126,22 @@ async def opened_engine(
     lm: str | None,
     tools: Sequence[Callable[..., Any] | Tool | ToolSource],
     *,
-    concurrency: int | None,
+    pace: Pace | None,
     sandbox: str | None,
     cache_dir: Path | None,
     say: Callable[[str], None] | None,
 ) -> AsyncGenerator[Engine]:
     """An engine for a workflow in use, its tools opened; arguments as of `Flow`."""
-    from flowbot.lm import Session, open_lm
+    from flowbot.lm import Pace, Session, open_lm
 
     from .engine import Engine
     from .sandbox import ChosenSandbox
     from .toolbox import opened_tools
 
-    session = Session(store=_Forgetful(None, None, None), max_concurrency=concurrency)
+    session = Session(store=_Forgetful(None, None, None), pace=pace or Pace())
 
     def opened(name: str) -> LM:
-        return open_lm(name, session, cache_dir=cache_dir, concurrency=concurrency, say=say)
+        return open_lm(name, session, cache_dir=cache_dir, say=say)
 
     box = ChosenSandbox(sandbox)
     async with opened_tools(tools, sandbox=box, cache_dir=cache_dir, say=say) as by_name:

@@ -12,6 +12,17 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+def as_exception(error: BaseException) -> Exception:
+    """What somebody's function raised, as what may be raised to those who asked for it.
+
+    What would end the program (`SystemExit`) or cannot be held by a future (`StopIteration`) becomes a `RuntimeError`
+    that names it.
+    """
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    return RuntimeError(f"{type(error).__name__}: {error}")
+
+
 async def in_thread(call: Callable[[], T], *, seconds: float | None = None) -> T:
     """What `call()` returns, run in a thread of its own.
 
@@ -43,11 +54,8 @@ async def in_thread(call: Callable[[], T], *, seconds: float | None = None) -> T
         fault: Exception | None = None
         try:
             result = context.run(call)
-        except Exception as error:
-            # A future cannot hold a StopIteration.
-            fault = RuntimeError(f"StopIteration: {error}") if isinstance(error, StopIteration) else error
         except BaseException as error:  # its sys.exit() is not ours
-            fault = RuntimeError(f"{type(error).__name__}: {error}")
+            fault = as_exception(error)
         with contextlib.suppress(RuntimeError):  # the loop ended while the function was still running
             loop.call_soon_threadsafe(settle, result, fault)
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import InfrastructureError, StepError, UserError, ValueMismatch, stable_hash
+from flowbot.lm.spans import tool_span
 from flowbot.task import Timed
 
+from .executors import Call, Executor, FunctionError, Outcome, open_executor
 from .jsonlike import clean, to_json, to_outputs
-from .threads import in_thread
 
 if TYPE_CHECKING:
     from flowbot.task import Tool
@@ -55,19 +55,27 @@ class ToolRunner:
         memo: where results are kept; None calls every time (a workflow in use, not under evaluation).
         allow_writes: call tools that write for real.
         seconds: how long one call may take; tools that bound their own time are left to it.
+        executor: where callables run; this process when None. Not closed here.
 
     Raises:
         UserError: for a tool that writes, has no stand-in and is not allowed.
     """
 
     def __init__(
-        self, tools: Mapping[str, Tool], memo: Memo | None, *, allow_writes: bool = False, seconds: float = SECONDS
+        self,
+        tools: Mapping[str, Tool],
+        memo: Memo | None,
+        *,
+        allow_writes: bool = False,
+        seconds: float = SECONDS,
+        executor: Executor | None = None,
     ) -> None:
         require_stand_ins(tools.values(), allow_writes=allow_writes)
         self._tools = tools
         self._memo = memo
         self._allow_writes = allow_writes
         self._seconds = seconds
+        self._executor: Executor = executor or open_executor()
         self._free = asyncio.Semaphore(_AT_ONCE)
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
@@ -86,9 +94,10 @@ class ToolRunner:
         simulated = tool.signature.effects == "writes" and not self._allow_writes
         function = tool.simulate if simulated and tool.simulate is not None else tool.call
         asked = json.dumps(given, ensure_ascii=False)  # in order: a tool may read a dict in order
-        make = partial(self._result, tool, function, asked)
+        call = Call("tool", tool.signature.name, function, json.loads(asked), self._seconds)
+        make = partial(self._result, tool, call, asked)
         if tool.signature.pure or not tool.kept or self._memo is None:
-            async with self._free:
+            async with self._executor.turn(call), self._free:
                 result = await make()
         else:
             key = stable_hash(
@@ -100,40 +109,45 @@ class ToolRunner:
                 }
             )
             # The place is taken outside, so that a call that nobody waits for any more does not begin.
-            async with self._free:
+            async with self._executor.turn(call), self._free:
                 result = await self._memo.once(key, "tool", make)
         if "error" in result:
             raise StepError(result["error"])
         return result["outputs"], 0.0 if tool.signature.pure else result["seconds"]
 
-    async def _result(self, tool: Tool, function: Callable[..., Any], asked: str) -> Result:
+    async def _result(self, tool: Tool, call: Call, asked: str) -> Result:
         """What is stored of one call: its outputs, or its error."""
-        name = tool.signature.name
-        began = time.monotonic()
-        seconds: float | None = None
+        name = call.name
+        seconds = 0.0
         try:
-            given = await self._called(tool, function, json.loads(asked))
-            if isinstance(given, Timed):
-                given, seconds = given.value, given.seconds
-            value = to_json(given)
-            outputs = to_outputs({"result": value} if tool.plain else value, tool.signature.outputs)
-            _check_size(outputs)
+            with tool_span(name, asked) as span:
+                outcome = await self._outcome(tool, call)
+                seconds = outcome.seconds
+                if outcome.error is not None:
+                    raise outcome.error
+                value = outcome.value
+                outputs = to_outputs({"result": value} if tool.plain else value, tool.signature.outputs)
+                _check_size(outputs)
+                span.returned(outputs)
         except (InfrastructureError, UserError):
             raise
         except Exception as error:  # whatever somebody's function raises is a step that failed
-            seconds = time.monotonic() - began if seconds is None else seconds
             if isinstance(error, TimeoutError) and seconds >= self._seconds:
                 return {"error": f"tool {name}: took longer than {self._seconds:g} s", "seconds": self._seconds}
-            text = str(error) if isinstance(error, StepError) else f"{type(error).__name__}: {error}"
+            told = isinstance(error, StepError | FunctionError)
+            text = str(error) if told else f"{type(error).__name__}: {error}"
             return {"error": f"tool {name}: {clean(text[:1000])}", "seconds": seconds}
-        return {"outputs": outputs, "seconds": time.monotonic() - began if seconds is None else seconds}
+        return {"outputs": outputs, "seconds": seconds}
 
-    async def _called(self, tool: Tool, function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-        if tool.timed and function is tool.call:
-            return await function(**arguments)
-        if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__):
-            return await asyncio.wait_for(function(**arguments), self._seconds)
-        return await in_thread(partial(function, **arguments), seconds=self._seconds)
+    async def _outcome(self, tool: Tool, call: Call) -> Outcome:
+        if not (tool.timed and call.function is tool.call):
+            return await self._executor.run(call)
+        began = time.monotonic()
+        try:
+            given: Timed = await call.function(**call.arguments)
+            return Outcome(to_json(given.value), seconds=given.seconds)
+        except Exception as error:  # handed on with the time it took
+            return Outcome(error=error, seconds=time.monotonic() - began)
 
 
 def _check_size(outputs: Mapping[str, Any]) -> None:

@@ -31,6 +31,7 @@ class MetricError(FlowBotError):
 
     def __init__(self, message: str, *, metric: str, example: str) -> None:
         super().__init__(f"metric {metric!r} failed on example {example!r}: {message}")
+        self.message = message
         self.metric = metric
         self.example = example
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from flowbot.fields import UserError
 
+PREFIX = "flowbot_task_"
+"""Begins the names of modules that are imported here, by their paths; no other module's name does."""
 _REFERENCE = re.compile(r"(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)\Z")
 
 
@@ -69,7 +71,7 @@ def _import(file: Path, where: str) -> ModuleType:
         def get_code(self, fullname: str) -> Any:
             return self.source_to_code(self.get_data(self.path), self.path)
 
-    name = f"flowbot_task_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}_{file.stem}"
+    name = f"{PREFIX}{hashlib.sha256(str(file).encode()).hexdigest()[:12]}_{file.stem}"
     spec = ModuleSpec(name, Fresh(name, str(file)), origin=str(file))
     spec.has_location = True
     module = module_from_spec(spec)

@@ -54,7 +54,7 @@ def status_client(headers: Mapping[str, str], *, connect: float, read: float) ->
 
 def status_fault(error: MCPError, who: str) -> InfrastructureError | None:
     """The fault behind an error that `status_client` handed on; None for an error of the server's own."""
-    from flowbot.lm.wire import classify
+    from flowbot.lm.http_faults import classify
 
     data: Any = error.data
     match data:
@@ -73,7 +73,7 @@ async def patiently(call: Callable[[], Awaitable[T]], *, again: frozenset[FaultK
     """
     from tenacity import retry_if_exception
 
-    from flowbot.lm.limits import LONGEST_WAIT, RetryPolicy
+    from flowbot.lm.retry import LONGEST_WAIT, RetryPolicy
 
     def helps(error: BaseException) -> bool:
         if not isinstance(error, InfrastructureError) or error.fatal:
@@ -81,7 +81,9 @@ async def patiently(call: Callable[[], Awaitable[T]], *, again: frozenset[FaultK
         return error.kind in again and (error.retry_after or 0.0) <= LONGEST_WAIT
 
     def tell(tries: int, wait: float, error: BaseException) -> None:
-        _log.info("%s; try %d of %d in %.1f s", error, tries + 1, TRIES, wait)
+        kind = error.kind if isinstance(error, InfrastructureError) else type(error).__name__
+        said = {"event": "tool.retry", "try": tries, "kind": kind, "wait": wait}
+        _log.info("%s; try %d of %d in %.1f s", error, tries + 1, TRIES, wait, extra=said)
 
     policy = RetryPolicy(tries=TRIES, base=FIRST_WAIT).retrying(0, asyncio.sleep, tell)
     return await policy.copy(retry=retry_if_exception(helps))(call)
@@ -96,7 +98,7 @@ def _is_protocol_error(content: bytes) -> bool:
 
 
 def _protocol_error(status: int, reason: str, headers: Any) -> dict[str, Any]:
-    from flowbot.lm.wire import retry_after_seconds
+    from flowbot.lm.http_faults import retry_after_seconds
 
     data = {"flowbot_http_status": status, "flowbot_retry_after": retry_after_seconds(headers)}
     # The code by which the SDK knows a server of an older protocol, or the one for all other faults.

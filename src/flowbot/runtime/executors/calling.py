@@ -1,0 +1,37 @@
+"""How a function of each kind is called, and its result made JSON data: the same code wherever it runs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from flowbot.runtime.jsonlike import clean, to_json
+from flowbot.task import Metric
+
+from .protocol import Call
+
+
+def result_of(call: Call) -> Any:
+    """Make the call, here and now, and give its result as JSON data.
+
+    Raises:
+        StepError: if a tool returns what JSON cannot hold.
+        MetricError: if a metric raises, or returns what is no score.
+        BaseException: what else the function raises.
+    """
+    if call.kind == "tool":
+        return to_json(call.function(**call.arguments))
+    score = Metric(call.name, pure=False, identity="", call=call.function)(**call.arguments)
+    parts = {str(name): float(part) for name, part in score.parts.items()}
+    return {"value": float(score.value), "feedback": clean(score.feedback), "parts": parts}
+
+
+async def awaited_result_of(call: Call) -> Any:
+    """As `result_of`, of a tool that is a coroutine function."""
+    return to_json(await call.function(**call.arguments))
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling it gives a coroutine."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)

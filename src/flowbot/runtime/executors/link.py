@@ -1,0 +1,163 @@
+"""One worker process, as its owner sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any, cast
+
+from .address import Unsendable
+from .faults import rebuilt
+from .job import Job
+from .protocol import Outcome
+
+START_SECONDS = 60.0
+"""Time that a worker may take until it is ready for jobs, and again to import the module of a job's function."""
+_END_SECONDS = 5.0
+_PROGRAM = Path(__file__).with_name("worker.py")
+
+
+class Lost(Exception):
+    """The worker ended, or made no sense; the text says how."""
+
+
+class NotStarted(Lost):
+    """The worker ended before it was ready for jobs."""
+
+
+class Worker:
+    """A worker process. It has the environment and folder of this one, and a session of its own, so that what ends it
+    ends what its functions started, and Ctrl-C in a terminal does not reach it.
+
+    Attributes:
+        free: it can be given a job. False for ever after a job that it did not answer.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.free = False
+
+    @staticmethod
+    async def start() -> Worker:
+        """A worker that is ready for jobs.
+
+        Raises:
+            NotStarted: if it does not come to that.
+            OSError: if there can be no process.
+        """
+        process = await asyncio.create_subprocess_exec(
+            *_command(), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True
+        )
+        worker = Worker(process)
+        try:
+            await worker._send({"path": [each for each in sys.path if isinstance(cast("object", each), str)]})
+            await asyncio.wait_for(worker._receive(), START_SECONDS)
+        except TimeoutError:
+            await worker.end(kill=True)
+            raise NotStarted(f"was not ready in {START_SECONDS:g} s") from None
+        except Lost as lost:
+            raise NotStarted(str(lost)) from None
+        except BaseException:
+            await worker.end(kill=True)
+            raise
+        worker.free = True
+        return worker
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is not known to have ended."""
+        return self._process.returncode is None and not self._output.at_eof()
+
+    async def do(self, job: Job) -> Outcome:
+        """Run a job to its end. Ended in between, by an error or by being cancelled, the worker is of no more use.
+
+        Raises:
+            Unsendable: if the worker cannot find the function; it is free again, unless finding took too long.
+            TimeoutError: when the job's time has passed.
+            Lost: if the worker ended.
+        """
+        self.free = False
+        await self._send(job.dump())
+        try:
+            begun = await asyncio.wait_for(self._receive(), START_SECONDS)
+        except TimeoutError:
+            raise Unsendable(f"its module was not imported in {START_SECONDS:g} s") from None
+        if "cannot" in begun:
+            self.free = True
+            raise Unsendable(begun["cannot"])
+        reply = await asyncio.wait_for(self._receive(), job.seconds)
+        self.free = True
+        if "error" in reply:
+            return Outcome(error=rebuilt(reply["error"]), seconds=reply["seconds"])
+        return Outcome(reply["value"], seconds=reply["seconds"])
+
+    async def end(self, *, kill: bool = False) -> None:
+        """End the process and wait for that. Without `kill` it may take a few seconds to end by itself."""
+        self.free = False
+        if kill:
+            self._kill()
+        self._input.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), _END_SECONDS)
+        except TimeoutError:
+            self._kill()
+            await self._process.wait()
+
+    @property
+    def _input(self) -> asyncio.StreamWriter:
+        assert self._process.stdin is not None
+        return self._process.stdin
+
+    @property
+    def _output(self) -> asyncio.StreamReader:
+        assert self._process.stdout is not None
+        return self._process.stdout
+
+    async def _send(self, frame: dict[str, Any]) -> None:
+        text = json.dumps(frame).encode()
+        self._input.write(len(text).to_bytes(4, "big") + text)
+        try:
+            await self._input.drain()
+        except ConnectionError:
+            raise await self._lost() from None
+
+    async def _receive(self) -> dict[str, Any]:
+        try:
+            size = int.from_bytes(await self._output.readexactly(4), "big")
+            return json.loads(await self._output.readexactly(size))
+        except (asyncio.IncompleteReadError, ConnectionError, ValueError):
+            raise await self._lost() from None
+
+    async def _lost(self) -> Lost:
+        await self.end(kill=True)
+        status = self._process.returncode
+        if status is not None and status < 0:
+            with contextlib.suppress(ValueError):
+                return Lost(f"was killed by {signal.Signals(-status).name}")
+        return Lost(f"ended with status {status}")
+
+    def _kill(self) -> None:
+        if self._process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            if sys.platform == "win32":
+                self._process.kill()
+            else:
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def _command() -> list[str]:
+    """This interpreter with those of its options that change what a function gives, and the worker's program."""
+    optimised = ["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []
+    options = ["-P", "-u", "-X", f"utf8={sys.flags.utf8_mode}", *optimised, *(f"-W{each}" for each in sys.warnoptions)]
+    return [sys.executable, *options, str(_PROGRAM)]
