@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flowbot.fields import Field, FlowBotError, Score, Usage, UserError
-    from flowbot.lm import Budget
+    from flowbot.lm import Budget, Pace
     from flowbot.optimize import RunResult, optimize
     from flowbot.runtime import Flow, load
     from flowbot.task import Example, Metric, Task
@@ -30,6 +30,7 @@ _HOME = {
     "Usage": "fields",
     "UserError": "fields",
     "Budget": "lm",
+    "Pace": "lm",
     "RunResult": "optimize",
     "optimize": "optimize",
     "Flow": "runtime",
@@ -58,6 +59,7 @@ __all__ = [
     "Flow",
     "FlowBotError",
     "Metric",
+    "Pace",
     "RunResult",
     "Score",
     "Task",

@@ -9,9 +9,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run `flowbot` and end the process with its exit status: 0 done, 1 failed, 2 wrong use, 3 paused."""
     import sys
 
-    from .app import run
+    from .signals import PAUSED, interruptible
 
-    sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+    try:
+        with interruptible():
+            from .app import run
+
+            status = run(sys.argv[1:] if arguments is None else list(arguments))
+    except KeyboardInterrupt:  # before there was anything to stop
+        status = PAUSED
+    sys.exit(status)
 
 
 __all__ = ["main"]

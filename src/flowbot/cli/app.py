@@ -10,6 +10,7 @@ from io import TextIOWrapper
 
 from cyclopts import App, CycloptsError
 
+from .cache import cache
 from .check import check
 from .console import command_line, complain
 from .demo import demo
@@ -21,6 +22,8 @@ from .run import run_flow
 from .starts import starts
 
 DONE, FAILED, WRONG_USE, PAUSED = 0, 1, 2, 3
+
+_log = logging.getLogger(__name__)
 
 
 def _version() -> str:
@@ -38,6 +41,7 @@ app = App(
     help_format="plaintext",
     version=_version,
     version_flags=("--version",),
+    suppress_keyboard_interrupt=False,  # it would exit with a status of its own
 )
 for _order, (_verb, _name) in enumerate(
     (
@@ -52,6 +56,7 @@ for _order, (_verb, _name) in enumerate(
     )
 ):
     app.command(_verb, name=_name, sort_key=_order)
+app.command(cache)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -64,23 +69,26 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(stream, TextIOWrapper):
             # A terminal that cannot show a character shows a question mark; it must not end the run.
             stream.reconfigure(errors="replace")
+    out = sys.stdout
     try:
         status = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
-        sys.stdout.flush()
+        out.flush()
     except CycloptsError as error:
         verb = next((name for name in arguments[:1] if name in app and not name.startswith("-")), "")
         complain(f"{error}".rstrip(".") + f". See: {command_line('flowbot', *([verb] if verb else []), '--help')}")
         return WRONG_USE
     except BrokenPipeError:
         # The reader of our output has left, as `head` does. Nothing more can be said there, at exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
         return FAILED
-    except KeyboardInterrupt:
-        complain("stopped by Ctrl-C; the same command goes on from what was stored")
+    except KeyboardInterrupt as error:
+        complain(f"stopped ({str(error) or 'Ctrl-C'}); the same command goes on from what was stored")
         return PAUSED
     except Exception as error:
-        logging.getLogger("flowbot").debug("where it happened", exc_info=True)
+        _log.debug("where it happened", exc_info=True, extra={"event": "command.failed"})
         return explain(error, arguments)
+    finally:
+        sys.stdout = out
     return status if isinstance(status, int) else DONE
 
 
@@ -114,6 +122,7 @@ def explain(error: Exception, arguments: Sequence[str]) -> int:
 
 def paused(reason: str, stopped_by: str, arguments: Sequence[str]) -> int:
     """Say that the work is paused and how it goes on; returns the exit status for that."""
+    _log.info("paused: %s", reason, extra={"event": "run.paused", "stopped_by": stopped_by})
     again = "run the same command again; no call is made twice"
     first = {"signal": "To go on,", "seconds": "To go on,", "metric": "Mend the metric, then"}
     mend = f"{first.get(stopped_by, 'When that is mended,')} {again}"

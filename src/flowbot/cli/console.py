@@ -6,7 +6,6 @@ Results go to standard output; errors, and what to do next after a pause, go to 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shlex
 import sys
@@ -42,13 +41,22 @@ class Console:
     def __init__(self, mode: Literal["rich", "plain", "json", "quiet"]) -> None:
         self.mode: Literal["rich", "plain", "json", "quiet"] = mode
         self._rich: RichConsole | None = None
+        self._out = sys.stdout
 
     @staticmethod
     def open(output: Output) -> Console:
-        """The console that these options ask for; log lines of FlowBot go to standard error from now on."""
-        _log(output.log_level)
+        """The console that these options ask for; log lines of FlowBot go where they say from now on.
+
+        Raises:
+            UserError: if the log file cannot be written.
+        """
+        from .logs import set_up
+
+        set_up(output)
         if output.json:
-            return Console("json")
+            console = Console("json")
+            sys.stdout = sys.stderr  # what a user's metric or tool prints is no part of the object
+            return console
         if output.quiet:
             return Console("quiet")
         return Console("rich" if is_terminal(sys.stdout) else "plain")
@@ -106,8 +114,8 @@ class Console:
     def json(self, value: Any) -> None:
         """The object for programs; nothing in the other modes."""
         if self.mode == "json":
-            ascii_only = "utf" not in (sys.stdout.encoding or "").casefold()
-            sys.stdout.write(json.dumps(value, ensure_ascii=ascii_only, indent=2, allow_nan=False) + "\n")
+            ascii_only = "utf" not in (self._out.encoding or "").casefold()
+            self._out.write(json.dumps(value, ensure_ascii=ascii_only, indent=2, allow_nan=False) + "\n")
 
     def _write(self, text: str, style: Style) -> None:
         if self.mode == "rich":
@@ -116,27 +124,10 @@ class Console:
             self._print(Text(printable(text, keep="\n"), _STYLES[style]))
         else:
             sys.stdout.write(printable(text, keep="\n") + "\n")
+            sys.stdout.flush()  # who reads a pipe wants to see how it goes
 
     def _print(self, text: Any) -> None:
         self.rich().print(text, soft_wrap=True)
-
-
-class _Stderr(logging.Handler):
-    """Log lines to what standard error is at the time: the live display takes its place while it is up."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
-        sys.stderr.write(self.format(record) + "\n")
-
-
-def _log(level: str) -> None:
-    logger = logging.getLogger("flowbot")
-    handler = _Stderr()
-    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-    logger.handlers[:] = [handler]
-    logger.setLevel(level.upper())
-    # What the MCP SDK logs of a server is told by our own errors; without a handler it would be printed with tracebacks.
-    logging.getLogger("mcp").addHandler(logging.NullHandler())
 
 
 def is_terminal(stream: TextIO) -> bool:

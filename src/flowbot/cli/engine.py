@@ -83,6 +83,7 @@ async def open_engine(
     """
     from flowbot.lm import LM, Session, open_lm
     from flowbot.runtime import Engine
+    from flowbot.runtime.executors import open_executor
     from flowbot.store import Store, default_cache_dir
 
     cache = calls.cache_dir or default_cache_dir()
@@ -90,18 +91,23 @@ async def open_engine(
     async with AsyncExitStack() as stack:
         store = Store.open(cache / "store.sqlite")
         stack.push_async_callback(store.close)
-        session = Session(
-            store=store, budget=calls.budget(), stop=stop, max_concurrency=calls.concurrency, on_retry=say
-        )
+        session = Session(store=store, budget=calls.budget(), stop=stop, pace=calls.pace(), on_retry=say)
 
         def opened(name: str) -> LM:
-            return open_lm(name, session, cache_dir=cache, price=price, concurrency=calls.concurrency, say=say)
+            return open_lm(name, session, cache_dir=cache, price=price, say=say)
 
         lm = None if model is None else opened(model)
         if lm is not None:
             stack.push_async_callback(lm.close)
         engine = Engine(
-            lm, session, tools=tools, sandbox=sandbox, open_model=opened, allow_writes=allow_writes, live=live
+            lm,
+            session,
+            tools=tools,
+            sandbox=sandbox,
+            open_model=opened,
+            allow_writes=allow_writes,
+            executor=open_executor(calls.executor),
+            live=live,
         )
         stack.push_async_callback(engine.close)
         yield engine

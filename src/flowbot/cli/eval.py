@@ -13,7 +13,7 @@ from .options import MODELS, Calls, Output
 
 if TYPE_CHECKING:
     from flowbot.lm import StopSignal
-    from flowbot.runtime import Evaluation, Sandbox
+    from flowbot.runtime import Row, Sandbox
     from flowbot.task import Task
     from flowbot.workflow import Workflow
 
@@ -112,8 +112,9 @@ async def _evaluate(
     console: Console,
     expected: int,
 ) -> dict[str, Any]:
+    from flowbot.fields import Usage
     from flowbot.optimize import ProgressEvent
-    from flowbot.runtime import evaluate
+    from flowbot.runtime import evaluate_each
 
     from .engine import open_engine
     from .progress import Display
@@ -130,35 +131,46 @@ async def _evaluate(
                 text = f"on {total} {split} examples"
                 display.show(ProgressEvent("Scoring", text, done, total, sum(ledger.calls.values())))
 
-            evaluation = await evaluate(engine, workflow, task, task.splits[split], purpose=split, progress=show)
+            examples = task.splits[split]
+            rows: list[dict[str, Any] | None] = [None] * len(examples)
+            usages = [Usage()] * len(examples)
+
+            def take(number: int, row: Row | None) -> None:
+                if row is not None:  # its trace is not kept: a split may be larger than memory
+                    rows[number], usages[number] = _row(row), row.trace.usage
+
+            await evaluate_each(engine, workflow, task, examples, purpose=split, take=take, progress=show)
+            await engine.settle()  # second tries of stragglers are paid for too
             spent = ledger.spent
-    used = evaluation.usage
+    used = sum(usages, Usage())
+    scored = [row for row in rows if row is not None]
     return {
-        **_scores(evaluation),
+        **_scores(scored),
         "calls": sum(ledger.calls.values()),
         "tokens": used.tokens,
         "usd": used.usd,
         "spent": {"calls": spent.calls, "tokens": spent.tokens, "usd": spent.usd},
         "seconds": round(time.monotonic() - began, 2),
-        "dropped": list(evaluation.dropped),
-        "rows": [
-            {
-                "id": row.example.id,
-                "score": row.score.value,
-                "outputs": None if row.trace.outputs is None else dict(row.trace.outputs),
-                "feedback": row.score.feedback,
-                "error": row.trace.error,
-            }
-            for row in evaluation.rows
-        ],
+        "dropped": [example.id for example, row in zip(examples, rows, strict=True) if row is None],
+        "rows": scored,
     }
 
 
-def _scores(evaluation: Evaluation) -> dict[str, Any]:
+def _row(row: Row) -> dict[str, Any]:
+    return {
+        "id": row.example.id,
+        "score": row.score.value,
+        "outputs": None if row.trace.outputs is None else dict(row.trace.outputs),
+        "feedback": row.score.feedback,
+        "error": row.trace.error,
+    }
+
+
+def _scores(rows: list[dict[str, Any]]) -> dict[str, Any]:
     from flowbot.optimize.acceptance import estimate_mean
 
-    estimate = estimate_mean(list(evaluation.values))
-    return {**estimate.dump(), "errors": sum(bool(row.trace.error) for row in evaluation.rows)}
+    estimate = estimate_mean([row["score"] for row in rows])
+    return {**estimate.dump(), "errors": sum(bool(row["error"]) for row in rows)}
 
 
 def _show(console: Console, facts: dict[str, Any]) -> None:

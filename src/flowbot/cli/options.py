@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Group, Parameter
 
 if TYPE_CHECKING:
-    from flowbot.lm import Budget
+    from flowbot.lm import Budget, Pace
 
 SEARCH = Group("Search", sort_key=2)
 MODELS = Group("Models", sort_key=3)
@@ -18,6 +18,7 @@ PLACES = Group("Places", sort_key=5)
 OUTPUT = Group("Output", sort_key=6)
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["text", "json"]
 
 
 @Parameter(name="*")
@@ -31,6 +32,10 @@ class Output:
     """Print the result alone: no progress, no explanation."""
     log_level: Annotated[LogLevel, Parameter(group=OUTPUT)] = "warning"
     """Least serious log lines to show on standard error; debug also shows tracebacks."""
+    log_format: Annotated[LogFormat, Parameter(group=OUTPUT)] = "text"
+    """How log lines are written: text, or one JSON object each."""
+    log_file: Annotated[Path | None, Parameter(group=OUTPUT, show_default=False)] = None
+    """File that log lines are added to, instead of standard error."""
 
 
 @Parameter(name="*")
@@ -39,10 +44,19 @@ class Calls:
     """How models are called, and how often at most."""
 
     concurrency: Annotated[int | None, Parameter(group=MODELS)] = None
-    """Calls in flight at most; the endpoint's own default otherwise."""
+    """Calls in flight at most; otherwise as many as the endpoint bears, from its own default upwards."""
+    requests_per_minute: Annotated[float | None, Parameter(group=MODELS)] = None
+    """Calls sent to an endpoint in a minute at most."""
+    tokens_per_minute: Annotated[float | None, Parameter(group=MODELS)] = None
+    """Tokens read and written by an endpoint in a minute at most."""
+    hedge: Annotated[bool, Parameter(group=MODELS, negative=(), show_default=False)] = False
+    """Send a call that takes much longer than its like a second time and take the first answer; both are paid for."""
     sandbox: Annotated[Literal["monty", "bubblewrap"] | None, Parameter(group=MODELS, show_default=False)] = None
     """Where code runs: monty (a Python without classes and most modules), or bubblewrap (all of CPython, confined by
     the system; Linux); the first that can be had otherwise."""
+    executor: Annotated[Literal["loop", "processes"], Parameter(group=MODELS)] = "loop"
+    """Where metrics and tools of your own run: loop (in this process, metrics one at a time), or processes (in worker
+    processes, as many side by side as there are processors)."""
     price: Annotated[str | None, Parameter(group=MODELS)] = None
     """IN,OUT: US dollars per million input and output tokens, where a model's price is not known."""
     max_calls: Annotated[int | None, Parameter(group=CEILINGS)] = None
@@ -67,11 +81,25 @@ class Calls:
         from flowbot.fields import UserError
         from flowbot.lm import Budget
 
-        for name in ("max_calls", "max_tokens", "max_usd", "max_seconds", "concurrency"):
+        for name in (
+            "max_calls",
+            "max_tokens",
+            "max_usd",
+            "max_seconds",
+            "concurrency",
+            "requests_per_minute",
+            "tokens_per_minute",
+        ):
             value: float | None = getattr(self, name)
             if value is not None and not value > 0:
                 raise UserError(f"--{name.replace('_', '-')}", str(value), "a number above 0")
         return Budget(calls=self.max_calls, tokens=self.max_tokens, usd=self.max_usd, seconds=self.max_seconds)
+
+    def pace(self) -> Pace:
+        """How fast endpoints may be called."""
+        from flowbot.lm import Pace
+
+        return Pace(self.concurrency, self.requests_per_minute, self.tokens_per_minute, self.hedge)
 
     def prices(self) -> tuple[float, float] | None:
         """The user's own price, per million input and output tokens.

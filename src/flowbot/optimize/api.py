@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flowbot.lm import Budget, StopSignal
+    from flowbot.lm import Budget, Pace, StopSignal
+    from flowbot.runtime import ExecutorName
     from flowbot.task import Task
     from flowbot.workflow import Workflow
 
@@ -29,10 +30,11 @@ def optimize(
     budget: Budget | None = None,
     run_dir: Path | None = None,
     cache_dir: Path | None = None,
-    concurrency: int | None = None,
+    pace: Pace | None = None,
     price: tuple[float, float] | None = None,
     fresh: bool = False,
     sandbox: str | None = None,
+    executor: ExecutorName = "loop",
     allow_writes: bool = False,
     stop: StopSignal | None = None,
     progress: Callable[[ProgressEvent], None] | None = None,
@@ -61,10 +63,11 @@ def optimize(
                 budget=budget,
                 run_dir=run_dir,
                 cache_dir=cache_dir,
-                concurrency=concurrency,
+                pace=pace,
                 price=price,
                 fresh=fresh,
                 sandbox=sandbox,
+                executor=executor,
                 allow_writes=allow_writes,
                 stop=stop,
                 progress=progress,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from flowbot.fields import BudgetExceeded
+from flowbot.fields import BudgetExceeded, InfrastructureError, UserError
 from flowbot.runtime import Row
 from flowbot.workflow import Workflow, save
 
@@ -59,7 +59,10 @@ async def close(search: Search, start: Workflow, best: Member, stopped_by: str, 
             "difference": difference.dump(),
         }
     )
-    save(best.workflow, blank.run_dir / "found.flow.yaml")
+    try:
+        save(best.workflow, blank.run_dir / "found.flow.yaml")
+    except UserError as error:  # the folder could be written when the run began: nothing the user gave is wrong
+        raise InfrastructureError(f"{error.where}: {error.found}", kind="disk") from None
     shown = search.order("test")[:SHOWN_TRACES]
     traces = {
         what: [_trace(row) for row in await search.score(workflow, shown, "test")] if scores[what]["test"] else []
@@ -130,7 +133,14 @@ def _trace(row: Row) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write JSON so that a kill leaves the old file or the new one."""
+    """Write JSON so that a kill leaves the old file or the new one.
+
+    Raises:
+        InfrastructureError: if the disk fails.
+    """
     temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
-    temporary.replace(path)
+    try:
+        temporary.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise InfrastructureError(f"{path}: {error.strerror or error}", kind="disk") from None

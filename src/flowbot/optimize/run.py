@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, UserError, stable_hash
-from flowbot.lm import Budget, Session, StopSignal, open_lm
+from flowbot.lm import Budget, Pace, Session, StopSignal, open_lm
 from flowbot.lm.budget import Hold
-from flowbot.runtime import ChosenSandbox, Engine, opened_task, require_stand_ins
+from flowbot.runtime import ChosenSandbox, Engine, ExecutorName, open_executor, opened_task, require_stand_ins
 from flowbot.store import Journal, Store, default_cache_dir, read_journal, run_lock
 from flowbot.task import MetricError, Task, Tool
 from flowbot.workflow import Workflow, asked_models, require_valid, save, single_call
@@ -38,10 +38,11 @@ async def optimize_async(
     budget: Budget | None = None,
     run_dir: Path | None = None,
     cache_dir: Path | None = None,
-    concurrency: int | None = None,
+    pace: Pace | None = None,
     price: tuple[float, float] | None = None,
     fresh: bool = False,
     sandbox: str | None = None,
+    executor: ExecutorName = "loop",
     allow_writes: bool = False,
     stop: StopSignal | None = None,
     progress: Callable[[ProgressEvent], None] | None = None,
@@ -62,10 +63,11 @@ async def optimize_async(
         budget: ceilings; they end the search but are no part of the run's identity.
         run_dir: where journal, results and report go; `runs/NAME-HASH` when None.
         cache_dir: folder of the store and of local models; the user's cache folder when None.
-        concurrency: calls in flight at most; the endpoint's default when None.
+        pace: how fast each endpoint may be called.
         price: USD per million input and output tokens, where the model's price is not known.
         fresh: True: an existing run directory is moved aside and the journal begins anew (stored responses still serve).
         sandbox: where code runs, `monty` or `bubblewrap`; the first that can be had when None.
+        executor: where metrics and tools that are plain functions run: `loop`, in this process, or `processes`.
         allow_writes: True: tools that write are called for real; without it they need a stand-in.
         stop: when set, the run pauses after the calls in flight.
         progress: called with every step.
@@ -100,11 +102,11 @@ async def optimize_async(
         store = Store.open(cache / "store.sqlite")
         stack.push_async_callback(store.close)
         session = Session(
-            store=store, budget=budget or Budget(), stop=stop or StopSignal(), max_concurrency=concurrency
+            store=store, budget=budget or Budget(), stop=stop or StopSignal(), pace=pace or Pace(), on_retry=say
         )
-        model = open_lm(lm, session, cache_dir=cache, price=price, concurrency=concurrency, say=say)
+        model = open_lm(lm, session, cache_dir=cache, price=price, say=say)
         stack.push_async_callback(model.close)
-        meta = open_lm(meta_lm or lm, session, cache_dir=cache, price=price, concurrency=concurrency, say=say)
+        meta = open_lm(meta_lm or lm, session, cache_dir=cache, price=price, say=say)
         stack.push_async_callback(meta.close)
         identity = {
             "task": task.identity,
@@ -126,10 +128,9 @@ async def optimize_async(
             session,
             tools=tools,
             sandbox=box,
+            executor=open_executor(executor),
             allow_writes=allow_writes,
-            open_model=lambda name: open_lm(
-                name, session, cache_dir=cache, price=price, concurrency=concurrency, say=say
-            ),
+            open_model=lambda name: open_lm(name, session, cache_dir=cache, price=price, say=say),
         )
         stack.push_async_callback(engine.close)
         for _, named in asked_models(first):
@@ -175,6 +176,7 @@ async def optimize_async(
             stopped_by = "metric" if isinstance(error, MetricError) else "infrastructure"
             stopped_by = error.stopped_by if isinstance(error, Paused) else stopped_by
             result = replace(blank, stopped_by=stopped_by, reason=str(error))
+        await engine.settle()  # what is still under way is paid for too
         fetching = sum(
             getattr(each.client, "fetch_seconds", 0.0) for each in {id(x.client): x for x in (model, meta)}.values()
         )

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flowbot.fields import InfrastructureError
+
 from . import words
 from .chart import interval_bar, score_chart
 from .data import Interval, RunView, read_run
@@ -24,12 +26,16 @@ def write_report(run_dir: Path) -> Path:
 
     Raises:
         UserError: if `run_dir` is not a run's directory, or its files are damaged.
+        InfrastructureError: if the disk fails.
     """
     path = run_dir / "report.html"
     text = render(read_run(run_dir))
     new = path.with_suffix(".html.new")
-    new.write_text(text, encoding="utf-8")
-    os.replace(new, path)
+    try:
+        new.write_text(text, encoding="utf-8")
+        os.replace(new, path)
+    except OSError as error:
+        raise InfrastructureError(f"{path}: {error.strerror or error}", kind="disk") from None
     return path
 
 
