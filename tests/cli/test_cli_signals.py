@@ -119,7 +119,8 @@ def test_a_second_signal_leaves_at_once(start: Start, endpoint: HeldEndpoint, nu
     status, _, err = ended(process)
     assert status == 3
     assert "the same command goes on" in err
-    answered = endpoint.seen()[:ANSWERED]
+    # A place is free as soon as a reply is there: the last replies may have been waiting for their commit.
+    answered = endpoint.seen()[: ANSWERED - PLACES]
     endpoint.let_go()
     goes_on(start, endpoint, OPTIMIZE, answered)
 
