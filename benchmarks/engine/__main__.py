@@ -63,6 +63,13 @@ def main() -> None:
         for name in names:
             parts.PARTS[name](bench)
     print(tables(lines))
+    faulty = [line for line in lines if line["peer"].startswith("ours") and _is_faulty(line)]
+    if faulty:
+        sys.exit(f"{len(faulty)} of FlowBot's own runs lost an example, scored one otherwise, or failed")
+
+
+def _is_faulty(line: dict[str, Any]) -> bool:
+    return bool(line.get("error") or line.get("cut") or line["lost"] or line["failed"] or line["wrong"])
 
 
 if __name__ == "__main__":

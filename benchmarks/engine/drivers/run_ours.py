@@ -71,19 +71,22 @@ def pace_of(chosen: Setting) -> Pace:
     return Pace(concurrency=chosen.concurrency, hedge=chosen.variant == "hedge")
 
 
-async def evaluated(task: Task, pace: Pace, folder: Path, ledger: Ledger) -> dict[str, Any]:
-    """The answers by example of one evaluation, everything opened and closed and no trace kept, as `flowbot eval` does it.
+async def evaluated(task: Task, pace: Pace, folder: Path, ledger: Ledger) -> Tally:
+    """What came of one evaluation, everything opened and closed and no trace kept, as `flowbot eval` does it.
 
     Raises:
         Paused: if the endpoint's faults persist.
     """
-    answers: dict[str, Any] = {}
-    scores: list[float] = []
+    tally = Tally()
+    taken = bytearray(len(task.val))
+    total = 0.0
 
-    def take(_: int, row: Row | None) -> None:
-        if row is not None:
-            answers[row.example.id] = (row.trace.outputs or {}).get("answer")
-            scores.append(row.score.value)
+    def take(number: int, row: Row | None) -> None:
+        nonlocal total
+        if row is not None and not taken[number]:
+            taken[number] = 1
+            tally.score(int(row.example.id), (row.trace.outputs or {}).get("answer"))
+            total += row.score.value
 
     store = Store.open(folder / "store.sqlite3")
     journal = Journal.open(folder / "run" / "journal.jsonl")
@@ -93,37 +96,38 @@ async def evaluated(task: Task, pace: Pace, folder: Path, ledger: Ledger) -> dic
         engine = Engine(lm, session)
         try:
             await evaluate_each(engine, workflow(), task, task.val, purpose="val", take=take)
-            journal.record({"event": "evaluated", "mean": sum(scores) / len(scores), "rows": len(scores)})
+            journal.record({"event": "evaluated", "mean": total / tally.finished, "rows": tally.finished})
         finally:
             await engine.close()
             await lm.close()
     finally:
         journal.close()
         await store.close()
-    return answers
+    return tally
 
 
-async def evaluated_at_last(task: Task, chosen: Setting, tally: Tally) -> dict[str, Any]:
-    """The same again after each pause, a few times; the tally gets the pauses and what the ledgers say."""
+async def evaluated_at_last(task: Task, chosen: Setting, tally: Tally) -> None:
+    """The same again after each pause, a few times; the tally gets what came of the last, the pauses and what the ledgers say."""
     pauses: list[str] = []
     ledgers: list[Ledger] = []
     while True:
         ledgers.append(Ledger())
         try:
-            answers = await evaluated(task, pace_of(chosen), Path(chosen.folder), ledgers[-1])
+            last = await evaluated(task, pace_of(chosen), Path(chosen.folder), ledgers[-1])
         except Paused as pause:
             pauses.append(str(pause))
             if len(pauses) > MOST_PAUSES:
                 raise
             continue
         spent = sum((ledger.spent for ledger in ledgers), Usage())
+        tally.finished, tally.wrong = last.finished, last.wrong
         tally.extra |= {
             "pauses": pauses,
             "retries": sum(ledger.retries for ledger in ledgers),
             "replayed": ledgers[-1].replayed,
             "spent": {"calls": spent.calls, "input_tokens": spent.input_tokens, "output_tokens": spent.output_tokens},
         }
-        return answers
+        return
 
 
 async def main(chosen: Setting) -> None:
@@ -131,8 +135,7 @@ async def main(chosen: Setting) -> None:
     await evaluated(task_of(warm_up_numbers()), pace_of(chosen), Path(chosen.folder, "warm-up"), Ledger())
     task = task_of(numbers(chosen))
     with measured(chosen) as tally:
-        for name, answer in (await evaluated_at_last(task, chosen, tally)).items():
-            tally.score(int(name), answer)
+        await evaluated_at_last(task, chosen, tally)
 
 
 if __name__ == "__main__":

@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import Field, InfrastructureError, ModelError, RefusedError, Usage, stable_hash
 
-from .client import Client, Identity, Message, Patience, Reply, Request, ToolUse
+from .call import Call, EmptyReplyError, kind_of, request_bytes
+from .client import Client, Identity, Message, Reply, Request, ToolUse
 from .clock import Clock, RealClock
 from .hedge import Hedge
 from .prices import PriceOf, listed
 from .retry import RetryPolicy
-from .session import short
-from .spans import KEY_LENGTH, chat_span
+from .spans import chat_span
 
 if TYPE_CHECKING:
     from .answers import Answer
     from .budget import Reservation
     from .flight import Flight
     from .session import Session
-    from .spans import Span
-
-USUAL_TOKENS = 256
-"""Tokens of a reply that is not there yet, where tokens a minute are limited."""
-EMPTY_TRIES = 3
-"""Sendings of a request whose reply is empty; after so many it is what the model has to say."""
-
-_log = logging.getLogger(__name__)
 
 Draw = tuple[int | str, ...]
 """Which of several samples of the same request: () at temperature 0."""
@@ -162,7 +153,7 @@ class LM:
 
     def _count_stored(self, key: str, value: dict[str, Any], purpose: str, request: Request) -> bool:
         """Count a stored response at once; False if the budget has to be waited for."""
-        if short(key) in self.session.charged:
+        if key in self.session.charged:
             return True
         reservation = self.session.budget.try_reserve(self._worst(request))
         if reservation is None:
@@ -172,7 +163,7 @@ class LM:
 
     async def _fly(self, key: str, request: Request, purpose: str, draw: Draw, flight: Flight) -> dict[str, Any]:
         session = self.session
-        reservation = None if short(key) in session.charged else await session.budget.reserve(self._worst(request))
+        reservation = None if key in session.charged else await session.budget.reserve(self._worst(request))
         try:
             value = await session.store.get(key)
             stored = value is not None
@@ -194,7 +185,7 @@ class LM:
             sent = replace(request, seed=int(stable_hash(list(draw))[:7], 16))
         try:
             with chat_span(self._identity, sent, model=self.name, purpose=purpose, key=key) as span:
-                call = _Call(self, sent, purpose, key, flight, span)
+                call = Call(self, sent, purpose, key, flight, span)
                 try:
                     reply = await call.send()
                 except (InfrastructureError, RefusedError) as fault:
@@ -206,7 +197,7 @@ class LM:
             return self._failed(flight, purpose, {"failed": "model", "text": str(error), "reply": error.reply})
         return reply.dump()
 
-    async def _again(self, fault: Exception, call: _Call, *, seed: int) -> Reply:
+    async def _again(self, fault: Exception, call: Call, *, seed: int) -> Reply:
         """Send a call again whose first try met `fault`, as long as the policy says."""
         session = self.session
         first: Exception | None = fault
@@ -215,7 +206,7 @@ class LM:
             await session.stop.unless(self.clock.sleep(seconds))
 
         def tell(tries: int, wait: float, error: BaseException) -> None:
-            call.note("call.retry", "try %d: %s; again in %.1f s", tries, error, wait, wait=wait, kind=_kind(error))
+            call.note("call.retry", "try %d: %s; again in %.1f s", tries, error, wait, wait=wait, kind=kind_of(error))
             session.retried(f"{self.name}: {error}; trying again in {wait:.0f} s", self.clock.now())
 
         async def once() -> Reply:
@@ -259,137 +250,27 @@ class LM:
 
     def _charge(self, key: str, value: dict[str, Any], purpose: str, reservation: Reservation, *, stored: bool) -> None:
         usage = Usage(**value["usage"]) if "usage" in value else Usage(calls=1)
-        if usage.usd is None:
-            # Paid when the price was not known; it may be by now.
-            usage = replace(usage, usd=self._price(usage))
+        if usage.usd is None and (usd := self._price(usage)) is not None:
+            # Paid when the price was not known; by now it is.
+            usage = replace(usage, usd=usd)
         reservation.settle(usage)
-        self.session.charged.add(short(key))
+        self.session.charged.add(key)
         self.session.ledger.charge(purpose, usage, stored=stored)
 
     def _worst(self, request: Request) -> Usage:
         """The most that the call can take. A token has at least one byte, so a text's bytes bound its tokens."""
         if not self.session.budget.needs_worst_case:
             return Usage(calls=1)
-        read = _bytes(request)
+        read = request_bytes(request)
         if request.tools:
             # Not known yet is which of the two ways the endpoint takes.
             from .json_tools import as_json
             from .native_tools import PREAMBLE, functions
 
             shown = len(json.dumps(functions(request.tools)))
-            read = max(read + PREAMBLE + shown, _bytes(as_json(request)))
+            read = max(read + PREAMBLE + shown, request_bytes(as_json(request)))
         worst = Usage(calls=1, input_tokens=read, output_tokens=request.max_tokens)
         return worst if self.session.budget.usd is None else replace(worst, usd=self._price(worst))
-
-
-class EmptyReplyError(InfrastructureError):
-    """The model ended of its own accord and said nothing: taken for a fault of the endpoint until it repeats."""
-
-    def __init__(self, reply: Reply) -> None:
-        super().__init__("an empty reply", kind="garbage")
-        self.reply = reply
-
-
-class _Call:
-    """One call on its way to the endpoint, over all its tries."""
-
-    def __init__(self, lm: LM, request: Request, purpose: str, key: str, flight: Flight, span: Span) -> None:
-        self._lm = lm
-        self._request = request
-        self._purpose = purpose
-        self._key = key
-        self._flight = flight
-        self._span = span
-        first = request.messages[0]
-        self._group = first.content if first.role == "system" else ""
-        # Prompts come and go in a search; how long a reply may be and of what shape it is says how long it takes.
-        shape = "" if request.schema is None else ",".join(request.schema.get("properties", ()))
-        self._like = f"{request.max_tokens}/{shape}/{len(request.tools)}"
-        self._tries = 0
-        self._cuts = 0
-        self._empty = 0
-
-    async def send(self) -> Reply:
-        """Send it once.
-
-        Raises:
-            InfrastructureError, RefusedError, ModelError: as the client does; an empty reply is a fault the first times.
-            Paused: if somebody asked to stop before it was sent.
-        """
-        lm, gate, group = self._lm, self._lm.gate, self._group
-        estimate = _estimate(self._request) if gate.counts_tokens else 0
-        await gate.enter(group, tokens=estimate, first=self._tries > 0)
-        self._tries += 1
-        try:
-            lm.session.check()
-            self._flight.sent = True
-            self._span.sent()
-            if _log.isEnabledFor(logging.DEBUG):
-                self.note("call.sent", "sent, try %d", self._tries, level=logging.DEBUG)
-            reply = await self._complete(gate.patience(self._like, self._cuts), estimate)
-        except InfrastructureError as error:
-            self._flight.sent = False
-            self._cuts += error.kind == "timeout"
-            gate.failed(error)
-            raise
-        except (RefusedError, ModelError):
-            self._flight.sent = False
-            raise
-        else:
-            gate.answered(group, reply.seconds, like=self._like, tokens=reply.usage.tokens - estimate)
-        finally:
-            gate.leave()
-        reply = lm.paid(reply, self._purpose)
-        if _log.isEnabledFor(logging.DEBUG):
-            used = {"input_tokens": reply.usage.input_tokens, "output_tokens": reply.usage.output_tokens}
-            more = {"seconds": reply.seconds, "finish": reply.finish, **used}
-            self.note("call.answered", "answered in %.2f s", reply.seconds, level=logging.DEBUG, **more)
-        if _is_empty(reply) and self._empty + 1 < EMPTY_TRIES:
-            self._empty += 1
-            self._flight.sent = False
-            raise EmptyReplyError(reply)
-        return reply
-
-    def note(self, event: str, text: str, *values: object, level: int = logging.INFO, **more: object) -> None:
-        """Log what becomes of the call."""
-        about = {"model": self._lm.name, "purpose": self._purpose, "key": self._key[:KEY_LENGTH], "try": self._tries}
-        _log.log(level, "%s: " + text, self._lm.name, *values, extra={"event": event, **about, **more})
-
-    async def _complete(self, patience: Patience, tokens: int) -> Reply:
-        lm = self._lm
-        if lm.patient:
-            return await lm.client.complete(self._request)
-        if patience.seconds is None and isinstance(lm.clock, RealClock):
-            return await lm.gate.open_ends.run(self._like, lm.client.complete(self._request, patience))
-        if lm.hedge is None:
-            return await lm.client.complete(self._request, patience)
-        return await lm.hedge.complete(
-            self._request, patience, self._group, self._like, tokens, lambda reply: lm.paid(reply, self._purpose)
-        )
-
-
-def _kind(error: BaseException) -> str:
-    return error.kind if isinstance(error, InfrastructureError) else type(error).__name__
-
-
-def _is_empty(reply: Reply) -> bool:
-    """Whether there is nothing in it although the model ended of its own accord."""
-    return reply.finish == "stop" and not reply.text.strip() and not reply.calls and not reply.ready
-
-
-def _estimate(request: Request) -> int:
-    """About the tokens that a call takes: four characters each, and a reply as long as is usual."""
-    return _bytes(request) // 4 + min(request.max_tokens, USUAL_TOKENS)
-
-
-def _bytes(request: Request) -> int:
-    """Of a request without its tools, with room for what an endpoint puts around messages and calls."""
-    read = 64
-    for message in request.messages:
-        read += 16 + len(message.content.encode(errors="replace"))
-        for call in message.calls:
-            read += 32 + len(call.name.encode(errors="replace")) + len(call.arguments.encode(errors="replace"))
-    return read if request.schema is None else read + 64 + len(json.dumps(request.schema))
 
 
 def _open(value: dict[str, Any]) -> Reply:

@@ -12,6 +12,7 @@ from flowbot.fields import Paused
 from flowbot.store import Store
 
 from .budget import Budget
+from .charged import Charged
 from .client import Client
 from .clock import RealClock
 from .flight import Flights
@@ -97,8 +98,8 @@ class Session:
     stop: StopSignal = field(default_factory=StopSignal)
     pace: Pace = field(default_factory=Pace)
     on_retry: Callable[[str], None] | None = None
-    charged: set[int] = field(default_factory=set[int], init=False)
-    """The calls that were counted, as `short` names them: a run counts each different call once."""
+    charged: Charged = field(default_factory=Charged, init=False)
+    """The keys of the calls that were counted: a run counts each different call once."""
     flights: Flights = field(default_factory=Flights, init=False)
     """Calls under way, by key."""
     _shared: dict[str, Client] = field(default_factory=dict[str, Client], init=False)
@@ -181,11 +182,6 @@ class Session:
         """Wait for second tries whose answers nobody needs any more; they are paid for."""
         for each in self._hedges:
             await each.settle()
-
-
-def short(key: str) -> int:
-    """A key as a number of 64 bits: a tenth of its memory, and as good as certain to be no other's."""
-    return int(key[:16], 16)
 
 
 def _wake(future: asyncio.Future[None]) -> None:

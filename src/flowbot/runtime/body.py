@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from asyncio import Task, create_task
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from flowbot.fields import StepError, Type, ValueMismatch
 from flowbot.workflow.conditions import holds, tests_of
 from flowbot.workflow.graph import predecessors, split_reference, topological
-from flowbot.workflow.nodes import HasNodes, LoopNode, MapNode, MergeNode, Node
+from flowbot.workflow.nodes import HasNodes, LoopNode, MapNode, MergeNode, Node, Sketch
 
 from .leaf import Calls, Place
 from .together import together
@@ -70,14 +70,38 @@ class Body:
         return next((each for each in self.ended.values() if each.refused is not None), None)
 
 
+class Wiring:
+    """What the nodes of a sketch's bodies wait for, worked out once and used by every run of it.
+
+    Args:
+        sketch: whose.
+    """
+
+    def __init__(self, sketch: Sketch) -> None:
+        self.sketch = sketch
+        self._waits: dict[str, dict[str, tuple[str, ...]]] = {}
+        self._chains: set[str] = set()
+
+    def of(self, path: str, holder: HasNodes) -> dict[str, tuple[str, ...]]:
+        """What each node of the body at `path` waits for, in the order of `topological`."""
+        waits = self._waits.get(path)
+        if waits is None:
+            waits = self._waits[path] = {name: predecessors(holder, name) for name in topological(holder)}
+            if all(before in waits[name] for before, name in pairwise(waits)):
+                self._chains.add(path)
+        return waits
+
+    def is_chain(self, path: str) -> bool:
+        """Whether in that body each node waits for the one before it: nothing there goes side by side."""
+        return path in self._chains
+
+
 @dataclass(frozen=True, slots=True)
 class Bodies:
     """Runs the bodies of one workflow."""
 
     calls: Calls
-    _wiring: dict[str, dict[str, tuple[str, ...]]] = field(default_factory=dict[str, dict[str, tuple[str, ...]]])
-    _chains: set[str] = field(default_factory=set[str])
-    """Bodies in which each node waits for the one before it: nothing there goes side by side."""
+    wiring: Wiring
 
     async def run(self, holder: HasNodes, known: Known, place: Place) -> Body:
         """Run the nodes of `holder` once.
@@ -87,14 +111,8 @@ class Bodies:
             known: the body's own inputs, and all that stands around it.
             place: where it runs.
         """
-        wiring = self._wiring.get(place.path)
-        if wiring is None:
-            wiring = {name: predecessors(holder, name) for name in topological(holder)}
-            self._wiring[place.path] = wiring
-            order = list(wiring)
-            if all(before in wiring[name] for before, name in pairwise(order)):
-                self._chains.add(place.path)
-        if place.path in self._chains:
+        wiring = self.wiring.of(place.path, holder)
+        if self.wiring.is_chain(place.path):
             ended: dict[str, Ended] = {}
             for name, before in wiring.items():
                 ended[name] = await self._node(

@@ -16,7 +16,7 @@ from flowbot.fields import StepError, Type, UserError, ValueMismatch, stable_has
 from flowbot.lm.spans import workflow_span
 from flowbot.workflow.nodes import Sketch
 
-from .body import Bodies
+from .body import Bodies, Wiring
 from .executors import Executor, open_executor
 from .jsonlike import to_json
 from .leaf import DEFAULT_MAX_TOKENS, Calls, Place
@@ -74,6 +74,7 @@ class Engine:
         self.sandbox: Sandbox = sandbox or ChosenSandbox()
         self._open_model = open_model
         self._opened: dict[str, LM] = {}
+        self._wiring: Wiring | None = None
 
     async def run(
         self,
@@ -102,7 +103,7 @@ class Engine:
         calls = Calls(self, workflow, example, purpose, replicate)
         with workflow_span(example=example, purpose=purpose) as span:
             start = {name: Value(value) for name, value in values.items()}
-            ran = await Bodies(calls).run(workflow.sketch, start, Place())
+            ran = await Bodies(calls, self._wiring_of(workflow.sketch)).run(workflow.sketch, start, Place())
             if ran.refused is not None and ran.refused.refused is not None:
                 raise ran.refused.refused  # only now: which calls were made must not depend on when the refusal came
             outputs = workflow.sketch.outputs
@@ -153,6 +154,12 @@ class Engine:
         if "error" in result:
             raise StepError(result["error"])
         return result["result"]
+
+    def _wiring_of(self, sketch: Sketch) -> Wiring:
+        """The sketch's wiring; that of the last one is kept, since an evaluation runs one many times."""
+        if self._wiring is None or self._wiring.sketch is not sketch:
+            self._wiring = Wiring(sketch)
+        return self._wiring
 
     async def settle(self) -> None:
         """Wait for what is under way: calls that were sent, tools and code that were begun. No new call is sent."""

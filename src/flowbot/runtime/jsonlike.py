@@ -95,10 +95,11 @@ class _Converter:
 
     def text(self, text: str, place: str) -> str:
         self.count(len(text), place)
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise StepError(f"{place}: text that is not valid Unicode") from None
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise StepError(f"{place}: text that is not valid Unicode") from None
         return str(text)
 
     def scalar(self, value: bool | float | None, place: str) -> bool | int | float | None:

@@ -320,20 +320,27 @@ def _step(
     reads: tuple[str, ...],
     calls: tuple[ToolCall, ...] = (),
 ) -> Step:
-    step = Step(address, node.kind, values, outputs, reads=reads, calls=calls)
-    return _asked(step, error, asked, replies)
+    return Step(
+        address, node.kind, values, outputs, reads=reads, calls=calls, **_exchange(error, asked, replies, calls)
+    )
 
 
 def _asked(step: Step, error: str, asked: tuple[Message, ...], replies: Sequence[Reply]) -> Step:
-    """The step with what was asked and what came back. Tool calls count one after another, at most."""
-    return replace(
-        step,
-        error=error,
-        messages=asked,
-        reply=replies[-1].text if replies else "",
-        usage=replies[0].usage if len(replies) == 1 else sum((reply.usage for reply in replies), Usage()),
-        seconds=sum(reply.seconds for reply in replies) + sum(call.seconds for call in step.calls),
-    )
+    """The step with what was asked and what came back."""
+    return replace(step, **_exchange(error, asked, replies, step.calls))
+
+
+def _exchange(
+    error: str, asked: tuple[Message, ...], replies: Sequence[Reply], calls: Sequence[ToolCall]
+) -> dict[str, Any]:
+    """What a step says of its talk with a model. Tool calls count one after another, at most."""
+    return {
+        "error": error,
+        "messages": asked,
+        "reply": replies[-1].text if replies else "",
+        "usage": replies[0].usage if len(replies) == 1 else sum((reply.usage for reply in replies), Usage()),
+        "seconds": sum(reply.seconds for reply in replies) + sum(call.seconds for call in calls),
+    }
 
 
 def _ended(step: Step) -> Ended:

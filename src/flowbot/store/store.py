@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from .reader import Reader
     from .writer import Writer
 
-MEMORY_BYTES = 16_000_000
-"""Text of responses kept in memory, least recently used out first."""
+MEMORY_BYTES = 4_000_000
+"""Responses kept in memory, what it takes to keep them included, least recently used out first."""
+_KEPT_BYTES = 300
+"""What keeping a response takes beside its text: key, text object and place in the table."""
 
 _log = logging.getLogger(__name__)
 
@@ -182,11 +184,13 @@ class Store:
         raise InfrastructureError(f"store {self.path}: it is {state}", kind="disk")
 
     def _remember(self, key: str, text: str) -> None:
-        old = self._memory.pop(key, "")
+        old = self._memory.pop(key, None)
         self._memory[key] = text
-        self._bytes += len(text) - len(old)
+        self._bytes += _KEPT_BYTES + len(text)
+        if old is not None:
+            self._bytes -= _KEPT_BYTES + len(old)
         while self.path is not None and self._bytes > MEMORY_BYTES and len(self._memory) > 1:
-            self._bytes -= len(self._memory.popitem(last=False)[1])
+            self._bytes -= _KEPT_BYTES + len(self._memory.popitem(last=False)[1])
 
 
 def _items(connection: sqlite3.Connection, kind: str) -> list[tuple[str, str]]:
