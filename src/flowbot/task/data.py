@@ -1,16 +1,22 @@
-"""Reading rows of data from JSONL and CSV files, each with the place where it stands."""
+"""Reading rows of data from JSON Lines, JSON, CSV and TSV files, each with the place where it stands."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from flowbot.fields import UserError
-from flowbot.fields.yaml import parse_json, read_text
+from flowbot.fields.yaml import parse_json
+
+from .decode import decoded
+from .delimited import Delimited
+from .faults import RAISED, Faults
+
+KINDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+"""The endings of data files."""
+_SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +24,7 @@ class Row:
     """One row of a data file.
 
     Args:
-        place: `FILE:LINE`.
+        place: `FILE:LINE`, or `FILE[INDEX]` in a JSON list.
         values: its columns; JSON values, or texts from a CSV file.
         texts: True for CSV, where a list or object stands as JSON text and an empty cell is no value.
     """
@@ -28,54 +34,111 @@ class Row:
     texts: bool = False
 
 
-def read_rows(path: Path) -> list[Row]:
-    """The rows of a `.jsonl` or `.csv` file (UTF-8; a byte order mark is dropped; blank lines are skipped).
+def read_rows(path: Path, faults: Faults = RAISED) -> list[Row]:
+    """The rows of a data file: UTF-8, or UTF-16 with its mark; blank lines are skipped. See `parse_rows`.
+
+    Args:
+        path: the file.
+        faults: where the faults of single rows go; the rows that have one are left out.
 
     Raises:
         UserError: naming file and line, if the file cannot be read, is malformed or holds no rows.
     """
-    readers = {".jsonl": _read_jsonl, ".ndjson": _read_jsonl, ".csv": _read_csv}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise UserError(str(path), f"a data file that ends in {path.suffix or 'nothing'!r}", "a .jsonl or .csv file")
-    rows = reader(read_text(path), str(path))
-    if not rows:
-        raise UserError(str(path), "no rows", "at least one row of data")
+    refuse_other_kinds(path)
+    return parse_rows(decoded(path)[0], str(path), path.suffix.lower(), faults)
+
+
+def refuse_other_kinds(path: Path) -> None:
+    """Refuse a file that is none of `KINDS`.
+
+    Raises:
+        UserError: naming it.
+    """
+    ending = path.suffix.lower()
+    if ending not in KINDS:
+        expected = "a file that ends in " + ", ".join(KINDS)
+        if ending in _SHEETS:
+            expected = "a table saved as CSV (UTF-8), as every spreadsheet can"
+        raise UserError(str(path), f"a data file that ends in {path.suffix or 'nothing'!r}", expected)
+
+
+def parse_rows(text: str, where: str, ending: str, faults: Faults = RAISED, *, alone: bool = False) -> list[Row]:
+    """The rows of a data file's text.
+
+    A `.csv` file may have commas, semicolons, tabs or bars between its cells. A JSON file is a list of objects, or an
+    object that holds one such list and nothing else, or in truth JSON Lines.
+
+    Args:
+        text: what the file holds.
+        where: how errors name it.
+        ending: of the file's name, one of `KINDS`: how to read it.
+        faults: where the faults of single rows go; the rows that have one are left out.
+        alone: True: a JSON object that holds no list of objects is a row.
+
+    Raises:
+        UserError: naming file and line, if it is malformed or holds no rows.
+    """
+    head = ""
+    if ending in (".csv", ".tsv"):
+        table = Delimited.read(text, where, "\t" if ending == ".tsv" else "", faults)
+        head = " below the line of column names" if table.header else ""
+        rows = [Row(place, cells, texts=True) for place, cells in table.rows]
+    elif _is_one_value(text, lines=ending != ".json"):
+        rows = _json_list(text, where, faults, alone=alone)
+    else:
+        rows = _json_lines(text, where, faults)
+    if not rows and not faults.met:
+        raise UserError(where, f"no rows{head}", "at least one row of data")
     return rows
 
 
-def _read_jsonl(text: str, where: str) -> list[Row]:
+def _json_lines(text: str, where: str, faults: Faults) -> list[Row]:
     rows: list[Row] = []
     # Only line feeds end a line: U+2028 and its like may stand inside a JSON text.
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
-        value = parse_json(line.strip(), where, line=number)
-        if not isinstance(value, dict):
-            raise UserError(f"{where}:{number}", f"a {type(value).__name__}", "a JSON object on each line")
-        rows.append(Row(f"{where}:{number}", cast("dict[str, Any]", value)))
+        with faults:
+            try:
+                value = parse_json(line.strip(), where, line=number)
+            except UserError as error:
+                expected = (
+                    "a JSON object on each line, and nothing else" if error.expected == "JSON" else error.expected
+                )
+                raise UserError(error.where, error.found, expected) from None
+            if not isinstance(value, dict):
+                raise UserError(f"{where}:{number}", f"a {type(value).__name__}", "a JSON object on each line")
+            rows.append(Row(f"{where}:{number}", cast("dict[str, Any]", value)))
     return rows
 
 
-def _read_csv(text: str, where: str) -> list[Row]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: list[str] = []
+def _json_list(text: str, where: str, faults: Faults, *, alone: bool) -> list[Row]:
+    value = parse_json(text, where)
+    if isinstance(value, dict):
+        whole = cast("dict[str, Any]", value)
+        value = next(iter(whole.values())) if len(whole) == 1 else None
+        if alone and not (isinstance(value, list) and any(isinstance(each, dict) for each in cast("list[Any]", value))):
+            return [Row(where, whole)]
+    if not isinstance(value, list):
+        raise UserError(where, "JSON that is no list", "a list of objects, or JSON Lines: an object on each line")
     rows: list[Row] = []
-    line = 1
-    try:
-        for cells in reader:
-            place, line = f"{where}:{line}", reader.line_num + 1
-            if not cells:
-                continue
-            if not header:
-                header = [cell.strip() for cell in cells]
-                twice = {cell or "(empty)" for cell in header if not cell or header.count(cell) > 1}
-                if twice:
-                    raise UserError(place, f"the column names {', '.join(sorted(twice))}", "a name a column, each once")
-                continue
-            if len(cells) != len(header):
-                raise UserError(place, f"{len(cells)} cells", f"{len(header)}, one for each column of the first line")
-            rows.append(Row(place, dict(zip(header, cells, strict=True)), texts=True))
-    except csv.Error as error:
-        raise UserError(f"{where}:{line}", f"broken CSV ({error})", "comma-separated values") from None
+    for index, each in enumerate(cast("list[Any]", value)):
+        with faults:
+            if not isinstance(each, dict):
+                raise UserError(f"{where}[{index}]", f"a {type(each).__name__}", "a JSON object for each row")
+            rows.append(Row(f"{where}[{index}]", cast("dict[str, Any]", each)))
     return rows
+
+
+def _is_one_value(text: str, *, lines: bool) -> bool:
+    """Whether a text is one JSON value rather than JSON Lines.
+
+    Args:
+        text: what the file holds.
+        lines: what its name promises; a list over several lines is one value all the same.
+    """
+    first, _, rest = text.strip().partition("\n")
+    if lines:
+        return first.strip() == "[" or first.lstrip().startswith("[{")
+    # A `.json` file that begins with a whole object on the first line, and goes on, is JSON Lines.
+    return not (rest and first.startswith("{") and first.rstrip().endswith("}"))

@@ -1,0 +1,231 @@
+"""`flowbot init`: a task folder from rows in a file, and a start from a prompt."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from .console import Console, command_line
+from .options import PLACES, Output
+
+if TYPE_CHECKING:
+    from flowbot.task.draft import Draft, Guess
+
+    from .prompt_file import Instruction
+
+_START = "start.flow.yaml"
+_MODEL = "openai/gpt-4.1-mini"
+_LONGEST_GOAL = 300
+_PERSON = re.compile(
+    r"\s*(?:$|#|you(?:'re)?\b(?! (?:must|should|shall|will|need|have) )|act as\b|imagine\b)", re.IGNORECASE
+)
+"""How a sentence begins that says who a model shall be, not what it shall do."""
+
+
+def init(
+    *files: Annotated[Path, Parameter(name="FILE", negative=())],
+    prompt: Annotated[Path | None, Parameter(name="--prompt", negative=())] = None,
+    out: Annotated[Path | None, Parameter(name="--out", group=PLACES, negative=())] = None,
+    inputs: Annotated[list[str] | None, Parameter(name="--inputs", negative=())] = None,
+    outputs: Annotated[list[str] | None, Parameter(name="--outputs", negative=())] = None,
+    metric: Annotated[str | None, Parameter(name="--metric", negative=())] = None,
+    group: Annotated[str | None, Parameter(name="--group", negative=())] = None,
+    split: Annotated[str | None, Parameter(name="--split", negative=())] = None,
+    most: Annotated[int | None, Parameter(name="--most", negative=(), show_default=False)] = None,
+    goal: Annotated[str | None, Parameter(name="--goal", negative=())] = None,
+    output: Output = Output(),  # noqa: B008
+) -> int:
+    """Make a task folder from your rows, and a start from your prompt; says what it guessed and how to change it.
+
+    Parameters
+    ----------
+    files
+        A .jsonl, .json, .csv or .tsv file, several, or a folder; files named train, val (dev) and test are the splits.
+    prompt
+        Your prompt: text, with placeholders such as {question} or without, or a chat. It becomes start.flow.yaml.
+    out
+        The folder to make; otherwise one named for the data. Nothing is overwritten.
+    inputs
+        Columns that are given: a,b. May be given several times.
+    outputs
+        Columns that are wanted: c,d. Where no column has the answers, the name that they shall have.
+    metric
+        How answers are scored: exact, normalised, numeric, f1, contains or json_fields.
+    group
+        The column of what rows belong to, such as a document: rows with the same one stay in one split; none for none.
+    split
+        Parts of all rows for train, val and test, which sum to 1: the files' own, or 0.3,0.3,0.4, otherwise.
+    most
+        Rows that a split is given at most (500 otherwise).
+    goal
+        What is wanted, in a sentence.
+    """
+    from flowbot.task.draft import MOST, Wishes, draft_task, refuse_existing, write_folder
+
+    console = Console.open(output)
+    if out is not None:
+        refuse_existing(out)
+    wishes = Wishes(_names(inputs), _names(outputs), "" if group == "none" else group)
+    draft = draft_task(
+        files,
+        wishes,
+        goal=goal or "",
+        metric=_metric(metric),
+        fractions=_fractions(split),
+        most=_most(most, MOST),
+    )
+    instruction = None if prompt is None else _instruction(prompt, draft)
+    if instruction is not None:
+        draft = _with_goal(draft, instruction, said=goal is not None)
+    folder = out or _free_folder(draft.name, files)
+    start = {} if instruction is None else {_START: _start(draft, instruction)}
+    write_folder(draft, folder, beside=start)
+    guesses = [*draft.guesses, *([] if instruction is None or prompt is None else _of_prompt(prompt, instruction))]
+    _report(console, draft, folder, guesses, started=bool(start))
+    return 0
+
+
+def _report(console: Console, draft: Draft, folder: Path, guesses: list[Guess], *, started: bool) -> None:
+    sizes = {split: len(rows) for split, rows in draft.splits.items()}
+    following = _next(folder, started=started)
+    console.json(
+        {
+            "dir": str(folder),
+            "inputs": {field.name: str(field.type) for field in draft.inputs},
+            "outputs": {field.name: str(field.type) for field in draft.outputs},
+            "metric": draft.metric,
+            "group": draft.group or None,
+            "splits": sizes,
+            "guesses": [
+                {"what": each.what, "guess": each.guess, "why": each.why, "change": each.change} for each in guesses
+            ],
+            "next": following,
+        }
+    )
+    files = ["task.yaml", *(f"{split}.jsonl ({size})" for split, size in sizes.items() if size)]
+    console.result(f"{folder} is made: {', '.join([*files, *([_START] if started else [])])}.", "good")
+    if not draft.labelled:
+        console.result("No column has answers: a model will judge. Finish the rubric in task.yaml.", "warn")
+    console.say()
+    console.say("What was guessed, and how to change it (the options make it anew; task.yaml may be edited):", "title")
+    width = max(len(each.what) for each in guesses)
+    for each in guesses:
+        console.row(each.what, f"{each.guess}{f' ({each.why})' if each.why else ''}", width=width)
+        console.row("", f"to change: {each.change}", width=width)
+    console.say()
+    console.say("Next:", "title")
+    for line in following:
+        console.say(f"  {line}", "accent")
+
+
+def _next(folder: Path, *, started: bool) -> list[str]:
+    task, start = str(folder / "task.yaml"), str(folder / _START)
+    lines = [command_line("flowbot", "check", task)]
+    if started:
+        lines.append(command_line("flowbot", "eval", start, task, "--model", _MODEL))
+    begin = ["--start", start] if started else []
+    lines.append(command_line("flowbot", "optimize", task, *begin, "--model", _MODEL, "--max-usd", "2", "--dry-run"))
+    return lines
+
+
+def _names(given: list[str] | None) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    return tuple(dict.fromkeys(name.strip() for each in given for name in each.split(",") if name.strip()))
+
+
+def _metric(given: str | None) -> str:
+    from flowbot.fields import UserError
+    from flowbot.task import METRICS
+
+    if given is not None and given not in METRICS:
+        found = f"one of {', '.join(METRICS)}; a judge or one of your own is written into task.yaml"
+        raise UserError("--metric", repr(given), found)
+    return given or ""
+
+
+def _fractions(given: str | None) -> tuple[float, ...] | None:
+    from flowbot.fields import UserError
+
+    if given is None:
+        return None
+    try:
+        parts = tuple(float(part) for part in given.split(","))
+    except ValueError:
+        parts = ()
+    if len(parts) != 3 or not all(0 <= part <= 1 for part in parts) or abs(sum(parts) - 1) > 1e-6:
+        raise UserError(
+            "--split", repr(given), "three parts for train, val and test that sum to 1, such as 0.4,0.3,0.3"
+        )
+    return parts
+
+
+def _most(given: int | None, otherwise: int) -> int:
+    from flowbot.fields import UserError
+
+    if given is not None and given < 1:
+        raise UserError("--most", str(given), "a number above 0")
+    return given or otherwise
+
+
+def _free_folder(name: str, files: tuple[Path, ...]) -> Path:
+    """A folder named for the data, in the current one; the data's own folder keeps its name."""
+    folder = Path(name)
+    own = {path.resolve() for path in files} | {path.resolve().parent for path in files}
+    return Path(f"{name}-task") if folder.resolve() in own else folder
+
+
+def _instruction(path: Path, draft: Draft) -> Instruction:
+    from flowbot.task.decode import decoded
+
+    from .prompt_file import read_prompt
+
+    inputs = {field.name: draft.columns[field.name] for field in draft.inputs}
+    return read_prompt(decoded(path)[0], str(path), inputs)
+
+
+def _with_goal(draft: Draft, instruction: Instruction, *, said: bool) -> Draft:
+    """The goal in the prompt's own words: its first sentence that asks for something."""
+    from dataclasses import replace
+
+    from flowbot.task.draft import Guess
+
+    sentences = re.split(r"(?<=[.!?])\s+|\n\s*\n|\n(?=\s*[-*#\d])", instruction.text)
+    sentence = next((" ".join(each.split()) for each in sentences if not _PERSON.match(each)), "")
+    if said or not 8 <= len(sentence) <= _LONGEST_GOAL:
+        return draft
+    told = Guess("goal", sentence, "from your prompt", "--goal TEXT, or goal in task.yaml")
+    guesses = tuple(told if each.what == "goal" else each for each in draft.guesses)
+    return replace(draft, goal=sentence, guesses=guesses)
+
+
+def _start(draft: Draft, instruction: Instruction) -> str:
+    """One call with the prompt as its instruction, as a workflow's file."""
+    from flowbot.fields.yaml import dump_yaml
+    from flowbot.workflow import LLMParameters, require_valid, single_call
+
+    made = single_call(draft.inputs, draft.outputs, draft.goal, reasoning=False)
+    changed: dict[str, Any] = {
+        node: LLMParameters(instruction=instruction.text or draft.goal, format_hint=getattr(given, "format_hint", ""))
+        for node, given in made.parameters.items()
+    }
+    workflow = made.model_copy(update={"parameters": changed})
+    require_valid(workflow)
+    return dump_yaml(workflow.dump())
+
+
+def _of_prompt(path: Path, instruction: Instruction) -> list[Guess]:
+    from flowbot.task.draft import Guess
+
+    change = f"the instruction in {_START}"
+    used = ", ".join(instruction.used)
+    why = f"it names {used}; inputs are shown after the instruction" if used else "inputs are shown after it"
+    found = [Guess("start", f"one call with {path.name} as its instruction", why, change)]
+    if instruction.kept:
+        shown = ", ".join(instruction.kept[:5])
+        found.append(Guess("left as text", shown, "no input has this name", change))
+    found += [Guess("prompt", note, "", change) for note in instruction.notes]
+    return found

@@ -1,0 +1,19 @@
+"""Drafting a task from a user's rows: what each column is for, its type, the metric and the splits."""
+
+from __future__ import annotations
+
+from .draft import MOST, Draft, draft_task
+from .folder import refuse_existing, task_text, write_folder
+from .guess import Guess
+from .roles import Wishes
+
+__all__ = [
+    "MOST",
+    "Draft",
+    "Guess",
+    "Wishes",
+    "draft_task",
+    "refuse_existing",
+    "task_text",
+    "write_folder",
+]

@@ -1,0 +1,248 @@
+"""A task drafted from rows: what each column is for, types, metric and splits, each guess with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from flowbot.fields import Field, UserError, is_name
+from flowbot.task.splits import SPLITS, Split
+
+from .guess import Guess, some
+from .kinds import LABEL_RULE, Kind, kind_of
+from .names import field_names, words
+from .roles import Roles, Wishes, roles_of
+from .rows import Layout, Made, crossing, made_rows, split_rows
+from .scoring import goal_of, metric_of
+from .table import Table, read_table
+
+FRACTIONS = (0.3, 0.3, 0.4)
+"""Train, val and test of one file, unless the user says otherwise."""
+MOST = 500
+"""Rows that a split is given of a large file."""
+_FEW = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A task to be written.
+
+    Args:
+        name: for its folder.
+        goal: what is wanted, in a sentence.
+        inputs: fields that are given.
+        outputs: fields that are wanted.
+        metric: as it stands in a task file.
+        group: the column of groups, "" for none.
+        splits: the rows to write, by split.
+        guesses: what was found out, and what was left out.
+        columns: the columns that the fields come from, by field.
+        labelled: whether rows say what is expected.
+    """
+
+    name: str
+    goal: str
+    inputs: tuple[Field, ...]
+    outputs: tuple[Field, ...]
+    metric: Any
+    group: str
+    splits: Mapping[Split, Sequence[Mapping[str, Any]]]
+    guesses: tuple[Guess, ...]
+    columns: Mapping[str, str]
+    labelled: bool
+
+
+def draft_task(
+    files: Sequence[Path],
+    wishes: Wishes | None = None,
+    *,
+    goal: str = "",
+    metric: str = "",
+    fractions: Sequence[float] | None = None,
+    most: int = MOST,
+) -> Draft:
+    """A task drafted from data files, or from a folder of them; nothing is written.
+
+    Args:
+        files: see `read_table`.
+        wishes: what the user says of the columns.
+        goal: "" for one that is made of the fields' names.
+        metric: a built-in's name, "" for one that goes with the outputs' types.
+        fractions: for train, val and test of all rows together, whatever splits the files have; they sum to 1.
+        most: rows that a split is given.
+
+    Raises:
+        UserError: naming file and line, or the option, if what is given cannot be used.
+    """
+    table = read_table(files)
+    if fractions is not None:
+        table = table.without_splits()
+    roles = roles_of(table, wishes or Wishes())
+    layout, notes = _layout(table, roles), list(table.notes)
+    rows = made_rows(table, layout, notes)
+    told = any(row.split for row in rows)
+    if told and layout.group and crossing(rows):
+        if wishes is not None and wishes.group:
+            found = f"rows with the same {layout.group} in two of your splits"
+            raise UserError(
+                "--group", found, "--split 0.3,0.3,0.4 beside it, which puts all rows together and parts them"
+            )
+        leak = f"rows with the same {layout.group} stand in two of your splits"
+        mend = f"--group {layout.group} --split 0.3,0.3,0.4, which puts all rows together and parts them anew"
+        notes.append(Guess("possible leak", leak, "they may help each other: the result would look too good", mend))
+        layout = replace(layout, group="")
+        rows = made_rows(table, layout, [])
+    where = str(table.files[0])
+    made = split_rows(rows, fractions or FRACTIONS, most, where, notes)
+    inputs = _fields(layout.inputs)
+    outputs = _fields(layout.outputs) or tuple(_asked(name) for name in roles.outputs)
+    sentence = goal or goal_of(inputs, outputs, labelled=roles.labelled)
+    scored, why = (metric, "as you say") if metric else metric_of(outputs, rows, labelled=roles.labelled)
+    guesses = [
+        *_of_columns(roles, layout, inputs, outputs),
+        Guess("goal", sentence, "as you say" if goal else "made of the fields' names", "goal in task.yaml"),
+        Guess("metric", scored if isinstance(scored, str) else "a judge", why, "--metric NAME"),
+        _of_splits(made, table, told=told, fractions=fractions),
+        _of_group(layout, roles),
+        *_left_out(table, layout, notes),
+    ]
+    return Draft(
+        name=table.name,
+        goal=sentence,
+        inputs=inputs,
+        outputs=outputs,
+        metric=scored,
+        group=_kept_as(layout, layout.group),
+        splits={split: [row.record for row in made[split]] for split in SPLITS},
+        guesses=tuple(guesses),
+        columns={field: column for column, (field, _) in {**layout.inputs, **layout.outputs}.items()},
+        labelled=roles.labelled,
+    )
+
+
+def _layout(table: Table, roles: Roles) -> Layout:
+    fields = field_names(table.columns)
+
+    def kinds(columns: Sequence[str], *, output: bool) -> dict[str, tuple[str, Kind]]:
+        found: dict[str, tuple[str, Kind]] = {}
+        for name in columns:
+            values = table.values(name)
+            if output and len(columns) == 1:  # rows without an answer are left out
+                values = [value for value in values if value is not None]
+            found[name] = (fields[name], kind_of(values, cells=name in table.cells, output=output))
+        return found
+
+    inputs = kinds(roles.inputs, output=False)
+    outputs = kinds(roles.outputs if roles.labelled else (), output=True)
+    taken = {field for field, _ in (*inputs.values(), *outputs.values())} | {"id"}
+    if not roles.labelled:
+        taken |= set(roles.outputs)
+    extras: dict[str, str] = {}
+    for name in table.columns:
+        if name not in (*inputs, *outputs, roles.id):
+            extras[name] = name
+            while extras[name] in taken:
+                extras[name] += "_in_file"
+            taken.add(extras[name])
+    return Layout(roles.id, inputs, outputs, roles.group, extras)
+
+
+def _kept_as(layout: Layout, column: str) -> str:
+    """The name that a column has in the files that are written."""
+    fields = {**layout.inputs, **layout.outputs}
+    if column in fields:
+        return fields[column][0]
+    return "id" if column and column == layout.id else layout.extras.get(column, "")
+
+
+def _fields(columns: Mapping[str, tuple[str, Kind]]) -> tuple[Field, ...]:
+    return tuple(Field(name, kind.type, _about(column, name)) for column, (name, kind) in columns.items())
+
+
+def _about(column: str, name: str) -> str:
+    """What the field is, as far as its name says more than the field's."""
+    said = " ".join(words(column)) if words(column) else column
+    if column != name and not column.isascii():
+        said = column
+    return "" if said == name.casefold() else f"the {said}"
+
+
+def _asked(name: str) -> Field:
+    if not is_name(name):
+        raise UserError("--outputs", repr(name), "a name of letters, digits and _")
+    return Field.of(name, "str", _about(name, name))
+
+
+def _of_columns(roles: Roles, layout: Layout, inputs: Sequence[Field], outputs: Sequence[Field]) -> list[Guess]:
+    why = dict(roles.why)
+    found = [
+        Guess("inputs", _listed(inputs), why["inputs"], "--inputs NAME,NAME"),
+        Guess("outputs", _listed(outputs), why["outputs"], "--outputs NAME"),
+    ]
+    for column, (name, kind) in {**layout.inputs, **layout.outputs}.items():
+        if kind.why != "texts":
+            rule = f"labels are {LABEL_RULE}" if kind.type.kind == "literal" else ""
+            reason = "; ".join(part for part in (kind.why, rule) if part)
+            found.append(
+                Guess(f"type of {name}", _cut(str(kind.type), 120), reason, f"the type of {name} in task.yaml")
+            )
+        if column != name:
+            found.append(
+                Guess(
+                    f"name {name}", f"of the column {column!r}", "a name of letters, digits and _", "rename the column"
+                )
+            )
+    if "id" in why and roles.id != "id":
+        found.append(Guess("id", roles.id or "none", why["id"], "rename the column"))
+    return found
+
+
+def _listed(fields: Sequence[Field]) -> str:
+    return ", ".join(f"{field.name}: {_cut(str(field.type), 48)}" for field in fields)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 2]} …"
+
+
+def _of_splits(
+    made: Mapping[Split, Sequence[Made]], table: Table, *, told: bool, fractions: Sequence[float] | None
+) -> Guess:
+    sizes = ", ".join(f"{len(made[split])} {split}" for split in SPLITS)
+    why = "as your files are named" if told and not table.split_column else "as the column says" if told else ""
+    if not told:
+        parts = " : ".join(f"{part:g}" for part in fractions or FRACTIONS)
+        why = f"{parts} of the rows, what belongs together in one split"
+    few = [split for split in ("val", "test") if 0 < len(made[split]) < _FEW]
+    if few:
+        why += f"; few in {' and '.join(few)}, so only large differences will show: collect more if you can"
+    return Guess("splits", sizes, why, f"--split 0.4,0.3,0.3{', for all rows together' * told}; --most N")
+
+
+def _of_group(layout: Layout, roles: Roles) -> Guess:
+    if roles.group and not layout.group:
+        return Guess(
+            "group", "none", f"{roles.group} stands in two of your splits", "--group COLUMN and --split 0.3,0.3,0.4"
+        )
+    change = "--group COLUMN, or --group none" if layout.group else "--group COLUMN"
+    return Guess("group", layout.group or "none", roles.why["group"], change)
+
+
+def _left_out(table: Table, layout: Layout, notes: Sequence[Guess]) -> list[Guess]:
+    found: list[Guess] = []
+    others = [name for name in layout.extras if name not in (layout.group, table.split_column)]
+    if others:
+        reason = "kept in the files for a metric of your own; no model sees them"
+        found.append(Guess("other columns", some(others, 8), reason, "--inputs NAME,NAME"))
+    renamed = [f"{name} is {kept}" for name, kept in layout.extras.items() if name != kept]
+    if renamed:
+        found.append(
+            Guess("renamed", ", ".join(renamed), "the name has another meaning in a task", "rename the column")
+        )
+    if "feedback" in others:
+        found.append(Guess("feedback", "words of people on the rows", "by the column's name", "rename the column"))
+    if table.unused:
+        found.append(Guess("other files", some(table.unused, 8), "not named for a split", "name the files to use"))
+    return [*found, *notes]

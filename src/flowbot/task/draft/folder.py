@@ -1,0 +1,121 @@
+"""A task's folder: the task file with a line on each thing that may be changed, and its data, written at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from flowbot.fields import Field, UserError
+from flowbot.fields.yaml import dump_yaml
+from flowbot.task.splits import SPLITS
+from flowbot.task.task import Task
+
+from .draft import Draft
+
+_LINE = 110
+_HEADS = {
+    "goal": "What is wanted, in a sentence; it is the first instruction that a model gets.",
+    "inputs": "What is given: name, type and, if you like, what it is (`about`).",
+    "outputs": "What is wanted. Types: str, int, float, bool, Literal['a', 'b'], list[T], object, {name: T}.",
+    "metric": (
+        "How answers are scored: exact, normalised, numeric, f1, contains, json_fields, a judge, or your own "
+        "metrics.py:score."
+    ),
+    "data": "Train is learned from, val is chosen by, test is used once, at the end.",
+}
+
+
+def write_folder(draft: Draft, folder: Path, *, beside: Mapping[str, str] | None = None) -> None:
+    """Write the drafted task to a new folder: all of it, or nothing.
+
+    Args:
+        draft: the task.
+        folder: where; there must be nothing yet.
+        beside: more files by name, such as a start.
+
+    Raises:
+        UserError: if there is something already, it cannot be written, or the task is not sound.
+    """
+    refuse_existing(folder)
+    place = folder.parent / f".{folder.name}.{os.getpid()}.tmp"
+    try:
+        place.mkdir(parents=True)
+        _write(draft, place, beside or {})
+        _ = Task.load(place)
+        place.rename(folder)
+    except OSError as error:
+        raise UserError(str(folder), f"a place that cannot be written ({error.strerror})", "another --out") from None
+    except UserError as error:
+        where, found = (text.replace(str(place), str(folder)) for text in (error.where, error.found))
+        raise UserError(where, found, error.expected) from None
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def refuse_existing(folder: Path) -> None:
+    """Refuse a place where there is something.
+
+    Raises:
+        UserError: naming it.
+    """
+    if folder.exists() or folder.is_symlink():
+        raise UserError(str(folder), "something there already", "a new folder: --out NAME (nothing is overwritten)")
+
+
+def task_text(draft: Draft) -> str:
+    """The task file, with comments for the person who edits it."""
+    data: dict[str, Any] = {f"{split}": f"{split}.jsonl" for split in SPLITS if draft.splits[split]}
+    if draft.group:
+        data["group"] = draft.group
+    parts: dict[str, Any] = {
+        "goal": draft.goal,
+        "inputs": _fields(draft.inputs, 0),
+        "outputs": _fields(draft.outputs, len(draft.inputs)),
+        "metric": draft.metric,
+        "data": data,
+    }
+    said = "".join(f"\n# {_HEADS[key]}\n{dump_yaml({key: value})}" for key, value in parts.items())
+    for number, field in enumerate((*draft.inputs, *draft.outputs)):
+        said = said.replace(_stand_in(number), _folded(str(field.type)))
+    return f"# Drafted by flowbot init: change what you like, then run flowbot check.\nflowbot: 1\n{said}"
+
+
+def _fields(fields: Sequence[Field], first: int) -> dict[str, dict[str, str]]:
+    """The fields as they stand in the file, a stand-in for each type that needs several lines."""
+    found: dict[str, dict[str, str]] = {}
+    for number, field in enumerate(fields, first):
+        notation = str(field.type)
+        found[field.name] = {"type": notation if len(notation) <= _LINE else _stand_in(number)}
+        if field.about:
+            found[field.name]["about"] = field.about
+    return found
+
+
+def _stand_in(number: int) -> str:
+    return f"TYPE-{number}-{'X' * _LINE}"
+
+
+def _folded(notation: str) -> str:
+    """A type's notation as a folded block, whose line breaks are read as blanks."""
+    lines = [""]
+    for part in re.split(r"(?<=,) (?! )", notation):
+        if lines[-1] and len(lines[-1]) + len(part) >= _LINE:
+            lines.append(part)
+        else:
+            lines[-1] = f"{lines[-1]} {part}" if lines[-1] else part
+    return ">-\n" + "\n".join(f"      {line}" for line in lines)
+
+
+def _write(draft: Draft, place: Path, beside: Mapping[str, str]) -> None:
+    texts = {"task.yaml": task_text(draft), **beside}
+    for split in SPLITS:
+        if draft.splits[split]:
+            lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in draft.splits[split])
+            texts[f"{split}.jsonl"] = "".join(lines)
+    for name, text in texts.items():
+        _ = (place / name).write_text(text, encoding="utf-8", newline="\n")

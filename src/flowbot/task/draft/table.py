@@ -1,0 +1,202 @@
+"""What a user gives to `init`: files or a folder, read into one table of rows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from flowbot.fields import UserError
+from flowbot.task.data import KINDS, Row, parse_rows, refuse_other_kinds
+from flowbot.task.decode import WINDOWS, decoded
+from flowbot.task.splits import SPLITS, Split
+
+from .guess import Guess, counted
+from .kinds import without_gaps
+from .names import words
+
+_CALLED: Mapping[Split, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev", "devel", "development"),
+    "test": ("test", "testing", "heldout"),
+}
+_SPLIT_COLUMNS = ("split", "partition", "subset")
+
+
+def split_called(word: Any) -> Split | None:
+    """The split that files and cells call so, in small letters or large ones."""
+    told = str(word).strip().casefold()
+    return next((split for split in SPLITS if told in _CALLED[split]), None)
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """One row.
+
+    Args:
+        place: file and line.
+        values: what it has by column; None for an empty cell, and no key for what it lacks.
+        split: the split that its file or its own column names, if any.
+    """
+
+    place: str
+    values: Mapping[str, Any]
+    split: Split | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """All rows that were given.
+
+    Args:
+        name: of the task that they may become.
+        files: that they come from, in order.
+        columns: in order of their first appearance.
+        cells: columns whose values are texts because their file can hold nothing else.
+        rows: in the order of the files; none is empty.
+        notes: what had to be done to read them.
+        unused: files of the folder that are no data of the task.
+        split_column: the column that names the splits, "" for none.
+    """
+
+    name: str
+    files: tuple[Path, ...]
+    columns: tuple[str, ...]
+    cells: frozenset[str]
+    rows: tuple[TableRow, ...]
+    notes: tuple[Guess, ...] = ()
+    unused: tuple[str, ...] = ()
+    split_column: str = ""
+
+    def values(self, column: str) -> list[Any]:
+        """A column's values, None where a row has none."""
+        return [row.values.get(column) for row in self.rows]
+
+    def without_splits(self) -> Table:
+        """The same rows, in no splits."""
+        return replace(self, rows=tuple(replace(row, split=None) for row in self.rows), split_column="")
+
+
+@dataclass(slots=True)
+class _Reading:
+    """Rows as they come in, and what is to be said of them."""
+
+    columns: dict[str, None] = field(default_factory=dict[str, None])
+    cells: set[str] = field(default_factory=set[str])
+    rows: list[TableRow] = field(default_factory=list[TableRow])
+    notes: list[Guess] = field(default_factory=list[Guess])
+    empty: int = 0
+
+
+def read_table(given: Sequence[Path]) -> Table:
+    """The table of the files, or of the data files in the folder, that are given.
+
+    Files that are named for splits (`train`, `dev`, `test`…) are these splits; so are the values of a column `split`.
+
+    Raises:
+        UserError: naming file and line, if one cannot be read, or there are no rows or no data files.
+    """
+    files, unused = _files(given)
+    splits = _splits_of(files)
+    reading = _Reading()
+    for path in files:
+        _read(path, splits.get(path), reading)
+    if not reading.rows:
+        raise UserError(str(files[0]), "only empty rows", "rows of data")
+    if reading.empty:
+        rows = counted(reading.empty, "empty row")
+        reading.notes.append(Guess("left out", rows, "they hold nothing", "fill them"))
+    column = "" if splits else _split_column(reading)
+    rows = reading.rows
+    if column:
+        rows = [TableRow(row.place, row.values, split_called(row.values[column])) for row in rows]
+    return Table(
+        name=_name(given, files, splits),
+        files=tuple(files),
+        columns=tuple(reading.columns),
+        cells=frozenset(reading.cells),
+        rows=tuple(rows),
+        notes=tuple(reading.notes),
+        unused=unused,
+        split_column=column,
+    )
+
+
+def _files(given: Sequence[Path]) -> tuple[list[Path], tuple[str, ...]]:
+    """The data files, and names of those that a folder has beside them."""
+    if not given:
+        raise UserError("FILE", "nothing", "a data file, or a folder of them")
+    files: list[Path] = []
+    unused: list[str] = []
+    for path in given:
+        if not path.is_dir():
+            refuse_other_kinds(path)
+            files.append(path)
+            continue
+        inside = sorted(each for each in path.iterdir() if each.is_file() and each.suffix.lower() in KINDS)
+        named = [each for each in inside if _split_word(each) is not None]
+        if not named and len(inside) != 1:
+            found = f"the data files {', '.join(each.name for each in inside[:6])}" if inside else "no data file in it"
+            raise UserError(str(path), found, "one of them named, or a folder with train, val and test files")
+        files += named or inside
+        unused += [each.name for each in inside if named and each not in named]
+    twice = [str(path) for path, times in Counter(files).items() if times > 1]
+    if twice:
+        raise UserError(twice[0], "the same file twice", "each file once")
+    return files, tuple(unused)
+
+
+def _splits_of(files: Sequence[Path]) -> dict[Path, Split]:
+    """The split of each file, if all are named for one and it is not one file alone."""
+    found: dict[Path, Split] = {path: split for path in files if (split := _split_word(path)) is not None}
+    return found if len(found) == len(files) and len(set(found.values())) > 1 else {}
+
+
+def _split_word(path: Path) -> Split | None:
+    told = [split_called(word) for word in words(path.stem)]
+    found: list[Split] = [split for split in SPLITS if split in told]
+    return found[0] if len(found) == 1 else None
+
+
+def _read(path: Path, split: Split | None, into: _Reading) -> None:
+    text, encoding = decoded(path, windows=True)
+    rows = parse_rows(text, str(path), path.suffix.lower())
+    if encoding not in ("utf-8", "utf-8-sig"):
+        why = "no byte order mark, and no UTF-8" if encoding == WINDOWS else "by its byte order mark"
+        told = f"{path.name} read as {encoding} and written as UTF-8"
+        into.notes.append(Guess("encoding", told, why, "save the file as UTF-8"))
+    columns = dict.fromkeys(name for row in rows for name in row.values)
+    into.columns.update(columns)
+    held = _without_gaps(rows, list(columns)) if rows[0].texts else [row.values for row in rows]
+    if rows[0].texts:
+        into.cells.update(columns)
+    for row, values in zip(rows, held, strict=True):
+        if all(value is None or value == "" for value in values.values()):
+            into.empty += 1
+        else:
+            into.rows.append(TableRow(row.place, values, split))
+
+
+def _without_gaps(rows: Sequence[Row], columns: Sequence[str]) -> list[dict[str, Any]]:
+    by_column = [without_gaps([row.values[name] for row in rows]) for name in columns]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*by_column, strict=True)]
+
+
+def _split_column(reading: _Reading) -> str:
+    """The column whose every value is a split's name, at least two of them."""
+    for column in reading.columns:
+        if "_".join(words(column)) in _SPLIT_COLUMNS:
+            told = {split_called(row.values.get(column)) for row in reading.rows}
+            if None not in told and len(told) > 1:
+                return column
+    return ""
+
+
+def _name(given: Sequence[Path], files: Sequence[Path], splits: Mapping[Path, Split]) -> str:
+    """A name for the task's folder: the folder's or the file's; the folder's too where files are named for splits."""
+    first = given[0].resolve() if given[0].is_dir() else files[0].resolve()
+    named = first.parent.name if splits and not given[0].is_dir() else first.stem if first.is_file() else first.name
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", named).strip("-.") or "task"

@@ -1,0 +1,57 @@
+"""The words by which people name columns: what is wanted, what is given, and what is neither."""
+
+from __future__ import annotations
+
+
+def _listed(*lines: str) -> tuple[str, ...]:
+    return tuple(part.strip() for line in lines for part in line.split(",") if part.strip())
+
+
+ANSWERS = _listed(
+    "expected output, expected answer, expected response, expected, ground truth, groundtruth, gold answer, gold label",
+    "gold, correct answer, reference answer, final answer, label text, label name, answer, answers, target, targets",
+    "target text, output, outputs, label, labels, completion, response, reply, reference, result, y",
+)
+"""Names of what is wanted, the surest first: the first that a file has is the output."""
+MARKS = frozenset(_listed("expected, gold, target"))
+"""First words of what is wanted: `expected total`."""
+FACTS = frozenset(
+    _listed(
+        "sql, category, categories, class, classes, intent, intents, sentiment, urgency, priority, topic, topics, tag, tags",
+        "emotion, stance, toxicity, toxic, spam, is spam, rating, stars, grade, summary, translation, solution, verdict",
+        "decision, entities, keywords, severity, department, team, queue, language",
+    )
+)
+"""Names of what is wanted where none of `ANSWERS` is there: all that a file has are outputs."""
+GIVEN = frozenset(
+    _listed(
+        "question, query, text, input, inputs, prompt, instruction, problem, email, mail, message, messages, body, content",
+        "context, contexts, passage, passages, document, documents, article, review, comment, sentence, premise, hypothesis",
+        "claim, title, subject, description, ticket, utterance, dialogue, dialog, conversation, history, transcript, tweet",
+        "post, note, request, functions, tools, schema, database, db, choices, options, diff, abstract, paragraph",
+        "paragraphs, snippet, user message, user input, puzzle, headline",
+    )
+)
+"""Names of what is given."""
+TELLING = frozenset(
+    _listed(
+        "rationale, explanation, explanations, reasoning, thought, thoughts, cot, steps, references, evidence, supporting",
+        "proof, hint, gold, expected, feedback, score, scores, confidence, correct",
+    )
+)
+"""Words in the names of what tells the answer, or was written when it was known."""
+RECORDS = frozenset(
+    _listed(
+        "id, ids, uuid, guid, uid, hash, sha1, sha256, md5, timestamp, created, updated, annotator, annotators, worker",
+        "split, partition, subset, index, idx, license, meta, metadata, row, rowid, kwargs, config, settings, test, tests",
+    )
+)
+"""Words in the names of what only says where a row comes from."""
+GROUPS = frozenset(
+    _listed(
+        "doc, document, user, customer, client, session, thread, conversation, dialogue, dialog, database, db, author",
+        "patient, case, ticket, order, group, cluster, article, page, url, file, story, video, image, speaker, participant",
+        "account, passage, context, student, repo, repository",
+    )
+)
+"""Words in the names of what several rows belong to; so does what ends in `id` and repeats."""
