@@ -94,6 +94,13 @@ def test_a_score_outside_0_to_1_is_refused(value: float) -> None:
         Score(1.0, parts={"part": value})
 
 
+def test_a_sum_of_weights_that_misses_one_by_its_rounding_is_one() -> None:
+    assert 0.7 + 0.2 + 0.1 < 1
+    score = Score(0.7 + 0.2 + 0.1, parts={"a": 1.0000000000000002, "b": -1e-17, "c": 0.9999})
+    assert score.value == 1
+    assert score.parts == {"a": 1.0, "b": 0.0, "c": 0.9999}
+
+
 def test_usage_adds_up_and_an_unknown_price_stays_unknown() -> None:
     one = Usage(calls=1, input_tokens=10, output_tokens=2, cached_tokens=4, usd=0.5, seconds=1.0)
     assert one + one == Usage(2, 20, 4, 8, 1.0, 2.0)

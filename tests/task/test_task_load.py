@@ -123,7 +123,7 @@ def test_an_id_in_two_files_becomes_two_ids(write: Callable[..., Path]) -> None:
         ({"data": {"all": "train.jsonl"}}, "task.json: data", "no 'split'"),
         ({"data": {"all": "train.jsonl", "split": "half"}}, "task.json: data.split", "half"),
         ({"data": {"all": "train.jsonl", "split": [1]}}, "task.json: data.split", "[1]"),
-        ({"data": {"all": "train.jsonl", "split": [0.5, 0.5, 0]}}, "task.json: data.split", "only 1 rows"),
+        ({"data": {"all": "train.jsonl", "split": [0.5, 0.5, 0]}}, "task.json: data.split", "only 1 row"),
         ({"data": {"train": "train.jsonl", "group": "doc"}}, "train.jsonl:1", "no 'doc'"),
     ],
 )

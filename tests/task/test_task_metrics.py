@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowbot.fields import Score, UserError
-from flowbot.task import METRICS, Example, Metric, MetricError
+from flowbot.fields import Field, Score, UserError
+from flowbot.task import METRICS, Example, Metric, MetricError, Part, Parts, Task
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -91,6 +93,52 @@ def test_feedback_says_what_was_found_and_expected() -> None:
     assert "no number" in METRICS["numeric"](Example("e", {}, {"total": 14}), {"total": "?"}).feedback
     missing = METRICS["json_fields"](Example("e", {}, {"order": {"a": 1, "b": 2}}), {"order": {"a": 1}})
     assert missing.feedback == "order: b is missing"
+
+
+LABELS = "list[Literal['a', 'b', 'c']]"
+
+
+@pytest.mark.parametrize(
+    ("type_", "found", "expected", "value"),
+    [
+        (LABELS, ["b", "a"], ["a", "b"], 1.0),
+        (LABELS, ["b", "c"], ["a", "b"], 1 / 3),
+        (LABELS, ["a", "a"], ["a"], 1 / 2),
+        (LABELS, list[str](), ["a"], 0.0),
+        (LABELS, ["a"], list[str](), 0.0),
+        (LABELS, list[str](), list[str](), 1.0),
+        (LABELS, "a", ["a"], 0.0),
+        (f"{{n: int, of: list[{{tags: {LABELS}}}]}}", {"n": 2, "of": [{"tags": ["b", "a"]}]}, {"n": 1, "of": [{"tags": ["a", "b"]}]}, 2 / 3),
+        ("list[str]", ["b", "a"], ["a", "b"], 0.0),
+        (f"list[{LABELS}]", [["a"], ["b"]], [["b"], ["a"]], 0.0),
+    ],
+)  # fmt: skip
+def test_lists_of_labels_are_compared_in_any_order_and_others_item_by_item(
+    type_: str, found: Any, expected: Any, value: float
+) -> None:
+    rows = [{"q": "x", "out": expected}]
+    for metric in ("json_fields", Parts({"all": Part("json_fields", on="out")})):
+        task = Task(goal="Do.", inputs={"q": str}, outputs={"out": type_}, metric=metric, test=rows)
+        for each in (task, replace(task, goal="Do it.")):
+            assert each.metric(task.test[0], {"out": found}).value == pytest.approx(value)
+
+
+def test_a_metric_that_was_told_types_is_told_others_by_another_task() -> None:
+    told = METRICS["json_fields"].for_outputs([Field.of("out", LABELS)])
+    again = told.for_outputs([Field.of("out", "list[str]")])
+    example = Example("e", {}, {"out": ["a", "b"]})
+    assert [each(example, {"out": ["b", "a"]}).value for each in (told, again)] == [1.0, 0.0]
+    assert told(example, {"out": ["c"]}).feedback == 'out: "a" is missing; "b" is missing; "c" is one too many'
+    assert told.identity == "json_fields"
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=5), st.lists(st.sampled_from("abc"), max_size=5), st.randoms())
+def test_no_order_of_labels_changes_the_score(found: list[str], expected: list[str], rng: Random) -> None:
+    metric = METRICS["json_fields"].for_outputs([Field.of("out", LABELS)])
+    value = metric(Example("e", {}, {"out": expected}), {"out": found}).value
+    assert (value == 1.0) == (sorted(found) == sorted(expected))
+    rng.shuffle(found)
+    assert metric(Example("e", {}, {"out": expected}), {"out": found}).value == value
 
 
 def test_several_outputs_score_their_mean_and_each_is_a_part() -> None:

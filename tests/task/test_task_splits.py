@@ -131,3 +131,10 @@ def test_ids_are_unique_and_do_not_depend_on_the_order(given_rows: list[dict[str
     before = ids(given_rows)
     rng.shuffle(given_rows)
     assert ids(given_rows) == before
+
+
+def test_blanks_around_a_groups_name_make_no_other_group() -> None:
+    train, test = placed([{"x": 1, "doc": "a"}], "doc"), placed([{"x": 2, "doc": "a "}], "doc")
+    with pytest.raises(UserError, match="the group 'a' of"):
+        check_disjoint({"train": train, "test": test})
+    assert placed([{"x": 1, "doc": " "}], "doc")[0].example.group == ""

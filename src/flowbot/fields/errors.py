@@ -5,14 +5,35 @@ from __future__ import annotations
 from typing import Literal
 
 FaultKind = Literal["auth", "not_found", "rate_limit", "server", "connection", "timeout", "garbage", "disk", "other"]
+StoppedBy = Literal["signal", "seconds", "infrastructure", "callback"]
 
 
 class FlowBotError(Exception):
-    """Base of every error that FlowBot raises on purpose. Its text is meant for a person and holds no secret."""
+    """Base of every error that FlowBot raises on purpose. Its text is meant for a person and holds no secret.
+
+    >>> try:
+    ...     flow(question="…")
+    ... except fb.FlowBotError as error:
+    ...     print(type(error).__name__, error)
+    """
 
 
-class UserError(FlowBotError):
+class _Told(FlowBotError):
+    """An error whose text says all: a notebook shows that alone, without the calls that led to it."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows in place of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class UserError(_Told):
     """Something the user gave is wrong; found before anything is paid for.
+
+        >>> try:
+        ...     fb.optimize(task, lm="openai/gpt-4.1-mini", effort="mediun")
+        ... except fb.UserError as error:
+        ...     print(error)
+        effort: found 'mediun'; expected one of low, medium, high (did you mean 'medium'?)
 
     Args:
         where: the file and place, or the option, that is wrong.
@@ -27,8 +48,16 @@ class UserError(FlowBotError):
         self.expected = expected
 
 
-class ModelError(FlowBotError):
-    """A reply is of no use: unparseable, of a wrong type, truncated, refused. Part of the result, and feedback."""
+class ModelError(_Told):
+    """A reply is of no use: unparseable, of a wrong type, truncated, refused. Part of the result, and feedback.
+
+    A search or an evaluation scores it; a flow in use raises it where an output is missing:
+
+        >>> try:
+        ...     flow(note="Two pens")
+        ... except fb.ModelError:
+        ...     print(flow.trace(note="Two pens"))          # which step failed, and on what
+    """
 
     def __init__(self, message: str, *, reply: str = "") -> None:
         super().__init__(message)
@@ -39,8 +68,14 @@ class StepError(FlowBotError):
     """A tool or code step failed on its inputs (it raised, ran out of time or gave a wrong type). Becomes feedback."""
 
 
-class InfrastructureError(FlowBotError):
-    """The endpoint, the network or the disk failed. Never a score.
+class InfrastructureError(_Told):
+    """The endpoint, the network or the disk failed. Never a score: a search pauses, a flow in use raises it.
+
+        >>> try:
+        ...     flow(note="Two pens")
+        ... except fb.InfrastructureError as error:
+        ...     print(error.kind, error.fatal, error.retry_after)
+        rate_limit False 20.0
 
     Args:
         message: what happened, where.
@@ -58,26 +93,38 @@ class InfrastructureError(FlowBotError):
         self.retry_after = retry_after
 
 
-class RefusedError(FlowBotError):
+class RefusedError(_Told):
     """The endpoint refuses this one request on policy grounds, the same way on every try."""
 
 
-class BudgetExceeded(FlowBotError):
-    """A ceiling would be passed by the next call. The search ends; the best so far is tested."""
+class BudgetExceeded(_Told):
+    """A ceiling would be passed by the next call. A search ends and tests the best so far; an evaluation raises it.
+
+    >>> try:
+    ...     fb.evaluate(flow, task, budget=fb.Budget(calls=10))
+    ... except fb.BudgetExceeded as error:
+    ...     print(error.ceiling)
+    calls
+    """
 
     def __init__(self, message: str, *, ceiling: Literal["calls", "tokens", "usd", "seconds"]) -> None:
         super().__init__(message)
         self.ceiling: Literal["calls", "tokens", "usd", "seconds"] = ceiling
 
 
-class Paused(FlowBotError):
+class Paused(_Told):
     """The run stopped without a decision and the same command resumes it.
+
+        >>> try:
+        ...     found = fb.evaluate(flow, task)
+        ... except fb.Paused as pause:
+        ...     print(pause.stopped_by, pause)              # the same call goes on from there
 
     Args:
         reason: why, in one line.
-        stopped_by: `signal`, `seconds` or `infrastructure`.
+        stopped_by: `signal`, `seconds`, `infrastructure`, or `callback` where one of the user's raised.
     """
 
-    def __init__(self, reason: str, *, stopped_by: Literal["signal", "seconds", "infrastructure"]) -> None:
+    def __init__(self, reason: str, *, stopped_by: StoppedBy) -> None:
         super().__init__(reason)
-        self.stopped_by: Literal["signal", "seconds", "infrastructure"] = stopped_by
+        self.stopped_by: StoppedBy = stopped_by

@@ -17,6 +17,9 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 class Field:
     """A named, typed, described value.
 
+        >>> fb.Field.of("total", "int", "how many items in all")
+        Field(name='total', type=Type(kind='int', …), about='how many items in all')
+
     Args:
         name: an identifier of at most 64 characters.
         type: a `Type`.

@@ -7,15 +7,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+ROUNDING = 1e-9
+"""By how much a score may miss 0 or 1 and still mean it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Score:
     """What a metric returns.
 
+        >>> def score(example: fb.Example, outputs: dict) -> fb.Score:
+        ...     off = abs(outputs["total"] - example.expected["total"])
+        ...     return fb.Score(max(0.0, 1 - off / 10), f"{off} too many or too few" if off else "")
+
     Args:
         value: in [0, 1], 1 is right.
+            What a sum of weights misses 0 or 1 by, at most 1e-9, is taken off.
         feedback: why, in words, when the metric can say it.
         parts: named partial scores, each in [0, 1].
+        spread: standard deviation of the value, where a judge was asked several times; None elsewhere.
 
     Raises:
         ValueError: if `value` or a part is not a number in [0, 1].
@@ -24,16 +33,38 @@ class Score:
     value: float
     feedback: str = ""
     parts: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    spread: float | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "value", _settled(self.value))
+        if self.parts:
+            object.__setattr__(self, "parts", {name: _settled(number) for name, number in self.parts.items()})
         for name, number in {"value": self.value, **self.parts}.items():
             if not math.isfinite(number) or not 0.0 <= number <= 1.0:
                 raise ValueError(f"Score.{name} is {number!r}; expected a number from 0 to 1")
+
+    def _repr_html_(self) -> str:
+        from .html import card, facts
+
+        spread = {"spread": f"{self.spread:.3f}"} if self.spread is not None else {}
+        parts = {name: f"{number:g}" for name, number in self.parts.items()}
+        return card(
+            f"Score {self.value:g}", facts({**parts, **spread, **({"why": self.feedback} if self.feedback else {})})
+        )
+
+
+def _settled(number: float) -> float:
+    """The number; 0 or 1 where it misses them by the rounding of a sum alone."""
+    near = (whole for whole in (0.0, 1.0) if math.isclose(number, whole, rel_tol=0.0, abs_tol=ROUNDING))
+    return next(near, number)
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What calls used. Tokens as the endpoint counts them; `usd` is None when a price is unknown.
+
+        >>> fb.Usage(calls=1, input_tokens=120, output_tokens=30).tokens
+        150
 
     `cached_tokens` is the part of `input_tokens` that the endpoint read from its prompt cache; `seconds` is latency.
     """

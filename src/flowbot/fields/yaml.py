@@ -19,7 +19,7 @@ from .errors import UserError
 from .yaml_core import MAX_DEPTH, deeper, is_not_finite, plain
 from .yaml_out import dump_yaml
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "dump_yaml", "parse_data", "parse_json", "read_data", "read_text"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "dump_yaml", "parse_data", "parse_json", "read_bytes", "read_data", "read_text"]
 
 MAX_BYTES = 1_000_000
 
@@ -46,8 +46,26 @@ def read_text(path: Path, *, limit: int | None = None) -> str:
         limit: bytes that it may have at most.
 
     Raises:
-        UserError: if there is no such file, it cannot be read, is too large, or is not UTF-8; with a limit also if it is
-            a pipe or a device, which may never end.
+        UserError: as `read_bytes`, or if it is not UTF-8.
+    """
+    raw = read_bytes(path, limit=limit)
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}:{line}", "bytes that are not UTF-8", "UTF-8 text") from None
+
+
+def read_bytes(path: Path, *, limit: int | None = None) -> bytes:
+    """What a file holds.
+
+    Args:
+        path: the file.
+        limit: bytes that it may have at most.
+
+    Raises:
+        UserError: if there is no such file, it cannot be read or is too large; with a limit also if it is a pipe or a
+            device, which may never end.
     """
     try:
         with open(path, "rb", opener=None if limit is None else _at_once) as file:
@@ -63,11 +81,7 @@ def read_text(path: Path, *, limit: int | None = None) -> str:
         raise UserError(str(path), f"a file that cannot be read ({found})", "a readable file") from None
     if limit is not None and len(raw) > limit:
         raise UserError(str(path), f"more than {limit:,} bytes", f"at most {limit:,} bytes")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}:{line}", "bytes that are not UTF-8", "UTF-8 text") from None
+    return raw
 
 
 def parse_data(text: str, where: str) -> Any:
@@ -122,7 +136,7 @@ def parse_json(text: str, where: str, *, line: int | None = None) -> Any:
     def number(literal: str) -> float:
         value = float(literal)
         if not math.isfinite(value):
-            raise UserError(place, _short(literal), "a finite number")
+            raise UserError(place, _short(literal), "a finite number, or null for none")
         return value
 
     try:

@@ -1,7 +1,9 @@
 """What to solve: a task's fields, examples, splits, metric and tools. No model is known here."""
 
 from .example import Example
-from .metrics import METRICS, Metric, MetricError
+from .judge import Criterion, Judge
+from .metrics import METRICS, Metric, MetricError, MetricGiven
+from .parts import Part, Parts
 from .sources import CalculatorSource, MCPSource, PythonSource, SearchSource, SQLSource, ToolSource
 from .task import Task
 from .tools import Timed, Tool, tool_of
@@ -9,10 +11,15 @@ from .tools import Timed, Tool, tool_of
 __all__ = [
     "METRICS",
     "CalculatorSource",
+    "Criterion",
     "Example",
+    "Judge",
     "MCPSource",
     "Metric",
     "MetricError",
+    "MetricGiven",
+    "Part",
+    "Parts",
     "PythonSource",
     "SQLSource",
     "SearchSource",

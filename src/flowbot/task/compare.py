@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
+from flowbot.fields import Type
+
 _NUMBER = re.compile(
     r"(?:(?<![\w.)])[-+\u2212])?"  # a sign, not the dash of a range
     r"(?:(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|(?<![0-9])\.[0-9]+)"
@@ -85,13 +87,19 @@ def contains(found: Any, expected: Any) -> Verdict:
     return Verdict(share, f"{', '.join(map(_short, missing))} is not in what was found, {_short(found)}")
 
 
-def json_fields(found: Any, expected: Any) -> Verdict:
+def json_fields(found: Any, expected: Any, kind: Type | None = None) -> Verdict:
     """The share of an expected object's members that are right, at all depths; a text is read as JSON first.
 
-    Lists are compared item by item; items too many or missing count as wrong. Texts as by `exact`.
+    Lists are compared item by item, lists of labels in any order; items too many or missing count as wrong, so that of
+    labels it is the share of those found or expected that are both (Jaccard). Texts as by `exact`.
+
+    Args:
+        found: what was given.
+        expected: what is right.
+        kind: its type, where that is known: it tells which lists are lists of labels (`list[Literal[...]]`).
     """
     given, wanted = _from_json(found), _from_json(expected)
-    right, total, faults = _members(given, wanted, "")
+    right, total, faults = _members(given, wanted, "", kind)
     return Verdict(right / total, "; ".join(faults[:5]) + (f"; {len(faults) - 5} more" if len(faults) > 5 else ""))
 
 
@@ -163,32 +171,46 @@ def _from_json(value: Any) -> Any:
     return cast("object", value)
 
 
-def _members(found: Any, expected: Any, place: str) -> tuple[int, int, list[str]]:
+def _members(found: Any, expected: Any, place: str, kind: Type | None) -> tuple[int, int, list[str]]:
     """Leaves that are right, leaves in all, and what is wrong, each with its place."""
     missing = object()  # unlike any value, null included
+    item = kind.item if kind else None
     if isinstance(expected, dict) and expected:
         wanted = cast("dict[str, Any]", expected)
         given = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
         pairs = [(f"{place}.{key}".lstrip("."), given.get(key, missing), each) for key, each in wanted.items()]
+        kinds = [dict(kind.members).get(key) if kind else None for key in wanted]
     elif isinstance(expected, list) and expected:
         listed = cast("list[Any]", expected)
         items = cast("list[Any]", found) if isinstance(found, list) else []
+        if item and item.kind == "literal":
+            return _labels(items, listed, place)
         longest = max(len(items), len(listed))
         pairs = [(f"{place}[{i}]", *(x[i] if i < len(x) else missing for x in (items, listed))) for i in range(longest)]
+        kinds = [item] * longest
     else:
         if found is not missing and _same(found, expected):
             return 1, 1, []
         return 0, 1, [f"{place} " * bool(place) + f"found {_short(found)}, expected {_short(expected)}"]
     right, total, faults = 0, 0, list[str]()
-    for spot, given_item, wanted_item in pairs:
+    for (spot, given_item, wanted_item), inner in zip(pairs, kinds, strict=True):
         if given_item is missing:
             ok, all_, wrong = 0, _leaves(wanted_item), [f"{spot} is missing"]
         elif wanted_item is missing:
             ok, all_, wrong = 0, 1, [f"{spot} is one too many"]
         else:
-            ok, all_, wrong = _members(given_item, wanted_item, spot)
+            ok, all_, wrong = _members(given_item, wanted_item, spot, inner)
         right, total, faults = right + ok, total + all_, faults + wrong
     return right, total, faults
+
+
+def _labels(found: list[Any], expected: list[Any], place: str) -> tuple[int, int, list[str]]:
+    """As `_members`, for lists whose order does not count; a label that stands twice counts twice."""
+    given, wanted = (Counter(_text(each).strip() for each in each_list) for each_list in (found, expected))
+    where = f"{place} " * bool(place)
+    faults = [f"{where}{_short(each)} is missing" for each in (wanted - given).elements()]
+    faults += [f"{where}{_short(each)} is one too many" for each in (given - wanted).elements()]
+    return (given & wanted).total(), (given | wanted).total(), faults
 
 
 def _leaves(value: Any) -> int:

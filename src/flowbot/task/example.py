@@ -10,7 +10,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One row: inputs and expected outputs.
+    """One row: inputs and expected outputs. In a notebook it shows itself.
+
+        >>> fb.Example("row-1", {"note": "Two pens, please"}, {"total": 2})
+        Example(row-1: note='Two pens, please' → total=2)
 
     Args:
         id: names the row in a task; given, or a hash of the row.
@@ -18,6 +21,8 @@ class Example:
         expected: values of the output fields that the row gives.
         group: rows of one group stay together when a file is split.
         extra: the row's other columns as they are, for metrics that need more than the expected outputs.
+        feedback: a person's words on what a good answer must have, or what was wrong with one. For the metric and the
+            search; a workflow never sees it.
     """
 
     id: str
@@ -25,3 +30,14 @@ class Example:
     expected: Mapping[str, Any]
     group: str = ""
     extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    feedback: str = ""
+
+    def __repr__(self) -> str:
+        from .html import example_text
+
+        return f"Example({example_text(self)})"
+
+    def _repr_html_(self) -> str:
+        from .html import example_html
+
+        return example_html(self)

@@ -12,6 +12,7 @@ from flowbot.fields.yaml import parse_json
 
 from .data import Row
 from .example import Example
+from .faults import RAISED, Faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +23,21 @@ class Placed:
     example: Example
 
 
+FEEDBACK = "feedback"
+"""The column of people's words on a row, unless another one is named."""
 Given = Mapping[str, Any] | Example | Row | Placed
 """What may be given as a row: a flat dict, an example, a row of a file."""
 
 
 def placed_examples(
-    rows: Iterable[Given], *, where: str, inputs: Sequence[Field], outputs: Sequence[Field], group: str = ""
+    rows: Iterable[Given],
+    *,
+    where: str,
+    inputs: Sequence[Field],
+    outputs: Sequence[Field],
+    group: str = "",
+    feedback: str = "",
+    faults: Faults = RAISED,
 ) -> list[Placed]:
     """Checked examples, in the order of the rows.
 
@@ -37,6 +47,8 @@ def placed_examples(
         inputs: all are required.
         outputs: any may be missing.
         group: the column that names a row's group; "" for none.
+        feedback: the column of people's words, texts in every row that has it; "" for `FEEDBACK` where there are texts.
+        faults: where the faults of single rows go; the rows that have one are left out.
 
     Raises:
         UserError: naming the row, for a missing field, a value of a wrong type or an id that stands twice.
@@ -47,16 +59,17 @@ def placed_examples(
             found.append(row)
             continue
         place = row.place if isinstance(row, Row) else f"{where}[{index}]"
-        if isinstance(row, Example):
-            example = _checked(row, place, inputs, outputs)
-        elif isinstance(row, Row):
-            example = _example(row, inputs, outputs, group)
-        elif isinstance(cast("object", row), Mapping):
-            example = _example(Row(place, row), inputs, outputs, group)
-        else:
-            raise UserError(place, f"a {type(row).__name__}", "a dict or an Example")
-        found.append(Placed(place, example))
-    return _with_ids(found)
+        with faults:
+            if isinstance(row, Example):
+                example = _checked(row, place, inputs, outputs)
+            elif isinstance(row, Row):
+                example = _example(row, inputs, outputs, group, feedback)
+            elif isinstance(cast("object", row), Mapping):
+                example = _example(Row(place, row), inputs, outputs, group, feedback)
+            else:
+                raise UserError(place, f"a {type(row).__name__}", "a dict or an Example")
+            found.append(Placed(place, example))
+    return _with_ids(found, faults)
 
 
 def _checked(example: Example, place: str, inputs: Sequence[Field], outputs: Sequence[Field]) -> Example:
@@ -64,26 +77,38 @@ def _checked(example: Example, place: str, inputs: Sequence[Field], outputs: Seq
     if unknown:
         raise UserError(place, f"expected {', '.join(unknown)}", f"outputs of the task, {_names(outputs)}")
     row = Row(place, {**example.inputs, **example.expected})
-    made = _example(row, inputs, outputs, "")
-    return replace(made, id=example.id, group=example.group, extra={**made.extra, **example.extra})
+    made = _example(row, inputs, outputs, "", "")
+    extra = {**made.extra, **example.extra}
+    return replace(made, id=example.id, group=example.group, extra=extra, feedback=example.feedback)
 
 
-def _example(row: Row, inputs: Sequence[Field], outputs: Sequence[Field], group: str) -> Example:
+def _example(row: Row, inputs: Sequence[Field], outputs: Sequence[Field], group: str, feedback: str) -> Example:
     given = row.values
     fields = {field.name for field in (*inputs, *outputs)}
-    for field in inputs:
-        if not _has(row, field):
-            raise UserError(row.place, f"no {field.name!r}{_columns(row)}", f"a value for the input {field.name!r}")
+    found = input_values(row, inputs)
     if group and group not in given:
         raise UserError(row.place, f"no {group!r}{_columns(row)}", "the column that names the row's group")
     own = "id" in given and "id" not in fields
     return Example(
         id=_id(given["id"], row.place) if own else "",
-        inputs={field.name: _value(row, field) for field in inputs},
+        inputs=found,
         expected={field.name: _value(row, field) for field in outputs if _has(row, field)},
         group=_group(given[group]) if group else "",
         extra={name: each for name, each in given.items() if name not in fields and not (own and name == "id")},
+        feedback="" if (feedback or FEEDBACK) in fields else _feedback(row, feedback),
     )
+
+
+def input_values(row: Row, inputs: Sequence[Field]) -> dict[str, Any]:
+    """The inputs that a row gives, as values of their types; its other columns do not matter.
+
+    Raises:
+        UserError: naming the row, for one that is missing or of another type.
+    """
+    for field in inputs:
+        if not _has(row, field):
+            raise UserError(row.place, f"no {field.name!r}{_columns(row)}", f"a value for the input {field.name!r}")
+    return {field.name: _value(row, field) for field in inputs}
 
 
 def _has(row: Row, field: Field) -> bool:
@@ -120,18 +145,32 @@ def _id(value: Any, place: str) -> str:
 
 
 def _group(value: Any) -> str:
-    return value if isinstance(value, str) else canonical_json(value)
+    """The group's name; a row without one, null or an empty cell, belongs to none."""
+    if value is None:
+        return ""
+    return value.strip() if isinstance(value, str) else canonical_json(value)
 
 
-def _with_ids(found: list[Placed]) -> list[Placed]:
+def _feedback(row: Row, column: str) -> str:
+    """A person's words on the row; a column that nobody named is one only where it holds text."""
+    value = row.values.get(column or FEEDBACK)
+    if isinstance(value, str):
+        return value.strip()
+    if column and value is not None:
+        raise UserError(f"{row.place}: {column}", canonical_json(value)[:60], "feedback in words")
+    return ""
+
+
+def _with_ids(found: list[Placed], faults: Faults) -> list[Placed]:
     """The same examples, all with an id, each once. A hash where none is given, so that the order does not matter."""
     seen: dict[str, str] = {}
     for placed in found:
         own = placed.example.id
-        if own and own in seen:
-            raise UserError(placed.place, f"the id {own!r} of {seen[own]} again", "an id of its own")
+        with faults:
+            if own and own in seen:
+                raise UserError(placed.place, f"the id {own!r} of {seen[own]} again", "an id of its own")
         if own:
-            seen[own] = placed.place
+            seen.setdefault(own, placed.place)
     hashes = [stable_hash(placed.example.inputs)[:12] for placed in found]
     times = Counter(hashes)
     done: list[Placed] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,14 +14,20 @@ from flowbot.fields.yaml import read_data
 
 from .data import read_rows
 from .examples import Placed, placed_examples
+from .faults import RAISED, Faults, KeptFaults
 from .identity import file_identity
 from .load_tools import load_tools
 from .mapping import mapping
-from .metrics import METRICS, Metric, MetricError
+from .metrics import FORMS, Metric, MetricError
 from .modules import Modules, reference
+from .read_metric import plainly, read_metric
+from .sources import ToolSource
 from .splits import SPLITS, Split, divide
-from .task import Task, fields_of
+from .task import Task, fields_of, goal_of
+from .tools import Tool
 
+NO_GOAL = "(no goal is given)"
+"""Stands where a goal that has a fault would."""
 KEYS = ("flowbot", "goal", "inputs", "outputs", "metric", "data", "tools")
 
 
@@ -31,84 +37,185 @@ def load_task(path: Path, *, callables: bool) -> Task:
     Raises:
         UserError: naming file and place.
     """
+    return read_parts(path, callables=callables).task()
+
+
+@dataclass(kw_only=True)
+class TaskParts:
+    """What a task file says, as far as it could be read: a part that has a fault is None, a row that has one left out."""
+
+    path: Path
+    goal: str | None = None
+    inputs: tuple[Field, ...] | None = None
+    outputs: tuple[Field, ...] | None = None
+    metric: Metric | None = None
+    rows: dict[Split, list[Placed]] | None = None
+    tools: list[Tool | ToolSource] | None = None
+
+    def task(self, *, rows: bool = True) -> Task:
+        """The task; without `rows`, one that has no examples, for which data and tools need not be there.
+
+        Raises:
+            UserError: if the parts do not fit each other; names file and place.
+        """
+        placed = self.rows if rows else {}
+        if self.inputs is None or self.outputs is None or self.metric is None or placed is None:
+            raise AssertionError("a part of the task could not be read")
+        with _naming(self.path):
+            return Task(
+                goal=NO_GOAL if self.goal is None else self.goal,
+                inputs=self.inputs,
+                outputs=self.outputs,
+                metric=self.metric,
+                splits=placed,
+                tools=self.tools or (),
+                name=_name(self.path),
+                source=self.path,
+            )
+
+
+def read_parts(path: Path, *, callables: bool, faults: Faults = RAISED) -> TaskParts:
+    """The parts of a task file or folder, none of them checked against another.
+
+    Args:
+        path: the file or folder.
+        callables: whether the user's Python is imported; see `Task.load`.
+        faults: where mistakes go. As it stands the first is raised, and so all parts are there.
+
+    Raises:
+        UserError: naming file and place.
+    """
     if path.is_dir():
         path = path / "task.yaml"
-    data = mapping(read_data(path), str(path), KEYS)
+    parts = TaskParts(path=path)
+    with faults:
+        data = read_data(path)
+        with faults:
+            mapping(data, str(path), KEYS)
+        if isinstance(data, dict):
+            _read(cast("dict[str, Any]", data), parts, Modules(run=callables), faults)
+    return parts
+
+
+def _read(data: dict[str, Any], parts: TaskParts, modules: Modules, faults: Faults) -> None:
+    path = parts.path
     for key in KEYS[:-1]:
-        if key not in data:
-            raise UserError(str(path), f"no {key!r}", f"the keys {', '.join(KEYS[:-1])} (and tools)")
-    if repr(data["flowbot"]) != "1":  # true and 1.0 equal 1
-        raise UserError(f"{path}: flowbot", repr(data["flowbot"]), "1, the version of the format")
-    with _naming(path):
-        inputs, outputs = fields_of(data["inputs"], "inputs"), fields_of(data["outputs"], "outputs")
-    rows = _rows(data["data"], path, inputs, outputs)
-    modules = Modules(run=callables)
-    metric = _metric(data["metric"], path, modules)
-    tools = load_tools(data.get("tools"), path, modules)
-    with _naming(path):
-        return Task(
-            goal=data["goal"],
-            inputs=inputs,
-            outputs=outputs,
-            metric=metric,
-            train=rows["train"],
-            val=rows["val"],
-            test=rows["test"],
-            tools=tools,
-            name=_name(path),
-            source=path,
-        )
+        with faults:
+            if key not in data:
+                raise UserError(str(path), f"no {key!r}", f"the keys {', '.join(KEYS[:-1])} (and tools)")
+    with faults:
+        if repr(data.get("flowbot", 1)) != "1":  # true and 1.0 equal 1
+            raise UserError(f"{path}: flowbot", repr(data["flowbot"]), "1, the version of the format")
+    with faults, _naming(path):
+        parts.goal = goal_of(data["goal"]) if "goal" in data else None
+    if "inputs" in data:
+        parts.inputs = _fields(data["inputs"], "inputs", path, faults)
+    if "outputs" in data:
+        parts.outputs = _fields(data["outputs"], "outputs", path, faults)
+    with faults:
+        if "data" in data:
+            parts.rows = _rows(data["data"], path, parts.inputs, parts.outputs, faults)
+    with faults:
+        if "metric" in data:
+            parts.metric = _metric(data["metric"], path, modules)
+    with faults:
+        parts.tools = load_tools(data.get("tools"), path, modules, faults)
 
 
-def _rows(given: Any, path: Path, inputs: tuple[Field, ...], outputs: tuple[Field, ...]) -> dict[Split, list[Placed]]:
+def _fields(given: Any, role: str, path: Path, faults: Faults) -> tuple[Field, ...] | None:
+    """The fields, each read by itself, so that the fault of one does not hide another's."""
+    single = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    alone = [{name: each} for name, each in single.items()] or [given]
+    found: list[Field] = []
+    for each in alone:
+        with faults, _naming(path):
+            found += fields_of(each, role)
+    return tuple(found) if len(found) == len(alone) else None
+
+
+def _rows(
+    given: Any, path: Path, inputs: tuple[Field, ...] | None, outputs: tuple[Field, ...] | None, faults: Faults
+) -> dict[Split, list[Placed]] | None:
+    """The examples by split; None where a file cannot be read, or the fields are not known."""
     where = f"{path}: data"
+    columns: set[str] = set()
     whole = isinstance(given, dict) and ("all" in given or "split" in given)
-    data = mapping(given, where, ("all", "split", "group") if whole else (*SPLITS, "group"))
-    group = data.get("group") or ""
-    if not isinstance(group, str):
-        raise UserError(f"{where}.group", f"a {type(group).__name__}", "the name of a column")
+    data = mapping(given, where, (*(("all", "split") if whole else SPLITS), "group", "feedback"))
+    group, feedback = (_column(data.get(key) or "", f"{where}.{key}") for key in ("group", "feedback"))
 
-    def read(key: str) -> list[Placed]:
+    placed: list[Placed] | None = None
+
+    def read(key: str) -> list[Placed] | None:
         file = data[key]
         if not isinstance(file, str) or not file:
             raise UserError(f"{where}.{key}", repr(file), "a .jsonl or .csv file beside the task file")
-        found = read_rows(path.parent / file)
-        return placed_examples(found, where=file, inputs=inputs, outputs=outputs, group=group)
+        own = faults.within(str(path.parent / file))
+        found = read_rows(path.parent / file, own)
+        if inputs is None or outputs is None:
+            return None
+        columns.update(name for row in found for name in row.values)
+        examples = placed_examples(
+            found, where=file, inputs=inputs, outputs=outputs, group=group, feedback=feedback, faults=own
+        )
+        return examples
+
+    def check_feedback() -> None:
+        fields = {field.name for field in (*(inputs or ()), *(outputs or ()))}
+        if feedback and (feedback not in columns or feedback in fields):
+            found = f"{feedback!r}, which is {'a field' if feedback in columns else 'in no file'}"
+            raise UserError(f"{where}.feedback", found, "a column of people's words beside the fields")
 
     if not whole:
         if not any(split in data for split in SPLITS):
             raise UserError(where, "no files", "train, val and test, or all and split")
-        return {split: read(split) if split in data else [] for split in SPLITS}
+        by_split: dict[Split, list[Placed] | None] = dict.fromkeys(SPLITS)
+        for split in SPLITS:
+            with faults:
+                by_split[split] = read(split) if split in data else []
+        complete: dict[Split, list[Placed]] = {split: rows for split, rows in by_split.items() if rows is not None}
+        if len(complete) < len(SPLITS):
+            return None
+        check_feedback()
+        return complete
     for key in ("all", "split"):
         if key not in data:
             raise UserError(where, f"no {key!r}", "all: FILE and split: [train, val, test]")
+    with faults:
+        placed = read("all")
     fractions = cast("list[Any]", data["split"]) if isinstance(data["split"], list) else [data["split"]]
     if not all(isinstance(part, int | float) and not isinstance(part, bool) for part in fractions):
         raise UserError(f"{where}.split", repr(fractions), "three fractions that sum to 1, such as [0.4, 0.2, 0.4]")
-    return divide(read("all"), fractions, f"{where}.split")
+    if placed is None:
+        return None
+    check_feedback()
+    # Where rows were left out, that too few are left is no fault of its own.
+    with KeptFaults() if faults.met else faults:
+        return divide(placed, fractions, f"{where}.split")
+    return None
+
+
+def _column(given: object, where: str) -> str:
+    if not isinstance(given, str):
+        raise UserError(where, f"a {type(given).__name__}", "the name of a column")
+    return given
 
 
 def _metric(given: Any, path: Path, modules: Modules) -> Metric:
-    """A built-in's name, `metrics.py:score`, or `{call: metrics.py:score, pure: true}`."""
-    where = f"{path}: metric"
-    pure = False
-    if isinstance(given, dict):
-        parts = mapping(cast("object", given), where, ("call", "pure"))
-        given, pure = parts.get("call"), parts.get("pure", False)
-        if not isinstance(pure, bool):
-            raise UserError(f"{where}.pure", repr(pure), "true or false")
-    if not isinstance(given, str):
-        raise UserError(where, repr(given), f"one of {', '.join(METRICS)}, or FILE.py:NAME")
-    if ":" not in given:
-        with _naming(path):
-            return Metric.of(given)
-    file, name = reference(given, where, path.parent)
-    # The file that the task names is hashed, so that the identity is the same whether it is imported or not.
-    identity = file_identity(name, file)
-    if not modules.run:
-        return Metric(name, pure, identity, _not_imported(name))
-    with _naming(path):
-        return replace(Metric.of(modules.load(file, name, where), pure=pure), identity=identity, kept=True)
+    """The metric, the user's Python looked up beside the task file; see `read_metric` for the forms."""
+
+    def named(text: Any, pure: bool, where: str) -> Metric:
+        if not isinstance(text, str):
+            raise UserError(where, "nothing" if text is None else repr(text), FORMS)
+        if ":" not in text:
+            return plainly(text, pure, where)
+        file, name = reference(text, where, path.parent)
+        # The file that the task names is hashed, so that the identity is the same whether it is imported or not.
+        identity = file_identity(name, file)
+        if not modules.run:
+            return Metric(name, pure, identity, _not_imported(name))
+        return replace(plainly(modules.load(file, name, where), pure, where), identity=identity, kept=True)
+
+    return read_metric(given, f"{path}: metric", named)
 
 
 def _not_imported(name: str) -> Callable[..., Any]:

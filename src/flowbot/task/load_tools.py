@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from flowbot.fields import UserError
 
+from .faults import RAISED, Faults
 from .identity import file_identity, is_told_apart
 from .mapping import mapping
 from .modules import Modules, reference
@@ -20,13 +21,14 @@ _MCP_KEYS = ("mcp", "only", "effects", "simulate")
 _SERVER_KEYS = ("command", "url", "env", "headers")
 
 
-def load_tools(given: Any, path: Path, modules: Modules) -> list[Tool | ToolSource]:
+def load_tools(given: Any, path: Path, modules: Modules, faults: Faults = RAISED) -> list[Tool | ToolSource] | None:
     """The tools of a task file, in its order; none where its Python may not be imported.
 
     Args:
         given: what stands under `tools:`.
         path: the task file; what the tools name is looked up beside it.
         modules: the user's Python.
+        faults: where mistakes go; None is returned where it kept one.
 
     Raises:
         UserError: naming file and place, for anything wrong that can be seen without opening a tool.
@@ -36,7 +38,12 @@ def load_tools(given: Any, path: Path, modules: Modules) -> list[Tool | ToolSour
     if not isinstance(given, list):
         raise UserError(f"{path}: tools", f"a {type(given).__name__}", "a list such as [tools.py:lookup]")
     items = cast("list[Any]", given)
-    tools = [_tool(each, f"{path}: tools[{index}]", path.parent, modules) for index, each in enumerate(items)]
+    tools: list[Tool | ToolSource | None] = []
+    for index, each in enumerate(items):
+        with faults:
+            tools.append(_tool(each, f"{path}: tools[{index}]", path.parent, modules))
+    if len(tools) < len(items):
+        return None
     return [tool for tool in tools if tool is not None] if modules.run else []
 
 

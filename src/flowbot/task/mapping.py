@@ -19,5 +19,6 @@ def mapping(value: Any, where: str, known: tuple[str, ...]) -> dict[str, Any]:
     given = cast("dict[str, Any]", value)
     unknown = [key for key in given if key not in known]
     if unknown:
-        raise UserError(where, f"the unknown key {unknown[0]!r}", f"only {', '.join(known)}")
+        found = f"the unknown key{'s' * (len(unknown) > 1)} {', '.join(map(repr, unknown))}"
+        raise UserError(where, found, f"only {', '.join(known)}")
     return given

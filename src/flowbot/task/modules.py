@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from traceback import walk_tb
 from types import ModuleType
 from typing import Any
 
@@ -86,9 +87,27 @@ def _import(file: Path, where: str) -> ModuleType:
             del sys.modules[name]
         else:
             sys.modules[name] = before
-        line = f" at line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        said = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise UserError(where, f"{file}, which cannot be imported ({said}{line})", "a Python file that runs") from error
+        told = error.msg if isinstance(error, SyntaxError) else str(error)
+        said = f"{type(error).__name__}: {told}".splitlines()[0]
+        found = f"{file}, which cannot be imported ({said}{_place(error, file)})"
+        raise UserError(where, found, "a Python file that runs") from error
     finally:
         sys.path.remove(str(file.parent))
     return module
+
+
+def _place(error: BaseException, file: Path) -> str:
+    """Where in the file an error arose: the line of it that ran last."""
+    if isinstance(error, SyntaxError) and error.filename == str(file):
+        return f" at line {error.lineno}" if error.lineno else ""
+    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code.co_filename == str(file)]
+    return f" at line {lines[-1]}" if lines else ""
+
+
+def own_line(error: BaseException) -> str:
+    """`FILE.py:LINE` of the line of the user's own Python that ran last before `error`; "" if there is none."""
+    found = ""
+    for frame, line in walk_tb(error.__traceback__):
+        if str(frame.f_globals.get("__name__", "")).startswith(PREFIX):
+            found = f"{Path(frame.f_code.co_filename).name}:{line}"
+    return found

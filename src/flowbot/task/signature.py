@@ -77,6 +77,20 @@ def read_signature(call: Callable[..., Any], where: str) -> Shape:
     return Shape(about, tuple(inputs), outputs, frozenset(optional), plain=not kind.members)
 
 
+def read_hint(hint: Any, where: str) -> tuple[Type, str]:
+    """The type that a hint stands for, and what `Annotated` says of it.
+
+    Args:
+        hint: such as `int`, `list[str]`, `Literal['a', 'b']`, a TypedDict, or `Annotated[int, "euros in all"]`.
+        where: how errors name it.
+
+    Raises:
+        UserError: if it is no type of values.
+    """
+    inner, note = _annotated(hint)
+    return _type(inner, where, returned=True), note
+
+
 def _annotated(hint: Any) -> tuple[Any, str]:
     """A hint without `Annotated`, and the first text in it."""
     if typing.get_origin(hint) is not typing.Annotated:

@@ -8,6 +8,7 @@ from typing import Literal
 from flowbot.fields import UserError, stable_hash
 
 from .examples import Placed
+from .faults import RAISED, Faults
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -34,8 +35,11 @@ def divide(rows: Sequence[Placed], fractions: Sequence[float], where: str) -> di
         split: part * len(rows) for split, part in zip(SPLITS, fractions, strict=True) if part > 0
     }
     if len(blocks) < len(wanted):
+        s = "s" * (len(blocks) != 1)
         raise UserError(
-            where, f"only {len(blocks)} rows or groups that may be parted", f"at least {len(wanted)}, one for a split"
+            where,
+            f"only {len(blocks)} row{s} or group{s} that may be parted (equal inputs count as one)",
+            f"at least {len(wanted)}, one for each split: more rows, or 0 as the part of a split that is not wanted",
         )
     made: dict[Split, list[Placed]] = {split: [] for split in SPLITS}
     for index, block in enumerate(blocks):
@@ -51,8 +55,12 @@ def _neediest(choice: Sequence[Split], wanted: Mapping[Split, float], made: Mapp
     return max(choice, key=lambda split: wanted[split] - len(made[split]))
 
 
-def check_disjoint(rows: Mapping[Split, Sequence[Placed]]) -> None:
+def check_disjoint(rows: Mapping[Split, Sequence[Placed]], faults: Faults = RAISED) -> None:
     """Refuse rows with equal inputs, or of one group, in two splits.
+
+    Args:
+        rows: examples by split.
+        faults: where the faults of single rows go.
 
     Raises:
         UserError: naming both places.
@@ -63,12 +71,20 @@ def check_disjoint(rows: Mapping[Split, Sequence[Placed]]) -> None:
         for placed in rows.get(split, ()):
             key = stable_hash(placed.example.inputs)
             other, place = inputs.setdefault(key, (split, placed.place))
-            if other != split:
-                raise UserError(placed.place, f"the same inputs as {place} ({other})", "splits that share no example")
+            with faults:
+                if other != split:
+                    found = f"the same inputs as {place} ({other})"
+                    raise UserError(placed.place, found, "splits that share no example")
             group = placed.example.group
             other, place = groups.setdefault(group, (split, placed.place)) if group else (split, "")
-            if other != split:
-                raise UserError(placed.place, f"the group {group!r} of {place} ({other})", "splits that share no group")
+            with faults:
+                if other != split:
+                    found = f"the group {_short(group)} of {place} ({other})"
+                    raise UserError(placed.place, found, "splits that share no group")
+
+
+def _short(group: str) -> str:
+    return repr(group if len(group) <= 60 else group[:57] + "…")
 
 
 def _together(rows: Sequence[Placed]) -> list[list[Placed]]:

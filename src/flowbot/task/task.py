@@ -10,30 +10,49 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from flowbot.fields import Field, Type, TypeSyntaxError, UserError, is_name, stable_hash
+from flowbot.fields.near import one_of
 
 from .example import Example
-from .examples import Given, Placed, placed_examples
-from .metrics import Metric, MetricCall
+from .examples import Placed
+from .given import DEFAULT_SPLIT, Rows, placed_splits
+from .labels import check_labels
+from .metrics import Metric, MetricGiven
 from .sources import ToolSource
 from .splits import SPLITS, Split, check_disjoint
 from .tools import Tool, tool_of
 
-Fields = Mapping[str, str | Mapping[str, str] | Field] | Sequence[Field]
-"""Fields as they are given: `{"note": "str"}`, `{"note": {"type": "str", "about": "..."}}` or a list of `Field`."""
+_TYPES = ("str", "int", "float", "bool", "object", "list[T]", "Literal['a', 'b']")
+Fields = Mapping[str, Any] | Sequence[Field]
+"""Fields as they are given: names with types, or a list of `Field`. A type is a Python type (`str`, `list[int]`,
+`Literal["a", "b"]`, `Annotated[int, "euros in all"]`, a TypedDict), its text (`"list[int]"`), a `Field`, or
+`{"type": "str", "about": "..."}`."""
 
 
 @dataclass(frozen=True, init=False, eq=False)
 class Task:
-    """What to solve.
+    """What to solve. In a notebook it shows itself.
+
+        >>> task = fb.Task(
+        ...     goal="Say which department should answer the customer.",
+        ...     inputs={"message": str},
+        ...     outputs={"department": Literal["billing", "delivery"]},
+        ...     metric="exact",
+        ...     rows=[("Where is my parcel?", "delivery"), ("The bill is wrong.", "billing"), …],
+        ... )
+        >>> task
+        Task(task: message → department, metric exact, 40 train, 20 val, 40 test)
 
     Args of the constructor, all by name:
         goal: what is wanted, in a sentence.
         inputs: fields that are given; see `Fields`.
         outputs: fields that are wanted.
-        metric: a built-in's name, a callable `(example, outputs)` or a `Metric`.
-        train: rows to learn from: flat dicts (columns are fields; `id` is optional) or examples.
+        metric: a built-in's name, a callable `(example, outputs)`, a `Judge`, `Parts`, a `Metric`, or a mapping as in a file.
+        train: rows to learn from; columns are fields, `id` and `feedback` are optional. See `Rows` for what may be given.
         val: rows to choose by.
         test: rows to report on, used once.
+        rows: rows of all three splits, in place of them; divided by `split`.
+        split: the parts of train, val and test in `rows`. Rows of one group, and rows with equal inputs, stay together.
+        group: the column that names a row's group; "" for none.
         splits: the three together, by name, in place of them; so `dataclasses.replace` works.
         tools: what workflows may call: callables, `Tool`s, and sources that a run opens. The attribute `tools` has those
             that can be called as they are.
@@ -61,31 +80,29 @@ class Task:
         goal: str,
         inputs: Fields,
         outputs: Fields,
-        metric: str | MetricCall | Metric,
-        train: Iterable[Given] = (),
-        val: Iterable[Given] = (),
-        test: Iterable[Given] = (),
-        splits: Mapping[Split, Iterable[Given]] | None = None,
+        metric: MetricGiven,
+        train: Rows = (),
+        val: Rows = (),
+        test: Rows = (),
+        rows: Rows = (),
+        split: Sequence[float] = DEFAULT_SPLIT,
+        group: str = "",
+        splits: Mapping[Split, Rows] | None = None,
         tools: Iterable[Callable[..., Any] | Tool | ToolSource] = (),
         sources: Iterable[ToolSource] = (),
         name: str = "task",
         source: Path | None = None,
     ) -> None:
-        if not isinstance(cast("object", goal), str):
-            raise UserError("goal", f"a {type(goal).__name__}", "a sentence")
-        if not goal.strip():
-            raise UserError("goal", "nothing", "a sentence")
+        aim = goal_of(goal)
         taken, wanted = fields_of(inputs, "inputs"), fields_of(outputs, "outputs")
         both = [field.name for field in wanted if field.name in {each.name for each in taken}]
         if both:
             raise UserError("outputs", f"{', '.join(both)}, which is an input too", "names of their own")
-        scorer = Metric.of(metric)
-        given = {"train": train, "val": val, "test": test} if splits is None else splits
-        placed: dict[Split, list[Placed]] = {
-            split: placed_examples(given.get(split, ()), where=split, inputs=taken, outputs=wanted) for split in SPLITS
-        }
+        scorer = Metric.of(metric).for_outputs(wanted)
+        given: Mapping[Split, Rows] = {"train": train, "val": val, "test": test} if splits is None else splits
+        placed = placed_splits(given, rows, split, group, inputs=taken, outputs=wanted)
         check_disjoint(placed)
-        _check_expected([each for split in SPLITS for each in placed[split]], wanted, scorer)
+        check_labels([each for split in SPLITS for each in placed[split]], wanted, scorer)
         declared = (*tools, *sources)
         made = tuple(tool_of(each) for each in declared if not isinstance(each, ToolSource))
         names = [tool.signature.name for tool in made]
@@ -94,7 +111,7 @@ class Task:
             raise UserError("tools", f"{', '.join(twice)} twice", "each name once")
         set_once = cast("Callable[[object, str, object], None]", object.__setattr__)
         for attribute, value in {
-            "goal": goal.strip(),
+            "goal": aim,
             "inputs": taken,
             "outputs": wanted,
             "metric": scorer,
@@ -122,6 +139,16 @@ class Task:
 
         return load_task(Path(path), callables=callables)
 
+    def __repr__(self) -> str:
+        from .html import task_text
+
+        return f"Task({task_text(self)})"
+
+    def _repr_html_(self) -> str:
+        from .html import task_html
+
+        return task_html(self)
+
     @property
     def train(self) -> tuple[Example, ...]:
         """Examples to learn from."""
@@ -147,7 +174,10 @@ class Task:
         if self.sources:
             raise ValueError("a task has its identity when its tools are opened: see flowbot.runtime.opened_task")
         rows = {
-            split: [[e.id, e.inputs, e.expected, e.group, dict(e.extra)] for e in self.splits[split]]
+            split: [
+                [e.id, e.inputs, e.expected, e.group, dict(e.extra), *([e.feedback] if e.feedback else [])]
+                for e in self.splits[split]
+            ]
             for split in SPLITS
         }
         return {
@@ -158,6 +188,19 @@ class Task:
             "examples": stable_hash(rows),
             "tools": [[tool.signature.name, tool.signature.effects, tool.identity] for tool in self.tools],
         }
+
+
+def goal_of(given: object) -> str:
+    """The goal, without blanks around it.
+
+    Raises:
+        UserError: if it is no text, or empty.
+    """
+    if not isinstance(given, str):
+        raise UserError("goal", "nothing" if given is None else f"a {type(given).__name__}", "a sentence")
+    if not given.strip():
+        raise UserError("goal", "nothing", "a sentence")
+    return given.strip()
 
 
 def fields_of(given: Fields, where: str) -> tuple[Field, ...]:
@@ -197,26 +240,21 @@ def _field(name: object, given: object, where: str) -> Field:
             found = f"the key {unknown[0]!r}" if unknown else "no type"
             raise UserError(spot, found, "type and about, or the type alone")
         given, about = parts["type"], parts.get("about") or ""
-    if not isinstance(given, str):
-        raise UserError(spot, f"a {type(given).__name__}", "a type as text, such as str or list[int]")
     if not isinstance(about, str):
         raise UserError(f"{spot}.about", f"a {type(about).__name__}", "a text")
+    if given is None or isinstance(given, int | float | list | tuple):
+        raise UserError(spot, f"a {type(cast('object', given)).__name__}", "a type, such as str or list[int]")
+    if not isinstance(given, str):
+        from .signature import read_hint  # only tasks that are made in Python have hints
+
+        kind, note = read_hint(given, spot)
+        return Field(str(name), kind, about or note)
     try:
         return Field(str(name), Type.parse(given), about)
     except TypeSyntaxError as error:
-        raise UserError(spot, str(error), "str, int, float, bool, object, list[T], Literal['a', 'b']") from None
-
-
-def _check_expected(rows: Sequence[Placed], outputs: Sequence[Field], metric: Metric) -> None:
-    """Every row expects the same outputs as the first one, and at least one if the metric compares them."""
-    for placed in rows:
-        if metric.built_in and not placed.example.expected:
-            names = " or ".join(repr(field.name) for field in outputs)
-            raise UserError(placed.place, f"no {names}", f"what is expected, for the metric {metric.name}")
-        for full, poor in ((rows[0], placed), (placed, rows[0])):
-            lacks = [name for name in full.example.expected if name not in poor.example.expected]
-            if lacks:
-                raise UserError(poor.place, f"no {', '.join(map(repr, lacks))}", f"a value, as in {full.place}")
+        detail = str(error).removeprefix(f"type {given!r}: ").partition("; expected ")[0]
+        found = f"the type {given!r}" + ("" if detail == f"found {given!r}" else f" ({detail})")
+        raise UserError(spot, found, one_of(given, _TYPES)) from None
 
 
 def _apart(placed: Mapping[Split, Sequence[Placed]]) -> dict[Split, tuple[Example, ...]]:

@@ -1,0 +1,66 @@
+"""Numbers as people read them: scores, differences, counts, money and time. Shared by all that speaks to a person."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+MINUS = "−"
+
+
+class Between(Protocol):
+    """Anything with the two ends of an interval."""
+
+    @property
+    def low(self) -> float: ...  # noqa: D102
+    @property
+    def high(self) -> float: ...  # noqa: D102
+
+
+def percent(value: float) -> str:
+    """A score in [0, 1] as a percentage: whole numbers, one digit after the point where it matters (below 1 %)."""
+    number = value * 100
+    digits = 1 if 0 < abs(number) < 1 or 99 < abs(number) < 100 else 0
+    return f"{number:.{digits}f} %".replace("-", MINUS)
+
+
+def points(value: float, *, sign: bool = True) -> str:
+    """A difference of scores in percentage points, with its sign: whole numbers, one digit after the point below 1.
+
+    So the end of an interval that is near 0 still says on which side of it it lies.
+    """
+    number = round(value * 100, 6)
+    text = f"{abs(number):.1f}" if 0 < abs(number) < 1 else f"{abs(number):.0f}"
+    if number < 0:
+        return MINUS + text
+    return f"+{text}" if sign and number > 0 else text
+
+
+def interval(score: Between, *, difference: bool = False) -> str:
+    """`18 to 34 %`; for a difference `+33 to +55`."""
+    if difference:
+        return f"{points(score.low)} to {points(score.high)}"
+    return f"{percent(score.low).removesuffix(' %')} to {percent(score.high)}"
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 call`, `1,240 calls`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def money(usd: float | None) -> str:
+    """Dollars; what is unknown is said to be unknown, never 0."""
+    if usd is None:
+        return "unknown"
+    if usd == 0:
+        return "$0"
+    return f"${usd:,.2f}" if usd >= 0.1 else f"${usd:.2g}" if usd >= 0.001 else "under $0.001"
+
+
+def duration(seconds: float) -> str:
+    """`8 s`, `4 min 10 s`, `2 h 5 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

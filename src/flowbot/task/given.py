@@ -1,0 +1,129 @@
+"""Rows as people have them in Python: dicts, pairs of inputs and outputs, examples, data frames, files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+from flowbot.fields import Field, UserError
+
+from .data import Row, read_rows
+from .example import Example
+from .examples import Given, Placed, placed_examples
+from .splits import SPLITS, Split, divide
+
+Rows: TypeAlias = Iterable[Given | tuple[Any, Any]] | Path | str
+"""Rows as they may be given: an iterable of flat dicts, of `Example`s or of pairs `(inputs, outputs)`; a data frame of
+pandas or polars; the path of a .jsonl or .csv file. In a pair a side that is one field may be its value alone."""
+
+DEFAULT_SPLIT = (0.4, 0.2, 0.4)
+_WANTED = "rows: dicts, pairs (inputs, outputs), a data frame, or the path of a .jsonl or .csv file"
+
+
+def placed_splits(
+    given: Mapping[Split, Rows],
+    rows: Rows,
+    split: Sequence[float],
+    group: str,
+    *,
+    inputs: Sequence[Field],
+    outputs: Sequence[Field],
+) -> dict[Split, list[Placed]]:
+    """Checked examples by split, from rows by split or from rows that are still to be divided.
+
+    Args:
+        given: rows by split; nothing where `rows` are given.
+        rows: rows of all splits.
+        split: the parts of train, val and test in `rows`; they sum to 1.
+        group: the column that names a row's group; "" for none.
+        inputs: the task's inputs.
+        outputs: the task's outputs.
+
+    Raises:
+        UserError: naming the row, for anything wrong in it; if both ways are used at once.
+    """
+    read: dict[Split, list[Placed]] = {
+        name: placed_examples(
+            _each(given.get(name, ()), name, inputs, outputs), where=name, inputs=inputs, outputs=outputs, group=group
+        )
+        for name in SPLITS
+    }
+    every = placed_examples(
+        _each(rows, "rows", inputs, outputs), where="rows", inputs=inputs, outputs=outputs, group=group
+    )
+    if not every:
+        return read
+    if any(read.values()):
+        raise UserError("rows", "train, val or test as well", "either rows, which are divided, or rows by split")
+    return divide(every, split, "split")
+
+
+def _each(rows: object, where: str, inputs: Sequence[Field], outputs: Sequence[Field]) -> Iterable[Given]:
+    """The rows, those that are pairs as flat dicts."""
+    if isinstance(rows, str | Path):
+        return read_rows(Path(rows))
+    return [_flat(row, f"{where}[{index}]", inputs, outputs) for index, row in enumerate(_listed(rows, where))]
+
+
+def _listed(rows: object, where: str) -> Iterable[object]:
+    for method, arguments in (("to_dicts", ()), ("to_dict", ("records",))):  # polars, pandas
+        call: Callable[..., Any] | None = getattr(rows, method, None)
+        if call is not None and hasattr(rows, "columns"):
+            filled = cast("Iterable[dict[Any, Any]]", call(*arguments))
+            return [{name: value for name, value in row.items() if value is not None} for row in filled]
+    if isinstance(rows, bytes | Mapping) or not isinstance(rows, Iterable):
+        raise UserError(where, f"a {type(cast('object', rows)).__name__}", _WANTED)
+    return cast("Iterable[object]", rows)
+
+
+def _is_nan(value: object) -> bool:
+    """Whether a cell holds nothing: NaN, or what pandas puts in its place among whole numbers, texts and dates."""
+    return (isinstance(value, float) and value != value) or type(value).__name__ in ("NAType", "NaTType")
+
+
+def _flat(row: object, where: str, inputs: Sequence[Field], outputs: Sequence[Field]) -> Given:
+    if isinstance(row, Example | Row | Placed):
+        return row
+    if isinstance(row, Mapping):
+        return _plain_row(cast("Mapping[Any, Any]", row), where)
+    if isinstance(row, tuple | list):
+        sides = cast("Sequence[object]", row)
+        if len(sides) == 2:
+            pair = {**_side(sides[0], where, "inputs", inputs), **_side(sides[1], where, "outputs", outputs)}
+            return _plain_row(pair, where)
+    raise UserError(where, f"a {type(cast('object', row)).__name__}", "a dict, an Example, or a pair (inputs, outputs)")
+
+
+def _plain_row(row: Mapping[Any, Any], where: str) -> dict[str, Any]:
+    """A row as JSON data, without the cells that hold nothing, as data frames write it."""
+    return {str(name): _plain(value, f"{where}: {name}") for name, value in row.items() if not _is_nan(value)}
+
+
+def _plain(value: Any, where: str) -> Any:
+    """A value as JSON has it: dates as ISO texts, arrays and their items as lists and numbers, tuples as lists.
+
+    Raises:
+        UserError: if JSON has nothing like it.
+    """
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return _plain_row(cast("Mapping[Any, Any]", value), where)
+    if isinstance(value, list | tuple):
+        return [_plain(each, where) for each in cast("Sequence[Any]", value)]
+    for method in ("isoformat", "tolist"):  # datetime and pandas, numpy
+        call: Callable[[], Any] | None = getattr(value, method, None)
+        if call is not None:
+            return _plain(call(), where)
+    raise UserError(where, f"a {type(value).__name__}", "a text, a number, true or false, a list or an object")
+
+
+def _side(given: object, where: str, role: str, fields: Sequence[Field]) -> Mapping[str, Any]:
+    names = [field.name for field in fields]
+    named: Mapping[str, Any] = cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {}
+    if any(name in named for name in names):
+        return named
+    if len(names) == 1 and (not named or fields[0].type.kind == "object"):
+        return {names[0]: given}
+    raise UserError(where, f"{given!r:.60} as {role}", f"a dict with {', '.join(names)}")

@@ -1,0 +1,101 @@
+"""A metric as it stands in a task file, or as the same data in Python.
+
+metric: exact
+metric: metrics.py:score
+metric: {call: metrics.py:score, pure: true}
+metric: {judge: {rubric: The reply is polite and names the order., repeats: 3}}
+metric: {parts: {urgency: {metric: exact, on: urgency, weight: 2}, reply: {judge: {rubric: …}, on: reply}}}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from typing import Any, cast
+
+from flowbot.fields import UserError
+
+from .judge import read_judge
+from .mapping import mapping
+from .metrics import FORMS, Metric
+from .parts import Part, Parts
+
+Named = Callable[[Any, bool, str], Metric]
+"""The metric of what is no mapping: `(what was given, whether it is said to be pure, its place)`."""
+_KINDS = ("call", "judge", "parts")
+
+
+def read_metric(given: Any, where: str, named: Named) -> Metric:
+    """The metric of what stands in a file.
+
+    Args:
+        given: a name, or a mapping of one of the forms above.
+        where: its place, for errors.
+        named: makes the metric of a name.
+
+    Raises:
+        UserError: naming the place.
+    """
+    if not isinstance(given, Mapping):
+        return named(given, False, where)
+    data = dict(cast("Mapping[str, Any]", given))
+    kinds = [kind for kind in _KINDS if kind in data]
+    if len(kinds) != 1:
+        keys = f"the keys {', '.join(map(str, data))}" if data else "an empty mapping"
+        raise UserError(where, " and ".join(kinds) or keys, FORMS)
+    match kinds[0]:
+        case "call":
+            pure = mapping(data, where, ("call", "pure")).get("pure", False)
+            if not isinstance(pure, bool):
+                raise UserError(f"{where}.pure", repr(pure), "true or false")
+            return named(data["call"], pure, where)
+        case "judge":
+            return Metric.of(read_judge(mapping(data, where, ("judge",))["judge"], f"{where}.judge"))
+        case _:
+            return _parts(mapping(data, where, ("parts",))["parts"], where, named)
+
+
+def plainly(given: Any, pure: bool, where: str) -> Metric:
+    """The `Named` of what is given in Python: built-ins by name, callables, judges."""
+    with placed("metric", where):
+        return Metric.of(given, pure=pure)
+
+
+@contextmanager
+def placed(old: str, new: str) -> Generator[None, None, None]:
+    """An error at the place `old`, or inside of it, is one at `new`."""
+    try:
+        yield
+    except UserError as error:
+        inside = error.where.removeprefix(old)
+        if inside == error.where or inside[:1] not in ("", ".", "["):
+            raise
+        raise UserError(new + inside, error.found, error.expected) from None
+
+
+def _parts(given: Any, where: str, named: Named) -> Metric:
+    if not isinstance(given, Mapping):
+        raise UserError(f"{where}.parts", "nothing" if given is None else f"a {type(given).__name__}", "{NAME: METRIC}")
+    each = cast("Mapping[Any, Any]", given)
+    with placed("metric", where):
+        return Parts({name: read_part(part, f"{where}.parts.{name}", named) for name, part in each.items()}).metric()
+
+
+def read_part(given: Any, where: str, named: Named) -> Part:
+    """A part: a metric as it stands alone, beside it `on` and `weight`; one that is a name stands under `metric` then.
+
+    Raises:
+        UserError: naming the place.
+    """
+    if isinstance(given, Part):
+        return given
+    if not isinstance(given, Mapping):
+        return Part(named(given, False, where))
+    data = dict(cast("Mapping[str, Any]", given))
+    on, weight = data.pop("on", ()), data.pop("weight", 1)
+    if "metric" in data:
+        metric = read_metric(mapping(data, where, ("metric",))["metric"], f"{where}.metric", named)
+    else:
+        metric = read_metric(data, where, named)
+    with placed("weight", f"{where}.weight"), placed("on", f"{where}.on"), placed("metric", where):
+        return Part(metric, on=on, weight=weight)

@@ -1,0 +1,211 @@
+"""What a task's examples are like, and what in them is worth a second look although nothing is wrong.
+
+An output with few different values is called a label here: a class, a yes or no, a rating.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flowbot.fields import Field, canonical_json
+
+from .examples import Placed
+from .splits import SPLITS, Split
+
+LABELS = 30
+"""Different values that a label has at most."""
+GRADES = 7
+"""The same for numbers: a grade is a label, an amount is not."""
+REPEATED = 4
+"""How often each value of a label occurs at least, in the mean."""
+SHOWN = 3
+"""Places that one remark names."""
+_LEAST = 5
+"""Examples below which nothing is said of what they have in common."""
+_LONG = 40
+
+Rows = Mapping[Split, Sequence[Placed]]
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something worth a second look: where, what is seen, and what to do about it. Each part is one line."""
+
+    where: str
+    what: str
+    mend: str
+
+    def dump(self) -> dict[str, str]:
+        """As JSON data."""
+        return {"where": self.where, "what": self.what, "mend": self.mend}
+
+
+def survey(rows: Rows, inputs: Sequence[Field], outputs: Sequence[Field]) -> list[Remark]:
+    """Remarks on the examples of a task.
+
+    Args:
+        rows: by split.
+        inputs: the task's inputs.
+        outputs: the task's outputs.
+    """
+    every = [placed for split in SPLITS for placed in rows.get(split, ())]
+    remarks = [*_empty_inputs(every, inputs), *_contradictions(every), *_nearly_equal(rows)]
+    for field in outputs:
+        remarks += _label(rows, field)
+    return remarks
+
+
+def commonest(examples: Iterable[Placed]) -> tuple[Mapping[str, Any], float] | None:
+    """The expected outputs that occur most often, the first of equals, and their share; None without any."""
+    seen: dict[str, Mapping[str, Any]] = {}
+    times: Counter[str] = Counter()
+    for placed in examples:
+        if placed.example.expected:
+            key = canonical_json(placed.example.expected)
+            seen.setdefault(key, placed.example.expected)
+            times[key] += 1
+    if not times:
+        return None
+    key, most = times.most_common(1)[0]
+    return seen[key], most / times.total()
+
+
+def short(value: Any) -> str:
+    """A value on one short line, as JSON but for texts."""
+    text = " ".join((value if isinstance(value, str) else canonical_json(value)).split())
+    return text if len(text) <= _LONG else text[: _LONG - 1] + "…"
+
+
+def places(rows: Sequence[Placed]) -> str:
+    """The first places by the names of their files, and how many more."""
+    more = f" and {len(rows) - SHOWN:,} more" if len(rows) > SHOWN else ""
+    return ", ".join(map(_place, rows[:SHOWN])) + more
+
+
+def _empty_inputs(rows: Sequence[Placed], inputs: Sequence[Field]) -> list[Remark]:
+    remarks: list[Remark] = []
+    for field in inputs:
+        values = [placed.example.inputs[field.name] for placed in rows]
+        blank = [placed for placed in rows if _is_blank(placed.example.inputs[field.name])]
+        if blank and len(blank) == len(rows):
+            remarks.append(Remark(f"input {field.name}", "empty in every row", "fill it in, or leave the field out"))
+        elif blank:
+            what = f"empty in {len(blank):,} of {len(rows):,} rows ({places(blank)})"
+            remarks.append(Remark(f"input {field.name}", what, "fill it in, or leave these rows out"))
+        elif len(rows) >= _LEAST and len({canonical_json(value) for value in values}) == 1:
+            what = f"the same in every row: {short(values[0])}"
+            mend = "leave the field out, and say what is always so in the goal"
+            remarks.append(Remark(f"input {field.name}", what, mend))
+    return remarks
+
+
+def _contradictions(rows: Sequence[Placed]) -> list[Remark]:
+    """Rows with equal inputs and different expected outputs."""
+    first: dict[str, Placed] = {}
+    against: list[tuple[Placed, Placed]] = []
+    for placed in rows:
+        other = first.setdefault(canonical_json(placed.example.inputs), placed)
+        if other.example.expected != placed.example.expected:
+            against.append((other, placed))
+    if not against:
+        return []
+    told = _pairs(against)
+    what = f"{_rows(len(against), 'has', 'have')} the inputs of another and other expected outputs: {told}"
+    return [Remark("data", what, "decide which is right: no workflow can be right on both")]
+
+
+def _nearly_equal(rows: Rows) -> list[Remark]:
+    """Rows of two splits whose inputs differ in case and blanks alone."""
+    first: dict[str, tuple[Split, Placed]] = {}
+    pairs: list[tuple[Placed, Placed]] = []
+    for split in SPLITS:
+        for placed in rows.get(split, ()):
+            folded = " ".join(canonical_json(placed.example.inputs).replace("\\n", " ").casefold().split())
+            other_split, other = first.setdefault(folded, (split, placed))
+            if other_split != split and other.example.inputs != placed.example.inputs:
+                pairs.append((other, placed))
+    if not pairs:
+        return []
+    told = _pairs(pairs)
+    what = f"{_rows(len(pairs), 'differs', 'differ')} from a row of another split in case or blanks alone: {told}"
+    return [Remark("data", what, "leave one of each pair out: what is learned from one answers the other")]
+
+
+def _label(rows: Rows, field: Field) -> list[Remark]:
+    """Remarks on the values of one output, if it is a label or always the same."""
+    by_split: dict[Split, list[tuple[str, Placed]]] = defaultdict(list)
+    for split in SPLITS:
+        for placed in rows.get(split, ()):
+            if field.name in placed.example.expected:
+                by_split[split].append((canonical_json(placed.example.expected[field.name]), placed))
+    values = Counter(value for pairs in by_split.values() for value, _ in pairs)
+    where = f"output {field.name}"
+    if values.total() < _LEAST:
+        return []
+    if len(values) == 1:
+        what = f"the same in every row: {_said(next(iter(values)))}"
+        return [Remark(where, what, "a workflow that always says this is right: nothing can be learned or shown")]
+    if not _is_label(field, values):
+        return []
+    new = [] if field.type.kind == "int" else _unseen(where, by_split)  # a number may well be worked out
+    return [*new, *_missing(where, field, values)]
+
+
+def _unseen(where: str, by_split: Mapping[Split, Sequence[tuple[str, Placed]]]) -> list[Remark]:
+    """Values of validation and test that no training row has."""
+    train = {value for value, _ in by_split.get("train", ())}
+    new: dict[str, list[Placed]] = defaultdict(list)
+    for split in ("val", "test"):
+        for value, placed in by_split.get(split, ()):
+            if train and value not in train:
+                new[value].append(placed)
+    if not new:
+        return []
+    told = ", ".join(_said(value) for value in list(new)[:SHOWN])
+    more = f" and {len(new) - SHOWN} more" if len(new) > SHOWN else ""
+    what = f"{told}{more} in validation or test and in no training row ({places([each for p in new.values() for each in p])})"
+    return [Remark(where, what, "move rows, so that every value can be learned from; or split one file by `split:`")]
+
+
+def _missing(where: str, field: Field, values: Mapping[str, int]) -> list[Remark]:
+    """Options of the type that no row has."""
+    named = {canonical_json(option): option for option in field.type.options}
+    never = [option for key, option in named.items() if key not in values]
+    if not never:
+        return []
+    told = ", ".join(never[:LABELS])
+    return [Remark(where, f"no row expects {told}", "add rows that do, or leave the option out of the type")]
+
+
+def _is_label(field: Field, values: Counter[str]) -> bool:
+    if field.type.kind in ("bool", "literal"):
+        return True
+    most = {"str": LABELS, "int": GRADES}.get(field.type.kind, 0)
+    return len(values) <= most and values.total() >= REPEATED * len(values)
+
+
+def _is_blank(value: Any) -> bool:
+    return value in ("", [], {}) or (isinstance(value, str) and not value.strip())
+
+
+def _said(key: str) -> str:
+    """A value by its JSON, texts without quotes."""
+    import json
+
+    return short(json.loads(key))
+
+
+def _place(placed: Placed) -> str:
+    """Where a row stands, without the folder."""
+    return placed.place.rpartition("/")[2]
+
+
+def _pairs(pairs: Sequence[tuple[Placed, Placed]]) -> str:
+    return "; ".join(f"{_place(one)} and {_place(other)}" for one, other in pairs[:SHOWN])
+
+
+def _rows(number: int, one: str, many: str) -> str:
+    return f"1 row {one}" if number == 1 else f"{number:,} rows {many}"

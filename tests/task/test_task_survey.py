@@ -1,0 +1,82 @@
+"""What is worth a second look in a task's examples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flowbot.fields import Field
+from flowbot.task.examples import Placed, placed_examples
+from flowbot.task.splits import SPLITS, Split
+from flowbot.task.survey import Remark, commonest, survey
+
+INPUTS = [Field.of("note", "str"), Field.of("shop", "str")]
+OUTPUTS = [Field.of("kind", "Literal['a', 'b', 'c']"), Field.of("total", "int")]
+
+
+def _row(number: int, **changes: Any) -> dict[str, Any]:
+    return {"note": f"note {number}", "shop": f"s{number % 3}", "kind": "abc"[number % 3], "total": number, **changes}
+
+
+def _survey(outputs: Sequence[Field] = OUTPUTS, **splits: Sequence[Mapping[str, Any]]) -> list[Remark]:
+    rows: dict[Split, list[Placed]] = {
+        split: placed_examples(splits.get(split, ()), where=split, inputs=INPUTS, outputs=outputs) for split in SPLITS
+    }
+    return survey(rows, INPUTS, outputs)
+
+
+def test_ordinary_rows_are_not_worth_a_word() -> None:
+    assert _survey(train=[_row(n) for n in range(12)], test=[_row(n) for n in range(12, 24)]) == []
+
+
+def test_an_input_that_is_always_the_same_or_empty_is_told() -> None:
+    (remark,) = _survey(train=[_row(n, shop="main street") for n in range(6)])
+    assert (remark.where, remark.what) == ("input shop", "the same in every row: main street")
+    (remark,) = _survey(train=[_row(n, shop=" " if n == 4 else "x" + str(n)) for n in range(6)])
+    assert remark.what == "empty in 1 of 6 rows (train[4])"
+    (remark,) = _survey(train=[_row(n, shop="") for n in range(6)])
+    assert remark.what == "empty in every row"
+
+
+def test_an_output_that_is_always_the_same_is_told() -> None:
+    (remark,) = _survey(train=[_row(n, total=7) for n in range(6)])
+    assert (remark.where, remark.what) == ("output total", "the same in every row: 7")
+
+
+def test_a_label_that_is_only_held_out_is_told_with_its_places() -> None:
+    train = [_row(n, kind="ab"[n % 2]) for n in range(10)]
+    remarks = _survey(train=train, val=[_row(20, kind="a")], test=[_row(21, kind="c"), _row(22, kind="b")])
+    assert [remark.where for remark in remarks] == ["output kind"]
+    assert "c in validation or test and in no training row (test[0])" in remarks[0].what
+
+
+def test_an_option_that_no_row_expects_is_told() -> None:
+    (remark,) = _survey(train=[_row(n, kind="ab"[n % 2]) for n in range(10)])
+    assert remark.what == "no row expects c"
+
+
+def test_numbers_of_all_sorts_are_no_labels() -> None:
+    # Every total is another one: that those of the test are new says nothing.
+    assert _survey(train=[_row(n) for n in range(9)], test=[_row(n) for n in range(9, 30)]) == []
+
+
+def test_rows_that_contradict_each_other_are_told() -> None:
+    rows = [*(_row(n) for n in range(6)), _row(2, total=99)]
+    (remark,) = _survey(train=rows)
+    assert "1 row has the inputs of another and other expected outputs: train[2] and train[6]" in remark.what
+
+
+def test_rows_of_two_splits_that_differ_in_case_and_blanks_are_told() -> None:
+    train = [_row(n) for n in range(6)]
+    (remark,) = _survey(train=train, test=[_row(3, note="NOTE \n 3", total=3)])
+    assert "train[3] and test[0]" in remark.what
+    # Within a split, that is no leak.
+    assert _survey(train=[*train, _row(3, note="NOTE 3")]) == []
+
+
+def test_the_commonest_answer_is_the_first_of_equals() -> None:
+    rows = placed_examples(
+        [_row(n, kind=kind, total=1) for n, kind in enumerate("cabab")], where="x", inputs=INPUTS, outputs=OUTPUTS
+    )
+    assert commonest(rows) == ({"kind": "a", "total": 1}, 0.4)
+    assert commonest([]) is None
