@@ -232,3 +232,12 @@ async def test_the_ledger_adds_up_by_purpose_and_by_model() -> None:
     assert again.session.ledger.spent == Usage()
     assert again.session.ledger.logical == ledger.logical_by["train"]
     assert again.session.ledger.replayed == 1
+
+
+async def test_what_is_left_is_told_of_each_ceiling_that_there_is() -> None:
+    budget = Budget(calls=10, usd=2.0)
+    budget.hold(calls=2, usd=0.5)
+    (await budget.reserve(Usage(calls=1, usd=0.25))).settle(Usage(calls=1, usd=0.25))
+    await budget.reserve(Usage(calls=3, usd=0.25))
+    assert budget.left == {"calls": 4, "usd": 1.0}
+    assert Budget().left == {}

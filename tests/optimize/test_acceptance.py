@@ -17,6 +17,7 @@ from flowbot.optimize.acceptance import (
     judge,
     p_better,
     paired_difference,
+    paired_p,
     wilson,
 )
 
@@ -48,7 +49,24 @@ def test_p_better_is_a_probability_and_mirrors(differences: list[float]) -> None
 def test_ties_alone_say_nothing() -> None:
     assert p_better([0.0] * 20) == pytest.approx(0.5, abs=0.03)
     tied = paired_difference([1.0] * 10, [1.0] * 10)
-    assert (tied.mean, tied.low, tied.high) == (0.0, -0.3, 0.3)
+    seen_none = stats.binomtest(0, 10).proportion_ci(method="exact").high
+    assert (tied.mean, tied.low, tied.high) == pytest.approx((0.0, -seen_none, seen_none))
+
+
+@pytest.mark.parametrize("n", range(1, 12))
+def test_a_few_pairs_that_all_changed_alike_are_held_to_the_sign_test(n: int) -> None:
+    p = paired_p([1.0] * n, [0.0] * n)
+    assert p == pytest.approx(stats.binomtest(n, n).pvalue)
+    assert (paired_difference([1.0] * n, [0.0] * n).low > 0) == (p < 0.05)
+    assert (paired_difference([0.0] * n, [1.0] * n).high < 0) == (p < 0.05)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.07, 0.3])
+def test_where_nothing_changes_few_differences_pass_for_clear(share: float) -> None:
+    """Two workflows that are equally good and differ on some examples: p below 0.05 in about 5 % of the comparisons."""
+    rng = Random(3)
+    differences = [[rng.choice((1.0, -1.0)) * (rng.random() < share) for _ in range(40)] for _ in range(150)]
+    assert sum(paired_p(each, [0.0] * 40, draws=400) < 0.05 for each in differences) <= 14
 
 
 def test_a_race_goes_on_while_open_and_ends_with_the_last_block() -> None:

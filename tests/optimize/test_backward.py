@@ -71,7 +71,7 @@ async def searching(tmp_path: Path) -> AsyncIterator[Callable[[Asked], Search]]:
         engines.append(Engine(lm, session))
         return Search(
             task=task, engine=engines[-1], meta=lm, session=session, journal=journal, seed=0, effort=EFFORTS["low"],
-            progress=lambda _: None, model="fake",
+            model="fake",
         )  # fmt: skip
 
     yield make

@@ -49,7 +49,7 @@ async def mended(task: Task, folder: Path, flow: Workflow, seed: int) -> tuple[W
     engine, journal = Engine(steps, session), Journal.open(folder / "journal.jsonl")
     search = Search(
         task=task, engine=engine, meta=meta, session=session, journal=journal, seed=seed, effort=EFFORTS["low"],
-        progress=lambda _: None, model=MODELS["steps"],
+        model=MODELS["steps"],
     )  # fmt: skip
     try:
         after = await PaperOuter().step(search, flow, search.order("train")[:2], 0)

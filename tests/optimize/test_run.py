@@ -207,3 +207,10 @@ async def test_a_ceiling_far_away_changes_nothing_even_for_workflows_of_many_cal
     assert free.workflow.hash != start.hash
     assert bound.workflow.hash == free.workflow.hash
     assert bound.stopped_by == "finished"
+
+
+async def test_a_low_ceiling_leaves_room_to_search_before_it_validates_several(orders: Task, tmp_path: Path) -> None:
+    small = replace(orders, splits={split: rows[:12] for split, rows in orders.splits.items()})
+    closing = 3 * 12  # the start and a workflow of two calls
+    result = await run(small, tmp_path, effort="low", budget=Budget(calls=closing + 12 + 2 * 12 + 30))
+    assert result.calls["train"] > 12

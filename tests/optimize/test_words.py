@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from flowbot.fields import Score
-from flowbot.optimize.words import REPEATS, instruction_text, mistake_text, run_text, sentence
+from flowbot.optimize.words import REPEATS, expected_text, instruction_text, loss_text, mistake_text, run_text, sentence
 from flowbot.runtime import Row, Step, Trace
 from flowbot.runtime.trace import ToolCall
-from flowbot.task import Example
+from flowbot.task import METRICS, Example, Metric
 from flowbot.workflow import Workflow, from_data
 
 
@@ -49,8 +50,11 @@ def test_a_plain_workflow_reads_as_the_stored_prompts_have_it() -> None:
 def test_a_plain_run_reads_as_the_stored_prompts_have_it() -> None:
     run = row(step("plan", outputs={"n": 3}), Step("sum", "code", {"n": 3}, None, error="no number"))
     assert run_text(run) == "q: How many?\n[plan]\nn: 3\n[sum]\nerror: no number"
-    assert mistake_text(run, 2) == "Mistake 2\nq: How many?\n[plan]\nn: 3\n[sum]\nerror: no number\nright a: 4"
-    assert mistake_text(row(step("plan")), 1) == "Mistake 1\nq: How many?\nn: 1\nright a: 4"
+    assert (
+        mistake_text(run, 2, METRICS["exact"])
+        == "Mistake 2\nq: How many?\n[plan]\nn: 3\n[sum]\nerror: no number\nright a: 4"
+    )
+    assert mistake_text(row(step("plan")), 1, METRICS["exact"]) == "Mistake 1\nq: How many?\nn: 1\nright a: 4"
 
 
 NESTED = {
@@ -132,3 +136,28 @@ def test_samples_beyond_a_few_are_left_out() -> None:
     text = run_text(row(*(step(f"list#{number}") for number in range(1, 9))))
     assert text.count("n: 1") == REPEATS
     assert "[list] (others like these are left out)" in text
+
+
+def test_a_mistake_without_labels_says_what_was_judged_and_pretends_nothing() -> None:
+    own = Metric.of(lambda example, outputs: 0.0)
+    bare = replace(row(step("plan")), example=Example("e1", {"q": "How many?"}, {}))
+    said = replace(bare, score=Score(0.5, "too short"))
+    assert mistake_text(bare, 1, own).endswith("n: 1\n(no right answer is known)")
+    assert mistake_text(said, 1, own).endswith("n: 1\njudged too short")
+    assert expected_text(bare) == "(no right answer is known)"
+    assert expected_text(row()) == "a: 4"
+
+
+def test_what_is_said_of_a_run_is_cut_where_it_is_very_long() -> None:
+    said = replace(row(step("plan")), score=Score(0.5, "a" * 2000))
+    assert loss_text(said) == f"0.50 ({'a' * 2000})"
+    assert len(loss_text(replace(said, score=Score(0.5, "a" * 1_000_000)))) < 4000
+
+
+def test_words_beyond_the_comparison_are_told_with_what_was_right() -> None:
+    compared = replace(row(step("plan")), score=Score(0.0, "a: found 3, expected 4"))
+    assert mistake_text(compared, 1, METRICS["exact"]).endswith("\nright a: 4")
+    own = Metric.of(lambda example, outputs: 0.0)
+    assert mistake_text(compared, 1, own).endswith("\nright a: 4\njudged a: found 3, expected 4")
+    noted = replace(compared, example=replace(compared.example, feedback="Count twice."))
+    assert mistake_text(noted, 1, METRICS["exact"]).endswith("\nright a: 4\njudged a person says: Count twice.")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import gc
 import subprocess
 import sys
 import threading
@@ -136,6 +138,26 @@ def test_indexes_go_where_they_are_told_and_news_is_said(tmp_path: Path) -> None
         assert flow(q="pear") == {"found": ["a red pear"]}
     assert len(list((tmp_path / "cache" / "corpora").iterdir())) == 1
     assert said == ["Indexing notes.jsonl for search; this is done once."]
+
+
+async def test_a_call_that_is_given_up_ends_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def count(name: str) -> int:
+        begun.set()
+        go_on.wait(10)
+        return len(name)
+
+    with Flow(with_tool(), tools=[count]) as flow:
+        call = asyncio.create_task(flow.acall(name="Ann"))
+        await asyncio.to_thread(begun.wait, 10)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        go_on.set()
+        assert await flow.acall(name="Bo") == {"n": 2}
+    gc.collect()
+    assert caplog.text == ""
 
 
 def test_closing_while_another_thread_calls_ends_that_call_with_an_error() -> None:

@@ -55,14 +55,14 @@ class Hold:
 
     def __init__(self, budget: Budget, amounts: Amounts) -> None:
         self._budget = budget
-        self._amounts = amounts
+        self.amounts = amounts
         self._open = True
 
     def release(self) -> None:
         """Give the room back. A second time does nothing."""
         if self._open:
             self._open = False
-            self._budget._let_go(self._amounts)  # pyright: ignore[reportPrivateUsage]
+            self._budget._let_go(self.amounts)  # pyright: ignore[reportPrivateUsage]
 
     def __enter__(self) -> Hold:
         return self
@@ -126,6 +126,16 @@ class Budget:
     def used(self) -> dict[Ceiling, float]:
         """What has been counted so far: calls, tokens and usd."""
         return {"calls": self._used[0], "tokens": self._used[1], "usd": self._used[2] / _PICO}
+
+    @property
+    def left(self) -> dict[Ceiling, float]:
+        """What neither calls nor holds have taken yet, of each ceiling that there is."""
+        found: dict[Ceiling, float] = {}
+        for name, ceiling, *taken in zip(_NAMES, self._ceilings, self._used, self._reserved, self._held, strict=True):
+            if ceiling is not None:
+                free = ceiling - sum(taken)
+                found[name] = free / _PICO if name == "usd" else free
+        return found
 
     def try_reserve(self, worst: Usage) -> Reservation | None:
         """Reserve at once; None if that must wait for calls in flight.

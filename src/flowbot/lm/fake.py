@@ -6,6 +6,7 @@ virtual clock.
 
     fake/echo                                  gives back what the user said
     fake/counter?latency=0.2&p429=0.1&seed=3   a small pretend model that counts and adds, often wrongly
+    fake/judge                                 as counter; as a judge it knows a right answer when it is shown one
 
 Where tools are offered, the built-in behaviours call one of them once, with made-up arguments of the right types, and
 then answer.

@@ -1,4 +1,5 @@
-"""What the built-in fake models answer: `echo` repeats, `counter` pretends to be a small model that counts and adds.
+"""What the built-in fake models answer: `echo` repeats, `counter` pretends to be a small model that counts and adds,
+`judge` gives verdicts and is otherwise `counter`.
 
 A behaviour is a pure function of the request and a key text made of request and seed.
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from .client import Request, ToolUse
 from .fake import Behaviour, Given, chance
@@ -22,6 +23,7 @@ ARRAY_WRONG = 0.2
 SUM_WRONG = 0.7
 SUM_WRONG_SHOWN = 0.6
 _DEEPEST = 8
+_TAGGED = re.compile(r"^<(\w+)>\n(.*)\n</\1>$", re.MULTILINE)
 _LONGEST_ARGUMENT = 200
 
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -70,6 +72,41 @@ def counter(request: Request, key: str) -> str | Mapping[str, Any]:
     return fill(request.schema, key, texts=text, listed=listed, total=total)
 
 
+def judge(request: Request, key: str) -> str | Mapping[str, Any]:
+    """Gives verdicts: the best where an answer equals the right one, the worst where it does not, else by lot.
+
+    Answer and right answer are read from the tags of a judge's question; verdicts are taken to be listed from the worst on.
+    At a temperature every fifth verdict is another one. What is no such question is answered as by `counter`.
+    """
+    said: dict[str, str] = dict(_TAGGED.findall(last_user(request)))
+    if request.schema is None or "answer" not in said or "verdict" not in json.dumps(request.schema):
+        return counter(request, key)
+    right = (
+        chance(said["answer"]) if "right_answer" not in said else float(_agree(said["answer"], said["right_answer"]))
+    )
+    if request.temperature > 0 and chance(key, "slip") < 0.2:
+        right = 1 - right
+    return fill(_ranked(request.schema, right), key, texts=lambda schema, place: f"it is {right:.1f} right")
+
+
+def _agree(answer: str, right: str) -> bool:
+    """Whether an answer holds all that is in the right one."""
+    given, wanted = json.loads(answer), json.loads(right)
+    return all(given.get(name) == value for name, value in wanted.items())
+
+
+def _ranked(schema: Any, share: float) -> Any:
+    """The schema with of each enumeration only the member that is that far from the first."""
+    if isinstance(schema, list):
+        return [_ranked(each, share) for each in cast("list[Any]", schema)]
+    if not isinstance(schema, Mapping):
+        return schema
+    members = {name: _ranked(each, share) for name, each in cast("Mapping[str, Any]", schema).items()}
+    if options := members.get("enum"):
+        members["enum"] = [options[min(len(options) - 1, int(share * len(options)))]]
+    return members
+
+
 def calls_once(behave: Behaviour) -> Behaviour:
     """The behaviour of a model that calls one of the tools it is offered, once, and then replies as `behave` does.
 
@@ -90,7 +127,11 @@ def calls_once(behave: Behaviour) -> Behaviour:
     return reply
 
 
-BEHAVIOURS: Mapping[str, Behaviour] = {"counter": calls_once(counter), "echo": calls_once(echo)}
+BEHAVIOURS: Mapping[str, Behaviour] = {
+    "counter": calls_once(counter),
+    "echo": calls_once(echo),
+    "judge": calls_once(judge),
+}
 """The built-in behaviours by name."""
 
 

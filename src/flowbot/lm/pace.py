@@ -12,6 +12,8 @@ from flowbot.fields import UserError
 class Pace:
     """Limits of the calls to each endpoint, and what may be spent to be faster.
 
+        >>> fb.evaluate(flow, task, pace=fb.Pace(concurrency=8, requests_per_minute=500))
+
     Args:
         concurrency: calls in flight at most; when None it begins with the endpoint's own default and grows as long as
             the endpoint keeps up.

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit, urlunsplit
 
 from flowbot.fields import UserError
+from flowbot.fields.near import one_of
 
 from .capabilities import Capabilities
 from .prices import FREE
@@ -153,7 +154,7 @@ def split_model(model: str) -> tuple[str, str]:
     provider, slash, name = model.partition("/")
     known = (*OWN, *PROVIDERS)
     if provider not in known or not slash or not name:
-        raise UserError(f"model {model!r}", repr(provider), f"PROVIDER/NAME with one of {', '.join(known)}")
+        raise UserError(f"model {model!r}", repr(provider), f"PROVIDER/NAME with {one_of(provider, known)}")
     return provider, name
 
 
@@ -164,7 +165,7 @@ def endpoint_of(provider: str, model: str, environment: Mapping[str, str] | None
         UserError: if the provider is unknown or its base URL is missing or none.
     """
     if provider not in PROVIDERS:
-        raise UserError(f"model {provider}/{model}", repr(provider), f"one of {', '.join((*OWN, *PROVIDERS))}")
+        raise UserError(f"model {provider}/{model}", repr(provider), one_of(provider, (*OWN, *PROVIDERS)))
     row = PROVIDERS[provider]
     known = os.environ if environment is None else environment
     named = known.get(row.base_variable, "").strip() if row.base_variable else ""

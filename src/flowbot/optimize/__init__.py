@@ -6,27 +6,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import optimize
+    from .api import evaluate, optimize
+    from .bar import ProgressBar
     from .costs import estimate
     from .effort import EFFORTS, EffortName
-    from .methods import INNERS, OUTERS, Method
+    from .eval_result import EvalResult, EvalRow
+    from .measure import evaluate_async
+    from .methods import INNERS, OUTERS, Method, MethodName
+    from .progress import ProgressCallback, ProgressEvent
     from .result import CostEstimate, RunResult, Scores
     from .run import optimize_async
-    from .search import ProgressEvent
 
 _HOME = {
     "optimize": "api",
+    "evaluate": "api",
+    "ProgressBar": "bar",
+    "evaluate_async": "measure",
+    "EvalResult": "eval_result",
+    "EvalRow": "eval_result",
     "EFFORTS": "effort",
     "EffortName": "effort",
     "INNERS": "methods",
     "OUTERS": "methods",
     "Method": "methods",
+    "MethodName": "methods",
     "CostEstimate": "result",
     "RunResult": "result",
     "Scores": "result",
     "estimate": "costs",
     "optimize_async": "run",
-    "ProgressEvent": "search",
+    "ProgressCallback": "progress",
+    "ProgressEvent": "progress",
 }
 
 
@@ -42,11 +52,18 @@ __all__ = [
     "OUTERS",
     "CostEstimate",
     "EffortName",
+    "EvalResult",
+    "EvalRow",
     "Method",
+    "MethodName",
+    "ProgressBar",
+    "ProgressCallback",
     "ProgressEvent",
     "RunResult",
     "Scores",
     "estimate",
+    "evaluate",
+    "evaluate_async",
     "optimize",
     "optimize_async",
 ]

@@ -2,7 +2,7 @@
 
 Two levels: races with a lenient bar inside the search (no claim is made), and one paired test with a fixed n at the end
 (what is claimed). Sources: Wilson 1927 (score interval); Rubin 1981 (Bayesian bootstrap); Efron & Tibshirani 1993, ch. 13
-(percentile bootstrap); Waudby-Smith & Ramdas 2024, sec. 4 (betting confidence sequences).
+(percentile bootstrap); Waudby-Smith & Ramdas 2024, sec. 4 (betting confidence sequences); Holm 1979 (many comparisons).
 """
 
 from __future__ import annotations
@@ -60,17 +60,23 @@ def bootstrap(values: Sequence[float], *, confidence: float = 0.95, draws: int =
     """Percentile bootstrap interval of the mean; the random numbers have a fixed seed."""
     if len(set(values)) <= 1:
         return (values[0], values[0]) if values else (0.0, 0.0)
-    rng = Random(20260426)
-    n = len(values)
-    means = sorted(sum(rng.choices(values, k=n)) / n for _ in range(draws))
+    means = _resampled(values, draws)
     tail = (1 - confidence) / 2
     return means[int(tail * draws)], means[min(draws - 1, int((1 - tail) * draws))]
+
+
+def _resampled(values: Sequence[float], draws: int) -> list[float]:
+    """Means of samples drawn with replacement, in ascending order."""
+    rng = Random(20260426)
+    n = len(values)
+    return sorted(sum(rng.choices(values, k=n)) / n for _ in range(draws))
 
 
 def paired_difference(candidate: Sequence[float], start: Sequence[float]) -> Estimate:
     """The effect that is reported: mean of the paired differences, percentile bootstrap over the pairs, n fixed.
 
-    Where all pairs differ by the same the bootstrap knows nothing; the interval then follows the rule of three.
+    Where all pairs differ by the same the bootstrap knows nothing. The interval then allows for pairs of which n draws show
+    none (Clopper & Pearson 1934: a share of up to 1 - 0.025^(1/n), about 3.7/n), and that differ by -1 or 1.
 
     Raises:
         ValueError: if the two do not pair up.
@@ -80,10 +86,37 @@ def paired_difference(candidate: Sequence[float], start: Sequence[float]) -> Est
     if n == 0:
         return Estimate(0.0, -1.0, 1.0, 0)
     if len(set(differences)) == 1:
-        width = min(1.0, 3.0 / n)
-        return Estimate(differences[0], max(-1.0, differences[0] - width), min(1.0, differences[0] + width), n)
+        same, unseen = differences[0], 1 - 0.025 ** (1 / n)
+        return Estimate(same, same - unseen * (1 + same), same + unseen * (1 - same), n)
     low, high = bootstrap(differences)
     return Estimate(fmean(differences), low, high, n)
+
+
+def paired_p(candidate: Sequence[float], start: Sequence[float], *, draws: int = 4000) -> float:
+    """Two-sided p value of the mean paired difference: the level at which the interval of `paired_difference` leaves out 0.
+
+    Where all n pairs differ by the same d it is the most that they can have if the mean is 0 and no difference is beyond 1:
+    2 / (1 + |d|)^n, which for |d| = 1 is the sign test.
+
+    Raises:
+        ValueError: if the two do not pair up.
+    """
+    differences = [a - b for a, b in zip(candidate, start, strict=True)]
+    if len(set(differences)) <= 1:
+        return min(1.0, 2 * math.prod(1 / (1 + abs(each)) for each in differences))
+    means = _resampled(differences, draws)
+    beyond = min(sum(mean <= 0 for mean in means), sum(mean >= 0 for mean in means))
+    return min(1.0, 2 * (beyond + 1) / (draws + 1))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p values corrected for their number, in the order given (Holm 1979): the chance of one false finding among them holds."""
+    corrected = [1.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda each: p_values[each])):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = highest
+    return corrected
 
 
 def p_better(differences: Sequence[float], *, draws: int = 2000) -> float:

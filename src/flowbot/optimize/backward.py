@@ -23,7 +23,7 @@ from flowbot.workflow import CodeNode, Node, Workflow, asks_model, node_at
 
 from .prompts import fill
 from .search import Search
-from .words import instruction_text, loss_text, output_text, values_text
+from .words import expected_text, instruction_text, loss_text, output_text, values_text
 
 Gradients = dict[str, str]
 """Feedback text by the address of a step."""
@@ -65,7 +65,7 @@ async def backward(search: Search, workflow: Workflow, row: Row) -> Gradients:
     async def gradient(step: Step) -> str:
         feedback = [(later, await tasks[later.address]) for later in heard[step.address]]
         if not is_tuned(nodes[step.node]):
-            expected = f"Expected of the workflow: {values_text(row.example.expected)}. Score: {loss_text(row)}"
+            expected = f"Expected of the workflow: {expected_text(row)}. Score: {loss_text(row)}"
             return "\n".join(text for _, text in feedback) or expected
         return await _ask(search, workflow, row, step, feedback)
 
@@ -80,7 +80,7 @@ async def backward_all(search: Search, workflow: Workflow, rows: Sequence[Row]) 
     for row, gradients in zip(rows, found, strict=True):
         for address, text in gradients.items():
             source = "meta" if is_tuned(node_at(workflow.sketch, node_path(address))) else "rule"
-            search.gradient(level="call", example=row.example.id, node=address, text=text, source=source)
+            search.gradient(workflow, level="call", example=row.example.id, node=address, text=text, source=source)
     return found
 
 
@@ -96,5 +96,5 @@ async def _ask(search: Search, workflow: Workflow, row: Row, step: Step, later: 
         shown = [{"step": each.address, "output": output_text(each), "feedback": text} for each, text in later]
         prompt = fill("grad_call", **shared, successors=shown)
     else:
-        prompt = fill("grad_loss", **shared, expected=values_text(row.example.expected), loss=loss_text(row))
+        prompt = fill("grad_loss", **shared, expected=expected_text(row), loss=loss_text(row))
     return await search.ask_text(prompt, "gradients", max_tokens=MAX_TOKENS)

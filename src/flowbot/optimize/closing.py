@@ -9,15 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, UserError
-from flowbot.runtime import Row
 from flowbot.workflow import Workflow, save
 
 from .acceptance import Estimate, paired_difference
 from .result import RunResult, Scores
-from .search import Member, Search, Split
-
-SHOWN_TRACES = 8
-"""Test examples whose traces are kept for the report."""
+from .search import Member, Search, Split, Who
 
 
 def finalists(pool: list[Member], start: Workflow, most: int | None) -> list[Member]:
@@ -36,7 +32,8 @@ async def close(search: Search, start: Workflow, best: Member, stopped_by: str, 
     scores: dict[str, dict[str, Estimate | None]] = {"start": {}, "final": {}}
     splits: tuple[Split, ...] = ("test", "val")  # the test first: room was kept for it
     for split in splits:
-        for what, workflow in (("start", start), ("final", best.workflow)):
+        sides: tuple[tuple[Who, Workflow], ...] = (("start", start), ("final", best.workflow))
+        for what, workflow in sides:
             try:
                 scores[what][split] = await search.score_split(workflow, split, what, search.order(split))
             except BudgetExceeded:
@@ -63,12 +60,6 @@ async def close(search: Search, start: Workflow, best: Member, stopped_by: str, 
         save(best.workflow, blank.run_dir / "found.flow.yaml")
     except UserError as error:  # the folder could be written when the run began: nothing the user gave is wrong
         raise InfrastructureError(f"{error.where}: {error.found}", kind="disk") from None
-    shown = search.order("test")[:SHOWN_TRACES]
-    traces = {
-        what: [_trace(row) for row in await search.score(workflow, shown, "test")] if scores[what]["test"] else []
-        for what, workflow in (("start", start), ("final", best.workflow))
-    }
-    write_json(blank.run_dir / "traces.json", traces)
     return replace(
         blank,
         status="done",
@@ -120,16 +111,6 @@ def _curve(events: list[dict[str, Any]], final: str) -> list[dict[str, Any]]:
             point = {key: event[key] for key in ("calls", "workflow", "mean", "low", "high")}
             points.setdefault(event["workflow"], {**point, "kept": kept, "what": event["what"]})
     return list(points.values())
-
-
-def _trace(row: Row) -> dict[str, Any]:
-    return {
-        "example": row.example.id,
-        "expected": dict(row.example.expected),
-        "score": row.score.value,
-        "feedback": row.score.feedback,
-        "trace": row.trace.dump(),
-    }
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

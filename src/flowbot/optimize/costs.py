@@ -6,7 +6,8 @@ import json
 
 from flowbot.fields import Usage
 from flowbot.lm import price_of
-from flowbot.task import Task
+from flowbot.runtime.judge import PURPOSE as JUDGED
+from flowbot.task import Judge, Task
 from flowbot.workflow import Workflow, most_calls
 
 from .effort import EFFORTS, Effort, EffortName
@@ -15,6 +16,8 @@ from .result import CostEstimate
 
 REPLY_TOKENS = 120
 """Tokens of a reply that the estimate assumes."""
+JUDGE_TOKENS = 60
+"""Tokens that a judge is assumed to write of each criterion, and to be told besides task, example and rubric."""
 
 
 def estimate(
@@ -22,6 +25,7 @@ def estimate(
     *,
     lm: str,
     meta_lm: str | None = None,
+    judge_lm: str | None = None,
     method: str = "flowbot+blame",
     effort: EffortName = "medium",
     start: Workflow | None = None,
@@ -29,7 +33,8 @@ def estimate(
 ) -> CostEstimate:
     """What `optimize` would take, roughly and rather too much, without any call.
 
-    A candidate structure is assumed to make two calls an example; tokens come from the lengths of the examples.
+    A candidate structure is assumed to make two calls an example; tokens come from the lengths of the examples. What a
+    judge takes stands under `judge`.
     """
     parsed = Method.parse(method)
     by_purpose = _calls(task, parsed, EFFORTS[effort])
@@ -45,13 +50,42 @@ def estimate(
     task_usage = Usage(task_calls, task_calls * read, task_calls * REPLY_TOKENS)
     meta_usage = Usage(meta_calls, meta_calls * 3 * read, meta_calls * REPLY_TOKENS)
     costs = [price_of(lm, task_usage, price), price_of(meta_lm or lm, meta_usage, price)]
+    runs = _runs(task, parsed, EFFORTS[effort])
+    judged = [judge_usage(judge, runs, read) for judge in task.metric.judges.values()]
+    costs += [
+        price_of(judge.model or judge_lm or meta_lm or lm, usage, price)
+        for judge, usage in zip(task.metric.judges.values(), judged, strict=True)
+    ]
     known = [cost for cost in costs if cost is not None]
+    used = sum(judged, task_usage + meta_usage)
     return CostEstimate(
-        calls=task_calls + meta_calls,
-        tokens=task_usage.tokens + meta_usage.tokens,
+        calls=used.calls,
+        tokens=used.tokens,
         usd=sum(known) if len(known) == len(costs) else None,
-        by_purpose=by_purpose,
+        by_purpose={**by_purpose, **({JUDGED: used.calls - task_calls - meta_calls} if judged else {})},
     )
+
+
+def judge_usage(judge: Judge, runs: int, read: int) -> Usage:
+    """What judging `runs` answers takes, roughly; `read` are the tokens of an example with its task."""
+    calls = runs * judge.repeats
+    rubric = sum(len(each.text) for each in judge.criteria) // 4
+    written = JUDGE_TOKENS * len(judge.criteria)
+    return Usage(calls, calls * (read + rubric + REPLY_TOKENS + JUDGE_TOKENS), calls * written)
+
+
+def _runs(task: Task, method: Method, effort: Effort) -> int:
+    """Examples that are run and scored."""
+    train, val, test = (len(task.splits.get(split, ())) for split in ("train", "val", "test"))
+    schedule = method.schedule(task.splits.get("train", ()), effort)
+    loops = len(schedule.batches) * schedule.loops
+    if schedule.validate:
+        inner = schedule.inner_steps if method.inner == "layerwise" else 0
+        return train * schedule.loops * (1 + inner) + val * (1 + len(schedule.batches)) + 2 * test
+    race = min(train, effort.race)
+    candidates = effort.candidates if method.outer != "none" else 0
+    inner = schedule.inner_steps if method.inner != "none" else 0
+    return race + loops * race * (candidates + inner) + val * (1 + effort.finalists) + 2 * test
 
 
 def _calls(task: Task, method: Method, effort: Effort) -> dict[str, int]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from flowbot.fields import UserError
+from flowbot.fields.near import one_of
 
 from .effort import Effort
 
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from .inner import Inner
     from .outer import Outer
 
+MethodName = Literal[
+    "flowbot+blame", "flowbot+layerwise", "flowbot+none", "paper+layerwise", "paper+blame", "paper+none",
+    "random+blame", "random+layerwise", "random+none", "none+blame", "none+layerwise", "none+none",
+    "flowbot", "paper", "random", "none",
+]  # fmt: skip
+"""All methods; an outer strategy alone takes the inner one of `DEFAULT_INNER`."""
 OUTERS = ("flowbot", "paper", "random", "none")
 INNERS = ("blame", "layerwise", "none")
 DEFAULT_INNER = {"flowbot": "blame", "paper": "layerwise", "random": "blame", "none": "blame"}
@@ -44,10 +51,10 @@ class Method:
         """
         outer, _, inner = text.partition("+")
         if outer not in OUTERS:
-            raise UserError("method", repr(outer), f"an outer strategy: {', '.join(OUTERS)}")
+            raise UserError("method", repr(outer), f"an outer strategy, {one_of(outer, OUTERS)}")
         inner = inner or DEFAULT_INNER[outer]
         if inner not in INNERS:
-            raise UserError("method", repr(inner), f"an inner strategy: {', '.join(INNERS)}")
+            raise UserError("method", repr(inner), f"an inner strategy, {one_of(inner, INNERS)}")
         return Method(outer, inner)
 
     def build_outer(self) -> Outer:

@@ -3,60 +3,77 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, UserError, stable_hash
+from flowbot.fields.near import one_of
 from flowbot.lm import Budget, Pace, Session, StopSignal, open_lm
 from flowbot.lm.budget import Hold
-from flowbot.runtime import ChosenSandbox, Engine, ExecutorName, open_executor, opened_task, require_stand_ins
+from flowbot.runtime import (
+    ChosenSandbox,
+    Engine,
+    ExecutorName,
+    SandboxName,
+    open_executor,
+    opened_task,
+    require_stand_ins,
+)
+from flowbot.runtime.judge import judge_facts, judge_models, require_verdicts
 from flowbot.store import Journal, Store, default_cache_dir, read_journal, run_lock
 from flowbot.task import MetricError, Task, Tool
 from flowbot.workflow import Workflow, asked_models, require_valid, save, single_call
 
 from .bilevel import bilevel
 from .closing import close, finalists, write_json
+from .costs import estimate
 from .effort import EFFORTS, EffortName
-from .methods import Method
+from .given import GivenTask, GivenWorkflow, given_task, given_workflow, require_models, require_settings
+from .methods import Method, MethodName
+from .progress import ProgressCallback, Watch
+from .record import record_examples
 from .result import RunResult, Scores
 from .rooms import closing_test, test_room, validation_room
-from .search import Member, ProgressEvent, Search
+from .search import Member, Search
 
 
 async def optimize_async(
-    task: Task,
+    task: GivenTask,
     *,
     lm: str,
     meta_lm: str | None = None,
-    start: Workflow | None = None,
-    method: str = "flowbot+blame",
+    judge_lm: str | None = None,
+    start: GivenWorkflow | None = None,
+    method: MethodName | str = "flowbot+blame",
     effort: EffortName = "medium",
     seed: int = 0,
     budget: Budget | None = None,
-    run_dir: Path | None = None,
-    cache_dir: Path | None = None,
+    run_dir: Path | str | None = None,
+    cache_dir: Path | str | None = None,
     pace: Pace | None = None,
     price: tuple[float, float] | None = None,
     fresh: bool = False,
-    sandbox: str | None = None,
+    sandbox: SandboxName | None = None,
     executor: ExecutorName = "loop",
     allow_writes: bool = False,
     stop: StopSignal | None = None,
-    progress: Callable[[ProgressEvent], None] | None = None,
-    say: Callable[[str], None] | None = None,
+    progress: ProgressCallback | None = None,
 ) -> RunResult:
-    """Find a better workflow for `task`.
+    """Find a better workflow for `task`: `optimize` in plain code, `await optimize_async` in async code.
 
     The same arguments again resume, or replay, the same run: responses come from the store, and nothing is paid for twice.
 
+        >>> result = fb.optimize(task, lm="openai/gpt-4.1-mini", budget=fb.Budget(usd=2), progress=print)
+        >>> result.workflow.save("found.flow.yaml")
+
     Args:
-        task: what to solve; needs training, validation and test examples.
+        task: what to solve, or its file; needs training, validation and test examples.
         lm: model string of the task model, which runs the steps.
         meta_lm: model string of the meta model, which writes gradients and edits; the task model when None.
-        start: the workflow to improve; a single call with a reasoning field when None.
+        judge_lm: model string of the judges of the task's metric that name no model; the meta model when None.
+        start: the workflow to improve: a workflow, a file, or a start's name; a single call that reasons when None.
         method: `OUTER[+INNER]`.
         effort: how much is tried.
         seed: of every random choice of the search.
@@ -70,8 +87,7 @@ async def optimize_async(
         executor: where metrics and tools that are plain functions run: `loop`, in this process, or `processes`.
         allow_writes: True: tools that write are called for real; without it they need a stand-in.
         stop: when set, the run pauses after the calls in flight.
-        progress: called with every step.
-        say: called with one-line news, as of models that are being fetched.
+        progress: called with a `ProgressEvent` at every step and at all news; see `ProgressCallback`.
 
     Returns:
         the result; its `status` is `paused` with a reason when the same command should be run again.
@@ -81,33 +97,47 @@ async def optimize_async(
     """
     strategy = Method.parse(method)
     if effort not in EFFORTS:
-        raise UserError("effort", repr(effort), f"one of {', '.join(EFFORTS)}")
-    first = start or single_call(task.inputs, task.outputs, task.goal, reasoning=True)
+        raise UserError("effort", repr(effort), one_of(effort, EFFORTS))
+    task = given_task(task)
+    require_models(needed=("lm",), lm=lm, meta_lm=meta_lm, judge_lm=judge_lm)
+    require_settings(budget=budget, pace=pace, stop=stop, seed=seed, price=price, run_dir=run_dir, cache_dir=cache_dir)
+    require_settings(executor=executor, sandbox=sandbox)
+    watch = Watch(progress)
     _check_task(task)
-    cache = cache_dir or default_cache_dir()
+    cache = Path(cache_dir or default_cache_dir())
     began = time.monotonic()
     async with AsyncExitStack() as stack:
         box = ChosenSandbox(sandbox)
-        task = await stack.enter_async_context(opened_task(task, sandbox=box, cache_dir=cache, say=say))
+        task = await stack.enter_async_context(opened_task(task, sandbox=box, cache_dir=cache, say=watch.news))
         if allow_writes:
             task = replace(task, tools=[_as_simulated(tool) for tool in task.tools])
         tools = {tool.signature.name: tool for tool in task.tools}
         require_stand_ins(task.tools, allow_writes=allow_writes)
+        first = _start(start, task)
         require_valid(
             first,
             tools={name: tool.signature for name, tool in tools.items()},
             task_inputs=task.inputs,
             task_outputs=task.outputs,
         )
+        watch.planned = estimate(
+            task, lm=lm, meta_lm=meta_lm, judge_lm=judge_lm, method=method, effort=effort, start=first, price=price
+        ).calls
         store = Store.open(cache / "store.sqlite")
         stack.push_async_callback(store.close)
         session = Session(
-            store=store, budget=budget or Budget(), stop=stop or StopSignal(), pace=pace or Pace(), on_retry=say
+            store=store, budget=budget or Budget(), stop=stop or StopSignal(), pace=pace or Pace(), on_retry=watch.news
         )
-        model = open_lm(lm, session, cache_dir=cache, price=price, say=say)
+        watch.calls = lambda: sum(session.ledger.calls.values())
+        model = open_lm(lm, session, cache_dir=cache, price=price, say=watch.news)
         stack.push_async_callback(model.close)
-        meta = open_lm(meta_lm or lm, session, cache_dir=cache, price=price, say=say)
+        meta = open_lm(meta_lm or lm, session, cache_dir=cache, price=price, say=watch.news)
         stack.push_async_callback(meta.close)
+        judge_names = judge_models(task.metric, judge_lm or meta_lm or lm)
+        judges = [open_lm(name, session, cache_dir=cache, price=price, say=watch.news) for name in judge_names]
+        for each in judges:
+            stack.push_async_callback(each.close)
+        models = {"task": lm, "meta": meta_lm or lm, **({"judge": ", ".join(judge_names)} if judges else {})}
         identity = {
             "task": task.identity,
             "models": {"task": model.identity.dump(), "meta": meta.identity.dump()},
@@ -115,12 +145,13 @@ async def optimize_async(
             "seed": seed,
             "effort": effort,
             "start": first.hash,
+            **({"judges": [each.identity.dump() for each in judges]} if judges else {}),
             **({"sandbox": sandbox} if sandbox else {}),
             **({"allow_writes": True} if allow_writes else {}),
         }
-        hold = closing_test(session, task, first, lm, price)
+        hold = closing_test(session.budget, task, first, (lm, judge_lm or meta_lm), price)
         run_id = f"{task.name}-{stable_hash(identity)[:12]}"
-        directory = run_dir or Path("runs") / run_id
+        directory = Path(run_dir or Path("runs") / run_id)
         _make(directory, run_id, fresh=fresh)
         stack.enter_context(run_lock(directory))
         engine = Engine(
@@ -130,7 +161,8 @@ async def optimize_async(
             sandbox=box,
             executor=open_executor(executor),
             allow_writes=allow_writes,
-            open_model=lambda name: open_lm(name, session, cache_dir=cache, price=price, say=say),
+            open_model=lambda name: open_lm(name, session, cache_dir=cache, price=price, say=watch.news),
+            judge_model=judge_lm or meta_lm,
         )
         stack.push_async_callback(engine.close)
         for _, named in asked_models(first):
@@ -146,7 +178,7 @@ async def optimize_async(
             journal=journal,
             seed=seed,
             effort=EFFORTS[effort],
-            progress=progress or (lambda _: None),
+            watch=watch,
             price=price,
             model=lm,
         )
@@ -159,7 +191,7 @@ async def optimize_async(
                 "method": str(strategy),
                 "seed": seed,
                 "effort": effort,
-                "models": {"task": lm, "meta": meta_lm or lm},
+                "models": models,
                 "workflow": first.dump(),
                 "hash": first.hash,
             }
@@ -168,7 +200,12 @@ async def optimize_async(
         blank = RunResult(
             run_id=run_id, run_dir=directory, status="paused", stopped_by="", method=str(strategy), effort=effort, seed=seed,
             workflow=first, start=first, start_scores=Scores(), final_scores=Scores(), difference=Scores(), calls={},
-            spent={}, seconds=0.0, details={"task": task.name, "models": {"task": lm, "meta": meta_lm or lm}},
+            spent={}, seconds=0.0, details={
+                "task": task.name,
+                "task_hash": stable_hash(task.identity),
+                "metric": task.metric.identity,
+                "models": models,
+            },
         )  # fmt: skip
         try:
             result = await _search(search, strategy, first, blank, hold)
@@ -178,14 +215,24 @@ async def optimize_async(
             result = replace(blank, stopped_by=stopped_by, reason=str(error))
         await engine.settle()  # what is still under way is paid for too
         fetching = sum(
-            getattr(each.client, "fetch_seconds", 0.0) for each in {id(x.client): x for x in (model, meta)}.values()
+            getattr(each.client, "fetch_seconds", 0.0)
+            for each in {id(x.client): x for x in (model, meta, *judges)}.values()
         )
         result = replace(result, **_costs(session), seconds=time.monotonic() - began - fetching)
-        result = replace(
-            result, details={**result.details, "replayed_events": journal.replayed, "by_purpose": _ledger(session)}
-        )
+        by_purpose = _ledger(session)
+        judged = {"judge": judge_facts(models["judge"], session.ledger, search.spreads())} if judges else {}
+        told = {**result.details, "replayed_events": journal.replayed, "by_purpose": by_purpose, **judged}
+        result = replace(result, details=told)
+        record_examples(search, first, result.workflow if result.status == "done" else None, directory)
         write_json(directory / "result.json", result.to_json())
+        watch.ended(result.reason or result.verdict)
         return result
+
+
+def _start(given: GivenWorkflow | None, task: Task) -> Workflow:
+    if given is None:
+        return single_call(task.inputs, task.outputs, task.goal, reasoning=True)
+    return given_workflow(given, "start", task)
 
 
 def _as_simulated(tool: Tool) -> Tool:
@@ -202,9 +249,11 @@ async def _search(search: Search, method: Method, start: Workflow, blank: RunRes
     with hold, ExitStack() as kept:
         room = validation_room(search, schedule)
         try:
-            search.phase = "start"
-            start_val = (await search.score_split(start, "val", "start", val)).mean
-            search.phase = "search"
+            search.watch.phase = "start"
+            scored = await search.score_split(start, "val", "start", val)
+            start_val = scored.mean
+            require_verdicts(search.task.metric, val, scored.n)
+            search.watch.phase = "search"
             await bilevel(search, start, method.build_outer(), method.build_inner(), schedule)
         except BudgetExceeded:
             await search.session.drain()
@@ -212,11 +261,11 @@ async def _search(search: Search, method: Method, start: Workflow, blank: RunRes
         if room is not None:
             room.release()
         best, best_val = Member(start, 0.0, "start", "start"), start_val
-        search.phase = "validation"
+        search.watch.phase = "validation"
         for member in finalists(search.pool, start, None if schedule.validate else search.effort.finalists):
             more = test_room(search, member.workflow)
             if more is None:
-                search.tell(f"Left out, since its closing test might pass a ceiling: {member.title}")
+                search.watch.news(f"Left out, since its closing test might pass a ceiling: {member.title}")
                 stopped_by = "budget"
                 continue
             try:
@@ -230,7 +279,7 @@ async def _search(search: Search, method: Method, start: Workflow, blank: RunRes
             else:
                 best, best_val = member, mean
                 kept.enter_context(more)
-    search.phase = "test"
+    search.watch.phase = "test"
     return await close(search, start, best, stopped_by, blank)
 
 
@@ -256,15 +305,19 @@ def _ledger(session: Session) -> dict[str, Any]:
 
 
 def _check_task(task: Task) -> None:
-    """What must be right before anything is paid for: examples in every split, and a metric that takes its own gold."""
+    """What must be right before anything is paid for: examples in every split, and a metric that takes its own gold where
+    there is some."""
     for split in ("train", "val", "test"):
         if not task.splits.get(split):
             raise UserError(
                 f"{task.name}: split {split}", "no examples", "at least one; optimising needs train, val and test"
             )
         example = task.splits[split][0]
+        plain = task.metric.without_model()
+        if plain is None or len(example.expected) < len(task.outputs):
+            continue  # what is right is not known, or only a model can say whether it is
         try:
-            task.metric(example, example.expected)
+            plain(example, example.expected)
         except MetricError as error:
             raise UserError(
                 f"metric {task.metric.name}", f"an error on the expected outputs of {example.id} ({error})", "a score"
@@ -289,5 +342,7 @@ def _make(directory: Path, run_id: str, *, fresh: bool) -> None:
     before = read_journal(journal)[:1] if journal.exists() else []
     if before and before[0].get("run") != run_id:
         raise UserError(
-            f"run directory {directory}", f"another run ({before[0].get('run')})", f"that of {run_id}, or --fresh"
+            f"run directory {directory}",
+            f"another run ({before[0].get('run')})",
+            f"that of {run_id}; or --fresh (fresh=True)",
         )

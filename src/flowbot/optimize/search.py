@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
 
 from flowbot.fields import Field, ModelError, RefusedError, ToolSignature, UserError
+from flowbot.fields.words import percent
 from flowbot.lm import LM, Message, Session
 from flowbot.runtime import Engine, Evaluation, Row, evaluate
 from flowbot.store import Journal
@@ -16,22 +17,20 @@ from flowbot.workflow import Workflow
 
 from .acceptance import Estimate, Verdict, estimate_mean, judge
 from .effort import Effort
+from .progress import Watch
 
 Source = Literal["meta", "prior", "start"]
 Split = Literal["train", "val", "test"]
+Who = Literal["start", "candidate", "finalist", "final"]
+_WHO: dict[Who, str] = {
+    "start": "The start",
+    "candidate": "A candidate",
+    "finalist": "A finalist",
+    "final": "The found workflow",
+}
+_SPLITS: dict[Split, str] = {"train": "training", "val": "validation", "test": "test"}
 META_TOKENS = 400
 """Most tokens of a reply of the meta model, unless a question says otherwise."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProgressEvent:
-    """Where a run is: a phase, a line of text, examples done of all in this step, logical calls so far."""
-
-    phase: str
-    text: str
-    done: int
-    total: int
-    calls: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +73,10 @@ class Search:
     journal: Journal
     seed: int
     effort: Effort
-    progress: Callable[[ProgressEvent], None]
     model: str
     """Model string of the task model."""
+    watch: Watch = field(default_factory=Watch)
+    """Told what happens."""
     price: tuple[float, float] | None = None
     """USD per million input and output tokens, where the user gave it."""
     dropped: set[str] = field(default_factory=set[str])
@@ -85,9 +85,9 @@ class Search:
     tried: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     """Pairs (hash of the parent's sketch, key of the change) that were proposed already."""
     _rows: dict[tuple[str, str], Row] = field(default_factory=dict[tuple[str, str], Row])
+    _told: set[tuple[str, Split]] = field(default_factory=set[tuple[str, Split]])
     _proposals: int = 0
     _refused: bool = False
-    phase: str = "search"
 
     @property
     def signatures(self) -> dict[str, ToolSignature]:
@@ -102,7 +102,7 @@ class Search:
         except UserError as error:
             if not self._refused:
                 self._refused = True
-                self.tell(f"Computing steps are left out: {error.found}; install {error.expected}")
+                self.watch.news(f"Computing steps are left out: {error.found}; install {error.expected}")
             return False
         return True
 
@@ -116,10 +116,6 @@ class Search:
         self.rng(f"order/{split}").shuffle(examples)
         return examples
 
-    def say(self, text: str, done: int = 0, total: int = 0) -> None:
-        """Tell whoever watches."""
-        self.progress(ProgressEvent(self.phase, text, done, total, sum(self.session.ledger.calls.values())))
-
     async def score(self, workflow: Workflow, examples: Sequence[Example], purpose: str, text: str = "") -> list[Row]:
         """Rows of `workflow` on `examples`, in their order; what this run has scored before is not run again.
 
@@ -129,26 +125,36 @@ class Search:
         missing = [each for each in examples if (key, each.id) not in self._rows]
         if missing:
             label = text or f"scoring on {purpose}"
-            self.say(label, 0, len(missing))
+            self.watch.step(label, 0, len(missing))
             evaluation: Evaluation = await evaluate(
                 self.engine,
                 workflow,
                 self.task,
                 missing,
                 purpose=purpose,
-                progress=lambda done, total: self.say(label, done, total),
+                progress=lambda done, total: self.watch.step(label, done, total),
             )
             self.dropped.update(evaluation.dropped)
             for row in evaluation.rows:
                 self._rows[key, row.example.id] = row
         return [self._rows[key, each.id] for each in examples if (key, each.id) in self._rows]
 
-    async def score_split(self, workflow: Workflow, split: Split, what: str, examples: Sequence[Example]) -> Estimate:
+    def scored(self, workflow: str, example: str) -> Row | None:
+        """The row of the workflow with that hash on the example of that id; None where this run has not scored it."""
+        return self._rows.get((workflow, example))
+
+    def spreads(self) -> list[float]:
+        """The spread of every score so far that a judge gave more than once, in the order of the runs."""
+        return [row.score.spread for row in self._rows.values() if row.score.spread is not None]
+
+    async def score_split(self, workflow: Workflow, split: Split, what: Who, examples: Sequence[Example]) -> Estimate:
         """Mean and interval of `workflow` on `examples` of `split`; journalled."""
         rows = await self.score(workflow, examples, split, f"{what} on {len(examples)} {split} examples")
         estimate = estimate_mean([row.score.value for row in rows])
-        if self.phase == "start":
-            self.tell(f"The start scores {estimate.mean:.0%} on {estimate.n} validation examples")
+        if (workflow.hash, split) not in self._told:
+            self._told.add((workflow.hash, split))
+            told = f"{_WHO[what]} scores {percent(estimate.mean)} on {estimate.n} {_SPLITS[split]} examples"
+            self.watch.scored(told, estimate.mean, validation=split == "val")
         self.journal.record(
             {
                 "event": "evaluated",
@@ -189,14 +195,11 @@ class Search:
             self.pool.append(Member(candidate.workflow, verdict.candidate, candidate.source, candidate.title))
         return verdict
 
-    def tell(self, text: str) -> None:
-        """Tell whoever watches what was decided: a line that stays."""
-        self.progress(ProgressEvent("news", text, 0, 0, sum(self.session.ledger.calls.values())))
-
     def record_verdict(self, candidate: Candidate, verdict: Verdict) -> None:
         """Journal what was decided of a proposal, and tell."""
         outcome = "Kept" if verdict.kept else "Not kept"
-        self.tell(f"{outcome} ({verdict.candidate:.0%} vs {verdict.incumbent:.0%}): {candidate.short}")
+        told = f"{outcome} ({percent(verdict.candidate)} against {percent(verdict.incumbent)}): {candidate.short}"
+        self.watch.decided(told, verdict.candidate, kept=verdict.kept)
         self.journal.record(
             {
                 "event": "verdict",
@@ -243,10 +246,27 @@ class Search:
         )
         return Candidate(name, workflow, source, title, reason) if workflow else None
 
-    def gradient(self, *, level: Literal["call", "workflow"], example: str, node: str, text: str, source: str) -> None:
-        """Journal a textual gradient."""
+    def gradient(
+        self,
+        workflow: Workflow,
+        *,
+        level: Literal["call", "workflow"],
+        example: str,
+        node: str,
+        text: str,
+        source: str,
+    ) -> None:
+        """Journal a textual gradient on a run of `workflow`."""
         self.journal.record(
-            {"event": "gradient", "level": level, "example": example, "node": node, "text": text, "source": source}
+            {
+                "event": "gradient",
+                "workflow": workflow.hash,
+                "level": level,
+                "example": example,
+                "node": node,
+                "text": text,
+                "source": source,
+            }
         )
 
     async def ask_text(self, prompt: str, purpose: str, *, max_tokens: int = META_TOKENS) -> str:

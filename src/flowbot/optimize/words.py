@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flowbot.runtime import Row, Step
+from flowbot.runtime.scoring import PERSON
+from flowbot.task import Metric
 from flowbot.workflow import (
     BranchNode,
     ChoiceParameters,
@@ -29,14 +31,16 @@ from flowbot.workflow.conditions import say
 
 MOST = 600
 """Characters of one value that a prompt shows."""
+MOST_SAID = 3000
+"""Characters of what a metric, its judge and a person say of one run."""
 REPEATS = 3
 """Steps of a loop, items of a map and samples of a node that a prompt shows: the first ones and the last."""
 
 
-def value_text(value: Any) -> str:
-    """One value, cut to `MOST` characters."""
+def value_text(value: Any, most: int = MOST) -> str:
+    """One value, cut to `most` characters."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= MOST else text[: MOST - 1] + "…"
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def values_text(values: Mapping[str, Any] | None, prefix: str = "") -> str:
@@ -57,13 +61,29 @@ def output_text(step: Step) -> str:
     return "\n".join([*called, gave, *([f"({step.note})"] if step.note else [])])
 
 
-def mistake_text(row: Row, number: int) -> str:
-    """One scored run: inputs, what every step gave, what was expected."""
+def mistake_text(row: Row, number: int, metric: Metric) -> str:
+    """One scored run: inputs, what every step gave, what was expected, what was said of it."""
     lines = [f"Mistake {number}", values_text(row.trace.inputs)]
     steps = row.trace.steps
     lines += [output_text(steps[0])] if len(steps) == 1 else _steps_text(steps)
-    lines.append(values_text(row.example.expected, "right "))
+    lines.append(right_text(row, metric))
     return "\n".join(lines)
+
+
+def expected_text(row: Row) -> str:
+    """What was expected, or that nobody knows it."""
+    return values_text(row.example.expected) if row.example.expected else "(no right answer is known)"
+
+
+def right_text(row: Row, metric: Metric) -> str:
+    """What would have been right, and what the metric or a person said where that is more than the comparison of the two."""
+    lines = [values_text(row.example.expected, "right ")] if row.example.expected else []
+    said = row.score.feedback
+    if metric.built_in and row.example.expected:
+        said = PERSON + row.example.feedback if row.example.feedback else ""
+    if said:
+        lines.append(f"judged {value_text(said)}")
+    return "\n".join(lines) or "(no right answer is known)"
 
 
 def run_text(row: Row) -> str:
@@ -113,7 +133,8 @@ def _shown_numbers(steps: Sequence[Step]) -> dict[str, set[int]]:
 
 def loss_text(row: Row) -> str:
     """The score and what the metric says of it."""
-    return f"{row.score.value:.2f}" + (f" ({row.score.feedback})" if row.score.feedback else "")
+    said = value_text(row.score.feedback, MOST_SAID)
+    return f"{row.score.value:.2f}" + (f" ({said})" if said else "")
 
 
 def instruction_text(workflow: Workflow, node: str) -> str:

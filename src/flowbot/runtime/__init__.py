@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .evaluation import Evaluation, Row, evaluate, evaluate_each
     from .executors import Executor, ExecutorName, open_executor
     from .flow import Flow, load
-    from .sandbox import BubblewrapSandbox, ChosenSandbox, MontySandbox, Sandbox, open_sandbox
+    from .sandbox import BubblewrapSandbox, ChosenSandbox, MontySandbox, Sandbox, SandboxName, open_sandbox
     from .toolbox import opened_task, opened_tools
     from .tools import ToolRunner, require_stand_ins
     from .trace import Step, Trace
@@ -23,7 +23,9 @@ _LATER = {
     **dict.fromkeys(("Executor", "ExecutorName", "open_executor"), "executors"),
     **dict.fromkeys(("Flow", "load"), "flow"),
     **dict.fromkeys(("Step", "Trace"), "trace"),
-    **dict.fromkeys(("BubblewrapSandbox", "ChosenSandbox", "MontySandbox", "Sandbox", "open_sandbox"), "sandbox"),
+    **dict.fromkeys(
+        ("BubblewrapSandbox", "ChosenSandbox", "MontySandbox", "Sandbox", "SandboxName", "open_sandbox"), "sandbox"
+    ),
     **dict.fromkeys(("opened_task", "opened_tools"), "toolbox"),
     **dict.fromkeys(("ToolRunner", "require_stand_ins"), "tools"),
 }
@@ -48,6 +50,7 @@ __all__ = [
     "MontySandbox",
     "Row",
     "Sandbox",
+    "SandboxName",
     "Step",
     "ToolRunner",
     "Trace",

@@ -46,6 +46,7 @@ class Engine:
         allow_writes: call tools that write for real.
         executor: where tools that are plain callables, and metrics, run; this process when None. Closed with the engine.
         live: True: the workflow is in use and not under evaluation: every tool is called for real, every time.
+        judge_model: model string of a metric's judge that names none; the engine's own model when None.
 
     Raises:
         UserError: for a tool that writes, has no stand-in and is not allowed.
@@ -62,6 +63,7 @@ class Engine:
         allow_writes: bool = False,
         executor: Executor | None = None,
         live: bool = False,
+        judge_model: str | None = None,
     ) -> None:
         self.lm = lm
         self.session = session
@@ -72,6 +74,9 @@ class Engine:
             tools or {}, None if live else self.memo, allow_writes=allow_writes or live, executor=self.executor
         )
         self.sandbox: Sandbox = sandbox or ChosenSandbox()
+        self.judge_model = judge_model
+        self.unjudged: set[str] = set()
+        """Ids of examples on which a judge gave no verdict."""
         self._open_model = open_model
         self._opened: dict[str, LM] = {}
         self._wiring: Wiring | None = None

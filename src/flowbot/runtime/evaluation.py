@@ -34,7 +34,10 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The rows of all examples in their order; `dropped` names those that the endpoint refuses on every try."""
+    """The rows of all examples in their order.
+
+    `dropped` names those that the endpoint refuses, or on which a judge gives no verdict, on every try.
+    """
 
     rows: tuple[Row, ...]
     dropped: tuple[str, ...] = ()
@@ -119,8 +122,8 @@ async def evaluate_each(
 
     Args:
         engine, workflow, task, examples, purpose, progress, replicate: as for `evaluate`.
-        take: called with each example's number, from 0, and its row, or None if the endpoint refuses it on every try.
-            The order is that in which they end.
+        take: called with each example's number, from 0, and its row, or None if the endpoint refuses it, or a judge gives
+            no verdict on it, on every try. The order is that in which they end.
 
     Raises:
         Paused, BudgetExceeded, MetricError: as `evaluate`.
@@ -137,10 +140,11 @@ async def evaluate_each(
             inputs = {name: example.inputs[name] for name in workflow.sketch.inputs if name in example.inputs}
             try:
                 trace = await engine.run(workflow, inputs, example=example.id, purpose=purpose, replicate=replicate)
+                score = await scored(engine, task, example, trace)
             except RefusedError:
                 take(number, None)
             else:
-                take(number, Row(example, trace, await scored(engine, task, example, trace)))
+                take(number, Row(example, trace, score))
             done += 1
             if progress is not None:
                 progress(done, max(total, done))

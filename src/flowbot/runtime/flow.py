@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import ModelError, UserError
+from flowbot.fields.near import one_of
 from flowbot.workflow import CodeNode, Workflow, asked_models, require_valid, walk
 
 if TYPE_CHECKING:
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 class Flow:
     """A workflow with a model and tools, ready to be called.
 
+        >>> flow = fb.load("found.flow.yaml", lm="openai/gpt-4.1-mini")
+        >>> flow(note="Two pens, please")
+        {'total': 2}
+        >>> flow.trace(note="Two pens, please")        # every step: what it was sent, what it gave
+        Trace(2 steps: total=2)
+
     Calls run on a private event loop in a thread of its own, so that they may come from plain code, from inside another
     loop, and from several threads at once. Tools are called for real. Nothing is kept on disk.
 
@@ -35,6 +42,10 @@ class Flow:
         sandbox: where code runs, `monty` or `bubblewrap`; the first that can be had when None.
         cache_dir: folder of local models and search indexes; the user's cache folder when None. Replies are not kept.
         say: called with one-line news, as of a model that is fetched or an index that is built.
+
+    Attributes:
+        workflow: as given.
+        lm: as given.
 
     Raises:
         UserError: if the workflow is not valid, or a model, a tool or the sandbox is missing; says which.
@@ -52,6 +63,7 @@ class Flow:
         say: Callable[[str], None] | None = None,
     ) -> None:
         self.workflow = workflow
+        self.lm = lm
         from flowbot.task import ToolSource, tool_of
 
         from .live import Live, opened_engine
@@ -95,6 +107,16 @@ class Flow:
 
         return await asyncio.wrap_future(self._begin(inputs))
 
+    def __repr__(self) -> str:
+        from .html import flow_text
+
+        return f"Flow({flow_text(self)})"
+
+    def _repr_html_(self) -> str:
+        from .html import flow_html
+
+        return flow_html(self)
+
     def close(self) -> None:
         """End connections, workers and the thread. May be called twice; a later call opens them again."""
         self._live.close()
@@ -106,6 +128,7 @@ class Flow:
         self.close()
 
     def _begin(self, inputs: Mapping[str, Any]) -> Future[Trace]:
+        _require_inputs(self.workflow, inputs)
         return self._live.begin(self.workflow, inputs)
 
 
@@ -121,6 +144,10 @@ def load(
 ) -> Flow:
     """A `Flow` from a workflow's file; see `Flow` for the arguments. Reading the file runs no code.
 
+        >>> flow = fb.load("found.flow.yaml", lm="openai/gpt-4.1-mini", tools=[lookup])
+        >>> flow(question="How many pears are left?")
+        {'answer': 12}
+
     Raises:
         UserError: if the file is not a valid workflow, or something that it needs is not given.
     """
@@ -135,6 +162,18 @@ def load(
         cache_dir=cache_dir,
         say=say,
     )
+
+
+def _require_inputs(workflow: Workflow, given: Mapping[str, Any]) -> None:
+    """Say at once, and with the nearest name, what is unknown or missing."""
+    wanted = workflow.sketch.inputs
+    for name in given:
+        if name not in wanted:
+            raise UserError("flow()", f"the input {name!r}", one_of(name, wanted))
+    for name in wanted:
+        if name not in given:
+            call = ", ".join(f"{each}={kind}" for each, kind in wanted.items())
+            raise UserError("flow()", f"no {name!r}", f"flow({call})")
 
 
 def _require_parts(workflow: Workflow, lm: str | None, sandbox: str | None) -> None:

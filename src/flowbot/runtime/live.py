@@ -88,6 +88,8 @@ class Live:
             engine = await self._opened()
             trace = await engine.run(workflow, inputs, purpose="run")
         except asyncio.CancelledError:
+            if self._loop is asyncio.get_running_loop():  # not closed: whoever waited gave up, as at a time-out
+                raise
             raise UserError("flow", "closed while a call was under way", "`close()` after the last call") from None
         finally:
             self._running.discard(own)

@@ -128,7 +128,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One run of a workflow on one example.
+    """One run of a workflow on one example. In a notebook it shows itself, every step with what it was sent.
+
+        >>> trace = flow.trace(note="Two pens, please")
+        >>> trace.step("answer").messages[-1].content
+        'Two pens, please'
+        >>> trace.outputs, trace.usage.tokens
+        ({'total': 2}, 103)
 
     Args:
         example: the example's id; "" outside of evaluation.
@@ -152,6 +158,16 @@ class Trace:
     def usage(self) -> Usage:
         """What all steps used together; its `seconds` is the sum, not the critical path."""
         return sum((step.usage for step in self.steps), Usage())
+
+    def __repr__(self) -> str:
+        from .html import trace_text
+
+        return f"Trace({trace_text(self)})"
+
+    def _repr_html_(self) -> str:
+        from .html import trace_html
+
+        return trace_html(self)
 
     def step(self, address: str) -> Step | None:
         """The step at `address`, or None if it did not run."""

@@ -6,6 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+MOST_LETTERS = 8000
+"""Of an instruction, and of code."""
+
 
 class Demonstration(BaseModel):
     """One worked example shown to a model: the node's inputs and the outputs wanted.
@@ -25,7 +28,7 @@ class LLMParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    instruction: str = Field(default="", max_length=8000)
+    instruction: str = Field(default="", max_length=MOST_LETTERS)
     """Plain text, never a template."""
     format_hint: str = Field(default="", max_length=2000)
     demonstrations: tuple[Demonstration, ...] = Field(default=(), max_length=16)
@@ -44,7 +47,7 @@ class ChoiceParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    instruction: str = Field(default="", max_length=8000)
+    instruction: str = Field(default="", max_length=MOST_LETTERS)
     """Plain text, never a template."""
     model: str | None = None
     """Model string; None: the run's task model."""
@@ -56,7 +59,7 @@ class CodeParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    code: str = Field(default="", max_length=8000)
+    code: str = Field(default="", max_length=MOST_LETTERS)
 
 
 class NoParameters(BaseModel):

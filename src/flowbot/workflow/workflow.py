@@ -14,7 +14,16 @@ from .parameters import PARAMETERS, Parameters
 
 
 class Workflow(BaseModel):
-    """A sketch and the parameters of its nodes by address. Immutable; equal content has equal `hash`."""
+    """A sketch and the parameters of its nodes by address. Immutable; equal content has equal `hash`.
+
+    In a notebook it shows itself: its drawing, and the prompts below.
+
+        >>> workflow = fb.Workflow.load("found.flow.yaml")
+        >>> workflow.parameter("answer").instruction
+        'Count how many items the customer orders in all.'
+        >>> fb.Flow(workflow, lm="openai/gpt-4.1-mini")(note="Two pens, please")
+        {'total': 2}
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -48,6 +57,17 @@ class Workflow(BaseModel):
         """The same workflow with other parameters for one node."""
         return Workflow(sketch=self.sketch, parameters={**self.parameters, node: parameters})
 
+    @staticmethod
+    def load(path: str | Path) -> Workflow:
+        """The workflow of a file. Reading it runs no code.
+
+        Raises:
+            UserError: if the file is not a valid workflow; says every defect.
+        """
+        from .file import load
+
+        return load(Path(path))
+
     def save(self, path: str | Path) -> None:
         """Write the workflow to a `.yaml`, `.yml` or `.json` file, replacing it at once or not at all.
 
@@ -63,3 +83,15 @@ class Workflow(BaseModel):
         dumped = {name: each.model_dump(mode="json", exclude_defaults=True) for name, each in self.parameters.items()}
         said = {name: each for name, each in dumped.items() if each}
         return {"flowbot": 1, **self.sketch.dump(), **({"parameters": said} if said else {})}
+
+    def __repr__(self) -> str:
+        from .html import workflow_text
+
+        return f"Workflow({workflow_text(self)})"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        from .html import workflow_html
+
+        return workflow_html(self)

@@ -11,12 +11,13 @@ from __future__ import annotations
 from asyncio import create_task
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from flowbot.fields import Field, Type
 from flowbot.optimize.backward import backward_all, feedback_on
 from flowbot.optimize.prompts import fill
 from flowbot.optimize.search import Candidate, Search
-from flowbot.optimize.words import instruction_text, run_text, values_text
+from flowbot.optimize.words import instruction_text, right_text, run_text, values_text
 from flowbot.runtime import Row, Step
 from flowbot.runtime.together import together
 from flowbot.runtime.trace import node_path
@@ -69,7 +70,12 @@ async def blamed_step(search: Search, workflow: Workflow, wrong: Sequence[Row]) 
         for row, name in zip(asked, names, strict=True):
             if name:
                 search.gradient(
-                    level="call", example=row.example.id, node=name, text="the first wrong step", source="meta"
+                    workflow,
+                    level="call",
+                    example=row.example.id,
+                    node=name,
+                    text="the first wrong step",
+                    source="meta",
                 )
         votes.update(name for name in names if name)
     return max(suspects, key=lambda name: votes[name]) if votes else suspects[-1]
@@ -78,7 +84,7 @@ async def blamed_step(search: Search, workflow: Workflow, wrong: Sequence[Row]) 
 async def _ask_blame(search: Search, workflow: Workflow, row: Row, suspects: list[str]) -> str:
     steps = [{"step": name, "instruction": instruction_text(workflow, name)} for name in suspects]
     system = fill("blame_step", goal=search.task.goal, steps=steps)
-    user = f"{run_text(row)}\n{values_text(row.example.expected, 'right ')}"
+    user = f"{run_text(row)}\n{right_text(row, search.task.metric)}"
     fields = [Field("step", Type("literal", options=tuple(suspects)))]
     reply = await search.ask_fields(system, user, fields, "gradients", max_tokens=40)
     return str(reply["step"]) if reply else ""
@@ -109,18 +115,19 @@ class Blame:
         return workflow
 
     async def _demonstrate(self, search: Search, workflow: Workflow, node: str, rows: list[Row]) -> Candidate | None:
-        """Show the step its own runs on examples that the whole workflow got right."""
+        """Show the step its own runs on examples that the whole workflow got right; if it got none right, and the step gives
+        the task's own outputs, what is expected of it."""
         given = workflow.parameter(node)
         if not isinstance(given, LLMParameters):
             return None
-        good = [
+        own = [
             (row, step)
             for row in rows
             if row.score.value == PERFECT
             for step in row.trace.steps
             if step.node == node and step.outputs is not None
         ]
-        chosen = _spread(good)
+        chosen = _spread(own or _expected(workflow, node, rows))
         if not chosen:
             return None
         shown = tuple(
@@ -136,8 +143,10 @@ class Blame:
             workflow,
             level="parameters",
             source="prior",
-            title=f"show step `{node}` {len(shown)} of its own good runs",
-            reason=f"runs on {names} were scored {PERFECT:.0f}",
+            title=f"show step `{node}` {len(shown)} of its own good runs"
+            if own
+            else f"show step `{node}` {len(shown)} right answers",
+            reason=f"runs on {names} were scored {PERFECT:.0f}" if own else f"no run was scored {PERFECT:.0f}",
             changes=[f"{node}: demonstrations from {names}"],
         )
 
@@ -153,7 +162,7 @@ class Blame:
 
     async def _rewrite(self, search: Search, workflow: Workflow, node: str, rows: list[Row]) -> Candidate | None:
         wrong = [row for row in rows if row.score.value < PERFECT][:ASKED]
-        search.say(f"gradients of {len(wrong)} runs")
+        search.watch.step(f"gradients of {len(wrong)} runs")
         gradients = await backward_all(search, workflow, wrong)
         parameters, error = await update(search, workflow, node, gradients)
         if parameters is not None and parameters == workflow.parameter(node):
@@ -168,6 +177,19 @@ class Blame:
             changes=[f"{node}: rewritten"] if parameters is not None else [],
             errors=[error] if error else [],
         )
+
+
+def _expected(workflow: Workflow, node: str, rows: list[Row]) -> list[tuple[Row, Step]]:
+    """The step's runs with what is expected in place of what it gave: where all that it gives are outputs of the task."""
+    named = {reference: name for name, reference in workflow.sketch.outputs.items()}
+    gives = {each: named.get(f"{node}.{each}", "") for each in node_at(workflow.sketch, node).gives}
+    return [
+        (row, replace(step, outputs={each: row.example.expected[name] for each, name in gives.items()}))
+        for row in rows
+        if all(name in row.example.expected for name in gives.values())
+        for step in row.trace.steps
+        if step.node == node
+    ]
 
 
 def _spread(good: list[tuple[Row, Step]]) -> list[tuple[Row, Step]]:

@@ -35,7 +35,7 @@ class Layerwise:
     async def step(self, search: Search, workflow: Workflow, batch: Sequence[Example], number: int) -> Workflow:
         """The workflow with updated instructions and code; an update that is not valid leaves its step as it was."""
         rows = await search.score(workflow, batch, "train", "running the batch")
-        search.say("layer-wise gradients", 0, len(rows))
+        search.watch.step("layer-wise gradients", 0, len(rows))
         gradients = await backward_all(search, workflow, rows)
         tunable = [
             path for path, node in walk(workflow.sketch) if is_tuned(node) and not is_frozen(workflow.sketch, path)

@@ -95,10 +95,10 @@ class Choosing:
         listed = [{"letter": letter, "title": change.title} for letter, change in zip(letters, order, strict=True)]
         system = fill("choose_change", goal=search.task.goal, workflow=sentence(workflow), changes=listed)
         user = (
-            "\n\n".join(mistake_text(row, index) for index, row in enumerate(mistakes, start=1))
+            "\n\n".join(mistake_text(row, index, search.task.metric) for index, row in enumerate(mistakes, start=1))
             + "\n\nFault and choice?"
         )
-        search.say(f"asking the meta model what to change ({ballot + 1} of {search.effort.ballots})")
+        search.watch.step(f"asking the meta model what to change ({ballot + 1} of {search.effort.ballots})")
         fields = [Field.of("fault", "str"), Field("choice", Type("literal", options=tuple(letters)))]
         reply = await search.ask_fields(system, user, fields, "gradients", max_tokens=150)
         if reply is None:
@@ -106,7 +106,7 @@ class Choosing:
         change = order[letters.index(reply["choice"])]
         fault = str(reply["fault"]).strip()
         for row in mistakes:
-            search.gradient(level="workflow", example=row.example.id, node="", text=fault, source="meta")
+            search.gradient(workflow, level="workflow", example=row.example.id, node="", text=fault, source="meta")
         return change, fault
 
     async def _build(

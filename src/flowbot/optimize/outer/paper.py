@@ -13,7 +13,7 @@ from flowbot.lm import Message, Request
 from flowbot.optimize.guard import copied_answer
 from flowbot.optimize.prompts import fill
 from flowbot.optimize.search import Search
-from flowbot.optimize.words import loss_text, run_text, sentence, values_text
+from flowbot.optimize.words import expected_text, loss_text, run_text, sentence
 from flowbot.runtime import Row
 from flowbot.runtime.together import together
 from flowbot.task import Example
@@ -48,17 +48,17 @@ class PaperOuter:
     async def step(self, search: Search, workflow: Workflow, batch: Sequence[Example], number: int) -> Workflow:
         """The edited workflow, or the same when no valid edit came in `TRIES` tries."""
         rows = await search.score(workflow, batch, "train", "running the batch")
-        search.say("structure gradients", 0, len(rows))
+        search.watch.step("structure gradients", 0, len(rows))
         texts = await together([create_task(self._gradient(search, workflow, row)) for row in rows])
         feedback = [text for text in texts if text]
         for row, text in zip(rows, texts, strict=True):
-            search.gradient(level="workflow", example=row.example.id, node="", text=text, source="meta")
+            search.gradient(workflow, level="workflow", example=row.example.id, node="", text=text, source="meta")
         if not feedback:
             return workflow
         errors: list[str] = []
         chat: tuple[Message, ...] = (self._prompt(search, workflow, feedback),)
         for attempt in range(TRIES):
-            search.say(f"asking for edits (try {attempt + 1} of {TRIES})")
+            search.watch.step(f"asking for edits (try {attempt + 1} of {TRIES})")
             edited, changes, said, error = await self._propose(search, workflow, chat, attempt)
             if edited is not None:
                 search.propose(
@@ -86,7 +86,7 @@ class PaperOuter:
             goal=search.task.goal,
             workflow=sentence(workflow),
             run=run_text(row),
-            expected=values_text(row.example.expected),
+            expected=expected_text(row),
             loss=loss_text(row),
         )
         return await search.ask_text(prompt, "gradients", max_tokens=120)

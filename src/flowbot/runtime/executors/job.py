@@ -2,7 +2,8 @@
 
 {"kind": "metric", "name": "score", "seconds": null,
  "function": {"name": "score", "module": "", "file": "/home/me/task/metrics.py", "sha256": "…"},
- "arguments": {"example": {"id": "e1", "inputs": {}, "expected": {}, "group": "", "extra": {}}, "outputs": {}}}
+ "arguments": {"outputs": {},
+               "example": {"id": "e1", "inputs": {}, "expected": {}, "group": "", "extra": {}, "feedback": ""}}}
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Job:
                 "expected": dict(example.expected),
                 "group": example.group,
                 "extra": dict(example.extra),
+                "feedback": example.feedback,
             }
         if not is_plain(given):
             raise Unsendable("an argument is no JSON data")

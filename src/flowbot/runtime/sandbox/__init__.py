@@ -7,12 +7,17 @@ code is refused.
 
 from __future__ import annotations
 
+from typing import Literal
+
 from flowbot.fields import UserError
+from flowbot.fields.near import one_of
 
 from .bubblewrap import BubblewrapSandbox
 from .chosen import ChosenSandbox
 from .monty import MontySandbox
 from .protocol import MEMORY_MB, PRINTED_BYTES, SECONDS, Sandbox
+
+SandboxName = Literal["monty", "bubblewrap"]
 
 
 def open_sandbox(name: str | None = None) -> Sandbox:
@@ -33,7 +38,7 @@ def open_sandbox(name: str | None = None) -> Sandbox:
         case None:
             return _first()
         case _:
-            raise UserError("sandbox", repr(name), "monty or bubblewrap")
+            raise UserError("sandbox", repr(name), one_of(name, ("monty", "bubblewrap")))
 
 
 def _first() -> Sandbox:
@@ -56,5 +61,6 @@ __all__ = [
     "ChosenSandbox",
     "MontySandbox",
     "Sandbox",
+    "SandboxName",
     "open_sandbox",
 ]

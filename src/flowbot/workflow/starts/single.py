@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from flowbot.fields import Field
+from flowbot.fields import Field, UserError
 from flowbot.workflow.nodes import LLMNode, Sketch
-from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.parameters import MOST_LETTERS, LLMParameters
 from flowbot.workflow.workflow import Workflow
 
 from .names import free
@@ -31,7 +31,12 @@ def single_call(
         task_outputs: the task's outputs.
         goal: becomes the instruction.
         reasoning: True: the model writes its reasoning into a text field before the outputs (a chain of thought).
+
+    Raises:
+        UserError: if the goal is longer than an instruction may be.
     """
+    if len(goal.strip()) > MOST_LETTERS:
+        raise UserError("goal", f"{len(goal.strip()):,} letters", f"a sentence, at most {MOST_LETTERS:,} letters")
     inputs = {field.name: str(field.type) for field in task_inputs}
     outputs = {field.name: str(field.type) for field in task_outputs}
     node = free("answer", inputs)

@@ -1,0 +1,100 @@
+"""A progress bar for `progress=`: in a notebook a line that redraws itself below the cell, with the news above it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from flowbot.fields.html import Markup, brief, card, line, soft, strong
+from flowbot.fields.words import percent
+
+from .progress import ProgressEvent
+
+EVERY = 0.2
+"""Seconds between two drawings."""
+MOST_NEWS = 12
+"""Lines of news that stay in sight."""
+
+
+class Drawn(Protocol):
+    """What a notebook gives back for something on display: it can be drawn again."""
+
+    def update(self, shown: object) -> None:
+        """Draw it anew."""
+        ...
+
+
+class ProgressBar:
+    """Shows how a run goes.
+
+        >>> result = fb.optimize(task, lm="openai/gpt-4.1-mini", progress=fb.ProgressBar())
+
+    In a notebook it draws itself below the cell; elsewhere it writes the news, a line each, to standard error.
+
+    Args:
+        now: the clock that redrawing is paced by.
+    """
+
+    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._drawn_at = 0.0
+        self._place: Drawn | None = None
+        self._shown = False
+        self.event: ProgressEvent | None = None
+        """The last event."""
+        self.news: list[str] = []
+        """What was worth a line of its own."""
+
+    def __call__(self, event: ProgressEvent) -> None:
+        """Take in an event, and draw."""
+        self.event = event
+        if event.what != "step":
+            self.news.append(event.text)
+        if self._begun():
+            due = event.what != "step" or event.done == event.total or self._now() - self._drawn_at >= EVERY
+            if due and self._place is not None:
+                self._drawn_at = self._now()
+                self._place.update(self)
+        elif event.what != "step":
+            sys.stderr.write(f"{event}\n")
+
+    def _begun(self) -> bool:
+        """Whether this is a notebook, in which the bar then has its place."""
+        if not self._shown:
+            self._shown = True
+            self._place = _displayed(self)
+        return self._place is not None
+
+    def __repr__(self) -> str:
+        return f"ProgressBar({brief(str(self.event or 'nothing yet'))})"
+
+    def _repr_html_(self) -> Markup:
+        event = self.event
+        if event is None:
+            return card("Nothing yet")
+        whole = max(event.planned, event.calls, 1)
+        gauge = Markup(
+            f'<progress max="{whole}" value="{event.calls}" style="width:16em;vertical-align:middle"></progress> '
+        )
+        counted = f" {event.done} of {event.total}" if event.total else ""
+        best = "" if event.best is None else f", best {percent(event.best)}"
+        planned = "" if event.what == "ended" else f" of about {whole:,}"
+        left = len(self.news) - MOST_NEWS
+        return card(
+            "Progress",
+            *([line(soft(f"{left} earlier lines"))] if left > 0 else []),
+            *(line(text) for text in self.news[-MOST_NEWS:]),
+            line(gauge, *([strong(event.phase), f" {event.text}{counted}"] if event.what == "step" else [])),
+            line(soft(f"{event.calls:,}{planned} calls{best}")),
+        )
+
+
+def _displayed(bar: ProgressBar) -> Drawn | None:
+    """The bar's place on display, where there is a notebook; IPython is there already or is not needed."""
+    ipython: Any = sys.modules.get("IPython")
+    if ipython is None or not hasattr(ipython.get_ipython(), "kernel"):
+        return None
+    place: Drawn = ipython.display.display(bar, display_id=True)
+    return place

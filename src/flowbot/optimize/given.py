@@ -1,0 +1,115 @@
+"""What was given to `optimize` or `evaluate`, checked at once: a person's slip is one line, before anything is opened."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias, cast, get_args
+
+from flowbot.fields import UserError
+from flowbot.lm import Budget, Pace, StopSignal
+from flowbot.runtime import ExecutorName, Flow, SandboxName
+from flowbot.task import Task
+from flowbot.workflow import Workflow, load
+from flowbot.workflow.starts import find_start, fit
+
+GivenTask: TypeAlias = Task | Path | str
+"""A task, or the path of its file or folder."""
+GivenWorkflow: TypeAlias = Workflow | Flow | Path | str
+"""A workflow, that of a flow, the path of its file, or the name of a start of the library, such as `self-refine`."""
+
+
+def given_task(task: object) -> Task:
+    """The task itself, or the one of a file or folder.
+
+    Raises:
+        UserError: if it is neither.
+    """
+    if isinstance(task, str | Path):
+        return Task.load(task)
+    if not isinstance(task, Task):
+        raise UserError("task", _kind(task), "a Task, or the path of a task.yaml")
+    return task
+
+
+def given_workflow(workflow: object, where: str, task: Task) -> Workflow:
+    """The workflow itself, that of a `Flow`, the one of a file, or a start of the library made to fit the task.
+
+    Args:
+        workflow: what was given; a text without a suffix that is no file is a start's name.
+        where: how errors name it.
+        task: its tools are opened.
+
+    Raises:
+        UserError: if it is none of them, or the start does not fit.
+    """
+    if isinstance(workflow, str) and not Path(workflow).suffix and not Path(workflow).exists():
+        tools = {tool.signature.name: tool.signature for tool in task.tools}
+        return fit(find_start(workflow), task.inputs, task.outputs, task.goal, tools=tools)
+    if isinstance(workflow, str | Path):
+        return load(Path(workflow))
+    if isinstance(workflow, Flow):
+        return workflow.workflow
+    if not isinstance(workflow, Workflow):
+        expected = "a Workflow, a Flow, the path of a .flow.yaml, or a name that `flowbot starts` lists"
+        raise UserError(where, _kind(workflow), expected)
+    return workflow
+
+
+def require_models(*, needed: tuple[str, ...] = (), **models: object) -> None:
+    """Refuse what is no model string; None stands for none where the model is not needed.
+
+    Raises:
+        UserError: naming the argument.
+    """
+    for name, model in models.items():
+        if (model is not None or name in needed) and not isinstance(model, str):
+            raise UserError(name, _kind(model), "a model string such as 'openai/gpt-4.1-mini'")
+
+
+def require_settings(**settings: object) -> None:
+    """Refuse settings of another kind than they are; None stands for what is left to us.
+
+    Args:
+        settings: by the names that `optimize` and `evaluate` have for them: `budget`, `pace`, `stop`, `seed`, `price`, folders,
+            `executor` and `sandbox`.
+
+    Raises:
+        UserError: naming the argument.
+    """
+    for name, value in settings.items():
+        fits, expected = _SETTINGS[name]
+        if value is not None and not fits(value):
+            raise UserError(name, _kind(value), expected)
+
+
+def _is(*kinds: type) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, kinds) and not isinstance(value, bool)
+
+
+def _one_of(names: Sequence[str]) -> tuple[Callable[[object], bool], str]:
+    return lambda value: value in names, f"one of {', '.join(names)}"
+
+
+def _is_price(value: object) -> bool:
+    pair = cast("Sequence[object]", value) if isinstance(value, tuple | list) else ()
+    return len(pair) == 2 and all(isinstance(each, int | float) and 0 <= each < math.inf for each in pair)
+
+
+_FOLDER = (_is(str, Path), "the path of a folder")
+_SETTINGS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "budget": (_is(Budget), "fb.Budget(calls=…, usd=…)"),
+    "pace": (_is(Pace), "fb.Pace(concurrency=…)"),
+    "stop": (_is(StopSignal), "an fb.StopSignal()"),
+    "seed": (_is(int), "a whole number"),
+    "price": (_is_price, "two numbers, USD per million input and output tokens, such as (0.4, 1.6)"),
+    "run_dir": _FOLDER,
+    "cache_dir": _FOLDER,
+    "executor": _one_of(get_args(ExecutorName)),
+    "sandbox": _one_of(get_args(SandboxName)),
+}
+
+
+def _kind(given: object) -> str:
+    return f"{given!r}" if given is None or isinstance(given, int | float | str) else f"a {type(given).__name__}"

@@ -1,0 +1,104 @@
+"""Async functions for code that is not async: in a script, in a notebook's cell, or inside any running event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future, wait
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
+
+from flowbot.fields import FlowBotError, UserError
+from flowbot.fields.near import one_of
+from flowbot.lm import StopSignal
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+WAIT_SECONDS = 0.5
+INTERRUPTED = "interrupted; what was paid for is stored, and the same call goes on from there"
+
+
+def blocking(call: Callable[P, Coroutine[Any, Any, T]], name: str) -> Callable[P, T]:
+    """`call` as a function that waits for its result, with the same arguments, hints and documentation.
+
+    The work runs on an event loop in a thread of its own, with the caller's context variables, so it does not matter
+    whether a loop runs already. Ctrl-C, or a notebook's stop button, sets the argument `stop`: the calls in flight
+    finish and are stored, then `KeyboardInterrupt` is raised. A second one does not wait for them.
+
+    Args:
+        call: an async function with an argument `stop: StopSignal | None`.
+        name: what the function is called.
+
+    Raises:
+        UserError: by the function, for an argument that there is none of, with the nearest name.
+    """
+    signature = inspect.signature(call)
+
+    @wraps(call)
+    def waiting(*args: P.args, **kwargs: P.kwargs) -> T:
+        _require_known(signature, name, args, kwargs)
+        given = cast("dict[str, Any]", kwargs)
+        stop: StopSignal = given.get("stop") or StopSignal()
+        given["stop"] = stop
+        return _waited(call(*args, **kwargs), stop)
+
+    waiting.__name__ = waiting.__qualname__ = name
+    return waiting
+
+
+def _waited(work: Coroutine[Any, Any, T], stop: StopSignal) -> T:
+    """Run on a loop in a daemon thread, and wait: whoever leaves at once is not held back by it."""
+    done: Future[T] = Future()
+    context = contextvars.copy_context()
+
+    def target() -> None:
+        try:
+            result = context.run(asyncio.run, work)
+        except BaseException as error:  # handed to the caller, whatever it is
+            done.set_exception(error)
+        else:
+            done.set_result(result)
+
+    thread = threading.Thread(target=target, daemon=True, name="flowbot-blocking")
+    try:
+        thread.start()
+        error = _ending(done)
+    except KeyboardInterrupt:
+        stop.set("interrupted")
+        if thread.ident is not None:  # it has begun
+            _ending(done)  # the pause; a second Ctrl-C leaves from here
+        raise KeyboardInterrupt(INTERRUPTED) from None
+    if isinstance(error, FlowBotError):
+        raise error.with_traceback(None)  # its text says all; where in the other thread it was raised says nothing
+    return done.result()
+
+
+def _ending(done: Future[T]) -> BaseException | None:
+    """Wait for the end, and say what was raised. In short waits: a long one cannot be interrupted everywhere."""
+    while not done.done():
+        wait((done,), timeout=WAIT_SECONDS)
+    return done.exception()
+
+
+def _require_known(
+    signature: inspect.Signature, name: str, args: tuple[object, ...], kwargs: dict[str, object]
+) -> None:
+    unknown = [each for each in kwargs if each not in signature.parameters]
+    if unknown:
+        raise UserError(f"{name}()", f"the argument {unknown[0]!r}", one_of(unknown[0], signature.parameters))
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise UserError(f"{name}()", f"a call that does not fit ({error})", f"{name}{_short(signature)}") from None
+
+
+def _short(signature: inspect.Signature) -> str:
+    """`(task, *, lm, …)`: what must be given."""
+    needed = [each for each in signature.parameters.values() if each.default is each.empty]
+    plain = [each.name for each in needed if each.kind is not each.KEYWORD_ONLY]
+    named = [f"{each.name}=…" for each in needed if each.kind is each.KEYWORD_ONLY]
+    return f"({', '.join([*plain, *named, '…'])})"

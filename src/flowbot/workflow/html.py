@@ -1,0 +1,79 @@
+"""How a workflow shows itself: a line, and in a notebook its drawing with the prompts below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flowbot.fields.html import Markup, card, facts, folded, line, soft, strong, table, text
+from flowbot.fields.html import brief as brief_value
+
+from .captions import kind_text
+from .nodes import walk
+from .parameters import ChoiceParameters, CodeParameters, LLMParameters
+from .workflow import Workflow
+
+_MOST_NODES = 8
+_MOST_NAMES = 5
+
+
+def workflow_text(workflow: Workflow) -> str:
+    """`note → total, 2 nodes: answer (llm), compute (code)`."""
+    sketch = workflow.sketch
+    nodes = [f"{path} ({kind_text(node)})" for path, node in walk(sketch)]
+    listed = ", ".join(nodes[:_MOST_NODES]) + (", …" if len(nodes) > _MOST_NODES else "")
+    counted = f"{len(nodes)} node{'s' * (len(nodes) != 1)}"
+    return brief_value(f"{_names(sketch.inputs)} → {_names(sketch.outputs)}, {counted}: {listed}", 400)
+
+
+def workflow_html(workflow: Workflow) -> Markup:
+    """The drawing, and below it what each step is told."""
+    return card(
+        "Workflow",
+        soft(f" {_names(workflow.sketch.inputs)} → {_names(workflow.sketch.outputs)}"),
+        drawing(workflow),
+        prompts(workflow),
+    )
+
+
+def drawing(workflow: Workflow, *, highlight: frozenset[str] = frozenset()) -> Markup:
+    """The picture alone; see `draw_svg`."""
+    from .svg import draw_svg
+
+    return line(Markup(draw_svg(workflow, highlight=highlight)))
+
+
+def prompts(workflow: Workflow) -> Markup:
+    """What each step is told, folded: instruction, format, worked examples, code, settings."""
+    told = [(path, node, list(_told(workflow, path))) for path, node in walk(workflow.sketch)]
+    parts = [folded(f"{path} · {kind_text(node)}", *each) for path, node, each in told if each]
+    return Markup("".join(parts)) if parts else line(soft("No step has a prompt or code."))
+
+
+def _told(workflow: Workflow, path: str) -> Iterator[Markup]:
+    given = workflow.parameters.get(path)
+    match given:
+        case LLMParameters():
+            yield text(given.instruction) if given.instruction else line(soft("no instruction"))
+            if given.format_hint:
+                yield text(given.format_hint)
+            if given.demonstrations:
+                shown = [(each.inputs, each.outputs) for each in given.demonstrations]
+                yield line(strong(f"Worked examples: {len(shown)}"), table(shown, ("given", "answered")))
+            yield from _settings(given)
+        case ChoiceParameters() if given.instruction:
+            yield text(given.instruction)
+        case CodeParameters() if given.code:
+            yield text(given.code)
+        case _:
+            return
+
+
+def _settings(given: LLMParameters) -> Iterator[Markup]:
+    named = given.model_dump(exclude_defaults=True, exclude={"instruction", "format_hint", "demonstrations"})
+    if named:
+        yield facts(named)
+
+
+def _names(given: dict[str, str]) -> str:
+    names = list(given)
+    return ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
