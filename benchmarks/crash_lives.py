@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 DRIVER = Path(__file__).with_name("crash_driver.py")
-FILES = ("start.flow.yaml", "found.flow.yaml", "journal.jsonl", "traces.json")
+FILES = ("start.flow.yaml", "found.flow.yaml", "journal.jsonl", "examples.jsonl")
 PAID_NOW = ("spent", "seconds", "replayed_events")
 """What a result tells of the last process alone."""
 

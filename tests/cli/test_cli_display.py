@@ -14,6 +14,7 @@ from flowbot.cli.drawing import boxes, score_line, side_by_side
 from flowbot.cli.progress import PLAIN_EVERY, Display, TimeLeft
 from flowbot.cli.signals import pausing
 from flowbot.lm import StopSignal
+from flowbot.optimize import ProgressEvent as Event
 from flowbot.workflow import Demonstration, LLMNode, LLMParameters, Sketch, Workflow
 
 Capture = pytest.CaptureFixture[str]
@@ -25,15 +26,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@dataclass(frozen=True)
-class Event:
-    phase: str
-    text: str
-    done: int = 0
-    total: int = 0
-    calls: int = 0
 
 
 def workflow(instruction: str = "Add up the amounts.") -> Workflow:
@@ -73,7 +65,7 @@ def test_plain_lines_come_with_each_step_and_now_and_then_within(capsys: Capture
         clock.now = PLAIN_EVERY + 1
         display.show(Event("start", "start on 8 examples", 8, 8, 8))
         display.show(Event("test", "closing", 0, 8, 8))
-        display.news("fetching")
+        display.show(Event("test", "fetching", calls=8, what="news"))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "[0:00] Scoring the start: start on 8 examples · 0 calls"
     assert lines[1].startswith("[0:16] Scoring the start: start on 8 examples (8 of 8) · 8 calls, about 1 min")

@@ -31,7 +31,7 @@ def optimize(capsys: Capture, *more: str, run: str = "run", cache: str = "cache"
 
 
 def outcome(run: Path) -> dict[str, bytes]:
-    return {name: (run / name).read_bytes() for name in ("found.flow.yaml", "journal.jsonl", "traces.json")}
+    return {name: (run / name).read_bytes() for name in ("found.flow.yaml", "journal.jsonl", "examples.jsonl")}
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_damage_in_mid_journal_is_refused_and_without_the_file_it_is_written_ane
     assert outcome(here / "run") == undisturbed
 
 
-@pytest.mark.parametrize("gone", ["result.json", "traces.json", "found.flow.yaml", "report.html", "journal.jsonl"])
+@pytest.mark.parametrize("gone", ["result.json", "examples.jsonl", "found.flow.yaml", "report.html", "journal.jsonl"])
 def test_a_file_of_the_run_that_is_gone_is_written_anew(
     capsys: Capture, undisturbed: dict[str, bytes], here: Path, gone: str
 ) -> None:

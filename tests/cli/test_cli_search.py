@@ -62,6 +62,17 @@ def test_optimize_tells_a_person_what_was_found(capsys: Capture, here: Path) -> 
     assert "found.flow.yaml" in command
 
 
+def test_the_command_to_go_on_with_has_an_input_that_can_be_typed(capsys: Capture, here: Path) -> None:
+    task = write_task(here)
+    rows = [json.loads(line) for line in (here / "train.jsonl").read_text(encoding="utf-8").splitlines()]
+    for row in rows[:-1]:
+        row["note"] += " as before" * 30
+    (here / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    out = flowbot(capsys, "optimize", str(task), *FAKE, *LOW, "--cache-dir", "cache").out
+    command = next(line for line in out.splitlines() if line.strip().startswith("flowbot run"))
+    assert f"'note={rows[-1]['note']}'" in command
+
+
 def test_quiet_leaves_the_verdict_and_the_files(capsys: Capture, here: Path) -> None:
     out = flowbot(capsys, "optimize", str(write_task(here)), *FAKE, *LOW, "--cache-dir", "cache", "-q").out.splitlines()
     assert len(out) == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -17,7 +18,8 @@ def test_check_accepts_a_sound_task_and_a_sound_workflow(capsys: Capture, tmp_pa
     assert said.status == 0
     assert "16 train, 8 val, 8 test" in said.out
     said = flowbot(capsys, "check", str(flow), "--task", str(task), "--json")
-    assert (said.status, said.json) == (0, {"ok": True, "defects": []})
+    assert said.status == 0
+    assert said.json == {"ok": True, "defects": [], "warnings": [], "task": None, "model": None}
 
 
 def test_check_lists_every_defect_of_a_workflow(capsys: Capture, tmp_path: Path) -> None:
@@ -67,6 +69,56 @@ def test_run_takes_many_inputs_from_a_file_in_their_order(capsys: Capture, tmp_p
 
 
 @pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("rows.csv", "id;note;total\n1;2 pens;2\n2;3 pens;3\n"),
+        ("rows.json", '[{"note": "2 pens"}, {"note": "3 pens", "total": 3}]'),
+        ("rows.json", '{"rows": [{"note": "2 pens"}, {"note": "3 pens"}]}'),
+        ("rows", '{"note": "2 pens"}\n{"note": "3 pens"}\n'),
+        ("-", '\ufeff{"note": "2 pens"}\n{"note": "3 pens"}\n'),
+    ],
+)
+def test_run_reads_every_kind_of_data_file(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO(text))
+    Path(name if name != "-" else "unused").write_text(text, encoding="utf-8")
+    flow, cache = str(write_flow(tmp_path)), ["--cache-dir", "cache"]
+    alone = [flowbot(capsys, "run", flow, f"note={n} pens", *FAKE, *cache, "--json").json for n in (2, 3)]
+    assert flowbot(capsys, "run", flow, "--inputs", name, *FAKE, *cache, "--json").json == alone
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "said"),
+    [
+        ("rows.csv", b"note,total\n2 pens,2,x\n", "rows.csv:2: found 3 cells"),
+        ("rows.csv", "note\nfünf\n".encode("cp1252"), "rows.csv:2: found bytes that are not UTF-8"),
+        ("rows.jsonl", b'{"note": "a"}\n{"nota": "b"}\n', "rows.jsonl:2: found no 'note' (there is nota)"),
+        ("rows.jsonl", b'{"note": "a"}\n{"note": \n', "rows.jsonl:2"),
+        ("rows.json", b"[]", "rows.json: found no rows"),
+        ("rows.xlsx", b"PK", "rows.xlsx"),
+        ("-", b"note: a", "standard input"),
+    ],
+)
+def test_run_names_the_row_that_is_wrong(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, raw: bytes, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO(raw.decode("latin-1")))
+    Path(name if name != "-" else "unused").write_bytes(raw)
+    found = flowbot(capsys, "run", str(write_flow(tmp_path)), "--inputs", name, *FAKE)
+    assert (found.status, said in found.error) == (2, True), found.error
+
+
+def test_run_takes_one_object_as_one_row(capsys: Capture, tmp_path: Path) -> None:
+    file = tmp_path / "one.json"
+    file.write_text('{\n "note": "3 pens"\n}', encoding="utf-8")
+    common = ["run", str(write_flow(tmp_path)), *FAKE, "--cache-dir", str(tmp_path / "cache"), "--json"]
+    assert flowbot(capsys, *common, "--inputs", str(file)).json == flowbot(capsys, *common, "note=3 pens").json
+
+
+@pytest.mark.parametrize(
     ("values", "named"),
     [
         ([], "no note"),
@@ -112,7 +164,7 @@ def test_eval_gives_a_row_for_each_example(capsys: Capture, tmp_path: Path) -> N
     assert wanted <= set(facts)
     assert facts["n"] == len(facts["rows"]) == 8
     assert [row["id"] for row in facts["rows"]] == [f"test-{number}" for number in range(25, 33)]
-    assert all(set(row) == {"id", "score", "outputs", "feedback", "error"} for row in facts["rows"])
+    assert all(set(row) == {"id", "score", "outputs", "feedback", "parts", "error"} for row in facts["rows"])
     assert facts["mean"] == pytest.approx(sum(row["score"] for row in facts["rows"]) / 8)
     assert 0 <= facts["low"] <= facts["mean"] <= facts["high"] <= 1
     assert facts["calls"] >= 8

@@ -106,7 +106,7 @@ def verdict(
 ) -> dict[str, Any]:
     return {
         "event": "verdict", "id": f"p{number}", "kept": kept, "reason": reason, "candidate": candidate,
-        "incumbent": incumbent, "n": n, "p_better": p, "calls": 0,
+        "incumbent": incumbent, "n": n, "p_better": p, "calls": 40 + 50 * number,
     }  # fmt: skip
 
 
@@ -201,7 +201,9 @@ def result() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def traces(note: str = NOTE) -> dict[str, Any]:
+def three_rows(note: str = NOTE) -> list[dict[str, Any]]:
+    """Rows of `examples.jsonl`: three test examples, two of them fixed."""
+
     def step(
         address: str, kind: str, inputs: dict[str, Any], outputs: dict[str, Any], reply: str = ""
     ) -> dict[str, Any]:
@@ -211,15 +213,15 @@ def traces(note: str = NOTE) -> dict[str, Any]:
         ]
         return {
             "address": address, "kind": kind, "inputs": inputs, "outputs": outputs, "error": "",
-            "messages": messages if reply else [], "reply": reply, "usage": {}, "seconds": 1.0,
+            "messages": messages if reply else [], "reply": reply, "usage": {}, "seconds": 1.0, "reads": [], "note": "",
+            "calls": [],
         }  # fmt: skip
 
-    def row(number: int, found: int | None, steps: list[dict[str, Any]], error: str = "") -> dict[str, Any]:
+    def side(number: int, found: int | None, steps: list[dict[str, Any]], error: str = "") -> dict[str, Any]:
         outputs = {"total": found} if found is not None else None
         right = found == 9
         return {
-            "example": f"test-{number:03}", "expected": {"total": 9}, "score": float(right),
-            "feedback": "" if right else f"total: found {found}, expected 9",
+            "score": float(right), "feedback": "" if right else f"total: found {found}, expected 9", "whole": True,
             "trace": {
                 "example": f"test-{number:03}", "inputs": {"note": note}, "steps": steps, "outputs": outputs,
                 "error": error, "seconds": 2.0,
@@ -240,10 +242,105 @@ def traces(note: str = NOTE) -> dict[str, Any]:
     failed = [
         {**alone[0], "outputs": None, "error": "answer: the reply was cut at 512 tokens", "reply": "There are six"}
     ]
-    return {
-        "start": [row(1, 8, alone), row(2, None, failed, "answer: the reply was cut at 512 tokens"), row(3, 9, alone)],
-        "final": [row(1, 9, both), row(2, 9, both), row(3, 9, both)],
+    cut = side(2, None, failed, "answer: the reply was cut at 512 tokens")
+    return [
+        {
+            "id": f"test-{number:03}", "split": "test", "inputs": {"note": note}, "expected": {"total": 9},
+            "start": before, "final": side(number, 9, both), "candidates": {},
+        }
+        for number, before in enumerate((side(1, 8, alone), cut, side(3, 9, alone)), 1)
+    ]  # fmt: skip
+
+
+def recorded(count: int = 60, *, reply: str = "{}", note: str = NOTE) -> list[dict[str, Any]]:
+    """Rows of `examples.jsonl`: of six test examples in turn three are fixed, one broken, one failing, one right."""
+    expected = {"total": 9}
+
+    def side(right: bool, number: int, *, cut: bool = False) -> dict[str, Any]:
+        error = f"the reply was cut at {200 + number} tokens; total is missing; expected a JSON object" if cut else ""
+        step = {
+            "address": "answer", "kind": "llm", "inputs": {"note": note}, "outputs": None if cut else {"total": 9},
+            "error": error, "messages": [{"role": "user", "content": note}], "reply": reply,
+            "usage": {"calls": 2 if right else 1, "input_tokens": 100, "output_tokens": 20, "cached_tokens": 0, "usd": 0.002, "seconds": 1.5},
+            "seconds": 1.5, "reads": [], "note": "", "calls": [],
+        }  # fmt: skip
+        outputs = None if cut else {"total": 9 if right else 8}
+        trace = {
+            "example": f"test-{number:03}", "inputs": {"note": note}, "steps": [step], "outputs": outputs,
+            "error": f"answer: {error}" if cut else "", "seconds": 1.5,
+        }  # fmt: skip
+        return {
+            "score": float(right), "feedback": "" if right else "total: found 8, expected 9",
+            "parts": {"exact": float(right), "polite": 0.5}, "spread": None, "whole": True, "trace": trace,
+        }  # fmt: skip
+
+    rows: list[dict[str, Any]] = []
+    for number in range(count):
+        before, after = number % 6 in (3, 5), number % 6 not in (3, 4)
+        name = f"test-{number:03}"
+        sides = {"start": side(before, number, cut=number % 6 == 4), "final": side(after, number)}
+        rows.append(
+            {"id": name, "split": "test", "inputs": {"note": note}, "expected": expected, **sides, "candidates": {}}
+        )
+    for name in ("train-007", "train-012"):
+        rows.append(
+            {
+                "id": name,
+                "split": "train",
+                "inputs": {"note": f"{name}: {note}"},
+                "expected": expected,
+                "start": None,
+                "final": None,
+                "candidates": {},
+            }
+        )
+    return rows
+
+
+def write_recorded(run_dir: Path, rows: list[dict[str, Any]] | None = None) -> Path:
+    """A run that has written all its examples, with a judge and parts of the score."""
+    run = write_sample(run_dir)
+    _write_examples(run, recorded() if rows is None else rows)
+    judge = {"model": "openai/gpt-4.1", "calls": 120, "tokens": 44_000, "usd": 0.25, "spread": 0.08}
+    (run / "result.json").write_text(
+        json.dumps({**result(), "judge": judge, "dropped": ["test-099"]}), encoding="utf-8"
+    )
+    return run
+
+
+def write_unchanged(run_dir: Path) -> Path:
+    """A run that found nothing better: every race was lost."""
+    run = write_sample(run_dir)
+    events = [event for event in journal() if event["event"] not in ("evaluated", "result")]
+    for event in events:
+        if event["event"] == "verdict":
+            event.update(kept=False, p_better=0.1 if event["id"] == "p1" else 0.7)
+    (run / "journal.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
+    told = result()
+    told["scores"]["final"] = told["scores"]["start"]
+    told["scores"]["difference"] = {
+        split: {"mean": 0.0, "low": -0.03, "high": 0.03, "n": 100} for split in ("val", "test")
     }
+    told["curve"] = told["curve"][:1]
+    (run / "result.json").write_text(json.dumps(told), encoding="utf-8")
+    save(start(), run / "found.flow.yaml")
+    (run / "examples.jsonl").unlink()
+    return run
+
+
+def write_paused(run_dir: Path) -> Path:
+    """A run that an outage stopped in its search."""
+    run = write_sample(run_dir)
+    for name in ("examples.jsonl", "found.flow.yaml"):
+        (run / name).unlink()
+    nothing = {side: {"val": None, "test": None} for side in ("start", "final", "difference")}
+    told = {
+        **result(), "status": "paused", "stopped_by": "infrastructure", "scores": nothing,
+        "reason": "openai/x: cannot be reached (tried 6 times)",
+    }  # fmt: skip
+    del told["curve"]
+    (run / "result.json").write_text(json.dumps(told), encoding="utf-8")
+    return run
 
 
 def write_sample(run_dir: Path, *, goal: str = GOAL, note: str = NOTE) -> Path:
@@ -252,10 +349,14 @@ def write_sample(run_dir: Path, *, goal: str = GOAL, note: str = NOTE) -> Path:
     lines = [json.dumps(event, ensure_ascii=False) + "\n" for event in journal(goal)]
     (run_dir / "journal.jsonl").write_text("".join(lines), encoding="utf-8")
     (run_dir / "result.json").write_text(json.dumps(result()), encoding="utf-8")
-    (run_dir / "traces.json").write_text(json.dumps(traces(note)), encoding="utf-8")
+    _write_examples(run_dir, three_rows(note))
     save(start(), run_dir / "start.flow.yaml")
     save(final(), run_dir / "found.flow.yaml")
     return run_dir
+
+
+def _write_examples(run_dir: Path, rows: list[dict[str, Any]]) -> None:
+    (run_dir / "examples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="ascii")
 
 
 def nested() -> Workflow:
@@ -300,7 +401,8 @@ def nested_steps() -> list[dict[str, Any]]:
     told = [{"role": "user", "content": "6 desk lamps"}]
 
     def step(address: str, kind: str, outputs: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
-        return {"address": address, "kind": kind, "inputs": {}, "outputs": outputs, "error": "", **more}
+        whole = {"messages": [], "reply": "", "usage": {}, "seconds": 0.0, "reads": [], "note": "", "calls": []}
+        return {"address": address, "kind": kind, "inputs": {}, "outputs": outputs, "error": "", **whole, **more}
 
     called = [
         {"tool": "search", "arguments": {"query": "lamp"}, "result": {"hits": 6}, "error": "", "seconds": 0.1},
@@ -324,10 +426,9 @@ def nested_steps() -> list[dict[str, Any]]:
 def write_nested(run_dir: Path) -> Path:
     """A run that found the nested workflow, with one of its traces."""
     run = write_sample(run_dir)
-    row = traces()["final"][0]
-    row["trace"]["steps"] = nested_steps()
-    found = {"start": traces()["start"][:1], "final": [row]}
-    (run / "traces.json").write_text(json.dumps(found), encoding="utf-8")
+    row = three_rows()[0]
+    row["final"]["trace"]["steps"] = nested_steps()
+    _write_examples(run, [row])
     save(nested(), run / "found.flow.yaml")
     change = proposal(5, final(), nested(), "structure", "meta", "Count line by line.", "Lines are mixed up.")
     blamed = gradient("Two lines are taken for one.", "train-004", "each/refine/critic[2]", "call")

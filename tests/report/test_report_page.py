@@ -62,10 +62,13 @@ def test_page_holds_every_part_that_a_reader_needs(tmp_path: Path) -> None:
     assert "Let the LLM call list the things with their numbers" in words
     assert "The amounts are found, but they are added up wrongly" in words
     assert "running workflows on training examples" in words
+    assert words.count("Chance alone") == 1  # of the test; validation chose the workflow, and claims nothing
     assert "test-001" in words
     assert "Think step by step in" in words
     assert sum(tag == "svg" for tag, _ in page.tags) >= 2 + 2 + 4
-    assert {"scores", "workflow", "changes", "cost", "examples", "details", "p1", "p2", "p3", "p4"} <= set(page.ids)
+    assert {"workflow", "story", "cost", "scores", "examples", "next", "details", "p1", "p2", "p3", "p4"} <= set(
+        page.ids
+    )
 
 
 def test_page_needs_no_network_and_no_script(tmp_path: Path) -> None:
@@ -111,13 +114,21 @@ def test_page_is_the_same_when_written_again(tmp_path: Path) -> None:
 
 def test_a_run_that_was_killed_still_has_a_page(tmp_path: Path) -> None:
     run = write_sample(tmp_path / "run")
-    for name in ("result.json", "traces.json", "found.flow.yaml"):
+    for name in ("result.json", "examples.jsonl", "found.flow.yaml"):
         (run / name).unlink()
     with (run / "journal.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"event": "verd')
     words = page_of(run).words
     assert "did not finish" in words
-    assert "4 changes proposed" in words
+    assert "4 changes were tried" in words
+
+
+@pytest.mark.parametrize("text", ["[]", "null", '{"calls": 3}', '{"seconds": "long"}', '{"scores"'])
+def test_a_result_that_is_not_as_it_was_written_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    run = write_sample(tmp_path / "run")
+    (run / "result.json").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=r"result\.json"):
+        write_report(run)
 
 
 def test_a_folder_that_is_no_run_is_refused_by_name(tmp_path: Path) -> None:

@@ -12,13 +12,17 @@ from cyclopts import App, CycloptsError
 
 from .cache import cache
 from .check import check
+from .compare import compare
 from .console import command_line, complain
 from .demo import demo
+from .diff import diff
 from .eval import evaluate_flow
+from .init import init
 from .models import models
 from .optimize import optimize
 from .report import report
 from .run import run_flow
+from .show import show
 from .starts import starts
 
 DONE, FAILED, WRONG_USE, PAUSED = 0, 1, 2, 3
@@ -46,10 +50,14 @@ app = App(
 for _order, (_verb, _name) in enumerate(
     (
         (demo, "demo"),
+        (init, "init"),
         (optimize, "optimize"),
         (check, "check"),
         (run_flow, "run"),
         (evaluate_flow, "eval"),
+        (show, "show"),
+        (diff, "diff"),
+        (compare, "compare"),
         (report, "report"),
         (starts, "starts"),
         (models, "models"),

@@ -9,6 +9,7 @@ import json
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 if TYPE_CHECKING:
@@ -105,6 +106,23 @@ class Console:
         )
         for line in wrapped:
             self.say(line, style)
+
+    def styled(self, parts: Sequence[tuple[str, Style]], *, indent: int = 0) -> None:
+        """Running text in several styles, wrapped; its own line ends stay."""
+        if self.mode == "rich":
+            from rich.padding import Padding
+            from rich.text import Text
+
+            text = Text.assemble(*((printable(part, keep="\n"), _STYLES[style]) for part, style in parts))
+            self.rich().print(Padding(text, (0, 0, 0, indent)), width=self.width)
+            return
+        import textwrap
+
+        blank = " " * indent
+        for line in "".join(part for part, _ in parts).split("\n"):
+            wrapped = textwrap.wrap(line, self.width - indent, break_on_hyphens=False, break_long_words=False)
+            for each in wrapped or [""]:
+                self.say(f"{blank}{each}".rstrip())
 
     def result(self, text: str, style: Style = "") -> None:
         """A line of the result itself: also with `--quiet`."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from flowbot.fields import UserError
@@ -11,7 +11,7 @@ from flowbot.fields import UserError
 if TYPE_CHECKING:
     from flowbot.lm import StopSignal
     from flowbot.runtime import Engine, Sandbox
-    from flowbot.task import Tool
+    from flowbot.task import Metric, Tool
     from flowbot.workflow import Workflow
 
     from .options import Calls
@@ -39,6 +39,25 @@ def require_model(workflow: Workflow, model: str | None) -> None:
         )
 
 
+def require_judge(metric: Metric, judge_model: str | None, model: str | None) -> list[str]:
+    """The model strings of a metric's judges, each once.
+
+    Raises:
+        UserError: if a judge has no model, naming the option.
+    """
+    nameless = [name for name, judge in metric.judges.items() if judge.model is None]
+    if nameless and judge_model is None and model is None:
+        part = f" in part {nameless[0]}" if nameless[0] else ""
+        raise UserError(
+            "--judge-model",
+            f"nothing, and the metric's judge{part} asks a model",
+            "a model such as openai/gpt-4.1-mini; or --model, or `model:` in the judge itself",
+        )
+    from flowbot.runtime.judge import judge_models
+
+    return judge_models(metric, judge_model or model or "")
+
+
 def require_price(calls: Calls, *models: str | None) -> None:
     """Refuse a ceiling in dollars where a price is unknown, before anything is paid.
 
@@ -57,8 +76,7 @@ def require_price(calls: Calls, *models: str | None) -> None:
             )
 
 
-@asynccontextmanager
-async def open_engine(
+def open_engine(
     model: str | None,
     calls: Calls,
     *,
@@ -66,48 +84,21 @@ async def open_engine(
     stop: StopSignal,
     say: Callable[[str], None],
     sandbox: Sandbox | None = None,
-    allow_writes: bool = False,
     live: bool = False,
-) -> AsyncGenerator[Engine]:
-    """An engine with a session of its own.
+) -> AbstractAsyncContextManager[Engine]:
+    """An engine with a session of its own, as the options have it; see `stored_engine`."""
+    from flowbot.runtime.stored import stored_engine
 
-    Args:
-        model: model string of the steps that name no other; None where all of them do.
-        calls: ceilings, prices, places.
-        tools: by name.
-        stop: set it to pause.
-        say: told news in a line, as of models that are fetched.
-        sandbox: where code runs; closed at the end.
-        allow_writes: let tools write for real.
-        live: True for a workflow in use: its tools are called for real, every time.
-    """
-    from flowbot.lm import LM, Session, open_lm
-    from flowbot.runtime import Engine
-    from flowbot.runtime.executors import open_executor
-    from flowbot.store import Store, default_cache_dir
-
-    cache = calls.cache_dir or default_cache_dir()
-    price = calls.prices()
-    async with AsyncExitStack() as stack:
-        store = Store.open(cache / "store.sqlite")
-        stack.push_async_callback(store.close)
-        session = Session(store=store, budget=calls.budget(), stop=stop, pace=calls.pace(), on_retry=say)
-
-        def opened(name: str) -> LM:
-            return open_lm(name, session, cache_dir=cache, price=price, say=say)
-
-        lm = None if model is None else opened(model)
-        if lm is not None:
-            stack.push_async_callback(lm.close)
-        engine = Engine(
-            lm,
-            session,
-            tools=tools,
-            sandbox=sandbox,
-            open_model=opened,
-            allow_writes=allow_writes,
-            executor=open_executor(calls.executor),
-            live=live,
-        )
-        stack.push_async_callback(engine.close)
-        yield engine
+    return stored_engine(
+        model,
+        tools=tools,
+        sandbox=sandbox,
+        budget=calls.budget(),
+        cache_dir=calls.cache_dir,
+        pace=calls.pace(),
+        price=calls.prices(),
+        executor=calls.executor,
+        stop=stop,
+        say=say,
+        live=live,
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -113,40 +112,16 @@ def _list(cache: Path, console: Console) -> None:
 
 
 async def _probe(model: str, cache: Path, console: Console) -> dict[str, Any]:
-    from flowbot.fields import Field, Usage, fields_schema
-    from flowbot.lm import Message, Request, price_of
-    from flowbot.lm.capabilities import Capabilities
-    from flowbot.lm.open import open_client
+    from flowbot.lm import Session
+    from flowbot.lm.probe import probe
     from flowbot.store import Store
 
     store = Store.open(cache / "store.sqlite")
     try:
-        client = open_client(model, store=store, cache_dir=cache, say=lambda line: console.say(line, "soft"))
-        try:
-            question = Message("user", "How many legs has a spider? Reply as JSON with the number in `answer`.")
-            schema = fields_schema([Field.of("answer", "int")])
-            began = time.monotonic()
-            reply = await client.complete(Request((question,), max_tokens=200, schema=schema))
-            seconds = time.monotonic() - began
-        finally:
-            await client.close()
+        found = await probe(model, Session(store=store), cache_dir=cache, say=lambda line: console.say(line, "soft"))
     finally:
         await store.close()
-    known = getattr(client, "capabilities", None)
-    capabilities = known if isinstance(known, Capabilities) else None
-    million = 1_000_000
-    return {
-        "model": model,
-        "ok": True,
-        "reply": " ".join(reply.text.split()),
-        "seconds": round(seconds, 2),
-        "capabilities": capabilities.dump() if capabilities else None,
-        "dropped": list(capabilities.dropped()) if capabilities else [],
-        "price": {
-            "input": price_of(model, Usage(1, million, 0)),
-            "output": price_of(model, Usage(1, 0, million)),
-        },
-    }
+    return found.dump()
 
 
 def _price_text(price: dict[str, float | None]) -> str:

@@ -18,6 +18,7 @@ def optimize(
     start: Annotated[str | None, Parameter(name="--start")] = None,
     model: Annotated[str, Parameter(group=MODELS)],
     meta_model: Annotated[str | None, Parameter(group=MODELS)] = None,
+    judge_model: Annotated[str | None, Parameter(group=MODELS)] = None,
     search: SearchOptions = SearchOptions(),  # noqa: B008
     calls: Calls = Calls(),  # noqa: B008
     output: Output = Output(),  # noqa: B008
@@ -34,6 +35,8 @@ def optimize(
         The task model, which runs the steps, such as openai/gpt-4.1-mini or local/qwen2.5-coder-0.5b.
     meta_model
         The meta model, which finds out what is wrong and proposes changes; the task model otherwise.
+    judge_model
+        Model of the metric's judge, where it has one that names none; the meta model otherwise.
     """
     from flowbot.task import Task
     from flowbot.workflow import single_call
@@ -53,6 +56,7 @@ def optimize(
         start_words=words,
         model=model,
         meta_model=meta_model or model,
+        judge_model=judge_model,
         effort=search.effort or "medium",
         next_task="other-task.yaml",
     )

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from flowbot.report.words import duration
 
@@ -16,33 +16,22 @@ from .console import Console, is_terminal, printable
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from flowbot.optimize import ProgressEvent
+    from flowbot.optimize.progress import Phase
+
 WINDOW = 90.0
 """Seconds of the past that the speed is read from."""
 LEAST = 5.0
 """Seconds to watch before anything is said of the time left."""
 PLAIN_EVERY = 15.0
 """Seconds between plain lines on one and the same step."""
-PHASES = {
+PHASES: dict[Phase, str] = {
     "start": "Scoring the start",
     "search": "Searching",
     "validation": "Validating the best",
     "test": "Closing test",
+    "evaluation": "Scoring",
 }
-
-
-class Event(Protocol):
-    """Where a run is; `optimize.ProgressEvent` is one."""
-
-    @property
-    def phase(self) -> str: ...  # noqa: D102
-    @property
-    def text(self) -> str: ...  # noqa: D102
-    @property
-    def done(self) -> int: ...  # noqa: D102
-    @property
-    def total(self) -> int: ...  # noqa: D102
-    @property
-    def calls(self) -> int: ...  # noqa: D102
 
 
 class TimeLeft:
@@ -122,11 +111,13 @@ class Display:
             self._live.stop()
             self._live = None
 
-    def show(self, event: Event) -> None:
+    def show(self, event: ProgressEvent) -> None:
         """The run has come to `event`."""
         now = self._now()
         self._left.add(event.calls, now)
-        if event.phase == "news":
+        if event.what == "ended":
+            return  # the verb itself says what came of it
+        if event.what != "step":
             self.news(event.text)
         elif self._live is not None:
             self._draw(event)
@@ -142,17 +133,17 @@ class Display:
         else:
             self._console.say(f"[{clock(self._now() - self._began)}] {text}")
 
-    def _draw(self, event: Event) -> None:
+    def _draw(self, event: ProgressEvent) -> None:
         assert self._live is not None
         left = self._left.seconds()
         rest = "" if left is None else f"about {duration(_round(left))} left"
         counted = f"  {event.done}/{event.total}" if event.total else ""
-        text = f"{PHASES.get(event.phase, event.phase)}: {printable(event.text)}{counted}"
+        text = f"{PHASES[event.phase]}: {printable(event.text)}{counted}"
         # Never quite full: the estimate may be too low, and only the end is the end.
         whole = max(self._expected, event.calls + 1)
         self._live.update(self._task, description=text, total=whole, completed=event.calls, left=rest)
 
-    def _plain(self, event: Event, now: float) -> None:
+    def _plain(self, event: ProgressEvent, now: float) -> None:
         what = (event.phase, event.text)
         if what == self._said and now - self._said_at < PLAIN_EVERY:
             return
@@ -160,7 +151,7 @@ class Display:
         counted = f" ({event.done} of {event.total})" if event.total and event.done else ""
         left = self._left.seconds()
         rest = f", about {duration(_round(left))} left" if left is not None else ""
-        phase = PHASES.get(event.phase, event.phase)
+        phase = PHASES[event.phase]
         self._console.say(f"[{clock(now - self._began)}] {phase}: {event.text}{counted} · {event.calls:,} calls{rest}")
 
 

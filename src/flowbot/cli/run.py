@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flowbot.lm import StopSignal
     from flowbot.runtime import Trace
     from flowbot.task import Tool, ToolSource
+    from flowbot.task.data import Row
     from flowbot.workflow import Workflow
 
 
@@ -23,7 +24,7 @@ def run_flow(
     flow: Annotated[Path, Parameter(name="FLOW", negative=())],
     /,
     *values: Annotated[str, Parameter(name="NAME=VALUE", allow_leading_hyphen=True)],
-    inputs: Annotated[str | None, Parameter(name="--inputs")] = None,
+    inputs: Annotated[str | None, Parameter(name="--inputs", allow_leading_hyphen=True)] = None,
     task: Annotated[Path | None, Parameter(name="--task")] = None,
     model: Annotated[str | None, Parameter(group=MODELS)] = None,
     calls: Calls = Calls(),  # noqa: B008
@@ -38,7 +39,8 @@ def run_flow(
     values
         Inputs, as in: note="two lamps and a dozen pens".
     inputs
-        A file of JSON: an object, a list of them, or one a line (- is standard input). The workflow runs once for each.
+        A data file (.jsonl, .json, .csv, .tsv), or JSON on standard input (-): the workflow runs once for each row. Columns
+        that are no inputs do not matter.
     task
         The task file that defines the workflow's tools.
     model
@@ -133,26 +135,25 @@ def _print(console: Console, traces: list[Trace], *, many: bool) -> int:
 
 def _rows(workflow: Workflow, values: tuple[str, ...], file: str | None) -> list[dict[str, Any]]:
     """The inputs of each run, by name and of the right types."""
-    from flowbot.fields import Type, UserError, ValueMismatch
+    from flowbot.fields import Field, Type, UserError
+    from flowbot.task.data import Row
+    from flowbot.task.examples import input_values
 
     wanted = {name: Type.parse(kind) for name, kind in workflow.sketch.inputs.items()}
-    usage = "the inputs " + " ".join(f"{name}={type_}" for name, type_ in wanted.items())
     if file is not None and values:
         raise UserError("--inputs", "NAME=VALUE beside it", "one or the other")
-    rows = _read_rows(file) if file is not None else [_pairs(values, wanted, usage)]
-    checked: list[dict[str, Any]] = []
-    for number, row in enumerate(rows, start=1):
-        where = f"{file}, object {number}" if file is not None else "inputs"
-        missing = [name for name in wanted if name not in row]
-        unknown = [name for name in row if name not in wanted]
-        if missing or unknown:
-            found = f"no {missing[0]}" if missing else f"the unknown input {unknown[0]}"
-            raise UserError(where, found, usage)
-        try:
-            checked.append({name: type_.coerce(row[name], name) for name, type_ in wanted.items()})
-        except ValueMismatch as error:
-            raise UserError(where, str(error), usage) from None
-    return checked
+    if file is not None:
+        rows = _read_rows(file)
+    else:
+        usage = "the inputs " + " ".join(f"{name}={type_}" for name, type_ in wanted.items())
+        row = _pairs(values, wanted, usage)
+        odd = [f"the unknown input {name}" for name in row if name not in wanted]
+        odd += [f"no {name}" for name in wanted if name not in row]
+        if odd:
+            raise UserError("inputs", odd[0], usage)
+        rows = [Row("inputs", row)]
+    fields = [Field(name, type_) for name, type_ in wanted.items()]
+    return [input_values(row, fields) for row in rows]
 
 
 def _pairs(values: tuple[str, ...], wanted: dict[str, Any], usage: str) -> dict[str, Any]:
@@ -172,28 +173,18 @@ def _pairs(values: tuple[str, ...], wanted: dict[str, Any], usage: str) -> dict[
     return row
 
 
-def _read_rows(file: str) -> list[dict[str, Any]]:
+def _read_rows(file: str) -> list[Row]:
     from flowbot.fields import UserError
+    from flowbot.task.data import parse_rows, refuse_other_kinds
+    from flowbot.task.decode import decoded
 
-    expected = "a JSON object, a list of objects, or an object a line"
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(file, getattr(error, "strerror", None) or "no UTF-8 text", expected) from None
-    try:
-        data: Any = json.loads(text)
-    except ValueError:
-        data = [_line(file, number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
-    rows = cast("list[Any]", data if isinstance(data, list) else [data])
-    if not rows or not all(isinstance(row, dict) for row in rows):
-        raise UserError(file, "nothing" if not rows else "JSON of another shape", expected)
-    return cast("list[dict[str, Any]]", rows)
-
-
-def _line(file: str, number: int, line: str) -> Any:
-    from flowbot.fields import UserError
-
-    try:
-        return json.loads(line)
-    except ValueError as error:
-        raise UserError(f"{file}:{number}", f"no JSON ({error})", "an object a line") from None
+    if file == "-":
+        try:
+            text = sys.stdin.read().removeprefix("\ufeff")
+        except UnicodeDecodeError:
+            raise UserError("standard input", "bytes that are no text", "JSON in UTF-8") from None
+        return parse_rows(text, "standard input", ".json", alone=True)
+    path = Path(file)
+    if path.suffix:  # a pipe has none, and is read as JSON
+        refuse_other_kinds(path)
+    return parse_rows(decoded(path)[0], file, path.suffix.lower() or ".json", alone=True)

@@ -32,6 +32,7 @@ class Plan:
         start_words: what the start is, for a person.
         model: model string of the task model.
         meta_model: model string of the meta model.
+        judge_model: model string of the metric's judges that name none; the meta model when None.
         effort: how much is tried.
         next_task: a task file to name in what to do next.
     """
@@ -43,6 +44,14 @@ class Plan:
     meta_model: str
     effort: EffortName
     next_task: str
+    judge_model: str | None = None
+
+    @property
+    def judges(self) -> list[str]:
+        """The model strings of the metric's judges, each once."""
+        from flowbot.runtime.judge import judge_models
+
+        return judge_models(self.task.metric, self.judge_model or self.meta_model)
 
 
 def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console) -> int:
@@ -55,23 +64,29 @@ def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console)
 
     from flowbot.lm import StopSignal
     from flowbot.optimize import estimate
+    from flowbot.optimize.rooms import closing_test
 
     from .engine import require_price
     from .progress import Display
     from .signals import pausing
 
-    calls.budget()
+    require_price(calls, plan.model, plan.meta_model, *plan.judges)
+    kept = closing_test(
+        calls.budget(), plan.task, plan.start, (plan.model, plan.judge_model or plan.meta_model), calls.prices()
+    )
     expected = estimate(
         plan.task,
         lm=plan.model,
         meta_lm=plan.meta_model,
+        judge_lm=plan.judge_model,
         method=search.method,
         effort=plan.effort,
         start=plan.start,
         price=calls.prices(),
     )
-    require_price(calls, plan.model, plan.meta_model)
     _announce(plan, search, expected, console)
+    if calls.max_calls is not None:
+        _say_ceiling(plan, calls.max_calls, kept.amounts[0], console)
     if calls.dry_run:
         asyncio.run(_open_tools(plan, search, calls, console))
         _dry(plan, search, expected, console)
@@ -102,6 +117,7 @@ async def _optimize(plan: Plan, search: SearchOptions, calls: Calls, stop: StopS
         plan.task,
         lm=plan.model,
         meta_lm=plan.meta_model,
+        judge_lm=plan.judge_model,
         start=plan.start,
         method=search.method,
         effort=plan.effort,
@@ -117,7 +133,6 @@ async def _optimize(plan: Plan, search: SearchOptions, calls: Calls, stop: StopS
         allow_writes=search.allow_writes,
         stop=stop,
         progress=display.show,
-        say=display.news,
     )
 
 
@@ -156,7 +171,10 @@ def _announce(plan: Plan, search: SearchOptions, expected: CostEstimate, console
         if plan.model == plan.meta_model
         else f"{plan.model} runs the steps; {plan.meta_model} judges them and proposes changes"
     )
-    local = all(model.startswith(("local/", "fake/", "recorded/")) for model in (plan.model, plan.meta_model))
+    if plan.judges:
+        models += f"; {', '.join(plan.judges)} scores by the rubric"
+    asked = (plan.model, plan.meta_model, *plan.judges)
+    local = all(model.startswith(("local/", "fake/", "recorded/")) for model in asked)
     cost = "on this machine: no account, no cost" if local else f"about {money(expected.usd)}"
     if not local and expected.usd is None:
         cost = "the price is not known (--price IN,OUT gives one)"
@@ -177,12 +195,30 @@ def _announce(plan: Plan, search: SearchOptions, expected: CostEstimate, console
     console.say()
 
 
+def _say_ceiling(plan: Plan, ceiling: int, kept: int, console: Console) -> None:
+    """What of a ceiling in calls is left to search with, before anybody waits for a search that has no room."""
+    from flowbot.workflow import most_calls
+
+    start = len(plan.task.splits["val"]) * max(1, most_calls(plan.start))
+    left = max(0, ceiling - kept - start)
+    text = (
+        f"Of {ceiling:,} calls {kept:,} are kept for the closing test, and {start:,} score the start; "
+        f"{left:,} are left to search and to validate what is found."
+    )
+    console.paragraph(text, "warn" if left < kept else "soft")
+    console.say()
+
+
 def _dry(plan: Plan, search: SearchOptions, expected: CostEstimate, console: Console) -> None:
     console.json(
         {
             "dry_run": True,
             "task": plan.task.name,
-            "models": {"task": plan.model, "meta": plan.meta_model},
+            "models": {
+                "task": plan.model,
+                "meta": plan.meta_model,
+                **({"judge": ", ".join(plan.judges)} if plan.judges else {}),
+            },
             "method": search.method,
             "effort": plan.effort,
             "seed": search.seed,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from flowbot.report import RunView
 
     from .search import Plan
+
+_LONGEST = 120
+"""Characters of an input in a command; a longer one is left to the reader."""
 
 
 def summarise(result: RunResult, report: Path, plan: Plan, console: Console) -> None:
@@ -36,6 +40,8 @@ def summarise(result: RunResult, report: Path, plan: Plan, console: Console) -> 
     console.say()
     _heading("What it took", console)
     console.paragraph(_cost(result), indent=2)
+    if "judge" in result.details:
+        console.paragraph(judge_line(result.details["judge"]), "soft", indent=2)
     if result.stopped_by == "budget":
         console.paragraph("A ceiling ended the search early; the best so far was tested.", "warn", indent=2)
     console.say()
@@ -108,13 +114,28 @@ def _cost(result: RunResult) -> str:
     return f"{count(calls, 'model call')}{stored}; {tokens}, {cost}, {duration(result.seconds)}."
 
 
+def judge_line(facts: dict[str, Any]) -> str:
+    """What judging took, and how much a judge disagrees with itself."""
+    took = f"{count(facts['calls'], 'call')}, {facts['tokens']:,} tokens, cost {money(facts['usd'])}"
+    spread = facts["spread"]
+    varied = "" if spread is None else f"; its scores of one answer vary by {spread:.2f} (mean standard deviation)"
+    return f"Judge {facts['model']}: {took}{varied}."
+
+
 def _next(result: RunResult, plan: Plan) -> list[tuple[str, str]]:
-    first = plan.task.splits["train"][0].inputs
-    values = [f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in first.items()]
-    run = command_line("flowbot", "run", str(result.workflow_path), *values, "--model", plan.model)
+    shortest = min(plan.task.splits["train"], key=lambda each: len(json.dumps(dict(each.inputs))))
+    values = [f"{name}={value}" for name, value in _inputs(shortest.inputs).items()]
+    tools = ["--task", str(plan.task.source)] if (plan.task.tools or plan.task.sources) and plan.task.source else []
+    run = command_line("flowbot", "run", str(result.workflow_path), *values, *tools, "--model", plan.model)
     meta = ["--meta-model", plan.meta_model] if plan.meta_model != plan.model else []
     own = command_line("flowbot", "optimize", plan.next_task, "--model", plan.model, *meta)
     return [("Use what was found:", run), ("Do the same for a task file of your own:", own)]
+
+
+def _inputs(inputs: Mapping[str, Any]) -> dict[str, str]:
+    """An example's inputs for a command line; long ones are left to the reader."""
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in inputs.items()}
+    return {name: text if len(text) <= _LONGEST and "\n" not in text else "…" for name, text in texts.items()}
 
 
 def _sentence(text: str) -> str:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .changes import Change
-    from .data import Interval, RunView, read_run
+    from .data import RunView, read_run
+    from .interval import Interval
     from .report import write_report
     from .words import verdict
 
 _HOME = {
     "Change": "changes",
-    **dict.fromkeys(("Interval", "RunView", "read_run"), "data"),
+    "Interval": "interval",
+    **dict.fromkeys(("RunView", "read_run"), "data"),
     "write_report": "report",
     "verdict": "words",
 }

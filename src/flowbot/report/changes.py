@@ -11,7 +11,13 @@ from flowbot.runtime.trace import node_path
 from flowbot.workflow import Workflow
 from flowbot.workflow.diff import changed_nodes
 
+from .interval import Interval
+
+BLAME = "the first wrong step"
+"""What the journal says of a step that the meta model blamed."""
 _GRADIENT = ("level", "example", "node", "text", "source")
+
+Outcome = Literal["kept", "won", "rejected", "invalid", "passed", "open"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +36,17 @@ class Change:
     """One proposal with its verdict and the gradients that stood behind it.
 
     Args:
-        kept: None when no verdict was reached (not valid, or the run ended before).
+        changes: the edits of the wiring and the names of the texts that changed, a line each.
+        errors: why something that was proposed on the way, or all of it, is not valid.
+        kept: None when no verdict was reached (not valid, not raced, or the run ended before).
+        candidate: mean score in the race; `incumbent` is that of what it was raced against, on the same `n` examples.
         in_final: whether the final workflow descends from it.
+        blamed: what names the step as the one to change, where the meta model was asked for it.
+        spent: logical calls from the event before that counted them to its verdict, its gradients among them; None
+            without a verdict.
+        followed: whether the search went on from it, with a race or without.
+        round: which bilevel loop proposed it, from 1.
+        val: its score on validation, where it came so far.
     """
 
     id: str
@@ -51,16 +66,27 @@ class Change:
     parent: Workflow | None
     workflow: Workflow | None
     in_final: bool
+    blamed: tuple[Gradient, ...] = ()
+    spent: int | None = None
+    followed: bool = False
+    round: int = 1
+    val: Interval | None = None
 
     @property
-    def outcome(self) -> Literal["kept", "rejected", "invalid", "open"]:
-        """What became of it: `kept` if the final workflow has it or it won its race; `invalid` never ran, `open` was
-        not raced (the method races nothing, or the run stopped before)."""
+    def outcome(self) -> Outcome:
+        """What became of it.
+
+        `kept`: the final workflow has it; `won`: it won its race, and the final workflow does without it; `rejected`: it
+        lost its race; `invalid`: it never ran; `passed`: the search went on from it without a race, and left it later;
+        `open`: not decided (the run stopped before).
+        """
         if self.in_final:
             return "kept"
         if self.kept is not None:
-            return "kept" if self.kept else "rejected"
-        return "invalid" if self.workflow is None else "open"
+            return "won" if self.kept else "rejected"
+        if self.workflow is None:
+            return "invalid"
+        return "passed" if self.followed else "open"
 
 
 def read_changes(
@@ -74,7 +100,9 @@ def read_changes(
         final: hash of the workflow that was found, if one was.
     """
     verdicts = {event.get("id"): event for event in events if event.get("event") == "verdict"}
-    leading = _lineage(events, final)
+    leading, spent = _lineage(events, final), _spent(events)
+    rounds, scores = _rounds(events), _validation(events)
+    gone_on = {str(event.get("parent")) for event in events if event.get("event") == "proposal"} | set(scores)
     changes: list[Change] = []
     batch: list[Gradient] = []
     used = False
@@ -85,7 +113,18 @@ def read_changes(
             batch.append(Gradient(*(str(event.get(name) or "") for name in _GRADIENT)))
         elif event.get("event") == "proposal":
             used = True
-            changes.append(_change(event, verdicts.get(event.get("id")), batch, workflows, leading))
+            name, made = str(event.get("id")), str(event.get("workflow"))
+            change = _change(event, verdicts.get(event.get("id")), batch, workflows)
+            changes.append(
+                replace(
+                    change,
+                    in_final=name in leading,
+                    spent=spent.get(name),
+                    followed=made in gone_on,
+                    round=rounds[name],
+                    val=scores.get(made),
+                )
+            )
     return tuple(changes)
 
 
@@ -94,7 +133,6 @@ def _change(
     verdict: Mapping[str, Any] | None,
     batch: Sequence[Gradient],
     workflows: Mapping[str, Workflow],
-    leading: frozenset[str],
 ) -> Change:
     parent, workflow = workflows.get(str(event.get("parent"))), workflows.get(str(event.get("workflow")))
     verdict = verdict or {}
@@ -115,7 +153,8 @@ def _change(
         gradients=_asked_for(event, batch, parent, workflow),
         parent=parent,
         workflow=workflow,
-        in_final=str(event.get("id")) in leading,
+        in_final=False,
+        blamed=_blamed(batch, parent, workflow),
     )
 
 
@@ -130,15 +169,25 @@ def _asked_for(
     if event.get("source") != "meta":
         return ()
     level = "workflow" if event.get("level") == "structure" else "call"
-    fitting = [each for each in batch if each.level == level and each.text]
+    fitting = [each for each in batch if each.level == level and each.text and each.text != BLAME]
     quoted = [each for each in fitting if each.text in str(event.get("reason") or "")]
     changed = _changed_nodes(parent, workflow)
-    fitting = quoted or [each for each in fitting if node_path(each.node) in changed] or fitting
+    return _joined(quoted or [each for each in fitting if node_path(each.node) in changed] or fitting)
+
+
+def _blamed(batch: Sequence[Gradient], parent: Workflow | None, workflow: Workflow | None) -> tuple[Gradient, ...]:
+    """What the meta model said of the steps that a proposal changes when it was asked for the first wrong one."""
+    changed = _changed_nodes(parent, workflow)
+    return _joined([each for each in batch if each.text == BLAME and node_path(each.node) in changed])
+
+
+def _joined(gradients: Sequence[Gradient]) -> tuple[Gradient, ...]:
+    """Each text once, with all its examples."""
     joined: dict[tuple[str, str, str], Gradient] = {}
-    for each in fitting:
+    for each in gradients:
         key = (each.node, each.text, each.source)
-        others = f"{joined[key].example}, " if key in joined else ""
-        joined[key] = replace(each, example=f"{others}{each.example}")
+        known = joined[key].example.split(", ") if key in joined else []
+        joined[key] = replace(each, example=", ".join(dict.fromkeys([*known, each.example])))
     return tuple(joined.values())
 
 
@@ -158,6 +207,43 @@ def _lineage(events: Sequence[Mapping[str, Any]], final: str | None) -> frozense
         ids.append(str(makers[final]["id"]))
         final = str(makers[final].get("parent"))
     return frozenset(ids)
+
+
+def _spent(events: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Calls by proposal: what was counted at its verdict beyond the count before."""
+    spent: dict[str, int] = {}
+    before = 0
+    for event in events:
+        if "calls" not in event:
+            continue
+        now = int(event["calls"] or 0)
+        if event.get("event") == "verdict":
+            spent[str(event.get("id"))] = max(0, now - before)
+        before = max(before, now)
+    return spent
+
+
+def _rounds(events: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """The bilevel loop of each proposal: a change of structure after one of parameters begins another."""
+    rounds: dict[str, int] = {}
+    number, inner = 1, False
+    for event in events:
+        if event.get("event") == "proposal":
+            structure = event.get("level") == "structure"
+            number += structure and inner
+            inner = not structure
+            rounds[str(event.get("id"))] = number
+    return rounds
+
+
+def _validation(events: Sequence[Mapping[str, Any]]) -> dict[str, Interval]:
+    """Scores on validation by workflow."""
+    scores: dict[str, Interval] = {}
+    for event in events:
+        score = Interval.of(event)
+        if event.get("event") == "evaluated" and event.get("split") == "val" and score is not None:
+            scores.setdefault(str(event.get("workflow")), score)
+    return scores
 
 
 def _text(value: object) -> str:

@@ -1,6 +1,7 @@
 """Charts as inline SVG: no script, no font, no network. Colours are the page's CSS variables, so both themes work.
 
-Every text that comes from outside is escaped here; the template puts these strings in as they are.
+Each has a title and a description for screen readers, and the page shows its numbers in a table as well. Every text that
+comes from outside is escaped here; the template puts these strings in as they are.
 """
 
 from __future__ import annotations
@@ -9,10 +10,20 @@ import math
 from collections.abc import Callable, Sequence
 from html import escape
 
-from .data import Interval, Point
-from .words import ROLES, count, interval, percent
+from flowbot.fields.words import count, interval, percent
+
+from .changes import Change
+from .data import Point
+from .examples import Group
+from .interval import Interval
+from .traces import Outcome
+from .words import ROLES
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 16, 16, 44
+_ROW = 26
+"""Height of a race."""
+MOST_RACES = 40
+"""Races that one chart shows: the first ones."""
 
 
 def score_chart(points: Sequence[Point], *, width: int, height: int = 300) -> str:
@@ -36,7 +47,12 @@ def score_chart(points: Sequence[Point], *, width: int, height: int = 300) -> st
     def y(score: float) -> float:
         return round(_TOP + tall * (1 - score), 1)
 
-    parts = [_open(width, height, "Scores with 95 % intervals against model calls spent")]
+    best = max(points, key=lambda point: point.score.mean)
+    told = (
+        f"{count(len(points), 'workflow')} scored on validation: from {percent(points[0].score.mean)} after "
+        f"{count(points[0].calls, 'call')} to {percent(best.score.mean)} at best, after {count(best.calls, 'call')}."
+    )
+    parts = [_open(f"curve{width}", width, height, "Validation scores against model calls spent", told)]
     for tick in range(0, 101, 25):
         parts.append(
             f'<line class="grid" x1="{_LEFT}" x2="{width - _RIGHT}" y1="{y(tick / 100)}" y2="{y(tick / 100)}"/>'
@@ -47,11 +63,11 @@ def score_chart(points: Sequence[Point], *, width: int, height: int = 300) -> st
     parts.append(
         f'<text class="tick" x="{_LEFT + inner / 2}" y="{height - 5}" text-anchor="middle">model calls spent</text>'
     )
-    best = points[0].score.mean
-    path = f"M{x(points[0].calls)},{y(best)}"
+    highest = points[0].score.mean
+    path = f"M{x(points[0].calls)},{y(highest)}"
     for point in points[1:]:
-        best = max(best, point.score.mean)
-        path += f"H{x(point.calls)}V{y(best)}"
+        highest = max(highest, point.score.mean)
+        path += f"H{x(point.calls)}V{y(highest)}"
     if len(points) > 1:
         parts.append(f'<path class="best" d="{path}"/>')
     parts.extend(_mark(point, x(point.calls), y) for point in sorted(points, key=lambda each: each.role != "tried"))
@@ -61,12 +77,86 @@ def score_chart(points: Sequence[Point], *, width: int, height: int = 300) -> st
 def _mark(point: Point, across: float, y: Callable[[float], float]) -> str:
     score = point.score
     sized = f", n = {score.n}" if score.n else ""
-    label = f"{ROLES[point.role]}: {percent(score.mean)} ({interval(score)}{sized}), after {count(point.calls, 'call')}"
+    name = f"{ROLES[point.role]}{f' ({point.change})' if point.change else ''}"
+    label = f"{name}: {percent(score.mean)} ({interval(score)}{sized}), after {count(point.calls, 'call')}"
     return (
         f'<g class="{point.role}"><title>{escape(label)}</title>'
         f'<line class="whisker" x1="{across}" x2="{across}" y1="{y(score.low)}" y2="{y(score.high)}"/>'
         f'<circle cx="{across}" cy="{y(score.mean)}" r="{4 if point.role == "tried" else 5}"/></g>'
     )
+
+
+def race_chart(changes: Sequence[Change], *, width: int) -> str:
+    """Every race of the search, one below the other: what the change scored, and what it had to beat.
+
+    Args:
+        changes: of which those without a race are left out.
+        width: as for `score_chart`.
+    """
+    raced = [each for each in changes if each.candidate is not None and each.incumbent is not None][:MOST_RACES]
+    if not raced:
+        return ""
+    height = _ROW * len(raced) + 34
+    left, right = 48, width - 18
+    won = sum(each.kept is True for each in raced)
+
+    def x(score: float) -> float:
+        return round(left + (right - left) * score, 1)
+
+    told = f"{count(len(raced), 'race')} on training examples, {won} won."
+    parts = [_open(f"races{width}", width, height, "The races: each change against what it had to beat", told)]
+    for tick in range(0, 101, 25):
+        across = x(tick / 100)
+        parts.append(f'<line class="grid" x1="{across}" x2="{across}" y1="4" y2="{height - 28}"/>')
+        parts.append(f'<text class="tick" x="{across}" y="{height - 10}" text-anchor="middle">{tick} %</text>')
+    for number, each in enumerate(raced):
+        y = 4 + _ROW * number + _ROW / 2
+        mine, theirs = x(each.candidate or 0.0), x(each.incumbent or 0.0)
+        label = (
+            f"{each.id}: {percent(each.candidate or 0.0)} against {percent(each.incumbent or 0.0)} "
+            f"on {count(each.n, 'example')}"
+        )
+        parts.append(
+            f'<g class="race {each.outcome}"><title>{escape(label)}</title>'
+            f'<text class="tick" x="{left - 14}" y="{y + 4}" text-anchor="end">{escape(each.id)}</text>'
+            f'<line class="gap" x1="{theirs}" x2="{mine}" y1="{y}" y2="{y}"/>'
+            f'<circle class="before" cx="{theirs}" cy="{y}" r="4"/>{_shape(each, mine, y)}</g>'
+        )
+    return "".join([*parts, "</svg>"])
+
+
+def _shape(change: Change, x: float, y: float) -> str:
+    """A full dot for a race that was won, a cross for one that was lost: not told by colour alone."""
+    if change.kept:
+        return f'<circle class="after" cx="{x}" cy="{y}" r="5.5"/>'
+    return f'<path class="after" d="M{x - 4.5},{y - 4.5}l9,9m0,-9l-9,9"/>'
+
+
+def outcome_bar(groups: Sequence[Group], names: dict[Outcome, str], *, width: int) -> str:
+    """The examples of the test by outcome as one bar.
+
+    Args:
+        groups: in the order in which they stand.
+        names: of the outcomes.
+        width: as for `score_chart`.
+    """
+    whole = sum(group.count for group in groups)
+    if not whole:
+        return ""
+    told = ", ".join(f"{group.count} {names[group.outcome]}" for group in groups)
+    parts = [_open(f"outcomes{width}", width, 34, "What became of the test examples", f"{told}, of {whole}.")]
+    x = 0.0
+    for group in groups:
+        wide = width * group.count / whole
+        parts.append(
+            f'<g class="{group.outcome.replace(" ", "-")}"><title>{escape(f"{group.count} {names[group.outcome]}")}</title>'
+            f'<rect x="{x:.1f}" y="2" width="{max(1.0, wide - 2):.1f}" height="30" rx="3"/>'
+        )
+        if wide >= 26:
+            parts.append(f'<text x="{x + wide / 2 - 1:.1f}" y="22" text-anchor="middle">{group.count}</text>')
+        parts.append("</g>")
+        x += wide
+    return "".join([*parts, "</svg>"])
 
 
 def interval_bar(score: Interval, *, kind: str, width: int = 240) -> str:
@@ -77,18 +167,21 @@ def interval_bar(score: Interval, *, kind: str, width: int = 240) -> str:
     def x(value: float) -> float:
         return round(pad + inner * min(1.0, max(0.0, value)), 1)
 
+    label = f"{percent(score.mean)}, 95 % interval {interval(score)}"
     return (
-        _open(width, height, f"{percent(score.mean)}, 95 % interval {interval(score)}", f"bar {kind}")
-        + f'<line class="axis" x1="{pad}" x2="{width - pad}" y1="11" y2="11"/>'
-        + f'<line class="whisker" x1="{x(score.low)}" x2="{x(score.high)}" y1="11" y2="11"/>'
-        + f'<circle cx="{x(score.mean)}" cy="11" r="5"/></svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="bar {escape(kind)}" viewBox="0 0 {width} {height}" '
+        f'width="{width}" height="{height}" role="img" aria-label="{escape(label)}">'
+        f'<line class="axis" x1="{pad}" x2="{width - pad}" y1="11" y2="11"/>'
+        f'<line class="whisker" x1="{x(score.low)}" x2="{x(score.high)}" y1="11" y2="11"/>'
+        f'<circle cx="{x(score.mean)}" cy="11" r="5"/></svg>'
     )
 
 
-def _open(width: int, height: int, label: str, kind: str = "chart") -> str:
+def _open(name: str, width: int, height: int, title: str, told: str) -> str:
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="{escape(kind)}" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img" aria-label="{escape(label)}">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" viewBox="0 0 {width} {height}" width="{width}" '
+        f'height="{height}" role="img" aria-labelledby="{name}-title" aria-describedby="{name}-desc">'
+        f'<title id="{name}-title">{escape(title)}</title><desc id="{name}-desc">{escape(told)}</desc>'
     )
 
 

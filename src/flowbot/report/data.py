@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -16,39 +16,29 @@ from flowbot.store import read_journal
 from flowbot.workflow import Workflow
 
 from .changes import Change, read_changes
-from .traces import ExamplePair, read_traces
+from .interval import Interval
+from .traces import ExamplePair, read_recorded
 
 _NO_RESULT: dict[str, Any] = {"status": "unfinished", "reason": "", "spent": None}
 """What is known of a run that was killed before it could write its result."""
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A mean with its 95 % interval over `n` examples."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-
-    @staticmethod
-    def of(data: object) -> Interval | None:
-        """From `{mean, low, high, n}`; None for anything else."""
-        if not isinstance(data, Mapping):
-            return None
-        given = cast("Mapping[str, Any]", data)
-        if not all(isinstance(given.get(name), int | float) for name in ("mean", "low", "high")):
-            return None
-        return Interval(float(given["mean"]), float(given["low"]), float(given["high"]), int(given.get("n") or 0))
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "scores": (dict, type(None)),
+    "calls": (dict, type(None)),
+    "by_purpose": (dict, type(None)),
+    "models": (dict, type(None)),
+    "seconds": (int, float, type(None)),
+}
+"""What members of a result are, where it has them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One scored workflow on the curve: logical calls spent until then, and its score."""
+    """One scored workflow on the curve: logical calls spent until then, its score, and the change that made it."""
 
     calls: int
     score: Interval
     role: Literal["start", "final", "tried"]
+    change: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +58,9 @@ class RunView:
     Args:
         result: `result.json`, whole.
         gradients: how many were recorded.
+        examples: those of the test; none where the run has not written them.
+        quoted: inputs of the examples that gradients speak of, short, by id.
+        asides: journals of other courses that this run took before, as after a change of the task.
     """
 
     run_dir: Path
@@ -82,6 +75,8 @@ class RunView:
     curve: tuple[Point, ...]
     cost: tuple[CostRow, ...]
     examples: tuple[ExamplePair, ...]
+    asides: tuple[str, ...] = ()
+    quoted: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def score(self, who: Literal["start", "final", "difference"], split: Literal["val", "test"]) -> Interval | None:
         """A score of the result; None where it was not measured (paused, or the budget ended first)."""
@@ -99,6 +94,23 @@ class RunView:
         """The kept changes that lead from the start to the final workflow, in order."""
         return tuple(change for change in self.changes if change.in_final)
 
+    @property
+    def done(self) -> bool:
+        """Whether the run came to its end."""
+        return self.result.get("status") == "done"
+
+    @property
+    def start_val(self) -> Interval | None:
+        """The start's score on validation, also while the run has no result."""
+        first = next((point.score for point in self.curve if point.role == "start"), None)
+        return self.score("start", "val") or first
+
+    @property
+    def judge(self) -> Mapping[str, Any] | None:
+        """What judging took, where the metric asks a model: `{model, calls, tokens, usd, spread}`."""
+        given = self.result.get("judge")
+        return cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else None
+
 
 def read_run(run_dir: Path) -> RunView:
     """The run in `run_dir`.
@@ -110,7 +122,7 @@ def read_run(run_dir: Path) -> RunView:
         raise UserError(str(run_dir), "no such directory", "the directory of a run")
     events = read_journal(run_dir / "journal.jsonl")
     path = run_dir / "result.json"
-    result = {**_NO_RESULT, **(cast("dict[str, Any]", _read_json(path)) if path.is_file() else {})}
+    result = {**_NO_RESULT, **(_read_result(path) if path.is_file() else {})}
     nothing: dict[str, Any] = {}
     begin = next((event for event in events if event.get("event") == "start"), nothing)
     workflows = _workflows(events)
@@ -120,6 +132,8 @@ def read_run(run_dir: Path) -> RunView:
         workflows[start.hash] = start
     task, goal = _task(result, begin)
     models = cast("Mapping[str, Any]", result.get("models") or begin.get("models") or nothing)
+    changes = read_changes(events, workflows, found.hash if found else None)
+    examples, quoted = _examples(run_dir, events)
     return RunView(
         run_dir=run_dir,
         result=result,
@@ -128,19 +142,41 @@ def read_run(run_dir: Path) -> RunView:
         models={str(key): str(value) for key, value in models.items() if value},
         start=start,
         found=found,
-        changes=read_changes(events, workflows, found.hash if found else None),
+        changes=changes,
         gradients=sum(event.get("event") == "gradient" for event in events),
-        curve=_curve(result, events),
+        curve=_curve(
+            result, events, {change.workflow.hash: change.id for change in reversed(changes) if change.workflow}
+        ),
         cost=_cost(result),
-        examples=read_traces(_read_json(run_dir / "traces.json") if (run_dir / "traces.json").is_file() else {}),
+        examples=examples,
+        quoted=quoted,
+        asides=tuple(sorted(path.name for path in run_dir.glob("journal.*.jsonl"))),
     )
 
 
-def _read_json(path: Path) -> Any:
+def _examples(run_dir: Path, events: Sequence[Mapping[str, Any]]) -> tuple[tuple[ExamplePair, ...], Mapping[str, str]]:
+    """The test's examples, and the inputs of those that gradients speak of."""
+    from .show_file import has_examples, read_examples
+
+    if not has_examples(run_dir):
+        return (), {}
+    cited = frozenset(str(event.get("example")) for event in events if event.get("event") == "gradient")
+    return read_recorded(read_examples(run_dir), cited)
+
+
+def _read_result(path: Path) -> dict[str, Any]:
+    wanted = "JSON written by FlowBot; the command that made the run writes it anew, and pays for nothing twice"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(str(path), f"unreadable: {error}", "JSON written by FlowBot") from None
+        raise UserError(str(path), f"unreadable: {error}", wanted) from None
+    if not isinstance(data, dict):
+        raise UserError(str(path), "no object", wanted)
+    result = cast("dict[str, Any]", data)
+    for name, kinds in _KINDS.items():
+        if not isinstance(result.get(name), kinds):
+            raise UserError(f"{path}: {name}", repr(result[name])[:40], wanted)
+    return result
 
 
 def _task(result: Mapping[str, Any], begin: Mapping[str, Any]) -> tuple[str, str]:
@@ -184,18 +220,23 @@ def _workflows(events: Sequence[Mapping[str, Any]]) -> dict[str, Workflow]:
     return found
 
 
-def _curve(result: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> tuple[Point, ...]:
+def _curve(
+    result: Mapping[str, Any], events: Sequence[Mapping[str, Any]], makers: Mapping[str, str]
+) -> tuple[Point, ...]:
     """The curve of the result; while there is none, what the journal says of scores on validation."""
+    scored = [event for event in events if event.get("event") == "evaluated" and event.get("split") == "val"]
+    sizes = {str(event.get("workflow")): int(event.get("n") or 0) for event in scored}
     given = result.get("curve")
     if not isinstance(given, list):
-        given = [event for event in events if event.get("event") == "evaluated" and event.get("split") == "val"]
+        given = scored
     points: list[Point] = []
     for each in cast("list[Mapping[str, Any]]", given):
-        score = Interval.of(each)
+        name = str(each.get("workflow"))
+        score = Interval.of({"n": sizes.get(name), **each})
         if score is not None:
             final = each.get("kept") or each.get("what") == "final"
             role = "final" if final else "start" if each.get("what") == "start" else "tried"
-            points.append(Point(int(each.get("calls") or 0), score, role))
+            points.append(Point(int(each.get("calls") or 0), score, role, makers.get(name, "")))
     return tuple(points)
 
 

@@ -14,6 +14,8 @@ from flowbot.workflow import ChoiceParameters, CodeParameters, LLMParameters, Wo
 Piece = tuple[Literal["same", "gone", "new"], str]
 LITTLE = 0.5
 """Share of words in common below which a word by word comparison only confuses."""
+LONG = 6000
+"""Words or lines of both texts above which they are not compared: that takes the product of their lengths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,19 @@ class TextDiff:
     what: str
     code: bool
     pieces: tuple[Piece, ...]
+
+    @property
+    def length(self) -> int:
+        """Characters of both texts that are shown."""
+        return sum(len(text) for _, text in self.pieces)
+
+
+def joined_diffs(before: Workflow, after: Workflow) -> tuple[tuple[tuple[str, ...], TextDiff], ...]:
+    """As `text_diffs`, with equal differences of several nodes said once: the nodes, and the difference."""
+    joined: dict[tuple[str, tuple[Piece, ...]], tuple[list[str], TextDiff]] = {}
+    for diff in text_diffs(before, after):
+        joined.setdefault((diff.what, diff.pieces), ([], diff))[0].append(diff.node)
+    return tuple((tuple(nodes), diff) for nodes, diff in joined.values())
 
 
 def text_diffs(before: Workflow, after: Workflow) -> tuple[TextDiff, ...]:
@@ -48,7 +63,7 @@ def pieces(before: str, after: str, *, lines: bool) -> tuple[Piece, ...]:
     """Pieces from `before` to `after`: whole lines, or words. Texts with little in common change as a whole."""
     left, right = _split(before, lines), _split(after, lines)
     matcher = difflib.SequenceMatcher(None, left, right, autojunk=False)
-    if not lines and matcher.ratio() < LITTLE:
+    if len(left) + len(right) > LONG or (not lines and matcher.ratio() < LITTLE):
         whole: tuple[Piece, Piece] = (("gone", before), ("new", after))
         return tuple(piece for piece in whole if piece[1])
     found: list[Piece] = []

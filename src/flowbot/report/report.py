@@ -3,36 +3,66 @@
 from __future__ import annotations
 
 import os
-import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import InfrastructureError
+from flowbot.optimize.acceptance import BAR, FUTILE
 
-from . import words
-from .chart import interval_bar, score_chart
-from .data import Interval, RunView, read_run
-from .diffs import node_texts, text_diffs
+from . import commands, words
+from .advice import advice
+from .brief import in_short, in_vain, stopped
+from .chart import MOST_RACES, outcome_bar, race_chart, score_chart
+from .cost import per_run, total, where_it_went
+from .data import RunView, read_run
+from .examples import MOST_ERRORS, errors, grouped, parts, per_example
+from .figures import settings, tiles
+from .show_secrets import known_secrets, masked
+from .story import chapters
+from .template import environment, markup
 
 if TYPE_CHECKING:
-    import jinja2
     from markupsafe import Markup
 
     from flowbot.workflow import Workflow
 
+    from .traces import Outcome
+
+MOST_TRACES = 16
+"""Examples whose steps the page shows."""
+MOST_TOLD = 120
+"""Changes that are told in full, besides those in the result."""
+OUTCOMES: dict[Outcome, str] = {
+    "fixed": "fixed",
+    "better": "better, not yet right",
+    "broken": "broken",
+    "worse": "worse than before",
+    "wrong": "still failing",
+    "right": "right before and after",
+    "one side": "with one result only",
+}
+"""What became of an example, for a person."""
+
 
 def write_report(run_dir: Path) -> Path:
-    """Write `run_dir/report.html` and return its path.
+    """Write `run_dir/report.html` and return its path. The keys that the environment holds are masked in it.
 
     Raises:
         UserError: if `run_dir` is not a run's directory, or its files are damaged.
         InfrastructureError: if the disk fails.
     """
+    from markupsafe import escape
+
     path = run_dir / "report.html"
-    text = render(read_run(run_dir))
+    secrets = known_secrets()
+    # On the page a key with such letters as `&` stands escaped.
+    text: str = masked(render(read_run(run_dir)), [*(str(escape(each)) for each in secrets), *secrets])
     new = path.with_suffix(".html.new")
     try:
-        new.write_text(text, encoding="utf-8")
+        # Half a surrogate pair, which JSON can hold and a file cannot, becomes a question mark.
+        new.write_text(text, encoding="utf-8", errors="replace")
         os.replace(new, path)
     except OSError as error:
         raise InfrastructureError(f"{path}: {error.strerror or error}", kind="disk") from None
@@ -41,54 +71,62 @@ def write_report(run_dir: Path) -> Path:
 
 def render(run: RunView) -> str:
     """The page as text. Everything that comes from the run is escaped."""
-    from markupsafe import Markup
-
     from flowbot.workflow import diff
 
+    start, final = per_example(run.examples, "start"), per_example(run.examples, "final")
+    groups = grouped(run.examples)
+    kinds = errors(run.examples)
     facts: dict[str, Any] = {
         "run": run,
         "result": run.result,
         "verdict": words.verdict(run),
-        "tiles": _tiles(run),
+        "price": "" if run.unchanged else per_run(start, final),
+        "stopped": stopped(run),
+        "tiles": tiles(run),
         "drawings": [
-            (title, workflow, Markup(_draw(workflow, other)))
+            (title, workflow, markup(_draw(workflow, other)))
             for title, workflow, other in (("Start", run.start, run.found), ("Found", run.found, run.start))
             if workflow is not None
         ],
-        "paths": _paths,
         "changed": diff(run.start, run.found) if run.start and run.found and not run.unchanged else [],
-        "wide": Markup(score_chart(run.curve, width=820)),
-        "narrow": Markup(score_chart(run.curve, width=340, height=260)),
+        "in_short": in_short(run),
+        "in_vain": in_vain(run),
+        "chapters": chapters(run),
+        "whole": {change.id for change in (*run.lineage, *run.changes[:MOST_TOLD])},
+        "races": _both(lambda width: race_chart(run.changes, width=width)),
+        "bar": f"{BAR:.2f}",
+        "futile": f"{FUTILE:.2f}",
+        "more_races": max(0, sum(change.candidate is not None for change in run.changes) - MOST_RACES),
+        "where_it_went": where_it_went(run),
+        "total": total(run.cost),
+        "per_example": {"start": start, "final": final},
+        "curve": _both(lambda width: score_chart(run.curve, width=width, height=300 if width > 400 else 260))
+        if len(run.curve) > 1
+        else {},
+        "parts": parts(run.examples),
+        "groups": groups,
+        "outcomes": OUTCOMES,
+        "outcome_bar": _both(lambda width: outcome_bar(groups, OUTCOMES, width=width)),
+        "traced": {each.id for group in groups for each in group.shown if each.traced and group.outcome != "right"},
+        "most_traces": MOST_TRACES,
+        "errors": kinds[:MOST_ERRORS],
+        "more_errors": max(0, len(kinds) - MOST_ERRORS),
+        "dropped": [str(each) for each in run.result.get("dropped") or ()],
+        "advice": advice(run),
+        "again": commands.again(run),
+        "use": commands.use(run),
+        "python": commands.python(run),
+        "show": partial(commands.show, run.run_dir),
         "found_file": _found_file(run),
-        "interval_bar": _bar,
-        "text_diffs": text_diffs,
-        "node_texts": node_texts,
-        "words": words,
-        "facts": _facts(run),
+        "facts": settings(run),
     }
-    return _environment().get_template("report.html.jinja").render(facts)
+    return environment(run).get_template("report.html.jinja").render(facts)
 
 
-def _environment() -> jinja2.Environment:
-    import jinja2
-    from jinja2.sandbox import SandboxedEnvironment
-
-    environment = SandboxedEnvironment(
-        loader=jinja2.PackageLoader("flowbot.report", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["ticks"] = _ticks
-    return environment
-
-
-def _ticks(text: str) -> Markup:
-    """A line with `names in ticks` set as code. Escaped first, so that only the tags put in here are tags."""
-    from markupsafe import Markup, escape
-
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+def _both(draw: Callable[[int], str]) -> dict[str, Markup]:
+    """A chart for desks and one for phones, whose text stays readable; empty where there is nothing to draw."""
+    wide, narrow = draw(820), draw(326)
+    return {"wide": markup(wide), "narrow": markup(narrow)} if wide else {}
 
 
 def _draw(workflow: Workflow, other: Workflow | None) -> str:
@@ -97,63 +135,6 @@ def _draw(workflow: Workflow, other: Workflow | None) -> str:
     from flowbot.workflow.diff import changed_nodes
 
     return draw_svg(workflow, highlight=changed_nodes(other, workflow) if other is not None else frozenset())
-
-
-def _paths(workflow: Workflow) -> dict[str, str]:
-    """The kind of every node by path, those of bodies too."""
-    from flowbot.workflow import walk
-    from flowbot.workflow.captions import kind_text
-
-    return {path: kind_text(node) for path, node in walk(workflow.sketch)}
-
-
-def _bar(score: Interval, kind: str) -> Markup:
-    from markupsafe import Markup
-
-    return Markup(interval_bar(score, kind=kind))
-
-
-def _tiles(run: RunView) -> list[tuple[str, str, str]]:
-    """The key figures: name, number, a line below it. What was not measured is not shown."""
-    tiles: list[tuple[str, str, str]] = []
-    start, final, difference = (run.score(who, "test") for who in ("start", "final", "difference"))
-    if start and final:
-        both = f"{words.percent(start.mean)} → {words.percent(final.mean)}"
-        tiles.append(("Test score", both, f"on {words.count(final.n, 'example')} used once, at the end"))
-    if difference:
-        between = f"95 % interval {words.interval(difference, difference=True)}"
-        tiles.append(("Difference", f"{words.points(difference.mean)} points", between))
-    spent: dict[str, Any] = run.result.get("spent") or {"calls": 0, "tokens": 0, "usd": None}
-    calls: dict[str, int] = run.result.get("calls") or {}
-    made: int = spent["calls"]
-    if calls:
-        stored = "all made by this command" if made == sum(calls.values()) else f"{made:,} made now, the others stored"
-        tiles.append(("Model calls", f"{sum(calls.values()):,}", stored))
-        below = f"{spent['tokens']:,} tokens paid for" if made else "nothing was paid for now"
-        below = "no price is known for these models" if spent["usd"] is None else below
-        tiles.append(("Cost", words.money(spent["usd"]), below))
-    if run.result.get("seconds") is not None:
-        tiles.append(("Time", words.duration(run.result["seconds"]), "without fetching models"))
-    return tiles
-
-
-def _facts(run: RunView) -> list[tuple[str, str]]:
-    """How the run was made, for someone who wants to make it again."""
-    result = run.result
-    named: dict[str, Any] = {
-        "Run": result.get("run_id"),
-        "Status": result.get("status"),
-        "Stopped by": result.get("stopped_by"),
-        "Method": result.get("method"),
-        "Effort": result.get("effort"),
-        "Seed": result.get("seed"),
-        **{f"{role.capitalize()} model": name for role, name in run.models.items()},
-        "Directory": str(run.run_dir),
-    }
-    dropped = result.get("dropped")
-    if dropped:
-        named["Dropped examples (refused on every try)"] = ", ".join(str(each) for each in dropped)
-    return [(name, str(value)) for name, value in named.items() if value not in (None, "")]
 
 
 def _found_file(run: RunView) -> str:

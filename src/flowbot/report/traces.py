@@ -1,11 +1,24 @@
-"""Some examples of the test, start and final workflow side by side, read from a run's `traces.json`."""
+"""The examples of the test as `examples.jsonl` has them, start and final workflow side by side."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+if TYPE_CHECKING:
+    from .show_file import RecordedExample, Side
+
+PERFECT = 1.0
+SHORT = 160
+"""Characters of an input that a gradient quotes."""
+Outcome = Literal["fixed", "better", "broken", "worse", "wrong", "right", "one side"]
+"""What became of an example from the start to the found workflow: `better` is not right yet, `worse` was not right before,
+`wrong` has the same score below 1."""
+TRACED = 8
+"""Examples of each outcome whose steps are kept in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +58,34 @@ class StepView:
 
 
 @dataclass(frozen=True, slots=True)
+class Used:
+    """What one run of a workflow took; `usd` is None when the price is unknown, `seconds` are along the critical path."""
+
+    calls: int
+    tokens: int
+    usd: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class RunOnExample:
-    """What one workflow gave on one example."""
+    """What one workflow gave on one example.
+
+    Args:
+        errors: address and text of every step that failed.
+        parts: the metric's named partial scores.
+        used: None where the trace does not say it.
+        steps: empty where the whole trace was not kept.
+    """
 
     score: float | None
     feedback: str
     outputs: tuple[tuple[str, str], ...]
     error: str
     steps: tuple[StepView, ...]
+    errors: tuple[tuple[str, str], ...] = ()
+    parts: Mapping[str, float] = field(default_factory=dict[str, float])
+    used: Used | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,45 +98,85 @@ class ExamplePair:
     start: RunOnExample | None
     final: RunOnExample | None
 
+    @property
+    def outcome(self) -> Outcome:
+        """What the found workflow changed for this example."""
+        before, after = (side.score if side else None for side in (self.start, self.final))
+        if before is None or after is None:
+            return "one side"
+        if before == after:
+            return "right" if after >= PERFECT else "wrong"
+        if after > before:
+            return "fixed" if after >= PERFECT else "better"
+        return "broken" if before >= PERFECT else "worse"
 
-def read_traces(data: Mapping[str, Any]) -> tuple[ExamplePair, ...]:
-    """The pairs of `{"start": [row…], "final": [row…]}`, in the order of the rows.
+    @property
+    def change(self) -> float:
+        """How much the score rose; 0 where one side is missing."""
+        scores = [side.score for side in (self.start, self.final) if side and side.score is not None]
+        return scores[1] - scores[0] if len(scores) == 2 else 0.0
 
-    A row is `{example: id, expected, score, feedback, trace}`, with a trace's dump.
+    @property
+    def traced(self) -> bool:
+        """Whether the steps of a side are known."""
+        return any(side is not None and side.steps for side in (self.start, self.final))
+
+    def without_steps(self) -> ExamplePair:
+        """The same without the steps of either side."""
+        start, final = (replace(side, steps=()) if side else None for side in (self.start, self.final))
+        return replace(self, start=start, final=final)
+
+
+def read_recorded(
+    rows: Iterable[RecordedExample], cited: frozenset[str]
+) -> tuple[tuple[ExamplePair, ...], dict[str, str]]:
+    """The test's pairs out of all rows that a run recorded, and the inputs of the `cited` examples as short texts.
+
+    Traces are large, so the steps of the first `TRACED` examples of each outcome are kept and no others.
     """
-    sides: dict[str, dict[str, dict[str, Any]]] = {
-        side: {str(row.get("example")): row for row in cast("list[dict[str, Any]]", data.get(side) or [])}
-        for side in ("start", "final")
-    }
     pairs: list[ExamplePair] = []
-    for name in dict.fromkeys([*sides["start"], *sides["final"]]):
-        start, final = sides["start"].get(name), sides["final"].get(name)
-        row = cast("dict[str, Any]", final or start)
-        pairs.append(
-            ExamplePair(
-                id=name,
-                inputs=_values(_trace(row).get("inputs")),
-                expected=_values(row.get("expected")),
-                start=_run(start) if start else None,
-                final=_run(final) if final else None,
-            )
-        )
-    return tuple(pairs)
+    inputs: dict[str, str] = {}
+    kept: Counter[Outcome] = Counter()
+    for row in rows:
+        if row.id in cited:
+            inputs[row.id] = " · ".join(as_text(value) for value in row.inputs.values())[:SHORT]
+        if row.split != "test" or row.start is row.final is None:
+            continue
+        start, final = (_run(side) if side else None for side in (row.start, row.final))
+        pair = ExamplePair(row.id, _values(row.inputs), _values(row.expected), start, final)
+        kept[pair.outcome] += pair.traced
+        pairs.append(pair if kept[pair.outcome] <= TRACED else pair.without_steps())
+    return tuple(pairs), inputs
 
 
-def _trace(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", row.get("trace") or {})
-
-
-def _run(row: Mapping[str, Any]) -> RunOnExample:
-    trace, score = _trace(row), row.get("score")
+def _run(side: Side) -> RunOnExample:
+    trace = side.data
+    steps = cast("Sequence[Mapping[str, Any]]", trace.get("steps") or ())
+    errors = {str(step.get("address")): step["error"] for step in steps if step.get("error")}
+    if not errors and trace.get("error"):
+        where, _, text = str(trace["error"]).partition(": ")
+        errors = {where: text}
     return RunOnExample(
-        score=float(score) if isinstance(score, int | float) else None,
-        feedback=str(row.get("feedback") or ""),
+        score=side.score,
+        feedback=side.feedback,
         outputs=_values(trace.get("outputs")),
         error=str(trace.get("error") or ""),
-        steps=_nested([_step(step) for step in trace.get("steps") or ()]),
+        steps=_nested([_step(step) for step in steps]),
+        errors=tuple((address, str(text)) for address, text in errors.items()),
+        parts=side.parts,
+        used=_used(trace, steps),
     )
+
+
+def _used(trace: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> Used | None:
+    """What the steps took together; None where they do not say it."""
+    each = [cast("Mapping[str, Any]", step.get("usage") or {}) for step in steps]
+    if not any(each):
+        return None
+    tokens = sum(int(use.get(name) or 0) for use in each for name in ("input_tokens", "output_tokens"))
+    prices = [use.get("usd", 0.0) for use in each]
+    usd = None if None in prices else sum(float(price or 0.0) for price in prices)
+    return Used(sum(int(use.get("calls") or 0) for use in each), tokens, usd, float(trace.get("seconds") or 0.0))
 
 
 def _nested(steps: Sequence[StepView]) -> tuple[StepView, ...]:

@@ -1,0 +1,150 @@
+"""The part of `flowbot check` that asks models one question each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowbot.task.survey import Remark
+
+from .check_task import all_rows, every_row
+from .findings import Findings
+
+if TYPE_CHECKING:
+    from flowbot.lm import Session
+    from flowbot.runtime.gold import GoldRow
+    from flowbot.task.defects import ReadTask
+    from flowbot.task.examples import Placed
+
+REPLY_TOKENS = 512
+"""Room that a step's reply and its prompt may want beside the inputs."""
+_BYTES_A_TOKEN = 3.5
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Which models are asked, and how.
+
+    Args:
+        models: model strings by the option that names them, such as `--model`; none: no model is asked.
+        price: USD per million input and output tokens, where a price is not known.
+        cache_dir: folder of the store, of local models and of search indexes.
+        say: told in one line of what takes long.
+    """
+
+    models: Mapping[str, str]
+    price: tuple[float, float] | None
+    cache_dir: Path
+    say: Callable[[str], None]
+
+
+async def ask_models(asking: Asking, session: Session, findings: Findings) -> None:
+    """Ask each model one question; one that does not answer is a defect. Adds facts `model`, `meta_model`…"""
+    from flowbot.fields import InfrastructureError, ModelError, RefusedError, UserError
+    from flowbot.lm.probe import Probe, advice, probe
+
+    if not asking.models:
+        findings.rows.append(("Model", "none was asked; --model NAME proves its key, its name and what it can do"))
+    asked: dict[str, Probe] = {}
+    for option, model in asking.models.items():
+        name = option.removeprefix("--")
+        try:
+            if model not in asked:
+                asked[model] = await probe(
+                    model, session, cache_dir=asking.cache_dir, price=asking.price, say=asking.say
+                )
+        except (InfrastructureError, ModelError, RefusedError, UserError) as error:
+            said = f"found {error.found}" if isinstance(error, UserError) else str(error)
+            findings.defects.append(Remark(f"{option} {model}", said.removeprefix(f"{model}: "), advice(model, error)))
+            findings.facts[name.replace("-", "_")] = {"model": model, "ok": False, "error": str(error)}
+            continue
+        facts = asked[model].dump()
+        findings.facts[name.replace("-", "_")] = facts
+        findings.rows.append((name.replace("-", " ").capitalize(), answered(facts)))
+
+
+async def judge_task(asking: Asking, session: Session, read: ReadTask, findings: Findings) -> None:
+    """Ask a metric's judge about a few rows whose worth is known; where a model was asked and answered."""
+    from flowbot.fields import FlowBotError
+    from flowbot.lm import LM, open_lm
+    from flowbot.runtime import Engine
+    from flowbot.runtime.gold import JUDGED, score_gold, spread, telling_apart
+
+    task = read.task
+    if task is None or not task.metric.needs_model:
+        return
+    if not asking.models:
+        findings.rows.append(("Judge", "not asked; with --model NAME it is, about a few rows"))
+        return
+    names = {field.name for field in task.outputs}
+    whole = [placed for placed in every_row(read) if names <= placed.example.expected.keys()]
+    if not whole:
+        findings.rows.append(("Judge", "not tried, because no row expects a whole answer"))
+    rows = spread(whole, JUDGED)
+    if not rows or any(not each["ok"] for each in findings.facts.values() if each and "ok" in each):
+        return
+
+    def opened(name: str) -> LM:
+        return open_lm(name, session, cache_dir=asking.cache_dir, price=asking.price, say=asking.say)
+
+    own = asking.models.get("--judge-model") or asking.models.get("--meta-model") or asking.models.get("--model")
+    engine = Engine(None, session, open_model=opened, judge_model=own)
+    try:
+        gold = await score_gold(engine, task, rows)
+        findings.warnings += [*_judged(gold, findings), *await telling_apart(engine, task, rows)]
+    except FlowBotError as error:
+        findings.defects.append(Remark("judge", str(error), "see that its model answers, or name another"))
+    finally:
+        await engine.close()
+
+
+def _judged(gold: Sequence[GoldRow], findings: Findings) -> list[Remark]:
+    wrong = [row for row in gold if row.score != 1]
+    if not wrong:
+        findings.rows.append(("Judge", f"gives 1 to what is expected on {all_rows(len(gold))} that it was asked about"))
+    remarks: list[Remark] = []
+    for row in wrong:
+        score = "no verdict on" if row.score is None else f"{row.score:.3g}, not 1, to"
+        what = f"the judge gives {score} what the row itself expects: {row.said}"
+        remarks.append(Remark(row.placed.place, what, "make the rubric plainer, or ask a stronger judge"))
+    return remarks
+
+
+def answered(facts: Mapping[str, Any]) -> str:
+    """What one question showed, in a line; `facts` as `Probe.dump` gives them."""
+    from flowbot.fields.words import money
+
+    usage = facts["usage"]
+    took = (
+        f"{facts['seconds']:g} s, {usage['input_tokens']:,} + {usage['output_tokens']:,} tokens, {money(usage['usd'])}"
+    )
+    can = facts["capabilities"]
+    if can is None:
+        return f"{facts['model']} answers ({took})"
+    takes = {"schema": "JSON by schema", "tool": "JSON by a forced tool call", "json": "JSON objects"}
+    told = [takes.get(can["reply_format"], "")] + [name for name in ("temperature", "seed") if can[name]]
+    left = f"; {', '.join(facts['dropped'])}" if facts["dropped"] else ""
+    return f"{facts['model']} answers ({took}); it takes {', '.join(each for each in told if each)}{left}"
+
+
+def too_long(facts: Mapping[str, Any] | None, rows: Sequence[Placed]) -> list[Remark]:
+    """A remark on inputs that may not fit into the context of the model that was asked, where that is known."""
+    if facts is None or not facts.get("context") or not rows:
+        return []
+    context: int = facts["context"]
+    sizes = [len(_text(placed).encode("utf-8", "replace")) / _BYTES_A_TOKEN + REPLY_TOKENS for placed in rows]
+    over = [index for index, size in enumerate(sizes) if size > context]
+    if not over:
+        return []
+    worst = max(over, key=lambda index: sizes[index])
+    what = (
+        f"{len(over):,} of {len(rows):,} rows are likely too long for its context of {context:,} tokens; the longest, "
+        f"{rows[worst].place}, has about {sizes[worst] - REPLY_TOKENS:,.0f}"
+    )
+    return [Remark(f"model {facts['model']}", what, "use a model with a longer context, or let a tool search the text")]
+
+
+def _text(placed: Placed) -> str:
+    return "".join(value if isinstance(value, str) else str(value) for value in placed.example.inputs.values())

@@ -1,0 +1,151 @@
+"""`flowbot show`: what a run did on one example, step by step; without an example, which examples there are."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from .console import Console, Style, command_line
+from .options import Output
+
+if TYPE_CHECKING:
+    from flowbot.report.show_file import RecordedExample, Side
+
+LISTED = 40
+"""Examples that are listed without --full."""
+COLOURS: dict[str, Style] = {"fixed": "good", "better": "good", "broken": "bad", "worse": "bad", "wrong": "warn"}
+SPLITS = {"test": "test", "val": "validation", "train": "training"}
+
+
+def show(
+    run: Annotated[Path, Parameter(name="RUN", negative=())],
+    example: Annotated[str | None, Parameter(name="EXAMPLE", show_default=False)] = None,
+    /,
+    *,
+    start: Annotated[bool, Parameter(name="--start", negative=(), show_default=False)] = False,
+    found: Annotated[bool, Parameter(name="--found", negative=(), show_default=False)] = False,
+    both: Annotated[bool, Parameter(name="--both", negative=(), show_default=False)] = False,
+    candidate: Annotated[str | None, Parameter(name="--candidate")] = None,
+    step: Annotated[str | None, Parameter(name="--step")] = None,
+    full: Annotated[bool, Parameter(name="--full", negative=(), show_default=False)] = False,
+    output: Output = Output(),  # noqa: B008
+) -> int:
+    """Show what a run did on one example: prompts as sent, replies as received, tools, scores, gradients. Asks no model.
+
+    Parameters
+    ----------
+    run
+        The run's folder, or its name in runs/.
+    example
+        The example's id; without it the examples are listed, those fixed and broken first.
+    start
+        Show the start workflow alone.
+    found
+        Show the found workflow alone.
+    both
+        Show both, as is done without any of the three.
+    candidate
+        Show the workflow that a proposal made, such as p3, where the search wrote gradients on its run.
+    step
+        Show one step alone: a path as refine/critic, or one call of it as refine/critic[2].
+    full
+        Show long texts and lists whole.
+    """
+    from flowbot.fields import UserError
+
+    from .runs import run_folder
+
+    folder = run_folder(run)
+    for option, given in (("--step", step), ("--candidate", candidate)):
+        if example is None and given is not None:
+            raise UserError(option, repr(given), f"an example to show it of: flowbot show RUN EXAMPLE {option} …")
+    console = Console.open(output)
+    if example is None:
+        return _list(folder, run, console, full=full)
+    from flowbot.report.show import read_shown
+    from flowbot.report.show_secrets import known_secrets, masked
+
+    from .show_example import lines_of
+
+    secrets = known_secrets()
+    shown = read_shown(folder, example).without(secrets)
+    one = start != found and not both
+    sides = [name for name, asked in (("start", start or not one), ("found", found or not one)) if asked]
+    if candidate is not None:
+        other = shown.candidate(candidate)
+        sides = [*(sides if start or found or both else ()), other]
+    if step is not None:
+        shown = shown.only(step)
+    left_out = {"start", "found"} - set(sides)
+    facts = {name: value for name, value in shown.dump().items() if name not in left_out}
+    console.json(masked(facts, secrets))
+    for line, style in lines_of(shown, sides, full=full, width=min(console.width, 80)):
+        console.result(masked(line, secrets), style)
+    return 0
+
+
+def _list(folder: Path, run: Path, console: Console, *, full: bool) -> int:
+    from flowbot.report.data import read_run
+    from flowbot.report.show_file import OUTCOMES, read_examples
+    from flowbot.report.show_gradients import count_gradients
+
+    view, gradients = read_run(folder), count_gradients(folder)
+    # Without their traces: a split may be larger than memory.
+    rows = [_row(each, gradients.get(each.id, 0)) for each in read_examples(folder)]
+    rows.sort(key=lambda row: (OUTCOMES.index(row["outcome"]), list(SPLITS).index(row["split"])))
+    status = str(view.result.get("status"))
+    console.json({"run_dir": str(folder), "status": status, "unchanged": view.unchanged, "examples": rows})
+    _title(view.task, status, rows, console)
+    width = min(max([7, *(len(row["id"]) for row in rows)]), 36)
+    console.result(
+        f"  {'Example':<{width}}  {'Split':<10}  {'Start':>7}  {'Found':>7}  {'Outcome':<8}  Gradients", "soft"
+    )
+    for row in rows if full else rows[:LISTED]:
+        gradient = str(row["gradients"] or "")
+        line = f"  {row['id']:<{width}}  {SPLITS[row['split']]:<10}  {_score(row['start'])}  {_score(row['found'])}"
+        console.result(f"{line}  {row['outcome']:<8}  {gradient:>9}".rstrip(), COLOURS.get(row["outcome"], ""))
+    if len(rows) > LISTED and not full:
+        console.result(f"  … {len(rows) - LISTED:,} more (--full lists all)", "soft")
+    console.say()
+    if rows:
+        console.say("To see one with its prompts and replies:")
+        console.say(f"  {command_line('flowbot', 'show', str(run), rows[0]['id'])}", "accent")
+    return 0
+
+
+def _title(task: str, status: str, rows: list[dict[str, Any]], console: Console) -> None:
+    from flowbot.fields.words import count
+
+    tested = [row["outcome"] for row in rows if row["split"] == "test"]
+    fixed, broken = tested.count("fixed"), tested.count("broken")
+    sizes = ", ".join(
+        f"{number:,} {name}" for split, name in SPLITS.items() if (number := sum(row["split"] == split for row in rows))
+    )
+    state = "" if status == "done" else f" The run is {status}: the command that began it goes on."
+    on_test = f" On the test {count(fixed, 'was', 'were')} fixed and {broken} broken." if status == "done" else ""
+    for line in textwrap.wrap(f"Run on {task}: {sizes} examples.{on_test}{state}", min(console.width, 80)):
+        console.say(line, "title")
+    console.say()
+
+
+def _row(example: RecordedExample, gradients: int) -> dict[str, Any]:
+    def score(side: Side | None) -> float | None:
+        return None if side is None else side.score
+
+    return {
+        "id": example.id,
+        "split": example.split,
+        "start": score(example.start),
+        "found": score(example.final),
+        "outcome": example.outcome,
+        "gradients": gradients,
+    }
+
+
+def _score(value: float | None) -> str:
+    from flowbot.fields.words import percent
+
+    return f"{'–' if value is None else percent(value):>7}"

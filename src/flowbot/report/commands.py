@@ -1,0 +1,117 @@
+"""The commands and the lines of Python that belong to a run: to make it again, to use what it found, to see more."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+from flowbot.workflow import LLMParameters, ToolNode, Workflow, walk
+
+from .data import RunView
+
+_LONGEST = 120
+"""Characters of an example's value in a command; a longer one is left to the reader."""
+_LEFT = "…"
+_TASK = "task.yaml"
+
+
+def again(run: RunView) -> str:
+    """The command that makes the run again, as far as the run knows it; the task file's name is not written down."""
+    result, meta, judge = run.result, run.models.get("meta"), run.models.get("judge", "")
+    words = ["flowbot", "optimize", _TASK]
+    for option, value in (
+        ("--start", str(run.run_dir / "start.flow.yaml") if _own_start(run) else None),
+        ("--model", run.models.get("task")),
+        ("--meta-model", meta if meta != run.models.get("task") else None),
+        ("--judge-model", judge if judge != meta and ", " not in judge else None),
+        ("--method", result.get("method")),
+        ("--effort", result.get("effort")),
+        ("--seed", result.get("seed")),
+        ("--run-dir", str(run.run_dir) if run.run_dir.name != result.get("run_id") else None),
+    ):
+        if value not in (None, ""):
+            words += [option, str(value)]
+    return shlex.join(words)
+
+
+def _own_start(run: RunView) -> bool:
+    """Whether the run began at another workflow than the call that a search begins with by itself."""
+    from flowbot.fields import Field, UserError
+    from flowbot.workflow import Scope, single_call
+
+    if run.start is None:
+        return False
+    sketch = run.start.sketch
+    scope = Scope.of(sketch)
+    kinds = {name: scope.type_text(reference) or "str" for name, reference in sketch.outputs.items()}
+    inputs, outputs = (tuple(Field.of(*each) for each in named.items()) for named in (sketch.inputs, kinds))
+    try:
+        plain = single_call(inputs, outputs, run.goal, reasoning=True)
+    except UserError:
+        return True
+    return sketch != plain.sketch or _told(run.start) != _told(plain)
+
+
+def _told(workflow: Workflow) -> list[LLMParameters]:
+    """What the steps are told, but for what the task's fields are about, which stands below the hint's first line."""
+    return [
+        given.model_copy(update={"format_hint": given.format_hint.partition("\n")[0]})
+        for given in workflow.parameters.values()
+        if isinstance(given, LLMParameters)
+    ]
+
+
+def use(run: RunView) -> str:
+    """The command that runs the found workflow on one example."""
+    given = [f"{name}={value}" for name, value in _inputs(run).items()]
+    task = ["--task", _TASK] if run.found is not None and _tools(run.found) else []  # the file that has its tools
+    model = run.models.get("task", "MODEL")
+    return shlex.join(["flowbot", "run", str(run.run_dir / "found.flow.yaml"), *given, *task, "--model", model])
+
+
+def python(run: RunView) -> str:
+    """The same in Python."""
+    names = _tools(run.found) if run.found is not None else []
+    tools = f", tools=[{', '.join(names)}]" if names else ""
+    kinds = run.found.sketch.inputs if run.found is not None else {}
+    given = ", ".join(f"{name}={_literal(value, kinds[name])}" for name, value in _inputs(run).items())
+    path, model = json.dumps(str(run.run_dir / "found.flow.yaml")), json.dumps(run.models.get("task", "MODEL"))
+    return f"import flowbot as fb\n\nflow = fb.load({path}, lm={model}{tools})\nflow({given})"
+
+
+def show(run_dir: Path, example: str) -> str:
+    """The command that shows one example whole."""
+    return shlex.join(["flowbot", "show", str(run_dir), example])
+
+
+def _inputs(run: RunView) -> dict[str, str]:
+    """The workflow's inputs with the values of an example, where they are short."""
+    names = list(run.found.sketch.inputs) if run.found is not None else []
+    known = dict(min((each.inputs for each in run.examples), key=lambda each: len(str(each)), default=()))
+    return {
+        name: known[name] if name in known and len(known[name]) <= _LONGEST and "\n" not in known[name] else _LEFT
+        for name in names
+    }
+
+
+def _literal(text: str, kind: str) -> str:
+    """A value of a type as Python writes it, from its text: a text as it is, anything else as JSON."""
+    if text != _LEFT and not kind.startswith(("str", "Literal")):
+        try:
+            return repr(json.loads(text))
+        except ValueError:
+            pass  # it was cut
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _tools(workflow: Workflow) -> list[str]:
+    """Names of the tools that the workflow may call, each once."""
+    names: dict[str, None] = {}
+    for path, node in walk(workflow.sketch):
+        if isinstance(node, ToolNode):
+            names[node.tool] = None
+        given = workflow.parameters.get(path)
+        if isinstance(given, LLMParameters):
+            names.update(dict.fromkeys(given.tools))
+    return list(names)

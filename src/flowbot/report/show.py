@@ -1,0 +1,193 @@
+"""One example of a run with all that is known of it, for `flowbot show`: the traces, and the gradients on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from flowbot.fields import UserError
+from flowbot.fields.near import one_of
+from flowbot.runtime.trace import Step, node_path
+from flowbot.workflow import Workflow
+
+from .changes import Change
+from .data import RunView, read_run
+from .show_file import RecordedExample, Side, read_examples
+from .show_gradients import Heard, read_gradients, workflow_names
+from .show_secrets import masked
+from .words import outcome
+
+
+@dataclass(frozen=True, slots=True)
+class ShownExample:
+    """An example of a run: what the run recorded of it, and the gradients on it in the order of the search."""
+
+    run: RunView
+    example: RecordedExample
+    gradients: tuple[Heard, ...]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What the workflows of the run are called, by hash."""
+        return workflow_names(self.run)
+
+    def side_of(self, workflow: str) -> Side | None:
+        """The run of the workflow with that hash on this example, where it is recorded."""
+        start, found = self.run.start, self.run.found
+        if start is not None and workflow == start.hash:
+            return self.example.start
+        if found is not None and workflow == found.hash:
+            return self.example.final
+        return self.example.candidates.get(workflow)
+
+    def workflow(self, workflow: str) -> Workflow | None:
+        """The workflow that a proposal made, by its hash."""
+        made = (change.workflow for change in self.run.changes if change.workflow is not None)
+        return next((each for each in made if each.hash == workflow), None)
+
+    def candidate(self, proposal: str) -> str:
+        """The hash of the workflow that a proposal made, `p3` for one.
+
+        Raises:
+            UserError: if there is no such proposal, or its run on this example is not recorded.
+        """
+        made = {change.id: change.workflow.hash for change in self.run.changes if change.workflow is not None}
+        known = [name for name, workflow in made.items() if self.side_of(workflow) is not None]
+        if proposal not in known:
+            expected = f"a proposal that was run on {self.example.id}"
+            raise UserError(
+                "--candidate", repr(proposal), f"{expected}: {one_of(proposal, known)}" if known else "none here"
+            )
+        return made[proposal]
+
+    def only(self, path: str) -> ShownExample:
+        """The same with the steps and gradients of one step alone: a node's path, or the address of one call.
+
+        Raises:
+            UserError: if no workflow ran such a step here.
+        """
+        example = self.example
+        sides = [side for side in (example.start, example.final, *example.candidates.values()) if side is not None]
+        steps = [step for side in sides for step in side.trace.steps]
+        if not any(_matches(step, path) for step in steps):
+            known = dict.fromkeys([step.node for step in steps] + [step.address for step in steps])
+            raise UserError("--step", repr(path), one_of(path, known) if known else "a step; none is recorded here")
+
+        def kept(side: Side) -> Side:
+            steps = [step.dump() for step in side.trace.steps if _matches(step, path)]
+            return replace(side, data={**side.data, "steps": steps})
+
+        heard = tuple(each for each in self.gradients if each.node and path in (each.node, node_path(each.node)))
+        return replace(self, example=_with_sides(example, kept), gradients=heard)
+
+    def without(self, secrets: Sequence[str]) -> ShownExample:
+        """The same with each secret masked, wherever it stands."""
+        if not secrets:
+            return self
+
+        def clean(side: Side) -> Side:
+            return replace(side, feedback=masked(side.feedback, secrets), data=masked(side.data, secrets))
+
+        example = _with_sides(self.example, clean)
+        example = replace(example, inputs=masked(example.inputs, secrets), expected=masked(example.expected, secrets))
+
+        def told(change: Change) -> Change:
+            texts = {name: masked(getattr(change, name), secrets) for name in ("title", "reason")}
+            lists = {name: tuple(masked(getattr(change, name), secrets)) for name in ("changes", "errors")}
+            return replace(change, **texts, **lists)
+
+        gradients = tuple(
+            replace(each, text=masked(each.text, secrets), used_by=tuple(map(told, each.used_by)))
+            for each in self.gradients
+        )
+        run = replace(self.run, changes=tuple(map(told, self.run.changes)))
+        return replace(self, run=run, example=example, gradients=gradients)
+
+    def dump(self) -> dict[str, Any]:
+        """The object that `show --json` prints."""
+        example, names = self.example, self.names
+        return {
+            "run_dir": str(self.run.run_dir),
+            "status": self.run.result.get("status"),
+            "id": example.id,
+            "split": example.split,
+            "inputs": dict(example.inputs),
+            "expected": dict(example.expected),
+            "outcome": example.outcome,
+            "unchanged": self.run.unchanged,
+            "start": None if example.start is None else _dump_side(example.start),
+            "found": None if example.final is None else _dump_side(example.final),
+            "candidates": [
+                {"workflow": workflow, "about": names.get(workflow, ""), **_dump_side(side)}
+                for workflow, side in example.candidates.items()
+            ],
+            "gradients": [{**_dump_heard(each), "about": names.get(each.workflow, "")} for each in self.gradients],
+        }
+
+
+def read_shown(run_dir: Path, example: str) -> ShownExample:
+    """One example of a run.
+
+    Raises:
+        UserError: if there is no such run or example, or a file is damaged.
+    """
+    run = read_run(run_dir)
+    known: list[str] = []
+    for each in read_examples(run_dir):
+        if each.id == example:
+            return ShownExample(run, each, read_gradients(run, example))
+        known.append(each.id)
+    expected = one_of(example, known) if known else "one that the run has recorded; it has none"
+    raise UserError(str(run_dir), f"no example {example!r}", expected)
+
+
+def _matches(step: Step, path: str) -> bool:
+    """Whether a step is the call at the address `path`, or a call of the node at that path."""
+    return path in (step.address, step.node)
+
+
+def _with_sides(example: RecordedExample, change: Callable[[Side], Side]) -> RecordedExample:
+    return replace(
+        example,
+        start=None if example.start is None else change(example.start),
+        final=None if example.final is None else change(example.final),
+        candidates={workflow: change(side) for workflow, side in example.candidates.items()},
+    )
+
+
+def _dump_side(side: Side) -> dict[str, Any]:
+    return {
+        "score": side.score,
+        "feedback": side.feedback,
+        "parts": dict(side.parts),
+        "spread": side.spread,
+        "whole": side.whole,
+        "usage": asdict(side.trace.usage),
+        "trace": dict(side.data),
+    }
+
+
+def _dump_heard(heard: Heard) -> dict[str, Any]:
+    return {
+        "level": heard.level,
+        "node": heard.node,
+        "text": heard.text,
+        "source": heard.source,
+        "workflow": heard.workflow,
+        "times": heard.times,
+        "used_by": [
+            {
+                "id": change.id,
+                "level": change.level,
+                "source": change.source,
+                "title": change.title,
+                "changes": list(change.changes),
+                "outcome": change.outcome,
+                "in_final": change.in_final,
+                "told": outcome(change),
+            }
+            for change in heard.used_by
+        ],
+    }

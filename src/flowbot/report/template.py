@@ -1,0 +1,96 @@
+"""The templates of the page, and what they call: texts bounded and escaped, names in ticks as code, charts as they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from . import words
+from .chart import interval_bar
+from .diffs import joined_diffs, node_texts
+from .story import BADGES
+
+if TYPE_CHECKING:
+    import jinja2
+    from markupsafe import Markup
+
+    from flowbot.workflow import Workflow
+
+    from .data import RunView
+    from .interval import Interval
+
+LONGEST = 1500
+"""Characters of one text from the run that the page shows, unless a place says otherwise."""
+
+
+def environment(run: RunView) -> jinja2.Environment:
+    """The templates, ready to render the page of a run. Everything is escaped; what is missing is an error."""
+    import jinja2
+    from jinja2.sandbox import SandboxedEnvironment
+
+    made = SandboxedEnvironment(
+        loader=jinja2.PackageLoader("flowbot.report", "page"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update({"ticks": _ticks, "cut": cut})
+    known: dict[str, Any] = {
+        "words": words,
+        "badges": BADGES,
+        "interval_bar": _bar,
+        "joined_diffs": joined_diffs,
+        "node_texts": node_texts,
+        "paths": _paths,
+        "in_words": _in_words,
+        "sources": partial(_sources, run.quoted),
+    }
+    made.globals.update(known)
+    return made
+
+
+def cut(text: str, most: int = LONGEST) -> str:
+    """A text that may be of any length, as far as the page shows it, with the number of characters that are left out."""
+    left = len(text) - most
+    return text if left <= most // 10 else f"{text[:most]} … ({left:,} more characters)"
+
+
+def _ticks(text: str) -> Markup:
+    """A line with `names in ticks` set as code. Escaped first, so that only the tags put in here are tags."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))
+
+
+def markup(text: str) -> Markup:
+    """A drawing of ours, put in as it is."""
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+def _bar(score: Interval, kind: str) -> Markup:
+    return markup(interval_bar(score, kind=kind))
+
+
+def _sources(quoted: Mapping[str, str], names: str) -> list[tuple[str, str]]:
+    """The examples that a gradient names, each with its input where that is known."""
+    return [(name, quoted.get(name, "")) for name in names.split(", ")]
+
+
+def _in_words(workflow: Workflow) -> str:
+    """The workflow in one line of plain words."""
+    from flowbot.optimize.words import sentence
+
+    return sentence(workflow)
+
+
+def _paths(workflow: Workflow) -> dict[str, str]:
+    """The kind of every node by path, those of bodies too."""
+    from flowbot.workflow import walk
+    from flowbot.workflow.captions import kind_text
+
+    return {path: kind_text(node) for path, node in walk(workflow.sketch)}
