@@ -1,0 +1,193 @@
+"""Write the two pages that come from the code: `cli.md` from the commands, `python.md` from the docstrings.
+
+    python docs/reference.py
+
+A test fails when the pages differ from what the code gives now.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from types import FunctionType
+from typing import Any, cast
+from unittest.mock import patch
+
+from griffe import Docstring, DocstringSection, DocstringSectionKind
+from pydantic import BaseModel
+
+import flowbot
+from flowbot.cli.app import app
+
+FOLDER = Path(__file__).parent
+CHAPTERS = {
+    "task": "Tasks, examples and metrics",
+    "optimize": "Optimising and evaluating",
+    "runtime": "Using a workflow",
+    "workflow": "Workflows",
+    "lm": "Budget and pace",
+    "fields": "Values and errors",
+    "report": "Reports",
+}
+"""Chapters of the Python page, by the package that a name comes from."""
+CLI_INTRODUCTION = """\
+# Command line
+
+Written from the code; `flowbot VERB --help` shows the same. With `--json` a verb prints one JSON object and nothing else. The same
+command again resumes what was cut off, and repeats what is done at no cost.
+
+Exit status: 0 done, 1 the work failed, 2 wrong use, 3 paused, to be given again. [Questions and troubles](questions.md#exit-statuses) says more.
+"""
+PYTHON_INTRODUCTION = """\
+# Python
+
+Written from the code. Everything here is a name of `flowbot`, by custom `import flowbot as fb`. [Python and notebooks](in-python.md) shows how they go together.
+"""
+LINE = 100
+
+
+def cli_page() -> str:
+    """The reference of the command line."""
+    with patch.object(sys, "argv", ["flowbot"]):  # from which the usage lines take the program's name
+        body = app.generate_docs(heading_level=1)
+    body = re.sub(r"\n {8}(?=\S)", " ", body[body.index("**Commands**") :])
+    return f"{CLI_INTRODUCTION}\n{body.strip()}\n"
+
+
+def python_page() -> str:
+    """The reference of the public names."""
+    found: dict[str, list[str]] = {chapter: [] for chapter in CHAPTERS}
+    for name in sorted(flowbot.__all__, key=str.casefold):
+        value = getattr(flowbot, name)
+        chapter = value.__module__.split(".")[1]
+        found[chapter].append("\n\n".join(_object(name, value)))
+    chapters = [f"## {CHAPTERS[chapter]}\n\n" + "\n\n".join(texts) for chapter, texts in found.items() if texts]
+    return PYTHON_INTRODUCTION + "\n" + "\n\n".join(chapters) + "\n"
+
+
+def _object(name: str, value: Any) -> Iterator[str]:
+    """Heading, signature and docstring of a function or class, then its public members."""
+    yield f"### `{name}`"
+    if inspect.isclass(value) and issubclass(value, Exception):
+        base = value.__bases__[0].__name__
+        yield "An exception." if base.startswith("_") or base == "Exception" else f"An exception, a `{base}`."
+    else:
+        yield _call(name, value)
+    yield from _documentation(value)
+    if not inspect.isclass(value):
+        return
+    for member, attribute in vars(value).items():
+        if member.startswith("_") or not _is_member(attribute):
+            continue
+        yield f"#### `{name}.{member}`"
+        if not isinstance(attribute, property):
+            yield _call(f"{name}.{member}", getattr(value, member))
+        yield from _documentation(attribute)
+
+
+def _is_member(attribute: Any) -> bool:
+    """Whether it is a method or property that says what it is."""
+    kinds = (property, staticmethod, classmethod, FunctionType)
+    return isinstance(attribute, kinds) and bool(inspect.getdoc(cast("object", attribute)))
+
+
+def _call(name: str, value: Any) -> str:
+    """How something is called, a parameter a line where it is long."""
+    signature = _signature(value)
+    given: list[str] = []
+    kind = None
+    for each in signature.parameters.values():
+        if each.name == "self":
+            continue
+        if kind == each.POSITIONAL_ONLY and each.kind != kind:
+            given.append("/")
+        if each.kind == each.KEYWORD_ONLY and kind not in (each.KEYWORD_ONLY, each.VAR_POSITIONAL):
+            given.append("*")
+        given.append(_parameter(each))
+        kind = each.kind
+    returned = "" if signature.return_annotation is signature.empty else f" -> {_type(signature.return_annotation)}"
+    if inspect.isclass(value):
+        returned = ""
+    text = f"{name}({', '.join(given)}){returned}"
+    if len(text) > LINE:
+        text = f"{name}(\n" + "".join(f"    {each},\n" for each in given) + f"){returned}"
+    return f"```python\n{text}\n```"
+
+
+def _signature(value: Any) -> inspect.Signature:
+    """The signature; of a pydantic model, whose own depends on whether it was used before, by its annotations."""
+    if not (inspect.isclass(value) and issubclass(value, BaseModel)):
+        return inspect.signature(value)
+    kind, none = inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.empty
+    fields = [
+        (name, annotation, value.model_fields[name]) for name, annotation in inspect.get_annotations(value).items()
+    ]
+    return inspect.Signature(
+        [
+            inspect.Parameter(name, kind, annotation=annotation, default=none if field.is_required() else field.default)
+            for name, annotation, field in fields
+        ]
+    )
+
+
+def _parameter(given: inspect.Parameter) -> str:
+    stars = {given.VAR_POSITIONAL: "*", given.VAR_KEYWORD: "**"}.get(given.kind, "")
+    typed = "" if given.annotation is given.empty else f": {_type(given.annotation)}"
+    if given.default is given.empty:
+        return f"{stars}{given.name}{typed}"
+    default = cast("object", given.default)
+    plain = default is None or isinstance(default, str | int | float | bool | tuple)
+    return f"{given.name}{typed}{' = ' if typed else '='}{repr(cast('object', default)) if plain else '…'}"
+
+
+def _type(annotation: Any) -> str:
+    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+
+
+def _documentation(value: Any) -> Iterator[str]:
+    text = re.sub(r"(?m)^Args of the constructor.*:$", "Args:", inspect.getdoc(value) or "")
+    documented = Docstring(text, parser="google")
+    for section in documented.parse(returns_named_value=False, returns_multiple_items=False, warnings=False):
+        yield from _section(section)
+
+
+def _section(section: DocstringSection) -> Iterator[str]:
+    match section.kind:
+        case DocstringSectionKind.text:
+            yield _with_examples(section.value).strip()
+        case DocstringSectionKind.parameters | DocstringSectionKind.attributes as kind:
+            if kind is DocstringSectionKind.attributes:
+                yield "Attributes:"
+            yield "\n".join(f"- `{each.name}`: {_joined(each.description)}" for each in section.value)
+        case DocstringSectionKind.raises:
+            yield "Raises:"
+            yield "\n".join(f"- `{each.annotation}`: {_joined(each.description)}" for each in section.value)
+        case DocstringSectionKind.returns:
+            yield f"Returns {_joined(section.value[0].description)}"
+        case _:
+            raise ValueError(
+                f"a docstring with a section of the kind {section.kind.value}; expected one that is written here"
+            )
+
+
+def _joined(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _with_examples(text: str) -> str:
+    """A text in which examples (`>>>`, and what follows up to an empty line) are blocks of code."""
+    return re.sub(r"(?m)^ *>>>(?:.+\n?)+", lambda found: f"```pycon\n{textwrap.dedent(found[0]).rstrip()}\n```\n", text)
+
+
+def main() -> None:
+    """Write both pages."""
+    for name, page in (("cli.md", cli_page()), ("python.md", python_page())):
+        (FOLDER / name).write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
