@@ -51,7 +51,7 @@ async def shown(sandbox: Sandbox, body: str) -> Any:
 def test_opens_monty_unless_another_is_asked_for() -> None:
     assert isinstance(open_sandbox(), MontySandbox)
     assert isinstance(open_sandbox("monty"), MontySandbox)
-    with pytest.raises(UserError, match="found 'docker'; expected monty or bubblewrap"):
+    with pytest.raises(UserError, match="found 'docker'; expected one of monty, bubblewrap"):
         open_sandbox("docker")
 
 
