@@ -129,23 +129,14 @@ def import_store(
 
 
 def _check_value(kind: str, value: Mapping[str, Any]) -> None:
-    """Whether a stored value is of use: a model's reply, or what stands for a failed one.
+    """Whether a stored value is of use: what a model's call gave and took.
 
     Raises:
         ValueError: saying why not.
     """
-    if kind != "lm":
-        return
-    from flowbot.lm import Reply
+    from flowbot.lm.rows import check_row
 
-    if "failed" in value:
-        if value["failed"] not in ("refused", "model") or not isinstance(value.get("text"), str):
-            raise ValueError("it is not a failed model call")
-        return
-    try:
-        Reply.load(value)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"it is not a model's reply ({type(error).__name__}: {error})") from None
+    check_row(kind, value)
 
 
 def _structure(said: tuple[str, ...]) -> str:

@@ -20,6 +20,7 @@ from flowbot.fields import InfrastructureError, UserError, stable_hash
 
 from .client import Client, Identity, Patience, Reply, Request
 from .options import split_options
+from .rows import read_reply
 
 _DIFFERENCE_LINES = 24
 
@@ -54,7 +55,7 @@ class RecordedClient:
         """The recorded reply to this very request."""
         line = self._lines.get(_key(request.dump()))
         if line is not None:
-            return Reply.load(line["reply"])
+            return read_reply(line["reply"])
         if self._source is None:
             raise self._miss(request)
         reply = await self._source.complete(request, patience)
@@ -142,7 +143,7 @@ def _read(path: Path, *, may_lack: bool) -> dict[str, dict[str, Any]]:
             continue
         try:
             line = json.loads(text)
-            Reply.load(line["reply"])
+            read_reply(line["reply"])
             lines.setdefault(_key(line["request"]), line)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             expected = 'a line {"model": …, "request": …, "reply": …}'

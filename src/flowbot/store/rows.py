@@ -7,7 +7,8 @@ import time
 import zlib
 from typing import Any, Literal, get_args
 
-Kind = Literal["lm", "tool", "code", "metric", "probe"]
+Kind = Literal["lm", "tool", "code", "metric", "probe", "tries", "copy"]
+"""`tries` is no response yet: what a model's call took that goes on. `copy` is what a second sending took."""
 KINDS: tuple[str, ...] = get_args(Kind)
 DAY = 86_400
 """Seconds of a day. Days of use are counted in UTC, from 1970."""
