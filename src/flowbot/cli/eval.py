@@ -58,6 +58,7 @@ def evaluate_flow(
     from .engine import require_judge, require_model, require_price
     from .progress import Display
     from .signals import pausing
+    from .summary import within
 
     console = Console.open(output)
     workflow, loaded = load(flow), Task.load(task)
@@ -104,7 +105,7 @@ def evaluate_flow(
     facts = found.to_json()
     console.json(facts)
     _show(console, facts)
-    return 0
+    return within(found.passed)
 
 
 async def _check(
@@ -135,7 +136,7 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
     from flowbot.report import Interval
     from flowbot.report.words import count, duration, interval, money, percent
 
-    from .summary import judge_line
+    from .summary import asked, judge_line
 
     score = Interval(facts["mean"], facts["low"], facts["high"], facts["n"])
     console.result(f"{percent(score.mean)} on {count(score.n, 'example')} (95 % interval {interval(score)})", "title")
@@ -154,7 +155,7 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
     if "judge" in facts:
         console.say(judge_line(facts["judge"]), "soft")
     console.say(
-        f"{count(facts['calls'], 'model call')} ({facts['spent']['calls']:,} made now), {facts['tokens']:,} tokens, "
+        f"{asked(facts['calls'], facts['requests'])} ({facts['spent']['calls']:,} made now), {facts['tokens']:,} tokens, "
         f"cost {money(facts['usd'])}, {duration(facts['seconds'])}.",
         "soft",
     )

@@ -52,6 +52,7 @@ def run_flow(
     from flowbot.workflow import load, most_calls
 
     from .signals import pausing
+    from .summary import within
 
     console = Console.open(output)
     workflow = load(flow)
@@ -59,13 +60,16 @@ def run_flow(
     rows = _rows(workflow, values, inputs)
     stop = StopSignal()
     with pausing(stop, say=lambda line: console.say(line, "warn")):
-        traces = asyncio.run(_run(flow, workflow, rows, model, calls, tools, stop, console))
-    if traces is None:
+        ran = asyncio.run(_run(flow, workflow, rows, model, calls, tools, stop, console))
+    if ran is None:
         count = len(rows) * most_calls(workflow)
         console.json({"dry_run": True, "calls": count})
         console.result(f"{count} model calls at most; none was made.")
         return 0
-    return _print(console, traces, many=inputs is not None and len(rows) != 1)
+    traces, passed = ran
+    status = within(passed)
+    _print(console, traces, many=inputs is not None and len(rows) != 1)
+    return status
 
 
 def _tools(task: Path | None) -> tuple[Tool | ToolSource, ...]:
@@ -86,8 +90,8 @@ async def _run(
     tools: tuple[Tool | ToolSource, ...],
     stop: StopSignal,
     console: Console,
-) -> list[Trace] | None:
-    """A trace for each of the rows; None where the calls shall not be made."""
+) -> tuple[list[Trace], str] | None:
+    """A trace for each of the rows, and which ceiling was passed; None where the calls shall not be made."""
     import asyncio
 
     from flowbot.runtime import ChosenSandbox, opened_tools
@@ -110,10 +114,10 @@ async def _run(
             return None
         async with open_engine(model, calls, tools=opened, sandbox=sandbox, stop=stop, say=say, live=True) as engine:
             tasks = [asyncio.create_task(engine.run(workflow, row, purpose="run")) for row in rows]
-            return await together(tasks)
+            return await together(tasks), engine.session.budget.passed
 
 
-def _print(console: Console, traces: list[Trace], *, many: bool) -> int:
+def _print(console: Console, traces: list[Trace], *, many: bool) -> None:
     outputs = [None if trace.outputs is None else dict(trace.outputs) for trace in traces]
     failed = [trace for trace in traces if trace.outputs is None]
     console.json(outputs if many else outputs[0])
@@ -130,7 +134,6 @@ def _print(console: Console, traces: list[Trace], *, many: bool) -> int:
 
         more = f" ({len(failed)} of {len(traces)} runs failed)" if many else ""
         raise ModelError(f"no result: {failed[0].error}{more}")
-    return 0
 
 
 def _rows(workflow: Workflow, values: tuple[str, ...], file: str | None) -> list[dict[str, Any]]:

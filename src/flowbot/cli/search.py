@@ -144,13 +144,13 @@ def conclude(result: RunResult, plan: Plan, console: Console) -> int:
     """
     from flowbot.report import write_report
 
-    from .summary import summarise
+    from .summary import summarise, within
 
     report = write_report(result.run_dir)
     console.json(result.to_json())
     if result.status == "done":
         summarise(result, report, plan, console)
-        return 0
+        return within(result.passed)
     if result.status == "paused":
         console.say()
         console.say(f"Paused after {count(sum(result.calls.values()), 'model call')}; everything so far is stored.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from flowbot.report import read_run, verdict
 from flowbot.report.words import SOURCES, count, duration, interval, money, outcome, percent, points
 
-from .console import Console, command_line
+from .console import Console, command_line, complain
 from .drawing import score_line, side_by_side
 
 if TYPE_CHECKING:
@@ -111,7 +111,20 @@ def _cost(result: RunResult) -> str:
     usd = spent.get("usd")
     cost = "no cost" if usd == 0 else f"cost {money(usd)}"
     tokens = f"{spent.get('tokens') or 0:,} tokens" if made else "no new tokens"
-    return f"{count(calls, 'model call')}{stored}; {tokens}, {cost}, {duration(result.seconds)}."
+    made_for = asked(calls, sum(result.requests.values()))
+    return f"{made_for}{stored}; {tokens}, {cost}, {duration(result.seconds)}."
+
+
+def asked(calls: int, requests: int) -> str:
+    """Logical calls, and the requests that endpoints served for them where these are more."""
+    return count(calls, "model call") + (f" ({count(requests, 'request')} served)" if requests > calls else "")
+
+
+def within(passed: str) -> int:
+    """The exit status of work that is done: 0, or 1 where an endpoint made it pass a ceiling, which is said."""
+    if passed:
+        complain(passed)
+    return int(bool(passed))
 
 
 def judge_line(facts: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowbot.fields import Usage, UserError
+from flowbot.fields import UserError
 from flowbot.fields.near import one_of
 from flowbot.lm import Budget, Pace, StopSignal
 from flowbot.runtime import (
@@ -20,7 +20,6 @@ from flowbot.runtime import (
     opened_task,
     require_stand_ins,
 )
-from flowbot.runtime.judge import PURPOSE as JUDGED
 from flowbot.runtime.judge import judge_facts, judge_models, require_verdicts
 from flowbot.runtime.stored import stored_engine
 from flowbot.store import default_cache_dir
@@ -159,9 +158,11 @@ async def evaluate_async(
         rows=kept,
         dropped=tuple(example.id for example, row in zip(examples, rows, strict=True) if row is None),
         calls=sum(ledger.calls.values()),
-        usage=sum((row.usage for row in kept), ledger.logical_by.get(JUDGED, Usage())),
+        usage=ledger.logical,
         spent=ledger.spent,
         seconds=time.monotonic() - began,
+        requests=sum(ledger.requests.values()),
+        passed=engine.session.budget.passed,
         judge=judge_facts(", ".join(judges), ledger, spreads) if judges else None,
     )
     watch.ended(str(result))

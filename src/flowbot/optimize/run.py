@@ -287,6 +287,8 @@ def _costs(session: Session) -> dict[str, Any]:
     spent = session.ledger.spent
     return {
         "calls": dict(session.ledger.calls),
+        "requests": dict(session.ledger.requests),
+        "passed": session.budget.passed,
         "spent": {"calls": spent.calls, "tokens": spent.tokens, "usd": spent.usd},
     }
 
@@ -296,8 +298,9 @@ def _ledger(session: Session) -> dict[str, Any]:
     return {
         purpose: {
             "calls": session.ledger.calls[purpose],
+            "requests": session.ledger.requests[purpose],
             "tokens": usage.tokens,
-            "usd": usage.usd,
+            "usd": None if usage.usd is None else round(usage.usd, 12),  # a sum, in whatever order calls ended
             "seconds": round(usage.seconds, 2),
         }
         for purpose, usage in session.ledger.logical_by.items()
