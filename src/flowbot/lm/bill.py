@@ -38,6 +38,7 @@ class Bill:
         self._purpose = purpose
         self._worst = worst
         self._counted = counted
+        self._settled = False
         self._room: Reservation | None = None
         self._copies = 0
         self.besides = Usage()
@@ -62,9 +63,19 @@ class Bill:
         """Count what earlier tries of this call took, as the store has it."""
         self._count(self._lm.repriced(tries))
 
+    def settle(self, took: Usage) -> None:
+        """Count against the ceilings what a sending took, in the moment in which its answer is there."""
+        if not self._counted:
+            if self._room is not None and self._room.open:
+                self._room.settle(took)
+            else:
+                self._lm.session.budget.add(took)
+            self._settled = True
+
     async def wasted(self, took: Usage) -> None:
-        """Count a try that was served and is of no use, and keep that it was."""
-        self._count(self._paid(took))
+        """What was settled last is of no use: keep that it was served."""
+        self._settled = False
+        self._note(took)
         await self._lm.session.store.put(self._key, {"tries": dump_usage(self.besides)}, kind="tries")
 
     def copy(self) -> Copy | None:
@@ -92,13 +103,14 @@ class Bill:
         self.charge(row, stored=True)
 
     def charge(self, row: StoredRow, *, stored: bool) -> None:
-        """Count a response; of one that the store gave also what its earlier tries took, for one just paid is counted."""
+        """Count a response; of one that the store gave also what its earlier tries took, since for one just paid it is."""
         if self._counted:
             return
         if stored and row.besides is not None:
             self._count(self._lm.repriced(row.besides))
         usage, session = self._lm.repriced(row.usage), self._lm.session
-        self._settle(usage)
+        if not self._settled:
+            self.settle(usage)
         self._counted = True
         session.charged.add(self._key)
         session.ledger.charge(self._purpose, usage, stored=stored)
@@ -108,13 +120,18 @@ class Bill:
         if self._room is not None:
             self._room.cancel()
 
-    async def copy_took(self, room: Reservation | None, took: Usage) -> None:
-        """Count a second sending whose answer came and is not used; the response may be stored already."""
-        session, took = self._lm.session, self._paid(took)
+    def copy_took(self, room: Reservation | None, took: Usage) -> Usage:
+        """Count a second sending whose answer came and is not used; the response may be stored already. Gives its price too."""
+        took = self._lm.pay(took, self._purpose)
         if room is not None:
             room.settle(took)
-            session.ledger.besides(self._purpose, took)
-        await session.store.put(self._copy_key, dump_usage(took), kind="copy")
+            self._lm.session.ledger.besides(self._purpose, replace(took, seconds=0.0))
+        return took
+
+    async def keep_copy(self, took: Usage) -> None:
+        """Keep what the second sending took."""
+        value = dump_usage(replace(took, seconds=0.0))
+        await self._lm.session.store.put(self._copy_key, value, kind="copy")
 
     def copy_failed(self, room: Reservation | None) -> None:
         """A second sending, or the first beside it, met a fault: it took nothing."""
@@ -124,20 +141,15 @@ class Bill:
 
     def _count(self, took: Usage) -> None:
         """Count what was served besides the reply: the room that was reserved for it is used up."""
+        self.settle(took)
+        self._settled = False
+        self._note(took)
+
+    def _note(self, took: Usage) -> None:
+        took = replace(took, seconds=0.0)  # a response's latency is its own
         self.besides += took
         if not self._counted:
-            self._settle(took)
             self._lm.session.ledger.besides(self._purpose, took)
-
-    def _settle(self, took: Usage) -> None:
-        if self._room is not None and self._room.open:
-            self._room.settle(took)
-        else:
-            self._lm.session.budget.add(took)
-
-    def _paid(self, took: Usage) -> Usage:
-        """With its price, and without its latency: a response's is its own."""
-        return replace(self._lm.pay(took, self._purpose), seconds=0.0)
 
     @property
     def _copy_key(self) -> str:
@@ -151,9 +163,13 @@ class Copy:
         self._bill = bill
         self._room = room
 
-    async def took(self, usage: Usage) -> None:
-        """The answer that is not used has come."""
-        await self._bill.copy_took(self._room, usage)
+    def took(self, usage: Usage) -> Usage:
+        """The answer that is not used has come; gives what it took, with its price."""
+        return self._bill.copy_took(self._room, usage)
+
+    async def keep(self, usage: Usage) -> None:
+        """Keep what it took."""
+        await self._bill.keep_copy(usage)
 
     def failed(self) -> None:
         """That sending met a fault, or was given up."""

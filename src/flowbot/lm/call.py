@@ -91,8 +91,13 @@ class Call:
             if _log.isEnabledFor(logging.DEBUG):
                 self.note("call.sent", "sent, try %d", self._tries, level=logging.DEBUG)
             reply = await self._complete(gate.patience(self._like, self._cuts), estimate)
+            reply = lm.paid(reply, self._purpose)
+            self._bill.settle(reply.usage)  # before the next call may go
         except InfrastructureError as error:
             self._flight.sent = False
+            if error.took is not None:
+                error.took = lm.pay(error.took, self._purpose)
+                self._bill.settle(error.took)
             self._cuts += error.kind == "timeout"
             gate.failed(error)
             raise
@@ -107,7 +112,6 @@ class Call:
             self._empty += 1
             self._flight.sent = False
             raise EmptyReplyError(reply)
-        reply = lm.paid(reply, self._purpose)
         if _log.isEnabledFor(logging.DEBUG):
             used = {"input_tokens": reply.usage.input_tokens, "output_tokens": reply.usage.output_tokens}
             more = {"seconds": reply.seconds, "finish": reply.finish, **used}

@@ -123,8 +123,10 @@ class Hedge:
         except FlowBotError:
             pass  # a refusal, or too long: the other sending says so too
         finally:
-            self._gate.leave()
             if took is None:
                 copy.failed()
             else:
-                await copy.took(took)
+                took = copy.took(took)  # before the next call may go
+            self._gate.leave()
+        if took is not None:
+            await copy.keep(took)
