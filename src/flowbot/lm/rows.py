@@ -121,13 +121,13 @@ def check_row(kind: str, value: Any) -> None:
     Raises:
         ValueError: in a line, what is wrong in it.
     """
-    match kind:
-        case "lm" | "tries":
+    try:
+        if kind in ("lm", "tries"):
             read_row(value)
-        case "copy":
+        elif kind == "copy":
             read_usage(value)
-        case _:
-            pass
+    except ValueError as error:
+        raise ValueError(f"it is not a model's reply ({error})") from None
 
 
 def read_reply(value: Any) -> Reply:
