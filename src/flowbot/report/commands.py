@@ -6,6 +6,7 @@ import json
 import shlex
 from pathlib import Path
 
+from flowbot.runtime.own_models import named_models
 from flowbot.workflow import LLMParameters, ToolNode, Workflow, walk
 
 from .data import RunView
@@ -24,6 +25,7 @@ def again(run: RunView) -> str:
         ("--start", str(run.run_dir / "start.flow.yaml") if _own_start(run) else None),
         ("--model", run.models.get("task")),
         ("--meta-model", meta if meta != run.models.get("task") else None),
+        ("--models", _more_models(run.start, run)),
         ("--judge-model", judge if judge != meta and ", " not in judge else None),
         ("--method", result.get("method")),
         ("--effort", result.get("effort")),
@@ -62,12 +64,19 @@ def _told(workflow: Workflow) -> list[LLMParameters]:
     ]
 
 
+def _more_models(workflow: Workflow | None, run: RunView) -> str:
+    """What must be allowed for the workflow to run: the models that its steps name beside the run's own."""
+    named = (model for _, model in named_models(workflow)) if workflow is not None else ()
+    return ",".join(dict.fromkeys(model for model in named if model != run.models.get("task")))
+
+
 def use(run: RunView) -> str:
     """The command that runs the found workflow on one example."""
     given = [f"{name}={value}" for name, value in _inputs(run).items()]
     task = ["--task", _TASK] if run.found is not None and _tools(run.found) else []  # the file that has its tools
-    model = run.models.get("task", "MODEL")
-    return shlex.join(["flowbot", "run", str(run.run_dir / "found.flow.yaml"), *given, *task, "--model", model])
+    model, more = run.models.get("task", "MODEL"), _more_models(run.found, run)
+    models = ["--model", model, *(["--models", more] if more else [])]
+    return shlex.join(["flowbot", "run", str(run.run_dir / "found.flow.yaml"), *given, *task, *models])
 
 
 def python(run: RunView) -> str:
@@ -77,7 +86,9 @@ def python(run: RunView) -> str:
     kinds = run.found.sketch.inputs if run.found is not None else {}
     given = ", ".join(f"{name}={_literal(value, kinds[name])}" for name, value in _inputs(run).items())
     path, model = json.dumps(str(run.run_dir / "found.flow.yaml")), json.dumps(run.models.get("task", "MODEL"))
-    return f"import flowbot as fb\n\nflow = fb.load({path}, lm={model}{tools})\nflow({given})"
+    more = _more_models(run.found, run)
+    models = f", models={json.dumps(more.split(','))}" if more else ""
+    return f"import flowbot as fb\n\nflow = fb.load({path}, lm={model}{models}{tools})\nflow({given})"
 
 
 def show(run_dir: Path, example: str) -> str:
