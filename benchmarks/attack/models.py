@@ -12,6 +12,8 @@ RECORDED = "recorded/~/.bash_aliases?record=fake/echo"
 ENDPOINT = "openai/expensive"
 """Asks an endpoint with the user's key."""
 
+JOIN = {"kind": "merge", "in": ["answer.count", "more.count"], "out": {"count": "str"}}
+
 
 def _flow(at: Ground, model: str, place: str = "step") -> Any:
     """A flow for the task, in which a model stands in one of the places that there are."""
@@ -25,23 +27,27 @@ def _flow(at: Ground, model: str, place: str = "step") -> Any:
             nodes["route"] = {"kind": "branch", "in": word, "ways": ["long", "short"]}
             parameters["route"] = {"instruction": "Long?", "model": model}
             nodes["more"] = {**call, "when": "route.long"}
+            nodes["either"] = {**JOIN, "how": "first"}
             parameters["more"] = told
+            end = "either.count"
         case "judge":
-            nodes["best"] = {"kind": "merge", "how": "judge", "in": ["answer.count"], "out": {"count": "str"}}
-            parameters["best"] = {"instruction": "Best?", "model": model}
+            nodes["more"] = call
+            nodes["best"] = {**JOIN, "how": "judge"}
+            parameters |= {"more": {"instruction": "Count them."}, "best": {"instruction": "Best?", "model": model}}
             end = "best.count"
         case "loop":
-            nodes["again"] = {
-                "kind": "loop", "max": 1, "carry": {"count": {"type": "str", "start": "answer.count", "next": "mend.count"}},
-                "nodes": {"mend": {"kind": "llm", "in": {"count": "count"}, "out": {"count": "str"}}},
-            }  # fmt: skip
-            parameters["again/mend"] = {**told, "model": model}
+            carried = {"type": "str", "start": "answer.count", "next": "mend.count"}
+            mend = {"kind": "llm", "in": {"count": "count"}, "out": {"count": "str"}}
+            nodes["again"] = {"kind": "loop", "max": 1, "carry": {"count": carried}, "nodes": {"mend": mend}}
+            parameters["again/mend"] = {"instruction": "Mend it.", "model": model}
             end = "again.count"
         case "unasked":
-            nodes["route"] = {
-                "kind": "branch", "in": word, "ways": {"a": {"ref": "word", "op": "==", "value": "a"}, "b": "else"},
-            }  # fmt: skip
-            parameters["route"] = {"model": model}
+            ways = {"a": {"ref": "word", "op": "==", "value": "a"}, "b": "else"}
+            nodes["route"] = {"kind": "branch", "in": word, "ways": ways}
+            nodes["more"] = {**call, "when": "route.a"}
+            nodes["either"] = {**JOIN, "how": "first"}
+            parameters |= {"more": told, "route": {"model": model}}
+            end = "either.count"
         case _:
             pass
     return at.write(
@@ -341,11 +347,12 @@ def _not_made(at: Ground, said: str, *edits: dict[str, Any], **more: Any) -> Non
 
 
 STEP = {"kind": "llm", "in": {"word": "word"}, "out": {"count": "str"}}
+AGAIN = {**STEP, "in": {"word": "word", "was": "answer.count"}}
 
 
 def _insert(**parameters: Any) -> dict[str, Any]:
     told = {"instruction": "Count again.", **parameters}
-    return {"op": "insert", "id": "answer", "where": "after", "name": "again", "node": STEP, "parameters": told}
+    return {"op": "insert", "id": "answer", "where": "after", "name": "again", "node": AGAIN, "parameters": told}
 
 
 @attempt("models", "model reply", slow=True)
@@ -401,7 +408,7 @@ def a_reply_without_bounds_on_samples(at: Ground) -> None:
 @attempt("models", "model reply", slow=True)
 def a_reply_with_samples_beside_a_merge(at: Ground) -> None:
     """the same by the parameters of a step and a merge of its own"""
-    node = {"kind": "merge", "how": "vote", "in": ["again.count"], "out": {"count": "str"}}
+    node = {"kind": "merge", "how": "vote", "in": ["answer.count", "again.count"], "out": {"count": "str"}}
     edits = [
         {
             "op": "add",
@@ -434,23 +441,12 @@ def a_reply_that_calls_tools_not_offered(at: Ground) -> None:
 
 
 @attempt("models", "model reply", slow=True)
-def a_reply_with_a_tool_that_writes(at: Ground) -> None:
-    """a step is given a tool that the run has and that writes, without a stand-in"""
-    at.write("tools.py", "def wipe(path: str) -> str:\n    open('wiped', 'w').close()\n    return path\n")
-    found = None
-    try:
-        proposals, found = _search(at, _insert(tools=["wipe"]), tools=[{"call": "tools.py:wipe", "effects": "writes"}])
-        held(all(each["workflow"] is None for each in proposals), "the edit is made")
-    finally:
-        held(not (at.folder / "wiped").exists(), "the tool is called")
-
-
-@attempt("models", "model reply", slow=True)
 def a_reply_that_makes_itself_permanent(at: Ground) -> None:
     """a step that the edit freezes and pins, so that no later change takes it out again"""
     edit = _insert()
-    edit["node"] = {**STEP, "frozen": True, "model": "pinned"}
+    edit["node"] = {**AGAIN, "frozen": True, "model": "pinned"}
     proposals, _ = _search(at, edit)
+    held(any(each["workflow"] for each in proposals), "the edit is not made at all")
     for each in proposals:
         text = json.dumps(each["dump"])
         held('"frozen"' not in text and '"pinned"' not in text, f"it is frozen: {text[:300]}")
@@ -459,20 +455,19 @@ def a_reply_that_makes_itself_permanent(at: Ground) -> None:
 @attempt("models", "model reply", slow=True)
 def a_reply_with_examples_of_its_own(at: Ground) -> None:
     """demonstrations that no training example stands behind"""
-    shown = [{"inputs": {"word": "aa"}, "outputs": {"count": "7"}, "example": "nowhere"}]
+    shown = [{"inputs": {"word": "aa", "was": "2"}, "outputs": {"count": "7"}, "example": "nowhere"}]
     _not_made(at, "no training example", _insert(demonstrations=shown))
 
 
 @attempt("models", "model reply", slow=True)
 def a_reply_that_takes_a_step_from_its_model(at: Ground) -> None:
     """a step asks a trusted model of the user's list; the edit replaces it by one that asks the other"""
-    flow = _flow(at, "fake/counter?seed=7")
     node = {**STEP, "out": {"reasoning": "str", "count": "str"}}
     edit = {"op": "replace", "id": "answer", "node": node, "parameters": {"instruction": "Count letters."}}
-    with Endpoint(lambda _: completion("")):
-        held(at.flowbot("run", flow, "word=a", "--model", "fake/counter").status == 2, "the flow is not refused")
     flow = at.flow(model="openai/meta")  # the meta model stands in the list
-    for each in _search(at, edit, flow=flow)[0]:
+    proposals, _ = _search(at, edit, flow=flow)
+    held(any(each["workflow"] for each in proposals), "the edit is not made at all")
+    for each in proposals:
         told = (each["dump"] or {}).get("parameters", {}).get("answer", {"model": "openai/meta"})
         held(told.get("model") == "openai/meta", f"the step asks another: {told}")
 
@@ -501,7 +496,7 @@ def an_instruction_that_looks_like_settings(at: Ground) -> None:
 @attempt("models", "model reply", slow=True)
 def a_change_that_the_journal_does_not_tell(at: Ground) -> None:
     """an edit called `insert` that also draws samples and sets a temperature, in a line that says neither"""
-    node = {"kind": "merge", "how": "vote", "in": ["again.count"], "out": {"count": "str"}}
+    node = {"kind": "merge", "how": "vote", "in": ["answer.count", "again.count"], "out": {"count": "str"}}
     edits = [
         {
             "op": "add",

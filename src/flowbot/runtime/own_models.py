@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from flowbot.task import Metric
     from flowbot.workflow import Workflow
 
+LONGEST = 400
+"""Characters of a model's name, and of the option that allows some, that a refusal shows."""
 SHOWN = 30
 """Models, and steps of each, that a refusal names at most."""
 
@@ -76,7 +78,7 @@ def require_own_models(
         return
     told = [f"{_cut(model)} ({_some(where)})" for model, where in named.items()]
     may = [model for model in named if not names_file(model)]
-    option = shlex.quote(",".join(may))
+    option = _cut(shlex.quote(",".join(may)))
     mend = [f"--models {option} (models=[…]), which allows {'it' if len(may) == 1 else 'them'}"] if may else []
     if len(may) < len(named):
         mend.append("no recorded/FILE or local/PATH in a file: these are for --model and its like alone")
@@ -95,5 +97,5 @@ def _some(texts: list[str]) -> str:
     return ", ".join(texts[:SHOWN]) + more
 
 
-def _cut(model: str) -> str:
-    return model if len(model) <= 200 else model[:199] + "…"
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
