@@ -37,16 +37,18 @@ def own_models(*given: str | None, models: Sequence[str] | None = None, metric: 
     """
     from flowbot.lm.providers import split_model
 
-    listed: object = models or ()
+    listed = () if models is None else cast("object", models)
     if isinstance(listed, str) or not isinstance(listed, Iterable):
-        raise UserError("models", repr(listed), "a list of model strings, such as ['openai/gpt-4.1-mini']")
+        raise UserError("models", f"{listed!r:.60}", "a list of model strings, such as ['openai/gpt-4.1-mini']")
+    more: list[str] = []
     for each in cast("Iterable[object]", listed):
         if not isinstance(each, str):
-            raise UserError("models", repr(each), "model strings, such as 'openai/gpt-4.1-mini'")
+            raise UserError("models", f"{each!r:.60}", "model strings, such as 'openai/gpt-4.1-mini'")
         split_model(each)
+        more.append(each)
     judges = () if metric is None else metric.judges.values()
     own = [judge.model for judge in judges if not judge.place]
-    return frozenset(name for name in (*given, *(models or ()), *own) if name is not None)
+    return frozenset(name for name in (*given, *more, *own) if name is not None)
 
 
 def require_own_models(
