@@ -52,6 +52,7 @@ def evaluate_flow(
     from flowbot.fields import UserError
     from flowbot.lm import StopSignal
     from flowbot.optimize import evaluate_async
+    from flowbot.runtime.own_models import own_models, require_own_models
     from flowbot.task import Task
     from flowbot.workflow import load, most_calls
 
@@ -62,6 +63,8 @@ def evaluate_flow(
 
     console = Console.open(output)
     workflow, loaded = load(flow), Task.load(task)
+    own = own_models(model, judge_model, models=calls.listed(), metric=loaded.metric)
+    require_own_models(own, workflow=workflow, where=str(flow), metric=loaded.metric)
     examples = loaded.splits.get(split, ())
     if not examples:
         raise UserError(f"{task}: data", f"no {split} examples", "at least one")
@@ -90,6 +93,7 @@ def evaluate_flow(
                 split=split,
                 lm=model,
                 judge_lm=judge_model,
+                models=calls.listed(),
                 budget=budget,
                 cache_dir=calls.cache_dir,
                 pace=calls.pace(),

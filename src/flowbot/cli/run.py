@@ -49,6 +49,7 @@ def run_flow(
     import asyncio
 
     from flowbot.lm import StopSignal
+    from flowbot.runtime.own_models import own_models, require_own_models
     from flowbot.workflow import load, most_calls
 
     from .signals import pausing
@@ -56,11 +57,13 @@ def run_flow(
 
     console = Console.open(output)
     workflow = load(flow)
+    own = own_models(model, models=calls.listed())
+    require_own_models(own, workflow=workflow, where=str(flow))
     tools = _tools(task)
     rows = _rows(workflow, values, inputs)
     stop = StopSignal()
     with pausing(stop, say=lambda line: console.say(line, "warn")):
-        ran = asyncio.run(_run(flow, workflow, rows, model, calls, tools, stop, console))
+        ran = asyncio.run(_run(flow, workflow, rows, model, own, calls, tools, stop, console))
     if ran is None:
         count = len(rows) * most_calls(workflow)
         console.json({"dry_run": True, "calls": count})
@@ -86,6 +89,7 @@ async def _run(
     workflow: Workflow,
     rows: list[dict[str, Any]],
     model: str | None,
+    own: frozenset[str],
     calls: Calls,
     tools: tuple[Tool | ToolSource, ...],
     stop: StopSignal,
@@ -112,7 +116,9 @@ async def _run(
         calls.budget()
         if calls.dry_run:
             return None
-        async with open_engine(model, calls, tools=opened, sandbox=sandbox, stop=stop, say=say, live=True) as engine:
+        async with open_engine(
+            model, calls, models=own, tools=opened, sandbox=sandbox, stop=stop, say=say, live=True
+        ) as engine:
             tasks = [asyncio.create_task(engine.run(workflow, row, purpose="run")) for row in rows]
             return await together(tasks), engine.session.budget.passed
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flowbot.report import read_run, verdict
 from flowbot.report.words import SOURCES, count, duration, interval, money, outcome, percent, points
+from flowbot.runtime.own_models import named_models
 
 from .console import Console, command_line, complain
 from .drawing import score_line, side_by_side
@@ -139,7 +140,9 @@ def _next(result: RunResult, plan: Plan) -> list[tuple[str, str]]:
     shortest = min(plan.task.splits["train"], key=lambda each: len(json.dumps(dict(each.inputs))))
     values = [f"{name}={value}" for name, value in _inputs(shortest.inputs).items()]
     tools = ["--task", str(plan.task.source)] if (plan.task.tools or plan.task.sources) and plan.task.source else []
-    run = command_line("flowbot", "run", str(result.workflow_path), *values, *tools, "--model", plan.model)
+    named = dict.fromkeys(model for _, model in named_models(result.workflow) if model != plan.model)
+    models = ["--model", plan.model, *(["--models", ",".join(named)] if named else [])]
+    run = command_line("flowbot", "run", str(result.workflow_path), *values, *tools, *models)
     meta = ["--meta-model", plan.meta_model] if plan.meta_model != plan.model else []
     own = command_line("flowbot", "optimize", plan.next_task, "--model", plan.model, *meta)
     return [("Use what was found:", run), ("Do the same for a task file of your own:", own)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +28,16 @@ from flowbot.workflow import asked_models, most_calls, require_valid
 
 from .acceptance import estimate_mean
 from .eval_result import EvalResult, EvalRow
-from .given import GivenTask, GivenWorkflow, given_task, given_workflow, require_models, require_settings
+from .given import (
+    GivenTask,
+    GivenWorkflow,
+    fitted,
+    given_task,
+    given_workflow,
+    require_models,
+    require_settings,
+    users_models,
+)
 from .progress import ProgressCallback, Watch
 from .search import Split
 
@@ -43,6 +53,7 @@ async def evaluate_async(
     split: Split = "val",
     lm: str | None = None,
     judge_lm: str | None = None,
+    models: Sequence[str] | None = None,
     budget: Budget | None = None,
     cache_dir: Path | str | None = None,
     pace: Pace | None = None,
@@ -70,6 +81,7 @@ async def evaluate_async(
         split: which examples. The test is for once, at the end.
         lm: model string of the steps that name no model.
         judge_lm: model string of the judges of the task's metric that name no model; `lm` when None.
+        models: model strings that steps and judges of files may name beside these.
         budget: ceilings.
         cache_dir: folder of the store and of local models; the user's cache folder when None.
         pace: how fast each endpoint may be called.
@@ -93,14 +105,16 @@ async def evaluate_async(
     require_settings(budget=budget, pace=pace, stop=stop, price=price, cache_dir=cache_dir)
     require_settings(executor=executor, sandbox=sandbox)
     examples = _examples(task, split)
+    given = given_workflow(workflow, "workflow")
+    named = lm or (workflow.lm if isinstance(workflow, Flow) else None)
+    own = users_models(given, workflow, task, named, judge_lm, models=models)
     watch = Watch(progress)
     watch.phase = "evaluation"
     cache = Path(cache_dir or default_cache_dir())
     async with AsyncExitStack() as stack:
         box = ChosenSandbox(sandbox)
         task = await stack.enter_async_context(opened_task(task, sandbox=box, cache_dir=cache, say=watch.news))
-        scored = given_workflow(workflow, "workflow", task)
-        named = lm or (workflow.lm if isinstance(workflow, Flow) else None)
+        scored = fitted(given, task)
         judges = _judges(task, scored, named, judge_lm)
         tools = {tool.signature.name: tool for tool in task.tools}
         require_valid(
@@ -128,6 +142,7 @@ async def evaluate_async(
                 stop=stop,
                 say=watch.news,
                 allow_writes=allow_writes,
+                models=own,
                 judge_model=judge_lm,
             )
         )

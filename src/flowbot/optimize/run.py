@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,16 @@ from .bilevel import bilevel
 from .closing import close, finalists, write_json
 from .costs import estimate
 from .effort import EFFORTS, EffortName
-from .given import GivenTask, GivenWorkflow, given_task, given_workflow, require_models, require_settings
+from .given import (
+    GivenTask,
+    GivenWorkflow,
+    fitted,
+    given_task,
+    given_workflow,
+    require_models,
+    require_settings,
+    users_models,
+)
 from .methods import Method, MethodName
 from .progress import ProgressCallback, Watch
 from .record import record_examples
@@ -45,6 +55,7 @@ async def optimize_async(
     lm: str,
     meta_lm: str | None = None,
     judge_lm: str | None = None,
+    models: Sequence[str] | None = None,
     start: GivenWorkflow | None = None,
     method: MethodName | str = "flowbot+blame",
     effort: EffortName = "medium",
@@ -73,6 +84,7 @@ async def optimize_async(
         lm: model string of the task model, which runs the steps.
         meta_lm: model string of the meta model, which writes gradients and edits; the task model when None.
         judge_lm: model string of the judges of the task's metric that name no model; the meta model when None.
+        models: model strings that steps of the start and judges of the task's file may name beside these.
         start: the workflow to improve: a workflow, a file, or a start's name; a single call that reasons when None.
         method: `OUTER[+INNER]`.
         effort: how much is tried.
@@ -103,6 +115,8 @@ async def optimize_async(
     require_settings(budget=budget, pace=pace, stop=stop, seed=seed, price=price, run_dir=run_dir, cache_dir=cache_dir)
     require_settings(executor=executor, sandbox=sandbox)
     watch = Watch(progress)
+    begin = None if start is None else given_workflow(start, "start")
+    own = users_models(begin, start, task, lm, meta_lm, judge_lm, models=models)
     _check_task(task)
     cache = Path(cache_dir or default_cache_dir())
     began = time.monotonic()
@@ -113,7 +127,9 @@ async def optimize_async(
             task = replace(task, tools=[_as_simulated(tool) for tool in task.tools])
         tools = {tool.signature.name: tool for tool in task.tools}
         require_stand_ins(task.tools, allow_writes=allow_writes)
-        first = _start(start, task)
+        first = (
+            single_call(task.inputs, task.outputs, task.goal, reasoning=True) if begin is None else fitted(begin, task)
+        )
         require_valid(
             first,
             tools={name: tool.signature for name, tool in tools.items()},
@@ -137,7 +153,7 @@ async def optimize_async(
         judges = [open_lm(name, session, cache_dir=cache, price=price, say=watch.news) for name in judge_names]
         for each in judges:
             stack.push_async_callback(each.close)
-        models = {"task": lm, "meta": meta_lm or lm, **({"judge": ", ".join(judge_names)} if judges else {})}
+        asked = {"task": lm, "meta": meta_lm or lm, **({"judge": ", ".join(judge_names)} if judges else {})}
         identity = {
             "task": task.identity,
             "models": {"task": model.identity.dump(), "meta": meta.identity.dump()},
@@ -162,6 +178,7 @@ async def optimize_async(
             executor=open_executor(executor),
             allow_writes=allow_writes,
             open_model=lambda name: open_lm(name, session, cache_dir=cache, price=price, say=watch.news),
+            models=own,
             judge_model=judge_lm or meta_lm,
         )
         stack.push_async_callback(engine.close)
@@ -191,7 +208,7 @@ async def optimize_async(
                 "method": str(strategy),
                 "seed": seed,
                 "effort": effort,
-                "models": models,
+                "models": asked,
                 "workflow": first.dump(),
                 "hash": first.hash,
             }
@@ -204,7 +221,7 @@ async def optimize_async(
                 "task": task.name,
                 "task_hash": stable_hash(task.identity),
                 "metric": task.metric.identity,
-                "models": models,
+                "models": asked,
             },
         )  # fmt: skip
         try:
@@ -220,19 +237,13 @@ async def optimize_async(
         )
         result = replace(result, **_costs(session), seconds=time.monotonic() - began - fetching)
         by_purpose = _ledger(session)
-        judged = {"judge": judge_facts(models["judge"], session.ledger, search.spreads())} if judges else {}
+        judged = {"judge": judge_facts(asked["judge"], session.ledger, search.spreads())} if judges else {}
         told = {**result.details, "replayed_events": journal.replayed, "by_purpose": by_purpose, **judged}
         result = replace(result, details=told)
         record_examples(search, first, result.workflow if result.status == "done" else None, directory)
         write_json(directory / "result.json", result.to_json())
         watch.ended(result.reason or result.verdict)
         return result
-
-
-def _start(given: GivenWorkflow | None, task: Task) -> Workflow:
-    if given is None:
-        return single_call(task.inputs, task.outputs, task.goal, reasoning=True)
-    return given_workflow(given, "start", task)
 
 
 def _as_simulated(tool: Tool) -> Tool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from flowbot.fields import UserError
 from flowbot.lm.client import Client, Identity
-from flowbot.lm.options import split_options, whole
+from flowbot.lm.options import is_path, split_options, whole
 
 from .weights import INSTALL, Weights, catalogue, ensure, file_sha256, models_dir, named, on_disk
 
@@ -42,7 +42,7 @@ def open_local(rest: str, cache_dir: Path, *, say: Callable[[str], None]) -> Cli
 
     where = f"model local/{rest}"
     name, options = split_options(rest, where, ["slots", "context", "threads"])
-    if "/" in name or name.endswith(".gguf") or name.startswith(("~", ".")):
+    if is_path(name):
         weights: Weights | Path = _gguf(Path(name).expanduser(), where)
         size, label = weights.stat().st_size, weights.stem
     else:
