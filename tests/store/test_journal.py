@@ -96,7 +96,7 @@ def test_damage_in_the_middle_is_named(path: Path) -> None:
 
 
 def test_a_missing_journal_cannot_be_read(path: Path) -> None:
-    with pytest.raises(UserError, match="No such file"):
+    with pytest.raises(UserError, match="no such file"):
         read_journal(path)
 
 
