@@ -68,7 +68,7 @@ def read_bytes(path: Path, *, limit: int, links: bool = True, piped: bool = Fals
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-def opened(path: Path, *, limit: int | None = None, links: bool = True, piped: bool = False) -> BufferedReader:
+def opened(path: Path, *, limit: int | None = None, links: bool = True, piped: bool = False) -> BufferedReader[FileIO]:
     """A file to read from, piece by piece.
 
     Args:

@@ -154,9 +154,9 @@ class _Builder:
 
     def _check(self, event: Any, kind: str) -> None:
         if kind == "AliasEvent":
-            self._refuse(event, f"the alias *{event.anchor}", "the value itself; aliases are not allowed")
+            self._refuse(event, f"the alias *{event.anchor[:40]}", "the value itself; aliases are not allowed")
         if event.anchor is not None:
-            self._refuse(event, f"the anchor &{event.anchor}", "no anchors or aliases")
+            self._refuse(event, f"the anchor &{event.anchor[:40]}", "no anchors or aliases")
         if event.tag is not None:
             self._refuse(event, f"the tag {_short(str(event.tag))}", "no tags; quote what is to be a text")
 
