@@ -24,8 +24,8 @@ from .errors import UserError
 _CHUNK = 1 << 20
 _NO_WAIT: int = getattr(os, "O_NONBLOCK", 0)  # a pipe that nobody writes to is not waited for
 _NO_LINK: int = getattr(os, "O_NOFOLLOW", 0)
-_STANDARD = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
-"""How a command line names what is piped to it: `-` by its file name, and `<(command)`."""
+_DEVICES = frozenset(map(Path, ("/dev", "/dev/fd", "/proc/self/fd")))
+"""Where a name stands by which a command line means what is piped: `/dev/stdin`, `/dev/stderr`, `<(command)`."""
 
 
 def read_text(path: Path, *, limit: int, links: bool = True, piped: bool = False) -> str:
@@ -93,7 +93,7 @@ def opened(path: Path, *, limit: int | None = None, links: bool = True, piped: b
         raise _unreadable(path, error.strerror if isinstance(error, OSError) else str(error)) from None
     found = os.fstat(file.fileno())
     try:
-        if piped and str(path).startswith(_STANDARD):
+        if piped and path.parent in _DEVICES:
             os.set_blocking(file.fileno(), True)
         elif odd := _odd(found.st_mode):
             raise UserError(str(path), odd, "a file")
@@ -178,17 +178,13 @@ def require_place(path: Path) -> None:
     """Refuse a place where no file can be put.
 
     Raises:
-        UserError: if a folder, a pipe or a device is there, or a link to a device such as `/dev/stdout`.
+        UserError: if a folder, a pipe or a device is there, or it is a name such as `/dev/stdout`.
     """
     found = _state(path)
-    if not path.name or (found is not None and stat.S_ISDIR(found.st_mode)):
-        raise UserError(str(path), "a folder", "a file to write to")
-    if found is not None and stat.S_ISLNK(found.st_mode):
-        with suppress(OSError):
-            odd = _odd(os.stat(path).st_mode)
-            if odd and odd != _FOLDER:
-                raise UserError(str(path), f"a link to {odd}", "a file to write to")
-    elif found is not None and (odd := _odd(found.st_mode)):
+    odd = "a device" if path.parent in _DEVICES else "" if path.name else "a folder"
+    if found is not None and not stat.S_ISLNK(found.st_mode):
+        odd = odd or _odd(found.st_mode)
+    if odd:
         raise UserError(str(path), odd, "a file to write to")
 
 
@@ -225,7 +221,7 @@ def open_log(path: Path) -> FileIO:
     Raises:
         UserError, OSError: as `open_own`.
     """
-    if path.is_relative_to("/dev"):
+    if path.parent in _DEVICES:
         return FileIO(path, "a")
     return open_own(path, "a")
 
@@ -265,9 +261,6 @@ def new_folder(path: Path) -> Path:
     return folder
 
 
-_FOLDER = "a folder"
-
-
 def _created(name: str, flags: int, *, rights: int = 0o666) -> int:
     return os.open(name, flags | _NO_LINK | _NO_WAIT, rights)
 
@@ -289,7 +282,7 @@ def _odd(mode: int) -> str:
     """What this is instead of a file; "" for a file."""
     if stat.S_ISREG(mode):
         return ""
-    return _FOLDER if stat.S_ISDIR(mode) else "a symbolic link" if stat.S_ISLNK(mode) else "a pipe or a device"
+    return "a folder" if stat.S_ISDIR(mode) else "a symbolic link" if stat.S_ISLNK(mode) else "a pipe or a device"
 
 
 def _require_own(path: Path, found: os.stat_result) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,7 @@ def open_recorded(rest: str, opener: Callable[[str], Client]) -> Client:
 def _read(path: Path, *, may_lack: bool) -> dict[str, dict[str, Any]]:
     if may_lack:
         require_own(path)  # what is recorded will be written to it
-    if not path.exists():
+    if not os.path.exists(path):
         if may_lack:
             return {}
         raise UserError(str(path), "no such file", "a file of recorded replies, or ?record=PROVIDER/NAME to make it")
