@@ -185,15 +185,17 @@ def _pairs(values: tuple[str, ...], wanted: dict[str, Any], usage: str) -> dict[
 def _read_rows(file: str) -> list[Row]:
     from flowbot.fields import UserError
     from flowbot.task.data import parse_rows, refuse_other_kinds
-    from flowbot.task.decode import decoded
+    from flowbot.task.decode import MOST_DATA, decoded
 
     if file == "-":
         try:
-            text = sys.stdin.read().removeprefix("\ufeff")
+            text = sys.stdin.read(MOST_DATA + 1).removeprefix("\ufeff")
         except UnicodeDecodeError:
             raise UserError("standard input", "bytes that are no text", "JSON in UTF-8") from None
+        if len(text) > MOST_DATA:
+            raise UserError("standard input", f"more than {MOST_DATA:,} characters", "less than that")
         return parse_rows(text, "standard input", ".json", alone=True)
     path = Path(file)
     if path.suffix:  # a pipe has none, and is read as JSON
         refuse_other_kinds(path)
-    return parse_rows(decoded(path)[0], file, path.suffix.lower() or ".json", alone=True)
+    return parse_rows(decoded(path, piped=True)[0], file, path.suffix.lower() or ".json", alone=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
+_MOST_DIGITS = 1000  # of numbers that are not decimal; Python itself bounds those that are
 MAX_DEPTH = 64
 """Collections in a file nest at most so deep."""
 
@@ -17,7 +18,11 @@ _NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
 
 
 def plain(text: str) -> Any:
-    """What an unquoted scalar means: null, a bool, a number (of any size), else the text itself."""
+    """What an unquoted scalar means: null, a bool, a number, else the text itself.
+
+    Raises:
+        ValueError: for a whole number of thousands of digits.
+    """
     if text in _NULL:
         return None
     if text in _BOOL:
@@ -25,6 +30,8 @@ def plain(text: str) -> Any:
     if _INT.match(text):
         return int(text)
     if _OTHER_INT.match(text):
+        if len(text) > _MOST_DIGITS:
+            raise ValueError("a number of thousands of digits")
         return int(text[2:], 8 if text[1] == "o" else 16)
     if _FLOAT.match(text):
         return float(text)

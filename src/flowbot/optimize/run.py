@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, UserError, stable_hash
+from flowbot.fields.files import require_place
 from flowbot.fields.near import one_of
 from flowbot.lm import Budget, Pace, Session, StopSignal, open_lm
 from flowbot.lm.budget import Hold
@@ -43,10 +45,13 @@ from .given import (
 )
 from .methods import Method, MethodName
 from .progress import ProgressCallback, Watch
-from .record import record_examples
+from .record import NAME, record_examples
 from .result import RunResult, Scores
 from .rooms import closing_test, test_room, validation_room
 from .search import Member, Search
+
+WRITTEN = (NAME, "start.flow.yaml", "found.flow.yaml", "result.json", "report.html")
+"""Files of a run that are replaced as a whole; that there is a place for them is seen before anything is paid for."""
 
 
 async def optimize_async(
@@ -168,7 +173,7 @@ async def optimize_async(
         hold = closing_test(session.budget, task, first, (lm, judge_lm or meta_lm), price)
         run_id = f"{task.name}-{stable_hash(identity)[:12]}"
         directory = Path(run_dir or Path("runs") / run_id)
-        _make(directory, run_id, fresh=fresh)
+        _make(directory, run_id, fresh=fresh, named=run_dir is not None)
         stack.enter_context(run_lock(directory))
         engine = Engine(
             model,
@@ -338,12 +343,21 @@ def _check_task(task: Task) -> None:
             ) from error
 
 
-def _make(directory: Path, run_id: str, *, fresh: bool) -> None:
+def _make(directory: Path, run_id: str, *, fresh: bool, named: bool) -> None:
     """The run's directory; an old one is moved aside when the run starts anew.
 
+    Args:
+        directory: where.
+        run_id: the run that it is for.
+        fresh: whether to start anew.
+        named: whether the user named it, who may have made it a link; one that is found under our own name is none.
+
     Raises:
-        UserError: if another run stands there, a process works in it, or it cannot be written.
+        UserError: if another run stands there, a process works in it, it cannot be written, or what is there has no
+            place for the run's files.
     """
+    if directory.is_symlink() and not named:
+        raise UserError(f"run directory {directory}", "a symbolic link", "a folder; or the place named with --run-dir")
     try:
         if fresh and directory.exists():
             with run_lock(directory):
@@ -352,8 +366,10 @@ def _make(directory: Path, run_id: str, *, fresh: bool) -> None:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"run directory {directory}", str(error.strerror), "a folder that can be written") from error
+    for name in WRITTEN:
+        require_place(directory / name)
     journal = directory / "journal.jsonl"
-    before = read_journal(journal)[:1] if journal.exists() else []
+    before = read_journal(journal)[:1] if os.path.lexists(journal) else []
     if before and before[0].get("run") != run_id:
         raise UserError(
             f"run directory {directory}",

@@ -6,12 +6,14 @@ The report and the command line's summary both show a `RunView`, so they cannot 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from flowbot.fields import UserError
+from flowbot.fields.files import read_text
 from flowbot.store import read_journal
 from flowbot.workflow import Workflow
 
@@ -19,6 +21,8 @@ from .changes import Change, read_changes
 from .interval import Interval
 from .traces import ExamplePair, read_recorded
 
+MOST_RESULT = 16_000_000
+"""Bytes of the largest `result.json` that is read."""
 _NO_RESULT: dict[str, Any] = {"status": "unfinished", "reason": "", "spent": None}
 """What is known of a run that was killed before it could write its result."""
 _KINDS: Mapping[str, tuple[type, ...]] = {
@@ -122,7 +126,7 @@ def read_run(run_dir: Path) -> RunView:
         raise UserError(str(run_dir), "no such directory", "the directory of a run")
     events = read_journal(run_dir / "journal.jsonl")
     path = run_dir / "result.json"
-    result = {**_NO_RESULT, **(_read_result(path) if path.is_file() else {})}
+    result = {**_NO_RESULT, **(_read_result(path) if os.path.lexists(path) else {})}
     nothing: dict[str, Any] = {}
     begin = next((event for event in events if event.get("event") == "start"), nothing)
     workflows = _workflows(events)
@@ -166,9 +170,10 @@ def _examples(run_dir: Path, events: Sequence[Mapping[str, Any]]) -> tuple[tuple
 
 def _read_result(path: Path) -> dict[str, Any]:
     wanted = "JSON written by FlowBot; the command that made the run writes it anew, and pays for nothing twice"
+    text = read_text(path, limit=MOST_RESULT, links=False)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        data = json.loads(text)
+    except ValueError as error:
         raise UserError(str(path), f"unreadable: {error}", wanted) from None
     if not isinstance(data, dict):
         raise UserError(str(path), "no object", wanted)

@@ -6,13 +6,15 @@ The format is described in `flowbot.optimize.record`, which writes it.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from flowbot.fields import UserError
-from flowbot.optimize.record import NAME
+from flowbot.fields.files import lines, opened
+from flowbot.optimize.record import MOST_BYTES, MOST_LINE, NAME
 from flowbot.runtime.trace import Trace
 
 Outcome = Literal["fixed", "broken", "better", "worse", "wrong", "right", "one side", "not run"]
@@ -79,7 +81,7 @@ class RecordedExample:
 
 def has_examples(run_dir: Path) -> bool:
     """Whether the run has written its examples: it does when it ends or pauses."""
-    return (run_dir / NAME).is_file()
+    return os.path.lexists(run_dir / NAME)
 
 
 def read_examples(run_dir: Path) -> Iterator[RecordedExample]:
@@ -90,18 +92,18 @@ def read_examples(run_dir: Path) -> Iterator[RecordedExample]:
     """
     path = run_dir / NAME
     again = "what the run writes when it ends; the command that made it goes on, pays for nothing twice, and writes it"
+    if not has_examples(run_dir):
+        raise UserError(str(run_dir), f"no {NAME}", again)
     try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
+        with opened(path, limit=MOST_BYTES, links=False) as file:
+            for number, line in enumerate(lines(file, str(path), most=MOST_LINE), start=1):
                 try:
                     example = _example(json.loads(line, parse_constant=_no_constant))
                 except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                     found = f"{type(error).__name__}: {error}"
                     raise UserError(f"{path}:{number}", f"a damaged line ({found})", again) from None
                 yield example
-    except FileNotFoundError:
-        raise UserError(str(run_dir), f"no {NAME}", again) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise UserError(str(path), f"unreadable: {error}", again) from None
 
 

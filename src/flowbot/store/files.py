@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flowbot.fields import UserError
+from flowbot.fields.files import require_own
 
 from .faults import open_error, use_error
 from .migrations import ForeignFileError, NewerStoreError, check_file, migrate
 
 BUSY_SECONDS = 30.0
 """How long a file that another process keeps locked is waited for."""
+_BESIDE = ("", "-wal", "-shm", "-journal")
 OPEN_FAULTS = (sqlite3.Error, OSError, NewerStoreError, ForeignFileError)
 
 
@@ -22,8 +24,10 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
     Raises:
         sqlite3.Error, OSError, NewerStoreError, ForeignFileError: see `faults.open_error`.
+        UserError: if it, or one of SQLite's files beside it, is a link, a pipe or a device.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _require_own(path)
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     try:
         # Told before the first page is written, it lets what is pruned go back to the disk bit by bit.
@@ -51,7 +55,9 @@ def open_reader(path: Path, *, alone: bool) -> tuple[sqlite3.Connection, int]:
 
     Raises:
         sqlite3.Error, NewerStoreError, ForeignFileError: see `faults.open_error`.
+        UserError: as `open_writer`.
     """
+    _require_own(path)
 
     def attempt(mode: str) -> tuple[sqlite3.Connection, int]:
         uri = f"{path.resolve().as_uri()}?{mode}"
@@ -71,6 +77,12 @@ def open_reader(path: Path, *, alone: bool) -> tuple[sqlite3.Connection, int]:
             raise
         # In a folder that cannot be written WAL's side files cannot be made; nobody else can write then either.
         return attempt("mode=ro&immutable=1")
+
+
+def _require_own(path: Path) -> None:
+    """SQLite follows links, waits for pipes, and has no way in Python to be told not to."""
+    for ending in _BESIDE:
+        require_own(path.with_name(f"{path.name}{ending}"))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowbot.fields import UserError
+from flowbot.fields.files import opened
 from flowbot.lm.client import Client, Identity
 from flowbot.lm.options import is_path, split_options, whole
 
@@ -70,10 +71,10 @@ def open_local(rest: str, cache_dir: Path, *, say: Callable[[str], None]) -> Cli
 
 def _gguf(path: Path, where: str) -> Path:
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             start = file.read(4)
-    except OSError as error:
-        raise UserError(where, f"{path}, which cannot be read ({error.strerror})", "a GGUF file") from None
+    except UserError as error:
+        raise UserError(where, f"{path}, {error.found}", "a GGUF file") from None
     if start != b"GGUF":
         raise UserError(where, f"{path}, which is no GGUF file", "a GGUF file")
     return path.resolve()
