@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from flowbot.fields import UserError
+from flowbot.fields.secrets import hide
 from flowbot.optimize.record import NAME
 from flowbot.runtime.trace import Trace
 
@@ -94,7 +95,7 @@ def read_examples(run_dir: Path) -> Iterator[RecordedExample]:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
                 try:
-                    example = _example(json.loads(line, parse_constant=_no_constant))
+                    example = _example(hide(json.loads(line, parse_constant=_no_constant)))
                 except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                     found = f"{type(error).__name__}: {error}"
                     raise UserError(f"{path}:{number}", f"a damaged line ({found})", again) from None

@@ -1,7 +1,7 @@
 """The journal of a run: what was proposed, found and decided, one JSON line an event, in an order that replay repeats.
 
 A run is a deterministic function of its responses, so the same command walks through the events that stand there and
-writes only what comes after them. Events hold no wall-clock times.
+writes only what comes after them. Events hold no wall-clock times, and no secrets but for what a workflow itself holds.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from flowbot.fields import InfrastructureError, UserError, canonical_json
+from flowbot.fields.secrets import hide
 
 Event = dict[str, Any]
+_WORKFLOWS = ("workflow", "dump")
+"""Members of events that hold whole workflows, which are programs and must not be changed."""
 
 
 class Journal:
@@ -29,7 +32,7 @@ class Journal:
     def __init__(self, path: Path, recorded: list[Event], size: int) -> None:
         """Use `Journal.open`."""
         self.path = path
-        self._recorded = [canonical_json(event) for event in recorded]
+        self._recorded = [canonical_json(_without_secrets(event)) for event in recorded]
         self._lines = len(recorded)
         self._size = size
         self._events: list[Event] = []
@@ -58,6 +61,7 @@ class Journal:
             InfrastructureError: if the disk fails.
             ValueError: for NaN, infinity or a value that JSON cannot hold.
         """
+        event = _without_secrets(event)
         text = canonical_json(event)
         line = json.dumps(event, allow_nan=False)
         place = len(self._events)
@@ -129,10 +133,12 @@ class Journal:
 def read_journal(path: Path) -> list[Event]:
     """All events of a journal file, in order, without opening it for writing; an unfinished last line is left out.
 
+    Secrets are masked, also where somebody else wrote the file: once a text is cut for show, they would not be known.
+
     Raises:
         UserError: if the file is missing, cannot be read or is damaged.
     """
-    return _read(path)[0]
+    return [_without_secrets(event) for event in _read(path)[0]]
 
 
 def _read(path: Path) -> tuple[list[Event], int]:
@@ -163,6 +169,11 @@ def _event(line: bytes) -> Event | None:
     except ValueError:
         return None
     return cast("Event", value) if isinstance(value, dict) else None
+
+
+def _without_secrets(event: Event) -> Event:
+    """An event with its secrets masked; its workflows are as they are."""
+    return {name: value if name in _WORKFLOWS else hide(value) for name, value in event.items()}
 
 
 def _free_name(path: Path) -> Path:
