@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from flowbot.cli.console import Console
 from flowbot.cli.drawing import boxes, score_line, side_by_side
-from flowbot.fields.words import printable
 from flowbot.cli.progress import PLAIN_EVERY, Display, TimeLeft
 from flowbot.cli.signals import pausing
+from flowbot.fields.words import printable
 from flowbot.lm import StopSignal
 from flowbot.optimize import ProgressEvent as Event
 from flowbot.workflow import Demonstration, LLMNode, LLMParameters, Sketch, Workflow

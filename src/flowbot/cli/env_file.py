@@ -78,13 +78,16 @@ def _read(path: Path) -> dict[str, str] | str:
         return {}
     except OSError as error:
         return "a link" if path.is_symlink() else error.strerror or str(error)
-    with os.fdopen(descriptor, "rb") as file:
-        about = os.fstat(descriptor)
-        if stat.S_ISDIR(about.st_mode):
+    try:
+        kind = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(kind):
             return {}  # how many call the folder of a virtual environment
-        if not stat.S_ISREG(about.st_mode) or path.is_symlink():
+        if not stat.S_ISREG(kind):
             return "no regular file"
-        content = file.read(MOST_BYTES + 1)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(MOST_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > MOST_BYTES:
         return f"more than {MOST_BYTES // 1024} KB"
     try:
