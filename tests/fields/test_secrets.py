@@ -54,7 +54,7 @@ def _nothing_declared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "_declared", frozenset())
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(VALUES, st.sampled_from(WRITERS), st.sampled_from(["", "\n", ": "]))
 def test_no_form_of_a_value_is_left(value: str, write: Callable[[str], str], around: str) -> None:
     written = write(value)
