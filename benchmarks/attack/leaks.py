@@ -162,7 +162,7 @@ def tool_prints_a_database_url(at: Ground) -> None:
     _nowhere(at, "p4ssw0rd-of-shop", said)
 
 
-@attempt("secrets", "tool or code")
+@attempt("secrets", "tool or code", slow=True)
 def tool_raises_with_a_password(at: Ground) -> None:
     """a tool's exception quotes PGPASSWORD, as database drivers do"""
     _python_tool(at, "raise RuntimeError('login failed: ' + os.environ['PGPASSWORD'])")
@@ -205,7 +205,7 @@ def metric_feedback_quotes_a_token(at: Ground) -> None:
     _nowhere(at, SECRET, _eval(at, "--json", SHOP_TOKEN=SECRET), _eval(at, SHOP_TOKEN=SECRET))
 
 
-@attempt("secrets", "tool or code")
+@attempt("secrets", "tool or code", slow=True)
 def metric_raises_with_a_token(at: Ground) -> None:
     """a metric's exception quotes a token; the error pauses and is printed"""
     at.write(
@@ -280,7 +280,13 @@ def key_in_the_query_of_a_base_url(at: Ground) -> None:
     """a base URL with ?key=… : identity, keys, store, journal, examples, export, log"""
     at.task()
     at.flow()
-    with Endpoint(lambda asked: completion("3")) as endpoint:
+
+    def answer(asked: Asked) -> object:
+        if "temperature" in asked.body:  # what is learnt of an endpoint is stored with its identity
+            return 400, {"error": {"message": "temperature is unsupported", "param": "temperature"}}
+        return completion("3")
+
+    with Endpoint(answer) as endpoint:
         more = {"OPENAI_BASE_URL": f"{endpoint.url}?key=query-secret-1234&version=2", "OPENAI_API_KEY": KEY}
         log = ("--log-level", "debug", "--log-file", "log.txt")
         said = [
@@ -299,7 +305,7 @@ def key_in_the_query_of_a_base_url(at: Ground) -> None:
     _nowhere(at, "query-secret-1234", *said)
 
 
-@attempt("secrets", "endpoint")
+@attempt("secrets", "endpoint", slow=True)
 def base_url_that_cannot_be_reached(at: Ground) -> None:
     """the error for a base URL with user, password and key shows none of them"""
     at.flow()
@@ -312,7 +318,7 @@ def base_url_that_cannot_be_reached(at: Ground) -> None:
         _nowhere(at, secret, found)
 
 
-@attempt("secrets", "tool or code")
+@attempt("secrets", "tool or code", slow=True)
 def token_that_no_variable_names(at: Ground) -> None:
     """a tool gives a GitHub token that stands in no variable: what is printed and written shows none of its shape"""
     _python_tool(at, f"return word + ' {TOKEN}'")
@@ -385,7 +391,7 @@ print(len(kept.get_finished_spans()), [each.to_json() for each in kept.get_finis
     held(TOKEN not in found.out, "a span holds it")
 
 
-@attempt("secrets", "run folder")
+@attempt("secrets", "run folder", slow=True)
 def run_folder_of_others(at: Ground) -> None:
     """a run folder whose files hold a key in the clear is shown, compared and reported without it"""
     at.task()
@@ -402,7 +408,7 @@ def run_folder_of_others(at: Ground) -> None:
     held(TOKEN.encode() not in at.files()["run/report.html"], "it stands in the report")
 
 
-@attempt("secrets", "environment")
+@attempt("secrets", "environment", slow=True)
 def command_line_with_a_key(at: Ground) -> None:
     """a key that was given on the command line is not repeated in errors nor in the command that goes on"""
     at.flow()
@@ -426,14 +432,14 @@ def _stolen(at: Ground, env_file: str, **environment: str) -> tuple[list[Asked],
         return endpoint.asked, found
 
 
-@attempt("secrets", "environment")
+@attempt("secrets", "environment", slow=True)
 def env_file_names_a_base_url(at: Ground) -> None:
     """a `.env` of a cloned folder names a base URL, to be sent the key of the environment"""
     asked, _ = _stolen(at, "OPENAI_BASE_URL={url}\n", OPENAI_API_KEY=KEY, HTTPS_PROXY="http://127.0.0.1:9")
     held(not asked, "the key was sent there")
 
 
-@attempt("secrets", "environment")
+@attempt("secrets", "environment", slow=True)
 def env_file_with_key_and_base_url(at: Ground) -> None:
     """a `.env` names a base URL and a key, while the environment has a key that wins"""
     asked, _ = _stolen(

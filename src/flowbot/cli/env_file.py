@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
@@ -48,7 +48,7 @@ class Taken:
 
 
 @contextmanager
-def env_file(folder: Path | None = None) -> Iterator[Taken]:
+def env_file(folder: Path | None = None) -> Generator[Taken]:
     """The variables of `.env` in the environment, while inside; those that are set already win.
 
     Args:

@@ -14,9 +14,10 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit, urlunsplit
 
+T = TypeVar("T")
 MASK = "[secret]"
 """What stands in a secret's place."""
 SHORTEST = 8
@@ -119,11 +120,11 @@ class Redactor:
                     return self._pattern.sub(MASK, text)
         return text
 
-    def data(self, value: Any) -> Any:
+    def data(self, value: T) -> T:
         """JSON data with each value masked in every text, names of members and long numbers included."""
         if self._pattern is None:
             return value
-        return _walked(value, self.text, self._numbers)
+        return cast("T", _walked(value, self.text, self._numbers))
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
         """Where values stand in a text, from left to right."""
@@ -185,20 +186,20 @@ def known(environment: Mapping[str, str] | None = None) -> Redactor:
     return redactor
 
 
-def hide_known(value: Any) -> Any:
+def hide_known(value: T) -> T:
     """JSON data or a text without known values. What tools give back is stored so: whatever only looks like a secret, as
     the token that one tool gives for another, stays as it is."""
     return known().data(value)
 
 
-def hide(value: Any) -> Any:
+def hide(value: T) -> T:
     """JSON data or a text without known values and without what has the shape of a secret."""
     redactor = known()
 
     def text(given: str) -> str:
         return _without_shapes(redactor.text(given))
 
-    return text(value) if isinstance(value, str) else _walked(value, text, redactor.numbers())
+    return cast("T", _walked(value, text, redactor.numbers()))
 
 
 def hide_text(text: str) -> str:

@@ -13,10 +13,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
-from urllib.parse import urlsplit
 
 from flowbot.fields import InfrastructureError, UserError, stable_hash
-from flowbot.fields.secrets import declare_headers, declare_passed, declare_url, hide_known, hide_text
+from flowbot.fields.secrets import declare_headers, declare_passed, declare_url, hide_known, hide_text, public_url
 from flowbot.task import MCPSource
 
 from .files import file_hash
@@ -206,8 +205,7 @@ def _place(source: MCPSource) -> str:
     """The server's address or program, without what may be secret in it."""
     if not source.url:
         return Path(source.command[0]).name
-    parts = urlsplit(source.url)
-    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    return public_url(source.url).partition("?")[0]
 
 
 def _first(error: BaseException) -> Exception:
