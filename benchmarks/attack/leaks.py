@@ -488,3 +488,23 @@ def env_file_that_is_a_trap(at: Ground) -> None:
     code = "import flowbot as fb, os, sys; sys.exit(bool(os.environ.get('OPENAI_API_KEY')))"
     at.write(".env", f"OPENAI_API_KEY={KEY}\n")
     held(at.python("-c", code).status == 0, "the library reads it")
+
+
+@attempt("secrets", "tool or code")
+def tool_gives_it_in_an_object_of_a_class(at: Ground) -> None:
+    """a tool gives the secret in a dataclass, a set and the name of a member"""
+    at.write(
+        "tools.py",
+        "import os\nfrom dataclasses import dataclass\n\n@dataclass\nclass Found:\n    value: str\n    others: list[str]\n\n"
+        "def look(word: str) -> dict:\n    secret = os.environ['SHOP_PASSWORD']\n"
+        "    return {'found': Found(secret, [secret]), secret: {secret}, 'n': [{'deep': (secret,)}]}\n",
+    )
+    at.task(tools=["tools.py:look"])
+    _tool_flow(at)
+    path = at.folder / "found.flow.yaml"
+    path.write_text(path.read_text().replace('{"result": "str"}', '{"result": "object"}'))
+    found = at.flowbot(
+        "run", "found.flow.yaml", "word=a", "--task", "task.yaml", "--model", "fake/echo", SHOP_PASSWORD=SECRET
+    )
+    held(found.status == 0 and "[secret]" in found.out, found.line())
+    _nowhere(at, SECRET, found, _eval(at, "--json", SHOP_PASSWORD=SECRET))

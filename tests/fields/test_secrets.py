@@ -226,3 +226,39 @@ def test_a_text_is_not_cut_within_a_secret() -> None:
 )
 def test_a_url_to_show_and_store(url: str, shown: str) -> None:
     assert public_url(url) == shown
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "://a:a:a:",
+        "://aaaa",
+        "eyJ-",
+        "eyJaaaaaaaaaa.",
+        "key-",
+        "sk-",
+        "sk-**",
+        "xoxb-",
+        "bearer ",
+        "?key",
+        "authorization:   ",
+        "-----BEGIN PRIVATE KEY-----\n",
+        "-----BEGIN PRIVATE KEY-----\nA: x A: x\n",
+        "A: x A: x\n",
+        "hf_",
+        "ghp_a",
+    ],
+    ids=range(16),
+)
+def test_no_text_takes_long(part: str) -> None:
+    begin = "-----BEGIN PRIVATE KEY-----\n" if part.startswith("A") else ""
+    text = begin + part * (200_000 // len(part)) + " @ = ** PRIVATE KEY eyJ"
+    assert len(hide(text)) <= len(text)
+
+
+def test_data_deeper_than_is_looked_at_is_masked() -> None:
+    data: object = "deep"
+    for _ in range(900):
+        data = [data]
+    assert MASK in json.dumps(hide(data))
+    assert "deep" not in json.dumps(hide(data))

@@ -13,13 +13,15 @@ import html
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit, urlunsplit
 
 T = TypeVar("T")
 MASK = "[secret]"
 """What stands in a secret's place."""
+_DEEPEST = 100
+"""Levels of data that are looked through; what lies deeper is taken for a secret."""
 SHORTEST = 8
 """Characters of a value that may be a secret; shorter ones are words, and to mask them would eat texts."""
 
@@ -42,7 +44,8 @@ _QUERY = (
     r"[-_]?token|(?:client)?[-_]?secret|passw(?:or)?d|pwd|sig|(?:x-amz-|x-goog-)?(?:signature|credential)|sas|auth)"
 )
 _QUERY_NAME = re.compile(_QUERY, re.IGNORECASE)
-_IN_URL = re.compile(r"://([^\s/?#\"'<>\\@]*:[^\s/?#\"'<>\\]+|[\w.-]{16,})@")
+# Here and below: one beginning to a run of characters, and one way to part it, so that no text takes long.
+_IN_URL = re.compile(r"://([^\s/?#\"'<>\\@:]{0,256}:[^\s/?#\"'<>\\]{1,1024}|[\w.-]{16,256})@")
 _IN_DSN = re.compile(r"\b(?:password|passwd|pwd|accountkey|sharedaccesskey)\s*=\s*'?([^\s;'\"&]+)", re.IGNORECASE)
 
 _SHAPES: tuple[tuple[str, tuple[str, ...], re.Pattern[str], str], ...] = (
@@ -64,7 +67,7 @@ _SHAPES: tuple[tuple[str, tuple[str, ...], re.Pattern[str], str], ...] = (
         "-",
         ("PRIVATE KEY",),
         re.compile(
-            r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:\s|\\[nrt])*(?:[\w-]{1,40}: [^\n\\]{0,200}(?:\s|\\[nrt])+)*"
+            r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:\s|\\[nrt])*(?:[\w-]{1,40}: [^\r\n\\]{0,200}(?:[\r\n]|\\[nr])+)*"
             r"[A-Za-z0-9+/=]{16,}(?:(?:\s|\\[nrt])+[A-Za-z0-9+/=]+)*(?:(?:\s|\\[nrt])*-----END [A-Z0-9 ]{0,40}-----)?"
         ),
         MASK,
@@ -80,7 +83,7 @@ _SHAPES: tuple[tuple[str, tuple[str, ...], re.Pattern[str], str], ...] = (
     ),
     ("A", ("AKIA", "ASIA"), re.compile(r"(?<![A-Za-z0-9])A[KS]IA[A-Z0-9]{16}(?![A-Za-z0-9])"), MASK),
     ("A", ("AIza",), re.compile(r"(?<!\w)AIza[\w-]{35}"), MASK),
-    ("J", ("eyJ",), re.compile(r"(?<!\w)eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*"), MASK),
+    ("J", ("eyJ",), re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*"), MASK),
     (
         " ",
         ("earer ", "uthorization"),
@@ -89,7 +92,7 @@ _SHAPES: tuple[tuple[str, tuple[str, ...], re.Pattern[str], str], ...] = (
         rf"\1{MASK}",
     ),
     # Keys as endpoints quote them back: `sk-ab****yz`.
-    ("*", ("**",), re.compile(r"\b(?:sk|key|gsk|xai|AIza)[-_]?[\w-]*\*{2,}[\w*-]*"), MASK),
+    ("*", ("**",), re.compile(r"(?<![\w*-])(?:sk|key|gsk|xai|AIza)[\w-]{0,80}\*{2,}[\w*-]*"), MASK),
 )
 """A character and substrings of which one must be there, the pattern, and what replaces it ("" for that within a URL)."""
 _MARKS = tuple(dict.fromkeys(mark for mark, *_ in _SHAPES))
@@ -290,21 +293,28 @@ def _forms(value: str) -> Iterator[str]:
     yield from (base64.b64encode(raw).decode().rstrip("="), base64.urlsafe_b64encode(raw).decode().rstrip("="))
 
 
-def _walked(value: Any, change: Any, numbers: frozenset[str]) -> Any:
-    if isinstance(value, str):
-        return change(value)
-    if isinstance(value, bool) or value is None or isinstance(value, float):
-        return value
-    if isinstance(value, int):
-        return MASK if numbers and abs(value) >= 10 ** (SHORTEST - 1) and _digits(value) in numbers else value
-    if isinstance(value, Mapping):
-        return {
-            change(name) if isinstance(name, str) else name: _walked(each, change, numbers)
-            for name, each in cast("Mapping[Any, Any]", value).items()
-        }
-    if isinstance(value, list | tuple):
-        return [_walked(each, change, numbers) for each in cast("list[Any] | tuple[Any, ...]", value)]
-    return value
+def _walked(value: Any, change: Callable[[str], str], numbers: frozenset[str], depth: int = 0) -> Any:
+    match value:
+        case str():
+            return change(value)
+        case None | bool() | float():
+            return value
+        case int():
+            long = bool(numbers) and abs(value) >= 10 ** (SHORTEST - 1)
+            return MASK if long and _digits(value) in numbers else value
+        case Mapping() | list() | tuple() if depth > _DEEPEST:
+            return MASK
+        case Mapping():
+            members = cast("Mapping[Any, Any]", value).items()
+            return {
+                change(name) if isinstance(name, str) else name: _walked(each, change, numbers, depth + 1)
+                for name, each in members
+            }
+        case list() | tuple():
+            items = cast("list[Any] | tuple[Any, ...]", value)
+            return [_walked(each, change, numbers, depth + 1) for each in items]
+        case _:
+            return value
 
 
 def _digits(value: int) -> str:
