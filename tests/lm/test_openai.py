@@ -227,7 +227,7 @@ async def test_no_error_shows_the_key(endpoint: Endpoint, echo: str) -> None:
     endpoint.answer = lambda b, n: error(401, f"Incorrect API key provided: {echo}.")
     fault = await _fault(endpoint.client())
     assert "6789" not in str(fault)
-    assert "Incorrect API key provided: [key]" in str(fault)
+    assert "Incorrect API key provided: [secret]" in str(fault)
     assert KEY not in repr(fault.__dict__)
 
 

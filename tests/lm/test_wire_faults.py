@@ -157,7 +157,7 @@ async def test_a_redirect_is_named_and_not_followed() -> None:
     data = answer(b"", b"Location: https://elsewhere.example/?key=" + KEY.encode(), status=b"307 Moved")
     found = await fault_of(data)
     assert (found.kind, found.fatal) == ("other", True)
-    assert "redirects to https://elsewhere.example/?key=[key], which is not followed" in str(found)
+    assert "redirects to https://elsewhere.example/?key=[secret], which is not followed" in str(found)
 
 
 @pytest.mark.parametrize(
@@ -449,7 +449,7 @@ async def test_a_key_that_expires_after_some_calls() -> None:
     async with raw(play) as endpoint:
         client = _client(endpoint)
         assert (await client.complete(request())).text == "hi"
-        with pytest.raises(InfrastructureError, match=r"The key \[key\] has expired") as caught:
+        with pytest.raises(InfrastructureError, match=r"The key \[secret\] has expired") as caught:
             await client.complete(request())
         await client.close()
     assert (caught.value.kind, caught.value.fatal) == ("auth", True)

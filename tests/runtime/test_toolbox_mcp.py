@@ -206,16 +206,16 @@ async def test_only_named_variables_reach_the_server_and_their_values_are_not_to
     monkeypatch.setenv("SHELF_KEY", "s3cret-value")
     monkeypatch.setenv("OTHER_KEY", "other")
     source = stdio("secret", env=("SHELF_KEY",))
-    assert await called(source, "secret") == {"result": "s3cret-value None"}
+    assert await called(source, "secret") == {"result": "[secret] None"}
     async with opened_tools([source]) as tools:
         before = tools["secret"].identity
-    monkeypatch.setenv("SHELF_KEY", "another")
+    monkeypatch.setenv("SHELF_KEY", "another-value")
     async with opened_tools([source]) as tools:
         assert tools["secret"].identity == before
     with pytest.raises(UserError) as caught:
         await called(stdio("secret", env=("SHELF_KEY",), arguments=("--refuse",)), "secret")
     assert "is not valid" in str(caught.value)
-    assert "another" not in str(caught.value)
+    assert "another-value" not in str(caught.value)
     monkeypatch.delenv("SHELF_KEY")
     with pytest.raises(UserError, match="no environment variable SHELF_KEY"):
         await called(source, "secret")

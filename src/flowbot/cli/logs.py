@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import math
 import sys
@@ -11,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from .console import complain, printable
+from .console import complain, json_text, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,11 +37,11 @@ class JsonLines(logging.Formatter):
                 line.setdefault(name, _plain(value))
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line)
+        return json_text(line, ascii_only=True)
 
 
 class Lines(logging.Formatter):
-    """`LEVEL logger: message`, a traceback below it, without what a terminal could take for commands.
+    """`LEVEL logger: message`, a traceback below it, as the console shows texts.
 
     Args:
         timed: begin with the time; for a file, which is read later.
@@ -52,9 +51,13 @@ class Lines(logging.Formatter):
         super().__init__("%(levelname)s %(name)s: %(message)s")
         self._timed = timed
 
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The line; what is logged does not add another."""
+        return shown(super().formatMessage(record))
+
     def format(self, record: logging.LogRecord) -> str:
         """The line or lines, without the last end."""
-        text = printable(super().format(record), keep="\n")
+        text = shown(super().format(record), keep="\n")
         return f"{_time(record)} {text}" if self._timed else text
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from .console import Console
+from .console import Console, json_text
 from .options import MODELS, Calls, Output
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def _print(console: Console, traces: list[Trace], *, many: bool) -> None:
         if trace.outputs is None:
             continue
         if many:
-            console.result(json.dumps(dict(trace.outputs), ensure_ascii=False))
+            console.result(json_text(dict(trace.outputs)))
         else:
             for name, value in trace.outputs.items():
                 console.result(f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")

@@ -11,7 +11,7 @@ from flowbot.report import read_run, verdict
 from flowbot.report.words import SOURCES, count, duration, interval, money, outcome, percent, points
 from flowbot.runtime.own_models import named_models
 
-from .console import Console, command_line, complain
+from .console import Console, command_line, complain, wrap
 from .drawing import score_line, side_by_side
 
 if TYPE_CHECKING:
@@ -65,9 +65,7 @@ def _heading(text: str, console: Console) -> None:
 
 
 def _wrapped(text: str, console: Console) -> list[str]:
-    import textwrap
-
-    return [text] if console.mode == "quiet" else textwrap.wrap(text, min(console.width, 88))
+    return [text] if console.mode == "quiet" else wrap(text, min(console.width, 88))
 
 
 def _changes(run: RunView, console: Console) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from .values import Usage
 
+from .secrets import hide_text
+
 FaultKind = Literal["auth", "not_found", "rate_limit", "server", "connection", "timeout", "garbage", "disk", "other"]
 StoppedBy = Literal["signal", "seconds", "infrastructure", "callback"]
 
@@ -19,6 +21,9 @@ class FlowBotError(Exception):
     ... except fb.FlowBotError as error:
     ...     print(type(error).__name__, error)
     """
+
+    def __init__(self, *said: object) -> None:
+        super().__init__(*(hide_text(each) if isinstance(each, str) else each for each in said))
 
 
 class _Told(FlowBotError):
@@ -46,9 +51,9 @@ class UserError(_Told):
 
     def __init__(self, where: str, found: str, expected: str) -> None:
         super().__init__(f"{where}: found {found}; expected {expected}")
-        self.where = where
-        self.found = found
-        self.expected = expected
+        self.where = hide_text(where)
+        self.found = hide_text(found)
+        self.expected = hide_text(expected)
 
 
 class ModelError(_Told):

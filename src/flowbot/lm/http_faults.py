@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from flowbot.fields import InfrastructureError
 from flowbot.fields.errors import FaultKind
+from flowbot.fields.secrets import cut
 
 LONGEST_ASKED = 86_400.0
 """Seconds that an endpoint may sensibly ask to wait; more is taken for a mistake, as a moment sent for a duration is."""
@@ -69,17 +70,17 @@ def what_is_said(text: str) -> tuple[str, str, str]:
     found = json_object(text)
     if found is None:
         plain = re.sub(r"(?:<[^>]*>|\s)+", " ", text[: 20 * _SAID]).strip()
-        return plain[:_SAID] or "no text", "", ""
+        return cut(plain, _SAID) or "no text", "", ""
     error: Any = found.get("error", found)
     if not isinstance(error, dict):
-        return str(error)[:_SAID], "", ""
+        return cut(str(error), _SAID), "", ""
     given = cast("dict[str, Any]", error)
     message = given.get("message") or given.get("detail") or given.get("msg") or given
     said = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
     inner: Any = given.get("innererror")
     nested = cast("dict[str, Any]", inner).get("code") if isinstance(inner, dict) else None
     code = " ".join(str(each) for each in (given.get("code"), given.get("type"), nested) if each)
-    return said[:_SAID], code, str(given.get("param") or "")
+    return cut(said, _SAID), code, str(given.get("param") or "")
 
 
 def status_in(found: Mapping[str, Any]) -> int:

@@ -111,7 +111,7 @@ def _open_endpoint(provider: str, name: str, store: Store | None) -> Client:
 
     return OpenAIClient(
         Identity(provider, endpoint.base_url, name),
-        Wire(endpoint.base_url, key=endpoint.key, key_header=endpoint.key_header),
+        Wire(endpoint.address, key=endpoint.key, key_header=endpoint.key_header),
         capabilities=endpoint.capabilities,
         store=store,
         price_ref=endpoint.price_ref,

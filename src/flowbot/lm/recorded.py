@@ -19,6 +19,7 @@ from typing import Any
 
 from flowbot.fields import InfrastructureError, UserError, stable_hash
 from flowbot.fields.files import open_own, read_text, require_own
+from flowbot.fields.secrets import hide
 
 from .client import Client, Identity, Patience, Reply, Request
 from .options import split_options
@@ -63,7 +64,8 @@ class RecordedClient:
         if self._source is None:
             raise self._miss(request)
         reply = await self._source.complete(request, patience)
-        self._append({"model": self._source.identity.dump(), "request": request.dump(), "reply": reply.dump()})
+        line = {"model": self._source.identity.dump(), "request": request.dump(), "reply": reply.dump()}
+        self._append(hide(line))  # a file of recorded replies is made to be passed on
         return reply
 
     async def close(self) -> None:
@@ -155,7 +157,8 @@ def _read(path: Path, *, may_lack: bool) -> dict[str, dict[str, Any]]:
 
 
 def _key(request: Mapping[str, Any]) -> str:
-    """By content; a schema by its text, because the order of its properties matters to a model."""
+    """By content, secrets masked as in the file; a schema by its text, since the order of its properties matters to a model."""
+    request = hide(request)
     return stable_hash({**request, "schema": json.dumps(request.get("schema"))})
 
 

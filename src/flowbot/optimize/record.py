@@ -7,7 +7,7 @@ One line an example, test, validation and training, each in the run's own order:
 
 A side is null where that workflow was not run on the example; `trace` is `Trace.dump()`, with prompts as sent and replies
 as received. `candidates` are the other workflows on whose runs of this example the search wrote gradients. Traces are large:
-beyond `MOST_TRACES` they are kept without their steps, and `whole` is false.
+beyond `MOST_TRACES` they are kept without their steps, and `whole` is false. Secrets are masked.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 from flowbot.fields import InfrastructureError
 from flowbot.fields.files import replaced
+from flowbot.fields.secrets import hide
 from flowbot.runtime import Row
 from flowbot.workflow import Workflow
 
@@ -75,7 +76,7 @@ def _lines(search: Search, start: Workflow, final: Workflow | None) -> Iterator[
                 "final": sides.get(two[1]),
                 "candidates": {workflow: side for workflow, side in sides.items() if workflow not in two},
             }
-            yield json.dumps(line) + "\n"  # ASCII: a text may hold half a surrogate pair
+            yield json.dumps(hide(line)) + "\n"  # ASCII: a text may hold half a surrogate pair
 
 
 def _asked_about(events: list[dict[str, Any]]) -> dict[str, list[str]]:

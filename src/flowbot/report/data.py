@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 
 from flowbot.fields import UserError
 from flowbot.fields.files import read_text
+from flowbot.fields.secrets import hide
 from flowbot.store import read_journal
 from flowbot.workflow import Workflow
 
@@ -126,7 +127,7 @@ def read_run(run_dir: Path) -> RunView:
         raise UserError(str(run_dir), "no such directory", "the directory of a run")
     events = read_journal(run_dir / "journal.jsonl")
     path = run_dir / "result.json"
-    result = {**_NO_RESULT, **(_read_result(path) if os.path.lexists(path) else {})}
+    result = {**_NO_RESULT, **(hide(_read_result(path)) if os.path.lexists(path) else {})}
     nothing: dict[str, Any] = {}
     begin = next((event for event in events if event.get("event") == "start"), nothing)
     workflows = _workflows(events)

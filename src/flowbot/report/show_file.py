@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 
 from flowbot.fields import UserError
 from flowbot.fields.files import lines, opened
+from flowbot.fields.secrets import hide
 from flowbot.optimize.record import MOST_BYTES, MOST_LINE, NAME
 from flowbot.runtime.trace import Trace
 
@@ -98,7 +99,7 @@ def read_examples(run_dir: Path) -> Iterator[RecordedExample]:
         with opened(path, limit=MOST_BYTES, links=False) as file:
             for number, line in enumerate(lines(file, str(path), most=MOST_LINE), start=1):
                 try:
-                    example = _example(json.loads(line, parse_constant=_no_constant))
+                    example = _example(hide(json.loads(line, parse_constant=_no_constant)))
                 except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                     found = f"{type(error).__name__}: {error}"
                     raise UserError(f"{path}:{number}", f"a damaged line ({found})", again) from None

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import Score, StepError, stable_hash
+from flowbot.fields.secrets import hide_known
 from flowbot.task import MetricError
 from flowbot.task.parts import weighed
 
@@ -85,7 +86,7 @@ async def _called(engine: Engine, metric: Metric, example: Example, given: Mappi
         engine.session.check()  # somebody may have asked to stop while others were scored
         outcome = await engine.executor.run(call)
         if outcome.error is None:
-            return outcome.value
+            return hide_known(outcome.value)  # its feedback is stored, and told to a model
         if isinstance(outcome.error, MetricError):
             raise outcome.error
         told = isinstance(outcome.error, StepError | FunctionError)

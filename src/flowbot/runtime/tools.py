@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import InfrastructureError, StepError, UserError, ValueMismatch, stable_hash
+from flowbot.fields.secrets import hide_known
 from flowbot.lm.spans import tool_span
 from flowbot.task import Timed
 
@@ -125,7 +126,7 @@ class ToolRunner:
                 seconds = outcome.seconds
                 if outcome.error is not None:
                     raise outcome.error
-                value = outcome.value
+                value = hide_known(outcome.value)
                 outputs = to_outputs({"result": value} if tool.plain else value, tool.signature.outputs)
                 _check_size(outputs)
                 span.returned(outputs)
@@ -136,7 +137,7 @@ class ToolRunner:
                 return {"error": f"tool {name}: took longer than {self._seconds:g} s", "seconds": self._seconds}
             told = isinstance(error, StepError | FunctionError)
             text = str(error) if told else f"{type(error).__name__}: {error}"
-            return {"error": f"tool {name}: {clean(text[:1000])}", "seconds": seconds}
+            return {"error": f"tool {name}: {clean(hide_known(text)[:1000])}", "seconds": seconds}
         return {"outputs": outputs, "seconds": seconds}
 
     async def _outcome(self, tool: Tool, call: Call) -> Outcome:

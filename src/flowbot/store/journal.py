@@ -1,7 +1,7 @@
 """The journal of a run: what was proposed, found and decided, one JSON line an event, in an order that replay repeats.
 
 A run is a deterministic function of its responses, so the same command walks through the events that stand there and
-writes only what comes after them. Events hold no wall-clock times.
+writes only what comes after them. Events hold no wall-clock times, and no secrets but for what a workflow itself holds.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from typing import Any, cast
 
 from flowbot.fields import InfrastructureError, UserError, canonical_json
 from flowbot.fields.files import new_file, open_own, read_bytes
+from flowbot.fields.secrets import hide
 
 Event = dict[str, Any]
 MOST_JOURNAL = 256_000_000
 """Bytes of the largest journal that is read."""
+_WORKFLOWS = ("workflow", "dump")
+"""Members of events that hold whole workflows, which are programs and must not be changed."""
 
 
 class Journal:
@@ -32,7 +35,7 @@ class Journal:
     def __init__(self, path: Path, recorded: list[Event], size: int) -> None:
         """Use `Journal.open`."""
         self.path = path
-        self._recorded = [canonical_json(event) for event in recorded]
+        self._recorded = [canonical_json(_without_secrets(event)) for event in recorded]
         self._lines = len(recorded)
         self._size = size
         self._events: list[Event] = []
@@ -61,6 +64,7 @@ class Journal:
             InfrastructureError: if the disk fails.
             ValueError: for NaN, infinity or a value that JSON cannot hold.
         """
+        event = _without_secrets(event)
         text = canonical_json(event)
         line = json.dumps(event, allow_nan=False)
         place = len(self._events)
@@ -128,10 +132,12 @@ class Journal:
 def read_journal(path: Path) -> list[Event]:
     """All events of a journal file, in order, without opening it for writing; an unfinished last line is left out.
 
+    Secrets are masked, also where somebody else wrote the file: once a text is cut for show, they would not be known.
+
     Raises:
         UserError: if the file is missing, cannot be read or is damaged.
     """
-    return _read(path)[0]
+    return [_without_secrets(event) for event in _read(path)[0]]
 
 
 def _read(path: Path) -> tuple[list[Event], int]:
@@ -166,6 +172,11 @@ def _event(line: bytes) -> Event | None:
     except ValueError:
         return None
     return cast("Event", value) if isinstance(value, dict) else None
+
+
+def _without_secrets(event: Event) -> Event:
+    """An event with its secrets masked; its workflows are as they are."""
+    return {name: value if name in _WORKFLOWS else hide(value) for name, value in event.items()}
 
 
 def _free_name(path: Path) -> Path:

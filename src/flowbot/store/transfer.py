@@ -15,6 +15,7 @@ from typing import IO, Any, NoReturn, cast
 from flowbot.fields import UserError
 from flowbot.fields.files import opened as opened_file
 from flowbot.fields.files import replaced
+from flowbot.fields.secrets import hide
 
 from .files import opened
 from .rows import DAY, KINDS, checksum, dump, today
@@ -68,7 +69,7 @@ def export_responses(path: Path, out: Path, *, kind: str | None = None) -> Expor
                 damaged.append(row.key)
                 continue
             line = {"key": row.key, "kind": row.kind, "created": row.created, "value": value}
-            file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+            file.write(json.dumps(hide(line), separators=(",", ":")).encode() + b"\n")
             entries += 1
     return Exported(entries, tuple(damaged))
 

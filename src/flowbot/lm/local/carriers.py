@@ -10,7 +10,6 @@ import http.client
 import importlib.util
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from typing import IO
 
 from flowbot.fields import UserError
 from flowbot.fields.files import open_own, opened, read_text, write_text
+from flowbot.fields.secrets import hide_text
 
 CONNECT_SECONDS = 3.0
 _READ_SECONDS = 30.0
@@ -305,7 +305,7 @@ def _last_error(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")]
     text = (errors or lines or ["it said nothing"])[-1].removeprefix("ERROR:").strip()
-    return re.sub(r"//[^/@\s]+@", "//", text)[:300]  # an index address may hold a password
+    return hide_text(text)[:300]  # an index address may hold a password
 
 
 def _copy(source: IO[bytes] | http.client.HTTPResponse, out: IO[bytes], fetch: Fetch, written: int) -> int:

@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import Field, InfrastructureError, StepError, ToolSignature, UserError, stable_hash
+from flowbot.fields.secrets import hide_known
 from flowbot.runtime.tools import SECONDS
 from flowbot.task import MCPSource, Timed, Tool
 from flowbot.task.identity import callable_identity, is_told_apart
@@ -67,14 +68,14 @@ def _tool(source: MCPSource, server: Server, offered: str, own: str) -> Tool:
         names = ", ".join(sorted(server.tools)) or "no tools"
         raise UserError(f"{source.where}.only", repr(offered), f"what the server offers: {names}")
     try:
-        inputs, optional = input_fields(known.input_schema)
+        inputs, optional = input_fields(hide_known(known.input_schema))
     except ValueError as error:
         raise UserError(f"{source.where}.only: tool {offered}", str(error), "a tool with named inputs") from None
-    outputs, taken = output_fields(known.output_schema)
+    outputs, taken = output_fields(hide_known(known.output_schema))
     hinted = known.annotations is not None and known.annotations.read_only_hint is True
     signature = ToolSignature(
         own,
-        " ".join((known.description or known.title or "").split())[:_MOST_ABOUT],
+        hide_known(" ".join((known.description or known.title or "").split()))[:_MOST_ABOUT],
         tuple(inputs.values()),
         outputs,
         effects=source.effects or ("reads" if hinted else "writes"),

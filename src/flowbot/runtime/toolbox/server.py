@@ -13,10 +13,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
-from urllib.parse import urlsplit
 
 from flowbot.fields import InfrastructureError, UserError, stable_hash
 from flowbot.fields.files import sha256
+from flowbot.fields.secrets import declare_headers, declare_passed, declare_url, hide_known, hide_text, public_url
 from flowbot.task import MCPSource
 
 from .http_status import patiently, status_client, status_fault
@@ -126,12 +126,13 @@ async def _transport(source: MCPSource, said: _Said, stack: AsyncExitStack) -> T
         from mcp.client.streamable_http import streamable_http_client
 
         headers = {name: _filled(text, f"{source.where}.mcp.headers.{name}") for name, text in source.headers.items()}
+        declare_url(source.url)
+        declare_headers(headers)
         client = await stack.enter_async_context(status_client(headers, connect=START_SECONDS, read=300))
         return streamable_http_client(source.url, http_client=client)
     from mcp import StdioServerParameters, stdio_client
 
     passed = {name: _filled(f"${name}", f"{source.where}.mcp.env") for name in source.env}
-    said.secrets = tuple(passed.values())
     parameters = StdioServerParameters(
         command=_program(source), args=list(source.command[1:]), env=passed, cwd=source.folder
     )
@@ -149,7 +150,7 @@ async def _introduced(source: MCPSource, client: mcp.Client) -> Server:
         if cursor is None:
             break
     info = client.server_info
-    name = info.name if info else _place(source)
+    name: str = hide_known(info.name) if info else _place(source)
     return Server(client, tools, name, f"{name} {info.version if info else ''} {_declared(source)}")
 
 
@@ -179,6 +180,7 @@ def _filled(text: str, where: str) -> str:
     for name in _REFERENCE.findall(text):
         if name not in os.environ:
             raise UserError(where, f"no environment variable {name}", "it, set to what the server needs")
+        declare_passed({name: os.environ[name]})
     return _REFERENCE.sub(lambda match: os.environ[match[1]], text)
 
 
@@ -203,8 +205,7 @@ def _place(source: MCPSource) -> str:
     """The server's address or program, without what may be secret in it."""
     if not source.url:
         return Path(source.command[0]).name
-    parts = urlsplit(source.url)
-    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    return public_url(source.url).partition("?")[0]
 
 
 def _first(error: BaseException) -> Exception:
@@ -220,7 +221,6 @@ class _Said:
     def __init__(self) -> None:
         reading, writing = os.pipe()
         self.stream = os.fdopen(writing, "w")
-        self.secrets: tuple[str, ...] = ()
         self._end = b""
         self._thread = threading.Thread(target=self._read, args=(reading,), name="flowbot-mcp-errors", daemon=True)
         self._thread.start()
@@ -229,9 +229,7 @@ class _Said:
         """The last line, once the server has ended; values that were passed on to it are not shown."""
         self.close()
         self._thread.join(timeout=1)
-        text = self._end.decode("utf-8", "replace")
-        for secret in filter(None, self.secrets):
-            text = text.replace(secret, "…")
+        text = hide_text(self._end.decode("utf-8", "replace"))
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return lines[-1][:300] if lines else ""
 
