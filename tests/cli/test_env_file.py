@@ -81,15 +81,15 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     place = tmp_path / ".env"
     place.symlink_to(elsewhere)
     with env_file() as taken:
-        assert taken.news == ".env is not read: a link"
+        assert taken.news == ".env is not read: a symbolic link"
     place.unlink()
     os.mkfifo(place)
     with env_file() as taken:
-        assert taken.news == ".env is not read: no regular file"
+        assert taken.news == ".env is not read: a pipe or a device"
     place.unlink()
     place.write_text("#" * (MOST_BYTES + 1))
     with env_file() as taken:
-        assert taken.news == ".env is not read: more than 64 KB"
+        assert "65" in taken.news
     place.unlink()
     place.mkdir()
     with env_file() as taken:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,26 +69,14 @@ def env_file(folder: Path | None = None) -> Generator[Taken]:
 def _read(path: Path) -> dict[str, str] | str:
     """The variables; a text that says why the file is not read."""
     from flowbot.fields import UserError
+    from flowbot.fields.files import read_bytes
 
+    if not os.path.lexists(path) or (path.is_dir() and not path.is_symlink()):
+        return {}  # a folder is how many call a virtual environment
     try:
-        # Neither through a link nor waiting for a pipe's other end.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        return "a link" if path.is_symlink() else error.strerror or str(error)
-    try:
-        kind = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(kind):
-            return {}  # how many call the folder of a virtual environment
-        if not stat.S_ISREG(kind):
-            return "no regular file"
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            content = file.read(MOST_BYTES + 1)
-    finally:
-        os.close(descriptor)
-    if len(content) > MOST_BYTES:
-        return f"more than {MOST_BYTES // 1024} KB"
+        content = read_bytes(path, limit=MOST_BYTES, links=False)
+    except UserError as error:
+        return error.found
     try:
         return _parsed(content.decode("utf-8-sig"), path)
     except UnicodeDecodeError:

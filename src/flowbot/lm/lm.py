@@ -109,9 +109,9 @@ class LM:
                 import asyncio
 
                 await asyncio.sleep(0)
-                return row.open()
+                return row.answer()
         row = await session.flights.join(key, self, lambda flight: self._fly(key, request, purpose, draw, flight))
-        return row.open()
+        return row.answer()
 
     async def ask_fields(
         self,

@@ -83,7 +83,7 @@ class StoredRow:
     besides: Usage | None
     copy: bool = False
 
-    def open(self) -> Reply:
+    def answer(self) -> Reply:
         """The reply.
 
         Raises:
