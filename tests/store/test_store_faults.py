@@ -107,8 +107,8 @@ async def test_a_day_of_use_that_cannot_be_written_is_in_nobodys_way(path: Path)
     await store.put("k", {"n": 1})
     await store.close()
     age(path, 3)
-    sql(path, "CREATE TRIGGER never BEFORE UPDATE ON responses BEGIN SELECT RAISE(FAIL, 'never'); END")
     store = Store.open(path)
+    sql(path, "CREATE TRIGGER never BEFORE UPDATE ON responses BEGIN SELECT RAISE(FAIL, 'never'); END")
     assert await store.get("k") == {"n": 1}
     for n in range(3):
         assert await store.put(f"l{n}", {"n": n}) == {"n": n}

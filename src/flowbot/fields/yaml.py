@@ -112,13 +112,15 @@ def parse_data(text: str, where: str) -> Any:
         raise UserError(where, f"broken YAML ({said[0] if said else 'unreadable'})", "YAML 1.2") from None
 
 
-def parse_json(text: str, where: str, *, line: int | None = None) -> Any:
+def parse_json(text: str, where: str, *, line: int | None = None, depth: int = MAX_DEPTH, halves: bool = False) -> Any:
     """What a JSON text holds. NaN, infinities, duplicate keys and halves of surrogate pairs are refused.
 
     Args:
         text: one JSON value.
         where: how errors name the text.
         line: the line in `where` at which the text stands; None: count lines within the text.
+        depth: levels of lists and objects that it may have.
+        halves: True lets halves of surrogate pairs be, as replies and what users' functions return may hold them.
 
     Raises:
         UserError: naming `where:line`.
@@ -146,12 +148,12 @@ def parse_json(text: str, where: str, *, line: int | None = None) -> Any:
         said = f"broken JSON ({error.msg} at column {error.colno})" if text.strip() else "nothing"
         raise UserError(spot, said, "JSON") from None
     except RecursionError:
-        raise UserError(place, "JSON nested too deeply", f"at most {MAX_DEPTH} levels") from None
+        raise UserError(place, "JSON nested too deeply", f"at most {depth} levels") from None
     except ValueError:  # an integer of more digits than Python converts
         raise UserError(place, "a number with thousands of digits", "a number") from None
-    if text.count("[") + text.count("{") > MAX_DEPTH and deeper(value, MAX_DEPTH):
-        raise UserError(place, "JSON nested too deeply", f"at most {MAX_DEPTH} levels")
-    if "\\u" in text:
+    if text.count("[") + text.count("{") > depth and deeper(value, depth):
+        raise UserError(place, "JSON nested too deeply", f"at most {depth} levels")
+    if not halves and "\\u" in text:
         try:
             _ = json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:

@@ -11,9 +11,11 @@ import os
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from flowbot.fields import InfrastructureError, UserError, canonical_json
+
+from .rows import load
 
 Event = dict[str, Any]
 
@@ -144,25 +146,26 @@ def _read(path: Path) -> tuple[list[Event], int]:
     size = 0
     lines = data.splitlines(keepends=True)
     for number, line in enumerate(lines, start=1):
-        last = number == len(lines)
-        event = _event(line) if line.endswith(b"\n") else None
-        if event is None:
-            if last:
+        try:
+            events.append(_event(line))
+        except ValueError as error:
+            if number == len(lines):
                 break
-            found = repr(line[:60].decode(errors="replace"))
             expected = "one JSON object a line; with the file moved away the same command writes it anew"
-            raise UserError(f"journal {path}:{number}", found, expected)
-        events.append(event)
+            raise UserError(f"journal {path}:{number}", str(error), expected) from None
         size += len(line)
     return events, size
 
 
-def _event(line: bytes) -> Event | None:
-    try:
-        value = json.loads(line)
-    except ValueError:
-        return None
-    return cast("Event", value) if isinstance(value, dict) else None
+def _event(line: bytes) -> Event:
+    """The event of a line.
+
+    Raises:
+        ValueError: saying what stands there instead.
+    """
+    if not line.endswith(b"\n"):
+        raise ValueError("half a line")
+    return load(line)
 
 
 def _free_name(path: Path) -> Path:

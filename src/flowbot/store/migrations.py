@@ -17,6 +17,13 @@ APPLICATION_ID = 0x464C4257
 """SQLite's application_id of our files ("FLBW"), so that another program's database is not mistaken for ours."""
 
 
+_RUNS = (
+    "SELECT (SELECT count(*) FROM sqlite_master WHERE type IN ('trigger', 'view')) "
+    "+ (SELECT count(*) FROM pragma_table_xinfo('responses') WHERE hidden)"
+)
+"""How many triggers, views and computed columns there are."""
+
+
 class NewerStoreError(Exception):
     """The file was written by a newer FlowBot."""
 
@@ -94,4 +101,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _is_ours(connection: sqlite3.Connection) -> bool:
-    return connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
+    """By its mark; and our files hold nothing that runs when they are read or written."""
+    if connection.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+        return False
+    return not connection.execute(_RUNS).fetchone()[0]
