@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
 from .cache_common import CacheDir, Kind, failing, responses, store_path
 from .console import Console, command_line, complain
 from .options import Output
+
+if TYPE_CHECKING:
+    from flowbot.runtime.memo import Made
 
 _SHOWN = 20
 
@@ -129,13 +132,29 @@ def import_store(
 
 
 def _check_value(kind: str, value: Mapping[str, Any]) -> None:
-    """Whether a stored value is of use: a model's reply, or what stands for a failed one.
+    """Whether a stored value can be what is stored of its kind.
 
     Raises:
         ValueError: saying why not.
     """
-    if kind != "lm":
-        return
+    if kind == "lm":
+        _check_reply(value)
+    elif kind == "probe":
+        from flowbot.lm.capabilities import Capabilities
+
+        known: object = value.get("capabilities")
+        if not isinstance(known, dict) or Capabilities.load(cast("dict[str, Any]", known)) is None:
+            raise ValueError("it is not what an endpoint can do")
+    else:
+        from flowbot.runtime.memo import check_result
+
+        check_result(cast("Made", kind), value)
+
+
+def _check_reply(value: Mapping[str, Any]) -> None:
+    """A model's reply, or what stands for a failed one."""
+    from flowbot.fields import UserError
+    from flowbot.fields.foreign import Tokens, checked
     from flowbot.lm import Reply
 
     if "failed" in value:
@@ -144,7 +163,8 @@ def _check_value(kind: str, value: Mapping[str, Any]) -> None:
         return
     try:
         Reply.load(value)
-    except (KeyError, TypeError, ValueError) as error:
+        checked(Tokens, value["usage"], "usage")
+    except (KeyError, TypeError, ValueError, UserError) as error:
         raise ValueError(f"it is not a model's reply ({type(error).__name__}: {error})") from None
 
 

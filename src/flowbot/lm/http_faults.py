@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from flowbot.fields import InfrastructureError
 from flowbot.fields.errors import FaultKind
+from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 
 LONGEST_ASKED = 86_400.0
 """Seconds that an endpoint may sensibly ask to wait; more is taken for a mistake, as a moment sent for a duration is."""
@@ -102,12 +103,12 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
 
 
 def json_object(text: str) -> dict[str, Any] | None:
-    """The JSON object that a text is; None if it is none."""
+    """The JSON object that a text is; None if it is none, or nests deeper than any answer does."""
     try:
         found = json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError):
         return None
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) and not deeper(found, MAX_DEPTH) else None
 
 
 def _number(text: str | None) -> float | None:

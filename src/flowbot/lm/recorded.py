@@ -12,16 +12,36 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from flowbot.fields import InfrastructureError, UserError, stable_hash
+from flowbot.fields.foreign import Record, checked
+from flowbot.fields.paths import home_path
+from flowbot.fields.yaml import parse_json
 
 from .client import Client, Identity, Patience, Reply, Request
 from .options import split_options
 
 _DIFFERENCE_LINES = 24
+
+
+class _Said(Record):
+    role: str
+    content: str
+    calls: Sequence[dict[str, Any]] = ()
+
+
+class _Request(Record):
+    messages: list[_Said]
+
+
+class _Line(Record):
+    """What is read of a line. What else a request holds is compared as it is."""
+
+    request: _Request
+    reply: dict[str, Any]
 
 
 class RecordedClient:
@@ -76,7 +96,8 @@ class RecordedClient:
         self._lines[_key(line["request"])] = line
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
+            with self._path.open("a", encoding="utf-8", errors="replace") as file:
+                # Half a surrogate pair becomes a question mark, as whoever asked for the reply makes of it.
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
         except OSError as error:
             raise InfrastructureError(
@@ -122,7 +143,7 @@ def open_recorded(rest: str, opener: Callable[[str], Client]) -> Client:
     if not name:
         raise UserError(where, "no file", "recorded/FILE.jsonl")
     source = opener(options["record"]) if "record" in options else None
-    return RecordedClient(Path(name).expanduser(), source)
+    return RecordedClient(home_path(name, where), source)
 
 
 def _read(path: Path, *, may_lack: bool) -> dict[str, dict[str, Any]]:
@@ -140,13 +161,14 @@ def _read(path: Path, *, may_lack: bool) -> dict[str, dict[str, Any]]:
     for number, text in enumerate(content.split("\n"), 1):
         if not text.strip():
             continue
+        line = parse_json(text, str(path), line=number, halves=True)
+        expected = 'a line {"model": …, "request": …, "reply": …}'
+        checked(_Line, line, f"{path}:{number}", expected)
         try:
-            line = json.loads(text)
             Reply.load(line["reply"])
-            lines.setdefault(_key(line["request"]), line)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            expected = 'a line {"model": …, "request": …, "reply": …}'
-            raise UserError(f"{path}:{number}", f"{type(error).__name__} ({error})", expected) from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path}:{number}: reply", f"{type(error).__name__} ({error})", expected) from None
+        lines.setdefault(_key(line["request"]), line)
     return lines
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from flowbot.fields import InfrastructureError, UserError
+from flowbot.fields.paths import home_path
 
 from .rows import Kind, dump, load
 
@@ -29,10 +30,14 @@ _log = logging.getLogger(__name__)
 
 
 def default_cache_dir() -> Path:
-    """The user's cache folder for FlowBot; FLOWBOT_CACHE_DIR names another. Nothing is created."""
+    """The user's cache folder for FlowBot; FLOWBOT_CACHE_DIR names another. Nothing is created.
+
+    Raises:
+        UserError: if that begins at a home folder which is not known.
+    """
     named = os.environ.get("FLOWBOT_CACHE_DIR")
     if named:
-        return Path(named).expanduser()
+        return home_path(named, "FLOWBOT_CACHE_DIR")
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("flowbot", appauthor=False))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowbot.fields import UserError
+from flowbot.fields.paths import home_path
 from flowbot.lm.client import Client, Identity
 from flowbot.lm.options import split_options, whole
 
@@ -43,7 +44,7 @@ def open_local(rest: str, cache_dir: Path, *, say: Callable[[str], None]) -> Cli
     where = f"model local/{rest}"
     name, options = split_options(rest, where, ["slots", "context", "threads"])
     if "/" in name or name.endswith(".gguf") or name.startswith(("~", ".")):
-        weights: Weights | Path = _gguf(Path(name).expanduser(), where)
+        weights: Weights | Path = _gguf(home_path(name, where), where)
         size, label = weights.stat().st_size, weights.stem
     else:
         weights = named(name)

@@ -12,14 +12,18 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from flowbot.fields import InfrastructureError, UserError
+from flowbot.fields.foreign import Record, checked
+from flowbot.fields.yaml import parse_json, read_text
 
 from .carriers import CarrierFault, Fetch, FetchStopped, Hub, Index, NoPip, bring, discard
 
@@ -146,12 +150,10 @@ def file_sha256(path: Path, stamps: Path) -> str:
     """SHA-256 of a file, read from its stamp in the folder `stamps` while size and time are those that stand there."""
     path = path.resolve()
     stamp, wanted = _stamp(path, stamps)
-    try:
-        held: dict[str, Any] = json.loads(stamp.read_text(encoding="utf-8"))
-        if {key: held.get(key) for key in wanted} == wanted and isinstance(held.get("sha256"), str):
-            return held["sha256"]
-    except (OSError, ValueError, AttributeError):
-        pass
+    with suppress(UserError):
+        held = checked(_Stamp, parse_json(read_text(stamp), str(stamp)), str(stamp))
+        if held.model_dump(exclude={"sha256"}) == wanted:
+            return held.sha256
     digest = _sha256(path)
     _set_stamp(path, stamps, digest)
     return digest
@@ -160,6 +162,13 @@ def file_sha256(path: Path, stamps: Path) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class _Stamp(Record):
+    path: str
+    size: int
+    mtime_ns: int
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def _stamp(path: Path, stamps: Path) -> tuple[Path, dict[str, Any]]:
