@@ -64,12 +64,14 @@ def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console)
 
     from flowbot.lm import StopSignal
     from flowbot.optimize import estimate
+    from flowbot.optimize.given import require_settings
     from flowbot.optimize.rooms import closing_test
 
     from .engine import require_price
     from .progress import Display
     from .signals import pausing
 
+    require_settings(seed=search.seed)
     require_price(calls, plan.model, plan.meta_model, *plan.judges)
     kept = closing_test(
         calls.budget(), plan.task, plan.start, (plan.model, plan.judge_model or plan.meta_model), calls.prices()

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from .errors import UserError
+from .yaml_core import MOST_BITS, TOO_LONG
 
 _MOST = 1e15
 MOST_FINDINGS = 200
@@ -99,8 +100,8 @@ def explain(error: ValidationError, where: PlaceText = place_text) -> tuple[str,
 
 def short(value: Any) -> str:
     """A value in at most sixty characters."""
-    if isinstance(value, int) and value.bit_length() > 1024:
-        return "a number of more than 300 digits"
+    if isinstance(value, int) and value.bit_length() > MOST_BITS:
+        return TOO_LONG
     text = repr(value[:80]) if isinstance(value, str) else json.dumps(value, ensure_ascii=True, default=repr)
     return text if len(text) <= 60 else text[:57] + "…"
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from .errors import UserError
-from .yaml_core import MAX_DEPTH, deeper, is_not_finite, plain
+from .yaml_core import MAX_DEPTH, deeper, is_not_finite, plain, whole
 from .yaml_out import dump_yaml
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "dump_yaml", "parse_data", "parse_json", "read_bytes", "read_data", "read_text"]
@@ -142,15 +142,15 @@ def parse_json(text: str, where: str, *, line: int | None = None, depth: int = M
         return value
 
     try:
-        value = json.loads(text, object_pairs_hook=pairs, parse_float=number, parse_constant=number)
+        value = json.loads(text, object_pairs_hook=pairs, parse_float=number, parse_constant=number, parse_int=whole)
     except json.JSONDecodeError as error:
         spot = place if line is not None else f"{where}:{error.lineno}"
         said = f"broken JSON ({error.msg} at column {error.colno})" if text.strip() else "nothing"
         raise UserError(spot, said, "JSON") from None
     except RecursionError:
         raise UserError(place, "JSON nested too deeply", f"at most {depth} levels") from None
-    except ValueError:  # an integer of more digits than Python converts
-        raise UserError(place, "a number with thousands of digits", "a number") from None
+    except ValueError as error:
+        raise UserError(place, str(error), "a number of at most 300 digits") from None
     if text.count("[") + text.count("{") > depth and deeper(value, depth):
         raise UserError(place, "JSON nested too deeply", f"at most {depth} levels")
     if not halves and "\\u" in text:
@@ -237,8 +237,8 @@ class _Builder:
             self._refuse(event, text, "a finite number")
         try:
             value = plain(text)
-        except ValueError:  # more digits than Python converts
-            self._refuse(event, "a number with thousands of digits", "a number")
+        except ValueError as error:
+            self._refuse(event, str(error), "a number of at most 300 digits")
         if isinstance(value, float) and not math.isfinite(value):
             self._refuse(event, _short(text), "a finite number")
         return value

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from flowbot.fields import UserError
+from flowbot.fields.yaml_core import MOST_BITS, TOO_LONG
 
 from .defects import Defect
 from .messages import MOST_FINDINGS, FormatError, findings, misfit, short
@@ -151,8 +152,8 @@ def _faults(data: Any) -> Iterator[Defect]:
             case None | bool():
                 pass
             case int():
-                if value.bit_length() > 1024:
-                    yield misfit(_place(spot), "a number of more than 300 digits", expected)
+                if value.bit_length() > MOST_BITS:
+                    yield misfit(_place(spot), TOO_LONG, expected)
             case _:
                 yield misfit(_place(spot), f"a {type(value).__name__}", expected)
 
