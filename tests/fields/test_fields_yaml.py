@@ -85,6 +85,7 @@ def test_plain_scalars_mean_what_yaml_1_2_says() -> None:
         ("a: 1\nb: .nan", 2, ".nan"),
         ("a: 1\nb: 1e999", 2, "'1e999'"),
         ("a: " + "9" * 5000, 1, "a number of more than 300 digits"),
+        ("a: 0x" + "f" * 5000, 1, "a number of more than 300 digits"),
         ("a: 1\n? [1]\n: 2", 2, "a list or mapping as a key"),
         ("a: 1\nb: [1,\n", 3, "broken YAML"),
         ("a: b: c", 1, "broken YAML"),

@@ -144,7 +144,7 @@ def test_a_file_that_was_cut_off_is_named(path: Path, tmp_path: Path, cut: int) 
     with pytest.raises(UserError, match=r"in\.jsonl\.gz"):
         import_responses(path, source, check=any_value)
     assert not path.exists()
-    with pytest.raises(UserError, match="No such file"):
+    with pytest.raises(UserError, match="no such file"):
         import_responses(path, tmp_path / "none", check=any_value)
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any, cast
 
 from cyclopts import Parameter
 
 from .cache_common import CacheDir, Kind, failing, responses, store_path
 from .console import Console, command_line, complain
 from .options import Output
-
-if TYPE_CHECKING:
-    from flowbot.runtime.memo import Made
 
 _SHOWN = 20
 
@@ -137,35 +134,20 @@ def _check_value(kind: str, value: Mapping[str, Any]) -> None:
     Raises:
         ValueError: saying why not.
     """
-    if kind == "lm":
-        _check_reply(value)
-    elif kind == "probe":
+    if kind == "probe":
         from flowbot.lm.capabilities import Capabilities
 
         known: object = value.get("capabilities")
         if not isinstance(known, dict) or Capabilities.load(cast("dict[str, Any]", known)) is None:
             raise ValueError("it is not what an endpoint can do")
-    else:
+    elif kind in ("tool", "code", "metric"):
         from flowbot.runtime.memo import check_result
 
-        check_result(cast("Made", kind), value)
+        check_result(kind, value)
+    else:
+        from flowbot.lm.rows import check_row
 
-
-def _check_reply(value: Mapping[str, Any]) -> None:
-    """A model's reply, or what stands for a failed one."""
-    from flowbot.fields import UserError
-    from flowbot.fields.foreign import Tokens, checked
-    from flowbot.lm import Reply
-
-    if "failed" in value:
-        if value["failed"] not in ("refused", "model") or not isinstance(value.get("text"), str):
-            raise ValueError("it is not a failed model call")
-        return
-    try:
-        Reply.load(value)
-        checked(Tokens, value["usage"], "usage")
-    except (KeyError, TypeError, ValueError, UserError) as error:
-        raise ValueError(f"it is not a model's reply ({type(error).__name__}: {error})") from None
+        check_row(kind, value)
 
 
 def _structure(said: tuple[str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import math
@@ -70,6 +71,14 @@ class _File(logging.FileHandler):
 
     _broken = False
 
+    def _open(self) -> io.TextIOWrapper:
+        from pathlib import Path
+
+        from flowbot.fields.files import open_log
+
+        raw = io.BufferedWriter(open_log(Path(self.baseFilename)))
+        return io.TextIOWrapper(raw, encoding=self.encoding, errors=self.errors)
+
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
         if not self._broken:
@@ -108,6 +117,8 @@ def _opened(path: Path) -> logging.Handler:
 
     try:
         return _File(path, encoding="utf-8", errors="backslashreplace")
+    except UserError as error:
+        raise UserError("--log-file", f"{path} ({error.found})", error.expected) from None
     except OSError as error:
         raise UserError("--log-file", f"{path} ({error.strerror})", "a file that can be written") from None
 

@@ -57,6 +57,8 @@ class Output:
 class Calls:
     """How models are called, and how often at most."""
 
+    models: Annotated[str | None, Parameter(group=MODELS, show_default=False)] = None
+    """A,B: models that steps and judges of files may name beside those of the options; a file alone calls none."""
     concurrency: Annotated[int | None, Parameter(group=MODELS, converter=whole)] = None
     """Calls in flight at most; otherwise as many as the endpoint bears, from its own default upwards."""
     requests_per_minute: Annotated[float | None, Parameter(group=MODELS)] = None
@@ -85,6 +87,10 @@ class Calls:
     """Folder of stored responses and local models; the user's cache folder otherwise."""
     dry_run: Annotated[bool, Parameter(group=OUTPUT, negative=(), show_default=False)] = False
     """Say what would be done and what it would take; call no model."""
+
+    def listed(self) -> list[str]:
+        """The models of `--models`."""
+        return listed_models(self.models)
 
     def budget(self) -> Budget:
         """The ceilings.
@@ -122,6 +128,11 @@ class Calls:
         from flowbot.lm import parse_price
 
         return None if self.price is None else parse_price(self.price)
+
+
+def listed_models(given: str | None) -> list[str]:
+    """The models of a `--models A,B`."""
+    return [name for each in (given or "").split(",") if (name := each.strip())]
 
 
 @Parameter(name="*")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from .values import Usage
 
 FaultKind = Literal["auth", "not_found", "rate_limit", "server", "connection", "timeout", "garbage", "disk", "other"]
 StoppedBy = Literal["signal", "seconds", "infrastructure", "callback"]
@@ -82,15 +85,23 @@ class InfrastructureError(_Told):
         kind: class of the fault.
         fatal: True when trying again cannot help (wrong key, unknown model).
         retry_after: seconds that the endpoint asked to wait, if it did.
+        took: what the endpoint charges for all the same, where it served the request and the answer is of no use.
     """
 
     def __init__(
-        self, message: str, *, kind: FaultKind = "other", fatal: bool = False, retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        kind: FaultKind = "other",
+        fatal: bool = False,
+        retry_after: float | None = None,
+        took: Usage | None = None,
     ) -> None:
         super().__init__(message)
         self.kind: FaultKind = kind
         self.fatal = fatal
         self.retry_after = retry_after
+        self.took = took
 
 
 class RefusedError(_Told):

@@ -9,17 +9,16 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from .errors import UserError
+from .files import read_text
 from .yaml_core import MAX_DEPTH, deeper, is_not_finite, plain, whole
 from .yaml_out import dump_yaml
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "dump_yaml", "parse_data", "parse_json", "read_bytes", "read_data", "read_text"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "dump_yaml", "parse_data", "parse_json", "read_data"]
 
 MAX_BYTES = 1_000_000
 
@@ -36,52 +35,6 @@ def read_data(path: Path) -> Any:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise UserError(f"{path}:{line}", "a NUL character", "UTF-8 text")
     return parse_json(text, str(path)) if path.suffix.lower() == ".json" else parse_data(text, str(path))
-
-
-def read_text(path: Path, *, limit: int | None = None) -> str:
-    """The text of a UTF-8 file; a byte order mark is dropped.
-
-    Args:
-        path: the file.
-        limit: bytes that it may have at most.
-
-    Raises:
-        UserError: as `read_bytes`, or if it is not UTF-8.
-    """
-    raw = read_bytes(path, limit=limit)
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}:{line}", "bytes that are not UTF-8", "UTF-8 text") from None
-
-
-def read_bytes(path: Path, *, limit: int | None = None) -> bytes:
-    """What a file holds.
-
-    Args:
-        path: the file.
-        limit: bytes that it may have at most.
-
-    Raises:
-        UserError: if there is no such file, it cannot be read or is too large; with a limit also if it is a pipe or a
-            device, which may never end.
-    """
-    try:
-        with open(path, "rb", opener=None if limit is None else _at_once) as file:
-            if limit is not None and not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UserError(str(path), "a pipe or a device", "a file")
-            raw = file.read() if limit is None else file.read(limit + 1)
-    except FileNotFoundError:
-        raise UserError(str(path), "no such file", "a file") from None
-    except IsADirectoryError:
-        raise UserError(str(path), "a folder", "a file") from None
-    except (OSError, ValueError) as error:
-        found = error.strerror if isinstance(error, OSError) else str(error)
-        raise UserError(str(path), f"a file that cannot be read ({found})", "a readable file") from None
-    if limit is not None and len(raw) > limit:
-        raise UserError(str(path), f"more than {limit:,} bytes", f"at most {limit:,} bytes")
-    return raw
 
 
 def parse_data(text: str, where: str) -> Any:
@@ -161,11 +114,6 @@ def parse_json(text: str, where: str, *, line: int | None = None, depth: int = M
     return value
 
 
-def _at_once(path: str, flags: int) -> int:
-    """Opens a file; a pipe that nobody writes to is not waited for."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
 class _Builder:
     """Builds JSON values from the parser's events, so that what is refused is refused where it stands."""
 
@@ -208,9 +156,9 @@ class _Builder:
 
     def _check(self, event: Any, kind: str) -> None:
         if kind == "AliasEvent":
-            self._refuse(event, f"the alias *{event.anchor}", "the value itself; aliases are not allowed")
+            self._refuse(event, f"the alias *{event.anchor[:40]}", "the value itself; aliases are not allowed")
         if event.anchor is not None:
-            self._refuse(event, f"the anchor &{event.anchor}", "no anchors or aliases")
+            self._refuse(event, f"the anchor &{event.anchor[:40]}", "no anchors or aliases")
         if event.tag is not None:
             self._refuse(event, f"the tag {_short(str(event.tag))}", "no tags; quote what is to be a text")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 LONGEST_ASKED = 86_400.0
 """Seconds that an endpoint may sensibly ask to wait; more is taken for a mistake, as a moment sent for a duration is."""
 _SAID = 400
+_MOST_DIGITS = 400
 
 
 class HttpFault(InfrastructureError):
@@ -104,11 +106,22 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
 
 def json_object(text: str) -> dict[str, Any] | None:
     """The JSON object that a text is; None if it is none, or nests deeper than any answer does."""
+    text = text.removeprefix("\ufeff")
     try:
-        found = json.loads(text.removeprefix("\ufeff"))
-    except (ValueError, RecursionError):
+        try:
+            found = json.loads(text)
+        except json.JSONDecodeError:
+            return None
+        except ValueError:  # more digits than Python reads
+            found = json.loads(text, parse_int=_whole)
+    except RecursionError:
         return None
     return cast("dict[str, Any]", found) if isinstance(found, dict) and not deeper(found, MAX_DEPTH) else None
+
+
+def _whole(text: str) -> int | float:
+    """A whole number; infinity for more digits than Python reads: a count that makes no sense must not cost the answer."""
+    return int(text) if len(text) < _MOST_DIGITS else math.inf
 
 
 def _number(text: str | None) -> float | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flowbot.fields import UserError
 from flowbot.store import Store, default_cache_dir
 
+from .options import is_path
 from .prices import is_known, listed, per_million
 from .providers import endpoint_of, require_key, split_model
 
@@ -88,6 +89,12 @@ def open_client(
             return open_local(rest, cache_dir or default_cache_dir(), say=say or _silent)
         case _:
             return _open_endpoint(provider, rest, store)
+
+
+def names_file(model: str) -> bool:
+    """Whether a model string names a file of this machine: `recorded/FILE` or `local/PATH`."""
+    provider, _, rest = model.partition("/")
+    return provider == "recorded" or (provider == "local" and is_path(rest.partition("?")[0]))
 
 
 def _silent(line: str) -> None:

@@ -12,18 +12,23 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from flowbot.fields import InfrastructureError, UserError, stable_hash
+from flowbot.fields.files import open_own, read_text, require_own
 from flowbot.fields.foreign import Record, checked
 from flowbot.fields.paths import home_path
 from flowbot.fields.yaml import parse_json
 
 from .client import Client, Identity, Patience, Reply, Request
 from .options import split_options
+from .rows import read_reply
 
+MOST_RECORDED = 256_000_000
+"""Bytes of the largest file that is read."""
 _DIFFERENCE_LINES = 24
 
 
@@ -74,7 +79,7 @@ class RecordedClient:
         """The recorded reply to this very request."""
         line = self._lines.get(_key(request.dump()))
         if line is not None:
-            return Reply.load(line["reply"])
+            return read_reply(line["reply"])
         if self._source is None:
             raise self._miss(request)
         reply = await self._source.complete(request, patience)
@@ -96,9 +101,11 @@ class RecordedClient:
         self._lines[_key(line["request"])] = line
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8", errors="replace") as file:
+            with open_own(self._path, "a") as file:
                 # Half a surrogate pair becomes a question mark, as whoever asked for the reply makes of it.
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                left = (json.dumps(line, ensure_ascii=False) + "\n").encode(errors="replace")
+                while left:
+                    left = left[file.write(left) :]
         except OSError as error:
             raise InfrastructureError(
                 f"{self._path}: cannot be written ({error.strerror})", kind="disk", fatal=True
@@ -147,16 +154,13 @@ def open_recorded(rest: str, opener: Callable[[str], Client]) -> Client:
 
 
 def _read(path: Path, *, may_lack: bool) -> dict[str, dict[str, Any]]:
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+    if may_lack:
+        require_own(path)  # what is recorded will be written to it
+    if not os.path.exists(path):
         if may_lack:
             return {}
-        raise UserError(
-            str(path), "no such file", "a file of recorded replies, or ?record=PROVIDER/NAME to make it"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(str(path), f"a file that cannot be read ({error})", "UTF-8 JSON lines") from None
+        raise UserError(str(path), "no such file", "a file of recorded replies, or ?record=PROVIDER/NAME to make it")
+    content = read_text(path, limit=MOST_RECORDED)
     lines: dict[str, dict[str, Any]] = {}
     for number, text in enumerate(content.split("\n"), 1):
         if not text.strip():
@@ -165,9 +169,9 @@ def _read(path: Path, *, may_lack: bool) -> dict[str, dict[str, Any]]:
         expected = 'a line {"model": …, "request": …, "reply": …}'
         checked(_Line, line, f"{path}:{number}", expected)
         try:
-            Reply.load(line["reply"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}:{number}: reply", f"{type(error).__name__} ({error})", expected) from None
+            read_reply(line["reply"])
+        except ValueError as error:
+            raise UserError(f"{path}:{number}: reply", str(error), expected) from None
         lines.setdefault(_key(line["request"]), line)
     return lines
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, UserError
+from flowbot.fields.files import write_text
 from flowbot.workflow import Workflow, save
 
 from .acceptance import Estimate, paired_difference
@@ -119,9 +120,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
     Raises:
         InfrastructureError: if the disk fails.
     """
-    temporary = path.with_suffix(".tmp")
     try:
-        temporary.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
-        temporary.replace(path)
+        write_text(path, json.dumps(value, ensure_ascii=False, indent=1))
     except OSError as error:
         raise InfrastructureError(f"{path}: {error.strerror or error}", kind="disk") from None

@@ -11,9 +11,10 @@ from flowbot.fields.numbers import shown
 from flowbot.lm import Budget, Pace, StopSignal
 from flowbot.lm.prices import is_price
 from flowbot.runtime import ExecutorName, Flow, SandboxName
+from flowbot.runtime.own_models import own_models, require_own_models
 from flowbot.task import Task
 from flowbot.workflow import Workflow, load
-from flowbot.workflow.starts import find_start, fit
+from flowbot.workflow.starts import Start, find_start, fit
 
 GivenTask: TypeAlias = Task | Path | str
 """A task, or the path of its file or folder."""
@@ -34,20 +35,18 @@ def given_task(task: object) -> Task:
     return task
 
 
-def given_workflow(workflow: object, where: str, task: Task) -> Workflow:
-    """The workflow itself, that of a `Flow`, the one of a file, or a start of the library made to fit the task.
+def given_workflow(workflow: object, where: str) -> Workflow | Start:
+    """The workflow itself, that of a `Flow`, the one of a file, or a start of the library, which `fitted` makes fit.
 
     Args:
         workflow: what was given; a text without a suffix that is no file is a start's name.
         where: how errors name it.
-        task: its tools are opened.
 
     Raises:
-        UserError: if it is none of them, or the start does not fit.
+        UserError: if it is none of them.
     """
     if isinstance(workflow, str) and not Path(workflow).suffix and not Path(workflow).exists():
-        tools = {tool.signature.name: tool.signature for tool in task.tools}
-        return fit(find_start(workflow), task.inputs, task.outputs, task.goal, tools=tools)
+        return find_start(workflow)
     if isinstance(workflow, str | Path):
         return load(Path(workflow))
     if isinstance(workflow, Flow):
@@ -56,6 +55,45 @@ def given_workflow(workflow: object, where: str, task: Task) -> Workflow:
         expected = "a Workflow, a Flow, the path of a .flow.yaml, or a name that `flowbot starts` lists"
         raise UserError(where, shown(workflow), expected)
     return workflow
+
+
+def fitted(workflow: Workflow | Start, task: Task) -> Workflow:
+    """The workflow, or the start made to fit the task, whose tools are opened.
+
+    Raises:
+        UserError: if the start does not fit.
+    """
+    if isinstance(workflow, Workflow):
+        return workflow
+    tools = {tool.signature.name: tool.signature for tool in task.tools}
+    return fit(workflow, task.inputs, task.outputs, task.goal, tools=tools)
+
+
+def users_models(
+    workflow: Workflow | Start | None,
+    given: object,
+    task: Task,
+    *named: str | None,
+    models: Sequence[str] | None,
+) -> frozenset[str]:
+    """The user's list of models, to which what workflow and task name is held; see `flowbot.runtime.own_models`.
+
+    Args:
+        workflow: what is to be run.
+        given: as what it was given; a `Flow` has a list of its own.
+        task: for its judges.
+        named: task, meta and judge model.
+        models: what else may be named.
+
+    Raises:
+        UserError: naming all models beyond the list.
+    """
+    flow = given.models if isinstance(given, Flow) else ()
+    own = own_models(*named, *flow, models=models, metric=task.metric)
+    begun = workflow.workflow if isinstance(workflow, Start) else workflow
+    where = str(given) if isinstance(given, str | Path) else "workflow"
+    require_own_models(own, workflow=begun, where=where, metric=task.metric)
+    return own
 
 
 def require_models(*, needed: tuple[str, ...] = (), **models: object) -> None:

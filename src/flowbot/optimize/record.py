@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import InfrastructureError
+from flowbot.fields.files import replaced
 from flowbot.runtime import Row
 from flowbot.workflow import Workflow
 
@@ -26,6 +27,10 @@ from .search import Search, Split
 NAME = "examples.jsonl"
 MOST_TRACES = 64_000_000
 """Characters that whole traces take on disk at most."""
+MOST_BYTES = 512_000_000
+"""Bytes of the largest file of examples that is read."""
+MOST_LINE = 64_000_000
+"""Bytes of its longest line that is read."""
 _ORDER: tuple[Split, ...] = ("test", "val", "train")
 
 
@@ -42,11 +47,9 @@ def record_examples(search: Search, start: Workflow, final: Workflow | None, run
         InfrastructureError: if the disk fails.
     """
     path = run_dir / NAME
-    temporary = path.with_suffix(".tmp")
     try:
-        with temporary.open("w", encoding="ascii") as file:
-            file.writelines(_lines(search, start, final))
-        temporary.replace(path)
+        with replaced(path) as file:
+            file.writelines(line.encode("ascii") for line in _lines(search, start, final))
     except OSError as error:
         raise InfrastructureError(f"{path}: {error.strerror or error}", kind="disk") from None
 

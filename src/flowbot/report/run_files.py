@@ -6,6 +6,7 @@ comes in, and a bad value is one error that names file, line and member; members
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -13,14 +14,18 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import Field
 
 from flowbot.fields import UserError
+from flowbot.fields.files import lines, opened, read_text
 from flowbot.fields.foreign import Amount, Count, Gain, Record, Share, Tokens, checked
-from flowbot.fields.yaml import parse_json, read_text
+from flowbot.fields.yaml import parse_json
+from flowbot.optimize.record import MOST_BYTES, MOST_LINE
 from flowbot.optimize.record import NAME as EXAMPLES
 from flowbot.store import read_journal
 from flowbot.store.journal import Event
-from flowbot.store.rows import DEPTH
+from flowbot.store.rows import DEPTH, load
 
 JOURNAL, RESULT = "journal.jsonl", "result.json"
+MOST_RESULT = 16_000_000
+"""Bytes of the largest `result.json` that is read."""
 _AGAIN = "the command that made the run writes it anew, and pays for nothing twice"
 _Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
@@ -252,16 +257,17 @@ def read_result(run_dir: Path) -> dict[str, Any]:
         UserError: if it is damaged, or says what cannot be.
     """
     path = run_dir / RESULT
-    if not path.is_file():
+    if not os.path.lexists(path):
         return {}
-    data = parse_json(read_text(path), str(path), depth=DEPTH, halves=True)
+    text = read_text(path, limit=MOST_RESULT, links=False)
+    data = parse_json(text, str(path), depth=DEPTH, halves=True)
     checked(_Result, data, str(path), _AGAIN)
     return cast("dict[str, Any]", data)
 
 
 def has_examples(run_dir: Path) -> bool:
     """Whether the run has written its examples: it does when it ends or pauses."""
-    return (run_dir / EXAMPLES).is_file()
+    return os.path.lexists(run_dir / EXAMPLES)
 
 
 def read_lines(run_dir: Path) -> Iterator[dict[str, Any]]:
@@ -271,17 +277,17 @@ def read_lines(run_dir: Path) -> Iterator[dict[str, Any]]:
         UserError: if the run has not written them, or a line is damaged or says what cannot be.
     """
     path = run_dir / EXAMPLES
+    written = f"what the run writes when it ends; {_AGAIN}"
+    if not has_examples(run_dir):
+        raise UserError(str(run_dir), f"no {EXAMPLES}", written)
     try:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                where = f"{path}:{number}"
+        with opened(path, limit=MOST_BYTES, links=False) as file:
+            for number, raw in enumerate(lines(file, str(path), most=MOST_LINE), start=1):
                 try:
-                    data = parse_json(raw.decode(), str(path), line=number, depth=DEPTH, halves=True)
-                except UnicodeDecodeError:
-                    raise UserError(where, "bytes that are not UTF-8", f"UTF-8 text; {_AGAIN}") from None
-                checked(_Example, data, where, _AGAIN)
+                    data = load(raw)
+                except ValueError as error:
+                    raise UserError(f"{path}:{number}", f"a damaged line ({error})", written) from None
+                checked(_Example, data, f"{path}:{number}", _AGAIN)
                 yield data
-    except FileNotFoundError:
-        raise UserError(str(run_dir), f"no {EXAMPLES}", f"what the run writes when it ends; {_AGAIN}") from None
     except OSError as error:
-        raise UserError(str(path), f"unreadable: {error}", f"what the run writes when it ends; {_AGAIN}") from None
+        raise UserError(str(path), f"unreadable: {error}", written) from None

@@ -184,6 +184,7 @@ def _dump_heard(heard: Heard) -> dict[str, Any]:
                 "source": change.source,
                 "title": change.title,
                 "changes": list(change.changes),
+                "parameters": list(change.parameters),
                 "outcome": change.outcome,
                 "in_final": change.in_final,
                 "told": outcome(change),

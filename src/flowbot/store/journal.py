@@ -14,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import InfrastructureError, UserError, canonical_json
+from flowbot.fields.files import new_file, open_own, read_bytes
 
 from .rows import load
 
 Event = dict[str, Any]
+MOST_JOURNAL = 256_000_000
+"""Bytes of the largest journal that is read."""
 
 
 class Journal:
@@ -46,7 +49,7 @@ class Journal:
         Raises:
             UserError: if the file cannot be read or is damaged.
         """
-        if not path.exists():
+        if not os.path.lexists(path):
             return Journal(path, [], 0)
         events, size = _read(path)
         return Journal(path, events, size)
@@ -104,7 +107,7 @@ class Journal:
     def _open(self) -> FileIO:
         """The file, unbuffered: what a full disk refuses must not wait in memory for the next try."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = self.path.open("ab", buffering=0)
+        file = open_own(self.path, "a")
         try:
             # What is beyond the last whole line is the rest of a line that a kill or a full disk cut off.
             file.truncate(self._size)
@@ -115,12 +118,8 @@ class Journal:
 
     def _keep_aside(self, place: int) -> None:
         try:
-            lines = self.path.read_bytes()[: self._size].splitlines(keepends=True)
-            aside = _free_name(self.path)
-            with aside.open("wb") as file:
-                file.writelines(lines[place:])
-                file.flush()
-                os.fsync(file.fileno())
+            lines = _bytes(self.path)[: self._size].splitlines(keepends=True)
+            new_file(_free_name(self.path), b"".join(lines[place:]))
             self._size = sum(map(len, lines[:place]))
         except OSError as error:
             raise InfrastructureError(f"journal {self.path}: {error.strerror or error}", kind="disk") from None
@@ -138,10 +137,7 @@ def read_journal(path: Path) -> list[Event]:
 
 
 def _read(path: Path) -> tuple[list[Event], int]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"journal {path}", error.strerror or str(error), "a file that can be read") from None
+    data = _bytes(path)
     events: list[Event] = []
     size = 0
     lines = data.splitlines(keepends=True)
@@ -157,6 +153,13 @@ def _read(path: Path) -> tuple[list[Event], int]:
     return events, size
 
 
+def _bytes(path: Path) -> bytes:
+    try:
+        return read_bytes(path, limit=MOST_JOURNAL, links=False)
+    except UserError as error:
+        raise UserError(f"journal {error.where}", error.found, error.expected) from None
+
+
 def _event(line: bytes) -> Event:
     """The event of a line.
 
@@ -170,6 +173,6 @@ def _event(line: bytes) -> Event:
 
 def _free_name(path: Path) -> Path:
     number = 1
-    while (aside := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
+    while (aside := path.with_name(f"{path.stem}.{number}{path.suffix}")) and os.path.lexists(aside):
         number += 1
     return aside

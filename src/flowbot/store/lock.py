@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from flowbot.fields import UserError
+from flowbot.fields.files import open_own
 
 
 @contextmanager
@@ -15,14 +16,15 @@ def run_lock(path: Path) -> Generator[None]:
     """Hold the directory `path` (made if missing) for this process; the system lets go of it even after a kill.
 
     Raises:
-        UserError: if another process holds it, or the directory cannot be written.
+        UserError: if another process holds it, the directory cannot be written, or its `.lock` is a link.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        file = open_own(path / ".lock", "r+")
     except OSError as error:
         raise UserError(f"run directory {path}", error.strerror or str(error), "a folder that can be written") from None
-    try:
+    with file:
+        handle = file.fileno()
         if not _lock(handle):
             holder = os.pread(handle, 32, 0).decode(errors="replace").strip() or "unknown"
             raise UserError(
@@ -34,8 +36,6 @@ def run_lock(path: Path) -> Generator[None]:
             os.ftruncate(handle, 0)
             os.pwrite(handle, str(os.getpid()).encode(), 0)
         yield
-    finally:
-        os.close(handle)
 
 
 def _lock(handle: int) -> bool:

@@ -44,7 +44,8 @@ def default_cache_dir() -> Path:
 
 
 class Store:
-    """Stored responses. A key's first response stands for ever: a later `put` gives the first one back.
+    """Stored responses. A key's first response stands for ever: a later `put` gives the first one back. Only a value of kind
+    `tries` gives way to a later one.
 
     Failure policy: `open` raises `UserError` for a file that cannot serve; `get` and `put` raise
     `InfrastructureError(kind="disk")`. What `put` has returned survives a kill of the process.
@@ -136,8 +137,10 @@ class Store:
         """
         text = dump(key, value)
         if self.path is None:
-            standing = text if replace else self._memory.get(key, text)
-            self._kinds[key] = kind
+            first = replace or self._kinds.get(key) == "tries"
+            standing = text if first else self._memory.get(key, text)
+            if standing is text:
+                self._kinds[key] = kind
         else:
             standing = await self._write(key, kind, text, replace)
         value = value if standing is text else self._value(key, standing)

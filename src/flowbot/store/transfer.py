@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import sqlite3
 import zlib
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
 from flowbot.fields import UserError
+from flowbot.fields.files import opened as opened_file
+from flowbot.fields.files import replaced
 
 from .files import opened
 from .rows import DAY, check_row, checksum, dump, load, today
@@ -58,7 +59,7 @@ def export_responses(path: Path, out: Path, *, kind: str | None = None) -> Expor
         InfrastructureError: if the store fails while it is read.
     """
     entries, damaged = 0, list[str]()
-    with opened(path, write=False) as connection, _replaced(out) as file:
+    with opened(path, write=False) as connection, _packed(out) as file:
         for row in scan(connection, kind):
             try:
                 value = row.value()
@@ -115,7 +116,7 @@ def _lines(source: Path, check: Check) -> Iterator[_Row]:
     day = today()
     number = 0
     try:
-        with source.open("rb") as raw:
+        with opened_file(source) as raw:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             file = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if packed else raw
@@ -155,23 +156,14 @@ def _row(line: bytes, day: int, check: Check) -> _Row:
 
 
 @contextmanager
-def _replaced(out: Path) -> Generator[IO[bytes]]:
+def _packed(out: Path) -> Generator[IO[bytes]]:
     """A file to write to that takes the place of `out` at the end, and leaves nothing behind if that is not reached."""
-    if not out.name or out.is_dir():
-        raise UserError(str(out), "a folder", "a file to write to")
-    beside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        with beside.open("xb") as raw:
+        with replaced(out) as raw:
             if out.suffix == ".gz":
                 with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
                     yield cast("IO[bytes]", file)
             else:
                 yield raw
-            raw.flush()
-            os.fsync(raw.fileno())
-        beside.replace(out)
     except OSError as error:
         raise UserError(str(out), error.strerror or str(error), "a file that can be written") from None
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)

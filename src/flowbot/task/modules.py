@@ -12,7 +12,10 @@ from types import ModuleType
 from typing import Any
 
 from flowbot.fields import UserError
+from flowbot.fields.files import read_bytes
 
+MOST_SOURCE = 10_000_000
+"""Bytes of the largest Python file that is imported."""
 PREFIX = "flowbot_task_"
 """Begins the names of modules that are imported here, by their paths; no other module's name does."""
 _REFERENCE = re.compile(r"(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)\Z")
@@ -70,7 +73,7 @@ def _import(file: Path, where: str) -> ModuleType:
         """Compiles the source as it is now: bytecode that is kept by time stamp can be older."""
 
         def get_code(self, fullname: str) -> Any:
-            return self.source_to_code(self.get_data(self.path), self.path)
+            return self.source_to_code(read_bytes(Path(self.path), limit=MOST_SOURCE), self.path)
 
     name = f"{PREFIX}{hashlib.sha256(str(file).encode()).hexdigest()[:12]}_{file.stem}"
     spec = ModuleSpec(name, Fresh(name, str(file)), origin=str(file))

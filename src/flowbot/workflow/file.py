@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from flowbot.fields import UserError
+from flowbot.fields.files import write_text
 from flowbot.fields.yaml_core import MOST_BITS, TOO_LONG
 
 from .defects import Defect
@@ -55,7 +54,7 @@ def save(workflow: Workflow, path: str | Path) -> None:
     else:
         raise UserError(str(path), f"the ending {target.suffix!r}", "a file name that ends in .yaml, .yml or .json")
     try:
-        _replace(target, text)
+        write_text(target, text)
     except OSError as error:
         raise UserError(str(path), error.strerror or str(error), "a place that can be written") from error
 
@@ -176,16 +175,3 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _replace(target: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{target.name[:40]}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from flowbot.fields import InfrastructureError, UserError, stable_hash
+from flowbot.fields.files import sha256
 from flowbot.task import MCPSource
 
-from .files import file_hash
 from .http_status import patiently, status_client, status_fault
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ async def _introduced(source: MCPSource, client: mcp.Client) -> Server:
 def _declared(source: MCPSource) -> str:
     """A hash of how the server is declared, and of the files beside the task that its command names."""
     files = {
-        part: file_hash(source.folder / part)
+        part: sha256(source.folder / part)
         for part in source.command
         if not Path(part).is_absolute() and (source.folder / part).is_file()
     }

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import Field, StepError, ToolSignature, UserError
+from flowbot.fields.files import sha256
 from flowbot.task import SQLSource, Tool
-
-from .files import file_hash
 
 SECONDS = 10.0
 """Time that one query may take."""
@@ -56,7 +55,7 @@ def sql_tool(source: SQLSource) -> Tool:
         (Field.of("query", "str", "one SELECT statement"),),
         (Field.of("result", "str", f"the rows as a table, at most {MOST_ROWS}"),),
     )
-    identity = f"sql 2 {file_hash(source.file)}"
+    identity = f"sql 2 {sha256(source.file)}"
 
     def ask(query: str) -> str:
         try:
