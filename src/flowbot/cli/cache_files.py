@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from cyclopts import Parameter
 
@@ -129,14 +129,25 @@ def import_store(
 
 
 def _check_value(kind: str, value: Mapping[str, Any]) -> None:
-    """Whether a stored value is of use: what a model's call gave and took.
+    """Whether a stored value can be what is stored of its kind.
 
     Raises:
         ValueError: saying why not.
     """
-    from flowbot.lm.rows import check_row
+    if kind == "probe":
+        from flowbot.lm.capabilities import Capabilities
 
-    check_row(kind, value)
+        known: object = value.get("capabilities")
+        if not isinstance(known, dict) or Capabilities.load(cast("dict[str, Any]", known)) is None:
+            raise ValueError("it is not what an endpoint can do")
+    elif kind in ("tool", "code", "metric"):
+        from flowbot.runtime.memo import check_result
+
+        check_result(kind, value)
+    else:
+        from flowbot.lm.rows import check_row
+
+        check_row(kind, value)
 
 
 def _structure(said: tuple[str, ...]) -> str:

@@ -167,6 +167,7 @@ def _rows(workflow: Workflow, values: tuple[str, ...], file: str | None) -> list
 
 def _pairs(values: tuple[str, ...], wanted: dict[str, Any], usage: str) -> dict[str, Any]:
     from flowbot.fields import UserError
+    from flowbot.fields.yaml import parse_json
 
     row: dict[str, Any] = {}
     for each in values:
@@ -176,8 +177,10 @@ def _pairs(values: tuple[str, ...], wanted: dict[str, Any], usage: str) -> dict[
         row[name] = text
         if name in wanted and wanted[name].kind not in ("str", "literal"):
             try:
-                row[name] = json.loads(text)
-            except ValueError:
+                row[name] = parse_json(text, f"inputs: {name}")
+            except UserError as error:
+                if error.expected != "JSON":
+                    raise
                 row[name] = text  # the type says what is wrong with it
     return row
 

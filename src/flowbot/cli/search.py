@@ -66,6 +66,7 @@ def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console)
 
     from flowbot.lm import StopSignal
     from flowbot.optimize import estimate
+    from flowbot.optimize.given import require_settings
     from flowbot.optimize.rooms import closing_test
     from flowbot.runtime.own_models import own_models, require_own_models
 
@@ -73,6 +74,7 @@ def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console)
     from .progress import Display
     from .signals import pausing
 
+    require_settings(seed=search.seed)
     own = own_models(plan.model, plan.meta_model, plan.judge_model, models=calls.listed(), metric=plan.task.metric)
     require_own_models(own, workflow=plan.start, where=plan.start_place, metric=plan.task.metric)
     require_price(calls, plan.model, plan.meta_model, *plan.judges)

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, cast
 
+from .yaml_core import MOST_BITS, TOO_LONG
+
 Kind = Literal["str", "int", "float", "bool", "object", "literal", "list"]
 
 _SCALARS: tuple[Kind, ...] = ("str", "int", "float", "bool", "object")
@@ -289,6 +291,8 @@ def _coerce_int(value: Any, place: str) -> int:
     number = _number(value)
     if number is None or (isinstance(number, float) and not number.is_integer()):
         raise ValueMismatch(f"{place}: found {_short(value)}; expected int")
+    if int(number).bit_length() > MOST_BITS:
+        raise ValueMismatch(f"{place}: found {TOO_LONG}; expected int")
     return int(number)
 
 

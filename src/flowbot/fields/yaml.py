@@ -15,7 +15,7 @@ from typing import Any, NoReturn, cast
 
 from .errors import UserError
 from .files import read_text
-from .yaml_core import MAX_DEPTH, deeper, is_not_finite, plain
+from .yaml_core import MAX_DEPTH, deeper, is_not_finite, plain, whole
 from .yaml_out import dump_yaml
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "dump_yaml", "parse_data", "parse_json", "read_data"]
@@ -65,13 +65,15 @@ def parse_data(text: str, where: str) -> Any:
         raise UserError(where, f"broken YAML ({said[0] if said else 'unreadable'})", "YAML 1.2") from None
 
 
-def parse_json(text: str, where: str, *, line: int | None = None) -> Any:
+def parse_json(text: str, where: str, *, line: int | None = None, depth: int = MAX_DEPTH, halves: bool = False) -> Any:
     """What a JSON text holds. NaN, infinities, duplicate keys and halves of surrogate pairs are refused.
 
     Args:
         text: one JSON value.
         where: how errors name the text.
         line: the line in `where` at which the text stands; None: count lines within the text.
+        depth: levels of lists and objects that it may have.
+        halves: True lets halves of surrogate pairs be, as replies and what users' functions return may hold them.
 
     Raises:
         UserError: naming `where:line`.
@@ -93,18 +95,18 @@ def parse_json(text: str, where: str, *, line: int | None = None) -> Any:
         return value
 
     try:
-        value = json.loads(text, object_pairs_hook=pairs, parse_float=number, parse_constant=number)
+        value = json.loads(text, object_pairs_hook=pairs, parse_float=number, parse_constant=number, parse_int=whole)
     except json.JSONDecodeError as error:
         spot = place if line is not None else f"{where}:{error.lineno}"
         said = f"broken JSON ({error.msg} at column {error.colno})" if text.strip() else "nothing"
         raise UserError(spot, said, "JSON") from None
     except RecursionError:
-        raise UserError(place, "JSON nested too deeply", f"at most {MAX_DEPTH} levels") from None
-    except ValueError:  # an integer of more digits than Python converts
-        raise UserError(place, "a number with thousands of digits", "a number") from None
-    if text.count("[") + text.count("{") > MAX_DEPTH and deeper(value, MAX_DEPTH):
-        raise UserError(place, "JSON nested too deeply", f"at most {MAX_DEPTH} levels")
-    if "\\u" in text:
+        raise UserError(place, "JSON nested too deeply", f"at most {depth} levels") from None
+    except ValueError as error:
+        raise UserError(place, str(error), "a number of at most 300 digits") from None
+    if text.count("[") + text.count("{") > depth and deeper(value, depth):
+        raise UserError(place, "JSON nested too deeply", f"at most {depth} levels")
+    if not halves and "\\u" in text:
         try:
             _ = json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
@@ -183,8 +185,8 @@ class _Builder:
             self._refuse(event, text, "a finite number")
         try:
             value = plain(text)
-        except ValueError:  # more digits than Python converts
-            self._refuse(event, "a number with thousands of digits", "a number")
+        except ValueError as error:
+            self._refuse(event, str(error), "a number of at most 300 digits")
         if isinstance(value, float) and not math.isfinite(value):
             self._refuse(event, _short(text), "a finite number")
         return value

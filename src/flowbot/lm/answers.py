@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from flowbot.fields import Field, ModelError, ValueMismatch, fields_schema
+from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 
 from .client import Message, Reply, Request
 
@@ -122,6 +123,8 @@ def _fit(found: Any, fields: Sequence[Field]) -> dict[str, Any]:
     # Models put an object in a list, and repair gives a list for several objects: the last is the answer.
     if isinstance(found, list) and not (len(fields) == 1 and fields[0].type.kind == "list"):
         found = _last_object(cast("list[Any]", found))
+    if deeper(found, MAX_DEPTH):
+        raise ValueMismatch(f"the reply is nested deeper than {MAX_DEPTH}")
     if isinstance(found, dict):
         given = cast("dict[str, Any]", found)
         missing = [field.name for field in fields if field.name not in given]

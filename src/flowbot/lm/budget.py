@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from flowbot.fields import BudgetExceeded, Paused, Usage, UserError
+from flowbot.fields.numbers import require_above_0
 
 if TYPE_CHECKING:
     import asyncio
@@ -98,8 +99,7 @@ class Budget:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         for name, value in (("calls", calls), ("tokens", tokens), ("usd", usd), ("seconds", seconds)):
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise UserError(f"budget: {name}", repr(value), "a number above 0")
+            require_above_0(value, f"budget: {name}", whole=name in ("calls", "tokens"))
         self.calls = calls
         self.tokens = tokens
         self.usd = usd

@@ -14,6 +14,7 @@ from typing import Any, cast
 from flowbot.fields import InfrastructureError
 from flowbot.fields.errors import FaultKind
 from flowbot.fields.secrets import cut
+from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 
 LONGEST_ASKED = 86_400.0
 """Seconds that an endpoint may sensibly ask to wait; more is taken for a mistake, as a moment sent for a duration is."""
@@ -105,7 +106,7 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
 
 
 def json_object(text: str) -> dict[str, Any] | None:
-    """The JSON object that a text is; None if it is none."""
+    """The JSON object that a text is; None if it is none, or nests deeper than any answer does."""
     text = text.removeprefix("\ufeff")
     try:
         try:
@@ -116,7 +117,7 @@ def json_object(text: str) -> dict[str, Any] | None:
             found = json.loads(text, parse_int=_whole)
     except RecursionError:
         return None
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) and not deeper(found, MAX_DEPTH) else None
 
 
 def _whole(text: str) -> int | float:

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from flowbot.fields import ToolSignature
+from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 
 from .answers import without_thought
 from .client import Message, Reply, Request, ToolUse
@@ -153,6 +154,8 @@ def _written(thought: str, call: ToolUse) -> str:
     try:
         arguments: Any = json.loads(call.arguments)
     except (ValueError, RecursionError):
+        arguments = None
+    if arguments is None or deeper(arguments, MAX_DEPTH):
         arguments = call.arguments[:_SHOWN]
     return json.dumps({"thought": thought, "call": {"name": call.name, "arguments": arguments}}, ensure_ascii=False)
 
@@ -191,7 +194,7 @@ def _object(text: str, *, mend: bool) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         found = _mended(body) if mend and "{" in body else None
     for each in cast("list[Any]", found) if isinstance(found, list) else [found]:
-        if isinstance(each, dict):
+        if isinstance(each, dict) and not deeper(each, MAX_DEPTH):
             return cast("dict[str, Any]", each)
     return None
 

@@ -6,12 +6,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlunsplit
 
 from flowbot.fields import UserError
 from flowbot.fields.near import one_of
 from flowbot.fields.secrets import public_url
 
+from .addresses import address
 from .capabilities import Capabilities
 from .prices import FREE
 
@@ -211,13 +212,7 @@ def require_key(endpoint: Endpoint) -> None:
 
 
 def _base_url(variable: str, text: str, path: str) -> str:
-    parts = urlsplit(text if "://" in text else f"http://{text}")
-    try:
-        port = parts.port
-    except ValueError:
-        port = -1
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
-        raise UserError(variable, "a text that is no URL", "http(s)://HOST[:PORT][/PATH]")
+    parts = address(text, variable)
     # User and password do not belong into an identity, which is written to files.
     host = parts.netloc.rpartition("@")[2]
     if parts.hostname == "0.0.0.0":

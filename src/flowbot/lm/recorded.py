@@ -13,13 +13,16 @@ from __future__ import annotations
 import difflib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from flowbot.fields import InfrastructureError, UserError, stable_hash
 from flowbot.fields.files import open_own, read_text, require_own
+from flowbot.fields.foreign import Record, checked
+from flowbot.fields.paths import home_path
 from flowbot.fields.secrets import hide
+from flowbot.fields.yaml import parse_json
 
 from .client import Client, Identity, Patience, Reply, Request
 from .options import split_options
@@ -28,6 +31,23 @@ from .rows import read_reply
 MOST_RECORDED = 256_000_000
 """Bytes of the largest file that is read."""
 _DIFFERENCE_LINES = 24
+
+
+class _Said(Record):
+    role: str
+    content: str
+    calls: Sequence[dict[str, Any]] = ()
+
+
+class _Request(Record):
+    messages: list[_Said]
+
+
+class _Line(Record):
+    """What is read of a line. What else a request holds is compared as it is."""
+
+    request: _Request
+    reply: dict[str, Any]
 
 
 class RecordedClient:
@@ -84,7 +104,8 @@ class RecordedClient:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with open_own(self._path, "a") as file:
-                left = (json.dumps(line, ensure_ascii=False) + "\n").encode()
+                # Half a surrogate pair becomes a question mark, as whoever asked for the reply makes of it.
+                left = (json.dumps(line, ensure_ascii=False) + "\n").encode(errors="replace")
                 while left:
                     left = left[file.write(left) :]
         except OSError as error:
@@ -131,7 +152,7 @@ def open_recorded(rest: str, opener: Callable[[str], Client]) -> Client:
     if not name:
         raise UserError(where, "no file", "recorded/FILE.jsonl")
     source = opener(options["record"]) if "record" in options else None
-    return RecordedClient(Path(name).expanduser(), source)
+    return RecordedClient(home_path(name, where), source)
 
 
 def _read(path: Path, *, may_lack: bool) -> dict[str, dict[str, Any]]:
@@ -146,13 +167,14 @@ def _read(path: Path, *, may_lack: bool) -> dict[str, dict[str, Any]]:
     for number, text in enumerate(content.split("\n"), 1):
         if not text.strip():
             continue
+        line = parse_json(text, str(path), line=number, halves=True)
+        expected = 'a line {"model": …, "request": …, "reply": …}'
+        checked(_Line, line, f"{path}:{number}", expected)
         try:
-            line = json.loads(text)
             read_reply(line["reply"])
-            lines.setdefault(_key(line["request"]), line)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            expected = 'a line {"model": …, "request": …, "reply": …}'
-            raise UserError(f"{path}:{number}", f"{type(error).__name__} ({error})", expected) from None
+        except ValueError as error:
+            raise UserError(f"{path}:{number}: reply", str(error), expected) from None
+        lines.setdefault(_key(line["request"]), line)
     return lines
 
 

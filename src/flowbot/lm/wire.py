@@ -20,6 +20,7 @@ from flowbot.fields import InfrastructureError, UserError
 from flowbot.fields.errors import FaultKind
 from flowbot.fields.secrets import Redactor, declare, declare_url, hide_text, public_url
 
+from .addresses import address, check_certificates
 from .client import Patience
 from .http_faults import HttpFault, classify, json_object, retry_after_seconds, status_in, what_is_said
 from .waits import CURRENT, Connector, Deadline, Waits
@@ -119,6 +120,8 @@ class Wire:
             # The connections of a loop that has ended are gone with it.
             self._loop = loop
             self._proxy = _proxy_for(self._base)
+            if self._base.scheme == "https":
+                check_certificates()
             # Not trust_env: besides proxies it reads ~/.netrc at every call, and fails where that names our host.
             # No time-out of aiohttp's: `Deadline` has them all in one timer.
             self._session = aiohttp.ClientSession(
@@ -219,10 +222,7 @@ def _proxy_for(url: URL) -> URL | None:
     text = proxies.get(url.scheme) or proxies.get("all")
     if not text:
         return None
-    proxy = URL(text if "://" in text else f"http://{text}")
-    if proxy.scheme not in ("http", "https"):
-        raise UserError(f"{url.scheme}_proxy", f"a {proxy.scheme} proxy", "an http or https proxy")
-    return proxy
+    return URL(address(text, f"{url.scheme if url.scheme in proxies else 'all'}_proxy").geturl())
 
 
 def _began(error: Exception) -> bool:

@@ -6,10 +6,11 @@ import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from flowbot.fields import UserError
 from flowbot.fields.near import one_of
+from flowbot.fields.numbers import shown
 from flowbot.lm import Budget, Pace, StopSignal
 from flowbot.runtime import (
     ChosenSandbox,
@@ -206,8 +207,8 @@ def _examples(task: Task, split: str) -> tuple[Example, ...]:
         UserError: if there is no such split, or it is empty.
     """
     known = {str(name): examples for name, examples in task.splits.items()}
-    if split not in known:
-        raise UserError("split", repr(split), one_of(split, known))
+    if not isinstance(cast("object", split), str) or split not in known:
+        raise UserError("split", shown(split), one_of(shown(split).strip("'"), known))
     if not known[split]:
         filled = " or ".join(name for name, examples in known.items() if examples)
         raise UserError(f"{task.name}: split {split}", "no examples", f"at least one, or another split: {filled}")

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, UserError, stable_hash
 from flowbot.fields.files import require_place
 from flowbot.fields.near import one_of
+from flowbot.fields.numbers import shown
 from flowbot.lm import Budget, Pace, Session, StopSignal, open_lm
 from flowbot.lm.budget import Hold
 from flowbot.runtime import (
@@ -113,8 +114,8 @@ async def optimize_async(
         UserError: for anything wrong in what was given, before the first paid call.
     """
     strategy = Method.parse(method)
-    if effort not in EFFORTS:
-        raise UserError("effort", repr(effort), one_of(effort, EFFORTS))
+    if not isinstance(cast("object", effort), str) or effort not in EFFORTS:
+        raise UserError("effort", shown(effort), one_of(shown(effort).strip("'"), EFFORTS))
     task = given_task(task)
     require_models(needed=("lm",), lm=lm, meta_lm=meta_lm, judge_lm=judge_lm)
     require_settings(budget=budget, pace=pace, stop=stop, seed=seed, price=price, run_dir=run_dir, cache_dir=cache_dir)

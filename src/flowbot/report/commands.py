@@ -50,10 +50,10 @@ def _own_start(run: RunView) -> bool:
     sketch = run.start.sketch
     scope = Scope.of(sketch)
     kinds = {name: scope.type_text(reference) or "str" for name, reference in sketch.outputs.items()}
-    inputs, outputs = (tuple(Field.of(*each) for each in named.items()) for named in (sketch.inputs, kinds))
     try:
+        inputs, outputs = (tuple(Field.of(*each) for each in named.items()) for named in (sketch.inputs, kinds))
         plain = single_call(inputs, outputs, run.goal, reasoning=True)
-    except UserError:
+    except (UserError, ValueError):  # a run that others wrote may have types, names and goals that no task has
         return True
     return sketch != plain.sketch or _told(run.start) != _told(plain)
 

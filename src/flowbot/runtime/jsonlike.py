@@ -8,11 +8,11 @@ from dataclasses import fields, is_dataclass
 from typing import Any, cast
 
 from flowbot.fields import Field, StepError, ValueMismatch, canonical_json
+from flowbot.fields.yaml_core import MOST_BITS
 
 MAX_CHARACTERS = 1_000_000
 """The largest result of a step, as JSON text."""
 _MAX_DEPTH = 40
-_MAX_INT_BITS = 4096
 
 
 def to_json(value: Any, place: str = "result") -> Any:
@@ -108,8 +108,8 @@ class _Converter:
             case None | bool():
                 return value
             case int():
-                if value.bit_length() > _MAX_INT_BITS:
-                    raise StepError(f"{place}: an integer of more than {_MAX_INT_BITS} bits")
+                if value.bit_length() > MOST_BITS:
+                    raise StepError(f"{place}: an integer of more than {MOST_BITS} bits")
                 return int(value)
             case float():
                 if not math.isfinite(value):

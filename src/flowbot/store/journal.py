@@ -11,11 +11,13 @@ import os
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from flowbot.fields import InfrastructureError, UserError, canonical_json
 from flowbot.fields.files import new_file, open_own, read_bytes
 from flowbot.fields.secrets import hide
+
+from .rows import load
 
 Event = dict[str, Any]
 MOST_JOURNAL = 256_000_000
@@ -146,15 +148,13 @@ def _read(path: Path) -> tuple[list[Event], int]:
     size = 0
     lines = data.splitlines(keepends=True)
     for number, line in enumerate(lines, start=1):
-        last = number == len(lines)
-        event = _event(line) if line.endswith(b"\n") else None
-        if event is None:
-            if last:
+        try:
+            events.append(_event(line))
+        except ValueError as error:
+            if number == len(lines):
                 break
-            found = repr(line[:60].decode(errors="replace"))
             expected = "one JSON object a line; with the file moved away the same command writes it anew"
-            raise UserError(f"journal {path}:{number}", found, expected)
-        events.append(event)
+            raise UserError(f"journal {path}:{number}", str(error), expected) from None
         size += len(line)
     return events, size
 
@@ -166,12 +166,15 @@ def _bytes(path: Path) -> bytes:
         raise UserError(f"journal {error.where}", error.found, error.expected) from None
 
 
-def _event(line: bytes) -> Event | None:
-    try:
-        value = json.loads(line)
-    except ValueError:
-        return None
-    return cast("Event", value) if isinstance(value, dict) else None
+def _event(line: bytes) -> Event:
+    """The event of a line.
+
+    Raises:
+        ValueError: saying what stands there instead.
+    """
+    if not line.endswith(b"\n"):
+        raise ValueError("half a line")
+    return load(line)
 
 
 def _without_secrets(event: Event) -> Event:

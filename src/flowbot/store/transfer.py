@@ -6,11 +6,11 @@ import gzip
 import json
 import sqlite3
 import zlib
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NoReturn, cast
+from typing import IO, Any, cast
 
 from flowbot.fields import UserError
 from flowbot.fields.files import opened as opened_file
@@ -18,13 +18,12 @@ from flowbot.fields.files import replaced
 from flowbot.fields.secrets import hide
 
 from .files import opened
-from .rows import DAY, KINDS, checksum, dump, today
+from .rows import DAY, check_row, checksum, dump, load, today
 from .scan import scan
 from .verify import Check
 
 MAX_LINE = 64_000_000
 """Bytes of the longest line that is taken."""
-_MAX_KEY = 200
 _CHUNK = 500
 _INSERT = "INSERT INTO responses (key, kind, value, created, used, crc) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"
 _Row = tuple[str, str, str, float, int, int]
@@ -142,32 +141,19 @@ def _row(line: bytes, day: int, check: Check) -> _Row:
     Raises:
         ValueError: saying what is wrong with it.
     """
-    try:
-        found = json.loads(line, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"no JSON ({error})") from None
-    if not isinstance(found, dict):
-        raise ValueError("no JSON object")
-    members = cast("Mapping[str, Any]", found)
+    members = load(line)
     if set(members) != {"key", "kind", "created", "value"}:
         raise ValueError(f"the members {', '.join(sorted(members)) or 'none'}"[:200])
     key, kind, created, value = (members[name] for name in ("key", "kind", "created", "value"))
-    if not isinstance(key, str) or not 0 < len(key) <= _MAX_KEY or not key.isprintable():
-        raise ValueError(f"a key that is no text of 1 to {_MAX_KEY} characters")
-    if kind not in KINDS:
-        raise ValueError(f"the kind {str(kind)[:40]!r}")
-    if isinstance(created, bool) or not isinstance(created, int | float) or not 0 <= created < (day + 2) * DAY:
-        raise ValueError(f"the time {str(created)[:40]!r}")
+    check_row(key, kind, created)
+    if created >= (day + 2) * DAY:
+        raise ValueError(f"the time {created}, which is to come")
     if not isinstance(value, dict):
         raise ValueError("a value that is no JSON object")
     answer = cast("dict[str, Any]", value)
     check(kind, answer)
     text = dump(key, answer)
     return key, kind, text, float(created), day, checksum(text)
-
-
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"the number {name}")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from flowbot.fields import UserError
 from flowbot.fields.files import write_text
+from flowbot.fields.yaml_core import MOST_BITS, TOO_LONG
 
 from .defects import Defect
 from .messages import MOST_FINDINGS, FormatError, findings, misfit, short
@@ -150,8 +151,8 @@ def _faults(data: Any) -> Iterator[Defect]:
             case None | bool():
                 pass
             case int():
-                if value.bit_length() > 1024:
-                    yield misfit(_place(spot), "a number of more than 300 digits", expected)
+                if value.bit_length() > MOST_BITS:
+                    yield misfit(_place(spot), TOO_LONG, expected)
             case _:
                 yield misfit(_place(spot), f"a {type(value).__name__}", expected)
 

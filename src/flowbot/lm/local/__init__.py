@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from flowbot.fields import UserError
 from flowbot.fields.files import opened
+from flowbot.fields.paths import home_path
 from flowbot.lm.client import Client, Identity
 from flowbot.lm.options import is_path, split_options, whole
 
@@ -44,7 +45,7 @@ def open_local(rest: str, cache_dir: Path, *, say: Callable[[str], None]) -> Cli
     where = f"model local/{rest}"
     name, options = split_options(rest, where, ["slots", "context", "threads"])
     if is_path(name):
-        weights: Weights | Path = _gguf(Path(name).expanduser(), where)
+        weights: Weights | Path = _gguf(home_path(name, where), where)
         size, label = weights.stat().st_size, weights.stem
     else:
         weights = named(name)

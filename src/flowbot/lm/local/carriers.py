@@ -25,7 +25,9 @@ from typing import IO
 
 from flowbot.fields import UserError
 from flowbot.fields.files import open_own, opened, read_text, write_text
+from flowbot.fields.foreign import Count, Record, checked
 from flowbot.fields.secrets import hide_text
+from flowbot.fields.yaml import parse_json
 
 CONNECT_SECONDS = 3.0
 _READ_SECONDS = 30.0
@@ -169,7 +171,7 @@ def _from_hub(carrier: Hub, fetch: Fetch) -> Path:
                     if not resumed:
                         out.truncate(0)
                     _copy(response, out, fetch, have if resumed else 0)
-        except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
+        except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException, ValueError) as error:
             if isinstance(error, urllib.error.HTTPError) and error.code == 416:
                 # The partial file is longer than theirs.
                 partial.unlink(missing_ok=True)
@@ -206,7 +208,7 @@ def _from_index(carrier: Index, fetch: Fetch) -> Path:
         raise NoPip("this Python has no pip")
     partial = fetch.partial(carrier)
     state = partial.with_suffix(".json")
-    done, written = _progress_so_far(partial, state)
+    done, written = _progress_so_far(partial, state, carrier.count)
     fetch.begun()
     workbench = fetch.folder / f"{fetch.name}.fetch"
     with open_own(partial, "r+") as out:
@@ -236,14 +238,20 @@ def pip_available() -> bool:
     return importlib.util.find_spec("pip") is not None
 
 
-def _progress_so_far(partial: Path, state: Path) -> tuple[int, int]:
+class _Note(Record):
+    parts: Count
+    bytes: Count
+
+
+def _progress_so_far(partial: Path, state: Path, count: int) -> tuple[int, int]:
     """Parts and bytes that are surely on disk: the note is written only after the part was."""
     try:
-        note = json.loads(read_text(state, limit=_MOST_NOTE, links=False))
-        parts, size = int(note["parts"]), int(note["bytes"])
-    except (UserError, ValueError, KeyError, TypeError):
+        text = read_text(state, limit=_MOST_NOTE, links=False)
+        note = checked(_Note, parse_json(text, str(state)), str(state))
+    except UserError:
         return 0, 0
-    return (parts, size) if partial.exists() and partial.stat().st_size >= size else (0, 0)
+    whole = note.parts <= count and partial.exists() and partial.stat().st_size >= note.bytes
+    return (note.parts, note.bytes) if whole else (0, 0)
 
 
 def _note(state: Path, parts: int, size: int) -> None:

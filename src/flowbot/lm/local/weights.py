@@ -11,15 +11,19 @@ import json
 import shutil
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from flowbot.fields import InfrastructureError, UserError
 from flowbot.fields.files import open_own, read_text, sha256, write_text
+from flowbot.fields.foreign import Record, checked
+from flowbot.fields.yaml import parse_json
 
 from .carriers import CarrierFault, Fetch, FetchStopped, Hub, Index, NoPip, bring, discard
 
@@ -147,15 +151,21 @@ def file_sha256(path: Path, stamps: Path) -> str:
     """SHA-256 of a file, read from its stamp in the folder `stamps` while size and time are those that stand there."""
     path = path.resolve()
     stamp, wanted = _stamp(path, stamps)
-    try:
-        held: dict[str, Any] = json.loads(read_text(stamp, limit=_MOST_NOTE, links=False))
-        if {key: held.get(key) for key in wanted} == wanted and isinstance(held.get("sha256"), str):
-            return held["sha256"]
-    except (UserError, ValueError, AttributeError):
-        pass
+    with suppress(UserError):
+        text = read_text(stamp, limit=_MOST_NOTE, links=False)
+        held = checked(_Stamp, parse_json(text, str(stamp)), str(stamp))
+        if held.model_dump(exclude={"sha256"}) == wanted:
+            return held.sha256
     digest = sha256(path)
     _set_stamp(path, stamps, digest)
     return digest
+
+
+class _Stamp(Record):
+    path: str
+    size: int
+    mtime_ns: int
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def _stamp(path: Path, stamps: Path) -> tuple[Path, dict[str, Any]]:
