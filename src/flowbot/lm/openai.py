@@ -16,7 +16,6 @@ from .client import TOO_LONG, Finish, Identity, Message, Patience, Reply, Reques
 from .http_faults import HttpFault
 from .json_tools import as_json, calls_in_text, from_json
 from .native_tools import arguments_text, functions, has_calls, read_calls, wire_messages
-from .rows import MOST_TOKENS
 from .wire import Wire
 
 _log = logging.getLogger(__name__)
@@ -39,6 +38,8 @@ _MOST_STEPS = 6
 _NO_TOOLS = re.compile(r"--jinja|param\w*: tools|tools param")
 """How llama.cpp's server says, with status 500, that it was not started for tools."""
 _BAD_SCHEMA = re.compile(r"invalid\b.{0,20}\bschema|schema\b.{0,20}\binvalid")
+MOST_TOKENS = 1_000_000_000
+"""Of one call: what is said to be more is a mistake."""
 _LONGEST_TOKEN = 16
 """Characters of ordinary text that one token holds at most; fewer tokens than that cannot be what a text took."""
 _FINISH: dict[str, Finish] = {"length": "length", "max_tokens": "length", "content_filter": "refusal"}

@@ -10,61 +10,44 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from flowbot.fields import ModelError, RefusedError, Usage
+from flowbot.fields.foreign import Amount, Record, Tokens, explain
 
 from .client import Reply, ToolUse
 
-MOST_TOKENS = 1_000_000_000
-"""Of one call: what is said to be more is a mistake."""
-_Count = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
-_Amount = Annotated[float, Field(ge=0, le=1e9)]
 
-
-class _Row(BaseModel):
-    model_config = ConfigDict(strict=True, extra="ignore")
-
-
-class _UsageRow(_Row):
-    calls: _Count = 1
-    input_tokens: _Count = 0
-    output_tokens: _Count = 0
-    cached_tokens: _Count = 0
-    usd: _Amount | None = None
-    seconds: _Amount = 0.0
-
-
-class _CallRow(_Row):
+class _CallRow(Record):
     name: str
     arguments: str
 
 
-class _ReplyRow(_Row):
+class _ReplyRow(Record):
     text: str
     finish: Literal["stop", "length", "refusal"]
-    usage: _UsageRow
-    seconds: _Amount
+    usage: Tokens
+    seconds: Amount
     model: str = ""
     estimated: bool = False
-    calls: list[_CallRow] = []
+    calls: tuple[_CallRow, ...] | list[_CallRow] = ()
     ready: bool = False
-    besides: _UsageRow | None = None
+    besides: Tokens | None = None
     copy_: Annotated[bool, Field(alias="copy")] = False
 
 
-class _FailedRow(_Row):
+class _FailedRow(Record):
     failed: Literal["refused", "model"]
     text: str
     reply: str = ""
-    besides: _UsageRow | None = None
+    besides: Tokens | None = None
 
 
-class _TriesRow(_Row):
-    tries: _UsageRow
+class _TriesRow(Record):
+    tries: Tokens
 
 
-_Model = TypeVar("_Model", bound=_Row)
+_Model = TypeVar("_Model", bound=Record)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +128,7 @@ def read_usage(value: Any) -> Usage:
     Raises:
         ValueError: in a line, what is wrong in it.
     """
-    return Usage(**dict(_checked(_UsageRow, value)))
+    return Usage(**dict(_checked(Tokens, value)))
 
 
 def _reply(row: _ReplyRow) -> Reply:
@@ -162,7 +145,7 @@ def _reply(row: _ReplyRow) -> Reply:
     )
 
 
-def _usage(row: _UsageRow | None) -> Usage | None:
+def _usage(row: Tokens | None) -> Usage | None:
     return None if row is None else Usage(**dict(row))
 
 
@@ -170,6 +153,5 @@ def _checked(kind: type[_Model], value: Any) -> _Model:
     try:
         return kind.model_validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the row"
-        raise ValueError(f"{place}: {first['msg']}") from None
+        member, found, expected = explain(error)
+        raise ValueError(f"{member}: found {found}; expected {expected}" if member else f"found {found}") from None
