@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from typing import Literal
 
+from .bounds import bounded
+
 FaultKind = Literal["auth", "not_found", "rate_limit", "server", "connection", "timeout", "garbage", "disk", "other"]
 StoppedBy = Literal["signal", "seconds", "infrastructure", "callback"]
 
 
 class FlowBotError(Exception):
-    """Base of every error that FlowBot raises on purpose. Its text is meant for a person and holds no secret.
+    """Base of every error that FlowBot raises on purpose. Its text is meant for a person, holds no secret and is bounded
+    (see `flowbot.fields.bounds`), whatever the fault of somebody else's that it quotes.
 
     >>> try:
     ...     flow(question="…")
     ... except fb.FlowBotError as error:
     ...     print(type(error).__name__, error)
     """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(bounded(message))
 
 
 class _Told(FlowBotError):
@@ -42,10 +48,8 @@ class UserError(_Told):
     """
 
     def __init__(self, where: str, found: str, expected: str) -> None:
-        super().__init__(f"{where}: found {found}; expected {expected}")
-        self.where = where
-        self.found = found
-        self.expected = expected
+        self.where, self.found, self.expected = bounded(where), bounded(found), bounded(expected)
+        super().__init__(f"{self.where}: found {self.found}; expected {self.expected}")
 
 
 class ModelError(_Told):

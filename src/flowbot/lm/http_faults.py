@@ -11,11 +11,13 @@ from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 from flowbot.fields import InfrastructureError
+from flowbot.fields.bounds import NAME, bounded
 from flowbot.fields.errors import FaultKind
 
 LONGEST_ASKED = 86_400.0
 """Seconds that an endpoint may sensibly ask to wait; more is taken for a mistake, as a moment sent for a duration is."""
 _SAID = 400
+_DEPTH = 100
 
 
 class HttpFault(InfrastructureError):
@@ -67,17 +69,17 @@ def what_is_said(text: str) -> tuple[str, str, str]:
     found = json_object(text)
     if found is None:
         plain = re.sub(r"(?:<[^>]*>|\s)+", " ", text[: 20 * _SAID]).strip()
-        return plain[:_SAID] or "no text", "", ""
+        return bounded(plain, _SAID) or "no text", "", ""
     error: Any = found.get("error", found)
     if not isinstance(error, dict):
-        return str(error)[:_SAID], "", ""
+        return bounded(_as_text(error), _SAID), "", ""
     given = cast("dict[str, Any]", error)
     message = given.get("message") or given.get("detail") or given.get("msg") or given
-    said = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
+    said = _as_text(message)
     inner: Any = given.get("innererror")
     nested = cast("dict[str, Any]", inner).get("code") if isinstance(inner, dict) else None
-    code = " ".join(str(each) for each in (given.get("code"), given.get("type"), nested) if each)
-    return said[:_SAID], code, str(given.get("param") or "")
+    code = " ".join(bounded(_as_text(each), NAME) for each in (given.get("code"), given.get("type"), nested) if each)
+    return bounded(said, _SAID), code, bounded(_as_text(given.get("param") or ""), NAME)
 
 
 def status_in(found: Mapping[str, Any]) -> int:
@@ -102,12 +104,24 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
 
 
 def json_object(text: str) -> dict[str, Any] | None:
-    """The JSON object that a text is; None if it is none."""
+    """The JSON object that a text is; None if it is none, or nested so deep that it could not be shown."""
     try:
         found = json.loads(text.removeprefix("\ufeff"))
     except (ValueError, RecursionError):
         return None
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
+    deep = text.count("{") + text.count("[") > _DEPTH and _nested_beyond(found, _DEPTH)
+    return cast("dict[str, Any]", found) if isinstance(found, dict) and not deep else None
+
+
+def _nested_beyond(value: Any, depth: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    held: Any = cast("dict[str, Any]", value).values() if isinstance(value, dict) else value
+    return depth == 0 or any(_nested_beyond(each, depth - 1) for each in held)
+
+
+def _as_text(given: Any) -> str:
+    return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
 
 
 def _number(text: str | None) -> float | None:

@@ -6,10 +6,9 @@ import json
 from asyncio import create_task
 from collections.abc import Sequence
 
-import json_repair
-
 from flowbot.fields import ModelError, RefusedError
 from flowbot.lm import Message, Request
+from flowbot.lm.mending import mended
 from flowbot.optimize.guard import copied_answer
 from flowbot.optimize.prompts import fill
 from flowbot.optimize.search import Search
@@ -115,7 +114,7 @@ class PaperOuter:
             request = Request(chat, MAX_TOKENS, WARMER if attempt else 0.0, schema=schema)
             draw = (attempt,) if attempt else ()
             said = (await search.meta.ask(request, purpose="proposals", draw=draw)).text
-            edits = parse_edits(json_repair.loads(said))
+            edits = parse_edits(mended(said))
             if not edits:
                 return None, [], said, "the list of edits is empty"
             copied = copied_answer(said, search.task.splits["train"])

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any, cast
 
+from flowbot.fields.bounds import MESSAGE_BYTES
+
 from .address import Unsendable
 from .faults import rebuilt
 from .job import Job
@@ -134,6 +136,8 @@ class Worker:
     async def _receive(self) -> dict[str, Any]:
         try:
             size = int.from_bytes(await self._output.readexactly(4), "big")
+            if size > MESSAGE_BYTES:
+                raise ValueError("no frame of a worker's")
             return json.loads(await self._output.readexactly(size))
         except (asyncio.IncompleteReadError, ConnectionError, ValueError):
             raise await self._lost() from None
