@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, cast
 
 from flowbot.fields import Field, Type, is_name
+from flowbot.fields.bounds import ABOUT, bounded
 
 Schema = Mapping[str, Any]
 Taken = Literal["members", "whole", "text"]
@@ -134,7 +135,7 @@ def _about(schema: Any, root: Schema) -> str:
     if not isinstance(schema, Mapping):
         return ""
     text = cast("Schema", schema).get("description") or _resolved(cast("Schema", schema), root).get("description")
-    return " ".join(text.split()) if isinstance(text, str) else ""
+    return bounded(" ".join(text.split()), ABOUT) if isinstance(text, str) else ""
 
 
 def _own(name: str) -> str:
