@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from .bounds import NAME, PARTS, bounded
 
@@ -39,7 +40,7 @@ class Score:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", _settled(self.value))
-        told: object = self.feedback
+        told: Any = self.feedback
         if not isinstance(told, str):
             raise ValueError(f"Score.feedback is a {type(told).__name__}; expected a text")
         object.__setattr__(self, "feedback", bounded(told))

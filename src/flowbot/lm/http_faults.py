@@ -116,7 +116,7 @@ def json_object(text: str) -> dict[str, Any] | None:
 def _nested_beyond(value: Any, depth: int) -> bool:
     if not isinstance(value, dict | list):
         return False
-    held: Any = cast("dict[str, Any]", value).values() if isinstance(value, dict) else value
+    held = list(cast("dict[str, Any]", value).values()) if isinstance(value, dict) else cast("list[Any]", value)
     return depth == 0 or any(_nested_beyond(each, depth - 1) for each in held)
 
 

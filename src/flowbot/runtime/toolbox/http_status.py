@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flowbot.fields import InfrastructureError
 from flowbot.fields.bounds import MESSAGE_BYTES
 
-from .stdio import TOO_LARGE
+from .stdio import MOST_MARKS, TOO_LARGE, marks
 
 if TYPE_CHECKING:
     import httpx2
@@ -52,10 +52,12 @@ def status_client(headers: Mapping[str, str], *, connect: float, read: float) ->
             self._stream = stream
 
         async def __aiter__(self) -> AsyncGenerator[bytes]:
-            size = 0
+            size = seen = 0
             async for piece in self._stream:
                 size += len(piece)
-                if size > _MOST_STREAMED:
+                _, ended, rest = piece.rpartition(b"\n\n")  # of the event before, and of the next
+                seen = marks(rest) if ended else seen + marks(piece)
+                if size > _MOST_STREAMED or seen > MOST_MARKS:
                     raise httpx2.ReadError("events without end")
                 yield piece
 
@@ -77,7 +79,7 @@ def status_client(headers: Mapping[str, str], *, connect: float, read: float) ->
                     break
             await response.aclose()
             kind = {"content-type": "application/json"}
-            if len(content) > MESSAGE_BYTES and not fault:
+            if not fault and (len(content) > MESSAGE_BYTES or marks(content) > MOST_MARKS):
                 told = json.dumps(_error(_id(request.content), -32603, TOO_LARGE))
                 return httpx2.Response(200, headers=kind, content=told, request=request)
             if not fault:

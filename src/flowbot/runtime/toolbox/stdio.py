@@ -18,16 +18,22 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from flowbot.fields.bounds import MESSAGE_BYTES
+from flowbot.fields.bounds import MESSAGE_BYTES, TOOL_BYTES
 
 if TYPE_CHECKING:
-    from mcp.client import TransportStreams
+    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+    from mcp.shared.message import SessionMessage
 
-TOO_LARGE = f"an answer of more than {MESSAGE_BYTES:,} bytes: ask for less"
+    Streams = tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
+
+TOO_LARGE = f"an answer of more than {MESSAGE_BYTES:,} bytes, or of too many values: ask for less"
 _UNREADABLE = "an answer that is no JSON in valid Unicode"
 _MOST_UNASKED = 16 * MESSAGE_BYTES
 """Bytes between two answers that are none. Each line counts as at least `_LEAST`."""
 _LEAST = 256
+MOST_MARKS = 2 * TOOL_BYTES
+"""Of a message: marks between values. One that is no picture holds a result twice at most, as text and as data; to check
+values one by one takes longer than to read them."""
 _KEPT = 400
 """Of a line that is too long, the bytes at each end that are kept to see whose answer it is."""
 _CHUNK = 1 << 16
@@ -71,7 +77,7 @@ class Lines:
 @asynccontextmanager
 async def stdio_transport(
     command: Sequence[str], env: Mapping[str, str], folder: Path, errors: IO[str], broke: Callable[[str], None]
-) -> AsyncGenerator[TransportStreams]:
+) -> AsyncGenerator[Streams]:
     """The streams of messages to and from a program, which is ended with the context.
 
     Args:
@@ -87,6 +93,7 @@ async def stdio_transport(
     """
     import anyio
     from mcp.shared.message import SessionMessage
+    from mcp.types import JSONRPCError, JSONRPCRequest, JSONRPCResponse
 
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -108,17 +115,23 @@ async def stdio_transport(
         async with came:
             while piece := await reading.read(_CHUNK):
                 for line, long in lines.feed(piece):
-                    message, answers = _message(line, long)
+                    message = _message(line, long)
+                    answers = isinstance(message, JSONRPCResponse | JSONRPCError)
                     unasked = 0 if answers else unasked + max(len(line), _LEAST)
                     if unasked > _MOST_UNASKED:
                         raise Broken("it sends without end what nobody asked for")
-                    if message is not None:
+                    if answers:
                         await came.send(SessionMessage(message))
+                    elif isinstance(message, JSONRPCRequest):
+                        tell(_reply(message))  # here, for the SDK has a task for each
+
+    def tell(message: Any) -> None:
+        writing.write(message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
 
     async def write() -> None:
         async with sent:
             async for each in sent:
-                writing.write(each.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
+                tell(each.message)
                 await writing.drain()
 
     async def guarded(work: Callable[[], Any]) -> None:
@@ -144,8 +157,13 @@ async def stdio_transport(
             raise
 
 
-def _message(line: bytes, long: bool) -> tuple[Any, bool]:
-    """The message in a line, None for what is none to pass on, and whether it answers something.
+def marks(piece: bytes | bytearray) -> int:
+    """How many marks between values there are in a piece of JSON, and of its texts."""
+    return piece.count(b"[") + piece.count(b"{") + piece.count(b",")
+
+
+def _message(line: bytes, long: bool) -> Any:
+    """The message in a line; None for what is printed where it should not be.
 
     Raises:
         Broken: for an answer that cannot be read nor told whose it is.
@@ -153,22 +171,28 @@ def _message(line: bytes, long: bool) -> tuple[Any, bool]:
     from mcp import types
 
     if not long and not line.lstrip().startswith(b"{"):
-        return None, False  # printed where it should not be
+        return None
     fault = TOO_LARGE
-    if not long:
+    if not long and marks(line) <= MOST_MARKS:
         try:
-            message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+            return types.jsonrpc_message_adapter.validate_json(line, by_name=False)
         except ValueError:
             fault = _UNREADABLE
-        else:
-            # Nothing here waits for a notification.
-            passed = None if isinstance(message, types.JSONRPCNotification) else message
-            return passed, isinstance(message, types.JSONRPCResponse | types.JSONRPCError)
     found = _FIRST.match(line) or _LAST.search(line[-_KEPT:])
     if found is None:
         raise Broken(fault)
     error = types.ErrorData(code=types.PARSE_ERROR, message=fault)
-    return types.JSONRPCError(jsonrpc="2.0", id=int(found[1]), error=error), True
+    return types.JSONRPCError(jsonrpc="2.0", id=int(found[1]), error=error)
+
+
+def _reply(request: Any) -> Any:
+    """What a server is told that asks something: that we are here, or that we do nothing for it."""
+    from mcp import types
+
+    if request.method == "ping":
+        return types.JSONRPCResponse(jsonrpc="2.0", id=request.id, result={})
+    error = types.ErrorData(code=types.METHOD_NOT_FOUND, message="Method not found")
+    return types.JSONRPCError(jsonrpc="2.0", id=request.id, error=error)
 
 
 async def _end(process: asyncio.subprocess.Process, tasks: Sequence[asyncio.Task[None]]) -> None:
