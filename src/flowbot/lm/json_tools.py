@@ -18,7 +18,7 @@ from flowbot.fields import ToolSignature
 from .answers import without_thought
 from .client import Message, Reply, Request, ToolUse
 from .mending import mended, unfenced
-from .native_tools import has_calls, parameters_schema
+from .native_tools import MOST_CALLS, has_calls, parameters_schema
 
 _THOUGHT = 300
 """Characters of a thought: a small model may think in circles until its tokens are spent, and then call nothing."""
@@ -79,7 +79,7 @@ def calls_in_text(text: str, tools: Sequence[ToolSignature]) -> tuple[ToolUse, .
     bodies = [text] if tagged[0] or not text else [each.partition("</tool_call>")[0] for each in tagged[1:]]
     names = {tool.name for tool in tools}
     uses: list[ToolUse] = []
-    for body in bodies:
+    for body in bodies[:MOST_CALLS]:
         found = _object(body, mend=False)
         use = _use(found) if found is not None and "arguments" in found else None
         if use is None or use.name not in names:
