@@ -202,7 +202,7 @@ def is_step(said: str) -> None:
     held(said == said.encode("utf-8", "replace").decode(), "half a pair is told")
 
 
-@attempt(GROUP, "tool or code")
+@attempt(GROUP, "tool or code", slow=True)
 def code_error_of_20_million_characters(at: Ground) -> None:
     """a code step raises an error of 20 MB on every example"""
     found = eval_of_code(
@@ -286,7 +286,7 @@ def tool_error_with_half_a_pair_and_nul(at: Ground) -> None:
     held("\x00" not in said and "\x1b" not in said, "control characters are told")
 
 
-@attempt(GROUP, "tool or code")
+@attempt(GROUP, "tool or code", slow=True)
 def tool_error_that_takes_its_time(at: Ground) -> None:
     """a tool raises an error whose text takes an hour to say, on the event loop"""
     said = of_tool(at, "import time\nclass Slow(Exception):\n    def __str__(self): time.sleep(3600)\nraise Slow()")
@@ -302,7 +302,7 @@ def tool_error_that_cannot_be_told(at: Ground) -> None:
     is_step(said)
 
 
-@attempt(GROUP, "tool or code")
+@attempt(GROUP, "tool or code", slow=True)
 def tool_results_that_json_cannot_hold(at: Ground) -> None:
     """a tool gives a list that holds itself, one of great depth, NaN, half a pair, a key that is no text, a vast number"""
     bodies = (
@@ -343,14 +343,14 @@ def metric_error_that_cannot_be_told(at: Ground) -> None:
     held("unexpected" not in found.said and "Mute" in found.said, found.line())
 
 
-@attempt(GROUP, "tool or code")
+@attempt(GROUP, "tool or code", slow=True)
 def metric_with_a_million_parts(at: Ground) -> None:
     """a metric gives 100,000 parts, with names of half a pair"""
     code = "def score(example, outputs):\n    return {'score': 0.5, 'parts': {f'\\ud800{n}': 0.5 for n in range(100_000)}}\n"
     is_small(at, eval_with_metric(at, code))
 
 
-@attempt(GROUP, "tool or code")
+@attempt(GROUP, "tool or code", slow=True)
 def metric_score_of_other_types(at: Ground) -> None:
     """a metric gives a score of 400 digits, feedback that is no text, and a score that is NaN"""
     import_score = "from flowbot.fields import Score\ndef score(example, outputs):\n    return "
@@ -415,7 +415,7 @@ def sql_gives_wide_rows(at: Ground) -> None:
     held(len(said) < 60_000, f"{len(said):,} characters are given")
 
 
-@attempt(GROUP, "model reply")
+@attempt(GROUP, "model reply", slow=True)
 def sql_does_other_things_than_read(at: Ground) -> None:
     """ATTACH, PRAGMA, load_extension, writefile, VACUUM INTO, a second statement, half a pair"""
     for query in (
@@ -547,7 +547,7 @@ def server_that_fills_its_error_stream(at: Ground) -> None:
     held(not came["stored"] or "fine" in str(came["told"]), f"it is told otherwise: {came['told']}")
 
 
-@attempt(GROUP, "MCP server")
+@attempt(GROUP, "MCP server", slow=True)
 def server_that_describes_itself_at_length(at: Ground) -> None:
     """an MCP server's tool has a description of 900,000 characters, 60,000 labels, or a schema that holds itself"""
     for how in ("chatty", "labels", "cycle"):
@@ -667,9 +667,19 @@ def run_against(at: Ground, body: Any, *, seconds: float = 60.0, status: int = 2
     def answer(_: Asked) -> Any:
         return status, body
 
+    flow = at.write(
+        "two.flow.yaml",
+        {
+            "flowbot": 1,
+            "inputs": {"word": "str"},
+            "outputs": {"count": "answer.count", "why": "answer.why"},
+            "nodes": {"answer": {"kind": "llm", "in": {"word": "word"}, "out": {"count": "int", "why": "str"}}},
+            "parameters": {"answer": {"instruction": "Count the letters."}},
+        },
+    )
     with Endpoint(answer) as endpoint:
         return at.flowbot(
-            "run", at.flow(), "word=aaa", "--model", "openai/mock", "--price", "1,1", seconds=seconds,
+            "run", flow, "word=aaa", "--model", "openai/mock", "--price", "1,1", seconds=seconds,
             **endpoint.environment,
         )  # fmt: skip
 
@@ -709,5 +719,5 @@ def reply_of_a_fence_and_blank_lines(at: Ground) -> None:
 @attempt(GROUP, "model reply")
 def reply_that_takes_long_to_mend(at: Ground) -> None:
     """a reply of braces and comments, which takes JSON's mending minutes"""
-    found = run_against(at, completion("{//\n" * 20_000, written=100), seconds=40.0)
+    found = run_against(at, completion("{//\n" * 20_000, written=100), seconds=15.0)
     held("unexpected" not in found.said, found.line())

@@ -91,13 +91,16 @@ class Worker:
         self.free = False
         await self._send(job.dump())
         try:
-            begun = await asyncio.wait_for(self._receive(), START_SECONDS)
+            # Not `wait_for`, which before Python 3.12 loses a cancellation that comes together with the frame.
+            async with asyncio.timeout(START_SECONDS):
+                begun = await self._receive()
         except TimeoutError:
             raise Unsendable(f"its module was not imported in {START_SECONDS:g} s") from None
         if "cannot" in begun:
             self.free = True
             raise Unsendable(begun["cannot"])
-        reply = await asyncio.wait_for(self._receive(), job.seconds)
+        async with asyncio.timeout(job.seconds):
+            reply = await self._receive()
         self.free = True
         if "error" in reply:
             return Outcome(error=rebuilt(reply["error"]), seconds=reply["seconds"])
