@@ -192,7 +192,7 @@ def test_a_date_to_retry_after() -> None:
 
 
 async def test_an_endless_body_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire_module, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(wire_module, "MESSAGE_BYTES", 1_000_000)
 
     async def play(peer: Peer) -> None:
         await peer.asked()
@@ -203,11 +203,11 @@ async def test_an_endless_body_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     async with raw(play) as endpoint:
         found = await fault(endpoint.wire())
     assert (found.kind, found.fatal) == ("garbage", False)
-    assert "more than 1 MB" in str(found)
+    assert "more than 1,000,000 bytes" in str(found)
 
 
 async def test_a_body_that_unpacks_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire_module, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(wire_module, "MESSAGE_BYTES", 1_000_000)
     found = await fault_of(answer(gzip.compress(b" " * 20_000_000), b"Content-Encoding: gzip"))
     assert (found.kind, found.fatal) == ("garbage", False)
 

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from .bounds import bounded
+from .secrets import hide_text
+
 if TYPE_CHECKING:
     from .values import Usage
-
-from .secrets import hide_text
 
 FaultKind = Literal["auth", "not_found", "rate_limit", "server", "connection", "timeout", "garbage", "disk", "other"]
 StoppedBy = Literal["signal", "seconds", "infrastructure", "callback"]
 
 
+def told(text: str) -> str:
+    """A text as an error tells it: without secrets, then within its bound, so that none is cut in two and missed."""
+    return bounded(hide_text(text))
+
+
 class FlowBotError(Exception):
-    """Base of every error that FlowBot raises on purpose. Its text is meant for a person and holds no secret.
+    """Base of every error that FlowBot raises on purpose. Its text is meant for a person, holds no secret and is bounded
+    (see `flowbot.fields.bounds`), whatever the fault of somebody else's that it quotes.
 
     >>> try:
     ...     flow(question="…")
@@ -22,8 +29,8 @@ class FlowBotError(Exception):
     ...     print(type(error).__name__, error)
     """
 
-    def __init__(self, *said: object) -> None:
-        super().__init__(*(hide_text(each) if isinstance(each, str) else each for each in said))
+    def __init__(self, message: str = "") -> None:
+        super().__init__(told(message))
 
 
 class _Told(FlowBotError):
@@ -50,10 +57,8 @@ class UserError(_Told):
     """
 
     def __init__(self, where: str, found: str, expected: str) -> None:
-        super().__init__(f"{where}: found {found}; expected {expected}")
-        self.where = hide_text(where)
-        self.found = hide_text(found)
-        self.expected = hide_text(expected)
+        self.where, self.found, self.expected = told(where), told(found), told(expected)
+        super().__init__(f"{self.where}: found {self.found}; expected {self.expected}")
 
 
 class ModelError(_Told):

@@ -12,11 +12,11 @@ from flowbot.fields import Field, ModelError, ValueMismatch, fields_schema
 from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 
 from .client import Message, Reply, Request
+from .mending import mended, unfenced
 
 if TYPE_CHECKING:
     from .lm import LM, Draw
 
-_FENCE = re.compile(r"\A\s*```[A-Za-z]*\s*\n(?P<body>.*?)\n?\s*```\s*\Z", re.DOTALL)
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
 _SHOWN = 2000
 """Characters of an unusable reply that are shown to the model again."""
@@ -91,7 +91,7 @@ def read_values(text: str, fields: Sequence[Field]) -> dict[str, Any]:
     Raises:
         ValueMismatch: if there are none; says which, what was found and what was expected.
     """
-    body = fenced.group("body") if (fenced := _FENCE.match(text)) else text
+    body = unfenced(text)
     try:
         return _fit(json.loads(body, parse_constant=_no_constant), fields)
     except (ValueMismatch, ValueError, RecursionError) as error:
@@ -142,12 +142,7 @@ def _last_object(found: list[Any]) -> Any:
 
 
 def _mended(body: str) -> Any:
-    import json_repair
-
-    try:
-        found = json_repair.loads(body)
-    except (ValueError, RecursionError):
-        found = ""
+    found = mended(body)
     if found == "":
         raise ValueMismatch(f"found {body.strip()[:60]!r}; expected JSON")
     return found

@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 from flowbot.fields import InfrastructureError
+from flowbot.fields.bounds import NAME, bounded
 from flowbot.fields.errors import FaultKind
 from flowbot.fields.secrets import cut
 from flowbot.fields.yaml_core import MAX_DEPTH, deeper
@@ -71,17 +72,17 @@ def what_is_said(text: str) -> tuple[str, str, str]:
     found = json_object(text)
     if found is None:
         plain = re.sub(r"(?:<[^>]*>|\s)+", " ", text[: 20 * _SAID]).strip()
-        return cut(plain, _SAID) or "no text", "", ""
+        return bounded(cut(plain, _SAID)) or "no text", "", ""
     error: Any = found.get("error", found)
     if not isinstance(error, dict):
-        return cut(str(error), _SAID), "", ""
+        return bounded(cut(_as_text(error), _SAID)), "", ""
     given = cast("dict[str, Any]", error)
     message = given.get("message") or given.get("detail") or given.get("msg") or given
-    said = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
+    said = _as_text(message)
     inner: Any = given.get("innererror")
     nested = cast("dict[str, Any]", inner).get("code") if isinstance(inner, dict) else None
-    code = " ".join(str(each) for each in (given.get("code"), given.get("type"), nested) if each)
-    return cut(said, _SAID), code, str(given.get("param") or "")
+    code = " ".join(bounded(_as_text(each), NAME) for each in (given.get("code"), given.get("type"), nested) if each)
+    return bounded(cut(said, _SAID)), code, bounded(_as_text(given.get("param") or ""), NAME)
 
 
 def status_in(found: Mapping[str, Any]) -> int:
@@ -118,6 +119,10 @@ def json_object(text: str) -> dict[str, Any] | None:
     except RecursionError:
         return None
     return cast("dict[str, Any]", found) if isinstance(found, dict) and not deeper(found, MAX_DEPTH) else None
+
+
+def _as_text(given: Any) -> str:
+    return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
 
 
 def _whole(text: str) -> int | float:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from flowbot.fields import InfrastructureError
+from flowbot.fields.bounds import error_text
 from flowbot.fields.secrets import hide, hide_text
 
 if TYPE_CHECKING:
@@ -151,8 +152,9 @@ class _Recording:
         from opentelemetry.context import detach
 
         if error is not None:
-            kind = error.kind if isinstance(error, InfrastructureError) else type(error).__name__
-            self.fail(kind, str(error))
+            # An error that was told by the function that raised it names that one's type.
+            own = str(getattr(error, "type_name", type(error).__name__))
+            self.fail(error.kind if isinstance(error, InfrastructureError) else own, error_text(error))
         detach(self._token)
         self.span.end()
 

@@ -17,6 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from flowbot.fields import InfrastructureError, UserError
+from flowbot.fields.bounds import MESSAGE_BYTES
 from flowbot.fields.errors import FaultKind
 from flowbot.fields.secrets import Redactor, declare, declare_url, hide_text, public_url
 
@@ -25,8 +26,6 @@ from .client import Patience
 from .http_faults import HttpFault, classify, json_object, retry_after_seconds, status_in, what_is_said
 from .waits import CURRENT, Connector, Deadline, Waits
 
-MAX_BYTES = 32_000_000
-"""Of an answer's body."""
 _NO_PATIENCE = Patience()
 EXCERPT = 4000
 """Characters at the beginning of an answer that are looked at to say what it is."""
@@ -200,15 +199,15 @@ class Wire:
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     content = response.content
     part = await content.readany()
-    if content.at_eof():
+    if content.at_eof() and len(part) <= MESSAGE_BYTES:
         return part
     parts: list[bytes] = []
     size = 0
     while part:
         parts.append(part)
         size += len(part)
-        if size > MAX_BYTES:
-            raise aiohttp.ClientPayloadError(f"more than {MAX_BYTES // 1_000_000} MB")
+        if size > MESSAGE_BYTES:
+            raise aiohttp.ClientPayloadError(f"more than {MESSAGE_BYTES:,} bytes")
         part = await content.readany()
     return b"".join(parts)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypedDict
 
 from flowbot.fields import Paused, UserError
+from flowbot.fields.bounds import raised
 from flowbot.fields.numbers import shown
 from flowbot.fields.words import percent
 
@@ -132,7 +133,7 @@ class Watch:
                 raise TypeError("it is async, so nothing of it ran; it must be a plain function")
         except Exception as error:  # whatever somebody's function raises
             self._callback = None  # it is not asked again while the run comes to its pause
-            said = f"the progress callback raised {type(error).__name__}: {error}"
+            said = f"the progress callback raised {raised(error)}"
             raise Paused(said, stopped_by="callback") from error
 
 

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from flowbot.fields import UserError
+from flowbot.fields.bounds import raised
 from flowbot.fields.files import read_bytes
 
 MOST_SOURCE = 10_000_000
@@ -90,8 +91,7 @@ def _import(file: Path, where: str) -> ModuleType:
             del sys.modules[name]
         else:
             sys.modules[name] = before
-        told = error.msg if isinstance(error, SyntaxError) else str(error)
-        said = f"{type(error).__name__}: {told}".splitlines()[0]
+        said = f"SyntaxError: {error.msg}" if type(error) is SyntaxError else raised(error).splitlines()[0]
         found = f"{file}, which cannot be imported ({said}{_place(error, file)})"
         raise UserError(where, found, "a Python file that runs") from error
     finally:

@@ -7,10 +7,9 @@ from asyncio import create_task
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
-import json_repair
-
 from flowbot.fields import ModelError, RefusedError
 from flowbot.lm import Message, Request
+from flowbot.lm.mending import mended
 from flowbot.optimize.guard import copied_answer, unsourced
 from flowbot.optimize.prompts import fill
 from flowbot.optimize.search import Search
@@ -116,7 +115,7 @@ class PaperOuter:
             request = Request(chat, MAX_TOKENS, WARMER if attempt else 0.0, schema=schema)
             draw = (attempt,) if attempt else ()
             said = (await search.meta.ask(request, purpose="proposals", draw=draw)).text
-            data = json_repair.loads(said)
+            data = mended(said)
             edits = parse_edits(data)
             if not edits:
                 return None, [], said, "the list of edits is empty"

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any, cast
 
+from flowbot.fields.bounds import MESSAGE_BYTES
+
 from .address import Unsendable
 from .faults import rebuilt
 from .job import Job
@@ -89,13 +91,16 @@ class Worker:
         self.free = False
         await self._send(job.dump())
         try:
-            begun = await asyncio.wait_for(self._receive(), START_SECONDS)
+            # Not `wait_for`, which before Python 3.12 loses a cancellation that comes together with the frame.
+            async with asyncio.timeout(START_SECONDS):
+                begun = await self._receive()
         except TimeoutError:
             raise Unsendable(f"its module was not imported in {START_SECONDS:g} s") from None
         if "cannot" in begun:
             self.free = True
             raise Unsendable(begun["cannot"])
-        reply = await asyncio.wait_for(self._receive(), job.seconds)
+        async with asyncio.timeout(job.seconds):
+            reply = await self._receive()
         self.free = True
         if "error" in reply:
             return Outcome(error=rebuilt(reply["error"]), seconds=reply["seconds"])
@@ -134,6 +139,8 @@ class Worker:
     async def _receive(self) -> dict[str, Any]:
         try:
             size = int.from_bytes(await self._output.readexactly(4), "big")
+            if size > MESSAGE_BYTES:
+                raise ValueError("no frame of a worker's")
             return json.loads(await self._output.readexactly(size))
         except (asyncio.IncompleteReadError, ConnectionError, ValueError):
             raise await self._lost() from None
