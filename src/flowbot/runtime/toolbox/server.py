@@ -147,7 +147,6 @@ async def _transport(source: MCPSource, said: _Said, stack: AsyncExitStack, brok
     from mcp.client.stdio import get_default_environment
 
     passed = {name: _filled(f"${name}", f"{source.where}.mcp.env") for name in source.env}
-    declare_passed(passed)
     command = [_program(source), *source.command[1:]]
     return stdio_transport(command, {**get_default_environment(), **passed}, source.folder, said.stream, broke)
 
