@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import AsyncExitStack, ExitStack
+from collections.abc import Generator
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -152,8 +153,7 @@ async def optimize_async(
         hold = closing_test(session.budget, task, first, (lm, judge_lm or meta_lm), price)
         run_id = f"{task.name}-{stable_hash(identity)[:12]}"
         directory = Path(run_dir or Path("runs") / run_id)
-        _make(directory, run_id, fresh=fresh)
-        stack.enter_context(run_lock(directory))
+        stack.enter_context(_claimed(directory, run_id, fresh=fresh))
         engine = Engine(
             model,
             session,
@@ -324,25 +324,27 @@ def _check_task(task: Task) -> None:
             ) from error
 
 
-def _make(directory: Path, run_id: str, *, fresh: bool) -> None:
-    """The run's directory; an old one is moved aside when the run starts anew.
+@contextmanager
+def _claimed(directory: Path, run_id: str, *, fresh: bool) -> Generator[None]:
+    """The run's directory, held while inside; an old one is moved aside first when the run starts anew.
 
     Raises:
         UserError: if another run stands there, a process works in it, or it cannot be written.
     """
-    try:
-        if fresh and directory.exists():
-            with run_lock(directory):
-                number = next(n for n in range(1, 10_000) if not directory.with_name(f"{directory.name}.{n}").exists())
+    if fresh and directory.exists():
+        with run_lock(directory):
+            number = next(n for n in range(1, 10_000) if not directory.with_name(f"{directory.name}.{n}").exists())
+            try:
                 directory.rename(directory.with_name(f"{directory.name}.{number}"))
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"run directory {directory}", str(error.strerror), "a folder that can be written") from error
-    journal = directory / "journal.jsonl"
-    before = read_journal(journal)[:1] if journal.exists() else []
-    if before and before[0].get("run") != run_id:
-        raise UserError(
-            f"run directory {directory}",
-            f"another run ({before[0].get('run')})",
-            f"that of {run_id}; or --fresh (fresh=True)",
-        )
+            except OSError as error:
+                raise UserError(f"run directory {directory}", str(error.strerror), "a folder that can be moved") from error
+    with run_lock(directory):
+        journal = directory / "journal.jsonl"
+        before = read_journal(journal)[:1] if journal.exists() else []
+        if before and before[0].get("run") != run_id:
+            raise UserError(
+                f"run directory {directory}",
+                f"another run ({before[0].get('run')})",
+                f"that of {run_id}; or --fresh (fresh=True)",
+            )
+        yield
