@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,7 +22,7 @@ from crash_lives import FILES, PAID_NOW, Run
 from .ground import Escaped, Finished, Ground, attempt, held
 
 GROUP = "durability"
-MODEL = "fake/counter?latency=0.15&clock=real"
+MODEL = "fake/counter?latency=0.1&clock=real"
 DONE, FAILED, WRONG, PAUSED = 0, 1, 2, 3
 
 
@@ -43,10 +44,20 @@ def outcome(at: Ground, run: str = "run") -> dict[str, Any]:
     return {**found, "result": kept}
 
 
-def calm(at: Ground, *more: str) -> dict[str, Any]:
-    """What comes of the search that nothing disturbs, with a store of its own."""
-    ended = at.python(*search(at, "calm", *more, cache="calm-cache"))
-    held(ended.status == DONE, f"the undisturbed run: {ended.line()}")
+_CALM = tempfile.TemporaryDirectory(prefix="flowbot-attack-calm-", ignore_cleanup_errors=True)
+
+
+def calm(at: Ground) -> dict[str, Any]:
+    """What comes of the search that nothing disturbs; it stands in the folders `calm` and `calm-cache`. It is made once."""
+    kept = Path(_CALM.name)
+    if not (kept / "calm").exists():
+        ended = at.python(*search(at, "calm", cache="calm-cache"))
+        held(ended.status == DONE, f"the undisturbed run: {ended.line()}")
+        for name in ("calm-cache", "calm"):
+            shutil.copytree(at.folder / name, kept / name)
+    else:
+        for name in ("calm-cache", "calm"):
+            shutil.copytree(kept / name, at.folder / name)
     return outcome(at, "calm")
 
 
@@ -83,7 +94,9 @@ def ended(process: subprocess.Popen[bytes], seconds: float = 60.0) -> Finished:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         raise Escaped(f"it has not ended after {seconds:g} s") from None
-    return Finished(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"), time.monotonic() - began)
+    return Finished(
+        process.returncode, out.decode(errors="replace"), err.decode(errors="replace"), time.monotonic() - began
+    )
 
 
 def one_line(found: Finished, *statuses: int) -> None:
@@ -312,7 +325,7 @@ SLOW_CODE = "def run(word):\n    n = 0\n    for _ in range({}):\n        n = (n 
 
 
 def slow_code(at: Ground) -> Path:
-    """A flow whose only step computes for about half a second."""
+    """A flow whose only step computes for a while."""
     return at.write(
         "code.flow.yaml",
         {
@@ -320,7 +333,7 @@ def slow_code(at: Ground) -> Path:
             "inputs": {"word": "str"},
             "outputs": {"count": "work.count"},
             "nodes": {"work": {"kind": "code", "in": {"word": "word"}, "out": {"count": "str"}}},
-            "parameters": {"work": {"code": SLOW_CODE.format(4_000_000)}},
+            "parameters": {"work": {"code": SLOW_CODE.format(700_000)}},
         },
     )
 
@@ -389,7 +402,9 @@ def worker_of_a_tool_stopped(at: Ground) -> None:
 
 
 def _stopped_tool(at: Ground, executor: str, stop: Callable[[subprocess.Popen[bytes]], None]) -> None:
-    wait = "import os, time\ndef wait(seconds):\n    open('pid', 'w').write(str(os.getpid()))\n    time.sleep(seconds)\n"
+    wait = (
+        "import os, time\ndef wait(seconds):\n    open('pid', 'w').write(str(os.getpid()))\n    time.sleep(seconds)\n"
+    )
     at.write("tools.py", wait + "    return 'awake'\n")
     process = at.start("-c", TOOL, executor)
     mark = at.folder / "pid"
@@ -435,7 +450,16 @@ def endpoint_stopped(at: Ground) -> None:
         url = f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
         where = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "sk-attack-0123456789abcdef"}
         at.task()
-        arguments = ["-m", "flowbot.cli", "eval", str(at.flow()), str(at.folder / "task.yaml"), "--split", "val", "--json"]
+        arguments = [
+            "-m",
+            "flowbot.cli",
+            "eval",
+            str(at.flow()),
+            str(at.folder / "task.yaml"),
+            "--split",
+            "val",
+            "--json",
+        ]
         kept = json.loads(at.python(*arguments, "--model", "openai/m", "--cache-dir", "calm-cache", **where).out)
         os.kill(server.pid, signal.SIGSTOP)
         process = at.start(*arguments, "--model", "openai/m", **where)
@@ -481,24 +505,24 @@ def four_kills(at: Ground) -> None:
 
 @attempt(GROUP, "environment", slow=True)
 def sixty_kills(at: Ground) -> None:
-    """sixty kills of six runs, at chosen and at random passages of every point of the engine"""
+    """sixty kills of some ten runs, at random passages of every point of the engine"""
     options = ("--seed", "1", "--model", "fake/counter?p429=0.05&p500=0.02&latency=0.2")
     undisturbed = Run(at.folder / "calm", options)
     passages: dict[str, int] = undisturbed.live().told["passages"]
-    rng, points = Random(20261130), sorted(passages)
-    for number in range(6):
+    rng, points, kills = Random(20261130), sorted(passages), 0
+    for number in range(12):
         run = Run(at.folder / f"killed-{number}", options)
-        while len(run.lives) < 10:
-            point = points[(number + len(run.lives)) % len(points)]
+        for point in rng.sample(points, len(points)):
             # Passages on the way of what is not done yet; a life gets past a part of them only.
-            most = max(1, passages[point] // 8)
-            run.live(die=f"{point}:{rng.randint(1, most)}")
+            run.live(die=f"{point}:{rng.randint(1, max(1, passages[point] // 10))}")
         if run.lives[-1].killed:
             run.live()
         wrong = run.violations(undisturbed)
-        killed = sum(life.killed for life in run.lives)
-        held(killed >= 9, f"only {killed} kills struck")
-        held(not wrong, f"after {killed} kills: {'; '.join(wrong)}")
+        kills += sum(life.killed for life in run.lives)
+        held(not wrong, f"after {kills} kills: {'; '.join(wrong)}")
+        if kills >= 60:
+            return
+    held(False, f"only {kills} kills struck")
 
 
 FUSE = """if True:
@@ -619,7 +643,9 @@ def cache_killed(at: Ground) -> None:
         shutil.copytree(at.folder / "calm-cache", at.folder / "work/cache")
 
     target = at.folder / "work/all.jsonl"
-    killed_at_every_file(at, copied, ["cache", "export", str(target), *cache], lambda at: sorted(target.read_bytes().splitlines()))
+    killed_at_every_file(
+        at, copied, ["cache", "export", str(target), *cache], lambda at: sorted(target.read_bytes().splitlines())
+    )
     shutil.copy(target, at.folder / "all.jsonl")
     store = at.folder / "work/cache/store.sqlite"
     killed_at_every_file(
@@ -636,8 +662,15 @@ def check_killed(at: Ground) -> None:
     killed_at_every_file(
         at,
         lambda at: None,
-        ["check", str(at.folder / "task.yaml"), "--model", "fake/counter", "--cache-dir", str(at.folder / "work/cache")],
-        lambda at: [key for key, _, _ in _rows(at.folder / "work/cache/store.sqlite")],
+        [
+            "check",
+            str(at.folder / "task.yaml"),
+            "--model",
+            "fake/counter",
+            "--cache-dir",
+            str(at.folder / "work/cache"),
+        ],
+        lambda at: [kind for _, kind, _ in _rows(at.folder / "work/cache/store.sqlite")],
     )
 
 
@@ -658,7 +691,9 @@ def mounted(at: Ground, name: str, size: str, *more: str) -> Path | None:
     folder = at.folder / name
     folder.mkdir()
     options = ",".join([f"size={size}", *more])
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, check=False)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], capture_output=True, check=False
+    )
     return folder if done.returncode == 0 else None
 
 
@@ -683,29 +718,6 @@ def disk_is_full(at: Ground) -> None:
 
 
 @attempt(GROUP, "environment", slow=True)
-def folder_becomes_read_only(at: Ground) -> None:
-    """the disk of the run's folder becomes read-only in mid-run"""
-    expected = calm(at)
-    folder = mounted(at, "run", "64m")
-    if folder is None:
-        one_line(at.python(*search(at, "../../../../../../proc/run")), WRONG)
-        return
-    try:
-        first = at.start(*search(at))
-        under_way(at)
-        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=False)
-        with suppress(OSError):
-            (folder / "probe").touch()
-            os.kill(first.pid, signal.SIGSTOP)  # busy: a file is open for writing; then it is not to be had
-            os.kill(first.pid, signal.SIGCONT)
-        one_line(ended(first), DONE, PAUSED)
-        subprocess.run(["mount", "-o", "remount,rw", str(folder)], check=True)
-        goes_on(at, expected)
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-@attempt(GROUP, "environment")
 def folders_that_cannot_be_written(at: Ground) -> None:
     """run folder, store, log file and report in /proc and below a file"""
     at.task()
@@ -733,12 +745,12 @@ def no_threads(at: Ground) -> None:
     expected = calm(at)
     for most in (0, 1, 2, 4):
         code = (
-            "import threading\n_start, _left = threading.Thread.start, [{}]\n"
+            f"import threading\n_start, _left = threading.Thread.start, [{most}]\n"
             "def start(self):\n"
-            "    if not _left[0]: raise RuntimeError(\"can't start new thread\")\n"
+            '    if not _left[0]: raise RuntimeError("can\'t start new thread")\n'
             "    _left[0] -= 1\n    _start(self)\n"
             "threading.Thread.start = start\n"
-        ).format(most)
+        )
         one_line(at.python(*search(at), PYTHONPATH=patched(at, code)), DONE, WRONG, PAUSED)
     goes_on(at, expected)
 
@@ -748,8 +760,7 @@ def little_memory(at: Ground) -> None:
     """an address space that ends in mid-run"""
     expected = calm(at)
     for megabytes in (90, 120, 150, 200, 300):
-        found = limited(at, f"RLIMIT_AS: {megabytes << 20}", search(at))
-        held(found.status in (DONE, FAILED, WRONG, PAUSED), f"{megabytes} MB: status {found.status}: {found.line()}")
+        one_line(limited(at, f"RLIMIT_AS: {megabytes << 20}", search(at)), DONE, WRONG, PAUSED)
     goes_on(at, expected)
 
 
@@ -770,9 +781,9 @@ def signals_pause(at: Ground) -> None:
     """SIGTERM, SIGHUP, SIGINT, each to a run at work: it pauses and goes on"""
     expected = calm(at)
     for number, lines in ((signal.SIGTERM, 1), (signal.SIGHUP, 2), (signal.SIGINT, 3)):
+        shutil.rmtree(at.folder / "run", ignore_errors=True)
         process = at.start(*search(at))
         under_way(at, lines=lines)
-        time.sleep(0.3)
         os.kill(process.pid, number)
         one_line(ended(process), PAUSED)
     goes_on(at, expected)
@@ -787,6 +798,7 @@ def three_signals(at: Ground) -> None:
         ((signal.SIGINT, signal.SIGTERM), (PAUSED,)),
         ((signal.SIGQUIT,), (-signal.SIGQUIT,)),
     ):
+        shutil.rmtree(at.folder / "run", ignore_errors=True)
         process = at.start(*search(at))
         under_way(at)
         for number in numbers:
@@ -817,25 +829,20 @@ def reader_has_gone(at: Ground) -> None:
     process = at.start(*search(at))
     under_way(at)
     assert process.stdout is not None
+    assert process.stderr is not None
     process.stdout.close()
-    process.stdout = None
-    found = ended(process)
-    held("Traceback" not in found.err and "unexpected" not in found.err, found.line())
+    said = process.stderr.read().decode()
+    held(process.wait() in (DONE, FAILED) and not said, f"status {process.returncode}: {said[-200:]!r}")
     goes_on(at, expected)
 
 
 def through_shell(at: Ground, redirections: str, arguments: list[str]) -> Finished:
     """A command with other standard streams."""
-    command = subprocess.list2cmdline([sys.executable, *arguments]).replace("&", r"\&")
-    command = f"exec {' '.join(_quoted(each) for each in [sys.executable, *arguments])} {redirections}"
-    done = subprocess.run(["sh", "-c", command], cwd=at.folder, env=at.environment, capture_output=True, timeout=60, check=False)
+    command = f"exec {shlex.join([sys.executable, *arguments])} {redirections}"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=at.folder, env=at.environment, capture_output=True, timeout=60, check=False
+    )
     return Finished(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"), 0.0)
-
-
-def _quoted(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)
 
 
 @attempt(GROUP, "environment", slow=True)

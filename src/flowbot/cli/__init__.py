@@ -10,7 +10,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     import sys
 
     from .signals import PAUSED, interruptible
+    from .streams import flushed, open_missing
 
+    open_missing()
     try:
         with interruptible():
             from .app import run
@@ -18,6 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             status = run(sys.argv[1:] if arguments is None else list(arguments))
     except KeyboardInterrupt:  # before there was anything to stop
         status = PAUSED
+    for stream in (sys.stdout, sys.stderr):
+        flushed(stream)  # what cannot be written then would change the exit status
     sys.exit(status)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -24,6 +24,7 @@ from .report import report
 from .run import run_flow
 from .show import show
 from .starts import starts
+from .streams import flushed
 
 DONE, FAILED, WRONG_USE, PAUSED = 0, 1, 2, 3
 
@@ -85,14 +86,14 @@ def run(arguments: Sequence[str]) -> int:
         verb = next((name for name in arguments[:1] if name in app and not name.startswith("-")), "")
         complain(f"{error}".rstrip(".") + f". See: {command_line('flowbot', *([verb] if verb else []), '--help')}")
         return WRONG_USE
-    except BrokenPipeError:
-        # The reader of our output has left, as `head` does. Nothing more can be said there, at exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
-        return FAILED
     except KeyboardInterrupt as error:
         complain(f"stopped ({str(error) or 'Ctrl-C'}); the same command goes on from what was stored")
         return PAUSED
     except Exception as error:
+        if (broken := flushed(out)) is not None:
+            if not isinstance(broken, BrokenPipeError):  # a reader that has left, as `head` does, is no fault
+                complain(f"standard output: {broken.strerror}; the same command says it again")
+            return FAILED
         _log.debug("where it happened", exc_info=True, extra={"event": "command.failed"})
         return explain(error, arguments)
     finally:
@@ -120,12 +121,32 @@ def explain(error: Exception, arguments: Sequence[str]) -> int:
             return paused(str(error), "metric", arguments)
         complain(str(error))
         return FAILED
+    if reason := shortage(error):
+        return paused(reason, "infrastructure", arguments)
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         complain(f"{where}{error.strerror}")
         return FAILED
     complain(f"unexpected {type(error).__name__}: {error}. With --log-level debug it shows where")
     return FAILED
+
+
+def shortage(error: Exception) -> str:
+    """What the machine has too little of; empty if the error is another."""
+    where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+    match error:
+        case OSError(errno=errno.EMFILE | errno.ENFILE):
+            return f"{where}too many open files; `ulimit -n` raises the limit, --concurrency asks for fewer"
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG | errno.EIO | errno.EROFS | errno.EAGAIN):
+            return f"{where}{error.strerror}"
+        case OSError(errno=errno.ENOMEM) | MemoryError():
+            return "there is no memory left"
+        case RuntimeError() if "can't start new thread" in str(error):
+            return "the system gives no more threads"
+        case ImportError() if "cannot allocate" in str(error).lower() or "failed to map" in str(error):
+            return "there is no memory left"
+        case _:
+            return ""
 
 
 def paused(reason: str, stopped_by: str, arguments: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 if TYPE_CHECKING:
@@ -154,9 +155,10 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def complain(text: str) -> None:
-    """One line on standard error."""
-    sys.stderr.write(f"flowbot: {printable(' '.join(text.split()))}\n")
-    sys.stderr.flush()
+    """One line on standard error, if anything can be written there."""
+    with suppress(OSError):
+        sys.stderr.write(f"flowbot: {printable(' '.join(text.split()))}\n")
+        sys.stderr.flush()
 
 
 def printable(text: str, *, keep: str = "") -> str:

@@ -337,7 +337,9 @@ def _claimed(directory: Path, run_id: str, *, fresh: bool) -> Generator[None]:
             try:
                 directory.rename(directory.with_name(f"{directory.name}.{number}"))
             except OSError as error:
-                raise UserError(f"run directory {directory}", str(error.strerror), "a folder that can be moved") from error
+                raise UserError(
+                    f"run directory {directory}", str(error.strerror), "a folder that can be moved"
+                ) from error
     with run_lock(directory):
         journal = directory / "journal.jsonl"
         before = read_journal(journal)[:1] if journal.exists() else []

@@ -99,7 +99,9 @@ class MontySandbox:
                 pool = AsyncMonty()
                 try:
                     await pool.__aenter__()
-                except Exception as error:
+                except BaseException as error:
+                    if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                        raise
                     raise InfrastructureError(f"the sandbox for code nodes did not start: {error}") from error
                 self._pool = pool
             return self._pool
@@ -141,6 +143,8 @@ class _Feed:
             raise StepError(self.explain(error)) from None
         except (ValueError, TypeError, OverflowError, RecursionError) as error:  # a value that cannot cross the border
             raise StepError(f"{self.what}: {type(error).__name__}: {error}") from None
+        except (OSError, RuntimeError) as error:  # no further worker can be had
+            raise InfrastructureError(f"the sandbox for code nodes did not start: {error}") from error
 
     def explain(self, error: MontyError) -> str:
         """The Python error in one or two lines, equal for equal faults: without byte counts and measured times."""
