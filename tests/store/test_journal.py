@@ -201,4 +201,5 @@ def test_a_journal_that_others_touch_is_not_written_on(path: Path, harm: str, op
     for event in (D, D):
         with pytest.raises(InfrastructureError, match="moved, deleted or cut"):
             journal.record(event)
+    journal.close()
     assert (path.read_bytes() if path.exists() else b"") == left
