@@ -10,7 +10,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     import sys
 
     from .signals import PAUSED, interruptible
-    from .streams import flushed, open_missing
+    from .streams import flush, open_missing
 
     open_missing()
     try:
@@ -20,8 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             status = run(sys.argv[1:] if arguments is None else list(arguments))
     except KeyboardInterrupt:  # before there was anything to stop
         status = PAUSED
-    for stream in (sys.stdout, sys.stderr):
-        flushed(stream)  # what cannot be written then would change the exit status
+    flush()
     sys.exit(status)
 
 

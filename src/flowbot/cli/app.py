@@ -13,7 +13,7 @@ from cyclopts import App, CycloptsError
 from .cache import cache
 from .check import check
 from .compare import compare
-from .console import command_line, complain
+from .console import OutputError, command_line, complain
 from .demo import demo
 from .diff import diff
 from .eval import evaluate_flow
@@ -24,7 +24,7 @@ from .report import report
 from .run import run_flow
 from .show import show
 from .starts import starts
-from .streams import flushed
+from .streams import silence
 
 DONE, FAILED, WRONG_USE, PAUSED = 0, 1, 2, 3
 
@@ -81,7 +81,6 @@ def run(arguments: Sequence[str]) -> int:
     out = sys.stdout
     try:
         status = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
-        out.flush()
     except CycloptsError as error:
         verb = next((name for name in arguments[:1] if name in app and not name.startswith("-")), "")
         complain(f"{error}".rstrip(".") + f". See: {command_line('flowbot', *([verb] if verb else []), '--help')}")
@@ -89,11 +88,13 @@ def run(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt as error:
         complain(f"stopped ({str(error) or 'Ctrl-C'}); the same command goes on from what was stored")
         return PAUSED
+    except (OutputError, BrokenPipeError) as error:
+        # A reader that has left, as `head` does, is no fault. Nothing more can be said there, at exit neither.
+        silence(out)
+        if isinstance(error, OutputError) and not isinstance(error.__cause__, BrokenPipeError):
+            complain(f"standard output: {error}; the same command says it again")
+        return FAILED
     except Exception as error:
-        if (broken := flushed(out)) is not None:
-            if not isinstance(broken, BrokenPipeError):  # a reader that has left, as `head` does, is no fault
-                complain(f"standard output: {broken.strerror}; the same command says it again")
-            return FAILED
         _log.debug("where it happened", exc_info=True, extra={"event": "command.failed"})
         return explain(error, arguments)
     finally:

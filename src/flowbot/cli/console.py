@@ -9,8 +9,8 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 if TYPE_CHECKING:
@@ -31,6 +31,18 @@ _STYLES: dict[Style, str] = {
 }
 WIDEST = 100
 """Columns that running text and drawings use at most."""
+
+
+class OutputError(Exception):
+    """Standard output takes no more: `__cause__` says why."""
+
+
+@contextmanager
+def _written() -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(error.strerror) from error
 
 
 class Console:
@@ -134,7 +146,9 @@ class Console:
         """The object for programs; nothing in the other modes."""
         if self.mode == "json":
             ascii_only = "utf" not in (self._out.encoding or "").casefold()
-            self._out.write(json.dumps(value, ensure_ascii=ascii_only, indent=2, allow_nan=False) + "\n")
+            with _written():
+                self._out.write(json.dumps(value, ensure_ascii=ascii_only, indent=2, allow_nan=False) + "\n")
+                self._out.flush()
 
     def _write(self, text: str, style: Style) -> None:
         if self.mode == "rich":
@@ -142,11 +156,13 @@ class Console:
 
             self._print(Text(printable(text, keep="\n"), _STYLES[style]))
         else:
-            sys.stdout.write(printable(text, keep="\n") + "\n")
-            sys.stdout.flush()  # who reads a pipe wants to see how it goes
+            with _written():
+                sys.stdout.write(printable(text, keep="\n") + "\n")
+                sys.stdout.flush()  # who reads a pipe wants to see how it goes
 
     def _print(self, text: Any) -> None:
-        self.rich().print(text, soft_wrap=True)
+        with _written():
+            self.rich().print(text, soft_wrap=True)
 
 
 def is_terminal(stream: TextIO) -> bool:

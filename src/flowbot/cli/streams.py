@@ -24,13 +24,17 @@ def open_missing() -> None:
             setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
-def flushed(stream: TextIO) -> OSError | None:
-    """Write what waits in the stream. Where that cannot be done, the reason; what is written from then on goes nowhere."""
-    try:
-        stream.flush()
-    except OSError as error:
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, stream.fileno())
-        os.close(null)
-        return error
-    return None
+def silence(stream: TextIO) -> None:
+    """What is written there from now on goes nowhere."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
+
+
+def flush() -> None:
+    """Write what waits in the standard streams. What cannot be written goes nowhere, and changes no exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            silence(stream)
