@@ -225,6 +225,15 @@ def fresh_while_another_works(at: Ground) -> None:
     same(at, expected)
 
 
+@attempt(GROUP, "environment")
+def fresh_of_what_is_no_run(at: Ground) -> None:
+    """--fresh with a --run-dir that holds something else, as the user's own folder: it would be moved aside"""
+    at.task()
+    at.write("mine/thesis.txt", "years of work")
+    one_line(at.python(*search(at, "mine", "--fresh")), WRONG)
+    held((at.folder / "mine/thesis.txt").exists(), "the folder was moved aside")
+
+
 @attempt(GROUP, "run folder", slow=True)
 def folder_moved_in_mid_run(at: Ground) -> None:
     """the folder of a run at work is moved and the same command begun again: the first writes into the second's"""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from flowbot.optimize.guard import copied_answer
-from flowbot.task import Example
+import pytest
+
+from flowbot.fields import Field
+from flowbot.optimize.guard import copied, copied_answer, copied_text
+from flowbot.task import METRICS, Example, Task
+from flowbot.workflow import single_call
 
 
 def examples(*pairs: tuple[str, str]) -> list[Example]:
@@ -25,3 +29,36 @@ def test_a_copied_stretch_of_an_input_is_refused() -> None:
     rows = examples(("please send half a dozen lamps to the old harbour office", "6"))
     assert "e0" in copied_answer("If it says please send half a dozen lamps to the old harbour, say so.", rows)
     assert copied_answer("Half a dozen is 6.", rows) == ""
+
+
+TREATY = "the treaty of Utrecht"
+
+
+@pytest.fixture
+def task() -> Task:
+    rows = examples(("When?", TREATY), ("Who?", "the second duke of Burgundy"), ("Where?", "the chapel of Saint Agnes"))
+    return Task(
+        name="history",
+        goal="Answer.",
+        inputs=(Field.of("text", "str"),),
+        outputs=(Field.of("answer", "str"),),
+        metric=METRICS["exact"],
+        splits=dict(zip(("train", "val", "test"), ((row,) for row in rows), strict=True)),
+    )
+
+
+def test_an_answer_kept_back_is_refused_without_a_word_on_the_row(task: Task) -> None:
+    for answer in ("the second duke of Burgundy", "the chapel of Saint Agnes"):
+        why = copied_text(f"If in doubt say {answer}.", task)
+        assert why == "it holds an answer of an example kept back"
+    assert "e0" in copied_text(f"Say {TREATY}.", task)
+    assert copied_text("Where? Who? Say it.", task) == ""
+
+
+@pytest.mark.parametrize("told", ["instruction", "format_hint"])
+def test_every_new_text_of_a_workflow_is_looked_at_and_no_old_one(task: Task, told: str) -> None:
+    start = single_call(task.inputs, task.outputs, task.goal, reasoning=False)
+    name = next(iter(start.parameters))
+    changed = start.with_parameter(name, start.parameter(name).model_copy(update={told: f"Say {TREATY}."}))
+    assert "e0" in copied(changed, start, task)
+    assert copied(changed, changed, task) == copied(start, changed, task) == ""

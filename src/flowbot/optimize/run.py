@@ -333,6 +333,10 @@ def _claimed(directory: Path, run_id: str, *, fresh: bool) -> Generator[None]:
     """
     if fresh and directory.exists():
         with run_lock(directory):
+            if not (directory / "journal.jsonl").exists() and {each.name for each in directory.iterdir()} != {".lock"}:
+                raise UserError(
+                    f"run directory {directory}", "what is no run's folder", "a run's, which is moved aside"
+                )
             number = next(n for n in range(1, 10_000) if not directory.with_name(f"{directory.name}.{n}").exists())
             try:
                 directory.rename(directory.with_name(f"{directory.name}.{number}"))

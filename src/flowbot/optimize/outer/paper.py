@@ -10,7 +10,7 @@ import json_repair
 
 from flowbot.fields import ModelError, RefusedError
 from flowbot.lm import Message, Request
-from flowbot.optimize.guard import copied_answer
+from flowbot.optimize.guard import copied
 from flowbot.optimize.prompts import fill
 from flowbot.optimize.search import Search
 from flowbot.optimize.words import expected_text, loss_text, run_text, sentence
@@ -118,9 +118,9 @@ class PaperOuter:
             edits = parse_edits(json_repair.loads(said))
             if not edits:
                 return None, [], said, "the list of edits is empty"
-            copied = copied_answer(said, search.task.splits["train"])
-            if copied:
-                return None, [], said, copied
-            return apply(workflow, edits, tools=signatures), [describe(edit) for edit in edits], said, ""
+            edited = apply(workflow, edits, tools=signatures)
+            if why := copied(edited, workflow, search.task):
+                return None, [], said, why
+            return edited, [describe(edit) for edit in edits], said, ""
         except (ModelError, RefusedError, EditError, ValueError, RecursionError) as error:
             return None, [], said, str(error)
