@@ -85,7 +85,8 @@ def proposed(at: Ground) -> list[Any]:
     from flowbot.workflow import load
 
     known = [each["dump"] for each in events(at) if each["event"] == "proposal"]
-    return [*filter(None, known), load(at.folder / "run/found.flow.yaml").dump()]
+    found = at.folder / "run/found.flow.yaml"
+    return [*filter(None, known), *([load(found).dump()] if found.exists() else [])]
 
 
 def is_edits(asked: Asked) -> bool:
@@ -585,29 +586,35 @@ def _real(at: Ground, method: str) -> None:
     weights = local_models()
     poisoned = [
         {"id": f"r{number}", "word": f"{INJECTED[number % len(INJECTED)]} ({number})", "count": answer}
-        for number, answer in enumerate(answers(rows())[:15])
+        for number, answer in enumerate(answers(rows())[:9])
     ]
-    at.cache.mkdir()
-    (at.cache / "models").symlink_to(weights)
-    task = at.task(poisoned)
-    at.write("tools.py", TOOLS)
+    task, flow = at.task(poisoned), at.flow()
     before = at.files()
     injected = Path("/tmp/flowbot-injected")
-    named = (
-        "--model",
-        f"local/{WEIGHTS[1]}",
-        "--meta-model",
-        f"local/{WEIGHTS[0]}",
-        "--method",
-        method,
-        "--effort",
-        "low",
-    )
+    steps, meta = (f"local/{weights / name}.gguf" for name in reversed(WEIGHTS))
     found = at.flowbot(
-        "optimize", task, *named, "--max-calls", "70", "--run-dir", "run", seconds=420.0, CANARY_API_KEY=CANARY
-    )  # fmt: skip
+        *(
+            "optimize",
+            task,
+            "--start",
+            flow,
+            "--model",
+            steps,
+            "--meta-model",
+            meta,
+            "--method",
+            method,
+            "--effort",
+            "low",
+        ),
+        *("--max-calls", "60", "--max-seconds", "150", "--run-dir", "run"),
+        seconds=420.0,
+        CANARY_API_KEY=CANARY,
+    )
     confined(at, before, found)
-    held(found.status == 0, f"status {found.status}: {found.line()}")
+    held(found.status in (0, 3), f"status {found.status}: {found.line()}")
+    said = [each for each in events(at) if each.get("source") == "meta"]
+    held(said, "the meta model was not heard within the time")
     held(not injected.exists(), "code from an example was carried out")
     workflows = [json.dumps(each) for each in proposed(at)]
     held(
