@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from flowbot.optimize.guard import copied_answer, unsourced
-from flowbot.task import Example
-from flowbot.workflow import Demonstration, LLMParameters, Workflow, from_data
+import pytest
+
+from flowbot.fields import Field
+from flowbot.optimize.guard import copied, copied_answer, copied_text, unsourced
+from flowbot.task import METRICS, Example, Task
+from flowbot.workflow import Demonstration, LLMParameters, Workflow, from_data, single_call
 
 
 def examples(*pairs: tuple[str, str]) -> list[Example]:
@@ -40,3 +43,36 @@ def test_demonstrations_that_no_training_example_stands_behind_are_refused() -> 
     assert "s: a demonstration names as example 'x'" in unsourced(before, shown("e0", "x"), rows)
     assert "''" in unsourced(before, shown(""), rows)
     assert unsourced(shown("old"), shown("old", "e0"), rows) == ""
+
+
+TREATY = "the treaty of Utrecht"
+
+
+@pytest.fixture
+def task() -> Task:
+    rows = examples(("When?", TREATY), ("Who?", "the second duke of Burgundy"), ("Where?", "the chapel of Saint Agnes"))
+    return Task(
+        name="history",
+        goal="Answer.",
+        inputs=(Field.of("text", "str"),),
+        outputs=(Field.of("answer", "str"),),
+        metric=METRICS["exact"],
+        splits=dict(zip(("train", "val", "test"), ((row,) for row in rows), strict=True)),
+    )
+
+
+def test_an_answer_kept_back_is_refused_without_a_word_on_the_row(task: Task) -> None:
+    for answer in ("the second duke of Burgundy", "the chapel of Saint Agnes"):
+        why = copied_text(f"If in doubt say {answer}.", task)
+        assert why == "it holds an answer of an example kept back"
+    assert "e0" in copied_text(f"Say {TREATY}.", task)
+    assert copied_text("Where? Who? Say it.", task) == ""
+
+
+@pytest.mark.parametrize("told", ["instruction", "format_hint"])
+def test_every_new_text_of_a_workflow_is_looked_at_and_no_old_one(task: Task, told: str) -> None:
+    start = single_call(task.inputs, task.outputs, task.goal, reasoning=False)
+    name = next(iter(start.parameters))
+    changed = start.with_parameter(name, start.parameter(name).model_copy(update={told: f"Say {TREATY}."}))
+    assert "e0" in copied(changed, start, task)
+    assert copied(changed, changed, task) == copied(start, changed, task) == ""

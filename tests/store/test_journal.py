@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowbot.fields import UserError
+from flowbot.fields import InfrastructureError, UserError
 from flowbot.store import Journal, read_journal, run_lock
 
 
@@ -189,3 +190,53 @@ def test_a_lock_that_is_a_link_or_has_a_second_name_is_refused(tmp_path: Path) -
             pass
         lock.unlink()
     assert victim.read_bytes() == b"mine"
+
+
+def test_deleting_the_lock_file_lets_nobody_in(tmp_path: Path) -> None:
+    with run_lock(tmp_path):
+        (tmp_path / ".lock").unlink()
+        with pytest.raises(UserError, match="at work"), run_lock(tmp_path):
+            pass
+
+
+def test_a_folder_that_was_moved_aside_is_held_no_more_than_the_new_one(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with run_lock(run):
+        run.rename(tmp_path / "old")
+        with run_lock(run):
+            assert (run / ".lock").exists()
+        with pytest.raises(UserError, match="at work"), run_lock(tmp_path / "old"):
+            pass
+
+
+def test_a_lock_file_that_leads_nowhere_is_an_error_in_words(tmp_path: Path) -> None:
+    (tmp_path / ".lock").symlink_to(tmp_path / "missing" / "file")
+    with pytest.raises(UserError, match="run directory"), run_lock(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("harm", ["delete", "move", "cut", "swap"])
+@pytest.mark.parametrize("open_already", [True, False])
+def test_a_journal_that_others_touch_is_not_written_on(path: Path, harm: str, open_already: bool) -> None:
+    _record(path, A, B)
+    journal = Journal.open(path)
+    journal.record(A)
+    journal.record(B)
+    if open_already:
+        journal.record(C)
+    match harm:
+        case "delete":
+            path.unlink()
+        case "move":
+            path.rename(path.with_name("elsewhere"))
+        case "cut":
+            os.truncate(path, 3)
+        case _:
+            path.unlink()
+            path.write_bytes(b"{}\n")
+    left = path.read_bytes() if path.exists() else b""
+    for event in (D, D):
+        with pytest.raises(InfrastructureError, match="moved, deleted or cut"):
+            journal.record(event)
+    journal.close()
+    assert (path.read_bytes() if path.exists() else b"") == left

@@ -10,7 +10,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     import sys
 
     from .signals import PAUSED, interruptible
+    from .streams import flush, open_missing
 
+    open_missing()
     try:
         with interruptible():
             from .app import run
@@ -18,6 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             status = run(sys.argv[1:] if arguments is None else list(arguments))
     except KeyboardInterrupt:  # before there was anything to stop
         status = PAUSED
+    flush()
     sys.exit(status)
 
 

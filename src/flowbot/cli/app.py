@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import errno
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -13,7 +13,7 @@ from cyclopts import App, CycloptsError
 from .cache import cache
 from .check import check
 from .compare import compare
-from .console import command_line, complain, news
+from .console import OutputError, command_line, complain, news
 from .demo import demo
 from .diff import diff
 from .env_file import env_file
@@ -25,6 +25,7 @@ from .report import report
 from .run import run_flow
 from .show import show
 from .starts import starts
+from .streams import silence
 
 DONE, FAILED, WRONG_USE, PAUSED = 0, 1, 2, 3
 
@@ -83,18 +84,19 @@ def run(arguments: Sequence[str]) -> int:
         with env_file() as taken:
             news[:] = [taken.news] if taken.news else []
             status = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
-            out.flush()
     except CycloptsError as error:
         verb = next((name for name in arguments[:1] if name in app and not name.startswith("-")), "")
         complain(f"{error}".rstrip(".") + f". See: {command_line('flowbot', *([verb] if verb else []), '--help')}")
         return WRONG_USE
-    except BrokenPipeError:
-        # The reader of our output has left, as `head` does. Nothing more can be said there, at exit neither.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
-        return FAILED
     except KeyboardInterrupt as error:
         complain(f"stopped ({str(error) or 'Ctrl-C'}); the same command goes on from what was stored")
         return PAUSED
+    except (OutputError, BrokenPipeError) as error:
+        # A reader that has left, as `head` does, is no fault. Nothing more can be said there, at exit neither.
+        silence(out)
+        if isinstance(error, OutputError) and not isinstance(error.__cause__, BrokenPipeError):
+            complain(f"standard output: {error}; the same command says it again")
+        return FAILED
     except Exception as error:
         _log.debug("where it happened", exc_info=True, extra={"event": "command.failed"})
         return explain(error, arguments)
@@ -123,12 +125,32 @@ def explain(error: Exception, arguments: Sequence[str]) -> int:
             return paused(str(error), "metric", arguments)
         complain(str(error))
         return FAILED
+    if reason := shortage(error):
+        return paused(reason, "infrastructure", arguments)
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         complain(f"{where}{error.strerror}")
         return FAILED
     complain(f"unexpected {type(error).__name__}: {error}. With --log-level debug it shows where")
     return FAILED
+
+
+def shortage(error: Exception) -> str:
+    """What the machine has too little of; empty if the error is another."""
+    where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+    match error:
+        case OSError(errno=errno.EMFILE | errno.ENFILE):
+            return f"{where}too many open files; `ulimit -n` raises the limit, --concurrency asks for fewer"
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT | errno.EFBIG | errno.EIO | errno.EROFS | errno.EAGAIN):
+            return f"{where}{error.strerror}"
+        case OSError(errno=errno.ENOMEM) | MemoryError():
+            return "there is no memory left"
+        case RuntimeError() if "can't start new thread" in str(error):
+            return "the system gives no more threads"
+        case ImportError() if "cannot allocate" in str(error).lower() or "failed to map" in str(error):
+            return "there is no memory left"
+        case _:
+            return ""
 
 
 def paused(reason: str, stopped_by: str, arguments: Sequence[str]) -> int:

@@ -11,7 +11,8 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from flowbot.fields.secrets import hide, hide_text
@@ -47,6 +48,18 @@ _HIDDEN = re.compile(
 
 news: list[str] = []
 """What is to be told on standard error as soon as it is known how the verb is to speak."""
+
+
+class OutputError(Exception):
+    """Standard output takes no more: `__cause__` says why."""
+
+
+@contextmanager
+def _written() -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(error.strerror) from error
 
 
 class Console:
@@ -141,17 +154,21 @@ class Console:
         """The object for programs; nothing in the other modes."""
         if self.mode == "json":
             ascii_only = "utf" not in (self._out.encoding or "").casefold()
-            self._out.write(json_text(value, indent=2, ascii_only=ascii_only) + "\n")
+            with _written():
+                self._out.write(json_text(value, indent=2, ascii_only=ascii_only) + "\n")
+                self._out.flush()
 
     def _write(self, text: str, style: Style) -> None:
         if self.mode == "rich":
             self._print((text, style))
         else:
-            sys.stdout.write(shown(text, keep=_LAYOUT) + "\n")
-            sys.stdout.flush()  # who reads a pipe wants to see how it goes
+            with _written():
+                sys.stdout.write(shown(text, keep=_LAYOUT) + "\n")
+                sys.stdout.flush()  # who reads a pipe wants to see how it goes
 
     def _print(self, *parts: tuple[str, Style]) -> None:
-        self.rich().print(_text(parts), soft_wrap=True)
+        with _written():
+            self.rich().print(_text(parts), soft_wrap=True)
 
 
 def shown(text: str, *, keep: str = "") -> str:
@@ -196,9 +213,10 @@ def is_terminal(stream: TextIO) -> bool:
 
 
 def complain(text: str) -> None:
-    """One line on standard error."""
-    sys.stderr.write(f"flowbot: {shown(' '.join(text.split()))}\n")
-    sys.stderr.flush()
+    """One line on standard error, if anything can be written there."""
+    with suppress(OSError):
+        sys.stderr.write(f"flowbot: {shown(' '.join(text.split()))}\n")
+        sys.stderr.flush()
 
 
 def command_line(*arguments: str) -> str:

@@ -65,8 +65,9 @@ class _Stderr(logging.Handler):
     """Log lines to what standard error is at the time: the live display takes its place while it is up."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
-        sys.stderr.write(self.format(record) + "\n")
+        """Write one record, if anything can be written there."""
+        with suppress(OSError):
+            sys.stderr.write(self.format(record) + "\n")
 
 
 class _File(logging.FileHandler):

@@ -1,11 +1,12 @@
-"""The guard: what a model proposes must not carry training answers or copy training inputs."""
+"""The guard: what a model proposes must not carry answers or copy training inputs."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any, cast
 
-from flowbot.task import Example
+from flowbot.task import Example, Task
 from flowbot.workflow import Demonstration, LLMParameters, Workflow
 
 SHORTEST = 12
@@ -15,6 +16,24 @@ RUN = 8
 _WORD = re.compile(r"\w+")
 
 
+def copied(new: Workflow, old: Workflow, task: Task) -> str:
+    """As `copied_text`, of every text of a workflow that another one does not have: instructions, hints, code, conditions,
+    demonstrations. What is looked at is what a step would be told, however the reply that brought it spelt it."""
+    known = set(_texts(old.dump()))
+    return next((why for text in _texts(new.dump()) if text not in known and (why := copied_text(text, task))), "")
+
+
+def copied_text(text: str, task: Task) -> str:
+    """Why an instruction, hint or code that a model proposed is refused, or the empty string.
+
+    No model is shown an answer of validation or test. One that knows them all the same, as from a public benchmark, must not
+    bring them in; which row it was is not said, for the reason goes back to it.
+    """
+    kept_back = [example for split in ("val", "test") for example in task.splits.get(split, ())]
+    why = copied_answer(text, task.splits["train"])
+    return why or ("it holds an answer of an example kept back" if _answers(text, kept_back) else "")
+
+
 def copied_answer(text: str, examples: Sequence[Example]) -> str:
     """Why `text` is refused, or the empty string.
 
@@ -22,13 +41,11 @@ def copied_answer(text: str, examples: Sequence[Example]) -> str:
         text: an instruction, hint or code that a model proposed.
         examples: the training examples whose answers must not stand in it.
     """
-    folded = " ".join(_WORD.findall(text.casefold()))
-    labels = _labels(examples)
+    found = _answers(text, examples)
+    if found is not None:
+        return f"it copies the answer {found[0]} of training example {found[1]}"
+    folded = _folded(text)
     for example in examples:
-        for name, value in example.expected.items():
-            answer = " ".join(_WORD.findall(str(value).casefold()))
-            if len(answer) >= SHORTEST and answer not in labels and answer in folded:
-                return f"it copies the answer {name} of training example {example.id}"
         for name, value in example.inputs.items():
             words = _WORD.findall(str(value).casefold())
             for start in range(len(words) - RUN + 1):
@@ -59,12 +76,39 @@ def _shown(workflow: Workflow) -> Iterator[tuple[str, Demonstration]]:
             yield from ((path, each) for each in told.demonstrations)
 
 
+def _answers(text: str, examples: Sequence[Example]) -> tuple[str, str] | None:
+    """The output's name and the example's id of the first answer that stands in the text."""
+    folded = _folded(text)
+    labels = _labels(examples)
+    for example in examples:
+        for name, value in example.expected.items():
+            answer = _folded(str(value))
+            if len(answer) >= SHORTEST and answer not in labels and answer in folded:
+                return name, example.id
+    return None
+
+
+def _folded(text: str) -> str:
+    return " ".join(_WORD.findall(text.casefold()))
+
+
+def _texts(data: Any) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, dict):
+        for each in cast("dict[str, Any]", data).values():
+            yield from _texts(each)
+    elif isinstance(data, list):
+        for each in cast("list[Any]", data):
+            yield from _texts(each)
+
+
 def _labels(examples: Sequence[Example]) -> set[str]:
     """Answers that several examples share: labels."""
     seen: set[str] = set()
     labels: set[str] = set()
     for example in examples:
         for value in example.expected.values():
-            answer = " ".join(_WORD.findall(str(value).casefold()))
+            answer = _folded(str(value))
             (labels if answer in seen else seen).add(answer)
     return labels

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack, ExitStack
+from collections.abc import Generator, Sequence
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -174,8 +174,7 @@ async def optimize_async(
         hold = closing_test(session.budget, task, first, (lm, judge_lm or meta_lm), price)
         run_id = f"{task.name}-{stable_hash(identity)[:12]}"
         directory = Path(run_dir or Path("runs") / run_id)
-        _make(directory, run_id, fresh=fresh, named=run_dir is not None)
-        stack.enter_context(run_lock(directory))
+        stack.enter_context(_claimed(directory, run_id, fresh=fresh, named=run_dir is not None))
         engine = Engine(
             model,
             session,
@@ -344,8 +343,9 @@ def _check_task(task: Task) -> None:
             ) from error
 
 
-def _make(directory: Path, run_id: str, *, fresh: bool, named: bool) -> None:
-    """The run's directory; an old one is moved aside when the run starts anew.
+@contextmanager
+def _claimed(directory: Path, run_id: str, *, fresh: bool, named: bool) -> Generator[None]:
+    """The run's directory, held while inside; an old one is moved aside first when the run starts anew.
 
     Args:
         directory: where.
@@ -359,21 +359,28 @@ def _make(directory: Path, run_id: str, *, fresh: bool, named: bool) -> None:
     """
     if directory.is_symlink() and not named:
         raise UserError(f"run directory {directory}", "a symbolic link", "a folder; or the place named with --run-dir")
-    try:
-        if fresh and directory.exists():
-            with run_lock(directory):
-                number = next(n for n in range(1, 10_000) if not directory.with_name(f"{directory.name}.{n}").exists())
+    if fresh and directory.exists():
+        with run_lock(directory):
+            if not (directory / "journal.jsonl").exists() and {each.name for each in directory.iterdir()} != {".lock"}:
+                raise UserError(
+                    f"run directory {directory}", "what is no run's folder", "a run's, which is moved aside"
+                )
+            number = next(n for n in range(1, 10_000) if not directory.with_name(f"{directory.name}.{n}").exists())
+            try:
                 directory.rename(directory.with_name(f"{directory.name}.{number}"))
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"run directory {directory}", str(error.strerror), "a folder that can be written") from error
-    for name in WRITTEN:
-        require_place(directory / name)
-    journal = directory / "journal.jsonl"
-    before = read_journal(journal)[:1] if os.path.lexists(journal) else []
-    if before and before[0].get("run") != run_id:
-        raise UserError(
-            f"run directory {directory}",
-            f"another run ({before[0].get('run')})",
-            f"that of {run_id}; or --fresh (fresh=True)",
-        )
+            except OSError as error:
+                raise UserError(
+                    f"run directory {directory}", str(error.strerror), "a folder that can be moved"
+                ) from error
+    with run_lock(directory):
+        for name in WRITTEN:
+            require_place(directory / name)
+        journal = directory / "journal.jsonl"
+        before = read_journal(journal)[:1] if os.path.lexists(journal) else []
+        if before and before[0].get("run") != run_id:
+            raise UserError(
+                f"run directory {directory}",
+                f"another run ({before[0].get('run')})",
+                f"that of {run_id}; or --fresh (fresh=True)",
+            )
+        yield

@@ -16,6 +16,7 @@ from flowbot.fields import StepError, Type, UserError, ValueMismatch, stable_has
 from flowbot.lm.spans import workflow_span
 from flowbot.workflow.nodes import Sketch
 
+from .awake import undisturbed
 from .body import Bodies, Wiring
 from .executors import Executor, open_executor
 from .jsonlike import to_json
@@ -162,7 +163,8 @@ class Engine:
                 "limits": [SECONDS, MEMORY_MB],
             }
         )
-        result = await self.memo.once(key, "code", partial(_run_code, self.sandbox, code, values))
+        make = partial(undisturbed, partial(_run_code, self.sandbox, code, values))
+        result = await self.memo.once(key, "code", make)
         if "error" in result:
             raise StepError(result["error"])
         return result["result"]

@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowbot.fields import UserError
+from flowbot.fields import InfrastructureError, UserError
 from flowbot.store import Kind, Store
 
 if TYPE_CHECKING:
@@ -68,10 +68,15 @@ class Live:
     def _turning(self) -> asyncio.AbstractEventLoop:
         """The private loop, in its thread."""
         if self._loop is None:
-            self._loop = asyncio.new_event_loop()
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=_turn, args=(loop,), name="flowbot-flow", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:
+                loop.close()
+                raise InfrastructureError(f"no thread to run the flow in: {error}") from error
             self._gate = asyncio.Lock()
-            self._thread = threading.Thread(target=_turn, args=(self._loop,), name="flowbot-flow", daemon=True)
-            self._thread.start()
+            self._loop, self._thread = loop, thread
         return self._loop
 
     async def _opened(self) -> Engine:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from flowbot.fields import InfrastructureError
 from flowbot.fields.bounds import raised
 
 T = TypeVar("T")
@@ -37,6 +38,7 @@ async def in_thread(call: Callable[[], T], *, seconds: float | None = None) -> T
 
     Raises:
         TimeoutError: when `seconds` have passed.
+        InfrastructureError: if the system gives no thread.
         Exception: what `call` raises.
     """
     loop = asyncio.get_running_loop()
@@ -61,5 +63,8 @@ async def in_thread(call: Callable[[], T], *, seconds: float | None = None) -> T
         with contextlib.suppress(RuntimeError):  # the loop ended while the function was still running
             loop.call_soon_threadsafe(settle, result, fault)
 
-    threading.Thread(target=work, daemon=True, name="flowbot-call").start()
+    try:
+        threading.Thread(target=work, daemon=True, name="flowbot-call").start()
+    except RuntimeError as error:
+        raise InfrastructureError(f"no thread to call a function in: {error}") from error
     return await asyncio.wait_for(done, seconds)

@@ -15,6 +15,7 @@ from flowbot.fields.secrets import hide_known
 from flowbot.lm.spans import tool_span
 from flowbot.task import Timed
 
+from .awake import undisturbed
 from .executors import Call, Executor, FunctionError, Outcome, open_executor
 from .jsonlike import to_json, to_outputs
 
@@ -96,6 +97,8 @@ class ToolRunner:
         asked = json.dumps(given, ensure_ascii=False)  # in order: a tool may read a dict in order
         call = Call("tool", tool.signature.name, function, json.loads(asked), self._seconds)
         make = partial(self._result, tool, call, asked)
+        if simulated or tool.signature.effects == "reads":
+            make = partial(undisturbed, make)
         if tool.signature.pure or not tool.kept or self._memo is None:
             async with self._executor.turn(call), self._free:
                 result = await make()

@@ -6,6 +6,7 @@ writes only what comes after them. Events hold no wall-clock times, and no secre
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from contextlib import suppress
@@ -94,7 +95,10 @@ class Journal:
 
     def _append(self, line: bytes) -> None:
         file = self._file = self._file or self._open()
+        self._require_place(file)
         try:
+            # What is beyond the last whole line is the rest of a line that a kill or a full disk cut off.
+            file.truncate(self._size)
             left = line
             while left:
                 left = left[file.write(left) :]
@@ -108,17 +112,20 @@ class Journal:
             raise
         self._size += len(line)
 
+    def _require_place(self, file: FileIO) -> None:
+        """What is written to a file that was deleted or moved would be lost, and its place may be another run's by now."""
+        held = os.fstat(file.fileno())
+        try:
+            stands = os.path.samestat(self.path.stat(), held) and held.st_size >= self._size
+        except FileNotFoundError:
+            stands = False
+        if not stands:
+            raise FileNotFoundError(errno.ENOENT, "it was moved, deleted or cut while the run was at work")
+
     def _open(self) -> FileIO:
         """The file, unbuffered: what a full disk refuses must not wait in memory for the next try."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        file = open_own(self.path, "a")
-        try:
-            # What is beyond the last whole line is the rest of a line that a kill or a full disk cut off.
-            file.truncate(self._size)
-        except OSError:
-            file.close()
-            raise
-        return file
+        return open_own(self.path, "a")
 
     def _keep_aside(self, place: int) -> None:
         try:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
+from flowbot.fields import InfrastructureError
+
 MAX_GROUP = 1000
 
 Job = TypeVar("Job")
@@ -35,12 +37,20 @@ class Worker(Generic[Job]):
         self._starting = threading.Lock()
 
     def submit(self, job: Job) -> None:
-        """Queue one job."""
+        """Queue one job.
+
+        Raises:
+            InfrastructureError: if the system gives no thread.
+        """
         if self._thread is None:
             with self._starting:  # jobs come from several threads
                 if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                    self._thread.start()
+                    thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                    try:
+                        thread.start()
+                    except RuntimeError as error:
+                        raise InfrastructureError(f"{self._name}: {error}", kind="disk") from None
+                    self._thread = thread  # only now: a job for a thread that never began would wait for ever
         self._queue.put(job)
 
     def stop(self) -> None:

@@ -6,7 +6,7 @@ from asyncio import create_task
 from collections.abc import Sequence
 
 from flowbot.optimize.backward import Gradients, backward_all, feedback_on, is_tuned
-from flowbot.optimize.guard import copied_answer
+from flowbot.optimize.guard import copied_text
 from flowbot.optimize.prompts import fill
 from flowbot.optimize.search import Search
 from flowbot.optimize.words import fenced, instruction_text
@@ -91,9 +91,8 @@ async def update(
         new = old.model_copy(update={"instruction": reply.strip()[:2000]})
     else:
         return old, ""
-    copied = copied_answer(reply, search.task.splits["train"])
-    if copied:
-        return None, copied
+    if why := copied_text(reply, search.task):
+        return None, why
     defects = check(workflow.with_parameter(name, new), tools=search.signatures)
     return (None, f"{defects[0].where}: {defects[0].what}") if defects else (new, "")
 

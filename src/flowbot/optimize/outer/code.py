@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowbot.fields import StepError, Type
+from flowbot.optimize.guard import copied_text
 from flowbot.optimize.prompts import fill
 from flowbot.optimize.search import Search, Source
 from flowbot.optimize.words import fenced
@@ -41,7 +42,7 @@ async def write_codes(
             code=code,
         )
         code = fenced(await search.ask_text(prompt, PURPOSE))
-        error = await _try(search, code, inputs, outputs)
+        error = copied_text(code, search.task) or await _try(search, code, inputs, outputs)
         if not error:
             codes.append((code, "meta"))
             break

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from asyncio import create_task
-from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
 
 from flowbot.fields import ModelError, RefusedError
 from flowbot.lm import Message, Request
 from flowbot.lm.mending import mended
-from flowbot.optimize.guard import copied_answer, unsourced
+from flowbot.optimize.guard import copied, unsourced
 from flowbot.optimize.prompts import fill
 from flowbot.optimize.search import Search
 from flowbot.optimize.words import expected_text, loss_text, run_text, sentence
@@ -115,28 +114,12 @@ class PaperOuter:
             request = Request(chat, MAX_TOKENS, WARMER if attempt else 0.0, schema=schema)
             draw = (attempt,) if attempt else ()
             said = (await search.meta.ask(request, purpose="proposals", draw=draw)).text
-            data = mended(said)
-            edits = parse_edits(data)
+            edits = parse_edits(mended(said))
             if not edits:
                 return None, [], said, "the list of edits is empty"
-            after = apply(workflow, edits, tools=signatures)
-            train = search.task.splits["train"]
-            fault = copied_answer(" ".join(_texts(data)), train) or unsourced(workflow, after, train)
-            if fault:
-                return None, [], said, fault
-            return after, [describe(edit) for edit in edits], said, ""
+            edited = apply(workflow, edits, tools=signatures)
+            if why := copied(edited, workflow, search.task) or unsourced(workflow, edited, search.task.splits["train"]):
+                return None, [], said, why
+            return edited, [describe(edit) for edit in edits], said, ""
         except (ModelError, RefusedError, EditError, ValueError, RecursionError) as error:
             return None, [], said, str(error)
-
-
-def _texts(data: Any) -> Iterator[str]:
-    """Every text in JSON data, as it reads and not as it is escaped."""
-    match data:
-        case str():
-            yield data
-        case dict():
-            yield from (text for each in cast("dict[str, Any]", data).items() for one in each for text in _texts(one))
-        case list():
-            yield from (text for each in cast("list[Any]", data) for text in _texts(each))
-        case _:
-            pass

@@ -99,8 +99,14 @@ class Worker:
         if "cannot" in begun:
             self.free = True
             raise Unsendable(begun["cannot"])
-        async with asyncio.timeout(job.seconds):
-            reply = await self._receive()
+        try:
+            async with asyncio.timeout(job.seconds):
+                reply = await self._receive()
+        except TimeoutError:
+            if _is_stopped(self.pid):  # it had no time of its own: another one shall try
+                await self.end(kill=True)
+                raise Lost("was stopped") from None
+            raise
         self.free = True
         if "error" in reply:
             return Outcome(error=rebuilt(reply["error"]), seconds=reply["seconds"])
@@ -161,6 +167,15 @@ class Worker:
                 self._process.kill()
             else:
                 os.killpg(self._process.pid, signal.SIGKILL)
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a signal has stopped the process. Only known on Linux."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return status[status.rfind(b")") + 1 :].split()[0] in (b"T", b"t")
 
 
 def _command() -> list[str]:

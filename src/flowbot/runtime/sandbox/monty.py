@@ -100,7 +100,9 @@ class MontySandbox:
                 pool = AsyncMonty()
                 try:
                     await pool.__aenter__()
-                except Exception as error:
+                except BaseException as error:
+                    if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+                        raise
                     raise InfrastructureError(f"the sandbox for code nodes did not start: {error}") from error
                 self._pool = pool
             return self._pool
@@ -142,6 +144,8 @@ class _Feed:
             raise StepError(self.explain(error)) from None
         except (ValueError, TypeError, OverflowError, RecursionError) as error:  # a value that cannot cross the border
             raise StepError(f"{self.what}: {raised(error)}") from None
+        except (OSError, RuntimeError) as error:  # no further worker can be had
+            raise InfrastructureError(f"the sandbox for code nodes did not start: {error}") from error
 
     def explain(self, error: MontyError) -> str:
         """The Python error in one or two lines, equal for equal faults: without byte counts and measured times."""
