@@ -232,11 +232,12 @@ _MAY = {
     "runtime/sandbox/inside.py": "runs inside the sandbox, on its own",
     "runtime/sandbox/process.py": "pipes to the sandbox",
     "runtime/executors/worker.py": "pipes of a worker",
+    "runtime/executors/link.py": "what the system says of a process",
     "runtime/toolbox/server.py": "a pipe from a server",
     "lm/local/server.py": "a nameless file",
     "workflow/starts/library.py": "the package's own files",
     "cli/signals.py": "/dev/null",
-    "cli/app.py": "/dev/null",
+    "cli/streams.py": "/dev/null, and the standard streams",
 }
 
 
