@@ -47,7 +47,7 @@ OUTCOMES: dict[Outcome, str] = {
 """What became of an example, for a person."""
 
 
-def write_report(run_dir: Path) -> Path:
+def write_report(run_dir: Path | str) -> Path:
     """Write `run_dir/report.html` and return its path. The keys that the environment holds are masked in it.
 
     Raises:
@@ -56,6 +56,7 @@ def write_report(run_dir: Path) -> Path:
     """
     from markupsafe import escape
 
+    run_dir = Path(run_dir)
     path = run_dir / "report.html"
     secrets = known_secrets()
     # On the page a key with such letters as `&` stands escaped.
