@@ -220,7 +220,7 @@ def test_rows_that_do_not_fit_are_refused_in_a_line_that_says_what_does(given: d
         ({"budget": 5}, r"budget: found 5; expected fb\.Budget"),
         ({"start": {}}, "start: found a dict; expected a Workflow"),
         ({"start": "self-refin"}, "start: found 'self-refin'; expected self-refine"),
-        ({"progress": 1}, "progress: found int 1; expected a plain function"),
+        ({"progress": 1}, "progress: found 1; expected a plain function"),
         ({"seed": "1"}, "seed: found '1'; expected a whole number"),
         ({"seed": True}, "seed: found True; expected a whole number"),
         ({"pace": 4}, r"pace: found 4; expected fb\.Pace"),

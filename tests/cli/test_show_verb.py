@@ -314,7 +314,7 @@ def test_a_run_that_was_killed_or_is_damaged_is_refused_in_one_line(
     (run_dir / "examples.jsonl").unlink()
     killed = flowbot(capsys, "show", str(run_dir), "test-21")
     assert killed.status == 2
-    assert "the command that made it goes on" in killed.error
+    assert "the command that made the run writes it anew" in killed.error
     nowhere = flowbot(capsys, "show", str(tmp_path / "nowhere"))
     assert nowhere.status == 2
     assert "no such run" in nowhere.error
@@ -341,7 +341,7 @@ def test_a_line_that_is_not_as_it_was_written_is_named_and_not_shown(
         said = flowbot(capsys, *command)
         assert said.status == 2
         assert f"examples.jsonl:{number}" in said.error
-        assert "damaged line" in said.error
+        assert "the command that made the run writes it anew" in said.error
 
 
 def test_a_run_is_found_by_its_name(capsys: Capture, done: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ import flowbot.store.files as files_module
 from flowbot.fields import InfrastructureError, UserError
 from flowbot.store import Store
 from flowbot.store.limits import Limits, prune, set_limits
+from flowbot.store.rows import checksum
+from flowbot.store.stats import read_stats
+from flowbot.store.verify import verify
 
 NOBODY = 65534
 
@@ -302,3 +305,39 @@ async def test_what_sqlite_notes_of_its_tables_is_no_fault(path: Path) -> None:
     store = Store.open(path)
     assert await store.get("a") == {"n": 1}
     await store.close()
+
+
+@pytest.mark.parametrize(
+    "value", ["3", "[]", "nonsense", "[" * 10_000 + "]" * 10_000, '{"a": NaN}', '{"a": 1e999}', f'{{"a": {"9" * 400}}}']
+)
+async def test_a_text_that_is_no_value_is_damaged_though_its_checksum_fits(path: Path, value: str) -> None:
+    store = Store.open(path)
+    await store.put("k", {"n": 1})
+    await store.close()
+    sql(path, f"UPDATE responses SET value = '{value}', crc = {checksum(value)}")
+    store = Store.open(path)
+    with pytest.raises(InfrastructureError, match="the response k is damaged"):
+        await store.get("k")
+    with pytest.raises(InfrastructureError, match="the response k is damaged"):
+        await store.put("k", {"n": 2})
+    await store.close()
+    assert not verify(path, check=lambda kind, value: None).sound
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["value = 3, crc = NULL", "value = x'ff00', crc = NULL", "used = 'never'", "created = 9e999", "created = 'now'"],
+)
+async def test_a_row_of_other_types_is_damaged_or_of_use_and_ends_no_thread(path: Path, change: str) -> None:
+    store = Store.open(path)
+    await store.put("k", {"n": 1})
+    await store.close()
+    sql(path, f"UPDATE responses SET {change}")
+    store = Store.open(path)
+    with suppress(InfrastructureError):
+        assert await store.get("k") == {"n": 1}
+    assert await store.put("l", {"n": 2}) == {"n": 2}
+    await store.close()
+    assert read_stats(path).entries == {"lm": 2}
+    assert prune(path, older_than=0, dry_run=True).entries <= 2
+    verify(path, check=lambda kind, value: None)

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from store_help import age, fill, first_version, is_sound, keys, numbered, sql
 
@@ -173,6 +173,7 @@ def test_pruning_a_missing_file_makes_none(path: Path) -> None:
     assert not path.exists()
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(min_value=0, max_value=6), min_size=1, max_size=25), st.integers(1, 40), st.integers(1, 7))
 def test_limits_only_take_what_is_oldest(
     tmp_path_factory: pytest.TempPathFactory, days: list[int], kilobytes: int, most: int

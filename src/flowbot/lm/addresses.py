@@ -21,9 +21,12 @@ def address(text: str, where: str) -> SplitResult:
     Raises:
         UserError: if it is none.
     """
+    from yarl import URL
+
     try:
         parts = urlsplit(text if "://" in text else f"http://{text}")
         host, _ = (parts.hostname or "").encode("idna").decode(), parts.port
+        URL(parts.geturl())  # what the wire takes it for; it refuses some hosts more
     except ValueError:  # UnicodeError among them
         raise UserError(where, "a text that is no URL", "http(s)://HOST[:PORT][/PATH]") from None
     if parts.scheme not in ("http", "https") or not _HOST.fullmatch(host):

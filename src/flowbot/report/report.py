@@ -47,13 +47,14 @@ OUTCOMES: dict[Outcome, str] = {
 """What became of an example, for a person."""
 
 
-def write_report(run_dir: Path) -> Path:
+def write_report(run_dir: Path | str) -> Path:
     """Write `run_dir/report.html` and return its path. Secrets are masked in it.
 
     Raises:
         UserError: if `run_dir` is not a run's directory, or its files are damaged.
         InfrastructureError: if the disk fails.
     """
+    run_dir = Path(run_dir)
     path = run_dir / "report.html"
     text = hide_text(render(read_run(run_dir)))
     try:

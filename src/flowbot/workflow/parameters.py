@@ -13,6 +13,8 @@ CATALOGUE_SAMPLES = 10
 """Most samples of one step that an edit may ask for."""
 CATALOGUE_TEMPERATURE = 1.0
 """Highest temperature that an edit may ask for."""
+MOST_TOKENS = 1_000_000
+"""Of a reply; no model writes more."""
 
 
 class Demonstration(BaseModel):
@@ -40,7 +42,7 @@ class LLMParameters(BaseModel):
     model: str | None = None
     """Model string; None: the run's task model."""
     temperature: float = Field(default=0.0, ge=0.0, le=2.0)
-    max_tokens: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1, le=MOST_TOKENS)
     samples: int = Field(default=1, ge=1, le=100)
     """Times the model is asked; a `merge` that reads the node joins all, any other node reads the first."""
     tools: tuple[str, ...] = Field(default=(), max_length=32)

@@ -1,0 +1,79 @@
+"""A run's files with values that nobody wrote there: one error that names the place, whoever reads them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from attack.changed import FILES, READERS, VALUES, changes, make_run
+from flowbot.fields import FlowBotError, UserError
+from flowbot.report import read_run, write_report
+from flowbot.report.run_files import read_events, read_lines, read_result
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    shutil.copytree(make_run(folder), folder / "other")
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FLOWBOT_CACHE_DIR", "")
+    return Path(shutil.copytree(made, tmp_path / "folder"))
+
+
+def test_a_sound_run_is_read(folder: Path) -> None:
+    assert read_result(folder / "run")["status"] == "done"
+    assert {event["event"] for event in read_events(folder / "run")} >= {"start", "evaluated", "proposal", "result"}
+    assert {line["split"] for line in read_lines(folder / "run")} == {"train", "val", "test"}
+    assert write_report(str(folder / "run")) == folder / "run" / "report.html"
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "said"),
+    [
+        ("result.json", {"seconds": "x"}, "result.json: seconds: found 'x'"),
+        ("result.json", {"spent": {"calls": -1, "tokens": 0, "usd": None}}, "result.json: spent.calls: found -1"),
+        ("result.json", {"by_purpose": {"val": {"calls": 1, "tokens": 1, "usd": 1e308}}}, "by_purpose.val.usd"),
+        ("result.json", {"curve": [{"mean": 2, "low": 0, "high": 1}]}, "curve[0].mean: found 2"),
+        ("result.json", {"models": ["x"]}, "result.json: models: found"),
+        ("journal.jsonl", {"seed": 10**400}, "journal.jsonl:1"),
+        ("journal.jsonl", {"goal": 3}, "journal.jsonl:1: goal: found 3"),
+        ("examples.jsonl", {"split": "dev"}, "examples.jsonl:1: split: found 'dev'"),
+        ("examples.jsonl", {"inputs": None}, "examples.jsonl:1: inputs: found null"),
+    ],
+)
+def test_a_bad_value_is_named_with_file_line_and_member(
+    folder: Path, file: str, change: dict[str, Any], said: str
+) -> None:
+    path = folder / "run" / file
+    first, mark, rest = path.read_text().partition("\n") if file.endswith("l") else (path.read_text(), "", "")
+    path.write_text(json.dumps({**json.loads(first), **change}) + mark + rest)
+    with pytest.raises(UserError) as caught:
+        read_run(folder / "run")
+    assert said in str(caught.value)
+    assert "and pays for nothing twice" in str(caught.value) or "more than 300 digits" in str(caught.value)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_whatever_stands_there_is_shown_or_told(folder: Path, file: str) -> None:
+    """A sample of what benchmarks/attack does for every place, value and verb."""
+    path = folder / "run" / file
+    kinds = tuple(set(VALUES) - {"long", "5000 digits"})
+    for number, (place, text) in enumerate(changes(path, tuple(sorted(kinds)))):
+        if number % 97:
+            continue
+        path.write_text(text)
+        for verb in ("show --json", "diff"):
+            said = ""
+            try:
+                READERS[verb](folder)
+            except FlowBotError as error:
+                said = str(error)
+            assert len(said) < 2000, place
