@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from containment import left_since, processes
 from flowbot.fields import InfrastructureError, StepError, UserError
+from flowbot.fields.bounds import bounded
 from flowbot.runtime.jsonlike import to_json
 from flowbot.runtime.sandbox import BubblewrapSandbox, MontySandbox, Sandbox, inside, open_sandbox
 from flowbot.runtime.sandbox.seccomp import system_call_filter
@@ -182,7 +183,7 @@ def outcome(convert: Callable[[Any], Any], value: Any) -> Any:
     try:
         return convert(value)
     except (StepError, inside.Unfit) as error:
-        return str(error)
+        return bounded(str(error))  # as a `StepError` is, which is what becomes of it outside
 
 
 @given(VALUES)
