@@ -60,12 +60,15 @@ def workflow_for(name: str, task: Task, model: str, untrusted: str) -> Workflow:
     return made
 
 
-def evaluate(flow: Path, task: Path, model: str, cache: Path) -> dict[str, Any]:
+def evaluate(flow: Path, task: Path, model: str, untrusted: str, cache: Path) -> dict[str, Any]:
     """What `flowbot eval` says of a workflow on the test rows, with an empty store."""
     shutil.rmtree(cache, ignore_errors=True)
     command = [sys.executable, "-m", "flowbot.cli", "eval", str(flow), str(task), "--split", "test", "--json"]
     done = subprocess.run(
-        [*command, "--model", model, "--cache-dir", str(cache)], capture_output=True, text=True, check=False
+        [*command, "--model", model, "--models", untrusted, "--cache-dir", str(cache)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise SystemExit(f"{flow}: exit status {done.returncode}\n{done.stderr}")
@@ -113,7 +116,7 @@ def main() -> None:
                 task = write_task(task_name, options.data, folder, options.examples)
                 flow = folder / f"{name}.flow.yaml"
                 workflow_for(name, Task.load(task), options.model, options.untrusted).save(flow)
-                facts = evaluate(flow, task, options.model, folder / "cache")
+                facts = evaluate(flow, task, options.model, options.untrusted, folder / "cache")
                 wanted_facts = ("n", "mean", "low", "high", "errors", "calls", "tokens", "seconds", "rows")
                 result = {**key, **{fact: facts[fact] for fact in wanted_facts}}
                 with kept.open("a", encoding="utf-8") as file:

@@ -228,9 +228,10 @@ class Endpoint:
 
     Args:
         answer: from a request to a body (an object or bytes), or to a pair of a status and a body.
+        headers: more headers of every answer.
     """
 
-    def __init__(self, answer: Callable[[Asked], Any]) -> None:
+    def __init__(self, answer: Callable[[Asked], Any], *, headers: Mapping[str, str] | None = None) -> None:
         self.asked: list[Asked] = []
         endpoint = self
 
@@ -248,6 +249,8 @@ class Endpoint:
                     self.send_response(status)
                     self.send_header("Content-Type", "application/json")
                     self.send_header("Content-Length", str(len(data)))
+                    for name, value in (headers or {}).items():
+                        self.send_header(name, value)
                     self.end_headers()
                     self.wfile.write(data)
                 except OSError:

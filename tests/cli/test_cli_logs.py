@@ -92,7 +92,7 @@ def test_a_traceback_is_a_field_of_its_line() -> None:
 
 def test_a_text_line_holds_nothing_a_terminal_could_take_for_a_command() -> None:
     made = record("said %s", "\x1b[31mred\x07")
-    assert Lines(timed=False).format(made) == "INFO flowbot.test: said  [31mred "
+    assert Lines(timed=False).format(made) == "INFO flowbot.test: said \\x1b[31mred\\x07"
     made.created = 1_800_000_000.25
     assert Lines(timed=True).format(made).startswith("2027-01-15T08:00:00.250Z INFO flowbot.test: said")
 

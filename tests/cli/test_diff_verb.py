@@ -138,4 +138,4 @@ def test_on_a_terminal_a_changed_text_is_wrapped_with_its_marks(capsys: Capture)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) >= 2
     assert all(line.startswith("    ") for line in lines)
-    assert "{+new +}" in lines[-1]
+    assert "{+new\\x1b+}" in lines[-1]

@@ -237,3 +237,9 @@ def test_an_object_schema_is_closed_and_keeps_the_declared_order() -> None:
     assert list(schema["properties"]) == ["b", "a"]
     assert schema["required"] == ["b", "a"]
     assert schema["additionalProperties"] is False
+
+
+def test_a_type_that_is_too_long_is_refused_and_not_quoted_whole() -> None:
+    with pytest.raises(TypeSyntaxError, match="longer than 50,000 characters") as caught:
+        Type.parse("Literal[" + ",".join(f"'{number}'" for number in range(60_000)) + "]")
+    assert len(str(caught.value)) < 300

@@ -14,6 +14,7 @@ from flowbot.fields import Field, ToolSignature, Usage
 from flowbot.lm import Budget, Message, Reply, Request, ToolUse
 from flowbot.lm.capabilities import Capabilities, is_strict
 from flowbot.lm.json_tools import as_json, calls_schema, finish_name, from_json, tool_line
+from flowbot.lm.rows import read_reply
 
 
 def tool(name: str, about: str = "", *, optional: frozenset[str] = frozenset(), **inputs: str) -> ToolSignature:
@@ -147,7 +148,7 @@ def test_whatever_a_model_writes_is_read_and_can_be_told_back(text: str, finish:
         said = Message("assistant", found.text, found.calls)
         more = Request((*request.messages, said, Message("tool", "x")), 50, tools=request.tools)
         assert len(as_json(more).messages) == 4
-        assert Reply.load(json.loads(json.dumps(found.dump()))) == found
+        assert read_reply(json.loads(json.dumps(found.dump()))) == found
 
 
 async def test_the_worst_case_of_a_call_counts_the_tools() -> None:

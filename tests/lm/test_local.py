@@ -76,7 +76,7 @@ def test_a_path_is_known_by_its_content(tmp_path: Path):
     ("rest", "part"),
     [
         ("gpt-9", "smollm2-135m"),
-        ("/no/where.gguf", "cannot be read"),
+        ("/no/where.gguf", "no such file"),
         ("{here}/no.gguf", "no GGUF file"),
         (f"{NAME}?slots=0", "slots=0"),
         (f"{NAME}?context=12", "context=12"),

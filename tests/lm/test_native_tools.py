@@ -16,6 +16,7 @@ from flowbot.lm import Message, Reply, Request, ToolUse
 from flowbot.lm.capabilities import Capabilities
 from flowbot.lm.local import open_local
 from flowbot.lm.openai import OpenAIClient
+from flowbot.lm.rows import read_reply
 from flowbot.store import Store
 
 SEARCH = ToolSignature(
@@ -74,7 +75,7 @@ async def test_tools_are_offered_and_calls_come_back(endpoint: Endpoint) -> None
         ToolUse("search", '{"query": "é"}'),
         ToolUse("now", "{}"),
     )
-    assert Reply.load(json.loads(json.dumps(reply.dump()))) == reply
+    assert read_reply(json.loads(json.dumps(reply.dump()))) == reply
     body = endpoint.bodies[0]
     assert "response_format" not in body
     assert "tool_choice" not in body

@@ -69,6 +69,61 @@ async def test_what_is_sent_and_what_comes_back(endpoint: Endpoint) -> None:
     assert 0 < reply.seconds < 20
 
 
+LONG = "word " * 80
+
+
+@pytest.mark.parametrize(
+    ("text", "usage", "written", "estimated"),
+    [
+        ("yes", {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}, 5, False),
+        # thoughts: within the count, only in the total, only among the details
+        (
+            "yes",
+            {"prompt_tokens": 10, "completion_tokens": 700, "completion_tokens_details": {"reasoning_tokens": 690}},
+            700,
+            False,
+        ),
+        ("yes", {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 765}, 755, False),
+        (
+            "yes",
+            {"prompt_tokens": 10, "completion_tokens": 5, "completion_tokens_details": {"reasoning_tokens": 750}},
+            755,
+            False,
+        ),
+        ("yes", {"prompt_tokens": 10, "total_tokens": 765}, 755, True),
+        # counts that cannot be
+        (LONG, {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, 50, True),
+        (LONG, {"prompt_tokens": 10, "completion_tokens": 1}, 50, True),
+        ("yes", {"prompt_tokens": 10, "completion_tokens": -3}, 1, True),
+        ("yes", {"prompt_tokens": 10, "completion_tokens": 10**399}, 1, True),
+        ("yes", {"prompt_tokens": True, "completion_tokens": 2.5}, 1, True),
+        ("yes", "free", 1, True),
+        ("", {"prompt_tokens": 10, "completion_tokens": 0}, 0, False),
+    ],
+)
+async def test_what_was_written_is_counted_with_thoughts_and_never_below_the_text(
+    endpoint: Endpoint, text: str, usage: Any, written: int, estimated: bool
+) -> None:
+    endpoint.answer = lambda body, number: chat(text, usage=usage)
+    reply = await _ask(endpoint.client())
+    assert (reply.usage.output_tokens, reply.estimated) == (written, estimated)
+    assert reply.text == text
+
+
+async def test_a_prompt_that_is_counted_far_too_low_is_guessed(endpoint: Endpoint) -> None:
+    endpoint.answer = lambda body, number: chat("yes", usage={"prompt_tokens": 0, "completion_tokens": 1})
+    reply = await _ask(endpoint.client(), Request((Message("user", LONG),), 50))
+    assert (reply.usage.input_tokens, reply.estimated) == (len(LONG) // 4 + 4, True)
+
+
+async def test_an_answer_without_a_message_tells_what_it_took(endpoint: Endpoint) -> None:
+    endpoint.answer = lambda body, number: web.json_response(
+        {"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 90}}
+    )
+    found = await _fault(endpoint.client())
+    assert (found.kind, found.took) == ("garbage", Usage(calls=1, input_tokens=9, output_tokens=90))
+
+
 async def test_a_plain_request_names_no_schema_and_no_seed(endpoint: Endpoint) -> None:
     await _ask(endpoint.client())
     assert endpoint.bodies[0].keys() == {"model", "messages", "max_tokens", "temperature"}
@@ -172,7 +227,7 @@ async def test_no_error_shows_the_key(endpoint: Endpoint, echo: str) -> None:
     endpoint.answer = lambda b, n: error(401, f"Incorrect API key provided: {echo}.")
     fault = await _fault(endpoint.client())
     assert "6789" not in str(fault)
-    assert "Incorrect API key provided: [key]" in str(fault)
+    assert "Incorrect API key provided: [secret]" in str(fault)
     assert KEY not in repr(fault.__dict__)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from flowbot.fields import Field
-from flowbot.optimize.guard import copied, copied_answer, copied_text
+from flowbot.optimize.guard import copied, copied_answer, copied_text, unsourced
 from flowbot.task import METRICS, Example, Task
-from flowbot.workflow import single_call
+from flowbot.workflow import Demonstration, LLMParameters, Workflow, from_data, single_call
 
 
 def examples(*pairs: tuple[str, str]) -> list[Example]:
@@ -29,6 +29,20 @@ def test_a_copied_stretch_of_an_input_is_refused() -> None:
     rows = examples(("please send half a dozen lamps to the old harbour office", "6"))
     assert "e0" in copied_answer("If it says please send half a dozen lamps to the old harbour, say so.", rows)
     assert copied_answer("Half a dozen is 6.", rows) == ""
+
+
+def test_demonstrations_that_no_training_example_stands_behind_are_refused() -> None:
+    def shown(*names: str) -> Workflow:
+        demonstrations = tuple(Demonstration(inputs={"q": "a"}, outputs={"a": "b"}, example=name) for name in names)
+        return before.with_parameter("s", LLMParameters(instruction="Go.", demonstrations=demonstrations))
+
+    node = {"kind": "llm", "in": {"q": "q"}, "out": {"a": "str"}}
+    before = from_data({"flowbot": 1, "inputs": {"q": "str"}, "outputs": {"a": "s.a"}, "nodes": {"s": node}})
+    rows = examples(("a", "b"))
+    assert unsourced(before, shown("e0"), rows) == ""
+    assert "s: a demonstration names as example 'x'" in unsourced(before, shown("e0", "x"), rows)
+    assert "''" in unsourced(before, shown(""), rows)
+    assert unsourced(shown("old"), shown("old", "e0"), rows) == ""
 
 
 TREATY = "the treaty of Utrecht"

@@ -323,7 +323,7 @@ def test_a_key_that_reached_a_trace_does_not_reach_the_report(
     monkeypatch.setenv("SHOP_API_KEY", key)
     rows = recorded(6, note=f"the tool said {key} to us")
     page = write_report(write_recorded(tmp_path / "run", rows)).read_text(encoding="utf-8")
-    assert "the tool said … to us" in page
+    assert "the tool said [secret] to us" in page
     assert key[:4] not in page
 
 

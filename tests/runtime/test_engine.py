@@ -220,11 +220,22 @@ async def test_a_tool_gets_checked_arguments_and_gives_its_outputs() -> None:
     assert trace.outputs == {"n": 4}
 
 
-async def test_a_node_may_name_a_model_of_its_own() -> None:
-    async with engine_on(lambda _: "other") as other, engine_on(open_model=lambda _: other.lm) as engine:
-        trace = await engine.run(single(model="fake/other"), {"note": "x"}, purpose="train")
-        assert trace.outputs == {"text": "other"}
-    async with engine_on() as engine:
+async def test_a_node_may_name_a_model_of_the_users_list_alone() -> None:
+    opened: list[str] = []
+
+    async with engine_on(lambda _: "other") as other:
+
+        def open_model(name: str) -> Any:
+            opened.append(name)
+            return other.lm
+
+        async with engine_on(open_model=open_model, models=["fake/other"]) as engine:
+            trace = await engine.run(single(model="fake/other"), {"note": "x"}, purpose="train")
+            assert trace.outputs == {"text": "other"}
+            with pytest.raises(UserError, match="'fake/other\\?seed=1'; expected a model that you name"):
+                await engine.run(single(model="fake/other?seed=1"), {"note": "x"}, purpose="train")
+        assert opened == ["fake/other"]
+    async with engine_on(models=["fake/other"]) as engine:
         with pytest.raises(UserError, match="fake/other"):
             await engine.run(single(model="fake/other"), {"note": "x"}, purpose="train")
 

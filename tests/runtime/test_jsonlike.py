@@ -9,7 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowbot.fields import Field, StepError
+from flowbot.fields.bounds import VALUE_BYTES
+from flowbot.runtime import jsonlike
 from flowbot.runtime.jsonlike import to_json, to_outputs
+from flowbot.runtime.sandbox import inside
 
 JSON = st.recursive(
     st.none()
@@ -84,3 +87,21 @@ def test_says_what_is_wrong_with_outputs(value: Any, types: dict[str, str], told
     with pytest.raises(StepError) as caught:
         to_outputs(value, [Field.of(name, text) for name, text in types.items()])
     assert told in str(caught.value)
+
+
+def test_numbers_and_empty_lists_count_for_what_they_take() -> None:
+    for value in ([2**4000] * 2000, [[]] * 100_000, {"k" * 300_000: ["x"] * 150_000}, ["\x00"] * 150_000):
+        with pytest.raises(StepError, match="larger than 1,000,000 bytes") as caught:
+            to_json(value)
+        assert len(str(caught.value)) < 400
+
+
+def test_inside_the_confined_process_the_same_bounds_hold() -> None:
+    assert inside.MAX_BYTES == VALUE_BYTES
+
+
+@given(JSON)
+def test_what_passes_is_no_larger_as_json_than_it_counts(value: Any) -> None:
+    counting = jsonlike._Converter()
+    counting.plain(value, "result", 0)
+    assert len(json.dumps(value, ensure_ascii=False).encode()) <= VALUE_BYTES - counting.left + 32

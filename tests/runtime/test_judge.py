@@ -299,7 +299,7 @@ async def test_the_judges_model_is_its_own_else_the_engines_choice_else_the_task
     ):
         opened.clear()
 
-        async with engine_on(model("yes"), judge_model=chosen) as engine:
+        async with engine_on(model("yes"), judge_model=chosen, models=["fake/judge?seed=1"]) as engine:
 
             def open_model(name: str, session: Any = engine.session) -> Any:
                 opened.append(name)

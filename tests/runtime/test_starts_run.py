@@ -286,7 +286,7 @@ async def test_papillon_shows_the_untrusted_model_the_rewritten_request_alone() 
     models = {"redact": "trusted", "untrusted": "untrusted", "respond": "trusted"}
     workflow: Workflow = fit(find_start("papillon"), *fields, "Write the letter.", models=models)
     session = Session(store=Store.memory())
-    engine = Engine(None, session, open_model=lambda name: opened(session, name))
+    engine = Engine(None, session, open_model=lambda name: opened(session, name), models=models.values())
     try:
         trace = await engine.run(workflow, {"request": "Write to my landlord Ann."}, purpose="test")
     finally:

@@ -15,6 +15,7 @@ import pytest
 from flowbot.fields import InfrastructureError, StepError, UserError
 from flowbot.runtime import Flow, ToolRunner, opened_tools
 from flowbot.runtime.memo import Memo
+from flowbot.runtime.toolbox import mcp as mcp_module
 from flowbot.store import Store
 from flowbot.task import MCPSource
 from flowbot.workflow import from_data
@@ -135,12 +136,13 @@ async def test_an_error_of_the_tool_is_a_failed_step_and_the_connection_stays() 
         assert (await runner.call("add", {"a": 1}))[0] == {"result": 2}
 
 
-async def test_a_slow_tool_is_left_and_its_time_out_stored() -> None:
+async def test_a_slow_tool_is_left_and_its_time_out_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mcp_module, "SECONDS", 0.2)
     memo = Memo(Store.memory())
     async with opened_tools([stdio("slow")]) as tools:
         for _ in range(2):
             with pytest.raises(StepError, match=r"took longer than 0\.2 s"):
-                await ToolRunner(tools, memo, seconds=0.2).call("slow", {})
+                await ToolRunner(tools, memo).call("slow", {})
     assert await memo.store.count("tool") == 1
 
 
@@ -206,16 +208,16 @@ async def test_only_named_variables_reach_the_server_and_their_values_are_not_to
     monkeypatch.setenv("SHELF_KEY", "s3cret-value")
     monkeypatch.setenv("OTHER_KEY", "other")
     source = stdio("secret", env=("SHELF_KEY",))
-    assert await called(source, "secret") == {"result": "s3cret-value None"}
+    assert await called(source, "secret") == {"result": "[secret] None"}
     async with opened_tools([source]) as tools:
         before = tools["secret"].identity
-    monkeypatch.setenv("SHELF_KEY", "another")
+    monkeypatch.setenv("SHELF_KEY", "another-value")
     async with opened_tools([source]) as tools:
         assert tools["secret"].identity == before
     with pytest.raises(UserError) as caught:
         await called(stdio("secret", env=("SHELF_KEY",), arguments=("--refuse",)), "secret")
     assert "is not valid" in str(caught.value)
-    assert "another" not in str(caught.value)
+    assert "another-value" not in str(caught.value)
     monkeypatch.delenv("SHELF_KEY")
     with pytest.raises(UserError, match="no environment variable SHELF_KEY"):
         await called(source, "secret")

@@ -163,3 +163,15 @@ async def test_so_is_one_that_changes_by_a_write_ahead_log(shop: Path) -> None:
             connection.commit()
             with pytest.raises(UserError, match="changed while it was in use"):
                 await ToolRunner(tools, None).call("sql", {"query": "SELECT count(*) FROM orders"})
+
+
+async def test_functions_that_stay_in_one_step_are_bounded_and_else_as_they_are(shop: Path) -> None:
+    for endless in ("printf('%.*c', 300000000, 'x')", "format('%.300000000c', 'x')", "printf('%.*c', '3e8', 'x')"):
+        assert (await asked(shop, f"SELECT {endless} AS v")).splitlines() == ["v", "NULL"]
+    same = "printf('%.2f|%5d|%s|%.3c', 1.239, 7, 'a', 'xy'), trim('xxaxx', 'x'), ltrim(115, 1), rtrim(NULL, 'a')"
+    assert (await asked(shop, f"SELECT {same}")).splitlines()[1] == "1.24| 7|a|xxx | a | 5 | NULL"
+
+
+async def test_wide_rows_are_refused(shop: Path) -> None:
+    with pytest.raises(StepError, match="too many columns"):
+        await asked(shop, f"SELECT {', '.join(['1'] * 201)}")

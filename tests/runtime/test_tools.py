@@ -75,7 +75,7 @@ def _upper(text: str) -> str:
         (KeyError("pear"), "tool t: KeyError: 'pear'"),
         (TimeoutError("its own"), "tool t: TimeoutError: its own"),
         (SystemExit(3), "SystemExit"),
-        (ValueError("\ud800"), "ValueError: ?"),
+        (ValueError("\ud800"), "ValueError: \N{REPLACEMENT CHARACTER}"),
     ],
 )
 async def test_what_a_tool_raises_is_a_failed_step(error: BaseException, told: str) -> None:

@@ -97,7 +97,7 @@ def test_damage_in_the_middle_is_named(path: Path) -> None:
 
 
 def test_a_missing_journal_cannot_be_read(path: Path) -> None:
-    with pytest.raises(UserError, match="No such file"):
+    with pytest.raises(UserError, match="no such file"):
         read_journal(path)
 
 
@@ -155,6 +155,43 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> 
         pass
 
 
+def test_a_journal_that_is_a_link_is_neither_read_nor_written(path: Path, tmp_path: Path) -> None:
+    path.parent.mkdir()
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"")
+    path.symlink_to(victim)
+    with pytest.raises(UserError, match="a symbolic link"):
+        Journal.open(path)
+    victim.unlink()
+    with pytest.raises(UserError, match="a symbolic link"):
+        Journal.open(path)
+    path.unlink()
+    journal = Journal.open(path)
+    path.symlink_to(victim)  # after it was looked at
+    with pytest.raises(UserError, match="a symbolic link"):
+        journal.record(A)
+    assert not victim.exists()
+
+
+def test_the_rest_is_set_aside_beside_a_link_and_not_through_it(path: Path, tmp_path: Path) -> None:
+    _record(path, A, B, C)
+    path.with_name("journal.1.jsonl").symlink_to(tmp_path / "elsewhere")
+    _record(path, A, D)
+    assert not (tmp_path / "elsewhere").exists()
+    assert read_journal(path.with_name("journal.2.jsonl")) == [B, C]
+
+
+def test_a_lock_that_is_a_link_or_has_a_second_name_is_refused(tmp_path: Path) -> None:
+    victim, lock = tmp_path / "victim", tmp_path / ".lock"
+    victim.write_bytes(b"mine")
+    for make in (lock.symlink_to, lock.hardlink_to):
+        make(victim)
+        with pytest.raises(UserError), run_lock(tmp_path):
+            pass
+        lock.unlink()
+    assert victim.read_bytes() == b"mine"
+
+
 def test_deleting_the_lock_file_lets_nobody_in(tmp_path: Path) -> None:
     with run_lock(tmp_path):
         (tmp_path / ".lock").unlink()
@@ -174,7 +211,7 @@ def test_a_folder_that_was_moved_aside_is_held_no_more_than_the_new_one(tmp_path
 
 def test_a_lock_file_that_leads_nowhere_is_an_error_in_words(tmp_path: Path) -> None:
     (tmp_path / ".lock").symlink_to(tmp_path / "missing" / "file")
-    with pytest.raises(UserError, match="run directory"), run_lock(tmp_path):
+    with pytest.raises(UserError, match=r"\.lock: found a symbolic link"), run_lock(tmp_path):
         pass
 
 

@@ -107,8 +107,8 @@ async def test_a_day_of_use_that_cannot_be_written_is_in_nobodys_way(path: Path)
     await store.put("k", {"n": 1})
     await store.close()
     age(path, 3)
-    sql(path, "CREATE TRIGGER never BEFORE UPDATE ON responses BEGIN SELECT RAISE(FAIL, 'never'); END")
     store = Store.open(path)
+    sql(path, "CREATE TRIGGER never BEFORE UPDATE ON responses BEGIN SELECT RAISE(FAIL, 'never'); END")
     assert await store.get("k") == {"n": 1}
     for n in range(3):
         assert await store.put(f"l{n}", {"n": n}) == {"n": n}
@@ -248,4 +248,57 @@ async def test_a_damaged_page_fails_only_what_is_on_it(path: Path) -> None:
     assert 50 in failed
     assert len(failed) < 10
     assert all("damaged" in str(found[n]) for n in failed)
+    await store.close()
+
+
+@pytest.mark.parametrize("ending", ["", "-wal", "-shm", "-journal"])
+@pytest.mark.parametrize("kind", ["link", "pipe", "second name"])
+def test_a_file_of_the_store_that_is_none_of_its_own_is_refused(path: Path, ending: str, kind: str) -> None:
+    fill(path, {"a": {"n": 1}})
+    odd, victim = path.with_name(f"{path.name}{ending}"), path.with_name("victim")
+    odd.unlink(missing_ok=True)
+    victim.write_bytes(b"mine")
+    if kind == "pipe":
+        os.mkfifo(odd)
+    elif kind == "link":
+        odd.symlink_to(victim)
+    else:
+        os.link(victim, odd)
+    for read_only in (False, True):
+        with pytest.raises(UserError, match=r"store\.sqlite.*own"):
+            Store.open(path, read_only=read_only)
+    assert victim.read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE VIEW v AS SELECT 1",
+        "CREATE TRIGGER t AFTER INSERT ON responses BEGIN DELETE FROM responses; END",
+        "ALTER TABLE responses ADD COLUMN more TEXT AS (zeroblob(1000000000))",
+        "CREATE INDEX i ON responses (hex(zeroblob(1000)))",
+        "DROP INDEX responses_used",
+    ],
+)
+@pytest.mark.parametrize("old", [False, True])
+def test_a_store_that_holds_more_than_ours_is_refused(path: Path, statement: str, old: bool) -> None:
+    if old:
+        if statement.startswith("DROP"):
+            return  # the first version has no such index
+        first_version(path, [("a", "lm", "{}", 1.0)])
+    else:
+        fill(path, {"a": {"n": 1}})
+    sql(path, statement)
+    for read_only in (False, True):
+        with pytest.raises(UserError, match="a database of another program"):
+            Store.open(path, read_only=read_only)
+
+
+async def test_what_sqlite_notes_of_its_tables_is_no_fault(path: Path) -> None:
+    store = Store.open(path)
+    await store.put("a", {"n": 1})
+    await store.close()
+    sql(path, "ANALYZE")
+    store = Store.open(path)
+    assert await store.get("a") == {"n": 1}
     await store.close()

@@ -90,9 +90,9 @@ GOOD = {"key": "k", "kind": "lm", "created": 1.5, "value": {"n": 1}}
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("{", "no JSON"),
-        ("[" * 100_000, "no JSON"),
-        ("\udcff", "no JSON"),
+        ("{", "broken JSON"),
+        ("[" * 100_000, "nested too deeply"),
+        ("\udcff", "not UTF-8"),
         ("3", "no JSON object"),
         (json.dumps({**GOOD, "more": 1}), "the members"),
         (json.dumps({"key": "k"}), "the members key"),
@@ -109,7 +109,7 @@ GOOD = {"key": "k", "kind": "lm", "created": 1.5, "value": {"n": 1}}
         (json.dumps({**GOOD, "created": float("nan")}), "NaN"),
         (json.dumps({**GOOD, "value": [1]}), "a value that is no JSON object"),
         (json.dumps({**GOOD, "value": {"n": float("inf")}}), "Infinity"),
-        (json.dumps(GOOD).replace('"n": 1', '"n": 1e999'), "not JSON"),
+        (json.dumps(GOOD).replace('"n": 1', '"n": 1e999'), "'1e999'"),
         (json.dumps({**GOOD, "value": {"pears": 1}}), "it has pears"),
         (json.dumps({**GOOD, "value": {"text": "x" * 2000}}), "a line of more than 1,000 bytes"),
     ],
@@ -144,7 +144,7 @@ def test_a_file_that_was_cut_off_is_named(path: Path, tmp_path: Path, cut: int) 
     with pytest.raises(UserError, match=r"in\.jsonl\.gz"):
         import_responses(path, source, check=any_value)
     assert not path.exists()
-    with pytest.raises(UserError, match="No such file"):
+    with pytest.raises(UserError, match="no such file"):
         import_responses(path, tmp_path / "none", check=any_value)
 
 
@@ -157,7 +157,10 @@ def test_a_sound_store_is_found_sound(path: Path) -> None:
 def test_a_file_of_the_first_version_is_checked_as_it_is(path: Path) -> None:
     first_version(path, [("k", "lm", "{}", 1.0), ("l", "lm", "{", 1.0), ("m", "other", "{}", 1.0)])
     found = verify(path, check=any_value)
-    assert found.damaged == (Damage("l", "lm", "it is not JSON"), Damage("m", "other", "its kind is 'other'"))
+    assert found.damaged == (
+        Damage("l", "lm", "broken JSON (Expecting property name enclosed in double quotes at column 2)"),
+        Damage("m", "other", "the kind 'other'"),
+    )
     assert sql(path, "PRAGMA user_version") == [(1,)]
 
 
@@ -171,7 +174,7 @@ def test_damaged_responses_are_named_and_dropped(path: Path, tmp_path: Path) -> 
     assert {each.key: each.why for each in found.damaged} == {
         "k7": "its checksum differs",
         "k11": "its checksum differs",
-        "k400": "it is not a JSON object",
+        "k400": "no JSON object",
         "p": "it has pears",
     }
     assert not found.sound

@@ -400,3 +400,14 @@ def test_any_table_is_refused_or_loads_with_the_same_values(rows: list[dict[str,
         assert any(all(same(value, row.get(made.columns[name])) for name, value in fields.items()) for row in rows), (
             fields
         )
+
+
+def test_too_many_columns_or_cells_are_refused_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = [{f"c{number}": "x" for number in range(1001)}]
+    with pytest.raises(UserError, match=r"rows\.csv: found 1,001 columns; expected at most 1,000"):
+        draft_csv(tmp_path, wide)
+    with pytest.raises(UserError, match="1,001 columns"):
+        draft(tmp_path, [{f"c{number}": 1} for number in range(1001)])
+    monkeypatch.setattr("flowbot.task.draft.table.MOST_CELLS", 7)
+    with pytest.raises(UserError, match="4 rows of 2 columns; expected at most 7 cells"):
+        draft(tmp_path, [{"word": str(number), "count": number} for number in range(4)])

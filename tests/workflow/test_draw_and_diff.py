@@ -22,7 +22,7 @@ from flowbot.workflow import (
     single_call,
     walk,
 )
-from flowbot.workflow.diff import changed_nodes
+from flowbot.workflow.diff import MOST_SHOWN, changed_nodes, changed_parameters
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -307,3 +307,20 @@ def test_a_single_call_fits_any_task(reasoning: bool) -> None:
     assert isinstance(given, LLMParameters)
     assert given.instruction == "Count."
     assert "total: euros in all" in given.format_hint
+
+
+def test_every_parameter_that_changed_is_named_with_bounded_values() -> None:
+    before = from_data(every_kind())
+    assert changed_parameters(before, before) == []
+    path = next(path for path, each in before.parameters.items() if isinstance(each, LLMParameters))
+    told = before.parameter(path).model_copy(
+        update={"instruction": "x" * 5000, "model": "openai/x", "tools": ("a", "b"), "temperature": 0.5, "samples": 3}
+    )
+    changes = {each["parameter"]: each for each in changed_parameters(before, before.with_parameter(path, told))}
+    assert all(each["node"] == path for each in changes.values())
+    assert changes["model"] | {"old": None} == {"node": path, "parameter": "model", "old": None, "new": "openai/x"}
+    assert changes["tools"]["new"] == ["a", "b"]
+    assert {"temperature", "samples", "instruction"} <= set(changes)
+    assert len(changes["instruction"]["new"]) < MOST_SHOWN + 30
+    assert changes["instruction"]["new"].endswith("(5,000 characters)")
+    assert all(each["new"] is None for each in changed_parameters(before, before.model_copy(update={"parameters": {}})))

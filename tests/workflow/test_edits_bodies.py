@@ -7,7 +7,18 @@ from typing import Any
 import pytest
 from edit_samples import TOOLS, made, nodes, stock
 
-from flowbot.workflow import EditError, LLMParameters, Workflow, apply, from_data, parse_edits, walk
+from flowbot.workflow import (
+    EditError,
+    LLMNode,
+    LLMParameters,
+    ReplaceNode,
+    Review,
+    Workflow,
+    apply,
+    from_data,
+    parse_edits,
+    walk,
+)
 
 TOLD = {"instruction": "Do it."}
 
@@ -153,10 +164,11 @@ def pinned() -> Workflow:
 def test_a_pinned_model_stays_and_is_that_of_the_nodes_derived_from_it() -> None:
     node = {"kind": "llm", "when": "route.many", "in": {"q": "question"}, "out": {"n": "int"}}
     parameters = {**TOLD, "model": "openai/other"}
-    replaced = made({"op": "replace", "id": "careful", "node": node, "parameters": parameters}, on=pinned()).after
+    replace = ReplaceNode(id="careful", node=LLMNode.model_validate(node), parameters=LLMParameters(**parameters))
+    replaced = apply(pinned(), [replace], tools=TOOLS)
     assert nodes(replaced)["careful"]["model"] == "pinned"
     assert replaced.dump()["parameters"]["careful"] == {**TOLD, "model": "openai/safe"}
-    reviewed = made({"op": "review", "id": "careful", "critic": parameters}, on=pinned()).after
+    reviewed = apply(pinned(), [Review(id="careful", critic=LLMParameters(**parameters))], tools=TOOLS)
     assert nodes(reviewed)["review"]["nodes"]["critic_2"]["model"] == "pinned"
     models = {path: given.get("model") for path, given in reviewed.dump()["parameters"].items() if "review/" in path}
     assert models == {"review/critic_2": "openai/safe", "review/revise_2": "openai/safe"}

@@ -14,6 +14,7 @@ from flowbot.workflow import (
     InsertStep,
     LLMNode,
     LLMParameters,
+    Review,
     Workflow,
     applied,
     apply,
@@ -353,7 +354,7 @@ def test_a_derived_step_is_bound_as_the_old_one_and_has_its_tools_where_it_answe
 def test_a_derived_step_keeps_the_bound_and_the_tools_that_it_names() -> None:
     offered = {**TOOLS, "other": ToolSignature("other", "", (), ())}
     reviser = {"instruction": "Mend.", "max_tokens": 7, "tools": ["other"]}
-    after = apply(equipped(), parse_edits([{"op": "review", "id": "list", "reviser": reviser}]), tools=offered)
+    after = apply(equipped(), [Review.model_validate({"id": "list", "reviser": reviser})], tools=offered)
     assert (told(after, "review/revise_2").max_tokens, told(after, "review/revise_2").tools) == (7, ("other",))
 
 

@@ -13,9 +13,10 @@ from cyclopts import App, CycloptsError
 from .cache import cache
 from .check import check
 from .compare import compare
-from .console import OutputError, command_line, complain
+from .console import OutputError, command_line, complain, news
 from .demo import demo
 from .diff import diff
+from .env_file import env_file
 from .eval import evaluate_flow
 from .init import init
 from .models import models
@@ -80,7 +81,9 @@ def run(arguments: Sequence[str]) -> int:
             stream.reconfigure(errors="replace")
     out = sys.stdout
     try:
-        status = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
+        with env_file() as taken:
+            news[:] = [taken.news] if taken.news else []
+            status = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         verb = next((name for name in arguments[:1] if name in app and not name.startswith("-")), "")
         complain(f"{error}".rstrip(".") + f". See: {command_line('flowbot', *([verb] if verb else []), '--help')}")

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from .options import PLACES
 
 CacheDir = Annotated[Path | None, Parameter(group=PLACES)]
-Kind = Literal["lm", "tool", "code", "metric", "probe"]
+Kind = Literal["lm", "tool", "code", "metric", "probe", "tries", "copy"]
 """As `flowbot.store.Kind`, which is not loaded for the sake of a command line's help."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from cyclopts import Parameter
 
@@ -129,23 +129,25 @@ def import_store(
 
 
 def _check_value(kind: str, value: Mapping[str, Any]) -> None:
-    """Whether a stored value is of use: a model's reply, or what stands for a failed one.
+    """Whether a stored value can be what is stored of its kind.
 
     Raises:
         ValueError: saying why not.
     """
-    if kind != "lm":
-        return
-    from flowbot.lm import Reply
+    if kind == "probe":
+        from flowbot.lm.capabilities import Capabilities
 
-    if "failed" in value:
-        if value["failed"] not in ("refused", "model") or not isinstance(value.get("text"), str):
-            raise ValueError("it is not a failed model call")
-        return
-    try:
-        Reply.load(value)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"it is not a model's reply ({type(error).__name__}: {error})") from None
+        known: object = value.get("capabilities")
+        if not isinstance(known, dict) or Capabilities.load(cast("dict[str, Any]", known)) is None:
+            raise ValueError("it is not what an endpoint can do")
+    elif kind in ("tool", "code", "metric"):
+        from flowbot.runtime.memo import check_result
+
+        check_result(kind, value)
+    else:
+        from flowbot.lm.rows import check_row
+
+        check_row(kind, value)
 
 
 def _structure(said: tuple[str, ...]) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from .console import Console
-from .options import MODELS, PLACES, Output
+from .options import MODELS, PLACES, Output, listed_models
 
 
 def check(
@@ -19,6 +19,7 @@ def check(
     model: Annotated[str | None, Parameter(group=MODELS)] = None,
     meta_model: Annotated[str | None, Parameter(group=MODELS)] = None,
     judge_model: Annotated[str | None, Parameter(group=MODELS)] = None,
+    models: Annotated[str | None, Parameter(group=MODELS, show_default=False)] = None,
     price: Annotated[str | None, Parameter(group=MODELS)] = None,
     cache_dir: Annotated[Path | None, Parameter(group=PLACES)] = None,
     output: Output = Output(),  # noqa: B008
@@ -38,6 +39,8 @@ def check(
         Another model to ask, for the search.
     judge_model
         Model of the metric's judge, where it has one that names none; --meta-model or --model otherwise.
+    models
+        A,B: models that judges of the task's file may name beside those of the options; a file alone calls none.
     price
         IN,OUT: US dollars per million input and output tokens, where a model's price is not known.
     cache_dir
@@ -58,6 +61,7 @@ def check(
     given = {"--model": model, "--meta-model": meta_model, "--judge-model": judge_model}
     asking = Asking(
         models={option: name for option, name in given.items() if name is not None},
+        listed=listed_models(models),
         price=None if price is None else parse_price(price),
         cache_dir=cache_dir or default_cache_dir(),
         say=lambda line: console.say(line, "soft"),

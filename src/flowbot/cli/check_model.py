@@ -29,12 +29,14 @@ class Asking:
 
     Args:
         models: model strings by the option that names them, such as `--model`; none: no model is asked.
+        listed: what else judges of files may name.
         price: USD per million input and output tokens, where a price is not known.
         cache_dir: folder of the store, of local models and of search indexes.
         say: told in one line of what takes long.
     """
 
     models: Mapping[str, str]
+    listed: Sequence[str]
     price: tuple[float, float] | None
     cache_dir: Path
     say: Callable[[str], None]
@@ -67,16 +69,23 @@ async def ask_models(asking: Asking, session: Session, findings: Findings) -> No
 
 async def judge_task(asking: Asking, session: Session, read: ReadTask, findings: Findings) -> None:
     """Ask a metric's judge about a few rows whose worth is known; where a model was asked and answered."""
-    from flowbot.fields import FlowBotError
+    from flowbot.fields import FlowBotError, UserError
     from flowbot.lm import LM, open_lm
     from flowbot.runtime import Engine
     from flowbot.runtime.gold import JUDGED, score_gold, spread, telling_apart
+    from flowbot.runtime.own_models import own_models, require_own_models
 
     task = read.task
     if task is None or not task.metric.needs_model:
         return
     if not asking.models:
         findings.rows.append(("Judge", "not asked; with --model NAME it is, about a few rows"))
+        return
+    listed = own_models(*asking.models.values(), models=asking.listed, metric=task.metric)
+    try:
+        require_own_models(listed, metric=task.metric)
+    except UserError as error:
+        findings.fault(error)
         return
     names = {field.name for field in task.outputs}
     whole = [placed for placed in every_row(read) if names <= placed.example.expected.keys()]
@@ -90,7 +99,7 @@ async def judge_task(asking: Asking, session: Session, read: ReadTask, findings:
         return open_lm(name, session, cache_dir=asking.cache_dir, price=asking.price, say=asking.say)
 
     own = asking.models.get("--judge-model") or asking.models.get("--meta-model") or asking.models.get("--model")
-    engine = Engine(None, session, open_model=opened, judge_model=own)
+    engine = Engine(None, session, open_model=opened, models=listed, judge_model=own)
     try:
         gold = await score_gold(engine, task, rows)
         findings.warnings += [*_judged(gold, findings), *await telling_apart(engine, task, rows)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flowbot.fields.words import count, duration, interval, money, percent, points
 
-from .console import Style
+from .console import Style, wrap
 
 if TYPE_CHECKING:
     from flowbot.report.compare import Comparison, Difference, RunScores
@@ -222,7 +222,5 @@ def _text(value: object) -> str:
 
 def _wrapped(text: str, width: int, style: Style, *, indent: int = 0) -> Iterator[Line]:
     blank = " " * indent
-    for line in textwrap.wrap(
-        text, width, initial_indent=blank, subsequent_indent=f"{blank}  " if indent else "", break_on_hyphens=False
-    ):
+    for line in wrap(text, width, initial_indent=blank, subsequent_indent=f"{blank}  " if indent else ""):
         yield line, style

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .console import Console, Style
+from .console import Console, Style, wrap
 from .drawing import side_by_side
 
 if TYPE_CHECKING:
@@ -75,7 +74,7 @@ def _wiring(left: Side, right: Side, console: Console) -> None:
     console.say("Steps and wiring", "title")
     styles: dict[str, Style] = {"-": "bad", "+": "good", "~": "warn"}
     for line in lines:
-        for part in textwrap.wrap(line, console.width - 2, subsequent_indent="    ", break_on_hyphens=False):
+        for part in wrap(line, console.width - 2, subsequent_indent="    "):
             console.say(f"  {part}", styles.get(line[:1], ""))
 
 
@@ -131,4 +130,4 @@ def _lines(pieces: Sequence[Piece], console: Console) -> None:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return [part for line in text.splitlines() for part in textwrap.wrap(line, width, break_on_hyphens=False) or [""]]
+    return [part for line in text.splitlines() for part in wrap(line, width) or [""]]

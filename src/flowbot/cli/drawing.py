@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from itertools import zip_longest
 from typing import TYPE_CHECKING
+
+from .console import shown, wrap
 
 if TYPE_CHECKING:
     from flowbot.workflow import Node, Parameters, Scope, Workflow
@@ -62,7 +63,7 @@ def _said(workflow: Workflow, path: str, node: Node, inner: int) -> Iterator[str
     if node.when is not None:
         yield f"when {node.when}"
     if isinstance(node, LoopNode | MapNode):
-        yield from textwrap.wrap(bound_text(node), inner)
+        yield from wrap(bound_text(node), inner)
     yield f"reads {', '.join(node.references())}"
     if isinstance(node, BranchNode):
         yield from (f"{label} {way_text(guard)}".strip() for label, guard in node.ways.items())
@@ -77,7 +78,7 @@ def _told(told: Parameters, inner: int) -> Iterator[str]:
     from flowbot.workflow import ChoiceParameters, CodeParameters, LLMParameters
 
     if isinstance(told, LLMParameters | ChoiceParameters) and told.instruction:
-        yield from _cut(textwrap.wrap(f"“{' '.join(told.instruction.split())}”", inner), 3, inner)
+        yield from _cut(wrap(f"“{' '.join(told.instruction.split())}”", inner), 3, inner)
     if isinstance(told, LLMParameters) and told.instruction and told.demonstrations:
         yield f"+ {len(told.demonstrations)} worked example{'s' * (len(told.demonstrations) > 1)}"
     if isinstance(told, CodeParameters):
@@ -112,4 +113,5 @@ def _cut(lines: list[str], most: int, width: int) -> list[str]:
 
 
 def _shortened(text: str, width: int) -> str:
+    text = shown(text)
     return text if len(text) <= width else text[: width - 1] + "…"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
@@ -80,6 +80,7 @@ def open_engine(
     model: str | None,
     calls: Calls,
     *,
+    models: Collection[str],
     tools: Mapping[str, Tool],
     stop: StopSignal,
     say: Callable[[str], None],
@@ -91,6 +92,7 @@ def open_engine(
 
     return stored_engine(
         model,
+        models=models,
         tools=tools,
         sandbox=sandbox,
         budget=calls.budget(),

@@ -52,15 +52,19 @@ def evaluate_flow(
     from flowbot.fields import UserError
     from flowbot.lm import StopSignal
     from flowbot.optimize import evaluate_async
+    from flowbot.runtime.own_models import own_models, require_own_models
     from flowbot.task import Task
     from flowbot.workflow import load, most_calls
 
     from .engine import require_judge, require_model, require_price
     from .progress import Display
     from .signals import pausing
+    from .summary import within
 
     console = Console.open(output)
     workflow, loaded = load(flow), Task.load(task)
+    own = own_models(model, judge_model, models=calls.listed(), metric=loaded.metric)
+    require_own_models(own, workflow=workflow, where=str(flow), metric=loaded.metric)
     examples = loaded.splits.get(split, ())
     if not examples:
         raise UserError(f"{task}: data", f"no {split} examples", "at least one")
@@ -89,6 +93,7 @@ def evaluate_flow(
                 split=split,
                 lm=model,
                 judge_lm=judge_model,
+                models=calls.listed(),
                 budget=budget,
                 cache_dir=calls.cache_dir,
                 pace=calls.pace(),
@@ -104,7 +109,7 @@ def evaluate_flow(
     facts = found.to_json()
     console.json(facts)
     _show(console, facts)
-    return 0
+    return within(found.passed)
 
 
 async def _check(
@@ -135,7 +140,7 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
     from flowbot.report import Interval
     from flowbot.report.words import count, duration, interval, money, percent
 
-    from .summary import judge_line
+    from .summary import asked, judge_line
 
     score = Interval(facts["mean"], facts["low"], facts["high"], facts["n"])
     console.result(f"{percent(score.mean)} on {count(score.n, 'example')} (95 % interval {interval(score)})", "title")
@@ -154,7 +159,7 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
     if "judge" in facts:
         console.say(judge_line(facts["judge"]), "soft")
     console.say(
-        f"{count(facts['calls'], 'model call')} ({facts['spent']['calls']:,} made now), {facts['tokens']:,} tokens, "
+        f"{asked(facts['calls'], facts['requests'])} ({facts['spent']['calls']:,} made now), {facts['tokens']:,} tokens, "
         f"cost {money(facts['usd'])}, {duration(facts['seconds'])}.",
         "soft",
     )

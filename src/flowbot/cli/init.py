@@ -184,7 +184,7 @@ def _instruction(path: Path, draft: Draft) -> Instruction:
     from .prompt_file import read_prompt
 
     inputs = {field.name: draft.columns[field.name] for field in draft.inputs}
-    return read_prompt(decoded(path)[0], str(path), inputs)
+    return read_prompt(decoded(path, piped=True)[0], str(path), inputs)
 
 
 def _with_goal(draft: Draft, instruction: Instruction, *, said: bool) -> Draft:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import io
 import logging
 import math
 import sys
@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from .console import complain, printable
+from .console import complain, json_text, shown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,11 +37,11 @@ class JsonLines(logging.Formatter):
                 line.setdefault(name, _plain(value))
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line)
+        return json_text(line, ascii_only=True)
 
 
 class Lines(logging.Formatter):
-    """`LEVEL logger: message`, a traceback below it, without what a terminal could take for commands.
+    """`LEVEL logger: message`, a traceback below it, as the console shows texts.
 
     Args:
         timed: begin with the time; for a file, which is read later.
@@ -51,9 +51,13 @@ class Lines(logging.Formatter):
         super().__init__("%(levelname)s %(name)s: %(message)s")
         self._timed = timed
 
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        """The line; what is logged does not add another."""
+        return shown(super().formatMessage(record))
+
     def format(self, record: logging.LogRecord) -> str:
         """The line or lines, without the last end."""
-        text = printable(super().format(record), keep="\n")
+        text = shown(super().format(record), keep="\n")
         return f"{_time(record)} {text}" if self._timed else text
 
 
@@ -70,6 +74,14 @@ class _File(logging.FileHandler):
     """Log lines behind those that the file holds. A full disk ends the log and not the run."""
 
     _broken = False
+
+    def _open(self) -> io.TextIOWrapper:
+        from pathlib import Path
+
+        from flowbot.fields.files import open_log
+
+        raw = io.BufferedWriter(open_log(Path(self.baseFilename)))
+        return io.TextIOWrapper(raw, encoding=self.encoding, errors=self.errors)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
@@ -109,6 +121,8 @@ def _opened(path: Path) -> logging.Handler:
 
     try:
         return _File(path, encoding="utf-8", errors="backslashreplace")
+    except UserError as error:
+        raise UserError("--log-file", f"{path} ({error.found})", error.expected) from None
     except OSError as error:
         raise UserError("--log-file", f"{path} ({error.strerror})", "a file that can be written") from None
 

@@ -59,6 +59,7 @@ def optimize(
         judge_model=judge_model,
         effort=search.effort or "medium",
         next_task="other-task.yaml",
+        start_place=f"--start {start}",
     )
     console = Console.open(output)
     return carry_out(plan, search, calls, console)

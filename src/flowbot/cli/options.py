@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, Token
 
 if TYPE_CHECKING:
     from flowbot.lm import Budget, Pace
@@ -19,6 +21,18 @@ OUTPUT = Group("Output", sort_key=6)
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
+
+
+def whole(_: object, tokens: Sequence[Token]) -> int:
+    """A whole number as people write it; cyclopts itself would take 1.5 for 1.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    text = tokens[0].value
+    if not re.fullmatch(r"[-+]?[0-9]{1,300}", text):
+        raise ValueError(f"found {text[:60]!r}; expected a whole number")
+    return int(text)
 
 
 @Parameter(name="*")
@@ -43,7 +57,9 @@ class Output:
 class Calls:
     """How models are called, and how often at most."""
 
-    concurrency: Annotated[int | None, Parameter(group=MODELS)] = None
+    models: Annotated[str | None, Parameter(group=MODELS, show_default=False)] = None
+    """A,B: models that steps and judges of files may name beside those of the options; a file alone calls none."""
+    concurrency: Annotated[int | None, Parameter(group=MODELS, converter=whole)] = None
     """Calls in flight at most; otherwise as many as the endpoint bears, from its own default upwards."""
     requests_per_minute: Annotated[float | None, Parameter(group=MODELS)] = None
     """Calls sent to an endpoint in a minute at most."""
@@ -59,9 +75,9 @@ class Calls:
     processes, as many side by side as there are processors)."""
     price: Annotated[str | None, Parameter(group=MODELS)] = None
     """IN,OUT: US dollars per million input and output tokens, where a model's price is not known."""
-    max_calls: Annotated[int | None, Parameter(group=CEILINGS)] = None
+    max_calls: Annotated[int | None, Parameter(group=CEILINGS, converter=whole)] = None
     """Model calls."""
-    max_tokens: Annotated[int | None, Parameter(group=CEILINGS)] = None
+    max_tokens: Annotated[int | None, Parameter(group=CEILINGS, converter=whole)] = None
     """Input and output tokens together."""
     max_usd: Annotated[float | None, Parameter(group=CEILINGS)] = None
     """US dollars."""
@@ -72,13 +88,17 @@ class Calls:
     dry_run: Annotated[bool, Parameter(group=OUTPUT, negative=(), show_default=False)] = False
     """Say what would be done and what it would take; call no model."""
 
+    def listed(self) -> list[str]:
+        """The models of `--models`."""
+        return listed_models(self.models)
+
     def budget(self) -> Budget:
         """The ceilings.
 
         Raises:
             UserError: if one is not a positive number.
         """
-        from flowbot.fields import UserError
+        from flowbot.fields.numbers import require_above_0
         from flowbot.lm import Budget
 
         for name in (
@@ -90,9 +110,7 @@ class Calls:
             "requests_per_minute",
             "tokens_per_minute",
         ):
-            value: float | None = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UserError(f"--{name.replace('_', '-')}", str(value), "a number above 0")
+            require_above_0(getattr(self, name), f"--{name.replace('_', '-')}")
         return Budget(calls=self.max_calls, tokens=self.max_tokens, usd=self.max_usd, seconds=self.max_seconds)
 
     def pace(self) -> Pace:
@@ -112,6 +130,11 @@ class Calls:
         return None if self.price is None else parse_price(self.price)
 
 
+def listed_models(given: str | None) -> list[str]:
+    """The models of a `--models A,B`."""
+    return [name for each in (given or "").split(",") if (name := each.strip())]
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True)
 class SearchOptions:
@@ -121,7 +144,7 @@ class SearchOptions:
     """OUTER[+INNER]; outer: flowbot, paper, random, none; inner: blame, layerwise, none."""
     effort: Annotated[Literal["low", "medium", "high"] | None, Parameter(group=SEARCH, show_default=False)] = None
     """How much is tried: low, medium (default) or high."""
-    seed: Annotated[int, Parameter(group=SEARCH)] = 0
+    seed: Annotated[int, Parameter(group=SEARCH, converter=whole)] = 0
     """Seed of every random choice."""
     run_dir: Annotated[Path | None, Parameter(group=PLACES)] = None
     """Folder of the run's journal, results and report; runs/NAME-HASH otherwise."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbot.report.words import duration
 
-from .console import Console, is_terminal, printable
+from .console import Console, is_terminal, shown
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -129,7 +129,7 @@ class Display:
         if self._live is not None:
             from rich.text import Text
 
-            self._live.console.print(Text(printable(text), "dim"), soft_wrap=True)
+            self._live.console.print(Text(shown(text), "dim"), soft_wrap=True)
         else:
             self._console.say(f"[{clock(self._now() - self._began)}] {text}")
 
@@ -138,7 +138,7 @@ class Display:
         left = self._left.seconds()
         rest = "" if left is None else f"about {duration(_round(left))} left"
         counted = f"  {event.done}/{event.total}" if event.total else ""
-        text = f"{PHASES[event.phase]}: {printable(event.text)}{counted}"
+        text = f"{PHASES[event.phase]}: {shown(event.text)}{counted}"
         # Never quite full: the estimate may be too low, and only the end is the end.
         whole = max(self._expected, event.calls + 1)
         self._live.update(self._task, description=text, total=whole, completed=event.calls, left=rest)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from .console import Console
+from .console import Console, json_text
 from .options import MODELS, Calls, Output
 
 if TYPE_CHECKING:
@@ -49,23 +49,30 @@ def run_flow(
     import asyncio
 
     from flowbot.lm import StopSignal
+    from flowbot.runtime.own_models import own_models, require_own_models
     from flowbot.workflow import load, most_calls
 
     from .signals import pausing
+    from .summary import within
 
     console = Console.open(output)
     workflow = load(flow)
+    own = own_models(model, models=calls.listed())
+    require_own_models(own, workflow=workflow, where=str(flow))
     tools = _tools(task)
     rows = _rows(workflow, values, inputs)
     stop = StopSignal()
     with pausing(stop, say=lambda line: console.say(line, "warn")):
-        traces = asyncio.run(_run(flow, workflow, rows, model, calls, tools, stop, console))
-    if traces is None:
+        ran = asyncio.run(_run(flow, workflow, rows, model, own, calls, tools, stop, console))
+    if ran is None:
         count = len(rows) * most_calls(workflow)
         console.json({"dry_run": True, "calls": count})
         console.result(f"{count} model calls at most; none was made.")
         return 0
-    return _print(console, traces, many=inputs is not None and len(rows) != 1)
+    traces, passed = ran
+    status = within(passed)
+    _print(console, traces, many=inputs is not None and len(rows) != 1)
+    return status
 
 
 def _tools(task: Path | None) -> tuple[Tool | ToolSource, ...]:
@@ -82,12 +89,13 @@ async def _run(
     workflow: Workflow,
     rows: list[dict[str, Any]],
     model: str | None,
+    own: frozenset[str],
     calls: Calls,
     tools: tuple[Tool | ToolSource, ...],
     stop: StopSignal,
     console: Console,
-) -> list[Trace] | None:
-    """A trace for each of the rows; None where the calls shall not be made."""
+) -> tuple[list[Trace], str] | None:
+    """A trace for each of the rows, and which ceiling was passed; None where the calls shall not be made."""
     import asyncio
 
     from flowbot.runtime import ChosenSandbox, opened_tools
@@ -108,12 +116,14 @@ async def _run(
         calls.budget()
         if calls.dry_run:
             return None
-        async with open_engine(model, calls, tools=opened, sandbox=sandbox, stop=stop, say=say, live=True) as engine:
+        async with open_engine(
+            model, calls, models=own, tools=opened, sandbox=sandbox, stop=stop, say=say, live=True
+        ) as engine:
             tasks = [asyncio.create_task(engine.run(workflow, row, purpose="run")) for row in rows]
-            return await together(tasks)
+            return await together(tasks), engine.session.budget.passed
 
 
-def _print(console: Console, traces: list[Trace], *, many: bool) -> int:
+def _print(console: Console, traces: list[Trace], *, many: bool) -> None:
     outputs = [None if trace.outputs is None else dict(trace.outputs) for trace in traces]
     failed = [trace for trace in traces if trace.outputs is None]
     console.json(outputs if many else outputs[0])
@@ -121,7 +131,7 @@ def _print(console: Console, traces: list[Trace], *, many: bool) -> int:
         if trace.outputs is None:
             continue
         if many:
-            console.result(json.dumps(dict(trace.outputs), ensure_ascii=False))
+            console.result(json_text(dict(trace.outputs)))
         else:
             for name, value in trace.outputs.items():
                 console.result(f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
@@ -130,7 +140,6 @@ def _print(console: Console, traces: list[Trace], *, many: bool) -> int:
 
         more = f" ({len(failed)} of {len(traces)} runs failed)" if many else ""
         raise ModelError(f"no result: {failed[0].error}{more}")
-    return 0
 
 
 def _rows(workflow: Workflow, values: tuple[str, ...], file: str | None) -> list[dict[str, Any]]:
@@ -158,6 +167,7 @@ def _rows(workflow: Workflow, values: tuple[str, ...], file: str | None) -> list
 
 def _pairs(values: tuple[str, ...], wanted: dict[str, Any], usage: str) -> dict[str, Any]:
     from flowbot.fields import UserError
+    from flowbot.fields.yaml import parse_json
 
     row: dict[str, Any] = {}
     for each in values:
@@ -167,8 +177,10 @@ def _pairs(values: tuple[str, ...], wanted: dict[str, Any], usage: str) -> dict[
         row[name] = text
         if name in wanted and wanted[name].kind not in ("str", "literal"):
             try:
-                row[name] = json.loads(text)
-            except ValueError:
+                row[name] = parse_json(text, f"inputs: {name}")
+            except UserError as error:
+                if error.expected != "JSON":
+                    raise
                 row[name] = text  # the type says what is wrong with it
     return row
 
@@ -176,15 +188,17 @@ def _pairs(values: tuple[str, ...], wanted: dict[str, Any], usage: str) -> dict[
 def _read_rows(file: str) -> list[Row]:
     from flowbot.fields import UserError
     from flowbot.task.data import parse_rows, refuse_other_kinds
-    from flowbot.task.decode import decoded
+    from flowbot.task.decode import MOST_DATA, decoded
 
     if file == "-":
         try:
-            text = sys.stdin.read().removeprefix("\ufeff")
+            text = sys.stdin.read(MOST_DATA + 1).removeprefix("\ufeff")
         except UnicodeDecodeError:
             raise UserError("standard input", "bytes that are no text", "JSON in UTF-8") from None
+        if len(text) > MOST_DATA:
+            raise UserError("standard input", f"more than {MOST_DATA:,} characters", "less than that")
         return parse_rows(text, "standard input", ".json", alone=True)
     path = Path(file)
     if path.suffix:  # a pipe has none, and is read as JSON
         refuse_other_kinds(path)
-    return parse_rows(decoded(path)[0], file, path.suffix.lower() or ".json", alone=True)
+    return parse_rows(decoded(path, piped=True)[0], file, path.suffix.lower() or ".json", alone=True)

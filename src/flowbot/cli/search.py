@@ -30,6 +30,7 @@ class Plan:
         task: what to solve.
         start: the workflow to improve.
         start_words: what the start is, for a person.
+        start_place: how an error names it.
         model: model string of the task model.
         meta_model: model string of the meta model.
         judge_model: model string of the metric's judges that name none; the meta model when None.
@@ -45,6 +46,7 @@ class Plan:
     effort: EffortName
     next_task: str
     judge_model: str | None = None
+    start_place: str = "workflow"
 
     @property
     def judges(self) -> list[str]:
@@ -64,12 +66,17 @@ def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console)
 
     from flowbot.lm import StopSignal
     from flowbot.optimize import estimate
+    from flowbot.optimize.given import require_settings
     from flowbot.optimize.rooms import closing_test
+    from flowbot.runtime.own_models import own_models, require_own_models
 
     from .engine import require_price
     from .progress import Display
     from .signals import pausing
 
+    require_settings(seed=search.seed)
+    own = own_models(plan.model, plan.meta_model, plan.judge_model, models=calls.listed(), metric=plan.task.metric)
+    require_own_models(own, workflow=plan.start, where=plan.start_place, metric=plan.task.metric)
     require_price(calls, plan.model, plan.meta_model, *plan.judges)
     kept = closing_test(
         calls.budget(), plan.task, plan.start, (plan.model, plan.judge_model or plan.meta_model), calls.prices()
@@ -118,6 +125,7 @@ async def _optimize(plan: Plan, search: SearchOptions, calls: Calls, stop: StopS
         lm=plan.model,
         meta_lm=plan.meta_model,
         judge_lm=plan.judge_model,
+        models=calls.listed(),
         start=plan.start,
         method=search.method,
         effort=plan.effort,
@@ -144,13 +152,13 @@ def conclude(result: RunResult, plan: Plan, console: Console) -> int:
     """
     from flowbot.report import write_report
 
-    from .summary import summarise
+    from .summary import summarise, within
 
     report = write_report(result.run_dir)
     console.json(result.to_json())
     if result.status == "done":
         summarise(result, report, plan, console)
-        return 0
+        return within(result.passed)
     if result.status == "paused":
         console.say()
         console.say(f"Paused after {count(sum(result.calls.values()), 'model call')}; everything so far is stored.")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from .console import Console, Style, command_line
+from .console import Console, Style, command_line, wrap
 from .options import Output
 
 if TYPE_CHECKING:
@@ -66,12 +65,10 @@ def show(
     if example is None:
         return _list(folder, run, console, full=full)
     from flowbot.report.show import read_shown
-    from flowbot.report.show_secrets import known_secrets, masked
 
     from .show_example import lines_of
 
-    secrets = known_secrets()
-    shown = read_shown(folder, example).without(secrets)
+    shown = read_shown(folder, example)
     one = start != found and not both
     sides = [name for name, asked in (("start", start or not one), ("found", found or not one)) if asked]
     if candidate is not None:
@@ -81,9 +78,9 @@ def show(
         shown = shown.only(step)
     left_out = {"start", "found"} - set(sides)
     facts = {name: value for name, value in shown.dump().items() if name not in left_out}
-    console.json(masked(facts, secrets))
+    console.json(facts)
     for line, style in lines_of(shown, sides, full=full, width=min(console.width, 80)):
-        console.result(masked(line, secrets), style)
+        console.result(line, style)
     return 0
 
 
@@ -126,7 +123,7 @@ def _title(task: str, status: str, rows: list[dict[str, Any]], console: Console)
     )
     state = "" if status == "done" else f" The run is {status}: the command that began it goes on."
     on_test = f" On the test {count(fixed, 'was', 'were')} fixed and {broken} broken." if status == "done" else ""
-    for line in textwrap.wrap(f"Run on {task}: {sizes} examples.{on_test}{state}", min(console.width, 80)):
+    for line in wrap(f"Run on {task}: {sizes} examples.{on_test}{state}", min(console.width, 80)):
         console.say(line, "title")
     console.say()
 

@@ -7,11 +7,12 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from flowbot.fields.secrets import hide_text
 from flowbot.fields.words import count, duration, money, percent
 from flowbot.report.diffs import node_texts
 from flowbot.report.words import SOURCES, outcome
 
-from .console import Style
+from .console import Style, wrap
 
 if TYPE_CHECKING:
     from flowbot.fields import Usage
@@ -186,7 +187,7 @@ class _Page:
             return ""
         trace = side.trace
         given = ", ".join(f"{name}: {_text(value)}" for name, value in (trace.outputs or {}).items())
-        gave = f"gave {textwrap.shorten(given, 80, placeholder='…')}" if given else "gave no result"
+        gave = f"gave {textwrap.shorten(hide_text(given), 80, placeholder='…')}" if given else "gave no result"
         return f", which {gave} and scored {percent(side.score)}"
 
     def values(self, values: Mapping[str, Any], indent: int) -> Iterator[Line]:
@@ -201,16 +202,11 @@ class _Page:
 
     def verbatim(self, text: str, indent: int) -> Iterator[Line]:
         """A text as it is, line by line behind a bar, long lines wrapped; cut where it is very long."""
+        text = hide_text(text)
         kept, left = (text, 0) if self.full else cut(text)
         bar = f"{' ' * indent}| "
         for line in kept.splitlines() or [""]:
-            wrapped = textwrap.wrap(
-                line,
-                self.width - len(bar),
-                break_on_hyphens=False,
-                replace_whitespace=False,
-                drop_whitespace=False,
-            )
+            wrapped = wrap(line, self.width - len(bar), replace_whitespace=False, drop_whitespace=False)
             for number, part in enumerate(wrapped or [""]):
                 yield f"{bar}{part.lstrip(' ') if number else part}".rstrip(), ""
         if left:
@@ -218,13 +214,11 @@ class _Page:
 
     def paragraph(self, text: str, indent: int, style: Style = "", *, hang: int = 0) -> Iterator[Line]:
         """Running text, wrapped; cut where it is very long."""
+        text = hide_text(text)
         kept, left = (text, 0) if self.full else cut(text)
         more = f" … {left:,} more characters (--full shows all)" if left else ""
         first, later = " " * indent, " " * (indent + hang)
-        wrapped = textwrap.wrap(
-            kept + more, self.width, initial_indent=first, subsequent_indent=later, break_on_hyphens=False
-        )
-        for line in wrapped:
+        for line in wrap(kept + more, self.width, initial_indent=first, subsequent_indent=later):
             yield line, style
 
 

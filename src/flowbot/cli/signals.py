@@ -47,7 +47,7 @@ def pausing(
             stop.set(REASONS[number])
             # Nothing can be said on a stream that is gone, nor in the midst of a write to it.
             with suppress(OSError, RuntimeError):
-                say("Pausing: the calls under way finish and are stored. Ctrl-C again leaves at once.")
+                say("Pausing: calls under way have 10 s to finish and are stored. Ctrl-C again leaves at once.")
         elif number != _HANG_UP:
             (leave or _leave)()
 

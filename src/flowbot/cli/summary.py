@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flowbot.report import read_run, verdict
 from flowbot.report.words import SOURCES, count, duration, interval, money, outcome, percent, points
+from flowbot.runtime.own_models import named_models
 
-from .console import Console, command_line
+from .console import Console, command_line, complain, wrap
 from .drawing import score_line, side_by_side
 
 if TYPE_CHECKING:
@@ -64,9 +65,7 @@ def _heading(text: str, console: Console) -> None:
 
 
 def _wrapped(text: str, console: Console) -> list[str]:
-    import textwrap
-
-    return [text] if console.mode == "quiet" else textwrap.wrap(text, min(console.width, 88))
+    return [text] if console.mode == "quiet" else wrap(text, min(console.width, 88))
 
 
 def _changes(run: RunView, console: Console) -> None:
@@ -111,7 +110,20 @@ def _cost(result: RunResult) -> str:
     usd = spent.get("usd")
     cost = "no cost" if usd == 0 else f"cost {money(usd)}"
     tokens = f"{spent.get('tokens') or 0:,} tokens" if made else "no new tokens"
-    return f"{count(calls, 'model call')}{stored}; {tokens}, {cost}, {duration(result.seconds)}."
+    made_for = asked(calls, sum(result.requests.values()))
+    return f"{made_for}{stored}; {tokens}, {cost}, {duration(result.seconds)}."
+
+
+def asked(calls: int, requests: int) -> str:
+    """Logical calls, and the requests that endpoints served for them where these are more."""
+    return count(calls, "model call") + (f" ({count(requests, 'request')} served)" if requests > calls else "")
+
+
+def within(passed: str) -> int:
+    """The exit status of work that is done: 0, or 1 where an endpoint made it pass a ceiling, which is said."""
+    if passed:
+        complain(passed)
+    return int(bool(passed))
 
 
 def judge_line(facts: dict[str, Any]) -> str:
@@ -126,7 +138,9 @@ def _next(result: RunResult, plan: Plan) -> list[tuple[str, str]]:
     shortest = min(plan.task.splits["train"], key=lambda each: len(json.dumps(dict(each.inputs))))
     values = [f"{name}={value}" for name, value in _inputs(shortest.inputs).items()]
     tools = ["--task", str(plan.task.source)] if (plan.task.tools or plan.task.sources) and plan.task.source else []
-    run = command_line("flowbot", "run", str(result.workflow_path), *values, *tools, "--model", plan.model)
+    named = dict.fromkeys(model for _, model in named_models(result.workflow) if model != plan.model)
+    models = ["--model", plan.model, *(["--models", ",".join(named)] if named else [])]
+    run = command_line("flowbot", "run", str(result.workflow_path), *values, *tools, *models)
     meta = ["--meta-model", plan.meta_model] if plan.meta_model != plan.model else []
     own = command_line("flowbot", "optimize", plan.next_task, "--model", plan.model, *meta)
     return [("Use what was found:", run), ("Do the same for a task file of your own:", own)]

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from .bounds import bounded
+from .secrets import hide_text
+
+if TYPE_CHECKING:
+    from .values import Usage
 
 FaultKind = Literal["auth", "not_found", "rate_limit", "server", "connection", "timeout", "garbage", "disk", "other"]
 StoppedBy = Literal["signal", "seconds", "infrastructure", "callback"]
 
 
+def told(text: str) -> str:
+    """A text as an error tells it: without secrets, then within its bound, so that none is cut in two and missed."""
+    return bounded(hide_text(text))
+
+
 class FlowBotError(Exception):
-    """Base of every error that FlowBot raises on purpose. Its text is meant for a person and holds no secret.
+    """Base of every error that FlowBot raises on purpose. Its text is meant for a person, holds no secret and is bounded
+    (see `flowbot.fields.bounds`), whatever the fault of somebody else's that it quotes.
 
     >>> try:
     ...     flow(question="…")
     ... except fb.FlowBotError as error:
     ...     print(type(error).__name__, error)
     """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(told(message))
 
 
 class _Told(FlowBotError):
@@ -42,10 +57,8 @@ class UserError(_Told):
     """
 
     def __init__(self, where: str, found: str, expected: str) -> None:
-        super().__init__(f"{where}: found {found}; expected {expected}")
-        self.where = where
-        self.found = found
-        self.expected = expected
+        self.where, self.found, self.expected = told(where), told(found), told(expected)
+        super().__init__(f"{self.where}: found {self.found}; expected {self.expected}")
 
 
 class ModelError(_Told):
@@ -82,15 +95,23 @@ class InfrastructureError(_Told):
         kind: class of the fault.
         fatal: True when trying again cannot help (wrong key, unknown model).
         retry_after: seconds that the endpoint asked to wait, if it did.
+        took: what the endpoint charges for all the same, where it served the request and the answer is of no use.
     """
 
     def __init__(
-        self, message: str, *, kind: FaultKind = "other", fatal: bool = False, retry_after: float | None = None
+        self,
+        message: str,
+        *,
+        kind: FaultKind = "other",
+        fatal: bool = False,
+        retry_after: float | None = None,
+        took: Usage | None = None,
     ) -> None:
         super().__init__(message)
         self.kind: FaultKind = kind
         self.fatal = fatal
         self.retry_after = retry_after
+        self.took = took
 
 
 class RefusedError(_Told):

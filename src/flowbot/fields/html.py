@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
+from .secrets import hide_text
+
 LONGEST = 300
 """Letters of a value that a cell shows."""
 SHORT = 24
@@ -44,8 +46,8 @@ def shown(value: object, most: int = LONGEST) -> Markup:
 
 
 def brief(value: object, most: int = LONGEST) -> str:
-    """A value as plain text of at most `most` letters: a text as it is, anything else as JSON."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr)
+    """A value as plain text of at most `most` letters: a text as it is, anything else as JSON; secrets are masked."""
+    text = hide_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr))
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 MOST = 24
@@ -23,6 +23,11 @@ def one_of(found: object, known: Iterable[str]) -> str:
     "one of low, medium, high (did you mean 'medium'?)"
     """
     names = list(known)
-    listed = f"one of {', '.join(names[:MOST])}{', …' if len(names) > MOST else ''}" if len(names) != 1 else names[0]
+    told = f"one of {listed(names)}" if len(names) != 1 else names[0]
     near = nearest(found, names)
-    return f"{listed} (did you mean {near!r}?)" if near and len(names) > 1 else listed
+    return f"{told} (did you mean {near!r}?)" if near and len(names) > 1 else told
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first of the names, and that there are more."""
+    return ", ".join(names[:MOST]) + (", …" if len(names) > MOST else "")

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, cast
 
+from .yaml_core import MOST_BITS, TOO_LONG
+
 Kind = Literal["str", "int", "float", "bool", "object", "literal", "list"]
 
 _SCALARS: tuple[Kind, ...] = ("str", "int", "float", "bool", "object")
@@ -25,6 +27,9 @@ _TOKEN = re.compile(
 _ESCAPES = re.compile(r"""(?:[^\\\n]|\\(?:[\\'"abfnrtv]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}))*\Z""")
 _THOUSANDS = re.compile(r"[-+]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?\Z")
 _MAX_DEPTH = 8
+_MOST_TOLD = 200
+MOST_NOTATION = 50_000
+"""Characters of the longest type; of a Literal, some thousands of options."""
 
 
 class TypeSyntaxError(ValueError):
@@ -52,10 +57,12 @@ class Type:
         Raises:
             TypeSyntaxError: if `text` is not in the notation.
         """
-        tokens = _tokens(text)
-        parsed, rest = _parse(tokens, text, 0)
+        told = notation_told(text)
+        if len(text) > MOST_NOTATION:
+            raise TypeSyntaxError(f"type {told!r}: longer than {MOST_NOTATION:,} characters")
+        parsed, rest = _parse(_tokens(text, told), told, 0)
         if rest:
-            raise TypeSyntaxError(f"type {text!r}: found {rest[0]!r} after the type")
+            raise TypeSyntaxError(f"type {told!r}: found {rest[0]!r} after the type")
         return parsed
 
     def __str__(self) -> str:
@@ -172,14 +179,19 @@ def object_schema(members: dict[str, Type]) -> dict[str, Any]:
     }
 
 
-def _tokens(text: str) -> list[str]:
+def notation_told(text: str) -> str:
+    """A type's text as errors show it."""
+    return text if len(text) <= _MOST_TOLD else f"{text[: _MOST_TOLD - 1]}…"
+
+
+def _tokens(text: str, told: str) -> list[str]:
     tokens: list[str] = []
     position = 0
     stripped = text.rstrip()
     while position < len(stripped):
         match = _TOKEN.match(stripped, position)
         if match is None:
-            raise TypeSyntaxError(f"type {text!r}: found {stripped[position:].strip()[:20]!r}; expected a type")
+            raise TypeSyntaxError(f"type {told!r}: found {stripped[position:].strip()[:20]!r}; expected a type")
         tokens.append(match.group().strip())
         position = match.end()
     return tokens
@@ -279,6 +291,8 @@ def _coerce_int(value: Any, place: str) -> int:
     number = _number(value)
     if number is None or (isinstance(number, float) and not number.is_integer()):
         raise ValueMismatch(f"{place}: found {_short(value)}; expected int")
+    if int(number).bit_length() > MOST_BITS:
+        raise ValueMismatch(f"{place}: found {TOO_LONG}; expected int")
     return int(number)
 
 

@@ -6,6 +6,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
+
+from .bounds import NAME, PARTS, bounded
 
 ROUNDING = 1e-9
 """By how much a score may miss 0 or 1 and still mean it."""
@@ -22,12 +25,12 @@ class Score:
     Args:
         value: in [0, 1], 1 is right.
             What a sum of weights misses 0 or 1 by, at most 1e-9, is taken off.
-        feedback: why, in words, when the metric can say it.
-        parts: named partial scores, each in [0, 1].
+        feedback: why, in words, when the metric can say it; of more than 4,000 characters the middle is left out.
+        parts: named partial scores, each in [0, 1]; at most 100, with names of at most 200 characters.
         spread: standard deviation of the value, where a judge was asked several times; None elsewhere.
 
     Raises:
-        ValueError: if `value` or a part is not a number in [0, 1].
+        ValueError: if `value` or a part is not a number in [0, 1], `feedback` is no text, or there are too many parts.
     """
 
     value: float
@@ -37,8 +40,15 @@ class Score:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", _settled(self.value))
+        told: Any = self.feedback
+        if not isinstance(told, str):
+            raise ValueError(f"Score.feedback is a {type(told).__name__}; expected a text")
+        object.__setattr__(self, "feedback", bounded(told))
+        if len(self.parts) > PARTS:
+            raise ValueError(f"Score.parts are {len(self.parts):,}; expected at most {PARTS}")
         if self.parts:
-            object.__setattr__(self, "parts", {name: _settled(number) for name, number in self.parts.items()})
+            settled = {bounded(str(name), NAME): _settled(number) for name, number in self.parts.items()}
+            object.__setattr__(self, "parts", settled)
         for name, number in {"value": self.value, **self.parts}.items():
             if not math.isfinite(number) or not 0.0 <= number <= 1.0:
                 raise ValueError(f"Score.{name} is {number!r}; expected a number from 0 to 1")

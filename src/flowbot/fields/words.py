@@ -1,4 +1,4 @@
-"""Numbers as people read them: scores, differences, counts, money and time. Shared by all that speaks to a person."""
+"""What people read: scores, differences, counts, money, time, and texts of others. Shared by all that speaks to a person."""
 
 from __future__ import annotations
 
@@ -14,6 +14,28 @@ class Between(Protocol):
     def low(self) -> float: ...  # noqa: D102
     @property
     def high(self) -> float: ...  # noqa: D102
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    r"""A text of anybody's for a line of ours: what a terminal could take for a command, and what turns the direction of
+    writing or is not seen at all, is shown as an escape; line ends, tabs and other blanks are a blank.
+
+    >>> printable("a\x1b[31mb")
+    'a\\x1b[31mb'
+
+    Args:
+        text: the text.
+        keep: characters that stay as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() or each in keep else " " if each.isspace() else _escape(each) for each in text
+    )
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def percent(value: float) -> str:

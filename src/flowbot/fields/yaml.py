@@ -9,17 +9,16 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from .errors import UserError
-from .yaml_core import MAX_DEPTH, deeper, is_not_finite, plain
+from .files import read_text
+from .yaml_core import MAX_DEPTH, deeper, is_not_finite, plain, whole
 from .yaml_out import dump_yaml
 
-__all__ = ["MAX_BYTES", "MAX_DEPTH", "dump_yaml", "parse_data", "parse_json", "read_bytes", "read_data", "read_text"]
+__all__ = ["MAX_BYTES", "MAX_DEPTH", "dump_yaml", "parse_data", "parse_json", "read_data"]
 
 MAX_BYTES = 1_000_000
 
@@ -36,52 +35,6 @@ def read_data(path: Path) -> Any:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise UserError(f"{path}:{line}", "a NUL character", "UTF-8 text")
     return parse_json(text, str(path)) if path.suffix.lower() == ".json" else parse_data(text, str(path))
-
-
-def read_text(path: Path, *, limit: int | None = None) -> str:
-    """The text of a UTF-8 file; a byte order mark is dropped.
-
-    Args:
-        path: the file.
-        limit: bytes that it may have at most.
-
-    Raises:
-        UserError: as `read_bytes`, or if it is not UTF-8.
-    """
-    raw = read_bytes(path, limit=limit)
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}:{line}", "bytes that are not UTF-8", "UTF-8 text") from None
-
-
-def read_bytes(path: Path, *, limit: int | None = None) -> bytes:
-    """What a file holds.
-
-    Args:
-        path: the file.
-        limit: bytes that it may have at most.
-
-    Raises:
-        UserError: if there is no such file, it cannot be read or is too large; with a limit also if it is a pipe or a
-            device, which may never end.
-    """
-    try:
-        with open(path, "rb", opener=None if limit is None else _at_once) as file:
-            if limit is not None and not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UserError(str(path), "a pipe or a device", "a file")
-            raw = file.read() if limit is None else file.read(limit + 1)
-    except FileNotFoundError:
-        raise UserError(str(path), "no such file", "a file") from None
-    except IsADirectoryError:
-        raise UserError(str(path), "a folder", "a file") from None
-    except (OSError, ValueError) as error:
-        found = error.strerror if isinstance(error, OSError) else str(error)
-        raise UserError(str(path), f"a file that cannot be read ({found})", "a readable file") from None
-    if limit is not None and len(raw) > limit:
-        raise UserError(str(path), f"more than {limit:,} bytes", f"at most {limit:,} bytes")
-    return raw
 
 
 def parse_data(text: str, where: str) -> Any:
@@ -112,13 +65,15 @@ def parse_data(text: str, where: str) -> Any:
         raise UserError(where, f"broken YAML ({said[0] if said else 'unreadable'})", "YAML 1.2") from None
 
 
-def parse_json(text: str, where: str, *, line: int | None = None) -> Any:
+def parse_json(text: str, where: str, *, line: int | None = None, depth: int = MAX_DEPTH, halves: bool = False) -> Any:
     """What a JSON text holds. NaN, infinities, duplicate keys and halves of surrogate pairs are refused.
 
     Args:
         text: one JSON value.
         where: how errors name the text.
         line: the line in `where` at which the text stands; None: count lines within the text.
+        depth: levels of lists and objects that it may have.
+        halves: True lets halves of surrogate pairs be, as replies and what users' functions return may hold them.
 
     Raises:
         UserError: naming `where:line`.
@@ -140,28 +95,23 @@ def parse_json(text: str, where: str, *, line: int | None = None) -> Any:
         return value
 
     try:
-        value = json.loads(text, object_pairs_hook=pairs, parse_float=number, parse_constant=number)
+        value = json.loads(text, object_pairs_hook=pairs, parse_float=number, parse_constant=number, parse_int=whole)
     except json.JSONDecodeError as error:
         spot = place if line is not None else f"{where}:{error.lineno}"
         said = f"broken JSON ({error.msg} at column {error.colno})" if text.strip() else "nothing"
         raise UserError(spot, said, "JSON") from None
     except RecursionError:
-        raise UserError(place, "JSON nested too deeply", f"at most {MAX_DEPTH} levels") from None
-    except ValueError:  # an integer of more digits than Python converts
-        raise UserError(place, "a number with thousands of digits", "a number") from None
-    if text.count("[") + text.count("{") > MAX_DEPTH and deeper(value, MAX_DEPTH):
-        raise UserError(place, "JSON nested too deeply", f"at most {MAX_DEPTH} levels")
-    if "\\u" in text:
+        raise UserError(place, "JSON nested too deeply", f"at most {depth} levels") from None
+    except ValueError as error:
+        raise UserError(place, str(error), "a number of at most 300 digits") from None
+    if text.count("[") + text.count("{") > depth and deeper(value, depth):
+        raise UserError(place, "JSON nested too deeply", f"at most {depth} levels")
+    if not halves and "\\u" in text:
         try:
             _ = json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
             raise UserError(place, "half of a surrogate pair in a text", "Unicode text") from None
     return value
-
-
-def _at_once(path: str, flags: int) -> int:
-    """Opens a file; a pipe that nobody writes to is not waited for."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 class _Builder:
@@ -206,9 +156,9 @@ class _Builder:
 
     def _check(self, event: Any, kind: str) -> None:
         if kind == "AliasEvent":
-            self._refuse(event, f"the alias *{event.anchor}", "the value itself; aliases are not allowed")
+            self._refuse(event, f"the alias *{event.anchor[:40]}", "the value itself; aliases are not allowed")
         if event.anchor is not None:
-            self._refuse(event, f"the anchor &{event.anchor}", "no anchors or aliases")
+            self._refuse(event, f"the anchor &{event.anchor[:40]}", "no anchors or aliases")
         if event.tag is not None:
             self._refuse(event, f"the tag {_short(str(event.tag))}", "no tags; quote what is to be a text")
 
@@ -235,8 +185,8 @@ class _Builder:
             self._refuse(event, text, "a finite number")
         try:
             value = plain(text)
-        except ValueError:  # more digits than Python converts
-            self._refuse(event, "a number with thousands of digits", "a number")
+        except ValueError as error:
+            self._refuse(event, str(error), "a number of at most 300 digits")
         if isinstance(value, float) and not math.isfinite(value):
             self._refuse(event, _short(text), "a finite number")
         return value

@@ -8,6 +8,10 @@ from typing import Any, cast
 MAX_DEPTH = 64
 """Collections in a file nest at most so deep."""
 
+MOST_BITS = 1023
+"""Of a whole number, about 300 digits: any such one is a float too."""
+TOO_LONG = "a number of more than 300 digits"
+
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _INT = re.compile(r"[-+]?[0-9]+\Z")
@@ -17,18 +21,34 @@ _NOT_FINITE = re.compile(r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))\Z")
 
 
 def plain(text: str) -> Any:
-    """What an unquoted scalar means: null, a bool, a number (of any size), else the text itself."""
+    """What an unquoted scalar means: null, a bool, a number, else the text itself.
+
+    Raises:
+        ValueError: for a whole number of more than `MOST_BITS`.
+    """
     if text in _NULL:
         return None
     if text in _BOOL:
         return _BOOL[text]
     if _INT.match(text):
-        return int(text)
+        return whole(text)
     if _OTHER_INT.match(text):
-        return int(text[2:], 8 if text[1] == "o" else 16)
+        return whole(text[2:], 8 if text[1] == "o" else 16)
     if _FLOAT.match(text):
         return float(text)
     return text
+
+
+def whole(digits: str, base: int = 10) -> int:
+    """The whole number that digits stand for.
+
+    Raises:
+        ValueError: if it has more than `MOST_BITS`.
+    """
+    number = int(digits, base) if len(digits) <= 2 * MOST_BITS else None
+    if number is None or number.bit_length() > MOST_BITS:
+        raise ValueError(TOO_LONG)
+    return number
 
 
 def is_not_finite(text: str) -> bool:

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from flowbot.fields import Field, ModelError, ValueMismatch, fields_schema
+from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 
 from .client import Message, Reply, Request
+from .mending import mended, unfenced
 
 if TYPE_CHECKING:
     from .lm import LM, Draw
 
-_FENCE = re.compile(r"\A\s*```[A-Za-z]*\s*\n(?P<body>.*?)\n?\s*```\s*\Z", re.DOTALL)
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
 _SHOWN = 2000
 """Characters of an unusable reply that are shown to the model again."""
@@ -90,7 +91,7 @@ def read_values(text: str, fields: Sequence[Field]) -> dict[str, Any]:
     Raises:
         ValueMismatch: if there are none; says which, what was found and what was expected.
     """
-    body = fenced.group("body") if (fenced := _FENCE.match(text)) else text
+    body = unfenced(text)
     try:
         return _fit(json.loads(body, parse_constant=_no_constant), fields)
     except (ValueMismatch, ValueError, RecursionError) as error:
@@ -122,6 +123,8 @@ def _fit(found: Any, fields: Sequence[Field]) -> dict[str, Any]:
     # Models put an object in a list, and repair gives a list for several objects: the last is the answer.
     if isinstance(found, list) and not (len(fields) == 1 and fields[0].type.kind == "list"):
         found = _last_object(cast("list[Any]", found))
+    if deeper(found, MAX_DEPTH):
+        raise ValueMismatch(f"the reply is nested deeper than {MAX_DEPTH}")
     if isinstance(found, dict):
         given = cast("dict[str, Any]", found)
         missing = [field.name for field in fields if field.name not in given]
@@ -139,12 +142,7 @@ def _last_object(found: list[Any]) -> Any:
 
 
 def _mended(body: str) -> Any:
-    import json_repair
-
-    try:
-        found = json_repair.loads(body)
-    except (ValueError, RecursionError):
-        found = ""
+    found = mended(body)
     if found == "":
         raise ValueMismatch(f"found {body.strip()[:60]!r}; expected JSON")
     return found

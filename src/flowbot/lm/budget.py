@@ -1,7 +1,8 @@
-"""Ceilings in calls, tokens, USD and seconds. Each call reserves its worst case first, so no ceiling is ever passed.
+"""Ceilings in calls, tokens, USD and seconds. Each sending reserves its worst case first: a ceiling is passed by no more
+than what an endpoint reports beyond the limits it was given, on the calls in flight. Then nothing more fits.
 
-What is counted is logical: a stored response takes what it took when it was first paid. The order in which reservations
-are asked for decides who gets one; how fast replies come does not.
+What is counted is logical: a stored response takes what it took when it was first paid, every request that was served for
+it. The order in which reservations are asked for decides who gets one; how fast replies come does not.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal
 
 from flowbot.fields import BudgetExceeded, Paused, Usage, UserError
+from flowbot.fields.numbers import require_above_0
 
 if TYPE_CHECKING:
     import asyncio
@@ -77,7 +79,7 @@ class Budget:
     """Ceilings of a run; None is no ceiling. One `Budget` counts one run.
 
     Args:
-        calls: model calls.
+        calls: requests to models that are served: one a call, and one for each answer that was of no use.
         tokens: input and output tokens together.
         usd: dollars.
         seconds: wall-clock time from `begin` on; it pauses the run instead of ending it.
@@ -97,8 +99,7 @@ class Budget:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         for name, value in (("calls", calls), ("tokens", tokens), ("usd", usd), ("seconds", seconds)):
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise UserError(f"budget: {name}", repr(value), "a number above 0")
+            require_above_0(value, f"budget: {name}", whole=name in ("calls", "tokens"))
         self.calls = calls
         self.tokens = tokens
         self.usd = usd
@@ -136,6 +137,28 @@ class Budget:
                 free = ceiling - sum(taken)
                 found[name] = free / _PICO if name == "usd" else free
         return found
+
+    @property
+    def passed(self) -> str:
+        """Which ceilings endpoints have made us pass, in a line; "" where none is."""
+        told: list[str] = []
+        for index, ceiling in enumerate(self._ceilings):
+            if ceiling is not None and self._used[index] > ceiling:
+                told.append(f"{_shown(index, self._used[index])} where the ceiling is {_shown(index, ceiling)}")
+        if not told:
+            return ""
+        return (
+            f"a ceiling was passed: {' and '.join(told)}; an endpoint took more than it was allowed, on calls in flight"
+        )
+
+    @property
+    def sound(self) -> bool:
+        """Whether all that is reserved and held still fits: no endpoint has taken what was kept for others."""
+        return self._over(_NOTHING) is None
+
+    def add(self, actual: Usage) -> None:
+        """Count what was taken without room of its own."""
+        self._used = _add(self._used, _amounts(actual))
 
     def try_reserve(self, worst: Usage) -> Reservation | None:
         """Reserve at once; None if that must wait for calls in flight.
@@ -191,6 +214,14 @@ class Budget:
         if self._began is None:
             self._began = self._now()
 
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until `check_time` raises, at least 0; None where there is no such ceiling."""
+        if self.seconds is None:
+            return None
+        self.begin()
+        return max(0.0, self.seconds - (self._now() - (self._began or 0.0)))
+
     def check_time(self) -> None:
         """Whether a call may still be sent.
 
@@ -198,7 +229,7 @@ class Budget:
             Paused: if the seconds are over.
         """
         self.begin()
-        if self.seconds is not None and self._now() - (self._began or 0.0) >= self.seconds:
+        if self.seconds is not None and self.seconds_left == 0.0:
             raise Paused(f"the ceiling of {self.seconds:g} seconds is reached", stopped_by="seconds")
 
     def _worst(self, worst: Usage) -> Amounts:
@@ -250,6 +281,10 @@ class Budget:
         else:
             text = f"{used} of {ceiling} {over} are used, {held} set aside; the next step may take {amounts[index]}"
         return BudgetExceeded(text, ceiling=over)
+
+
+def _shown(index: int, amount: int) -> str:
+    return f"{amount / _PICO:.4f} USD" if _NAMES[index] == "usd" else f"{amount:,} {_NAMES[index]}"
 
 
 def _amounts(usage: Usage) -> Amounts:

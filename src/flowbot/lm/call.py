@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flowbot.fields import InfrastructureError, ModelError, RefusedError
+from flowbot.fields import InfrastructureError, ModelError, RefusedError, Usage
 
 from .client import Patience, Reply, Request
 from .clock import RealClock
 from .spans import KEY_LENGTH
 
 if TYPE_CHECKING:
+    from .bill import Bill
     from .flight import Flight
     from .lm import LM
     from .spans import Span
@@ -29,15 +31,18 @@ class EmptyReplyError(InfrastructureError):
     """The model ended of its own accord and said nothing: taken for a fault of the endpoint until it repeats."""
 
     def __init__(self, reply: Reply) -> None:
-        super().__init__("an empty reply", kind="garbage")
-        self.reply = reply
+        super().__init__("an empty reply", kind="garbage", took=reply.usage)
+        self.reply = replace(reply, usage=Usage())  # what it took is counted with the fault
 
 
 class Call:
     """One call on its way to the endpoint, over all its tries."""
 
-    def __init__(self, lm: LM, request: Request, purpose: str, key: str, flight: Flight, span: Span) -> None:
+    def __init__(
+        self, lm: LM, request: Request, purpose: str, key: str, flight: Flight, span: Span, bill: Bill
+    ) -> None:
         self._lm = lm
+        self._bill = bill
         self._request = request
         self._purpose = purpose
         self._key = key
@@ -57,11 +62,27 @@ class Call:
 
         Raises:
             InfrastructureError, RefusedError, ModelError: as the client does; an empty reply is a fault the first times.
+            BudgetExceeded: if a ceiling might be passed by sending it again.
             Paused: if somebody asked to stop before it was sent.
         """
+        try:
+            return await self._send()
+        except InfrastructureError as error:
+            if error.took is not None:
+                await self._bill.wasted(error.took)
+            raise
+
+    async def _send(self) -> Reply:
         lm, gate, group = self._lm, self._lm.gate, self._group
         estimate = _estimate(self._request) if gate.counts_tokens else 0
-        await gate.enter(group, tokens=estimate, first=self._tries > 0)
+        while True:
+            await self._bill.reserve()
+            await gate.enter(group, tokens=estimate, first=self._tries > 0)
+            if lm.session.budget.sound:
+                break
+            # Others took more than was reserved for them while this one waited for its turn.
+            gate.leave()
+            self._bill.close()
         self._tries += 1
         try:
             lm.session.check()
@@ -70,8 +91,13 @@ class Call:
             if _log.isEnabledFor(logging.DEBUG):
                 self.note("call.sent", "sent, try %d", self._tries, level=logging.DEBUG)
             reply = await self._complete(gate.patience(self._like, self._cuts), estimate)
+            reply = lm.paid(reply, self._purpose)
+            self._bill.settle(reply.usage)  # before the next call may go
         except InfrastructureError as error:
             self._flight.sent = False
+            if error.took is not None:
+                error.took = lm.pay(error.took, self._purpose)
+                self._bill.settle(error.took)
             self._cuts += error.kind == "timeout"
             gate.failed(error)
             raise
@@ -82,15 +108,14 @@ class Call:
             gate.answered(group, reply.seconds, like=self._like, tokens=reply.usage.tokens - estimate)
         finally:
             gate.leave()
-        reply = lm.paid(reply, self._purpose)
-        if _log.isEnabledFor(logging.DEBUG):
-            used = {"input_tokens": reply.usage.input_tokens, "output_tokens": reply.usage.output_tokens}
-            more = {"seconds": reply.seconds, "finish": reply.finish, **used}
-            self.note("call.answered", "answered in %.2f s", reply.seconds, level=logging.DEBUG, **more)
         if _is_empty(reply) and self._empty + 1 < EMPTY_TRIES:
             self._empty += 1
             self._flight.sent = False
             raise EmptyReplyError(reply)
+        if _log.isEnabledFor(logging.DEBUG):
+            used = {"input_tokens": reply.usage.input_tokens, "output_tokens": reply.usage.output_tokens}
+            more = {"seconds": reply.seconds, "finish": reply.finish, **used}
+            self.note("call.answered", "answered in %.2f s", reply.seconds, level=logging.DEBUG, **more)
         return reply
 
     def note(self, event: str, text: str, *values: object, level: int = logging.INFO, **more: object) -> None:
@@ -106,9 +131,7 @@ class Call:
             return await lm.gate.open_ends.run(self._like, lm.client.complete(self._request, patience))
         if lm.hedge is None:
             return await lm.client.complete(self._request, patience)
-        return await lm.hedge.complete(
-            self._request, patience, self._group, self._like, tokens, lambda reply: lm.paid(reply, self._purpose)
-        )
+        return await lm.hedge.complete(self._request, patience, self._group, self._like, tokens, self._bill.copy)
 
 
 def kind_of(error: BaseException) -> str:

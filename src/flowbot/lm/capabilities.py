@@ -80,12 +80,13 @@ class Capabilities:
 
     @staticmethod
     def load(data: Mapping[str, Any]) -> Capabilities | None:
-        """From what `dump` gave; None if it is of another version."""
+        """From what `dump` gave; None if it is of another version, or nonsense."""
+        from pydantic import TypeAdapter, ValidationError
+
         try:
-            found = Capabilities(**data)
-        except TypeError:
+            return TypeAdapter(Capabilities).validate_json(json.dumps(data), strict=True, extra="forbid")
+        except ValidationError:
             return None
-        return found if found.reply_format in _FORMATS and found.tools in ("native", "json") else None
 
     def dropped(self) -> tuple[str, ...]:
         """In words, what the endpoint does not take."""

@@ -117,6 +117,7 @@ class Reply:
         calls: the tool calls that the model asks for.
         ready: the model says that it needs no more calls and is to be asked for the answer; only where calls are asked
             for as JSON. `text` is then what it thinks.
+        besides: what the endpoint served to this call before and was of no use, an empty reply for one.
     """
 
     text: str
@@ -127,21 +128,19 @@ class Reply:
     estimated: bool = False
     calls: tuple[ToolUse, ...] = ()
     ready: bool = False
+    besides: Usage | None = None
+
+    @property
+    def took(self) -> Usage:
+        """All that the call took to get it."""
+        return self.usage if self.besides is None else self.usage + self.besides
 
     def dump(self) -> dict[str, Any]:
-        """As JSON, for the store."""
-        usage = self.usage
+        """As JSON, for the store; `rows.read_reply` reads it."""
         data: dict[str, Any] = {
             "text": self.text,
             "finish": self.finish,
-            "usage": {
-                "calls": usage.calls,
-                "input_tokens": usage.input_tokens,
-                "output_tokens": usage.output_tokens,
-                "cached_tokens": usage.cached_tokens,
-                "usd": usage.usd,
-                "seconds": usage.seconds,
-            },
+            "usage": dump_usage(self.usage),
             "seconds": self.seconds,
             "model": self.model,
         }
@@ -151,29 +150,9 @@ class Reply:
             data["calls"] = [call.dump() for call in self.calls]
         if self.ready:
             data["ready"] = True
+        if self.besides is not None:
+            data["besides"] = dump_usage(self.besides)
         return data
-
-    @staticmethod
-    def load(data: Mapping[str, Any]) -> Reply:
-        """A reply from what `dump` gave.
-
-        Raises:
-            KeyError: if a member is missing.
-            ValueError: if `finish` is not one of the three.
-        """
-        finish = data["finish"]
-        if finish not in ("stop", "length", "refusal"):
-            raise ValueError(f"reply: found finish {finish!r}; expected stop, length or refusal")
-        return Reply(
-            text=data["text"],
-            finish=finish,
-            usage=Usage(**data["usage"]),
-            seconds=data["seconds"],
-            model=data.get("model", ""),
-            estimated=data.get("estimated", False),
-            calls=tuple(ToolUse(**each) for each in data.get("calls", ())),
-            ready=data.get("ready", False),
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +229,18 @@ class Client(Protocol):
     async def close(self) -> None:
         """Release connections and processes. May be called twice."""
         ...
+
+
+def dump_usage(usage: Usage) -> dict[str, Any]:
+    """As JSON, for the store; `rows.read_usage` reads it."""
+    return {
+        "calls": usage.calls,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "usd": usage.usd,
+        "seconds": usage.seconds,
+    }
 
 
 def _dump_tool(tool: ToolSignature) -> dict[str, Any]:

@@ -279,6 +279,10 @@ def _spoil(listed: list[tuple[float, str]], key: str) -> list[tuple[float, str]]
     return [(listed[0][0] + 1, listed[0][1]), *listed[1:]]
 
 
+_MOST = 1e15
+"""Of a number that a text is full of."""
+
+
 def _bounded(value: float, schema: Schema) -> int | float:
-    value = min(max(value, schema.get("minimum", value)), schema.get("maximum", value))
+    value = min(max(value, schema.get("minimum", value), -_MOST), schema.get("maximum", value), _MOST)
     return round(value) if schema.get("type") == "integer" or value == int(value) else value

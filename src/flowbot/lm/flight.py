@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
-Outcome = dict[str, Any]
+from .cut import pause
+
+Outcome = TypeVar("Outcome")
 
 
 class Flight:
-    """One call under way. It counts who waits; `sent` is True from sending until the reply is stored."""
+    """One call under way. It counts who waits; `sent` is True from sending until the reply is stored, `paid` once it came."""
 
-    __slots__ = ("owner", "sent", "task", "waiters")
+    __slots__ = ("owner", "paid", "sent", "task", "waiters")
 
     def __init__(self, owner: object) -> None:
         self.owner = owner
         self.sent = False
-        self.waiters: list[asyncio.Future[Outcome]] = []
+        self.paid = False
+        self.waiters: list[asyncio.Future[Any]] = []
         self.task: asyncio.Task[None] | None = None
 
 
@@ -46,7 +49,7 @@ class Flights:
             flight.task = loop.create_task(self._fly(key, flight, start))
             # Also a task that was cancelled before it began leaves the table.
             flight.task.add_done_callback(lambda _: self._forget(key, flight))
-        waiter: asyncio.Future[Outcome] = loop.create_future()
+        waiter: asyncio.Future[Any] = loop.create_future()
         flight.waiters.append(waiter)
         try:
             return await waiter
@@ -58,6 +61,21 @@ class Flights:
                 self._forget(key, flight)
                 flight.task.cancel()
             raise
+
+    def cut(self, check: Callable[[], None], *, sent: bool) -> None:
+        """Give up the calls under way; whoever waits gets the pause that `check` raises. What is paid is stored first.
+
+        Args:
+            check: raises `Paused`.
+            sent: False: only what has not been sent.
+        """
+        for key, flight in list(self._flights.items()):
+            if flight.task is not None and not flight.paid and (sent or not flight.sent):
+                self._forget(key, flight)
+                flight.task.cancel()
+                for waiter in flight.waiters:
+                    if not waiter.done():
+                        waiter.set_exception(pause(check))
 
     async def drain(self, owner: object = None) -> None:
         """Cancel what has not been sent and wait for the rest: of one owner, or of all."""

@@ -9,12 +9,13 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from flowbot.fields import InfrastructureError
+from flowbot.fields import FlowBotError, InfrastructureError, Usage
 
 from .client import Client, Patience, Reply, Request
 from .clock import Clock
 
 if TYPE_CHECKING:
+    from .bill import Copy
     from .gate import Gate
 
 
@@ -39,7 +40,7 @@ class Hedge:
         self._gate = gate
         self._clock = clock
         self._may_send = may_send
-        self._strays: set[asyncio.Task[Reply]] = set()
+        self._strays: set[asyncio.Task[None]] = set()
 
     async def complete(
         self,
@@ -48,7 +49,7 @@ class Hedge:
         group: str,
         like: str,
         tokens: float,
-        pay: Callable[[Reply], object],
+        copy: Callable[[], Copy | None],
     ) -> Reply:
         """As `Client.complete`.
 
@@ -58,7 +59,7 @@ class Hedge:
             group: calls of one kind, as the gate orders them.
             like: calls that should take about as long.
             tokens: estimate of what a try takes.
-            pay: told of a reply that is not used.
+            copy: asked for room to pay for a second sending; None: there is none.
         """
         after = self._gate.straggles_after(like)
         if after is None:
@@ -66,9 +67,11 @@ class Hedge:
         tries = [asyncio.ensure_future(self._client.complete(request, patience))]
         timer = asyncio.ensure_future(self._clock.sleep(after))
         taken: asyncio.Task[Reply] | None = None
+        second: Copy | None = None
         try:
             await asyncio.wait({*tries, timer}, return_when=asyncio.FIRST_COMPLETED)
-            if not tries[0].done() and self._may_send() and self._gate.try_enter(tokens):
+            if not tries[0].done() and self._may_send() and self._gate.spare and (second := copy()) is not None:
+                self._gate.try_enter(tokens)
                 tries.append(asyncio.ensure_future(self._client.complete(request, patience)))
             while taken is None:
                 running = [each for each in tries if not each.done()]
@@ -78,29 +81,52 @@ class Hedge:
                 elif taken is None:
                     await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             return taken.result()
+        except asyncio.CancelledError:
+            for each in tries:
+                each.cancel()
+            raise
         finally:
             timer.cancel()
             for each in tries:
-                if each is not (taken or tries[0]):
-                    self._strays.add(each)
-                    each.add_done_callback(lambda stray: self._ended(stray, group, like, tokens, pay))
+                if each is not (taken or tries[0]) and second is not None:
+                    stray = asyncio.ensure_future(self._end(each, second, group, like, tokens))
+                    self._strays.add(stray)
+                    stray.add_done_callback(self._strays.discard)
 
     async def settle(self) -> None:
         """Wait for the losers that are still under way."""
         while self._strays:
             await asyncio.wait(list(self._strays))
-            await asyncio.sleep(0)  # what is done about them comes after
 
-    def _ended(
-        self, stray: asyncio.Task[Reply], group: str, like: str, tokens: float, pay: Callable[[Reply], object]
+    def cut(self) -> None:
+        """Give up the losers that are still under way."""
+        for each in self._strays:
+            each.cancel()
+
+    async def _end(
+        self,
+        loser: asyncio.Task[Reply],
+        copy: Copy,
+        group: str,
+        like: str,
+        tokens: float,
     ) -> None:
-        self._strays.discard(stray)
-        if not stray.cancelled():
-            error = stray.exception()
-            if error is None:
-                reply = stray.result()
-                self._gate.answered(group, reply.seconds, like=like, tokens=reply.usage.tokens - tokens)
-                pay(reply)
-            elif isinstance(error, InfrastructureError):
-                self._gate.failed(error)
-        self._gate.leave()
+        """See a loser to its end: what it took is counted and stored."""
+        took: Usage | None = None
+        try:
+            reply = await loser
+            took = reply.usage
+            self._gate.answered(group, reply.seconds, like=like, tokens=took.tokens - tokens)
+        except InfrastructureError as error:
+            took = error.took
+            self._gate.failed(error)
+        except FlowBotError:
+            pass  # a refusal, or too long: the other sending says so too
+        finally:
+            if took is None:
+                copy.failed()
+            else:
+                took = copy.took(took)  # before the next call may go
+            self._gate.leave()
+        if took is not None:
+            await copy.keep(took)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -11,11 +12,15 @@ from email.utils import parsedate_to_datetime
 from typing import Any, cast
 
 from flowbot.fields import InfrastructureError
+from flowbot.fields.bounds import NAME, bounded
 from flowbot.fields.errors import FaultKind
+from flowbot.fields.secrets import cut
+from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 
 LONGEST_ASKED = 86_400.0
 """Seconds that an endpoint may sensibly ask to wait; more is taken for a mistake, as a moment sent for a duration is."""
 _SAID = 400
+_MOST_DIGITS = 400
 
 
 class HttpFault(InfrastructureError):
@@ -67,17 +72,17 @@ def what_is_said(text: str) -> tuple[str, str, str]:
     found = json_object(text)
     if found is None:
         plain = re.sub(r"(?:<[^>]*>|\s)+", " ", text[: 20 * _SAID]).strip()
-        return plain[:_SAID] or "no text", "", ""
+        return bounded(cut(plain, _SAID)) or "no text", "", ""
     error: Any = found.get("error", found)
     if not isinstance(error, dict):
-        return str(error)[:_SAID], "", ""
+        return bounded(cut(_as_text(error), _SAID)), "", ""
     given = cast("dict[str, Any]", error)
     message = given.get("message") or given.get("detail") or given.get("msg") or given
-    said = message if isinstance(message, str) else json.dumps(message, ensure_ascii=False)
+    said = _as_text(message)
     inner: Any = given.get("innererror")
     nested = cast("dict[str, Any]", inner).get("code") if isinstance(inner, dict) else None
-    code = " ".join(str(each) for each in (given.get("code"), given.get("type"), nested) if each)
-    return said[:_SAID], code, str(given.get("param") or "")
+    code = " ".join(bounded(_as_text(each), NAME) for each in (given.get("code"), given.get("type"), nested) if each)
+    return bounded(cut(said, _SAID)), code, bounded(_as_text(given.get("param") or ""), NAME)
 
 
 def status_in(found: Mapping[str, Any]) -> int:
@@ -102,12 +107,27 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
 
 
 def json_object(text: str) -> dict[str, Any] | None:
-    """The JSON object that a text is; None if it is none."""
+    """The JSON object that a text is; None if it is none, or nests deeper than any answer does."""
+    text = text.removeprefix("\ufeff")
     try:
-        found = json.loads(text.removeprefix("\ufeff"))
-    except (ValueError, RecursionError):
+        try:
+            found = json.loads(text)
+        except json.JSONDecodeError:
+            return None
+        except ValueError:  # more digits than Python reads
+            found = json.loads(text, parse_int=_whole)
+    except RecursionError:
         return None
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
+    return cast("dict[str, Any]", found) if isinstance(found, dict) and not deeper(found, MAX_DEPTH) else None
+
+
+def _as_text(given: Any) -> str:
+    return given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)
+
+
+def _whole(text: str) -> int | float:
+    """A whole number; infinity for more digits than Python reads: a count that makes no sense must not cost the answer."""
+    return int(text) if len(text) < _MOST_DIGITS else math.inf
 
 
 def _number(text: str | None) -> float | None:

@@ -9,23 +9,22 @@ it is the same in every round and for every example, so that the prefix is read 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
 from flowbot.fields import ToolSignature
+from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 
 from .answers import without_thought
 from .client import Message, Reply, Request, ToolUse
-from .native_tools import has_calls, parameters_schema
+from .mending import mended, unfenced
+from .native_tools import MOST_CALLS, has_calls, parameters_schema
 
 _THOUGHT = 300
 """Characters of a thought: a small model may think in circles until its tokens are spent, and then call nothing."""
 _SHOWN = 500
 """Characters of a call that cannot be read that are shown to the model again."""
-_FENCE = re.compile(r"\A```[A-Za-z]*\s*\n(?P<body>.*?)\n?\s*```\Z", re.DOTALL)
-_TAGGED = re.compile(r"<tool_call>\s*(.*?)\s*(?:</tool_call>|\Z)", re.DOTALL)
 _ANSWER = {
     "type": "object",
     "properties": {"answer": {"type": "string"}},
@@ -77,11 +76,11 @@ def calls_in_text(text: str, tools: Sequence[ToolSignature]) -> tuple[ToolUse, .
     <tool_call> tags.
     """
     text = without_thought(text)
-    tagged = _TAGGED.findall(text)
-    bodies = tagged if tagged and text.startswith("<tool_call>") else [text]
+    tagged = text.split("<tool_call>")
+    bodies = [text] if tagged[0] or not text else [each.partition("</tool_call>")[0] for each in tagged[1:]]
     names = {tool.name for tool in tools}
     uses: list[ToolUse] = []
-    for body in bodies:
+    for body in bodies[:MOST_CALLS]:
         found = _object(body, mend=False)
         use = _use(found) if found is not None and "arguments" in found else None
         if use is None or use.name not in names:
@@ -153,6 +152,8 @@ def _written(thought: str, call: ToolUse) -> str:
     try:
         arguments: Any = json.loads(call.arguments)
     except (ValueError, RecursionError):
+        arguments = None
+    if arguments is None or deeper(arguments, MAX_DEPTH):
         arguments = call.arguments[:_SHOWN]
     return json.dumps({"thought": thought, "call": {"name": call.name, "arguments": arguments}}, ensure_ascii=False)
 
@@ -185,24 +186,15 @@ def _answer(text: str) -> str:
 
 def _object(text: str, *, mend: bool) -> dict[str, Any] | None:
     """The JSON object that a text is; mended where that is asked for, the first of several."""
-    body = fenced["body"] if (fenced := _FENCE.match(text)) else text
+    body = unfenced(text)
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):
-        found = _mended(body) if mend and "{" in body else None
+        found = mended(body) if mend and "{" in body else None
     for each in cast("list[Any]", found) if isinstance(found, list) else [found]:
-        if isinstance(each, dict):
+        if isinstance(each, dict) and not deeper(each, MAX_DEPTH):
             return cast("dict[str, Any]", each)
     return None
-
-
-def _mended(body: str) -> Any:
-    import json_repair
-
-    try:
-        return json_repair.loads(body)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _arguments(tool: ToolSignature) -> dict[str, Any]:

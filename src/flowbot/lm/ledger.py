@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flowbot.fields import Usage
 
 
 class Ledger:
     """Sums of a run.
 
-    Logical is what the run takes with an empty store: each different call once, as it was when first paid.
-    Spent is what endpoints have charged this process for, replies that were not used included (empty ones, the second of
-    two that raced). It equals logical where the store held nothing and no reply was wasted.
+    Logical is what the run takes with an empty store: each different call once, with all that it took when it was first
+    paid. Requests are what endpoints served for it: one for each call, and one for each answer that was not used (an empty
+    one, the second of two that raced). Spent is what endpoints have charged this process for.
     """
 
     def __init__(self) -> None:
         self.logical_by: dict[str, Usage] = {}
-        """Logical usage by purpose, in order of first use."""
+        """Logical usage by purpose, in order of first use; its `calls` are logical calls."""
+        self.requests: dict[str, int] = {}
+        """Requests that were served, by purpose; at least as many as the logical calls."""
         self.spent_by: dict[str, Usage] = {}
         """What was really paid, by purpose."""
         self.spent_by_model: dict[str, Usage] = {}
@@ -33,8 +37,19 @@ class Ledger:
             usage: what it took, or took when first paid.
             stored: True when the store answered and nothing was paid.
         """
-        _count(self.logical_by, purpose, usage)
+        self.besides(purpose, usage)
+        _count(self.logical_by, purpose, Usage(calls=1))
         self.replayed += stored
+
+    def besides(self, purpose: str, usage: Usage) -> None:
+        """Count what a logical call took besides its reply: requests and tokens, and no call more.
+
+        Args:
+            purpose: as of `charge`.
+            usage: what was served and not used; its `calls` are requests.
+        """
+        self.requests[purpose] = self.requests.get(purpose, 0) + usage.calls
+        _count(self.logical_by, purpose, replace(usage, calls=0))
 
     def pay(self, purpose: str, usage: Usage, *, model: str) -> None:
         """Count what an endpoint has charged for: every reply, also one that is not used.
@@ -51,6 +66,11 @@ class Ledger:
     def calls(self) -> dict[str, int]:
         """Logical calls by purpose."""
         return {purpose: usage.calls for purpose, usage in self.logical_by.items()}
+
+    @property
+    def repeated(self) -> int:
+        """Requests that were served beyond one for each logical call."""
+        return sum(self.requests.values()) - self.logical.calls
 
     @property
     def logical(self) -> Usage:

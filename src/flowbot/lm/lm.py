@@ -9,18 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import Field, InfrastructureError, ModelError, RefusedError, Usage, stable_hash
 
+from .bill import Bill
 from .call import Call, EmptyReplyError, kind_of, request_bytes
 from .client import Client, Identity, Message, Reply, Request, ToolUse
 from .clock import Clock, RealClock
 from .hedge import Hedge
 from .prices import PriceOf, listed
 from .retry import RetryPolicy
+from .rows import read_row
 from .spans import chat_span
 
 if TYPE_CHECKING:
     from .answers import Answer
-    from .budget import Reservation
     from .flight import Flight
+    from .rows import StoredRow
     from .session import Session
 
 Draw = tuple[int | str, ...]
@@ -30,7 +32,8 @@ Draw = tuple[int | str, ...]
 class LM:
     """A model behind a client.
 
-    Failure policy: an `InfrastructureError` that persists after the tries is raised, stores nothing and counts nothing;
+    Failure policy: an `InfrastructureError` that persists after the tries is raised and stores no response; what endpoints
+    served all the same is counted and kept;
     a refusal that repeats, or a context overflow, is stored and raised again on replay. Whoever is cancelled while a
     sent call is in flight leaves it to finish and be stored.
 
@@ -100,16 +103,15 @@ class LM:
         key = self.key(request, draw)
         session = self.session
         if key not in session.flights:
-            value = session.store.peek(key)
-            if value is not None and self._count_stored(key, value, purpose, request):
+            row = self._at_hand(key, request, purpose)
+            if row is not None:
                 # Everybody has a turn, so that hits come in the order in which the calls were first made.
                 import asyncio
 
                 await asyncio.sleep(0)
-                return _open(value)
-        return _open(
-            await session.flights.join(key, self, lambda flight: self._fly(key, request, purpose, draw, flight))
-        )
+                return row.answer()
+        row = await session.flights.join(key, self, lambda flight: self._fly(key, request, purpose, draw, flight))
+        return row.answer()
 
     async def ask_fields(
         self,
@@ -151,41 +153,53 @@ class LM:
         await self.session.settle_hedges()
         await self._close()
 
-    def _count_stored(self, key: str, value: dict[str, Any], purpose: str, request: Request) -> bool:
-        """Count a stored response at once; False if the budget has to be waited for."""
-        if key in self.session.charged:
-            return True
-        reservation = self.session.budget.try_reserve(self._worst(request))
-        if reservation is None:
-            return False
-        self._charge(key, value, purpose, reservation, stored=True)
-        return True
+    def _at_hand(self, key: str, request: Request, purpose: str) -> StoredRow | None:
+        """A response that is in memory, counted at once; None where something has to be waited for."""
+        value = self.session.store.peek(key)
+        if value is None:
+            return None
+        row = _read(key, value)
+        if row.reply is None:
+            return None
+        if key not in self.session.charged:
+            bill = Bill(self, key, purpose, self._worst(request), counted=False)
+            if row.copy or not bill.try_reserve():
+                return None
+            bill.charge(row, stored=True)
+        return row
 
-    async def _fly(self, key: str, request: Request, purpose: str, draw: Draw, flight: Flight) -> dict[str, Any]:
+    async def _fly(self, key: str, request: Request, purpose: str, draw: Draw, flight: Flight) -> StoredRow:
         session = self.session
-        reservation = None if key in session.charged else await session.budget.reserve(self._worst(request))
+        bill = Bill(self, key, purpose, self._worst(request), counted=key in session.charged)
         try:
+            await bill.reserve()
             value = await session.store.get(key)
-            stored = value is not None
-            if value is None:
-                value = await self._pay(key, request, purpose, draw, flight)
-                value = await session.store.put(key, value, kind="lm")
-            if reservation is not None:
-                self._charge(key, value, purpose, reservation, stored=stored)
-            return value
+            row = None if value is None else _read(key, value)
+            if row is not None and row.reply is not None:
+                await bill.replayed(row)
+                return row
+            if row is not None and row.besides is not None:
+                bill.resume(row.besides)
+            value = bill.kept(await self._pay(key, request, purpose, draw, flight, bill))
+            flight.paid = True
+            row = _read(key, await session.store.put(key, value, kind="lm"))
+            bill.charge(row, stored=False)
+            return row
         finally:
-            if reservation is not None:
-                reservation.cancel()
+            bill.close()
 
-    async def _pay(self, key: str, request: Request, purpose: str, draw: Draw, flight: Flight) -> dict[str, Any]:
+    async def _pay(
+        self, key: str, request: Request, purpose: str, draw: Draw, flight: Flight, bill: Bill
+    ) -> dict[str, Any]:
         """Send until there is a reply, or an error that is one."""
+        self.session.cut.arm()
         sent = request
         if draw and request.seed is None:
             # Samples that differ only in their draw must be different requests to the endpoint.
             sent = replace(request, seed=int(stable_hash(list(draw))[:7], 16))
         try:
             with chat_span(self._identity, sent, model=self.name, purpose=purpose, key=key) as span:
-                call = Call(self, sent, purpose, key, flight, span)
+                call = Call(self, sent, purpose, key, flight, span, bill)
                 try:
                     reply = await call.send()
                 except (InfrastructureError, RefusedError) as fault:
@@ -237,25 +251,20 @@ class LM:
 
     def paid(self, reply: Reply, purpose: str) -> Reply:
         """The reply with its price, counted as paid."""
-        reply = self._priced(reply)
-        self.session.ledger.pay(purpose, reply.usage, model=self.name)
-        return reply
-
-    def _priced(self, reply: Reply) -> Reply:
-        used = reply.usage
-        usd = self._price(used)
-        usage = Usage(1, used.input_tokens, used.output_tokens, used.cached_tokens, usd, reply.seconds)
+        usage = self.pay(replace(reply.usage, seconds=reply.seconds), purpose)
         calls = tuple(ToolUse(_clean(call.name), _clean(call.arguments)) for call in reply.calls)
         return replace(reply, text=_clean(reply.text), calls=calls, usage=usage)
 
-    def _charge(self, key: str, value: dict[str, Any], purpose: str, reservation: Reservation, *, stored: bool) -> None:
-        usage = Usage(**value["usage"]) if "usage" in value else Usage(calls=1)
-        if usage.usd is None and (usd := self._price(usage)) is not None:
-            # Paid when the price was not known; by now it is.
-            usage = replace(usage, usd=usd)
-        reservation.settle(usage)
-        self.session.charged.add(key)
-        self.session.ledger.charge(purpose, usage, stored=stored)
+    def pay(self, took: Usage, purpose: str) -> Usage:
+        """A usage with its price, counted as paid."""
+        took = replace(took, usd=self._price(took))
+        self.session.ledger.pay(purpose, took, model=self.name)
+        return took
+
+    def repriced(self, usage: Usage) -> Usage:
+        """What was paid when the price was not known, at the price that is known by now."""
+        usd = self._price(usage) if usage.usd is None else usage.usd
+        return replace(usage, usd=usd)
 
     def _worst(self, request: Request) -> Usage:
         """The most that the call can take. A token has at least one byte, so a text's bytes bound its tokens."""
@@ -273,15 +282,17 @@ class LM:
         return worst if self.session.budget.usd is None else replace(worst, usd=self._price(worst))
 
 
-def _open(value: dict[str, Any]) -> Reply:
-    """The reply in a stored value, or the error that stands for it."""
-    match value.get("failed"):
-        case None:
-            return Reply.load(value)
-        case "refused":
-            raise RefusedError(value["text"])
-        case _:
-            raise ModelError(value["text"], reply=value.get("reply", ""))
+def _read(key: str, value: Any) -> StoredRow:
+    """A stored value that was checked.
+
+    Raises:
+        InfrastructureError: if it is not what is stored there.
+    """
+    try:
+        return read_row(value)
+    except ValueError as error:
+        text = f"the stored response {key[:12]} is damaged ({error}); `flowbot cache verify --repair` drops it"
+        raise InfrastructureError(text, kind="disk") from None
 
 
 def _clean(text: str) -> str:

@@ -13,6 +13,8 @@ from .client import Message, Request, ToolUse
 
 PREAMBLE = 512
 """Tokens that an endpoint puts into the prompt at most to tell a model how tools are called."""
+MOST_CALLS = 64
+"""Calls of one reply that are read; many more than are made at once."""
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -61,12 +63,12 @@ def wire_messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
 
 
 def read_calls(message: Mapping[str, Any]) -> tuple[ToolUse, ...]:
-    """The calls in the message of an answer.
+    """The calls in the message of an answer, at most `MOST_CALLS`.
 
     Raises:
         KeyError, TypeError, AttributeError: if they are not in the protocol's form.
     """
-    given = cast("Sequence[Mapping[str, Any]]", message.get("tool_calls") or ())
+    given = cast("Sequence[Mapping[str, Any]]", message.get("tool_calls") or ())[:MOST_CALLS]
     return tuple(ToolUse(str(each["function"]["name"]), arguments_text(each["function"])) for each in given)
 
 

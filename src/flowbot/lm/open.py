@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flowbot.fields import UserError
 from flowbot.store import Store, default_cache_dir
 
+from .options import is_path
 from .prices import is_known, listed, per_million
 from .providers import endpoint_of, require_key, split_model
 
@@ -90,6 +91,12 @@ def open_client(
             return _open_endpoint(provider, rest, store)
 
 
+def names_file(model: str) -> bool:
+    """Whether a model string names a file of this machine: `recorded/FILE` or `local/PATH`."""
+    provider, _, rest = model.partition("/")
+    return provider == "recorded" or (provider == "local" and is_path(rest.partition("?")[0]))
+
+
 def _silent(line: str) -> None:
     """Say nothing."""
 
@@ -104,7 +111,7 @@ def _open_endpoint(provider: str, name: str, store: Store | None) -> Client:
 
     return OpenAIClient(
         Identity(provider, endpoint.base_url, name),
-        Wire(endpoint.base_url, key=endpoint.key, key_header=endpoint.key_header),
+        Wire(endpoint.address, key=endpoint.key, key_header=endpoint.key_header),
         capabilities=endpoint.capabilities,
         store=store,
         price_ref=endpoint.price_ref,

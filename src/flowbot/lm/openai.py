@@ -38,6 +38,10 @@ _MOST_STEPS = 6
 _NO_TOOLS = re.compile(r"--jinja|param\w*: tools|tools param")
 """How llama.cpp's server says, with status 500, that it was not started for tools."""
 _BAD_SCHEMA = re.compile(r"invalid\b.{0,20}\bschema|schema\b.{0,20}\binvalid")
+MOST_TOKENS = 1_000_000_000
+"""Of one call: what is said to be more is a mistake."""
+_LONGEST_TOKEN = 16
+"""Characters of ordinary text that one token holds at most; fewer tokens than that cannot be what a text took."""
 _FINISH: dict[str, Finish] = {"length": "length", "max_tokens": "length", "content_filter": "refusal"}
 
 
@@ -199,7 +203,9 @@ def _reply(answer: dict[str, Any], request: Request, seconds: float) -> Reply:
         refusal = message.get("refusal")
         said = str(choice.get("finish_reason") or "stop")
     except (KeyError, IndexError, TypeError, AttributeError):
-        raise InfrastructureError(f"the answer holds no message: {str(answer)[:80]}", kind="garbage") from None
+        # Served all the same, and charged for.
+        took, text = _usage(answer, request, "")[0], f"the answer holds no message: {str(answer)[:80]}"
+        raise InfrastructureError(text, kind="garbage", took=took) from None
     finish: Finish = "refusal" if refusal else _FINISH.get(said, "stop")
     usage, estimated = _usage(answer, request, text + "".join(call.name + call.arguments for call in calls))
     model = answer.get("model")
@@ -238,19 +244,38 @@ def _text(message: dict[str, Any]) -> str:
 
 
 def _usage(answer: dict[str, Any], request: Request, text: str) -> tuple[Usage, bool]:
-    """Tokens as the endpoint counts them; guessed at four characters each where it does not say."""
-    given: Any = answer.get("usage")
-    counted = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
-    read, written = _count(counted.get("prompt_tokens")), _count(counted.get("completion_tokens"))
+    """Tokens as the endpoint counts them, thoughts included; guessed at four characters each where it does not say.
+
+    Thoughts are charged as output. Some endpoints count them within `completion_tokens`, some only in the total, and some
+    only among the details. A count far below what the texts must take is none.
+    """
+    counted = _object(answer.get("usage"))
+    read, total = _count(counted.get("prompt_tokens")), _count(counted.get("total_tokens"))
+    written = _count(counted.get("completion_tokens"))
+    thought = _count(_object(counted.get("completion_tokens_details")).get("reasoning_tokens")) or 0
+    asked = sum(len(message.content) for message in request.messages)
+    if read is not None and read < asked // _LONGEST_TOKEN:
+        read = None
+    if written is not None:
+        # Thoughts that are part of the count are no more than it.
+        beside = 0 if total is None or read is None else total - read
+        written = max(written + (thought if thought > written else 0), beside)
+        if written < len(text) // _LONGEST_TOKEN or (text and not written):
+            written = None
     estimated = read is None or written is None
     if read is None:
-        read = sum(len(message.content) for message in request.messages) // 4 + 4 * len(request.messages)
+        read = asked // 4 + 4 * len(request.messages)
     if written is None:
-        written = min(len(text) // 4 + 1, request.max_tokens)
-    details: Any = counted.get("prompt_tokens_details")
-    cached = _count(cast("dict[str, Any]", details).get("cached_tokens")) if isinstance(details, dict) else None
-    return Usage(calls=1, input_tokens=read, output_tokens=written, cached_tokens=min(cached or 0, read)), estimated
+        guess = min(len(text) // 4 + 1, request.max_tokens)
+        written = max(guess, thought, len(text) // _LONGEST_TOKEN, (total or 0) - read)
+    cached = _count(_object(counted.get("prompt_tokens_details")).get("cached_tokens")) or 0
+    return Usage(calls=1, input_tokens=read, output_tokens=written, cached_tokens=min(cached, read)), estimated
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    """A number of tokens; None for what cannot be one."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS else None

@@ -37,6 +37,11 @@ def split_options(rest: str, where: str, known: Collection[str], *, last: str = 
     return name, options
 
 
+def is_path(name: str) -> bool:
+    """Whether the name of a local model is a file's path, and not one of the catalogue."""
+    return "/" in name or name.endswith(".gguf") or name.startswith(("~", "."))
+
+
 def number(
     options: Mapping[str, str], key: str, default: float, where: str, *, low: float = 0.0, high: float = math.inf
 ) -> float:

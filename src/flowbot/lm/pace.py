@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from flowbot.fields import UserError
+from flowbot.fields.numbers import require_above_0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,4 @@ class Pace:
 
     def __post_init__(self) -> None:
         for name in ("concurrency", "requests_per_minute", "tokens_per_minute"):
-            value: float | None = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise UserError(f"pace: {name}", repr(value), "a number above 0")
+            require_above_0(getattr(self, name), f"pace: {name}", whole=name == "concurrency")

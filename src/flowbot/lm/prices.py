@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import cast
 
 from flowbot.fields import Usage, UserError
+from flowbot.fields.numbers import is_number
 
 PriceOf = Callable[[Usage], float | None]
 """USD for that usage; None when the price is unknown."""
 
+MOST_PRICE = 1e9
+"""USD per million tokens that a user may name."""
 FREE = "free"
 """The price reference of what costs nothing: local, fake and recorded models."""
 
@@ -57,6 +61,12 @@ def is_known(price: PriceOf) -> bool:
     return price(Usage(calls=1, input_tokens=1, output_tokens=1)) is not None
 
 
+def is_price(value: object) -> bool:
+    """Whether it is a pair of prices, each of at least 0 and at most what no model costs."""
+    pair = cast("Sequence[object]", value) if isinstance(value, tuple | list) else ()
+    return len(pair) == 2 and all(is_number(each) and 0 <= each <= MOST_PRICE for each in pair)
+
+
 def parse_price(text: str) -> tuple[float, float]:
     """Read `--price IN,OUT`, dollars per million tokens.
 
@@ -67,7 +77,7 @@ def parse_price(text: str) -> tuple[float, float]:
         read, write = (float(part) for part in text.split(","))
     except ValueError:
         read = write = -1.0
-    if not (0 <= read < float("inf") and 0 <= write < float("inf")):
+    if not is_price((read, write)):
         raise UserError("--price", repr(text), "IN,OUT: dollars per million input and output tokens, as in 0.4,1.6")
     return read, write
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import Field, InfrastructureError, Usage, UserError
+from flowbot.fields.bounds import ABOUT, bounded
 
 from .capabilities import Capabilities
 from .client import Client, Message
@@ -117,7 +118,7 @@ async def probe(
     known = getattr(client, "capabilities", None)
     return Probe(
         model=model,
-        reply=" ".join(answer.replies[-1].text.split()),
+        reply=bounded(" ".join(answer.replies[-1].text.split()), ABOUT),
         usage=sum((reply.usage for reply in answer.replies), Usage()),
         capabilities=known if isinstance(known, Capabilities) else None,
         price=(cost(Usage(1, _MILLION, 0)), cost(Usage(1, 0, _MILLION))),

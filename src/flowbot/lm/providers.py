@@ -6,11 +6,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlunsplit
 
 from flowbot.fields import UserError
 from flowbot.fields.near import one_of
+from flowbot.fields.secrets import public_url
 
+from .addresses import address
 from .capabilities import Capabilities
 from .prices import FREE
 
@@ -57,7 +59,8 @@ class Endpoint:
     Args:
         provider: its name.
         model: the model's name there.
-        base_url: without user, password and trailing slash.
+        base_url: without user, password and trailing slash; a key in its query is masked.
+        address: where requests go: the same with its query as it is (never shown: `repr` leaves it out).
         key: the key, or "" (never shown: `repr` leaves it out).
         key_names: the variables that could have held it.
         key_header: how it is sent.
@@ -70,6 +73,7 @@ class Endpoint:
     provider: str
     model: str
     base_url: str
+    address: str
     key: str
     key_names: tuple[str, ...]
     key_header: str
@@ -171,13 +175,15 @@ def endpoint_of(provider: str, model: str, environment: Mapping[str, str] | None
     named = known.get(row.base_variable, "").strip() if row.base_variable else ""
     if not named and not row.base_url:
         raise UserError(row.base_variable, "no such environment variable", f"the base URL of {provider}")
-    base_url = _base_url(row.base_variable, named, row.path) if named else row.base_url
+    address = _base_url(row.base_variable, named, row.path) if named else row.base_url
+    base_url = public_url(address)
     elsewhere = base_url != row.base_url and bool(row.base_url)
     price_ref = None if not row.priced_as else FREE if row.priced_as == FREE else f"{row.priced_as}:{model}"
     return Endpoint(
         provider=provider,
         model=model,
         base_url=base_url,
+        address=address,
         key=next((value for name in row.keys if (value := known.get(name, "").strip())), ""),
         key_names=row.keys,
         key_header=row.key_header,
@@ -206,13 +212,7 @@ def require_key(endpoint: Endpoint) -> None:
 
 
 def _base_url(variable: str, text: str, path: str) -> str:
-    parts = urlsplit(text if "://" in text else f"http://{text}")
-    try:
-        port = parts.port
-    except ValueError:
-        port = -1
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == -1:
-        raise UserError(variable, "a text that is no URL", "http(s)://HOST[:PORT][/PATH]")
+    parts = address(text, variable)
     # User and password do not belong into an identity, which is written to files.
     host = parts.netloc.rpartition("@")[2]
     if parts.hostname == "0.0.0.0":

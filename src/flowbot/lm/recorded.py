@@ -12,16 +12,42 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from flowbot.fields import InfrastructureError, UserError, stable_hash
+from flowbot.fields.files import open_own, read_text, require_own
+from flowbot.fields.foreign import Record, checked
+from flowbot.fields.paths import home_path
+from flowbot.fields.secrets import hide
+from flowbot.fields.yaml import parse_json
 
 from .client import Client, Identity, Patience, Reply, Request
 from .options import split_options
+from .rows import read_reply
 
+MOST_RECORDED = 256_000_000
+"""Bytes of the largest file that is read."""
 _DIFFERENCE_LINES = 24
+
+
+class _Said(Record):
+    role: str
+    content: str
+    calls: Sequence[dict[str, Any]] = ()
+
+
+class _Request(Record):
+    messages: list[_Said]
+
+
+class _Line(Record):
+    """What is read of a line. What else a request holds is compared as it is."""
+
+    request: _Request
+    reply: dict[str, Any]
 
 
 class RecordedClient:
@@ -54,11 +80,12 @@ class RecordedClient:
         """The recorded reply to this very request."""
         line = self._lines.get(_key(request.dump()))
         if line is not None:
-            return Reply.load(line["reply"])
+            return read_reply(line["reply"])
         if self._source is None:
             raise self._miss(request)
         reply = await self._source.complete(request, patience)
-        self._append({"model": self._source.identity.dump(), "request": request.dump(), "reply": reply.dump()})
+        line = {"model": self._source.identity.dump(), "request": request.dump(), "reply": reply.dump()}
+        self._append(hide(line))  # a file of recorded replies is made to be passed on
         return reply
 
     async def close(self) -> None:
@@ -76,8 +103,11 @@ class RecordedClient:
         self._lines[_key(line["request"])] = line
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            with open_own(self._path, "a") as file:
+                # Half a surrogate pair becomes a question mark, as whoever asked for the reply makes of it.
+                left = (json.dumps(line, ensure_ascii=False) + "\n").encode(errors="replace")
+                while left:
+                    left = left[file.write(left) :]
         except OSError as error:
             raise InfrastructureError(
                 f"{self._path}: cannot be written ({error.strerror})", kind="disk", fatal=True
@@ -122,36 +152,35 @@ def open_recorded(rest: str, opener: Callable[[str], Client]) -> Client:
     if not name:
         raise UserError(where, "no file", "recorded/FILE.jsonl")
     source = opener(options["record"]) if "record" in options else None
-    return RecordedClient(Path(name).expanduser(), source)
+    return RecordedClient(home_path(name, where), source)
 
 
 def _read(path: Path, *, may_lack: bool) -> dict[str, dict[str, Any]]:
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+    if may_lack:
+        require_own(path)  # what is recorded will be written to it
+    if not os.path.exists(path):
         if may_lack:
             return {}
-        raise UserError(
-            str(path), "no such file", "a file of recorded replies, or ?record=PROVIDER/NAME to make it"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(str(path), f"a file that cannot be read ({error})", "UTF-8 JSON lines") from None
+        raise UserError(str(path), "no such file", "a file of recorded replies, or ?record=PROVIDER/NAME to make it")
+    content = read_text(path, limit=MOST_RECORDED)
     lines: dict[str, dict[str, Any]] = {}
     for number, text in enumerate(content.split("\n"), 1):
         if not text.strip():
             continue
+        line = parse_json(text, str(path), line=number, halves=True)
+        expected = 'a line {"model": …, "request": …, "reply": …}'
+        checked(_Line, line, f"{path}:{number}", expected)
         try:
-            line = json.loads(text)
-            Reply.load(line["reply"])
-            lines.setdefault(_key(line["request"]), line)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            expected = 'a line {"model": …, "request": …, "reply": …}'
-            raise UserError(f"{path}:{number}", f"{type(error).__name__} ({error})", expected) from None
+            read_reply(line["reply"])
+        except ValueError as error:
+            raise UserError(f"{path}:{number}: reply", str(error), expected) from None
+        lines.setdefault(_key(line["request"]), line)
     return lines
 
 
 def _key(request: Mapping[str, Any]) -> str:
-    """By content; a schema by its text, because the order of its properties matters to a model."""
+    """By content, secrets masked as in the file; a schema by its text, since the order of its properties matters to a model."""
+    request = hide(request)
     return stable_hash({**request, "schema": json.dumps(request.get("schema"))})
 
 

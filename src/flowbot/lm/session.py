@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from weakref import WeakSet
 
 from flowbot.fields import Paused
 from flowbot.store import Store
@@ -15,6 +16,7 @@ from .budget import Budget
 from .charged import Charged
 from .client import Client
 from .clock import RealClock
+from .cut import Cut
 from .flight import Flights
 from .gate import Gate
 from .hedge import Hedge
@@ -31,10 +33,12 @@ NARROWEST = 64
 
 
 class StopSignal:
-    """A wish to stop, set from anywhere (a signal handler, a thread). Calls in flight finish; no new one is sent."""
+    """A wish to stop, set from anywhere (a signal handler, a thread). No new call is sent; those in flight have a short grace
+    to finish."""
 
     def __init__(self) -> None:
         self._reason = ""
+        self._told: WeakSet[Cut] = WeakSet()
         self._waiting: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
 
     def set(self, reason: str = "stopped by a signal") -> None:
@@ -44,6 +48,14 @@ class StopSignal:
             # A loop that has ended meanwhile waits for nothing.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_wake, future)
+        for cut in list(self._told):
+            cut.asked()
+
+    def tell(self, cut: Cut) -> None:
+        """Who is told of the wish when it comes, or now."""
+        self._told.add(cut)
+        if self.is_set():
+            cut.asked()
 
     def is_set(self) -> bool:
         """Whether somebody asked to stop."""
@@ -110,6 +122,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self.budget.begin()
+        self.cut = Cut(self.flights, self._hedges, self.budget, self.stop)
 
     def gate(self, client: Client) -> Gate:
         """The gate before a client's endpoint, shared by all who talk to the same model there."""

@@ -2,7 +2,7 @@
 
 Only `opentelemetry-api` is used, imported with the first span. Without it, or while nobody has set a tracer provider, a
 span is one shared object that does nothing. What was said to a model or a tool, and what came back, is recorded only if
-the environment variable OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT asks for it.
+the environment variable OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT asks for it; secrets in it are masked.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from flowbot.fields import InfrastructureError
+from flowbot.fields.bounds import error_text
+from flowbot.fields.secrets import hide, hide_text
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -132,26 +134,27 @@ class _Recording:
         from opentelemetry.context import attach
         from opentelemetry.trace import SpanKind, set_span_in_context
 
-        self.span: OtelSpan = tracer.start_span(name, kind=SpanKind[kind], attributes=attributes)
+        self.span: OtelSpan = tracer.start_span(hide_text(name), kind=SpanKind[kind], attributes=hide(attributes))
         # Also if it is not sampled: then what is inside must not be sampled either.
         self._token: Token[Context] = attach(set_span_in_context(self.span))
 
     def set(self, attributes: Attributes) -> None:
-        self.span.set_attributes(attributes)
+        self.span.set_attributes(hide(attributes))
 
     def fail(self, kind: str, text: str) -> None:
         from opentelemetry.trace import Status, StatusCode
 
         self.span.set_attribute("error.type", kind)
         # The text may quote what was asked.
-        self.span.set_status(Status(StatusCode.ERROR, text if _wants_content() else None))
+        self.span.set_status(Status(StatusCode.ERROR, hide_text(text) if _wants_content() else None))
 
     def end(self, error: BaseException | None) -> None:
         from opentelemetry.context import detach
 
         if error is not None:
-            kind = error.kind if isinstance(error, InfrastructureError) else type(error).__name__
-            self.fail(kind, str(error))
+            # An error that was told by the function that raised it names that one's type.
+            own = str(getattr(error, "type_name", type(error).__name__))
+            self.fail(error.kind if isinstance(error, InfrastructureError) else own, error_text(error))
         detach(self._token)
         self.span.end()
 
@@ -169,7 +172,7 @@ class _InnerSpan(Span):
 
     def returned(self, outputs: Mapping[str, Any]) -> None:
         if _wants_content():
-            self._recording.set({"gen_ai.tool.call.result": json.dumps(outputs)})
+            self._recording.set({"gen_ai.tool.call.result": json.dumps(hide(outputs))})
 
     def failed(self, kind: str, text: str) -> None:
         self._recording.fail(kind, text)
@@ -223,7 +226,7 @@ class _ChatSpan(Span):
         if request.schema is not None:
             attributes["gen_ai.output.type"] = "json"
         if _wants_content():
-            attributes["gen_ai.input.messages"] = json.dumps([_said(message) for message in request.messages])
+            attributes["gen_ai.input.messages"] = json.dumps(hide([_said(message) for message in request.messages]))
         return attributes
 
 
@@ -245,7 +248,7 @@ def _answered(reply: Reply) -> Attributes:
         attributes["flowbot.usd"] = usage.usd
     if _wants_content():
         message = {"role": "assistant", "parts": _parts(reply.text, reply.calls), "finish_reason": finish}
-        attributes["gen_ai.output.messages"] = json.dumps([message])
+        attributes["gen_ai.output.messages"] = json.dumps(hide([message]))
     return attributes
 
 

@@ -1,13 +1,13 @@
 """The wire: one POST, and what may come back of it in FlowBot's errors. It knows nothing of models.
 
-No text of an error holds the key. Redirects are not followed, because the key would follow them.
+The key is masked in errors, and in answers where an
+endpoint quotes it, after both are understood. Redirects are not followed, because the key would follow them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
@@ -17,15 +17,18 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from flowbot.fields import InfrastructureError, UserError
+from flowbot.fields.bounds import MESSAGE_BYTES
 from flowbot.fields.errors import FaultKind
+from flowbot.fields.secrets import Redactor, declare, declare_url, hide_text, public_url
 
+from .addresses import address, check_certificates
 from .client import Patience
 from .http_faults import HttpFault, classify, json_object, retry_after_seconds, status_in, what_is_said
 from .waits import CURRENT, Connector, Deadline, Waits
 
-MAX_BYTES = 32_000_000
-"""Of an answer's body."""
 _NO_PATIENCE = Patience()
+EXCERPT = 4000
+"""Characters at the beginning of an answer that are looked at to say what it is."""
 
 
 STALE = 0.5
@@ -49,7 +52,6 @@ class Wire:
         self, base_url: str, *, key: str = "", key_header: str = "Authorization", seconds: float = 300.0
     ) -> None:
         self._base = URL(base_url)
-        self._key = key
         # An answer is a few kilobytes: to unpack it would cost more than to receive it.
         self._headers = {
             "Content-Type": "application/json",
@@ -58,12 +60,16 @@ class Wire:
         }
         if key:
             self._headers[key_header] = f"Bearer {key}" if key_header == "Authorization" else key
+            # With what stands before it also a key that is as short as a word is known again.
+            declare(key, self._headers[key_header])
+        declare_url(base_url)
+        self._own = Redactor((key,))
         self._waits = Waits(seconds)
         self._urls: dict[str, URL] = {}
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._proxy: URL | None = None
-        self._shown = str(self._base.with_user(None).with_query(None))
+        self._shown = public_url(base_url).partition("?")[0]
 
     async def post(self, path: str, body: dict[str, Any], patience: Patience | None = None) -> dict[str, Any]:
         """Send `body` and return the JSON object that comes back, all within `patience`.
@@ -91,12 +97,15 @@ class Wire:
         found = json_object(text)
         if found is None:
             kind = headers.get("Content-Type", "no content type")
-            raise self._fault(f"answered with something that is no JSON object ({kind}: {text[:60]!r})", "garbage")
+            raise self._fault(
+                f"answered with something that is no JSON object ({kind}: {hide_text(text[:EXCERPT])[:60]!r})",
+                "garbage",
+            )
         if found.get("error") and "choices" not in found:
             # Some gateways say 200 and put the fault of the endpoint behind them into the body.
             raise self._http_fault(status_in(found), text, headers)
         deadline.ended(now())
-        return found
+        return self._own.data(found)
 
     async def close(self) -> None:
         """Close the connections. May be called twice."""
@@ -110,6 +119,8 @@ class Wire:
             # The connections of a loop that has ended are gone with it.
             self._loop = loop
             self._proxy = _proxy_for(self._base)
+            if self._base.scheme == "https":
+                check_certificates()
             # Not trust_env: besides proxies it reads ~/.netrc at every call, and fails where that names our host.
             # No time-out of aiohttp's: `Deadline` has them all in one timer.
             self._session = aiohttp.ClientSession(
@@ -166,43 +177,37 @@ class Wire:
                 return self._fault(f"the connection broke ({brief})", "connection")
 
     def _fault(self, text: str, kind: FaultKind, *, fatal: bool = False) -> InfrastructureError:
-        return InfrastructureError(self._clean(f"{self._shown}: {text}"), kind=kind, fatal=fatal)
+        return InfrastructureError(f"{self._shown}: {text}", kind=kind, fatal=fatal)
 
     def _http_fault(self, status: int, text: str, headers: Mapping[str, str]) -> HttpFault:
         said, code, param = what_is_said(text)
         kind, fatal = classify(status, code)
         location = headers.get("Location") if 300 <= status < 400 else None
-        moved = f" (redirects to {location[:200]}, which is not followed)" if location else ""
+        moved = f" (redirects to {hide_text(location)[:200]}, which is not followed)" if location else ""
         return HttpFault(
-            self._clean(f"{self._shown}: {status}: {said}{moved}"),
+            f"{self._shown}: {status}: {said}{moved}",
             kind=kind,
             fatal=fatal,
             retry_after=retry_after_seconds(headers),
             status=status,
-            said=self._clean(said),
-            code=code,
-            param=param,
+            said=hide_text(said),
+            code=hide_text(code),
+            param=hide_text(param),
         )
-
-    def _clean(self, text: str) -> str:
-        """Without the key, whole or as endpoints quote it back (`sk-ab****yz`)."""
-        if self._key:
-            text = text.replace(self._key, "[key]")
-        return re.sub(r"\b(sk|key|gsk|xai|AIza)[-_]?[\w-]*\*{2,}[\w*-]*", "[key]", text)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     content = response.content
     part = await content.readany()
-    if content.at_eof():
+    if content.at_eof() and len(part) <= MESSAGE_BYTES:
         return part
     parts: list[bytes] = []
     size = 0
     while part:
         parts.append(part)
         size += len(part)
-        if size > MAX_BYTES:
-            raise aiohttp.ClientPayloadError(f"more than {MAX_BYTES // 1_000_000} MB")
+        if size > MESSAGE_BYTES:
+            raise aiohttp.ClientPayloadError(f"more than {MESSAGE_BYTES:,} bytes")
         part = await content.readany()
     return b"".join(parts)
 
@@ -216,10 +221,7 @@ def _proxy_for(url: URL) -> URL | None:
     text = proxies.get(url.scheme) or proxies.get("all")
     if not text:
         return None
-    proxy = URL(text if "://" in text else f"http://{text}")
-    if proxy.scheme not in ("http", "https"):
-        raise UserError(f"{url.scheme}_proxy", f"a {proxy.scheme} proxy", "an http or https proxy")
-    return proxy
+    return URL(address(text, f"{url.scheme if url.scheme in proxies else 'all'}_proxy").geturl())
 
 
 def _began(error: Exception) -> bool:
@@ -229,4 +231,4 @@ def _began(error: Exception) -> bool:
 
 def _brief(error: Exception) -> str:
     said = error.message if isinstance(error, aiohttp.ClientResponseError) else str(error)
-    return " ".join(said.split())[:200] or type(error).__name__
+    return hide_text(" ".join(said.split()))[:200] or type(error).__name__

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from flowbot.fields.html import Markup, brief, card, line, soft, strong
-from flowbot.fields.words import percent
+from flowbot.fields.secrets import hide_text
+from flowbot.fields.words import percent, printable
 
 from .progress import ProgressEvent
 
@@ -58,7 +59,7 @@ class ProgressBar:
                 self._drawn_at = self._now()
                 self._place.update(self)
         elif event.what != "step":
-            sys.stderr.write(f"{event}\n")
+            sys.stderr.write(f"{printable(hide_text(str(event)))}\n")
 
     def _begun(self) -> bool:
         """Whether this is a notebook, in which the bar then has its place."""

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, UserError
+from flowbot.fields.files import write_text
+from flowbot.fields.secrets import hide
 from flowbot.workflow import Workflow, save
 
 from .acceptance import Estimate, paired_difference
@@ -114,14 +116,12 @@ def _curve(events: list[dict[str, Any]], final: str) -> list[dict[str, Any]]:
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write JSON so that a kill leaves the old file or the new one.
+    """Write JSON, secrets masked, so that a kill leaves the old file or the new one.
 
     Raises:
         InfrastructureError: if the disk fails.
     """
-    temporary = path.with_suffix(".tmp")
     try:
-        temporary.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
-        temporary.replace(path)
+        write_text(path, json.dumps(hide(value), ensure_ascii=False, indent=1))
     except OSError as error:
         raise InfrastructureError(f"{path}: {error.strerror or error}", kind="disk") from None

@@ -82,9 +82,11 @@ class EvalResult:
         rows: in the order of the split's examples.
         dropped: ids of examples that the endpoint refuses on every try.
         calls: logical model calls.
-        usage: what the rows and their judges used; logical, as the calls.
+        requests: what endpoints served for them; more than the calls where answers were not used.
+        usage: what all calls used; logical, as the calls.
         spent: what was really paid now.
         seconds: how long it took.
+        passed: which ceiling an endpoint made the evaluation pass; "" for none.
         judge: what the metric's judges took and how much they wavered, where it has some; see `judge_facts`.
     """
 
@@ -99,6 +101,8 @@ class EvalResult:
     usage: Usage
     spent: Usage
     seconds: float
+    requests: int = 0
+    passed: str = ""
     judge: Mapping[str, Any] | None = None
 
     @property
@@ -151,9 +155,11 @@ class EvalResult:
             **self.estimate.dump(),
             "errors": self.errors,
             "calls": self.calls,
+            "requests": self.requests,
             "tokens": self.usage.tokens,
             "usd": self.usage.usd,
             "spent": {"calls": self.spent.calls, "tokens": self.spent.tokens, "usd": self.spent.usd},
+            "passed": self.passed,
             **({"judge": dict(self.judge)} if self.judge else {}),
             "seconds": round(self.seconds, 2),
             "dropped": list(self.dropped),

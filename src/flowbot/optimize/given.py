@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias, cast, get_args
+from typing import TypeAlias, get_args
 
 from flowbot.fields import UserError
+from flowbot.fields.numbers import shown
 from flowbot.lm import Budget, Pace, StopSignal
+from flowbot.lm.prices import is_price
 from flowbot.runtime import ExecutorName, Flow, SandboxName
+from flowbot.runtime.own_models import own_models, require_own_models
 from flowbot.task import Task
 from flowbot.workflow import Workflow, load
-from flowbot.workflow.starts import find_start, fit
+from flowbot.workflow.starts import Start, find_start, fit
 
 GivenTask: TypeAlias = Task | Path | str
 """A task, or the path of its file or folder."""
@@ -29,32 +31,69 @@ def given_task(task: object) -> Task:
     if isinstance(task, str | Path):
         return Task.load(task)
     if not isinstance(task, Task):
-        raise UserError("task", _kind(task), "a Task, or the path of a task.yaml")
+        raise UserError("task", shown(task), "a Task, or the path of a task.yaml")
     return task
 
 
-def given_workflow(workflow: object, where: str, task: Task) -> Workflow:
-    """The workflow itself, that of a `Flow`, the one of a file, or a start of the library made to fit the task.
+def given_workflow(workflow: object, where: str) -> Workflow | Start:
+    """The workflow itself, that of a `Flow`, the one of a file, or a start of the library, which `fitted` makes fit.
 
     Args:
         workflow: what was given; a text without a suffix that is no file is a start's name.
         where: how errors name it.
-        task: its tools are opened.
 
     Raises:
-        UserError: if it is none of them, or the start does not fit.
+        UserError: if it is none of them.
     """
     if isinstance(workflow, str) and not Path(workflow).suffix and not Path(workflow).exists():
-        tools = {tool.signature.name: tool.signature for tool in task.tools}
-        return fit(find_start(workflow), task.inputs, task.outputs, task.goal, tools=tools)
+        return find_start(workflow)
     if isinstance(workflow, str | Path):
         return load(Path(workflow))
     if isinstance(workflow, Flow):
         return workflow.workflow
     if not isinstance(workflow, Workflow):
         expected = "a Workflow, a Flow, the path of a .flow.yaml, or a name that `flowbot starts` lists"
-        raise UserError(where, _kind(workflow), expected)
+        raise UserError(where, shown(workflow), expected)
     return workflow
+
+
+def fitted(workflow: Workflow | Start, task: Task) -> Workflow:
+    """The workflow, or the start made to fit the task, whose tools are opened.
+
+    Raises:
+        UserError: if the start does not fit.
+    """
+    if isinstance(workflow, Workflow):
+        return workflow
+    tools = {tool.signature.name: tool.signature for tool in task.tools}
+    return fit(workflow, task.inputs, task.outputs, task.goal, tools=tools)
+
+
+def users_models(
+    workflow: Workflow | Start | None,
+    given: object,
+    task: Task,
+    *named: str | None,
+    models: Sequence[str] | None,
+) -> frozenset[str]:
+    """The user's list of models, to which what workflow and task name is held; see `flowbot.runtime.own_models`.
+
+    Args:
+        workflow: what is to be run.
+        given: as what it was given; a `Flow` has a list of its own.
+        task: for its judges.
+        named: task, meta and judge model.
+        models: what else may be named.
+
+    Raises:
+        UserError: naming all models beyond the list.
+    """
+    flow = given.models if isinstance(given, Flow) else ()
+    own = own_models(*named, *flow, models=models, metric=task.metric)
+    begun = workflow.workflow if isinstance(workflow, Start) else workflow
+    where = str(given) if isinstance(given, str | Path) else "workflow"
+    require_own_models(own, workflow=begun, where=where, metric=task.metric)
+    return own
 
 
 def require_models(*, needed: tuple[str, ...] = (), **models: object) -> None:
@@ -65,7 +104,7 @@ def require_models(*, needed: tuple[str, ...] = (), **models: object) -> None:
     """
     for name, model in models.items():
         if (model is not None or name in needed) and not isinstance(model, str):
-            raise UserError(name, _kind(model), "a model string such as 'openai/gpt-4.1-mini'")
+            raise UserError(name, shown(model), "a model string such as 'openai/gpt-4.1-mini'")
 
 
 def require_settings(**settings: object) -> None:
@@ -81,7 +120,7 @@ def require_settings(**settings: object) -> None:
     for name, value in settings.items():
         fits, expected = _SETTINGS[name]
         if value is not None and not fits(value):
-            raise UserError(name, _kind(value), expected)
+            raise UserError(name, shown(value), expected)
 
 
 def _is(*kinds: type) -> Callable[[object], bool]:
@@ -92,9 +131,8 @@ def _one_of(names: Sequence[str]) -> tuple[Callable[[object], bool], str]:
     return lambda value: value in names, f"one of {', '.join(names)}"
 
 
-def _is_price(value: object) -> bool:
-    pair = cast("Sequence[object]", value) if isinstance(value, tuple | list) else ()
-    return len(pair) == 2 and all(isinstance(each, int | float) and 0 <= each < math.inf for each in pair)
+def _is_seed(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
 
 
 _FOLDER = (_is(str, Path), "the path of a folder")
@@ -102,14 +140,10 @@ _SETTINGS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "budget": (_is(Budget), "fb.Budget(calls=…, usd=…)"),
     "pace": (_is(Pace), "fb.Pace(concurrency=…)"),
     "stop": (_is(StopSignal), "an fb.StopSignal()"),
-    "seed": (_is(int), "a whole number"),
-    "price": (_is_price, "two numbers, USD per million input and output tokens, such as (0.4, 1.6)"),
+    "seed": (_is_seed, "a whole number from 0 to 2^63 - 1"),
+    "price": (is_price, "two numbers, USD per million input and output tokens, such as (0.4, 1.6)"),
     "run_dir": _FOLDER,
     "cache_dir": _FOLDER,
     "executor": _one_of(get_args(ExecutorName)),
     "sandbox": _one_of(get_args(SandboxName)),
 }
-
-
-def _kind(given: object) -> str:
-    return f"{given!r}" if given is None or isinstance(given, int | float | str) else f"a {type(given).__name__}"

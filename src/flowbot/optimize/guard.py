@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from flowbot.task import Example, Task
-from flowbot.workflow import Workflow
+from flowbot.workflow import Demonstration, LLMParameters, Workflow
 
 SHORTEST = 12
 """Answers shorter than this (labels, yes and no, numbers) are exempt."""
@@ -52,6 +52,28 @@ def copied_answer(text: str, examples: Sequence[Example]) -> str:
                 if " ".join(words[start : start + RUN]) in folded:
                     return f"it copies {RUN} words of the input {name} of training example {example.id}"
     return ""
+
+
+def unsourced(before: Workflow, after: Workflow, examples: Sequence[Example]) -> str:
+    """Why the demonstrations that `after` has and `before` has not are refused, or the empty string.
+
+    Args:
+        before: the workflow that was changed.
+        after: what a model made of it.
+        examples: the training examples, from which alone demonstrations come; one is left out where its own is scored.
+    """
+    known = {each.id for each in examples}
+    had = [shown for _, shown in _shown(before)]
+    for path, shown in _shown(after):
+        if shown not in had and shown.example not in known:
+            return f"{path}: a demonstration names as example {shown.example!r:.60}, which is no training example"
+    return ""
+
+
+def _shown(workflow: Workflow) -> Iterator[tuple[str, Demonstration]]:
+    for path, told in workflow.parameters.items():
+        if isinstance(told, LLMParameters):
+            yield from ((path, each) for each in told.demonstrations)
 
 
 def _answers(text: str, examples: Sequence[Example]) -> tuple[str, str] | None:

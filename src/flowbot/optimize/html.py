@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowbot.fields.html import Markup, bar, brief, card, folded, line, soft, strong, table
-from flowbot.fields.words import count, duration, interval, money, percent, points
+from flowbot.fields.words import count, duration, interval, money, percent, points, printable
 from flowbot.workflow.diff import changed_nodes
 from flowbot.workflow.html import drawing, prompts, workflow_text
 
@@ -53,7 +53,7 @@ def run_text(result: RunResult) -> str:
     """The verdict in a line, with what it took and where it is."""
     calls = count(sum(result.calls.values()), "call")
     reason = f" {result.reason}." if result.reason else ""
-    return brief(f"{result.status}: {verdict(result)}{reason} {calls}; {result.run_dir}", 500)
+    return printable(brief(f"{result.status}: {verdict(result)}{reason} {calls}; {result.run_dir}", 500))
 
 
 def run_html(result: RunResult) -> Markup:

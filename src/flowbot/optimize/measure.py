@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from flowbot.fields import Usage, UserError
+from flowbot.fields import UserError
 from flowbot.fields.near import one_of
+from flowbot.fields.numbers import shown
 from flowbot.lm import Budget, Pace, StopSignal
 from flowbot.runtime import (
     ChosenSandbox,
@@ -20,7 +22,6 @@ from flowbot.runtime import (
     opened_task,
     require_stand_ins,
 )
-from flowbot.runtime.judge import PURPOSE as JUDGED
 from flowbot.runtime.judge import judge_facts, judge_models, require_verdicts
 from flowbot.runtime.stored import stored_engine
 from flowbot.store import default_cache_dir
@@ -28,7 +29,16 @@ from flowbot.workflow import asked_models, most_calls, require_valid
 
 from .acceptance import estimate_mean
 from .eval_result import EvalResult, EvalRow
-from .given import GivenTask, GivenWorkflow, given_task, given_workflow, require_models, require_settings
+from .given import (
+    GivenTask,
+    GivenWorkflow,
+    fitted,
+    given_task,
+    given_workflow,
+    require_models,
+    require_settings,
+    users_models,
+)
 from .progress import ProgressCallback, Watch
 from .search import Split
 
@@ -44,6 +54,7 @@ async def evaluate_async(
     split: Split = "val",
     lm: str | None = None,
     judge_lm: str | None = None,
+    models: Sequence[str] | None = None,
     budget: Budget | None = None,
     cache_dir: Path | str | None = None,
     pace: Pace | None = None,
@@ -71,6 +82,7 @@ async def evaluate_async(
         split: which examples. The test is for once, at the end.
         lm: model string of the steps that name no model.
         judge_lm: model string of the judges of the task's metric that name no model; `lm` when None.
+        models: model strings that steps and judges of files may name beside these.
         budget: ceilings.
         cache_dir: folder of the store and of local models; the user's cache folder when None.
         pace: how fast each endpoint may be called.
@@ -94,14 +106,16 @@ async def evaluate_async(
     require_settings(budget=budget, pace=pace, stop=stop, price=price, cache_dir=cache_dir)
     require_settings(executor=executor, sandbox=sandbox)
     examples = _examples(task, split)
+    given = given_workflow(workflow, "workflow")
+    named = lm or (workflow.lm if isinstance(workflow, Flow) else None)
+    own = users_models(given, workflow, task, named, judge_lm, models=models)
     watch = Watch(progress)
     watch.phase = "evaluation"
     cache = Path(cache_dir or default_cache_dir())
     async with AsyncExitStack() as stack:
         box = ChosenSandbox(sandbox)
         task = await stack.enter_async_context(opened_task(task, sandbox=box, cache_dir=cache, say=watch.news))
-        scored = given_workflow(workflow, "workflow", task)
-        named = lm or (workflow.lm if isinstance(workflow, Flow) else None)
+        scored = fitted(given, task)
         judges = _judges(task, scored, named, judge_lm)
         tools = {tool.signature.name: tool for tool in task.tools}
         require_valid(
@@ -129,6 +143,7 @@ async def evaluate_async(
                 stop=stop,
                 say=watch.news,
                 allow_writes=allow_writes,
+                models=own,
                 judge_model=judge_lm,
             )
         )
@@ -159,9 +174,11 @@ async def evaluate_async(
         rows=kept,
         dropped=tuple(example.id for example, row in zip(examples, rows, strict=True) if row is None),
         calls=sum(ledger.calls.values()),
-        usage=sum((row.usage for row in kept), ledger.logical_by.get(JUDGED, Usage())),
+        usage=ledger.logical,
         spent=ledger.spent,
         seconds=time.monotonic() - began,
+        requests=sum(ledger.requests.values()),
+        passed=engine.session.budget.passed,
         judge=judge_facts(", ".join(judges), ledger, spreads) if judges else None,
     )
     watch.ended(str(result))
@@ -190,8 +207,8 @@ def _examples(task: Task, split: str) -> tuple[Example, ...]:
         UserError: if there is no such split, or it is empty.
     """
     known = {str(name): examples for name, examples in task.splits.items()}
-    if split not in known:
-        raise UserError("split", repr(split), one_of(split, known))
+    if not isinstance(cast("object", split), str) or split not in known:
+        raise UserError("split", shown(split), one_of(shown(split).strip("'"), known))
     if not known[split]:
         filled = " or ".join(name for name, examples in known.items() if examples)
         raise UserError(f"{task.name}: split {split}", "no examples", f"at least one, or another split: {filled}")

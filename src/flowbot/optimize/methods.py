@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from flowbot.fields import UserError
 from flowbot.fields.near import one_of
+from flowbot.fields.numbers import shown
 
 from .effort import Effort
 
@@ -49,9 +50,9 @@ class Method:
         Raises:
             UserError: for a name that is not known.
         """
-        outer, _, inner = text.partition("+")
+        outer, _, inner = text.partition("+") if isinstance(cast("object", text), str) else ("", "", "")
         if outer not in OUTERS:
-            raise UserError("method", repr(outer), f"an outer strategy, {one_of(outer, OUTERS)}")
+            raise UserError("method", shown(text), f"an outer strategy, {one_of(outer, OUTERS)}")
         inner = inner or DEFAULT_INNER[outer]
         if inner not in INNERS:
             raise UserError("method", repr(inner), f"an inner strategy, {one_of(inner, INNERS)}")

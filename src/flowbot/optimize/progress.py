@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypedDict
 
 from flowbot.fields import Paused, UserError
+from flowbot.fields.bounds import raised
+from flowbot.fields.numbers import shown
 from flowbot.fields.words import percent
 
 _log = logging.getLogger(__name__)
@@ -84,7 +86,7 @@ class Watch:
 
     def __init__(self, callback: ProgressCallback | None = None) -> None:
         if callback is not None and (not callable(callback) or _is_async(callback)):
-            found = "an async function" if callable(callback) else f"{type(callback).__name__} {callback!r}"
+            found = "an async function" if callable(callback) else shown(callback)
             raise UserError("progress", found, "a plain function that takes one event")
         self._callback = callback
         self._best: float | None = None
@@ -131,7 +133,7 @@ class Watch:
                 raise TypeError("it is async, so nothing of it ran; it must be a plain function")
         except Exception as error:  # whatever somebody's function raises
             self._callback = None  # it is not asked again while the run comes to its pause
-            said = f"the progress callback raised {type(error).__name__}: {error}"
+            said = f"the progress callback raised {raised(error)}"
             raise Paused(said, stopped_by="callback") from error
 
 

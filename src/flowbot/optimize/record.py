@@ -7,7 +7,7 @@ One line an example, test, validation and training, each in the run's own order:
 
 A side is null where that workflow was not run on the example; `trace` is `Trace.dump()`, with prompts as sent and replies
 as received. `candidates` are the other workflows on whose runs of this example the search wrote gradients. Traces are large:
-beyond `MOST_TRACES` they are kept without their steps, and `whole` is false.
+beyond `MOST_TRACES` they are kept without their steps, and `whole` is false. Secrets are masked.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import InfrastructureError
+from flowbot.fields.files import replaced
+from flowbot.fields.secrets import hide
 from flowbot.runtime import Row
 from flowbot.workflow import Workflow
 
@@ -26,6 +28,10 @@ from .search import Search, Split
 NAME = "examples.jsonl"
 MOST_TRACES = 64_000_000
 """Characters that whole traces take on disk at most."""
+MOST_BYTES = 512_000_000
+"""Bytes of the largest file of examples that is read."""
+MOST_LINE = 64_000_000
+"""Bytes of its longest line that is read."""
 _ORDER: tuple[Split, ...] = ("test", "val", "train")
 
 
@@ -42,11 +48,9 @@ def record_examples(search: Search, start: Workflow, final: Workflow | None, run
         InfrastructureError: if the disk fails.
     """
     path = run_dir / NAME
-    temporary = path.with_suffix(".tmp")
     try:
-        with temporary.open("w", encoding="ascii") as file:
-            file.writelines(_lines(search, start, final))
-        temporary.replace(path)
+        with replaced(path) as file:
+            file.writelines(line.encode("ascii") for line in _lines(search, start, final))
     except OSError as error:
         raise InfrastructureError(f"{path}: {error.strerror or error}", kind="disk") from None
 
@@ -72,7 +76,7 @@ def _lines(search: Search, start: Workflow, final: Workflow | None) -> Iterator[
                 "final": sides.get(two[1]),
                 "candidates": {workflow: side for workflow, side in sides.items() if workflow not in two},
             }
-            yield json.dumps(line) + "\n"  # ASCII: a text may hold half a surrogate pair
+            yield json.dumps(hide(line)) + "\n"  # ASCII: a text may hold half a surrogate pair
 
 
 def _asked_about(events: list[dict[str, Any]]) -> dict[str, list[str]]:

@@ -35,7 +35,9 @@ class RunResult:
         >>> result.workflow.save("found.flow.yaml")
 
     `difference` is final minus start on the same examples, with a 95 % paired bootstrap interval. `calls` are logical, by
-    purpose; `spent` is what this process really paid. `kept_from` says where the structure that was kept came from.
+    purpose; `requests` are what endpoints served for them, answers that were not used included; `spent` is what this process
+    really paid. `passed` says which ceiling an endpoint made the run pass, "" for none. `kept_from` says where the structure
+    that was kept came from.
     """
 
     run_id: str
@@ -54,6 +56,8 @@ class RunResult:
     spent: Mapping[str, Any]
     seconds: float
     reason: str = ""
+    requests: Mapping[str, int] = field(default_factory=dict[str, int])
+    passed: str = ""
     details: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
@@ -90,7 +94,9 @@ class RunResult:
                 "difference": self.difference.dump(),
             },
             "calls": dict(self.calls),
+            "requests": dict(self.requests),
             "spent": dict(self.spent),
+            "passed": self.passed,
             "seconds": round(self.seconds, 2),
             "nodes": len(self.workflow.sketch.nodes),
             "reason": self.reason,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, UserError, stable_hash
+from flowbot.fields.files import require_place
 from flowbot.fields.near import one_of
+from flowbot.fields.numbers import shown
 from flowbot.lm import Budget, Pace, Session, StopSignal, open_lm
 from flowbot.lm.budget import Hold
 from flowbot.runtime import (
@@ -31,13 +34,25 @@ from .bilevel import bilevel
 from .closing import close, finalists, write_json
 from .costs import estimate
 from .effort import EFFORTS, EffortName
-from .given import GivenTask, GivenWorkflow, given_task, given_workflow, require_models, require_settings
+from .given import (
+    GivenTask,
+    GivenWorkflow,
+    fitted,
+    given_task,
+    given_workflow,
+    require_models,
+    require_settings,
+    users_models,
+)
 from .methods import Method, MethodName
 from .progress import ProgressCallback, Watch
-from .record import record_examples
+from .record import NAME, record_examples
 from .result import RunResult, Scores
 from .rooms import closing_test, test_room, validation_room
 from .search import Member, Search
+
+WRITTEN = (NAME, "start.flow.yaml", "found.flow.yaml", "result.json", "report.html")
+"""Files of a run that are replaced as a whole; that there is a place for them is seen before anything is paid for."""
 
 
 async def optimize_async(
@@ -46,6 +61,7 @@ async def optimize_async(
     lm: str,
     meta_lm: str | None = None,
     judge_lm: str | None = None,
+    models: Sequence[str] | None = None,
     start: GivenWorkflow | None = None,
     method: MethodName | str = "flowbot+blame",
     effort: EffortName = "medium",
@@ -74,6 +90,7 @@ async def optimize_async(
         lm: model string of the task model, which runs the steps.
         meta_lm: model string of the meta model, which writes gradients and edits; the task model when None.
         judge_lm: model string of the judges of the task's metric that name no model; the meta model when None.
+        models: model strings that steps of the start and judges of the task's file may name beside these.
         start: the workflow to improve: a workflow, a file, or a start's name; a single call that reasons when None.
         method: `OUTER[+INNER]`.
         effort: how much is tried.
@@ -97,13 +114,15 @@ async def optimize_async(
         UserError: for anything wrong in what was given, before the first paid call.
     """
     strategy = Method.parse(method)
-    if effort not in EFFORTS:
-        raise UserError("effort", repr(effort), one_of(effort, EFFORTS))
+    if not isinstance(cast("object", effort), str) or effort not in EFFORTS:
+        raise UserError("effort", shown(effort), one_of(shown(effort).strip("'"), EFFORTS))
     task = given_task(task)
     require_models(needed=("lm",), lm=lm, meta_lm=meta_lm, judge_lm=judge_lm)
     require_settings(budget=budget, pace=pace, stop=stop, seed=seed, price=price, run_dir=run_dir, cache_dir=cache_dir)
     require_settings(executor=executor, sandbox=sandbox)
     watch = Watch(progress)
+    begin = None if start is None else given_workflow(start, "start")
+    own = users_models(begin, start, task, lm, meta_lm, judge_lm, models=models)
     _check_task(task)
     cache = Path(cache_dir or default_cache_dir())
     began = time.monotonic()
@@ -114,7 +133,9 @@ async def optimize_async(
             task = replace(task, tools=[_as_simulated(tool) for tool in task.tools])
         tools = {tool.signature.name: tool for tool in task.tools}
         require_stand_ins(task.tools, allow_writes=allow_writes)
-        first = _start(start, task)
+        first = (
+            single_call(task.inputs, task.outputs, task.goal, reasoning=True) if begin is None else fitted(begin, task)
+        )
         require_valid(
             first,
             tools={name: tool.signature for name, tool in tools.items()},
@@ -138,7 +159,7 @@ async def optimize_async(
         judges = [open_lm(name, session, cache_dir=cache, price=price, say=watch.news) for name in judge_names]
         for each in judges:
             stack.push_async_callback(each.close)
-        models = {"task": lm, "meta": meta_lm or lm, **({"judge": ", ".join(judge_names)} if judges else {})}
+        asked = {"task": lm, "meta": meta_lm or lm, **({"judge": ", ".join(judge_names)} if judges else {})}
         identity = {
             "task": task.identity,
             "models": {"task": model.identity.dump(), "meta": meta.identity.dump()},
@@ -153,7 +174,7 @@ async def optimize_async(
         hold = closing_test(session.budget, task, first, (lm, judge_lm or meta_lm), price)
         run_id = f"{task.name}-{stable_hash(identity)[:12]}"
         directory = Path(run_dir or Path("runs") / run_id)
-        stack.enter_context(_claimed(directory, run_id, fresh=fresh))
+        stack.enter_context(_claimed(directory, run_id, fresh=fresh, named=run_dir is not None))
         engine = Engine(
             model,
             session,
@@ -162,6 +183,7 @@ async def optimize_async(
             executor=open_executor(executor),
             allow_writes=allow_writes,
             open_model=lambda name: open_lm(name, session, cache_dir=cache, price=price, say=watch.news),
+            models=own,
             judge_model=judge_lm or meta_lm,
         )
         stack.push_async_callback(engine.close)
@@ -191,7 +213,7 @@ async def optimize_async(
                 "method": str(strategy),
                 "seed": seed,
                 "effort": effort,
-                "models": models,
+                "models": asked,
                 "workflow": first.dump(),
                 "hash": first.hash,
             }
@@ -204,7 +226,7 @@ async def optimize_async(
                 "task": task.name,
                 "task_hash": stable_hash(task.identity),
                 "metric": task.metric.identity,
-                "models": models,
+                "models": asked,
             },
         )  # fmt: skip
         try:
@@ -220,19 +242,13 @@ async def optimize_async(
         )
         result = replace(result, **_costs(session), seconds=time.monotonic() - began - fetching)
         by_purpose = _ledger(session)
-        judged = {"judge": judge_facts(models["judge"], session.ledger, search.spreads())} if judges else {}
+        judged = {"judge": judge_facts(asked["judge"], session.ledger, search.spreads())} if judges else {}
         told = {**result.details, "replayed_events": journal.replayed, "by_purpose": by_purpose, **judged}
         result = replace(result, details=told)
         record_examples(search, first, result.workflow if result.status == "done" else None, directory)
         write_json(directory / "result.json", result.to_json())
         watch.ended(result.reason or result.verdict)
         return result
-
-
-def _start(given: GivenWorkflow | None, task: Task) -> Workflow:
-    if given is None:
-        return single_call(task.inputs, task.outputs, task.goal, reasoning=True)
-    return given_workflow(given, "start", task)
 
 
 def _as_simulated(tool: Tool) -> Tool:
@@ -287,6 +303,8 @@ def _costs(session: Session) -> dict[str, Any]:
     spent = session.ledger.spent
     return {
         "calls": dict(session.ledger.calls),
+        "requests": dict(session.ledger.requests),
+        "passed": session.budget.passed,
         "spent": {"calls": spent.calls, "tokens": spent.tokens, "usd": spent.usd},
     }
 
@@ -296,8 +314,9 @@ def _ledger(session: Session) -> dict[str, Any]:
     return {
         purpose: {
             "calls": session.ledger.calls[purpose],
+            "requests": session.ledger.requests[purpose],
             "tokens": usage.tokens,
-            "usd": usage.usd,
+            "usd": None if usage.usd is None else round(usage.usd, 12),  # a sum, in whatever order calls ended
             "seconds": round(usage.seconds, 2),
         }
         for purpose, usage in session.ledger.logical_by.items()
@@ -325,12 +344,21 @@ def _check_task(task: Task) -> None:
 
 
 @contextmanager
-def _claimed(directory: Path, run_id: str, *, fresh: bool) -> Generator[None]:
+def _claimed(directory: Path, run_id: str, *, fresh: bool, named: bool) -> Generator[None]:
     """The run's directory, held while inside; an old one is moved aside first when the run starts anew.
 
+    Args:
+        directory: where.
+        run_id: the run that it is for.
+        fresh: whether to start anew.
+        named: whether the user named it, who may have made it a link; one that is found under our own name is none.
+
     Raises:
-        UserError: if another run stands there, a process works in it, or it cannot be written.
+        UserError: if another run stands there, a process works in it, it cannot be written, or what is there has no
+            place for the run's files.
     """
+    if directory.is_symlink() and not named:
+        raise UserError(f"run directory {directory}", "a symbolic link", "a folder; or the place named with --run-dir")
     if fresh and directory.exists():
         with run_lock(directory):
             if not (directory / "journal.jsonl").exists() and {each.name for each in directory.iterdir()} != {".lock"}:
@@ -345,8 +373,10 @@ def _claimed(directory: Path, run_id: str, *, fresh: bool) -> Generator[None]:
                     f"run directory {directory}", str(error.strerror), "a folder that can be moved"
                 ) from error
     with run_lock(directory):
+        for name in WRITTEN:
+            require_place(directory / name)
         journal = directory / "journal.jsonl"
-        before = read_journal(journal)[:1] if journal.exists() else []
+        before = read_journal(journal)[:1] if os.path.lexists(journal) else []
         if before and before[0].get("run") != run_id:
             raise UserError(
                 f"run directory {directory}",

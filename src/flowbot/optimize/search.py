@@ -14,6 +14,7 @@ from flowbot.runtime import Engine, Evaluation, Row, evaluate
 from flowbot.store import Journal
 from flowbot.task import Example, Task
 from flowbot.workflow import Workflow
+from flowbot.workflow.diff import changed_parameters
 
 from .acceptance import Estimate, Verdict, estimate_mean, judge
 from .effort import Effort
@@ -226,7 +227,10 @@ class Search:
         changes: Sequence[str] = (),
         errors: Sequence[str] = (),
     ) -> Candidate | None:
-        """Journal a proposal. None when nothing valid came of it (`workflow` is None): the errors say why."""
+        """Journal a proposal, with every parameter that it changes, whatever its author says of it.
+
+        None when nothing valid came of it (`workflow` is None): the errors say why.
+        """
         self._proposals += 1
         name = f"p{self._proposals}"
         self.journal.record(
@@ -240,6 +244,7 @@ class Search:
                 "title": title,
                 "reason": reason,
                 "changes": list(changes),
+                "parameters": changed_parameters(parent, workflow) if workflow else [],
                 "errors": list(errors),
                 "dump": workflow.dump() if workflow else None,
             }

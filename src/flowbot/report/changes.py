@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from flowbot.runtime.trace import node_path
 from flowbot.workflow import Workflow
-from flowbot.workflow.diff import changed_nodes
+from flowbot.workflow.diff import changed_nodes, changed_parameters
 
 from .interval import Interval
 
@@ -37,6 +37,7 @@ class Change:
 
     Args:
         changes: the edits of the wiring and the names of the texts that changed, a line each.
+        parameters: every parameter that it changed, a line each: the node, its old value and its new one.
         errors: why something that was proposed on the way, or all of it, is not valid.
         kept: None when no verdict was reached (not valid, not raced, or the run ended before).
         candidate: mean score in the race; `incumbent` is that of what it was raced against, on the same `n` examples.
@@ -71,6 +72,7 @@ class Change:
     followed: bool = False
     round: int = 1
     val: Interval | None = None
+    parameters: tuple[str, ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -155,6 +157,7 @@ def _change(
         workflow=workflow,
         in_final=False,
         blamed=_blamed(batch, parent, workflow),
+        parameters=_parameters(parent, workflow),
     )
 
 
@@ -244,6 +247,20 @@ def _validation(events: Sequence[Mapping[str, Any]]) -> dict[str, Interval]:
         if event.get("event") == "evaluated" and event.get("split") == "val" and score is not None:
             scores.setdefault(str(event.get("workflow")), score)
     return scores
+
+
+def _parameters(parent: Workflow | None, workflow: Workflow | None) -> tuple[str, ...]:
+    """From the workflows themselves: a journal says of them what it likes."""
+    if parent is None or workflow is None:
+        return ()
+    return tuple(
+        f"{each['node']}, {each['parameter']}: {_value(each['old'])} → {_value(each['new'])}"
+        for each in changed_parameters(parent, workflow)
+    )
+
+
+def _value(value: object) -> str:
+    return "unset" if value is None else _text(value)
 
 
 def _text(value: object) -> str:

@@ -6,6 +6,8 @@ import json
 import shlex
 from pathlib import Path
 
+from flowbot.lm.open import names_file
+from flowbot.runtime.own_models import named_models
 from flowbot.workflow import LLMParameters, ToolNode, Workflow, walk
 
 from .data import RunView
@@ -13,18 +15,21 @@ from .data import RunView
 _LONGEST = 120
 """Characters of an example's value in a command; a longer one is left to the reader."""
 _LEFT = "…"
+_MODEL = "MODEL"
 _TASK = "task.yaml"
 
 
 def again(run: RunView) -> str:
     """The command that makes the run again, as far as the run knows it; the task file's name is not written down."""
-    result, meta, judge = run.result, run.models.get("meta"), run.models.get("judge", "")
+    result, judge = run.result, _written(run.models.get("judge", ""))
+    task, meta = _written(run.models.get("task")), _written(run.models.get("meta"))
     words = ["flowbot", "optimize", _TASK]
     for option, value in (
         ("--start", str(run.run_dir / "start.flow.yaml") if _own_start(run) else None),
-        ("--model", run.models.get("task")),
-        ("--meta-model", meta if meta != run.models.get("task") else None),
-        ("--judge-model", judge if judge != meta and ", " not in judge else None),
+        ("--model", task),
+        ("--meta-model", meta if run.models.get("meta") != run.models.get("task") else None),
+        ("--models", _more_models(run.start, run)),
+        ("--judge-model", judge if run.models.get("judge") != run.models.get("meta") and ", " not in judge else None),
         ("--method", result.get("method")),
         ("--effort", result.get("effort")),
         ("--seed", result.get("seed")),
@@ -45,10 +50,10 @@ def _own_start(run: RunView) -> bool:
     sketch = run.start.sketch
     scope = Scope.of(sketch)
     kinds = {name: scope.type_text(reference) or "str" for name, reference in sketch.outputs.items()}
-    inputs, outputs = (tuple(Field.of(*each) for each in named.items()) for named in (sketch.inputs, kinds))
     try:
+        inputs, outputs = (tuple(Field.of(*each) for each in named.items()) for named in (sketch.inputs, kinds))
         plain = single_call(inputs, outputs, run.goal, reasoning=True)
-    except UserError:
+    except (UserError, ValueError):  # a run that others wrote may have types, names and goals that no task has
         return True
     return sketch != plain.sketch or _told(run.start) != _told(plain)
 
@@ -62,12 +67,24 @@ def _told(workflow: Workflow) -> list[LLMParameters]:
     ]
 
 
+def _written(model: str | None) -> str:
+    """A model as a command to copy has it. A run's folder may be another's: it puts no file of this machine there."""
+    return _MODEL if model is not None and names_file(model) else model or ""
+
+
+def _more_models(workflow: Workflow | None, run: RunView) -> str:
+    """What must be allowed for the workflow to run: the models that its steps name beside the run's own."""
+    named = (model for _, model in named_models(workflow)) if workflow is not None else ()
+    return ",".join(dict.fromkeys(_written(model) for model in named if model != run.models.get("task")))
+
+
 def use(run: RunView) -> str:
     """The command that runs the found workflow on one example."""
     given = [f"{name}={value}" for name, value in _inputs(run).items()]
     task = ["--task", _TASK] if run.found is not None and _tools(run.found) else []  # the file that has its tools
-    model = run.models.get("task", "MODEL")
-    return shlex.join(["flowbot", "run", str(run.run_dir / "found.flow.yaml"), *given, *task, "--model", model])
+    model, more = _written(run.models.get("task", _MODEL)), _more_models(run.found, run)
+    models = ["--model", model, *(["--models", more] if more else [])]
+    return shlex.join(["flowbot", "run", str(run.run_dir / "found.flow.yaml"), *given, *task, *models])
 
 
 def python(run: RunView) -> str:
@@ -76,8 +93,10 @@ def python(run: RunView) -> str:
     tools = f", tools=[{', '.join(names)}]" if names else ""
     kinds = run.found.sketch.inputs if run.found is not None else {}
     given = ", ".join(f"{name}={_literal(value, kinds[name])}" for name, value in _inputs(run).items())
-    path, model = json.dumps(str(run.run_dir / "found.flow.yaml")), json.dumps(run.models.get("task", "MODEL"))
-    return f"import flowbot as fb\n\nflow = fb.load({path}, lm={model}{tools})\nflow({given})"
+    path, model = json.dumps(str(run.run_dir / "found.flow.yaml")), json.dumps(_written(run.models.get("task", _MODEL)))
+    more = _more_models(run.found, run)
+    models = f", models={json.dumps(more.split(','))}" if more else ""
+    return f"import flowbot as fb\n\nflow = fb.load({path}, lm={model}{models}{tools})\nflow({given})"
 
 
 def show(run_dir: Path, example: str) -> str:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from flowbot.fields import UserError, stable_hash
-from flowbot.store import read_journal
 
 from .data import RunView, read_run
-from .show_file import has_examples, read_examples
+from .run_files import has_examples, read_events
+from .show_file import read_examples
 
 Split = Literal["val", "test"]
 FEWEST = 10
@@ -111,7 +111,7 @@ def in_common(runs: Sequence[ComparedRun]) -> tuple[str, ...]:
 
 def _read(folder: Path, label: str, split: Split) -> ComparedRun:
     view = read_run(folder)
-    events = read_journal(folder / "journal.jsonl")
+    events = read_events(folder)
     nothing: dict[str, Any] = {}
     facts = next((event for event in events if event.get("event") == "start"), nothing)
     examples: dict[str, ScoredExample] = {}

@@ -5,30 +5,21 @@ The report and the command line's summary both show a `RunView`, so they cannot 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from flowbot.fields import UserError
-from flowbot.store import read_journal
 from flowbot.workflow import Workflow
 
 from .changes import Change, read_changes
 from .interval import Interval
+from .run_files import JOURNAL, has_examples, read_events, read_result
 from .traces import ExamplePair, read_recorded
 
 _NO_RESULT: dict[str, Any] = {"status": "unfinished", "reason": "", "spent": None}
 """What is known of a run that was killed before it could write its result."""
-_KINDS: Mapping[str, tuple[type, ...]] = {
-    "scores": (dict, type(None)),
-    "calls": (dict, type(None)),
-    "by_purpose": (dict, type(None)),
-    "models": (dict, type(None)),
-    "seconds": (int, float, type(None)),
-}
-"""What members of a result are, where it has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +111,12 @@ def read_run(run_dir: Path) -> RunView:
     """
     if not run_dir.is_dir():
         raise UserError(str(run_dir), "no such directory", "the directory of a run")
-    events = read_journal(run_dir / "journal.jsonl")
-    path = run_dir / "result.json"
-    result = {**_NO_RESULT, **(_read_result(path) if path.is_file() else {})}
+    events = read_events(run_dir)
+    result = {**_NO_RESULT, **read_result(run_dir)}
     nothing: dict[str, Any] = {}
     begin = next((event for event in events if event.get("event") == "start"), nothing)
     workflows = _workflows(events)
-    start = _workflow(begin.get("workflow"), "journal.jsonl") or _workflow_file(run_dir / "start.flow.yaml")
+    start = _workflow(begin.get("workflow"), JOURNAL) or _workflow_file(run_dir / "start.flow.yaml")
     found = _workflow_file(run_dir / "found.flow.yaml")
     if start is not None:
         workflows[start.hash] = start
@@ -156,27 +146,12 @@ def read_run(run_dir: Path) -> RunView:
 
 def _examples(run_dir: Path, events: Sequence[Mapping[str, Any]]) -> tuple[tuple[ExamplePair, ...], Mapping[str, str]]:
     """The test's examples, and the inputs of those that gradients speak of."""
-    from .show_file import has_examples, read_examples
+    from .show_file import read_examples
 
     if not has_examples(run_dir):
         return (), {}
     cited = frozenset(str(event.get("example")) for event in events if event.get("event") == "gradient")
     return read_recorded(read_examples(run_dir), cited)
-
-
-def _read_result(path: Path) -> dict[str, Any]:
-    wanted = "JSON written by FlowBot; the command that made the run writes it anew, and pays for nothing twice"
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(str(path), f"unreadable: {error}", wanted) from None
-    if not isinstance(data, dict):
-        raise UserError(str(path), "no object", wanted)
-    result = cast("dict[str, Any]", data)
-    for name, kinds in _KINDS.items():
-        if not isinstance(result.get(name), kinds):
-            raise UserError(f"{path}: {name}", repr(result[name])[:40], wanted)
-    return result
 
 
 def _task(result: Mapping[str, Any], begin: Mapping[str, Any]) -> tuple[str, str]:

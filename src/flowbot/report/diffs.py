@@ -36,7 +36,8 @@ class TextDiff:
 def joined_diffs(before: Workflow, after: Workflow) -> tuple[tuple[tuple[str, ...], TextDiff], ...]:
     """As `text_diffs`, with equal differences of several nodes said once: the nodes, and the difference."""
     joined: dict[tuple[str, tuple[Piece, ...]], tuple[list[str], TextDiff]] = {}
-    for diff in text_diffs(before, after):
+    # Settings first: which model, which tools. A page that shows only so many differences never leaves these out.
+    for diff in sorted(text_diffs(before, after), key=lambda each: each.what != "settings"):
         joined.setdefault((diff.what, diff.pieces), ([], diff))[0].append(diff.node)
     return tuple((tuple(nodes), diff) for nodes, diff in joined.values())
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import InfrastructureError
+from flowbot.fields.files import read_text, write_text
+from flowbot.fields.secrets import hide_text
+from flowbot.fields.yaml import MAX_BYTES
 from flowbot.optimize.acceptance import BAR, FUTILE
 
 from . import commands, words
@@ -19,7 +21,6 @@ from .cost import per_run, total, where_it_went
 from .data import RunView, read_run
 from .examples import MOST_ERRORS, errors, grouped, parts, per_example
 from .figures import settings, tiles
-from .show_secrets import known_secrets, masked
 from .story import chapters
 from .template import environment, markup
 
@@ -47,23 +48,16 @@ OUTCOMES: dict[Outcome, str] = {
 
 
 def write_report(run_dir: Path) -> Path:
-    """Write `run_dir/report.html` and return its path. The keys that the environment holds are masked in it.
+    """Write `run_dir/report.html` and return its path. Secrets are masked in it.
 
     Raises:
         UserError: if `run_dir` is not a run's directory, or its files are damaged.
         InfrastructureError: if the disk fails.
     """
-    from markupsafe import escape
-
     path = run_dir / "report.html"
-    secrets = known_secrets()
-    # On the page a key with such letters as `&` stands escaped.
-    text: str = masked(render(read_run(run_dir)), [*(str(escape(each)) for each in secrets), *secrets])
-    new = path.with_suffix(".html.new")
+    text = hide_text(render(read_run(run_dir)))
     try:
-        # Half a surrogate pair, which JSON can hold and a file cannot, becomes a question mark.
-        new.write_text(text, encoding="utf-8", errors="replace")
-        os.replace(new, path)
+        write_text(path, text, errors="replace")
     except OSError as error:
         raise InfrastructureError(f"{path}: {error.strerror or error}", kind="disk") from None
     return path
@@ -139,4 +133,4 @@ def _draw(workflow: Workflow, other: Workflow | None) -> str:
 
 def _found_file(run: RunView) -> str:
     path = run.run_dir / "found.flow.yaml"
-    return path.read_text(encoding="utf-8") if run.found is not None else ""
+    return read_text(path, limit=MAX_BYTES) if run.found is not None else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,9 @@ from flowbot.fields.near import one_of
 from flowbot.runtime.trace import Step, node_path
 from flowbot.workflow import Workflow
 
-from .changes import Change
 from .data import RunView, read_run
 from .show_file import RecordedExample, Side, read_examples
 from .show_gradients import Heard, read_gradients, workflow_names
-from .show_secrets import masked
 from .words import outcome
 
 
@@ -81,29 +79,6 @@ class ShownExample:
 
         heard = tuple(each for each in self.gradients if each.node and path in (each.node, node_path(each.node)))
         return replace(self, example=_with_sides(example, kept), gradients=heard)
-
-    def without(self, secrets: Sequence[str]) -> ShownExample:
-        """The same with each secret masked, wherever it stands."""
-        if not secrets:
-            return self
-
-        def clean(side: Side) -> Side:
-            return replace(side, feedback=masked(side.feedback, secrets), data=masked(side.data, secrets))
-
-        example = _with_sides(self.example, clean)
-        example = replace(example, inputs=masked(example.inputs, secrets), expected=masked(example.expected, secrets))
-
-        def told(change: Change) -> Change:
-            texts = {name: masked(getattr(change, name), secrets) for name in ("title", "reason")}
-            lists = {name: tuple(masked(getattr(change, name), secrets)) for name in ("changes", "errors")}
-            return replace(change, **texts, **lists)
-
-        gradients = tuple(
-            replace(each, text=masked(each.text, secrets), used_by=tuple(map(told, each.used_by)))
-            for each in self.gradients
-        )
-        run = replace(self.run, changes=tuple(map(told, self.run.changes)))
-        return replace(self, run=run, example=example, gradients=gradients)
 
     def dump(self) -> dict[str, Any]:
         """The object that `show --json` prints."""
@@ -184,6 +159,7 @@ def _dump_heard(heard: Heard) -> dict[str, Any]:
                 "source": change.source,
                 "title": change.title,
                 "changes": list(change.changes),
+                "parameters": list(change.parameters),
                 "outcome": change.outcome,
                 "in_final": change.in_final,
                 "told": outcome(change),

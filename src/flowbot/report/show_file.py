@@ -5,20 +5,18 @@ The format is described in `flowbot.optimize.record`, which writes it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-from flowbot.fields import UserError
-from flowbot.optimize.record import NAME
 from flowbot.runtime.trace import Trace
+
+from .run_files import read_lines
 
 Outcome = Literal["fixed", "broken", "better", "worse", "wrong", "right", "one side", "not run"]
 OUTCOMES: tuple[Outcome, ...] = ("fixed", "broken", "better", "worse", "wrong", "right", "one side", "not run")
 """What became of an example from start to found workflow, the most telling first."""
-SPLITS = ("test", "val", "train")
 RIGHT = 1.0
 """The score of an answer that is right."""
 
@@ -77,62 +75,36 @@ class RecordedExample:
         return "broken" if before >= RIGHT else "worse"
 
 
-def has_examples(run_dir: Path) -> bool:
-    """Whether the run has written its examples: it does when it ends or pauses."""
-    return (run_dir / NAME).is_file()
-
-
 def read_examples(run_dir: Path) -> Iterator[RecordedExample]:
     """The examples of a run in the file's order: test, validation, training. Read one by one, since traces are large.
 
     Raises:
         UserError: if the run has not written them, or the file is damaged.
     """
-    path = run_dir / NAME
-    again = "what the run writes when it ends; the command that made it goes on, pays for nothing twice, and writes it"
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    example = _example(json.loads(line, parse_constant=_no_constant))
-                except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-                    found = f"{type(error).__name__}: {error}"
-                    raise UserError(f"{path}:{number}", f"a damaged line ({found})", again) from None
-                yield example
-    except FileNotFoundError:
-        raise UserError(str(run_dir), f"no {NAME}", again) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(str(path), f"unreadable: {error}", again) from None
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    return map(_example, read_lines(run_dir))
 
 
 def _example(data: Mapping[str, Any]) -> RecordedExample:
-    if data["split"] not in SPLITS:
-        raise ValueError(f"split {data['split']!r}")
+    candidates: Mapping[str, Mapping[str, Any] | None] = data["candidates"]
     return RecordedExample(
-        id=str(data["id"]),
-        split=str(data["split"]),
-        inputs=dict(data["inputs"]),
-        expected=dict(data["expected"]),
+        id=data["id"],
+        split=data["split"],
+        inputs=data["inputs"],
+        expected=data["expected"],
         start=_side(data["start"]),
         final=_side(data["final"]),
-        candidates={name: side for name, each in data["candidates"].items() if (side := _side(each)) is not None},
+        candidates={name: side for name, each in candidates.items() if (side := _side(each)) is not None},
     )
 
 
 def _side(data: Mapping[str, Any] | None) -> Side | None:
     if data is None:
         return None
-    Trace.load(data["trace"])  # a trace that cannot be read is found here, and not where it is shown
-    spread, parts = data.get("spread"), cast("Mapping[str, float]", data.get("parts") or {})
     return Side(
         score=float(data["score"]),
-        feedback=str(data.get("feedback") or ""),
-        parts={name: float(value) for name, value in parts.items()},
-        spread=None if spread is None else float(spread),
-        whole=bool(data["whole"]),
+        feedback=data.get("feedback") or "",
+        parts=data.get("parts") or {},
+        spread=data.get("spread"),
+        whole=data["whole"],
         data=data["trace"],
     )

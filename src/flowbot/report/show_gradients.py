@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.runtime.trace import node_path
-from flowbot.store import read_journal
 from flowbot.workflow.diff import changed_nodes
 
 from .changes import Change
 from .data import RunView
+from .run_files import read_events
 
 Event = Mapping[str, Any]
 _Key = tuple[str, str, str, str]
@@ -45,7 +45,7 @@ class Heard:
 
 def count_gradients(run_dir: Path) -> Mapping[str, int]:
     """Textual gradients in a run's journal by example; those in the same words on the same step count once."""
-    events = [event for event in read_journal(run_dir / "journal.jsonl") if _is_gradient(event)]
+    events = [event for event in read_events(run_dir) if _is_gradient(event)]
     return Counter(example for example, *_ in dict.fromkeys((str(event["example"]), *_key(event)) for event in events))
 
 
@@ -57,7 +57,7 @@ def read_gradients(run: RunView, example: str) -> tuple[Heard, ...]:
     """
     changes = {change.id: change for change in run.changes}
     found: dict[_Key, Heard] = {}
-    for batch, proposals in _batches(read_journal(run.run_dir / "journal.jsonl")):
+    for batch, proposals in _batches(read_events(run.run_dir)):
         made = [changes[str(each["id"])] for each in proposals]
         texts = {(level, text) for _, level, _, text in map(_key, batch)}
         for event in batch:

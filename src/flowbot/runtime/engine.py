@@ -8,7 +8,7 @@ those that were sent end and are stored.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,8 @@ class Engine:
         session: what calls share; its store also keeps what tools and code gave.
         tools: by name.
         sandbox: where code runs; the first that can be had when None. Closed with the engine.
-        open_model: opens the model string of a node that names one; None: such a node is a user's error.
+        open_model: opens the model string of a node or judge that names one; None: such a node is a user's error.
+        models: the user's list: what nodes and judges may name beside `lm` and `judge_model`; see `own_models`.
         allow_writes: call tools that write for real.
         executor: where tools that are plain callables, and metrics, run; this process when None. Closed with the engine.
         live: True: the workflow is in use and not under evaluation: every tool is called for real, every time.
@@ -61,6 +62,7 @@ class Engine:
         tools: Mapping[str, Tool] | None = None,
         sandbox: Sandbox | None = None,
         open_model: Callable[[str], LM] | None = None,
+        models: Collection[str] = (),
         allow_writes: bool = False,
         executor: Executor | None = None,
         live: bool = False,
@@ -79,6 +81,7 @@ class Engine:
         self.unjudged: set[str] = set()
         """Ids of examples on which a judge gave no verdict."""
         self._open_model = open_model
+        self._models = {*models, judge_model}
         self._opened: dict[str, LM] = {}
         self._wiring: Wiring | None = None
 
@@ -130,12 +133,16 @@ class Engine:
         """The model behind a node's model string; None: the engine's own.
 
         Raises:
-            UserError: if there is nothing to open it with.
+            UserError: if the user names no such model, or there is nothing to open it with.
         """
         if self.lm is not None and name in (None, self.lm.name):
             return self.lm
         if name is None:
             raise UserError("workflow", "a step that asks a model", "a model")
+        if name not in self._models:  # whoever opens a workflow has looked; nothing that came later may call elsewhere
+            raise UserError(
+                "workflow", f"a step with model {name!r:.200}", "a model that you name: --models (models=[…])"
+            )
         if name not in self._opened:
             if self._open_model is None:
                 raise UserError("workflow", f"a step with model {name!r}", "no other model than the run's")

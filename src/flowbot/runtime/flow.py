@@ -36,6 +36,7 @@ class Flow:
     Args:
         workflow: the workflow.
         lm: model string of the steps that name no model; may be None when there is none.
+        models: model strings that steps may name beside `lm`: what a file says is not enough to call a model.
         tools: what the workflow names: plain callables, `Tool`s, and declared sources, which are opened at once and
             closed with the flow.
         pace: how fast the endpoints may be called.
@@ -46,9 +47,11 @@ class Flow:
     Attributes:
         workflow: as given.
         lm: as given.
+        models: `lm` and `models` as given.
 
     Raises:
-        UserError: if the workflow is not valid, or a model, a tool or the sandbox is missing; says which.
+        UserError: if the workflow is not valid, a step names a model that is not given, or a model, a tool or the sandbox is
+            missing; says which.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Flow:
         workflow: Workflow,
         *,
         lm: str | None = None,
+        models: Sequence[str] | None = None,
         tools: Sequence[Callable[..., Any] | Tool | ToolSource] = (),
         pace: Pace | None = None,
         sandbox: str | None = None,
@@ -67,10 +71,22 @@ class Flow:
         from flowbot.task import ToolSource, tool_of
 
         from .live import Live, opened_engine
+        from .own_models import own_models, require_own_models
 
+        self.models = own_models(lm, models=models)
+        require_own_models(self.models, workflow=workflow)
         given = [each if isinstance(each, ToolSource) else tool_of(each) for each in tools]
         _require_parts(workflow, lm, sandbox)
-        opened = partial(opened_engine, lm, given, pace=pace, sandbox=sandbox, cache_dir=cache_dir, say=say)
+        opened = partial(
+            opened_engine,
+            lm,
+            given,
+            models=self.models,
+            pace=pace,
+            sandbox=sandbox,
+            cache_dir=cache_dir,
+            say=say,
+        )
         self._live = Live(opened)
         # Also at the end of the program, where nobody called `close`.
         self._finalizer = weakref.finalize(self, self._live.close)
@@ -136,6 +152,7 @@ def load(
     path: str | Path,
     *,
     lm: str | None = None,
+    models: Sequence[str] | None = None,
     tools: Sequence[Callable[..., Any] | Tool | ToolSource] = (),
     pace: Pace | None = None,
     sandbox: str | None = None,
@@ -156,6 +173,7 @@ def load(
     return Flow(
         load_workflow(Path(path)),
         lm=lm,
+        models=models,
         tools=tools,
         pace=pace,
         sandbox=sandbox,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields.html import Markup, brief, card, facts, folded, line, soft, strong, text
-from flowbot.fields.words import count, duration, money
+from flowbot.fields.words import count, duration, money, printable
 from flowbot.workflow.html import drawing, prompts, workflow_text
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ MOST_STEPS = 60
 def trace_text(trace: Trace) -> str:
     """`train-001, 2 steps: total=9`."""
     named = f"{trace.example}, " if trace.example else ""
-    return brief(f"{named}{count(len(trace.steps), 'step')}: {_ending(trace)}", 300)
+    return printable(brief(f"{named}{count(len(trace.steps), 'step')}: {_ending(trace)}", 300))
 
 
 def trace_html(trace: Trace) -> Markup:

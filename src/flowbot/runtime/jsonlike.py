@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from json.encoder import encode_basestring
 from typing import Any, cast
 
 from flowbot.fields import Field, StepError, ValueMismatch, canonical_json
+from flowbot.fields.bounds import NAME, VALUE_BYTES, bounded
+from flowbot.fields.yaml_core import MOST_BITS
 
-MAX_CHARACTERS = 1_000_000
-"""The largest result of a step, as JSON text."""
 _MAX_DEPTH = 40
 _MAX_INT_BITS = 4096
+_BITS_A_DIGIT = 3
+_LEAST, _CONTAINER = 8, 16
+"""Bytes that a number, and a list or object besides what it holds, count as at least: of small ones the work is the cost."""
 
 
 def to_json(value: Any, place: str = "result") -> Any:
@@ -49,26 +53,23 @@ def to_outputs(value: Any, out_fields: Sequence[Field]) -> dict[str, Any]:
         raise StepError(f"result: {error}") from None
 
 
-def clean(text: str) -> str:
-    """Text without halves of surrogate pairs, which no hash and no endpoint takes."""
-    return text.encode("utf-8", "replace").decode()
-
-
 class _Converter:
     """One conversion. Counts as it goes: a few lists that hold one another twice unfold to more than fits anywhere."""
 
     def __init__(self) -> None:
-        self.left = MAX_CHARACTERS
+        self.left = VALUE_BYTES
 
     def plain(self, value: Any, place: str, depth: int) -> Any:
         if depth > _MAX_DEPTH:
             raise StepError(f"{place[:80]}: nested deeper than {_MAX_DEPTH}")
-        self.count(0, place)
         match value:
             case str():
                 return self.text(value, place)
             case None | bool() | int() | float():
                 return self.scalar(value, place)
+            case _:
+                self.count(_CONTAINER, place)
+        match value:
             case list() | tuple():
                 items = cast("list[Any] | tuple[Any, ...]", value)
                 return [self.plain(each, f"{place}[{index}]", depth + 1) for index, each in enumerate(items)]
@@ -87,36 +88,35 @@ class _Converter:
     def members(self, items: Iterable[tuple[Any, Any]], place: str, depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, each in items:
-            name = str(key) if isinstance(key, int) and not isinstance(key, bool) else key
+            name = str(self.scalar(key, place)) if isinstance(key, int) and not isinstance(key, bool) else key
             if not isinstance(name, str):
                 raise StepError(f"{place}: found a key of type {type(key).__name__}; expected str")
-            found[self.text(name, place)] = self.plain(each, f"{place}.{name}", depth + 1)
+            found[self.text(name, place)] = self.plain(each, f"{place}.{bounded(name, NAME)}", depth + 1)
         return found
 
     def text(self, text: str, place: str) -> str:
-        self.count(len(text), place)
-        if not text.isascii():
-            try:
-                text.encode()
-            except UnicodeEncodeError:
-                raise StepError(f"{place}: text that is not valid Unicode") from None
+        try:
+            self.count(len(encode_basestring(text).encode()) + 2, place)
+        except UnicodeEncodeError:
+            raise StepError(f"{place}: text that is not valid Unicode") from None
         return str(text)
 
     def scalar(self, value: bool | float | None, place: str) -> bool | int | float | None:
-        self.count(8, place)
         match value:
             case None | bool():
+                self.count(_LEAST, place)
                 return value
             case int():
-                if value.bit_length() > _MAX_INT_BITS:
-                    raise StepError(f"{place}: an integer of more than {_MAX_INT_BITS} bits")
+                if value.bit_length() > MOST_BITS:
+                    raise StepError(f"{place}: an integer of more than {MOST_BITS} bits")
                 return int(value)
             case float():
+                self.count(max(_LEAST, len(repr(value))), place)
                 if not math.isfinite(value):
                     raise StepError(f"{place}: found {value}; expected a finite number")
                 return float(value)
 
-    def count(self, characters: int, place: str) -> None:
-        self.left -= characters + 1
+    def count(self, size: int, place: str) -> None:
+        self.left -= size
         if self.left < 0:
-            raise StepError(f"{place[:80]}: the result is larger than {MAX_CHARACTERS:,} characters")
+            raise StepError(f"{place[:80]}: the result is larger than {VALUE_BYTES:,} bytes")

@@ -338,7 +338,7 @@ def _exchange(
         "error": error,
         "messages": asked,
         "reply": replies[-1].text if replies else "",
-        "usage": replies[0].usage if len(replies) == 1 else sum((reply.usage for reply in replies), Usage()),
+        "usage": replies[0].took if len(replies) == 1 else sum((reply.took for reply in replies), Usage()),
         "seconds": sum(reply.seconds for reply in replies) + sum(call.seconds for call in calls),
     }
 

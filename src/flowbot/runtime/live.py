@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -133,6 +133,7 @@ async def opened_engine(
     lm: str | None,
     tools: Sequence[Callable[..., Any] | Tool | ToolSource],
     *,
+    models: Collection[str],
     pace: Pace | None,
     sandbox: str | None,
     cache_dir: Path | None,
@@ -153,7 +154,7 @@ async def opened_engine(
     box = ChosenSandbox(sandbox)
     async with opened_tools(tools, sandbox=box, cache_dir=cache_dir, say=say) as by_name:
         model = None if lm is None else opened(lm)
-        engine = Engine(model, session, tools=by_name, sandbox=box, open_model=opened, live=True)
+        engine = Engine(model, session, tools=by_name, sandbox=box, open_model=opened, models=models, live=True)
         try:
             yield engine
         finally:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import Field, ModelError, StepError, ToolSignature, UserError, ValueMismatch, canonical_json
+from flowbot.fields.bounds import NAME, bounded
 from flowbot.lm.client import TOO_LONG, Message, Reply, Request, ToolUse
 
 from .adapter import is_plain, show_value
@@ -247,7 +248,7 @@ class _Loop:
             tool = tool_named(use, self.request.tools, cut_at=cut_at)
             arguments = read_arguments(use, tool, cut_at=cut_at)
         except StepError as error:
-            return ToolCall(use.name, {}, None, str(error))
+            return ToolCall(bounded(use.name, NAME), {}, None, str(error))
         return _Planned(tool.name, arguments, canonical_json([tool.name, arguments]), tool.effects == "writes")
 
     async def call(self, planned: _Planned) -> ToolCall:

@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import Score, StepError, stable_hash
+from flowbot.fields.bounds import raised
+from flowbot.fields.secrets import hide_known
 from flowbot.task import MetricError
 from flowbot.task.parts import weighed
 
@@ -85,11 +87,11 @@ async def _called(engine: Engine, metric: Metric, example: Example, given: Mappi
         engine.session.check()  # somebody may have asked to stop while others were scored
         outcome = await engine.executor.run(call)
         if outcome.error is None:
-            return outcome.value
+            return hide_known(outcome.value)  # its feedback is stored, and told to a model
         if isinstance(outcome.error, MetricError):
             raise outcome.error
         told = isinstance(outcome.error, StepError | FunctionError)
-        said = str(outcome.error) if told else f"{type(outcome.error).__name__}: {outcome.error}"
+        said = str(outcome.error) if told else raised(outcome.error)
         raise MetricError(said, metric=metric.name, example=example.id) from outcome.error
 
     async with engine.executor.turn(call):

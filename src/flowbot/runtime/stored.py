@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +34,7 @@ async def stored_engine(
     stop: StopSignal | None = None,
     say: Callable[[str], None] | None = None,
     allow_writes: bool = False,
+    models: Collection[str] = (),
     judge_model: str | None = None,
     live: bool = False,
 ) -> AsyncGenerator[Engine]:
@@ -51,6 +52,7 @@ async def stored_engine(
         stop: set it to pause.
         say: told news in a line, as of models that are fetched.
         allow_writes: let tools write for real.
+        models: the user's list: what steps and judges may name; see `own_models`.
         judge_model: model string of the metric's judges that name none; `model` when None.
         live: True for a workflow in use: its tools are called for real, every time.
 
@@ -79,6 +81,7 @@ async def stored_engine(
             executor=open_executor(executor),
             allow_writes=allow_writes,
             open_model=opened,
+            models=models,
             judge_model=judge_model,
             live=live,
         )

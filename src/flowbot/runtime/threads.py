@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from flowbot.fields import InfrastructureError
+from flowbot.fields.bounds import raised
 
 T = TypeVar("T")
 
@@ -22,7 +23,7 @@ def as_exception(error: BaseException) -> Exception:
     """
     if isinstance(error, Exception) and not isinstance(error, StopIteration):
         return error
-    return RuntimeError(f"{type(error).__name__}: {error}")
+    return RuntimeError(raised(error))
 
 
 async def in_thread(call: Callable[[], T], *, seconds: float | None = None) -> T:

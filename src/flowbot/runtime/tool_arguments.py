@@ -8,6 +8,7 @@ from typing import Any, NoReturn, cast
 
 from flowbot.fields import StepError, ToolSignature
 from flowbot.lm.client import ToolUse
+from flowbot.lm.mending import mended
 
 from .jsonlike import to_json
 
@@ -58,7 +59,7 @@ def read_arguments(use: ToolUse, tool: ToolSignature, *, cut_at: int | None) -> 
     except (ValueError, RecursionError):
         if cut_at is not None:
             raise StepError(f"the call was cut at {cut_at} tokens; make it shorter") from None
-        found = _mended(text)
+        found = mended(text)
     if not isinstance(found, dict):
         taken = ", ".join(f"{field.name} ({field.type})" for field in tool.inputs) or "nothing"
         raise StepError(f"tool {tool.name}: found {text[:60]}; expected a JSON object of arguments; it takes {taken}")
@@ -68,15 +69,6 @@ def read_arguments(use: ToolUse, tool: ToolSignature, *, cut_at: int | None) -> 
 
 def _loaded(text: str) -> Any:
     return json.loads(text, parse_constant=_no_constant)
-
-
-def _mended(text: str) -> Any:
-    import json_repair
-
-    try:
-        return json_repair.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -10,12 +10,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import InfrastructureError, StepError, UserError, ValueMismatch, stable_hash
+from flowbot.fields.bounds import TOOL_BYTES, bounded, raised
+from flowbot.fields.secrets import hide_known
 from flowbot.lm.spans import tool_span
 from flowbot.task import Timed
 
 from .awake import undisturbed
 from .executors import Call, Executor, FunctionError, Outcome, open_executor
-from .jsonlike import clean, to_json, to_outputs
+from .jsonlike import to_json, to_outputs
 
 if TYPE_CHECKING:
     from flowbot.task import Tool
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
 
 SECONDS = 30.0
 """Time that one call of a tool may take."""
-MOST_BYTES = 100_000
-"""The largest result of a tool, as JSON: more would fill any model's context."""
 _AT_ONCE = 16
 
 
@@ -119,7 +119,7 @@ class ToolRunner:
         return result["outputs"], 0.0 if tool.signature.pure else result["seconds"]
 
     async def _result(self, tool: Tool, call: Call, asked: str) -> Result:
-        """What is stored of one call: its outputs, or its error."""
+        """What is stored of one call: its outputs, or its error. All that a tool gives comes in here, and is bounded here."""
         name = call.name
         seconds = 0.0
         try:
@@ -128,7 +128,7 @@ class ToolRunner:
                 seconds = outcome.seconds
                 if outcome.error is not None:
                     raise outcome.error
-                value = outcome.value
+                value = hide_known(outcome.value)
                 outputs = to_outputs({"result": value} if tool.plain else value, tool.signature.outputs)
                 _check_size(outputs)
                 span.returned(outputs)
@@ -137,9 +137,8 @@ class ToolRunner:
         except Exception as error:  # whatever somebody's function raises is a step that failed
             if isinstance(error, TimeoutError) and seconds >= self._seconds:
                 return {"error": f"tool {name}: took longer than {self._seconds:g} s", "seconds": self._seconds}
-            told = isinstance(error, StepError | FunctionError)
-            text = str(error) if told else f"{type(error).__name__}: {error}"
-            return {"error": f"tool {name}: {clean(text[:1000])}", "seconds": seconds}
+            text = str(error) if isinstance(error, StepError | FunctionError) else raised(error)
+            return {"error": bounded(hide_known(f"tool {name}: {text}")), "seconds": seconds}
         return {"outputs": outputs, "seconds": seconds}
 
     async def _outcome(self, tool: Tool, call: Call) -> Outcome:
@@ -155,8 +154,8 @@ class ToolRunner:
 
 def _check_size(outputs: Mapping[str, Any]) -> None:
     size = len(json.dumps(outputs, ensure_ascii=False).encode())
-    if size > MOST_BYTES:
-        raise StepError(f"a result of {size:,} bytes, larger than {MOST_BYTES:,}: ask for less")
+    if size > TOOL_BYTES:
+        raise StepError(f"a result of {size:,} bytes, larger than {TOOL_BYTES:,}: ask for less")
 
 
 def _checked(tool: Tool, arguments: Mapping[str, Any]) -> dict[str, Any]:

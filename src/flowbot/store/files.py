@@ -8,12 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flowbot.fields import UserError
+from flowbot.fields.files import require_own
 
 from .faults import open_error, use_error
 from .migrations import ForeignFileError, NewerStoreError, check_file, migrate
+from .rows import MOST_BYTES
 
 BUSY_SECONDS = 30.0
 """How long a file that another process keeps locked is waited for."""
+_BESIDE = ("", "-wal", "-shm", "-journal")
 OPEN_FAULTS = (sqlite3.Error, OSError, NewerStoreError, ForeignFileError)
 
 
@@ -22,9 +25,14 @@ def open_writer(path: Path) -> sqlite3.Connection:
 
     Raises:
         sqlite3.Error, OSError, NewerStoreError, ForeignFileError: see `faults.open_error`.
+        UserError: if it, or one of SQLite's files beside it, is a link, a pipe or a device.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except ValueError as error:  # a name that no file can have, as one with a NUL
+        raise UserError(f"store {str(path)!r}", str(error), "the path of a folder; see --cache-dir") from None
+    _require_own(path)
+    connection = _connect(str(path), uri=False)
     try:
         # Told before the first page is written, it lets what is pruned go back to the disk bit by bit.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -51,11 +59,13 @@ def open_reader(path: Path, *, alone: bool) -> tuple[sqlite3.Connection, int]:
 
     Raises:
         sqlite3.Error, NewerStoreError, ForeignFileError: see `faults.open_error`.
+        UserError: as `open_writer`.
     """
+    _require_own(path)
 
     def attempt(mode: str) -> tuple[sqlite3.Connection, int]:
         uri = f"{path.resolve().as_uri()}?{mode}"
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection = _connect(uri, uri=True)
         try:
             return connection, check_file(connection)
         except BaseException:
@@ -71,6 +81,18 @@ def open_reader(path: Path, *, alone: bool) -> tuple[sqlite3.Connection, int]:
             raise
         # In a folder that cannot be written WAL's side files cannot be made; nobody else can write then either.
         return attempt("mode=ro&immutable=1")
+
+
+def _connect(name: str, *, uri: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(name, uri=uri, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MOST_BYTES)
+    return connection
+
+
+def _require_own(path: Path) -> None:
+    """SQLite follows links, waits for pipes, and has no way in Python to be told not to."""
+    for ending in _BESIDE:
+        require_own(path.with_name(f"{path.name}{ending}"))
 
 
 @contextmanager

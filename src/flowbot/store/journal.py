@@ -1,7 +1,7 @@
 """The journal of a run: what was proposed, found and decided, one JSON line an event, in an order that replay repeats.
 
 A run is a deterministic function of its responses, so the same command walks through the events that stand there and
-writes only what comes after them. Events hold no wall-clock times.
+writes only what comes after them. Events hold no wall-clock times, and no secrets but for what a workflow itself holds.
 """
 
 from __future__ import annotations
@@ -12,11 +12,19 @@ import os
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from flowbot.fields import InfrastructureError, UserError, canonical_json
+from flowbot.fields.files import new_file, open_own, read_bytes
+from flowbot.fields.secrets import hide
+
+from .rows import load
 
 Event = dict[str, Any]
+MOST_JOURNAL = 256_000_000
+"""Bytes of the largest journal that is read."""
+_WORKFLOWS = ("workflow", "dump")
+"""Members of events that hold whole workflows, which are programs and must not be changed."""
 
 
 class Journal:
@@ -30,7 +38,7 @@ class Journal:
     def __init__(self, path: Path, recorded: list[Event], size: int) -> None:
         """Use `Journal.open`."""
         self.path = path
-        self._recorded = [canonical_json(event) for event in recorded]
+        self._recorded = [canonical_json(_without_secrets(event)) for event in recorded]
         self._lines = len(recorded)
         self._size = size
         self._events: list[Event] = []
@@ -45,7 +53,7 @@ class Journal:
         Raises:
             UserError: if the file cannot be read or is damaged.
         """
-        if not path.exists():
+        if not os.path.lexists(path):
             return Journal(path, [], 0)
         events, size = _read(path)
         return Journal(path, events, size)
@@ -59,6 +67,7 @@ class Journal:
             InfrastructureError: if the disk fails.
             ValueError: for NaN, infinity or a value that JSON cannot hold.
         """
+        event = _without_secrets(event)
         text = canonical_json(event)
         line = json.dumps(event, allow_nan=False)
         place = len(self._events)
@@ -116,16 +125,12 @@ class Journal:
     def _open(self) -> FileIO:
         """The file, unbuffered: what a full disk refuses must not wait in memory for the next try."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        return self.path.open("ab", buffering=0)
+        return open_own(self.path, "a")
 
     def _keep_aside(self, place: int) -> None:
         try:
-            lines = self.path.read_bytes()[: self._size].splitlines(keepends=True)
-            aside = _free_name(self.path)
-            with aside.open("wb") as file:
-                file.writelines(lines[place:])
-                file.flush()
-                os.fsync(file.fileno())
+            lines = _bytes(self.path)[: self._size].splitlines(keepends=True)
+            new_file(_free_name(self.path), b"".join(lines[place:]))
             self._size = sum(map(len, lines[:place]))
         except OSError as error:
             raise InfrastructureError(f"journal {self.path}: {error.strerror or error}", kind="disk") from None
@@ -136,44 +141,56 @@ class Journal:
 def read_journal(path: Path) -> list[Event]:
     """All events of a journal file, in order, without opening it for writing; an unfinished last line is left out.
 
+    Secrets are masked, also where somebody else wrote the file: once a text is cut for show, they would not be known.
+
     Raises:
         UserError: if the file is missing, cannot be read or is damaged.
     """
-    return _read(path)[0]
+    return [_without_secrets(event) for event in _read(path)[0]]
 
 
 def _read(path: Path) -> tuple[list[Event], int]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"journal {path}", error.strerror or str(error), "a file that can be read") from None
+    data = _bytes(path)
     events: list[Event] = []
     size = 0
     lines = data.splitlines(keepends=True)
     for number, line in enumerate(lines, start=1):
-        last = number == len(lines)
-        event = _event(line) if line.endswith(b"\n") else None
-        if event is None:
-            if last:
+        try:
+            events.append(_event(line))
+        except ValueError as error:
+            if number == len(lines):
                 break
-            found = repr(line[:60].decode(errors="replace"))
             expected = "one JSON object a line; with the file moved away the same command writes it anew"
-            raise UserError(f"journal {path}:{number}", found, expected)
-        events.append(event)
+            raise UserError(f"journal {path}:{number}", str(error), expected) from None
         size += len(line)
     return events, size
 
 
-def _event(line: bytes) -> Event | None:
+def _bytes(path: Path) -> bytes:
     try:
-        value = json.loads(line)
-    except ValueError:
-        return None
-    return cast("Event", value) if isinstance(value, dict) else None
+        return read_bytes(path, limit=MOST_JOURNAL, links=False)
+    except UserError as error:
+        raise UserError(f"journal {error.where}", error.found, error.expected) from None
+
+
+def _event(line: bytes) -> Event:
+    """The event of a line.
+
+    Raises:
+        ValueError: saying what stands there instead.
+    """
+    if not line.endswith(b"\n"):
+        raise ValueError("half a line")
+    return load(line)
+
+
+def _without_secrets(event: Event) -> Event:
+    """An event with its secrets masked; its workflows are as they are."""
+    return {name: value if name in _WORKFLOWS else hide(value) for name, value in event.items()}
 
 
 def _free_name(path: Path) -> Path:
     number = 1
-    while (aside := path.with_name(f"{path.stem}.{number}{path.suffix}")).exists():
+    while (aside := path.with_name(f"{path.stem}.{number}{path.suffix}")) and os.path.lexists(aside):
         number += 1
     return aside

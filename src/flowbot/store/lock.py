@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from flowbot.fields import UserError
+from flowbot.fields.files import open_own
 
 _TRIES = 100
 
@@ -20,7 +21,7 @@ def run_lock(path: Path) -> Generator[None]:
     it, and is held too: not every file system lets a directory be held.
 
     Raises:
-        UserError: if another process holds it, or the directory cannot be written or held.
+        UserError: if another process holds it, the directory cannot be written or held, or its `.lock` is a link.
     """
     with ExitStack() as stack:
         try:
@@ -40,8 +41,9 @@ def _held(path: Path, stack: ExitStack) -> int:
         with ExitStack() as handles:
             try:
                 path.mkdir(parents=True, exist_ok=True)
-                folder = _opened(path, os.O_RDONLY | os.O_DIRECTORY, handles)
-                file = _opened(path / ".lock", os.O_RDWR | os.O_CREAT, handles)
+                folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                handles.callback(os.close, folder)
+                file = handles.enter_context(open_own(path / ".lock", "r+")).fileno()
             except FileNotFoundError:
                 if number + 1 < _TRIES:
                     continue  # another one moved it aside in this moment
@@ -58,12 +60,6 @@ def _held(path: Path, stack: ExitStack) -> int:
                     stack.push(handles.pop_all())
                     return file
     raise OSError(f"a folder that others move away ({_TRIES} times)")
-
-
-def _opened(path: Path, flags: int, handles: ExitStack) -> int:
-    handle = os.open(path, flags | os.O_CLOEXEC, 0o644)
-    handles.callback(os.close, handle)
-    return handle
 
 
 def _lock(handle: int, *, needed: bool) -> bool:

@@ -6,6 +6,7 @@ A step that has been released is never changed; a new one is appended.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from .rows import DAY, checksum
@@ -53,14 +54,22 @@ def check_file(connection: sqlite3.Connection) -> int:
 
     Raises:
         NewerStoreError: if the file's version is above ours.
-        ForeignFileError: if it is another program's, or empty.
+        ForeignFileError: if it is another program's, empty, or holds a view, a trigger or anything else that is not ours
+            and might run when a response is read.
     """
-    version = _version(connection)
-    if not _is_ours(connection):
-        raise ForeignFileError
-    if version > len(MIGRATIONS):
-        raise NewerStoreError(f"version {version}")
-    return version
+    connection.execute("BEGIN")  # version and schema of one moment
+    try:
+        version = _version(connection)
+        if not _is_ours(connection):
+            raise ForeignFileError
+        if version > len(MIGRATIONS):
+            raise NewerStoreError(f"version {version}")
+        if _schema(connection) != _own_schema(version):
+            raise ForeignFileError
+        return version
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def migrate(connection: sqlite3.Connection) -> None:
@@ -70,7 +79,7 @@ def migrate(connection: sqlite3.Connection) -> None:
         NewerStoreError: if the file's version is above ours.
         ForeignFileError: if it holds another program's tables.
     """
-    if _version(connection) == len(MIGRATIONS) and _is_ours(connection):
+    if _is_ours(connection) and check_file(connection) == len(MIGRATIONS):
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -91,6 +100,22 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _schema(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
+    """What the file holds, as it was made; what SQLite itself notes of tables does not count."""
+    query = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
+    rows = connection.execute(query + " AND NOT (type = 'table' AND name GLOB 'sqlite_stat[0-9]')").fetchall()
+    return {(str(kind), str(name), str(sql)) for kind, name, sql in rows}
+
+
+def _own_schema(version: int) -> set[tuple[str, str, str]]:
+    import sqlite3
+
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for step in MIGRATIONS[:version]:
+            step(connection)
+        return _schema(connection)
 
 
 def _is_ours(connection: sqlite3.Connection) -> bool:

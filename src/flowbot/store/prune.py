@@ -107,7 +107,6 @@ def give_back(connection: sqlite3.Connection, *, rebuild: bool = False) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    key: str
     rowid: int
     used: int
     bytes: int
@@ -121,10 +120,11 @@ def _chunks(connection: sqlite3.Connection, before: int | None, kind: str | None
         where += f" AND used < :before AND created < :before * {DAY}"
     if kind is not None:
         where += " AND kind = :kind"
-    select = f"SELECT key, rowid, used, length(value) FROM responses WHERE {where} ORDER BY used, rowid LIMIT {_CHUNK}"
+    size = f"coalesce(length(value), 0) + 2 * coalesce(length(key), 0) + {_ROW_BYTES}"
+    select = f"SELECT rowid, used, {size} FROM responses WHERE {where} ORDER BY used, rowid LIMIT {_CHUNK}"
     while True:
         found = connection.execute(select, bounds).fetchall()
-        rows = [_Row(key, rowid, used, size + 2 * len(key) + _ROW_BYTES) for key, rowid, used, size in found]
+        rows = [_Row(*each) for each in found]
         if rows:
             yield rows
         if len(rows) < _CHUNK:
@@ -137,7 +137,7 @@ def _delete(connection: sqlite3.Connection, rows: list[_Row]) -> None:
     try:
         # Another process may have used one of them since.
         connection.executemany(
-            "DELETE FROM responses WHERE key = ? AND used = ?", ((row.key, row.used) for row in rows)
+            "DELETE FROM responses WHERE rowid = ? AND used = ?", ((row.rowid, row.used) for row in rows)
         )
         connection.execute("COMMIT")
     except BaseException:

@@ -91,18 +91,18 @@ class Reader:
             if len(keys) > 1:  # which of them it is shows one by one
                 return {key: text for each in keys for key, text in self._texts([each]).items()}
             # Bytes that are no text are the one error of Python's own, without a code of SQLite's.
-            damaged = not getattr(error, "sqlite_errorcode", None)
+            damaged = getattr(error, "sqlite_errorcode", None) in (None, sqlite3.SQLITE_TOOBIG)
             return {keys[0]: damaged_error(self._path, keys[0]) if damaged else use_error(self._path, error)}
         found: dict[str, object] = {}
         fresh: list[Use] = []
         day = today()
         for key, kind, text, created, crc, used in rows:
-            actual = checksum(text)
-            if crc is not None and crc != actual:
+            actual = checksum(text) if isinstance(text, str) else None  # a file of others may hold anything
+            if actual is None or (crc is not None and crc != actual):
                 found[key] = damaged_error(self._path, key)
                 continue
             found[key] = text
-            if used is not None and used < day:
+            if isinstance(used, int) and used < day:
                 fresh.append((key, kind, text, created, actual))
         if fresh and self._used is not None:
             self._used(fresh)

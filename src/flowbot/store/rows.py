@@ -5,12 +5,23 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
-Kind = Literal["lm", "tool", "code", "metric", "probe"]
+from flowbot.fields import UserError
+from flowbot.fields.yaml import MAX_DEPTH, parse_json
+
+Kind = Literal["lm", "tool", "code", "metric", "probe", "tries", "copy"]
+"""`tries` is no response yet: what a model's call took that goes on. `copy` is what a second sending took."""
 KINDS: tuple[str, ...] = get_args(Kind)
 DAY = 86_400
 """Seconds of a day. Days of use are counted in UTC, from 1970."""
+DEPTH = 2 * MAX_DEPTH
+"""Levels that a value may have: one of a file in what is around it."""
+MOST_BYTES = 256_000_000
+"""Of a row. SQLite itself takes four times as much, or makes it by a function in a hostile file's schema."""
+_MAX_KEY = 200
+LAST = 253_402_300_800
+"""The end of the year 9999, beyond which there is no date."""
 
 
 def dump(key: str, value: dict[str, Any]) -> str:
@@ -24,6 +35,37 @@ def dump(key: str, value: dict[str, Any]) -> str:
         return json.dumps(value, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"store: the value of {key[:12]} is not JSON ({error})") from None
+
+
+def load(text: str | bytes) -> dict[str, Any]:
+    """The value in a stored text, or in a line of a journal.
+
+    Raises:
+        ValueError: saying in a few words why it is no JSON object.
+    """
+    try:
+        value = parse_json(text if isinstance(text, str) else text.decode(), "", line=0, depth=DEPTH, halves=True)
+    except UnicodeDecodeError:
+        raise ValueError("bytes that are not UTF-8") from None
+    except UserError as error:
+        raise ValueError(error.found) from None
+    if not isinstance(value, dict):
+        raise ValueError("no JSON object")
+    return cast("dict[str, Any]", value)
+
+
+def check_row(key: object, kind: object, created: object) -> None:
+    """What stands beside a value.
+
+    Raises:
+        ValueError: saying what is wrong with it.
+    """
+    if not isinstance(key, str) or not 0 < len(key) <= _MAX_KEY or not key.isprintable():
+        raise ValueError(f"a key that is no text of 1 to {_MAX_KEY} characters")
+    if kind not in KINDS:
+        raise ValueError(f"the kind {str(kind)[:40]!r}")
+    if isinstance(created, bool) or not isinstance(created, int | float) or not 0 <= created < LAST:
+        raise ValueError(f"the time {str(created)[:40]!r}")
 
 
 def checksum(text: str | bytes) -> int:

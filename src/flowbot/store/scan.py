@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from .rows import KINDS, checksum
+from .rows import check_row, checksum, load
 
 _CHUNK = 200
 
@@ -22,7 +21,7 @@ class Row:
         key: its key; what is no text is shown as far as it is.
         kind: its kind, likewise.
         text: the stored bytes; None if the row cannot be read.
-        created: seconds since 1970.
+        created: seconds since 1970; -1 for what is no number.
         crc: the checksum that was stored with it, if one was.
     """
 
@@ -43,15 +42,8 @@ class Row:
             raise ValueError("it cannot be read")
         if self.crc is not None and self.crc != checksum(self.text):
             raise ValueError("its checksum differs")
-        if self.kind not in KINDS:
-            raise ValueError(f"its kind is {self.kind!r}")
-        try:
-            value = json.loads(self.text)
-        except (ValueError, RecursionError):
-            raise ValueError("it is not JSON") from None
-        if not isinstance(value, dict):
-            raise ValueError("it is not a JSON object")
-        return cast("dict[str, Any]", value)
+        check_row(self.key, self.kind, self.created)
+        return load(self.text)
 
 
 def scan(connection: sqlite3.Connection, kind: str | None = None) -> Iterator[Row]:
@@ -98,7 +90,7 @@ def _select(connection: sqlite3.Connection) -> str:
 
 def _row(rowid: int, key: Any, kind: Any, value: Any, created: Any, crc: Any) -> Row:
     text = value if isinstance(value, bytes) else str(value).encode()
-    seconds = float(created) if isinstance(created, int | float) else 0.0
+    seconds = float(created) if isinstance(created, int | float) else -1.0
     return Row(rowid, _shown(key), _shown(kind), text, seconds, crc)
 
 

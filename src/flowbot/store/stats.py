@@ -8,6 +8,10 @@ from pathlib import Path
 from .files import opened
 from .limits import Limits, read_limits
 from .prune import live_bytes
+from .rows import LAST
+
+_CREATED = f"CASE WHEN created >= 0 AND created < {LAST} THEN created END"
+"""A file of others may hold any time, and what is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ def read_stats(path: Path) -> Stats:
         return Stats({}, {}, None, None, 0, 0, Limits())
     with opened(path, write=False) as connection:
         rows = connection.execute(
-            "SELECT kind, count(*), sum(length(value)), min(created), max(created) FROM responses "
+            f"SELECT kind, count(*), sum(coalesce(length(value), 0)), min({_CREATED}), max({_CREATED}) FROM responses "
             "GROUP BY kind ORDER BY kind"
         ).fetchall()
         page_size, pages = (
@@ -56,8 +60,8 @@ def read_stats(path: Path) -> Stats:
     return Stats(
         entries={str(kind): int(entries) for kind, entries, *_ in rows},
         bytes={str(kind): int(size) for kind, _, size, *_ in rows},
-        oldest=min((float(row[3]) for row in rows), default=None),
-        newest=max((float(row[4]) for row in rows), default=None),
+        oldest=min((float(row[3]) for row in rows if row[3] is not None), default=None),
+        newest=max((float(row[4]) for row in rows if row[4] is not None), default=None),
         file_bytes=sum(file.stat().st_size for file in files if file.exists()),
         free_bytes=free,
         limits=limits,

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from flowbot.fields import InfrastructureError, UserError
+from flowbot.fields.paths import home_path
 
-from .rows import Kind, dump
+from .rows import Kind, dump, load
 
 if TYPE_CHECKING:
     import sqlite3
@@ -29,17 +30,22 @@ _log = logging.getLogger(__name__)
 
 
 def default_cache_dir() -> Path:
-    """The user's cache folder for FlowBot; FLOWBOT_CACHE_DIR names another. Nothing is created."""
+    """The user's cache folder for FlowBot; FLOWBOT_CACHE_DIR names another. Nothing is created.
+
+    Raises:
+        UserError: if that begins at a home folder which is not known.
+    """
     named = os.environ.get("FLOWBOT_CACHE_DIR")
     if named:
-        return Path(named).expanduser()
+        return home_path(named, "FLOWBOT_CACHE_DIR")
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("flowbot", appauthor=False))
 
 
 class Store:
-    """Stored responses. A key's first response stands for ever: a later `put` gives the first one back.
+    """Stored responses. A key's first response stands for ever: a later `put` gives the first one back. Only a value of kind
+    `tries` gives way to a later one.
 
     Failure policy: `open` raises `UserError` for a file that cannot serve; `get` and `put` raise
     `InfrastructureError(kind="disk")`. What `put` has returned survives a kill of the process.
@@ -99,7 +105,7 @@ class Store:
         """The value, or None.
 
         Raises:
-            InfrastructureError: if the file cannot be read.
+            InfrastructureError: if the file cannot be read, or what stands there is damaged.
         """
         value = self.peek(key)
         if value is not None or self._reader is None:
@@ -109,8 +115,9 @@ class Store:
         text = await self._reader.get(key)
         if text is None:
             return None
+        value = self._value(key, text)
         self._remember(key, text)
-        return json.loads(text)
+        return value
 
     async def put(self, key: str, value: dict[str, Any], *, kind: Kind = "lm", replace: bool = False) -> dict[str, Any]:
         """Store a JSON object; returns after the commit.
@@ -130,12 +137,15 @@ class Store:
         """
         text = dump(key, value)
         if self.path is None:
-            standing = text if replace else self._memory.get(key, text)
-            self._kinds[key] = kind
+            first = replace or self._kinds.get(key) == "tries"
+            standing = text if first else self._memory.get(key, text)
+            if standing is text:
+                self._kinds[key] = kind
         else:
             standing = await self._write(key, kind, text, replace)
+        value = value if standing is text else self._value(key, standing)
         self._remember(key, standing)
-        return value if standing is text else json.loads(standing)
+        return value
 
     async def count(self, kind: Kind | None = None) -> int:
         """How many responses there are, of one kind or in all."""
@@ -153,7 +163,19 @@ class Store:
         if self._closed:
             self._refuse("closed")
         rows = await self._reader.ask(lambda connection: _items(connection, kind))
-        return {key: json.loads(text) for key, text in rows}
+        return {key: self._value(key, text) for key, text in rows}
+
+    def damaged(self, key: str) -> InfrastructureError:
+        """The error for a value that cannot be what was stored under `key`, as whoever stored it can tell."""
+        from .faults import damaged_error
+
+        return damaged_error(self.path or Path("in memory"), key)
+
+    def _value(self, key: str, text: str) -> dict[str, Any]:
+        try:
+            return load(text)
+        except ValueError:
+            raise self.damaged(key) from None
 
     async def close(self) -> None:
         """Commit what is queued, keep the file's limits and close it. May be called twice."""

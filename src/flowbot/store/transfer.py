@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import sqlite3
 import zlib
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, NoReturn, cast
+from typing import IO, Any, cast
 
 from flowbot.fields import UserError
+from flowbot.fields.files import opened as opened_file
+from flowbot.fields.files import replaced
+from flowbot.fields.secrets import hide
 
 from .files import opened
-from .rows import DAY, KINDS, checksum, dump, today
+from .rows import DAY, check_row, checksum, dump, load, today
 from .scan import scan
 from .verify import Check
 
 MAX_LINE = 64_000_000
 """Bytes of the longest line that is taken."""
-_MAX_KEY = 200
 _CHUNK = 500
 _INSERT = "INSERT INTO responses (key, kind, value, created, used, crc) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"
 _Row = tuple[str, str, str, float, int, int]
@@ -59,7 +60,7 @@ def export_responses(path: Path, out: Path, *, kind: str | None = None) -> Expor
         InfrastructureError: if the store fails while it is read.
     """
     entries, damaged = 0, list[str]()
-    with opened(path, write=False) as connection, _replaced(out) as file:
+    with opened(path, write=False) as connection, _packed(out) as file:
         for row in scan(connection, kind):
             try:
                 value = row.value()
@@ -67,7 +68,7 @@ def export_responses(path: Path, out: Path, *, kind: str | None = None) -> Expor
                 damaged.append(row.key)
                 continue
             line = {"key": row.key, "kind": row.kind, "created": row.created, "value": value}
-            file.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+            file.write(json.dumps(hide(line), separators=(",", ":")).encode() + b"\n")
             entries += 1
     return Exported(entries, tuple(damaged))
 
@@ -116,7 +117,7 @@ def _lines(source: Path, check: Check) -> Iterator[_Row]:
     day = today()
     number = 0
     try:
-        with source.open("rb") as raw:
+        with opened_file(source) as raw:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             file = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if packed else raw
@@ -140,22 +141,13 @@ def _row(line: bytes, day: int, check: Check) -> _Row:
     Raises:
         ValueError: saying what is wrong with it.
     """
-    try:
-        found = json.loads(line, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"no JSON ({error})") from None
-    if not isinstance(found, dict):
-        raise ValueError("no JSON object")
-    members = cast("Mapping[str, Any]", found)
+    members = load(line)
     if set(members) != {"key", "kind", "created", "value"}:
         raise ValueError(f"the members {', '.join(sorted(members)) or 'none'}"[:200])
     key, kind, created, value = (members[name] for name in ("key", "kind", "created", "value"))
-    if not isinstance(key, str) or not 0 < len(key) <= _MAX_KEY or not key.isprintable():
-        raise ValueError(f"a key that is no text of 1 to {_MAX_KEY} characters")
-    if kind not in KINDS:
-        raise ValueError(f"the kind {str(kind)[:40]!r}")
-    if isinstance(created, bool) or not isinstance(created, int | float) or not 0 <= created < (day + 2) * DAY:
-        raise ValueError(f"the time {str(created)[:40]!r}")
+    check_row(key, kind, created)
+    if created >= (day + 2) * DAY:
+        raise ValueError(f"the time {created}, which is to come")
     if not isinstance(value, dict):
         raise ValueError("a value that is no JSON object")
     answer = cast("dict[str, Any]", value)
@@ -164,28 +156,15 @@ def _row(line: bytes, day: int, check: Check) -> _Row:
     return key, kind, text, float(created), day, checksum(text)
 
 
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"the number {name}")
-
-
 @contextmanager
-def _replaced(out: Path) -> Generator[IO[bytes]]:
+def _packed(out: Path) -> Generator[IO[bytes]]:
     """A file to write to that takes the place of `out` at the end, and leaves nothing behind if that is not reached."""
-    if not out.name or out.is_dir():
-        raise UserError(str(out), "a folder", "a file to write to")
-    beside = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        with beside.open("xb") as raw:
+        with replaced(out) as raw:
             if out.suffix == ".gz":
                 with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
                     yield cast("IO[bytes]", file)
             else:
                 yield raw
-            raw.flush()
-            os.fsync(raw.fileno())
-        beside.replace(out)
     except OSError as error:
         raise UserError(str(out), error.strerror or str(error), "a file that can be written") from None
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)

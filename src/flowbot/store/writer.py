@@ -16,10 +16,12 @@ from .rows import DAY, checksum, today
 from .worker import Answer, Worker, settle
 
 _ROW = "INSERT INTO responses (key, kind, value, created, used, crc) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO "
-_INSERT = _ROW + "NOTHING"
 _REPLACE = (
-    _ROW + "UPDATE SET value = excluded.value, created = excluded.created, used = excluded.used, crc = excluded.crc"
+    _ROW + "UPDATE SET kind = excluded.kind, value = excluded.value, created = excluded.created, used = excluded.used, "
+    "crc = excluded.crc"
 )
+# What only holds the place of a response gives way to it; a response never does.
+_INSERT = _REPLACE + " WHERE responses.kind = 'tries'"
 # A row that another process pruned just after it was read is put back.
 _USE = _ROW + "UPDATE SET used = excluded.used WHERE used < excluded.used"
 _KEEP_YOUNG = (

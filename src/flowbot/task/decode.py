@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from flowbot.fields import UserError
-from flowbot.fields.yaml import read_bytes
+from flowbot.fields.files import read_bytes
 
 # The marks of UTF-32 come first: the little-endian one begins with that of UTF-16.
 _MARKS = (
@@ -17,21 +17,24 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+MOST_DATA = 200_000_000
+"""Bytes of the largest data file that is read."""
 WINDOWS = "cp1252"
 """The encoding of Western spreadsheets: what a file is taken for that is not UTF-8, where the caller allows it."""
 
 
-def decoded(path: Path, *, windows: bool = False) -> tuple[str, str]:
+def decoded(path: Path, *, windows: bool = False, piped: bool = False) -> tuple[str, str]:
     """The text of a file and the encoding that it was read as: UTF-8, or UTF-16 or UTF-32 with a byte order mark.
 
     Args:
-        path: the file; of any size.
+        path: the file.
         windows: True: a file that is not UTF-8 is read as `WINDOWS` if it can be, for the caller to say so.
+        piped: True: for a file that the command line names, which may be a pipe; see `flowbot.fields.files.read_bytes`.
 
     Raises:
-        UserError: if the file cannot be read, or is none of these; names line and byte, and how to convert it.
+        UserError: if the file is above `MOST_DATA`, cannot be read, or is none of these; names line and byte, and how to convert it.
     """
-    raw = read_bytes(path)
+    raw = read_bytes(path, limit=MOST_DATA, piped=piped)
     encoding = next((name for mark, name in _MARKS if raw.startswith(mark)), "utf-8")
     try:
         text = raw.decode(encoding)

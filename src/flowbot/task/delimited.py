@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from itertools import islice
 from threading import Lock
 
 from flowbot.fields import UserError
+from flowbot.fields.near import listed
 
 from .faults import RAISED, Faults
 
@@ -77,9 +79,9 @@ class Delimited:
 def _names(cells: list[str], place: str) -> list[str]:
     names = [cell.strip() for cell in cells]
     told = [name or f"column_{n}" for n, name in enumerate(names, 1)]
-    twice = sorted({name for name in told if told.count(name) > 1})
+    twice = sorted(name for name, times in Counter(told).items() if times > 1)
     if twice:
-        raise UserError(place, f"the column names {', '.join(twice)} twice", "each name once")
+        raise UserError(place, f"the column names {listed(twice)} twice", "each name once")
     return names
 
 

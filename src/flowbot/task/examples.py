@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from flowbot.fields import Field, UserError, ValueMismatch, canonical_json, stable_hash
+from flowbot.fields.near import listed
 from flowbot.fields.yaml import parse_json
 
 from .data import Row
@@ -164,6 +165,7 @@ def _feedback(row: Row, column: str) -> str:
 def _with_ids(found: list[Placed], faults: Faults) -> list[Placed]:
     """The same examples, all with an id, each once. A hash where none is given, so that the order does not matter."""
     seen: dict[str, str] = {}
+    numbers: dict[str, int] = {}
     for placed in found:
         own = placed.example.id
         with faults:
@@ -179,11 +181,11 @@ def _with_ids(found: list[Placed], faults: Faults) -> list[Placed]:
         if not example.id:
             if times[name] > 1:  # equal inputs: what is expected may still tell them apart
                 name = stable_hash([example.inputs, example.expected, dict(example.extra), example.group])[:12]
-            unique, number = name, 1
+            unique, number = name, numbers.get(name, 1)
             while unique in seen:
                 number += 1
                 unique = f"{name}-{number}"
-            seen[unique] = placed.place
+            numbers[name], seen[unique] = number, placed.place
             placed = Placed(placed.place, replace(example, id=unique))
         done.append(placed)
     return done
@@ -194,4 +196,4 @@ def _names(fields: Iterable[Field]) -> str:
 
 
 def _columns(row: Row) -> str:
-    return f" (there is {', '.join(row.values)})" if row.values else " (the row is empty)"
+    return f" (there is {listed(list(row.values))})" if row.values else " (the row is empty)"

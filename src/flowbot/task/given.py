@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from flowbot.fields import Field, UserError
+from flowbot.fields.yaml_core import MAX_DEPTH, MOST_BITS, TOO_LONG
 
 from .data import Row, read_rows
 from .example import Example
@@ -97,25 +99,39 @@ def _flat(row: object, where: str, inputs: Sequence[Field], outputs: Sequence[Fi
 
 def _plain_row(row: Mapping[Any, Any], where: str) -> dict[str, Any]:
     """A row as JSON data, without the cells that hold nothing, as data frames write it."""
-    return {str(name): _plain(value, f"{where}: {name}") for name, value in row.items() if not _is_nan(value)}
+    return _members(row, where, MAX_DEPTH)
 
 
-def _plain(value: Any, where: str) -> Any:
+def _members(row: Mapping[Any, Any], where: str, levels: int) -> dict[str, Any]:
+    return {
+        str(name): _plain(value, f"{where}: {str(name)[:80]}", levels)
+        for name, value in row.items()
+        if not _is_nan(value)
+    }
+
+
+def _plain(value: Any, where: str, levels: int) -> Any:
     """A value as JSON has it: dates as ISO texts, arrays and their items as lists and numbers, tuples as lists.
 
     Raises:
-        UserError: if JSON has nothing like it.
+        UserError: if JSON has nothing like it, or it nests deeper than `levels`.
     """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(where, repr(value), "a finite number")
+    if isinstance(value, int) and value.bit_length() > MOST_BITS:
+        raise UserError(where, TOO_LONG, "a number of at most 300 digits")
     if value is None or isinstance(value, str | int | float):
         return value
+    if levels == 0:
+        raise UserError(where, "a value nested too deeply", f"at most {MAX_DEPTH} levels")
     if isinstance(value, Mapping):
-        return _plain_row(cast("Mapping[Any, Any]", value), where)
+        return _members(cast("Mapping[Any, Any]", value), where, levels - 1)
     if isinstance(value, list | tuple):
-        return [_plain(each, where) for each in cast("Sequence[Any]", value)]
+        return [_plain(each, where, levels - 1) for each in cast("Sequence[Any]", value)]
     for method in ("isoformat", "tolist"):  # datetime and pandas, numpy
         call: Callable[[], Any] | None = getattr(value, method, None)
         if call is not None:
-            return _plain(call(), where)
+            return _plain(call(), where, levels - 1)
     raise UserError(where, f"a {type(value).__name__}", "a text, a number, true or false, a list or an object")
 
 

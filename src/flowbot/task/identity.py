@@ -11,13 +11,14 @@ from types import CodeType, FunctionType
 from typing import Any, cast
 
 from flowbot.fields import stable_hash
+from flowbot.fields.files import sha256
 
 from .bound import bound_values
 
 
 def file_identity(name: str, path: Path) -> str:
     """`name@sha256` for a callable of that name in a source file that is not imported."""
-    return f"{name}@{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    return f"{name}@{sha256(path)}"
 
 
 def callable_identity(call: Callable[..., Any]) -> str:

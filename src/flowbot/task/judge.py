@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from flowbot.fields import UserError, stable_hash
@@ -57,6 +57,7 @@ class Judge:
     Attributes:
         criteria: the rubric, at least one.
         scale: (verdict, value), the worst first; see `SCALE`.
+        place: where it stands in a task's file, which may name no model that the user does not; "" of one made in Python.
 
     Raises:
         UserError: for anything wrong in what was given, naming the place from `judge` on.
@@ -66,6 +67,7 @@ class Judge:
     model: str | None
     repeats: int
     scale: tuple[tuple[str, float], ...]
+    place: str = field(default="", compare=False, repr=False)
 
     def __init__(
         self,
@@ -113,9 +115,11 @@ def read_judge(given: Any, where: str) -> Judge:
     if "rubric" not in data:
         raise UserError(where, "no 'rubric'", "what a good answer does, in words")
     try:
-        return Judge(**data)
+        judge = Judge(**data)
     except UserError as error:
         raise UserError(where + error.where.removeprefix("judge"), error.found, error.expected) from None
+    object.__setattr__(judge, "place", where)
+    return judge
 
 
 def weight_of(given: object, where: str) -> float:

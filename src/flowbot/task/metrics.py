@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Union
 
 from flowbot.fields import Field, FlowBotError, Score, UserError
+from flowbot.fields.bounds import bounded, raised
 
 from .compare import Comparison, contains, exact, f1, json_fields, normalised, numeric
 from .example import Example
@@ -39,8 +40,8 @@ class MetricError(FlowBotError):
     """
 
     def __init__(self, message: str, *, metric: str, example: str) -> None:
-        super().__init__(f"metric {metric!r} failed on example {example!r}: {message}")
-        self.message = message
+        self.message = bounded(message)
+        super().__init__(f"metric {metric!r} failed on example {example!r}: {self.message}")
         self.metric = metric
         self.example = example
 
@@ -149,8 +150,7 @@ class Metric:
         except NotAScore as error:
             raise MetricError(str(error), metric=self.name, example=example.id) from None
         except Exception as error:
-            said = str(error).strip() or "no message"
-            raise MetricError(f"{type(error).__name__}: {said}", metric=self.name, example=example.id) from error
+            raise MetricError(raised(error), metric=self.name, example=example.id) from error
 
 
 def _own(metric: MetricCall, pure: bool) -> Metric:

@@ -12,7 +12,11 @@ from types import ModuleType
 from typing import Any
 
 from flowbot.fields import UserError
+from flowbot.fields.bounds import raised
+from flowbot.fields.files import read_bytes
 
+MOST_SOURCE = 10_000_000
+"""Bytes of the largest Python file that is imported."""
 PREFIX = "flowbot_task_"
 """Begins the names of modules that are imported here, by their paths; no other module's name does."""
 _REFERENCE = re.compile(r"(?P<file>.+\.py):(?P<name>[A-Za-z_]\w*)\Z")
@@ -70,7 +74,7 @@ def _import(file: Path, where: str) -> ModuleType:
         """Compiles the source as it is now: bytecode that is kept by time stamp can be older."""
 
         def get_code(self, fullname: str) -> Any:
-            return self.source_to_code(self.get_data(self.path), self.path)
+            return self.source_to_code(read_bytes(Path(self.path), limit=MOST_SOURCE), self.path)
 
     name = f"{PREFIX}{hashlib.sha256(str(file).encode()).hexdigest()[:12]}_{file.stem}"
     spec = ModuleSpec(name, Fresh(name, str(file)), origin=str(file))
@@ -87,8 +91,7 @@ def _import(file: Path, where: str) -> ModuleType:
             del sys.modules[name]
         else:
             sys.modules[name] = before
-        told = error.msg if isinstance(error, SyntaxError) else str(error)
-        said = f"{type(error).__name__}: {told}".splitlines()[0]
+        said = f"SyntaxError: {error.msg}" if type(error) is SyntaxError else raised(error).splitlines()[0]
         found = f"{file}, which cannot be imported ({said}{_place(error, file)})"
         raise UserError(where, found, "a Python file that runs") from error
     finally:

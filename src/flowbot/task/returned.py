@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, SupportsFloat, cast
 
 from flowbot.fields import Score
+from flowbot.fields.bounds import NAME, bounded
 
 EXPECTED = "a number from 0 to 1, a bool, a Score, (number, feedback) or {score, feedback, parts}"
 
@@ -36,7 +37,13 @@ def score_of(returned: Any) -> Score:
 def _of_mapping(given: Mapping[Any, Any]) -> Score:
     unknown = [key for key in given if key not in ("score", "value", "feedback", "parts")]
     if unknown or ("score" in given) == ("value" in given):
-        found = f"the key {unknown[0]!r}" if unknown else "no score" if "score" not in given else "score and value"
+        found = (
+            f"the key {bounded(repr(unknown[0]), NAME)}"
+            if unknown
+            else "no score"
+            if "score" not in given
+            else "score and value"
+        )
         raise NotAScore(f"it returned a mapping with {found}; expected {EXPECTED}")
     parts: Any = given.get("parts") or {}
     if not isinstance(parts, Mapping):
@@ -45,7 +52,7 @@ def _of_mapping(given: Mapping[Any, Any]) -> Score:
     return Score(
         _number(given.get("score", given.get("value")), "a score that is"),
         _text(given.get("feedback")),
-        {str(name): _number(each, f"a part {name!r} that is") for name, each in named.items()},
+        {str(name): _number(each, f"a part {bounded(repr(name), NAME)} that is") for name, each in named.items()},
     )
 
 

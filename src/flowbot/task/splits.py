@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from flowbot.fields import UserError, stable_hash
+from flowbot.fields.numbers import is_number, shown
 
 from .examples import Placed
 from .faults import RAISED, Faults
@@ -28,8 +29,10 @@ def divide(rows: Sequence[Placed], fractions: Sequence[float], where: str) -> di
     Raises:
         UserError: if the fractions are none, or there is too little to give every split its part.
     """
-    if len(fractions) != 3 or any(part < 0 for part in fractions) or not abs(sum(fractions) - 1) <= 1e-6:
-        raise UserError(where, str(list(fractions)), "three fractions for train, val and test that sum to 1")
+    shares = len(fractions) == 3 and all(is_number(part) and 0 <= part <= 1 for part in fractions)
+    if not shares or abs(sum(fractions) - 1) > 1e-6:
+        found = f"[{', '.join(map(shown, fractions[:10]))}]"
+        raise UserError(where, found, "three fractions for train, val and test that sum to 1")
     blocks = _together(rows)
     wanted: dict[Split, float] = {
         split: part * len(rows) for split, part in zip(SPLITS, fractions, strict=True) if part > 0

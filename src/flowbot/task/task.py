@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from flowbot.fields import Field, Type, TypeSyntaxError, UserError, is_name, stable_hash
 from flowbot.fields.near import one_of
+from flowbot.fields.types import notation_told
 
 from .example import Example
 from .examples import Placed
@@ -252,8 +253,9 @@ def _field(name: object, given: object, where: str) -> Field:
     try:
         return Field(str(name), Type.parse(given), about)
     except TypeSyntaxError as error:
-        detail = str(error).removeprefix(f"type {given!r}: ").partition("; expected ")[0]
-        found = f"the type {given!r}" + ("" if detail == f"found {given!r}" else f" ({detail})")
+        told = notation_told(given)
+        detail = str(error).removeprefix(f"type {told!r}: ").partition("; expected ")[0]
+        found = f"the type {told!r}" + ("" if detail == f"found {told!r}" else f" ({detail})")
         raise UserError(spot, found, one_of(given, _TYPES)) from None
 
 

@@ -100,8 +100,3 @@ def remarks(workflow: Workflow, path: str, node: Node) -> tuple[str, ...]:
     if node.feedback_from:
         said.append(f"feedback from {', '.join(node.feedback_from)}")
     return (*said, *(["frozen"] if node.frozen else []))
-
-
-def printable(text: str) -> str:
-    """Text for one line: what is no visible character is shown as a blank."""
-    return "".join(each if each.isprintable() else " " for each in text)

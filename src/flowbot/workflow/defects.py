@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 from flowbot.fields import Type, TypeSyntaxError, is_name
+from flowbot.fields.words import printable
 
 NAME_RULE = "use at most 64 letters, digits and _, not starting with a digit, no Python keyword"
 MOST_TYPE = 10_000
@@ -48,12 +49,10 @@ class Defect:
 
 
 def line(text: str) -> str:
-    """The text on one line, the middle left out where it is long, unprintable characters as escapes."""
+    """The text on one line, the middle left out where it is long, unprintable characters shown."""
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST * 3 // 4]} … {text[-_LONGEST // 4 :]}"
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+    return printable(text)
 
 
 def type_defects(where: str, text: str) -> Generator[Defect, None, Type | None]:

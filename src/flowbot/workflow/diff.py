@@ -14,6 +14,9 @@ from .nodes import BranchNode, HasNodes, LoopNode, MapNode, Node, walk
 from .scope import Scope
 from .workflow import Workflow
 
+MOST_SHOWN = 300
+"""Characters of a parameter's old and new value in a list of changes."""
+
 _Pair = tuple[Any, str]
 """A value as the hash sees it, and in words."""
 
@@ -59,6 +62,26 @@ def changed_nodes(a: Workflow, b: Workflow) -> frozenset[str]:
         or any(_node(path, old[path], node))
         or canonical_json(was.get(path, {})) != canonical_json(now.get(path, {}))
     )
+
+
+def changed_parameters(a: Workflow, b: Workflow) -> list[dict[str, Any]]:
+    """Every parameter that `a` and `b` have otherwise, of every node: `{node, parameter, old, new}`.
+
+    Values as they stand in a file, None where unset; of a long one the beginning, as a text.
+    """
+    was, now = _said(a), _said(b)
+    return [
+        {"node": path, "parameter": name, "old": _bounded(old), "new": _bounded(new)}
+        for path in dict.fromkeys((*was, *now))
+        for name in dict.fromkeys((*was.get(path, {}), *now.get(path, {})))
+        for old, new in [(was.get(path, {}).get(name), now.get(path, {}).get(name))]
+        if canonical_json(old) != canonical_json(new)
+    ]
+
+
+def _bounded(value: Any) -> Any:
+    text = value if isinstance(value, str) else canonical_json(value)
+    return value if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}… ({len(text):,} characters)"
 
 
 def _line(workflow: Workflow, path: str, node: Node) -> str:

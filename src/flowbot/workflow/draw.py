@@ -6,13 +6,14 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from flowbot.fields.words import printable
+
 from .captions import (
     bound_text,
     carry_text,
     drawing_order,
     gives,
     kind_text,
-    printable,
     reads_text,
     remarks,
     way_text,

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -13,6 +11,8 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from flowbot.fields import UserError
+from flowbot.fields.files import write_text
+from flowbot.fields.yaml_core import MOST_BITS, TOO_LONG
 
 from .defects import Defect
 from .messages import MOST_FINDINGS, FormatError, findings, misfit, short
@@ -54,7 +54,7 @@ def save(workflow: Workflow, path: str | Path) -> None:
     else:
         raise UserError(str(path), f"the ending {target.suffix!r}", "a file name that ends in .yaml, .yml or .json")
     try:
-        _replace(target, text)
+        write_text(target, text)
     except OSError as error:
         raise UserError(str(path), error.strerror or str(error), "a place that can be written") from error
 
@@ -151,8 +151,8 @@ def _faults(data: Any) -> Iterator[Defect]:
             case None | bool():
                 pass
             case int():
-                if value.bit_length() > 1024:
-                    yield misfit(_place(spot), "a number of more than 300 digits", expected)
+                if value.bit_length() > MOST_BITS:
+                    yield misfit(_place(spot), TOO_LONG, expected)
             case _:
                 yield misfit(_place(spot), f"a {type(value).__name__}", expected)
 
@@ -175,16 +175,3 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _replace(target: Path, text: str) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{target.name[:40]}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .captions import printable
+from flowbot.fields.words import printable
+
 from .nodes import walk
 from .scene import IN, OUT, Item, Scene, scene_of
 from .workflow import Workflow

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 MOST_LETTERS = 8000
 """Of an instruction, and of code."""
+CATALOGUE_SAMPLES = 10
+"""Most samples of one step that an edit may ask for."""
+CATALOGUE_TEMPERATURE = 1.0
+"""Highest temperature that an edit may ask for."""
 
 
 class Demonstration(BaseModel):
@@ -80,3 +85,30 @@ PARAMETERS: dict[str, type[LLMParameters | ChoiceParameters | CodeParameters | N
     "map": NoParameters,
 }
 """The class of parameters that goes with each kind of node."""
+
+WRITABLE: Mapping[type[Parameters], tuple[str, ...]] = {
+    LLMParameters: ("instruction", "format_hint", "demonstrations", "tools", "temperature", "samples"),
+    ChoiceParameters: ("instruction",),
+    CodeParameters: ("code",),
+    NoParameters: (),
+}
+"""What an edit that is read from data may set. Which model is asked, and how much it may write, is the user's to say."""
+
+
+def unwritable(given: Parameters) -> str:
+    """Why an edit that is read from data may not bring these parameters, in words for who wrote it; "" where it may.
+
+    Which tools there are the checker knows.
+    """
+    may = WRITABLE[type(given)]
+    for name in sorted(given.model_fields_set):
+        value = getattr(given, name)
+        if name not in may and value != type(given).model_fields[name].default:
+            what = f"an edit sets {', '.join(may)}, and nothing else" if may else "an edit sets nothing here"
+            return f"found {name} {value!r:.60}; {what}: leave {name} out, the step keeps its own"
+    if isinstance(given, LLMParameters):
+        if given.samples > CATALOGUE_SAMPLES:
+            return f"found samples {given.samples}; ask for {CATALOGUE_SAMPLES} at most"
+        if given.temperature > CATALOGUE_TEMPERATURE:
+            return f"found temperature {given.temperature:g}; set {CATALOGUE_TEMPERATURE:g} at most"
+    return ""

@@ -9,7 +9,8 @@ import textwrap
 import unicodedata
 from collections.abc import Iterator
 
-from .captions import printable
+from flowbot.fields.words import printable
+
 from .layout import Box
 from .scene import IN, OUT, Item, Line
 

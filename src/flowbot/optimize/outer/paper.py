@@ -6,11 +6,10 @@ import json
 from asyncio import create_task
 from collections.abc import Sequence
 
-import json_repair
-
 from flowbot.fields import ModelError, RefusedError
 from flowbot.lm import Message, Request
-from flowbot.optimize.guard import copied
+from flowbot.lm.mending import mended
+from flowbot.optimize.guard import copied, unsourced
 from flowbot.optimize.prompts import fill
 from flowbot.optimize.search import Search
 from flowbot.optimize.words import expected_text, loss_text, run_text, sentence
@@ -115,11 +114,11 @@ class PaperOuter:
             request = Request(chat, MAX_TOKENS, WARMER if attempt else 0.0, schema=schema)
             draw = (attempt,) if attempt else ()
             said = (await search.meta.ask(request, purpose="proposals", draw=draw)).text
-            edits = parse_edits(json_repair.loads(said))
+            edits = parse_edits(mended(said))
             if not edits:
                 return None, [], said, "the list of edits is empty"
             edited = apply(workflow, edits, tools=signatures)
-            if why := copied(edited, workflow, search.task):
+            if why := copied(edited, workflow, search.task) or unsourced(workflow, edited, search.task.splits["train"]):
                 return None, [], said, why
             return edited, [describe(edit) for edit in edits], said, ""
         except (ModelError, RefusedError, EditError, ValueError, RecursionError) as error:

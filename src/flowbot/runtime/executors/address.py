@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from flowbot.fields import UserError
+from flowbot.fields.files import sha256
 from flowbot.task.modules import PREFIX, Modules
 
 from .calling import is_async
@@ -120,8 +120,8 @@ def _fingerprint(file: str) -> str:
     if not file.endswith(".py"):
         return ""
     try:
-        return hashlib.sha256(Path(file).read_bytes()).hexdigest()
-    except OSError as error:
+        return sha256(Path(file))
+    except UserError as error:
         raise Unsendable(f"{file} cannot be read") from error
 
 

@@ -6,10 +6,12 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from flowbot.runtime.jsonlike import clean, to_json
+from flowbot.fields import FlowBotError
+from flowbot.fields.bounds import error_text
+from flowbot.runtime.jsonlike import to_json
 from flowbot.task import Metric
 
-from .protocol import Call
+from .protocol import Call, FunctionError
 
 
 def result_of(call: Call) -> Any:
@@ -18,18 +20,29 @@ def result_of(call: Call) -> Any:
     Raises:
         StepError: if a tool returns what JSON cannot hold.
         MetricError: if a metric raises, or returns what is no score.
+        FunctionError: if a tool raises.
         BaseException: what else the function raises.
     """
     if call.kind == "tool":
-        return to_json(call.function(**call.arguments))
+        try:
+            return to_json(call.function(**call.arguments))
+        except FlowBotError:
+            raise
+        except Exception as error:
+            raise FunctionError(type(error).__name__, error_text(error)) from error
     score = Metric(call.name, pure=False, identity="", call=call.function)(**call.arguments)
-    parts = {str(name): float(part) for name, part in score.parts.items()}
-    return {"value": float(score.value), "feedback": clean(score.feedback), "parts": parts}
+    parts = {name: float(part) for name, part in score.parts.items()}
+    return {"value": float(score.value), "feedback": score.feedback, "parts": parts}
 
 
 async def awaited_result_of(call: Call) -> Any:
     """As `result_of`, of a tool that is a coroutine function."""
-    return to_json(await call.function(**call.arguments))
+    try:
+        return to_json(await call.function(**call.arguments))
+    except FlowBotError:
+        raise
+    except Exception as error:
+        raise FunctionError(type(error).__name__, error_text(error)) from error
 
 
 def is_async(function: Callable[..., Any]) -> bool:

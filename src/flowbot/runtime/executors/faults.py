@@ -6,17 +6,12 @@ import traceback
 from typing import Any
 
 from flowbot.fields import InfrastructureError, StepError, UserError
+from flowbot.fields.bounds import bounded, error_text
 from flowbot.task import MetricError
 
 from .protocol import FunctionError
 
-
-def text_of(error: Exception) -> str:
-    """The error's text; also of one that cannot say it."""
-    try:
-        return str(error)
-    except Exception as fault:
-        return f"an error without a text ({type(fault).__name__})"
+_TRACEBACK = 20_000
 
 
 def described(error: Exception) -> dict[str, Any]:
@@ -36,9 +31,15 @@ def described(error: Exception) -> dict[str, Any]:
                 "fatal": error.fatal,
                 "retry_after": error.retry_after,
             }
+        case FunctionError():
+            told = {"type": "", "name": error.type_name, "text": error.text}
         case _:
-            told = {"type": "", "name": type(error).__name__, "text": text_of(error)}
-    return {**told, "traceback": "".join(traceback.format_exception(error))}
+            told = {"type": "", "name": type(error).__name__, "text": error_text(error)}
+    try:
+        trace = "".join(traceback.format_exception(error))
+    except Exception:  # it asks the error for its text, and what is near it for theirs
+        trace = ""
+    return {**told, "traceback": bounded(trace, _TRACEBACK)}
 
 
 def rebuilt(told: dict[str, Any]) -> Exception:

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any, cast
 
+from flowbot.fields.bounds import MESSAGE_BYTES
+
 from .address import Unsendable
 from .faults import rebuilt
 from .job import Job
@@ -89,14 +91,17 @@ class Worker:
         self.free = False
         await self._send(job.dump())
         try:
-            begun = await asyncio.wait_for(self._receive(), START_SECONDS)
+            # Not `wait_for`, which before Python 3.12 loses a cancellation that comes together with the frame.
+            async with asyncio.timeout(START_SECONDS):
+                begun = await self._receive()
         except TimeoutError:
             raise Unsendable(f"its module was not imported in {START_SECONDS:g} s") from None
         if "cannot" in begun:
             self.free = True
             raise Unsendable(begun["cannot"])
         try:
-            reply = await asyncio.wait_for(self._receive(), job.seconds)
+            async with asyncio.timeout(job.seconds):
+                reply = await self._receive()
         except TimeoutError:
             if _is_stopped(self.pid):  # it had no time of its own: another one shall try
                 await self.end(kill=True)
@@ -140,6 +145,8 @@ class Worker:
     async def _receive(self) -> dict[str, Any]:
         try:
             size = int.from_bytes(await self._output.readexactly(4), "big")
+            if size > MESSAGE_BYTES:
+                raise ValueError("no frame of a worker's")
             return json.loads(await self._output.readexactly(size))
         except (asyncio.IncompleteReadError, ConnectionError, ValueError):
             raise await self._lost() from None

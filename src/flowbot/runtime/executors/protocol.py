@@ -11,6 +11,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from flowbot.fields.bounds import NAME, bounded
+
 ExecutorName = Literal["loop", "processes"]
 Kind = Literal["tool", "metric"]
 """How a function is called and what its result is read as; see `calling.py`."""
@@ -52,7 +54,7 @@ class Outcome:
 
 
 class FunctionError(Exception):
-    """What a function raised elsewhere: the type's name and the text. The text of this error is both.
+    """What a function raised, told where it was called: the type's name and the text. The text of this error is both.
 
     Args:
         type_name: name of the exception's type.
@@ -60,9 +62,9 @@ class FunctionError(Exception):
     """
 
     def __init__(self, type_name: str, text: str) -> None:
-        super().__init__(f"{type_name}: {text}")
-        self.type_name = type_name
-        self.text = text
+        self.type_name = bounded(type_name, NAME)
+        self.text = bounded(text)
+        super().__init__(f"{self.type_name}: {self.text}")
 
 
 class Executor(Protocol):
@@ -71,7 +73,8 @@ class Executor(Protocol):
     The outcome of a call is the same under every executor, so that nothing that is stored depends on the choice.
     Failure policy:
 
-    - what the function raises, `SystemExit` included, is `Outcome.error` with the same type's name and text;
+    - what the function raises, `SystemExit` included, is told by `Outcome.error`: the same type's name, and the text,
+      bounded, which is asked for where the function ran and within its time;
     - past its time limit a call ends with a `TimeoutError` and `seconds` at least the limit;
     - a place to run that is lost in mid-call (a process that dies) is replaced and the call is made again, three times
       in all; then the error is a `StepError` that says how the place was lost;

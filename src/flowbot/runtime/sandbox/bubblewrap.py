@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import InfrastructureError, StepError, UserError
+from flowbot.fields.bounds import raised
 from flowbot.runtime.jsonlike import to_json
 from flowbot.runtime.threads import in_thread
 
@@ -78,12 +79,11 @@ class BubblewrapSandbox:
         try:
             request = _request(code, inputs, seconds, memory_mb)
         except (ValueError, TypeError, RecursionError) as error:  # a value that cannot cross the border
-            raise StepError(f"run: {type(error).__name__}: {error}") from None
-        outcome = await self._outcome(request, seconds)
-        error, result = _answer(outcome, "run", seconds, memory_mb)
+            raise StepError(f"run: {raised(error)}") from None
+        _, error, result = await self._ran(request, "run", seconds, memory_mb)
         if error:
             raise StepError(error)
-        return to_json(result)
+        return result
 
     async def script(self, code: str, *, seconds: float = SECONDS, memory_mb: int = MEMORY_MB) -> str:
         """What the program prints.
@@ -94,8 +94,8 @@ class BubblewrapSandbox:
             InfrastructureError: if the process cannot be started.
             UserError: if bubblewrap is not installed.
         """
-        outcome = await self._outcome(_request(code, None, seconds, memory_mb), seconds)
-        error, _ = _answer(outcome, "script", seconds, memory_mb)
+        request = _request(code, None, seconds, memory_mb)
+        outcome, error, _ = await self._ran(request, "script", seconds, memory_mb)
         printed = outcome.printed.decode("utf-8", "replace")
         if error:
             raise script_error(error, printed)
@@ -104,14 +104,19 @@ class BubblewrapSandbox:
     async def close(self) -> None:
         """Nothing is left to end. May be called twice."""
 
-    async def _outcome(self, request: bytes, seconds: float) -> Outcome:
-        """What came of one run. Cancelled, it returns only when the process has ended."""
-        work = functools.partial(_start, _bwrap(), request, seconds)
+    async def _ran(self, request: bytes, what: str, seconds: float, memory_mb: int) -> tuple[Outcome, str, Any]:
+        """What came of one run, its error and its result. Cancelled, it returns only when the process has ended."""
+        bwrap = _bwrap()
+
+        def work(stop: int) -> tuple[Outcome, str, Any]:
+            outcome = _start(bwrap, request, seconds, stop)
+            return outcome, *_answer(outcome, what, seconds, memory_mb)  # read here, off the event loop
+
         async with self._slots:
             stop = os.eventfd(0, os.EFD_CLOEXEC)
             running = asyncio.ensure_future(in_thread(functools.partial(work, stop)))
             try:
-                outcome = await asyncio.shield(running)
+                ran = await asyncio.shield(running)
             except asyncio.CancelledError:
                 os.eventfd_write(stop, 1)
                 await asyncio.wait([running])
@@ -120,9 +125,9 @@ class BubblewrapSandbox:
                 raise InfrastructureError(f"the sandbox for code did not start: {error}") from error
             finally:
                 os.close(stop)
-        if not outcome.started:
-            raise InfrastructureError(f"the sandbox for code did not start: {outcome.talk or 'it gave no reason'}")
-        return outcome
+        if not ran[0].started:
+            raise InfrastructureError(f"the sandbox for code did not start: {ran[0].talk or 'it gave no reason'}")
+        return ran
 
 
 def _bwrap() -> str:
@@ -177,7 +182,10 @@ def _answer(outcome: Outcome, what: str, seconds: float, memory_mb: int) -> tupl
         return broken, None
     match reply:
         case {"result": result}:
-            return "", result
+            try:
+                return "", to_json(result)
+            except StepError as error:
+                return str(error), None
         case {"memory": True}:
             return f"{what}: needed more than {memory_mb} MB", None
         case {"error": str(error)}:

@@ -14,6 +14,7 @@ import os
 import resource
 import sys
 from collections.abc import Iterable, Mapping
+from json.encoder import encode_basestring
 from types import ModuleType
 
 TYPE_CHECKING = False  # `typing` itself would cost a millisecond of each run
@@ -24,9 +25,11 @@ MB = 1 << 20
 SPARE_MB = 32
 FILE_MB = 16
 OPEN_FILES = 32
-MAX_CHARACTERS = 1_000_000
+MAX_BYTES = 1_000_000
 MAX_DEPTH = 40
 MAX_INT_BITS = 4096
+MAX_TEXT = 100_000
+MAX_NAME = 200
 FILE_NAME = "<code>"
 
 
@@ -38,13 +41,12 @@ class Plain:
     """A returned value as JSON data, by the rules of `flowbot.runtime.jsonlike.to_json` and in its words."""
 
     def __init__(self) -> None:
-        self.left = MAX_CHARACTERS
+        self.left = MAX_BYTES
 
     def value(self, value: Any, place: str = "result", depth: int = 0) -> Any:
         """`value` with lists for tuples, sorted lists for sets, objects for dataclasses."""
         if depth > MAX_DEPTH:
             raise Unfit(f"{place[:80]}: nested deeper than {MAX_DEPTH}")
-        self.count(0, place)
         if isinstance(value, str):
             return self.text(value, place)
         if value is None or isinstance(value, bool | int | float):
@@ -53,6 +55,7 @@ class Plain:
 
     def collection(self, value: Any, place: str, depth: int) -> Any:
         """What holds others."""
+        self.count(16, place)
         kind: Any = value.__class__
         if issubclass(kind, list | tuple):
             return [self.value(each, f"{place}[{index}]", depth + 1) for index, each in enumerate(value)]
@@ -69,39 +72,40 @@ class Plain:
         """An object's members; whole numbers may be keys."""
         found: dict[str, Any] = {}
         for key, each in items:
-            name = str(key) if isinstance(key, int) and not isinstance(key, bool) else key
+            name = str(self.scalar(key, place)) if isinstance(key, int) and not isinstance(key, bool) else key
             if not isinstance(name, str):
                 raise Unfit(f"{place}: found a key of type {type(key).__name__}; expected str")
-            found[self.text(name, place)] = self.value(each, f"{place}.{name}", depth + 1)
+            found[self.text(name, place)] = self.value(each, f"{place}.{name[:MAX_NAME]}", depth + 1)
         return found
 
     def text(self, text: str, place: str) -> str:
         """Valid Unicode."""
-        self.count(len(text), place)
         try:
-            text.encode()
+            self.count(len(encode_basestring(text).encode()) + 2, place)
         except UnicodeEncodeError:
             raise Unfit(f"{place}: text that is not valid Unicode") from None
         return str(text)
 
     def scalar(self, value: float | None, place: str) -> float | None:
         """A finite number of bounded size, a truth value or None."""
-        self.count(8, place)
         if value is None or isinstance(value, bool):
+            self.count(8, place)
             return value
         if isinstance(value, int):
+            self.count(max(8, value.bit_length() // 3), place)
             if value.bit_length() > MAX_INT_BITS:
                 raise Unfit(f"{place}: an integer of more than {MAX_INT_BITS} bits")
             return int(value)
+        self.count(max(8, len(repr(value))), place)
         if not math.isfinite(value):
             raise Unfit(f"{place}: found {value}; expected a finite number")
         return float(value)
 
-    def count(self, characters: int, place: str) -> None:
+    def count(self, size: int, place: str) -> None:
         """Counted on the way: a few lists that hold one another twice unfold to more than fits anywhere."""
-        self.left -= characters + 1
+        self.left -= size
         if self.left < 0:
-            raise Unfit(f"{place[:80]}: the result is larger than {MAX_CHARACTERS:,} characters")
+            raise Unfit(f"{place[:80]}: the result is larger than {MAX_BYTES:,} bytes")
 
 
 def canonical(value: Any) -> str:
@@ -151,7 +155,7 @@ def answer(code: str, inputs: dict[str, Any] | None) -> dict[str, Any]:
     except SystemExit as error:
         if inputs is None and error.code in (None, 0):
             return {"result": None}
-        return {"error": f"SystemExit: {error.code}"[:2000]}
+        return {"error": described(error, "")}
     except BaseException as error:
         return {"error": described(error, code)}
 
@@ -165,7 +169,7 @@ def relax() -> None:
 def described(error: BaseException, code: str) -> str:
     """The error with its line in `code`, as Python tells it."""
     relax()
-    name = type(error).__name__
+    name = type(error).__name__[:MAX_NAME]
     line = 0
     try:
         if isinstance(error, SyntaxError) and error.filename == FILE_NAME:
@@ -179,7 +183,7 @@ def described(error: BaseException, code: str) -> str:
                 step = step.tb_next
     except BaseException:  # an exception of the code's own, with a __str__ that raises
         message = ""
-    told = f"{name}: {message}"[:2000] if message else name
+    told = f"{name}: {message}"[:MAX_TEXT] if message else name
     lines = code.splitlines()
     return f"{told} (line {line}: {lines[line - 1].strip()[:120]})" if 0 < line <= len(lines) else told
 
@@ -204,7 +208,7 @@ def main() -> None:
     try:
         relax()
         sys.stdout.flush()
-        text = json.dumps(reply, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        text = json.dumps(reply, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
         while text:
             text = text[os.write(channel, text) :]
     finally:

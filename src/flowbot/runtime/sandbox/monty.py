@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import InfrastructureError, StepError, UserError
+from flowbot.fields.bounds import raised
 from flowbot.runtime.jsonlike import to_json
 
 from .protocol import MEMORY_MB, PRINTED_BYTES, SECONDS, script_error
@@ -142,7 +143,7 @@ class _Feed:
         except MontyError as error:
             raise StepError(self.explain(error)) from None
         except (ValueError, TypeError, OverflowError, RecursionError) as error:  # a value that cannot cross the border
-            raise StepError(f"{self.what}: {type(error).__name__}: {error}") from None
+            raise StepError(f"{self.what}: {raised(error)}") from None
         except (OSError, RuntimeError) as error:  # no further worker can be had
             raise InfrastructureError(f"the sandbox for code nodes did not start: {error}") from error
 
@@ -153,7 +154,7 @@ class _Feed:
         text = str(error)
         if "feed time limit exceeded" in text:
             return f"{self.what}: ran longer than {self.seconds:g} s"
-        if "memory limit exceeded" in text:
+        if "memory limit" in text:
             return f"{self.what}: needed more than {self.memory_mb} MB, or printed too much"
         if not isinstance(error, MontyRuntimeError | MontySyntaxError):
             return f"{self.what}: {text}"

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import IO, Self
 
+from flowbot.fields.bounds import MESSAGE_BYTES
+
 START_SECONDS = 30.0
 """Time to start in, besides the run's own: a machine may be busy."""
 _READY = b"ready\n"
-_REPLY_BYTES = 8_000_000
 _TALK_BYTES = 4_000
 _CHUNK = 1 << 16
 _END_SECONDS = 5.0
@@ -160,7 +161,7 @@ class _Reader:
     ) -> None:
         self.printed = _Stream("printed", printed, printed_bytes)
         self.talk = _Stream("talk", talk, _TALK_BYTES)
-        self.channel = _Stream("reply", channel, _REPLY_BYTES)
+        self.channel = _Stream("reply", channel, MESSAGE_BYTES)
         self.info = _Stream("info", info, _TALK_BYTES)
         self.outcome = Outcome()
         self.first: int | None = None

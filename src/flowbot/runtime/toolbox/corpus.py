@@ -11,7 +11,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 import time
 from array import array
 from collections.abc import Callable
@@ -22,8 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from flowbot.fields import InfrastructureError, UserError
-
-from .files import file_hash
+from flowbot.fields.files import lines, new_file, new_folder, opened, read_text, require_own, sha256
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +29,9 @@ if TYPE_CHECKING:
 
 VERSION = 1
 """Of the index: how words are found, and what the files hold."""
+MOST_LINE = 16_000_000
+"""Bytes of the longest document, as it stands in the corpus."""
+_MOST_NOTE = 10_000
 _WORD = re.compile(r"\w+")
 _MOST_WORDS = 64  # of a query that are looked for
 _STALE_SECONDS = 86_400.0
@@ -66,12 +67,22 @@ def open_corpus(file: Path, cache_dir: Path, *, where: str, say: Callable[[str],
         bm25s = import_module("bm25s")
     except ImportError:
         raise UserError(where, "no bm25s", "it, installed with: pip install 'flowbot[tools]'") from None
-    sha = file_hash(file)
+    sha = sha256(file)
     home = cache_dir / "corpora" / f"{sha}-{VERSION}"
-    if not home.is_dir():
+    if not os.path.lexists(home):
         say(f"Indexing {file.name} for search; this is done once.")
         _build(bm25s, file, home, where)
+    _require_own(home)
     return Corpus(bm25s, file, home, sha)
+
+
+def _require_own(home: Path) -> None:
+    if home.is_symlink() or not home.is_dir():
+        raise UserError(
+            str(home), "no folder of its own", "the index that was built there; remove what stands in its place"
+        )
+    for each in home.iterdir():
+        require_own(each)
 
 
 class Corpus:
@@ -92,9 +103,9 @@ class Corpus:
         self._hashes: NDArray[np.uint64] = np.load(home / "words.npy", mmap_mode="r")
         self._ids: NDArray[np.int32] = np.load(home / "word_ids.npy", mmap_mode="r")
         self._starts: NDArray[np.int64] = np.load(home / "starts.npy", mmap_mode="r")
-        self.titled: bool = json.loads((home / "corpus.json").read_text(encoding="utf-8"))["titled"]
+        self.titled: bool = json.loads(read_text(home / "corpus.json", limit=_MOST_NOTE, links=False))["titled"]
         self._file = file
-        self._stream = file.open("rb")
+        self._stream = opened(file)
         self._state = _state(self._stream.fileno())
 
     def __len__(self) -> int:
@@ -150,7 +161,7 @@ def _build(bm25s: Any, file: Path, home: Path, where: str) -> None:
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
         _sweep(home.parent)
-        beside = Path(tempfile.mkdtemp(suffix=".building", dir=home.parent))
+        beside = new_folder(home.parent / "building")
     except OSError as error:
         raise UserError(f"cache folder {home.parent}", str(error.strerror), "a folder that can be written") from None
     try:
@@ -165,7 +176,7 @@ def _build(bm25s: Any, file: Path, home: Path, where: str) -> None:
 
 def _sweep(folder: Path) -> None:
     """Remove what builds that were killed left there."""
-    for each in folder.glob("*.building"):
+    for each in folder.glob(".building.*"):
         with suppress(OSError):
             if time.time() - each.stat().st_mtime > _STALE_SECONDS:
                 shutil.rmtree(each, ignore_errors=True)
@@ -179,8 +190,8 @@ def _write(bm25s: Any, file: Path, home: Path, where: str) -> None:
     starts = array("q")
     titled = False
     position = 0
-    with file.open("rb") as stream:
-        for number, line in enumerate(stream, start=1):
+    with opened(file) as stream:
+        for number, line in enumerate(lines(stream, str(file), most=MOST_LINE), start=1):
             if line.strip():
                 document = _read(line, f"{file}:{number}")
                 titled = titled or bool(document.title)
@@ -201,7 +212,7 @@ def _write(bm25s: Any, file: Path, home: Path, where: str) -> None:
     np.save(home / "words.npy", hashes[order])
     np.save(home / "word_ids.npy", order.astype(np.int32))
     np.save(home / "starts.npy", np.frombuffer(starts, dtype=np.int64))
-    (home / "corpus.json").write_text(json.dumps({"titled": titled}), encoding="utf-8")
+    new_file(home / "corpus.json", json.dumps({"titled": titled}).encode())
 
 
 def _read(line: bytes, where: str) -> Document:

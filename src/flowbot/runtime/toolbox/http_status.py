@@ -1,14 +1,20 @@
-"""What a remote MCP server's HTTP status means. The SDK does not tell it, so it is handed on inside the error."""
+"""What a remote MCP server answers over HTTP, read with bounds, and what its status means.
+
+The SDK reads what comes to its end and does not tell the status; both are seen to here, and handed on inside an error.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowbot.fields import InfrastructureError
+from flowbot.fields.bounds import MESSAGE_BYTES
+
+from .stdio import MOST_MARKS, TOO_LARGE, marks
 
 if TYPE_CHECKING:
     import httpx2
@@ -22,11 +28,17 @@ TRIES = 4
 FIRST_WAIT = 1.0
 """Seconds before the second try, where the server asks for no more; doubled each time."""
 _FAULTS = {401, 402, 403, 404, 408, 429}
+_MOST_STREAMED = 16 * MESSAGE_BYTES
+"""Bytes of one stream of events; the SDK bounds each event."""
+_PIECE = 1 << 16
+_CODED = {"content-encoding", "content-length", "transfer-encoding"}
+"""Headers of a body as it was sent, and not as it was read."""
 _log = logging.getLogger(__name__)
 
 
 def status_client(headers: Mapping[str, str], *, connect: float, read: float) -> httpx2.AsyncClient:
-    """An HTTP client for the SDK: an answer that is a fault of the server's becomes an error of the protocol with its status.
+    """An HTTP client for the SDK: an answer that is a fault of the server's becomes an error of the protocol with its status,
+    and one that is too large an error that says so.
 
     Args:
         headers: sent with every request.
@@ -35,21 +47,52 @@ def status_client(headers: Mapping[str, str], *, connect: float, read: float) ->
     """
     import httpx2
 
+    class Bounded(httpx2.AsyncByteStream):
+        def __init__(self, stream: Any) -> None:
+            self._stream = stream
+
+        async def __aiter__(self) -> AsyncGenerator[bytes]:
+            size = seen = 0
+            async for piece in self._stream:
+                size += len(piece)
+                _, ended, rest = piece.rpartition(b"\n\n")  # of the event before, and of the next
+                seen = marks(rest) if ended else seen + marks(piece)
+                if size > _MOST_STREAMED or seen > MOST_MARKS:
+                    raise httpx2.ReadError("events without end")
+                yield piece
+
+        async def aclose(self) -> None:
+            await self._stream.aclose()
+
     class Client(httpx2.AsyncClient):
         async def send(self, request: httpx2.Request, **options: Any) -> httpx2.Response:
             response = await super().send(request, **options)
             status = response.status_code
-            if request.method != "POST" or (status not in _FAULTS and status < 500):
+            fault = request.method == "POST" and (status in _FAULTS or status >= 500)
+            if not fault and response.headers.get("content-type", "").lower().startswith("text/event-stream"):
+                response.stream = Bounded(response.stream)
                 return response
-            content = await response.aread()
+            content = bytearray()
+            async for piece in response.aiter_bytes(_PIECE):
+                content += piece
+                if len(content) > MESSAGE_BYTES:
+                    break
             await response.aclose()
-            if status == 404 and "mcp-session-id" not in request.headers and _is_protocol_error(content):
-                return response  # how a server without sessions says that it has no such method
-            told = json.dumps(_protocol_error(status, response.reason_phrase, response.headers))
             kind = {"content-type": "application/json"}
+            if not fault and (len(content) > MESSAGE_BYTES or marks(content) > MOST_MARKS):
+                told = json.dumps(_error(_id(request.content), -32603, TOO_LARGE))
+                return httpx2.Response(200, headers=kind, content=told, request=request)
+            if not fault:
+                headers = [(name, text) for name, text in response.headers.multi_items() if name not in _CODED]
+                return httpx2.Response(status, headers=headers, content=bytes(content), request=request)
+            if status == 404 and "mcp-session-id" not in request.headers and _is_protocol_error(bytes(content)):
+                return httpx2.Response(
+                    404, headers=kind, content=bytes(content), request=request
+                )  # how a server without sessions says that it has no such method
+            told = json.dumps(_protocol_error(status, response.reason_phrase, response.headers))
             return httpx2.Response(status, headers=kind, content=told, request=request)
 
-    return Client(headers=dict(headers), timeout=httpx2.Timeout(connect, read=read))
+    return Client(headers={"accept-encoding": "identity", **headers}, timeout=httpx2.Timeout(connect, read=read))
 
 
 def status_fault(error: MCPError, who: str) -> InfrastructureError | None:
@@ -102,5 +145,15 @@ def _protocol_error(status: int, reason: str, headers: Any) -> dict[str, Any]:
 
     data = {"flowbot_http_status": status, "flowbot_retry_after": retry_after_seconds(headers)}
     # The code by which the SDK knows a server of an older protocol, or the one for all other faults.
-    error = {"code": -32601 if status == 404 else -32603, "message": f"HTTP {status} {reason}".strip(), "data": data}
-    return {"jsonrpc": "2.0", "id": None, "error": error}
+    return _error(None, -32601 if status == 404 else -32603, f"HTTP {status} {reason}".strip(), data)
+
+
+def _error(own: Any, code: int, message: str, data: Any = None) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": own, "error": {"code": code, "message": message, "data": data}}
+
+
+def _id(request: bytes) -> Any:
+    try:
+        return json.loads(request)["id"]
+    except (ValueError, KeyError, TypeError):
+        return None

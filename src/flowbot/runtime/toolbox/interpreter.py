@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import time
 
 from flowbot.fields import Field, StepError, ToolSignature
+from flowbot.lm.mending import unfenced
 from flowbot.runtime.sandbox import MEMORY_MB, Sandbox
 from flowbot.task import Timed, Tool
 
 SECONDS = 5.0
 """Time that one script may take."""
-_FENCED = re.compile(r"\s*```[\w+-]*[ \t]*\n(?P<code>.*?)\n?```\s*\Z", re.DOTALL)
 
 
 def interpreter(sandbox: Sandbox) -> Tool:
@@ -36,10 +35,8 @@ def interpreter(sandbox: Sandbox) -> Tool:
             return Timed(outputs, min(time.monotonic() - began, SECONDS))
 
     async def printed(code: str) -> dict[str, str]:
-        fenced = _FENCED.match(code)
-        text = fenced["code"] if fenced else code
         try:
-            said = await sandbox.script(text, seconds=SECONDS, memory_mb=MEMORY_MB)
+            said = await sandbox.script(unfenced(code), seconds=SECONDS, memory_mb=MEMORY_MB)
         except StepError as error:
             return {"result": "", "error": str(error)}
         nothing = "" if said.strip() else "the script printed nothing: print() what is wanted"

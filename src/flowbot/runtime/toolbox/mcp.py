@@ -2,8 +2,10 @@
 
 A server is started, or connected to, when the run begins, and closed with it. Failure policy: a server that cannot be
 started is the user's error; a connection that fails is an infrastructure error, in mid-run too, and never a result; nor
-is the HTTP status of a server elsewhere, or that it gives no answer in time; what a tool answers with, errors included,
-is the step's. A server that is busy is asked again a few times; one that is down too, for tools that only read.
+is the HTTP status of a server elsewhere, or that it gives no answer in time. A program here that is late is asked whether it
+is there: if it says so, its tool is slow, which is the step's. What a tool answers with, errors included, is the step's too,
+and so is an answer that is too large or cannot be read. A server that is busy is asked again a few times; one that is down
+too, for tools that only read.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import Field, InfrastructureError, StepError, ToolSignature, UserError, stable_hash
+from flowbot.fields.bounds import ABOUT, TOOL_BYTES, bounded, error_text
+from flowbot.fields.secrets import hide_known
 from flowbot.runtime.tools import SECONDS
 from flowbot.task import MCPSource, Timed, Tool
 from flowbot.task.identity import callable_identity, is_told_apart
@@ -25,6 +29,7 @@ from flowbot.task.signature import read_signature
 from .http_status import patiently, status_fault
 from .schema import input_fields, output_fields
 from .server import Server, connected
+from .stdio import TOO_LARGE
 
 if TYPE_CHECKING:
     import mcp
@@ -32,7 +37,8 @@ if TYPE_CHECKING:
 
     from flowbot.fields.errors import FaultKind
 
-_MOST_ABOUT = 1000
+_PING_SECONDS = 5.0
+_EVENT_TOO_LARGE = "SSE stream failed: Server-sent event exceeded"
 _BROKEN = (
     # What the SDK says when the connection, and not the server's tool, is what failed. Its codes do not tell: servers
     # use the same numbers for errors of their own.
@@ -67,14 +73,18 @@ def _tool(source: MCPSource, server: Server, offered: str, own: str) -> Tool:
         names = ", ".join(sorted(server.tools)) or "no tools"
         raise UserError(f"{source.where}.only", repr(offered), f"what the server offers: {names}")
     try:
-        inputs, optional = input_fields(known.input_schema)
+        _check_size(known)
+        inputs, optional = input_fields(hide_known(known.input_schema))
+        outputs, taken = output_fields(hide_known(known.output_schema))
     except ValueError as error:
         raise UserError(f"{source.where}.only: tool {offered}", str(error), "a tool with named inputs") from None
-    outputs, taken = output_fields(known.output_schema)
+    except (TypeError, AttributeError, RecursionError):
+        found, expected = "a schema that cannot be read", "JSON schemas of its inputs and outputs"
+        raise UserError(f"{source.where}.only: tool {offered}", found, expected) from None
     hinted = known.annotations is not None and known.annotations.read_only_hint is True
     signature = ToolSignature(
         own,
-        " ".join((known.description or known.title or "").split())[:_MOST_ABOUT],
+        bounded(hide_known(" ".join((known.description or known.title or "").split())), ABOUT),
         tuple(inputs.values()),
         outputs,
         effects=source.effects or ("reads" if hinted else "writes"),
@@ -87,12 +97,10 @@ def _tool(source: MCPSource, server: Server, offered: str, own: str) -> Tool:
     )
     theirs = {field.name: name for name, field in inputs.items()}
 
-    async def call(**arguments: Any) -> dict[str, Any]:
-        return shaped(await _answer(server, offered, {theirs[name]: value for name, value in arguments.items()}))
-
-    async def call_far(**arguments: Any) -> Timed:
+    async def call(**arguments: Any) -> Timed:
         sent = {theirs[name]: value for name, value in arguments.items()}
-        result, seconds = await patiently(partial(_bounded_answer, server, offered, sent), again=again)
+        asked = partial(_bounded_answer, server, offered, sent, here=not source.url)
+        result, seconds = await patiently(asked, again=again)
         return Timed(shaped(result), seconds)
 
     def shaped(result: CallToolResult) -> dict[str, Any]:
@@ -110,17 +118,39 @@ def _tool(source: MCPSource, server: Server, offered: str, own: str) -> Tool:
         simulate, stood_in = _stand_in(source, signature, offered)
         kept = is_told_apart(simulate)
         identity += f" simulated by {stood_in}"
-    made = call_far if source.url else call
-    return Tool(signature, made, simulate, identity, plain=False, kept=kept, timed=bool(source.url))
+    return Tool(signature, call, simulate, identity, plain=False, kept=kept, timed=True)
 
 
-async def _bounded_answer(server: Server, name: str, arguments: Mapping[str, Any]) -> tuple[CallToolResult, float]:
-    """As `_answer`, in bounded time, and the seconds it took."""
+def _check_size(tool: mcp.Tool) -> None:
+    size = len(json.dumps([tool.input_schema, tool.output_schema]))
+    if size > TOOL_BYTES:
+        raise ValueError(f"schemas of {size:,} bytes, larger than {TOOL_BYTES:,}")
+
+
+async def _bounded_answer(
+    server: Server, name: str, arguments: Mapping[str, Any], *, here: bool
+) -> tuple[CallToolResult, float]:
+    """As `_answer`, in bounded time, and the seconds it took; `here`: the server is a program of this machine."""
     began = time.monotonic()
     try:
         return await asyncio.wait_for(_answer(server, name, arguments), SECONDS), time.monotonic() - began
     except TimeoutError:
+        if here and await _is_there(server):
+            raise StepError(f"took longer than {SECONDS:g} s") from None
         raise InfrastructureError(f"MCP server {server.name}: no answer within {SECONDS:g} s", kind="timeout") from None
+
+
+async def _is_there(server: Server) -> bool:
+    """Whether the server says anything."""
+    from mcp import MCPError
+
+    try:
+        await asyncio.wait_for(server.client.session.send_ping(), _PING_SECONDS)
+    except MCPError:
+        return not server.lost  # it knows no such question, and says so
+    except Exception:  # whatever the SDK makes of it, it is no sign of life
+        return False
+    return True
 
 
 async def _answer(server: Server, name: str, arguments: Mapping[str, Any]) -> CallToolResult:
@@ -137,8 +167,11 @@ async def _answer(server: Server, name: str, arguments: Mapping[str, Any]) -> Ca
     except MCPError as error:
         if (fault := status_fault(error, f"MCP server {server.name}")) is not None:
             raise fault from error
+        if error.message.startswith(_EVENT_TOO_LARGE):
+            raise StepError(TOO_LARGE) from None
         if server.lost or error.message.startswith(_BROKEN):
-            raise InfrastructureError(f"MCP server {server.name}: {error.message}", kind="connection") from error
+            why = server.fault or error.message
+            raise InfrastructureError(f"MCP server {server.name}: {why}", kind="connection") from error
         raise StepError(error.message) from None
     except Exception as error:
         if server.lost:
@@ -147,7 +180,7 @@ async def _answer(server: Server, name: str, arguments: Mapping[str, Any]) -> Ca
             ) from error
         # The SDK checks results by the tool's own schema, and says so with this class.
         if isinstance(error, RuntimeError | ValueError):
-            raise StepError(str(error).splitlines()[0]) from None
+            raise StepError(error_text(error).splitlines()[0]) from None
         raise
     if result.is_error:
         raise StepError(_text(result) or "an error without a word")

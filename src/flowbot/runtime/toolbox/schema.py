@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, cast
 
 from flowbot.fields import Field, Type, is_name
+from flowbot.fields.bounds import ABOUT, bounded
 
 Schema = Mapping[str, Any]
 Taken = Literal["members", "whole", "text"]
@@ -18,6 +19,7 @@ Taken = Literal["members", "whole", "text"]
 _SCALARS = {"string": Type("str"), "integer": Type("int"), "number": Type("float"), "boolean": Type("bool")}
 _OBJECT = Type("object")
 _MOST_DEPTH = 6
+_MOST_PARTS = 20_000
 
 
 def input_fields(schema: Schema) -> tuple[dict[str, Field], frozenset[str]]:
@@ -26,13 +28,12 @@ def input_fields(schema: Schema) -> tuple[dict[str, Field], frozenset[str]]:
     Raises:
         ValueError: if the schema is not that of an object with named members.
     """
-    root = _resolved(schema, schema)
+    whole = _Root(schema)
+    root = _resolved(schema, whole)
     if root.get("type", "object") != "object" or any(key in root for key in ("anyOf", "oneOf", "allOf")):
         raise ValueError("inputs that are not an object with named members")
     members = _members(root)
-    fields = {
-        name: Field(_own(name), _wide(member, schema), _about(member, schema)) for name, member in members.items()
-    }
+    fields = {name: Field(_own(name), _wide(member, whole), _about(member, whole)) for name, member in members.items()}
     if len({field.name for field in fields.values()}) < len(fields):
         raise ValueError(f"inputs whose names are too alike: {', '.join(fields)}")
     required = _texts(root.get("required"))
@@ -43,7 +44,8 @@ def output_fields(schema: Schema | None) -> tuple[tuple[Field, ...], Taken]:
     """Outputs, and how they are taken from what a tool gives."""
     if schema is None:
         return (Field("result", Type("str")),), "text"
-    root, kind = _resolved(schema, schema), _exact(schema, schema, 0)
+    whole = _Root(schema)
+    root, kind = _resolved(schema, whole), _exact(schema, whole, 0)
     if kind is None:
         # Any object is a value of ours; another thing of no type, as a list of mixed things, is shown as text.
         whole = root.get("type") == "object"
@@ -51,10 +53,10 @@ def output_fields(schema: Schema | None) -> tuple[tuple[Field, ...], Taken]:
     if not kind.members or not all(is_name(name) for name, _ in kind.members):
         return (Field("result", kind),), "whole"
     members = _members(root)
-    return tuple(Field(name, each, _about(members[name], schema)) for name, each in kind.members), "members"
+    return tuple(Field(name, each, _about(members[name], whole)) for name, each in kind.members), "members"
 
 
-def _exact(schema: Any, root: Schema, depth: int) -> Type | None:
+def _exact(schema: Any, root: _Root, depth: int) -> Type | None:
     """The type of exactly the schema's values; None where there is none."""
     if not isinstance(schema, Mapping) or depth > _MOST_DEPTH:
         return None
@@ -77,7 +79,7 @@ def _exact(schema: Any, root: Schema, depth: int) -> Type | None:
             return None
 
 
-def _exact_object(found: Schema, root: Schema, depth: int) -> Type:
+def _exact_object(found: Schema, root: _Root, depth: int) -> Type:
     """A typed object if all members are named, there and of exact types; else any object."""
     members = _members(found)
     kinds = {name: _exact(member, root, depth + 1) for name, member in members.items()}
@@ -87,18 +89,18 @@ def _exact_object(found: Schema, root: Schema, depth: int) -> Type:
     return Type("object", members=tuple(known))
 
 
-def _wide(schema: Any, root: Schema) -> Type:
+def _wide(schema: Any, root: _Root, depth: int = 0) -> Type:
     """The narrowest type of ours that holds every value of the schema that a workflow would give."""
     exact = _exact(schema, root, 0)
-    if exact is not None or not isinstance(schema, Mapping):
+    if exact is not None or depth > _MOST_DEPTH or not isinstance(schema, Mapping):
         return exact or Type("str")
     found = _resolved(cast("Schema", schema), root)
     if found.get("type") == "array":
-        return Type("list", item=_wide(found.get("items"), root))
+        return Type("list", item=_wide(found.get("items"), root, depth + 1))
     choices = [each for key in ("anyOf", "oneOf") for each in cast("list[Any]", found.get(key) or [])]
     if isinstance(found.get("type"), list):
         choices = [{**found, "type": each} for each in cast("list[Any]", found["type"])]
-    kinds = {_wide(each, root) for each in choices if not (isinstance(each, Mapping) and each.get("type") == "null")}  # pyright: ignore[reportUnknownMemberType]
+    kinds = {_wide(each, root, depth + 1) for each in choices if not _is_null(each)}
     if len(kinds) == 1:
         return kinds.pop()
     if kinds and kinds <= {Type("int"), Type("float")}:
@@ -106,8 +108,25 @@ def _wide(schema: Any, root: Schema) -> Type:
     return _OBJECT if kinds and all(kind.kind == "object" for kind in kinds) else Type("str")
 
 
-def _resolved(schema: Schema, root: Schema) -> Schema:
-    """What a reference within the document points to, or the schema itself."""
+def _is_null(schema: Any) -> bool:
+    return isinstance(schema, Mapping) and cast("Schema", schema).get("type") == "null"
+
+
+class _Root(dict[str, Any]):
+    """A whole document. Counts what is read of it: a few references to one another unfold to more than can be read."""
+
+    left = _MOST_PARTS
+
+
+def _resolved(schema: Schema, root: _Root) -> Schema:
+    """What a reference within the document points to, or the schema itself.
+
+    Raises:
+        ValueError: if too much of the document was read.
+    """
+    root.left -= 1
+    if root.left < 0:
+        raise ValueError(f"a schema that unfolds to more than {_MOST_PARTS:,} parts")
     for _ in range(_MOST_DEPTH):
         reference = schema.get("$ref")
         if not isinstance(reference, str) or not reference.startswith("#/"):
@@ -130,11 +149,11 @@ def _texts(given: Any) -> tuple[str, ...]:
     return tuple(each for each in cast("list[Any]", given or []) if isinstance(each, str))
 
 
-def _about(schema: Any, root: Schema) -> str:
+def _about(schema: Any, root: _Root) -> str:
     if not isinstance(schema, Mapping):
         return ""
     text = cast("Schema", schema).get("description") or _resolved(cast("Schema", schema), root).get("description")
-    return " ".join(text.split()) if isinstance(text, str) else ""
+    return bounded(" ".join(text.split()), ABOUT) if isinstance(text, str) else ""
 
 
 def _own(name: str) -> str:

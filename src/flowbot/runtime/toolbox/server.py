@@ -13,13 +13,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
-from urllib.parse import urlsplit
 
 from flowbot.fields import InfrastructureError, UserError, stable_hash
+from flowbot.fields.bounds import MESSAGE_BYTES, NAME, bounded, raised
+from flowbot.fields.files import sha256
+from flowbot.fields.secrets import declare_headers, declare_passed, declare_url, hide_known, hide_text, public_url
 from flowbot.task import MCPSource
 
-from .files import file_hash
 from .http_status import patiently, status_client, status_fault
+from .stdio import stdio_transport
 
 if TYPE_CHECKING:
     import mcp
@@ -30,6 +32,7 @@ START_SECONDS = 30.0
 CLOSE_SECONDS = 5.0
 """Time that a server elsewhere may take to answer that its session ends."""
 _MOST_PAGES = 100
+_MOST_TOOLS = 1000
 _MOST_SAID = 4000
 _REFERENCE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 
@@ -42,6 +45,10 @@ class Server:
         tools: what the server offers, by name.
         name: what the server calls itself.
         identity: its name and version, and how it is declared; holds no secret.
+
+    Attributes:
+        lost: the connection has ended.
+        fault: what the server sent that ended it; "" where it was nothing of that kind.
     """
 
     def __init__(self, client: mcp.Client, tools: Mapping[str, mcp.Tool], name: str, identity: str) -> None:
@@ -50,6 +57,7 @@ class Server:
         self.name = name
         self.identity = identity
         self.lost = False
+        self.fault = ""
 
 
 @asynccontextmanager
@@ -106,9 +114,15 @@ async def _own(source: MCPSource, said: _Said, opening: asyncio.Future[Server], 
     import mcp
 
     server: Server | None = None
+
+    def broke(why: str) -> None:
+        said.fault = why
+        if server is not None:
+            server.lost, server.fault = True, why
+
     try:
         async with AsyncExitStack() as stack:
-            transport = await _transport(source, said, stack)
+            transport = await _transport(source, said, stack, broke)
             client = await stack.enter_async_context(mcp.Client(transport, cache=None))
             server = await _introduced(source, client)
             opening.set_result(server)
@@ -121,21 +135,20 @@ async def _own(source: MCPSource, said: _Said, opening: asyncio.Future[Server], 
             server.lost = True
 
 
-async def _transport(source: MCPSource, said: _Said, stack: AsyncExitStack) -> Transport:
+async def _transport(source: MCPSource, said: _Said, stack: AsyncExitStack, broke: Callable[[str], None]) -> Transport:
     if source.url:
         from mcp.client.streamable_http import streamable_http_client
 
         headers = {name: _filled(text, f"{source.where}.mcp.headers.{name}") for name, text in source.headers.items()}
+        declare_url(source.url)
+        declare_headers(headers)
         client = await stack.enter_async_context(status_client(headers, connect=START_SECONDS, read=300))
-        return streamable_http_client(source.url, http_client=client)
-    from mcp import StdioServerParameters, stdio_client
+        return streamable_http_client(source.url, http_client=client, max_sse_event_size=MESSAGE_BYTES)
+    from mcp.client.stdio import get_default_environment
 
     passed = {name: _filled(f"${name}", f"{source.where}.mcp.env") for name in source.env}
-    said.secrets = tuple(passed.values())
-    parameters = StdioServerParameters(
-        command=_program(source), args=list(source.command[1:]), env=passed, cwd=source.folder
-    )
-    return stdio_client(parameters, errlog=said.stream)
+    command = [_program(source), *source.command[1:]]
+    return stdio_transport(command, {**get_default_environment(), **passed}, source.folder, said.stream, broke)
 
 
 async def _introduced(source: MCPSource, client: mcp.Client) -> Server:
@@ -146,17 +159,17 @@ async def _introduced(source: MCPSource, client: mcp.Client) -> Server:
         page = await client.list_tools(cursor=cursor)
         tools.update({tool.name: tool for tool in page.tools})
         cursor = page.next_cursor
-        if cursor is None:
+        if cursor is None or len(tools) > _MOST_TOOLS:
             break
     info = client.server_info
-    name = info.name if info else _place(source)
-    return Server(client, tools, name, f"{name} {info.version if info else ''} {_declared(source)}")
+    name: str = bounded(hide_known(info.name), NAME) if info else _place(source)
+    return Server(client, tools, name, f"{name} {bounded(info.version, NAME) if info else ''} {_declared(source)}")
 
 
 def _declared(source: MCPSource) -> str:
     """A hash of how the server is declared, and of the files beside the task that its command names."""
     files = {
-        part: file_hash(source.folder / part)
+        part: sha256(source.folder / part)
         for part in source.command
         if not Path(part).is_absolute() and (source.folder / part).is_file()
     }
@@ -179,13 +192,14 @@ def _filled(text: str, where: str) -> str:
     for name in _REFERENCE.findall(text):
         if name not in os.environ:
             raise UserError(where, f"no environment variable {name}", "it, set to what the server needs")
+        declare_passed({name: os.environ[name]})
     return _REFERENCE.sub(lambda match: os.environ[match[1]], text)
 
 
 def _refused(source: MCPSource, error: Exception, said: _Said) -> UserError | InfrastructureError:
     """Why a server could not be had."""
     late = isinstance(error, TimeoutError)
-    why = f"no answer within {START_SECONDS:g} s" if late else f"{type(error).__name__}: {error}".splitlines()[0]
+    why = f"no answer within {START_SECONDS:g} s" if late else raised(error).splitlines()[0]
     if source.url:
         from mcp import MCPError
 
@@ -194,7 +208,7 @@ def _refused(source: MCPSource, error: Exception, said: _Said) -> UserError | In
         return told or InfrastructureError(f"{who}: {why}", kind="timeout" if late else "connection")
     return UserError(
         f"{source.where}.mcp.command",
-        f"{source.command[0]}, which did not start as an MCP server ({said.last() or why})",
+        f"{source.command[0]}, which did not start as an MCP server ({said.fault or said.last() or why})",
         "a program that speaks MCP on its standard input and output",
     )
 
@@ -203,8 +217,7 @@ def _place(source: MCPSource) -> str:
     """The server's address or program, without what may be secret in it."""
     if not source.url:
         return Path(source.command[0]).name
-    parts = urlsplit(source.url)
-    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    return public_url(source.url).partition("?")[0]
 
 
 def _first(error: BaseException) -> Exception:
@@ -220,7 +233,7 @@ class _Said:
     def __init__(self) -> None:
         reading, writing = os.pipe()
         self.stream = os.fdopen(writing, "w")
-        self.secrets: tuple[str, ...] = ()
+        self.fault = ""
         self._end = b""
         self._thread = threading.Thread(target=self._read, args=(reading,), name="flowbot-mcp-errors", daemon=True)
         self._thread.start()
@@ -229,9 +242,7 @@ class _Said:
         """The last line, once the server has ended; values that were passed on to it are not shown."""
         self.close()
         self._thread.join(timeout=1)
-        text = self._end.decode("utf-8", "replace")
-        for secret in filter(None, self.secrets):
-            text = text.replace(secret, "…")
+        text = hide_text(self._end.decode("utf-8", "replace"))
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return lines[-1][:300] if lines else ""
 
@@ -241,5 +252,5 @@ class _Said:
 
     def _read(self, reading: int) -> None:
         with os.fdopen(reading, "rb", buffering=0) as stream:
-            while chunk := stream.read(4096):
+            while chunk := stream.read(65_536):
                 self._end = (self._end + chunk)[-_MOST_SAID:]

@@ -1,21 +1,23 @@
 """Questions in SQL to an SQLite file that nothing here can change.
 
 The file is opened read-only and immutable, a callback of SQLite's lets only reading statements pass, and time, length
-and the number of rows are bounded. SQLite looks for no changes of such a file, so we do.
+and the number of rows are bounded. SQLite looks for no changes of such a file, so we do. Its clock is looked at between two
+steps and not within one, so functions that could stay in one step for long are replaced (see `_Bounded`).
 """
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from flowbot.fields import Field, StepError, ToolSignature, UserError
+from flowbot.fields.files import sha256
 from flowbot.task import SQLSource, Tool
-
-from .files import file_hash
 
 SECONDS = 10.0
 """Time that one query may take."""
@@ -27,8 +29,13 @@ _MOST_STATEMENT = 20_000
 _MOST_VALUE = 100_000
 """Bytes of a value, and of a row that is read: one step of SQLite works on so much before the clock is looked at."""
 _MOST_PATTERN = 200
+_MOST_COLUMNS = 200
+_MOST_TABLES = 500
 _LATE = "the query took longer than {:g} s; ask for less"
-_STEPS = 100  # of SQLite's virtual machine, between two looks at the clock
+_STEPS = 20  # of SQLite's virtual machine, between two looks at the clock
+_REPEATED = re.compile(r"%[^%a-zA-Z]*\.(?:(\*)|\d{6,})l*c")
+"""A character so many times over: SQLite writes a billion of them one by one, also where there is room for none."""
+_LARGE = re.compile(r"\s*\+?(?:\d{6,}|[\d.]+e)", re.IGNORECASE)
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 _FORBIDDEN = {"load_extension", "fts3_tokenizer"}
 
@@ -56,7 +63,7 @@ def sql_tool(source: SQLSource) -> Tool:
         (Field.of("query", "str", "one SELECT statement"),),
         (Field.of("result", "str", f"the rows as a table, at most {MOST_ROWS}"),),
     )
-    identity = f"sql 2 {file_hash(source.file)}"
+    identity = f"sql 3 {sha256(source.file)}"
 
     def ask(query: str) -> str:
         try:
@@ -79,23 +86,68 @@ def answer(file: Path, query: str) -> str:
     if len(query) > _MOST_STATEMENT:
         raise StepError(f"a statement of {len(query):,} characters; the most is {_MOST_STATEMENT:,}")
     end = time.monotonic() + SECONDS
-    with closing(_connect(file)) as connection:
+    with closing(_connect(file)) as connection, closing(_Bounded()) as functions:
+        functions.replace_in(connection)
         connection.set_authorizer(_authorise)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_VALUE)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, _MOST_PATTERN)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_COLUMN, _MOST_COLUMNS)
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         connection.set_progress_handler(lambda: int(time.monotonic() > end), _STEPS)
         try:
             cursor = connection.execute(query)
-            rows = cursor.fetchmany(MOST_ROWS + 1)
-        except (sqlite3.Error, sqlite3.Warning) as error:
+            names = [str(column[0]) for column in cursor.description or ()]
+            table = _table(names, cursor)
+        except (sqlite3.Error, sqlite3.Warning, UnicodeError) as error:
             raise StepError(_explain(error)) from None
         if time.monotonic() > end:
             raise StepError(_LATE.format(SECONDS))
         if cursor.description is None:
             raise StepError("the statement gives no rows; write one SELECT")
-        names = [str(column[0]) for column in cursor.description]
-    return _table(names, rows)
+    return table
+
+
+class _Bounded:
+    """SQLite's own functions of whose arguments one step can be made to last, with bounds on those."""
+
+    def __init__(self) -> None:
+        self._own: sqlite3.Connection | None = None
+
+    def replace_in(self, connection: sqlite3.Connection) -> None:
+        """Have a connection call these."""
+        for name in ("printf", "format"):
+            connection.create_function(name, -1, self._format, deterministic=True)
+        # SQLite compares each character with each of those to take away.
+        for name, strip in (("trim", str.strip), ("ltrim", str.lstrip), ("rtrim", str.rstrip)):
+            connection.create_function(name, 2, _stripping(strip), deterministic=True)
+
+    def close(self) -> None:
+        """Close what was opened for it."""
+        if self._own is not None:
+            self._own.close()
+
+    def _format(self, *given: Any) -> Any:
+        """As SQLite formats; NULL, which it gives for what is too long, for one character very many times over."""
+        stars = [each[1] for each in _REPEATED.finditer(_as_text(given[0]))] if given else []
+        if stars and (not all(stars) or any(_LARGE.match(_as_text(each)) for each in given[1:])):
+            return None
+        if self._own is None:
+            self._own = sqlite3.connect(":memory:")
+            self._own.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_VALUE)
+        return self._own.execute(f"SELECT printf({', '.join('?' * len(given))})", given).fetchone()[0]
+
+
+def _stripping(strip: Callable[[str, str], str]) -> Callable[[Any, Any], str | None]:
+    def stripped(text: Any, characters: Any) -> str | None:
+        if text is None or characters is None:
+            return None
+        return strip(_as_text(text), _as_text(characters))
+
+    return stripped
+
+
+def _as_text(value: Any) -> str:
+    return _decoded(value) if isinstance(value, bytes) else str(value)
 
 
 def _connect(file: Path) -> sqlite3.Connection:
@@ -143,6 +195,8 @@ def _explain(error: Exception) -> str:
     text = str(error)
     if text == "interrupted":
         return _LATE.format(SECONDS)
+    if isinstance(error, UnicodeError):
+        return "the statement is not valid Unicode"
     if "not authorized" in text or "prohibited" in text:
         return "only one SELECT that reads the tables is allowed"
     return text
@@ -152,27 +206,30 @@ def _tables(connection: sqlite3.Connection) -> str:
     """The tables and views with their columns, as `name(column TYPE, …)`."""
     shown: list[str] = []
     query = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-    for (name,) in connection.execute(query + " ORDER BY rowid").fetchall():
+    for (name,) in connection.execute(f"{query} ORDER BY rowid LIMIT {_MOST_TABLES}").fetchall():
         columns = connection.execute("SELECT name, type FROM pragma_table_info(?)", (name,)).fetchall()
         shown.append(f"{name}({', '.join(f'{column} {kind}'.strip() for column, kind in columns)})")
     text = "; ".join(shown) or "none"
     return text if len(text) <= _MOST_SCHEMA else text[: _MOST_SCHEMA - 1] + "…"
 
 
-def _table(names: list[str], rows: list[tuple[Any, ...]]) -> str:
-    lines = [" | ".join(names)]
+def _table(names: list[str], rows: Iterable[tuple[Any, ...]]) -> str:
+    """The table; of rows no more are read than are shown, and one more."""
+    lines = [" | ".join(map(_cell, names))]
     length = len(lines[0])
-    for row in rows[:MOST_ROWS]:
+    more = False
+    for row in rows:
         line = " | ".join(map(_cell, row))
         length += len(line) + 1
-        if length > _MOST_TABLE:
+        more = len(lines) > MOST_ROWS or length > _MOST_TABLE
+        if more:
             break
         lines.append(line)
     shown = len(lines) - 1
-    if not rows:
-        lines.append("(no rows)")
-    elif shown < len(rows):
+    if more:
         lines.append(f"(only the first {shown} rows are shown; ask for less)")
+    elif not shown:
+        lines.append("(no rows)")
     return "\n".join(lines)
 
 

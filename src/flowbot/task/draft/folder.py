@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import Field, UserError
+from flowbot.fields.files import new_file, new_folder
 from flowbot.fields.yaml import dump_yaml
 from flowbot.task.splits import SPLITS
 from flowbot.task.task import Task
@@ -42,19 +42,26 @@ def write_folder(draft: Draft, folder: Path, *, beside: Mapping[str, str] | None
         UserError: if there is something already, it cannot be written, or the task is not sound.
     """
     refuse_existing(folder)
-    place = folder.parent / f".{folder.name}.{os.getpid()}.tmp"
     try:
-        place.mkdir(parents=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        place = new_folder(folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    try:
         _write(draft, place, beside or {})
         _ = Task.load(place)
         place.rename(folder)
     except OSError as error:
-        raise UserError(str(folder), f"a place that cannot be written ({error.strerror})", "another --out") from None
+        raise _unwritable(folder, error) from None
     except UserError as error:
         where, found = (text.replace(str(place), str(folder)) for text in (error.where, error.found))
         raise UserError(where, found, error.expected) from None
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def _unwritable(folder: Path, error: OSError) -> UserError:
+    return UserError(str(folder), f"a place that cannot be written ({error.strerror})", "another --out")
 
 
 def refuse_existing(folder: Path) -> None:
@@ -118,4 +125,4 @@ def _write(draft: Draft, place: Path, beside: Mapping[str, str]) -> None:
             lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in draft.splits[split])
             texts[f"{split}.jsonl"] = "".join(lines)
     for name, text in texts.items():
-        _ = (place / name).write_text(text, encoding="utf-8", newline="\n")
+        new_file(place / name, text.encode())

@@ -18,6 +18,10 @@ from .guess import Guess, counted
 from .kinds import without_gaps
 from .names import words
 
+MOST_COLUMNS = 1_000
+"""Columns that all the files have at most."""
+MOST_CELLS = 20_000_000
+"""Rows times columns that they have at most."""
 _CALLED: Mapping[Split, tuple[str, ...]] = {
     "train": ("train", "training"),
     "val": ("val", "valid", "validation", "dev", "devel", "development"),
@@ -97,13 +101,14 @@ def read_table(given: Sequence[Path]) -> Table:
     Files that are named for splits (`train`, `dev`, `test`…) are these splits; so are the values of a column `split`.
 
     Raises:
-        UserError: naming file and line, if one cannot be read, or there are no rows or no data files.
+        UserError: naming file and line, if one cannot be read, there are no rows or no data files, or it is too much.
     """
     files, unused = _files(given)
     splits = _splits_of(files)
     reading = _Reading()
     for path in files:
         _read(path, splits.get(path), reading)
+        _bounded(path, reading)
     if not reading.rows:
         raise UserError(str(files[0]), "only empty rows", "rows of data")
     if reading.empty:
@@ -178,6 +183,16 @@ def _read(path: Path, split: Split | None, into: _Reading) -> None:
             into.empty += 1
         else:
             into.rows.append(TableRow(row.place, values, split))
+
+
+def _bounded(path: Path, reading: _Reading) -> None:
+    """Refuse what would take hours: each column is looked at in every row, and beside every other."""
+    columns, cells = len(reading.columns), len(reading.columns) * len(reading.rows)
+    if columns > MOST_COLUMNS:
+        raise UserError(str(path), f"{columns:,} columns", f"at most {MOST_COLUMNS:,}: leave out those of no use")
+    if cells > MOST_CELLS:
+        found = f"{len(reading.rows):,} rows of {columns:,} columns"
+        raise UserError(str(path), found, f"at most {MOST_CELLS:,} cells: take a part of the rows")
 
 
 def _without_gaps(rows: Sequence[Row], columns: Sequence[str]) -> list[dict[str, Any]]:

@@ -75,7 +75,7 @@ class AddNode(WithNode):
 
 
 class ReplaceNode(WithNode):
-    """Another node under the same id. Parameters that are not given stay, where kinds do; so does a pinned model."""
+    """Another node under the same id. Parameters that are not given stay, where kinds do; so does its model."""
 
     op: Literal["replace"] = "replace"
     id: str

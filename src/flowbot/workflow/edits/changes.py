@@ -59,7 +59,7 @@ def replace(draft: Draft, edit: ReplaceNode) -> None:
     draft.put(edit.id, edit.node)
     _follow(draft, before)
     give(draft, edit.id, edit.parameters)
-    _keep_pins(draft, before, parameters)
+    _keep_models(draft, before, parameters)
 
 
 def rewire(draft: Draft, edit: Rewire) -> None:
@@ -133,7 +133,7 @@ def rewrite(draft: Draft, edit: Rewrite) -> None:
     if frozen is not None:
         draft.refuse(f"{frozen} is frozen: give no parameters for it")
     draft.parameters.update(edit.parameters)
-    _keep_pins(draft, before, parameters)
+    _keep_models(draft, before, parameters)
 
 
 def _draw_once(draft: Draft, body: str, gone: MergeNode) -> None:
@@ -169,18 +169,27 @@ def _uses(node: Node) -> bool:
     return asks_model(node) or not isinstance(node, BranchNode | MergeNode)
 
 
-def _keep_pins(draft: Draft, before: Sketch, parameters: Mapping[str, Parameters]) -> None:
-    """A pinned model stays where the node that has it is replaced by another that asks a model."""
+def _keep_models(draft: Draft, before: Sketch, parameters: Mapping[str, Parameters]) -> None:
+    """A step that is replaced by another that asks a model asks the same, and writes as much at most, unless the edit says
+    otherwise; a pinned model stays whatever it says."""
     new = dict(walk(draft.sketch))
     for path, old in walk(before):
-        node = new.get(path)
-        if getattr(old, "model", None) is None or not isinstance(node, LLMNode | BranchNode | MergeNode):
+        node, was = new.get(path), parameters.get(path)
+        if not isinstance(node, LLMNode | BranchNode | MergeNode):
             continue
-        draft.put(path, node.model_copy(update={"model": "pinned"}))
-        given, was = draft.parameters.get(path), parameters.get(path)
-        if isinstance(was, LLMParameters | ChoiceParameters):
-            told = given if given is not None else PARAMETERS[node.kind]()
-            draft.parameters[path] = told.model_copy(update={"model": was.model})
+        pinned = getattr(old, "model", None) is not None
+        if pinned:
+            draft.put(path, node.model_copy(update={"model": "pinned"}))
+        told = draft.parameters.get(path) or PARAMETERS[node.kind]()
+        if not isinstance(told, LLMParameters | ChoiceParameters) or not (pinned or asks_model(node)):
+            continue
+        kept: dict[str, Any] = {}
+        if pinned or told.model is None:
+            kept["model"] = was.model if isinstance(was, LLMParameters | ChoiceParameters) else None
+        if isinstance(told, LLMParameters) and isinstance(was, LLMParameters) and told.max_tokens is None:
+            kept["max_tokens"] = was.max_tokens
+        if any(getattr(told, name) != value for name, value in kept.items()):
+            draft.parameters[path] = told.model_copy(update=kept)
 
 
 def _with_frozen(draft: Draft, body: str, old: Mapping[str, Node], new: Mapping[str, Node]) -> dict[str, Node]:

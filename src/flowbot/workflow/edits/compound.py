@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from flowbot.workflow.conditions import Condition
 from flowbot.workflow.nodes import MAX_ITEMS, MAX_STEPS, Node
-from flowbot.workflow.parameters import CodeParameters, LLMParameters
+from flowbot.workflow.parameters import CATALOGUE_SAMPLES, CATALOGUE_TEMPERATURE, CodeParameters, LLMParameters
 
 from .basic import AnEdit, Told, WithNode, told_or_code
 
@@ -71,8 +71,8 @@ class Ensemble(AnEdit):
 
     op: Literal["ensemble"] = "ensemble"
     id: str
-    samples: int = Field(default=SAMPLES, ge=2, le=100)
-    temperature: float = Field(default=TEMPERATURE, gt=0, le=2)
+    samples: int = Field(default=SAMPLES, ge=2, le=CATALOGUE_SAMPLES)
+    temperature: float = Field(default=TEMPERATURE, gt=0, le=CATALOGUE_TEMPERATURE)
     how: Literal["vote", "judge"] = "vote"
     instruction: str = ""
 

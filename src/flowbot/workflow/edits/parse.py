@@ -1,16 +1,19 @@
 """Edits from JSON data: as they are dumped, or as models write them under `edits_schema`.
 
-Models write mappings as lists of small closed objects, and an instruction or code inside the node that it is for.
+Models write mappings as lists of small closed objects, and an instruction or code inside the node that it is for. This is the
+door for what a model replies: parameters are taken as far as `WRITABLE` has them; what is frozen or pinned is the user's to
+say, and is not read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast, get_args
 
 from pydantic import ValidationError
 
 from flowbot.workflow.messages import explain, short
+from flowbot.workflow.parameters import Parameters, unwritable
 
 from .basic import EditError
 from .text import Compound, Edit
@@ -45,10 +48,25 @@ def _edit(data: Any, where: str) -> Edit:
         found = short(op) if "op" in given else "no op"
         raise EditError(f"{where}: found {found}; expected one of {', '.join(map(repr, EDITS))}")
     try:
-        return EDITS[op].model_validate(_plain(given, where))
+        edit = EDITS[op].model_validate(_plain(given, where))
     except ValidationError as error:
         place, found, expected = explain(error)
         raise EditError(f"{where}{f', {place}' if place else ''}: found {found}; expected {expected}") from error
+    for place, parameters in _brought(edit):
+        fault = unwritable(parameters)
+        if fault:
+            raise EditError(f"{where}, {place}: {fault}")
+    return edit
+
+
+def _brought(edit: Edit) -> Iterator[tuple[str, Parameters]]:
+    """All parameters that an edit brings, with their places."""
+    for name, value in edit:
+        if isinstance(value, Parameters):
+            yield name, value
+        elif isinstance(value, dict):
+            held = cast("dict[str, Any]", value).items()
+            yield from ((f"{name}.{path}", each) for path, each in held if isinstance(each, Parameters))
 
 
 def _plain(written: dict[str, Any], where: str) -> dict[str, Any]:
@@ -77,7 +95,7 @@ def _plain(written: dict[str, Any], where: str) -> dict[str, Any]:
 
 def _node(written: dict[str, Any], where: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """A node in the form of the file format, and the parameters that were written in it and its body, by path."""
-    node = dict(written)
+    node = {key: each for key, each in written.items() if key != "frozen" and (key, each) != ("model", "pinned")}
     inside: dict[str, Any] = {}
     told = {key: node.pop(key) for key in _TOLD if key in node}
     if any(told.values()):

@@ -99,6 +99,7 @@ def _edits(
         "split": {"id": calls, "name": _TEXT, "out": _pairs("name", "type"), "instruction": _TEXT},
         "fuse": {"first": calls, "second": calls, "parameters": _TEXT},
         "review": {"id": calls, "name": _TEXT, "rounds": _COUNT, "critic": _TEXT, "reviser": _TEXT},
+        # The door is narrower, and says so; a schema that changes would make every stored reply under it worthless.
         "ensemble": {"id": calls, "samples": {"type": "integer", "minimum": 2, "maximum": 100}},
         "decompose": {
             "id": calls,

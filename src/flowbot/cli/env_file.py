@@ -1,0 +1,128 @@
+"""`.env` in the working directory: keys, base URLs and settings that FlowBot knows, for the command line alone.
+
+The folder may be anybody's, as one that was cloned, so the file is data: it says nothing of where files are written or what
+is allowed, it sends no key that it does not hold itself anywhere, and what is taken from it is told.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from flowbot.fields.secrets import declare_named
+
+NAME = ".env"
+MOST_BYTES = 65_536
+_OURS = "FLOWBOT_"
+_NOT_FROM_A_FILE = re.compile(r"FLOWBOT_(?:\w*_(?:DIR|FILE|PATH)|ALLOW_\w+|MODELS|SANDBOX|FORCE|FRESH)")
+"""Settings that name a place to write to, or allow what is else refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a `.env` gives.
+
+    Args:
+        values: variables by name.
+        left_out: names of variables that FlowBot knows and does not take, each with the reason.
+        unread: why the file is not read at all, or "".
+    """
+
+    values: Mapping[str, str]
+    left_out: Mapping[str, str]
+    unread: str = ""
+
+    @property
+    def news(self) -> str:
+        """One line with names, never values; "" where there is nothing to tell."""
+        told = [f"{NAME} is not read: {self.unread}"] if self.unread else []
+        told += [f"taken from {NAME}: {', '.join(self.values)}"] if self.values else []
+        told += [f"{name} in {NAME} is not used: {why}" for name, why in self.left_out.items()]
+        return "; ".join(told)
+
+
+@contextmanager
+def env_file(folder: Path | None = None) -> Generator[Taken]:
+    """The variables of `.env` in the environment, while inside; those that are set already win.
+
+    Args:
+        folder: where it lies; the working directory when None.
+
+    Raises:
+        UserError: naming file and line, for a malformed one.
+    """
+    taken = _chosen(_read((folder or Path()) / NAME), os.environ)
+    declare_named(taken.values)  # also while errors are told, after it has left the environment
+    os.environ.update(taken.values)
+    try:
+        yield taken
+    finally:
+        for name in taken.values:
+            os.environ.pop(name, None)
+
+
+def _read(path: Path) -> dict[str, str] | str:
+    """The variables; a text that says why the file is not read."""
+    from flowbot.fields import UserError
+    from flowbot.fields.files import read_bytes
+
+    if not os.path.lexists(path) or (path.is_dir() and not path.is_symlink()):
+        return {}  # a folder is how many call a virtual environment
+    try:
+        content = read_bytes(path, limit=MOST_BYTES, links=False)
+    except UserError as error:
+        return error.found
+    try:
+        return _parsed(content.decode("utf-8-sig"), path)
+    except UnicodeDecodeError:
+        raise UserError(str(path), "bytes that are no text", "NAME=VALUE lines in UTF-8") from None
+
+
+def _parsed(text: str, path: Path) -> dict[str, str]:
+    from dotenv.parser import parse_stream
+
+    from flowbot.fields import UserError
+
+    found: dict[str, str] = {}
+    for each in parse_stream(StringIO(text)):
+        if each.error or (each.key and (each.value is None or not re.fullmatch(r"[A-Za-z_][\w.-]*", each.key))):
+            blank = len(each.original.string) - len(each.original.string.lstrip())
+            line = each.original.line + each.original.string[:blank].count("\n")
+            raise UserError(f"{path}:{line}", "a line that cannot be read", "NAME=VALUE, and quotes that are closed")
+        if each.key and each.value and "\0" not in each.value:
+            found[each.key] = each.value
+    return found
+
+
+def _chosen(given: dict[str, str] | str, environment: Mapping[str, str]) -> Taken:
+    """What is taken of a file's variables."""
+    from flowbot.lm.providers import PROVIDERS
+
+    if isinstance(given, str):
+        return Taken({}, {}, unread=given)
+    new = {name: value for name, value in given.items() if not environment.get(name)}
+    taken: dict[str, str] = {}
+    left_out: dict[str, str] = {}
+    for provider in PROVIDERS.values():
+        taken |= {name: new[name] for name in provider.keys if name in new}
+    for provider in PROVIDERS.values():
+        base = provider.base_variable
+        if base in new:
+            own = any(name in new for name in provider.keys) and not any(
+                environment.get(name) for name in provider.keys
+            )
+            if own:
+                taken[base] = new[base]
+            else:
+                left_out[base] = f"a base URL is taken with a key of the same file alone ({' or '.join(provider.keys)})"
+    for name, value in new.items():
+        if _NOT_FROM_A_FILE.fullmatch(name):
+            left_out[name] = "a file does not say where to write or what is allowed"
+        elif name.startswith(_OURS):
+            taken[name] = value
+    return Taken(taken, left_out)

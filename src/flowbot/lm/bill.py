@@ -1,0 +1,176 @@
+"""What one call takes over all its tries: room is reserved before each is sent, and what was served is charged as it comes.
+
+What a response took stands in its row, so that a replay charges the same sum and ends where the run ended. Until there is
+a response, as where a ceiling or an outage came first, a row of kind `tries` holds its place and says what was served. What
+a second sending took whose answer is not used stands in a row of its own, of kind `copy`, since it comes later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from flowbot.fields import BudgetExceeded, Usage, stable_hash
+
+from .client import dump_usage
+from .rows import read_usage
+
+if TYPE_CHECKING:
+    from .budget import Reservation
+    from .lm import LM
+    from .rows import StoredRow
+
+
+class Bill:
+    """The bill of one call.
+
+    Args:
+        lm: whose call it is; its session's budget, ledger and store are told.
+        key: of the call.
+        purpose: what the ledger charges it to.
+        worst: the most that one sending can take.
+        counted: True for a call that the run has counted already: nothing is reserved or counted again.
+    """
+
+    def __init__(self, lm: LM, key: str, purpose: str, worst: Usage, *, counted: bool) -> None:
+        self._lm = lm
+        self._key = key
+        self._purpose = purpose
+        self._worst = worst
+        self._counted = counted
+        self._settled = False
+        self._room: Reservation | None = None
+        self._copies = 0
+        self.besides = Usage()
+        """What was served to this call and is not its reply."""
+
+    async def reserve(self) -> None:
+        """Reserve the worst case of the next sending, unless there is room already.
+
+        Raises:
+            BudgetExceeded: if it does not fit although nothing is in flight.
+        """
+        if not self._counted and (self._room is None or not self._room.open):
+            self._room = await self._lm.session.budget.reserve(self._worst)
+
+    def try_reserve(self) -> bool:
+        """As `reserve`, where that needs no waiting; False if it does."""
+        if not self._counted:
+            self._room = self._lm.session.budget.try_reserve(self._worst)
+        return self._counted or self._room is not None
+
+    def resume(self, tries: Usage) -> None:
+        """Count what earlier tries of this call took, as the store has it."""
+        self._count(self._lm.repriced(tries))
+
+    def settle(self, took: Usage) -> None:
+        """Count against the ceilings what a sending took, in the moment in which its answer is there."""
+        if not self._counted:
+            if self._room is not None and self._room.open:
+                self._room.settle(took)
+            else:
+                self._lm.session.budget.add(took)
+            self._settled = True
+
+    async def wasted(self, took: Usage) -> None:
+        """What was settled last is of no use: keep that it was served."""
+        self._settled = False
+        self._note(took)
+        await self._lm.session.store.put(self._key, {"tries": dump_usage(self.besides)}, kind="tries")
+
+    def copy(self) -> Copy | None:
+        """Room for a second sending beside the first; None where there is none at once."""
+        room = None
+        if not self._counted:
+            try:
+                room = self._lm.session.budget.try_reserve(self._worst)
+            except BudgetExceeded:
+                return None
+            if room is None:
+                return None
+        self._copies += 1
+        return Copy(self, room)
+
+    def kept(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The row of the response with what the call took besides."""
+        more: dict[str, Any] = {"besides": dump_usage(self.besides)} if self.besides.calls else {}
+        return {**row, **more, **({"copy": True} if self._copies else {})}
+
+    async def replayed(self, row: StoredRow) -> None:
+        """Count a response that the store gave, and all that it took when it was paid."""
+        if not self._counted and row.copy and (value := await self._lm.session.store.get(self._copy_key)) is not None:
+            self._count(self._lm.repriced(read_usage(value)))
+        self.charge(row, stored=True)
+
+    def charge(self, row: StoredRow, *, stored: bool) -> None:
+        """Count a response; of one that the store gave also what its earlier tries took, since for one just paid it is."""
+        if self._counted:
+            return
+        if stored and row.besides is not None:
+            self._count(self._lm.repriced(row.besides))
+        usage, session = self._lm.repriced(row.usage), self._lm.session
+        if not self._settled:
+            self.settle(usage)
+        self._counted = True
+        session.charged.add(self._key)
+        session.ledger.charge(self._purpose, usage, stored=stored)
+
+    def close(self) -> None:
+        """Give back what is reserved and not used."""
+        if self._room is not None:
+            self._room.cancel()
+
+    def copy_took(self, room: Reservation | None, took: Usage) -> Usage:
+        """Count a second sending whose answer came and is not used; the response may be stored already. Gives its price too."""
+        took = self._lm.pay(took, self._purpose)
+        if room is not None:
+            room.settle(took)
+            self._lm.session.ledger.besides(self._purpose, replace(took, seconds=0.0))
+        return took
+
+    async def keep_copy(self, took: Usage) -> None:
+        """Keep what the second sending took."""
+        value = dump_usage(replace(took, seconds=0.0))
+        await self._lm.session.store.put(self._copy_key, value, kind="copy")
+
+    def copy_failed(self, room: Reservation | None) -> None:
+        """A second sending, or the first beside it, met a fault: it took nothing."""
+        self._copies -= 1
+        if room is not None:
+            room.cancel()
+
+    def _count(self, took: Usage) -> None:
+        """Count what was served besides the reply: the room that was reserved for it is used up."""
+        self.settle(took)
+        self._settled = False
+        self._note(took)
+
+    def _note(self, took: Usage) -> None:
+        took = replace(took, seconds=0.0)  # a response's latency is its own
+        self.besides += took
+        if not self._counted:
+            self._lm.session.ledger.besides(self._purpose, took)
+
+    @property
+    def _copy_key(self) -> str:
+        return stable_hash({"copy": self._key})
+
+
+class Copy:
+    """A second sending of a call: one of the two answers is used, and the other is charged when it comes."""
+
+    def __init__(self, bill: Bill, room: Reservation | None) -> None:
+        self._bill = bill
+        self._room = room
+
+    def took(self, usage: Usage) -> Usage:
+        """The answer that is not used has come; gives what it took, with its price."""
+        return self._bill.copy_took(self._room, usage)
+
+    async def keep(self, usage: Usage) -> None:
+        """Keep what it took."""
+        await self._bill.keep_copy(usage)
+
+    def failed(self) -> None:
+        """That sending met a fault, or was given up."""
+        self._bill.copy_failed(self._room)

@@ -1,0 +1,75 @@
+"""The end of calls under way when a run must end: they get a short grace, then they are cut off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from flowbot.fields import Paused
+
+if TYPE_CHECKING:
+    from .budget import Budget
+    from .flight import Flights
+    from .hedge import Hedge
+    from .session import StopSignal
+
+GRACE = 10.0
+"""Seconds that calls under way have when somebody asked to stop or the seconds are over: what ends by then is stored."""
+
+_AFTER = 0.01
+"""Seconds: an event loop's clock may be a little ahead of the budget's."""
+
+
+class Cut:
+    """Cuts off the calls of one run. What was not sent is given up at once.
+
+    Args:
+        flights: the calls under way.
+        hedges: who sends second tries.
+        budget: for its seconds.
+        stop: the wish to stop.
+    """
+
+    def __init__(self, flights: Flights, hedges: Sequence[Hedge], budget: Budget, stop: StopSignal) -> None:
+        self._flights = flights
+        self._hedges = hedges
+        self._budget = budget
+        self._stop = stop
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def arm(self) -> None:
+        """From now on the calls on this event loop end in time. Costs nothing when it is so already."""
+        loop = asyncio.get_running_loop()
+        if self._loop is loop:
+            return
+        self._loop = loop
+        if (left := self._budget.seconds_left) is not None:
+            loop.call_later(left + _AFTER, self._begin, self._budget.check_time)
+        self._stop.tell(self)
+
+    def asked(self) -> None:
+        """Somebody asked to stop. From any thread."""
+        # A loop that has ended meanwhile has no calls.
+        with suppress(RuntimeError):
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._begin, self._stop.check)
+
+    def _begin(self, check: Callable[[], None]) -> None:
+        self._flights.cut(check, sent=False)
+        asyncio.get_running_loop().call_later(GRACE, self._end, check)
+
+    def _end(self, check: Callable[[], None]) -> None:
+        self._flights.cut(check, sent=True)
+        for each in self._hedges:
+            each.cut()
+
+
+def pause(check: Callable[[], None]) -> Paused:
+    """The pause that `check` raises, for calls that are cut off."""
+    try:
+        check()
+    except Paused as error:
+        return Paused(str(error), stopped_by=error.stopped_by)
+    return Paused("stopped", stopped_by="signal")

@@ -1,0 +1,151 @@
+"""The transport to an MCP server that is a program: lines of bounded size, and programs that keep to nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowbot.fields import InfrastructureError, StepError
+from flowbot.runtime import ToolRunner, opened_tools
+from flowbot.runtime.memo import Memo
+from flowbot.runtime.toolbox import mcp as mcp_module
+from flowbot.runtime.toolbox.stdio import MOST_MARKS, TOO_LARGE, Broken, Lines, _message
+from flowbot.store import Store
+from flowbot.task import MCPSource
+
+
+@given(st.lists(st.binary(max_size=20)), st.data())
+def test_lines_are_the_same_however_they_come_in_pieces(given_lines: list[bytes], data: st.DataObject) -> None:
+    lines = [line.replace(b"\n", b"") for line in given_lines]
+    whole = b"".join(line + b"\n" for line in lines)
+    reader, found = Lines(), []
+    while whole:
+        size = data.draw(st.integers(1, len(whole)))
+        found += reader.feed(whole[:size])
+        whole = whole[size:]
+    assert found == [(line, False) for line in lines]
+
+
+def test_of_a_line_that_is_too_long_the_ends_are_kept() -> None:
+    reader = Lines(1000)
+    assert list(reader.feed(b"a" * 700)) == []
+    for _ in range(100):
+        assert list(reader.feed(b"x" * 900)) == []
+    ((line, long), (after, long_too)) = reader.feed(b"z" * 500 + b"\nnext\n")
+    assert (long, long_too, after) == (True, False, b"next")
+    assert line[:400] == b"a" * 400
+    assert line[-400:] == b"z" * 400
+    assert len(line) < 2000
+
+
+@pytest.mark.parametrize(
+    ("line", "long", "told"),
+    [
+        (b'{"jsonrpc":"2.0","id":7,"result":{"text":"\\ud800"}}', False, "no JSON in valid Unicode"),
+        (b'{"result":{"id":3,"text":"\\ud800"},"id":7,"jsonrpc":"2.0"}', False, "no JSON in valid Unicode"),
+        (b'{"id":7,"result":"' + b"x" * 500, True, TOO_LARGE),
+        (b'{"id":7,"result":[' + b"[]," * MOST_MARKS + b"[]]}", False, TOO_LARGE),
+    ],
+)
+def test_an_answer_that_cannot_be_taken_is_an_error_to_whoever_asked(line: bytes, long: bool, told: str) -> None:
+    message = _message(line, long)
+    assert message.id == 7
+    assert told in message.error.message
+
+
+def test_whose_answer_is_not_told_by_what_it_holds() -> None:
+    with pytest.raises(Broken):
+        _message(b'{"result":{"id":3,"text":"\\ud800"}}', False)
+
+
+def test_what_is_printed_in_between_is_no_message() -> None:
+    assert _message(b"Listening...", False) is None
+
+
+SERVER = """
+import json, sys, time
+def say(own, **more):
+    sys.stdout.write(json.dumps({"jsonrpc": "2.0", "id": own, **more}) + "\\n")
+    sys.stdout.flush()
+for line in sys.stdin:
+    asked = json.loads(line)
+    if asked["method"] == "initialize":
+        print("Listening...", flush=True)
+        say(own := asked["id"], result={"protocolVersion": asked["params"]["protocolVersion"],
+            "capabilities": {"tools": {}}, "serverInfo": {"name": "odd", "version": "1"}})
+    elif asked["method"] == "tools/list":
+        say(asked["id"], result={"tools": [{"name": "look", "inputSchema": {"type": "object", "properties": {}},
+            "annotations": {"readOnlyHint": True}}]})
+    elif asked["method"] == "tools/call":
+        {how}
+    elif "id" in asked and {there}:
+        say(asked["id"], error={"code": -32601, "message": "no such method"})
+"""
+
+
+async def called(tmp_path: Path, how: str, *, there: bool = True) -> tuple[str, int]:
+    """What a call came to, and how many results are stored."""
+    script = SERVER.replace("{how}", how).replace("{there}", str(there))
+    (tmp_path / "odd.py").write_text(script, encoding="utf-8")
+    memo = Memo(Store.memory())
+    source = MCPSource(only={"look": "look"}, command=(sys.executable, "odd.py"), folder=tmp_path)
+    async with opened_tools([source]) as tools:
+        try:
+            told: Any = (await ToolRunner(tools, memo).call("look", {}))[0]
+        except (StepError, InfrastructureError) as error:
+            told = f"{type(error).__name__}: {error}"
+    return str(told), await memo.store.count("tool")
+
+
+async def test_a_program_that_answers_nothing_any_more_is_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp_module, "SECONDS", 0.2)
+    monkeypatch.setattr(mcp_module, "_PING_SECONDS", 0.2)
+    assert await called(tmp_path, "continue", there=False) == (
+        "InfrastructureError: MCP server odd: no answer within 0.2 s",
+        0,
+    )
+    assert await called(tmp_path, "continue") == ("StepError: tool look: took longer than 0.2 s", 1)
+
+
+async def test_a_flood_of_what_nobody_asked_for_ends_the_connection(tmp_path: Path) -> None:
+    flood = "exec('while True: sys.stdout.write(\"{}\\\\n\" * 9999)')".replace(
+        "{}", '{\\\\"jsonrpc\\\\":\\\\"2.0\\\\",\\\\"method\\\\":\\\\"x\\\\"}'
+    )
+    told, stored = await called(tmp_path, flood)
+    assert "sends without end" in told
+    assert stored == 0
+
+
+async def test_what_a_program_asks_is_answered_here(tmp_path: Path) -> None:
+    how = (
+        'say("a", method="ping"); first = json.loads(sys.stdin.readline()); '
+        'say("b", method="sampling/createMessage"); second = json.loads(sys.stdin.readline()); '
+        'say(asked["id"], result={"content": [{"type": "text", "text": json.dumps([first, second])}]})'
+    )
+    told, _ = await called(tmp_path, how)
+    answers = json.loads(eval(told)["result"])  # noqa: S307 - our own dict
+    assert [each["id"] for each in answers] == ["a", "b"]
+    assert answers[0]["result"] == {}
+    assert answers[1]["error"]["code"] == -32601
+
+
+async def test_a_program_that_heeds_nothing_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flowbot.runtime.toolbox import stdio
+
+    monkeypatch.setattr(stdio, "_END_SECONDS", 0.2)
+    how = (
+        "import os, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        'say(asked["id"], result={"content": [{"type": "text", "text": str(os.getpid())}]}); time.sleep(600)'
+    )
+    told, _ = await called(tmp_path, how)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(eval(told)["result"]), 0)  # noqa: S307 - our own dict
