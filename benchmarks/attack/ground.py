@@ -46,6 +46,7 @@ class Attempt:
         about: what is tried, in a line.
         run: makes it on a ground.
         slow: takes more than about two seconds; not in the quick half.
+        real: asks a real local model; neither quick nor part of a run that does not ask for it.
     """
 
     group: str
@@ -53,6 +54,7 @@ class Attempt:
     about: str
     run: Callable[[Ground], None]
     slow: bool
+    real: bool = False
 
     @property
     def name(self) -> str:
@@ -61,7 +63,7 @@ class Attempt:
 
 
 def attempt(
-    group: str, attacker: Attacker, *, slow: bool = False
+    group: str, attacker: Attacker, *, slow: bool = False, real: bool = False
 ) -> Callable[[Callable[[Ground], None]], Callable[[Ground], None]]:
     """Marks a function as an attempt. Its docstring says what is tried, in one line."""
 
@@ -69,7 +71,7 @@ def attempt(
         about = (run.__doc__ or "").strip()
         if not about or "\n" in about:
             raise TypeError(f"{run.__name__}: an attempt says in one line what is tried")
-        ATTEMPTS.append(Attempt(group, attacker, about, run, slow))
+        ATTEMPTS.append(Attempt(group, attacker, about, run, slow or real, real))
         return run
 
     return marked

@@ -570,13 +570,13 @@ def local_models() -> Path:
     return folder
 
 
-@attempt(GROUP, "data file", slow=True)
+@attempt(GROUP, "data file", real=True)
 def orders_to_a_real_model_flowbot(at: Ground) -> None:
     """examples that give orders, through a real model of 1.5 billion parameters as meta model: flowbot+blame"""
     _real(at, "flowbot+blame")
 
 
-@attempt(GROUP, "data file", slow=True)
+@attempt(GROUP, "data file", real=True)
 def orders_to_a_real_model_paper(at: Ground) -> None:
     """the same with the paper's method, whose meta model writes edits and instructions freely"""
     _real(at, "paper")
