@@ -155,16 +155,22 @@ def watch_journal(fuse: Fuse) -> None:
 
 def watch_files(fuse: Fuse, folder: Path) -> None:
     """Put points into the writing of the run's other files, and before each is moved to its place."""
-    replace = os.replace
+    fsync, replace, folder = os.fsync, os.replace, folder.absolute()
+
+    def half(file: int) -> None:
+        path = Path(os.readlink(f"/proc/self/fd/{file}"))
+        # A file that takes another's place is written beside it, under a hidden name.
+        if path.parent == folder and path.name.startswith(".") and fuse.next("in-result"):
+            os.truncate(file, os.fstat(file).st_size // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+        fsync(file)
 
     def watched(old: Any, new: Any, **named: Any) -> None:
-        if Path(new).parent == folder:
-            if fuse.next("in-result"):
-                os.truncate(old, os.path.getsize(old) // 2)
-                os.kill(os.getpid(), signal.SIGKILL)
+        if Path(new).absolute().parent == folder:
             fuse.passing("in-result")
         replace(old, new, **named)
 
+    os.fsync = half
     os.replace = watched
 
 
