@@ -157,7 +157,7 @@ class OpenAIClient:
 
     async def _recall(self) -> Capabilities:
         known = await self._store.get(self._probe_key()) if self._store is not None else None
-        found = Capabilities.load(known["capabilities"]) if known else None
+        found = Capabilities.load(known.get("capabilities") or {}) if known else None
         # Another call may have learnt something while this one read.
         if self._capabilities is None:
             self._capabilities = found or self._first

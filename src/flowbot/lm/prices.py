@@ -33,8 +33,8 @@ def listed(price_ref: str | None) -> PriceOf:
         nonlocal unknown
         import genai_prices
 
-        spent = genai_prices.Usage(input_tokens=read, output_tokens=written, cache_read_tokens=cached)
         try:
+            spent = genai_prices.Usage(input_tokens=read, output_tokens=written, cache_read_tokens=cached)
             return float(genai_prices.calc_price(spent, model_ref=model, provider_id=provider).total_price)
         except LookupError:
             unknown = True
