@@ -123,11 +123,7 @@ def test_damage_in_mid_journal_is_refused_and_without_the_file_it_is_written_ane
     said = optimize(capsys)
     assert said.status == 2
     assert "journal.jsonl:4" in said.error
-<<<<<<< HEAD
-    assert "broken JSON" in said.error
-=======
     assert "found broken JSON" in said.error
->>>>>>> foreign
     journal.unlink()
     assert optimize(capsys).status == 0
     assert outcome(here / "run") == undisturbed
