@@ -22,6 +22,13 @@ MOST_BYTES = 256_000_000
 _MAX_KEY = 200
 LAST = 253_402_300_800
 """The end of the year 9999, beyond which there is no date."""
+ROW = "INSERT INTO responses (key, kind, value, created, used, crc) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO "
+REPLACE = (
+    ROW + "UPDATE SET kind = excluded.kind, value = excluded.value, created = excluded.created, used = excluded.used, "
+    "crc = excluded.crc"
+)
+# What only holds the place of a response gives way to it; a response never does.
+INSERT = REPLACE + " WHERE responses.kind = 'tries'"
 
 
 def dump(key: str, value: dict[str, Any]) -> str:

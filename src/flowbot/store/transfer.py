@@ -18,14 +18,13 @@ from flowbot.fields.files import replaced
 from flowbot.fields.secrets import hide
 
 from .files import opened
-from .rows import DAY, check_row, checksum, dump, load, today
+from .rows import DAY, INSERT, check_row, checksum, dump, load, today
 from .scan import scan
 from .verify import Check
 
 MAX_LINE = 64_000_000
 """Bytes of the longest line that is taken."""
 _CHUNK = 500
-_INSERT = "INSERT INTO responses (key, kind, value, created, used, crc) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"
 _Row = tuple[str, str, str, float, int, int]
 
 
@@ -104,7 +103,7 @@ def import_responses(path: Path, source: Path, *, check: Check) -> Imported:
 def _add(connection: sqlite3.Connection, rows: list[_Row]) -> int:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        new = connection.executemany(_INSERT, rows).rowcount if rows else 0
+        new = connection.executemany(INSERT, rows).rowcount if rows else 0
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

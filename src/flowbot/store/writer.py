@@ -12,18 +12,11 @@ from pathlib import Path
 from .faults import use_error
 from .limits import keep_limits
 from .reader import Use
-from .rows import DAY, checksum, today
+from .rows import DAY, INSERT, REPLACE, ROW, checksum, today
 from .worker import Answer, Worker, settle
 
-_ROW = "INSERT INTO responses (key, kind, value, created, used, crc) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO "
-_REPLACE = (
-    _ROW + "UPDATE SET kind = excluded.kind, value = excluded.value, created = excluded.created, used = excluded.used, "
-    "crc = excluded.crc"
-)
-# What only holds the place of a response gives way to it; a response never does.
-_INSERT = _REPLACE + " WHERE responses.kind = 'tries'"
 # A row that another process pruned just after it was read is put back.
-_USE = _ROW + "UPDATE SET used = excluded.used WHERE used < excluded.used"
+_USE = ROW + "UPDATE SET used = excluded.used WHERE used < excluded.used"
 _KEEP_YOUNG = (
     "UPDATE responses SET used = ?2 WHERE rowid IN "
     "(SELECT rowid FROM responses WHERE used >= ?1 AND used < ?2 LIMIT 500)"
@@ -130,9 +123,9 @@ class Writer:
 def _write(cursor: sqlite3.Cursor, write: Write, now: float) -> str:
     row = (write.key, write.kind, write.text, now, int(now // DAY), checksum(write.text))
     if write.replace:
-        cursor.execute(_REPLACE, row)
+        cursor.execute(REPLACE, row)
         return write.text
-    if cursor.execute(_INSERT, row).rowcount:
+    if cursor.execute(INSERT, row).rowcount:
         return write.text
     # Another process was first: its response stands, so that every replay sees the same one.
     return str(cursor.execute("SELECT value FROM responses WHERE key = ?", (write.key,)).fetchone()[0])
