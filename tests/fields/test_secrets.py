@@ -18,7 +18,6 @@ from flowbot.fields import UserError, secrets
 from flowbot.fields.secrets import (
     MASK,
     Redactor,
-    cut,
     declare,
     declare_headers,
     declare_passed,
@@ -207,11 +206,13 @@ def test_no_error_holds_a_secret() -> None:
     assert "declared-secret" not in f"{error} {error!r} {vars(error)}"
 
 
-def test_a_text_is_not_cut_within_a_secret() -> None:
-    declare("declared-secret")
-    assert cut("0123456789 declared-secret", 15) == "0123456789 "
-    assert cut("0123456789 declared-secret", 11) == "0123456789 "
-    assert cut("0123456789 declared-secret and", 28) == "0123456789 declared-secret a"
+def test_names_of_members_that_are_words_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SORT_KEY", "expected")
+    monkeypatch.setenv("SHOP_PASSWORD", "difference")
+    assert secrets.hide({"expected": "is expected", "difference": 1}) == {"expected": "is expected", "difference": 1}
+    assert secrets.hide({"said": "a difference"}) == {"said": f"a {MASK}"}
+    monkeypatch.setenv("SHOP_KEY", "abc-4711-xyz")
+    assert secrets.hide({"abc-4711-xyz": 1}) == {MASK: 1}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from lm_helpers import client_of, make_lm, reply, request, until
 from flowbot.fields import BudgetExceeded, InfrastructureError, Usage
 from flowbot.lm import LM, Budget, Pace, Reply, Request, Session
 from flowbot.lm.prices import per_million
-from flowbot.lm.rows import check_row, read_row
+from flowbot.lm.rows import check_value, read_row
 from flowbot.store import Store
 
 EMPTY = reply("", written=7)
@@ -165,7 +166,54 @@ async def test_a_stored_row_that_is_none_is_named_and_never_a_score(value: Any) 
     with pytest.raises(ValueError, match=r"."):
         read_row(value)
     with pytest.raises(ValueError, match=r"."):
-        check_row("lm", value)
+        check_value("lm", value)
     await store.put(lm.key(request()), value)
     with pytest.raises(InfrastructureError, match="damaged"):
         await lm.ask(request(), purpose="t")
+
+
+async def test_a_call_asked_again_in_one_run_counts_its_tries_once() -> None:
+    took = Usage(calls=1, input_tokens=10, output_tokens=90)
+    fault = InfrastructureError("no message", kind="garbage", fatal=True, took=took)
+    store = Store.memory()
+    lm = make_lm(lambda asked, number: fault, store=store)
+    for _ in range(3):
+        with pytest.raises(InfrastructureError):
+            await lm.ask(request(), purpose="t")
+    assert len(client_of(lm).sent) == lm.session.budget.used["calls"] == lm.session.ledger.requests["t"] == 3
+    again = make_lm(lambda asked, number: "yes", store=store)
+    await again.ask(request(), purpose="t")
+    assert again.session.budget.used["calls"] == 4
+
+
+async def test_a_counted_call_whose_row_is_gone_is_sent_though_a_ceiling_was_passed() -> None:
+    lm = make_lm(lambda asked, number: replace(reply("x"), usage=Usage(1, 10, 5_000)), budget=Budget(tokens=2_000))
+    await lm.ask(request(), purpose="t")
+    lm.session.store = Store.memory()  # as where another process pruned the row
+    assert (await asyncio.wait_for(lm.ask(request(), purpose="t"), 30)).text == "x"
+
+
+async def test_what_holds_a_responses_place_under_another_kind_gives_way_too() -> None:
+    store = Store.memory()
+    lm = make_lm(lambda asked, number: f"reply {number}", store=store)
+    await store.put(lm.key(request()), {"tries": {"calls": 1}}, kind="lm")
+    assert (await lm.ask(request(), purpose="t")).text == "reply 1"
+    again = make_lm(lambda asked, number: "another", store=store)
+    assert (await again.ask(request(), purpose="t")).text == "reply 1"
+    with pytest.raises(ValueError, match="another kind"):
+        check_value("lm", {"tries": {"calls": 1}})
+    with pytest.raises(ValueError, match="another kind"):
+        check_value("tries", reply("x").dump())
+
+
+async def test_a_response_of_another_process_is_seen_where_only_tries_stood(tmp_path: Path) -> None:
+    one, other = Store.open(tmp_path / "s.sqlite"), Store.open(tmp_path / "s.sqlite")
+    key = make_lm(lambda asked, number: "x").key(request())
+    await one.put(key, {"tries": {"calls": 1}}, kind="tries")
+    assert await other.get(key) == {"tries": {"calls": 1}}
+    await one.put(key, {**reply("there").dump(), "besides": {"calls": 1}})
+    lm = make_lm(lambda asked, number: "paid again", store=other)
+    assert (await lm.ask(request(), purpose="t")).text == "there"
+    assert lm.session.budget.used["calls"] == 2
+    await one.close()
+    await other.close()

@@ -145,9 +145,9 @@ def _check_value(kind: str, value: Mapping[str, Any]) -> None:
 
         check_result(kind, value)
     else:
-        from flowbot.lm.rows import check_row
+        from flowbot.lm.rows import check_value
 
-        check_row(kind, value)
+        check_value(kind, value)
 
 
 def _structure(said: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""`.env` in the working directory: keys, base URLs and settings that FlowBot knows, for the command line alone.
+"""`.env` in the working directory: keys and base URLs of providers, for the command line alone.
 
 The folder may be anybody's, as one that was cloned, so the file is data: it says nothing of where files are written or what
 is allowed, it sends no key that it does not hold itself anywhere, and what is taken from it is told.
@@ -19,8 +19,7 @@ from flowbot.fields.secrets import declare_named
 NAME = ".env"
 MOST_BYTES = 65_536
 _OURS = "FLOWBOT_"
-_NOT_FROM_A_FILE = re.compile(r"FLOWBOT_(?:\w*_(?:DIR|FILE|PATH)|ALLOW_\w+|MODELS|SANDBOX|FORCE|FRESH)")
-"""Settings that name a place to write to, or allow what is else refused."""
+"""Begins the names of our own settings: what is called, where is written and what is allowed is not a folder's to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +52,18 @@ def env_file(folder: Path | None = None) -> Generator[Taken]:
     Args:
         folder: where it lies; the working directory when None.
 
-    Raises:
-        UserError: naming file and line, for a malformed one.
     """
     taken = _chosen(_read((folder or Path()) / NAME), os.environ)
     declare_named(taken.values)  # also while errors are told, after it has left the environment
+    before = {name: os.environ.get(name) for name in taken.values}
     os.environ.update(taken.values)
     try:
         yield taken
     finally:
-        for name in taken.values:
+        for name, value in before.items():
             os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _read(path: Path) -> dict[str, str] | str:
@@ -78,22 +78,20 @@ def _read(path: Path) -> dict[str, str] | str:
     except UserError as error:
         return error.found
     try:
-        return _parsed(content.decode("utf-8-sig"), path)
+        return _parsed(content.decode("utf-8-sig"))
     except UnicodeDecodeError:
-        raise UserError(str(path), "bytes that are no text", "NAME=VALUE lines in UTF-8") from None
+        return "bytes that are no text"
 
 
-def _parsed(text: str, path: Path) -> dict[str, str]:
+def _parsed(text: str) -> dict[str, str] | str:
     from dotenv.parser import parse_stream
-
-    from flowbot.fields import UserError
 
     found: dict[str, str] = {}
     for each in parse_stream(StringIO(text)):
-        if each.error or (each.key and (each.value is None or not re.fullmatch(r"[A-Za-z_][\w.-]*", each.key))):
+        if each.error or (each.key and not re.fullmatch(r"[A-Za-z_][\w.-]*", each.key)):
             blank = len(each.original.string) - len(each.original.string.lstrip())
             line = each.original.line + each.original.string[:blank].count("\n")
-            raise UserError(f"{path}:{line}", "a line that cannot be read", "NAME=VALUE, and quotes that are closed")
+            return f"line {line} is no NAME=VALUE with quotes that are closed"
         if each.key and each.value and "\0" not in each.value:
             found[each.key] = each.value
     return found
@@ -120,9 +118,5 @@ def _chosen(given: dict[str, str] | str, environment: Mapping[str, str]) -> Take
                 taken[base] = new[base]
             else:
                 left_out[base] = f"a base URL is taken with a key of the same file alone ({' or '.join(provider.keys)})"
-    for name, value in new.items():
-        if _NOT_FROM_A_FILE.fullmatch(name):
-            left_out[name] = "a file does not say where to write or what is allowed"
-        elif name.startswith(_OURS):
-            taken[name] = value
+    left_out |= {name: "only keys and base URLs are taken from a file" for name in new if name.startswith(_OURS)}
     return Taken(taken, left_out)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 SEARCH = Group("Search", sort_key=2)
 MODELS = Group("Models", sort_key=3)
-CEILINGS = Group("Ceilings (a ceiling is never passed)", sort_key=4)
+CEILINGS = Group("Ceilings", sort_key=4)
 PLACES = Group("Places", sort_key=5)
 OUTPUT = Group("Output", sort_key=6)
 

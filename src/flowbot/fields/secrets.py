@@ -31,6 +31,7 @@ _NAMES = re.compile(
     re.IGNORECASE,
 )
 """Variables that hold a secret."""
+_OTHER_KEYS = re.compile(r"(?:KEY|KEY_ID|TOKEN)$", re.IGNORECASE)
 _PUBLIC = re.compile(
     r"(?:HOME|PATH|PWD|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TERM|TMPDIR|TMP|TEMP|HOSTNAME|DISPLAY|PYTHON\w+|XDG_\w+"
     r"|NODE_PATH|NODE_ENV|SSL_CERT_\w+|\w*_PROXY|APPDATA|LOCALAPPDATA|PROGRAM\w*|SYSTEM\w*|USERPROFILE)",
@@ -210,15 +211,6 @@ def hide_text(text: str) -> str:
     return _without_shapes(known().text(text))
 
 
-def cut(text: str, most: int) -> str:
-    """The first `most` characters of a text; fewer where a known value would be cut in two and not be known again."""
-    if len(text) > most:
-        for begin, end in known().spans(text):
-            if begin < most < end:
-                return text[:begin]
-    return text[:most]
-
-
 def public_url(url: str) -> str:
     """A URL as it may be shown and stored: without user and password, and with what is secret in its query masked."""
     parts = urlsplit(url)
@@ -255,7 +247,10 @@ def _named(environment: Mapping[str, str]) -> Iterator[str]:
     for name, text in environment.items():
         value = text.strip()
         # A variable for credentials often names a file that holds them.
-        if _NAMES.search(name) and not ("CREDENTIAL" in name.upper() and _PATHS.match(value)):
+        # One for a key is often another kind of key, such as what to sort by.
+        if _NAMES.search(name) and not (
+            ("CREDENTIAL" in name.upper() and _PATHS.match(value)) or (_OTHER_KEYS.search(name) and _is_word(value))
+        ):
             yield value
         if len(value) >= SHORTEST:
             yield from _within(value)
@@ -307,7 +302,9 @@ def _walked(value: Any, change: Callable[[str], str], numbers: frozenset[str], d
         case Mapping():
             members = cast("Mapping[Any, Any]", value).items()
             return {
-                change(name) if isinstance(name, str) else name: _walked(each, change, numbers, depth + 1)
+                change(name) if isinstance(name, str) and not _is_word(name) else name: _walked(
+                    each, change, numbers, depth + 1
+                )
                 for name, each in members
             }
         case list() | tuple():
@@ -315,6 +312,11 @@ def _walked(value: Any, change: Callable[[str], str], numbers: frozenset[str], d
             return [_walked(each, change, numbers, depth + 1) for each in items]
         case _:
             return value
+
+
+def _is_word(text: str) -> bool:
+    """Letters alone, as names of members are: what is read by its name must keep it, whatever a variable is set to."""
+    return text.replace("_", "").isalpha()
 
 
 def _digits(value: int) -> str:

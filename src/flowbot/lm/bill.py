@@ -37,7 +37,7 @@ class Bill:
         self._key = key
         self._purpose = purpose
         self._worst = worst
-        self._counted = counted
+        self.counted = counted
         self._settled = False
         self._room: Reservation | None = None
         self._copies = 0
@@ -50,22 +50,29 @@ class Bill:
         Raises:
             BudgetExceeded: if it does not fit although nothing is in flight.
         """
-        if not self._counted and (self._room is None or not self._room.open):
+        if not self.counted and (self._room is None or not self._room.open):
             self._room = await self._lm.session.budget.reserve(self._worst)
 
     def try_reserve(self) -> bool:
         """As `reserve`, where that needs no waiting; False if it does."""
-        if not self._counted:
+        if not self.counted:
             self._room = self._lm.session.budget.try_reserve(self._worst)
-        return self._counted or self._room is not None
+        return self.counted or self._room is not None
 
-    def resume(self, tries: Usage) -> None:
-        """Count what earlier tries of this call took, as the store has it."""
-        self._count(self._lm.repriced(tries))
+    async def resume(self, tries: Usage) -> None:
+        """Count what earlier tries of this call took, as the store has it, unless this run has counted them."""
+        copied = await self._copied()
+        self._copies += copied is not None
+        if self._key in self._lm.session.tried:
+            self.besides += tries
+            return
+        for each in (tries, copied):
+            if each is not None:
+                self._count(self._lm.repriced(each), kept=each is tries)
 
     def settle(self, took: Usage) -> None:
         """Count against the ceilings what a sending took, in the moment in which its answer is there."""
-        if not self._counted:
+        if not self.counted:
             if self._room is not None and self._room.open:
                 self._room.settle(took)
             else:
@@ -81,7 +88,7 @@ class Bill:
     def copy(self) -> Copy | None:
         """Room for a second sending beside the first; None where there is none at once."""
         room = None
-        if not self._counted:
+        if not self.counted:
             try:
                 room = self._lm.session.budget.try_reserve(self._worst)
             except BudgetExceeded:
@@ -98,21 +105,23 @@ class Bill:
 
     async def replayed(self, row: StoredRow) -> None:
         """Count a response that the store gave, and all that it took when it was paid."""
-        if not self._counted and row.copy and (value := await self._lm.session.store.get(self._copy_key)) is not None:
-            self._count(self._lm.repriced(read_usage(value)))
+        copied = await self._copied() if row.copy and not self.counted else None
+        if copied is not None:
+            self._count(self._lm.repriced(copied))
         self.charge(row, stored=True)
 
     def charge(self, row: StoredRow, *, stored: bool) -> None:
         """Count a response; of one that the store gave also what its earlier tries took, since for one just paid it is."""
-        if self._counted:
+        if self.counted:
             return
         if stored and row.besides is not None:
             self._count(self._lm.repriced(row.besides))
         usage, session = self._lm.repriced(row.usage), self._lm.session
         if not self._settled:
             self.settle(usage)
-        self._counted = True
+        self.counted = True
         session.charged.add(self._key)
+        session.tried.discard(self._key)
         session.ledger.charge(self._purpose, usage, stored=stored)
 
     def close(self) -> None:
@@ -129,9 +138,10 @@ class Bill:
         return took
 
     async def keep_copy(self, took: Usage) -> None:
-        """Keep what the second sending took."""
-        value = dump_usage(replace(took, seconds=0.0))
-        await self._lm.session.store.put(self._copy_key, value, kind="copy")
+        """Keep what the second sending took, with those of other tries."""
+        before = await self._copied()
+        whole = replace(took, seconds=0.0) if before is None else replace(before + took, seconds=0.0)
+        await self._lm.session.store.put(self._copy_key, dump_usage(whole), kind="copy", replace=True)
 
     def copy_failed(self, room: Reservation | None) -> None:
         """A second sending, or the first beside it, met a fault: it took nothing."""
@@ -139,17 +149,24 @@ class Bill:
         if room is not None:
             room.cancel()
 
-    def _count(self, took: Usage) -> None:
+    def _count(self, took: Usage, *, kept: bool = True) -> None:
         """Count what was served besides the reply: the room that was reserved for it is used up."""
         self.settle(took)
         self._settled = False
-        self._note(took)
+        self._note(took, kept=kept)
 
-    def _note(self, took: Usage) -> None:
+    def _note(self, took: Usage, *, kept: bool = True) -> None:
+        """Note it in the ledger and, where it is `kept` with the response, for its row."""
         took = replace(took, seconds=0.0)  # a response's latency is its own
-        self.besides += took
-        if not self._counted:
+        if kept:
+            self.besides += took
+        if not self.counted:
+            self._lm.session.tried.add(self._key)
             self._lm.session.ledger.besides(self._purpose, took)
+
+    async def _copied(self) -> Usage | None:
+        value = await self._lm.session.store.get(self._copy_key)
+        return None if value is None else read_usage(value)
 
     @property
     def _copy_key(self) -> str:

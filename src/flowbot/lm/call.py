@@ -78,7 +78,7 @@ class Call:
         while True:
             await self._bill.reserve()
             await gate.enter(group, tokens=estimate, first=self._tries > 0)
-            if lm.session.budget.sound:
+            if self._bill.counted or lm.session.budget.sound:
                 break
             # Others took more than was reserved for them while this one waited for its turn.
             gate.leave()

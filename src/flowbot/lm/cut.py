@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from weakref import ref
 
 from flowbot.fields import Paused
 
@@ -46,8 +47,13 @@ class Cut:
             return
         self._loop = loop
         if (left := self._budget.seconds_left) is not None:
-            loop.call_later(left + _AFTER, self._begin, self._budget.check_time)
+            # Held weakly: a loop that goes on for longer than the run must not keep it.
+            loop.call_later(left + _AFTER, _over, ref(self))
         self._stop.tell(self)
+
+    def time_is_over(self) -> None:
+        """The seconds are over."""
+        self._begin(self._budget.check_time)
 
     def asked(self) -> None:
         """Somebody asked to stop. From any thread."""
@@ -64,6 +70,11 @@ class Cut:
         self._flights.cut(check, sent=True)
         for each in self._hedges:
             each.cut()
+
+
+def _over(cut: Callable[[], Cut | None]) -> None:
+    if (found := cut()) is not None:
+        found.time_is_over()
 
 
 def pause(check: Callable[[], None]) -> Paused:

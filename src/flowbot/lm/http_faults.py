@@ -14,7 +14,7 @@ from typing import Any, cast
 from flowbot.fields import InfrastructureError
 from flowbot.fields.bounds import NAME, bounded
 from flowbot.fields.errors import FaultKind
-from flowbot.fields.secrets import cut
+from flowbot.fields.secrets import hide_text
 from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 
 LONGEST_ASKED = 86_400.0
@@ -72,17 +72,17 @@ def what_is_said(text: str) -> tuple[str, str, str]:
     found = json_object(text)
     if found is None:
         plain = re.sub(r"(?:<[^>]*>|\s)+", " ", text[: 20 * _SAID]).strip()
-        return bounded(cut(plain, _SAID)) or "no text", "", ""
+        return bounded(hide_text(plain)[:_SAID]) or "no text", "", ""
     error: Any = found.get("error", found)
     if not isinstance(error, dict):
-        return bounded(cut(_as_text(error), _SAID)), "", ""
+        return bounded(hide_text(_as_text(error))[:_SAID]), "", ""
     given = cast("dict[str, Any]", error)
     message = given.get("message") or given.get("detail") or given.get("msg") or given
     said = _as_text(message)
     inner: Any = given.get("innererror")
     nested = cast("dict[str, Any]", inner).get("code") if isinstance(inner, dict) else None
     code = " ".join(bounded(_as_text(each), NAME) for each in (given.get("code"), given.get("type"), nested) if each)
-    return bounded(cut(said, _SAID)), code, bounded(_as_text(given.get("param") or ""), NAME)
+    return bounded(hide_text(said)[:_SAID]), code, bounded(_as_text(given.get("param") or ""), NAME)
 
 
 def status_in(found: Mapping[str, Any]) -> int:

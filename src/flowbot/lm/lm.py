@@ -32,10 +32,9 @@ Draw = tuple[int | str, ...]
 class LM:
     """A model behind a client.
 
-    Failure policy: an `InfrastructureError` that persists after the tries is raised and stores no response; what endpoints
-    served all the same is counted and kept;
-    a refusal that repeats, or a context overflow, is stored and raised again on replay. Whoever is cancelled while a
-    sent call is in flight leaves it to finish and be stored.
+    Failure policy: an `InfrastructureError` that persists after the tries is raised and stores no response; what was served
+    all the same is counted and kept. A refusal that repeats, or a context overflow, is stored and raised again on replay.
+    Whoever is cancelled while a sent call is in flight leaves it to finish and be stored.
 
     Args:
         client: the endpoint.
@@ -179,10 +178,12 @@ class LM:
                 await bill.replayed(row)
                 return row
             if row is not None and row.besides is not None:
-                bill.resume(row.besides)
+                await bill.resume(row.besides)
             value = bill.kept(await self._pay(key, request, purpose, draw, flight, bill))
             flight.paid = True
             row = _read(key, await session.store.put(key, value, kind="lm"))
+            if row.reply is None:  # what only holds a response's place, under another kind than it should have
+                row = _read(key, await session.store.put(key, value, kind="lm", replace=True))
             bill.charge(row, stored=False)
             return row
         finally:
@@ -244,7 +245,7 @@ class LM:
         return reply
 
     def _failed(self, flight: Flight, purpose: str, value: dict[str, Any]) -> dict[str, Any]:
-        """What is stored in place of a reply. The call counts as one; what it took nobody says."""
+        """What is stored in place of a reply. The call counts as one, however often it was refused; what it took nobody says."""
         flight.sent = True
         self.session.ledger.pay(purpose, Usage(calls=1), model=self.name)
         return value

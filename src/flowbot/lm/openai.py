@@ -125,6 +125,10 @@ class OpenAIClient:
                     raise
                 can = await self._give_up_parameter(fault, can, calls=calls)
                 continue
+            except InfrastructureError as fault:
+                if fault.took is not None:  # served, and not to be read: nobody says what it took
+                    fault.took = _usage({}, asked, "")[0]
+                raise
             reply = _reply(answer, asked, time.perf_counter() - began)
             return from_json(reply, request) if asked is not request else reply
 

@@ -98,7 +98,7 @@ def read_row(value: Any) -> StoredRow:
     return StoredRow(reply, reply.usage, reply.besides, row.copy_)
 
 
-def check_row(kind: str, value: Any) -> None:
+def check_value(kind: str, value: Any) -> None:
     """Look at a stored value of a kind; those that are no model's are let pass.
 
     Raises:
@@ -106,7 +106,8 @@ def check_row(kind: str, value: Any) -> None:
     """
     try:
         if kind in ("lm", "tries"):
-            read_row(value)
+            if (read_row(value).reply is None) != (kind == "tries"):
+                raise ValueError("it is of another kind")
         elif kind == "copy":
             read_usage(value)
     except ValueError as error:
@@ -128,14 +129,14 @@ def read_usage(value: Any) -> Usage:
     Raises:
         ValueError: in a line, what is wrong in it.
     """
-    return Usage(**dict(_checked(Tokens, value)))
+    return Usage(**_checked(Tokens, value).__dict__)
 
 
 def _reply(row: _ReplyRow) -> Reply:
     return Reply(
         text=row.text,
         finish=row.finish,
-        usage=Usage(**dict(row.usage)),
+        usage=Usage(**row.usage.__dict__),
         seconds=row.seconds,
         model=row.model,
         estimated=row.estimated,
@@ -146,7 +147,7 @@ def _reply(row: _ReplyRow) -> Reply:
 
 
 def _usage(row: Tokens | None) -> Usage | None:
-    return None if row is None else Usage(**dict(row))
+    return None if row is None else Usage(**row.__dict__)
 
 
 def _checked(kind: type[_Model], value: Any) -> _Model:

@@ -112,6 +112,8 @@ class Session:
     on_retry: Callable[[str], None] | None = None
     charged: Charged = field(default_factory=Charged, init=False)
     """The keys of the calls that were counted: a run counts each different call once."""
+    tried: set[str] = field(default_factory=set[str], init=False)
+    """The keys of calls without a response whose tries were counted."""
     flights: Flights = field(default_factory=Flights, init=False)
     """Calls under way, by key."""
     _shared: dict[str, Client] = field(default_factory=dict[str, Client], init=False)

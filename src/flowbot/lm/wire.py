@@ -1,7 +1,7 @@
 """The wire: one POST, and what may come back of it in FlowBot's errors. It knows nothing of models.
 
-The key is masked in errors, and in answers where an
-endpoint quotes it, after both are understood. Redirects are not followed, because the key would follow them.
+The key is masked in errors, and in answers where an endpoint quotes it, after both are understood. Redirects are not
+followed, because the key would follow them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
-from flowbot.fields import InfrastructureError, UserError
+from flowbot.fields import InfrastructureError, Usage, UserError
 from flowbot.fields.bounds import MESSAGE_BYTES
 from flowbot.fields.errors import FaultKind
 from flowbot.fields.secrets import Redactor, declare, declare_url, hide_text, public_url
@@ -100,6 +100,7 @@ class Wire:
             raise self._fault(
                 f"answered with something that is no JSON object ({kind}: {hide_text(text[:EXCERPT])[:60]!r})",
                 "garbage",
+                served=True,
             )
         if found.get("error") and "choices" not in found:
             # Some gateways say 200 and put the fault of the endpoint behind them into the body.
@@ -164,7 +165,7 @@ class Wire:
             case aiohttp.ClientSSLError():
                 return self._fault(f"no secure connection ({brief})", "connection")
             case aiohttp.ClientPayloadError():
-                return self._fault(f"the answer broke off ({brief})", "garbage")
+                return self._fault(f"the answer broke off ({brief})", "garbage", served=True)
             case _ if _began(error):
                 return self._fault("the answer broke off in its headers", "garbage")
             case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
@@ -176,8 +177,9 @@ class Wire:
             case _:
                 return self._fault(f"the connection broke ({brief})", "connection")
 
-    def _fault(self, text: str, kind: FaultKind, *, fatal: bool = False) -> InfrastructureError:
-        return InfrastructureError(f"{self._shown}: {text}", kind=kind, fatal=fatal)
+    def _fault(self, text: str, kind: FaultKind, *, fatal: bool = False, served: bool = False) -> InfrastructureError:
+        took = Usage(calls=1) if served else None
+        return InfrastructureError(f"{self._shown}: {text}", kind=kind, fatal=fatal, took=took)
 
     def _http_fault(self, status: int, text: str, headers: Mapping[str, str]) -> HttpFault:
         said, code, param = what_is_said(text)

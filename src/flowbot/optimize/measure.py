@@ -91,7 +91,7 @@ async def evaluate_async(
         executor: where metrics and tools that are plain functions run: `loop`, in this process, or `processes`.
         allow_writes: True: tools that write are called for real; without it they need a stand-in.
         traces: False: what each step received and gave is not kept, for splits that are larger than memory.
-        stop: when set, no new call is sent, and `Paused` is raised after those in flight.
+        stop: when set, no new call is sent, those in flight have 10 s to finish, and `Paused` is raised.
         progress: called with a `ProgressEvent` at every example and at all news.
 
     Raises:

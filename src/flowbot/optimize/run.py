@@ -104,7 +104,7 @@ async def optimize_async(
         sandbox: where code runs, `monty` or `bubblewrap`; the first that can be had when None.
         executor: where metrics and tools that are plain functions run: `loop`, in this process, or `processes`.
         allow_writes: True: tools that write are called for real; without it they need a stand-in.
-        stop: when set, the run pauses after the calls in flight.
+        stop: when set, the run pauses; calls in flight have 10 s to finish.
         progress: called with a `ProgressEvent` at every step and at all news; see `ProgressCallback`.
 
     Returns:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from flowbot.fields import InfrastructureError, UserError
 from flowbot.fields.paths import home_path
 
-from .rows import Kind, dump, load
+from .rows import PLACE, Kind, dump, load
 
 if TYPE_CHECKING:
     import sqlite3
@@ -116,7 +116,8 @@ class Store:
         if text is None:
             return None
         value = self._value(key, text)
-        self._remember(key, text)
+        if not text.startswith(PLACE):  # another process may have the response by the next time
+            self._remember(key, text)
         return value
 
     async def put(self, key: str, value: dict[str, Any], *, kind: Kind = "lm", replace: bool = False) -> dict[str, Any]:
@@ -144,7 +145,8 @@ class Store:
         else:
             standing = await self._write(key, kind, text, replace)
         value = value if standing is text else self._value(key, standing)
-        self._remember(key, standing)
+        if self.path is None or not standing.startswith(PLACE):
+            self._remember(key, standing)
         return value
 
     async def count(self, kind: Kind | None = None) -> int:
