@@ -99,6 +99,7 @@ def _check_workflow(
     workflow: Workflow, task: Task | None, tools: Mapping[str, ToolSignature], findings: Findings, width: int
 ) -> None:
     from flowbot.fields import UserError
+    from flowbot.lm.open import names_file
     from flowbot.runtime.own_models import named_models, require_own_models
     from flowbot.workflow import check as check_workflow
     from flowbot.workflow import draw_text
@@ -109,9 +110,9 @@ def _check_workflow(
         found = check_workflow(workflow, tools=tools, task_inputs=task.inputs, task_outputs=task.outputs)
     findings.defects += [Remark(each.where, each.what, each.mend) for each in found]
     named = sorted({model for _, model in named_models(workflow)})
-    if named:
+    if may := [model for model in named if not names_file(model)]:
         findings.rows.append(
-            ("Models", f"its steps name {', '.join(named)}; who runs it must name them too, by --models")
+            ("Models", f"its steps name {', '.join(may)}; who runs it must name them too, by --models")
         )
     try:
         require_own_models(named, workflow=workflow)  # what even that does not allow
