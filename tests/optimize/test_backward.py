@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +120,8 @@ async def test_an_instruction_that_copies_an_answer_is_not_taken(searching: Call
     def meta(prompt: str) -> str:
         return "Always say: the golden answer of them all." if prompt.startswith("Improve") else "wrong"
 
-    search = searching(Asked(meta))
-    rows = [{"q": f"q{n}", "a": "the golden answer of them all"} for n in range(3)]
-    search.task = Task(
+    rows = [{"q": f"q{n}", "a": answer} for n, answer in enumerate(("the golden answer of them all", "iron", "lead"))]
+    task = Task(
         goal="Answer.",
         inputs={"q": "str"},
         outputs={"a": "str"},
@@ -130,6 +130,7 @@ async def test_an_instruction_that_copies_an_answer_is_not_taken(searching: Call
         val=rows[1:2],
         test=rows[2:],
     )
+    search = replace(searching(Asked(meta)), task=task)
     workflow = from_data(FLOW)
     after = await Layerwise().step(search, workflow, search.order("train"), 0)
     assert after.hash == workflow.hash

@@ -109,6 +109,16 @@ async def test_a_directory_of_another_run_is_refused(orders: Task, tmp_path: Pat
     assert (tmp_path / "run.1" / "result.json").exists()
 
 
+async def test_a_folder_that_is_no_runs_is_not_moved_aside_and_nothing_is_left_in_it(
+    orders: Task, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "letter.txt").write_text("mine")
+    with pytest.raises(UserError, match="or another --run-dir"):
+        await run(orders, tmp_path, fresh=True)
+    assert [each.name for each in (tmp_path / "run").iterdir()] == ["letter.txt"]
+
+
 async def test_a_meta_model_that_refuses_costs_its_proposals_and_not_the_run(orders: Task, tmp_path: Path) -> None:
     result = await run(orders, tmp_path, meta_lm="fake/counter?refuse=1")
     assert result.status == "done"

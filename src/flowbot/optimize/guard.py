@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, cast
 
+from flowbot.fields import Type
 from flowbot.task import Example, Task
 from flowbot.workflow import Demonstration, LLMParameters, Workflow
 
@@ -16,42 +19,80 @@ RUN = 8
 _WORD = re.compile(r"\w+")
 
 
-def copied(new: Workflow, old: Workflow, task: Task) -> str:
-    """As `copied_text`, of every text of a workflow that another one does not have: instructions, hints, code, conditions,
-    demonstrations. What is looked at is what a step would be told, however the reply that brought it spelt it."""
-    known = set(_texts(old.dump()))
-    return next((why for text in _texts(new.dump()) if text not in known and (why := copied_text(text, task))), "")
+class Guard:
+    """Looks through what a model proposes for a task. Made once a search: the examples are gone through once, at the first look.
 
-
-def copied_text(text: str, task: Task) -> str:
-    """Why an instruction, hint or code that a model proposed is refused, or the empty string.
-
-    No model is shown an answer of validation or test. One that knows them all the same, as from a public benchmark, must not
-    bring them in; which row it was is not said, for the reason goes back to it.
+    Labels are no secret: an answer that several examples share, of whatever splits, an option of an output's `Literal`, and
+    what stands in the task's goal or in the workflow that is changed may stand in what is proposed.
     """
-    kept_back = [example for split in ("val", "test") for example in task.splits.get(split, ())]
-    why = copied_answer(text, task.splits["train"])
-    return why or ("it holds an answer of an example kept back" if _answers(text, kept_back) else "")
 
+    def __init__(self, task: Task) -> None:
+        self._task = task
 
-def copied_answer(text: str, examples: Sequence[Example]) -> str:
-    """Why `text` is refused, or the empty string.
+    def copied(self, new: Workflow, old: Workflow) -> str:
+        """As `copied_text`, of every text of a workflow that another one does not have: instructions, hints, code, conditions,
+        demonstrations. What is looked at is what a step would be told, however the reply that brought it spelt it."""
+        had = set(_texts(old.dump()))
+        known = _known(had)
+        return next((why for text in _texts(new.dump()) if text not in had and (why := self._why(text, known))), "")
 
-    Args:
-        text: an instruction, hint or code that a model proposed.
-        examples: the training examples whose answers must not stand in it.
-    """
-    found = _answers(text, examples)
-    if found is not None:
-        return f"it copies the answer {found[0]} of training example {found[1]}"
-    folded = _folded(text)
-    for example in examples:
-        for name, value in example.inputs.items():
-            words = _WORD.findall(str(value).casefold())
-            for start in range(len(words) - RUN + 1):
-                if " ".join(words[start : start + RUN]) in folded:
-                    return f"it copies {RUN} words of the input {name} of training example {example.id}"
-    return ""
+    def copied_text(self, text: str, old: Workflow) -> str:
+        """Why an instruction, hint or code that a model proposed is refused, or the empty string.
+
+        No model is shown an answer of validation or test. One that knows them all the same, as from a public benchmark, must
+        not bring them in; which row it was is not said, for the reason goes back to it.
+
+        Args:
+            text: what the model wrote.
+            old: the workflow that is changed.
+        """
+        return self._why(text, _known(_texts(old.dump())))
+
+    def _why(self, text: str, known: str) -> str:
+        folded = _folded(text)
+        if len(folded) < SHORTEST:
+            return ""
+        for answer, why in self._answers.items():
+            if answer in folded and answer not in known:
+                return why
+        for window in _windows(folded):
+            if (why := self._inputs.get(hash(window))) and window not in known:
+                return why
+        return ""
+
+    @cached_property
+    def _answers(self) -> dict[str, str]:
+        """Why what holds it is refused, by the answer; those of training come first."""
+        options = {_folded(option) for field in self._task.outputs for option in _options(field.type)}
+        goal = _folded(self._task.goal)
+        seen: Counter[str] = Counter()
+        found: dict[str, str] = {}
+        for split in ("train", "val", "test"):
+            for example in self._task.splits.get(split, ()):
+                for name, value in example.expected.items():
+                    answer = _folded(str(value))
+                    seen[answer] += 1
+                    texts = [_folded(each) for each in _texts(value)]
+                    if len(answer) < SHORTEST or answer in goal or (texts and options.issuperset(texts)):
+                        continue
+                    kept_back = "it holds an answer of an example kept back"
+                    copies = f"it copies the answer {name} of training example {example.id}"
+                    found[answer] = copies if split == "train" else kept_back
+        return {answer: why for answer, why in found.items() if seen[answer] == 1}
+
+    @cached_property
+    def _inputs(self) -> dict[int, str]:
+        """Why what holds it is refused, by the hash of `RUN` words in a row of a training input: the words themselves would
+        take eight times the room of the inputs."""
+        goal = _folded(self._task.goal)
+        found: dict[int, str] = {}
+        for example in self._task.splits["train"]:
+            for name, value in example.inputs.items():
+                why = f"it copies {RUN} words of the input {name} of training example {example.id}"
+                for window in _windows(_folded(str(value))):
+                    if window not in goal:
+                        found.setdefault(hash(window), why)
+        return found
 
 
 def unsourced(before: Workflow, after: Workflow, examples: Sequence[Example]) -> str:
@@ -76,16 +117,22 @@ def _shown(workflow: Workflow) -> Iterator[tuple[str, Demonstration]]:
             yield from ((path, each) for each in told.demonstrations)
 
 
-def _answers(text: str, examples: Sequence[Example]) -> tuple[str, str] | None:
-    """The output's name and the example's id of the first answer that stands in the text."""
-    folded = _folded(text)
-    labels = _labels(examples)
-    for example in examples:
-        for name, value in example.expected.items():
-            answer = _folded(str(value))
-            if len(answer) >= SHORTEST and answer not in labels and answer in folded:
-                return name, example.id
-    return None
+def _options(type_: Type) -> Iterator[str]:
+    """The options of every Literal in a type."""
+    yield from type_.options
+    for inner in (type_.item, *(member for _, member in type_.members)):
+        if inner is not None:
+            yield from _options(inner)
+
+
+def _known(texts: Iterable[str]) -> str:
+    """Texts to look into; none goes over into the next."""
+    return "\n".join(_folded(text) for text in texts)
+
+
+def _windows(folded: str) -> Iterator[str]:
+    words = folded.split(" ")
+    return (" ".join(words[start : start + RUN]) for start in range(len(words) - RUN + 1))
 
 
 def _folded(text: str) -> str:
@@ -101,14 +148,3 @@ def _texts(data: Any) -> Iterator[str]:
     elif isinstance(data, list):
         for each in cast("list[Any]", data):
             yield from _texts(each)
-
-
-def _labels(examples: Sequence[Example]) -> set[str]:
-    """Answers that several examples share: labels."""
-    seen: set[str] = set()
-    labels: set[str] = set()
-    for example in examples:
-        for value in example.expected.values():
-            answer = _folded(str(value))
-            (labels if answer in seen else seen).add(answer)
-    return labels

@@ -360,11 +360,9 @@ def _claimed(directory: Path, run_id: str, *, fresh: bool, named: bool) -> Gener
     if directory.is_symlink() and not named:
         raise UserError(f"run directory {directory}", "a symbolic link", "a folder; or the place named with --run-dir")
     if fresh and directory.exists():
+        _require_run(directory)  # nothing is left in a folder that is refused, not even the lock
         with run_lock(directory):
-            if not (directory / "journal.jsonl").exists() and {each.name for each in directory.iterdir()} != {".lock"}:
-                raise UserError(
-                    f"run directory {directory}", "what is no run's folder", "a run's, which is moved aside"
-                )
+            _require_run(directory)
             number = next(n for n in range(1, 10_000) if not directory.with_name(f"{directory.name}.{n}").exists())
             try:
                 directory.rename(directory.with_name(f"{directory.name}.{number}"))
@@ -384,3 +382,14 @@ def _claimed(directory: Path, run_id: str, *, fresh: bool, named: bool) -> Gener
                 f"that of {run_id}; or --fresh (fresh=True)",
             )
         yield
+
+
+def _require_run(directory: Path) -> None:
+    """Nothing but a run's folder, or an empty one, is moved aside."""
+    try:
+        there = set(os.listdir(directory)) - {".lock"}
+    except OSError:
+        return  # the lock says what is wrong with it
+    if there and not (directory / "journal.jsonl").exists():
+        expected = "a run's, which is moved aside; or another --run-dir"
+        raise UserError(f"run directory {directory}", "what is no run's folder", expected)

@@ -18,6 +18,7 @@ from flowbot.workflow.diff import changed_parameters
 
 from .acceptance import Estimate, Verdict, estimate_mean, judge
 from .effort import Effort
+from .guard import Guard
 from .progress import Watch
 
 Source = Literal["meta", "prior", "start"]
@@ -85,10 +86,15 @@ class Search:
     pool: list[Member] = field(default_factory=list["Member"])
     tried: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     """Pairs (hash of the parent's sketch, key of the change) that were proposed already."""
+    guard: Guard = field(init=False)
+    """Looks through what the meta model proposes."""
     _rows: dict[tuple[str, str], Row] = field(default_factory=dict[tuple[str, str], Row])
     _told: set[tuple[str, Split]] = field(default_factory=set[tuple[str, Split]])
     _proposals: int = 0
     _refused: bool = False
+
+    def __post_init__(self) -> None:
+        self.guard = Guard(self.task)
 
     @property
     def signatures(self) -> dict[str, ToolSignature]:

@@ -6,7 +6,6 @@ from asyncio import create_task
 from collections.abc import Sequence
 
 from flowbot.optimize.backward import Gradients, backward_all, feedback_on, is_tuned
-from flowbot.optimize.guard import copied_text
 from flowbot.optimize.prompts import fill
 from flowbot.optimize.search import Search
 from flowbot.optimize.words import fenced, instruction_text
@@ -91,7 +90,7 @@ async def update(
         new = old.model_copy(update={"instruction": reply.strip()[:2000]})
     else:
         return old, ""
-    if why := copied_text(reply, search.task):
+    if why := search.guard.copied_text(reply, workflow):
         return None, why
     defects = check(workflow.with_parameter(name, new), tools=search.signatures)
     return (None, f"{defects[0].where}: {defects[0].what}") if defects else (new, "")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from flowbot.fields import StepError, Type
-from flowbot.optimize.guard import copied_text
 from flowbot.optimize.prompts import fill
 from flowbot.optimize.search import Search, Source
 from flowbot.optimize.words import fenced
+from flowbot.workflow import Workflow
 
 from .catalogue import prior_code
 
@@ -17,7 +17,7 @@ PURPOSE = "proposals"
 
 
 async def write_codes(
-    search: Search, inputs: dict[str, str], outputs: dict[str, str]
+    search: Search, workflow: Workflow, inputs: dict[str, str], outputs: dict[str, str]
 ) -> tuple[list[tuple[str, Source]], list[str]]:
     """Codes to choose from for a step with these inputs and outputs (name to type text).
 
@@ -42,7 +42,7 @@ async def write_codes(
             code=code,
         )
         code = fenced(await search.ask_text(prompt, PURPOSE))
-        error = copied_text(code, search.task) or await _try(search, code, inputs, outputs)
+        error = search.guard.copied_text(code, workflow) or await _try(search, code, inputs, outputs)
         if not error:
             codes.append((code, "meta"))
             break

@@ -122,7 +122,7 @@ class Choosing:
         codes: list[tuple[str, Source]] = [("", source)]
         errors: list[str] = []
         if change.computes is not None:
-            codes, errors = await write_codes(search, *change.computes)
+            codes, errors = await write_codes(search, workflow, *change.computes)
         built: list[tuple[Workflow, list[Edit], Source]] = []
         edits: list[Edit] = []
         for code, author in codes:

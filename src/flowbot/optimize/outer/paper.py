@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from flowbot.fields import ModelError, RefusedError
 from flowbot.lm import Message, Request
 from flowbot.lm.mending import mended
-from flowbot.optimize.guard import copied, unsourced
+from flowbot.optimize.guard import unsourced
 from flowbot.optimize.prompts import fill
 from flowbot.optimize.search import Search
 from flowbot.optimize.words import expected_text, loss_text, run_text, sentence
@@ -118,7 +118,7 @@ class PaperOuter:
             if not edits:
                 return None, [], said, "the list of edits is empty"
             edited = apply(workflow, edits, tools=signatures)
-            if why := copied(edited, workflow, search.task) or unsourced(workflow, edited, search.task.splits["train"]):
+            if why := search.guard.copied(edited, workflow) or unsourced(workflow, edited, search.task.splits["train"]):
                 return None, [], said, why
             return edited, [describe(edit) for edit in edits], said, ""
         except (ModelError, RefusedError, EditError, ValueError, RecursionError) as error:
