@@ -21,6 +21,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])
+__spec__ = None  # a folder that is run as a program cannot be imported by name in further processes, its file can
 
 import attack  # noqa: E402
 from attack.ground import ground  # noqa: E402
