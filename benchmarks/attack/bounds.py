@@ -248,6 +248,12 @@ print(time.monotonic() - began)
 
 
 @attempt(GROUP, "tool or code")
+def tool_result_of_millions_of_small_numbers(at: Ground) -> None:
+    """a tool gives five million ones: each is small, and all are 15 MB"""
+    is_step(of_tool(at, "return [1] * 5_000_000"))
+
+
+@attempt(GROUP, "tool or code")
 def code_result_under_a_long_name(at: Ground) -> None:
     """each of 50,000 values is placed under a name of 400,000 characters, which is copied for each; one is no JSON"""
     said = of_tool(at, "return {'k' * 400_000: [1] * 50_000 + [b'x']}")
@@ -397,6 +403,8 @@ def sql_prints_one_character_a_billion_times(at: Ground) -> None:
     asked_in_sql(at, "SELECT printf('%.*c', 300000000, 'x')", seconds=20.0)
     asked_in_sql(at, "SELECT format('%.2c %.300000000c', 'a', 'x')", seconds=20.0)
     asked_in_sql(at, "SELECT format('%.*c', '300000000', 'x')", seconds=20.0)
+    asked_in_sql(at, "SELECT printf('%.*c%.*c', -2147483600, 'x', -2147483600, 'x')", seconds=40.0)
+    asked_in_sql(at, "SELECT printf(replace(hex(zeroblob(12000)), '00', '%.99999c'), 'x')", seconds=20.0)
 
 
 @attempt(GROUP, "model reply")
