@@ -78,6 +78,8 @@ for line in sys.stdin:
         if how == "asks":
             for n in range(20_000):
                 raw('{"jsonrpc":"2.0","id":"s%d","method":"sampling/createMessage","params":{}}\\n' % n)
+        while how == "pings for ever":
+            raw('{"jsonrpc":"2.0","id":"%s","method":"ping"}\\n{"jsonrpc":"2.0","id":999,"result":{}}\\n' % ("p" * 1_500_000))
         if how == "errors":
             for _ in range(2_000):
                 sys.stderr.write("y" * 65_536)
@@ -545,6 +547,14 @@ def server_that_asks_20000_times(at: Ground) -> None:
     """an MCP server asks us 20,000 things before it reads one answer"""
     came = of_liar(at, "asks", seconds=30.0)
     held(came["late"] < 1.5, f"the event loop stands still for {came['late']:.1f} s")
+
+
+@attempt(GROUP, "MCP server", slow=True)
+def server_that_asks_for_ever_and_reads_nothing(at: Ground) -> None:
+    """an MCP server asks for ever under names of 1.5 MB, answers in between what nobody asked, and reads nothing"""
+    came = of_liar(at, "pings for ever")
+    held(came["memory"] < 200_000_000, f"{came['memory']:,} bytes of memory are held")
+    held("InfrastructureError" in came["told"][-1] and not came["stored"], f"it is told otherwise: {came['told'][-1]}")
 
 
 @attempt(GROUP, "MCP server")
