@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -593,7 +594,7 @@ def server_that_does_not_want_to_end(at: Ground) -> None:
 class Far:
     """An MCP server over HTTP that answers a call of its tool as it is told."""
 
-    def __init__(self, kind: str, pieces: list[bytes], *, forever: bool = False) -> None:
+    def __init__(self, kind: str, pieces: list[bytes], *, forever: bool = False, coding: str = "identity") -> None:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
@@ -632,6 +633,7 @@ class Far:
             def stream(self, pieces: list[bytes]) -> None:
                 self.send_response(200)
                 self.send_header("Content-Type", kind)
+                self.send_header("Content-Encoding", coding)
                 self.send_header("Connection", "close")
                 self.end_headers()
                 self.close_connection = True
@@ -677,6 +679,20 @@ def far_server_event_without_end(at: Ground) -> None:
             came = of_calls(at, far.source)
         held(came["memory"] < 200_000_000, f"{came['memory']:,} bytes of memory are held")
         held("Error" in came["told"][-1], f"it is told otherwise: {came['told'][-1][:200]}")
+
+
+@attempt(GROUP, "MCP server", slow=True)
+def far_server_answer_that_is_packed(at: Ground) -> None:
+    """an MCP server elsewhere packs a hundred events of 500,000 lists each into little, though nobody asked it to"""
+    packer = zlib.compressobj(wbits=31)
+    event = b'data: {"jsonrpc":"2.0","id":999,"result":{"a":[' + b"[]," * 500_000 + b"[]]}}\n\n"
+    pieces = [packer.compress(event) for _ in range(100)] + [packer.flush()]
+    for kind in ("application/json", "text/event-stream"):
+        with Far(kind, pieces, coding="gzip") as far:
+            came = of_calls(at, far.source)
+        held(came["memory"] < 200_000_000, f"{came['memory']:,} bytes of memory are held")
+        held(came["late"] < 1.5, f"the event loop stands still for {came['late']:.1f} s")
+        held("ask for less" in came["told"][-1], f"it is told otherwise: {came['told'][-1][:200]}")
 
 
 def run_against(at: Ground, body: Any, *, seconds: float = 60.0, status: int = 200) -> Finished:
