@@ -125,7 +125,8 @@ async def main():
     watching.cancel()
     stored = await memo.store.count("tool")
     memory = int(open("/proc/self/statm").read().split()[1]) * 4096
-    print(json.dumps({"told": told, "late": late, "stored": stored, "memory": memory}))
+    peak = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    print(json.dumps({"told": told, "late": late, "stored": stored, "memory": memory, "peak": peak}))
 asyncio.run(main())
 """
 
@@ -251,9 +252,10 @@ print(time.monotonic() - began)
 
 
 @attempt(GROUP, "tool or code")
-def tool_result_of_millions_of_small_numbers(at: Ground) -> None:
-    """a tool gives five million ones: each is small, and all are 15 MB"""
-    is_step(of_tool(at, "return [1] * 5_000_000"))
+def code_result_of_millions_of_small_numbers(at: Ground) -> None:
+    """a result of five million ones: each is small, and all are 15 MB"""
+    found = at.python("-c", "from flowbot.runtime.jsonlike import to_json; to_json([1] * 5_000_000)")
+    held("larger than 1,000,000 bytes" in found.said, "it is taken")
 
 
 @attempt(GROUP, "tool or code")
@@ -554,7 +556,7 @@ def server_that_asks_20000_times(at: Ground) -> None:
 def server_that_asks_for_ever_and_reads_nothing(at: Ground) -> None:
     """an MCP server asks for ever under names of 1.5 MB, answers in between what nobody asked, and reads nothing"""
     came = of_liar(at, "pings for ever")
-    held(came["memory"] < 200_000_000, f"{came['memory']:,} bytes of memory are held")
+    held(came["peak"] < 200_000_000, f"{came['peak']:,} bytes of memory are held")
     held("InfrastructureError" in came["told"][-1] and not came["stored"], f"it is told otherwise: {came['told'][-1]}")
 
 
