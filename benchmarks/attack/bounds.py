@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -78,6 +79,8 @@ for line in sys.stdin:
         if how == "asks":
             for n in range(20_000):
                 raw('{"jsonrpc":"2.0","id":"s%d","method":"sampling/createMessage","params":{}}\\n' % n)
+        while how == "pings for ever":
+            raw('{"jsonrpc":"2.0","id":"%s","method":"ping"}\\n{"jsonrpc":"2.0","id":999,"result":{}}\\n' % ("p" * 1_500_000))
         if how == "errors":
             for _ in range(2_000):
                 sys.stderr.write("y" * 65_536)
@@ -122,7 +125,8 @@ async def main():
     watching.cancel()
     stored = await memo.store.count("tool")
     memory = int(open("/proc/self/statm").read().split()[1]) * 4096
-    print(json.dumps({"told": told, "late": late, "stored": stored, "memory": memory}))
+    peak = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    print(json.dumps({"told": told, "late": late, "stored": stored, "memory": memory, "peak": peak}))
 asyncio.run(main())
 """
 
@@ -248,6 +252,13 @@ print(time.monotonic() - began)
 """
     found = at.python("-c", code)
     held(float(found.out.split()[-1]) < 1.5, f"it takes {found.out.split()[-1]} s")
+
+
+@attempt(GROUP, "tool or code")
+def code_result_of_millions_of_small_numbers(at: Ground) -> None:
+    """a result of five million ones: each is small, and all are 15 MB"""
+    found = at.python("-c", "from flowbot.runtime.jsonlike import to_json; to_json([1] * 5_000_000)")
+    held("larger than 1,000,000 bytes" in found.said, "it is taken")
 
 
 @attempt(GROUP, "tool or code")
@@ -401,6 +412,8 @@ def sql_prints_one_character_a_billion_times(at: Ground) -> None:
     asked_in_sql(at, "SELECT printf('%.*c', 300000000, 'x')", seconds=20.0)
     asked_in_sql(at, "SELECT format('%.2c %.300000000c', 'a', 'x')", seconds=20.0)
     asked_in_sql(at, "SELECT format('%.*c', '300000000', 'x')", seconds=20.0)
+    asked_in_sql(at, "SELECT printf('%.*c%.*c', -2147483600, 'x', -2147483600, 'x')", seconds=40.0)
+    asked_in_sql(at, "SELECT printf(replace(hex(zeroblob(12000)), '00', '%.99999c'), 'x')", seconds=20.0)
 
 
 @attempt(GROUP, "model reply")
@@ -543,6 +556,14 @@ def server_that_asks_20000_times(at: Ground) -> None:
     held(came["late"] < 1.5, f"the event loop stands still for {came['late']:.1f} s")
 
 
+@attempt(GROUP, "MCP server", slow=True)
+def server_that_asks_for_ever_and_reads_nothing(at: Ground) -> None:
+    """an MCP server asks for ever under names of 1.5 MB, answers in between what nobody asked, and reads nothing"""
+    came = of_liar(at, "pings for ever")
+    held(came["peak"] < 200_000_000, f"{came['peak']:,} bytes of memory are held")
+    held("InfrastructureError" in came["told"][-1] and not came["stored"], f"it is told otherwise: {came['told'][-1]}")
+
+
 @attempt(GROUP, "MCP server")
 def server_that_fills_its_error_stream(at: Ground) -> None:
     """an MCP server writes 131 MB on standard error in a call"""
@@ -579,7 +600,7 @@ def server_that_does_not_want_to_end(at: Ground) -> None:
 class Far:
     """An MCP server over HTTP that answers a call of its tool as it is told."""
 
-    def __init__(self, kind: str, pieces: list[bytes], *, forever: bool = False) -> None:
+    def __init__(self, kind: str, pieces: list[bytes], *, forever: bool = False, coding: str = "identity") -> None:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
@@ -618,6 +639,7 @@ class Far:
             def stream(self, pieces: list[bytes]) -> None:
                 self.send_response(200)
                 self.send_header("Content-Type", kind)
+                self.send_header("Content-Encoding", coding)
                 self.send_header("Connection", "close")
                 self.end_headers()
                 self.close_connection = True
@@ -663,6 +685,20 @@ def far_server_event_without_end(at: Ground) -> None:
             came = of_calls(at, far.source)
         held(came["memory"] < 200_000_000, f"{came['memory']:,} bytes of memory are held")
         held("Error" in came["told"][-1], f"it is told otherwise: {came['told'][-1][:200]}")
+
+
+@attempt(GROUP, "MCP server", slow=True)
+def far_server_answer_that_is_packed(at: Ground) -> None:
+    """an MCP server elsewhere packs a hundred events of 500,000 lists each into little, though nobody asked it to"""
+    packer = zlib.compressobj(wbits=31)
+    event = b'data: {"jsonrpc":"2.0","id":999,"result":{"a":[' + b"[]," * 500_000 + b"[]]}}\n\n"
+    pieces = [packer.compress(event) for _ in range(100)] + [packer.flush()]
+    for kind in ("application/json", "text/event-stream"):
+        with Far(kind, pieces, coding="gzip") as far:
+            came = of_calls(at, far.source)
+        held(came["memory"] < 200_000_000, f"{came['memory']:,} bytes of memory are held")
+        held(came["late"] < 1.5, f"the event loop stands still for {came['late']:.1f} s")
+        held("ask for less" in came["told"][-1], f"it is told otherwise: {came['told'][-1][:200]}")
 
 
 def run_against(at: Ground, body: Any, *, seconds: float = 60.0, status: int = 200) -> Finished:

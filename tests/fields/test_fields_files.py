@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -25,6 +27,7 @@ from flowbot.fields.files import (
     replaced,
     require_place,
     sha256,
+    write_all,
     write_text,
 )
 
@@ -183,6 +186,17 @@ def test_a_link_that_is_put_there_at_the_last_moment_is_not_followed(
     (tmp_path / "link").symlink_to(victim)
     with pytest.raises(OSError, match="link"):
         open_own(tmp_path / "link", "a")
+
+
+@given(st.binary(max_size=50), st.integers(1, 7))
+def test_all_is_written_by_however_little_at_a_time(data: bytes, most: int) -> None:
+    class Short(io.BytesIO):
+        def write(self, part: Any, /) -> int:
+            return super().write(bytes(part)[:most])
+
+    file = Short()
+    write_all(file, data)
+    assert file.getvalue() == data
 
 
 def test_a_new_file_is_new(tmp_path: Path, victim: Path) -> None:

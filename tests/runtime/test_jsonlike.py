@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from flowbot.fields import Field, StepError
 from flowbot.fields.bounds import VALUE_BYTES
+from flowbot.fields.yaml_core import MOST_BITS
 from flowbot.runtime import jsonlike
 from flowbot.runtime.jsonlike import to_json, to_outputs
 from flowbot.runtime.sandbox import inside
@@ -90,14 +91,20 @@ def test_says_what_is_wrong_with_outputs(value: Any, types: dict[str, str], told
 
 
 def test_numbers_and_empty_lists_count_for_what_they_take() -> None:
-    for value in ([2**4000] * 2000, [[]] * 100_000, {"k" * 300_000: ["x"] * 150_000}, ["\x00"] * 150_000):
+    for value in (
+        [1] * 5_000_000,
+        [2**1000] * 4000,
+        [[]] * 100_000,
+        {"k" * 300_000: ["x"] * 150_000},
+        ["\x00"] * 150_000,
+    ):
         with pytest.raises(StepError, match="larger than 1,000,000 bytes") as caught:
             to_json(value)
         assert len(str(caught.value)) < 400
 
 
 def test_inside_the_confined_process_the_same_bounds_hold() -> None:
-    assert inside.MAX_BYTES == VALUE_BYTES
+    assert (inside.MAX_BYTES, inside.MAX_INT_BITS) == (VALUE_BYTES, MOST_BITS)
 
 
 @given(JSON)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from flowbot.fields import InfrastructureError
+from flowbot.fields import InfrastructureError, StepError
 from flowbot.runtime import ToolRunner, opened_tools
 from flowbot.runtime.memo import Memo
 from flowbot.runtime.toolbox import http_status, mcp, server
@@ -28,6 +29,7 @@ class Far:
     headers: dict[str, str] = field(default_factory=dict[str, str])
     asked: list[str] = field(default_factory=list[str])
     silent: asyncio.Event | None = None
+    packed: str = ""
     url: str = ""
 
     def source(self, **more: Any) -> MCPSource:
@@ -54,6 +56,9 @@ class Far:
             case "tools/call":
                 if self.silent:
                     await self.silent.wait()
+                if self.packed:
+                    content = gzip.compress(b"data: [" + b"1," * 1_000_000 + b"1]\n\n")
+                    return web.Response(body=content, headers={"Content-Encoding": "gzip", "Content-Type": self.packed})
                 result = {"content": [{"type": "text", "text": asked["params"]["arguments"]["text"]}]}
             case "server/discover":
                 return web.Response(status=404)
@@ -104,6 +109,16 @@ async def test_a_server_that_is_busy_or_down_is_asked_again(far: Far, method: st
     assert (await said(far.source()))[0] == {"result": "hello"}
     far.statuses = {method: [status] * http_status.TRIES}
     with pytest.raises(InfrastructureError, match=f"HTTP {status}"):
+        await said(far.source())
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+async def test_what_is_packed_is_not_read(far: Far, kind: str) -> None:
+    far.packed = kind
+    with pytest.raises(StepError, match="ask for less"):
+        await said(far.source())
+    far.statuses, far.headers = {"tools/call": [403]}, {"Content-Encoding": "gzip"}
+    with pytest.raises(InfrastructureError, match="HTTP 403"):
         await said(far.source())
 
 

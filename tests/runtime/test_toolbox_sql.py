@@ -166,10 +166,20 @@ async def test_so_is_one_that_changes_by_a_write_ahead_log(shop: Path) -> None:
 
 
 async def test_functions_that_stay_in_one_step_are_bounded_and_else_as_they_are(shop: Path) -> None:
-    for endless in ("printf('%.*c', 300000000, 'x')", "format('%.300000000c', 'x')", "printf('%.*c', '3e8', 'x')"):
+    for endless in (
+        "printf('%.*c', 300000000, 'x')",
+        "format('%.300000000c', 'x')",
+        "printf('%s%%%n%-*d%.*c', 1, 2, 3, ' 300000000x', 'x')",
+        "printf('%.*c', -2147483600, 'x')",
+        "printf('%.*c', -9223372036854775807 - 1, 'x')",
+        "printf('%.0000000000300000000c', 'x')",
+        "printf(replace(hex(zeroblob(12000)), '00', '%.99999c'), 'x')",
+    ):
         assert (await asked(shop, f"SELECT {endless} AS v")).splitlines() == ["v", "NULL"]
     same = "printf('%.2f|%5d|%s|%.3c', 1.239, 7, 'a', 'xy'), trim('xxaxx', 'x'), ltrim(115, 1), rtrim(NULL, 'a')"
     assert (await asked(shop, f"SELECT {same}")).splitlines()[1] == "1.24| 7|a|xxx | a | 5 | NULL"
+    starred = "printf('%%%.*c|%*d|%-*.*f', -3, 'x', 4, 1000000000, 6, 1, 2.54), printf(NULL), printf()"
+    assert (await asked(shop, f"SELECT {starred}")).splitlines()[1] == "%xxx|1000000000|2.5 | NULL | NULL"
 
 
 async def test_wide_rows_are_refused(shop: Path) -> None:

@@ -16,6 +16,7 @@ from flowbot.fields import InfrastructureError, StepError
 from flowbot.runtime import ToolRunner, opened_tools
 from flowbot.runtime.memo import Memo
 from flowbot.runtime.toolbox import mcp as mcp_module
+from flowbot.runtime.toolbox import stdio
 from flowbot.runtime.toolbox.stdio import MOST_MARKS, TOO_LARGE, Broken, Lines, _message
 from flowbot.store import Store
 from flowbot.task import MCPSource
@@ -43,6 +44,16 @@ def test_of_a_line_that_is_too_long_the_ends_are_kept() -> None:
     assert line[:400] == b"a" * 400
     assert line[-400:] == b"z" * 400
     assert len(line) < 2000
+
+
+def test_a_line_without_end_is_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stdio, "_MOST_LINE", 5000)
+    reader = Lines(1000)
+    for _ in range(2):
+        assert len(list(reader.feed(b"x" * 4000 + b"\n"))) == 1
+    list(reader.feed(b"x" * 4000))
+    with pytest.raises(Broken, match="line without end"):
+        list(reader.feed(b"x" * 4000))
 
 
 @pytest.mark.parametrize(
@@ -116,11 +127,10 @@ async def test_a_program_that_answers_nothing_any_more_is_no_result(
     assert await called(tmp_path, "continue") == ("StepError: tool look: took longer than 0.2 s", 1)
 
 
-async def test_a_flood_of_what_nobody_asked_for_ends_the_connection(tmp_path: Path) -> None:
-    flood = "exec('while True: sys.stdout.write(\"{}\\\\n\" * 9999)')".replace(
-        "{}", '{\\\\"jsonrpc\\\\":\\\\"2.0\\\\",\\\\"method\\\\":\\\\"x\\\\"}'
-    )
-    told, stored = await called(tmp_path, flood)
+@pytest.mark.parametrize("message", [{"method": "x"}, {"id": 999, "result": {}}, {"id": "a", "method": "ping"}])
+async def test_a_flood_of_what_nobody_asked_for_ends_the_connection(tmp_path: Path, message: dict[str, Any]) -> None:
+    line = json.dumps({"jsonrpc": "2.0", **message}) + "\n"
+    told, stored = await called(tmp_path, f"exec({f'while True: sys.stdout.write({line!r} * 9999)'!r})")
     assert "sends without end" in told
     assert stored == 0
 
@@ -138,9 +148,20 @@ async def test_what_a_program_asks_is_answered_here(tmp_path: Path) -> None:
     assert answers[1]["error"]["code"] == -32601
 
 
-async def test_a_program_that_heeds_nothing_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flowbot.runtime.toolbox import stdio
+@pytest.mark.parametrize(("own", "most", "answered"), [("a" * 200, 0, True), ("a" * 201, 0, False), ("a", -1, False)])
+async def test_what_a_program_asks_is_answered_only_within_bounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str, most: int, answered: bool
+) -> None:
+    monkeypatch.setattr(stdio, "_MOST_UNREAD", most)
+    how = (
+        f"import select; say({own!r}, method='ping'); came = select.select([sys.stdin], [], [], {5.0 if answered else 0.3}); "
+        "say(asked['id'], result={'content': [{'type': 'text', 'text': str(bool(came[0]))}]})"
+    )
+    told, _ = await called(tmp_path, how)
+    assert eval(told)["result"] == str(answered)  # noqa: S307 - our own dict
 
+
+async def test_a_program_that_heeds_nothing_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stdio, "_END_SECONDS", 0.2)
     how = (
         "import os, signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); "

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import IO, BinaryIO, Literal
 
 from .errors import UserError
 
@@ -213,6 +213,17 @@ def open_own(path: Path, mode: Literal["a", "r+", "x"]) -> FileIO:
         return handle
 
     return FileIO(path, mode, opener=opener)
+
+
+def write_all(file: IO[bytes], data: bytes) -> None:
+    """Write all of it to a file that may take less than it is given at a time, as an unbuffered one does.
+
+    Raises:
+        OSError: if the disk fails; some of it may be written.
+    """
+    left = memoryview(data)
+    while left:
+        left = left[file.write(left) :]
 
 
 def open_log(path: Path) -> FileIO:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import InfrastructureError, UserError, stable_hash
-from flowbot.fields.files import open_own, read_text, require_own
+from flowbot.fields.files import open_own, read_text, require_own, write_all
 from flowbot.fields.foreign import Record, checked
 from flowbot.fields.paths import home_path
 from flowbot.fields.secrets import hide
@@ -106,9 +106,7 @@ class RecordedClient:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with open_own(self._path, "a") as file:
                 # Half a surrogate pair becomes a question mark, as whoever asked for the reply makes of it.
-                left = (json.dumps(line, ensure_ascii=False) + "\n").encode(errors="replace")
-                while left:
-                    left = left[file.write(left) :]
+                write_all(file, (json.dumps(line, ensure_ascii=False) + "\n").encode(errors="replace"))
         except OSError as error:
             raise InfrastructureError(
                 f"{self._path}: cannot be written ({error.strerror})", kind="disk", fatal=True

@@ -13,7 +13,6 @@ from flowbot.fields.bounds import NAME, VALUE_BYTES, bounded
 from flowbot.fields.yaml_core import MOST_BITS
 
 _MAX_DEPTH = 40
-_MAX_INT_BITS = 4096
 _BITS_A_DIGIT = 3
 _LEAST, _CONTAINER = 8, 16
 """Bytes that a number, and a list or object besides what it holds, count as at least: of small ones the work is the cost."""
@@ -109,6 +108,7 @@ class _Converter:
             case int():
                 if value.bit_length() > MOST_BITS:
                     raise StepError(f"{place}: an integer of more than {MOST_BITS} bits")
+                self.count(max(_LEAST, value.bit_length() // _BITS_A_DIGIT), place)
                 return int(value)
             case float():
                 self.count(max(_LEAST, len(repr(value))), place)

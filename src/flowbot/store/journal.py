@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import InfrastructureError, UserError, canonical_json
-from flowbot.fields.files import new_file, open_own, read_bytes
+from flowbot.fields.files import new_file, open_own, read_bytes, write_all
 from flowbot.fields.secrets import hide
 
 from .rows import load
@@ -99,9 +99,7 @@ class Journal:
         try:
             # What is beyond the last whole line is the rest of a line that a kill or a full disk cut off.
             file.truncate(self._size)
-            left = line
-            while left:
-                left = left[file.write(left) :]
+            write_all(file, line)
             os.fsync(file.fileno())
         except OSError:
             with suppress(OSError):

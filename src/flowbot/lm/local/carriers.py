@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO
 
 from flowbot.fields import UserError
-from flowbot.fields.files import open_own, opened, read_text, write_text
+from flowbot.fields.files import open_own, opened, read_text, write_all, write_text
 from flowbot.fields.foreign import Count, Record, checked
 from flowbot.fields.secrets import hide_text
 from flowbot.fields.yaml import parse_json
@@ -320,7 +320,5 @@ def _copy(source: IO[bytes] | http.client.HTTPResponse, out: IO[bytes], fetch: F
     while chunk := source.read(_CHUNK):
         written += len(chunk)
         fetch.check(written)
-        left = memoryview(chunk)
-        while left:
-            left = left[out.write(left) :]
+        write_all(out, chunk)
     return written

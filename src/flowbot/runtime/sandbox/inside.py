@@ -27,7 +27,7 @@ FILE_MB = 16
 OPEN_FILES = 32
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 40
-MAX_INT_BITS = 4096
+MAX_INT_BITS = 1023
 MAX_TEXT = 100_000
 MAX_NAME = 200
 FILE_NAME = "<code>"
@@ -92,9 +92,9 @@ class Plain:
             self.count(8, place)
             return value
         if isinstance(value, int):
-            self.count(max(8, value.bit_length() // 3), place)
             if value.bit_length() > MAX_INT_BITS:
                 raise Unfit(f"{place}: an integer of more than {MAX_INT_BITS} bits")
+            self.count(max(8, value.bit_length() // 3), place)
             return int(value)
         self.count(max(8, len(repr(value))), place)
         if not math.isfinite(value):

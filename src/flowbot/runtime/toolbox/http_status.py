@@ -33,12 +33,14 @@ _MOST_STREAMED = 16 * MESSAGE_BYTES
 _PIECE = 1 << 16
 _CODED = {"content-encoding", "content-length", "transfer-encoding"}
 """Headers of a body as it was sent, and not as it was read."""
+_PLAIN = {"", "identity"}
+"""Codings of a body that is read: no other is asked for, and a few bytes may unpack to any size at once."""
 _log = logging.getLogger(__name__)
 
 
 def status_client(headers: Mapping[str, str], *, connect: float, read: float) -> httpx2.AsyncClient:
     """An HTTP client for the SDK: an answer that is a fault of the server's becomes an error of the protocol with its status,
-    and one that is too large an error that says so.
+    and one that is too large, or packed, an error that says so.
 
     Args:
         headers: sent with every request.
@@ -69,17 +71,20 @@ def status_client(headers: Mapping[str, str], *, connect: float, read: float) ->
             response = await super().send(request, **options)
             status = response.status_code
             fault = request.method == "POST" and (status in _FAULTS or status >= 500)
-            if not fault and response.headers.get("content-type", "").lower().startswith("text/event-stream"):
+            packed = response.headers.get("content-encoding", "").strip().lower() not in _PLAIN
+            events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
+            if events and not fault and not packed:
                 response.stream = Bounded(response.stream)
                 return response
             content = bytearray()
-            async for piece in response.aiter_bytes(_PIECE):
-                content += piece
-                if len(content) > MESSAGE_BYTES:
-                    break
+            if not packed:
+                async for piece in response.aiter_bytes(_PIECE):
+                    content += piece
+                    if len(content) > MESSAGE_BYTES:
+                        break
             await response.aclose()
             kind = {"content-type": "application/json"}
-            if not fault and (len(content) > MESSAGE_BYTES or marks(content) > MOST_MARKS):
+            if not fault and (packed or len(content) > MESSAGE_BYTES or marks(content) > MOST_MARKS):
                 told = json.dumps(_error(_id(request.content), -32603, TOO_LARGE))
                 return httpx2.Response(200, headers=kind, content=told, request=request)
             if not fault:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,9 @@ _MOST_COLUMNS = 200
 _MOST_TABLES = 500
 _LATE = "the query took longer than {:g} s; ask for less"
 _STEPS = 20  # of SQLite's virtual machine, between two looks at the clock
-_REPEATED = re.compile(r"%[^%a-zA-Z]*\.(?:(\*)|\d{6,})l*c")
-"""A character so many times over: SQLite writes a billion of them one by one, also where there is room for none."""
-_LARGE = re.compile(r"\s*\+?(?:\d{6,}|[\d.]+e)", re.IGNORECASE)
+_CONVERSION = re.compile(r"%[-+ #!,0]*(\*|[0-9]*)(?:\.(\*|[0-9]*))?l{0,2}(.)", re.DOTALL)
+"""As SQLite's printf reads one: how wide, how precise, of what."""
+_TAKE_NOTHING = "%n"
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 _FORBIDDEN = {"load_extension", "fts3_tokenizer"}
 
@@ -127,14 +127,29 @@ class _Bounded:
             self._own.close()
 
     def _format(self, *given: Any) -> Any:
-        """As SQLite formats; NULL, which it gives for what is too long, for one character very many times over."""
-        stars = [each[1] for each in _REPEATED.finditer(_as_text(given[0]))] if given else []
-        if stars and (not all(stars) or any(_LARGE.match(_as_text(each)) for each in given[1:])):
-            return None
+        """As SQLite formats; NULL, which it gives for what is too long, for what is to be very wide or precise."""
         if self._own is None:
             self._own = sqlite3.connect(":memory:")
             self._own.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_VALUE)
+        if given and _sizes(self._own, _as_text(given[0]), given[1:]) > _MOST_VALUE:
+            return None
         return self._own.execute(f"SELECT printf({', '.join('?' * len(given))})", given).fetchone()[0]
+
+
+def _sizes(connection: sqlite3.Connection, form: str, given: Sequence[Any]) -> int:
+    """The sum of all widths and precisions: SQLite writes a billion characters one by one, also where there is room for none."""
+    rest, total = iter(given), 0
+    for width, precision, kind in _CONVERSION.findall(form):
+        for size in (width, precision):
+            if size == "*":  # the number that SQLite makes of a value; one below zero counts as if it were above
+                total += abs(
+                    connection.execute("SELECT coalesce(CAST(? AS INTEGER), 0)", (next(rest, 0),)).fetchone()[0]
+                )
+            else:
+                total += int(size.lstrip("0")[:9] or 0)
+        if kind not in _TAKE_NOTHING:
+            next(rest, None)
+    return total
 
 
 def _stripping(strip: Callable[[str, str], str]) -> Callable[[Any, Any], str | None]:

@@ -29,8 +29,14 @@ if TYPE_CHECKING:
 TOO_LARGE = f"an answer of more than {MESSAGE_BYTES:,} bytes, or of too many values: ask for less"
 _UNREADABLE = "an answer that is no JSON in valid Unicode"
 _MOST_UNASKED = 16 * MESSAGE_BYTES
-"""Bytes between two answers that are none. Each line counts as at least `_LEAST`."""
+"""Bytes between two answers to what was asked. Each line counts as at least `_LEAST`, one that is too long as a message."""
 _LEAST = 256
+_MOST_LINE = 256 * MESSAGE_BYTES
+"""Bytes of a line. One that is longer than a message is told to whoever asked, when it ends."""
+_MOST_ID = 200
+"""Bytes of a request's identifier, which an answer repeats."""
+_MOST_UNREAD = MESSAGE_BYTES
+"""Bytes that wait for a program to read them, beyond which it is answered nothing more."""
 MOST_MARKS = 2 * TOOL_BYTES
 """Of a message: marks between values. One that is no picture holds a result twice at most, as text and as data; to check
 values one by one takes longer than to read them."""
@@ -55,20 +61,29 @@ class Lines:
     def __init__(self, most: int = MESSAGE_BYTES) -> None:
         self._most = most
         self._line = bytearray()
+        self._size = 0
         self._long = False
 
     def feed(self, piece: bytes) -> Iterator[tuple[bytes, bool]]:
-        """The lines that end in this piece, and whether each was too long."""
+        """The lines that end in this piece, and whether each was too long.
+
+        Raises:
+            Broken: for a line that seems to have no end.
+        """
         *ended, rest = piece.split(b"\n")
         for part in ended:
             self._add(part)
             yield bytes(self._line), self._long
             self._line.clear()
+            self._size = 0
             self._long = False
         self._add(rest)
 
     def _add(self, part: bytes) -> None:
         self._line += part
+        self._size += len(part)
+        if self._size > _MOST_LINE:
+            raise Broken("it sends a line without end")
         if len(self._line) > self._most or (self._long and len(self._line) > 2 * _KEPT):
             self._long = True
             del self._line[_KEPT:-_KEPT]
@@ -92,6 +107,7 @@ async def stdio_transport(
         ValueError: if the command cannot be one.
     """
     import anyio
+    from mcp.shared.dispatcher import coerce_request_id
     from mcp.shared.message import SessionMessage
     from mcp.types import JSONRPCError, JSONRPCRequest, JSONRPCResponse
 
@@ -109,6 +125,7 @@ async def stdio_transport(
     writing, reading = process.stdin, process.stdout
     came, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     outgoing, sent = anyio.create_memory_object_stream[SessionMessage](0)
+    asked: set[str | int] = set()
 
     async def read() -> None:
         lines, unasked = Lines(), 0
@@ -116,14 +133,21 @@ async def stdio_transport(
             while piece := await reading.read(_CHUNK):
                 for line, long in lines.feed(piece):
                     message = _message(line, long)
-                    answers = isinstance(message, JSONRPCResponse | JSONRPCError)
-                    unasked = 0 if answers else unasked + max(len(line), _LEAST)
+                    unasked += MESSAGE_BYTES if long else max(len(line), _LEAST)
+                    match message:
+                        case JSONRPCResponse() | JSONRPCError() if message.id is not None:
+                            own = coerce_request_id(message.id)
+                            if own in asked:
+                                asked.remove(own)
+                                unasked = 0
+                                await came.send(SessionMessage(message))
+                        case JSONRPCRequest() if len(str(message.id).encode()) <= _MOST_ID:
+                            if writing.transport.get_write_buffer_size() <= _MOST_UNREAD:
+                                tell(_reply(message))  # here, for the SDK has a task for each
+                        case _:
+                            pass
                     if unasked > _MOST_UNASKED:
                         raise Broken("it sends without end what nobody asked for")
-                    if answers:
-                        await came.send(SessionMessage(message))
-                    elif isinstance(message, JSONRPCRequest):
-                        tell(_reply(message))  # here, for the SDK has a task for each
 
     def tell(message: Any) -> None:
         writing.write(message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n")
@@ -131,6 +155,8 @@ async def stdio_transport(
     async def write() -> None:
         async with sent:
             async for each in sent:
+                if isinstance(each.message, JSONRPCRequest):
+                    asked.add(each.message.id)
                 tell(each.message)
                 await writing.drain()
 
