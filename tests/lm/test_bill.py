@@ -217,3 +217,13 @@ async def test_a_response_of_another_process_is_seen_where_only_tries_stood(tmp_
     assert lm.session.budget.used["calls"] == 2
     await one.close()
     await other.close()
+
+
+async def test_a_copys_row_that_is_none_is_damaged() -> None:
+    store = Store.memory()
+    await _raced(store, Budget())
+    key = next(iter(await store.items("copy")))
+    await store.put(key, {"calls": "many"}, kind="copy", replace=True)
+    again = make_lm(lambda asked, number: "never", store=store)
+    with pytest.raises(InfrastructureError, match="damaged"):
+        await again.ask(request("slow"), purpose="t")

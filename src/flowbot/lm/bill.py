@@ -165,8 +165,12 @@ class Bill:
             self._lm.session.ledger.besides(self._purpose, took)
 
     async def _copied(self) -> Usage | None:
-        value = await self._lm.session.store.get(self._copy_key)
-        return None if value is None else read_usage(value)
+        store = self._lm.session.store
+        value = await store.get(self._copy_key)
+        try:
+            return None if value is None else read_usage(value)
+        except ValueError:
+            raise store.damaged(self._copy_key) from None
 
     @property
     def _copy_key(self) -> str:

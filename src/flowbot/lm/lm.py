@@ -157,7 +157,7 @@ class LM:
         value = self.session.store.peek(key)
         if value is None:
             return None
-        row = _read(key, value)
+        row = self._read(key, value)
         if row.reply is None:
             return None
         if key not in self.session.charged:
@@ -167,13 +167,24 @@ class LM:
             bill.charge(row, stored=True)
         return row
 
+    def _read(self, key: str, value: Any) -> StoredRow:
+        """A stored value that was checked.
+
+        Raises:
+            InfrastructureError: if it is not what is stored there.
+        """
+        try:
+            return read_row(value)
+        except ValueError:
+            raise self.session.store.damaged(key) from None
+
     async def _fly(self, key: str, request: Request, purpose: str, draw: Draw, flight: Flight) -> StoredRow:
         session = self.session
         bill = Bill(self, key, purpose, self._worst(request), counted=key in session.charged)
         try:
             await bill.reserve()
             value = await session.store.get(key)
-            row = None if value is None else _read(key, value)
+            row = None if value is None else self._read(key, value)
             if row is not None and row.reply is not None:
                 await bill.replayed(row)
                 return row
@@ -181,9 +192,9 @@ class LM:
                 await bill.resume(row.besides)
             value = bill.kept(await self._pay(key, request, purpose, draw, flight, bill))
             flight.paid = True
-            row = _read(key, await session.store.put(key, value, kind="lm"))
+            row = self._read(key, await session.store.put(key, value, kind="lm"))
             if row.reply is None:  # what only holds a response's place, under another kind than it should have
-                row = _read(key, await session.store.put(key, value, kind="lm", replace=True))
+                row = self._read(key, await session.store.put(key, value, kind="lm", replace=True))
             bill.charge(row, stored=False)
             return row
         finally:
@@ -281,19 +292,6 @@ class LM:
             read = max(read + PREAMBLE + shown, request_bytes(as_json(request)))
         worst = Usage(calls=1, input_tokens=read, output_tokens=request.max_tokens)
         return worst if self.session.budget.usd is None else replace(worst, usd=self._price(worst))
-
-
-def _read(key: str, value: Any) -> StoredRow:
-    """A stored value that was checked.
-
-    Raises:
-        InfrastructureError: if it is not what is stored there.
-    """
-    try:
-        return read_row(value)
-    except ValueError as error:
-        text = f"the stored response {key[:12]} is damaged ({error}); `flowbot cache verify --repair` drops it"
-        raise InfrastructureError(text, kind="disk") from None
 
 
 def _clean(text: str) -> str:
