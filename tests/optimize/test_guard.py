@@ -154,3 +154,11 @@ def test_every_new_text_of_a_workflow_is_looked_at_and_no_old_one(task: Task, to
     changed = start.with_parameter(name, start.parameter(name).model_copy(update={told: f"Say {TREATY}."}))
     assert "e0" in guard.copied(changed, start)
     assert guard.copied(changed, changed) == guard.copied(start, changed) == ""
+
+
+def test_an_answer_that_stands_in_a_worked_example_is_no_less_an_answer(task: Task) -> None:
+    start = single_call(task.inputs, task.outputs, task.goal, reasoning=False)
+    name = next(iter(start.parameters))
+    shown = Demonstration(inputs={"text": "When?"}, outputs={"answer": TREATY}, example="e0")
+    old = start.with_parameter(name, LLMParameters(instruction="Go.", demonstrations=(shown,)))
+    assert "e0" in Guard(task).copied_text(f"Say {TREATY}.", old)

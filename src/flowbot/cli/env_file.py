@@ -51,7 +51,6 @@ def env_file(folder: Path | None = None) -> Generator[Taken]:
 
     Args:
         folder: where it lies; the working directory when None.
-
     """
     taken = _chosen(_read((folder or Path()) / NAME), os.environ)
     declare_named(taken.values)  # also while errors are told, after it has left the environment

@@ -12,7 +12,7 @@ from .secrets import hide_known
 
 MESSAGE_BYTES = 2_000_000
 """One answer of an endpoint or an MCP server, as it comes: 128,000 tokens of 16 bytes each. JSON of that size that was made
-to be slow to read holds everything else up for a third of a second, and not longer."""
+to be slow to read holds everything else up for some tenths of a second."""
 VALUE_BYTES = 1_000_000
 """One value that a step gives, as JSON."""
 TOOL_BYTES = 100_000

@@ -32,6 +32,7 @@ _NAMES = re.compile(
 )
 """Variables that hold a secret."""
 _OTHER_KEYS = re.compile(r"(?:KEY|KEY_ID|TOKEN)$", re.IGNORECASE)
+"""Those whose value may be a word that is none, as of `SORT_KEY`."""
 _PUBLIC = re.compile(
     r"(?:HOME|PATH|PWD|USER|LOGNAME|SHELL|LANG|LANGUAGE|LC_\w+|TZ|TERM|TMPDIR|TMP|TEMP|HOSTNAME|DISPLAY|PYTHON\w+|XDG_\w+"
     r"|NODE_PATH|NODE_ENV|SSL_CERT_\w+|\w*_PROXY|APPDATA|LOCALAPPDATA|PROGRAM\w*|SYSTEM\w*|USERPROFILE)",
@@ -125,15 +126,10 @@ class Redactor:
         return text
 
     def data(self, value: T) -> T:
-        """JSON data with each value masked in every text, names of members and long numbers included."""
+        """JSON data with each value masked in every text, in long numbers, and in names of members that are no words."""
         if self._pattern is None:
             return value
         return cast("T", _walked(value, self.text, self._numbers))
-
-    def spans(self, text: str) -> Iterator[tuple[int, int]]:
-        """Where values stand in a text, from left to right."""
-        if self._pattern is not None:
-            yield from (match.span() for match in self._pattern.finditer(text))
 
     def numbers(self) -> frozenset[str]:
         """Values that are whole numbers."""
@@ -246,8 +242,7 @@ def _named(environment: Mapping[str, str]) -> Iterator[str]:
     """The secrets of an environment."""
     for name, text in environment.items():
         value = text.strip()
-        # A variable for credentials often names a file that holds them.
-        # One for a key is often another kind of key, such as what to sort by.
+        # A variable for credentials often names a file that holds them, and one for a key what to sort by.
         if _NAMES.search(name) and not (
             ("CREDENTIAL" in name.upper() and _PATHS.match(value)) or (_OTHER_KEYS.search(name) and _is_word(value))
         ):

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from .open import open_client, open_lm
     from .pace import Pace
     from .prices import parse_price, price_of
-    from .session import Session, StopSignal
+    from .session import Session
+    from .stop import StopSignal
 
 _HOME = {
     "Answer": "answers",
@@ -32,7 +33,7 @@ _HOME = {
     "parse_price": "prices",
     "price_of": "prices",
     "Session": "session",
-    "StopSignal": "session",
+    "StopSignal": "stop",
 }
 
 __all__ = [

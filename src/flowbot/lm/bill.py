@@ -38,7 +38,6 @@ class Bill:
         self._purpose = purpose
         self._worst = worst
         self.counted = counted
-        self._settled = False
         self._room: Reservation | None = None
         self._copies = 0
         self.besides = Usage()
@@ -77,11 +76,9 @@ class Bill:
                 self._room.settle(took)
             else:
                 self._lm.session.budget.add(took)
-            self._settled = True
 
     async def wasted(self, took: Usage) -> None:
         """What was settled last is of no use: keep that it was served."""
-        self._settled = False
         self._note(took)
         await self._lm.session.store.put(self._key, {"tries": dump_usage(self.besides)}, kind="tries")
 
@@ -111,13 +108,13 @@ class Bill:
         self.charge(row, stored=True)
 
     def charge(self, row: StoredRow, *, stored: bool) -> None:
-        """Count a response; of one that the store gave also what its earlier tries took, since for one just paid it is."""
+        """Count a response. What one just paid took is settled; of one that the store gave that is done here."""
         if self.counted:
             return
-        if stored and row.besides is not None:
-            self._count(self._lm.repriced(row.besides))
         usage, session = self._lm.repriced(row.usage), self._lm.session
-        if not self._settled:
+        if stored:
+            if row.besides is not None:
+                self._count(self._lm.repriced(row.besides))
             self.settle(usage)
         self.counted = True
         session.charged.add(self._key)
@@ -152,7 +149,6 @@ class Bill:
     def _count(self, took: Usage, *, kept: bool = True) -> None:
         """Count what was served besides the reply: the room that was reserved for it is used up."""
         self.settle(took)
-        self._settled = False
         self._note(took, kept=kept)
 
     def _note(self, took: Usage, *, kept: bool = True) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from .budget import Budget
     from .flight import Flights
     from .hedge import Hedge
-    from .session import StopSignal
+    from .stop import StopSignal
 
 GRACE = 10.0
 """Seconds that calls under way have when somebody asked to stop or the seconds are over: what ends by then is stored."""
@@ -63,11 +63,14 @@ class Cut:
                 self._loop.call_soon_threadsafe(self._begin, self._stop.check)
 
     def _begin(self, check: Callable[[], None]) -> None:
-        self._flights.cut(check, sent=False)
-        asyncio.get_running_loop().call_later(GRACE, self._end, check)
+        try:
+            check()
+        except Paused as pause:
+            self._flights.cut(pause, sent=False)
+            asyncio.get_running_loop().call_later(GRACE, self._end, pause)
 
-    def _end(self, check: Callable[[], None]) -> None:
-        self._flights.cut(check, sent=True)
+    def _end(self, pause: Paused) -> None:
+        self._flights.cut(pause, sent=True)
         for each in self._hedges:
             each.cut()
 
@@ -75,12 +78,3 @@ class Cut:
 def _over(cut: Callable[[], Cut | None]) -> None:
     if (found := cut()) is not None:
         found.time_is_over()
-
-
-def pause(check: Callable[[], None]) -> Paused:
-    """The pause that `check` raises, for calls that are cut off."""
-    try:
-        check()
-    except Paused as error:
-        return Paused(str(error), stopped_by=error.stopped_by)
-    return Paused("stopped", stopped_by="signal")

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from .cut import pause
+from flowbot.fields import Paused
 
 Outcome = TypeVar("Outcome")
 
@@ -62,11 +62,11 @@ class Flights:
                 flight.task.cancel()
             raise
 
-    def cut(self, check: Callable[[], None], *, sent: bool) -> None:
-        """Give up the calls under way; whoever waits gets the pause that `check` raises. What is paid is stored first.
+    def cut(self, pause: Paused, *, sent: bool) -> None:
+        """Give up the calls under way; what is paid is stored all the same.
 
         Args:
-            check: raises `Paused`.
+            pause: what whoever waits gets.
             sent: False: only what has not been sent.
         """
         for key, flight in list(self._flights.items()):
@@ -75,7 +75,7 @@ class Flights:
                 flight.task.cancel()
                 for waiter in flight.waiters:
                     if not waiter.done():
-                        waiter.set_exception(pause(check))
+                        waiter.set_exception(Paused(str(pause), stopped_by=pause.stopped_by))
 
     async def drain(self, owner: object = None) -> None:
         """Cancel what has not been sent and wait for the rest: of one owner, or of all."""

@@ -25,7 +25,7 @@ from .retry import LONGEST_WAIT
 from .window import Window
 
 if TYPE_CHECKING:
-    from .session import StopSignal
+    from .stop import StopSignal
 
 ROUNDS = 4
 """Rounds of one kind of calls before another kind that waits has its turn."""

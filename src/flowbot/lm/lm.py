@@ -218,9 +218,9 @@ class LM:
                     reply = await self._again(fault, call, seed=int(key[:8], 16))
                 span.replied(reply)
         except RefusedError as error:
-            return self._failed(flight, purpose, {"failed": "refused", "text": str(error)})
+            return self._failed(flight, bill, purpose, {"failed": "refused", "text": str(error)})
         except ModelError as error:
-            return self._failed(flight, purpose, {"failed": "model", "text": str(error), "reply": error.reply})
+            return self._failed(flight, bill, purpose, {"failed": "model", "text": str(error), "reply": error.reply})
         return reply.dump()
 
     async def _again(self, fault: Exception, call: Call, *, seed: int) -> Reply:
@@ -255,10 +255,12 @@ class LM:
             ) from error.__cause__
         return reply
 
-    def _failed(self, flight: Flight, purpose: str, value: dict[str, Any]) -> dict[str, Any]:
+    def _failed(self, flight: Flight, bill: Bill, purpose: str, value: dict[str, Any]) -> dict[str, Any]:
         """What is stored in place of a reply. The call counts as one, however often it was refused; what it took nobody says."""
         flight.sent = True
-        self.session.ledger.pay(purpose, Usage(calls=1), model=self.name)
+        took = Usage(calls=1)
+        self.session.ledger.pay(purpose, took, model=self.name)
+        bill.settle(took)
         return value
 
     def paid(self, reply: Reply, purpose: str) -> Reply:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from weakref import WeakSet
 
 from flowbot.fields import Paused
 from flowbot.store import Store
@@ -22,73 +19,13 @@ from .gate import Gate
 from .hedge import Hedge
 from .ledger import Ledger
 from .pace import Pace
-
-__all__ = ["Budget", "Ledger", "Session", "StopSignal"]
+from .stop import StopSignal
 
 RETRY_NEWS_SECONDS = 5.0
 WIDTH = 4
 """Examples worked on at once for each call that may be in flight: those that meet faults shall have begun early."""
 NARROWEST = 64
 """Examples worked on at once at least: also what asks no model is to be busy."""
-
-
-class StopSignal:
-    """A wish to stop, set from anywhere (a signal handler, a thread). No new call is sent; those in flight have a short grace
-    to finish."""
-
-    def __init__(self) -> None:
-        self._reason = ""
-        self._told: WeakSet[Cut] = WeakSet()
-        self._waiting: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
-
-    def set(self, reason: str = "stopped by a signal") -> None:
-        """Ask to stop. The first reason stays."""
-        self._reason = self._reason or reason
-        for future, loop in list(self._waiting.items()):
-            # A loop that has ended meanwhile waits for nothing.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(_wake, future)
-        for cut in list(self._told):
-            cut.asked()
-
-    def tell(self, cut: Cut) -> None:
-        """Who is told of the wish when it comes, or now."""
-        self._told.add(cut)
-        if self.is_set():
-            cut.asked()
-
-    def is_set(self) -> bool:
-        """Whether somebody asked to stop."""
-        return bool(self._reason)
-
-    def check(self) -> None:
-        """Go on only if nobody asked to stop.
-
-        Raises:
-            Paused: with `stopped_by="signal"`.
-        """
-        if self._reason:
-            raise Paused(self._reason, stopped_by="signal")
-
-    async def unless(self, waiting: Awaitable[None]) -> None:
-        """Wait for `waiting`, a sleep for one, but no longer than until somebody asks to stop.
-
-        Raises:
-            Paused: when somebody did.
-        """
-        loop = asyncio.get_running_loop()
-        asked: asyncio.Future[None] = loop.create_future()
-        sleeping = asyncio.ensure_future(waiting)
-        self._waiting[asked] = loop
-        try:
-            self.check()
-            await asyncio.wait({asked, sleeping}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            del self._waiting[asked]
-            asked.cancel()
-            if not sleeping.done():
-                sleeping.cancel()
-        self.check()
 
 
 @dataclass
@@ -197,8 +134,3 @@ class Session:
         """Wait for second tries whose answers nobody needs any more; they are paid for."""
         for each in self._hedges:
             await each.settle()
-
-
-def _wake(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, cast
 
@@ -23,7 +23,8 @@ class Guard:
     """Looks through what a model proposes for a task. Made once a search: the examples are gone through once, at the first look.
 
     Labels are no secret: an answer that several examples share, of whatever splits, an option of an output's `Literal`, and
-    what stands in the task's goal or in the workflow that is changed may stand in what is proposed.
+    what stands in the task's goal or in the workflow that is changed may stand in what is proposed. Its worked examples do
+    not count: each is left out where its own row is scored, as no instruction can be.
     """
 
     def __init__(self, task: Task) -> None:
@@ -33,7 +34,7 @@ class Guard:
         """As `copied_text`, of every text of a workflow that another one does not have: instructions, hints, code, conditions,
         demonstrations. What is looked at is what a step would be told, however the reply that brought it spelt it."""
         had = set(_texts(old.dump()))
-        known = _known(had)
+        known = _known(old)
         return next((why for text in _texts(new.dump()) if text not in had and (why := self._why(text, known))), "")
 
     def copied_text(self, text: str, old: Workflow) -> str:
@@ -46,7 +47,7 @@ class Guard:
             text: what the model wrote.
             old: the workflow that is changed.
         """
-        return self._why(text, _known(_texts(old.dump())))
+        return self._why(text, _known(old))
 
     def _why(self, text: str, known: str) -> str:
         folded = _folded(text)
@@ -125,9 +126,9 @@ def _options(type_: Type) -> Iterator[str]:
             yield from _options(inner)
 
 
-def _known(texts: Iterable[str]) -> str:
-    """Texts to look into; none goes over into the next."""
-    return "\n".join(_folded(text) for text in texts)
+def _known(workflow: Workflow) -> str:
+    """The texts of a workflow, but for its worked examples; none goes over into the next."""
+    return "\n".join(_folded(text) for text in _texts(workflow.dump(), but="demonstrations"))
 
 
 def _windows(folded: str) -> Iterator[str]:
@@ -139,12 +140,14 @@ def _folded(text: str) -> str:
     return " ".join(_WORD.findall(text.casefold()))
 
 
-def _texts(data: Any) -> Iterator[str]:
+def _texts(data: Any, *, but: str = "") -> Iterator[str]:
+    """All texts in JSON data, those in members of the name `but` left out."""
     if isinstance(data, str):
         yield data
     elif isinstance(data, dict):
-        for each in cast("dict[str, Any]", data).values():
-            yield from _texts(each)
+        for name, each in cast("dict[str, Any]", data).items():
+            if name != but:
+                yield from _texts(each, but=but)
     elif isinstance(data, list):
         for each in cast("list[Any]", data):
-            yield from _texts(each)
+            yield from _texts(each, but=but)
