@@ -168,15 +168,9 @@ def declare_passed(variables: Mapping[str, str]) -> None:
     declare(*(value for name, value in variables.items() if not _PUBLIC.fullmatch(name)))
 
 
-def known(environment: Mapping[str, str] | None = None) -> Redactor:
-    """What masks the declared values, and those of the environment by name.
-
-    Args:
-        environment: variables by name, instead of this process's.
-    """
+def known() -> Redactor:
+    """What masks the declared values, and those of the environment by name."""
     global _seen
-    if environment is not None:
-        return Redactor((*_declared, *_named(environment)))
     # The variables as the interpreter holds them: to compare them costs a microsecond, to decode them a hundred.
     now: Mapping[Any, Any] = getattr(os.environ, "_data", os.environ)
     before, declared, redactor = _seen

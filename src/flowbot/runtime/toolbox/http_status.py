@@ -91,9 +91,8 @@ def status_client(headers: Mapping[str, str], *, connect: float, read: float) ->
                 headers = [(name, text) for name, text in response.headers.multi_items() if name not in _CODED]
                 return httpx2.Response(status, headers=headers, content=bytes(content), request=request)
             if status == 404 and "mcp-session-id" not in request.headers and _is_protocol_error(bytes(content)):
-                return httpx2.Response(
-                    404, headers=kind, content=bytes(content), request=request
-                )  # how a server without sessions says that it has no such method
+                # How a server without sessions says that it has no such method.
+                return httpx2.Response(status, headers=kind, content=bytes(content), request=request)
             told = json.dumps(_protocol_error(status, response.reason_phrase, response.headers))
             return httpx2.Response(status, headers=kind, content=told, request=request)
 
