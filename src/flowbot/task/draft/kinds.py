@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from flowbot.fields import Type, TypeSyntaxError, UserError
-from flowbot.fields.yaml import parse_json
+from flowbot.task.cells import cell_value
 
 FEW_LABELS, MOST_LABELS = 30, 100
 LABEL_RULE = (
@@ -101,7 +101,9 @@ def _of_texts(present: list[str], *, cells: bool, output: bool) -> Kind:
         parsed = _parsed(present)
         if parsed is not None and _type_of(parsed, spelt=output) is not None:
             inner = _kind(parsed, cells=False, output=output)
-            return Kind(inner.type, f"texts that hold JSON: {inner.why}", lambda value: inner.fit(_json(value)))
+            return Kind(
+                inner.type, f"texts that hold lists or objects: {inner.why}", lambda value: inner.fit(_json(value))
+            )
         if all(text.strip().casefold() in ("true", "false") for text in present):
             return Kind(Type("bool"), "true and false", Type("bool").coerce)
         if all(_INT.match(text.strip()) for text in present):
@@ -197,11 +199,11 @@ def _text(value: Any) -> str:
 
 
 def _json(value: Any) -> Any:
-    return parse_json(value, "")
+    return cell_value(value, "")
 
 
 def _parsed(texts: Sequence[str]) -> list[Any] | None:
-    """The lists or objects that texts hold as JSON; None if one holds none."""
+    """The lists or objects that texts hold; None if one holds none."""
     parsed: list[Any] = []
     for text in texts:
         if text.lstrip()[:1] not in ("[", "{"):
