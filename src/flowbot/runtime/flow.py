@@ -99,7 +99,7 @@ class Flow:
             self._live.close()
             raise
 
-    def __call__(self, **inputs: Any) -> dict[str, Any]:
+    def __call__(self, /, **inputs: Any) -> dict[str, Any]:
         """The workflow's outputs by name.
 
         Raises:
@@ -109,15 +109,15 @@ class Flow:
         """
         return _outputs(self._begin(inputs).result())
 
-    async def acall(self, **inputs: Any) -> dict[str, Any]:
+    async def acall(self, /, **inputs: Any) -> dict[str, Any]:
         """As calling it, from async code."""
         return _outputs(await self.atrace(**inputs))
 
-    def trace(self, **inputs: Any) -> Trace:
+    def trace(self, /, **inputs: Any) -> Trace:
         """What every step received and gave; a failed step is told there and not raised."""
         return self._begin(inputs).result()
 
-    async def atrace(self, **inputs: Any) -> Trace:
+    async def atrace(self, /, **inputs: Any) -> Trace:
         """As `trace`, from async code."""
         import asyncio
 
