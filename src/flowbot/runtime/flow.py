@@ -31,7 +31,8 @@ class Flow:
         Trace(2 steps: total=2)
 
     Calls run on a private event loop in a thread of its own, so that they may come from plain code, from inside another
-    loop, and from several threads at once. Tools are called for real. Nothing is kept on disk.
+    loop, and from several threads at once. A process that is forked after a call (gunicorn, Celery, `multiprocessing`) opens
+    loop, connections and servers of its own at its first one. Tools are called for real. Nothing is kept on disk.
 
     Args:
         workflow: the workflow.

@@ -118,7 +118,7 @@ class _Reader:
         self.left -= 1
         if depth < 0 or self.left < 0:
             raise _Untold
-        kind: type[Any] = type(value)
+        kind = type(cast("object", value))
         if kind is float and not isfinite(value):
             return repr(value)
         if kind in _PLAIN:

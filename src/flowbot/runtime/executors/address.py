@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from flowbot.fields import UserError
-from flowbot.task.imports import content_hash
+from flowbot.fields.files import sha256
 from flowbot.task.modules import PREFIX, Modules
 
 from .calling import is_async
@@ -31,7 +31,7 @@ class Address:
         name: its qualified name in its module.
         module: the module's name; empty for a file that is imported by its path, as those that a task file names.
         file: the module's file; empty for a module without one.
-        sha256: of a Python file's content, and of what it imports of its user's own; another content is another function.
+        sha256: of a Python file's content; another content is another function.
     """
 
     name: str
@@ -120,7 +120,7 @@ def _fingerprint(file: str) -> str:
     if not file.endswith(".py"):
         return ""
     try:
-        return content_hash(Path(file))
+        return sha256(Path(file))
     except UserError as error:
         raise Unsendable(f"{file} cannot be read") from error
 
