@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import sysconfig
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from flowbot.fields import UserError, stable_hash
@@ -37,12 +37,16 @@ def own_imports(path: Path) -> list[Path]:
     path = path.resolve()
     if is_installed(path):
         return []
-    found = [path]
-    for each in found:  # which grows meanwhile
-        for target in _imported(each, (path.parent, _root(path))):
-            if target not in found and len(found) <= MOST_FILES:
-                found.append(target)
-    return sorted(found[1:])
+    looked_up = cache(_found)
+    roots = (path.parent, _root(path))
+    found, waiting = {path}, [path]
+    for file in waiting:  # which grows meanwhile
+        for folders, names in _imported(file, roots):
+            for target in looked_up(folders, names):
+                if target not in found and len(found) <= MOST_FILES:
+                    found.add(target)
+                    waiting.append(target)
+    return sorted(found - {path})
 
 
 def is_installed(path: Path) -> bool:
@@ -65,36 +69,48 @@ def _root(path: Path) -> Path:
     return folder
 
 
-def _imported(file: Path, roots: tuple[Path, ...]) -> Iterator[Path]:
+def _imported(file: Path, roots: tuple[Path, ...]) -> Iterator[tuple[tuple[Path, ...], tuple[str, ...]]]:
+    """The names that a file imports, each with the folders to look for it in."""
     try:
-        tree = ast.parse(read_bytes(file, limit=MOST_SOURCE))
-    except (UserError, SyntaxError, ValueError, RecursionError, MemoryError):
+        source = read_bytes(file, limit=MOST_SOURCE)
+    except UserError:
         return  # whoever imports it will say so
+    for level, names in _named(source):
+        folders = roots if not level else (file.parents[min(level, len(file.parents)) - 1],)
+        yield folders, names
+
+
+@lru_cache(maxsize=2 * MOST_FILES)
+def _named(source: bytes) -> tuple[tuple[int, tuple[str, ...]], ...]:
+    """What a source imports: dots in front, and the names between dots."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ()
+    found: list[tuple[int, tuple[str, ...]]] = []
     for node in ast.walk(tree):
         match node:
             case ast.Import(names=names):
-                for each in names:
-                    yield from _found(roots, each.name.split("."))
+                found += [(0, tuple(each.name.split("."))) for each in names]
             case ast.ImportFrom(module=module, names=names, level=level):
                 base = module.split(".") if module else []
-                folders = roots if not level else (file.parents[min(level, len(file.parents)) - 1],)
-                for each in names:
-                    yield from _found(folders, [*base, each.name])
+                found += [(level, (*base, each.name)) for each in names]
             case _:
                 pass
+    return tuple(dict.fromkeys(found))
 
 
-def _found(folders: tuple[Path, ...], names: list[str]) -> Iterator[Path]:
+def _found(folders: tuple[Path, ...], names: tuple[str, ...]) -> list[Path]:
     """The files of `a.b.c` in the first folder that has an `a`: its packages and, if it is a module, itself."""
     for folder in folders:
-        place, any_found = folder, False
+        place, found = folder, list[Path]()
         for name in names:
             place /= name
             target = next((each for each in (place / "__init__.py", place.with_suffix(".py")) if each.is_file()), None)
             if target is not None:
-                any_found = True
-                yield target.resolve()
+                found.append(target.resolve())
             elif not place.is_dir():
                 break
-        if any_found:
-            return
+        if found:
+            return found
+    return []
