@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import linecache
 import subprocess
 import sys
@@ -113,6 +114,16 @@ def test_what_other_cells_of_a_notebook_define_is_part_of_a_function(cell: Calla
     assert plain.identity != told("def helper(outputs):\n    return 2\n", 3).identity
     assert plain.identity != told("def helper(outputs):\n    return 1\n", [4]).identity
     assert not told("def helper(outputs):\n    return 1\n", object()).kept
+
+
+def test_a_notebook_compiles_each_statement_alone(cell: Callable[..., dict[str, Any]]) -> None:
+    text = "import math\ndef score(example, outputs):\n    return math.fsum([outputs])\n"
+    space = cell(text)
+    name = space["score"].__code__.co_filename
+    for statement in ast.parse(text).body:
+        exec(compile(ast.Module([statement], []), name, "exec"), space)  # noqa: S102 - as a notebook runs it
+    assert Metric.of(space["score"]).kept
+    assert Metric.of(space["score"]).identity == Metric.of(cell(text)["score"]).identity
 
 
 def test_a_function_whose_file_was_changed_since_its_import_is_not_stored(

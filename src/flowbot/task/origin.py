@@ -3,6 +3,7 @@
 from __future__ import annotations
 import __future__
 
+import ast
 import hashlib
 import linecache
 import warnings
@@ -97,17 +98,30 @@ def _place(code: CodeType, source: bytes) -> int | None:
 
     Compiled code says where it stands to the column, so two lambdas of one line are told apart.
     """
-    named = [each for each in _compiled(source, code.co_flags & _FUTURE) if each.co_qualname == code.co_qualname]
-    return named.index(code) if code in named else None
+    for apart in (False, True):
+        compiled = _compiled(source, code.co_flags & _FUTURE, apart=apart)
+        named = [each for each in compiled if each.co_qualname == code.co_qualname]
+        if code in named:
+            return named.index(code)
+    return None
 
 
 @lru_cache(maxsize=8)
-def _compiled(source: bytes, flags: int) -> tuple[CodeType, ...]:
-    """All code in a source, in its order. It is compiled and not run."""
+def _compiled(source: bytes, flags: int, *, apart: bool) -> tuple[CodeType, ...]:
+    """All code in a source, in its order. It is compiled and not run.
+
+    Args:
+        source: the text.
+        flags: what `from __future__ import` sets elsewhere.
+        apart: each statement alone, as notebooks do it; the code of calls can differ from that of a whole module.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its author was told when it was imported
         try:
-            found = [compile(source, "source", "exec", flags=flags, dont_inherit=True)]
+            tree = ast.parse(source)
+            parts = [ast.Module([each], []) for each in tree.body] if apart else [tree]
+            flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT  # a cell may have it
+            found = [compile(each, "source", "exec", flags=flags, dont_inherit=True) for each in parts]
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return ()
     for each in found:  # which grows meanwhile
