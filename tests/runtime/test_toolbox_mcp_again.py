@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -73,6 +74,15 @@ async def test_a_program_that_was_killed_is_started_again_by_the_next_call() -> 
         assert second != first
     with pytest.raises(ProcessLookupError):
         os.kill(second, 0)
+
+
+async def test_calls_side_by_side_start_one_server_and_not_one_each() -> None:
+    async with opened_tools([stdio("pid")]) as tools:
+        runner = ToolRunner(tools, None)
+        first = (await runner.call("pid", {}))[0]["result"]
+        os.kill(first, signal.SIGKILL)
+        found = await asyncio.gather(*(runner.call("pid", {}) for _ in range(8)))
+    assert len({outputs["result"] for outputs, _ in found} - {first}) == 1
 
 
 async def test_a_call_that_only_reads_is_made_again_when_the_server_dies_over_it(tmp_path: Path) -> None:

@@ -199,12 +199,15 @@ async def _bounded_answer(
 ) -> tuple[CallToolResult, float]:
     """As `_answer`, in bounded time, and the seconds it took; `here`: the server is a program of this machine."""
     began = time.monotonic()
+    server.calls += 1
     try:
         return await asyncio.wait_for(_answer(server, name, arguments), SECONDS), time.monotonic() - began
     except TimeoutError:
         if here and await _is_there(server):
             raise StepError(f"took longer than {SECONDS:g} s") from None
         raise InfrastructureError(f"MCP server {server.name}: no answer within {SECONDS:g} s", kind="timeout") from None
+    finally:
+        server.calls -= 1
 
 
 async def _is_there(server: Server) -> bool:

@@ -51,7 +51,8 @@ class Server:
         identity: these, and how it is declared; holds no secret.
 
     Attributes:
-        lost: the connection has ended.
+        lost: the connection has ended, or is not to be used any more.
+        calls: how many are under way.
         fault: what the server sent that ended it; "" where it was nothing of that kind.
     """
 
@@ -62,6 +63,7 @@ class Server:
         self.label = label
         self.identity = identity
         self.lost = False
+        self.calls = 0
         self.fault = ""
 
 
@@ -79,7 +81,7 @@ class Connection:
         self._pinned = pinned
         self._said = _Said()
         self._server: Server | None = None
-        self._close: Callable[[], Awaitable[None]] | None = None
+        self._opened: list[tuple[Server, Callable[[], Awaitable[None]]]] = []
         self._turn = asyncio.Lock()
         self._identity = ""
         self._closed = False
@@ -103,7 +105,7 @@ class Connection:
         """End the connection, and a server that was started, with its children. May be called twice."""
         async with self._turn:
             self._closed = True
-            await self._left()
+            await self._left(busy=True)
             self._said.close()
 
     async def _first(self) -> Server:
@@ -112,7 +114,8 @@ class Connection:
         return server
 
     async def _again(self) -> Server:
-        await self._left()
+        # What one call takes for the end of a session elsewhere may not be the end of another's; a program is one for all.
+        await self._left(busy=not self._source.url)
         _log.info("MCP server %s: connected anew", _place(self._source), extra={"event": "tool.reconnect"})
         try:
             server = await self._connected({"rate_limit", "server", "connection"})
@@ -127,13 +130,16 @@ class Connection:
 
     async def _connected(self, again: set[FaultKind]) -> Server:
         opened = partial(_opened, self._source, self._said)
-        server, self._close = await (patiently(opened, again=frozenset(again)) if self._source.url else opened())
-        return server
+        found = await (patiently(opened, again=frozenset(again)) if self._source.url else opened())
+        self._opened.append(found)
+        return found[0]
 
-    async def _left(self) -> None:
-        close, self._close = self._close, None
-        if close is not None:
-            await close()
+    async def _left(self, *, busy: bool) -> None:
+        """Close what was opened; `busy`: also where calls are under way."""
+        for each in tuple(self._opened):
+            if busy or not each[0].calls:
+                self._opened.remove(each)
+                await each[1]()
 
 
 @asynccontextmanager
