@@ -24,6 +24,8 @@ _DEEPEST = 100
 """Levels of data that are looked through; what lies deeper is taken for a secret."""
 SHORTEST = 8
 """Characters of a value that may be a secret; shorter ones are words, and to mask them would eat texts."""
+_LONGEST_WORD = 12
+"""Characters of a word that stands in a key's place, such as `not-needed`."""
 
 _NAMES = re.compile(
     r"(?:KEY|KEY_ID|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|(?<!ASK)(?<!BY)(?<!COM)PASS|(?:DB|SQL)_PWD"
@@ -168,6 +170,11 @@ def declare_passed(variables: Mapping[str, str]) -> None:
     declare(*(value for name, value in variables.items() if not _PUBLIC.fullmatch(name)))
 
 
+def is_placeholder(key: str) -> bool:
+    """Whether a key is a word, as is given to servers that ask for none: no secret, and a part of ordinary texts."""
+    return len(key) <= _LONGEST_WORD and key.replace("_", "").replace("-", "").isalpha()
+
+
 def known() -> Redactor:
     """What masks the declared values, and those of the environment by name."""
     global _seen
@@ -238,7 +245,8 @@ def _named(environment: Mapping[str, str]) -> Iterator[str]:
         value = text.strip()
         # A variable for credentials often names a file that holds them, and one for a key what to sort by.
         if _NAMES.search(name) and not (
-            ("CREDENTIAL" in name.upper() and _PATHS.match(value)) or (_OTHER_KEYS.search(name) and _is_word(value))
+            ("CREDENTIAL" in name.upper() and _PATHS.match(value))
+            or (_OTHER_KEYS.search(name) and _is_word(value))
         ):
             yield value
         if len(value) >= SHORTEST:

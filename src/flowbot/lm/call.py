@@ -71,6 +71,12 @@ class Call:
             if error.took is not None:
                 await self._bill.wasted(error.took)
             raise
+        except ModelError as error:
+            if error.took is not None:
+                took = self._lm.pay(error.took, self._purpose)
+                self._bill.settle(took)
+                await self._bill.wasted(took)
+            raise
 
     async def _send(self) -> Reply:
         lm, gate, group = self._lm, self._lm.gate, self._group
