@@ -245,8 +245,7 @@ def _named(environment: Mapping[str, str]) -> Iterator[str]:
         value = text.strip()
         # A variable for credentials often names a file that holds them, and one for a key what to sort by.
         if _NAMES.search(name) and not (
-            ("CREDENTIAL" in name.upper() and _PATHS.match(value))
-            or (_OTHER_KEYS.search(name) and _is_word(value))
+            ("CREDENTIAL" in name.upper() and _PATHS.match(value)) or (_OTHER_KEYS.search(name) and _is_word(value))
         ):
             yield value
         if len(value) >= SHORTEST:

@@ -26,6 +26,10 @@ MORE_ROOM = 4
 """By how much the ceiling grows, once, when a reply is empty because all of it went into thinking."""
 
 
+Reader = Callable[[str, Sequence[Field]], dict[str, Any]]
+"""From a reply's text to values by field name; raises `ValueMismatch` where there are none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """Values that fit their fields, and what it took.
@@ -58,10 +62,9 @@ async def ask_fields(
     purpose: str,
     draw: Draw,
     retries: int,
-    read: Callable[[str, Sequence[Field]], dict[str, Any]] | None = None,
+    reader: Reader | None = None,
 ) -> Answer:
-    """See `LM.ask_fields`. `read` reads a reply's text in place of `read_values`."""
-    read = read or read_values
+    """See `LM.ask_fields`."""
     plain = len(fields) == 1 and fields[0].type.kind == "str"
     if not plain:
         request = replace(request, schema=fields_schema(fields))
@@ -79,7 +82,7 @@ async def ask_fields(
             request = replace(request, max_tokens=request.max_tokens * MORE_ROOM)
             continue
         try:
-            values = {fields[0].name: _plain(reply, text, request)} if plain else read(text, fields)
+            values = {fields[0].name: _plain(reply, text, request)} if plain else (reader or read_values)(text, fields)
             return Answer(values, tuple(replies), request)
         except ValueMismatch as error:
             fault = str(error)

@@ -147,7 +147,8 @@ def kind_of(error: BaseException) -> str:
 
 def _is_empty(reply: Reply) -> bool:
     """Whether there is nothing in it although the model ended of its own accord."""
-    return reply.finish == "stop" and not reply.text.strip() and not reply.calls and not reply.ready
+    said = reply.text.strip() or reply.calls or reply.ready or reply.slip
+    return reply.finish == "stop" and not said
 
 
 def _estimate(request: Request) -> int:

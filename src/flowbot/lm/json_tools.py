@@ -155,7 +155,7 @@ def _use(found: dict[str, Any]) -> ToolUse | None:
     name = given.get("name")
     if not isinstance(name, str) or not name.strip():
         return None
-    arguments = given.get("arguments")
+    arguments = given.get("arguments", given.get("parameters"))
     text = arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)
     return ToolUse(name.strip(), text)
 

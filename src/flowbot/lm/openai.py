@@ -33,8 +33,19 @@ MOST_TOKENS = 1_000_000_000
 _LONGEST_TOKEN = 16
 """Characters of ordinary text that one token holds at most; fewer tokens than that cannot be what a text took."""
 _CUT_OFF = ("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "error_limit")
-_FILTERED = ("content_filter", "content_filtered", "refusal", "safety", "recitation", "blocklist", "prohibited_content")
-_FILTERED += ("spii", "sensitive", "guardrail_intervened", "error_toxic")
+_FILTERED = (
+    *(
+        "content_filter",
+        "content_filtered",
+        "refusal",
+        "safety",
+        "recitation",
+        "blocklist",
+        "prohibited_content",
+        "spii",
+    ),
+    *("sensitive", "guardrail_intervened", "error_toxic"),
+)
 _FINISH: dict[str, Finish] = {**dict.fromkeys(_CUT_OFF, "length"), **dict.fromkeys(_FILTERED, "refusal")}
 """Why a text ended, in the endpoints' words, where it is not that the model had said all."""
 
@@ -171,7 +182,9 @@ class OpenAIClient:
         """
         before, now = known.dump(), self.capabilities.dump()
         changed = {name: value for name, value in found.dump().items() if value != before[name] == now[name]}
-        passed = self._taken - refusals.of_endpoint | ({"reply_format", "tools"} if refusals.of_schema else set())
+        passed = self._taken - refusals.of_endpoint
+        if refusals.of_schema:
+            passed |= {"reply_format", "tools"}
         left = replace(self.capabilities, **{name: value for name, value in changed.items() if name not in passed})
         if left == self.capabilities:
             return
@@ -249,7 +262,7 @@ def _reply(answer: dict[str, Any], request: Request, seconds: float) -> Reply:
         said = str(choice.get("finish_reason") or "stop").casefold()
         slip = f"the endpoint says: {said}" if "malformed" in said else ""
         # What was filtered, and what went into thinking, some endpoints send without a message.
-        message = (choice.get("message") or {}) if slip or said in _FINISH else choice["message"]
+        message: Any = _object(choice.get("message")) if slip or said in _FINISH else choice["message"]
         text, calls = _content(message, request)
         refusal = message.get("refusal")
     except (KeyError, IndexError, TypeError, AttributeError):

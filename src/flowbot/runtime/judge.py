@@ -19,7 +19,7 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, cast
 
 from flowbot.fields import Field, ModelError, RefusedError, Score, Type, Usage, is_name
-from flowbot.lm.client import TOO_LONG, Message, Request
+from flowbot.lm.client import TOO_LONG, Message
 from flowbot.task import MetricError
 
 from .together import together
@@ -167,8 +167,6 @@ def judge_facts(model: str, ledger: Ledger, spreads: Iterable[float]) -> dict[st
 
 async def _draw(lm: LM, judge: Judge, asked: tuple[Message, ...], number: int) -> Decided | RefusedError:
     """One draw's verdicts, or why there are none."""
-    from flowbot.lm.answers import ask_fields
-
     from .verdicts import read_verdicts
 
     fields = reply_fields(judge)
@@ -176,14 +174,14 @@ async def _draw(lm: LM, judge: Judge, asked: tuple[Message, ...], number: int) -
     fault = ""
     for attempt in range(TRIES):
         try:
-            answer = await ask_fields(
-                lm,
-                Request(asked, reply_tokens(judge) * (1 + attempt), TEMPERATURE if drawn or attempt else 0.0),
+            answer = await lm.ask_fields(
+                asked,
                 fields,
                 purpose=PURPOSE,
                 draw=(*drawn, "again", attempt) if attempt else drawn,
-                retries=1,
-                read=partial(read_verdicts, judge),
+                max_tokens=reply_tokens(judge) * (1 + attempt),
+                temperature=TEMPERATURE if drawn or attempt else 0.0,
+                reader=partial(read_verdicts, judge),
             )
         except RefusedError as error:
             return error

@@ -68,11 +68,12 @@ def verdict_in(judge: Judge, said: Any) -> str | None:
         return verdict_in(judge, float(text))
     options = "|".join(re.escape(each) for each in sorted([*judge.verdicts, *_MEANS], key=len, reverse=True))
     leading = re.match(
-        rf"(?:{_VERDICT}(?: is)?\W{{1,4}})?({options})(?=\W*$|[*_\"'`]*[.,;:!\n–—]|\s+(?:because|since|-))",
+        rf"(?:{_VERDICT}(?: is)?\W{{1,4}})?({options})(?=\W*$|[*_\"'`]*(?:[.,;:!\n]|\s+(?:because|since|[-–—])))",
         text,
         re.IGNORECASE,
     )
-    named = [leading[1]] if leading else re.findall(rf"\b{_VERDICT}(?: is)?\W{{1,6}}({options})\b", text, re.IGNORECASE)
+    named = re.findall(rf"\b{_VERDICT}(?: is)?\W{{1,6}}({options})\b", text, re.IGNORECASE)
+    named += [leading[1]] if leading else []
     told = {_by_name(judge, each) for each in named}
     return told.pop() if len(told) == 1 else None
 
