@@ -10,7 +10,7 @@ import pytest
 from endpoint_help import Body, asking, http, said
 from lm_helpers import request
 
-from flowbot.fields import Field, InfrastructureError, ModelError, ToolSignature
+from flowbot.fields import Field, InfrastructureError, ModelError, RefusedError, ToolSignature
 from flowbot.lm import AnswerError, Message, Request, ToolUse
 from flowbot.lm.capabilities import Capabilities
 from flowbot.lm.client import TOO_LONG
@@ -324,6 +324,41 @@ async def test_a_schema_that_is_refused_in_whatever_words_is_given_up_and_that_r
             assert len(endpoint.bodies) == sent
             assert isinstance(lm.client, OpenAIClient)
             assert lm.client.capabilities.reply_format == takes
+
+
+async def test_a_grammar_that_a_server_cannot_compile_is_a_refusal_although_it_says_500() -> None:
+    answers = (refusal('Grammar error: Unimplemented keys: ["propertyNames"]', 500), GOOD)
+    async with asking(*answers) as (lm, endpoint):
+        assert (await total(lm)).values == {"total": 7}
+        assert "response_format" not in endpoint.bodies[1]
+        assert isinstance(lm.client, OpenAIClient)
+        assert lm.client.capabilities == Capabilities()  # that one schema is refused
+
+
+async def test_a_system_message_that_is_refused_without_a_word_is_given_up_at_last() -> None:
+    def answer(body: Body) -> bytes:
+        return refusal("Bad Request") if body["messages"][0]["role"] == "system" else http(said("hi"))
+
+    async with asking(answer) as (lm, endpoint):
+        assert (await lm.ask(Request(QUESTION, 50), purpose="train")).text == "hi"
+        assert len(endpoint.bodies) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"error": {"message": "The response was filtered due to Azure's content management policy."}}),
+        (400, {"error": {"message": "Content Exists Risk", "code": "invalid_request_error"}}),
+        (400, {"error": {"message": "Output blocked by content filtering policy"}}),
+        (403, {"code": "x", "error": "Content violates usage guidelines."}),
+        (400, {"error": {"message": "flagged as potentially violating our usage policy", "code": "invalid_prompt"}}),
+    ],
+)
+async def test_policy_in_other_words_is_a_refusal(status: int, body: Any) -> None:
+    async with asking(http(body, status)) as (lm, endpoint):
+        with pytest.raises(RefusedError):
+            await lm.ask(request(), purpose="train")
+        assert len(endpoint.bodies) == 2
 
 
 async def test_a_schema_that_was_taken_before_is_given_up_for_one_request_alone() -> None:

@@ -113,16 +113,19 @@ class Capabilities:
             return replace(self, max_tokens="max_tokens")
         return None
 
-    def without_unnamed(self, *, calls: bool, schema: bool) -> Capabilities | None:
-        """What is left to try after a refusal that names nothing: without a schema, without tool calls; None if nothing is.
+    def without_unnamed(self, *, calls: bool, schema: bool, system: bool) -> Capabilities | None:
+        """What to try after a refusal that names nothing: without a schema, tool calls, a system message; None if nothing is left.
 
         Args:
             calls: whether the request offered tools or told of calls.
             schema: whether it had a schema.
+            system: whether it had a system message.
         """
         if schema and self.reply_format != "prompt":
             return self._plainer()
-        return replace(self, tools="json") if calls and self.tools == "native" else None
+        if calls and self.tools == "native":
+            return replace(self, tools="json")
+        return replace(self, system=False) if system and self.system else None
 
     def _plainer(self) -> Capabilities:
         return replace(self, reply_format=_FORMATS[_FORMATS.index(self.reply_format) + 1])

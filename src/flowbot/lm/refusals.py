@@ -16,7 +16,10 @@ from .capabilities import CALL_EXTRAS, Capabilities, names_system
 from .client import TOO_LONG, Request
 from .http_faults import HttpFault
 
-_POLICY = ("content_filter", "content_policy", "responsibleai", "moderation", "usage_policy", "data_inspection_failed")
+_POLICY = re.compile(
+    r"content_filter|content filtering|content_policy|content management policy|content violates|content exists risk"
+    r"|responsibleai|moderation|usage[_ ](?:polic|guidelines)|data_inspection_failed|prohibited_content|safety_check"
+)
 
 _TOO_LONG = re.compile(
     r"context_length_exceeded|exceed_context_size|context_exceeded|string_above_max_length|request_too_large"
@@ -61,7 +64,9 @@ _NO_TOOLS = re.compile(r"--jinja|param\w*: tools|tools param")
 """How llama.cpp's server says, with status 500, that it was not started for tools."""
 _BAD_SCHEMA = re.compile(
     r"invalid\b.{0,20}\bschema|schema\b.{0,20}\binvalid|schema contains|(?:grammar|schema) is too (?:large|complex)"
+    r"|unimplemented keys"
 )
+_NO_GRAMMAR = re.compile(r"grammar|json[_ ]schema")
 _MOST_STEPS = 8
 """Parameters that are given up for one request; an endpoint that refuses whatever is tried must not go on for ever."""
 
@@ -101,8 +106,12 @@ class Refusals:
         # A system message is made for the schema where it has to be said in words.
         system = asked.schema is not None or any(message.role == "system" for message in asked.messages)
         refused = fault.status in (400, 404, 413, 422, 501)
-        if fault.status == 500:  # what some servers answer where a chat template fails
-            refused = (self._calls and _NO_TOOLS.search(said) is not None) or (system and names_system(said))
+        if fault.status == 500:  # what some servers answer where a chat template fails, or a schema cannot be compiled
+            refused = (
+                (self._calls and _NO_TOOLS.search(said) is not None)
+                or (system and names_system(said))
+                or (asked.schema is not None and _NO_GRAMMAR.search(said) is not None)
+            )
         self._steps += 1
         if not refused or self._steps > _MOST_STEPS:
             raise fault
@@ -122,7 +131,8 @@ class Refusals:
             HttpFault: the first of that kind, if nothing is.
         """
         self._puzzling = self._puzzling or fault
-        left = used.without_unnamed(calls=self._calls, schema=asked.schema is not None)
+        system = any(message.role == "system" for message in asked.messages)
+        left = used.without_unnamed(calls=self._calls, schema=asked.schema is not None, system=system)
         if left is None or fault.status == 413:
             raise self._puzzling
         return left
@@ -130,7 +140,7 @@ class Refusals:
 
 def is_policy(fault: HttpFault) -> bool:
     """Whether a request is refused for what it asks about."""
-    return fault.status in (400, 403) and any(word in fault.told.words for word in _POLICY)
+    return fault.status in (400, 403, 422, 451) and _POLICY.search(fault.told.words) is not None
 
 
 def is_too_long(fault: HttpFault) -> bool:
