@@ -15,6 +15,7 @@ from flowbot.lm import AnswerError, Message, Request, ToolUse
 from flowbot.lm.capabilities import Capabilities
 from flowbot.lm.client import TOO_LONG
 from flowbot.lm.openai import OpenAIClient
+from flowbot.lm.rows import read_row
 from flowbot.store import Store
 
 TOTAL = [Field.of("total", "int")]
@@ -236,12 +237,17 @@ async def test_an_unexplained_refusal_of_a_long_request_is_an_overflow_in_any_or
         with pytest.raises(ModelError, match=TOO_LONG):
             await lm.ask(request(LONG), purpose="train")
         assert len(endpoint.bodies) == 3
-        spent = (lm.session.ledger.spent.calls, lm.session.ledger.spent.output_tokens)
-    assert spent == (3, 6)  # the short one that showed it is paid for too
+        ledger = lm.session.ledger
+    assert (ledger.spent.calls, ledger.spent.output_tokens) == (3, 6)  # the short one that showed it is paid for too
     async with asking(_holds(8000), store=store) as (lm, endpoint):
         with pytest.raises(ModelError, match=TOO_LONG):
             await lm.ask(request(LONG), purpose="train")
+        await lm.ask(request("short"), purpose="train")
         assert endpoint.bodies == []
+        assert lm.session.ledger.logical_by == ledger.logical_by
+        row = read_row(await store.get(lm.key(request(LONG))))
+        assert row.besides is not None
+        assert row.besides.output_tokens == 3
 
 
 @pytest.mark.parametrize(("text", "most", "sent"), [(LONG, 0, 2), ("word " * 100, 0, 1), ("word " * 100, 300, 1)])
