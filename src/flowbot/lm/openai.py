@@ -84,6 +84,8 @@ class OpenAIClient:
         self._capabilities: Capabilities | None = None
         self._taken: set[str] = set()
         """What requests that went through had: names of `Capabilities`."""
+        self._doubted = False
+        """Whether tool calls were given up before where that may have been of one request alone."""
 
     @property
     def identity(self) -> Identity:
@@ -177,14 +179,17 @@ class OpenAIClient:
     async def _learn(self, known: Capabilities, found: Capabilities, refusals: Refusals) -> None:
         """Remember what had to be given up for a request to go through.
 
-        What the endpoint has taken before it can take: then the refusal was of this one request. And a schema that it cannot
-        read says nothing about the next one.
+        What the endpoint has taken before it can take: then the refusal was of this one request. A schema that it cannot read says
+        nothing about the next one. And tool calls are not given up for good after one refusal that may be of what the model wrote.
         """
         before, now = known.dump(), self.capabilities.dump()
         changed = {name: value for name, value in found.dump().items() if value != before[name] == now[name]}
         passed = self._taken - refusals.of_endpoint
         if refusals.of_schema:
             passed |= {"reply_format", "tools"}
+        if refusals.doubtful and not self._doubted:
+            self._doubted = True
+            passed |= {"tools"}
         left = replace(self.capabilities, **{name: value for name, value in changed.items() if name not in passed})
         if left == self.capabilities:
             return
