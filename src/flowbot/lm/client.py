@@ -118,6 +118,7 @@ class Reply:
         ready: the model says that it needs no more calls and is to be asked for the answer; only where calls are asked
             for as JSON. `text` is then what it thinks.
         besides: what the endpoint served to this call before and was of no use, an empty reply for one.
+        slip: what the endpoint says is wrong with what the model wrote, where it refuses that: the model's fault.
     """
 
     text: str
@@ -129,6 +130,7 @@ class Reply:
     calls: tuple[ToolUse, ...] = ()
     ready: bool = False
     besides: Usage | None = None
+    slip: str = ""
 
     @property
     def took(self) -> Usage:
@@ -152,6 +154,8 @@ class Reply:
             data["ready"] = True
         if self.besides is not None:
             data["besides"] = dump_usage(self.besides)
+        if self.slip:
+            data["slip"] = self.slip
         return data
 
 

@@ -20,7 +20,7 @@ from .rows import read_row
 from .spans import chat_span
 
 if TYPE_CHECKING:
-    from .answers import Answer
+    from .answers import Answer, Reader
     from .flight import Flight
     from .rows import StoredRow
     from .session import Session
@@ -122,6 +122,7 @@ class LM:
         max_tokens: int = 512,
         temperature: float = 0.0,
         retries: int = 1,
+        reader: Reader | None = None,
     ) -> Answer:
         """Values for `fields`: plain text for a single text, JSON by schema otherwise.
 
@@ -133,6 +134,7 @@ class LM:
             max_tokens: ceiling of the reply.
             temperature: 0 asks for the most likely reply.
             retries: how often an unusable reply is asked for again, with the error.
+            reader: reads a reply's text, by `answers.read_values` when None.
 
         Raises:
             AnswerError: a `ModelError` that holds the replies, if none was of use.
@@ -141,7 +143,7 @@ class LM:
         from .answers import ask_fields
 
         request = Request(tuple(messages), max_tokens, temperature)
-        return await ask_fields(self, request, fields, purpose=purpose, draw=draw, retries=retries)
+        return await ask_fields(self, request, fields, purpose=purpose, draw=draw, retries=retries, reader=reader)
 
     async def close(self) -> None:
         """Let calls in flight finish and be stored, give up those not sent, release the client. May be called twice."""

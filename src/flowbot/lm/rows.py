@@ -33,6 +33,7 @@ class _ReplyRow(Record):
     calls: tuple[_CallRow, ...] | list[_CallRow] = ()
     ready: bool = False
     besides: Tokens | None = None
+    slip: str = ""
     copy_: Annotated[bool, Field(alias="copy")] = False
 
 
@@ -143,6 +144,7 @@ def _reply(row: _ReplyRow) -> Reply:
         calls=tuple(ToolUse(each.name, each.arguments) for each in row.calls),
         ready=row.ready,
         besides=_usage(row.besides),
+        slip=row.slip,
     )
 
 
