@@ -99,7 +99,7 @@ def result(folder: Path, words: str = "because", **more: Any) -> fb.RunResult:
     better = Scores(Estimate(0.52, 0.35, 0.68, 40), Estimate(0.38, 0.27, 0.49, 100))
     made: dict[str, Any] = {
         "run_id": "orders-1", "run_dir": folder, "status": "done", "stopped_by": "finished", "method": "flowbot+blame",
-        "effort": "low", "seed": 0, "workflow": workflow(words), "start": workflow("Count them."), "start_scores": start,
+        "effort": "low", "seed": 0, "found": workflow(words), "start": workflow("Count them."), "start_scores": start,
         "final_scores": final, "difference": better, "calls": {"train": 400, "val": 108},
         "spent": {"calls": 8, "tokens": 900, "usd": 0.0}, "seconds": 3.0,
         "details": {"kept_from": [f"meta: {words}"]}, **more,
@@ -208,11 +208,16 @@ def test_a_result_says_the_verdict_and_links_the_report_once_there_is_one(tmp_pa
 
 
 def test_a_paused_result_says_why_and_claims_nothing(tmp_path: Path) -> None:
-    made = result(tmp_path, status="paused", reason="no network", start_scores=Scores(), final_scores=Scores())
+    made = result(
+        tmp_path, status="paused", reason="no network", found=None, start_scores=Scores(), final_scores=Scores()
+    )
     said = read(made._repr_html_())
     assert "The run is paused" in said
     assert "no network" in said
     assert "better" not in said
+    with pytest.raises(fb.UserError, match=r"no network.*result\.start"):
+        made.workflow.save(tmp_path / "found.flow.yaml")
+    assert not (tmp_path / "found.flow.yaml").exists()
 
 
 def test_only_what_is_markup_already_is_not_escaped() -> None:

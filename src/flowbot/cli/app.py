@@ -107,8 +107,11 @@ def run(arguments: Sequence[str]) -> int:
 
 def explain(error: Exception, arguments: Sequence[str]) -> int:
     """Say an error in one line; returns the exit status that belongs to it."""
-    from flowbot.fields import BudgetExceeded, FlowBotError, InfrastructureError, Paused, UserError
+    from flowbot.fields import BudgetExceeded, DeniedError, FlowBotError, InfrastructureError, Paused, UserError
 
+    if isinstance(error, DeniedError):
+        complain(str(error))
+        return FAILED
     if isinstance(error, Paused | InfrastructureError):
         stopped_by = error.stopped_by if isinstance(error, Paused) else "infrastructure"
         return paused(str(error), stopped_by, arguments)

@@ -114,6 +114,29 @@ class InfrastructureError(_Told):
         self.took = took
 
 
+class DeniedError(InfrastructureError):
+    """A model that has answered nothing refuses the key or knows no such name: there is nothing to wait for or to go on with.
+
+    A search, an evaluation and a flow in use raise it. Where the model has answered before, as with a key that expires in
+    mid-run, the search and the evaluation pause.
+
+        >>> try:
+        ...     fb.optimize(task, lm="openai/gpt-4.1-mnii")
+        ... except fb.DeniedError as error:
+        ...     print(error.mend)
+        check the model's name as openai writes it and the address in OPENAI_BASE_URL
+
+    Args:
+        reason: what the endpoint said.
+        mend: what to do about it.
+        kind: class of the fault.
+    """
+
+    def __init__(self, reason: str, mend: str, *, kind: FaultKind) -> None:
+        super().__init__(f"{reason}; {mend}", kind=kind, fatal=True)
+        self.reason, self.mend = told(reason), told(mend)
+
+
 class RefusedError(_Told):
     """The endpoint refuses this one request on policy grounds, the same way on every try."""
 

@@ -13,6 +13,7 @@ from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 
 from .client import Message, Reply, Request
 from .mending import mended, unfenced
+from .thinking import with_more_room
 
 if TYPE_CHECKING:
     from .lm import LM, Draw
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
 _SHOWN = 2000
 """Characters of an unusable reply that are shown to the model again."""
-MORE_ROOM = 4
-"""By how much the ceiling grows, once, when a reply is empty because all of it went into thinking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,7 @@ async def ask_fields(
         text = without_thought(reply.text)
         if not text and _is_cut(reply, request) and not roomier:
             roomier = True
-            request = replace(request, max_tokens=request.max_tokens * MORE_ROOM)
+            request = with_more_room(request, reply)
             continue
         try:
             values = {fields[0].name: _plain(reply, text)} if plain else read_values(text, fields)

@@ -15,7 +15,11 @@ from .capabilities import REPLY_TOOL, Capabilities, format_hint, format_paramete
 from .client import TOO_LONG, Finish, Identity, Message, Patience, Reply, Request, ToolUse
 from .http_faults import HttpFault
 from .json_tools import as_json, calls_in_text, from_json
+from .model_options import ModelOptions
 from .native_tools import arguments_text, functions, has_calls, read_calls, wire_messages
+from .retry import PATIENT
+from .thinking import thought_tokens
+from .tiers import FLEX, Tier
 from .wire import Wire
 
 _log = logging.getLogger(__name__)
@@ -58,6 +62,7 @@ class OpenAIClient:
         store: where capabilities are remembered; None forgets them.
         price_ref: see `prices.listed`.
         concurrency: calls at once by default.
+        options: what the model string asks for besides.
     """
 
     def __init__(
@@ -69,6 +74,7 @@ class OpenAIClient:
         store: Store | None = None,
         price_ref: str | None = None,
         concurrency: int = 16,
+        options: ModelOptions | None = None,
     ) -> None:
         self._identity = identity
         self._wire = wire
@@ -77,6 +83,11 @@ class OpenAIClient:
         self._price_ref = price_ref
         self._concurrency = concurrency
         self._capabilities: Capabilities | None = None
+        self._options = options or ModelOptions(Tier(identity.provider, identity.name), thinking=0)
+        self.thinking = self._options.thinking
+        self.tier = self._options.tier
+        self.patient = self.tier.asked == FLEX
+        self.retry = PATIENT if self.patient else None
 
     @property
     def identity(self) -> Identity:
@@ -118,7 +129,8 @@ class OpenAIClient:
             asked = as_json(request) if can.tools == "json" else request
             began = time.perf_counter()
             try:
-                answer = await self._wire.post("chat/completions", _body(self._identity.name, asked, can), patience)
+                body = _body(self._identity.name, asked, can) | self._options.sent
+                answer = await self._wire.post("chat/completions", body, patience)
             except HttpFault as fault:
                 steps += 1
                 if steps > _MOST_STEPS:
@@ -129,7 +141,7 @@ class OpenAIClient:
                 if fault.took is not None:  # served, and not to be read: nobody says what it took
                     fault.took = _usage({}, asked, "")[0]
                 raise
-            reply = _reply(answer, asked, time.perf_counter() - began)
+            reply = _reply(answer, asked, time.perf_counter() - began, self.tier)
             return from_json(reply, request) if asked is not request else reply
 
     async def close(self) -> None:
@@ -199,7 +211,7 @@ def _with_hint(messages: tuple[Message, ...], hint: str) -> tuple[Message, ...]:
     return (Message("system", hint), *messages)
 
 
-def _reply(answer: dict[str, Any], request: Request, seconds: float) -> Reply:
+def _reply(answer: dict[str, Any], request: Request, seconds: float, tier: Tier) -> Reply:
     try:
         choice = answer["choices"][0]
         message = choice["message"]
@@ -211,7 +223,8 @@ def _reply(answer: dict[str, Any], request: Request, seconds: float) -> Reply:
         took, text = _usage(answer, request, "")[0], f"the answer holds no message: {str(answer)[:80]}"
         raise InfrastructureError(text, kind="garbage", took=took) from None
     finish: Finish = "refusal" if refusal else _FINISH.get(said, "stop")
-    usage, estimated = _usage(answer, request, text + "".join(call.name + call.arguments for call in calls))
+    said_in_all = text + "".join(call.name + call.arguments for call in calls)
+    usage, estimated = _usage(answer, request, said_in_all)
     model = answer.get("model")
     return Reply(
         text=str(refusal) if refusal and not text else text,
@@ -221,6 +234,8 @@ def _reply(answer: dict[str, Any], request: Request, seconds: float) -> Reply:
         model=model if isinstance(model, str) else "",
         estimated=estimated,
         calls=calls,
+        thought=thought_tokens(_thought(answer), message, said_in_all, usage.output_tokens),
+        tier=tier.told(answer.get("service_tier")),
     )
 
 
@@ -256,7 +271,7 @@ def _usage(answer: dict[str, Any], request: Request, text: str) -> tuple[Usage, 
     counted = _object(answer.get("usage"))
     read, total = _count(counted.get("prompt_tokens")), _count(counted.get("total_tokens"))
     written = _count(counted.get("completion_tokens"))
-    thought = _count(_object(counted.get("completion_tokens_details")).get("reasoning_tokens")) or 0
+    thought = _thought(answer)
     asked = sum(len(message.content) for message in request.messages)
     if read is not None and read < asked // _LONGEST_TOKEN:
         read = None
@@ -274,6 +289,12 @@ def _usage(answer: dict[str, Any], request: Request, text: str) -> tuple[Usage, 
         written = max(guess, thought, len(text) // _LONGEST_TOKEN, (total or 0) - read)
     cached = _count(_object(counted.get("prompt_tokens_details")).get("cached_tokens")) or 0
     return Usage(calls=1, input_tokens=read, output_tokens=written, cached_tokens=min(cached, read)), estimated
+
+
+def _thought(answer: dict[str, Any]) -> int:
+    """Tokens that the endpoint counts as thoughts."""
+    details = _object(_object(answer.get("usage")).get("completion_tokens_details"))
+    return _count(details.get("reasoning_tokens")) or 0
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -68,6 +68,7 @@ class Endpoint:
         capabilities: what is tried first.
         concurrency: calls at once by default.
         needs_key: whether to refuse to start without a key.
+        elsewhere: whether it is at an address that the environment names, where any model may answer to any name.
     """
 
     provider: str
@@ -81,6 +82,7 @@ class Endpoint:
     capabilities: Capabilities
     concurrency: int
     needs_key: bool
+    elsewhere: bool = False
 
     def __repr__(self) -> str:
         return f"Endpoint({self.provider}/{self.model} at {self.base_url})"
@@ -193,6 +195,7 @@ def endpoint_of(provider: str, model: str, environment: Mapping[str, str] | None
         capabilities=_BY_SCHEMA if elsewhere else row.capabilities,
         concurrency=row.concurrency,
         needs_key=row.needs_key and not elsewhere,
+        elsewhere=elsewhere,
     )
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from flowbot.fields import Usage
 from flowbot.lm import price_of
+from flowbot.lm.model_options import usual_thoughts
 from flowbot.runtime.judge import PURPOSE as JUDGED
 from flowbot.task import Judge, Task
 from flowbot.workflow import Workflow, most_calls
@@ -47,11 +49,14 @@ def estimate(
     read = int(length / 4) + len(task.goal) // 4 + 60
     meta_calls = by_purpose["gradients"] + by_purpose["proposals"]
     task_calls = sum(by_purpose.values()) - meta_calls
-    task_usage = Usage(task_calls, task_calls * read, task_calls * REPLY_TOKENS)
-    meta_usage = Usage(meta_calls, meta_calls * 3 * read, meta_calls * REPLY_TOKENS)
+    task_usage = thinking(Usage(task_calls, task_calls * read, task_calls * REPLY_TOKENS), lm)
+    meta_usage = thinking(Usage(meta_calls, meta_calls * 3 * read, meta_calls * REPLY_TOKENS), meta_lm or lm)
     costs = [price_of(lm, task_usage, price), price_of(meta_lm or lm, meta_usage, price)]
     runs = _runs(task, parsed, EFFORTS[effort])
-    judged = [judge_usage(judge, runs, read) for judge in task.metric.judges.values()]
+    judged = [
+        thinking(judge_usage(judge, runs, read), judge.model or judge_lm or meta_lm or lm)
+        for judge in task.metric.judges.values()
+    ]
     costs += [
         price_of(judge.model or judge_lm or meta_lm or lm, usage, price)
         for judge, usage in zip(task.metric.judges.values(), judged, strict=True)
@@ -64,6 +69,11 @@ def estimate(
         usd=sum(known) if len(known) == len(costs) else None,
         by_purpose={**by_purpose, **({JUDGED: used.calls - task_calls - meta_calls} if judged else {})},
     )
+
+
+def thinking(usage: Usage, model: str) -> Usage:
+    """The usage with what a model that thinks writes besides."""
+    return replace(usage, output_tokens=usage.output_tokens + usage.calls * usual_thoughts(model))
 
 
 def judge_usage(judge: Judge, runs: int, read: int) -> Usage:

@@ -73,7 +73,7 @@ def verdict(result: RunResult) -> str:
     return verdict_on(
         status=result.status,
         stopped_by=result.stopped_by,
-        unchanged=result.workflow.hash == result.start.hash,
+        unchanged=_unchanged(result),
         start=result.start_scores.test,
         final=result.final_scores.test,
         difference=result.difference.test,
@@ -97,7 +97,7 @@ def _scores(result: RunResult) -> Markup:
 
 
 def _workflows(result: RunResult) -> list[Markup]:
-    if result.workflow.hash == result.start.hash:
+    if _unchanged(result):
         return [folded("The workflow", drawing(result.start), prompts(result.start), opened=True)]
     changed = changed_nodes(result.start, result.workflow)
     return [
@@ -106,6 +106,10 @@ def _workflows(result: RunResult) -> list[Markup]:
         folded(f"Start: {workflow_text(result.start)}", drawing(result.start), prompts(result.start)),
         folded("Where the changes came from", *(line(each) for each in _sources(result))),
     ]
+
+
+def _unchanged(result: RunResult) -> bool:
+    return result.found is None or result.found.hash == result.start.hash
 
 
 def _sources(result: RunResult) -> list[str]:

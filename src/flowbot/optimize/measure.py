@@ -97,6 +97,7 @@ async def evaluate_async(
     Raises:
         UserError: for anything wrong in what was given, before the first paid call.
         Paused: if the infrastructure failed, somebody stopped it, or the time is up; the same call goes on from there.
+        DeniedError: if a model refuses the key or knows no such name, and has answered nothing yet.
         BudgetExceeded: if a ceiling would be passed.
         MetricError: if the metric raised; it names the example.
     """

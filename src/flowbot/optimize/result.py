@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from flowbot.fields import UserError
+
 if TYPE_CHECKING:
     from flowbot.workflow import Workflow
 
@@ -34,6 +36,7 @@ class RunResult:
         'The found workflow scores 71 % on 100 test examples, the start 33 %: better by 38 points …'
         >>> result.workflow.save("found.flow.yaml")
 
+    `found` is the workflow that it ended with, the start where none proved better; None while the run is paused.
     `difference` is final minus start on the same examples, with a 95 % paired bootstrap interval. `calls` are logical, by
     purpose; `requests` are what endpoints served for them, answers that were not used included; `spent` is what this process
     really paid. `passed` says which ceiling an endpoint made the run pass, "" for none. `kept_from` says where the structure
@@ -47,7 +50,7 @@ class RunResult:
     method: str
     effort: str
     seed: int
-    workflow: Workflow
+    found: Workflow | None
     start: Workflow
     start_scores: Scores
     final_scores: Scores
@@ -59,6 +62,21 @@ class RunResult:
     requests: Mapping[str, int] = field(default_factory=dict[str, int])
     passed: str = ""
     details: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def workflow(self) -> Workflow:
+        """The workflow that the run ended with.
+
+        Raises:
+            UserError: if the run is paused: there is none yet, and the start must not pass for it.
+        """
+        if self.found is None:
+            raise UserError(
+                "result.workflow",
+                f"a run that is {self.status} ({self.reason or self.stopped_by})",
+                "the same call again, which goes on from there; `result.start` is what it began with",
+            )
+        return self.found
 
     @property
     def verdict(self) -> str:
@@ -98,7 +116,7 @@ class RunResult:
             "spent": dict(self.spent),
             "passed": self.passed,
             "seconds": round(self.seconds, 2),
-            "nodes": len(self.workflow.sketch.nodes),
+            "nodes": len((self.found or self.start).sketch.nodes),
             "reason": self.reason,
             **self.details,
         }

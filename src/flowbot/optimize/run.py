@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, UserError, stable_hash
+from flowbot.fields import BudgetExceeded, DeniedError, InfrastructureError, Paused, UserError, stable_hash
 from flowbot.fields.files import require_place
 from flowbot.fields.near import one_of
 from flowbot.fields.numbers import shown
-from flowbot.lm import Budget, Pace, Session, StopSignal, open_lm
+from flowbot.lm import LM, Budget, Pace, Session, StopSignal, open_lm
 from flowbot.lm.budget import Hold
 from flowbot.runtime import (
     ChosenSandbox,
@@ -112,6 +112,7 @@ async def optimize_async(
 
     Raises:
         UserError: for anything wrong in what was given, before the first paid call.
+        DeniedError: if a model refuses the key or knows no such name, and has answered nothing yet.
     """
     strategy = Method.parse(method)
     if not isinstance(cast("object", effort), str) or effort not in EFFORTS:
@@ -221,7 +222,7 @@ async def optimize_async(
         save(first, directory / "start.flow.yaml")
         blank = RunResult(
             run_id=run_id, run_dir=directory, status="paused", stopped_by="", method=str(strategy), effort=effort, seed=seed,
-            workflow=first, start=first, start_scores=Scores(), final_scores=Scores(), difference=Scores(), calls={},
+            found=None, start=first, start_scores=Scores(), final_scores=Scores(), difference=Scores(), calls={},
             spent={}, seconds=0.0, details={
                 "task": task.name,
                 "task_hash": stable_hash(task.identity),
@@ -230,7 +231,10 @@ async def optimize_async(
             },
         )  # fmt: skip
         try:
-            result = await _search(search, strategy, first, blank, hold)
+            result = await _search(search, strategy, first, blank, hold, (model, meta, *judges))
+        except DeniedError:
+            await engine.settle()
+            raise  # a pause would hold out that something goes on
         except (Paused, InfrastructureError, MetricError) as error:
             stopped_by = "metric" if isinstance(error, MetricError) else "infrastructure"
             stopped_by = error.stopped_by if isinstance(error, Paused) else stopped_by
@@ -245,7 +249,7 @@ async def optimize_async(
         judged = {"judge": judge_facts(asked["judge"], session.ledger, search.spreads())} if judges else {}
         told = {**result.details, "replayed_events": journal.replayed, "by_purpose": by_purpose, **judged}
         result = replace(result, details=told)
-        record_examples(search, first, result.workflow if result.status == "done" else None, directory)
+        record_examples(search, first, result.found, directory)
         write_json(directory / "result.json", result.to_json())
         watch.ended(result.reason or result.verdict)
         return result
@@ -256,7 +260,9 @@ def _as_simulated(tool: Tool) -> Tool:
     return replace(tool, signature=replace(tool.signature, simulated=True))
 
 
-async def _search(search: Search, method: Method, start: Workflow, blank: RunResult, hold: Hold) -> RunResult:
+async def _search(
+    search: Search, method: Method, start: Workflow, blank: RunResult, hold: Hold, models: Sequence[LM]
+) -> RunResult:
     """Search, choose on validation, test once. Room for validation and test is set aside first."""
     val = search.order("val")
     stopped_by = "finished"
@@ -266,6 +272,8 @@ async def _search(search: Search, method: Method, start: Workflow, blank: RunRes
         room = validation_room(search, schedule)
         try:
             search.watch.phase = "start"
+            for each in models:
+                await each.limit(0)  # how each is asked is settled before the first of them is
             scored = await search.score_split(start, "val", "start", val)
             start_val = scored.mean
             require_verdicts(search.task.metric, val, scored.n)

@@ -146,7 +146,7 @@ async def opened_engine(
     from .sandbox import ChosenSandbox
     from .toolbox import opened_tools
 
-    session = Session(store=_Forgetful(None, None, None), pace=pace or Pace())
+    session = Session(store=_Forgetful(None, None, None), pace=pace or Pace(), lasting=False)
 
     def opened(name: str) -> LM:
         return open_lm(name, session, cache_dir=cache_dir, say=say)
