@@ -71,9 +71,7 @@ class Bill:
 
     def settle(self, took: Usage) -> None:
         """Count against the ceilings what a sending took, in the moment in which its answer is there."""
-        if took.usd is None and self._worst.usd is not None:
-            # Served in a tier whose price nobody knows: a ceiling must hold all the same.
-            took = replace(took, usd=self._worst.usd)
+        took = self._lm.repriced(took)  # served in a tier whose price nobody knows: a ceiling must hold all the same
         if not self.counted:
             if self._room is not None and self._room.open:
                 self._room.settle(took)

@@ -131,14 +131,12 @@ class LM:
         if key not in session.flights:
             row = self._at_hand(key, request, purpose)
             if row is not None:
-                session.heard.add(self._who)
                 # Everybody has a turn, so that hits come in the order in which the calls were first made.
                 import asyncio
 
                 await asyncio.sleep(0)
                 return row.answer()
         row = await session.flights.join(key, self, lambda flight: self._fly(key, request, purpose, draw, flight))
-        session.heard.add(self._who)
         if self._room is None and isinstance(row.reply, Reply):
             self._learnt = max(self._learnt, seen_room(row.reply))
         return row.answer()
@@ -205,9 +203,12 @@ class LM:
             InfrastructureError: if it is not what is stored there.
         """
         try:
-            return read_row(value)
+            row = read_row(value)
         except ValueError:
             raise self.session.store.damaged(key) from None
+        if row.reply is not None:
+            self.session.heard.add(self._who)
+        return row
 
     async def _fly(self, key: str, request: Request, purpose: str, draw: Draw, flight: Flight) -> StoredRow:
         session = self.session
@@ -291,6 +292,7 @@ class LM:
     def _failed(self, flight: Flight, bill: Bill, purpose: str, value: dict[str, Any]) -> dict[str, Any]:
         """What is stored in place of a reply. The call counts as one, however often it was refused; what it took nobody says."""
         flight.sent = True
+        self.session.heard.add(self._who)
         took = Usage(calls=1)
         self.session.ledger.pay(purpose, took, model=self.name)
         bill.settle(took)
@@ -298,6 +300,7 @@ class LM:
 
     def paid(self, reply: Reply, purpose: str) -> Reply:
         """The reply with its price, counted as paid."""
+        self.session.heard.add(self._who)
         usage = self.pay(replace(reply.usage, seconds=reply.seconds), purpose, tier=reply.tier)
         calls = tuple(ToolUse(_clean(call.name), _clean(call.arguments)) for call in reply.calls)
         return replace(reply, text=_clean(reply.text), calls=calls, usage=usage)
