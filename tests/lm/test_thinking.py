@@ -11,7 +11,7 @@ from lm_helpers import ScriptedClient, make_lm, reply
 from thinking_help import Body, Shown, thinking
 
 from flowbot.fields import Field, Usage
-from flowbot.lm import LM, Identity, Message, Reply, Session, open_lm
+from flowbot.lm import LM, Identity, Message, Reply, Session, open_client, open_lm
 from flowbot.lm.openai import OpenAIClient
 from flowbot.lm.thinking import FACTOR, LEAST, MOST, PURPOSE, QUESTION, known_room, seen_room, thought_tokens
 from flowbot.lm.wire import Wire
@@ -227,6 +227,24 @@ async def test_a_question_that_is_refused_gives_no_room() -> None:
     lm = LM(client, Session(Store.memory()))
     assert await _ask(lm, "how many?") == 7
     assert [each.max_tokens for each in client.sent] == [QUESTION.max_tokens, 120]
+
+
+@pytest.mark.parametrize(
+    ("file", "room"), [("Qwen3-4B.gguf", 4096), ("other.gguf", None), ("other.gguf?thinking=700", 700)]
+)
+def test_a_local_file_is_known_by_its_name_or_by_what_the_user_says(
+    file: str, room: int | None, tmp_path: Path
+) -> None:
+    name, _, options = file.partition("?")
+    (tmp_path / name).write_bytes(b"GGUF and so on")
+    client = open_client(f"local/{tmp_path / name}?{options}", cache_dir=tmp_path)
+    plain = open_client(f"local/{tmp_path / name}", cache_dir=tmp_path)
+    assert client.thinking == room  # type: ignore[attr-defined]
+    assert (client.identity == plain.identity) == (not options)
+
+
+def test_a_model_of_the_catalogue_does_not_think(tmp_path: Path) -> None:
+    assert open_client("local/qwen2.5-coder-0.5b", cache_dir=tmp_path).thinking == 0  # type: ignore[attr-defined]
 
 
 def test_room_for_a_model_without_thoughts_changes_no_key() -> None:

@@ -1,7 +1,7 @@
 """Models on this machine: `local/NAME` of the catalogue, or `local//path/to/file.gguf`.
 
-Options: `slots` (calls side by side), `context` (tokens of prompt and reply together, a slot), `threads`; as in
-`local/qwen2.5-coder-0.5b?slots=2&context=4096`.
+Options: `slots` (calls side by side), `context` (tokens of prompt and reply together, a slot), `threads`, `thinking` (tokens of
+room for thoughts); as in `local/qwen2.5-coder-0.5b?slots=2&context=4096`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,9 @@ from flowbot.fields import UserError
 from flowbot.fields.files import opened
 from flowbot.fields.paths import home_path
 from flowbot.lm.client import Client, Identity
+from flowbot.lm.model_options import MOST_ROOM
 from flowbot.lm.options import is_path, split_options, whole
+from flowbot.lm.thinking import known_room
 
 from .weights import INSTALL, Weights, catalogue, ensure, file_sha256, models_dir, named, on_disk
 
@@ -43,7 +46,7 @@ def open_local(rest: str, cache_dir: Path, *, say: Callable[[str], None]) -> Cli
     from .server import Settings, default_slots, usable_cores
 
     where = f"model local/{rest}"
-    name, options = split_options(rest, where, ["slots", "context", "threads"])
+    name, options = split_options(rest, where, ["slots", "context", "threads", "thinking"])
     if is_path(name):
         weights: Weights | Path = _gguf(home_path(name, where), where)
         size, label = weights.stat().st_size, weights.stem
@@ -59,7 +62,7 @@ def open_local(rest: str, cache_dir: Path, *, say: Callable[[str], None]) -> Cli
     def settings(path: Path) -> Settings:
         return Settings(path.resolve(), slots, context, threads)
 
-    return LocalClient(
+    client = LocalClient(
         weights,
         settings=settings,
         identity=Identity("local", "", sha256, (("context", str(context)), ("server", server), ("slots", str(slots)))),
@@ -68,6 +71,12 @@ def open_local(rest: str, cache_dir: Path, *, say: Callable[[str], None]) -> Cli
         say=say,
         name=label,
     )
+    if "thinking" in options:
+        client.thinking = whole(options, "thinking", 0, where, high=MOST_ROOM)
+        client.identity = replace(client.identity, extra=(*client.identity.extra, ("thinking", str(client.thinking))))
+    elif isinstance(weights, Path):
+        client.thinking = known_room(label)  # those of the catalogue do not think
+    return client
 
 
 def _gguf(path: Path, where: str) -> Path:

@@ -55,6 +55,7 @@ class LocalClient:
         name: str,
     ) -> None:
         self.identity = identity
+        self.thinking: int | None = 0
         self.default_concurrency = slots
         self.name = name
         self._weights = weights
