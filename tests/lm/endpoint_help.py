@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,9 +13,10 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from flowbot.lm import Identity
+from flowbot.lm import LM, Identity, Session, VirtualClock
 from flowbot.lm.openai import OpenAIClient
 from flowbot.lm.wire import Wire
+from flowbot.store import Store
 
 KEY = "sk-secret-0123456789"
 Body = dict[str, Any]
@@ -134,6 +136,52 @@ class RawEndpoint:
             pass
         finally:
             writer.close()
+
+
+def http(body: Any, status: int = 200) -> bytes:
+    """An answer byte by byte: JSON, or bytes as they are."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return b"HTTP/1.1 %d X\r\nContent-Length: %d\r\n\r\n" % (status, len(data)) + data
+
+
+def said(text: str | None, **more: Any) -> dict[str, Any]:
+    """The body of a sound answer."""
+    counted = {"prompt_tokens": 12, "completion_tokens": 3}
+    message = {"role": "assistant", "content": text}
+    return {"choices": [{"message": message, "finish_reason": "stop", **more}], "usage": counted}
+
+
+class Replay:
+    """Answers each request with the next of these, the last one for ever, and keeps what it was asked."""
+
+    def __init__(self, *answers: bytes | Callable[[Body], bytes]) -> None:
+        self.answers = answers
+        self.bodies: list[Body] = []
+
+    async def __call__(self, peer: Peer) -> None:
+        while True:
+            body = json.loads(await peer.asked())
+            self.bodies.append(body)
+            answer = self.answers[min(len(self.bodies), len(self.answers)) - 1]
+            await peer.send(answer if isinstance(answer, bytes) else answer(body))
+
+
+@asynccontextmanager
+async def asking(
+    *answers: bytes | Callable[[Body], bytes], store: Store | None = None, key: str = KEY, **more: Any
+) -> AsyncIterator[tuple[LM, Replay]]:
+    """A model behind an endpoint that answers so; nobody waits between its tries."""
+    replay = Replay(*answers)
+    async with raw(replay) as endpoint:
+        store = store or Store.memory()
+        wire = Wire(endpoint.base, key=key)
+        client = OpenAIClient(Identity("openai", "there", "gpt-x"), wire, store=store, **more)
+        client.clock = VirtualClock()  # type: ignore[attr-defined]
+        lm = LM(client, Session(store))
+        try:
+            yield lm, replay
+        finally:
+            await lm.close()
 
 
 @asynccontextmanager

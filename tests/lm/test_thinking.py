@@ -71,7 +71,7 @@ def test_every_family_says_where_that_is_known_from() -> None:
         (812, {}, "8", 815, 812),
         (0, {"reasoning_content": "x" * 400}, "8", 120, 100),
         (0, {"reasoning": "x" * 400}, "8", 120, 100),
-        (0, {"reasoning_content": None}, "<think>" + "x" * 400 + "</think>8", 120, 100),
+        (0, {"reasoning_content": None}, "<think>" + "x" * 400 + "</think>8", 120, 104),
         (0, {}, "<think>" + "x" * 400, 100, 100),
         (0, {}, "8", 700, 699),
         (0, {}, "a reply of eight words, or about that", 9, 0),

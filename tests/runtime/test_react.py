@@ -324,6 +324,35 @@ async def test_thinking_that_takes_all_tokens_is_given_more_room_once() -> None:
     assert [request.max_tokens for request in model.asked] == [200, 800, 800]
 
 
+@pytest.mark.parametrize(("slips", "values"), [(1, {"total": 4}), (9, None)])
+async def test_a_call_that_the_endpoint_refuses_is_told_to_the_model_and_at_last_its_error(
+    slips: int, values: Any
+) -> None:
+    bodies: list[dict[str, Any]] = []
+    said = "tool call validation failed: parameters for tool count did not match schema"
+
+    async def handle(asked: web.Request) -> web.Response:
+        bodies.append(await asked.json())
+        if len(bodies) <= slips:
+            error = {"message": said, "code": "tool_use_failed", "type": "invalid_request_error"}
+            return web.json_response({"error": error}, status=400)
+        return web.json_response({"choices": [{"message": {"content": '{"total": 4}'}}]})
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", handle)
+    server = TestServer(app)
+    await server.start_server()
+    base = str(server.make_url("/v1"))
+    client = OpenAIClient(Identity("x", base, "m"), Wire(base))
+    ran = await run(client, rounds=2)
+    await server.close()
+    assert ran.values == values
+    assert said in (ran.error if values is None else ran.calls[0].error)
+    assert said in bodies[1]["messages"][-1]["content"]
+    assert client.capabilities.tools == "native"
+    assert len(bodies) == (2 if values else 4)
+
+
 async def test_a_refusal_in_words_is_the_models_error() -> None:
     class Refuser(FakeClient):
         async def complete(self, request: Request, patience: Patience | None = None) -> Reply:

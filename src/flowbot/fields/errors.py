@@ -70,11 +70,17 @@ class ModelError(_Told):
         ...     flow(note="Two pens")
         ... except fb.ModelError:
         ...     print(flow.trace(note="Two pens"))          # which step failed, and on what
+
+    Args:
+        message: what is wrong with it.
+        reply: its text, if there is one.
+        took: what it took to find that out, besides the call itself.
     """
 
-    def __init__(self, message: str, *, reply: str = "") -> None:
+    def __init__(self, message: str, *, reply: str = "", took: Usage | None = None) -> None:
         super().__init__(message)
         self.reply = reply
+        self.took = took
 
 
 class StepError(FlowBotError):

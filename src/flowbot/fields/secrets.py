@@ -24,6 +24,8 @@ _DEEPEST = 100
 """Levels of data that are looked through; what lies deeper is taken for a secret."""
 SHORTEST = 8
 """Characters of a value that may be a secret; shorter ones are words, and to mask them would eat texts."""
+_LONGEST_WORD = 12
+"""Characters of a word that stands in a key's place, such as `not-needed`."""
 
 _NAMES = re.compile(
     r"(?:KEY|KEY_ID|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|(?<!ASK)(?<!BY)(?<!COM)PASS|(?:DB|SQL)_PWD"
@@ -166,6 +168,11 @@ def declare_headers(headers: Mapping[str, str]) -> None:
 def declare_passed(variables: Mapping[str, str]) -> None:
     """Declare the values of variables that are passed on to a program, but for `PATH`, `HOME` and their like."""
     declare(*(value for name, value in variables.items() if not _PUBLIC.fullmatch(name)))
+
+
+def is_placeholder(key: str) -> bool:
+    """Whether a key is a word, as is given to servers that ask for none: no secret, and a part of ordinary texts."""
+    return len(key) <= _LONGEST_WORD and key.replace("_", "").replace("-", "").isalpha()
 
 
 def known() -> Redactor:

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from flowbot.fields import Field, ModelError, ValueMismatch, fields_schema
 from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 
+from .calls_in_text import split_calls
 from .client import Message, Reply, Request
 from .mending import mended, unfenced
 from .thinking import with_more_room
+from .thoughts import without_thought
 
 if TYPE_CHECKING:
     from .lm import LM, Draw
 
-_THOUGHT = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
 _SHOWN = 2000
 """Characters of an unusable reply that are shown to the model again."""
+_NOTHING = "(nothing)"
+"""Of a reply that the endpoint did not let through; an empty message some endpoints refuse."""
+
+
+Reader = Callable[[str, Sequence[Field]], dict[str, Any]]
+"""From a reply's text to values by field name; raises `ValueMismatch` where there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,14 @@ class AnswerError(ModelError):
 
 
 async def ask_fields(
-    lm: LM, request: Request, fields: Sequence[Field], *, purpose: str, draw: Draw, retries: int
+    lm: LM,
+    request: Request,
+    fields: Sequence[Field],
+    *,
+    purpose: str,
+    draw: Draw,
+    retries: int,
+    reader: Reader | None = None,
 ) -> Answer:
     """See `LM.ask_fields`."""
     plain = len(fields) == 1 and fields[0].type.kind == "str"
@@ -68,12 +81,14 @@ async def ask_fields(
             request = with_more_room(request, reply)
             continue
         try:
-            values = {fields[0].name: _plain(reply, text)} if plain else read_values(text, fields)
+            values = {fields[0].name: _plain(reply, text, request)} if plain else (reader or read_values)(text, fields)
             return Answer(values, tuple(replies), request)
         except ValueMismatch as error:
             fault = str(error)
+        if reply.slip and reply.slip not in fault:
+            fault += f" ({reply.slip})"
         if reply.finish == "refusal":
-            raise AnswerError(f"the model refused: {text[:200]}", replies=tuple(replies), request=request)
+            raise AnswerError(f"the model refused: {refusal_text(text)}", replies=tuple(replies), request=request)
         if _is_cut(reply, request):
             # The same question would be cut at the same place again.
             cut = f"the reply was cut at {request.max_tokens} tokens; {fault}"
@@ -102,15 +117,18 @@ def read_values(text: str, fields: Sequence[Field]) -> dict[str, Any]:
         raise (first if isinstance(first, ValueMismatch) else error) from None
 
 
-def without_thought(text: str) -> str:
-    """A reply without the thoughts that some models put before it between <think> tags."""
-    text = _THOUGHT.sub("", text, count=1).strip()
-    return "" if text.startswith("<think>") else text
+def refusal_text(text: str) -> str:
+    """What a refusal says; some endpoints send none with what they filter."""
+    return text[:200] or "its reply was filtered"
 
 
-def _plain(reply: Reply, text: str) -> str:
+def _plain(reply: Reply, text: str, request: Request) -> str:
+    if reply.slip:
+        raise ValueMismatch(reply.slip)
     if reply.finish == "refusal" or not text:
         raise ValueMismatch("the reply is empty")
+    if request.tools and split_calls(reply.text, request.tools)[1]:
+        raise ValueMismatch("the reply calls a tool, and no calls are left")
     return text
 
 
@@ -156,7 +174,7 @@ def _with_error(request: Request, reply: Reply, fault: str, fields: Sequence[Fie
         request,
         messages=(
             *request.messages,
-            Message("assistant", reply.text[:_SHOWN]),
+            Message("assistant", reply.text[:_SHOWN] or (_NOTHING if reply.slip else "")),
             Message("user", f"That reply is of no use: {fault}. {wanted}"),
         ),
     )

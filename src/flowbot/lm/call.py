@@ -71,6 +71,12 @@ class Call:
             if error.took is not None:
                 await self._bill.wasted(error.took)
             raise
+        except ModelError as error:
+            if error.took is not None:
+                took = self._lm.pay(error.took, self._purpose)
+                self._bill.settle(took)
+                await self._bill.wasted(took)
+            raise
 
     async def _send(self) -> Reply:
         lm, gate, group = self._lm, self._lm.gate, self._group
@@ -141,7 +147,8 @@ def kind_of(error: BaseException) -> str:
 
 def _is_empty(reply: Reply) -> bool:
     """Whether there is nothing in it although the model ended of its own accord."""
-    return reply.finish == "stop" and not reply.text.strip() and not reply.calls and not reply.ready
+    said = reply.text.strip() or reply.calls or reply.ready or reply.slip
+    return reply.finish == "stop" and not said
 
 
 def _estimate(request: Request) -> int:

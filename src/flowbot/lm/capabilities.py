@@ -4,16 +4,36 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, cast
 
+from .client import Message
+
 ReplyFormat = Literal["schema", "tool", "json", "prompt"]
 _FORMATS: tuple[ReplyFormat, ...] = ("schema", "tool", "json", "prompt")
-_FORMAT_WORDS = ("response_format", "json_schema", "json_object", "response format", "structured output", "json mode")
+_FORMAT_WORDS = (
+    "response_format",
+    "json_schema",
+    "json_object",
+    "response format",
+    "structured output",
+    "structured_output",
+    "json mode",
+    "json schema",
+    "response_schema",
+    "responseschema",
+    "response_mime_type",
+    "additionalproperties",
+    "grammar",
+    "guided",
+    "outlines",
+)
 _STRICT_WORDS = frozenset(
     ("type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf", "$ref", "$defs")
 ) | {"title", "description", "pattern", "format", "minimum", "maximum", "minItems", "maxItems"}
+LEAST_TOKENS = 64
+"""Tokens of a reply that every endpoint allows; a lower number in its refusal is another number."""
 REPLY_TOOL = "reply"
 """The function whose forced call is a reply by schema."""
 _TOOL_WORDS = ("tool_choice", "tools", "tool use", "function call")
@@ -27,8 +47,15 @@ _CALL_WORDS = (
     "functions",
     "role 'tool'",
 )
-# Endpoints that want back, with a call, what we do not keep of their replies.
-_CALL_EXTRAS = ("thought_signature", "reasoning_content")
+_NO = r"(?:\b(?:not|cannot|no|only|un(?:supported|expected|known))\b|n't\b)"
+_SYSTEM_WORDS = r"\bsystem\b['\"]? (?:role|messages?|prompts?|instructions?)\b"
+_NO_SYSTEM = re.compile(
+    rf"{_SYSTEM_WORDS}.{{0,60}}{_NO}|{_NO}.{{0,60}}{_SYSTEM_WORDS}|\broles?\b.{{0,60}}{_NO}.{{0,40}}\bsystem\b"
+    r"|un\w+ role\b\W{0,4}system|developer instruction is not|roles must alternate|only user(?:,| and) assistant"
+)
+"""How a chat template or an endpoint says that it knows no system message."""
+CALL_EXTRAS = ("thought_signature", "reasoning_content")
+"""What some endpoints want back with a call, and we do not keep of their replies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +68,8 @@ class Capabilities:
         seed: whether a seed may be sent.
         max_tokens: what it calls the ceiling of a reply.
         tools: whether tool calls are its own (`native`) or asked for as JSON.
+        system: whether there may be a system message; where not, what it says stands before the first user message.
+        most_tokens: the highest ceiling of a reply that may be asked for; None while none was refused.
     """
 
     reply_format: ReplyFormat = "schema"
@@ -48,24 +77,34 @@ class Capabilities:
     seed: bool = True
     max_tokens: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     tools: Literal["native", "json"] = "native"
+    system: bool = True
+    most_tokens: int | None = None
 
-    def without(self, message: str, *, calls: bool = False) -> Capabilities | None:
+    def without(
+        self, message: str, *, calls: bool = False, system: bool = False, ceiling: int = 0
+    ) -> Capabilities | None:
         """What is left after a refusal with this text; None if it names nothing that could be given up.
 
         Args:
             message: what the endpoint said.
             calls: whether the request offered tools or told of calls.
+            system: whether it had a system message.
+            ceiling: of the reply, as it was asked for.
         """
         said = message.casefold()
-        if calls and self.tools == "native" and any(word in said for word in (*_CALL_WORDS, *_CALL_EXTRAS)):
+        if system and self.system and names_system(said):
+            return replace(self, system=False)
+        if calls and self.tools == "native" and any(word in said for word in (*_CALL_WORDS, *CALL_EXTRAS)):
             return replace(self, tools="json")
         other = "max_completion_tokens" if self.max_tokens == "max_tokens" else "max_tokens"
         # `max_tokens is not supported, use max_completion_tokens` names both; a refusal of the value names one.
         if other in said and self.max_tokens in said.replace(other, ""):
             return replace(self, max_tokens=other)
+        if self.max_tokens in said and (most := _highest(said, below=ceiling)):
+            return replace(self, most_tokens=most)
         format_words = _TOOL_WORDS if self.reply_format == "tool" else _FORMAT_WORDS
         if self.reply_format != "prompt" and any(word in said for word in format_words):
-            return replace(self, reply_format=_FORMATS[_FORMATS.index(self.reply_format) + 1])
+            return self._plainer()
         if self.temperature and "temperature" in said:
             return replace(self, temperature=False)
         if self.seed and re.search(r"\bseed\b", said):
@@ -73,6 +112,23 @@ class Capabilities:
         if self.max_tokens == "max_completion_tokens" and "max_completion_tokens" in said:
             return replace(self, max_tokens="max_tokens")
         return None
+
+    def without_unnamed(self, *, calls: bool, schema: bool, system: bool) -> Capabilities | None:
+        """What to try after a refusal that names nothing: without a schema, tool calls, a system message; None if nothing is left.
+
+        Args:
+            calls: whether the request offered tools or told of calls.
+            schema: whether it had a schema.
+            system: whether it had a system message.
+        """
+        if schema and self.reply_format != "prompt":
+            return self._plainer()
+        if calls and self.tools == "native":
+            return replace(self, tools="json")
+        return replace(self, system=False) if system and self.system else None
+
+    def _plainer(self) -> Capabilities:
+        return replace(self, reply_format=_FORMATS[_FORMATS.index(self.reply_format) + 1])
 
     def dump(self) -> dict[str, Any]:
         """As JSON, for the store."""
@@ -100,7 +156,35 @@ class Capabilities:
             said.append("no seed")
         if self.tools == "json":
             said.append("no tool calls of its own (JSON instead)")
+        if not self.system:
+            said.append("no system message (before the first user message instead)")
+        if self.most_tokens is not None:
+            said.append(f"replies of at most {self.most_tokens:,} tokens")
         return tuple(said)
+
+
+def names_system(said: str) -> bool:
+    """Whether a refusal, in small letters, says that there may be no system message."""
+    return _NO_SYSTEM.search(said) is not None
+
+
+def without_system(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The messages with what system messages say before the first user message's own text."""
+    said = "\n\n".join(each.content for each in messages if each.role == "system")
+    others = [each for each in messages if each.role != "system"]
+    first = next((place for place, each in enumerate(others) if each.role == "user"), None)
+    if not said:
+        return tuple(others)
+    if first is None:
+        return (Message("user", said), *others)
+    others[first] = replace(others[first], content=f"{said}\n\n{others[first].content}")
+    return tuple(others)
+
+
+def _highest(said: str, *, below: int) -> int | None:
+    """The ceiling that a refusal of a higher one names."""
+    numbers = (int(each.replace(",", "")) for each in re.findall(r"\d[\d,]{1,9}(?!\d)", said))
+    return max((each for each in numbers if LEAST_TOKENS <= each < below), default=None)
 
 
 def format_parameters(capabilities: Capabilities, schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -120,6 +120,7 @@ class Reply:
         besides: what the endpoint served to this call before and was of no use, an empty reply for one.
         thought: of the tokens written, those that went into thinking, as far as the endpoint shows it.
         tier: the service tier that the endpoint says it was served in, where a price depends on it.
+        slip: what the endpoint says is wrong with what the model wrote, where it refuses that: the model's fault.
     """
 
     text: str
@@ -133,6 +134,7 @@ class Reply:
     besides: Usage | None = None
     thought: int = 0
     tier: str = ""
+    slip: str = ""
 
     @property
     def took(self) -> Usage:
@@ -160,6 +162,8 @@ class Reply:
             data["thought"] = self.thought
         if self.tier:
             data["tier"] = self.tier
+        if self.slip:
+            data["slip"] = self.slip
         return data
 
 

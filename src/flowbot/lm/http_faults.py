@@ -7,6 +7,7 @@ import math
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, cast
@@ -20,11 +21,53 @@ from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 LONGEST_ASKED = 86_400.0
 """Seconds that an endpoint may sensibly ask to wait; more is taken for a mistake, as a moment sent for a duration is."""
 _SAID = 400
+_HEARD = 20 * _SAID
+"""Characters of an error's text that are looked at."""
 _MOST_DIGITS = 400
+_DEEPEST = 4
+"""Errors within errors that are looked into, as gateways put them."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Told:
+    """What an error says, as it was received. It is decided upon; what is shown of it is redacted first.
+
+    A key that is a word of ordinary text, masked before, would make an error say something else.
+
+    Args:
+        text: its own words.
+        code: the codes and types it names.
+        param: the parameter it names.
+        status: the status it names, None if it names none.
+        generated: what the model wrote, where that is what the endpoint refuses.
+    """
+
+    text: str
+    code: str = ""
+    param: str = ""
+    status: int | None = None
+    generated: str | None = None
+
+    @property
+    def words(self) -> str:
+        """Codes and text, in small letters."""
+        return f"{self.code} {self.text[:_HEARD]}".casefold()
+
+    @property
+    def shown(self) -> str:
+        """The text as it may be shown."""
+        return bounded(hide_text(self.text[:_HEARD])[:_SAID]) or "no text"
 
 
 class HttpFault(InfrastructureError):
-    """The endpoint answered with an error. `status`, its own `said`, and the `code` and `param` it named."""
+    """The endpoint answered with an error.
+
+    Args:
+        message: as for every fault.
+        told: what the error says.
+        status: of the answer, or the one that an error within a success names.
+        answer: the answer of a success that the error stood in; None where nothing was served.
+    """
 
     def __init__(
         self,
@@ -34,15 +77,13 @@ class HttpFault(InfrastructureError):
         fatal: bool,
         retry_after: float | None,
         status: int,
-        said: str,
-        code: str,
-        param: str,
+        told: Told,
+        answer: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message, kind=kind, fatal=fatal, retry_after=retry_after)
         self.status = status
-        self.said = said
-        self.code = code
-        self.param = param
+        self.told = told
+        self.answer = answer
 
 
 _NO_MONEY = {"insufficient_quota", "billing_not_active", "credit_balance_too_low"}
@@ -67,30 +108,117 @@ def classify(status: int, code: str = "") -> tuple[FaultKind, bool]:
     return "other", True
 
 
-def what_is_said(text: str) -> tuple[str, str, str]:
-    """What an error body says, and the code and the parameter it names; HTML as plain text."""
-    found = json_object(text)
+def what_is_said(text: str) -> Told:
+    """What an error's body says; HTML as plain text."""
+    found = json_object(text, listed=True)
     if found is None:
-        plain = re.sub(r"(?:<[^>]*>|\s)+", " ", text[: 20 * _SAID]).strip()
-        return bounded(hide_text(plain)[:_SAID]) or "no text", "", ""
-    error: Any = found.get("error", found)
-    if not isinstance(error, dict):
-        return bounded(hide_text(_as_text(error))[:_SAID]), "", ""
-    given = cast("dict[str, Any]", error)
-    message = given.get("message") or given.get("detail") or given.get("msg") or given
-    said = _as_text(message)
-    inner: Any = given.get("innererror")
-    nested = cast("dict[str, Any]", inner).get("code") if isinstance(inner, dict) else None
-    code = " ".join(bounded(_as_text(each), NAME) for each in (given.get("code"), given.get("type"), nested) if each)
-    return bounded(hide_text(said)[:_SAID]), code, bounded(_as_text(given.get("param") or ""), NAME)
+        return Told(re.sub(r"(?:<[^>]*>|\s)+", " ", text[:_HEARD]).strip())
+    return _told(found, found.get("error") or found.get("errors"))
 
 
-def status_in(found: Mapping[str, Any]) -> int:
-    """The status in an error body that was sent with a status of success; 502 where it names none."""
-    error: Any = found["error"]
-    code: Any = cast("dict[str, Any]", error).get("code") if isinstance(error, dict) else None
-    status = int(code) if isinstance(code, str) and re.fullmatch("[45][0-9][0-9]", code) else code
-    return status if isinstance(status, int) and 400 <= status < 600 else 502
+def fault_in(answer: Mapping[str, Any]) -> Told | None:
+    """The fault that an answer with a status of success tells of; None if it is sound.
+
+    An error stands in the body or in the choice, alone, beside a choice, or beside the half text that was written before it;
+    some servers name it in the reason why the text ended, and nowhere else.
+    """
+    error: Any = answer.get("error")
+    if _is_error(error):
+        return _told(answer, error)
+    choices: Any = answer.get("choices")
+    if not choices:
+        said = any(isinstance(answer.get(name), str) and answer[name] for name in _MESSAGES)
+        return _told(answer, None) if said else None
+    choice: Any = cast("list[Any]", choices)[0] if isinstance(choices, list) else None
+    if not isinstance(choice, dict):
+        return None
+    given = cast("dict[str, Any]", choice)
+    if _is_error(given.get("error")):
+        return _told(given, given["error"])
+    ended = given.get("finish_reason")
+    if isinstance(ended, str) and ended.casefold() in _BROKEN_OFF:
+        return Told(f"the endpoint broke off ({ended})", ended)
+    return None
+
+
+def status_of(told: Told) -> int:
+    """The status of an error that was sent with a status of success: its own, else by its words; 502 where they say nothing."""
+    if told.status is not None:
+        return told.status
+    code = told.code.casefold()
+    by_code = (status for pattern, status in _BY_CODE if re.search(pattern, code))
+    return next(by_code, next((status for pattern, status in _BY_TEXT if re.search(pattern, told.words)), 502))
+
+
+_MESSAGES = ("message", "detail", "msg", "error_message", "error_msg", "description")
+_STATUSES = ("code", "status", "status_code", "http_status", "error_code")
+_CODES = ("code", "type", "status", "error_type")
+_BROKEN_OFF = frozenset(("error", "network_error", "insufficient_system_resource", "abort", "aborted", "failed"))
+_NAMED = re.compile(r"\b(?:error code|status code|status|http)\W{1,3}([45][0-9][0-9])\b", re.IGNORECASE)
+_BY_CODE = (
+    (r"quota|billing|credit|payment|balance", 402),
+    (r"api_?key|auth|permission|forbidden", 401),
+    (r"not_?found|unknown_model", 404),
+    (r"rate_?limit|too_many_requests|throttl|resource_exhausted", 429),
+    (r"time_?d?_?out|deadline", 408),
+    (r"context_length|too_long|invalid|bad_?request|content_filter|content_policy|moderation|_failed", 400),
+)
+_BY_TEXT = (
+    (r"insufficient (?:credit|balance|quota|fund)|credit balance|no credits", 402),
+    (
+        r"(?:invalid|incorrect|missing|wrong|no) (?:api.?key|auth|credential|token)|api key (?:not valid|is invalid)|unauthori[sz]ed",
+        401,
+    ),
+    (r"rate.?limit|too many requests", 429),
+)
+
+
+def _is_error(given: Any) -> bool:
+    """Whether it tells of an error. Some servers send an error without content beside every answer."""
+    if isinstance(given, dict):
+        return any(cast("dict[str, Any]", given).values())
+    return bool(given)
+
+
+def _told(body: Mapping[str, Any], error: Any, depth: int = 0) -> Told:
+    """What an error says: an object, a text (which may be JSON again), or a list of either; else the body is the error."""
+    if isinstance(error, list) and error:
+        error = cast("list[Any]", error)[0]
+    if isinstance(error, str):
+        inner = json_object(error, listed=True) if depth < _DEEPEST and error.lstrip()[:1] in ("{", "[") else None
+        if inner is None:
+            named = _NAMED.search(error[:_HEARD])
+            return Told(error, _codes(body), status=_status(body) or (int(named[1]) if named else None))
+        return _told(inner, inner.get("error"), depth + 1)
+    given = cast("Mapping[str, Any]", error) if isinstance(error, dict) else body
+    said = _as_text(next((given[name] for name in _MESSAGES if given.get(name)), given))
+    code, param, status = _codes(given), _as_text(given.get("param") or ""), _status(given) or _status(body)
+    generated: Any = given.get("failed_generation")
+    raw = _member(given.get("metadata"), "raw")  # what the provider behind a gateway said
+    if raw and depth < _DEEPEST:
+        behind = _told({}, raw if isinstance(raw, (str, list)) else _member(raw, "error") or raw, depth + 1)
+        said, code, param = f"{said}: {behind.text}", f"{code} {behind.code}".strip(), param or behind.param
+        generated = behind.generated if generated is None else generated
+    return Told(said, code, param, status, None if generated is None else _as_text(generated))
+
+
+def _codes(given: Mapping[str, Any]) -> str:
+    """The codes and types that an error names, as words."""
+    named = [*(given.get(name) for name in _CODES), _member(given.get("innererror"), "code")]
+    return " ".join(dict.fromkeys(_as_text(each)[:NAME] for each in named if each))
+
+
+def _status(given: Mapping[str, Any]) -> int | None:
+    for name in _STATUSES:
+        value: Any = given.get(name)
+        number = int(value) if isinstance(value, str) and re.fullmatch("[45][0-9][0-9]", value) else value
+        if isinstance(number, int) and 400 <= number < 600:
+            return number
+    return None
+
+
+def _member(given: Any, name: str) -> Any:
+    return cast("Mapping[str, Any]", given).get(name) if isinstance(given, dict) else None
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
@@ -106,8 +234,13 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     return None if asked is None or asked > LONGEST_ASKED else max(0.0, asked)
 
 
-def json_object(text: str) -> dict[str, Any] | None:
-    """The JSON object that a text is; None if it is none, or nests deeper than any answer does."""
+def json_object(text: str, *, listed: bool = False) -> dict[str, Any] | None:
+    """The JSON object that a text is; None if it is none, or nests deeper than any answer does.
+
+    Args:
+        text: the text.
+        listed: take the first object of a list too: so some endpoints send their errors.
+    """
     text = text.removeprefix("\ufeff")
     try:
         try:
@@ -118,6 +251,8 @@ def json_object(text: str) -> dict[str, Any] | None:
             found = json.loads(text, parse_int=_whole)
     except RecursionError:
         return None
+    if listed and isinstance(found, list) and found:
+        found = cast("list[Any]", found)[0]
     return cast("dict[str, Any]", found) if isinstance(found, dict) and not deeper(found, MAX_DEPTH) else None
 
 

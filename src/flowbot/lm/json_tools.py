@@ -16,10 +16,11 @@ from typing import Any, cast
 from flowbot.fields import ToolSignature
 from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 
-from .answers import without_thought
+from .calls_in_text import split_calls
 from .client import Message, Reply, Request, ToolUse
 from .mending import mended, unfenced
-from .native_tools import MOST_CALLS, has_calls, parameters_schema
+from .native_tools import has_calls, parameters_schema
+from .thoughts import without_thought
 
 _THOUGHT = 300
 """Characters of a thought: a small model may think in circles until its tokens are spent, and then call nothing."""
@@ -55,38 +56,19 @@ def from_json(reply: Reply, request: Request) -> Reply:
         return reply if request.schema is not None else replace(reply, text=_answer(reply.text))
     text = without_thought(reply.text)
     found = _object(text, mend=reply.finish != "length")
-    if found is None:
-        if "{" not in text:
-            return replace(reply, text=text)
-        return replace(reply, text="", calls=(ToolUse("", text),))
-    thought = found.get("thought")
+    thought = found.get("thought") if found is not None else None
     said = thought.strip() if isinstance(thought, str) else ""
-    use = _use(found)
+    use = _use(found) if found is not None else None
     if use is None:
+        before, calls = split_calls(reply.text, request.tools)
+        if calls:  # in the model's own form, whatever it was asked for
+            return replace(reply, text=before, calls=calls)
+        if found is None and "{" not in text:
+            return replace(reply, text=text)
         return replace(reply, text=said, calls=(ToolUse("", text),))
     if use.name == finish_name(request.tools):
         return replace(reply, text=said, ready=True)
     return replace(reply, text=said, calls=(use,))
-
-
-def calls_in_text(text: str, tools: Sequence[ToolSignature]) -> tuple[ToolUse, ...]:
-    """Calls that a model wrote as text, because its endpoint does not read them out of its reply; () if it is no call.
-
-    Only a reply that is nothing else counts: JSON with the name of one of `tools` and arguments, bare or between
-    <tool_call> tags.
-    """
-    text = without_thought(text)
-    tagged = text.split("<tool_call>")
-    bodies = [text] if tagged[0] or not text else [each.partition("</tool_call>")[0] for each in tagged[1:]]
-    names = {tool.name for tool in tools}
-    uses: list[ToolUse] = []
-    for body in bodies[:MOST_CALLS]:
-        found = _object(body, mend=False)
-        use = _use(found) if found is not None and "arguments" in found else None
-        if use is None or use.name not in names:
-            return ()
-        uses.append(use)
-    return tuple(uses)
 
 
 def calls_schema(tools: Sequence[ToolSignature]) -> dict[str, Any]:
@@ -173,7 +155,7 @@ def _use(found: dict[str, Any]) -> ToolUse | None:
     name = given.get("name")
     if not isinstance(name, str) or not name.strip():
         return None
-    arguments = given.get("arguments")
+    arguments = given.get("arguments", given.get("parameters"))
     text = arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)
     return ToolUse(name.strip(), text)
 

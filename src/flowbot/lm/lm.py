@@ -22,7 +22,7 @@ from .spans import chat_span
 from .thinking import PURPOSE, QUESTION, seen_room
 
 if TYPE_CHECKING:
-    from .answers import Answer
+    from .answers import Answer, Reader
     from .flight import Flight
     from .rows import StoredRow
     from .session import Session
@@ -151,6 +151,7 @@ class LM:
         max_tokens: int = 512,
         temperature: float = 0.0,
         retries: int = 1,
+        reader: Reader | None = None,
     ) -> Answer:
         """Values for `fields`: plain text for a single text, JSON by schema otherwise.
 
@@ -162,6 +163,7 @@ class LM:
             max_tokens: ceiling of the answer; thoughts have room besides, see `limit`.
             temperature: 0 asks for the most likely reply.
             retries: how often an unusable reply is asked for again, with the error.
+            reader: reads a reply's text, by `answers.read_values` when None.
 
         Raises:
             AnswerError: a `ModelError` that holds the replies, if none was of use.
@@ -170,7 +172,7 @@ class LM:
         from .answers import ask_fields
 
         request = Request(tuple(messages), await self.limit(max_tokens), temperature)
-        return await ask_fields(self, request, fields, purpose=purpose, draw=draw, retries=retries)
+        return await ask_fields(self, request, fields, purpose=purpose, draw=draw, retries=retries, reader=reader)
 
     async def close(self) -> None:
         """Let calls in flight finish and be stored, give up those not sent, release the client. May be called twice."""

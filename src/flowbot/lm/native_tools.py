@@ -69,6 +69,8 @@ def read_calls(message: Mapping[str, Any]) -> tuple[ToolUse, ...]:
         KeyError, TypeError, AttributeError: if they are not in the protocol's form.
     """
     given = cast("Sequence[Mapping[str, Any]]", message.get("tool_calls") or ())[:MOST_CALLS]
+    if not given and message.get("function_call"):  # as calls were sent before there could be several
+        given = ({"function": message["function_call"]},)
     return tuple(ToolUse(str(each["function"]["name"]), arguments_text(each["function"])) for each in given)
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
 from flowbot.fields import InfrastructureError, ModelError, RefusedError, Usage, stable_hash
 from flowbot.store import Store
 
-from .capabilities import REPLY_TOOL, Capabilities, format_hint, format_parameters
+from .calls_in_text import split_calls
+from .capabilities import REPLY_TOOL, Capabilities, format_hint, format_parameters, without_system
 from .client import TOO_LONG, Finish, Identity, Message, Patience, Reply, Request, ToolUse
 from .http_faults import HttpFault
-from .json_tools import as_json, calls_in_text, from_json
+from .json_tools import as_json, from_json
 from .model_options import ModelOptions
 from .native_tools import arguments_text, functions, has_calls, read_calls, wire_messages
+from .refusals import Refusals, shortened, slip_in
 from .retry import PATIENT
 from .thinking import thought_tokens
 from .tiers import FLEX, Tier
@@ -25,28 +28,30 @@ from .wire import Wire
 _log = logging.getLogger(__name__)
 
 _PROBE = "probe/1"
-_POLICY = ("content_filter", "content_policy", "responsibleai", "moderation", "usage_policy")
-_TOO_LONG = (
-    "context_length_exceeded",
-    "exceed_context_size",
-    "maximum context length",
-    "context window",
-    "available context size",
-    "prompt is too long",
-    "input is too long",
-)
 GROWTH = 8
 """By how much more calls at once are tried than an endpoint's default."""
-_MOST_STEPS = 6
-"""Parameters that are given up for one request; an endpoint that refuses whatever is tried must not go on for ever."""
-_NO_TOOLS = re.compile(r"--jinja|param\w*: tools|tools param")
-"""How llama.cpp's server says, with status 500, that it was not started for tools."""
-_BAD_SCHEMA = re.compile(r"invalid\b.{0,20}\bschema|schema\b.{0,20}\binvalid")
+_BLOCKED = ("prompt_filter_results", "promptFeedback", "prompt_feedback")
+_CUT = re.compile(r"max\w* (?:completion |output )?tokens|max_\w*tokens|length limit")
 MOST_TOKENS = 1_000_000_000
 """Of one call: what is said to be more is a mistake."""
 _LONGEST_TOKEN = 16
 """Characters of ordinary text that one token holds at most; fewer tokens than that cannot be what a text took."""
-_FINISH: dict[str, Finish] = {"length": "length", "max_tokens": "length", "content_filter": "refusal"}
+_CUT_OFF = ("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "error_limit")
+_FILTERED = (
+    *(
+        "content_filter",
+        "content_filtered",
+        "refusal",
+        "safety",
+        "recitation",
+        "blocklist",
+        "prohibited_content",
+        "spii",
+    ),
+    *("sensitive", "guardrail_intervened", "error_toxic"),
+)
+_FINISH: dict[str, Finish] = {**dict.fromkeys(_CUT_OFF, "length"), **dict.fromkeys(_FILTERED, "refusal")}
+"""Why a text ended, in the endpoints' words, where it is not that the model had said all."""
 
 
 class OpenAIClient:
@@ -88,6 +93,8 @@ class OpenAIClient:
         self.tier = self._options.tier
         self.patient = self.tier.asked == FLEX
         self.retry = PATIENT if self.patient else None
+        self._taken: set[str] = set()
+        """What requests that went through had: names of `Capabilities`."""
 
     @property
     def identity(self) -> Identity:
@@ -122,54 +129,90 @@ class OpenAIClient:
             RefusedError: if it refuses the request on policy grounds.
             ModelError: if the request is longer than the model's context.
         """
-        can = self._capabilities or await self._recall()
-        steps = 0
-        calls = has_calls(request)
+        known = can = self._capabilities or await self._recall()
+        refusals = Refusals(calls=has_calls(request))
         while True:
             asked = as_json(request) if can.tools == "json" else request
             began = time.perf_counter()
             try:
-                body = _body(self._identity.name, asked, can) | self._options.sent
-                answer = await self._wire.post("chat/completions", body, patience)
+                answer = await self._wire.post("chat/completions", self._body(asked, can), patience)
             except HttpFault as fault:
-                steps += 1
-                if steps > _MOST_STEPS:
-                    raise
-                can = await self._give_up_parameter(fault, can, calls=calls)
-                continue
+                slip = slip_in(fault)
+                if slip is None:
+                    can = await self._after(fault, refusals, asked, can, patience)
+                    continue
+                reply = _slip(fault, slip, asked, time.perf_counter() - began)
             except InfrastructureError as fault:
                 if fault.took is not None:  # served, and not to be read: nobody says what it took
                     fault.took = _usage({}, asked, "")[0]
                 raise
-            reply = _reply(answer, asked, time.perf_counter() - began, self.tier)
+            else:
+                reply = _reply(answer, asked, time.perf_counter() - began, self.tier)
+            if can != known:
+                await self._learn(known, can, refusals)
+            self._taken |= _used(asked, can)
             return from_json(reply, request) if asked is not request else reply
 
     async def close(self) -> None:
         """Close the connections. May be called twice."""
         await self._wire.close()
 
-    async def _give_up_parameter(self, fault: HttpFault, used: Capabilities, *, calls: bool) -> Capabilities:
-        """What to try the same request with; raises the fault, in its right class, if nothing can be given up."""
-        about = f"{fault.code} {fault.said}".casefold()
-        if fault.status in (400, 403) and any(word in about for word in _POLICY):
-            raise RefusedError(f"refused on policy grounds: {fault.said}") from None
-        if fault.status in (400, 413, 422, 500) and any(word in about for word in _TOO_LONG):
-            raise ModelError(f"{TOO_LONG}: {fault.said}") from None
-        named = f"{fault.param} {fault.said}"
-        known = fault.status in (400, 404, 422, 501) or (calls and fault.status == 500 and _NO_TOOLS.search(about))
-        left = used.without(named, calls=calls) if known else None
+    def _body(self, request: Request, can: Capabilities) -> dict[str, Any]:
+        return _body(self._identity.name, request, can) | self._options.sent
+
+    async def _after(
+        self, fault: HttpFault, refusals: Refusals, asked: Request, used: Capabilities, patience: Patience | None
+    ) -> Capabilities:
+        """What to try the same request with after a fault; raises it, in its right class, if nothing is left to try."""
+        if fault.answer is not None:
+            fault.took = _served(fault.answer, asked)
+        left = refusals.without_named(fault, asked, used)
         if left is None:
-            raise fault
-        # A schema that the endpoint cannot read says nothing about the next one.
-        if self.capabilities == used and not _BAD_SCHEMA.search(about):
-            self._capabilities = left
-            model = f"{self._identity.provider}/{self._identity.name}"
-            dropped = "; ".join(left.dropped()) or named
-            _log.warning("%s: %s", model, dropped, extra={"event": "parameter.dropped", "model": model})
-            if self._store is not None:
-                value = {"model": self._identity.dump(), "capabilities": left.dump()}
-                await self._store.put(self._probe_key(), value, kind="probe", replace=True)
+            await self._measure(fault, asked, used, patience)
+            left = refusals.without_unnamed(fault, asked, used)
         return left
+
+    async def _measure(self, fault: HttpFault, asked: Request, used: Capabilities, patience: Patience | None) -> None:
+        """Where a long request is refused and nobody says why: send its beginning. If that goes through, it was too long.
+
+        Raises:
+            ModelError: if the length was the reason. It holds what the short one took.
+        """
+        short = shortened(asked)
+        if short is None:
+            return
+        try:
+            answer = await self._wire.post("chat/completions", self._body(short, used), patience)
+        except InfrastructureError:
+            return
+        said = f"{TOO_LONG}, it seems: refused without a reason that is known, and taken when cut short: {fault.told.shown}"
+        raise ModelError(said, took=_usage(answer, short, "")[0]) from None
+
+    async def _learn(self, known: Capabilities, found: Capabilities, refusals: Refusals) -> None:
+        """Remember what had to be given up for a request to go through.
+
+        What the endpoint has taken before it can take: then the refusal was of this one request. And a schema that it cannot
+        read says nothing about the next one.
+        """
+        before, now = known.dump(), self.capabilities.dump()
+        changed = {name: value for name, value in found.dump().items() if value != before[name] == now[name]}
+        passed = self._taken - refusals.of_endpoint
+        if refusals.of_schema:
+            passed |= {"reply_format", "tools"}
+        left = replace(self.capabilities, **{name: value for name, value in changed.items() if name not in passed})
+        if left == self.capabilities:
+            return
+        self._capabilities = left
+        model = f"{self._identity.provider}/{self._identity.name}"
+        _log.warning(
+            "%s: %s",
+            model,
+            "; ".join(left.dropped()) or left.max_tokens,
+            extra={"event": "parameter.dropped", "model": model},
+        )
+        if self._store is not None:
+            value = {"model": self._identity.dump(), "capabilities": left.dump()}
+            await self._store.put(self._probe_key(), value, kind="probe", replace=True)
 
     async def _recall(self) -> Capabilities:
         known = await self._store.get(self._probe_key()) if self._store is not None else None
@@ -183,9 +226,23 @@ class OpenAIClient:
         return stable_hash([_PROBE, self._identity.dump()])
 
 
+def _used(request: Request, can: Capabilities) -> set[str]:
+    """What a request had that an endpoint may not take."""
+    used = {
+        "reply_format": request.schema is not None,
+        "tools": bool(request.tools) and request.tool_choice == "auto",
+        "system": can.system and any(message.role == "system" for message in request.messages),
+        "temperature": can.temperature,
+        "seed": can.seed and request.seed is not None,
+    }
+    return {name for name, has in used.items() if has}
+
+
 def _body(model: str, request: Request, can: Capabilities) -> dict[str, Any]:
     messages = request.messages
     body: dict[str, Any] = {"model": model, "messages": messages, can.max_tokens: request.max_tokens}
+    if can.most_tokens is not None:
+        body[can.max_tokens] = min(request.max_tokens, can.most_tokens)
     if can.temperature:
         body["temperature"] = request.temperature
     if can.seed and request.seed is not None:
@@ -200,7 +257,7 @@ def _body(model: str, request: Request, can: Capabilities) -> dict[str, Any]:
         body["tools"] = functions(tool for tool in request.tools if not forced or tool.name != REPLY_TOOL) + forced
         if request.tool_choice == "none":
             body.setdefault("tool_choice", "none")
-    body["messages"] = wire_messages(messages)
+    body["messages"] = wire_messages(messages if can.system else without_system(messages))
     return body
 
 
@@ -212,16 +269,22 @@ def _with_hint(messages: tuple[Message, ...], hint: str) -> tuple[Message, ...]:
 
 
 def _reply(answer: dict[str, Any], request: Request, seconds: float, tier: Tier) -> Reply:
+    if not answer.get("choices") and any(answer.get(name) for name in _BLOCKED):
+        raise RefusedError("refused on policy grounds: the prompt was filtered")
     try:
         choice = answer["choices"][0]
-        message = choice["message"]
+        said = str(choice.get("finish_reason") or "stop").casefold()
+        slip = f"the endpoint says: {said}" if "malformed" in said else ""
+        # What was filtered, and what went into thinking, some endpoints send without a message.
+        message: Any = _object(choice.get("message")) if slip or said in _FINISH else choice["message"]
         text, calls = _content(message, request)
         refusal = message.get("refusal")
-        said = str(choice.get("finish_reason") or "stop")
     except (KeyError, IndexError, TypeError, AttributeError):
         # Served all the same, and charged for.
         took, text = _usage(answer, request, "")[0], f"the answer holds no message: {str(answer)[:80]}"
         raise InfrastructureError(text, kind="garbage", took=took) from None
+    if slip and not calls and request.tools and request.tool_choice == "auto":
+        calls = (ToolUse("", text),)
     finish: Finish = "refusal" if refusal else _FINISH.get(said, "stop")
     said_in_all = text + "".join(call.name + call.arguments for call in calls)
     usage, estimated = _usage(answer, request, said_in_all)
@@ -236,7 +299,31 @@ def _reply(answer: dict[str, Any], request: Request, seconds: float, tier: Tier)
         calls=calls,
         thought=thought_tokens(_thought(answer), message, said_in_all, usage.output_tokens),
         tier=tier.told(answer.get("service_tier")),
+        slip=slip,
     )
+
+
+def _slip(fault: HttpFault, written: str, request: Request, seconds: float) -> Reply:
+    """What the model wrote, where the endpoint refuses that: a reply like any other, with what is said of it."""
+    text, calls = written, ()
+    if request.tools and request.tool_choice == "auto":
+        text, calls = split_calls(written, request.tools)
+        if not calls:
+            text, calls = "", (ToolUse("", written),)
+    cut = _CUT.search(fault.told.words) is not None
+    usage = _usage({}, request, written)[0]
+    finish: Finish = "length" if cut else "stop"
+    return Reply(text, finish, usage, seconds, estimated=True, calls=calls, slip=fault.told.shown)
+
+
+def _served(answer: Mapping[str, Any], request: Request) -> Usage | None:
+    """What an answer took that tells of a fault; None if nothing was written for it."""
+    try:
+        text = _text(answer["choices"][0]["message"])
+    except (KeyError, IndexError, TypeError, AttributeError):
+        text = ""
+    written = _count(_object(answer.get("usage")).get("completion_tokens"))
+    return _usage(answer, request, text)[0] if text or written else None
 
 
 def _content(message: dict[str, Any], request: Request) -> tuple[str, tuple[ToolUse, ...]]:
@@ -245,8 +332,7 @@ def _content(message: dict[str, Any], request: Request) -> tuple[str, tuple[Tool
         text = _text(message)
         if calls := read_calls(message):
             return text, calls
-        calls = calls_in_text(text, request.tools)
-        return ("", calls) if calls else (text, ())
+        return split_calls(text, request.tools)
     called = [each["function"] for each in message.get("tool_calls") or ()]
     forced = next((each for each in called if not request.tools or each.get("name") == REPLY_TOOL), None)
     return (arguments_text(forced) if forced is not None else _text(message)), ()
@@ -262,7 +348,7 @@ def _text(message: dict[str, Any]) -> str:
     return "".join(str(part.get("text") or "") for part in parts if part.get("type", "text") == "text")
 
 
-def _usage(answer: dict[str, Any], request: Request, text: str) -> tuple[Usage, bool]:
+def _usage(answer: Mapping[str, Any], request: Request, text: str) -> tuple[Usage, bool]:
     """Tokens as the endpoint counts them, thoughts included; guessed at four characters each where it does not say.
 
     Thoughts are charged as output. Some endpoints count them within `completion_tokens`, some only in the total, and some
@@ -291,7 +377,7 @@ def _usage(answer: dict[str, Any], request: Request, text: str) -> tuple[Usage, 
     return Usage(calls=1, input_tokens=read, output_tokens=written, cached_tokens=min(cached, read)), estimated
 
 
-def _thought(answer: dict[str, Any]) -> int:
+def _thought(answer: Mapping[str, Any]) -> int:
     """Tokens that the endpoint counts as thoughts."""
     details = _object(_object(answer.get("usage")).get("completion_tokens_details"))
     return _count(details.get("reasoning_tokens")) or 0

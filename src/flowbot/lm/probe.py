@@ -143,7 +143,8 @@ async def _asked(lm: LM) -> tuple[Reply, str]:
 
 def _odd(reply: Reply) -> str:
     """What is odd about a reply to the question; "" where it is of the form that was asked for."""
-    from .answers import read_values, without_thought
+    from .answers import read_values
+    from .thoughts import without_thought
 
     text = without_thought(reply.text)
     if not text and reply.finish == "length":

@@ -35,6 +35,7 @@ class _ReplyRow(Record):
     besides: Tokens | None = None
     thought: Count = 0
     tier: str = ""
+    slip: str = ""
     copy_: Annotated[bool, Field(alias="copy")] = False
 
 
@@ -147,6 +148,7 @@ def _reply(row: _ReplyRow) -> Reply:
         besides=_usage(row.besides),
         thought=row.thought,
         tier=row.tier,
+        slip=row.slip,
     )
 
 

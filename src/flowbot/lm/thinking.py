@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flowbot.fields import Field, fields_schema
 
 from .client import Message, Reply, Request
+from .thoughts import without_thought
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,11 +47,10 @@ MORE = 4
 USUAL = 4
 """An estimate expects thoughts to take one part in so many of their room."""
 SLACK = 64
-"""Tokens that a reply may have beyond what its text can hold, for marks that are not shown."""
+"""Tokens that a reply may have beyond what its text can hold, or characters beyond the answer, for marks alone."""
 _CHARACTERS = 4
 """Of a thought's text, one token has."""
 _DATA = Path(__file__).with_name("thinking.json")
-_THOUGHT = re.compile(r"\A\s*<think(?:ing)?>(.*?)(?:</think(?:ing)?>|\Z)", re.DOTALL)
 
 
 def known_room(name: str, *, effort: str = "") -> int | None:
@@ -98,10 +98,10 @@ def thought_tokens(counted: int, message: Mapping[str, Any], text: str, written:
     if counted:
         return counted
     given = (message.get(name) for name in ("reasoning_content", "reasoning"))
-    found = _THOUGHT.match(text)
-    shown = next((each for each in given if isinstance(each, str) and each), found[1] if found else "").strip()
-    if shown:
-        return min(written, -(-len(shown) // _CHARACTERS))
+    apart = next((each for each in given if isinstance(each, str)), "").strip()
+    shown = len(apart) or len(text.strip()) - len(without_thought(text))
+    if apart or shown > SLACK:
+        return min(written, -(-shown // _CHARACTERS))
     hidden = written - len(text.encode(errors="replace"))
     return hidden if hidden > SLACK else 0
 

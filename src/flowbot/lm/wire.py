@@ -19,11 +19,11 @@ from yarl import URL
 from flowbot.fields import InfrastructureError, Usage, UserError
 from flowbot.fields.bounds import MESSAGE_BYTES
 from flowbot.fields.errors import FaultKind
-from flowbot.fields.secrets import Redactor, declare, declare_url, hide_text, public_url
+from flowbot.fields.secrets import Redactor, declare, declare_url, hide_text, is_placeholder, public_url
 
 from .addresses import address, check_certificates
 from .client import Patience
-from .http_faults import HttpFault, classify, json_object, retry_after_seconds, status_in, what_is_said
+from .http_faults import HttpFault, Told, classify, fault_in, json_object, retry_after_seconds, status_of, what_is_said
 from .waits import CURRENT, Connector, Deadline, Waits
 
 _NO_PATIENCE = Patience()
@@ -61,9 +61,11 @@ class Wire:
         if key:
             self._headers[key_header] = f"Bearer {key}" if key_header == "Authorization" else key
             # With what stands before it also a key that is as short as a word is known again.
-            declare(key, self._headers[key_header])
+            declare(self._headers[key_header])
+        own = () if is_placeholder(key) else (key,)
+        declare(*own)
         declare_url(base_url)
-        self._own = Redactor((key,))
+        self._own = Redactor(own)
         self._waits = Waits(seconds)
         self._urls: dict[str, URL] = {}
         self._session: aiohttp.ClientSession | None = None
@@ -93,7 +95,7 @@ class Wire:
             raise self._explained(error) from None
         text = content.decode("utf-8", "replace")
         if not 200 <= status < 300:
-            raise self._http_fault(status, text, headers)
+            raise self._http_fault(status, what_is_said(text), headers)
         found = json_object(text)
         if found is None:
             kind = headers.get("Content-Type", "no content type")
@@ -102,9 +104,10 @@ class Wire:
                 "garbage",
                 served=True,
             )
-        if found.get("error") and "choices" not in found:
-            # Some gateways say 200 and put the fault of the endpoint behind them into the body.
-            raise self._http_fault(status_in(found), text, headers)
+        told = fault_in(found)
+        if told is not None:
+            # Some gateways say 200 and put the fault of the endpoint behind them into the answer.
+            raise self._http_fault(status_of(told), told, headers, found if found.get("choices") else None)
         deadline.ended(now())
         return self._own.data(found)
 
@@ -181,20 +184,20 @@ class Wire:
         took = Usage(calls=1) if served else None
         return InfrastructureError(f"{self._shown}: {text}", kind=kind, fatal=fatal, took=took)
 
-    def _http_fault(self, status: int, text: str, headers: Mapping[str, str]) -> HttpFault:
-        said, code, param = what_is_said(text)
-        kind, fatal = classify(status, code)
+    def _http_fault(
+        self, status: int, told: Told, headers: Mapping[str, str], answer: Mapping[str, Any] | None = None
+    ) -> HttpFault:
+        kind, fatal = classify(status, told.code)
         location = headers.get("Location") if 300 <= status < 400 else None
         moved = f" (redirects to {hide_text(location)[:200]}, which is not followed)" if location else ""
         return HttpFault(
-            f"{self._shown}: {status}: {said}{moved}",
+            f"{self._shown}: {status}: {told.shown}{moved}",
             kind=kind,
             fatal=fatal,
             retry_after=retry_after_seconds(headers),
             status=status,
-            said=hide_text(said),
-            code=hide_text(code),
-            param=hide_text(param),
+            told=told,
+            answer=answer,
         )
 
 

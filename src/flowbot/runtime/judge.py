@@ -3,9 +3,9 @@
 What is judged is data: each block is one line of JSON between tags that its content cannot close, and the model is told so.
 The reason is written before the verdict, so that the verdict can follow from it.
 
-Failure policy: a reply of no use is asked for again, first with its error and then afresh at a temperature; if none of
-`TRIES` is of use the example is dropped like one that the endpoint refuses (`UnjudgedError`), because a score of 0 would blame
-the workflow. Faults of the infrastructure are raised as everywhere.
+Failure policy: a reply is read as it is meant (see `verdicts`); one of no use is asked for again, first with its error and then
+afresh at a temperature; if none of `TRIES` is of use the example is dropped like one that the endpoint refuses
+(`UnjudgedError`), because a score of 0 would blame the workflow. Faults of the infrastructure are raised as everywhere.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import re
 from asyncio import create_task
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, cast
 
@@ -166,6 +167,8 @@ def judge_facts(model: str, ledger: Ledger, spreads: Iterable[float]) -> dict[st
 
 async def _draw(lm: LM, judge: Judge, asked: tuple[Message, ...], number: int) -> Decided | RefusedError:
     """One draw's verdicts, or why there are none."""
+    from .verdicts import read_verdicts
+
     fields = reply_fields(judge)
     drawn: tuple[int | str, ...] = () if judge.repeats == 1 else (number,)
     fault = ""
@@ -178,6 +181,7 @@ async def _draw(lm: LM, judge: Judge, asked: tuple[Message, ...], number: int) -
                 draw=(*drawn, "again", attempt) if attempt else drawn,
                 max_tokens=reply_tokens(judge) * (1 + attempt),
                 temperature=TEMPERATURE if drawn or attempt else 0.0,
+                reader=partial(read_verdicts, judge),
             )
         except RefusedError as error:
             return error

@@ -128,8 +128,9 @@ class _Loop:
 
     async def run(self, rounds: int) -> Reacted:
         """The rounds, then the answer."""
-        from flowbot.lm.answers import without_thought
+        from flowbot.lm.answers import refusal_text
         from flowbot.lm.thinking import with_more_room
+        from flowbot.lm.thoughts import without_thought
 
         roomier = False
         for number in range(1, rounds + 1):
@@ -142,7 +143,7 @@ class _Loop:
             self.replies.append(reply)
             text = without_thought(reply.text)
             if reply.finish == "refusal":
-                return self.ended(None, f"the model refused: {text[:200]}")
+                return self.ended(None, f"the model refused: {refusal_text(text)}")
             if reply.calls:
                 results = await self.call_all(reply)
                 if number == rounds:
@@ -246,6 +247,8 @@ class _Loop:
         try:
             if number >= CALLS_AT_ONCE:
                 raise StepError(f"not made: at most {CALLS_AT_ONCE} calls at once")
+            if reply.slip and not use.name:
+                raise StepError(f"this is no call that can be read: {reply.slip}")
             tool = tool_named(use, self.request.tools, cut_at=cut_at)
             arguments = read_arguments(use, tool, cut_at=cut_at)
         except StepError as error:
