@@ -211,7 +211,7 @@ def _quoting_the_key(body: Body, number: int) -> web.Response:
     """As `fake/counter` answers, after two faults that say more than they should."""
     if number == 1:
         return error(400, f"Unsupported parameter: 'seed' or 'temperature' (key {KEY})", param="temperature")
-    if number == 2:
+    if number == 3:
         return error(500, f"no upstream for {KEY}", headers={"Retry-After": "0"})
     schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
     messages = tuple(Message(each["role"], each["content"]) for each in body["messages"])
