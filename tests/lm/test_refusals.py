@@ -156,6 +156,20 @@ async def test_a_refusal_after_calls_went_through_is_of_that_request_alone() -> 
         assert await store.count("probe") == 0
 
 
+async def test_tool_calls_are_not_given_up_for_good_after_one_refusal_that_does_not_speak_of_the_endpoint() -> None:
+    def answer(body: Body) -> bytes:
+        if "tools" in body:
+            return refusal("the function call came out wrong")
+        return http(said('{"thought": "", "call": {"name": "finish"}}'))
+
+    async with asking(answer) as (lm, endpoint):
+        assert isinstance(lm.client, OpenAIClient)
+        for number, kept in ((1, "native"), (2, "json"), (3, "json")):
+            await lm.ask(Request((Message("user", f"{number}"),), 50, tools=(SEARCH,)), purpose="train")
+            assert lm.client.capabilities.tools == kept
+        assert ["tools" in body for body in endpoint.bodies] == [True, False, True, False, False]
+
+
 TOO_LONG_WORDS = [
     (400, "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."),
     (400, "This model's maximum prompt length is 131072 but the request contains 537812 tokens."),
@@ -200,12 +214,31 @@ async def test_too_long_in_every_servers_words(status: int, message: str) -> Non
         "Invalid 'tools': array too long",
         "Input should be greater than 0",
         "No such parameter: context",
+        "The request exceeded the time limit of 60 seconds",
     ],
 )
-async def test_what_is_not_about_the_requests_length_is_no_overflow(message: str) -> None:
-    async with asking(refusal(message)) as (lm, _):
+@pytest.mark.parametrize("status", [400, 500])
+async def test_what_is_not_about_the_requests_length_is_no_overflow(message: str, status: int) -> None:
+    async with asking(refusal(message, status)) as (lm, _):
         with pytest.raises(InfrastructureError):
             await lm.ask(request(), purpose="train")
+
+
+async def test_the_words_of_a_prompt_that_a_refusal_quotes_decide_nothing() -> None:
+    quoted = {"loc": ["body", "seed"], "msg": "Extra inputs are not permitted", "input": "the prompt is too long"}
+    asked = Request((Message("user", "?"),), 50, seed=5)
+    async with asking(http({"detail": [quoted]}, 422), http(said("hi"))) as (lm, endpoint):
+        assert (await lm.ask(asked, purpose="train")).text == "hi"
+        assert "seed" not in endpoint.bodies[1]
+
+
+@pytest.mark.parametrize(
+    "message", ["failed to parse output of the upstream", "the request to the upstream exceeded its buffer"]
+)
+async def test_a_server_that_fails_is_no_fault_of_the_models(message: str) -> None:
+    async with asking(refusal(message, 500), http(said("hi"))) as (lm, endpoint):
+        assert (await lm.ask(request(), purpose="train")).text == "hi"
+        assert len(endpoint.bodies) == 2
 
 
 LONG = "word " * 4000

@@ -191,7 +191,8 @@ def _told(body: Mapping[str, Any], error: Any, depth: int = 0) -> Told:
             return Told(error, _codes(body), status=_status(body) or (int(named[1]) if named else None))
         return _told(inner, inner.get("error"), depth + 1)
     given = cast("Mapping[str, Any]", error) if isinstance(error, dict) else body
-    said = _as_text(next((given[name] for name in _MESSAGES if given.get(name)), given))
+    message: Any = next((given[name] for name in _MESSAGES if given.get(name)), given)
+    said = _of_members(cast("list[Any]", message)) if isinstance(message, list) else _as_text(message)
     code, param, status = _codes(given), _as_text(given.get("param") or ""), _status(given) or _status(body)
     generated: Any = given.get("failed_generation")
     raw = _member(given.get("metadata"), "raw")  # what the provider behind a gateway said
@@ -200,6 +201,16 @@ def _told(body: Mapping[str, Any], error: Any, depth: int = 0) -> Told:
         said, code, param = f"{said}: {behind.text}", f"{code} {behind.code}".strip(), param or behind.param
         generated = behind.generated if generated is None else generated
     return Told(said, code, param, status, None if generated is None else _as_text(generated))
+
+
+def _of_members(listed: list[Any]) -> str:
+    """What is said of each member of a request, without what it holds: the words of a prompt must decide nothing."""
+    return "; ".join(
+        " ".join([*map(str, cast("list[Any]", _member(each, "loc") or [])), str(_member(each, "msg"))])
+        if _member(each, "msg")
+        else _as_text(each)
+        for each in listed
+    )
 
 
 def _codes(given: Mapping[str, Any]) -> str:

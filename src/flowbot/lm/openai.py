@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-from flowbot.fields import InfrastructureError, ModelError, RefusedError, Usage, stable_hash
+from flowbot.fields import InfrastructureError, ModelError, RefusedError, Usage
 from flowbot.store import Store
 
 from .calls_in_text import split_calls
@@ -17,6 +16,7 @@ from .capabilities import REPLY_TOOL, Capabilities, format_hint, format_paramete
 from .client import TOO_LONG, Finish, Identity, Message, Patience, Reply, Request, ToolUse
 from .http_faults import HttpFault
 from .json_tools import as_json, from_json
+from .learnt import Learnt
 from .model_options import ModelOptions
 from .native_tools import arguments_text, functions, has_calls, read_calls, wire_messages
 from .refusals import Refusals, shortened, slip_in
@@ -25,9 +25,6 @@ from .thinking import thought_tokens
 from .tiers import FLEX, Tier
 from .wire import Wire
 
-_log = logging.getLogger(__name__)
-
-_PROBE = "probe/1"
 GROWTH = 8
 """By how much more calls at once are tried than an endpoint's default."""
 _BLOCKED = ("prompt_filter_results", "promptFeedback", "prompt_feedback")
@@ -57,8 +54,9 @@ _FINISH: dict[str, Finish] = {**dict.fromkeys(_CUT_OFF, "length"), **dict.fromke
 class OpenAIClient:
     """One model at one endpoint.
 
-    Failure policy: as `Client` says; besides, a refusal that names a parameter gives that parameter up, is remembered
-    in the store (kind `probe`), logged, and the request is sent again at once, a bounded number of times.
+    Failure policy: as `Client` says; besides, a refusal that names a parameter gives that parameter up, and the request is sent
+    again at once, a bounded number of times; what had to be given up is remembered and logged (see `Learnt`). A refusal of what
+    the model wrote is a `Reply`, with what the endpoint says of it as its `slip`.
 
     Args:
         identity: who answers.
@@ -83,18 +81,14 @@ class OpenAIClient:
     ) -> None:
         self._identity = identity
         self._wire = wire
-        self._first = capabilities or Capabilities()
-        self._store = store
+        self._learnt = Learnt(identity, capabilities or Capabilities(), store)
         self._price_ref = price_ref
         self._concurrency = concurrency
-        self._capabilities: Capabilities | None = None
         self._options = options or ModelOptions(Tier(identity.provider, identity.name), thinking=0)
         self.thinking = self._options.thinking
         self.tier = self._options.tier
         self.patient = self.tier.asked == FLEX
         self.retry = PATIENT if self.patient else None
-        self._taken: set[str] = set()
-        """What requests that went through had: names of `Capabilities`."""
 
     @property
     def identity(self) -> Identity:
@@ -119,7 +113,7 @@ class OpenAIClient:
     @property
     def capabilities(self) -> Capabilities:
         """What the endpoint is known to take so far."""
-        return self._capabilities or self._first
+        return self._learnt.capabilities
 
     async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
         """Send one request once, and again only without a parameter that the endpoint does not know.
@@ -129,7 +123,7 @@ class OpenAIClient:
             RefusedError: if it refuses the request on policy grounds.
             ModelError: if the request is longer than the model's context.
         """
-        known = can = self._capabilities or await self._recall()
+        known = can = await self._learnt.recall()
         refusals = Refusals(calls=has_calls(request))
         while True:
             asked = as_json(request) if can.tools == "json" else request
@@ -148,9 +142,7 @@ class OpenAIClient:
                 raise
             else:
                 reply = _reply(answer, asked, time.perf_counter() - began, self.tier)
-            if can != known:
-                await self._learn(known, can, refusals)
-            self._taken |= _used(asked, can)
+            await self._learnt.went_through(_used(asked, can), known, can, refusals)
             return from_json(reply, request) if asked is not request else reply
 
     async def close(self) -> None:
@@ -187,43 +179,6 @@ class OpenAIClient:
             return
         said = f"{TOO_LONG}, it seems: refused without a reason that is known, and taken when cut short: {fault.told.shown}"
         raise ModelError(said, took=_usage(answer, short, "")[0]) from None
-
-    async def _learn(self, known: Capabilities, found: Capabilities, refusals: Refusals) -> None:
-        """Remember what had to be given up for a request to go through.
-
-        What the endpoint has taken before it can take: then the refusal was of this one request. And a schema that it cannot
-        read says nothing about the next one.
-        """
-        before, now = known.dump(), self.capabilities.dump()
-        changed = {name: value for name, value in found.dump().items() if value != before[name] == now[name]}
-        passed = self._taken - refusals.of_endpoint
-        if refusals.of_schema:
-            passed |= {"reply_format", "tools"}
-        left = replace(self.capabilities, **{name: value for name, value in changed.items() if name not in passed})
-        if left == self.capabilities:
-            return
-        self._capabilities = left
-        model = f"{self._identity.provider}/{self._identity.name}"
-        _log.warning(
-            "%s: %s",
-            model,
-            "; ".join(left.dropped()) or left.max_tokens,
-            extra={"event": "parameter.dropped", "model": model},
-        )
-        if self._store is not None:
-            value = {"model": self._identity.dump(), "capabilities": left.dump()}
-            await self._store.put(self._probe_key(), value, kind="probe", replace=True)
-
-    async def _recall(self) -> Capabilities:
-        known = await self._store.get(self._probe_key()) if self._store is not None else None
-        found = Capabilities.load(known.get("capabilities") or {}) if known else None
-        # Another call may have learnt something while this one read.
-        if self._capabilities is None:
-            self._capabilities = found or self._first
-        return self._capabilities
-
-    def _probe_key(self) -> str:
-        return stable_hash([_PROBE, self._identity.dump()])
 
 
 def _used(request: Request, can: Capabilities) -> set[str]:

@@ -21,29 +21,34 @@ _POLICY = re.compile(
     r"|responsibleai|moderation|usage[_ ](?:polic|guidelines)|data_inspection_failed|prohibited_content|safety_check"
 )
 
-_TOO_LONG = re.compile(
+_ROOM = re.compile(
     r"context_length_exceeded|exceed_context_size|context_exceeded|string_above_max_length|request_too_large"
-    # the room: whatever is said of it in a refusal is that it does not suffice
+    # whatever is said of the room in a refusal is that it does not suffice
     r"|context (?:length|window|size|limit)|model token limit|max(?:imum)?[_ ](?:model[_ ]len|seq(?:uence)?[_ ]len)"
     r"|max(?:imum)?(?: allowed)? (?:prompt|input) (?:length|size)|range of input length"
-    # the request: it is too long, or longer than
-    r"|\b(?:prompt|inputs?|requests?|messages?|conversation|sequence|chat|query)\b.{0,80}?"
+)
+_TOO_LONG = re.compile(
+    # the request is too long, or longer than something
+    r"\b(?:prompt|inputs?|requests?|messages?|conversation|sequence|chat|query)\b.{0,80}?"
     r"(?:\btoo (?:long|large|big|many tokens)|\bexceed|\b(?:longer|greater|larger|more) than\b.{0,60}\b(?:tokens?|max\w*|length))"
-    # its tokens: there are too many
-    r"|\btokens?\b.{0,60}\bexceed|\bexceed\w*\b.{0,60}\btokens?\b|\btoo many (?:\w+ )?tokens|\btokens?\b.{0,60}\bmust (?:be|have) (?:<|less|fewer|at most)"
-    r"|must have (?:less|fewer) than \d+ tokens|reduce (?:the length|the number of messages|(?:your|the) (?:prompt|messages?|input))",
+    # it has too many tokens
+    r"|\btokens?\b.{0,60}\bexceed|\bexceed\w*\b.{0,60}\btokens?\b|\btoo many (?:\w+ )?tokens"
+    r"|\btokens?\b.{0,60}\bmust (?:be|have) (?:<|less|fewer|at most)|must have (?:less|fewer) than \d+ tokens"
+    r"|reduce (?:the length|the number of messages|(?:your|the) (?:prompt|messages?|input))",
     re.DOTALL,
 )
 _OF_THE_REPLY = re.compile(r"max_\w*tokens|(?:completion|output) tokens")
 _OF_THE_REQUEST = re.compile(r"\b(?:input|prompt|context|messages?)\b|total")
-_OF_THE_ACCOUNT = re.compile(r"\bper (?:second|minute|day|month)\b|\bquota\b|rate.?limit")
+_OF_SOMETHING_ELSE = re.compile(
+    r"\bper (?:second|minute|day|month)\b|\bquota\b|rate.?limit|\btime\b|timed? ?out|\bseconds\b"
+)
 _FAR_TOO_LARGE = re.compile(r"request too large for")
 """How limits of tokens a minute refuse what is more than a whole minute's: no waiting helps."""
 
 _SLIP_CODES = ("json_validate_failed", "tool_use_failed", "tool_call_failed", "malformed_function_call")
 _SLIP = re.compile(
     r"failed_generation|tool call validation failed|failed to call a function|failed to (?:generate|validate) (?:valid )?json"
-    r"|attempted to call tool|model called a tool|error parsing tool call|failed to parse (?:input|output|tool call)\b"
+    r"|attempted to call tool|model called a tool|error parsing tool call|failed to parse (?:\w+ at pos|tool call)\b"
     r"|could not parse (?:the )?(?:tool|function) call|malformed (?:function|tool)[ _]call|model produced invalid"
 )
 _WRITTEN = (
@@ -66,6 +71,8 @@ _BAD_SCHEMA = re.compile(
     r"invalid\b.{0,20}\bschema|schema\b.{0,20}\binvalid|schema contains|(?:grammar|schema) is too (?:large|complex)"
     r"|unimplemented keys"
 )
+_SUPPORT = re.compile(r"support|unknown|unrecogni|permit|allow|require|enable|available|extra|unexpected|param")
+"""Words of a refusal that speaks of the endpoint, and not of this one request."""
 _NO_GRAMMAR = re.compile(r"grammar|json[_ ]schema")
 _MOST_STEPS = 8
 """Parameters that are given up for one request; an endpoint that refuses whatever is tried must not go on for ever."""
@@ -89,6 +96,9 @@ class Refusals:
         self.of_endpoint: set[str] = set()
         """Names of `Capabilities` that hold for every request although some went through: what an endpoint wants back with
         calls, it wants from the second round on."""
+
+        self.doubtful = False
+        """Whether tool calls were given up after one that may have been of this one request."""
 
     def without_named(self, fault: HttpFault, asked: Request, used: Capabilities) -> Capabilities | None:
         """What is left without what the refusal names; None if it names nothing that could be given up.
@@ -122,6 +132,8 @@ class Refusals:
         left = used.without(named, calls=self._calls, system=system, ceiling=asked.max_tokens)
         if left is None and fault.status in (404, 501):
             raise fault
+        if left is not None and left.tools != used.tools and not self.of_endpoint:
+            self.doubtful |= _SUPPORT.search(said) is None
         return left
 
     def without_unnamed(self, fault: HttpFault, asked: Request, used: Capabilities) -> Capabilities:
@@ -135,6 +147,7 @@ class Refusals:
         left = used.without_unnamed(calls=self._calls, schema=asked.schema is not None, system=system)
         if left is None or fault.status == 413:
             raise self._puzzling
+        self.doubtful |= left.tools != used.tools
         return left
 
 
@@ -152,14 +165,16 @@ def is_too_long(fault: HttpFault) -> bool:
         return False
     if _FAR_TOO_LARGE.search(said):
         return True
-    of_the_reply = _OF_THE_REPLY.search(said) and not _OF_THE_REQUEST.search(said)
-    return _TOO_LONG.search(said) is not None and not of_the_reply and not _OF_THE_ACCOUNT.search(said)
+    if _OF_SOMETHING_ELSE.search(said) or (_OF_THE_REPLY.search(said) and not _OF_THE_REQUEST.search(said)):
+        return False
+    # A server that fails may say "exceeded" of much.
+    return _ROOM.search(said) is not None or (fault.status < 500 and _TOO_LONG.search(said) is not None)
 
 
 def slip_in(fault: HttpFault) -> str | None:
     """What the model wrote, where the endpoint refuses that and not the request; "" where it does not show it; else None."""
     told = fault.told
-    if fault.status in (401, 402, 403, 404, 429):
+    if fault.status not in (400, 422, 424, 500):
         return None
     named = any(code in told.code.casefold() for code in _SLIP_CODES)
     if told.generated is None and not named and not _SLIP.search(told.words):
