@@ -68,9 +68,10 @@ class RunResult:
         return verdict(self)
 
     @property
-    def report_path(self) -> Path:
-        """Where `fb.write_report(result.run_dir)` writes the report."""
-        return self.run_dir / "report.html"
+    def report_path(self) -> Path | None:
+        """The run's report; None until `fb.write_report(result.run_dir)` or the command line has written it."""
+        path = self.run_dir / "report.html"
+        return path if path.is_file() else None
 
     @property
     def workflow_path(self) -> Path:

@@ -92,7 +92,7 @@ class Task:
         tools: Iterable[Callable[..., Any] | Tool | ToolSource] = (),
         sources: Iterable[ToolSource] = (),
         name: str = "task",
-        source: Path | None = None,
+        source: Path | str | None = None,
     ) -> None:
         aim = goal_of(goal)
         taken, wanted = fields_of(inputs, "inputs"), fields_of(outputs, "outputs")
@@ -120,7 +120,7 @@ class Task:
             "tools": made,
             "sources": tuple(each for each in declared if isinstance(each, ToolSource)),
             "name": re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "task",
-            "source": source,
+            "source": None if source is None else Path(source),
         }.items():
             set_once(self, attribute, value)
 
