@@ -396,7 +396,7 @@ def one_signal_ends_a_call_that_hangs(at: Ground) -> None:
     """an endpoint that never answers: one SIGTERM ends the command after the grace, with exit status 3"""
     with Endpoint(lambda asked: time.sleep(300)) as endpoint:
         process = at.start(
-            "-m", "flowbot.cli", "eval", at.flow(), at.task(), "--model", "openai/liar", **endpoint.environment
+            "-m", "flowbot", "eval", at.flow(), at.task(), "--model", "openai/liar", **endpoint.environment
         )
         deadline = time.monotonic() + 30
         while not endpoint.asked and time.monotonic() < deadline:

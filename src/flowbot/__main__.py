@@ -1,5 +1,5 @@
-"""`python -m flowbot.cli` is `flowbot`."""
+"""`python -m flowbot` is `flowbot`."""
 
-from . import main
+from flowbot.cli import main
 
 main()

@@ -7,13 +7,14 @@ import logging
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from typing import Annotated, Literal
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 
 from .cache import cache
 from .check import check
 from .compare import compare
-from .console import OutputError, command_line, complain, news
+from .console import Console, OutputError, command_line, complain, news
 from .demo import demo
 from .diff import diff
 from .env_file import env_file
@@ -21,11 +22,13 @@ from .eval import evaluate_flow
 from .init import init
 from .models import models
 from .optimize import optimize
+from .options import OWN
 from .report import report
 from .run import run_flow
 from .show import show
 from .starts import starts
 from .streams import silence
+from .variables import Variables, of_environment, variable
 
 DONE, FAILED, WRONG_USE, PAUSED = 0, 1, 2, 3
 
@@ -47,6 +50,8 @@ app = App(
     help_format="plaintext",
     version=_version,
     version_flags=("--version",),
+    default_parameter=OWN,
+    config=Variables(lambda: app),
     suppress_keyboard_interrupt=False,  # it would exit with a status of its own
 )
 for _order, (_verb, _name) in enumerate(
@@ -69,6 +74,22 @@ for _order, (_verb, _name) in enumerate(
 app.command(cache)
 
 
+@app.command
+def completion(shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(name="SHELL")], /) -> int:
+    """Print what makes a shell complete verbs, options and choices. In bash and zsh: source <(flowbot completion bash)
+
+    Parameters
+    ----------
+    shell
+        The shell: in its start-up file, source <(flowbot completion zsh), or flowbot completion fish | source.
+    """
+    script = app.generate_completion(shell=shell).rstrip()
+    if shell == "zsh":  # it takes the first line's word for it only from files in its search path
+        script += "\n\ncompdef _cyclopts_flowbot flowbot"
+    Console("plain").result(script)
+    return DONE
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit status; every error has become one line on standard error.
 
@@ -86,7 +107,8 @@ def run(arguments: Sequence[str]) -> int:
             status = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         verb = next((name for name in arguments[:1] if name in app and not name.startswith("-")), "")
-        complain(f"{error}".rstrip(".") + f". See: {command_line('flowbot', *([verb] if verb else []), '--help')}")
+        said = _missing(error) if isinstance(error, MissingArgumentError) else f"{error}".rstrip(".")
+        complain(f"{said}. See: {command_line('flowbot', *([verb] if verb else []), '--help')}")
         return WRONG_USE
     except KeyboardInterrupt as error:
         complain(f"stopped ({str(error) or 'Ctrl-C'}); the same command goes on from what was stored")
@@ -105,6 +127,14 @@ def run(arguments: Sequence[str]) -> int:
     return status if isinstance(status, int) else DONE
 
 
+def _missing(error: MissingArgumentError) -> str:
+    argument = error.argument
+    if argument is None or error.keyword or argument.tokens:
+        return f"{error.keyword or (argument and argument.name)} needs a value"
+    other = f" (or the environment variable {variable(argument)})" if argument.parameter.show_env_var else ""
+    return f"{argument.name} is missing{other}"
+
+
 def explain(error: Exception, arguments: Sequence[str]) -> int:
     """Say an error in one line; returns the exit status that belongs to it."""
     from flowbot.fields import BudgetExceeded, FlowBotError, InfrastructureError, Paused, UserError
@@ -113,7 +143,7 @@ def explain(error: Exception, arguments: Sequence[str]) -> int:
         stopped_by = error.stopped_by if isinstance(error, Paused) else "infrastructure"
         return paused(str(error), stopped_by, arguments)
     if isinstance(error, UserError):
-        complain(str(error))
+        complain(f"{error}{of_environment(error)}")
         return WRONG_USE
     if isinstance(error, BudgetExceeded):
         complain(f"{error}. What was called is stored: with a higher ceiling the same command goes on from there")

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from .console import Console
-from .options import MODELS, PLACES, Output, listed_models
+from .options import MODEL, MODELS, PLACES, Output, listed_models
 
 
 def check(
@@ -16,7 +16,7 @@ def check(
     /,
     *,
     task: Annotated[Path | None, Parameter(name="--task")] = None,
-    model: Annotated[str | None, Parameter(group=MODELS)] = None,
+    model: Annotated[str | None, MODEL] = None,
     meta_model: Annotated[str | None, Parameter(group=MODELS)] = None,
     judge_model: Annotated[str | None, Parameter(group=MODELS)] = None,
     models: Annotated[str | None, Parameter(group=MODELS, show_default=False)] = None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from .console import Console, json_text
-from .options import MODELS, Calls, Output
+from .options import MODEL, Calls, Output
 
 if TYPE_CHECKING:
     from flowbot.lm import StopSignal
@@ -26,7 +26,7 @@ def run_flow(
     *values: Annotated[str, Parameter(name="NAME=VALUE", allow_leading_hyphen=True)],
     inputs: Annotated[str | None, Parameter(name="--inputs", allow_leading_hyphen=True)] = None,
     task: Annotated[Path | None, Parameter(name="--task")] = None,
-    model: Annotated[str | None, Parameter(group=MODELS)] = None,
+    model: Annotated[str | None, MODEL] = None,
     calls: Calls = Calls(),  # noqa: B008
     output: Output = Output(),  # noqa: B008
 ) -> int:

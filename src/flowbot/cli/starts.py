@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from .console import Console, command_line
-from .options import MODELS, PLACES, Output
+from .options import FORCE, MODELS, OUT, PLACES, Output, require_new
 
 if TYPE_CHECKING:
     from flowbot.fields import ToolSignature
@@ -23,8 +23,9 @@ def starts(
     task: Annotated[Path | None, Parameter(name="TASK", negative=())] = None,
     /,
     *,
-    out: Annotated[Path | None, Parameter(name="--out", negative=())] = None,
-    pin: Annotated[list[str] | None, Parameter(group=MODELS, negative=())] = None,
+    out: Annotated[Path | None, OUT] = None,
+    force: Annotated[bool, FORCE] = False,
+    pin: Annotated[list[str] | None, Parameter(group=MODELS, negative=(), show_env_var=False)] = None,
     cache_dir: Annotated[Path | None, Parameter(group=PLACES)] = None,
     output: Output = Output(),  # noqa: B008
 ) -> int:
@@ -37,7 +38,9 @@ def starts(
     task
         A task's file: the workflow then has its inputs, outputs and goal. Nothing is called and nothing is paid.
     out
-        A .yaml or .json file to write the workflow to; it is replaced if it is there.
+        A .yaml or .json file to write the workflow to.
+    force
+        Replace the file of --out if it is there.
     pin
         STEP=MODEL: another model for a step that names one. May be given several times.
     cache_dir
@@ -63,6 +66,7 @@ def starts(
         workflow = fitted(start, Task.load(task), models=_pins(pin or []), cache_dir=cache_dir)
         text = dump_yaml(workflow.dump())
     if out is not None:
+        require_new(out, force=force)
         workflow.save(out)
     console.json({**_about(start), "workflow": workflow.dump(), "file": None if out is None else str(out)})
     if out is None:
