@@ -179,7 +179,7 @@ def _pairs(values: tuple[str, ...], wanted: dict[str, Any], usage: str) -> dict[
             try:
                 row[name] = parse_json(text, f"inputs: {name}")
             except UserError as error:
-                if error.expected != "JSON":
+                if error.mend != "expected JSON":
                     raise
                 row[name] = text  # the type says what is wrong with it
     return row

@@ -54,13 +54,16 @@ def starts(
     console = Console.open(output)
     if name is None:
         if out is not None or pin:
-            raise UserError("--out" if out is not None else "--pin", "no start's name before it", "flowbot starts NAME")
+            option = "--out" if out is not None else "--pin"
+            raise UserError(option, "no name of a start", mend="name one: flowbot starts NAME")
         _list(console)
         return 0
     start = find_start(name)
     if task is None:
         if pin:
-            raise UserError("--pin", "no task", command_line("flowbot", "starts", name) + " TASK --pin STEP=MODEL")
+            raise UserError(
+                "--pin", "no task", mend=f"name one: {command_line('flowbot', 'starts', name)} TASK --pin STEP=MODEL"
+            )
         workflow, text = start.workflow, start.text
     else:
         workflow = fitted(start, Task.load(task), models=_pins(pin or []), cache_dir=cache_dir)

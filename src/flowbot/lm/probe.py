@@ -129,7 +129,7 @@ async def probe(
 def advice(model: str, error: Exception) -> str:
     """What to do about a model that did not answer, in a sentence without the error itself."""
     if isinstance(error, UserError):
-        return f"expected {error.expected}"
+        return error.mend
     if not isinstance(error, InfrastructureError):
         return "it was reached, but its answer is of no use: try again, or another model"
     provider, _ = split_model(model)

@@ -95,7 +95,9 @@ class Live:
         except asyncio.CancelledError:
             if self._loop is asyncio.get_running_loop():  # not closed: whoever waited gave up, as at a time-out
                 raise
-            raise UserError("flow", "closed while a call was under way", "`close()` after the last call") from None
+            raise UserError(
+                "flow", what="closed while a call was under way", mend="close it after the last call"
+            ) from None
         finally:
             self._running.discard(own)
         engine.session.charged.clear()  # nothing is counted here, and nothing shall grow with every call

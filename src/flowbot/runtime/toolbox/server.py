@@ -193,7 +193,7 @@ def _filled(text: str, where: str) -> str:
     """The text with each `$NAME` replaced by that environment variable."""
     for name in _REFERENCE.findall(text):
         if name not in os.environ:
-            raise UserError(where, f"no environment variable {name}", "it, set to what the server needs")
+            raise UserError(where, f"no environment variable {name}", mend="set it to what the server needs")
         declare_passed({name: os.environ[name]})
     return _REFERENCE.sub(lambda match: os.environ[match[1]], text)
 

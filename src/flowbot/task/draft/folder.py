@@ -61,8 +61,8 @@ def write_folder(
     except OSError as error:
         raise _unwritable(folder, error) from None
     except UserError as error:
-        where, found = (text.replace(str(place), str(folder)) for text in (error.where, error.found))
-        raise UserError(where, found, error.expected) from None
+        where, what = (text.replace(str(place), str(folder)) for text in (error.where, error.what))
+        raise UserError(where, what=what, mend=error.mend) from None
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -73,13 +73,15 @@ def _replace(place: Path, folder: Path, read: Sequence[Path]) -> None:
     given = {each.resolve() for each in read}
     for path in (folder / name for name in names):
         if given & {path.resolve(), path.resolve().parent} and path.exists():
-            raise UserError(str(path), "a file that the task is made from, which would be replaced", "another --out")
+            raise UserError(
+                str(path), "a file that the task is made from, which would be replaced", mend="give another --out"
+            )
     for name in names:
         (place / name).replace(folder / name)
 
 
 def _unwritable(folder: Path, error: OSError) -> UserError:
-    return UserError(str(folder), f"a place that cannot be written ({error.strerror})", "another --out")
+    return UserError(str(folder), f"a place that cannot be written ({error.strerror})", mend="give another --out")
 
 
 def refuse_existing(folder: Path) -> None:
