@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from typing import Annotated, Literal
 
-from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
+from cyclopts import App, CycloptsError, Parameter
 
 from .cache import cache
 from .check import check
@@ -20,6 +20,7 @@ from .diff import diff
 from .env_file import env_file
 from .eval import evaluate_flow
 from .init import init
+from .misuse import misuse
 from .models import models
 from .optimize import optimize
 from .options import OWN
@@ -28,7 +29,7 @@ from .run import run_flow
 from .show import show
 from .starts import starts
 from .streams import silence
-from .variables import Variables, of_environment, variable
+from .variables import Variables, of_environment
 
 DONE, FAILED, WRONG_USE, PAUSED = 0, 1, 2, 3
 
@@ -107,8 +108,9 @@ def run(arguments: Sequence[str]) -> int:
             status = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         verb = next((name for name in arguments[:1] if name in app and not name.startswith("-")), "")
-        said = _missing(error) if isinstance(error, MissingArgumentError) else f"{error}".rstrip(".")
-        complain(f"{said}. See: {command_line('flowbot', *([verb] if verb else []), '--help')}")
+        said = misuse(error, app)
+        help_of = command_line("flowbot", *([verb] if verb else []), "--help")
+        complain(f"{said}{'' if said.endswith('?') else '.'} See: {help_of}")
         return WRONG_USE
     except KeyboardInterrupt as error:
         complain(f"stopped ({str(error) or 'Ctrl-C'}); the same command goes on from what was stored")
@@ -125,14 +127,6 @@ def run(arguments: Sequence[str]) -> int:
     finally:
         sys.stdout = out
     return status if isinstance(status, int) else DONE
-
-
-def _missing(error: MissingArgumentError) -> str:
-    argument = error.argument
-    if argument is None or error.keyword or argument.tokens:
-        return f"{error.keyword or (argument and argument.name)} needs a value"
-    other = f" (or the environment variable {variable(argument)})" if argument.parameter.show_env_var else ""
-    return f"{argument.name} is missing{other}"
 
 
 def explain(error: Exception, arguments: Sequence[str]) -> int:
