@@ -127,3 +127,23 @@ def test_the_script_says_for_what_it_is(capsys: Capture, shell: str) -> None:
         "fish": "complete -c flowbot",
     }
     assert said.out.strip().splitlines()[-1].startswith(last[shell])
+
+
+def test_a_run_serves_wherever_a_workflow_does(capsys: Capture, tmp_path: Path) -> None:
+    task = str(write_task(tmp_path))
+    first = ["optimize", task, *FAKE, "--effort", "low", "--run-dir", "runs/one", "--start", str(write_flow(tmp_path))]
+    assert flowbot(capsys, *first, "--quiet").status == 0
+    for run in ("one", "runs/one"):
+        said = flowbot(capsys, "run", run, "note=2 pens and 3 cups", *FAKE, "--json")
+        assert (
+            said.json
+            == flowbot(capsys, "run", "runs/one/found.flow.yaml", "note=2 pens and 3 cups", *FAKE, "--json").json
+        )
+        assert flowbot(capsys, "eval", run, task, *FAKE, "--dry-run").status == 0
+        assert flowbot(capsys, "optimize", task, *FAKE, "--start", run, "--dry-run").status == 0
+        assert flowbot(capsys, "report", run).status == 0
+    assert "sound" in flowbot(capsys, "check", "runs/one", "--task", task).out
+    (tmp_path / "runs" / "one" / "found.flow.yaml").unlink()
+    said = flowbot(capsys, "run", "one", "note=2 pens", *FAKE)
+    assert (said.status, "no found.flow.yaml" in said.error) == (2, True)
+    assert "found no such run; expected" in flowbot(capsys, "eval", "nowhere", task, *FAKE).error

@@ -37,7 +37,7 @@ def evaluate_flow(
     Parameters
     ----------
     flow
-        The workflow's file.
+        The workflow's file, or a run's folder or name.
     task
         The task's file.
     split
@@ -66,10 +66,12 @@ def evaluate_flow(
 
     from .engine import require_judge, require_model, require_price
     from .progress import Display
+    from .runs import flow_file
     from .signals import pausing
     from .summary import within
 
     console = Console.open(output)
+    flow = flow_file(flow)
     workflow, loaded = load(flow), Task.load(task)
     own = own_models(model, judge_model, models=calls.listed(), metric=loaded.metric)
     require_own_models(own, workflow=workflow, where=str(flow), metric=loaded.metric)

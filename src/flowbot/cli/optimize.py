@@ -30,7 +30,7 @@ def optimize(
     task
         The task's file.
     start
-        The workflow to improve: a file, or a name that `flowbot starts` lists; a single call that reasons otherwise.
+        The workflow to improve: a file, a run, or a name that `flowbot starts` lists; a single call that reasons otherwise.
     model
         The task model, which runs the steps, such as openai/gpt-4.1-mini or local/qwen2.5-coder-0.5b.
     meta_model

@@ -35,7 +35,7 @@ def run_flow(
     Parameters
     ----------
     flow
-        The workflow's file.
+        The workflow's file, or a run's folder or name.
     values
         Inputs, as in: note="two lamps and a dozen pens".
     inputs
@@ -52,10 +52,12 @@ def run_flow(
     from flowbot.runtime.own_models import own_models, require_own_models
     from flowbot.workflow import load, most_calls
 
+    from .runs import flow_file
     from .signals import pausing
     from .summary import within
 
     console = Console.open(output)
+    flow = flow_file(flow)
     workflow = load(flow)
     own = own_models(model, models=calls.listed())
     require_own_models(own, workflow=workflow, where=str(flow))

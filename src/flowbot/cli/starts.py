@@ -87,15 +87,18 @@ def start_workflow(given: str, task: Task, *, cache_dir: Path | None) -> tuple[W
         UserError: if it is neither, or the start does not fit the task.
     """
     from flowbot.fields import UserError
+    from flowbot.fields.near import one_of
     from flowbot.workflow import load
     from flowbot.workflow.starts import list_starts
+
+    from .runs import FOLDER, flow_file
 
     library = {each.name: each for each in list_starts()}
     if given in library:
         return fitted(library[given], task, cache_dir=cache_dir), f"{given}: {library[given].what}"
-    if not Path(given).suffix and not Path(given).exists():
-        raise UserError("--start", repr(given), f"a workflow's file or one of {', '.join(library)}")
-    return load(given), given
+    if not Path(given).suffix and not Path(given).exists() and not (FOLDER / given).is_dir():
+        raise UserError("--start", repr(given), f"a workflow's file, a run, or {one_of(given, library)}")
+    return load(flow_file(Path(given))), given
 
 
 def fitted(

@@ -42,7 +42,7 @@ def use_error(path: Path, error: Exception) -> InfrastructureError:
     if code == sqlite3.SQLITE_FULL:
         text = f"store {path}: the disk is full; free some space"
     elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        text = f"store {path}: the file is damaged ({error}); see `flowbot cache verify`, or move it away"
+        text = f"store {path}: the file is damaged ({error}); where `flowbot cache verify` ends with this too, move it away"
     elif code == sqlite3.SQLITE_READONLY:
         text = f"store {path}: it cannot be written ({error})"
     elif code in _BUSY:
