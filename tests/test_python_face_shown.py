@@ -203,8 +203,11 @@ def test_a_result_says_the_verdict_and_links_the_report_once_there_is_one(tmp_pa
         assert part in said
     assert "href" not in html
     assert html.count("<svg") == 2
-    made.report_path.write_text("x", encoding="utf-8")
-    assert f'href="{made.report_path}"' in made._repr_html_()
+    assert made.report_path is None
+    page = made.run_dir / "report.html"
+    page.write_text("x", encoding="utf-8")
+    assert made.report_path == page
+    assert f'href="{page}"' in made._repr_html_()
 
 
 def test_a_paused_result_says_why_and_claims_nothing(tmp_path: Path) -> None:

@@ -264,7 +264,16 @@ def replies_that_must_be_asked_for_again(at: Ground) -> None:
     )
     with Endpoint(lambda asked: completion("many")) as endpoint:
         at.flowbot(
-            "eval", flow, task, "--split", "test", "--model", "openai/liar?thinking=0", "--max-calls", "9", **endpoint.environment
+            "eval",
+            flow,
+            task,
+            "--split",
+            "test",
+            "--model",
+            "openai/liar?thinking=0",
+            "--max-calls",
+            "9",
+            **endpoint.environment,
         )
         held(len(endpoint.asked) <= 9, f"{len(endpoint.asked)} requests")
 
@@ -396,7 +405,7 @@ def one_signal_ends_a_call_that_hangs(at: Ground) -> None:
     """an endpoint that never answers: one SIGTERM ends the command after the grace, with exit status 3"""
     with Endpoint(lambda asked: time.sleep(300)) as endpoint:
         process = at.start(
-            "-m", "flowbot.cli", "eval", at.flow(), at.task(), "--model", "openai/liar?thinking=0", **endpoint.environment
+            "-m", "flowbot", "eval", at.flow(), at.task(), "--model", "openai/liar?thinking=0", **endpoint.environment
         )
         deadline = time.monotonic() + 30
         while not endpoint.asked and time.monotonic() < deadline:

@@ -45,7 +45,7 @@ def start(endpoint: HeldEndpoint, tmp_path: Path) -> Iterator[Callable[..., subp
     around |= {"OPENAI_BASE_URL": endpoint.url, "OPENAI_API_KEY": "sk-none", "PYTHONUNBUFFERED": "1"}
     started: list[subprocess.Popen[str]] = []
 
-    def begin(*arguments: str, program: Sequence[str] = ("-m", "flowbot.cli"), **given: Any) -> subprocess.Popen[str]:
+    def begin(*arguments: str, program: Sequence[str] = ("-m", "flowbot"), **given: Any) -> subprocess.Popen[str]:
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": around}
         command = [sys.executable, *program, *arguments]
         started.append(subprocess.Popen(command, cwd=tmp_path, **{**streams, **given}))
@@ -204,7 +204,7 @@ def test_a_signal_ends_the_wait_that_the_endpoint_asked_for(
 ON_A_TERMINAL = """
 import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.executable, [sys.executable, "-m", "flowbot.cli", *sys.argv[1:]])
+os.execv(sys.executable, [sys.executable, "-m", "flowbot", *sys.argv[1:]])
 """
 
 

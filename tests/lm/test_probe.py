@@ -130,7 +130,7 @@ async def test_a_missing_key_is_told_before_anything_is_sent(session: Session, m
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     with pytest.raises(UserError, match="OPENAI_API_KEY") as caught:
         await probe("openai/gpt-4.1-mini", session)
-    assert advice("openai/gpt-4.1-mini", caught.value) == "expected the key of openai there"
+    assert advice("openai/gpt-4.1-mini", caught.value) == "set it to your key of openai"
 
 
 async def test_a_model_without_an_endpoint_costs_nothing(session: Session, tmp_path: Path) -> None:

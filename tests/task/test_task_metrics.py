@@ -200,7 +200,7 @@ def test_an_async_metric_is_refused_at_once_and_a_hidden_one_when_called() -> No
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UserError, match="found 'f2'; expected one of exact, normalised, numeric, f1, contains"):
         Metric.of("f2")
-    with pytest.raises(UserError, match="found a int"):
+    with pytest.raises(UserError, match="found an int"):
         Metric.of(3)  # type: ignore[arg-type]
 
 

@@ -59,7 +59,7 @@ async def ask_models(asking: Asking, session: Session, findings: Findings) -> No
                     model, session, cache_dir=asking.cache_dir, price=asking.price, say=asking.say
                 )
         except (InfrastructureError, UserError) as error:
-            said = f"found {error.found}" if isinstance(error, UserError) else str(error)
+            said = error.what if isinstance(error, UserError) else str(error)
             said = error.reason if isinstance(error, DeniedError) else said
             findings.defects.append(Remark(f"{option} {model}", said.removeprefix(f"{model}: "), advice(model, error)))
             findings.facts[name.replace("-", "_")] = {"model": model, "ok": False, "error": str(error)}

@@ -54,11 +54,36 @@ class UserError(_Told):
         where: the file and place, or the option, that is wrong.
         found: what stands there.
         expected: what should stand there.
+        what: in place of `found`, where something is wrong that does not stand there: a clause.
+        mend: in place of `expected`, where something is to be done: in the imperative.
+
+    Attributes:
+        where: as given.
+        what: `found …`, or as given.
+        mend: `expected …`, or as given.
     """
 
-    def __init__(self, where: str, found: str, expected: str) -> None:
-        self.where, self.found, self.expected = told(where), told(found), told(expected)
-        super().__init__(f"{self.where}: found {self.found}; expected {self.expected}")
+    def __init__(self, where: str, found: str = "", expected: str = "", *, what: str = "", mend: str = "") -> None:
+        self.where, self.what, self.mend = (
+            told(where),
+            told(what or f"found {found}"),
+            told(mend or f"expected {expected}"),
+        )
+        super().__init__(f"{self.where}: {self.what}; {self.mend}")
+
+    @property
+    def found(self) -> str:
+        """What is wrong, to be said in another sentence."""
+        return self.what.removeprefix("found ")
+
+    @property
+    def expected(self) -> str:
+        """What mends it, to be said in another sentence."""
+        return self.mend.removeprefix("expected ")
+
+    def at(self, where: str) -> UserError:
+        """The same, of another place."""
+        return UserError(where, what=self.what, mend=self.mend)
 
 
 class ModelError(_Told):

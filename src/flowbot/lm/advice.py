@@ -10,7 +10,7 @@ from .providers import PROVIDERS
 def advice(model: str, error: Exception) -> str:
     """What to do about a model that did not answer, in a sentence without the error itself."""
     if isinstance(error, UserError):
-        return f"expected {error.expected}"
+        return error.mend
     provider = model.partition("/")[0]
     if provider not in PROVIDERS or not isinstance(error, InfrastructureError):
         return "`flowbot models` lists the models that can be used"

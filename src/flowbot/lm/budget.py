@@ -234,7 +234,7 @@ class Budget:
 
     def _worst(self, worst: Usage) -> Amounts:
         if worst.usd is None and self.usd is not None:
-            raise UserError("budget: usd", "a model of unknown price", "a known price; give one with --price IN,OUT")
+            raise UserError("budget: usd", "a model of unknown price", mend="give its price with --price IN,OUT")
         return _amounts(worst)
 
     def _take(self, amounts: Amounts) -> Reservation:

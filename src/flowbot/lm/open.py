@@ -63,7 +63,7 @@ def open_lm(
         raise UserError(
             "a ceiling in USD (--max-usd)",
             f"model {model}, whose price is unknown",
-            "its price too: --price IN,OUT in dollars per million input and output tokens",
+            mend="give its price: --price IN,OUT in dollars per million input and output tokens",
         )
     return LM(client, session, name=model, price=cost, tier=tier, close=lambda: session.release(shared))
 

@@ -148,7 +148,7 @@ class RecordedClient:
         return UserError(
             str(self._path),
             f"no reply to this request among {len(self._lines)} recorded" + "".join(f"\n  {line}" for line in changes),
-            "it recorded; ask a model for what is missing with "
+            mend="ask a model for what is missing with "
             f"--model 'recorded/{self._path}?record=PROVIDER/NAME' (remove the file first to record anew)",
         )
 
@@ -189,7 +189,7 @@ def _read(path: Path, *, may_lack: bool) -> dict[str, dict[str, Any]]:
         try:
             read_reply(line["reply"])
         except ValueError as error:
-            raise UserError(f"{path}:{number}: reply", str(error), expected) from None
+            raise UserError(f"{path}:{number}: reply", what=str(error), mend=f"write {expected}") from None
         lines.setdefault(_key(line["request"]), line)
     return lines
 

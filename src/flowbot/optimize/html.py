@@ -118,8 +118,9 @@ def _sources(result: RunResult) -> list[str]:
 
 def _files(result: RunResult) -> list[object]:
     """Links to the report, once it is written, and to the workflow; relative, so that they work where the notebook is."""
-    found = [path for path in (result.report_path, result.workflow_path) if path.exists()]
-    missing = "" if result.report_path in found else f"; fb.write_report({str(result.run_dir)!r}) writes its report"
+    report = result.report_path
+    found = [path for path in (report, result.workflow_path) if path is not None and path.exists()]
+    missing = "" if report else f"; fb.write_report({str(result.run_dir)!r}) writes its report"
     links = [f'<a href="{_quoted(str(path))}" target="_blank">{_quoted(path.name)}</a> ' for path in found]
     return [*(Markup(link) for link in links), soft(f"in {result.run_dir}{missing}")]
 

@@ -73,8 +73,8 @@ class RunResult:
         if self.found is None:
             raise UserError(
                 "result.workflow",
-                f"a run that is {self.status} ({self.reason or self.stopped_by})",
-                "the same call again, which goes on from there; `result.start` is what it began with",
+                what=f"there is none yet, since the run is {self.status} ({self.reason or self.stopped_by})",
+                mend="give the same call again, which goes on from there; `result.start` is what it began with",
             )
         return self.found
 
@@ -86,9 +86,10 @@ class RunResult:
         return verdict(self)
 
     @property
-    def report_path(self) -> Path:
-        """Where `fb.write_report(result.run_dir)` writes the report."""
-        return self.run_dir / "report.html"
+    def report_path(self) -> Path | None:
+        """The run's report; None until `fb.write_report(result.run_dir)` or the command line has written it."""
+        path = self.run_dir / "report.html"
+        return path if path.is_file() else None
 
     @property
     def workflow_path(self) -> Path:

@@ -376,7 +376,7 @@ def _claimed(directory: Path, run_id: str, *, fresh: bool, named: bool) -> Gener
                 directory.rename(directory.with_name(f"{directory.name}.{number}"))
             except OSError as error:
                 raise UserError(
-                    f"run directory {directory}", str(error.strerror), "a folder that can be moved"
+                    f"run directory {directory}", f"no way to move it ({error.strerror})", "a folder that can be moved"
                 ) from error
     with run_lock(directory):
         for name in WRITTEN:

@@ -109,7 +109,7 @@ class Search:
         except UserError as error:
             if not self._refused:
                 self._refused = True
-                self.watch.news(f"Computing steps are left out: {error.found}; install {error.expected}")
+                self.watch.news(f"Computing steps are left out: {error.found}; {error.mend}")
             return False
         return True
 

@@ -103,12 +103,13 @@ class RunView:
         return cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else None
 
 
-def read_run(run_dir: Path) -> RunView:
+def read_run(run_dir: Path | str) -> RunView:
     """The run in `run_dir`.
 
     Raises:
         UserError: if this is not a run's directory, or its files are damaged.
     """
+    run_dir = Path(run_dir)
     if not run_dir.is_dir():
         raise UserError(str(run_dir), "no such directory", "the directory of a run")
     events = read_events(run_dir)

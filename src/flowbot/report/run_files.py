@@ -291,4 +291,4 @@ def read_lines(run_dir: Path) -> Iterator[dict[str, Any]]:
                 checked(_Example, data, f"{path}:{number}", _AGAIN)
                 yield hide(data)
     except OSError as error:
-        raise UserError(str(path), f"unreadable: {error}", written) from None
+        raise UserError(str(path), f"a file that cannot be read ({error.strerror or error})", written) from None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 from flowbot.fields import Field, FlowBotError, Score, UserError
 from flowbot.fields.bounds import bounded, raised
+from flowbot.fields.words import kind_of
 
 from .compare import Comparison, contains, exact, f1, json_fields, normalised, numeric
 from .example import Example
@@ -157,7 +158,7 @@ def _own(metric: MetricCall, pure: bool) -> Metric:
     """The metric of a user's callable."""
     given: object = metric
     if not callable(given):
-        raise UserError("metric", "nothing" if given is None else f"a {type(given).__name__}", FORMS)
+        raise UserError("metric", kind_of(given), FORMS)
     function = underlying(metric)
     name = str(getattr(function, "__name__", type(metric).__name__))
     if getattr(getattr(function, "__code__", None), "co_flags", 0) & _COROUTINE:

@@ -14,6 +14,7 @@ from typing import Any
 from flowbot.fields import UserError
 from flowbot.fields.bounds import raised
 from flowbot.fields.files import read_bytes
+from flowbot.fields.words import kind_of
 
 MOST_SOURCE = 10_000_000
 """Bytes of the largest Python file that is imported."""
@@ -61,7 +62,7 @@ class Modules:
             self._loaded[key] = _import(key, where)
         found = getattr(self._loaded[key], name, None)
         if not callable(found):
-            what = f"no {name!r} in {file}" if found is None else f"{name!r} in {file}, a {type(found).__name__}"
+            what = f"no {name!r} in {file}" if found is None else f"{name!r} in {file}, {kind_of(found)}"
             raise UserError(where, what, "the name of a callable")
         return found
 

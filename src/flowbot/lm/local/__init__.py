@@ -92,5 +92,5 @@ def _gguf(path: Path, where: str) -> Path:
 
 def _server_version(where: str) -> str:
     if importlib.util.find_spec("xllamacpp") is None:
-        raise UserError(where, "no llama.cpp server in this Python (xllamacpp)", f"it installed: {INSTALL}")
+        raise UserError(where, "no llama.cpp server in this Python (xllamacpp)", mend=f"install it: {INSTALL}")
     return importlib.metadata.version("xllamacpp")

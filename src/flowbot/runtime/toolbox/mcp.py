@@ -61,7 +61,7 @@ async def opened_server(source: MCPSource) -> AsyncGenerator[list[Tool]]:
     try:
         import mcp
     except ImportError:
-        raise UserError(source.where, "no MCP SDK", "it, installed with: pip install 'flowbot[tools]'") from None
+        raise UserError(source.where, "no MCP SDK", mend="install it: pip install 'flowbot[mcp]'") from None
     del mcp
     async with connected(source) as server:
         yield [_tool(source, server, offered, own) for offered, own in source.only.items()]

@@ -30,7 +30,7 @@ async def opened_tools(
     tools: Iterable[Callable[..., Any] | Tool | ToolSource],
     *,
     sandbox: Sandbox | None = None,
-    cache_dir: Path | None = None,
+    cache_dir: Path | str | None = None,
     say: Callable[[str], None] | None = None,
 ) -> AsyncGenerator[dict[str, Tool]]:
     """All tools by name, ready to be called until the context ends: servers are started, indexes and files opened.
@@ -49,7 +49,7 @@ async def opened_tools(
     """
     found: dict[str, Tool] = {}
     async with AsyncExitStack() as stack:
-        opener = _Opener(stack, sandbox, cache_dir or default_cache_dir(), say or (lambda _: None))
+        opener = _Opener(stack, sandbox, Path(cache_dir or default_cache_dir()), say or (lambda _: None))
         for each in tools:
             for tool in await opener.open(each):
                 name = tool.signature.name
@@ -67,7 +67,7 @@ async def opened_task(
     task: Task,
     *,
     sandbox: Sandbox | None = None,
-    cache_dir: Path | None = None,
+    cache_dir: Path | str | None = None,
     say: Callable[[str], None] | None = None,
 ) -> AsyncGenerator[Task]:
     """The task with its declared tools opened: `tools` has all of them and `sources` none. See `opened_tools`."""
@@ -117,7 +117,7 @@ class _Opener:
         from .search import search_tool
 
         where = f"{source.where}.search"
-        corpus = await asyncio.to_thread(open_corpus, source.corpus, self._cache_dir, where=where, say=self._say)
+        corpus = await asyncio.to_thread(open_corpus, Path(source.corpus), self._cache_dir, where=where, say=self._say)
         self._stack.callback(corpus.close)
         return search_tool(source, corpus)
 
