@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -92,8 +93,8 @@ def test_a_mark_within_digits_that_is_moved_or_lost_changes_the_text(text: str, 
 
 
 @given(st.dates(), st.dates(), st.data())
-def test_a_date_is_itself_in_every_notation_whose_order_is_sure(one: Any, other: Any, data: st.DataObject) -> None:
-    def ways(day: Any) -> list[str]:
+def test_a_date_is_itself_in_every_notation_whose_order_is_sure(one: date, other: date, data: st.DataObject) -> None:
+    def ways(day: date) -> list[str]:
         month, year = _MONTHS[day.month - 1], f"{day.year:04}"
         sure = [day.isoformat(), f"{year}/{day.month}/{day.day}", f"{day.day:02}.{day.month:02}.{year}"]
         sure += [f"{month} {day.day}, {year}", f"{day.day} {month[:3]} {year}", f"{day.day}-{month[:3]}-{year}"]

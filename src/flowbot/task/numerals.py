@@ -145,9 +145,9 @@ def numerals(text: str) -> Iterator[Numeral]:
             day = int(match["day"] or match["day2"])
             yield Numeral(match.start(), at, (Quantity(f"{day} {month} {year}"),))
             continue
-        keys, joint = _read(_DASH.sub("-", match["chain"]), match["power"] or "", match["tail"] or "")
+        (first, *others), joint = _read(_DASH.sub("-", match["chain"]), match["power"] or "", match["tail"] or "")
         sign = "-" if (match["sign"] or match["sign2"] or "+") != "+" else ""
-        keys[0] = sign + keys[0] if keys[0] != "0" else "0"
+        keys = [sign + first if first != "0" else "0", *others]
         shift = _SCALES.get(match["scale"] or match["short"] or "", 0)
         unit, mark = _unit(match["before"], match["after"]), (match["mark"] or "").strip()
         quantities = tuple(Quantity(_shifted(key, shift) if shift else key, unit, mark) for key in keys)
@@ -158,10 +158,10 @@ def is_amount(text: str) -> bool:
     """Whether a text is one number, with a currency or percent perhaps, and nothing else. `007` is a name."""
     text = folded(text).strip()
     found = next(numerals(text), None)
-    if found is None or (found.start, found.end) != (0, len(text)) or len(found.quantities) > 1:
+    if found is None or (found.start, found.end) != (0, len(text)):
         return False
-    quantity = found.quantities[0]
-    return not isinstance(quantity.value, str) and not re.match("0[0-9]", quantity.key)
+    numbers = [each for each in found.quantities if not isinstance(each.value, str)]
+    return len(found.quantities) == len(numbers) == 1 and not re.match("0[0-9]", numbers[0].key)
 
 
 def _places(number: Decimal) -> int:
