@@ -133,7 +133,7 @@ async def test_a_ceiling_without_room_for_the_judge_of_the_closing_test_is_refus
     orders: Task, tmp_path: Path
 ) -> None:
     task = judged(orders, Judge("Is it right?", repeats=4), labels=True, size=6)
-    with pytest.raises(UserError, match=r"room for the closing test of .* examples: 66;"):
+    with pytest.raises(UserError, match=r"expected at least 90 calls, .* a closing test of 6;"):
         await run(task, tmp_path, budget=Budget(calls=65))
 
 

@@ -40,11 +40,7 @@ def estimate(
     by_purpose = _calls(task, parsed, EFFORTS[effort])
     steps = max(1, most_calls(start)) if start else 1
     by_purpose = {purpose: n * steps if purpose in ("train", "val", "test") else n for purpose, n in by_purpose.items()}
-    examples = [example for split in task.splits.values() for example in split]
-    length = sum(len(json.dumps(dict(example.inputs), ensure_ascii=False)) for example in examples) / max(
-        1, len(examples)
-    )
-    read = int(length / 4) + len(task.goal) // 4 + 60
+    read = read_tokens(task)
     meta_calls = by_purpose["gradients"] + by_purpose["proposals"]
     task_calls = sum(by_purpose.values()) - meta_calls
     task_usage = Usage(task_calls, task_calls * read, task_calls * REPLY_TOKENS)
@@ -64,6 +60,13 @@ def estimate(
         usd=sum(known) if len(known) == len(costs) else None,
         by_purpose={**by_purpose, **({JUDGED: used.calls - task_calls - meta_calls} if judged else {})},
     )
+
+
+def read_tokens(task: Task) -> int:
+    """Tokens of an example with its task, roughly, as one call reads them."""
+    examples = [example for split in task.splits.values() for example in split]
+    length = sum(len(json.dumps(dict(example.inputs), ensure_ascii=False)) for example in examples)
+    return int(length / max(1, len(examples)) / 4) + len(task.goal) // 4 + 60
 
 
 def judge_usage(judge: Judge, runs: int, read: int) -> Usage:

@@ -48,7 +48,7 @@ from .methods import Method, MethodName
 from .progress import ProgressCallback, Watch
 from .record import NAME, record_examples
 from .result import RunResult, Scores
-from .rooms import closing_test, test_room, validation_room
+from .rooms import FEWEST, Rooms, first_hold, outlook, require_room
 from .search import Member, Search
 
 WRITTEN = (NAME, "start.flow.yaml", "found.flow.yaml", "result.json", "report.html")
@@ -142,9 +142,10 @@ async def optimize_async(
             task_inputs=task.inputs,
             task_outputs=task.outputs,
         )
-        watch.planned = estimate(
+        planned = estimate(
             task, lm=lm, meta_lm=meta_lm, judge_lm=judge_lm, method=method, effort=effort, start=first, price=price
-        ).calls
+        )
+        watch.planned = planned.calls
         store = Store.open(cache / "store.sqlite")
         stack.push_async_callback(store.close)
         session = Session(
@@ -171,7 +172,9 @@ async def optimize_async(
             **({"sandbox": sandbox} if sandbox else {}),
             **({"allow_writes": True} if allow_writes else {}),
         }
-        hold = closing_test(session.budget, task, first, (lm, judge_lm or meta_lm), price)
+        asking = (lm, judge_lm or meta_lm)
+        require_room(outlook(session.budget, task, first, asking, price), task, planned)
+        hold = first_hold(session.budget, task, first, asking, price)
         run_id = f"{task.name}-{stable_hash(identity)[:12]}"
         directory = Path(run_dir or Path("runs") / run_id)
         stack.enter_context(_claimed(directory, run_id, fresh=fresh, named=run_dir is not None))
@@ -262,41 +265,52 @@ async def _search(search: Search, method: Method, start: Workflow, blank: RunRes
     stopped_by = "finished"
     schedule = method.schedule(search.order("train"), search.effort)
     start_val = 0.0
-    with hold, ExitStack() as kept:
-        room = validation_room(search, schedule)
+    rooms: Rooms | None = None
+    with ExitStack() as kept:
+        closing = kept.enter_context(hold)
+        validating: Hold | None = None
         try:
             search.watch.phase = "start"
             scored = await search.score_split(start, "val", "start", val)
             start_val = scored.mean
             require_verdicts(search.task.metric, val, scored.n)
+            closing.release()
+            rooms = Rooms(search, start)
+            closing = kept.enter_context(rooms.closing())
+            validating = rooms.validation(schedule)
             search.watch.phase = "search"
             await bilevel(search, start, method.build_outer(), method.build_inner(), schedule)
         except BudgetExceeded:
             await search.session.drain()
             stopped_by = "budget"
-        if room is not None:
-            room.release()
-        best, best_val = Member(start, 0.0, "start", "start"), start_val
+        if validating is not None:
+            validating.release()
         search.watch.phase = "validation"
-        for member in finalists(search.pool, start, None if schedule.validate else search.effort.finalists):
-            more = test_room(search, member.workflow)
-            if more is None:
-                search.watch.news(f"Left out, since its closing test might pass a ceiling: {member.title}")
-                stopped_by = "budget"
-                continue
+        last = finalists(search.pool, start, None if schedule.validate else search.effort.finalists)
+        if rooms is not None:
+            closing.release()
+            kept.enter_context(rooms.closing([each.workflow for each in last]))
+        validated: list[tuple[Member, float]] = []
+        for member in last:
             try:
-                mean = (await search.score_split(member.workflow, "val", "finalist", val)).mean
+                scored = await search.score_split(member.workflow, "val", "finalist", val)
             except BudgetExceeded:
-                more.release()
+                await search.session.drain()
                 stopped_by = "budget"
-                continue
-            if mean <= best_val:
-                more.release()
             else:
-                best, best_val = member, mean
-                kept.enter_context(more)
+                validated.append((member, scored.mean))
+    best, best_val = Member(start, 0.0, "start", "start"), start_val
+    fewest = min(FEWEST, len(search.order("test")))
+    for member, mean in validated:
+        if mean <= best_val:
+            continue
+        if rooms is None or rooms.testable([start, member.workflow], fewest) < fewest:
+            search.watch.news(f"Left out, since a ceiling leaves no room to test it: {member.title}")
+            stopped_by = "budget"
+        else:
+            best, best_val = member, mean
     search.watch.phase = "test"
-    return await close(search, start, best, stopped_by, blank)
+    return await close(search, start, best, stopped_by, blank, rooms)
 
 
 def _costs(session: Session) -> dict[str, Any]:
