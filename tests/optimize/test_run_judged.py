@@ -48,7 +48,7 @@ async def test_a_task_without_labels_is_served_by_a_judge_and_replays_without_a_
     assert 0 < facts["spread"] < 1
     assert first.details["models"]["judge"] == JUDGE
     again = await run(task, tmp_path)
-    assert again.spent["calls"] == 0
+    assert again.now["calls"] == 0
     same = ("workflow", "scores", "calls", "nodes", "judge", "curve")
     assert {key: first.to_json()[key] for key in same} == {key: again.to_json()[key] for key in same}
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from flowbot.optimize.taken import account, tested
 from flowbot.report import read_run, verdict
-from flowbot.report.words import SOURCES, count, duration, interval, money, outcome, percent, points
+from flowbot.report.words import SOURCES, count, interval, money, outcome, percent, points
 from flowbot.runtime.own_models import named_models
 
 from .console import Console, command_line, complain, wrap
@@ -40,11 +41,14 @@ def summarise(result: RunResult, report: Path, plan: Plan, console: Console) -> 
         console.result(line, "title")
     console.say()
     _heading("What it took", console)
-    console.paragraph(_cost(result), indent=2)
+    for line in account(result.to_json()):
+        console.paragraph(line, indent=2)
     if "judge" in result.details:
         console.paragraph(judge_line(result.details["judge"]), "soft", indent=2)
     if result.stopped_by == "budget":
         console.paragraph("A ceiling ended the search early; the best so far was tested.", "warn", indent=2)
+    for line in tested(result.details.get("tested")):
+        console.paragraph(line, "warn", indent=2)
     console.say()
     if console.mode == "quiet":
         console.result(str(result.workflow_path))
@@ -100,23 +104,6 @@ def _scores(run: RunView, console: Console) -> None:
         if difference is not None:
             between = f"95 % interval {interval(difference, difference=True)}"
             console.say(f"    {'':<7}{'':<{line}}  {points(difference.mean):>4} points ({between})")
-
-
-def _cost(result: RunResult) -> str:
-    spent: dict[str, Any] = dict(result.spent)
-    calls = sum(result.calls.values())
-    made = int(spent.get("calls") or 0)
-    stored = f", {made:,} of them made now and the others from the store" if made != calls else ""
-    usd = spent.get("usd")
-    cost = "no cost" if usd == 0 else f"cost {money(usd)}"
-    tokens = f"{spent.get('tokens') or 0:,} tokens" if made else "no new tokens"
-    made_for = asked(calls, sum(result.requests.values()))
-    return f"{made_for}{stored}; {tokens}, {cost}, {duration(result.seconds)}."
-
-
-def asked(calls: int, requests: int) -> str:
-    """Logical calls, and the requests that endpoints served for them where these are more."""
-    return count(calls, "model call") + (f" ({count(requests, 'request')} served)" if requests > calls else "")
 
 
 def within(passed: str) -> int:

@@ -75,7 +75,8 @@ class _State(TypedDict):
 class Watch:
     """Makes the events of one run and hands them to whoever watches.
 
-    Whoever runs sets `phase`, `planned` and `calls`, see `ProgressEvent`, as soon as they are known.
+    Whoever runs sets `phase`, `planned` and `calls`, see `ProgressEvent`, as soon as they are known, and `noted` to be told
+    first.
 
     Args:
         callback: who watches.
@@ -93,6 +94,7 @@ class Watch:
         self.phase: Phase = "start"
         self.planned = 0
         self.calls: Callable[[], int] = lambda: 0
+        self.noted: Callable[[], None] = lambda: None
 
     def step(self, text: str, done: int = 0, total: int = 0) -> None:
         """An example is done, or something begins."""
@@ -115,6 +117,7 @@ class Watch:
     def ended(self, text: str) -> None:
         """It is over: done, or paused with everything stored. No error in the callback can change that any more."""
         self.planned = self.calls()
+        self.noted = lambda: None
         try:
             self._tell(ProgressEvent(self.phase, text, what="ended", **self._state()))
         except Paused as error:
@@ -124,6 +127,7 @@ class Watch:
         return {"calls": self.calls(), "planned": self.planned, "best": self._best}
 
     def _tell(self, event: ProgressEvent) -> None:
+        self.noted()
         if self._callback is None:
             return
         try:

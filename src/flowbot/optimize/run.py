@@ -50,8 +50,10 @@ from .record import NAME, record_examples
 from .result import RunResult, Scores
 from .rooms import FEWEST, Rooms, first_hold, outlook, require_room
 from .search import Member, Search
+from .sessions import NAME as SESSIONS
+from .sessions import Sessions, spent_in_all
 
-WRITTEN = (NAME, "start.flow.yaml", "found.flow.yaml", "result.json", "report.html")
+WRITTEN = (NAME, SESSIONS, "start.flow.yaml", "found.flow.yaml", "result.json", "report.html")
 """Files of a run that are replaced as a whole; that there is a place for them is seen before anything is paid for."""
 
 
@@ -193,6 +195,9 @@ async def optimize_async(
         for _, named in asked_models(first):
             if named is not None:
                 engine.model(named)  # a missing key or price is found now and not in mid-run
+        sessions = Sessions(directory, session.ledger, began)
+        stack.callback(sessions.close)
+        watch.noted = sessions.note
         journal = Journal.open(directory / "journal.jsonl")
         stack.callback(journal.close)
         search = Search(
@@ -225,7 +230,7 @@ async def optimize_async(
         blank = RunResult(
             run_id=run_id, run_dir=directory, status="paused", stopped_by="", method=str(strategy), effort=effort, seed=seed,
             workflow=first, start=first, start_scores=Scores(), final_scores=Scores(), difference=Scores(), calls={},
-            spent={}, seconds=0.0, details={
+            spent={}, now={}, sessions=(), seconds=0.0, details={
                 "task": task.name,
                 "task_hash": stable_hash(task.identity),
                 "metric": task.metric.identity,
@@ -243,7 +248,14 @@ async def optimize_async(
             getattr(each.client, "fetch_seconds", 0.0)
             for each in {id(x.client): x for x in (model, meta, *judges)}.values()
         )
-        result = replace(result, **_costs(session), seconds=time.monotonic() - began - fetching)
+        worked = sessions.end(result.status, time.monotonic() - began - fetching)
+        result = replace(
+            result,
+            **_costs(session),
+            spent=spent_in_all(worked),
+            seconds=sum(each.seconds for each in worked),
+            sessions=tuple(each.dump() for each in worked),
+        )
         by_purpose = _ledger(session)
         judged = {"judge": judge_facts(asked["judge"], session.ledger, search.spreads())} if judges else {}
         told = {**result.details, "replayed_events": journal.replayed, "by_purpose": by_purpose, **judged}
@@ -319,7 +331,7 @@ def _costs(session: Session) -> dict[str, Any]:
         "calls": dict(session.ledger.calls),
         "requests": dict(session.ledger.requests),
         "passed": session.budget.passed,
-        "spent": {"calls": spent.calls, "tokens": spent.tokens, "usd": spent.usd},
+        "now": {"calls": spent.calls, "tokens": spent.tokens, "usd": spent.usd},
     }
 
 
