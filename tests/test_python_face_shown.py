@@ -199,7 +199,7 @@ def test_a_result_says_the_verdict_and_links_the_report_once_there_is_one(tmp_pa
         "68 to 91 %",
         "+38 points",
         "508 model calls, 61,000 tokens, no cost.",
-        "Made and paid by this run: 8 of the calls, 900 tokens, no cost, in 3 s; the rest stood in the store.",
+        "Made by this run: 8 of the calls, 900 tokens, no cost, in 3 s; the rest stood in the store.",
         "fb.write_report",
         "meta: because",
     ):

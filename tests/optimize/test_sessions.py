@@ -49,7 +49,7 @@ async def test_a_replay_leaves_what_was_paid_and_when_as_it_was_and_says_that_it
     assert json.loads((again.run_dir / "result.json").read_text())["spent"] == facts[0]["spent"]
     told = account(facts[1])
     assert told[:2] == account(facts[0])
-    assert told[2] == "This time it was replayed from the store: nothing was paid."
+    assert told[2] == "This time it was replayed from the store: nothing was made."
 
 
 async def test_sessions_that_paused_are_added_up(orders: Task, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ async def test_sessions_that_paused_are_added_up(orders: Task, tmp_path: Path) -
     assert done.seconds == pytest.approx(sum(each["seconds"] for each in done.sessions), abs=0.02)
     told = account(done.to_json())
     assert "in 2 sessions since" in told[1]
-    assert told[2].startswith(f"Of that this session paid {done.now['calls']:,} calls")
+    assert told[2].startswith(f"Of that this session made {done.now['calls']:,} calls")
 
 
 async def test_a_run_that_another_runs_store_serves_has_paid_nothing(orders: Task, tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ async def test_a_run_that_another_runs_store_serves_has_paid_nothing(orders: Tas
     other = await run(orders, tmp_path, run_dir=tmp_path / "other")
     assert other.spent["calls"] == 0
     assert len(other.sessions) == 1
-    assert "Nothing of it was paid by this run" in account(other.to_json())[1]
+    assert "Nothing of it was made by this run" in account(other.to_json())[1]
 
 
 def test_of_a_killed_session_what_was_written_counts(tmp_path: Path) -> None:
@@ -134,3 +134,14 @@ async def test_of_a_run_that_was_killed_before_its_result_the_report_knows_what_
     first = await run(orders, tmp_path)
     (first.run_dir / "result.json").unlink()
     assert read_run(first.run_dir).result["spent"] == first.spent
+
+
+async def test_a_replay_of_a_run_from_before_there_was_such_a_file_keeps_what_its_result_says(
+    orders: Task, tmp_path: Path
+) -> None:
+    first = await run(orders, tmp_path)
+    (first.run_dir / NAME).unlink()
+    assert (await run(orders, tmp_path)).spent == first.spent
+    (first.run_dir / NAME).unlink(missing_ok=True)
+    (first.run_dir / "result.json").write_text("[")
+    assert (await run(orders, tmp_path)).spent["calls"] == 0

@@ -254,9 +254,9 @@ def test_where_the_calls_went_and_who_paid(tmp_path: Path) -> None:
     (run / "result.json").write_text(json.dumps({**told, "spent": {"calls": 500, "tokens": 90_000, "usd": 1.0}}))
     said = " ".join(where_it_went(read_run(run)))
     assert "625 model calls, 123,900 tokens, no cost. Of the calls 42 % ran workflows on training examples" in said
-    assert "Made and paid by this run: 500 of the calls, 90,000 tokens, $1.00, in" in said
+    assert "Made by this run: 500 of the calls, 90,000 tokens, $1.00, in" in said
     (run / "result.json").write_text(json.dumps({**told, "spent": {"calls": 625, "tokens": 123_900, "usd": 1.0}}))
-    assert any(line.startswith("All of it was made and paid by this run in") for line in where_it_went(read_run(run)))
+    assert any(line.startswith("All of it was made by this run in") for line in where_it_went(read_run(run)))
     told["by_purpose"]["train"]["usd"] = None
     (run / "result.json").write_text(json.dumps(told))
     assert "no known price" in " ".join(where_it_went(read_run(run)))

@@ -85,7 +85,7 @@ def evaluate_flow(
         return 0
     console.say(f"{about}.", "soft")
     stop = StopSignal()
-    with Display(console, expected=expected) as display, pausing(stop, say=display.news):
+    with Display(console) as display, pausing(stop, say=display.news):
         found = asyncio.run(
             evaluate_async(
                 flow,

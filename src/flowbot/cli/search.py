@@ -103,7 +103,7 @@ def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console)
     if calls.dry_run:
         return 0
     stop = StopSignal()
-    with Display(console, expected=expected.calls) as display, pausing(stop, say=display.news):
+    with Display(console) as display, pausing(stop, say=display.news):
         result = asyncio.run(_optimize(plan, search, calls, stop, display))
     return conclude(result, plan, console)
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from .search import Plan
 
+_ROOM_TO_DRAW = 72
+"""Columns that a score with its drawing and its difference takes."""
 _LONGEST = 120
 """Characters of an input in a command; a longer one is left to the reader."""
 
@@ -60,7 +62,7 @@ def summarise(result: RunResult, report: Path, plan: Plan, console: Console) -> 
     console.say()
     _heading("What next", console)
     for text, command in _next(result, plan):
-        console.say(f"  {text}")
+        console.paragraph(text, indent=2)
         console.say(f"    {command}", "accent")
 
 
@@ -86,7 +88,7 @@ def _changes(run: RunView, console: Console) -> None:
 
 
 def _scores(run: RunView, console: Console) -> None:
-    line = max(16, min(34, console.width - 46))
+    drawn = min(34, console.width - 46) if console.width >= _ROOM_TO_DRAW else 0
     splits: tuple[tuple[Literal["val", "test"], str], ...] = (("val", "validation"), ("test", "test"))
     for split, name in splits:
         start, final = run.score("start", split), run.score("final", split)
@@ -94,16 +96,17 @@ def _scores(run: RunView, console: Console) -> None:
         if start is None or final is None:
             continue
         note = ", used once at the end" if split == "test" else ", which chose the workflow"
-        console.say(f"  {count(final.n, f'{name} example')}{note}", "soft")
+        console.paragraph(f"{count(final.n, f'{name} example')}{note}", "soft", indent=2)
         for who, score in (("start", start), ("found", final)):
-            drawn = score_line(score.low, score.mean, score.high, line)
-            console.say(
-                f"    {who:<7}{drawn}  {percent(score.mean):>6}   ({interval(score)})",
-                "" if who == "start" else "accent",
-            )
+            drawing = score_line(score.low, score.mean, score.high, drawn) + "  " if drawn else ""
+            told = f"    {who:<7}{drawing}{percent(score.mean):>6}   ({interval(score)})"
+            console.say(told, "" if who == "start" else "accent")
         if difference is not None:
-            between = f"95 % interval {interval(difference, difference=True)}"
-            console.say(f"    {'':<7}{'':<{line}}  {points(difference.mean):>4} points ({between})")
+            told = f"{points(difference.mean):>4} points (95 % interval {interval(difference, difference=True)})"
+            if drawn:
+                console.say(f"    {'':<7}{'':<{drawn}}  {told}")
+            else:
+                console.paragraph(told.strip(), indent=4)
 
 
 def within(passed: str) -> int:

@@ -105,14 +105,18 @@ async def _tested(search: Search, workflows: Sequence[Workflow], rooms: Rooms | 
     examples = search.order("test")
     different = list({each.hash: each for each in workflows}.values())
     done = 0
+    search.watch.enter("test", len(examples) * len(different))
     while done < len(examples):
         left = len(examples) - done
         size = min(BLOCK, left) if rooms is None else rooms.block(different, left)
         if size == 0:
             break
         try:
-            for workflow in different:
-                await search.score(workflow, examples[done : done + size], "test")
+            for number, workflow in enumerate(different):
+                who = "the found workflow" if number else "the start"
+                block = examples[done : done + size]
+                await search.score(workflow, block, "test", f"{who} on {len(block)} test examples")
+                search.watch.passed(size)
         except BudgetExceeded:
             await search.session.drain()
             break

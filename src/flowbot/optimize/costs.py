@@ -12,8 +12,11 @@ from flowbot.workflow import Workflow, most_calls
 
 from .effort import EFFORTS, Effort, EffortName
 from .methods import Method
+from .progress import Phase
 from .result import CostEstimate
 
+NOTHING = "none+none"
+"""The method that scores the start and tests it."""
 REPLY_TOKENS = 120
 """Tokens of a reply that the estimate assumes."""
 JUDGE_TOKENS = 60
@@ -62,6 +65,23 @@ def estimate(
     )
 
 
+def phases(planned: CostEstimate, start: int) -> dict[Phase, float]:
+    """Planned calls by phase of a run, in their order; what judging takes goes with each answer.
+
+    Args:
+        planned: by purpose.
+        start: calls that score the start on validation.
+    """
+    by = {name: planned.by_purpose.get(name, 0) for name in ("train", "val", "test", "gradients", "proposals", JUDGED)}
+    more = 1 + by[JUDGED] / max(1, by["train"] + by["val"] + by["test"])
+    return {
+        "start": start * more,
+        "search": by["train"] * more + by["gradients"] + by["proposals"],
+        "validation": max(0, by["val"] - start) * more,
+        "test": by["test"] * more,
+    }
+
+
 def read_tokens(task: Task) -> int:
     """Tokens of an example with its task, roughly, as one call reads them."""
     examples = [example for split in task.splits.values() for example in split]
@@ -85,6 +105,8 @@ def _runs(task: Task, method: Method, effort: Effort) -> int:
     if schedule.validate:
         inner = schedule.inner_steps if method.inner == "layerwise" else 0
         return train * schedule.loops * (1 + inner) + val * (1 + len(schedule.batches)) + 2 * test
+    if str(method) == NOTHING:
+        return val + test
     race = min(train, effort.race)
     candidates = effort.candidates if method.outer != "none" else 0
     inner = schedule.inner_steps if method.inner != "none" else 0
@@ -104,6 +126,8 @@ def _calls(task: Task, method: Method, effort: Effort) -> dict[str, int]:
             "gradients": loops * (5 + inner * 5),
             "proposals": loops * (3 + inner),
         }
+    if str(method) == NOTHING:
+        return {"train": 0, "val": val, "test": test, "gradients": 0, "proposals": 0}
     race = min(train, effort.race)
     candidates = effort.candidates if method.outer != "none" else 0
     inner = schedule.inner_steps if method.inner != "none" else 0

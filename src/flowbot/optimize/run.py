@@ -8,6 +8,7 @@ from collections.abc import Generator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, cast
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, UserError, stable_hash
@@ -28,11 +29,11 @@ from flowbot.runtime import (
 from flowbot.runtime.judge import judge_facts, judge_models, require_verdicts
 from flowbot.store import Journal, Store, default_cache_dir, read_journal, run_lock
 from flowbot.task import MetricError, Task, Tool
-from flowbot.workflow import Workflow, asked_models, require_valid, save, single_call
+from flowbot.workflow import Workflow, asked_models, most_calls, require_valid, save, single_call
 
 from .bilevel import bilevel
 from .closing import close, finalists, write_json
-from .costs import estimate
+from .costs import estimate, phases
 from .effort import EFFORTS, EffortName
 from .given import (
     GivenTask,
@@ -148,12 +149,15 @@ async def optimize_async(
             task, lm=lm, meta_lm=meta_lm, judge_lm=judge_lm, method=method, effort=effort, start=first, price=price
         )
         watch.planned = planned.calls
+        start_calls = len(task.splits["val"]) * max(1, most_calls(first))
+        watch.plan = phases(planned, start_calls)
         store = Store.open(cache / "store.sqlite")
         stack.push_async_callback(store.close)
         session = Session(
             store=store, budget=budget or Budget(), stop=stop or StopSignal(), pace=pace or Pace(), on_retry=watch.news
         )
         watch.calls = lambda: sum(session.ledger.calls.values())
+        watch.usd = lambda: session.ledger.spent.usd
         model = open_lm(lm, session, cache_dir=cache, price=price, say=watch.news)
         stack.push_async_callback(model.close)
         meta = open_lm(meta_lm or lm, session, cache_dir=cache, price=price, say=watch.news)
@@ -282,7 +286,7 @@ async def _search(search: Search, method: Method, start: Workflow, blank: RunRes
         closing = kept.enter_context(hold)
         validating: Hold | None = None
         try:
-            search.watch.phase = "start"
+            search.watch.enter("start", len(val))
             scored = await search.score_split(start, "val", "start", val)
             start_val = scored.mean
             require_verdicts(search.task.metric, val, scored.n)
@@ -290,27 +294,30 @@ async def _search(search: Search, method: Method, start: Workflow, blank: RunRes
             rooms = Rooms(search, start)
             closing = kept.enter_context(rooms.closing())
             validating = rooms.validation(schedule)
-            search.watch.phase = "search"
+            loops = len(schedule.batches) * schedule.loops
+            search.watch.enter("search", loops * (1 + schedule.inner_steps))
             await bilevel(search, start, method.build_outer(), method.build_inner(), schedule)
         except BudgetExceeded:
             await search.session.drain()
             stopped_by = "budget"
         if validating is not None:
             validating.release()
-        search.watch.phase = "validation"
         last = finalists(search.pool, start, None if schedule.validate else search.effort.finalists)
         if rooms is not None:
             closing.release()
             kept.enter_context(rooms.closing([each.workflow for each in last]))
+        search.watch.enter("validation", len(last) * len(val))
         validated: list[tuple[Member, float]] = []
-        for member in last:
+        for number, member in enumerate(last, start=1):
+            named = f"finalist {number} of {len(last)} ({shorten(member.short, 44, placeholder='…')})"
             try:
-                scored = await search.score_split(member.workflow, "val", "finalist", val)
+                scored = await search.score_split(member.workflow, "val", "finalist", val, named)
             except BudgetExceeded:
                 await search.session.drain()
                 stopped_by = "budget"
             else:
                 validated.append((member, scored.mean))
+            search.watch.passed(len(val))
     best, best_val = Member(start, 0.0, "start", "start"), start_val
     fewest = min(FEWEST, len(search.order("test")))
     for member, mean in validated:
@@ -321,7 +328,6 @@ async def _search(search: Search, method: Method, start: Workflow, blank: RunRes
             stopped_by = "budget"
         else:
             best, best_val = member, mean
-    search.watch.phase = "test"
     return await close(search, start, best, stopped_by, blank, rooms)
 
 

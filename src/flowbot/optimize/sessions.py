@@ -20,13 +20,16 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from flowbot.fields import InfrastructureError, Usage
-from flowbot.fields.files import open_own, write_all
+from flowbot.fields import InfrastructureError, Usage, UserError
+from flowbot.fields.files import open_own, read_text, write_all
 from flowbot.fields.foreign import Amount, Count, Record, checked
+from flowbot.fields.yaml import parse_json
 from flowbot.lm import Ledger
 from flowbot.store import read_journal
 
 NAME = "sessions.jsonl"
+MOST_RESULT = 16_000_000
+"""Bytes of the largest `result.json` that is read."""
 EVERY = 1.0
 """Seconds between two writings of a line, at least."""
 
@@ -83,6 +86,19 @@ def read_sessions(run_dir: Path) -> tuple[WorkSession, ...]:
     return tuple(WorkSession(each.began, each.seconds, each.status, **dict(each.spent)) for each in read)
 
 
+def _of_result(run_dir: Path) -> tuple[WorkSession, ...]:
+    """What the result of a run says that ended before there was such a file, so that a replay does not take it for nothing;
+    one that cannot be read is written anew, and says nothing."""
+    path = run_dir / "result.json"
+    try:
+        facts = parse_json(read_text(path, limit=MOST_RESULT, links=False), str(path))
+        found = checked(_Line, {"began": "", **facts}, str(path))
+    except (UserError, TypeError):
+        return ()
+    paid = WorkSession("", found.seconds, found.status, **dict(found.spent))
+    return (paid,) if paid.calls else ()
+
+
 def spent_in_all(sessions: Sequence[WorkSession]) -> dict[str, Any]:
     """What all of them paid together: `{calls, tokens, usd}`."""
     usage = sum((Usage(each.calls, each.tokens, usd=each.usd) for each in sessions), Usage())
@@ -104,7 +120,7 @@ class Sessions:
 
     def __init__(self, run_dir: Path, ledger: Ledger, since: float, now: Callable[[], float] = time.monotonic) -> None:
         self._path = run_dir / NAME
-        self._before = read_sessions(run_dir)
+        self._before = read_sessions(run_dir) or _of_result(run_dir)
         self._ledger = ledger
         self._now = now
         self._began = datetime.now(UTC).isoformat(timespec="seconds")

@@ -7,9 +7,11 @@ same. What was *made* is what endpoints were asked and paid for by the sessions 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from flowbot.fields.words import count, duration, money
+
+Verb: TypeAlias = Literal["made", "paid"]
 
 
 def takes(calls: int, requests: int, tokens: int, usd: float | None) -> str:
@@ -31,7 +33,12 @@ def priced(usd: float | None) -> str:
 
 
 def made(
-    spent: Mapping[str, Any], requests: int, seconds: float | None, sessions: Sequence[Mapping[str, Any]] = ()
+    spent: Mapping[str, Any],
+    requests: int,
+    seconds: float | None,
+    sessions: Sequence[Mapping[str, Any]] = (),
+    *,
+    verb: Verb = "paid",
 ) -> str:
     """What of the calls was made, and paid, by the sessions of a run.
 
@@ -40,32 +47,28 @@ def made(
         requests: all that the run takes.
         seconds: how long the sessions worked; None where nobody knows.
         sessions: those that paid, as a run's result has them.
+        verb: `made` where nothing has a price.
     """
-    began = str(sessions[0].get("began") or "")[:10] if sessions else ""
-    when = (
-        f", on {began}"
-        if began and len(sessions) == 1
-        else f", in {len(sessions)} sessions since {began}"
-        if began
-        else ""
-    )
-    when = (f" in {duration(seconds)}" if seconds is not None else "") + when
     paid = int(spent.get("calls") or 0)
     if not paid:
-        return "Nothing of it was paid by this run: every response stood in the store."
+        return f"Nothing of it was {verb} by this run: every response stood in the store."
+    began = str(sessions[0].get("began") or "")[:10] if sessions else ""
+    when = f"on {began}" if len(sessions) == 1 else f"in {len(sessions)} sessions since {began}"
+    told = [f"in {duration(seconds)}"] if seconds is not None else []
+    told += [when] if began else []
     if paid >= requests:
-        return f"All of it was made and paid by this run{when}."
-    of_it = f"{paid:,} of the calls, {int(spent.get('tokens') or 0):,} tokens, {priced(spent.get('usd'))}"
-    return f"Made and paid by this run: {of_it},{when}; the rest stood in the store."
+        return f"All of it was {verb} by this run{' ' if told else ''}{', '.join(told)}."
+    of_it = [f"{paid:,} of the calls", f"{int(spent.get('tokens') or 0):,} tokens", priced(spent.get("usd")), *told]
+    return f"{verb.capitalize()} by this run: {', '.join(of_it)}; the rest stood in the store."
 
 
-def again(now: Mapping[str, Any], spent: Mapping[str, Any]) -> str:
+def again(now: Mapping[str, Any], spent: Mapping[str, Any], *, verb: Verb = "paid") -> str:
     """What this session paid, where that is not all; "" where it is."""
     if now.get("calls") == spent.get("calls"):
         return ""
     if not now.get("calls"):
-        return "This time it was replayed from the store: nothing was paid."
-    return f"Of that this session paid {now['calls']:,} calls, {now.get('tokens') or 0:,} tokens, {priced(now.get('usd'))}."
+        return f"This time it was replayed from the store: nothing was {verb}."
+    return f"Of that this session {verb} {now['calls']:,} calls, {now.get('tokens') or 0:,} tokens, {priced(now.get('usd'))}."
 
 
 def logical(by_purpose: Mapping[str, Any]) -> tuple[int, int, int, float | None]:
@@ -88,8 +91,9 @@ def account(result: Mapping[str, Any]) -> list[str]:
     if not calls:
         return []
     spent = result.get("spent") or {}
-    paid = made(spent, requests, result.get("seconds"), result.get("sessions") or ())
-    told = [f"{takes(calls, requests, tokens, usd)}.", paid, again(result.get("now") or spent, spent)]
+    verb: Verb = "made" if usd == 0 else "paid"
+    paid = made(spent, requests, result.get("seconds"), result.get("sessions") or (), verb=verb)
+    told = [f"{takes(calls, requests, tokens, usd)}.", paid, again(result.get("now") or spent, spent, verb=verb)]
     return [line for line in told if line]
 
 
