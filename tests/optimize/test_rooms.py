@@ -16,7 +16,8 @@ from flowbot.fields import UserError, stable_hash
 from flowbot.lm import Budget, Message, Request
 from flowbot.lm.fake_behaviours import counter
 from flowbot.optimize import CostEstimate, estimate, optimize_async
-from flowbot.optimize.rooms import FEWEST, Room, outlook, require_room
+from flowbot.optimize.outlook import outlook, require_room
+from flowbot.optimize.room import FEWEST, Room
 from flowbot.task import Task
 from flowbot.workflow import from_data, single_call, usual_calls
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from flowbot.lm import StopSignal
     from flowbot.optimize import CostEstimate, EffortName, RunResult
-    from flowbot.optimize.rooms import Outlook
+    from flowbot.optimize.outlook import Outlook
     from flowbot.task import Task
     from flowbot.workflow import Workflow
 
@@ -70,7 +70,7 @@ def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console)
     from flowbot.lm import StopSignal
     from flowbot.optimize import estimate
     from flowbot.optimize.given import require_settings
-    from flowbot.optimize.rooms import outlook, require_room
+    from flowbot.optimize.outlook import outlook, require_room
     from flowbot.runtime.own_models import own_models, require_own_models
 
     from .engine import require_price
@@ -209,7 +209,7 @@ def _announce(plan: Plan, search: SearchOptions, expected: CostEstimate, console
 
 def _say_ceiling(plan: Plan, ceiling: Outlook, console: Console) -> None:
     """What of a ceiling is left to search with, before anybody waits for a search that has no room."""
-    from flowbot.optimize.rooms import amount
+    from flowbot.optimize.outlook import amount
 
     test = len(plan.task.splits["test"])
 

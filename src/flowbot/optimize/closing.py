@@ -16,7 +16,8 @@ from flowbot.workflow import Workflow, save
 
 from .acceptance import Estimate, paired_difference
 from .result import RunResult, Scores
-from .rooms import BLOCK, Rooms
+from .room import BLOCK
+from .rooms import Rooms
 from .search import Member, Search, Split, Who
 
 

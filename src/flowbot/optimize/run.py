@@ -46,10 +46,12 @@ from .given import (
     users_models,
 )
 from .methods import Method, MethodName
+from .outlook import first_hold, outlook, require_room
 from .progress import ProgressCallback, Watch
 from .record import NAME, record_examples
 from .result import RunResult, Scores
-from .rooms import FEWEST, Rooms, first_hold, outlook, require_room
+from .room import FEWEST
+from .rooms import Rooms
 from .search import Member, Search
 from .sessions import NAME as SESSIONS
 from .sessions import Sessions, spent_in_all

@@ -90,7 +90,7 @@ def account(result: Mapping[str, Any]) -> list[str]:
     calls, requests, tokens, usd = logical(result.get("by_purpose") or {})
     if not calls:
         return []
-    spent = result.get("spent") or {}
+    spent: Mapping[str, Any] = result.get("spent") or {}
     verb: Verb = "made" if usd == 0 else "paid"
     paid = made(spent, requests, result.get("seconds"), result.get("sessions") or (), verb=verb)
     told = [f"{takes(calls, requests, tokens, usd)}.", paid, again(result.get("now") or spent, spent, verb=verb)]
