@@ -105,7 +105,7 @@ def evaluate_flow(
         return 0
     console.say(f"{about}.", "soft")
     stop = StopSignal()
-    with Display(console, expected=expected) as display, pausing(stop, say=display.news):
+    with Display(console) as display, pausing(stop, say=display.news):
         found = asyncio.run(
             evaluate_async(
                 flow,
@@ -167,10 +167,11 @@ def _reached(mean: float, least: float | None) -> int:
 
 
 def _show(console: Console, facts: dict[str, Any]) -> None:
+    from flowbot.optimize.taken import evaluation
     from flowbot.report import Interval
-    from flowbot.report.words import count, duration, interval, money, percent
+    from flowbot.report.words import count, duration, interval, percent
 
-    from .summary import asked, judge_line
+    from .summary import judge_line
 
     score = Interval(facts["mean"], facts["low"], facts["high"], facts["n"])
     console.result(f"{percent(score.mean)} on {count(score.n, 'example')} (95 % interval {interval(score)})", "title")
@@ -188,8 +189,5 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
     console.say()
     if "judge" in facts:
         console.say(judge_line(facts["judge"]), "soft")
-    console.say(
-        f"{asked(facts['calls'], facts['requests'])} ({facts['spent']['calls']:,} made now), {facts['tokens']:,} tokens, "
-        f"cost {money(facts['usd'])}, {duration(facts['seconds'])}.",
-        "soft",
-    )
+    told = evaluation(facts["calls"], facts["requests"], facts["tokens"], facts["usd"], facts["spent"])
+    console.say(f"{told}, {duration(facts['seconds'])}.", "soft")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowbot.fields.html import Markup, bar, brief, card, folded, line, soft, strong, table
-from flowbot.fields.words import count, duration, interval, money, percent, points, printable
+from flowbot.fields.words import count, duration, interval, percent, points, printable
 from flowbot.workflow.diff import changed_nodes
 from flowbot.workflow.html import drawing, prompts, workflow_text
 
+from .taken import account, evaluation
 from .verdict import verdict_on
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ MOST_ROWS = 20
 
 
 def eval_text(found: EvalResult) -> str:
-    """`82 % on 40 val examples (95 % interval 68 to 91 %), 7 not right; 80 calls, cost $0.02`."""
+    """`82 % on 40 val examples (95 % interval 68 to 91 %), 7 not right; 80 model calls, 9,120 tokens, $0.02`."""
     scored = f"{percent(found.mean)} on {count(found.estimate.n, f'{found.split} example')}"
     wrong = f"{len(found.failures)} not right" if found.failures else "all right"
     failed = f", {count(found.errors, 'error')}" if found.errors else ""
@@ -62,7 +63,7 @@ def run_html(result: RunResult) -> Markup:
         verdict(result),
         line(strong(result.reason, "warn")) if result.reason else "",
         _scores(result),
-        line(soft(_run_cost(result))),
+        *(line(soft(told)) for told in account(result.to_json())),
         *_workflows(result),
         line(soft("Files: "), *_files(result)),
     )
@@ -131,18 +132,9 @@ def _quoted(given: str) -> str:
     return escape(given, quote=True)
 
 
-def _run_cost(result: RunResult) -> str:
-    calls = sum(result.calls.values())
-    made = int(result.spent.get("calls") or 0)
-    paid = f"{int(result.spent.get('tokens') or 0):,} tokens, cost {money(result.spent.get('usd'))}"
-    # What stored responses cost when they were first made is in the report; here stands what was paid for now.
-    told = f", {paid}" if made == calls else f" ({made:,} made now: {paid})"
-    return f"{count(calls, 'call')}{told}, {duration(result.seconds)}"
-
-
 def _eval_cost(found: EvalResult) -> str:
-    made = f" ({found.spent.calls:,} made now)" if found.spent.calls != found.calls else ""
-    return f"{count(found.calls, 'call')}{made}, {found.usage.tokens:,} tokens, cost {money(found.usd)}"
+    spent = {"calls": found.spent.calls, "usd": found.spent.usd}
+    return evaluation(found.calls, found.requests, found.usage.tokens, found.usd, spent)
 
 
 def _eval_row(row: EvalRow) -> tuple[object, ...]:

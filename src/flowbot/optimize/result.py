@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -38,8 +38,9 @@ class RunResult:
 
     `found` is the workflow that it ended with, the start where none proved better; None while the run is paused.
     `difference` is final minus start on the same examples, with a 95 % paired bootstrap interval. `calls` are logical, by
-    purpose; `requests` are what endpoints served for them, answers that were not used included; `spent` is what this process
-    really paid. `passed` says which ceiling an endpoint made the run pass, "" for none. `kept_from` says where the structure
+    purpose: what the run takes with an empty store. `requests` are what endpoints served for them, answers that were not used
+    included. `spent` is what the run was really paid for, `{calls, tokens, usd}`, and `seconds` how long that took, over all
+    `sessions` that worked on it; `now` is what of it this session paid, nothing where it replayed. `passed` says which ceiling an endpoint made the run pass, "" for none. `kept_from` says where the structure
     that was kept came from.
     """
 
@@ -58,6 +59,8 @@ class RunResult:
     calls: Mapping[str, int]
     spent: Mapping[str, Any]
     seconds: float
+    now: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    sessions: Sequence[Mapping[str, Any]] = ()
     reason: str = ""
     requests: Mapping[str, int] = field(default_factory=dict[str, int])
     passed: str = ""
@@ -115,6 +118,8 @@ class RunResult:
             "calls": dict(self.calls),
             "requests": dict(self.requests),
             "spent": dict(self.spent),
+            "now": dict(self.now),
+            "sessions": [dict(each) for each in self.sessions],
             "passed": self.passed,
             "seconds": round(self.seconds, 2),
             "nodes": len((self.found or self.start).sketch.nodes),

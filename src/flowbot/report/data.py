@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from flowbot.fields import UserError
+from flowbot.optimize.sessions import read_sessions, spent_in_all
 from flowbot.workflow import Workflow
 
 from .changes import Change, read_changes
@@ -113,7 +114,7 @@ def read_run(run_dir: Path | str) -> RunView:
     if not run_dir.is_dir():
         raise UserError(str(run_dir), "no such directory", "the directory of a run")
     events = read_events(run_dir)
-    result = {**_NO_RESULT, **read_result(run_dir)}
+    result = {**_NO_RESULT, **read_result(run_dir), **_paid(run_dir)}
     nothing: dict[str, Any] = {}
     begin = next((event for event in events if event.get("event") == "start"), nothing)
     workflows = _workflows(events)
@@ -143,6 +144,18 @@ def read_run(run_dir: Path | str) -> RunView:
         quoted=quoted,
         asides=tuple(sorted(path.name for path in run_dir.glob("journal.*.jsonl"))),
     )
+
+
+def _paid(run_dir: Path) -> dict[str, Any]:
+    """What the sessions of a run paid; also of one that was killed before it could write its result."""
+    worked = read_sessions(run_dir)
+    if not worked:
+        return {}
+    return {
+        "spent": spent_in_all(worked),
+        "seconds": sum(each.seconds for each in worked),
+        "sessions": [each.dump() for each in worked],
+    }
 
 
 def _examples(run_dir: Path, events: Sequence[Mapping[str, Any]]) -> tuple[tuple[ExamplePair, ...], Mapping[str, str]]:

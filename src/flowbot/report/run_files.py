@@ -90,6 +90,19 @@ class _Spent(Record):
     usd: Amount | None = None
 
 
+class _Used(_Spent):
+    requests: Count | None = None
+
+
+class _Session(Record):
+    began: str | None = None
+
+
+class _Tested(Record):
+    run: Count
+    of: Count
+
+
 class _Judge(_Spent):
     model: str
     spread: Amount | None = None
@@ -105,7 +118,10 @@ class _Result(_Facts):
     scores: _Scores | None = None
     calls: dict[str, Count] | None = None
     spent: _Spent | None = None
-    by_purpose: dict[str, _Spent | None] | None = None
+    now: _Spent | None = None
+    sessions: list[_Session] | None = None
+    tested: _Tested | None = None
+    by_purpose: dict[str, _Used | None] | None = None
     judge: _Judge | None = None
     seconds: Amount | None = None
     nodes: Count | None = None
