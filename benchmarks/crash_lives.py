@@ -17,7 +17,7 @@ from typing import Any
 
 DRIVER = Path(__file__).with_name("crash_driver.py")
 FILES = ("start.flow.yaml", "found.flow.yaml", "journal.jsonl", "examples.jsonl")
-PAID_NOW = ("spent", "seconds", "replayed_events")
+PAID_NOW = ("spent", "now", "sessions", "seconds", "replayed_events")
 """What a result tells of the last process alone."""
 
 
@@ -157,8 +157,8 @@ class Run:
         last = self.lives[-1]
         if last.after != calm.lives[-1].after:
             wrong.append("other calls are stored")
-        if len(set(last.replied)) != last.told["result"]["spent"]["calls"]:
-            wrong.append(f"{len(set(last.replied))} calls replied to, {last.told['result']['spent']['calls']} counted")
+        if len(set(last.replied)) != last.told["result"]["now"]["calls"]:
+            wrong.append(f"{len(set(last.replied))} calls replied to, {last.told['result']['now']['calls']} counted")
         return wrong
 
 

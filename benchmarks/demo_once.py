@@ -95,7 +95,7 @@ def main() -> None:
     cache.mkdir(parents=True, exist_ok=True)
     if not (cache / "models").exists():
         (cache / "models").symlink_to(default_cache_dir() / "models", target_is_directory=True)
-    command = [sys.executable, "-m", "flowbot.cli", "demo", "--json", "--seed", str(options.seed)]
+    command = [sys.executable, "-m", "flowbot", "demo", "--json", "--seed", str(options.seed)]
     command += ["--cache-dir", str(cache), "--run-dir", str(options.out / "run")]
     runs = [once(command, cache, options.kill_after)] if options.kill_after is not None else []
     runs += [once(command, cache, None), once(command, cache, None)]

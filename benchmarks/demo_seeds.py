@@ -25,7 +25,7 @@ VARIANTS = {
 def run(variant: str, seed: int, out: Path) -> dict[str, Any]:
     """One demo run as its JSON object; a paused one is run again."""
     folder = out / f"{variant.replace(' ', '-')}-{seed}"
-    command = [sys.executable, "-m", "flowbot.cli", "demo", "--json", "--seed", str(seed), "--run-dir", str(folder)]
+    command = [sys.executable, "-m", "flowbot", "demo", "--json", "--seed", str(seed), "--run-dir", str(folder)]
     for _ in range(3):
         done = subprocess.run([*command, *VARIANTS[variant]], capture_output=True, text=True, check=False)
         if done.returncode == 0:

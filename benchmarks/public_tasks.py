@@ -62,7 +62,7 @@ def prepare(name: str, data: Path, folder: Path, rows: list[int]) -> None:
 
 def optimize(name: str, folder: Path, effort: str) -> dict[str, Any]:
     """One run as its JSON object; a paused one is run again."""
-    command = [sys.executable, "-m", "flowbot.cli", "optimize", str(folder / "task.yaml"), *MODELS, "--json"]
+    command = [sys.executable, "-m", "flowbot", "optimize", str(folder / "task.yaml"), *MODELS, "--json"]
     command += ["--start", str(folder / "start.flow.yaml"), "--effort", effort, "--run-dir", str(folder / "run")]
     for _ in range(3):
         done = subprocess.run(command, capture_output=True, text=True, check=False)

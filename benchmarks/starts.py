@@ -63,7 +63,7 @@ def workflow_for(name: str, task: Task, model: str, untrusted: str) -> Workflow:
 def evaluate(flow: Path, task: Path, model: str, untrusted: str, cache: Path) -> dict[str, Any]:
     """What `flowbot eval` says of a workflow on the test rows, with an empty store."""
     shutil.rmtree(cache, ignore_errors=True)
-    command = [sys.executable, "-m", "flowbot.cli", "eval", str(flow), str(task), "--split", "test", "--json"]
+    command = [sys.executable, "-m", "flowbot", "eval", str(flow), str(task), "--split", "test", "--json"]
     done = subprocess.run(
         [*command, "--model", model, "--models", untrusted, "--cache-dir", str(cache)],
         capture_output=True,

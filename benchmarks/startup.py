@@ -27,8 +27,8 @@ IMPORTS = {
 }
 COMMANDS = {
     "python -c pass": [sys.executable, "-c", "pass"],
-    "flowbot --help": [sys.executable, "-m", "flowbot.cli", "--help"],
-    "flowbot check": [sys.executable, "-m", "flowbot.cli", "check", str(ROOT / "examples" / "orders" / "task.yaml")],
+    "flowbot --help": [sys.executable, "-m", "flowbot", "--help"],
+    "flowbot check": [sys.executable, "-m", "flowbot", "check", str(ROOT / "examples" / "orders" / "task.yaml")],
 }
 
 

@@ -40,6 +40,12 @@ CLI_INTRODUCTION = """\
 Written from the code; `flowbot VERB --help` shows the same. With `--json` a verb prints one JSON object and nothing else. The same
 command again resumes what was cut off, and repeats what is done at no cost.
 
+An option that verbs share has an environment variable, named with it below: `FLOWBOT_MAX_USD` is that of `--max-usd`. What is typed wins, and a variable that is
+empty counts as not set. A `.env` sets none of them, and of Python only the cache folder's is read: `fb.optimize` takes its models and ceilings from your code.
+`flowbot demo` takes its models from no variable, so that it costs nothing.
+
+For completion in bash or zsh, `source <(flowbot completion bash)` in the shell's start-up file; in fish, `flowbot completion fish | source`. `python -m flowbot` is `flowbot`.
+
 Exit status: 0 done, 1 the work failed, 2 wrong use, 3 paused, to be given again. [Questions and troubles](questions.md#exit-statuses) says more.
 """
 PYTHON_INTRODUCTION = """\

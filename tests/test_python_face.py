@@ -196,7 +196,7 @@ def test_rows_in_one_are_divided_the_same_way_every_time_and_groups_stay_togethe
         ({"train": [("a", "billing", "x")]}, r"train\[0\]: found a tuple; expected a dict, an Example, or a pair"),
         ({"train": [("a", {"dept": "billing"})]}, r"train\[0\].*as outputs; expected a dict with department"),
         ({"train": {"message": "a"}}, "train: found a dict; expected rows: dicts, pairs"),
-        ({"train": 3}, "train: found a int; expected rows"),
+        ({"train": 3}, "train: found an int; expected rows"),
         ({"rows": ROWS, "val": ROWS[:1]}, "rows: found train, val or test as well"),
         ({"train": [("a", "bill")]}, r"train\[0\]: department: found \"bill\"; expected one of 'billing', 'delivery'"),
     ],

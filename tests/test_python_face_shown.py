@@ -99,10 +99,12 @@ def result(folder: Path, words: str = "because", **more: Any) -> fb.RunResult:
     better = Scores(Estimate(0.52, 0.35, 0.68, 40), Estimate(0.38, 0.27, 0.49, 100))
     made: dict[str, Any] = {
         "run_id": "orders-1", "run_dir": folder, "status": "done", "stopped_by": "finished", "method": "flowbot+blame",
-        "effort": "low", "seed": 0, "workflow": workflow(words), "start": workflow("Count them."), "start_scores": start,
+        "effort": "low", "seed": 0, "found": workflow(words), "start": workflow("Count them."), "start_scores": start,
         "final_scores": final, "difference": better, "calls": {"train": 400, "val": 108},
         "spent": {"calls": 8, "tokens": 900, "usd": 0.0}, "seconds": 3.0,
-        "details": {"kept_from": [f"meta: {words}"]}, **more,
+        "details": {
+            "kept_from": [f"meta: {words}"], "by_purpose": {"train": {"calls": 508, "tokens": 61_000, "usd": 0.0}}
+        }, **more,
     }  # fmt: skip
     return fb.RunResult(**made)
 
@@ -175,7 +177,7 @@ def test_a_trace_shows_what_was_sent_and_what_came_back() -> None:
 def test_an_evaluation_shows_failures_first_and_says_what_is_left() -> None:
     found = evaluation(*([1.0] * 30), 0.0, 0.5)
     assert str(found).startswith("95 % on 32 val examples (95 % interval ")
-    assert str(found).endswith("2 not right, 1 error; 32 calls (0 made now), 120 tokens, cost $0")
+    assert str(found).endswith("2 not right, 1 error; 32 model calls, 120 tokens, no cost (all from the store)")
     said = read(found._repr_html_())
     assert said.index("r0.0") < said.index("r0.5") < said.index("r1.0")
     assert "and 12 more" in said
@@ -196,23 +198,32 @@ def test_a_result_says_the_verdict_and_links_the_report_once_there_is_one(tmp_pa
         verdict,
         "68 to 91 %",
         "+38 points",
-        "508 calls (8 made now: 900 tokens, cost $0), 3 s",
+        "508 model calls, 61,000 tokens, no cost.",
+        "Made by this run: 8 of the calls, 900 tokens, no cost, in 3 s; the rest stood in the store.",
         "fb.write_report",
         "meta: because",
     ):
         assert part in said
     assert "href" not in html
     assert html.count("<svg") == 2
-    made.report_path.write_text("x", encoding="utf-8")
-    assert f'href="{made.report_path}"' in made._repr_html_()
+    assert made.report_path is None
+    page = made.run_dir / "report.html"
+    page.write_text("x", encoding="utf-8")
+    assert made.report_path == page
+    assert f'href="{page}"' in made._repr_html_()
 
 
 def test_a_paused_result_says_why_and_claims_nothing(tmp_path: Path) -> None:
-    made = result(tmp_path, status="paused", reason="no network", start_scores=Scores(), final_scores=Scores())
+    made = result(
+        tmp_path, status="paused", reason="no network", found=None, start_scores=Scores(), final_scores=Scores()
+    )
     said = read(made._repr_html_())
     assert "The run is paused" in said
     assert "no network" in said
     assert "better" not in said
+    with pytest.raises(fb.UserError, match=r"no network.*result\.start"):
+        made.workflow.save(tmp_path / "found.flow.yaml")
+    assert not (tmp_path / "found.flow.yaml").exists()
 
 
 def test_only_what_is_markup_already_is_not_escaped() -> None:

@@ -25,7 +25,7 @@ def _eval(at: Ground, endpoint: Endpoint, *options: str, rows: int = 40, **param
     """An evaluation of one call an example on about a third of `rows` examples."""
     task = at.task([{"id": f"r{n}", "word": f"word {n}", "count": "6"} for n in range(rows)])
     flow = at.flow(**parameters)
-    model = ("--split", "test", "--model", "openai/liar")
+    model = ("--split", "test", "--model", "openai/liar?thinking=0")
     return at.flowbot("eval", flow, task, *model, *options, "--json", **endpoint.environment)
 
 
@@ -87,7 +87,7 @@ def a_search_whose_replies_are_far_above_their_limit(at: Ground) -> None:
     with Endpoint(_liar(written=1_000_000, total_tokens=1_000_020)) as endpoint:
         arguments = (
             "--model",
-            "openai/liar",
+            "openai/liar?thinking=0",
             "--effort",
             "low",
             "--max-usd",
@@ -264,7 +264,16 @@ def replies_that_must_be_asked_for_again(at: Ground) -> None:
     )
     with Endpoint(lambda asked: completion("many")) as endpoint:
         at.flowbot(
-            "eval", flow, task, "--split", "test", "--model", "openai/liar", "--max-calls", "9", **endpoint.environment
+            "eval",
+            flow,
+            task,
+            "--split",
+            "test",
+            "--model",
+            "openai/liar?thinking=0",
+            "--max-calls",
+            "9",
+            **endpoint.environment,
         )
         held(len(endpoint.asked) <= 9, f"{len(endpoint.asked)} requests")
 
@@ -300,7 +309,7 @@ def a_tool_loop_that_never_ends(at: Ground) -> None:
         return body
 
     with Endpoint(again) as endpoint:
-        options = ("--split", "test", "--model", "openai/liar", "--max-calls", "10")
+        options = ("--split", "test", "--model", "openai/liar?thinking=0", "--max-calls", "10")
         found = at.flowbot("eval", flow, task, *options, **endpoint.environment)
         held(0 < len(endpoint.asked) <= 10, f"{len(endpoint.asked)} requests: {found.line()}")
 
@@ -310,7 +319,7 @@ def a_judge_that_gives_no_verdict(at: Ground) -> None:
     """a metric with a judge whose replies are of no use: its tries count against --max-calls like all others"""
     task = at.task(metric={"judge": {"rubric": "It is right."}})
     with Endpoint(lambda asked: completion("hm")) as endpoint:
-        options = ("--split", "test", "--model", "openai/liar", "--max-calls", "15")
+        options = ("--split", "test", "--model", "openai/liar?thinking=0", "--max-calls", "15")
         found = at.flowbot("eval", at.flow(), task, *options, **endpoint.environment)
         held(found.status != 2, f"refused: {found.line()}")
         held(0 < len(endpoint.asked) <= 15, f"{len(endpoint.asked)} requests: {found.line()}")
@@ -346,7 +355,7 @@ def a_list_that_becomes_a_call_an_item(at: Ground) -> None:
     )
     many = json.dumps({"items": [f"i{n}" for n in range(5_000)]})
     with Endpoint(lambda asked: completion(many if "List." in asked.text else "x")) as endpoint:
-        options = ("--split", "test", "--model", "openai/liar", "--max-calls", "10")
+        options = ("--split", "test", "--model", "openai/liar?thinking=0", "--max-calls", "10")
         found = at.flowbot("eval", flow, task, *options, **endpoint.environment)
         held(found.status != 2, f"refused: {found.line()}")
         held(0 < len(endpoint.asked) <= 10, f"{len(endpoint.asked)} requests: {found.line()}")
@@ -366,7 +375,7 @@ def a_run_in_use_keeps_its_ceiling(at: Ground) -> None:
     """`run` over 30 rows with --max-calls 5 at an endpoint that says nothing"""
     rows = at.write("in.jsonl", "".join(json.dumps({"word": f"w{n}"}) + "\n" for n in range(30)))
     with Endpoint(lambda asked: completion("")) as endpoint:
-        options = ("--inputs", rows, "--model", "openai/liar", "--max-calls", "5")
+        options = ("--inputs", rows, "--model", "openai/liar?thinking=0", "--max-calls", "5")
         found = at.flowbot("run", at.flow(), *options, **endpoint.environment)
         held(len(endpoint.asked) <= 5, f"{len(endpoint.asked)} requests")
         held(found.status == 1, f"exit status {found.status}")
@@ -378,7 +387,7 @@ def an_endpoint_that_drips(at: Ground) -> None:
     with _dripping() as url:
         began = time.monotonic()
         found = at.flowbot(
-            "eval", at.flow(), at.task(), "--model", "openai/liar", "--max-seconds", "2", seconds=ENDS + 20,
+            "eval", at.flow(), at.task(), "--model", "openai/liar?thinking=0", "--max-seconds", "2", seconds=ENDS + 20,
             OPENAI_BASE_URL=url, OPENAI_API_KEY="sk-attack-0123456789abcdef",
         )  # fmt: skip
         took = time.monotonic() - began
@@ -387,7 +396,7 @@ def an_endpoint_that_drips(at: Ground) -> None:
         port = url.rpartition(":")[2].partition("/")[0]
     held(port.isdigit(), "no port")
     with Endpoint(_liar()) as endpoint:
-        again = at.flowbot("eval", at.flow(), at.task(), "--model", "openai/liar", **endpoint.environment)
+        again = at.flowbot("eval", at.flow(), at.task(), "--model", "openai/liar?thinking=0", **endpoint.environment)
         held(again.status == 0, f"it does not resume: {again.line()}")
 
 
@@ -396,7 +405,7 @@ def one_signal_ends_a_call_that_hangs(at: Ground) -> None:
     """an endpoint that never answers: one SIGTERM ends the command after the grace, with exit status 3"""
     with Endpoint(lambda asked: time.sleep(300)) as endpoint:
         process = at.start(
-            "-m", "flowbot.cli", "eval", at.flow(), at.task(), "--model", "openai/liar", **endpoint.environment
+            "-m", "flowbot", "eval", at.flow(), at.task(), "--model", "openai/liar?thinking=0", **endpoint.environment
         )
         deadline = time.monotonic() + 30
         while not endpoint.asked and time.monotonic() < deadline:

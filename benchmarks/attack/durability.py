@@ -32,7 +32,7 @@ def search(at: Ground, run: str = "run", *more: str, cache: str = "cache", model
     if not task.exists():
         shutil.copy(at.task(), task)
     named = ["--run-dir", str(at.folder / run), "--cache-dir", str(at.folder / cache)]
-    return ["-m", "flowbot.cli", "optimize", str(task), "--model", model, "--effort", "low", *named, *more]
+    return ["-m", "flowbot", "optimize", str(task), "--model", model, "--effort", "low", *named, *more]
 
 
 def outcome(at: Ground, run: str = "run") -> dict[str, Any]:
@@ -123,12 +123,12 @@ def patched(at: Ground, code: str) -> str:
 
 def limited(at: Ground, limits: str, arguments: Iterable[str], **environment: str) -> Finished:
     """A command under limits of the system, as `RLIMIT_NOFILE: 32`."""
-    given = list(arguments)[2:]  # without -m flowbot.cli
+    given = list(arguments)[2:]  # without -m flowbot
     code = (
         "import resource, runpy, sys\n"
         f"for which, most in {{{limits}}}.items(): resource.setrlimit(which, (most, most))\n"
         f"sys.argv = ['flowbot', *{given!r}]\n"
-        "runpy.run_module('flowbot.cli', run_name='__main__')\n"
+        "runpy.run_module('flowbot', run_name='__main__')\n"
     )
     return at.python("-c", code.replace("RLIMIT", "resource.RLIMIT"), **environment)
 
@@ -352,7 +352,7 @@ def code_step_stopped(at: Ground) -> None:
     """the process is stopped while a step's code runs: the time-out would be stored as the step's result"""
     at.task()
     flow = slow_code(at)
-    arguments = ["-m", "flowbot.cli", "eval", str(flow), str(at.folder / "task.yaml"), "--split", "val", "--json"]
+    arguments = ["-m", "flowbot", "eval", str(flow), str(at.folder / "task.yaml"), "--split", "val", "--json"]
     kept = json.loads(at.python(*arguments, "--cache-dir", "calm-cache").out)
     held(kept["errors"] == 0, "the code is too slow for this machine")
     process = at.start(*arguments)
@@ -461,7 +461,7 @@ def endpoint_stopped(at: Ground) -> None:
         at.task()
         arguments = [
             "-m",
-            "flowbot.cli",
+            "flowbot",
             "eval",
             str(at.flow()),
             str(at.folder / "task.yaml"),
@@ -564,7 +564,7 @@ def killed_at_every_file(
 
     def work(die: int) -> Finished:
         environment = {"PYTHONPATH": patched(at, FUSE), "DIE": str(die), "PASSED": str(at.folder / "passed")}
-        return at.python("-m", "flowbot.cli", *arguments, FOLDER=str(at.folder / "work"), **environment)
+        return at.python("-m", "flowbot", *arguments, FOLDER=str(at.folder / "work"), **environment)
 
     def begin() -> None:
         shutil.rmtree(at.folder / "work", ignore_errors=True)

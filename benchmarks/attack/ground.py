@@ -167,7 +167,7 @@ class Ground:
         Raises:
             Escaped: if it has not ended after `seconds`.
         """
-        return self.python("-m", "flowbot.cli", *arguments, seconds=seconds, **environment)
+        return self.python("-m", "flowbot", *arguments, seconds=seconds, **environment)
 
     def python(self, *arguments: str | Path, seconds: float = 60.0, **environment: str) -> Finished:
         """A Python process, run to its end; `-c CODE` for one. See `flowbot`."""

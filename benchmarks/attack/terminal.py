@@ -42,7 +42,7 @@ def _terminal(at: Ground, *arguments: str | Path, seconds: float = 60.0, **envir
     ours, theirs = pty.openpty()
     kept = {name: value for name, value in at.environment.items() if name != "NO_COLOR"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "flowbot.cli", *map(str, arguments)],
+        [sys.executable, "-m", "flowbot", *map(str, arguments)],
         cwd=at.folder,
         env={**kept, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "40", **environment},
         stdin=subprocess.DEVNULL,

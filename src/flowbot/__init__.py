@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flowbot.fields import (
         BudgetExceeded,
+        DeniedError,
         Field,
         FlowBotError,
         InfrastructureError,
@@ -53,7 +54,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     **dict.fromkeys(("BudgetExceeded", "Field", "FlowBotError", "InfrastructureError", "ModelError"), "fields"),
-    **dict.fromkeys(("Paused", "Score", "Usage", "UserError"), "fields"),
+    **dict.fromkeys(("DeniedError", "Paused", "Score", "Usage", "UserError"), "fields"),
     **dict.fromkeys(("Budget", "Pace", "StopSignal"), "lm"),
     **dict.fromkeys(("EvalResult", "EvalRow", "ProgressBar", "ProgressEvent", "RunResult"), "optimize"),
     **dict.fromkeys(("evaluate", "evaluate_async", "optimize", "optimize_async"), "optimize"),
@@ -98,6 +99,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "Budget",
     "BudgetExceeded",
+    "DeniedError",
     "EvalResult",
     "EvalRow",
     "Example",

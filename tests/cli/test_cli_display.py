@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from flowbot.cli.console import Console
 from flowbot.cli.drawing import boxes, score_line, side_by_side
-from flowbot.cli.progress import PLAIN_EVERY, Display, TimeLeft
+from flowbot.cli.progress import PLAIN_EVERY, Display, Status, TimeLeft
 from flowbot.cli.signals import pausing
 from flowbot.fields.words import printable
 from flowbot.lm import StopSignal
@@ -39,46 +39,89 @@ def workflow(instruction: str = "Add up the amounts.") -> Workflow:
 
 
 def test_time_left_follows_the_speed_of_late() -> None:
-    left = TimeLeft(expected=100)
+    left = TimeLeft()
     assert left.seconds() is None
     for second in range(11):
-        left.add(second, float(second))
+        left.add(second / 100, float(second))
     assert left.seconds() == pytest.approx(90)
     for second in range(11, 200):
-        left.add(10 + (second - 10) // 10, float(second))
+        left.add(0.1 + (second - 10) // 10 / 100, float(second))
     assert left.seconds() == pytest.approx((100 - 28) * 10, rel=0.15)
 
 
-def test_time_left_is_silent_without_an_estimate_or_past_it() -> None:
-    for expected in (0, 5):
-        left = TimeLeft(expected)
+def test_time_left_is_silent_without_a_share_or_at_the_end() -> None:
+    for share in (0.0, 1.0):
+        left = TimeLeft()
         for second in range(20):
-            left.add(second, float(second))
+            left.add(share, float(second))
         assert left.seconds() is None
 
 
 def test_plain_lines_come_with_each_step_and_now_and_then_within(capsys: Capture) -> None:
     clock = Clock()
-    with Display(Console("plain"), expected=40, now=clock) as display:
+    with Display(Console("plain"), now=clock) as display:
         for done in range(8):
             clock.now = float(done)
-            display.show(Event("start", "start on 8 examples", done, 8, done))
+            display.show(Event("start", "start on 8 examples", done, 8, done, share=done / 40))
         clock.now = PLAIN_EVERY + 1
-        display.show(Event("start", "start on 8 examples", 8, 8, 8))
-        display.show(Event("test", "closing", 0, 8, 8))
-        display.show(Event("test", "fetching", calls=8, what="news"))
+        best = {"best": 0.25, "between": (0.1, 0.4), "usd": 0.5}
+        display.show(Event("start", "start on 8 examples", 8, 8, 8, share=0.2, **best))
+        display.show(Event("test", "closing", 0, 8, 8, share=0.3))
+        display.show(Event("test", "fetching", calls=8, what="news", share=0.3))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "[0:00] Scoring the start: start on 8 examples · 0 calls"
-    assert lines[1].startswith("[0:16] Scoring the start: start on 8 examples (8 of 8) · 8 calls, about 1 min")
-    assert lines[2].startswith("[0:16] Closing test: closing")
-    assert lines[3] == "[0:16] fetching"
-    assert len(lines) == 4
+    told = (
+        "[0:16] Scoring the start: start on 8 examples (8 of 8) · 8 calls, $0.50, best 25 % (10 to 40 %), about 1 min"
+    )
+    assert " ".join(" ".join(lines[1:3]).split()).startswith(told)
+    assert lines[3].startswith("[0:16] Closing test: closing")
+    assert lines[4] == "[0:16] fetching"
+    assert len(lines) == 5
+    assert max(map(len, lines)) <= 100
+
+
+@given(
+    st.lists(st.text(alphabet="abcdefghij", min_size=1, max_size=12), min_size=1, max_size=12),
+    st.integers(30, 100),
+    st.floats(0, 1),
+    st.sampled_from([0.0, None, 0.004, 12.5]),
+)
+def test_the_lines_at_the_bottom_keep_to_any_width_and_break_no_word(
+    words: list[str], width: int, share: float, usd: float | None
+) -> None:
+    status = Status(Clock())
+    status.event = Event("search", " ".join(words), 3, 24, 1_240, best=0.3, between=(0.18, 0.45), usd=usd, share=share)
+    status.left = 250.0
+    lines = status.lines(width)
+    whole = [lines.what, lines.done + lines.rest, *lines.facts]
+    assert all(len(line) <= width for line in whole)
+    assert "1,240 calls" in whole[2]
+    assert "best 30 % (18 to 45 %)" in "".join(lines.facts)
+    assert ("$12.50" in "".join(lines.facts)) == (usd == 12.5)
+    assert lines.what.endswith("3 of 24")
+    shown = lines.what.removesuffix(" 3 of 24").removeprefix("Searching: ")
+    if shown.endswith("…") and " " in shown:
+        assert set(shown.removesuffix("…").split()) <= set(words)
+    assert len(lines.done) + lines.rest.count("╌") >= 8
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_news_above_the_live_lines_break_between_words(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    text = "Not kept (0 % against 12 %): Add a second LLM call that reads the first answer and writes the answer again"
+    with Display(Console("rich")) as display:
+        display.news(text)
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert " ".join(" ".join(lines).split()).startswith(text)
+    assert all(len(line) < width for line in lines)
 
 
 @pytest.mark.parametrize("mode", ["quiet", "json"])
 def test_nothing_is_shown_to_programs(capsys: Capture, mode: str) -> None:
     console = Console("quiet" if mode == "quiet" else "json")
-    with Display(console, expected=4) as display:
+    with Display(console) as display:
         display.show(Event("start", "start", 1, 2, 1))
         display.news("fetching")
     console.say("hello")
@@ -87,7 +130,7 @@ def test_nothing_is_shown_to_programs(capsys: Capture, mode: str) -> None:
 
 
 def test_live_display_writes_no_markup_of_others(capsys: Capture) -> None:
-    with Display(Console("rich"), expected=4) as display:
+    with Display(Console("rich")) as display:
         display.show(Event("search", "racing [bold]x[/bold] \x1b[31m", 1, 2, 1))
         display.news("[red]news[/red]")
     out = capsys.readouterr().out

@@ -196,7 +196,7 @@ def test_no_log_line_of_a_run_holds_the_key(capsys: Capture, here: Path, monkeyp
 
 def test_a_pause_is_logged_with_its_cause(capsys: Capture, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     task, flow = write_task(here), write_flow(here)
-    with endpoint(lambda body, number: error(401, f"Incorrect API key provided: {KEY}")) as url:
+    with endpoint(lambda body, number: chat("{}") if number == 1 else error(401, f"Incorrect key: {KEY}")) as url:
         monkeypatch.setenv("OPENAI_BASE_URL", url)
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         command = ["eval", str(flow), str(task), "--model", "openai/pretend", "--cache-dir", "cache"]
@@ -211,7 +211,7 @@ def _quoting_the_key(body: Body, number: int) -> web.Response:
     """As `fake/counter` answers, after two faults that say more than they should."""
     if number == 1:
         return error(400, f"Unsupported parameter: 'seed' or 'temperature' (key {KEY})", param="temperature")
-    if number == 2:
+    if number == 3:
         return error(500, f"no upstream for {KEY}", headers={"Retry-After": "0"})
     schema = body.get("response_format", {}).get("json_schema", {}).get("schema")
     messages = tuple(Message(each["role"], each["content"]) for each in body["messages"])

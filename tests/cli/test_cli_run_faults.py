@@ -164,7 +164,7 @@ def test_a_store_of_a_newer_version_is_refused_and_another_one_serves(
     assert outcome(here / "run") == undisturbed
 
 
-COMMAND = [sys.executable, "-m", "flowbot.cli", "optimize", "task.yaml", "--effort", "low", "--quiet"]
+COMMAND = [sys.executable, "-m", "flowbot", "optimize", "task.yaml", "--effort", "low", "--quiet"]
 
 
 @pytest.fixture

@@ -38,8 +38,8 @@ def test_optimize_gives_one_object_and_the_same_command_replays_it(capsys: Captu
     assert Path(first["workflow"]).is_file()
     assert (Path(first["run_dir"]) / "report.html").is_file()
     again = flowbot(capsys, *command).json
-    assert again["spent"]["calls"] == 0
-    for name in KEYS - {"spent", "seconds"}:
+    assert again["now"]["calls"] == 0
+    for name in KEYS:
         assert again[name] == first[name]
 
 
@@ -129,7 +129,8 @@ def score(example, outputs):
     done = flowbot(capsys, *command)
     assert done.status == 0
     whole = done.json
-    assert whole["spent"]["calls"] + paused["spent"]["calls"] == sum(whole["calls"].values())
+    assert whole["now"]["calls"] + paused["now"]["calls"] == sum(whole["calls"].values())
+    assert whole["spent"]["calls"] == sum(whole["calls"].values())
 
 
 def test_an_endpoint_that_fails_pauses_with_its_reason(
@@ -171,3 +172,33 @@ def test_report_is_written_again_for_a_run(capsys: Capture, here: Path) -> None:
     assert facts == {"report": str(page), "run_dir": run["run_dir"], "status": "done"}
     assert page.read_bytes() == before
     assert json.loads((page.parent / "result.json").read_text(encoding="utf-8"))["run_id"] == run["run_id"]
+
+
+def test_a_dry_run_below_a_ceiling_shows_the_estimate_beside_the_refusal_and_what_would_fit(
+    capsys: Capture, here: Path
+) -> None:
+    common = ["optimize", str(write_task(here)), *FAKE, *LOW, "--dry-run"]
+    said = flowbot(capsys, *common, "--max-calls", "3")
+    assert said.status == 2
+    assert "Estimate" in said.out
+    assert "model calls, about" in said.out
+    line = said.err.splitlines()[-1]
+    assert "the ceiling of calls: found 3 calls; expected at least" in line
+    least = line.partition("at least ")[2].split()[0]
+    fits = flowbot(capsys, *common, "--max-calls", least)
+    assert fits.status == 0
+    assert f"Of {least} calls" in fits.out
+    facts = flowbot(capsys, *common, "--max-calls", least, "--json").json
+    assert facts["ceilings"]["calls"]["least"] == facts["ceilings"]["calls"]["given"] == int(least)
+
+
+def test_a_replay_says_that_it_is_one_and_compare_shows_what_was_paid(capsys: Capture, here: Path) -> None:
+    command = ["optimize", str(write_task(here)), *FAKE, *LOW, "--cache-dir", "cache"]
+    first = flowbot(capsys, *command, "--run-dir", "one")
+    again = flowbot(capsys, *command, "--run-dir", "one")
+    assert "All of it was made by this run" in " ".join(first.out.split())
+    assert "replayed from the store" in " ".join(again.out.split())
+    flowbot(capsys, *command, "--run-dir", "two", "--seed", "1")
+    found = flowbot(capsys, "compare", "one", "two", "--json").json
+    assert found["runs"][0]["spent"]["calls"] == sum(found["runs"][0]["calls"].values())
+    assert "Paid" in flowbot(capsys, "compare", "one", "two").out

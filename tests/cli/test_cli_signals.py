@@ -45,7 +45,7 @@ def start(endpoint: HeldEndpoint, tmp_path: Path) -> Iterator[Callable[..., subp
     around |= {"OPENAI_BASE_URL": endpoint.url, "OPENAI_API_KEY": "sk-none", "PYTHONUNBUFFERED": "1"}
     started: list[subprocess.Popen[str]] = []
 
-    def begin(*arguments: str, program: Sequence[str] = ("-m", "flowbot.cli"), **given: Any) -> subprocess.Popen[str]:
+    def begin(*arguments: str, program: Sequence[str] = ("-m", "flowbot"), **given: Any) -> subprocess.Popen[str]:
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": around}
         command = [sys.executable, *program, *arguments]
         started.append(subprocess.Popen(command, cwd=tmp_path, **{**streams, **given}))
@@ -119,7 +119,9 @@ def test_a_signal_pauses_after_the_calls_in_flight(
     assert len(answered) == ANSWERED + PLACES
     result = goes_on(start, endpoint, command, answered)
     calls = result["calls"]
-    assert result["spent"]["calls"] == (calls if isinstance(calls, int) else sum(calls.values())) - len(answered)
+    assert result.get("now", result["spent"])["calls"] == (
+        calls if isinstance(calls, int) else sum(calls.values())
+    ) - len(answered)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -185,7 +187,7 @@ def test_a_signal_during_the_closing_test_loses_nothing(start: Start, endpoint: 
     assert ended(process)[0] == 3
     answered = endpoint.seen()
     result = goes_on(start, endpoint, OPTIMIZE, answered)
-    assert result["spent"]["calls"] == sum(result["calls"].values()) - len(answered) > 0
+    assert result["now"]["calls"] == sum(result["calls"].values()) - len(answered) > 0
 
 
 @pytest.mark.parametrize("command", [OPTIMIZE, EVAL], ids=["optimize", "eval"])
@@ -204,7 +206,7 @@ def test_a_signal_ends_the_wait_that_the_endpoint_asked_for(
 ON_A_TERMINAL = """
 import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.executable, [sys.executable, "-m", "flowbot.cli", *sys.argv[1:]])
+os.execv(sys.executable, [sys.executable, "-m", "flowbot", *sys.argv[1:]])
 """
 
 

@@ -107,4 +107,5 @@ def test_a_search_begins_with_a_start_by_name(capsys: Capture, tmp_path: Path, m
     assert solve["instruction"].endswith("Task: Add up the amounts.")
     told = flowbot(capsys, *command, "--start", "plan-and-solv")
     assert told.status == 2
-    assert "a workflow's file or one of single-call" in told.error
+    assert "a workflow's file, a run, or one of single-call" in told.error
+    assert "did you mean 'plan-and-solve'?" in told.error

@@ -113,3 +113,13 @@ def test_a_user_error_says_where_what_was_found_and_expected() -> None:
     error = UserError("task.yaml: metric", "'f2'", "one of exact, f1")
     assert str(error) == "task.yaml: metric: found 'f2'; expected one of exact, f1"
     assert (error.where, error.found, error.expected) == ("task.yaml: metric", "'f2'", "one of exact, f1")
+    assert (error.what, error.mend) == ("found 'f2'", "expected one of exact, f1")
+
+
+def test_a_user_error_says_a_clause_and_what_to_do_in_their_own_words() -> None:
+    error = UserError("tools", "no bm25s", mend="install it")
+    assert str(error) == "tools: found no bm25s; install it"
+    error = UserError("nodes.a.tool", what="there is no tool 'search'", mend="use to_euros")
+    assert str(error) == "nodes.a.tool: there is no tool 'search'; use to_euros"
+    assert str(error.at("my.flow.yaml")) == "my.flow.yaml: there is no tool 'search'; use to_euros"
+    assert (error.found, error.expected) == ("there is no tool 'search'", "use to_euros")

@@ -241,3 +241,27 @@ async def test_what_is_left_is_told_of_each_ceiling_that_there_is() -> None:
     await budget.reserve(Usage(calls=3, usd=0.25))
     assert budget.left == {"calls": 4, "usd": 1.0}
     assert Budget().left == {}
+
+
+async def test_once_a_call_did_not_fit_no_smaller_one_gets_through_until_room_is_given_back() -> None:
+    budget = Budget(tokens=100)
+    hold = budget.hold(tokens=20)
+    first = await budget.reserve(Usage(calls=1, input_tokens=60))
+    waiting = [asyncio.ensure_future(budget.reserve(Usage(calls=1, input_tokens=size))) for size in (50, 5)]
+    await asyncio.sleep(0)
+    first.settle(Usage(calls=1, input_tokens=60))
+    ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(each) for each in ended] == [BudgetExceeded, BudgetExceeded]
+    with pytest.raises(BudgetExceeded):
+        budget.try_reserve(Usage(calls=1, input_tokens=5))
+    hold.release()
+    assert budget.try_reserve(Usage(calls=1, input_tokens=5)) is not None
+
+
+def test_the_largest_worst_case_so_far_is_known_for_each_ceiling() -> None:
+    budget = Budget(tokens=1000, usd=1)
+    for tokens, usd in ((30, 0.2), (90, 0.1)):
+        reservation = budget.try_reserve(Usage(calls=1, input_tokens=tokens, usd=usd))
+        assert reservation is not None
+        reservation.cancel()
+    assert budget.largest == {"calls": 1, "tokens": 90, "usd": pytest.approx(0.2)}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lm_helpers import ScriptedClient, client_of, make_lm, reply, request, until
 
-from flowbot.fields import InfrastructureError, ModelError, Paused, RefusedError
+from flowbot.fields import DeniedError, InfrastructureError, ModelError, Paused, RefusedError
 from flowbot.lm import LM, Budget, Client, Message, Pace, Request, Session
 from flowbot.store import Store
 
@@ -118,7 +118,7 @@ async def test_a_wrong_key_stops_at_once_and_for_all() -> None:
     results = await asyncio.gather(
         *(lm.ask(request(str(n)), purpose="train") for n in range(20)), return_exceptions=True
     )
-    assert {type(each) for each in results} == {InfrastructureError}
+    assert {type(each) for each in results} == {DeniedError}
     assert all(each.fatal for each in results)
     assert len(client_of(lm).sent) == 2
 

@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from flowbot.fields import InfrastructureError, ModelError, UserError
+from flowbot.fields import Field, InfrastructureError, ModelError, UserError, fields_schema
 from flowbot.lm.client import Client, Message, Request
 from flowbot.lm.local import catalogue, ensure, open_local
 from flowbot.lm.local.client import LocalClient
+from flowbot.lm.local.fitting import Fitting
 from flowbot.lm.local.server import Server, Settings, acquire, default_slots, release
 from flowbot.store import default_cache_dir
 
@@ -72,6 +73,17 @@ def test_a_path_is_known_by_its_content(tmp_path: Path):
     assert one.identity.name == hashlib.sha256(b"GGUF and so on").hexdigest()
 
 
+def test_bounds_of_replies_are_part_of_the_identity(tmp_path: Path):
+    usual = open_local(NAME, tmp_path, say=quiet).identity
+    others = [
+        open_local(f"{NAME}?{option}", tmp_path, say=quiet).identity for option in ("text=90", "last=90", "items=9")
+    ]
+    assert len({*others, usual}) == 4
+    assert open_local(f"{NAME}?text={Fitting().text}", tmp_path, say=quiet).identity == usual
+    measured = open_local(NAME, tmp_path, say=quiet, fitting=Fitting(sampling=(("dry_multiplier", 0.8),))).identity
+    assert measured != usual
+
+
 @pytest.mark.parametrize(
     ("rest", "part"),
     [
@@ -81,6 +93,7 @@ def test_a_path_is_known_by_its_content(tmp_path: Path):
         (f"{NAME}?slots=0", "slots=0"),
         (f"{NAME}?context=12", "context=12"),
         (f"{NAME}?gpu=1", "'gpu'"),
+        (f"{NAME}?items=0", "items=0"),
     ],
 )
 def test_wrong_use_is_a_users_error(tmp_path: Path, rest: str, part: str):
@@ -185,6 +198,24 @@ async def test_a_schema_binds_the_reply_and_keeps_its_order(client: LocalClient)
     assert list(value) == ["zeta", "kind", "alpha"]
     assert value["kind"] in ("x", "y")
     assert isinstance(value["zeta"], bool)
+
+
+@pytest.mark.local_model
+async def test_texts_and_lists_end_at_their_bounds_and_the_rest_of_the_reply_follows(model: Path):
+    client = open_local(f"{model}?slots=1&context=512&text=30&last=50&items=6", default_cache_dir(), say=quiet)
+    kinds = {"thought": "str", "words": "list[str]", "pairs": "list[list[int]]", "end": "str"}
+    schema = fields_schema([Field.of(name, kind) for name, kind in kinds.items()])
+    try:
+        reply = await client.complete(ask("Tell a long story of a fox, then count from 1 to 100.", 450, schema=schema))
+    finally:
+        await client.close()
+    value = json.loads(reply.text)
+    assert reply.finish == "stop"
+    assert list(value) == list(kinds)
+    assert len(value["thought"]) <= 30
+    assert len(value["words"]) <= 3
+    assert len(value["pairs"]) <= 2
+    assert len(value["end"]) <= 50
 
 
 @pytest.mark.local_model

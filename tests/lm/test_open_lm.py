@@ -29,10 +29,16 @@ def _session(**budget: Any) -> Session:
     return Session(Store.memory(), Budget(**budget))
 
 
-@pytest.mark.parametrize("model", ["gpt-4", "nobody/x", "openai/", "openai", "", "/x"])
+@pytest.mark.parametrize("model", ["gpt-4", "nobody/x", "", "/x"])
 def test_an_unknown_provider_lists_the_known_ones(model: str) -> None:
     with pytest.raises(UserError, match="openai, anthropic"):
         open_lm(model, _session())
+
+
+@pytest.mark.parametrize("model", ["openai", "openai/"])
+def test_a_provider_alone_is_no_model(model: str) -> None:
+    with pytest.raises(UserError, match="a provider without a model's name; expected openai/NAME"):
+        split_model(model)
 
 
 def test_a_name_may_hold_slashes() -> None:

@@ -10,9 +10,10 @@ import pytest
 from aiohttp import web
 from endpoint_help import KEY, Body, chat, error, serving
 
-from flowbot.fields import InfrastructureError, ModelError, UserError
+from flowbot.fields import InfrastructureError, UserError
 from flowbot.lm import Session
-from flowbot.lm.probe import PURPOSE, advice, probe
+from flowbot.lm.advice import advice
+from flowbot.lm.probe import PURPOSE, probe
 from flowbot.store import Store
 
 MODEL = "openai/gpt-x"
@@ -35,7 +36,7 @@ async def _asked(
         for _ in range(times):
             try:
                 found = await probe(MODEL, session)
-            except (InfrastructureError, ModelError) as fault:
+            except InfrastructureError as fault:
                 found = fault
         return found, endpoint.bodies
 
@@ -66,6 +67,7 @@ async def test_what_the_endpoint_refuses_is_found_out(session: Session, monkeypa
     found, _ = await _asked(strict, session, monkeypatch)
     assert found.capabilities.seed is False
     assert found.dump()["dropped"] == ["no JSON schema (a forced tool call instead)", "no seed"]
+    assert found.note == ""
 
 
 async def test_the_question_is_asked_anew_each_time(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,12 +106,23 @@ async def test_an_endpoint_that_is_not_there_is_given_up_soon(
     assert "that the server is up" in advice("vllm/x", caught.value)
 
 
-async def test_a_model_that_gives_no_json_has_failed(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    def talk(body: Body, number: int) -> web.Response:
-        return chat("many legs")
-
-    fault, _ = await _asked(talk, session, monkeypatch)
-    assert isinstance(fault, ModelError)
+@pytest.mark.parametrize(
+    ("answer", "note"),
+    [
+        (lambda: chat("many legs"), "not the JSON that was asked for"),
+        (lambda: chat(""), "its reply to a small question is empty"),
+        (lambda: chat("no", finish="content_filter"), "not the JSON that was asked for"),
+        (lambda: chat("", finish="length", usage={"prompt_tokens": 30, "completion_tokens": 2048}), "2,048 tokens"),
+        (lambda: error(400, "flagged", code="content_filter"), "not this small question: refused on policy grounds"),
+        (lambda: error(400, "too long", code="context_length_exceeded"), "longer than the model's context"),
+    ],
+)
+async def test_what_a_stub_says_is_no_fault_of_the_endpoint(
+    session: Session, monkeypatch: pytest.MonkeyPatch, answer: Any, note: str
+) -> None:
+    found, _ = await _asked(lambda body, number: answer(), session, monkeypatch)
+    assert found.dump()["ok"] is True
+    assert note in found.note
 
 
 async def test_a_missing_key_is_told_before_anything_is_sent(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +130,7 @@ async def test_a_missing_key_is_told_before_anything_is_sent(session: Session, m
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     with pytest.raises(UserError, match="OPENAI_API_KEY") as caught:
         await probe("openai/gpt-4.1-mini", session)
-    assert advice("openai/gpt-4.1-mini", caught.value) == "expected the key of openai there"
+    assert advice("openai/gpt-4.1-mini", caught.value) == "set it to your key of openai"
 
 
 async def test_a_model_without_an_endpoint_costs_nothing(session: Session, tmp_path: Path) -> None:

@@ -42,9 +42,9 @@ async def test_the_search_finds_the_computing_structure_and_says_where_it_came_f
 async def test_the_same_command_again_replays_without_a_call(orders: Task, tmp_path: Path) -> None:
     first = await run(orders, tmp_path)
     again = await run(orders, tmp_path)
-    assert again.spent["calls"] == 0
+    assert again.now["calls"] == 0
     assert again.details["replayed_events"] > 5
-    same = ("workflow", "scores", "calls", "nodes", "kept_from", "curve")
+    same = ("workflow", "scores", "calls", "spent", "seconds", "sessions", "nodes", "kept_from", "curve")
     assert {key: first.to_json()[key] for key in same} == {key: again.to_json()[key] for key in same}
 
 
@@ -145,7 +145,9 @@ async def test_a_signal_pauses_and_the_same_command_ends_it(orders: Task, tmp_pa
     resumed = await run(orders, tmp_path)
     assert resumed.status == "done"
     assert resumed.to_json()["scores"] == undisturbed.to_json()["scores"]
-    assert paused.spent["calls"] + resumed.spent["calls"] == undisturbed.spent["calls"]
+    assert paused.spent["calls"] + resumed.now["calls"] == undisturbed.spent["calls"]
+    assert resumed.spent == undisturbed.spent
+    assert [each["status"] for each in resumed.sessions] == ["paused", "done"]
 
 
 async def test_a_dead_endpoint_pauses_and_is_never_a_score(orders: Task, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ async def test_a_task_without_labels_is_served_by_a_judge_and_replays_without_a_
     assert 0 < facts["spread"] < 1
     assert first.details["models"]["judge"] == JUDGE
     again = await run(task, tmp_path)
-    assert again.spent["calls"] == 0
+    assert again.now["calls"] == 0
     same = ("workflow", "scores", "calls", "nodes", "judge", "curve")
     assert {key: first.to_json()[key] for key in same} == {key: again.to_json()[key] for key in same}
 
@@ -133,7 +133,7 @@ async def test_a_ceiling_without_room_for_the_judge_of_the_closing_test_is_refus
     orders: Task, tmp_path: Path
 ) -> None:
     task = judged(orders, Judge("Is it right?", repeats=4), labels=True, size=6)
-    with pytest.raises(UserError, match=r"room for the closing test of .* examples: 66;"):
+    with pytest.raises(UserError, match=r"expected at least 90 calls, .* a closing test of 6;"):
         await run(task, tmp_path, budget=Budget(calls=65))
 
 

@@ -253,16 +253,16 @@ def test_where_the_calls_went_and_who_paid(tmp_path: Path) -> None:
     told = result()
     (run / "result.json").write_text(json.dumps({**told, "spent": {"calls": 500, "tokens": 90_000, "usd": 1.0}}))
     said = " ".join(where_it_went(read_run(run)))
-    assert "625 model calls and 123,900 tokens in all: 42 % ran workflows on training examples" in said
-    assert "This command paid for 500 of the calls; the other 125 were stored" in said
+    assert "625 model calls, 123,900 tokens, no cost. Of the calls 42 % ran workflows on training examples" in said
+    assert "Made by this run: 500 of the calls, 90,000 tokens, $1.00, in" in said
     (run / "result.json").write_text(json.dumps({**told, "spent": {"calls": 625, "tokens": 123_900, "usd": 1.0}}))
-    assert "All of it was paid for by this command." in where_it_went(read_run(run))
+    assert any(line.startswith("All of it was made by this run in") for line in where_it_went(read_run(run)))
     told["by_purpose"]["train"]["usd"] = None
     (run / "result.json").write_text(json.dumps(told))
     assert "no known price" in " ".join(where_it_went(read_run(run)))
     told["by_purpose"]["train"]["usd"] = 3.0
     (run / "result.json").write_text(json.dumps(told))
-    assert "most of it, $3.00, ran workflows on training" in " ".join(where_it_went(read_run(run)))
+    assert "Most of the cost, $3.00, ran workflows on training" in " ".join(where_it_went(read_run(run)))
 
 
 def test_commands_can_be_typed_as_they_stand(tmp_path: Path) -> None:

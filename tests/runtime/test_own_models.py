@@ -51,14 +51,14 @@ def test_all_models_beyond_the_list_are_named_with_their_places_and_the_way_to_a
     said = refusal({"openai/a"}, workflow=single(model="openai/b"), where="my.flow.yaml", metric=judged("openai/c"))
     assert "openai/b (my.flow.yaml: step " in said
     assert "openai/c (metric.parts.a.judge.model)" in said
-    assert "--models openai/b,openai/c (models=[…]), which allows them" in said
+    assert "allow them with --models openai/b,openai/c (models=[…])" in said
     require_own_models({"openai/b", "openai/c"}, workflow=single(model="openai/b"), metric=judged("openai/c"))
 
 
 def test_a_file_of_this_machine_is_refused_even_where_the_user_lists_it() -> None:
     said = refusal({"recorded/x"}, workflow=single(model="recorded/x"))
     assert "--models" not in said
-    assert "no recorded/FILE or local/PATH in a file" in said
+    assert "take recorded/FILE and local/PATH out of the file" in said
 
 
 def test_a_refusal_is_bounded() -> None:

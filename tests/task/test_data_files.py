@@ -82,7 +82,7 @@ def test_the_same_rows_are_read_however_they_were_saved(tmp_path: Path, name: st
         ("d.jsonl", '{"a": 1}\n{"a": NaN}', ":2", "'NaN'; expected a finite number, or null"),
         ("d.jsonl", '{"a": 1}\n"b"', ":2", "a str; expected a JSON object on each line"),
         ("d.json", '[{"a": 1},]', ":1", "broken JSON"),
-        ("d.json", '[{"a": 1}, 2]', "d.json[1]", "a int"),
+        ("d.json", '[{"a": 1}, 2]', "d.json[1]", "an int"),
         ("d.json", '{"a": 1, "b": 2}', "d.json", "JSON that is no list"),
         ("d.json", "[]", "d.json", "no rows"),
         ("d.xlsx", b"PK", "d.xlsx", "'.xlsx'; expected a table saved as CSV"),

@@ -62,7 +62,7 @@ def test_words_belong_to_what_a_task_is(load: Callable[..., Task]) -> None:
 @pytest.mark.parametrize(
     ("data", "where", "found"),
     [
-        ({"train": "d.jsonl", "feedback": 3}, "data.feedback", "a int"),
+        ({"train": "d.jsonl", "feedback": 3}, "data.feedback", "an int"),
         ({"train": "d.jsonl", "feedback": "said"}, "data.feedback", "in no file"),
         ({"train": "d.jsonl", "feedback": "b"}, "data.feedback", "a field"),
         ({"train": "d.jsonl", "feedback": "n"}, "d.jsonl:1: n", "3"),

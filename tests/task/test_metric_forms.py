@@ -169,13 +169,13 @@ def test_parts_of_parts_and_spreads_are_joined() -> None:
         ({"judge": " "}, "metric.judge.rubric", "nothing"),
         ({"judge": {"model": "fake/judge"}}, "metric.judge", "no 'rubric'"),
         ({"judge": {"rubric": "Kind?", "tries": 2}}, "metric.judge", "'tries'"),
-        ({"judge": {"rubric": 5}}, "metric.judge.rubric", "a int"),
+        ({"judge": {"rubric": 5}}, "metric.judge.rubric", "an int"),
         ({"judge": {"rubric": []}}, "metric.judge.rubric", "0 criteria"),
         ({"judge": {"rubric": ["a", "a"]}}, "metric.judge.rubric", "'a' twice"),
-        ({"judge": {"rubric": ["a", 5]}}, "metric.judge.rubric[1]", "a int"),
+        ({"judge": {"rubric": ["a", 5]}}, "metric.judge.rubric[1]", "an int"),
         ({"judge": {"rubric": [{"weight": 2}]}}, "metric.judge.rubric[0]", "neither name nor text"),
         ({"judge": {"rubric": [{"text": "a", "weight": 0}]}}, "metric.judge.rubric[0].weight", "0"),
-        ({"judge": {"rubric": {"tone": 3}}}, "metric.judge.rubric.tone", "a int"),
+        ({"judge": {"rubric": {"tone": 3}}}, "metric.judge.rubric.tone", "an int"),
         ({"judge": {"rubric": "a", "model": "gpt"}}, "metric.judge.model", "'gpt'"),
         ({"judge": {"rubric": "a", "repeats": 0}}, "metric.judge.repeats", "0"),
         ({"judge": {"rubric": "a", "repeats": True}}, "metric.judge.repeats", "True"),
@@ -234,7 +234,7 @@ def test_without_labels_a_judge_or_a_function_scores_and_a_comparison_says_what_
     with pytest.raises(UserError) as caught:
         load("exact", bare)
     assert str(caught.value).endswith(
-        "/train.jsonl:1: found no 'urgency' or 'reply'; expected what is expected, for the metric exact; "
+        "/train.jsonl:1: found no 'urgency' or 'reply'; expected a value to compare with, for the metric exact; "
         "without labels, a judge (metric: {judge: {rubric: TEXT}}) or a function of your own can score"
     )
 

@@ -50,7 +50,7 @@ def test_every_friendly_form_is_a_score(returned: Any, score: Score) -> None:
         (None, "None"),
         ("0.5", "a str"),
         ((1,), "a tuple"),
-        ((0.5, 3), "feedback that is a int"),
+        ((0.5, 3), "feedback that is an int"),
         (("good", 0.5), "a tuple with a str"),
         ({"feedback": "no number"}, "no score"),
         ({"score": 1, "value": 1}, "score and value"),

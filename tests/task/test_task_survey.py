@@ -80,3 +80,18 @@ def test_the_commonest_answer_is_the_first_of_equals() -> None:
     )
     assert commonest(rows) == ({"kind": "a", "total": 1}, 0.4)
     assert commonest([]) is None
+
+
+def test_labels_that_differ_in_case_blanks_or_form_alone_are_told() -> None:
+    rows = [_row(n, label="bug" if n % 2 else "Bug") for n in range(8)]
+    told = [remark for remark in _survey([Field.of("label", "str")], train=rows) if "alone" in remark.what]
+    assert [(remark.where, remark.what) for remark in told] == [
+        ("output label", "'Bug' and 'bug': they differ in case, blanks or form alone")
+    ]
+    twins = Field.of("label", "Literal['caf\\u00e9', 'cafe\\u0301', 'tea\\u00a0', 'tea', 'milk']")
+    rows = [_row(n, label=twins.type.options[n % 5]) for n in range(10)]
+    (remark,) = [each for each in _survey([twins], train=rows) if "alone" in each.what]
+    assert "'caf\\xe9' and 'cafe\\u0301'; 'tea\\xa0' and 'tea'" in remark.what
+    many = Field.of("tags", "list[Literal['x', 'X', 'y']]")
+    rows = [_row(n, tags=["x"] if n % 2 else ["y"]) for n in range(8)]
+    assert any("'x' and 'X'" in each.what for each in _survey([many], train=rows))

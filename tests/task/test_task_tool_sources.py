@@ -85,7 +85,7 @@ def test_every_kind_of_tool_can_be_declared(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tool", "where", "said"),
     [
-        (3, "tools[0]", "a int"),
+        (3, "tools[0]", "an int"),
         (None, "tools[0]", "nothing"),
         ("java", "tools[0].call", "'java'"),
         ({"find": "docs.jsonl"}, "tools[0]", "the keys find"),

@@ -143,7 +143,9 @@ def test_models_of_steps_can_be_chosen() -> None:
         **start.models,
         "redact": "fake/echo",
     }
-    with pytest.raises(UserError, match="a model for the step 'answer'; expected redact, untrusted, respond"):
+    with pytest.raises(
+        UserError, match="a model for the step 'answer'; expected a step that names one: redact, untrusted, respond"
+    ):
         fit(start, NOTE, TOTAL, GOAL, models={"answer": "fake/echo"})
 
 

@@ -33,7 +33,7 @@ from flowbot.task import Task
 from flowbot.workflow import Workflow
 from flowbot.workflow.file import from_data
 
-MODEL = "openai/mock"
+MODEL = "openai/mock?thinking=0"
 MOST_PAUSES = 5
 
 

@@ -7,25 +7,29 @@ import logging
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from typing import Annotated, Literal
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 
 from .cache import cache
 from .check import check
 from .compare import compare
-from .console import OutputError, command_line, complain, news
+from .console import Console, OutputError, command_line, complain, news
 from .demo import demo
 from .diff import diff
 from .env_file import env_file
 from .eval import evaluate_flow
 from .init import init
+from .misuse import misuse
 from .models import models
 from .optimize import optimize
+from .options import OWN
 from .report import report
 from .run import run_flow
 from .show import show
 from .starts import starts
 from .streams import silence
+from .variables import Variables, of_environment
 
 DONE, FAILED, WRONG_USE, PAUSED = 0, 1, 2, 3
 
@@ -47,6 +51,8 @@ app = App(
     help_format="plaintext",
     version=_version,
     version_flags=("--version",),
+    default_parameter=OWN,
+    config=Variables(lambda: app),
     suppress_keyboard_interrupt=False,  # it would exit with a status of its own
 )
 for _order, (_verb, _name) in enumerate(
@@ -69,6 +75,22 @@ for _order, (_verb, _name) in enumerate(
 app.command(cache)
 
 
+@app.command
+def completion(shell: Annotated[Literal["bash", "zsh", "fish"], Parameter(name="SHELL")], /) -> int:
+    """Print what makes a shell complete verbs, options and choices. In bash and zsh: source <(flowbot completion bash)
+
+    Parameters
+    ----------
+    shell
+        The shell: in its start-up file, source <(flowbot completion zsh), or flowbot completion fish | source.
+    """
+    script = app.generate_completion(shell=shell).rstrip()
+    if shell == "zsh":  # it takes the first line's word for it only from files in its search path
+        script += "\n\ncompdef _cyclopts_flowbot flowbot"
+    Console("plain").result(script)
+    return DONE
+
+
 def run(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit status; every error has become one line on standard error.
 
@@ -86,7 +108,9 @@ def run(arguments: Sequence[str]) -> int:
             status = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         verb = next((name for name in arguments[:1] if name in app and not name.startswith("-")), "")
-        complain(f"{error}".rstrip(".") + f". See: {command_line('flowbot', *([verb] if verb else []), '--help')}")
+        said = misuse(error, app)
+        help_of = command_line("flowbot", *([verb] if verb else []), "--help")
+        complain(f"{said}{'' if said.endswith('?') else '.'} See: {help_of}")
         return WRONG_USE
     except KeyboardInterrupt as error:
         complain(f"stopped ({str(error) or 'Ctrl-C'}); the same command goes on from what was stored")
@@ -107,13 +131,16 @@ def run(arguments: Sequence[str]) -> int:
 
 def explain(error: Exception, arguments: Sequence[str]) -> int:
     """Say an error in one line; returns the exit status that belongs to it."""
-    from flowbot.fields import BudgetExceeded, FlowBotError, InfrastructureError, Paused, UserError
+    from flowbot.fields import BudgetExceeded, DeniedError, FlowBotError, InfrastructureError, Paused, UserError
 
+    if isinstance(error, DeniedError):
+        complain(str(error))
+        return FAILED
     if isinstance(error, Paused | InfrastructureError):
         stopped_by = error.stopped_by if isinstance(error, Paused) else "infrastructure"
         return paused(str(error), stopped_by, arguments)
     if isinstance(error, UserError):
-        complain(str(error))
+        complain(f"{error}{of_environment(error)}")
         return WRONG_USE
     if isinstance(error, BudgetExceeded):
         complain(f"{error}. What was called is stored: with a higher ceiling the same command goes on from there")

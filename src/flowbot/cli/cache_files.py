@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from .cache_common import CacheDir, Kind, failing, responses, store_path
 from .console import Console, command_line, complain
-from .options import Output
+from .options import FORCE, Output, require_new
 
 _SHOWN = 20
 
@@ -73,6 +73,7 @@ def export_store(
     /,
     *,
     kind: Kind | None = None,
+    force: Annotated[bool, FORCE] = False,
     cache_dir: CacheDir = None,
     output: Output = Output(),  # noqa: B008
 ) -> int:
@@ -81,9 +82,11 @@ def export_store(
     Parameters
     ----------
     file
-        A .jsonl file, or .jsonl.gz to have it packed; it is replaced if it is there.
+        A .jsonl file, or .jsonl.gz to have it packed.
     kind
         Only responses of this kind.
+    force
+        Replace the file if it is there.
     cache_dir
         Folder of the store; the user's cache folder otherwise.
     """
@@ -91,6 +94,7 @@ def export_store(
 
     console = Console.open(output)
     path = store_path(cache_dir)
+    require_new(file, force=force)
     with failing():
         done = export_responses(path, file, kind=kind)
     console.json({"path": str(path), "file": str(file), "entries": done.entries, "damaged": list(done.damaged)})

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from .console import Console
-from .options import MODELS, PLACES, Output, listed_models
+from .options import MODEL, MODELS, PLACES, Output, listed_models
 
 
 def check(
@@ -16,7 +16,7 @@ def check(
     /,
     *,
     task: Annotated[Path | None, Parameter(name="--task")] = None,
-    model: Annotated[str | None, Parameter(group=MODELS)] = None,
+    model: Annotated[str | None, MODEL] = None,
     meta_model: Annotated[str | None, Parameter(group=MODELS)] = None,
     judge_model: Annotated[str | None, Parameter(group=MODELS)] = None,
     models: Annotated[str | None, Parameter(group=MODELS, show_default=False)] = None,
@@ -29,7 +29,7 @@ def check(
     Parameters
     ----------
     file
-        A task.yaml or its folder, or a .flow.yaml (JSON works too).
+        A task.yaml or its folder, or a .flow.yaml (JSON works too), or the folder of a run that found one.
     task
         The task that a workflow is for: its tools, inputs and outputs are then checked as well.
     model
@@ -53,9 +53,10 @@ def check(
     from .check_model import Asking
     from .check_parts import examine
     from .findings import show
+    from .runs import flow_file
 
     console = Console.open(output)
-    path = file / "task.yaml" if file.is_dir() else file
+    path = file / "task.yaml" if (file / "task.yaml").is_file() else flow_file(file) if file.is_dir() else file
     if not path.is_file():
         raise UserError(str(path), "no such file", "a task or a workflow file")
     given = {"--model": model, "--meta-model": meta_model, "--judge-model": judge_model}

@@ -44,8 +44,9 @@ class Asking:
 
 async def ask_models(asking: Asking, session: Session, findings: Findings) -> None:
     """Ask each model one question; one that does not answer is a defect. Adds facts `model`, `meta_model`…"""
-    from flowbot.fields import InfrastructureError, ModelError, RefusedError, UserError
-    from flowbot.lm.probe import Probe, advice, probe
+    from flowbot.fields import DeniedError, InfrastructureError, UserError
+    from flowbot.lm.advice import advice
+    from flowbot.lm.probe import Probe, probe
 
     if not asking.models:
         findings.rows.append(("Model", "none was asked; --model NAME proves its key, its name and what it can do"))
@@ -57,14 +58,17 @@ async def ask_models(asking: Asking, session: Session, findings: Findings) -> No
                 asked[model] = await probe(
                     model, session, cache_dir=asking.cache_dir, price=asking.price, say=asking.say
                 )
-        except (InfrastructureError, ModelError, RefusedError, UserError) as error:
-            said = f"found {error.found}" if isinstance(error, UserError) else str(error)
+        except (InfrastructureError, UserError) as error:
+            said = error.what if isinstance(error, UserError) else str(error)
+            said = error.reason if isinstance(error, DeniedError) else said
             findings.defects.append(Remark(f"{option} {model}", said.removeprefix(f"{model}: "), advice(model, error)))
             findings.facts[name.replace("-", "_")] = {"model": model, "ok": False, "error": str(error)}
             continue
         facts = asked[model].dump()
         findings.facts[name.replace("-", "_")] = facts
         findings.rows.append((name.replace("-", " ").capitalize(), answered(facts)))
+        if facts["note"]:
+            findings.rows.append(("Note", facts["note"]))
 
 
 async def judge_task(asking: Asking, session: Session, read: ReadTask, findings: Findings) -> None:
@@ -135,7 +139,14 @@ def answered(facts: Mapping[str, Any]) -> str:
     takes = {"schema": "JSON by schema", "tool": "JSON by a forced tool call", "json": "JSON objects"}
     told = [takes.get(can["reply_format"], "")] + [name for name in ("temperature", "seed") if can[name]]
     left = f"; {', '.join(facts['dropped'])}" if facts["dropped"] else ""
-    return f"{facts['model']} answers ({took}); it takes {', '.join(each for each in told if each)}{left}"
+    thinks = f"; {thinking(facts)}" if facts["thinking"]["room"] else ""
+    return f"{facts['model']} answers ({took}); it takes {', '.join(each for each in told if each)}{left}{thinks}"
+
+
+def thinking(facts: Mapping[str, Any]) -> str:
+    """What is said of a model that thinks; `facts` as `Probe.dump` gives them."""
+    seen, room = facts["thinking"]["seen"], facts["thinking"]["room"]
+    return f"it thinks{f' ({seen:,} tokens here)' if seen else ''}: replies have room for {room:,} tokens more"
 
 
 def too_long(facts: Mapping[str, Any] | None, rows: Sequence[Placed]) -> list[Remark]:

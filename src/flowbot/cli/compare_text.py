@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flowbot.fields.words import count, duration, interval, money, percent, points
 
@@ -20,6 +20,9 @@ MOST_DIFFERENCES = 20
 """Differences that are shown, the clearest first; --json has all."""
 MOST_NAMES = 6
 """Examples that are named in a line."""
+TAKEN = (
+    "Calls, tokens and cost are what a run takes with an empty store; paid, and in that time, is what it really was."
+)
 NONE = "–"
 SPLITS = {"test": "test", "val": "validation"}
 
@@ -33,7 +36,7 @@ def lines_of(comparison: Comparison, width: int) -> Iterator[Line]:
     yield "", ""
     yield from _scores(comparison.runs)
     yield "", ""
-    yield from _cost(runs)
+    yield from _cost(runs, width)
     if any(len(group.runs) > 1 for group in comparison.groups):
         yield "", ""
         yield from _groups(comparison, width)
@@ -85,11 +88,12 @@ def _scores(runs: Sequence[RunScores]) -> Iterator[Line]:
     yield from _table(rows, left=(0, 1, 2, 6, 7))
 
 
-def _cost(runs: Sequence[ComparedRun]) -> Iterator[Line]:
+def _cost(runs: Sequence[ComparedRun], width: int) -> Iterator[Line]:
     purposes = dict.fromkeys(row.purpose for run in runs for row in run.view.cost)
-    rows = [["Run", "Nodes", "Calls", "Tokens", "Cost", "Time"]]
+    rows = [["Run", "Nodes", "Calls", "Tokens", "Cost", "Paid", "Time"]]
     for run in runs:
         calls: dict[str, int] = run.view.result.get("calls") or {}
+        spent: dict[str, Any] = run.view.result.get("spent") or {}
         seconds: float | None = run.view.result.get("seconds")
         tokens, usd = run.usage
         known = bool(run.view.cost)
@@ -100,10 +104,12 @@ def _cost(runs: Sequence[ComparedRun]) -> Iterator[Line]:
                 f"{sum(calls.values()):,}" if known else NONE,
                 f"{tokens:,}" if known else NONE,
                 money(usd) if known else NONE,
+                money(spent.get("usd")) if spent else NONE,
                 duration(seconds) if seconds is not None else NONE,
             ]
         )
     yield from _table(rows, left=(0,))
+    yield from _wrapped(TAKEN, width, "soft", indent=2)
     if not purposes:
         return
     yield "", ""

@@ -10,23 +10,24 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from .console import Console
-from .options import MODELS, Calls, Output, SearchOptions
+from .options import MODEL, MODELS, OWN, Calls, Output, SearchOptions
 
 if TYPE_CHECKING:
     from flowbot.task import Task
 
-MODEL = "local/qwen2.5-coder-0.5b"
-META_MODEL = "local/qwen2.5-coder-1.5b"
+LOCAL_MODEL = "local/qwen2.5-coder-0.5b"
+LOCAL_META_MODEL = "local/qwen2.5-coder-1.5b"
 SHORT = {"train": 24, "val": 20, "test": 40}
 """Examples of each split that `--short` uses."""
 
 
 def demo(
     *,
+    # Nothing but its own command line makes the demo cost something: its models have no environment variable.
     short: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
     start: Literal["reasoning", "answer-only"] = "reasoning",
-    model: Annotated[str, Parameter(group=MODELS)] = MODEL,
-    meta_model: Annotated[str, Parameter(group=MODELS)] = META_MODEL,
+    model: Annotated[str, MODEL, OWN] = LOCAL_MODEL,
+    meta_model: Annotated[str, Parameter(group=MODELS), OWN] = LOCAL_META_MODEL,
     search: SearchOptions = SearchOptions(),  # noqa: B008
     calls: Calls = Calls(),  # noqa: B008
     output: Output = Output(),  # noqa: B008

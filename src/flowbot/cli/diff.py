@@ -124,15 +124,9 @@ def _side(path: Path) -> Side:
     Raises:
         UserError: naming what is wrong.
     """
-    from flowbot.fields import UserError
     from flowbot.workflow import load
 
-    from .runs import run_folder
+    from .runs import flow_file
 
-    if path.is_file() or (path.suffix and not path.is_dir()):
-        return Side(str(path), load(path))
-    folder = run_folder(path)
-    file = folder / "found.flow.yaml"
-    if not file.is_file():
-        raise UserError(str(folder), "no found.flow.yaml", "a workflow's file, or the folder of a finished run")
-    return Side(str(folder), load(file))
+    file = flow_file(path)
+    return Side(str(path if file == path else file.parent), load(file))

@@ -72,7 +72,7 @@ def require_price(calls: Calls, *models: str | None) -> None:
     for model in models:
         if model is not None and price_of(model, Usage(1, 1000, 1000), calls.prices()) is None:
             raise UserError(
-                "--max-usd", f"no known price of {model}", "one by --price IN,OUT (dollars per million tokens)"
+                "--max-usd", f"no known price of {model}", mend="give it by --price IN,OUT (dollars per million tokens)"
             )
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from .console import Console
-from .options import MODELS, Calls, Output
+from .console import Console, complain
+from .options import ALLOW_WRITES, CEILINGS, MODEL, MODELS, Calls, Output, whole
 
 if TYPE_CHECKING:
     from flowbot.task import Task
@@ -24,9 +24,11 @@ def evaluate_flow(
     /,
     *,
     split: Literal["train", "val", "test"] = "val",
-    model: Annotated[str | None, Parameter(group=MODELS)] = None,
+    limit: Annotated[int | None, Parameter(group=CEILINGS, converter=whole)] = None,
+    fail_under: float | None = None,
+    model: Annotated[str | None, MODEL] = None,
     judge_model: Annotated[str | None, Parameter(group=MODELS)] = None,
-    allow_writes: Annotated[bool, Parameter(negative=(), show_default=False)] = False,
+    allow_writes: Annotated[bool, ALLOW_WRITES] = False,
     calls: Calls = Calls(),  # noqa: B008
     output: Output = Output(),  # noqa: B008
 ) -> int:
@@ -35,11 +37,15 @@ def evaluate_flow(
     Parameters
     ----------
     flow
-        The workflow's file.
+        The workflow's file, or a run's folder or name.
     task
         The task's file.
     split
         Which examples. The test is for once, at the end.
+    limit
+        Only the first examples of the split, in the order of the file: as many as this.
+    fail_under
+        Exit with status 1 if the mean score is below this, a number from 0 to 1.
     model
         Model of the steps that name no other, such as openai/gpt-4.1-mini or local/qwen2.5-coder-0.5b.
     judge_model
@@ -48,8 +54,10 @@ def evaluate_flow(
         Call tools that write, for real, on every example.
     """
     import asyncio
+    from dataclasses import replace
 
     from flowbot.fields import UserError
+    from flowbot.fields.numbers import require_above_0
     from flowbot.lm import StopSignal
     from flowbot.optimize import evaluate_async
     from flowbot.runtime.own_models import own_models, require_own_models
@@ -58,23 +66,35 @@ def evaluate_flow(
 
     from .engine import require_judge, require_model, require_price
     from .progress import Display
+    from .runs import flow_file
     from .signals import pausing
     from .summary import within
 
     console = Console.open(output)
+    flow = flow_file(flow)
     workflow, loaded = load(flow), Task.load(task)
     own = own_models(model, judge_model, models=calls.listed(), metric=loaded.metric)
     require_own_models(own, workflow=workflow, where=str(flow), metric=loaded.metric)
-    examples = loaded.splits.get(split, ())
-    if not examples:
+    require_above_0(limit, "--limit")
+    if fail_under is not None and not 0 <= fail_under <= 1:
+        raise UserError("--fail-under", f"{fail_under:g}", "a mean score from 0 to 1, as 0.8 for 80 %")
+    every = loaded.splits.get(split, ())
+    if not every:
         raise UserError(f"{task}: data", f"no {split} examples", "at least one")
+    examples = every[:limit]
+    loaded = replace(loaded, splits={**loaded.splits, split: examples})
+    of = (
+        f"{len(examples)} {split} examples"
+        if limit is None
+        else f"the first {len(examples)} of {len(every)} {split} examples"
+    )
     require_model(workflow, model)
     judges = require_judge(loaded.metric, judge_model, model)
     require_price(calls, model, *judges)
     budget = calls.budget()
     judged = len(examples) * sum(judge.repeats for judge in loaded.metric.judges.values())
     expected = len(examples) * most_calls(workflow) + judged
-    about = f"{len(examples)} {split} examples, at most {expected} model calls"
+    about = f"{of}, at most {expected} model calls"
     if judged:
         about += f" ({judged} of them by the judge, {', '.join(judges)})"
     if calls.dry_run:
@@ -85,7 +105,7 @@ def evaluate_flow(
         return 0
     console.say(f"{about}.", "soft")
     stop = StopSignal()
-    with Display(console, expected=expected) as display, pausing(stop, say=display.news):
+    with Display(console) as display, pausing(stop, say=display.news):
         found = asyncio.run(
             evaluate_async(
                 flow,
@@ -107,9 +127,11 @@ def evaluate_flow(
             )
         )
     facts = found.to_json()
+    if limit is not None:
+        facts["limit"] = {"n": len(examples), "of": len(every)}
     console.json(facts)
     _show(console, facts)
-    return within(found.passed)
+    return within(found.passed) or _reached(facts["mean"], fail_under)
 
 
 async def _check(
@@ -136,11 +158,20 @@ async def _check(
         require_stand_ins(ready.tools, allow_writes=allow_writes)
 
 
-def _show(console: Console, facts: dict[str, Any]) -> None:
-    from flowbot.report import Interval
-    from flowbot.report.words import count, duration, interval, money, percent
+def _reached(mean: float, least: float | None) -> int:
+    """The exit status for a mean score, of which `least` is wanted; one that is below is told."""
+    if least is None or mean >= least:
+        return 0
+    complain(f"the mean score {mean:.4g} is below --fail-under {least:g}")
+    return 1
 
-    from .summary import asked, judge_line
+
+def _show(console: Console, facts: dict[str, Any]) -> None:
+    from flowbot.optimize.taken import evaluation
+    from flowbot.report import Interval
+    from flowbot.report.words import count, duration, interval, percent
+
+    from .summary import judge_line
 
     score = Interval(facts["mean"], facts["low"], facts["high"], facts["n"])
     console.result(f"{percent(score.mean)} on {count(score.n, 'example')} (95 % interval {interval(score)})", "title")
@@ -158,8 +189,5 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
     console.say()
     if "judge" in facts:
         console.say(judge_line(facts["judge"]), "soft")
-    console.say(
-        f"{asked(facts['calls'], facts['requests'])} ({facts['spent']['calls']:,} made now), {facts['tokens']:,} tokens, "
-        f"cost {money(facts['usd'])}, {duration(facts['seconds'])}.",
-        "soft",
-    )
+    told = evaluation(facts["calls"], facts["requests"], facts["tokens"], facts["usd"], facts["spent"])
+    console.say(f"{told}, {duration(facts['seconds'])}.", "soft")

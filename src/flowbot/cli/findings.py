@@ -35,7 +35,7 @@ class Findings:
 
     def fault(self, error: UserError) -> None:
         """Add a defect that was raised."""
-        self.defects.append(Remark(error.where, f"found {error.found}", f"expected {error.expected}"))
+        self.defects.append(Remark(error.where, error.what, error.mend))
 
     def dump(self) -> dict[str, Any]:
         """The object for programs."""

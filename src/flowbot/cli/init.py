@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from .console import Console, command_line
-from .options import PLACES, Output
+from .options import FORCE, OUT, Output
 
 if TYPE_CHECKING:
     from flowbot.task.draft import Draft, Guess
@@ -28,7 +28,8 @@ _PERSON = re.compile(
 def init(
     *files: Annotated[Path, Parameter(name="FILE", negative=())],
     prompt: Annotated[Path | None, Parameter(name="--prompt", negative=())] = None,
-    out: Annotated[Path | None, Parameter(name="--out", group=PLACES, negative=())] = None,
+    out: Annotated[Path | None, OUT] = None,
+    force: Annotated[bool, FORCE] = False,
     inputs: Annotated[list[str] | None, Parameter(name="--inputs", negative=())] = None,
     outputs: Annotated[list[str] | None, Parameter(name="--outputs", negative=())] = None,
     metric: Annotated[str | None, Parameter(name="--metric", negative=())] = None,
@@ -47,7 +48,9 @@ def init(
     prompt
         Your prompt: text, with placeholders such as {question} or without, or a chat. It becomes start.flow.yaml.
     out
-        The folder to make; otherwise one named for the data. Nothing is overwritten.
+        The folder to make; otherwise one named for the data. Nothing is overwritten without --force.
+    force
+        Write into a folder that is there: files of these names are replaced, others stay.
     inputs
         Columns that are given: a,b. May be given several times.
     outputs
@@ -66,7 +69,7 @@ def init(
     from flowbot.task.draft import MOST, Wishes, draft_task, refuse_existing, write_folder
 
     console = Console.open(output)
-    if out is not None:
+    if out is not None and not force:
         refuse_existing(out)
     wishes = Wishes(_names(inputs), _names(outputs), "" if group == "none" else group)
     draft = draft_task(
@@ -82,7 +85,7 @@ def init(
         draft = _with_goal(draft, instruction, said=goal is not None)
     folder = out or _free_folder(draft.name, files)
     start = {} if instruction is None else {_START: _start(draft, instruction)}
-    write_folder(draft, folder, beside=start)
+    write_folder(draft, folder, beside=start, read=(*files, *([prompt] if prompt else [])) if force else None)
     guesses = [*draft.guesses, *([] if instruction is None or prompt is None else _of_prompt(prompt, instruction))]
     _report(console, draft, folder, guesses, started=bool(start))
     return 0

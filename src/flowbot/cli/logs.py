@@ -122,7 +122,7 @@ def _opened(path: Path) -> logging.Handler:
     try:
         return _File(path, encoding="utf-8", errors="backslashreplace")
     except UserError as error:
-        raise UserError("--log-file", f"{path} ({error.found})", error.expected) from None
+        raise UserError("--log-file", f"{path} ({error.found})", mend=error.mend) from None
     except OSError as error:
         raise UserError("--log-file", f"{path} ({error.strerror})", "a file that can be written") from None
 

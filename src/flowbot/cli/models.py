@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from .check_model import thinking
 from .console import Console
 from .options import PLACES, Output
 
@@ -36,24 +37,28 @@ def models(
         return 0
     import asyncio
 
-    from flowbot.fields import InfrastructureError, ModelError, RefusedError
+    from flowbot.fields import InfrastructureError
 
     try:
         facts = asyncio.run(_probe(model, cache, console))
-    except (InfrastructureError, ModelError, RefusedError) as error:
+    except InfrastructureError as error:
         from .console import complain
 
         console.json({"model": model, "ok": False, "error": str(error)})
-        complain(f"{model}: {error}")
+        complain(str(error))
         return 1
     console.json(facts)
     console.result(f"{model} answers.", "good")
     console.row("Reply", f"{facts['reply']} ({facts['seconds']:g} s)")
+    if facts["note"]:
+        console.row("Note", facts["note"])
     if facts["capabilities"] is not None:
         shown = ", ".join(f"{name} {value}" for name, value in facts["capabilities"].items())
         console.row("Endpoint", shown.replace("_", " "))
     if facts["dropped"]:
         console.row("Left out", "; ".join(facts["dropped"]))
+    if facts["thinking"]["room"]:
+        console.row("Thinking", thinking(facts))
     console.row("Price", _price_text(facts["price"]))
     return 0
 

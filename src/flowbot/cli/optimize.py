@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from .console import Console
-from .options import MODELS, Calls, Output, SearchOptions
+from .options import MODEL, MODELS, Calls, Output, SearchOptions
 
 
 def optimize(
@@ -16,7 +16,7 @@ def optimize(
     /,
     *,
     start: Annotated[str | None, Parameter(name="--start")] = None,
-    model: Annotated[str, Parameter(group=MODELS)],
+    model: Annotated[str, MODEL],
     meta_model: Annotated[str | None, Parameter(group=MODELS)] = None,
     judge_model: Annotated[str | None, Parameter(group=MODELS)] = None,
     search: SearchOptions = SearchOptions(),  # noqa: B008
@@ -30,7 +30,7 @@ def optimize(
     task
         The task's file.
     start
-        The workflow to improve: a file, or a name that `flowbot starts` lists; a single call that reasons otherwise.
+        The workflow to improve: a file, a run, or a name that `flowbot starts` lists; a single call that reasons otherwise.
     model
         The task model, which runs the steps, such as openai/gpt-4.1-mini or local/qwen2.5-coder-0.5b.
     meta_model

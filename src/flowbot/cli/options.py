@@ -13,11 +13,22 @@ from cyclopts import Group, Parameter, Token
 if TYPE_CHECKING:
     from flowbot.lm import Budget, Pace
 
-SEARCH = Group("Search", sort_key=2)
-MODELS = Group("Models", sort_key=3)
-CEILINGS = Group("Ceilings", sort_key=4)
-PLACES = Group("Places", sort_key=5)
-OUTPUT = Group("Output", sort_key=6)
+OWN = Parameter(show_env_var=False)
+"""Of options that are a verb's own: none has an environment variable."""
+_SHARED = Parameter(show_env_var=True)
+"""Of options that mean the same everywhere, which stand in a group of their own: each has an environment variable, see
+`variables`. A group says so and not the options: two annotations that differ in what is a default are one to `typing`."""
+SEARCH = Group("Search", sort_key=2, default_parameter=_SHARED)
+MODELS = Group("Models", sort_key=3, default_parameter=_SHARED)
+CEILINGS = Group("Ceilings", sort_key=4, default_parameter=_SHARED)
+TOOLS = Group("Tools", sort_key=5, default_parameter=_SHARED)
+PLACES = Group("Places", sort_key=6, default_parameter=_SHARED)
+OUTPUT = Group("Output", sort_key=7, default_parameter=_SHARED)
+
+MODEL = Parameter(name=("--model", "-m"), group=MODELS)
+OUT = Parameter(name=("--out", "-o"), group=PLACES, negative=(), show_env_var=False)
+FORCE = Parameter(group=PLACES, negative=(), show_default=False)
+ALLOW_WRITES = Parameter(group=TOOLS, negative=(), show_default=False)
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
@@ -33,6 +44,18 @@ def whole(_: object, tokens: Sequence[Token]) -> int:
     if not re.fullmatch(r"[-+]?[0-9]{1,300}", text):
         raise ValueError(f"found {text[:60]!r}; expected a whole number")
     return int(text)
+
+
+def require_new(file: Path, *, force: bool) -> None:
+    """Refuse to replace a file unless `--force` says so.
+
+    Raises:
+        UserError: naming it.
+    """
+    if not force and (file.exists() or file.is_symlink()):
+        from flowbot.fields import UserError
+
+        raise UserError(str(file), "something there already", "a new file; or --force, which replaces it")
 
 
 @Parameter(name="*")
@@ -148,7 +171,7 @@ class SearchOptions:
     """Seed of every random choice."""
     run_dir: Annotated[Path | None, Parameter(group=PLACES)] = None
     """Folder of the run's journal, results and report; runs/NAME-HASH otherwise."""
-    allow_writes: Annotated[bool, Parameter(group=SEARCH, negative=(), show_default=False)] = False
+    allow_writes: Annotated[bool, ALLOW_WRITES] = False
     """Call tools that write for real, thousands of times; without it they need a stand-in (`simulate:`)."""
     fresh: Annotated[bool, Parameter(group=PLACES, negative=(), show_default=False)] = False
     """Begin anew: an earlier run of the same name is moved aside."""

@@ -26,8 +26,10 @@ def report(
     """
     from flowbot.report import read_run, verdict, write_report
 
+    from .runs import run_folder
+
     console = Console.open(output)
-    folder = run if run.is_dir() or not (Path("runs") / run).is_dir() else Path("runs") / run
+    folder = run_folder(run)
     view = read_run(folder)
     path = write_report(folder)
     console.json({"report": str(path), "run_dir": str(folder), "status": str(view.result.get("status"))})

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from .console import Console, json_text
-from .options import MODELS, Calls, Output
+from .options import MODEL, Calls, Output
 
 if TYPE_CHECKING:
     from flowbot.lm import StopSignal
@@ -26,7 +26,7 @@ def run_flow(
     *values: Annotated[str, Parameter(name="NAME=VALUE", allow_leading_hyphen=True)],
     inputs: Annotated[str | None, Parameter(name="--inputs", allow_leading_hyphen=True)] = None,
     task: Annotated[Path | None, Parameter(name="--task")] = None,
-    model: Annotated[str | None, Parameter(group=MODELS)] = None,
+    model: Annotated[str | None, MODEL] = None,
     calls: Calls = Calls(),  # noqa: B008
     output: Output = Output(),  # noqa: B008
 ) -> int:
@@ -35,7 +35,7 @@ def run_flow(
     Parameters
     ----------
     flow
-        The workflow's file.
+        The workflow's file, or a run's folder or name.
     values
         Inputs, as in: note="two lamps and a dozen pens".
     inputs
@@ -52,10 +52,12 @@ def run_flow(
     from flowbot.runtime.own_models import own_models, require_own_models
     from flowbot.workflow import load, most_calls
 
+    from .runs import flow_file
     from .signals import pausing
     from .summary import within
 
     console = Console.open(output)
+    flow = flow_file(flow)
     workflow = load(flow)
     own = own_models(model, models=calls.listed())
     require_own_models(own, workflow=workflow, where=str(flow))
@@ -179,7 +181,7 @@ def _pairs(values: tuple[str, ...], wanted: dict[str, Any], usage: str) -> dict[
             try:
                 row[name] = parse_json(text, f"inputs: {name}")
             except UserError as error:
-                if error.expected != "JSON":
+                if error.mend != "expected JSON":
                     raise
                 row[name] = text  # the type says what is wrong with it
     return row

@@ -1,4 +1,4 @@
-"""From what a person calls a run to its folder."""
+"""From what a person calls a run to its folder, and to the workflow that it found."""
 
 from __future__ import annotations
 
@@ -25,3 +25,20 @@ def run_folder(run: Path) -> Path:
     named = "a run's folder, or its name in runs/"
     expected = f"{named}: {one_of(run.name, known)}" if known else named
     raise UserError(str(run), "a file" if run.is_file() else "no such run", expected)
+
+
+def flow_file(path: Path) -> Path:
+    """The file of a workflow: the path itself, or that of a run's folder or name, which serve wherever a workflow does.
+
+    Raises:
+        UserError: if the run has found none yet, or there is nothing of that name.
+    """
+    if path.is_file() or (path.suffix and not path.is_dir()):
+        return path
+    folder = run_folder(path)
+    file = folder / "found.flow.yaml"
+    if not file.is_file():
+        from flowbot.fields import UserError
+
+        raise UserError(str(folder), "no found.flow.yaml", "a workflow's file, or the folder of a finished run")
+    return file

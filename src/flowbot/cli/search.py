@@ -12,8 +12,11 @@ from .console import Console
 from .options import Calls, SearchOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from flowbot.lm import StopSignal
     from flowbot.optimize import CostEstimate, EffortName, RunResult
+    from flowbot.optimize.outlook import Outlook
     from flowbot.task import Task
     from flowbot.workflow import Workflow
 
@@ -67,7 +70,7 @@ def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console)
     from flowbot.lm import StopSignal
     from flowbot.optimize import estimate
     from flowbot.optimize.given import require_settings
-    from flowbot.optimize.rooms import closing_test
+    from flowbot.optimize.outlook import outlook, require_room
     from flowbot.runtime.own_models import own_models, require_own_models
 
     from .engine import require_price
@@ -78,9 +81,6 @@ def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console)
     own = own_models(plan.model, plan.meta_model, plan.judge_model, models=calls.listed(), metric=plan.task.metric)
     require_own_models(own, workflow=plan.start, where=plan.start_place, metric=plan.task.metric)
     require_price(calls, plan.model, plan.meta_model, *plan.judges)
-    kept = closing_test(
-        calls.budget(), plan.task, plan.start, (plan.model, plan.judge_model or plan.meta_model), calls.prices()
-    )
     expected = estimate(
         plan.task,
         lm=plan.model,
@@ -91,15 +91,19 @@ def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console)
         start=plan.start,
         price=calls.prices(),
     )
+    asked = (plan.model, plan.judge_model or plan.meta_model)
+    ceilings = outlook(calls.budget(), plan.task, plan.start, asked, calls.prices())
     _announce(plan, search, expected, console)
-    if calls.max_calls is not None:
-        _say_ceiling(plan, calls.max_calls, kept.amounts[0], console)
     if calls.dry_run:
         asyncio.run(_open_tools(plan, search, calls, console))
-        _dry(plan, search, expected, console)
+        _dry(plan, search, expected, ceilings, console)
+    require_room(ceilings, plan.task, expected)
+    for each in ceilings:
+        _say_ceiling(plan, each, console)
+    if calls.dry_run:
         return 0
     stop = StopSignal()
-    with Display(console, expected=expected.calls) as display, pausing(stop, say=display.news):
+    with Display(console) as display, pausing(stop, say=display.news):
         result = asyncio.run(_optimize(plan, search, calls, stop, display))
     return conclude(result, plan, console)
 
@@ -203,21 +207,31 @@ def _announce(plan: Plan, search: SearchOptions, expected: CostEstimate, console
     console.say()
 
 
-def _say_ceiling(plan: Plan, ceiling: int, kept: int, console: Console) -> None:
-    """What of a ceiling in calls is left to search with, before anybody waits for a search that has no room."""
-    from flowbot.workflow import most_calls
+def _say_ceiling(plan: Plan, ceiling: Outlook, console: Console) -> None:
+    """What of a ceiling is left to search with, before anybody waits for a search that has no room."""
+    from flowbot.optimize.outlook import amount
 
-    start = len(plan.task.splits["val"]) * max(1, most_calls(plan.start))
-    left = max(0, ceiling - kept - start)
+    test = len(plan.task.splits["test"])
+
+    def said(value: float, *, up: bool = False) -> str:
+        told = amount(ceiling.ceiling, value, up=up).removesuffix(f" {ceiling.ceiling}")
+        return told if ceiling.ceiling == "calls" else f"about {told}"
+
     text = (
-        f"Of {ceiling:,} calls {kept:,} are kept for the closing test, and {start:,} score the start; "
-        f"{left:,} are left to search and to validate what is found."
+        f"Of {amount(ceiling.ceiling, ceiling.given)} {said(ceiling.start)} are to score the start, and "
+        f"{said(ceiling.test)} are kept for the closing test on {ceiling.rows} of {count(test, 'example')}; "
+        f"{said(ceiling.left)} are left to search and to validate what is found."
     )
-    console.paragraph(text, "warn" if left < kept else "soft")
+    low = ceiling.given < ceiling.enough
+    if low:
+        text += f" That may be too little to find anything: that takes {said(ceiling.enough, up=True)}."
+    console.paragraph(text, "warn" if low or ceiling.rows < test else "soft")
     console.say()
 
 
-def _dry(plan: Plan, search: SearchOptions, expected: CostEstimate, console: Console) -> None:
+def _dry(
+    plan: Plan, search: SearchOptions, expected: CostEstimate, ceilings: Sequence[Outlook], console: Console
+) -> None:
     console.json(
         {
             "dry_run": True,
@@ -236,6 +250,7 @@ def _dry(plan: Plan, search: SearchOptions, expected: CostEstimate, console: Con
                 "usd": expected.usd,
                 "by_purpose": dict(expected.by_purpose),
             },
+            "ceilings": {each.ceiling: _dump_ceiling(each) for each in ceilings},
         }
     )
     for purpose, number in expected.by_purpose.items():
@@ -243,3 +258,15 @@ def _dry(plan: Plan, search: SearchOptions, expected: CostEstimate, console: Con
     console.result(
         f"{expected.calls:>8,}  model calls, about {expected.tokens:,} tokens; none was made. Retries and larger workflows may add some."
     )
+    console.say()
+
+
+def _dump_ceiling(each: Outlook) -> dict[str, float]:
+    return {
+        "given": each.given,
+        "least": each.least,
+        "enough": each.enough,
+        "start": each.start,
+        "test": each.test,
+        "test_rows": each.rows,
+    }

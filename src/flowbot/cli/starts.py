@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from .console import Console, command_line
-from .options import MODELS, PLACES, Output
+from .options import FORCE, MODELS, OUT, PLACES, Output, require_new
 
 if TYPE_CHECKING:
     from flowbot.fields import ToolSignature
@@ -23,8 +23,9 @@ def starts(
     task: Annotated[Path | None, Parameter(name="TASK", negative=())] = None,
     /,
     *,
-    out: Annotated[Path | None, Parameter(name="--out", negative=())] = None,
-    pin: Annotated[list[str] | None, Parameter(group=MODELS, negative=())] = None,
+    out: Annotated[Path | None, OUT] = None,
+    force: Annotated[bool, FORCE] = False,
+    pin: Annotated[list[str] | None, Parameter(group=MODELS, negative=(), show_env_var=False)] = None,
     cache_dir: Annotated[Path | None, Parameter(group=PLACES)] = None,
     output: Output = Output(),  # noqa: B008
 ) -> int:
@@ -37,7 +38,9 @@ def starts(
     task
         A task's file: the workflow then has its inputs, outputs and goal. Nothing is called and nothing is paid.
     out
-        A .yaml or .json file to write the workflow to; it is replaced if it is there.
+        A .yaml or .json file to write the workflow to.
+    force
+        Replace the file of --out if it is there.
     pin
         STEP=MODEL: another model for a step that names one. May be given several times.
     cache_dir
@@ -51,18 +54,22 @@ def starts(
     console = Console.open(output)
     if name is None:
         if out is not None or pin:
-            raise UserError("--out" if out is not None else "--pin", "no start's name before it", "flowbot starts NAME")
+            option = "--out" if out is not None else "--pin"
+            raise UserError(option, "no name of a start", mend="name one: flowbot starts NAME")
         _list(console)
         return 0
     start = find_start(name)
     if task is None:
         if pin:
-            raise UserError("--pin", "no task", command_line("flowbot", "starts", name) + " TASK --pin STEP=MODEL")
+            raise UserError(
+                "--pin", "no task", mend=f"name one: {command_line('flowbot', 'starts', name)} TASK --pin STEP=MODEL"
+            )
         workflow, text = start.workflow, start.text
     else:
         workflow = fitted(start, Task.load(task), models=_pins(pin or []), cache_dir=cache_dir)
         text = dump_yaml(workflow.dump())
     if out is not None:
+        require_new(out, force=force)
         workflow.save(out)
     console.json({**_about(start), "workflow": workflow.dump(), "file": None if out is None else str(out)})
     if out is None:
@@ -80,15 +87,18 @@ def start_workflow(given: str, task: Task, *, cache_dir: Path | None) -> tuple[W
         UserError: if it is neither, or the start does not fit the task.
     """
     from flowbot.fields import UserError
+    from flowbot.fields.near import one_of
     from flowbot.workflow import load
     from flowbot.workflow.starts import list_starts
+
+    from .runs import FOLDER, flow_file
 
     library = {each.name: each for each in list_starts()}
     if given in library:
         return fitted(library[given], task, cache_dir=cache_dir), f"{given}: {library[given].what}"
-    if not Path(given).suffix and not Path(given).exists():
-        raise UserError("--start", repr(given), f"a workflow's file or one of {', '.join(library)}")
-    return load(given), given
+    if not Path(given).suffix and not Path(given).exists() and not (FOLDER / given).is_dir():
+        raise UserError("--start", repr(given), f"a workflow's file, a run, or {one_of(given, library)}")
+    return load(flow_file(Path(given))), given
 
 
 def fitted(

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from flowbot.optimize.taken import account, tested
 from flowbot.report import read_run, verdict
-from flowbot.report.words import SOURCES, count, duration, interval, money, outcome, percent, points
+from flowbot.report.words import SOURCES, count, interval, money, outcome, percent, points
 from flowbot.runtime.own_models import named_models
 
 from .console import Console, command_line, complain, wrap
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from .search import Plan
 
+_ROOM_TO_DRAW = 72
+"""Columns that a score with its drawing and its difference takes."""
 _LONGEST = 120
 """Characters of an input in a command; a longer one is left to the reader."""
 
@@ -40,11 +43,14 @@ def summarise(result: RunResult, report: Path, plan: Plan, console: Console) -> 
         console.result(line, "title")
     console.say()
     _heading("What it took", console)
-    console.paragraph(_cost(result), indent=2)
+    for line in account(result.to_json()):
+        console.paragraph(line, indent=2)
     if "judge" in result.details:
         console.paragraph(judge_line(result.details["judge"]), "soft", indent=2)
     if result.stopped_by == "budget":
         console.paragraph("A ceiling ended the search early; the best so far was tested.", "warn", indent=2)
+    for line in tested(result.details.get("tested")):
+        console.paragraph(line, "warn", indent=2)
     console.say()
     if console.mode == "quiet":
         console.result(str(result.workflow_path))
@@ -56,7 +62,7 @@ def summarise(result: RunResult, report: Path, plan: Plan, console: Console) -> 
     console.say()
     _heading("What next", console)
     for text, command in _next(result, plan):
-        console.say(f"  {text}")
+        console.paragraph(text, indent=2)
         console.say(f"    {command}", "accent")
 
 
@@ -82,7 +88,7 @@ def _changes(run: RunView, console: Console) -> None:
 
 
 def _scores(run: RunView, console: Console) -> None:
-    line = max(16, min(34, console.width - 46))
+    drawn = min(34, console.width - 46) if console.width >= _ROOM_TO_DRAW else 0
     splits: tuple[tuple[Literal["val", "test"], str], ...] = (("val", "validation"), ("test", "test"))
     for split, name in splits:
         start, final = run.score("start", split), run.score("final", split)
@@ -90,33 +96,17 @@ def _scores(run: RunView, console: Console) -> None:
         if start is None or final is None:
             continue
         note = ", used once at the end" if split == "test" else ", which chose the workflow"
-        console.say(f"  {count(final.n, f'{name} example')}{note}", "soft")
+        console.paragraph(f"{count(final.n, f'{name} example')}{note}", "soft", indent=2)
         for who, score in (("start", start), ("found", final)):
-            drawn = score_line(score.low, score.mean, score.high, line)
-            console.say(
-                f"    {who:<7}{drawn}  {percent(score.mean):>6}   ({interval(score)})",
-                "" if who == "start" else "accent",
-            )
+            drawing = score_line(score.low, score.mean, score.high, drawn) + "  " if drawn else ""
+            told = f"    {who:<7}{drawing}{percent(score.mean):>6}   ({interval(score)})"
+            console.say(told, "" if who == "start" else "accent")
         if difference is not None:
-            between = f"95 % interval {interval(difference, difference=True)}"
-            console.say(f"    {'':<7}{'':<{line}}  {points(difference.mean):>4} points ({between})")
-
-
-def _cost(result: RunResult) -> str:
-    spent: dict[str, Any] = dict(result.spent)
-    calls = sum(result.calls.values())
-    made = int(spent.get("calls") or 0)
-    stored = f", {made:,} of them made now and the others from the store" if made != calls else ""
-    usd = spent.get("usd")
-    cost = "no cost" if usd == 0 else f"cost {money(usd)}"
-    tokens = f"{spent.get('tokens') or 0:,} tokens" if made else "no new tokens"
-    made_for = asked(calls, sum(result.requests.values()))
-    return f"{made_for}{stored}; {tokens}, {cost}, {duration(result.seconds)}."
-
-
-def asked(calls: int, requests: int) -> str:
-    """Logical calls, and the requests that endpoints served for them where these are more."""
-    return count(calls, "model call") + (f" ({count(requests, 'request')} served)" if requests > calls else "")
+            told = f"{points(difference.mean):>4} points (95 % interval {interval(difference, difference=True)})"
+            if drawn:
+                console.say(f"    {'':<7}{'':<{drawn}}  {told}")
+            else:
+                console.paragraph(told.strip(), indent=4)
 
 
 def within(passed: str) -> int:

@@ -3,6 +3,7 @@
 from .canonical import canonical_json, stable_hash
 from .errors import (
     BudgetExceeded,
+    DeniedError,
     FlowBotError,
     InfrastructureError,
     ModelError,
@@ -17,6 +18,7 @@ from .values import Score, Usage
 
 __all__ = [
     "BudgetExceeded",
+    "DeniedError",
     "Field",
     "FlowBotError",
     "InfrastructureError",

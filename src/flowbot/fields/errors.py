@@ -54,11 +54,36 @@ class UserError(_Told):
         where: the file and place, or the option, that is wrong.
         found: what stands there.
         expected: what should stand there.
+        what: in place of `found`, where something is wrong that does not stand there: a clause.
+        mend: in place of `expected`, where something is to be done: in the imperative.
+
+    Attributes:
+        where: as given.
+        what: `found …`, or as given.
+        mend: `expected …`, or as given.
     """
 
-    def __init__(self, where: str, found: str, expected: str) -> None:
-        self.where, self.found, self.expected = told(where), told(found), told(expected)
-        super().__init__(f"{self.where}: found {self.found}; expected {self.expected}")
+    def __init__(self, where: str, found: str = "", expected: str = "", *, what: str = "", mend: str = "") -> None:
+        self.where, self.what, self.mend = (
+            told(where),
+            told(what or f"found {found}"),
+            told(mend or f"expected {expected}"),
+        )
+        super().__init__(f"{self.where}: {self.what}; {self.mend}")
+
+    @property
+    def found(self) -> str:
+        """What is wrong, to be said in another sentence."""
+        return self.what.removeprefix("found ")
+
+    @property
+    def expected(self) -> str:
+        """What mends it, to be said in another sentence."""
+        return self.mend.removeprefix("expected ")
+
+    def at(self, where: str) -> UserError:
+        """The same, of another place."""
+        return UserError(where, what=self.what, mend=self.mend)
 
 
 class ModelError(_Told):
@@ -118,6 +143,29 @@ class InfrastructureError(_Told):
         self.fatal = fatal
         self.retry_after = retry_after
         self.took = took
+
+
+class DeniedError(InfrastructureError):
+    """A model that has answered nothing refuses the key or knows no such name: there is nothing to wait for or to go on with.
+
+    A search, an evaluation and a flow in use raise it. Where the model has answered before, as with a key that expires in
+    mid-run, the search and the evaluation pause.
+
+        >>> try:
+        ...     fb.optimize(task, lm="openai/gpt-4.1-mnii")
+        ... except fb.DeniedError as error:
+        ...     print(error.mend)
+        check the model's name as openai writes it and the address in OPENAI_BASE_URL
+
+    Args:
+        reason: what the endpoint said.
+        mend: what to do about it.
+        kind: class of the fault.
+    """
+
+    def __init__(self, reason: str, mend: str, *, kind: FaultKind) -> None:
+        super().__init__(f"{reason}; {mend}", kind=kind, fatal=True)
+        self.reason, self.mend = told(reason), told(mend)
 
 
 class RefusedError(_Told):

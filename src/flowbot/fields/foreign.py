@@ -6,6 +6,7 @@ A value of a wrong type or out of its range is found where it comes in, and told
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
@@ -140,4 +141,12 @@ def _words(kind: str, context: dict[str, Any], given: Any, message: str, place: 
         case "literal_error":
             return short(given), f"{context.get('expected')}"
         case _:
-            return short(given), message.removeprefix("Input should be ").removeprefix("Input should ")
+            return short(given), _expected(message)
+
+
+def _expected(message: str) -> str:
+    """What pydantic would have, as what is expected."""
+    said = re.fullmatch(r"(?:Input|[A-Z]\w+) should (?:(be|have|match) )?(.+)", message)
+    if said is None:
+        return f"another value ({message})"
+    return {"have": "one with ", "match": "one that matches "}.get(said[1] or "", "") + said[2]

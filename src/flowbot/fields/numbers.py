@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeGuard
 
 from .errors import UserError
+from .words import kind_of
 from .yaml_core import MOST_BITS, TOO_LONG
 
 LEAST, MOST = 1e-12, 10**15
@@ -37,4 +38,4 @@ def shown(value: object) -> str:
     if value is None or isinstance(value, int | float | str):
         text = repr(value[:80] if isinstance(value, str) else value)
         return text if len(text) <= 60 else text[:57] + "…"
-    return f"a {type(value).__name__}"
+    return kind_of(value)

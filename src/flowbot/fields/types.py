@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, cast
 
+from .forms import look_alike, plain_form
 from .yaml_core import MOST_BITS, TOO_LONG
 
 Kind = Literal["str", "int", "float", "bool", "object", "literal", "list"]
@@ -143,12 +144,11 @@ class Type:
         given = _coerce_str(value, place)
         if given in self.options:
             return given
-        text = given.strip()
-        if text in self.options:
-            return text
-        folded = [option for option in self.options if option.casefold() == text.casefold()]
-        if len(folded) == 1:
-            return folded[0]
+        # What a model writes otherwise counts as far as it means one option alone.
+        for form in (str.strip, str.casefold, plain_form, look_alike):
+            alike = [option for option in self.options if form(option) == form(given.strip())]
+            if len(alike) == 1:
+                return alike[0]
         raise ValueMismatch(f"{place}: found {_short(value)}; expected one of {', '.join(map(repr, self.options))}")
 
     def _coerce_list(self, value: Any, place: str) -> list[Any]:

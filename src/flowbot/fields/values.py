@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from .bounds import NAME, PARTS, bounded
+from .words import kind_of
 
 ROUNDING = 1e-6
 """By how much a score may miss 0 or 1 and still mean it: the similarity of a vector with itself is 1.0000001 in 32 bits."""
@@ -42,7 +43,7 @@ class Score:
         object.__setattr__(self, "value", _settled(self.value))
         told: Any = self.feedback
         if not isinstance(told, str):
-            raise ValueError(f"Score.feedback is a {type(told).__name__}; expected a text")
+            raise ValueError(f"Score.feedback is {kind_of(told)}; expected a text")
         object.__setattr__(self, "feedback", bounded(told))
         if len(self.parts) > PARTS:
             raise ValueError(f"Score.parts are {len(self.parts):,}; expected at most {PARTS}")

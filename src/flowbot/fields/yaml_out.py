@@ -8,6 +8,7 @@ import math
 import re
 from typing import Any, cast
 
+from .words import kind_of
 from .yaml_core import deeper, is_not_finite, plain
 
 _LINE = 110
@@ -66,7 +67,7 @@ def _node(value: Any, *, top: bool = False) -> Any:
             listed = list(cast("list[Any]", value))
             return made(SequenceNode, "seq", [_node(each) for each in listed], flow_style=not listed or _fits(listed))
         case _:
-            raise TypeError(f"a {type(value).__name__} cannot stand in a file")
+            raise TypeError(f"{kind_of(value)} cannot stand in a file")
 
 
 def _style(text: str, *, key: bool = False) -> str | None:

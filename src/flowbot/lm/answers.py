@@ -13,6 +13,7 @@ from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 from .calls_in_text import split_calls
 from .client import Message, Reply, Request
 from .mending import mended, unfenced
+from .thinking import with_more_room
 from .thoughts import without_thought
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ _SHOWN = 2000
 """Characters of an unusable reply that are shown to the model again."""
 _NOTHING = "(nothing)"
 """Of a reply that the endpoint did not let through; an empty message some endpoints refuse."""
-MORE_ROOM = 4
-"""By how much the ceiling grows, once, when a reply is empty because all of it went into thinking."""
 
 
 Reader = Callable[[str, Sequence[Field]], dict[str, Any]]
@@ -79,7 +78,7 @@ async def ask_fields(
         text = without_thought(reply.text)
         if not text and _is_cut(reply, request) and not roomier:
             roomier = True
-            request = replace(request, max_tokens=request.max_tokens * MORE_ROOM)
+            request = with_more_room(request, reply)
             continue
         try:
             values = {fields[0].name: _plain(reply, text, request)} if plain else (reader or read_values)(text, fields)

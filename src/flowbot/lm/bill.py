@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import BudgetExceeded, Usage, stable_hash
 
-from .client import dump_usage
+from .client import Reply, dump_usage
 from .rows import read_usage
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class Bill:
 
     def settle(self, took: Usage) -> None:
         """Count against the ceilings what a sending took, in the moment in which its answer is there."""
+        took = self._lm.repriced(took)  # served in a tier whose price nobody knows: a ceiling must hold all the same
         if not self.counted:
             if self._room is not None and self._room.open:
                 self._room.settle(took)
@@ -111,7 +112,8 @@ class Bill:
         """Count a response. What one just paid took is settled; of one that the store gave that is done here."""
         if self.counted:
             return
-        usage, session = self._lm.repriced(row.usage), self._lm.session
+        tier = row.reply.tier if isinstance(row.reply, Reply) else ""
+        usage, session = self._lm.repriced(row.usage, tier=tier), self._lm.session
         if stored:
             if row.besides is not None:
                 self._count(self._lm.repriced(row.besides))

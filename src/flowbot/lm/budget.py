@@ -2,7 +2,8 @@
 than what an endpoint reports beyond the limits it was given, on the calls in flight. Then nothing more fits.
 
 What is counted is logical: a stored response takes what it took when it was first paid, every request that was served for
-it. The order in which reservations are asked for decides who gets one; how fast replies come does not.
+it. The order in which reservations are asked for decides who gets one; how fast replies come does not. So once a call did not
+fit no smaller one behind it gets through, until room that was set aside is given back.
 """
 
 from __future__ import annotations
@@ -110,7 +111,9 @@ class Budget:
         self._used = _NOTHING
         self._reserved = _NOTHING
         self._held = _NOTHING
+        self._largest = _NOTHING
         self._open = 0
+        self._ended: tuple[Ceiling, Amounts] | None = None
         self._queue: deque[tuple[Amounts, asyncio.Future[Reservation]]] = deque()
 
     @property
@@ -137,6 +140,12 @@ class Budget:
                 free = ceiling - sum(taken)
                 found[name] = free / _PICO if name == "usd" else free
         return found
+
+    @property
+    def largest(self) -> dict[Ceiling, float]:
+        """The largest worst case of a single call so far: what must be free for another one to be sent."""
+        calls, tokens, usd = self._largest
+        return {"calls": calls, "tokens": tokens, "usd": usd / _PICO}
 
     @property
     def passed(self) -> str:
@@ -167,12 +176,15 @@ class Budget:
             BudgetExceeded: if it will never fit.
         """
         amounts = self._worst(worst)
+        if self._ended is not None:
+            raise self._exceeded(*self._ended)
         if self._queue:
             return None
         if (over := self._over(amounts)) is None:
             return self._take(amounts)
         if self._open:
             return None
+        self._ended = (over, amounts)
         raise self._exceeded(over, amounts)
 
     async def reserve(self, worst: Usage) -> Reservation:
@@ -207,6 +219,7 @@ class Budget:
         if (over := self._over(amounts)) is not None:
             raise self._exceeded(over, amounts)
         self._held = _add(self._held, amounts)
+        self._ended = None
         return Hold(self, amounts)
 
     def begin(self) -> None:
@@ -234,8 +247,10 @@ class Budget:
 
     def _worst(self, worst: Usage) -> Amounts:
         if worst.usd is None and self.usd is not None:
-            raise UserError("budget: usd", "a model of unknown price", "a known price; give one with --price IN,OUT")
-        return _amounts(worst)
+            raise UserError("budget: usd", "a model of unknown price", mend="give its price with --price IN,OUT")
+        amounts = _amounts(worst)
+        self._largest = _most(self._largest, amounts)
+        return amounts
 
     def _take(self, amounts: Amounts) -> Reservation:
         self._reserved = _add(self._reserved, amounts)
@@ -258,18 +273,22 @@ class Budget:
 
     def _let_go(self, amounts: Amounts) -> None:
         self._held = _subtract(self._held, amounts)
+        self._ended = None
         self._pump()
 
     def _pump(self) -> None:
         while self._queue:
             amounts, waiting = self._queue[0]
             if not waiting.done():
-                if (over := self._over(amounts)) is None:
+                over = self._over(amounts)
+                if self._ended is None and over is not None and not self._open:
+                    self._ended = (over, amounts)
+                if self._ended is not None:
+                    waiting.set_exception(self._exceeded(*self._ended))
+                elif over is None:
                     waiting.set_result(self._take(amounts))
-                elif self._open:
-                    return
                 else:
-                    waiting.set_exception(self._exceeded(over, amounts))
+                    return
             self._queue.popleft()
 
     def _exceeded(self, over: Ceiling, amounts: Amounts) -> BudgetExceeded:
@@ -293,6 +312,10 @@ def _amounts(usage: Usage) -> Amounts:
 
 def _add(one: Amounts, other: Amounts) -> Amounts:
     return (one[0] + other[0], one[1] + other[1], one[2] + other[2])
+
+
+def _most(one: Amounts, other: Amounts) -> Amounts:
+    return (max(one[0], other[0]), max(one[1], other[1]), max(one[2], other[2]))
 
 
 def _subtract(one: Amounts, other: Amounts) -> Amounts:

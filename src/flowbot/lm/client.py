@@ -118,6 +118,8 @@ class Reply:
         ready: the model says that it needs no more calls and is to be asked for the answer; only where calls are asked
             for as JSON. `text` is then what it thinks.
         besides: what the endpoint served to this call before and was of no use, an empty reply for one.
+        thought: of the tokens written, those that went into thinking, as far as the endpoint shows it.
+        tier: the service tier that the endpoint says it was served in, where a price depends on it.
         slip: what the endpoint says is wrong with what the model wrote, where it refuses that: the model's fault.
     """
 
@@ -130,6 +132,8 @@ class Reply:
     calls: tuple[ToolUse, ...] = ()
     ready: bool = False
     besides: Usage | None = None
+    thought: int = 0
+    tier: str = ""
     slip: str = ""
 
     @property
@@ -154,6 +158,10 @@ class Reply:
             data["ready"] = True
         if self.besides is not None:
             data["besides"] = dump_usage(self.besides)
+        if self.thought:
+            data["thought"] = self.thought
+        if self.tier:
+            data["tier"] = self.tier
         if self.slip:
             data["slip"] = self.slip
         return data
@@ -208,7 +216,9 @@ class Client(Protocol):
     the model is still a `Reply`. It never retries itself.
     A client may carry an attribute `clock: Clock`; waiting between tries then happens on that clock. One with
     `max_concurrency: int` lets more calls go at once than it begins with, as long as the endpoint keeps up. The calls of
-    one with `patient = True` are never cut off for being slow, nor sent twice.
+    one with `patient = True` are never cut off for being slow, nor sent twice. `retry: RetryPolicy` says when a call is sent
+    again, `tier: Tier` what its service tier costs, and `thinking: int | None` how many tokens of room its thoughts need: 0
+    where there is no such attribute, None where it is to be asked.
     """
 
     @property

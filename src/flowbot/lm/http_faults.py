@@ -97,7 +97,7 @@ def classify(status: int, code: str = "") -> tuple[FaultKind, bool]:
         return "auth", True
     if status == 404:
         return "not_found", True
-    if status == 429:
+    if status in (429, 498):  # 498: how Groq says that its flex tier has no capacity
         return "rate_limit", False
     if status == 408:
         return "timeout", False

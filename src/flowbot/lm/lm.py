@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from flowbot.fields import Field, InfrastructureError, ModelError, RefusedError, Usage, stable_hash
+from flowbot.fields import DeniedError, Field, InfrastructureError, ModelError, RefusedError, Usage, stable_hash
 
+from .advice import advice
 from .bill import Bill
 from .call import Call, EmptyReplyError, kind_of, request_bytes
 from .client import Client, Identity, Message, Reply, Request, ToolUse
@@ -18,12 +19,14 @@ from .prices import PriceOf, listed
 from .retry import RetryPolicy
 from .rows import read_row
 from .spans import chat_span
+from .thinking import PURPOSE, QUESTION, seen_room
 
 if TYPE_CHECKING:
     from .answers import Answer, Reader
     from .flight import Flight
     from .rows import StoredRow
     from .session import Session
+    from .tiers import Tier
 
 Draw = tuple[int | str, ...]
 """Which of several samples of the same request: () at temperature 0."""
@@ -41,7 +44,8 @@ class LM:
         session: what the run's calls share.
         name: the model string the user gave; the client's name when None.
         price: USD of a usage; by the client's price reference when None.
-        retry: when a call is sent again.
+        retry: when a call is sent again; as the client has it when None.
+        tier: the service tier that it asks in, where that changes the price.
         close: releases the client; its own `close` when None.
     """
 
@@ -53,13 +57,15 @@ class LM:
         name: str | None = None,
         price: PriceOf | None = None,
         retry: RetryPolicy | None = None,
+        tier: Tier | None = None,
         close: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.client = client
         self.session = session
         self.name = name or f"{client.identity.provider}/{client.identity.name}"
         self._price = price or listed(client.price_ref)
-        self._retry = retry or RetryPolicy()
+        self._retry: RetryPolicy = retry or getattr(client, "retry", None) or RetryPolicy()
+        self._tier = tier
         self._close = close or client.close
         self._closed = False
         self._identity = client.identity
@@ -67,6 +73,8 @@ class LM:
         self.gate = session.gate(client)
         self.clock: Clock = getattr(client, "clock", None) or RealClock()
         self.patient: bool = getattr(client, "patient", False)
+        self._room: int | None = getattr(client, "thinking", 0)
+        self._learnt = 0
         self.hedge = (
             session.hedge(Hedge(client, self.gate, self.clock, session.may_send)) if session.pace.hedge else None
         )
@@ -83,6 +91,25 @@ class LM:
             # As text: the order of a schema's properties changes what a model writes, and canonical JSON forgets it.
             data["schema"] = json.dumps(request.schema)
         return stable_hash({"request": data, "model": self._who, "draw": list(draw)})
+
+    async def limit(self, answer: int) -> int:
+        """The reply limit to send for an answer of so many tokens: with room for thoughts, if the model thinks.
+
+        Where neither the user nor the model's name tells whether it does, its reply to one small question decides. Where replies
+        are not kept, those that came so far do.
+
+        Raises:
+            BudgetExceeded, InfrastructureError, Paused: as `ask`.
+        """
+        if self._room is None and not self.session.lasting:
+            return answer + self._learnt
+        if self._room is None:
+            try:
+                room = seen_room(await self.ask(QUESTION, purpose=PURPOSE))
+            except (ModelError, RefusedError):
+                room = 0  # that tells nothing of thoughts
+            self._room = room
+        return answer + self._room
 
     async def ask(self, request: Request, *, purpose: str, draw: Draw = ()) -> Reply:
         """The reply to one request, from the store or the endpoint.
@@ -110,6 +137,8 @@ class LM:
                 await asyncio.sleep(0)
                 return row.answer()
         row = await session.flights.join(key, self, lambda flight: self._fly(key, request, purpose, draw, flight))
+        if self._room is None and isinstance(row.reply, Reply):
+            self._learnt = max(self._learnt, seen_room(row.reply))
         return row.answer()
 
     async def ask_fields(
@@ -131,7 +160,7 @@ class LM:
             fields: what is wanted, in the order in which it is to be written.
             purpose: what the ledger charges it to.
             draw: which sample; () at temperature 0.
-            max_tokens: ceiling of the reply.
+            max_tokens: ceiling of the answer; thoughts have room besides, see `limit`.
             temperature: 0 asks for the most likely reply.
             retries: how often an unusable reply is asked for again, with the error.
             reader: reads a reply's text, by `answers.read_values` when None.
@@ -142,7 +171,7 @@ class LM:
         """
         from .answers import ask_fields
 
-        request = Request(tuple(messages), max_tokens, temperature)
+        request = Request(tuple(messages), await self.limit(max_tokens), temperature)
         return await ask_fields(self, request, fields, purpose=purpose, draw=draw, retries=retries, reader=reader)
 
     async def close(self) -> None:
@@ -176,9 +205,12 @@ class LM:
             InfrastructureError: if it is not what is stored there.
         """
         try:
-            return read_row(value)
+            row = read_row(value)
         except ValueError:
             raise self.session.store.damaged(key) from None
+        if row.reply is not None:
+            self.session.heard.add(self._who)
+        return row
 
     async def _fly(self, key: str, request: Request, purpose: str, draw: Draw, flight: Flight) -> StoredRow:
         session = self.session
@@ -252,6 +284,8 @@ class LM:
         except InfrastructureError as error:
             number = tries.statistics.get("attempt_number", 1)
             text = f"{self.name}: {error}" + (f" (tried {number} times)" if number > 1 else "")
+            if error.fatal and error.kind != "disk" and self._who not in session.heard:
+                raise DeniedError(text, advice(self.name, error), kind=error.kind) from error.__cause__
             raise InfrastructureError(
                 text, kind=error.kind, fatal=error.fatal, retry_after=error.retry_after
             ) from error.__cause__
@@ -260,6 +294,7 @@ class LM:
     def _failed(self, flight: Flight, bill: Bill, purpose: str, value: dict[str, Any]) -> dict[str, Any]:
         """What is stored in place of a reply. The call counts as one, however often it was refused; what it took nobody says."""
         flight.sent = True
+        self.session.heard.add(self._who)
         took = Usage(calls=1)
         self.session.ledger.pay(purpose, took, model=self.name)
         bill.settle(took)
@@ -267,20 +302,25 @@ class LM:
 
     def paid(self, reply: Reply, purpose: str) -> Reply:
         """The reply with its price, counted as paid."""
-        usage = self.pay(replace(reply.usage, seconds=reply.seconds), purpose)
+        self.session.heard.add(self._who)
+        usage = self.pay(replace(reply.usage, seconds=reply.seconds), purpose, tier=reply.tier)
         calls = tuple(ToolUse(_clean(call.name), _clean(call.arguments)) for call in reply.calls)
         return replace(reply, text=_clean(reply.text), calls=calls, usage=usage)
 
-    def pay(self, took: Usage, purpose: str) -> Usage:
-        """A usage with its price, counted as paid."""
-        took = replace(took, usd=self._price(took))
+    def pay(self, took: Usage, purpose: str, *, tier: str = "") -> Usage:
+        """A usage with its price, counted as paid; `tier` is the service tier that the endpoint says it was served in."""
+        took = replace(took, usd=self._cost(took, tier))
         self.session.ledger.pay(purpose, took, model=self.name)
         return took
 
-    def repriced(self, usage: Usage) -> Usage:
+    def repriced(self, usage: Usage, *, tier: str = "") -> Usage:
         """What was paid when the price was not known, at the price that is known by now."""
-        usd = self._price(usage) if usage.usd is None else usage.usd
+        usd = self._cost(usage, tier) if usage.usd is None else usage.usd
         return replace(usage, usd=usd)
+
+    def _cost(self, took: Usage, tier: str) -> float | None:
+        usd, factor = self._price(took), 1.0 if self._tier is None else self._tier.factor(tier)
+        return None if usd is None or factor is None else usd * factor
 
     def _worst(self, request: Request) -> Usage:
         """The most that the call can take. A token has at least one byte, so a text's bytes bound its tokens."""
@@ -295,7 +335,7 @@ class LM:
             shown = len(json.dumps(functions(request.tools)))
             read = max(read + PREAMBLE + shown, request_bytes(as_json(request)))
         worst = Usage(calls=1, input_tokens=read, output_tokens=request.max_tokens)
-        return worst if self.session.budget.usd is None else replace(worst, usd=self._price(worst))
+        return worst if self.session.budget.usd is None else replace(worst, usd=self._cost(worst, ""))
 
 
 def _clean(text: str) -> str:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowbot.fields import UserError
 from flowbot.store import Store, default_cache_dir
 
+from .model_options import model_options
 from .options import is_path
 from .prices import is_known, listed, per_million
 from .providers import endpoint_of, require_key, split_model
+from .tiers import FLEX
 
 if TYPE_CHECKING:
     from .client import Client
     from .lm import LM
     from .session import Session
+    from .tiers import Tier
 
 Say = Callable[[str], None]
+LONGEST_TRY = 900.0
+"""Seconds of one try in a tier that may let wait: what OpenAI and Google recommend for flex."""
 
 
 def open_lm(
@@ -49,16 +55,17 @@ def open_lm(
     client = session.share(
         shared, lambda: open_client(model, store=session.store, base_dir=base_dir, cache_dir=cache_dir, say=say)
     )
-    cost = listed(client.price_ref)
+    cost, tier = listed(client.price_ref), tier_of(client)
     if price is not None and client.price_ref != "free":
-        cost = per_million(price)
-    if session.budget.usd is not None and not is_known(cost):
+        cost, tier = per_million(price), None  # what the user says is the price of whatever tier is asked for
+    known = is_known(cost) and (tier is None or tier.expected is not None)
+    if session.budget.usd is not None and not known:
         raise UserError(
             "a ceiling in USD (--max-usd)",
             f"model {model}, whose price is unknown",
-            "its price too: --price IN,OUT in dollars per million input and output tokens",
+            mend="give its price: --price IN,OUT in dollars per million input and output tokens",
         )
-    return LM(client, session, name=model, price=cost, close=lambda: session.release(shared))
+    return LM(client, session, name=model, price=cost, tier=tier, close=lambda: session.release(shared))
 
 
 def open_client(
@@ -97,21 +104,32 @@ def names_file(model: str) -> bool:
     return provider == "recorded" or (provider == "local" and is_path(rest.partition("?")[0]))
 
 
+def tier_of(client: Client) -> Tier | None:
+    """The service tier in which a client asks; None for one that knows of none."""
+    return getattr(client, "tier", None)
+
+
 def _silent(line: str) -> None:
     """Say nothing."""
 
 
-def _open_endpoint(provider: str, name: str, store: Store | None) -> Client:
+def _open_endpoint(provider: str, rest: str, store: Store | None) -> Client:
+    name, options = model_options(provider, rest)
     endpoint = endpoint_of(provider, name)
     require_key(endpoint)
+    if endpoint.elsewhere and not options.thinking and "thinking" not in dict(options.extra):
+        # Who answers there to a name is not known; that it thinks, and has to be given room, may be.
+        options = replace(options, thinking=None)
+    more = {"seconds": LONGEST_TRY} if options.tier.asked == FLEX else {}
 
     from .client import Identity
     from .openai import OpenAIClient
     from .wire import Wire
 
     return OpenAIClient(
-        Identity(provider, endpoint.base_url, name),
-        Wire(endpoint.address, key=endpoint.key, key_header=endpoint.key_header),
+        Identity(provider, endpoint.base_url, name, options.extra),
+        Wire(endpoint.address, key=endpoint.key, key_header=endpoint.key_header, **more),
+        options=options,
         capabilities=endpoint.capabilities,
         store=store,
         price_ref=endpoint.price_ref,

@@ -17,8 +17,12 @@ from .client import TOO_LONG, Finish, Identity, Message, Patience, Reply, Reques
 from .http_faults import HttpFault
 from .json_tools import as_json, from_json
 from .learnt import Learnt
+from .model_options import ModelOptions
 from .native_tools import arguments_text, functions, has_calls, read_calls, wire_messages
 from .refusals import Refusals, shortened, slip_in
+from .retry import PATIENT
+from .thinking import thought_tokens
+from .tiers import FLEX, Tier
 from .wire import Wire
 
 GROWTH = 8
@@ -62,6 +66,7 @@ class OpenAIClient:
         store: where capabilities are remembered; None forgets them.
         price_ref: see `prices.listed`.
         concurrency: calls at once by default.
+        options: what the model string asks for besides.
     """
 
     def __init__(
@@ -73,12 +78,18 @@ class OpenAIClient:
         store: Store | None = None,
         price_ref: str | None = None,
         concurrency: int = 16,
+        options: ModelOptions | None = None,
     ) -> None:
         self._identity = identity
         self._wire = wire
         self._learnt = Learnt(identity, capabilities or Capabilities(), store)
         self._price_ref = price_ref
         self._concurrency = concurrency
+        self._options = options or ModelOptions(Tier(identity.provider, identity.name), thinking=0)
+        self.thinking = self._options.thinking
+        self.tier = self._options.tier
+        self.patient = self.tier.asked == FLEX
+        self.retry = PATIENT if self.patient else None
 
     @property
     def identity(self) -> Identity:
@@ -119,7 +130,7 @@ class OpenAIClient:
             asked = as_json(request) if can.tools == "json" else request
             began = time.perf_counter()
             try:
-                answer = await self._wire.post("chat/completions", _body(self._identity.name, asked, can), patience)
+                answer = await self._wire.post("chat/completions", self._body(asked, can), patience)
             except HttpFault as fault:
                 slip = slip_in(fault)
                 if slip is None:
@@ -131,7 +142,7 @@ class OpenAIClient:
                     fault.took = _usage({}, asked, "")[0]
                 raise
             else:
-                reply = _reply(answer, asked, time.perf_counter() - began)
+                reply = _reply(answer, asked, time.perf_counter() - began, self.tier)
             await self._learnt.given_up(refusals.base, can, refusals)
             self._learnt.taken |= _used(asked, can)
             return from_json(reply, request) if asked is not request else reply
@@ -139,6 +150,9 @@ class OpenAIClient:
     async def close(self) -> None:
         """Close the connections. May be called twice."""
         await self._wire.close()
+
+    def _body(self, request: Request, can: Capabilities) -> dict[str, Any]:
+        return _body(self._identity.name, request, can) | self._options.sent
 
     async def _after(
         self, fault: HttpFault, refusals: Refusals, asked: Request, used: Capabilities, patience: Patience | None
@@ -165,7 +179,7 @@ class OpenAIClient:
         if short is None:
             return
         try:
-            answer = await self._wire.post("chat/completions", _body(self._identity.name, short, used), patience)
+            answer = await self._wire.post("chat/completions", self._body(short, used), patience)
         except InfrastructureError:
             return
         said = f"{TOO_LONG}, it seems: refused without a reason that is known, and taken when cut short: {fault.told.shown}"
@@ -214,7 +228,7 @@ def _with_hint(messages: tuple[Message, ...], hint: str) -> tuple[Message, ...]:
     return (Message("system", hint), *messages)
 
 
-def _reply(answer: dict[str, Any], request: Request, seconds: float) -> Reply:
+def _reply(answer: dict[str, Any], request: Request, seconds: float, tier: Tier) -> Reply:
     if not answer.get("choices") and any(answer.get(name) for name in _BLOCKED):
         raise RefusedError("refused on policy grounds: the prompt was filtered")
     try:
@@ -232,7 +246,8 @@ def _reply(answer: dict[str, Any], request: Request, seconds: float) -> Reply:
     if slip and not calls and request.tools and request.tool_choice == "auto":
         calls = (ToolUse("", text),)
     finish: Finish = "refusal" if refusal else _FINISH.get(said, "stop")
-    usage, estimated = _usage(answer, request, text + "".join(call.name + call.arguments for call in calls))
+    said_in_all = text + "".join(call.name + call.arguments for call in calls)
+    usage, estimated = _usage(answer, request, said_in_all)
     model = answer.get("model")
     return Reply(
         text=str(refusal) if refusal and not text else text,
@@ -242,6 +257,8 @@ def _reply(answer: dict[str, Any], request: Request, seconds: float) -> Reply:
         model=model if isinstance(model, str) else "",
         estimated=estimated,
         calls=calls,
+        thought=thought_tokens(_thought(answer), message, said_in_all, usage.output_tokens),
+        tier=tier.told(answer.get("service_tier")),
         slip=slip,
     )
 
@@ -300,7 +317,7 @@ def _usage(answer: Mapping[str, Any], request: Request, text: str) -> tuple[Usag
     counted = _object(answer.get("usage"))
     read, total = _count(counted.get("prompt_tokens")), _count(counted.get("total_tokens"))
     written = _count(counted.get("completion_tokens"))
-    thought = _count(_object(counted.get("completion_tokens_details")).get("reasoning_tokens")) or 0
+    thought = _thought(answer)
     asked = sum(len(message.content) for message in request.messages)
     if read is not None and read < asked // _LONGEST_TOKEN:
         read = None
@@ -318,6 +335,12 @@ def _usage(answer: Mapping[str, Any], request: Request, text: str) -> tuple[Usag
         written = max(guess, thought, len(text) // _LONGEST_TOKEN, (total or 0) - read)
     cached = _count(_object(counted.get("prompt_tokens_details")).get("cached_tokens")) or 0
     return Usage(calls=1, input_tokens=read, output_tokens=written, cached_tokens=min(cached, read)), estimated
+
+
+def _thought(answer: Mapping[str, Any]) -> int:
+    """Tokens that the endpoint counts as thoughts."""
+    details = _object(_object(answer.get("usage")).get("completion_tokens_details"))
+    return _count(details.get("reasoning_tokens")) or 0
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from urllib.parse import unquote
 
 from flowbot.fields import UserError
+from flowbot.fields.near import one_of
 
 
 def split_options(rest: str, where: str, known: Collection[str], *, last: str = "") -> tuple[str, dict[str, str]]:
@@ -30,7 +31,7 @@ def split_options(rest: str, where: str, known: Collection[str], *, last: str = 
             item, _, query = query.partition("&")
         key, equals, value = item.partition("=")
         if key not in known:
-            raise UserError(where, f"option {key!r}", "one of " + ", ".join(sorted(known)))
+            raise UserError(where, f"option {key!r}", one_of(key, sorted(known)))
         if not equals or not value or key in options:
             raise UserError(where, f"option {item!r}", f"{key}=VALUE once")
         options[key] = value if key == last else unquote(value)
@@ -72,3 +73,23 @@ def whole(options: Mapping[str, str], key: str, default: int, where: str, *, low
     if value != int(value):
         raise UserError(where, f"{key}={options[key]}", "a whole number")
     return int(value)
+
+
+def choice(options: Mapping[str, str], key: str, names: Collection[str], where: str) -> str:
+    """The option as one of some names.
+
+    Raises:
+        UserError: if it is none of them.
+    """
+    if options[key] not in names:
+        raise UserError(where, f"{key}={options[key]}", one_of(options[key], names))
+    return options[key]
+
+
+def flag(options: Mapping[str, str], key: str, where: str) -> bool:
+    """The option as `true` or `false`.
+
+    Raises:
+        UserError: if it is neither.
+    """
+    return choice(options, key, ("true", "false"), where) == "true"

@@ -83,7 +83,7 @@ def parse_price(text: str) -> tuple[float, float]:
 
 
 def price_of(model: str, usage: Usage, price: tuple[float, float] | None = None) -> float | None:
-    """USD that `usage` costs with the model string `model`; None when its price is unknown.
+    """USD that `usage` costs with the model string `model`, in the service tier that it asks for; None when that is unknown.
 
     Args:
         model: `openai/gpt-4.1-mini`, `local/NAME`…
@@ -91,13 +91,16 @@ def price_of(model: str, usage: Usage, price: tuple[float, float] | None = None)
         price: the user's price, which wins over the list's.
 
     Raises:
-        UserError: for an unknown provider.
+        UserError: for an unknown provider or option.
     """
+    from .model_options import model_options
     from .providers import endpoint_of, split_model
 
-    provider, name = split_model(model)
+    provider, rest = split_model(model)
     if provider in ("local", "fake", "recorded"):
         return 0.0
+    name, options = model_options(provider, rest)
     if price is not None:
         return per_million(price)(usage)
-    return listed(endpoint_of(provider, name).price_ref)(usage)
+    usd, factor = listed(endpoint_of(provider, name).price_ref)(usage), options.tier.expected
+    return None if usd is None or factor is None else usd * factor

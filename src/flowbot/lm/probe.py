@@ -1,7 +1,7 @@
 """One question to a model, asked anew each time: proves the key and the name, and shows what its endpoint can do.
 
-The question asks for JSON by schema, with a temperature and a seed, as workflows do: what the endpoint does not take is
-found out by it. It goes through the store and the ledger like every call.
+It is the question that also settles how much room a model's thoughts get (see `thinking`), and goes through the store and the
+ledger like every call. What is judged is the endpoint: a reply that says something else is no fault of it, and is told.
 """
 
 from __future__ import annotations
@@ -12,23 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowbot.fields import Field, InfrastructureError, Usage, UserError
+from flowbot.fields import ModelError, RefusedError, Usage, ValueMismatch
 from flowbot.fields.bounds import ABOUT, bounded
 
 from .capabilities import Capabilities
-from .client import Client, Message
-from .open import open_client
+from .client import Client, Reply
+from .open import open_client, tier_of
 from .prices import FREE, listed, per_million
-from .providers import OWN, PROVIDERS, split_model
 from .retry import RetryPolicy
+from .thinking import ANSWER, PURPOSE, QUESTION
 
 if TYPE_CHECKING:
+    from .lm import LM
     from .session import Session
 
-PURPOSE = "probe"
-"""What the ledger charges the question to."""
-QUESTION = "How many legs has a spider? Reply as JSON with the number in `answer`."
-MAX_TOKENS = 200
 _RETRY = RetryPolicy(tries=2, longest=10.0)
 """Somebody waits: what does not answer soon is reported."""
 _MILLION = 1_000_000
@@ -40,12 +37,14 @@ class Probe:
 
     Args:
         model: the model string.
-        reply: the last reply's text, on one line.
-        usage: what the call (or the calls, where the first reply was of no use) took; `usd` is None where the price is
-            unknown, `seconds` is latency.
+        reply: the reply's text, on one line.
+        usage: what the call took; `usd` is None where the price is unknown, `seconds` is latency.
         capabilities: how the endpoint is to be asked; None for what is no endpoint.
-        price: USD per million input and output tokens, each None where unknown.
+        price: USD per million input and output tokens, in the service tier that is asked for; each None where unknown.
         context: tokens that prompt and reply may have together; None where unknown.
+        thought: tokens of the reply that went into thinking.
+        room: tokens that every reply may have besides its answer, for thoughts.
+        note: what is odd about the reply, in words; "" for the answer that was asked for.
     """
 
     model: str
@@ -54,6 +53,9 @@ class Probe:
     capabilities: Capabilities | None
     price: tuple[float | None, float | None]
     context: int | None
+    thought: int
+    room: int
+    note: str
 
     def dump(self) -> dict[str, Any]:
         """As JSON data."""
@@ -62,6 +64,7 @@ class Probe:
             "model": self.model,
             "ok": True,
             "reply": self.reply,
+            "note": self.note,
             "seconds": round(self.usage.seconds, 2),
             "usage": {
                 "calls": self.usage.calls,
@@ -71,6 +74,7 @@ class Probe:
             },
             "capabilities": can.dump() if can else None,
             "dropped": list(can.dropped()) if can else [],
+            "thinking": {"seen": self.thought, "room": self.room},
             "price": {"input": self.price[0], "output": self.price[1]},
             "context": self.context,
         }
@@ -94,64 +98,68 @@ async def probe(
         say: told in one line of what takes long.
 
     Raises:
-        UserError: for an unknown provider or model, or a missing key.
+        UserError: for an unknown provider, option or model, or a missing key.
         InfrastructureError: if the endpoint cannot be reached or refuses the key or the name.
-        RefusedError: if it refuses the question.
-        AnswerError: if no reply fits the schema, however it is asked for; a `ModelError`.
     """
     from .lm import LM
 
     client = open_client(model, store=session.store, cache_dir=cache_dir, say=say)
-    cost = listed(client.price_ref) if price is None or client.price_ref == FREE else per_million(price)
-    lm = LM(client, session, name=model, price=cost, retry=_RETRY)
+    cost, tier = listed(client.price_ref), tier_of(client)
+    if price is not None and client.price_ref != FREE:
+        cost, tier = per_million(price), None
+    lm = LM(client, session, name=model, price=cost, tier=tier, retry=_RETRY)
     try:
-        answer = await lm.ask_fields(
-            [Message("user", QUESTION)],
-            [Field.of("answer", "int")],
-            purpose=PURPOSE,
-            draw=("probe", time.time_ns()),  # a question that was never asked before, so that it is really sent
-            max_tokens=MAX_TOKENS,
-            temperature=0.2,
-        )
+        reply, note = await _asked(lm)
+        room = await lm.limit(0)
     finally:
         await lm.close()
     known = getattr(client, "capabilities", None)
+    factor = 1.0 if tier is None else tier.expected
     return Probe(
         model=model,
-        reply=bounded(" ".join(answer.replies[-1].text.split()), ABOUT),
-        usage=sum((reply.usage for reply in answer.replies), Usage()),
+        reply=bounded(" ".join(reply.text.split()), ABOUT),
+        usage=reply.took,
         capabilities=known if isinstance(known, Capabilities) else None,
-        price=(cost(Usage(1, _MILLION, 0)), cost(Usage(1, 0, _MILLION))),
+        price=(_times(cost(Usage(1, _MILLION, 0)), factor), _times(cost(Usage(1, 0, _MILLION)), factor)),
         context=_context(client),
+        thought=reply.thought,
+        room=room,
+        note=bounded(note, ABOUT),
     )
 
 
-def advice(model: str, error: Exception) -> str:
-    """What to do about a model that did not answer, in a sentence without the error itself."""
-    if isinstance(error, UserError):
-        return f"expected {error.expected}"
-    if not isinstance(error, InfrastructureError):
-        return "it was reached, but its answer is of no use: try again, or another model"
-    provider, _ = split_model(model)
-    if provider in OWN:
-        return "`flowbot models` lists the models that can be used"
-    row = PROVIDERS[provider]
-    match error.kind:
-        case "auth":
-            return f"check the key in {' or '.join(row.keys)}, and that it may use this model"
-        case "not_found":
-            where = f" and the address in {row.base_variable}" if row.base_variable else ""
-            return f"check the model's name as {provider} writes it{where}"
-        case "connection" | "timeout":
-            where = f", the address in {row.base_variable}" if row.base_variable else ""
-            return f"check the network, the proxy{where} and that the server is up"
-        case "rate_limit":
-            return "check the account's credit, or wait and try again" if error.fatal else "wait a little and try again"
-        case "server" | "garbage":
-            where = f", or check the address in {row.base_variable}" if row.base_variable else ""
-            return f"try again in some minutes{where}"
-        case _:
-            return "see what the endpoint says, and its documentation of the model"
+async def _asked(lm: LM) -> tuple[Reply, str]:
+    """The reply, and what is odd about it."""
+    stored = await lm.session.store.get(lm.key(QUESTION))
+    # The first time it is the question that settles the room for thoughts. Later one that was never asked before, so that
+    # it is really sent.
+    draw = () if stored is None else ("probe", time.time_ns())
+    try:
+        reply = await lm.ask(QUESTION, purpose=PURPOSE, draw=draw)
+    except (ModelError, RefusedError) as error:
+        return Reply("", "refusal", Usage(calls=1), 0.0), f"it answers, but not this small question: {error}"
+    return reply, _odd(reply)
+
+
+def _odd(reply: Reply) -> str:
+    """What is odd about a reply to the question; "" where it is of the form that was asked for."""
+    from .answers import read_values
+    from .thoughts import without_thought
+
+    text = without_thought(reply.text)
+    if not text and reply.finish == "length":
+        return f"it thought for {reply.usage.output_tokens:,} tokens and came to no answer in them; `?thinking=N` gives it more room"
+    if not text:
+        return "its reply to a small question is empty"
+    try:
+        read_values(text, [ANSWER])
+    except ValueMismatch:
+        return "its reply is not the JSON that was asked for: it may be made for other questions than this one"
+    return ""
+
+
+def _times(price: float | None, factor: float | None) -> float | None:
+    return None if price is None or factor is None else price * factor
 
 
 def _context(client: Client) -> int | None:

@@ -68,6 +68,7 @@ class Endpoint:
         capabilities: what is tried first.
         concurrency: calls at once by default.
         needs_key: whether to refuse to start without a key.
+        elsewhere: whether it is at an address that the environment names, where any model may answer to any name.
     """
 
     provider: str
@@ -81,6 +82,7 @@ class Endpoint:
     capabilities: Capabilities
     concurrency: int
     needs_key: bool
+    elsewhere: bool = False
 
     def __repr__(self) -> str:
         return f"Endpoint({self.provider}/{self.model} at {self.base_url})"
@@ -157,7 +159,9 @@ def split_model(model: str) -> tuple[str, str]:
     """
     provider, slash, name = model.partition("/")
     known = (*OWN, *PROVIDERS)
-    if provider not in known or not slash or not name:
+    if provider in known and not name:
+        raise UserError(f"model {model!r}", "a provider without a model's name", f"{provider}/NAME")
+    if provider not in known or not slash:
         raise UserError(f"model {model!r}", repr(provider), f"PROVIDER/NAME with {one_of(provider, known)}")
     return provider, name
 
@@ -174,7 +178,7 @@ def endpoint_of(provider: str, model: str, environment: Mapping[str, str] | None
     known = os.environ if environment is None else environment
     named = known.get(row.base_variable, "").strip() if row.base_variable else ""
     if not named and not row.base_url:
-        raise UserError(row.base_variable, "no such environment variable", f"the base URL of {provider}")
+        raise UserError(row.base_variable, "no such environment variable", mend=f"set it to the base URL of {provider}")
     address = _base_url(row.base_variable, named, row.path) if named else row.base_url
     base_url = public_url(address)
     elsewhere = base_url != row.base_url and bool(row.base_url)
@@ -193,6 +197,7 @@ def endpoint_of(provider: str, model: str, environment: Mapping[str, str] | None
         capabilities=_BY_SCHEMA if elsewhere else row.capabilities,
         concurrency=row.concurrency,
         needs_key=row.needs_key and not elsewhere,
+        elsewhere=elsewhere,
     )
 
 
@@ -205,7 +210,9 @@ def require_key(endpoint: Endpoint) -> None:
     where = f"model {endpoint.provider}/{endpoint.model}"
     if endpoint.needs_key and not endpoint.key:
         names = " or ".join(endpoint.key_names)
-        raise UserError(where, f"no key in the environment variable {names}", f"the key of {endpoint.provider} there")
+        raise UserError(
+            where, f"no key in the environment variable {names}", mend=f"set it to your key of {endpoint.provider}"
+        )
     if not all(" " < each <= "~" for each in endpoint.key):
         names = " or ".join(endpoint.key_names)
         raise UserError(where, f"blanks or unprintable characters in the key in {names}", "the key alone")

@@ -16,7 +16,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from flowbot.fields import InfrastructureError, UserError, stable_hash
 from flowbot.fields.files import open_own, read_text, require_own, write_all
@@ -28,6 +28,7 @@ from flowbot.fields.yaml import parse_json
 from .client import Client, Identity, Patience, Reply, Request
 from .options import split_options
 from .rows import read_reply
+from .thinking import QUESTION, known_room
 
 MOST_RECORDED = 256_000_000
 """Bytes of the largest file that is read."""
@@ -73,9 +74,11 @@ class RecordedClient:
         self._source = source
         self._lines = _read(path, may_lack=source is not None)
         self.identity = self._identify()
+        self.thinking = self._thinking()
         if source is not None:
             self.price_ref = source.price_ref
             self.default_concurrency = source.default_concurrency
+            self.tier = getattr(source, "tier", None)
 
     async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
         """The recorded reply to this very request."""
@@ -99,6 +102,20 @@ class RecordedClient:
             return self._source.identity  # what is recorded is that model's, and stored as such
         content = stable_hash([[line["request"], line["reply"]] for line in self._lines.values()])
         return Identity("recorded", "", self._path.name, (("content", content[:16]),))
+
+    def _thinking(self) -> int | None:
+        """Room for thoughts, as the model had it whose replies these are."""
+        if self._source is not None:
+            return getattr(self._source, "thinking", 0)
+        if _key(QUESTION.dump()) in self._lines:
+            return None  # it was asked, and the file has its reply
+        model: Any = next((line.get("model") for line in self._lines.values()), None)
+        given = cast("dict[str, Any]", model) if isinstance(model, dict) else {}
+        extra = cast("dict[str, Any]", found) if isinstance(found := given.get("extra"), dict) else {}
+        told = str(extra.get("thinking", ""))
+        if told.isdecimal():
+            return int(told)
+        return known_room(str(given.get("name", "")), effort=str(extra.get("reasoning_effort", ""))) or 0
 
     def _append(self, line: dict[str, Any]) -> None:
         self._lines[_key(line["request"])] = line
@@ -131,7 +148,7 @@ class RecordedClient:
         return UserError(
             str(self._path),
             f"no reply to this request among {len(self._lines)} recorded" + "".join(f"\n  {line}" for line in changes),
-            "it recorded; ask a model for what is missing with "
+            mend="ask a model for what is missing with "
             f"--model 'recorded/{self._path}?record=PROVIDER/NAME' (remove the file first to record anew)",
         )
 
@@ -172,7 +189,7 @@ def _read(path: Path, *, may_lack: bool) -> dict[str, dict[str, Any]]:
         try:
             read_reply(line["reply"])
         except ValueError as error:
-            raise UserError(f"{path}:{number}: reply", str(error), expected) from None
+            raise UserError(f"{path}:{number}: reply", what=str(error), mend=f"write {expected}") from None
         lines.setdefault(_key(line["request"]), line)
     return lines
 

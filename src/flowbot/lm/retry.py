@@ -79,5 +79,9 @@ class RetryPolicy:
         return AsyncRetrying(stop=stop, wait=wait, retry=again, before_sleep=before_sleep, sleep=sleep, reraise=True)
 
 
+PATIENT = RetryPolicy(tries=60)
+"""Where capacity comes and goes, as in a flex tier: about an hour of refusals is waited for."""
+
+
 def _error(state: RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome is not None else None

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, ValidationError
 
 from flowbot.fields import ModelError, RefusedError, Usage
-from flowbot.fields.foreign import Amount, Record, Tokens, explain
+from flowbot.fields.foreign import Amount, Count, Record, Tokens, explain
 
 from .client import Reply, ToolUse
 
@@ -33,6 +33,8 @@ class _ReplyRow(Record):
     calls: tuple[_CallRow, ...] | list[_CallRow] = ()
     ready: bool = False
     besides: Tokens | None = None
+    thought: Count = 0
+    tier: str = ""
     slip: str = ""
     copy_: Annotated[bool, Field(alias="copy")] = False
 
@@ -144,6 +146,8 @@ def _reply(row: _ReplyRow) -> Reply:
         calls=tuple(ToolUse(each.name, each.arguments) for each in row.calls),
         ready=row.ready,
         besides=_usage(row.besides),
+        thought=row.thought,
+        tier=row.tier,
         slip=row.slip,
     )
 

@@ -38,6 +38,7 @@ class Session:
         ledger: what is counted.
         stop: the wish to stop.
         pace: how fast each endpoint may be called.
+        lasting: whether the store keeps responses, so that what decides how a request looks has to follow from them.
         on_retry: told in one line of a call that is sent again, at most once in `RETRY_NEWS_SECONDS`.
     """
 
@@ -47,10 +48,13 @@ class Session:
     stop: StopSignal = field(default_factory=StopSignal)
     pace: Pace = field(default_factory=Pace)
     on_retry: Callable[[str], None] | None = None
+    lasting: bool = True
     charged: Charged = field(default_factory=Charged, init=False)
     """The keys of the calls that were counted: a run counts each different call once."""
     tried: set[str] = field(default_factory=set[str], init=False)
     """The keys of calls without a response whose tries were counted."""
+    heard: set[str] = field(default_factory=set[str], init=False)
+    """Identities of the models that have answered, now or in the store."""
     flights: Flights = field(default_factory=Flights, init=False)
     """Calls under way, by key."""
     _shared: dict[str, Client] = field(default_factory=dict[str, Client], init=False)

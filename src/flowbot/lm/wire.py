@@ -172,7 +172,7 @@ class Wire:
             case _ if _began(error):
                 return self._fault("the answer broke off in its headers", "garbage")
             case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
-                return UserError(f"endpoint {self._shown}", type(error).__name__, "a URL")
+                return UserError(f"endpoint {self._shown}", "an address that is no URL", "http(s)://HOST[:PORT][/PATH]")
             case aiohttp.ClientConnectorError():
                 return self._fault(f"cannot be reached ({brief})", "connection")
             case aiohttp.ClientResponseError() | HttpProcessingError():

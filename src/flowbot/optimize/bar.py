@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from flowbot.fields.html import Markup, brief, card, line, soft, strong
 from flowbot.fields.secrets import hide_text
-from flowbot.fields.words import percent, printable
+from flowbot.fields.words import printable
 
 from .progress import ProgressEvent
 
@@ -75,20 +75,18 @@ class ProgressBar:
         event = self.event
         if event is None:
             return card("Nothing yet")
-        whole = max(event.planned, event.calls, 1)
         gauge = Markup(
-            f'<progress max="{whole}" value="{event.calls}" style="width:16em;vertical-align:middle"></progress> '
+            f'<progress max="1" value="{event.share:.3f}" style="width:16em;vertical-align:middle"></progress> '
         )
-        counted = f" {event.done} of {event.total}" if event.total else ""
-        best = "" if event.best is None else f", best {percent(event.best)}"
-        planned = "" if event.what == "ended" else f" of about {whole:,}"
+        counted = f" {event.counted}" if event.counted else ""
+        facts = [f"{event.calls:,} calls", event.paid, event.standing]
         left = len(self.news) - MOST_NEWS
         return card(
             "Progress",
             *([line(soft(f"{left} earlier lines"))] if left > 0 else []),
             *(line(text) for text in self.news[-MOST_NEWS:]),
             line(gauge, *([strong(event.phase), f" {event.text}{counted}"] if event.what == "step" else [])),
-            line(soft(f"{event.calls:,}{planned} calls{best}")),
+            line(soft(", ".join(fact for fact in facts if fact))),
         )
 
 

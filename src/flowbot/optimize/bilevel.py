@@ -45,8 +45,10 @@ async def bilevel(search: Search, start: Workflow, outer: Outer, inner: Inner, s
     for batch in schedule.batches:
         for _ in range(schedule.loops):
             workflow = await outer.step(search, workflow, batch, number)
+            search.watch.passed()
             for step in range(schedule.inner_steps):
                 workflow = await inner.step(search, workflow, batch, number * schedule.inner_steps + step)
+                search.watch.passed()
             number += 1
         if schedule.validate:
             rows = await search.score(workflow, batch, "train")

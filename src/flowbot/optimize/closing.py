@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,13 @@ from typing import Any
 from flowbot.fields import BudgetExceeded, InfrastructureError, UserError
 from flowbot.fields.files import write_text
 from flowbot.fields.secrets import hide
+from flowbot.task import Example
 from flowbot.workflow import Workflow, save
 
 from .acceptance import Estimate, paired_difference
 from .result import RunResult, Scores
+from .room import BLOCK
+from .rooms import Rooms
 from .search import Member, Search, Split, Who
 
 
@@ -29,22 +32,36 @@ def finalists(pool: list[Member], start: Workflow, most: int | None) -> list[Mem
     return unique if most is None else unique[:most]
 
 
-async def close(search: Search, start: Workflow, best: Member, stopped_by: str, blank: RunResult) -> RunResult:
-    """The closing comparison: start and final on all of validation and, once, on test."""
+async def close(
+    search: Search, start: Workflow, best: Member, stopped_by: str, blank: RunResult, rooms: Rooms | None
+) -> RunResult:
+    """The closing comparison: start and final on all of validation and, once, on test, or on as much of it as a ceiling allows.
+
+    Args:
+        rooms: what an example takes; None where not even the start could be scored.
+    """
     scores: dict[str, dict[str, Estimate | None]] = {"start": {}, "final": {}}
-    splits: tuple[Split, ...] = ("test", "val")  # the test first: room was kept for it
-    for split in splits:
-        sides: tuple[tuple[Who, Workflow], ...] = (("start", start), ("final", best.workflow))
+    sides: tuple[tuple[Who, Workflow], ...] = (("start", start), ("final", best.workflow))
+    rows: dict[Split, list[Example]] = {  # the test first: room was kept for it
+        "test": await _tested(search, [start, best.workflow], rooms),
+        "val": search.order("val"),
+    }
+    whole = len(search.order("test"))
+    if len(rows["test"]) < whole:
+        search.watch.news(f"A ceiling left room to test on {len(rows['test'])} of {whole} examples")
+    for split, examples in rows.items():
         for what, workflow in sides:
             try:
-                scores[what][split] = await search.score_split(workflow, split, what, search.order(split))
+                scored = await search.score_split(workflow, split, what, examples) if examples else None
             except BudgetExceeded:
                 await search.session.drain()
-                scores[what][split], stopped_by = None, "budget"
+                scored = None
+            scores[what][split] = scored
+            stopped_by = stopped_by if scored else "budget"
     difference = Scores(
         **{
-            split: await _difference(search, start, best.workflow, split)
-            for split in splits
+            split: await _difference(search, start, best.workflow, split, examples)
+            for split, examples in rows.items()
             if scores["start"][split] and scores["final"][split]
         }
     )
@@ -66,7 +83,7 @@ async def close(search: Search, start: Workflow, best: Member, stopped_by: str, 
         blank,
         status="done",
         stopped_by=stopped_by,
-        workflow=best.workflow,
+        found=best.workflow,
         start_scores=Scores(**scores["start"]),
         final_scores=Scores(**scores["final"]),
         difference=difference,
@@ -75,13 +92,42 @@ async def close(search: Search, start: Workflow, best: Member, stopped_by: str, 
             "kept_from": _sources(search.journal.events(), best.workflow.hash) if changed else ["start"],
             "kept": best.title,
             "dropped": sorted(search.dropped),
+            "tested": {"run": len(rows["test"]), "of": whole},
             "curve": _curve(search.journal.events(), best.workflow.hash),
         },
     )
 
 
-async def _difference(search: Search, start: Workflow, final: Workflow, split: Split) -> Estimate:
-    examples = search.order(split)
+async def _tested(search: Search, workflows: Sequence[Workflow], rooms: Rooms | None) -> list[Example]:
+    """Run the test, block by block where a ceiling may end it; gives the examples on which all of the workflows were run.
+
+    A block counts whole or not at all, so that it does not matter which of its calls was the last that fitted.
+    """
+    examples = search.order("test")
+    different = list({each.hash: each for each in workflows}.values())
+    done = 0
+    search.watch.enter("test", len(examples) * len(different))
+    while done < len(examples):
+        left = len(examples) - done
+        size = min(BLOCK, left) if rooms is None else rooms.block(different, left)
+        if size == 0:
+            break
+        try:
+            for number, workflow in enumerate(different):
+                who = "the found workflow" if number else "the start"
+                block = examples[done : done + size]
+                await search.score(workflow, block, "test", f"{who} on {len(block)} test examples")
+                search.watch.passed(size)
+        except BudgetExceeded:
+            await search.session.drain()
+            break
+        done += size
+    return examples[:done]
+
+
+async def _difference(
+    search: Search, start: Workflow, final: Workflow, split: Split, examples: Sequence[Example]
+) -> Estimate:
     before = {row.example.id: row.score.value for row in await search.score(start, examples, split)}
     after = {row.example.id: row.score.value for row in await search.score(final, examples, split)}
     both = [each.id for each in examples if each.id in before and each.id in after]

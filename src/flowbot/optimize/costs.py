@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from flowbot.fields import Usage
 from flowbot.lm import price_of
+from flowbot.lm.model_options import usual_thoughts
 from flowbot.runtime.judge import PURPOSE as JUDGED
 from flowbot.task import Judge, Task
 from flowbot.workflow import Workflow, most_calls
 
 from .effort import EFFORTS, Effort, EffortName
 from .methods import Method
+from .progress import Phase
 from .result import CostEstimate
 
+NOTHING = "none+none"
+"""The method that scores the start and tests it."""
 REPLY_TOKENS = 120
 """Tokens of a reply that the estimate assumes."""
 JUDGE_TOKENS = 60
@@ -40,18 +45,17 @@ def estimate(
     by_purpose = _calls(task, parsed, EFFORTS[effort])
     steps = max(1, most_calls(start)) if start else 1
     by_purpose = {purpose: n * steps if purpose in ("train", "val", "test") else n for purpose, n in by_purpose.items()}
-    examples = [example for split in task.splits.values() for example in split]
-    length = sum(len(json.dumps(dict(example.inputs), ensure_ascii=False)) for example in examples) / max(
-        1, len(examples)
-    )
-    read = int(length / 4) + len(task.goal) // 4 + 60
+    read = read_tokens(task)
     meta_calls = by_purpose["gradients"] + by_purpose["proposals"]
     task_calls = sum(by_purpose.values()) - meta_calls
-    task_usage = Usage(task_calls, task_calls * read, task_calls * REPLY_TOKENS)
-    meta_usage = Usage(meta_calls, meta_calls * 3 * read, meta_calls * REPLY_TOKENS)
+    task_usage = thinking(Usage(task_calls, task_calls * read, task_calls * REPLY_TOKENS), lm)
+    meta_usage = thinking(Usage(meta_calls, meta_calls * 3 * read, meta_calls * REPLY_TOKENS), meta_lm or lm)
     costs = [price_of(lm, task_usage, price), price_of(meta_lm or lm, meta_usage, price)]
     runs = _runs(task, parsed, EFFORTS[effort])
-    judged = [judge_usage(judge, runs, read) for judge in task.metric.judges.values()]
+    judged = [
+        thinking(judge_usage(judge, runs, read), judge.model or judge_lm or meta_lm or lm)
+        for judge in task.metric.judges.values()
+    ]
     costs += [
         price_of(judge.model or judge_lm or meta_lm or lm, usage, price)
         for judge, usage in zip(task.metric.judges.values(), judged, strict=True)
@@ -64,6 +68,35 @@ def estimate(
         usd=sum(known) if len(known) == len(costs) else None,
         by_purpose={**by_purpose, **({JUDGED: used.calls - task_calls - meta_calls} if judged else {})},
     )
+
+
+def thinking(usage: Usage, model: str) -> Usage:
+    """The usage with what a model that thinks writes besides."""
+    return replace(usage, output_tokens=usage.output_tokens + usage.calls * usual_thoughts(model))
+
+
+def phases(planned: CostEstimate, start: int) -> dict[Phase, float]:
+    """Planned calls by phase of a run, in their order; what judging takes goes with each answer.
+
+    Args:
+        planned: by purpose.
+        start: calls that score the start on validation.
+    """
+    by = {name: planned.by_purpose.get(name, 0) for name in ("train", "val", "test", "gradients", "proposals", JUDGED)}
+    more = 1 + by[JUDGED] / max(1, by["train"] + by["val"] + by["test"])
+    return {
+        "start": start * more,
+        "search": by["train"] * more + by["gradients"] + by["proposals"],
+        "validation": max(0, by["val"] - start) * more,
+        "test": by["test"] * more,
+    }
+
+
+def read_tokens(task: Task) -> int:
+    """Tokens of an example with its task, roughly, as one call reads them."""
+    examples = [example for split in task.splits.values() for example in split]
+    length = sum(len(json.dumps(dict(example.inputs), ensure_ascii=False)) for example in examples)
+    return int(length / max(1, len(examples)) / 4) + len(task.goal) // 4 + 60
 
 
 def judge_usage(judge: Judge, runs: int, read: int) -> Usage:
@@ -82,6 +115,8 @@ def _runs(task: Task, method: Method, effort: Effort) -> int:
     if schedule.validate:
         inner = schedule.inner_steps if method.inner == "layerwise" else 0
         return train * schedule.loops * (1 + inner) + val * (1 + len(schedule.batches)) + 2 * test
+    if str(method) == NOTHING:
+        return val + test
     race = min(train, effort.race)
     candidates = effort.candidates if method.outer != "none" else 0
     inner = schedule.inner_steps if method.inner != "none" else 0
@@ -101,6 +136,8 @@ def _calls(task: Task, method: Method, effort: Effort) -> dict[str, int]:
             "gradients": loops * (5 + inner * 5),
             "proposals": loops * (3 + inner),
         }
+    if str(method) == NOTHING:
+        return {"train": 0, "val": val, "test": test, "gradients": 0, "proposals": 0}
     race = min(train, effort.race)
     candidates = effort.candidates if method.outer != "none" else 0
     inner = schedule.inner_steps if method.inner != "none" else 0

@@ -69,7 +69,7 @@ class EvalResult:
 
         >>> found = fb.evaluate(flow, task)
         >>> print(found)
-        82 % on 40 val examples (95 % interval 68 to 91 %), 7 not right; 80 calls, 0 errors
+        82 % on 40 val examples (95 % interval 68 to 91 %), 7 not right; 80 model calls, 9,120 tokens, $0.02
         >>> [row.example.id for row in found.failures]
         ['val-003', 'val-017']
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowbot.fields.html import Markup, bar, brief, card, folded, line, soft, strong, table
-from flowbot.fields.words import count, duration, interval, money, percent, points, printable
+from flowbot.fields.words import count, duration, interval, percent, points, printable
 from flowbot.workflow.diff import changed_nodes
 from flowbot.workflow.html import drawing, prompts, workflow_text
 
+from .taken import account, evaluation
 from .verdict import verdict_on
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ MOST_ROWS = 20
 
 
 def eval_text(found: EvalResult) -> str:
-    """`82 % on 40 val examples (95 % interval 68 to 91 %), 7 not right; 80 calls, cost $0.02`."""
+    """`82 % on 40 val examples (95 % interval 68 to 91 %), 7 not right; 80 model calls, 9,120 tokens, $0.02`."""
     scored = f"{percent(found.mean)} on {count(found.estimate.n, f'{found.split} example')}"
     wrong = f"{len(found.failures)} not right" if found.failures else "all right"
     failed = f", {count(found.errors, 'error')}" if found.errors else ""
@@ -62,7 +63,7 @@ def run_html(result: RunResult) -> Markup:
         verdict(result),
         line(strong(result.reason, "warn")) if result.reason else "",
         _scores(result),
-        line(soft(_run_cost(result))),
+        *(line(soft(told)) for told in account(result.to_json())),
         *_workflows(result),
         line(soft("Files: "), *_files(result)),
     )
@@ -73,7 +74,7 @@ def verdict(result: RunResult) -> str:
     return verdict_on(
         status=result.status,
         stopped_by=result.stopped_by,
-        unchanged=result.workflow.hash == result.start.hash,
+        unchanged=_unchanged(result),
         start=result.start_scores.test,
         final=result.final_scores.test,
         difference=result.difference.test,
@@ -97,7 +98,7 @@ def _scores(result: RunResult) -> Markup:
 
 
 def _workflows(result: RunResult) -> list[Markup]:
-    if result.workflow.hash == result.start.hash:
+    if _unchanged(result):
         return [folded("The workflow", drawing(result.start), prompts(result.start), opened=True)]
     changed = changed_nodes(result.start, result.workflow)
     return [
@@ -108,14 +109,19 @@ def _workflows(result: RunResult) -> list[Markup]:
     ]
 
 
+def _unchanged(result: RunResult) -> bool:
+    return result.found is None or result.found.hash == result.start.hash
+
+
 def _sources(result: RunResult) -> list[str]:
     return [str(each) for each in result.details.get("kept_from", ())]
 
 
 def _files(result: RunResult) -> list[object]:
     """Links to the report, once it is written, and to the workflow; relative, so that they work where the notebook is."""
-    found = [path for path in (result.report_path, result.workflow_path) if path.exists()]
-    missing = "" if result.report_path in found else f"; fb.write_report({str(result.run_dir)!r}) writes its report"
+    report = result.report_path
+    found = [path for path in (report, result.workflow_path) if path is not None and path.exists()]
+    missing = "" if report else f"; fb.write_report({str(result.run_dir)!r}) writes its report"
     links = [f'<a href="{_quoted(str(path))}" target="_blank">{_quoted(path.name)}</a> ' for path in found]
     return [*(Markup(link) for link in links), soft(f"in {result.run_dir}{missing}")]
 
@@ -126,18 +132,9 @@ def _quoted(given: str) -> str:
     return escape(given, quote=True)
 
 
-def _run_cost(result: RunResult) -> str:
-    calls = sum(result.calls.values())
-    made = int(result.spent.get("calls") or 0)
-    paid = f"{int(result.spent.get('tokens') or 0):,} tokens, cost {money(result.spent.get('usd'))}"
-    # What stored responses cost when they were first made is in the report; here stands what was paid for now.
-    told = f", {paid}" if made == calls else f" ({made:,} made now: {paid})"
-    return f"{count(calls, 'call')}{told}, {duration(result.seconds)}"
-
-
 def _eval_cost(found: EvalResult) -> str:
-    made = f" ({found.spent.calls:,} made now)" if found.spent.calls != found.calls else ""
-    return f"{count(found.calls, 'call')}{made}, {found.usage.tokens:,} tokens, cost {money(found.usd)}"
+    spent = {"calls": found.spent.calls, "usd": found.spent.usd}
+    return evaluation(found.calls, found.requests, found.usage.tokens, found.usd, spent)
 
 
 def _eval_row(row: EvalRow) -> tuple[object, ...]:

@@ -97,6 +97,7 @@ async def evaluate_async(
     Raises:
         UserError: for anything wrong in what was given, before the first paid call.
         Paused: if the infrastructure failed, somebody stopped it, or the time is up; the same call goes on from there.
+        DeniedError: if a model refuses the key or knows no such name, and has answered nothing yet.
         BudgetExceeded: if a ceiling would be passed.
         MetricError: if the metric raised; it names the example.
     """
@@ -110,7 +111,8 @@ async def evaluate_async(
     named = lm or (workflow.lm if isinstance(workflow, Flow) else None)
     own = users_models(given, workflow, task, named, judge_lm, models=models)
     watch = Watch(progress)
-    watch.phase = "evaluation"
+    watch.plan = {"evaluation": 1.0}
+    watch.enter("evaluation", len(examples))
     cache = Path(cache_dir or default_cache_dir())
     async with AsyncExitStack() as stack:
         box = ChosenSandbox(sandbox)
@@ -149,6 +151,7 @@ async def evaluate_async(
         )
         ledger = engine.session.ledger
         watch.calls = lambda: sum(ledger.calls.values())
+        watch.usd = lambda: ledger.spent.usd
         for other in dict.fromkeys([*(name for _, name in asked_models(scored) if name), *judges]):
             engine.model(other)  # a missing key or price is found now and not in mid-run
         rows: list[EvalRow | None] = [None] * len(examples)

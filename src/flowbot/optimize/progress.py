@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypedDict
 
 from flowbot.fields import Paused, UserError
 from flowbot.fields.bounds import raised
 from flowbot.fields.numbers import shown
-from flowbot.fields.words import percent
+from flowbot.fields.words import money, percent
 
+_NEARLY = 0.99
+"""Of a part that is still going on: only the end is the end."""
 _log = logging.getLogger(__name__)
 
 What = Literal["step", "scored", "kept", "rejected", "news", "ended"]
@@ -37,11 +39,14 @@ class ProgressEvent:
         planned: model calls that the run is expected to make in all, roughly and rather too many; 0 if unknown.
         score: of what was scored or tried: a mean in [0, 1]. None for other events.
         best: the highest mean on validation so far; None before the start is scored.
+        between: its 95 % interval.
+        usd: what was paid so far, by this process; None where a price is unknown.
+        share: how much of the planned work is done, in [0, 1]; it never falls, and is 1 at the end alone.
 
     As text it is a line to print:
 
-        >>> print(ProgressEvent("search", "racing: add a step", 8, 24, calls=120, planned=508, best=0.3))
-        search: racing: add a step (8 of 24) · 120 of about 508 calls · best 30 %
+        >>> print(ProgressEvent("search", "racing: add a step", 8, 24, calls=120, planned=508, best=0.3, usd=0.25))
+        search: racing: add a step (8 of 24) · 120 of about 508 calls, $0.25 · best 30 %
     """
 
     phase: Phase
@@ -53,12 +58,38 @@ class ProgressEvent:
     planned: int = 0
     score: float | None = None
     best: float | None = None
+    between: tuple[float, float] | None = None
+    usd: float | None = 0.0
+    share: float = 0.0
+
+    @property
+    def counted(self) -> str:
+        """How far this step is: `8 of 24`, "" where there is nothing to count."""
+        return f"{self.done:,} of {self.total:,}" if self.total else ""
+
+    @property
+    def paid(self) -> str:
+        """Dollars paid so far; "" where nothing has a price."""
+        return "" if self.usd == 0 else "unknown cost" if self.usd is None else money(self.usd)
+
+    @property
+    def standing(self) -> str:
+        """The best score so far with its interval: `best 30 % (18 to 45 %)`; "" where there is none."""
+        if self.best is None:
+            return ""
+        inside = (
+            ""
+            if self.between is None
+            else f" ({percent(self.between[0]).removesuffix(' %')} to {percent(self.between[1])})"
+        )
+        return f"best {percent(self.best)}{inside}"
 
     def __str__(self) -> str:
-        counted = f" ({self.done} of {self.total})" if self.total else ""
+        counted = f" ({self.counted})" if self.counted else ""
         planned = f" of about {self.planned:,}" if self.planned > self.calls else ""
-        best = "" if self.best is None else f" · best {percent(self.best)}"
-        return f"{self.phase}: {self.text}{counted} · {self.calls:,}{planned} calls{best}"
+        paid = f", {self.paid}" if self.paid else ""
+        best = f" · {self.standing}" if self.standing else ""
+        return f"{self.phase}: {self.text}{counted} · {self.calls:,}{planned} calls{paid}{best}"
 
 
 ProgressCallback: TypeAlias = Callable[[ProgressEvent], object]
@@ -70,12 +101,16 @@ class _State(TypedDict):
     calls: int
     planned: int
     best: float | None
+    between: tuple[float, float] | None
+    usd: float | None
+    share: float
 
 
 class Watch:
     """Makes the events of one run and hands them to whoever watches.
 
-    Whoever runs sets `phase`, `planned` and `calls`, see `ProgressEvent`, as soon as they are known.
+    Whoever runs sets `planned`, `calls` and `usd`, see `ProgressEvent`, as soon as they are known, `noted` to be told first,
+    and the parts of the work in `plan`; `enter` and `passed` say how far it is.
 
     Args:
         callback: who watches.
@@ -90,22 +125,37 @@ class Watch:
             raise UserError("progress", found, "a plain function that takes one event")
         self._callback = callback
         self._best: float | None = None
+        self._between: tuple[float, float] | None = None
         self.phase: Phase = "start"
         self.planned = 0
+        self.plan: Mapping[Phase, float] = {}
+        """Calls planned for each phase, in their order."""
         self.calls: Callable[[], int] = lambda: 0
+        self.usd: Callable[[], float | None] = lambda: 0.0
+        self._parts, self._done, self._from, self._share = 1, 0, 0, 0.0
+        self.noted: Callable[[], None] = lambda: None
+
+    def enter(self, phase: Phase, parts: int) -> None:
+        """A phase begins, of so many equal parts: examples to score, or steps of a search."""
+        self.phase, self._parts, self._done, self._from = phase, max(1, parts), 0, self.calls()
+
+    def passed(self, parts: int = 1) -> None:
+        """So many parts of the phase are done, whatever they took."""
+        self._done, self._from = min(self._parts, self._done + parts), self.calls()
 
     def step(self, text: str, done: int = 0, total: int = 0) -> None:
         """An example is done, or something begins."""
+        self._advance(done)
         self._tell(ProgressEvent(self.phase, text, done, total, **self._state()))
 
     def news(self, text: str) -> None:
         """A line that stays."""
         self._tell(ProgressEvent(self.phase, text, what="news", **self._state()))
 
-    def scored(self, text: str, score: float, *, validation: bool) -> None:
-        """A workflow was scored on a whole split."""
-        if validation:
-            self._best = max(score, self._best or 0.0)
+    def scored(self, text: str, score: float, between: tuple[float, float], *, validation: bool) -> None:
+        """A workflow was scored on a whole split; `between` is the interval of its score."""
+        if validation and (self._best is None or score > self._best):
+            self._best, self._between = score, between
         self._tell(ProgressEvent(self.phase, text, what="scored", score=score, **self._state()))
 
     def decided(self, text: str, score: float, *, kept: bool) -> None:
@@ -114,16 +164,42 @@ class Watch:
 
     def ended(self, text: str) -> None:
         """It is over: done, or paused with everything stored. No error in the callback can change that any more."""
-        self.planned = self.calls()
+        self.planned, self._share = self.calls(), 1.0
+        self.noted = lambda: None
         try:
             self._tell(ProgressEvent(self.phase, text, what="ended", **self._state()))
         except Paused as error:
             _log.warning("%s", error, extra={"event": "progress.failed"})
 
     def _state(self) -> _State:
-        return {"calls": self.calls(), "planned": self.planned, "best": self._best}
+        return {
+            "calls": self.calls(),
+            "planned": self.planned,
+            "best": self._best,
+            "between": self._between,
+            "usd": self.usd(),
+            "share": self._share,
+        }
+
+    def _advance(self, done: int) -> None:
+        """Move the share of the work that is done; it stops short of what is not there yet, and never goes back.
+
+        Parts that are examples are counted. How long a step of a search takes nobody knows: it goes by its planned calls, and
+        jumps to its end where it ends before.
+        """
+        order = list(self.plan)
+        if self.phase not in order:
+            return
+        whole, mine = sum(self.plan.values()), self.plan[self.phase]
+        before = sum(self.plan[each] for each in order[: order.index(self.phase)])
+        inside = float(done)
+        if self.phase == "search":
+            inside = min(_NEARLY, (self.calls() - self._from) * self._parts / max(1.0, mine))
+        within = min(1.0, (self._done + inside) / self._parts)
+        self._share = max(self._share, min(_NEARLY, (before + mine * within) / max(1.0, whole)))
 
     def _tell(self, event: ProgressEvent) -> None:
+        self.noted()
         if self._callback is None:
             return
         try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from flowbot.fields import UserError
 
 if TYPE_CHECKING:
     from flowbot.workflow import Workflow
@@ -34,9 +36,11 @@ class RunResult:
         'The found workflow scores 71 % on 100 test examples, the start 33 %: better by 38 points …'
         >>> result.workflow.save("found.flow.yaml")
 
+    `found` is the workflow that it ended with, the start where none proved better; None while the run is paused.
     `difference` is final minus start on the same examples, with a 95 % paired bootstrap interval. `calls` are logical, by
-    purpose; `requests` are what endpoints served for them, answers that were not used included; `spent` is what this process
-    really paid. `passed` says which ceiling an endpoint made the run pass, "" for none. `kept_from` says where the structure
+    purpose: what the run takes with an empty store. `requests` are what endpoints served for them, answers that were not used
+    included. `spent` is what the run was really paid for, `{calls, tokens, usd}`, and `seconds` how long that took, over all
+    `sessions` that worked on it; `now` is what of it this session paid, nothing where it replayed. `passed` says which ceiling an endpoint made the run pass, "" for none. `kept_from` says where the structure
     that was kept came from.
     """
 
@@ -47,7 +51,7 @@ class RunResult:
     method: str
     effort: str
     seed: int
-    workflow: Workflow
+    found: Workflow | None
     start: Workflow
     start_scores: Scores
     final_scores: Scores
@@ -55,10 +59,27 @@ class RunResult:
     calls: Mapping[str, int]
     spent: Mapping[str, Any]
     seconds: float
+    now: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    sessions: Sequence[Mapping[str, Any]] = ()
     reason: str = ""
     requests: Mapping[str, int] = field(default_factory=dict[str, int])
     passed: str = ""
     details: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def workflow(self) -> Workflow:
+        """The workflow that the run ended with.
+
+        Raises:
+            UserError: if the run is paused: there is none yet, and the start must not pass for it.
+        """
+        if self.found is None:
+            raise UserError(
+                "result.workflow",
+                what=f"there is none yet, since the run is {self.status} ({self.reason or self.stopped_by})",
+                mend="give the same call again, which goes on from there; `result.start` is what it began with",
+            )
+        return self.found
 
     @property
     def verdict(self) -> str:
@@ -68,9 +89,10 @@ class RunResult:
         return verdict(self)
 
     @property
-    def report_path(self) -> Path:
-        """Where `fb.write_report(result.run_dir)` writes the report."""
-        return self.run_dir / "report.html"
+    def report_path(self) -> Path | None:
+        """The run's report; None until `fb.write_report(result.run_dir)` or the command line has written it."""
+        path = self.run_dir / "report.html"
+        return path if path.is_file() else None
 
     @property
     def workflow_path(self) -> Path:
@@ -96,9 +118,11 @@ class RunResult:
             "calls": dict(self.calls),
             "requests": dict(self.requests),
             "spent": dict(self.spent),
+            "now": dict(self.now),
+            "sessions": [dict(each) for each in self.sessions],
             "passed": self.passed,
             "seconds": round(self.seconds, 2),
-            "nodes": len(self.workflow.sketch.nodes),
+            "nodes": len((self.found or self.start).sketch.nodes),
             "reason": self.reason,
             **self.details,
         }

@@ -8,13 +8,14 @@ from collections.abc import Generator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, cast
 
-from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, UserError, stable_hash
+from flowbot.fields import BudgetExceeded, DeniedError, InfrastructureError, Paused, UserError, stable_hash
 from flowbot.fields.files import require_place
 from flowbot.fields.near import one_of
 from flowbot.fields.numbers import shown
-from flowbot.lm import Budget, Pace, Session, StopSignal, open_lm
+from flowbot.lm import LM, Budget, Pace, Session, StopSignal, open_lm
 from flowbot.lm.budget import Hold
 from flowbot.runtime import (
     ChosenSandbox,
@@ -29,11 +30,11 @@ from flowbot.runtime import (
 from flowbot.runtime.judge import judge_facts, judge_models, require_verdicts
 from flowbot.store import Journal, Store, default_cache_dir, read_journal, run_lock
 from flowbot.task import MetricError, Task, Tool
-from flowbot.workflow import Workflow, asked_models, require_valid, save, single_call
+from flowbot.workflow import Workflow, asked_models, most_calls, require_valid, save, single_call
 
 from .bilevel import bilevel
 from .closing import close, finalists, write_json
-from .costs import estimate
+from .costs import estimate, phases
 from .effort import EFFORTS, EffortName
 from .given import (
     GivenTask,
@@ -46,13 +47,17 @@ from .given import (
     users_models,
 )
 from .methods import Method, MethodName
+from .outlook import first_hold, outlook, require_room
 from .progress import ProgressCallback, Watch
 from .record import NAME, record_examples
 from .result import RunResult, Scores
-from .rooms import closing_test, test_room, validation_room
+from .room import FEWEST
+from .rooms import Rooms
 from .search import Member, Search
+from .sessions import NAME as SESSIONS
+from .sessions import Sessions, spent_in_all
 
-WRITTEN = (NAME, "start.flow.yaml", "found.flow.yaml", "result.json", "report.html")
+WRITTEN = (NAME, SESSIONS, "start.flow.yaml", "found.flow.yaml", "result.json", "report.html")
 """Files of a run that are replaced as a whole; that there is a place for them is seen before anything is paid for."""
 
 
@@ -113,6 +118,7 @@ async def optimize_async(
 
     Raises:
         UserError: for anything wrong in what was given, before the first paid call.
+        DeniedError: if a model refuses the key or knows no such name, and has answered nothing yet.
     """
     strategy = Method.parse(method)
     if not isinstance(cast("object", effort), str) or effort not in EFFORTS:
@@ -145,15 +151,19 @@ async def optimize_async(
             task_inputs=task.inputs,
             task_outputs=task.outputs,
         )
-        watch.planned = estimate(
+        planned = estimate(
             task, lm=lm, meta_lm=meta_lm, judge_lm=judge_lm, method=method, effort=effort, start=first, price=price
-        ).calls
+        )
+        watch.planned = planned.calls
+        start_calls = len(task.splits["val"]) * max(1, most_calls(first))
+        watch.plan = phases(planned, start_calls)
         store = Store.open(cache / "store.sqlite")
         stack.push_async_callback(store.close)
         session = Session(
             store=store, budget=budget or Budget(), stop=stop or StopSignal(), pace=pace or Pace(), on_retry=watch.news
         )
         watch.calls = lambda: sum(session.ledger.calls.values())
+        watch.usd = lambda: session.ledger.spent.usd
         model = open_lm(lm, session, cache_dir=cache, price=price, say=watch.news)
         stack.push_async_callback(model.close)
         meta = open_lm(meta_lm or lm, session, cache_dir=cache, price=price, say=watch.news)
@@ -174,7 +184,9 @@ async def optimize_async(
             **({"sandbox": sandbox} if sandbox else {}),
             **({"allow_writes": True} if allow_writes else {}),
         }
-        hold = closing_test(session.budget, task, first, (lm, judge_lm or meta_lm), price)
+        asking = (lm, judge_lm or meta_lm)
+        require_room(outlook(session.budget, task, first, asking, price), task, planned)
+        hold = first_hold(session.budget, task, first, asking, price)
         run_id = f"{task.name}-{stable_hash(identity)[:12]}"
         directory = Path(run_dir or Path("runs") / run_id)
         stack.enter_context(_claimed(directory, run_id, fresh=fresh, named=run_dir is not None))
@@ -193,6 +205,9 @@ async def optimize_async(
         for _, named in asked_models(first):
             if named is not None:
                 engine.model(named)  # a missing key or price is found now and not in mid-run
+        sessions = Sessions(directory, session.ledger, began)
+        stack.callback(sessions.close)
+        watch.noted = sessions.note
         journal = Journal.open(directory / "journal.jsonl")
         stack.callback(journal.close)
         search = Search(
@@ -224,8 +239,8 @@ async def optimize_async(
         save(first, directory / "start.flow.yaml")
         blank = RunResult(
             run_id=run_id, run_dir=directory, status="paused", stopped_by="", method=str(strategy), effort=effort, seed=seed,
-            workflow=first, start=first, start_scores=Scores(), final_scores=Scores(), difference=Scores(), calls={},
-            spent={}, seconds=0.0, details={
+            found=None, start=first, start_scores=Scores(), final_scores=Scores(), difference=Scores(), calls={},
+            spent={}, now={}, sessions=(), seconds=0.0, details={
                 "task": task.name,
                 "task_hash": stable_hash(task.identity),
                 "metric": task.metric.identity,
@@ -233,7 +248,10 @@ async def optimize_async(
             },
         )  # fmt: skip
         try:
-            result = await _search(search, strategy, first, blank, hold)
+            result = await _search(search, strategy, first, blank, hold, (model, meta, *judges))
+        except DeniedError:
+            await engine.settle()
+            raise  # a pause would hold out that something goes on
         except (Paused, InfrastructureError, MetricError) as error:
             stopped_by = "metric" if isinstance(error, MetricError) else "infrastructure"
             stopped_by = error.stopped_by if isinstance(error, Paused) else stopped_by
@@ -243,12 +261,19 @@ async def optimize_async(
             getattr(each.client, "fetch_seconds", 0.0)
             for each in {id(x.client): x for x in (model, meta, *judges)}.values()
         )
-        result = replace(result, **_costs(session), seconds=time.monotonic() - began - fetching)
+        worked = sessions.end(result.status, time.monotonic() - began - fetching)
+        result = replace(
+            result,
+            **_costs(session),
+            spent=spent_in_all(worked),
+            seconds=sum(each.seconds for each in worked),
+            sessions=tuple(each.dump() for each in worked),
+        )
         by_purpose = _ledger(session)
         judged = {"judge": judge_facts(asked["judge"], session.ledger, search.spreads())} if judges else {}
         told = {**result.details, "replayed_events": journal.replayed, "by_purpose": by_purpose, **judged}
         result = replace(result, details=told)
-        record_examples(search, first, result.workflow if result.status == "done" else None, directory)
+        record_examples(search, first, result.found, directory)
         write_json(directory / "result.json", result.to_json())
         watch.ended(result.reason or result.verdict)
         return result
@@ -259,47 +284,64 @@ def _as_simulated(tool: Tool) -> Tool:
     return replace(tool, signature=replace(tool.signature, simulated=True))
 
 
-async def _search(search: Search, method: Method, start: Workflow, blank: RunResult, hold: Hold) -> RunResult:
+async def _search(
+    search: Search, method: Method, start: Workflow, blank: RunResult, hold: Hold, models: Sequence[LM]
+) -> RunResult:
     """Search, choose on validation, test once. Room for validation and test is set aside first."""
     val = search.order("val")
     stopped_by = "finished"
     schedule = method.schedule(search.order("train"), search.effort)
     start_val = 0.0
-    with hold, ExitStack() as kept:
-        room = validation_room(search, schedule)
+    rooms: Rooms | None = None
+    with ExitStack() as kept:
+        closing = kept.enter_context(hold)
+        validating: Hold | None = None
         try:
-            search.watch.phase = "start"
+            search.watch.enter("start", len(val))
+            for each in models:
+                await each.limit(0)  # how each is asked is settled before the first of them is
             scored = await search.score_split(start, "val", "start", val)
             start_val = scored.mean
             require_verdicts(search.task.metric, val, scored.n)
-            search.watch.phase = "search"
+            closing.release()
+            rooms = Rooms(search, start)
+            closing = kept.enter_context(rooms.closing())
+            validating = rooms.validation(schedule)
+            loops = len(schedule.batches) * schedule.loops
+            search.watch.enter("search", loops * (1 + schedule.inner_steps))
             await bilevel(search, start, method.build_outer(), method.build_inner(), schedule)
         except BudgetExceeded:
             await search.session.drain()
             stopped_by = "budget"
-        if room is not None:
-            room.release()
-        best, best_val = Member(start, 0.0, "start", "start"), start_val
-        search.watch.phase = "validation"
-        for member in finalists(search.pool, start, None if schedule.validate else search.effort.finalists):
-            more = test_room(search, member.workflow)
-            if more is None:
-                search.watch.news(f"Left out, since its closing test might pass a ceiling: {member.title}")
-                stopped_by = "budget"
-                continue
+        if validating is not None:
+            validating.release()
+        last = finalists(search.pool, start, None if schedule.validate else search.effort.finalists)
+        if rooms is not None:
+            closing.release()
+            kept.enter_context(rooms.closing([each.workflow for each in last]))
+        search.watch.enter("validation", len(last) * len(val))
+        validated: list[tuple[Member, float]] = []
+        for number, member in enumerate(last, start=1):
+            named = f"finalist {number} of {len(last)} ({shorten(member.short, 44, placeholder='…')})"
             try:
-                mean = (await search.score_split(member.workflow, "val", "finalist", val)).mean
+                scored = await search.score_split(member.workflow, "val", "finalist", val, named)
             except BudgetExceeded:
-                more.release()
+                await search.session.drain()
                 stopped_by = "budget"
-                continue
-            if mean <= best_val:
-                more.release()
             else:
-                best, best_val = member, mean
-                kept.enter_context(more)
-    search.watch.phase = "test"
-    return await close(search, start, best, stopped_by, blank)
+                validated.append((member, scored.mean))
+            search.watch.passed(len(val))
+    best, best_val = Member(start, 0.0, "start", "start"), start_val
+    fewest = min(FEWEST, len(search.order("test")))
+    for member, mean in validated:
+        if mean <= best_val:
+            continue
+        if rooms is None or rooms.testable([start, member.workflow], fewest) < fewest:
+            search.watch.news(f"Left out, since a ceiling leaves no room to test it: {member.title}")
+            stopped_by = "budget"
+        else:
+            best, best_val = member, mean
+    return await close(search, start, best, stopped_by, blank, rooms)
 
 
 def _costs(session: Session) -> dict[str, Any]:
@@ -308,7 +350,7 @@ def _costs(session: Session) -> dict[str, Any]:
         "calls": dict(session.ledger.calls),
         "requests": dict(session.ledger.requests),
         "passed": session.budget.passed,
-        "spent": {"calls": spent.calls, "tokens": spent.tokens, "usd": spent.usd},
+        "now": {"calls": spent.calls, "tokens": spent.tokens, "usd": spent.usd},
     }
 
 
@@ -371,7 +413,7 @@ def _claimed(directory: Path, run_id: str, *, fresh: bool, named: bool) -> Gener
                 directory.rename(directory.with_name(f"{directory.name}.{number}"))
             except OSError as error:
                 raise UserError(
-                    f"run directory {directory}", str(error.strerror), "a folder that can be moved"
+                    f"run directory {directory}", f"no way to move it ({error.strerror})", "a folder that can be moved"
                 ) from error
     with run_lock(directory):
         for name in WRITTEN:

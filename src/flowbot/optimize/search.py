@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Literal
 
 from flowbot.fields import Field, ModelError, RefusedError, ToolSignature, UserError
-from flowbot.fields.words import percent
+from flowbot.fields.words import interval, percent
 from flowbot.lm import LM, Message, Session
 from flowbot.runtime import Engine, Evaluation, Row, evaluate
 from flowbot.store import Journal
@@ -25,10 +25,10 @@ Source = Literal["meta", "prior", "start"]
 Split = Literal["train", "val", "test"]
 Who = Literal["start", "candidate", "finalist", "final"]
 _WHO: dict[Who, str] = {
-    "start": "The start",
-    "candidate": "A candidate",
-    "finalist": "A finalist",
-    "final": "The found workflow",
+    "start": "the start",
+    "candidate": "a candidate",
+    "finalist": "a finalist",
+    "final": "the found workflow",
 }
 _SPLITS: dict[Split, str] = {"train": "training", "val": "validation", "test": "test"}
 META_TOKENS = 400
@@ -48,7 +48,7 @@ class Candidate:
     @property
     def short(self) -> str:
         """The title's first clause, for lines of progress."""
-        return self.title.split(",")[0].split(":")[0].rstrip(".")
+        return _short(self.title)
 
 
 @dataclass(slots=True)
@@ -59,6 +59,15 @@ class Member:
     train: float
     source: Source
     title: str
+
+    @property
+    def short(self) -> str:
+        """As of a `Candidate`."""
+        return _short(self.title)
+
+
+def _short(title: str) -> str:
+    return title.split(",")[0].split(":")[0].rstrip(".")
 
 
 @dataclass(slots=True)
@@ -109,7 +118,7 @@ class Search:
         except UserError as error:
             if not self._refused:
                 self._refused = True
-                self.watch.news(f"Computing steps are left out: {error.found}; install {error.expected}")
+                self.watch.news(f"Computing steps are left out: {error.found}; {error.mend}")
             return False
         return True
 
@@ -154,14 +163,18 @@ class Search:
         """The spread of every score so far that a judge gave more than once, in the order of the runs."""
         return [row.score.spread for row in self._rows.values() if row.score.spread is not None]
 
-    async def score_split(self, workflow: Workflow, split: Split, what: Who, examples: Sequence[Example]) -> Estimate:
-        """Mean and interval of `workflow` on `examples` of `split`; journalled."""
-        rows = await self.score(workflow, examples, split, f"{what} on {len(examples)} {split} examples")
+    async def score_split(
+        self, workflow: Workflow, split: Split, what: Who, examples: Sequence[Example], named: str = ""
+    ) -> Estimate:
+        """Mean and interval of `workflow` on `examples` of `split`; journalled. `named` tells a person which workflow it is."""
+        who = named or _WHO[what]
+        rows = await self.score(workflow, examples, split, f"{who} on {len(examples)} {_SPLITS[split]} examples")
         estimate = estimate_mean([row.score.value for row in rows])
         if (workflow.hash, split) not in self._told:
             self._told.add((workflow.hash, split))
-            told = f"{_WHO[what]} scores {percent(estimate.mean)} on {estimate.n} {_SPLITS[split]} examples"
-            self.watch.scored(told, estimate.mean, validation=split == "val")
+            told = f"{who} scores {percent(estimate.mean)} ({interval(estimate)}) on {estimate.n} {_SPLITS[split]} examples"
+            between = (estimate.low, estimate.high)
+            self.watch.scored(told[:1].upper() + told[1:], estimate.mean, between, validation=split == "val")
         self.journal.record(
             {
                 "event": "evaluated",

@@ -30,7 +30,7 @@ def advice(run: RunView) -> tuple[str, ...]:
 
 def _go_on(run: RunView) -> tuple[str, ...]:
     mend = {
-        "infrastructure": "See that the model's endpoint answers (`flowbot models`), then",
+        "infrastructure": "See that the model's endpoint answers (`flowbot models NAME`), then",
         "metric": "Mend the metric, which raised the error above, then",
         "callback": "Mend the progress callback, then",
         "seconds": "Raise `--max-seconds` or leave it out, and",

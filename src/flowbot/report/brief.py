@@ -6,6 +6,7 @@ from collections import Counter
 
 from flowbot.fields.words import count, percent, points
 from flowbot.optimize.acceptance import BAR, FUTILE
+from flowbot.optimize.taken import tested
 
 from .changes import Outcome
 from .data import RunView
@@ -54,6 +55,7 @@ def in_short(run: RunView) -> tuple[str, ...]:
     end = ENDS.get(str(run.result.get("stopped_by") or ""))
     if end and run.done:
         said.append(f"The search ended because {end}.")
+    said += tested(run.result.get("tested"))
     return tuple(each for each in said if each)
 
 

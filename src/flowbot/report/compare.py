@@ -238,6 +238,7 @@ def _dump_run(scores: RunScores) -> dict[str, Any]:
         "calls": dict(result.get("calls") or {}),
         "tokens": tokens,
         "usd": usd,
+        "spent": result.get("spent"),
         "seconds": result.get("seconds"),
         "nodes": result.get("nodes"),
     }

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from flowbot.fields.words import count, money, percent
+from flowbot.fields.words import money, percent
+from flowbot.optimize.taken import account
 
 from .data import CostRow, RunView
 from .examples import PerExample
@@ -20,20 +19,18 @@ _DOING = {
 
 
 def where_it_went(run: RunView) -> tuple[str, ...]:
-    """What the run took, what took most of it, and what of it this command paid for."""
+    """What the run takes and what of it was paid, and what most of it went to."""
     calls = sum(row.calls for row in run.cost)
     if not calls:
         return ()
-    tokens = sum(row.tokens for row in run.cost)
     ordered = sorted(run.cost, key=lambda row: -row.calls)
     shares = ", ".join(
         f"{percent(row.calls / calls)} {_DOING.get(row.purpose, f'went to {row.purpose}')}"
         for row in ordered
         if row.calls
     )
-    said = [f"{count(calls, 'model call')} and {tokens:,} tokens in all: {shares}.", *_priced(run.cost)]
-    said += _paid(run, calls)
-    return tuple(said)
+    took, *paid = account(run.result)
+    return (f"The run takes {took}", f"Of the calls {shares}.", *_priced(run.cost), *paid)
 
 
 def per_run(start: PerExample | None, final: PerExample | None) -> str:
@@ -58,27 +55,11 @@ def total(rows: tuple[CostRow, ...]) -> float | None:
 def _priced(rows: tuple[CostRow, ...]) -> list[str]:
     whole = total(rows)
     if whole is None:
-        return ["What it cost is not known: one of the models has no known price (`--price` gives one)."]
+        return ["What it costs is not known: one of the models has no known price (`--price` gives one)."]
     if whole == 0:
-        return ["None of it has a price."]
+        return []
     dearest = max(rows, key=lambda row: row.usd or 0.0)
-    return [
-        f"That is {money(whole)}; most of it, {money(dearest.usd)}, "
-        f"{_DOING.get(dearest.purpose, f'went to {dearest.purpose}')}."
-    ]
-
-
-def _paid(run: RunView, calls: int) -> list[str]:
-    spent: dict[str, Any] = run.result.get("spent") or {}
-    made = int(spent.get("calls") or 0)
-    if made >= calls:
-        return ["All of it was paid for by this command."]
-    if made == 0:
-        return ["This command paid for none of it: every response was stored."]
-    return [
-        f"This command paid for {made:,} of the calls; the other {calls - made:,} were stored, from an earlier start of it "
-        "or since the same question came twice."
-    ]
+    return [f"Most of the cost, {money(dearest.usd)}, {_DOING.get(dearest.purpose, f'went to {dearest.purpose}')}."]
 
 
 def _calls(each: PerExample) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from flowbot.fields import UserError
+from flowbot.optimize.sessions import read_sessions, spent_in_all
 from flowbot.workflow import Workflow
 
 from .changes import Change, read_changes
@@ -103,16 +104,17 @@ class RunView:
         return cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else None
 
 
-def read_run(run_dir: Path) -> RunView:
+def read_run(run_dir: Path | str) -> RunView:
     """The run in `run_dir`.
 
     Raises:
         UserError: if this is not a run's directory, or its files are damaged.
     """
+    run_dir = Path(run_dir)
     if not run_dir.is_dir():
         raise UserError(str(run_dir), "no such directory", "the directory of a run")
     events = read_events(run_dir)
-    result = {**_NO_RESULT, **read_result(run_dir)}
+    result = {**_NO_RESULT, **read_result(run_dir), **_paid(run_dir)}
     nothing: dict[str, Any] = {}
     begin = next((event for event in events if event.get("event") == "start"), nothing)
     workflows = _workflows(events)
@@ -142,6 +144,18 @@ def read_run(run_dir: Path) -> RunView:
         quoted=quoted,
         asides=tuple(sorted(path.name for path in run_dir.glob("journal.*.jsonl"))),
     )
+
+
+def _paid(run_dir: Path) -> dict[str, Any]:
+    """What the sessions of a run paid; also of one that was killed before it could write its result."""
+    worked = read_sessions(run_dir)
+    if not worked:
+        return {}
+    return {
+        "spent": spent_in_all(worked),
+        "seconds": sum(each.seconds for each in worked),
+        "sessions": [each.dump() for each in worked],
+    }
 
 
 def _examples(run_dir: Path, events: Sequence[Mapping[str, Any]]) -> tuple[tuple[ExamplePair, ...], Mapping[str, str]]:

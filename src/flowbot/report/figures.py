@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from flowbot.fields.words import count
+from flowbot.optimize.taken import logical, priced
+
 from . import words
 from .data import RunView
 
@@ -29,15 +32,18 @@ def tiles(run: RunView) -> list[tuple[str, str, str]]:
 
 
 def _spent(run: RunView) -> list[tuple[str, str, str]]:
-    spent: dict[str, Any] = run.result.get("spent") or {"calls": 0, "tokens": 0, "usd": None}
-    calls: dict[str, int] = run.result.get("calls") or {}
-    if not calls:
-        return []
-    made: int = spent["calls"]
-    stored = "all made by this command" if made == sum(calls.values()) else f"{made:,} made now, the others stored"
-    below = f"{spent['tokens']:,} tokens paid for" if made else "nothing was paid for now"
-    below = "no price is known for these models" if spent["usd"] is None else below
-    return [("Model calls", f"{sum(calls.values()):,}", stored), ("Paid", words.money(spent["usd"]), below)]
+    spent: dict[str, Any] = run.result.get("spent") or {}
+    calls, _, tokens, usd = logical(run.result.get("by_purpose") or {})
+    found: list[tuple[str, str, str]] = []
+    if calls:
+        found.append(("Model calls", f"{calls:,}", f"{tokens:,} tokens, {priced(usd)}"))
+    if spent:
+        paid = count(spent["calls"], "call")
+        below = (
+            "no price is known for these models" if spent["usd"] is None else f"for {paid}, {spent['tokens']:,} tokens"
+        )
+        found.append(("Paid", words.money(spent["usd"]), below if spent["calls"] else "every response was stored"))
+    return found
 
 
 def settings(run: RunView) -> list[tuple[str, str]]:

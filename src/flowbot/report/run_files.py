@@ -90,6 +90,19 @@ class _Spent(Record):
     usd: Amount | None = None
 
 
+class _Used(_Spent):
+    requests: Count | None = None
+
+
+class _Session(Record):
+    began: str | None = None
+
+
+class _Tested(Record):
+    run: Count
+    of: Count
+
+
 class _Judge(_Spent):
     model: str
     spread: Amount | None = None
@@ -105,7 +118,10 @@ class _Result(_Facts):
     scores: _Scores | None = None
     calls: dict[str, Count] | None = None
     spent: _Spent | None = None
-    by_purpose: dict[str, _Spent | None] | None = None
+    now: _Spent | None = None
+    sessions: list[_Session] | None = None
+    tested: _Tested | None = None
+    by_purpose: dict[str, _Used | None] | None = None
     judge: _Judge | None = None
     seconds: Amount | None = None
     nodes: Count | None = None
@@ -291,4 +307,4 @@ def read_lines(run_dir: Path) -> Iterator[dict[str, Any]]:
                 checked(_Example, data, f"{path}:{number}", _AGAIN)
                 yield hide(data)
     except OSError as error:
-        raise UserError(str(path), f"unreadable: {error}", written) from None
+        raise UserError(str(path), f"a file that cannot be read ({error.strerror or error})", written) from None

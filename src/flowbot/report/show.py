@@ -55,9 +55,10 @@ class ShownExample:
         known = [name for name, workflow in made.items() if self.side_of(workflow) is not None]
         if proposal not in known:
             expected = f"a proposal that was run on {self.example.id}"
-            raise UserError(
-                "--candidate", repr(proposal), f"{expected}: {one_of(proposal, known)}" if known else "none here"
+            shown = (
+                f"{expected}: {one_of(proposal, known)}" if known else f"no option: none was run on {self.example.id}"
             )
+            raise UserError("--candidate", repr(proposal), shown)
         return made[proposal]
 
     def only(self, path: str) -> ShownExample:

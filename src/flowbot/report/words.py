@@ -39,6 +39,7 @@ PURPOSES = {
     "test": "running start and found workflow on the test",
     "gradients": "gradients: finding out what is wrong",
     "proposals": "proposals: writing prompts, code and edits",
+    "probe": "one question to a model: how it is to be asked",
     "judge": "the judge: scoring what the workflows gave",
 }
 

@@ -210,4 +210,4 @@ def _checked_inputs(sketch: Sketch, inputs: Mapping[str, Any]) -> dict[str, Any]
         given = to_json(inputs, "inputs")
         return {name: Type.parse(text).coerce(given[name], name) for name, text in sketch.inputs.items()}
     except (StepError, ValueMismatch) as error:
-        raise UserError("inputs", str(error), "values of the workflow's types") from None
+        raise UserError("inputs", what=str(error), mend="give values of the workflow's types") from None

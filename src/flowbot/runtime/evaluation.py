@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, RefusedError, Score, Usage
+from flowbot.fields import BudgetExceeded, DeniedError, InfrastructureError, Paused, RefusedError, Score, Usage
 from flowbot.lm.gate import TURN
 
 from .collector import fewer_collections
@@ -85,6 +85,7 @@ async def evaluate(
 
     Raises:
         Paused: if the infrastructure failed, a signal came or the time is up.
+        DeniedError: if a model refuses the key or the name, and has answered nothing.
         BudgetExceeded: if a ceiling would be passed.
         MetricError: if the metric raised; it names the example.
     """
@@ -157,6 +158,6 @@ async def evaluate_each(
         raise  # nothing is in flight when a ceiling is reached, and what is left of it serves the closing test
     except Exception as fault:
         await engine.settle()
-        if isinstance(fault, InfrastructureError):
+        if isinstance(fault, InfrastructureError) and not isinstance(fault, DeniedError):
             raise Paused(str(fault), stopped_by="infrastructure") from fault
         raise

@@ -64,7 +64,7 @@ class Flow:
         tools: Sequence[Callable[..., Any] | Tool | ToolSource] = (),
         pace: Pace | None = None,
         sandbox: str | None = None,
-        cache_dir: Path | None = None,
+        cache_dir: Path | str | None = None,
         say: Callable[[str], None] | None = None,
     ) -> None:
         self.workflow = workflow
@@ -157,7 +157,7 @@ def load(
     tools: Sequence[Callable[..., Any] | Tool | ToolSource] = (),
     pace: Pace | None = None,
     sandbox: str | None = None,
-    cache_dir: Path | None = None,
+    cache_dir: Path | str | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Flow:
     """A `Flow` from a workflow's file; see `Flow` for the arguments. Reading the file runs no code.
@@ -172,7 +172,7 @@ def load(
     from flowbot.workflow import load as load_workflow
 
     return Flow(
-        load_workflow(Path(path)),
+        load_workflow(path),
         lm=lm,
         models=models,
         tools=tools,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from flowbot.fields import InfrastructureError, UserError
-from flowbot.store import Kind, Store
+from flowbot.store import Kind, Store, default_cache_dir
 
 if TYPE_CHECKING:
     from flowbot.fields import ToolSignature
@@ -138,7 +138,9 @@ class _Running:
         except asyncio.CancelledError:
             if self._loop is asyncio.get_running_loop():  # not closed: whoever waited gave up, as at a time-out
                 raise
-            raise UserError("flow", "closed while a call was under way", "`close()` after the last call") from None
+            raise UserError(
+                "flow", what="closed while a call was under way", mend="close it after the last call"
+            ) from None
         finally:
             self._running.discard(own)
         engine.session.charged.clear()  # nothing is counted here, and nothing shall grow with every call
@@ -179,7 +181,7 @@ async def opened_engine(
     models: Collection[str],
     pace: Pace | None,
     sandbox: str | None,
-    cache_dir: Path | None,
+    cache_dir: Path | str | None,
     say: Callable[[str], None] | None,
 ) -> AsyncGenerator[Engine]:
     """An engine for a workflow in use, its tools opened; arguments as of `Flow`."""
@@ -189,13 +191,14 @@ async def opened_engine(
     from .sandbox import ChosenSandbox
     from .toolbox import opened_tools
 
-    session = Session(store=_Forgetful(None, None, None), pace=pace or Pace())
+    cache = Path(cache_dir or default_cache_dir())
+    session = Session(store=_Forgetful(None, None, None), pace=pace or Pace(), lasting=False)
 
     def opened(name: str) -> LM:
-        return open_lm(name, session, cache_dir=cache_dir, say=say)
+        return open_lm(name, session, cache_dir=cache, say=say)
 
     box = ChosenSandbox(sandbox)
-    async with opened_tools(tools, sandbox=box, cache_dir=cache_dir, say=say, pinned=False) as by_name:
+    async with opened_tools(tools, sandbox=box, cache_dir=cache, say=say, pinned=False) as by_name:
         model = None if lm is None else opened(lm)
         engine = Engine(model, session, tools=by_name, sandbox=box, open_model=opened, models=models, live=True)
         try:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 from flowbot.fields import canonical_json
+from flowbot.fields.forms import look_alike
 from flowbot.workflow.conditions import is_empty
 
 
@@ -15,7 +16,7 @@ def merge(how: Literal["first", "vote", "concat"], values: Sequence[Any]) -> Any
 
     Args:
         how: `first`: the first that is not empty (all empty: the first); `vote`: the most frequent, the earlier one
-            where two are as frequent, texts compared without case and outer blanks; `concat`: lists one after another,
+            where two are as frequent, texts that differ in case, blanks or form alone are one; `concat`: lists one after another,
             anything else as text, a line each.
         values: those that arrived, in declared order, at least one.
     """
@@ -33,4 +34,4 @@ def merge(how: Literal["first", "vote", "concat"], values: Sequence[Any]) -> Any
 
 
 def _ballot(value: Any) -> str:
-    return value.strip().casefold() if isinstance(value, str) else canonical_json(value)
+    return look_alike(value) if isinstance(value, str) else canonical_json(value)

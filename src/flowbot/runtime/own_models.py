@@ -81,10 +81,10 @@ def require_own_models(
     told = [f"{_cut(model)} ({_some(where)})" for model, where in named.items()]
     may = [model for model in named if not names_file(model)]
     option = _cut(shlex.quote(",".join(may)))
-    mend = [f"--models {option} (models=[…]), which allows {'it' if len(may) == 1 else 'them'}"] if may else []
+    mend = [f"allow {'it' if len(may) == 1 else 'them'} with --models {option} (models=[…])"] if may else []
     if len(may) < len(named):
-        mend.append("no recorded/FILE or local/PATH in a file: these are for --model and its like alone")
-    raise UserError("models", f"models that a file names and you do not: {_some(told)}", "; ".join(mend))
+        mend.append("take recorded/FILE and local/PATH out of the file: these are for --model and its like alone")
+    raise UserError("models", f"models that a file names and you do not: {_some(told)}", mend="; ".join(mend))
 
 
 def named_models(workflow: Workflow) -> Iterator[tuple[str, str]]:

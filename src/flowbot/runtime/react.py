@@ -89,7 +89,7 @@ async def react(
         rounds: at least 1.
         purpose: what the ledger charges the calls to.
         draw: which sample; () at temperature 0.
-        max_tokens: ceiling of each reply.
+        max_tokens: ceiling of each answer; thoughts have room besides.
         temperature: of each reply.
 
     Raises:
@@ -100,7 +100,7 @@ async def react(
         if name not in signatures:
             raise UserError("workflow", f"tool {name!r}", f"one of the registered tools: {', '.join(signatures)}")
     offered = tuple(signatures[name] for name in allowed)
-    request = Request(asked, max_tokens, temperature, tools=offered)
+    request = Request(asked, await lm.limit(max_tokens), temperature, tools=offered)
     return await _Loop(lm, tools, tuple(fields), purpose, draw, request).run(rounds)
 
 
@@ -128,7 +128,8 @@ class _Loop:
 
     async def run(self, rounds: int) -> Reacted:
         """The rounds, then the answer."""
-        from flowbot.lm.answers import MORE_ROOM, refusal_text
+        from flowbot.lm.answers import refusal_text
+        from flowbot.lm.thinking import with_more_room
         from flowbot.lm.thoughts import without_thought
 
         roomier = False
@@ -151,7 +152,7 @@ class _Loop:
             elif not text and not reply.ready and reply.finish == "length" and not roomier:
                 # All of it went into thinking.
                 roomier = True
-                self.request = replace(self.request, max_tokens=MORE_ROOM * self.request.max_tokens)
+                self.request = with_more_room(self.request, reply)
             else:
                 values = None if reply.ready else self.read(text)
                 if values is not None:

@@ -27,7 +27,7 @@ async def stored_engine(
     tools: Mapping[str, Tool],
     sandbox: Sandbox | None = None,
     budget: Budget | None = None,
-    cache_dir: Path | None = None,
+    cache_dir: Path | str | None = None,
     pace: Pace | None = None,
     price: tuple[float, float] | None = None,
     executor: ExecutorName = "loop",
@@ -59,7 +59,7 @@ async def stored_engine(
     Raises:
         UserError: for an unknown model, a missing key or price, or a store that cannot serve.
     """
-    cache = cache_dir or default_cache_dir()
+    cache = Path(cache_dir or default_cache_dir())
     async with AsyncExitStack() as stack:
         store = Store.open(cache / "store.sqlite")
         stack.push_async_callback(store.close)

@@ -19,7 +19,11 @@ def open_error(path: Path, error: Exception) -> UserError | InfrastructureError:
     where = f"store {path}"
     move = "a FlowBot store; move the file away, or name another folder with --cache-dir"
     if isinstance(error, NewerStoreError):
-        return UserError(where, f"a file of a newer FlowBot ({error})", "an older one; update FlowBot")
+        return UserError(
+            where,
+            f"a file of a newer FlowBot ({error})",
+            mend="update FlowBot, or name another folder with --cache-dir",
+        )
     if isinstance(error, ForeignFileError):
         return UserError(where, "a database of another program", move)
     if _code(error) == sqlite3.SQLITE_NOTADB:
@@ -27,7 +31,7 @@ def open_error(path: Path, error: Exception) -> UserError | InfrastructureError:
     if _code(error) == sqlite3.SQLITE_CORRUPT:
         return UserError(where, "a damaged database", move)
     if _code(error) == sqlite3.SQLITE_FULL:
-        return UserError(where, "a full disk", "free space there, or another folder with --cache-dir")
+        return UserError(where, "a full disk", mend="free space there, or name another folder with --cache-dir")
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return UserError(where, f"no way to write there ({reason})", "a folder that can be written; see --cache-dir")
 
@@ -38,7 +42,7 @@ def use_error(path: Path, error: Exception) -> InfrastructureError:
     if code == sqlite3.SQLITE_FULL:
         text = f"store {path}: the disk is full; free some space"
     elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        text = f"store {path}: the file is damaged ({error}); see `flowbot cache verify`, or move it away"
+        text = f"store {path}: the file is damaged ({error}); where `flowbot cache verify` ends with this too, move it away"
     elif code == sqlite3.SQLITE_READONLY:
         text = f"store {path}: it cannot be written ({error})"
     elif code in _BUSY:

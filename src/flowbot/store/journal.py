@@ -168,7 +168,7 @@ def _bytes(path: Path) -> bytes:
     try:
         return read_bytes(path, limit=MOST_JOURNAL, links=False)
     except UserError as error:
-        raise UserError(f"journal {error.where}", error.found, error.expected) from None
+        raise error.at(f"journal {error.where}") from None
 
 
 def _event(line: bytes) -> Event:

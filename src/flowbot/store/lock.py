@@ -27,7 +27,7 @@ def run_lock(path: Path) -> Generator[None]:
         try:
             file = _held(path, stack)
         except OSError as error:
-            found = error.strerror or str(error)
+            found = f"no way to write there ({error.strerror or error})"
             raise UserError(f"run directory {path}", found, "a folder that can be written") from None
         with suppress(OSError):  # who holds it is said for people; a full disk is told of by what must be written
             os.ftruncate(file, 0)
@@ -53,7 +53,7 @@ def _held(path: Path, stack: ExitStack) -> int:
                 raise UserError(
                     f"run directory {path}",
                     f"another FlowBot at work in it (process {holder})",
-                    "none; wait for it, or name another --run-dir",
+                    mend="wait for it, or name another --run-dir",
                 )
             with suppress(FileNotFoundError):
                 if os.path.samestat(path.stat(), os.fstat(folder)):

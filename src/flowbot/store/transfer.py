@@ -131,7 +131,9 @@ def _lines(source: Path, check: Check) -> Iterator[_Row]:
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(str(source), f"a damaged gzip file ({error})", "what `flowbot cache export` writes") from None
     except OSError as error:
-        raise UserError(str(source), error.strerror or str(error), "a file that can be read") from None
+        raise UserError(
+            str(source), f"no way to read it ({error.strerror or error})", "a file that can be read"
+        ) from None
 
 
 def _row(line: bytes, day: int, check: Check) -> _Row:
@@ -166,4 +168,6 @@ def _packed(out: Path) -> Generator[IO[bytes]]:
             else:
                 yield raw
     except OSError as error:
-        raise UserError(str(out), error.strerror or str(error), "a file that can be written") from None
+        raise UserError(
+            str(out), f"no way to write there ({error.strerror or error})", "a file that can be written"
+        ) from None

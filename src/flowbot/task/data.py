@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from flowbot.fields import UserError
+from flowbot.fields.words import kind_of
 from flowbot.fields.yaml import parse_json
 
 from .decode import decoded
@@ -102,12 +103,11 @@ def _json_lines(text: str, where: str, faults: Faults) -> list[Row]:
             try:
                 value = parse_json(line.strip(), where, line=number)
             except UserError as error:
-                expected = (
-                    "a JSON object on each line, and nothing else" if error.expected == "JSON" else error.expected
-                )
-                raise UserError(error.where, error.found, expected) from None
+                if error.mend != "expected JSON":
+                    raise
+                raise UserError(error.where, error.found, "a JSON object on each line, and nothing else") from None
             if not isinstance(value, dict):
-                raise UserError(f"{where}:{number}", f"a {type(value).__name__}", "a JSON object on each line")
+                raise UserError(f"{where}:{number}", kind_of(value), "a JSON object on each line")
             rows.append(Row(f"{where}:{number}", cast("dict[str, Any]", value)))
     return rows
 
@@ -125,7 +125,7 @@ def _json_list(text: str, where: str, faults: Faults, *, alone: bool) -> list[Ro
     for index, each in enumerate(cast("list[Any]", value)):
         with faults:
             if not isinstance(each, dict):
-                raise UserError(f"{where}[{index}]", f"a {type(each).__name__}", "a JSON object for each row")
+                raise UserError(f"{where}[{index}]", kind_of(each), "a JSON object for each row")
             rows.append(Row(f"{where}[{index}]", cast("dict[str, Any]", each)))
     return rows
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from flowbot.fields import Field, UserError, ValueMismatch, canonical_json, stable_hash
 from flowbot.fields.near import listed
+from flowbot.fields.words import kind_of
 
 from .cells import cell_value
 from .data import Row
@@ -68,7 +69,7 @@ def placed_examples(
             elif isinstance(cast("object", row), Mapping):
                 example = _example(Row(place, row), inputs, outputs, group, feedback)
             else:
-                raise UserError(place, f"a {type(row).__name__}", "a dict or an Example")
+                raise UserError(place, kind_of(row), "a dict or an Example")
             found.append(Placed(place, example))
     return _with_ids(found, faults)
 
@@ -76,7 +77,11 @@ def placed_examples(
 def _checked(example: Example, place: str, inputs: Sequence[Field], outputs: Sequence[Field]) -> Example:
     unknown = [name for name in example.expected if name not in {field.name for field in outputs}]
     if unknown:
-        raise UserError(place, f"expected {', '.join(unknown)}", f"outputs of the task, {_names(outputs)}")
+        raise UserError(
+            place,
+            f"an expected value of {', '.join(unknown)}",
+            f"values of the task's outputs alone, {_names(outputs)}",
+        )
     row = Row(place, {**example.inputs, **example.expected})
     made = _example(row, inputs, outputs, "", "")
     extra = {**made.extra, **example.extra}

@@ -77,7 +77,7 @@ class KeptFaults(Faults):
             all_of_them += each.found if isinstance(each, KeptFaults) else [each]
         if self._more:
             rest = f"{self._more:,} more rows with a defect"
-            all_of_them.append(UserError(self._file, rest, "the same mended there"))
+            all_of_them.append(UserError(self._file, rest, mend="mend the same there"))
         return all_of_them
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 from flowbot.fields import Field, UserError
+from flowbot.fields.words import kind_of
 from flowbot.fields.yaml_core import MAX_DEPTH, MOST_BITS, TOO_LONG
 
 from .data import Row, read_rows
@@ -76,7 +77,7 @@ def _listed(rows: object, where: str) -> Iterable[object]:
             filled = cast("Iterable[dict[Any, Any]]", call(*arguments))
             return [{name: value for name, value in row.items() if value is not None} for row in filled]
     if isinstance(rows, bytes | Mapping) or not isinstance(rows, Iterable):
-        raise UserError(where, f"a {type(cast('object', rows)).__name__}", _WANTED)
+        raise UserError(where, kind_of(cast("object", rows)), _WANTED)
     return cast("Iterable[object]", rows)
 
 
@@ -98,7 +99,7 @@ def _flat(row: object, where: str, inputs: Sequence[Field], outputs: Sequence[Fi
         if len(sides) == 2:
             pair = {**_side(sides[0], where, "inputs", inputs), **_side(sides[1], where, "outputs", outputs)}
             return _plain_row(pair, where)
-    raise UserError(where, f"a {type(cast('object', row)).__name__}", "a dict, an Example, or a pair (inputs, outputs)")
+    raise UserError(where, kind_of(cast("object", row)), "a dict, an Example, or a pair (inputs, outputs)")
 
 
 def _plain_row(row: Mapping[Any, Any], where: str) -> dict[str, Any]:
@@ -133,7 +134,7 @@ def _plain(value: Any, where: str, levels: int) -> Any:
         call: Callable[[], Any] | None = getattr(value, method, None)
         if call is not None:
             return _plain(call(), where, levels - 1)
-    raise UserError(where, f"a {type(value).__name__}", "a text, a number, true or false, a list or an object")
+    raise UserError(where, kind_of(value), "a text, a number, true or false, a list or an object")
 
 
 def _side(given: object, where: str, role: str, fields: Sequence[Field]) -> Mapping[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from flowbot.fields import UserError, stable_hash
+from flowbot.fields.words import kind_of
 
 from .mapping import mapping
 
@@ -117,7 +118,7 @@ def read_judge(given: Any, where: str) -> Judge:
     try:
         judge = Judge(**data)
     except UserError as error:
-        raise UserError(where + error.where.removeprefix("judge"), error.found, error.expected) from None
+        raise error.at(where + error.where.removeprefix("judge")) from None
     object.__setattr__(judge, "place", where)
     return judge
 
@@ -214,4 +215,4 @@ def _text(given: object, where: str) -> str:
 
 
 def _kind(given: object) -> str:
-    return "nothing" if given is None else f"a {type(given).__name__}"
+    return kind_of(given)

@@ -48,7 +48,7 @@ def _check_part(rows: Sequence[Placed], part: Part, names: Sequence[str], where:
                 raise UserError(
                     placed.place,
                     f"no {what}",
-                    f"what is expected, for the metric {part.metric.name}{where}{UNLABELLED}",
+                    f"a value to compare with, for the metric {part.metric.name}{where}{UNLABELLED}",
                 )
             missing = [name for name in names if name in full and name not in given]
             if missing:

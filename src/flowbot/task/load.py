@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from flowbot.fields import Field, UserError
+from flowbot.fields.words import kind_of
 from flowbot.fields.yaml import read_data
 
 from .data import read_rows
@@ -196,7 +197,7 @@ def _rows(
 
 def _column(given: object, where: str) -> str:
     if not isinstance(given, str):
-        raise UserError(where, f"a {type(given).__name__}", "the name of a column")
+        raise UserError(where, kind_of(given), "the name of a column")
     return given
 
 
@@ -232,7 +233,7 @@ def _naming(path: Path) -> Generator[None, None, None]:
         yield
     except UserError as error:
         if re.split(r"[.\[]", error.where)[0] in KEYS:
-            raise UserError(f"{path}: {error.where}", error.found, error.expected) from None
+            raise error.at(f"{path}: {error.where}") from None
         raise
 
 

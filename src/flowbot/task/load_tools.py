@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from flowbot.fields import UserError
+from flowbot.fields.words import kind_of
 
 from .faults import RAISED, Faults
 from .identity import file_identity, is_told_apart
@@ -36,7 +37,7 @@ def load_tools(given: Any, path: Path, modules: Modules, faults: Faults = RAISED
     if given is None:
         return []
     if not isinstance(given, list):
-        raise UserError(f"{path}: tools", f"a {type(given).__name__}", "a list such as [tools.py:lookup]")
+        raise UserError(f"{path}: tools", kind_of(given), "a list such as [tools.py:lookup]")
     items = cast("list[Any]", given)
     tools: list[Tool | ToolSource | None] = []
     for index, each in enumerate(items):
@@ -79,7 +80,7 @@ def _tool(given: Any, where: str, folder: Path, modules: Modules) -> Tool | Tool
         case {**parts} if parts:
             raise UserError(where, f"the keys {', '.join(map(str, parts))}", _FORMS)
         case _:
-            raise UserError(where, "nothing" if not given else f"a {type(given).__name__}", _FORMS)
+            raise UserError(where, kind_of(given) if given else "nothing", _FORMS)
 
 
 def _callable(parts: dict[str, Any], where: str, folder: Path, modules: Modules) -> Tool | None:
@@ -108,7 +109,7 @@ def _callable(parts: dict[str, Any], where: str, folder: Path, modules: Modules)
             identity=identity,
         )
     except UserError as error:
-        raise UserError(f"{where}: {error.where}", error.found, error.expected) from None
+        raise error.at(f"{where}: {error.where}") from None
 
 
 def _server(parts: dict[str, Any], where: str, folder: Path, modules: Modules) -> MCPSource:
@@ -150,7 +151,7 @@ def _effects(given: Any, where: str) -> Effects:
 
 def _text(given: Any, where: str) -> str:
     if not isinstance(given, str):
-        raise UserError(where, "nothing" if given is None else f"a {type(given).__name__}", "a text")
+        raise UserError(where, kind_of(given), "a text")
     return given
 
 
@@ -168,7 +169,7 @@ def _number(given: Any, where: str) -> float:
 
 def _texts(given: Any, where: str) -> tuple[str, ...]:
     if not isinstance(given, list):
-        raise UserError(where, "nothing" if given is None else f"a {type(given).__name__}", "a list of texts")
+        raise UserError(where, kind_of(given), "a list of texts")
     for index, each in enumerate(items := cast("list[Any]", given)):
         if not isinstance(each, str) or not each:
             raise UserError(f"{where}[{index}]", repr(each), "a text")
@@ -177,7 +178,7 @@ def _texts(given: Any, where: str) -> tuple[str, ...]:
 
 def _pairs(given: Any, where: str) -> dict[str, str]:
     if not isinstance(given, dict):
-        raise UserError(where, "nothing" if given is None else f"a {type(given).__name__}", "NAME: TEXT, …")
+        raise UserError(where, kind_of(given), "NAME: TEXT, …")
     pairs = cast("dict[str, Any]", given)
     for name, value in pairs.items():
         if not isinstance(value, str) or not value:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from flowbot.fields import UserError
+from flowbot.fields.words import kind_of
 
 
 def mapping(value: Any, where: str, known: tuple[str, ...]) -> dict[str, Any]:
@@ -14,7 +15,7 @@ def mapping(value: Any, where: str, known: tuple[str, ...]) -> dict[str, Any]:
         UserError: naming `where`, if it is none or has another key.
     """
     if not isinstance(value, dict):
-        found = "nothing" if value is None else f"a {type(value).__name__}"
+        found = kind_of(value)
         raise UserError(where, found, f"a mapping with {', '.join(known)}")
     given = cast("dict[str, Any]", value)
     unknown = [key for key in given if key not in known]

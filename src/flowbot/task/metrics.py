@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Union
 
 from flowbot.fields import Field, FlowBotError, Score, UserError
 from flowbot.fields.bounds import bounded, raised
+from flowbot.fields.words import kind_of
 
-from .compare import Comparison, contains, exact, f1, json_fields, normalised, numeric
+from .compare import Comparison, Verdict, contains, exact, f1, json_fields, normalised, numeric
 from .example import Example
 from .identity import callable_identity, is_told_apart
 from .judge import Judge
@@ -58,7 +59,7 @@ class Metric:
     Args:
         name: for people.
         pure: same example and outputs, same score, always: need not be stored.
-        identity: the built-in's name, or what tells the user's callable from others: its source and what is bound to it.
+        identity: the built-in's name and version, or what tells the user's callable from others: its source and what is bound to it.
         call: what computes it; see `MetricCall`.
         built_in: True for those of `METRICS` and parts that are all such: pure, and in need of expected outputs.
         kept: scores may be stored; False where the identity does not tell the callable from others.
@@ -102,7 +103,8 @@ class Metric:
                 return _own(metric, pure)
 
     def for_outputs(self, outputs: Sequence[Field]) -> Metric:
-        """The same metric, told the types of a task's outputs: `json_fields` takes lists of labels in any order."""
+        """The same metric, told the types of a task's outputs: `json_fields` takes lists of labels in any order, and labels
+        that look the same are told apart."""
         if self.parts:
             from .parts import Part, Parts
 
@@ -111,9 +113,10 @@ class Metric:
                 for name, part in self.parts.items()
             }
             return Parts(told).metric()
-        if not self.built_in or self.name != "json_fields":
+        if not self.built_in or self.name not in _TYPED:
             return self
-        return _built_in(self.name, json_fields, {each.name: partial(json_fields, kind=each.type) for each in outputs})
+        compare = _TYPED[self.name]
+        return _built_in(self.name, compare, {each.name: partial(compare, kind=each.type) for each in outputs})
 
     @property
     def needs_model(self) -> bool:
@@ -158,7 +161,7 @@ def _own(metric: MetricCall, pure: bool) -> Metric:
     """The metric of a user's callable."""
     given: object = metric
     if not callable(given):
-        raise UserError("metric", "nothing" if given is None else f"a {type(given).__name__}", FORMS)
+        raise UserError("metric", kind_of(given), FORMS)
     function = underlying(metric)
     name = str(getattr(function, "__name__", type(metric).__name__))
     if getattr(getattr(function, "__code__", None), "co_flags", 0) & _COROUTINE:
@@ -183,8 +186,13 @@ def _built_in(name: str, compare: Comparison, own: Mapping[str, Comparison] = Ma
         parts = {field: verdict.value for field, verdict in verdicts.items()}
         return Score(sum(parts.values()) / len(parts), "; ".join(faults), parts if len(parts) > 1 else {})
 
-    return Metric(name, pure=True, identity=name, call=call, built_in=True)
+    return Metric(name, pure=True, identity=f"{name}/{_VERSION}", call=call, built_in=True)
 
+
+_VERSION = 2
+"""Of the built-in metrics: another where any of them scores otherwise than before, so that runs and scores are not mixed."""
+_TYPED: Mapping[str, Callable[..., Verdict]] = {"exact": exact, "json_fields": json_fields}
+"""Those that compare by the type of an output."""
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {

@@ -16,6 +16,7 @@ from typing import Any
 from flowbot.fields import UserError
 from flowbot.fields.bounds import raised
 from flowbot.fields.files import read_bytes, sha256
+from flowbot.fields.words import kind_of
 
 from .imports import MOST_SOURCE, is_installed, own_imports
 from .origin import is_current
@@ -64,7 +65,7 @@ class Modules:
             self._loaded[key] = _import(key, where)
         found = getattr(self._loaded[key], name, None)
         if not callable(found):
-            what = f"no {name!r} in {file}" if found is None else f"{name!r} in {file}, a {type(found).__name__}"
+            what = f"no {name!r} in {file}" if found is None else f"{name!r} in {file}, {kind_of(found)}"
             raise UserError(where, what, "the name of a callable")
         return found
 

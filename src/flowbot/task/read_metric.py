@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from flowbot.fields import UserError
+from flowbot.fields.words import kind_of
 
 from .judge import read_judge
 from .mapping import mapping
@@ -70,12 +71,12 @@ def placed(old: str, new: str) -> Generator[None, None, None]:
         inside = error.where.removeprefix(old)
         if inside == error.where or inside[:1] not in ("", ".", "["):
             raise
-        raise UserError(new + inside, error.found, error.expected) from None
+        raise error.at(new + inside) from None
 
 
 def _parts(given: Any, where: str, named: Named) -> Metric:
     if not isinstance(given, Mapping):
-        raise UserError(f"{where}.parts", "nothing" if given is None else f"a {type(given).__name__}", "{NAME: METRIC}")
+        raise UserError(f"{where}.parts", kind_of(given), "{NAME: METRIC}")
     each = cast("Mapping[Any, Any]", given)
     with placed("metric", where):
         return Parts({name: read_part(part, f"{where}.parts.{name}", named) for name, part in each.items()}).metric()

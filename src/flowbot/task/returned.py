@@ -7,6 +7,7 @@ from typing import Any, SupportsFloat, cast
 
 from flowbot.fields import Score
 from flowbot.fields.bounds import NAME, bounded
+from flowbot.fields.words import kind_of
 
 EXPECTED = "a number from 0 to 1, a bool, a Score, (number, feedback) or {score, feedback, parts}"
 
@@ -62,7 +63,7 @@ def _of_mapping(given: Mapping[Any, Any]) -> Score:
         raise NotAScore(f"it returned a mapping with {found}; expected {EXPECTED}")
     parts: Any = given.get("parts") or {}
     if not isinstance(parts, Mapping):
-        raise NotAScore(f"it returned parts that are a {type(parts).__name__}; expected {{name: number}}")
+        raise NotAScore(f"it returned parts that are {kind_of(parts)}; expected {{name: number}}")
     named = cast("Mapping[Any, Any]", parts)
     return Score(
         _number(given.get("score", given.get("value")), "a score that is"),
@@ -76,7 +77,7 @@ def _number(given: Any, what: str) -> float:
         return float(given)
     if hasattr(given, "close") and hasattr(given, "send"):
         given.close()  # a coroutine: not awaited, and not to be complained about a second time
-    found = "None" if given is None else f"a {type(given).__name__}"
+    found = "None" if given is None else kind_of(given)
     raise NotAScore(f"it returned {f'{what} {found}' if what else found}; expected {EXPECTED}")
 
 
@@ -84,5 +85,5 @@ def _text(given: Any) -> str:
     if given is None:
         return ""
     if not isinstance(given, str):
-        raise NotAScore(f"it returned feedback that is a {type(given).__name__}; expected a text")
+        raise NotAScore(f"it returned feedback that is {kind_of(given)}; expected a text")
     return given

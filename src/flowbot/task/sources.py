@@ -52,7 +52,7 @@ class MCPSource:
     effects: Effects | None = None
     simulate: Mapping[str, Callable[..., Any]] = field(default_factory=dict[str, Callable[..., Any]])
     seconds: float = 30.0
-    folder: Path = Path()
+    folder: Path | str = Path()
     where: str = "tools"
 
     def __post_init__(self) -> None:
@@ -91,14 +91,14 @@ class SearchSource:
         UserError: naming `where`, if there is no such file or another value is wrong.
     """
 
-    corpus: Path
+    corpus: Path | str
     name: str = "search"
     k: int = 5
     about: str = ""
     where: str = "tools"
 
     def __post_init__(self) -> None:
-        _require_file(self.corpus, f"{self.where}.search", "a .jsonl file of documents beside the task file")
+        _require_file(Path(self.corpus), f"{self.where}.search", "a .jsonl file of documents beside the task file")
         _require_name(self.name, f"{self.where}.name")
         if not 1 <= self.k <= MOST_RESULTS:
             raise UserError(f"{self.where}.k", str(self.k), f"a number from 1 to {MOST_RESULTS}")
@@ -118,13 +118,13 @@ class SQLSource:
         UserError: naming `where`, if there is no such file or another value is wrong.
     """
 
-    file: Path
+    file: Path | str
     name: str = "sql"
     about: str = ""
     where: str = "tools"
 
     def __post_init__(self) -> None:
-        _require_file(self.file, f"{self.where}.sql", "an SQLite file beside the task file")
+        _require_file(Path(self.file), f"{self.where}.sql", "an SQLite file beside the task file")
         _require_name(self.name, f"{self.where}.name")
 
 

@@ -5,12 +5,14 @@ An output with few different values is called a label here: a class, a yes or no
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flowbot.fields import Field, canonical_json
+from flowbot.fields.forms import look_alike, plain_form
 
 from .examples import Placed
 from .splits import SPLITS, Split
@@ -135,7 +137,7 @@ def _nearly_equal(rows: Rows) -> list[Remark]:
 
 
 def _label(rows: Rows, field: Field) -> list[Remark]:
-    """Remarks on the values of one output, if it is a label or always the same."""
+    """Remarks on the values of one output, if it is a label, a list of labels, or always the same."""
     by_split: dict[Split, list[tuple[str, Placed]]] = defaultdict(list)
     for split in SPLITS:
         for placed in rows.get(split, ()):
@@ -149,9 +151,29 @@ def _label(rows: Rows, field: Field) -> list[Remark]:
         what = f"the same in every row: {_said(next(iter(values)))}"
         return [Remark(where, what, "a workflow that always says this is right: nothing can be learned or shown")]
     if not _is_label(field, values):
-        return []
+        return _alike(where, field.type.item.options) if field.type.item else []
     new = [] if field.type.kind == "int" else _unseen(where, by_split)  # a number may well be worked out
-    return [*new, *_missing(where, field, values)]
+    texts = [text for value in values if isinstance(text := json.loads(value), str)]
+    return [*_alike(where, field.type.options or sorted(texts)), *new, *_missing(where, field, values)]
+
+
+def _alike(where: str, labels: Sequence[str]) -> list[Remark]:
+    """Labels that one takes for the same."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for label in labels:
+        groups[look_alike(label)].append(label)
+    told = [_told_apart(group) for group in groups.values() if len(group) > 1]
+    if not told:
+        return []
+    more = f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+    what = f"{'; '.join(told[:SHOWN])}{more}: they differ in case, blanks or form alone"
+    return [Remark(where, what, "write each label in one way, unless they mean different things")]
+
+
+def _told_apart(labels: Sequence[str]) -> str:
+    """Labels in quotes, with codes for what cannot be seen otherwise."""
+    seen = {plain_form(repr(label)) for label in labels}
+    return " and ".join(map(repr if len(seen) == len(labels) else ascii, labels))
 
 
 def _unseen(where: str, by_split: Mapping[Split, Sequence[tuple[str, Placed]]]) -> list[Remark]:
@@ -193,8 +215,6 @@ def _is_blank(value: Any) -> bool:
 
 def _said(key: str) -> str:
     """A value by its JSON, texts without quotes."""
-    import json
-
     return short(json.loads(key))
 
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 from flowbot.fields import Field, Type, TypeSyntaxError, UserError, is_name, stable_hash
 from flowbot.fields.near import one_of
 from flowbot.fields.types import notation_told
+from flowbot.fields.words import kind_of
 
 from .example import Example
 from .examples import Placed
@@ -92,7 +93,7 @@ class Task:
         tools: Iterable[Callable[..., Any] | Tool | ToolSource] = (),
         sources: Iterable[ToolSource] = (),
         name: str = "task",
-        source: Path | None = None,
+        source: Path | str | None = None,
     ) -> None:
         aim = goal_of(goal)
         taken, wanted = fields_of(inputs, "inputs"), fields_of(outputs, "outputs")
@@ -120,7 +121,7 @@ class Task:
             "tools": made,
             "sources": tuple(each for each in declared if isinstance(each, ToolSource)),
             "name": re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "task",
-            "source": source,
+            "source": None if source is None else Path(source),
         }.items():
             set_once(self, attribute, value)
 
@@ -198,7 +199,7 @@ def goal_of(given: object) -> str:
         UserError: if it is no text, or empty.
     """
     if not isinstance(given, str):
-        raise UserError("goal", "nothing" if given is None else f"a {type(given).__name__}", "a sentence")
+        raise UserError("goal", kind_of(given), "a sentence")
     if not given.strip():
         raise UserError("goal", "nothing", "a sentence")
     return given.strip()
@@ -218,7 +219,7 @@ def fields_of(given: Fields, where: str) -> tuple[Field, ...]:
         if None in fields:
             raise UserError(where, "a list of other things than fields", "name: type, or a list of Field")
     else:
-        raise UserError(where, f"a {type(given).__name__}", "fields as name: type")
+        raise UserError(where, kind_of(given), "fields as name: type")
     found = tuple(cast("list[Field]", fields))
     names = [field.name for field in found]
     for name in names:
@@ -242,9 +243,9 @@ def _field(name: object, given: object, where: str) -> Field:
             raise UserError(spot, found, "type and about, or the type alone")
         given, about = parts["type"], parts.get("about") or ""
     if not isinstance(about, str):
-        raise UserError(f"{spot}.about", f"a {type(about).__name__}", "a text")
+        raise UserError(f"{spot}.about", kind_of(about), "a text")
     if given is None or isinstance(given, int | float | list | tuple):
-        raise UserError(spot, f"a {type(cast('object', given)).__name__}", "a type, such as str or list[int]")
+        raise UserError(spot, kind_of(cast("object", given)), "a type, such as str or list[int]")
     if not isinstance(given, str):
         from .signature import read_hint  # only tasks that are made in Python have hints
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from flowbot.fields import ToolSignature, UserError, is_name
+from flowbot.fields.words import kind_of
 
 from .identity import callable_identity, is_told_apart
 from .origin import source_identity, underlying
@@ -81,7 +82,7 @@ def tool_of(
     if isinstance(call, Tool):
         return call
     if not callable(cast("Any", call)):
-        raise UserError("tools", f"a {type(call).__name__}", "a callable")
+        raise UserError("tools", kind_of(call), "a callable")
     from .signature import read_signature
 
     own = name or str(getattr(underlying(call), "__name__", type(call).__name__))
@@ -96,7 +97,7 @@ def tool_of(
     told = _told(call, identity) + (f" as {identity}" if identity else "")
     if simulate is not None:
         if not callable(cast("Any", simulate)):
-            raise UserError(f"tool {own}", f"simulate is a {type(simulate).__name__}", "a callable")
+            raise UserError(f"tool {own}, simulate", kind_of(simulate), "a callable")
         stand_in = read_signature(simulate, f"tool {own}, simulate")
         if {f.name for f in stand_in.inputs} != {f.name for f in shape.inputs} or stand_in.outputs != shape.outputs:
             raise UserError(f"tool {own}, simulate", "other parameters or results", "those of the tool itself")

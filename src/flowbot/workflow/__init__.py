@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .calls import asked_models, most_calls
+from .calls import asked_models, most_calls, usual_calls
 from .check import check, require_valid
 from .conditions import Condition, holds
 from .defects import Defect
@@ -162,5 +162,6 @@ __all__ = [
     "successors",
     "topological",
     "unused",
+    "usual_calls",
     "walk",
 ]

@@ -19,21 +19,25 @@ def asked_models(workflow: Workflow) -> Iterator[tuple[str, str | None]]:
 
 def most_calls(workflow: Workflow) -> int:
     """Model calls that one run of a workflow makes at most, asking again aside: every way, step, item, sample and round."""
-    return _most(workflow, workflow.sketch, "")
+    return _calls(workflow, workflow.sketch, "", most=True)
 
 
-def _most(workflow: Workflow, holder: HasNodes, path: str) -> int:
+def usual_calls(workflow: Workflow) -> int:
+    """Model calls of a run that goes well: every way, each body once, one round of tools. Bounds are there for runs that do not."""
+    return _calls(workflow, workflow.sketch, "", most=False)
+
+
+def _calls(workflow: Workflow, holder: HasNodes, path: str, *, most: bool) -> int:
     calls = 0
     for name, node in holder.nodes.items():
         match node:
             case LLMNode():
                 told = workflow.parameter(f"{path}{name}")
                 if isinstance(told, LLMParameters):
-                    calls += told.samples * (node.rounds + 1 if told.tools else 1)
-            case LoopNode():
-                calls += node.bound * _most(workflow, node, f"{path}{name}/")
-            case MapNode():
-                calls += node.bound * _most(workflow, node, f"{path}{name}/")
+                    rounds = node.rounds if most else min(1, node.rounds)
+                    calls += told.samples * (rounds + 1 if told.tools else 1)
+            case LoopNode() | MapNode():
+                calls += (node.bound if most else 1) * _calls(workflow, node, f"{path}{name}/", most=most)
             case _:
                 calls += asks_model(node)
     return calls

@@ -72,4 +72,4 @@ def require_valid(
     if defects:
         first = defects[0]
         more = f" (and {len(defects) - 1} more)" if len(defects) > 1 else ""
-        raise UserError(f"{where}: {first.where}", first.what, first.mend + more)
+        raise UserError(f"{where}: {first.where}", what=first.what, mend=first.mend + more)

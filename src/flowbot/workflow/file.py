@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from flowbot.fields import UserError
 from flowbot.fields.files import write_text
+from flowbot.fields.words import kind_of
 from flowbot.fields.yaml_core import MOST_BITS, TOO_LONG
 
 from .defects import Defect
@@ -56,7 +57,9 @@ def save(workflow: Workflow, path: str | Path) -> None:
     try:
         write_text(target, text)
     except OSError as error:
-        raise UserError(str(path), error.strerror or str(error), "a place that can be written") from error
+        raise UserError(
+            str(path), f"no way to write there ({error.strerror or error})", "a place that can be written"
+        ) from error
 
 
 def from_data(data: Any, where: str = "workflow") -> Workflow:
@@ -154,7 +157,7 @@ def _faults(data: Any) -> Iterator[Defect]:
                 if value.bit_length() > MOST_BITS:
                     yield misfit(_place(spot), TOO_LONG, expected)
             case _:
-                yield misfit(_place(spot), f"a {type(value).__name__}", expected)
+                yield misfit(_place(spot), kind_of(value), expected)
 
 
 _Spot = tuple["_Spot | None", str | int]

@@ -37,7 +37,7 @@ class FormatError(UserError):
         capped = "at least " if len(defects) >= MOST_FINDINGS else ""
         more = f" (and {capped}{len(defects) - 1} more)" if len(defects) > 1 else ""
         place = where if first.where == WHOLE else f"{where}: {first.where}"
-        super().__init__(place, first.what.removeprefix("found "), first.mend.removeprefix("expected ") + more)
+        super().__init__(place, what=first.what, mend=first.mend + more)
         self.defects = tuple(defects)
 
 

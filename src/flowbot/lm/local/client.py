@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from flowbot.lm.client import Identity, Patience, Reply, Request
 
+from .fitting import Fitting
 from .server import Server, Settings, acquire, release
 from .weights import Progress, Say, Weights, ensure
 
@@ -39,6 +40,7 @@ class LocalClient:
         cache_dir: FlowBot's cache folder.
         say: told in one line of what takes long.
         name: the model's name in replies.
+        fitting: bounds of replies.
     """
 
     price_ref: str | None = "free"
@@ -53,10 +55,13 @@ class LocalClient:
         cache_dir: Path,
         say: Say,
         name: str,
+        fitting: Fitting,
     ) -> None:
         self.identity = identity
+        self.thinking: int | None = 0
         self.default_concurrency = slots
         self.name = name
+        self._fitting = fitting
         self._weights = weights
         self._settings = settings
         self._cache_dir = cache_dir
@@ -119,7 +124,8 @@ class LocalClient:
             return self._inner
         from flowbot.lm.capabilities import Capabilities
         from flowbot.lm.openai import OpenAIClient
-        from flowbot.lm.wire import Wire
+
+        from .fitted_wire import FittedWire
 
         path = await self.prepare()
         if self._server is None:
@@ -132,7 +138,7 @@ class LocalClient:
         capabilities = Capabilities(tools="json")
         self._inner = OpenAIClient(
             replace(self.identity, name=self.name),
-            Wire(base_url, key=key, seconds=_CALL_SECONDS),
+            FittedWire(base_url, self._fitting, key=key, seconds=_CALL_SECONDS),
             capabilities=capabilities,
             price_ref="free",
         )

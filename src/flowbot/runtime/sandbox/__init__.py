@@ -43,14 +43,14 @@ def open_sandbox(name: str | None = None) -> Sandbox:
 
 def _first() -> Sandbox:
     reasons: list[str] = []
-    wanted: list[str] = []
+    mends: list[str] = []
     for name in ("monty", "bubblewrap"):
         try:
             return open_sandbox(name)
         except UserError as error:
             reasons.append(f"{name}: {error.found}")
-            wanted.append(error.expected)
-    raise UserError("running code", "no sandbox (" + "; ".join(reasons) + ")", " or ".join(wanted))
+            mends.append(error.mend)
+    raise UserError("running code", "no sandbox (" + "; ".join(reasons) + ")", mend=", or ".join(mends))
 
 
 __all__ = [

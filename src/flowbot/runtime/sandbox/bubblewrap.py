@@ -53,7 +53,7 @@ class BubblewrapSandbox:
         """
         reason = _fault(_bwrap())
         if reason:
-            raise UserError(_WHERE, f"that it does not start ({reason})", _PERMIT)
+            raise UserError(_WHERE, f"a bwrap that does not start ({reason})", _PERMIT)
         return cls()
 
     @property
@@ -133,7 +133,7 @@ class BubblewrapSandbox:
 def _bwrap() -> str:
     found = shutil.which("bwrap")
     if found is None:
-        raise UserError(_WHERE, "no bwrap program", _INSTALL)
+        raise UserError(_WHERE, "no bwrap program", mend=f"install {_INSTALL}")
     if not sys.platform.startswith("linux") or platform.machine() not in ("x86_64", "aarch64"):
         raise UserError(_WHERE, f"{sys.platform} on {platform.machine()}", _INSTALL)
     return found

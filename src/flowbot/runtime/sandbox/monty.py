@@ -49,8 +49,8 @@ class MontySandbox:
         try:
             return f"monty {version('pydantic-monty')}"
         except PackageNotFoundError:
-            expected = "pydantic-monty, installed with: pip install 'flowbot[local]'"
-            raise UserError("code nodes", "no sandbox to run them in", expected) from None
+            mend = "install pydantic-monty: pip install 'flowbot[sandbox]'"
+            raise UserError("code nodes", "no pydantic-monty to run them in", mend=mend) from None
 
     async def run(
         self, code: str, inputs: Mapping[str, Any], *, seconds: float = SECONDS, memory_mb: int = MEMORY_MB

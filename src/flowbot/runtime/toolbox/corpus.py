@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flowbot.fields import InfrastructureError, UserError
 from flowbot.fields.files import lines, new_file, new_folder, opened, read_text, require_own, sha256
+from flowbot.fields.words import kind_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,7 +67,7 @@ def open_corpus(file: Path, cache_dir: Path, *, where: str, say: Callable[[str],
     try:
         bm25s = import_module("bm25s")
     except ImportError:
-        raise UserError(where, "no bm25s", "it, installed with: pip install 'flowbot[tools]'") from None
+        raise UserError(where, "no bm25s", mend="install it: pip install 'flowbot[search]'") from None
     sha = sha256(file)
     home = cache_dir / "corpora" / f"{sha}-{VERSION}"
     if not os.path.lexists(home):
@@ -78,9 +79,7 @@ def open_corpus(file: Path, cache_dir: Path, *, where: str, say: Callable[[str],
 
 def _require_own(home: Path) -> None:
     if home.is_symlink() or not home.is_dir():
-        raise UserError(
-            str(home), "no folder of its own", "the index that was built there; remove what stands in its place"
-        )
+        raise UserError(str(home), "no folder of its own", mend="remove what stands there; the index is built anew")
     for each in home.iterdir():
         require_own(each)
 
@@ -163,7 +162,9 @@ def _build(bm25s: Any, file: Path, home: Path, where: str) -> None:
         _sweep(home.parent)
         beside = new_folder(home.parent / "building")
     except OSError as error:
-        raise UserError(f"cache folder {home.parent}", str(error.strerror), "a folder that can be written") from None
+        raise UserError(
+            f"cache folder {home.parent}", f"no way to write there ({error.strerror})", "a folder that can be written"
+        ) from None
     try:
         _write(bm25s, file, beside, where)
         beside.rename(home)
@@ -224,7 +225,7 @@ def _read(line: bytes, where: str) -> Document:
     except ValueError as error:
         raise UserError(where, f"no JSON ({error})", expected) from None
     if not isinstance(row, dict):
-        raise UserError(where, f"a {type(row).__name__}", expected)
+        raise UserError(where, kind_of(row), expected)
     given = cast("dict[str, Any]", row)
     text, title = given.get("text"), given.get("title") or ""
     if not isinstance(text, str) or not isinstance(title, str):

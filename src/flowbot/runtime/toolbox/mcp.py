@@ -70,7 +70,7 @@ async def opened_server(source: MCPSource, *, pinned: bool = True) -> AsyncGener
     try:
         import mcp
     except ImportError:
-        raise UserError(source.where, "no MCP SDK", "it, installed with: pip install 'flowbot[tools]'") from None
+        raise UserError(source.where, "no MCP SDK", mend="install it: pip install 'flowbot[mcp]'") from None
     del mcp
     async with connected(source, pinned=pinned) as connection:
         server = await connection.server()

@@ -30,7 +30,7 @@ async def opened_tools(
     tools: Iterable[Callable[..., Any] | Tool | ToolSource],
     *,
     sandbox: Sandbox | None = None,
-    cache_dir: Path | None = None,
+    cache_dir: Path | str | None = None,
     say: Callable[[str], None] | None = None,
     pinned: bool = True,
 ) -> AsyncGenerator[dict[str, Tool]]:
@@ -51,7 +51,8 @@ async def opened_tools(
     """
     found: dict[str, Tool] = {}
     async with AsyncExitStack() as stack:
-        opener = _Opener(stack, sandbox, cache_dir or default_cache_dir(), say or (lambda _: None), pinned=pinned)
+        cache = Path(cache_dir or default_cache_dir())
+        opener = _Opener(stack, sandbox, cache, say or (lambda _: None), pinned=pinned)
         for each in tools:
             for tool in await opener.open(each):
                 name = tool.signature.name
@@ -69,7 +70,7 @@ async def opened_task(
     task: Task,
     *,
     sandbox: Sandbox | None = None,
-    cache_dir: Path | None = None,
+    cache_dir: Path | str | None = None,
     say: Callable[[str], None] | None = None,
 ) -> AsyncGenerator[Task]:
     """The task with its declared tools opened: `tools` has all of them and `sources` none. See `opened_tools`."""
@@ -126,7 +127,7 @@ class _Opener:
         from .search import search_tool
 
         where = f"{source.where}.search"
-        corpus = await asyncio.to_thread(open_corpus, source.corpus, self._cache_dir, where=where, say=self._say)
+        corpus = await asyncio.to_thread(open_corpus, Path(source.corpus), self._cache_dir, where=where, say=self._say)
         self._stack.callback(corpus.close)
         return search_tool(source, corpus)
 

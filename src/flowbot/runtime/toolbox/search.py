@@ -36,7 +36,7 @@ def search_tool(source: SearchSource, corpus: Corpus) -> Tool:
     kind = "list[{title: str, text: str}]" if corpus.titled else "list[str]"
     signature = ToolSignature(
         source.name,
-        source.about or f"Search {len(corpus):,} documents of {_name(source.corpus)}.",
+        source.about or f"Search {len(corpus):,} documents of {_name(Path(source.corpus))}.",
         (Field.of("query", "str", "words to look for"),),
         (Field.of("results", kind, f"the {source.k} documents that fit best, best first"),),
         pure=True,

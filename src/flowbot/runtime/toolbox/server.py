@@ -226,7 +226,7 @@ async def _transport(source: MCPSource, said: _Said, stack: AsyncExitStack, brok
 
     passed = {name: _filled(f"${name}", f"{source.where}.mcp.env") for name in source.env}
     command = [_program(source), *source.command[1:]]
-    return stdio_transport(command, {**get_default_environment(), **passed}, source.folder, said.stream, broke)
+    return stdio_transport(command, {**get_default_environment(), **passed}, Path(source.folder), said.stream, broke)
 
 
 async def _introduced(source: MCPSource, client: mcp.Client) -> Server:
@@ -248,9 +248,9 @@ async def _introduced(source: MCPSource, client: mcp.Client) -> Server:
 def _declared(source: MCPSource) -> str:
     """A hash of how the server is declared, and of the files beside the task that its command names."""
     files = {
-        part: sha256(source.folder / part)
+        part: sha256(Path(source.folder, part))
         for part in source.command
-        if not Path(part).is_absolute() and (source.folder / part).is_file()
+        if not Path(part).is_absolute() and Path(source.folder, part).is_file()
     }
     told = [source.command, files, source.url, dict(source.headers), source.env]
     return stable_hash(told)[:16]
@@ -260,7 +260,9 @@ def _program(source: MCPSource) -> str:
     """The program's path: on the search path, beside this Python (an environment that is not activated), or in the folder."""
     name = source.command[0]
     beside = str(Path(sys.executable).parent)
-    found = shutil.which(name) or shutil.which(name, path=beside) or shutil.which(str(source.folder.resolve() / name))
+    found = (
+        shutil.which(name) or shutil.which(name, path=beside) or shutil.which(str(Path(source.folder, name).absolute()))
+    )
     if found is None:
         raise UserError(f"{source.where}.mcp.command", f"no program {name!r}", "one that is installed")
     return found
@@ -270,7 +272,7 @@ def _filled(text: str, where: str) -> str:
     """The text with each `$NAME` replaced by that environment variable."""
     for name in _REFERENCE.findall(text):
         if name not in os.environ:
-            raise UserError(where, f"no environment variable {name}", "it, set to what the server needs")
+            raise UserError(where, f"no environment variable {name}", mend="set it to what the server needs")
         declare_passed({name: os.environ[name]})
     return _REFERENCE.sub(lambda match: os.environ[match[1]], text)
 

@@ -47,15 +47,16 @@ def sql_tool(source: SQLSource) -> Tool:
         UserError: if the file is no SQLite database, or one that was not closed.
     """
     where = f"{source.where}.sql"
-    state = _state(source.file)
-    pending = _pending(source.file)
+    file = Path(source.file)
+    state = _state(file)
+    pending = _pending(file)
     if pending:
-        raise UserError(where, f"{source.file}, with changes that stand only in {pending}", "a closed database")
+        raise UserError(where, f"{file}, with changes that stand only in {pending}", "a closed database")
     try:
-        with closing(_connect(source.file)) as connection:
+        with closing(_connect(file)) as connection:
             tables = _tables(connection)
     except sqlite3.Error as error:
-        raise UserError(where, f"{source.file} ({error})", "an SQLite database") from None
+        raise UserError(where, f"{file} ({error})", "an SQLite database") from None
     about = " ".join(part for part in (source.about, "Runs one SELECT on an SQLite database. Tables:", tables) if part)
     signature = ToolSignature(
         source.name,
@@ -63,16 +64,14 @@ def sql_tool(source: SQLSource) -> Tool:
         (Field.of("query", "str", "one SELECT statement"),),
         (Field.of("result", "str", f"the rows as a table, at most {MOST_ROWS}"),),
     )
-    identity = f"sql 3 {sha256(source.file)}"
+    identity = f"sql 3 {sha256(file)}"
 
     def ask(query: str) -> str:
         try:
-            return answer(source.file, query)
+            return answer(file, query)
         finally:  # what was read of a changing file is neither a result nor a fault of the query
-            if _state(source.file) != state or _pending(source.file):
-                raise UserError(
-                    str(source.file), "a database that changed while it was in use", "one that stays as it is"
-                )
+            if _state(file) != state or _pending(file):
+                raise UserError(str(file), "a database that changed while it was in use", "one that stays as it is")
 
     return Tool(signature, ask, None, identity, plain=True)
 

@@ -30,18 +30,22 @@ _HEADS = {
 }
 
 
-def write_folder(draft: Draft, folder: Path, *, beside: Mapping[str, str] | None = None) -> None:
+def write_folder(
+    draft: Draft, folder: Path, *, beside: Mapping[str, str] | None = None, read: Sequence[Path] | None = None
+) -> None:
     """Write the drafted task to a new folder: all of it, or nothing.
 
     Args:
         draft: the task.
-        folder: where; there must be nothing yet.
+        folder: where; there must be nothing yet, unless `read` is given.
         beside: more files by name, such as a start.
+        read: files and folders that the draft was made from. Files of a folder that is there are then replaced; none of these.
 
     Raises:
         UserError: if there is something already, it cannot be written, or the task is not sound.
     """
-    refuse_existing(folder)
+    if read is None or not folder.is_dir():
+        refuse_existing(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         place = new_folder(folder)
@@ -50,18 +54,34 @@ def write_folder(draft: Draft, folder: Path, *, beside: Mapping[str, str] | None
     try:
         _write(draft, place, beside or {})
         _ = Task.load(place)
-        place.rename(folder)
+        if folder.exists():
+            _replace(place, folder, read or ())
+        else:
+            place.rename(folder)
     except OSError as error:
         raise _unwritable(folder, error) from None
     except UserError as error:
-        where, found = (text.replace(str(place), str(folder)) for text in (error.where, error.found))
-        raise UserError(where, found, error.expected) from None
+        where, what = (text.replace(str(place), str(folder)) for text in (error.where, error.what))
+        raise UserError(where, what=what, mend=error.mend) from None
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
 
+def _replace(place: Path, folder: Path, read: Sequence[Path]) -> None:
+    """Move the files of `place` to where others of their names may stand."""
+    names = sorted(each.name for each in place.iterdir())
+    given = {each.resolve() for each in read}
+    for path in (folder / name for name in names):
+        if given & {path.resolve(), path.resolve().parent} and path.exists():
+            raise UserError(
+                str(path), "a file that the task is made from, which would be replaced", mend="give another --out"
+            )
+    for name in names:
+        (place / name).replace(folder / name)
+
+
 def _unwritable(folder: Path, error: OSError) -> UserError:
-    return UserError(str(folder), f"a place that cannot be written ({error.strerror})", "another --out")
+    return UserError(str(folder), f"a place that cannot be written ({error.strerror})", mend="give another --out")
 
 
 def refuse_existing(folder: Path) -> None:
@@ -71,7 +91,11 @@ def refuse_existing(folder: Path) -> None:
         UserError: naming it.
     """
     if folder.exists() or folder.is_symlink():
-        raise UserError(str(folder), "something there already", "a new folder: --out NAME (nothing is overwritten)")
+        raise UserError(
+            str(folder),
+            "something there already",
+            "a new folder: --out NAME; --force replaces the files of a task in it",
+        )
 
 
 def task_text(draft: Draft) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from flowbot.fields import Type, TypeSyntaxError, UserError
+from flowbot.fields.forms import look_alike
 from flowbot.task.cells import cell_value
 
 FEW_LABELS, MOST_LABELS = 30, 100
@@ -233,5 +234,5 @@ def _says(found: Type) -> str:
 
 def _label_words(options: Sequence[str]) -> str:
     words = f"{len(options)} labels that repeat"
-    alike = len(options) - len({option.strip().casefold() for option in options})
-    return f"{words}; {alike} differ from another in case or blanks alone" if alike else words
+    alike = len(options) - len(set(map(look_alike, options)))
+    return f"{words}; {alike} differ from another in case, blanks or form alone" if alike else words

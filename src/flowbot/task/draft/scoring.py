@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flowbot.fields import Field
+from flowbot.task.numerals import is_amount
 
 from .names import words
 from .roles import SQL
@@ -52,8 +53,12 @@ def metric_of(outputs: Sequence[Field], rows: Sequence[Made], *, labelled: bool)
             "queries, compared word by word; better is a metric of your own that runs both and compares what they find "
             "(metric: metrics.py:score)"
         )
+    if texts and kinds <= {"str", "int", "float"} and all(is_amount(text) for text in texts):
+        return "numeric", "amounts: the number must be right, and the currency or percent where one is given"
     if sum(len(text.split()) for text in texts) <= _SHORT * len(texts):
-        return "normalised", "short texts: right or wrong, apart from case, punctuation and articles"
+        return "normalised", (
+            "short texts: right or wrong, apart from case, punctuation and articles; numbers, amounts and dates by value"
+        )
     return "f1", (
         "longer texts, by the words that they share; where many wordings are right a judge serves better "
         "(metric: {judge: {rubric: ...}})"

@@ -51,7 +51,9 @@ def fit(
     models = models or {}
     for path in models:
         if path not in start.models:
-            expected = ", ".join(start.models) or "none: its steps name no model"
+            expected = (
+                f"a step that names one: {', '.join(start.models)}" if start.models else "none: its steps name no model"
+            )
             raise UserError(_where(start), f"a model for the step {path!r}", expected)
     rewriting = Rewriting(start, task_inputs, task_outputs)
     parameters: dict[str, Parameters] = {rewriting.joined: CodeParameters(code=JOIN)} if rewriting.joined else {}

@@ -1,0 +1,5 @@
+"""`python -m flowbot` is `flowbot`."""
+
+from flowbot.cli import main
+
+main()

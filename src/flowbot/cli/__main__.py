@@ -1,5 +1,0 @@
-"""`python -m flowbot.cli` is `flowbot`."""
-
-from . import main
-
-main()

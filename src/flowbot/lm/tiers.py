@@ -1,0 +1,95 @@
+"""Service tiers of endpoints: the same model, sooner or cheaper. What a tier costs stands in `tiers.json`, with its source."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from flowbot.fields import UserError
+from flowbot.fields.bounds import NAME, bounded
+from flowbot.fields.near import one_of
+
+USUAL = ("auto", "default", "standard", "on_demand")
+"""How providers call the tier that one gets without asking."""
+FLEX = "flex"
+"""The tier that may let wait: it is asked again patiently, and cut off late."""
+_DATA = Path(__file__).with_name("tiers.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """The tier in which a model is asked, and what its replies cost by the tier that served them.
+
+    Args:
+        provider: of the model.
+        model: its name there.
+        asked: the tier that the user asks for; "" for none.
+    """
+
+    provider: str
+    model: str
+    asked: str = ""
+
+    def require(self) -> None:
+        """Refuse a tier that there is none of.
+
+        Raises:
+            UserError: naming what there is.
+        """
+        if not self.asked or _row(self.provider, self.asked, self.model) is not None:
+            return
+        there = [each for each in _names(self.provider) if _row(self.provider, each, self.model) is not None]
+        raise UserError(
+            f"model {self.provider}/{self.model}",
+            f"service_tier={self.asked}, which this model is not known to have",
+            f"{one_of(self.asked, there)}, or no service_tier" if there else "no service_tier",
+        )
+
+    def factor(self, served: str = "") -> float | None:
+        """By what the listed price is multiplied; None where the price is not known.
+
+        Args:
+            served: the tier that the reply names. Where it names none it is the dearer of the usual tier and the one asked for.
+        """
+        if served:
+            row = _row(self.provider, served, self.model)
+            # What one gets without asking is the usual tier, by whatever name.
+            return row["factor"] if row is not None else None if self.asked else 1.0
+        return self.most
+
+    def told(self, served: object) -> str:
+        """The tier that an answer names; "" where it names none, or the usual one to who asked for none."""
+        if not isinstance(served, str) or (served in USUAL and not self.asked):
+            return ""
+        return bounded(served, NAME)
+
+    @property
+    def expected(self) -> float | None:
+        """The factor of the tier that is asked for."""
+        return 1.0 if not self.asked else self.factor(self.asked)
+
+    @property
+    def most(self) -> float | None:
+        """The dearer of the usual tier and the one asked for: no sending is reserved less for."""
+        return None if self.expected is None else max(1.0, self.expected)
+
+
+def _row(provider: str, tier: str, model: str) -> dict[str, Any] | None:
+    for row in _rows():
+        fits = row["provider"] == provider and re.fullmatch(row["tier"], tier) and re.fullmatch(row["models"], model)
+        if fits:
+            return row if row.get("offered", True) else None
+    return None
+
+
+def _names(provider: str) -> list[str]:
+    return sorted({name for row in _rows() if row["provider"] == provider for name in row["tier"].split("|")})
+
+
+@lru_cache(maxsize=1)
+def _rows() -> list[dict[str, Any]]:
+    return json.loads(_DATA.read_text(encoding="utf-8"))["tiers"]
