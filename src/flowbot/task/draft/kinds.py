@@ -45,7 +45,7 @@ class Kind:
     fit: Callable[[Any], Any]
 
 
-def kind_of(values: Sequence[Any], *, cells: bool, output: bool) -> Kind:
+def kind_of(values: Sequence[Any], *, cells: bool, output: bool, closed: bool | None = None) -> Kind:
     """The type that all values of a column have.
 
     A value of None is none at all: it becomes an empty text or list, and numbers become texts where some are missing.
@@ -56,9 +56,19 @@ def kind_of(values: Sequence[Any], *, cells: bool, output: bool) -> Kind:
         values: JSON values.
         cells: True where all values are texts because the file can hold nothing else.
         output: True where a model is to give the value.
+        closed: whether the texts of an output are all that there can be; None: by `LABEL_RULE`.
     """
     present = [value for value in values if value is not None]
-    found = _kind(present, cells=cells, output=output) if present else Kind(Type("str"), "no values", _text)
+    spelt = output and closed is not False
+    literal: Type | None = None
+    if output and closed and present and all(isinstance(value, str) for value in present):
+        literal = _parsable(Type("literal", options=tuple(sorted(set(present)))))
+    if literal:
+        found = Kind(literal, _label_words(literal.options), literal.coerce)
+    elif present:
+        found = _kind(present, cells=cells, output=output, spelt=spelt)
+    else:
+        found = Kind(Type("str"), "no values", _text)
     return _with_gaps(found) if len(present) < len(values) else found
 
 
@@ -83,10 +93,10 @@ def labels(texts: Iterable[str]) -> tuple[str, ...] | None:
     return tuple(sorted(times))
 
 
-def _kind(present: list[Any], *, cells: bool, output: bool) -> Kind:
+def _kind(present: list[Any], *, cells: bool, output: bool, spelt: bool) -> Kind:
     if all(isinstance(value, str) for value in present):
-        return _of_texts(cast("list[str]", present), cells=cells, output=output)
-    found = _type_of(present, spelt=output)
+        return _of_texts(cast("list[str]", present), cells=cells, output=output, spelt=spelt)
+    found = _type_of(present, spelt=spelt)
     if found is None:
         scalars = all(not isinstance(value, list | dict) for value in present)
         why = "mixed types, written as texts" if scalars else "lists or objects of mixed types, written as JSON texts"
@@ -96,18 +106,18 @@ def _kind(present: list[Any], *, cells: bool, output: bool) -> Kind:
     return Kind(found, _says(found), found.coerce)
 
 
-def _of_texts(present: list[str], *, cells: bool, output: bool) -> Kind:
+def _of_texts(present: list[str], *, cells: bool, output: bool, spelt: bool) -> Kind:
     if output or cells:
         parsed = _parsed(present)
-        if parsed is not None and _type_of(parsed, spelt=output) is not None:
-            inner = _kind(parsed, cells=False, output=output)
+        if parsed is not None and _type_of(parsed, spelt=spelt) is not None:
+            inner = _kind(parsed, cells=False, output=output, spelt=spelt)
             return Kind(inner.type, f"texts that hold JSON: {inner.why}", lambda value: inner.fit(_json(value)))
         if all(text.strip().casefold() in ("true", "false") for text in present):
             return Kind(Type("bool"), "true and false", Type("bool").coerce)
         if all(_INT.match(text.strip()) for text in present):
             why = "texts that are whole numbers" + ", commas between thousands" * any("," in text for text in present)
             return Kind(Type("int"), why, Type("int").coerce)
-    if output:
+    if spelt:
         options = labels(present)
         literal = _parsable(Type("literal", options=options)) if options else None
         if literal is not None:

@@ -52,6 +52,21 @@ class TableRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """What is known of the columns because a tool's export is known.
+
+    Args:
+        name: of the form, with its article, as in "as {name} has it".
+        inputs: columns that are given.
+        outputs: columns that are wanted.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """All rows that were given.
 
@@ -64,6 +79,8 @@ class Table:
         notes: what had to be done to read them.
         unused: files of the folder that are no data of the task.
         split_column: the column that names the splits, "" for none.
+        form: what is known of the columns because the form of the rows is known.
+        prompt: a prompt that stands in every row, "" for none.
     """
 
     name: str
@@ -74,6 +91,8 @@ class Table:
     notes: tuple[Guess, ...] = ()
     unused: tuple[str, ...] = ()
     split_column: str = ""
+    form: Form | None = None
+    prompt: str = ""
 
     def values(self, column: str) -> list[Any]:
         """A column's values, None where a row has none."""
