@@ -15,7 +15,7 @@ OUTPUTS = [Field.of("kind", "Literal['a', 'b', 'c']"), Field.of("total", "int")]
 
 
 def _row(number: int, **changes: Any) -> dict[str, Any]:
-    return {"note": f"note {number}", "shop": f"s{number % 3}", "kind": "abc"[number % 3], "total": number, **changes}
+    return {"note": f"note {number}", "shop": f"s{number % 4}", "kind": "abc"[number % 3], "total": number, **changes}
 
 
 def _survey(outputs: Sequence[Field] = OUTPUTS, **splits: Sequence[Mapping[str, Any]]) -> list[Remark]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +35,7 @@ def init(
     outputs: Annotated[list[str] | None, Parameter(name="--outputs", negative=())] = None,
     metric: Annotated[str | None, Parameter(name="--metric", negative=())] = None,
     group: Annotated[str | None, Parameter(name="--group", negative=())] = None,
+    labels: Annotated[list[str] | None, Parameter(name="--labels", negative=())] = None,
     split: Annotated[str | None, Parameter(name="--split", negative=())] = None,
     most: Annotated[int | None, Parameter(name="--most", negative=(), show_default=False)] = None,
     goal: Annotated[str | None, Parameter(name="--goal", negative=())] = None,
@@ -56,6 +59,8 @@ def init(
         How answers are scored: exact, normalised, numeric, f1, contains or json_fields.
     group
         The column of what rows belong to, such as a document: rows with the same one stay in one split; none for none.
+    labels
+        Outputs whose answers are among those that the rows have: c,d; none: all may be any text.
     split
         Parts of all rows for train, val and test, which sum to 1: the files' own, or 0.3,0.3,0.4, otherwise.
     most
@@ -63,21 +68,26 @@ def init(
     goal
         What is wanted, in a sentence.
     """
-    from flowbot.task.draft import MOST, Wishes, draft_task, refuse_existing, write_folder
+    from flowbot.task.draft import MOST, Wishes, draft_task, read_table, refuse_existing, write_folder
 
     console = Console.open(output)
     if out is not None:
         refuse_existing(out)
-    wishes = Wishes(_names(inputs), _names(outputs), "" if group == "none" else group)
-    draft = draft_task(
-        files,
-        wishes,
-        goal=goal or "",
-        metric=_metric(metric),
-        fractions=_fractions(split),
-        most=_most(most, MOST),
-    )
-    instruction = None if prompt is None else _instruction(prompt, draft)
+    closed = None if labels is None else () if labels == ["none"] else _names(labels)
+    wishes = Wishes(_names(inputs), _names(outputs), "" if group == "none" else group, closed)
+    scored, fractions, at_most = _metric(metric), _fractions(split), _most(most, MOST)
+    text = "" if prompt is None else _text(prompt)
+    table = read_table(files)
+
+    def drafted(wishes: Wishes) -> Draft:
+        return draft_task(
+            table, wishes, prompt=text, goal=goal or "", metric=scored, fractions=fractions, most=at_most
+        )
+
+    draft = drafted(wishes)
+    if draft.closed and console.asks:
+        draft = drafted(replace(wishes, labels=_confirmed(draft.closed, console)))
+    instruction = None if prompt is None else _instruction(text, prompt, draft)
     if instruction is not None:
         draft = _with_goal(draft, instruction, said=goal is not None)
     folder = out or _free_folder(draft.name, files)
@@ -178,23 +188,38 @@ def _free_folder(name: str, files: tuple[Path, ...]) -> Path:
     return Path(f"{name}-task") if folder.resolve() in own else folder
 
 
-def _instruction(path: Path, draft: Draft) -> Instruction:
+def _text(prompt: Path) -> str:
     from flowbot.task.decode import decoded
 
+    return decoded(prompt, piped=True)[0]
+
+
+def _confirmed(closed: Mapping[str, Sequence[str]], console: Console) -> tuple[str, ...]:
+    """The columns of which a person says that the rows have all the answers that there can be."""
+    found: list[str] = []
+    for column, options in closed.items():
+        shown = ", ".join(options[:6]) + (", …" if len(options) > 6 else "")
+        question = f"{column} has {len(options)} different values ({shown}). Can there be no others? [Y/n]"
+        if console.ask(question).casefold() not in ("n", "no"):
+            found.append(column)
+    return tuple(found)
+
+
+def _instruction(text: str, path: Path, draft: Draft) -> Instruction:
     from .prompt_file import read_prompt
 
     inputs = {field.name: draft.columns[field.name] for field in draft.inputs}
-    return read_prompt(decoded(path, piped=True)[0], str(path), inputs)
+    return read_prompt(text, str(path), inputs)
 
 
 def _with_goal(draft: Draft, instruction: Instruction, *, said: bool) -> Draft:
-    """The goal in the prompt's own words: its first sentence that asks for something."""
-    from dataclasses import replace
-
-    from flowbot.task.draft import Guess
+    """The goal in the prompt's own words: its first sentence that asks for the outputs, or for anything."""
+    from flowbot.task.draft import Guess, asked_for
 
     sentences = re.split(r"(?<=[.!?])\s+|\n\s*\n|\n(?=\s*[-*#\d])", instruction.text)
-    sentence = next((" ".join(each.split()) for each in sentences if not _PERSON.match(each)), "")
+    asking = [" ".join(each.split()) for each in sentences if not _PERSON.match(each)]
+    wanted: dict[str, tuple[str, ...]] = {draft.columns.get(field.name, field.name): () for field in draft.outputs}
+    sentence = next((each for each in asking if asked_for(each, wanted)[0]), next(iter(asking), ""))
     if said or not 8 <= len(sentence) <= _LONGEST_GOAL:
         return draft
     told = Guess("goal", sentence, "from your prompt", "--goal TEXT, or goal in task.yaml")

@@ -41,12 +41,12 @@ def leak(inputs: Sequence[Any], outputs: Sequence[Any]) -> str:
     if _share(one == other for one, other in pairs) >= _NEARLY_ALL:
         return "is the answer itself"
     if all(isinstance(value, bool | int | float) for value in outputs if value is not None):
-        return "decides it: each value stands with one answer" if _decides(pairs, answers) else ""
+        return "alone decides the answer" if _decides(pairs, answers) else ""
     if _share(_ends_with(one, other) for one, other in pairs) >= _NEARLY_ALL:
         return "ends with the answer"
     if 2 * len(answers) <= len(pairs) and len(answers) <= _LABELS and _mentions(pairs, answers):
         return "contains the answer"
-    return "decides it: each value stands with one answer" if _decides(pairs, answers) else ""
+    return "alone decides the answer" if _decides(pairs, answers) else ""
 
 
 def _decides(pairs: Sequence[tuple[str, str]], answers: Counter[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .asked import Prompt
+from .asked import asked_for
 from .draft import MOST, Draft, draft_task
 from .folder import refuse_existing, task_text, write_folder
 from .guess import Guess
@@ -13,9 +13,9 @@ __all__ = [
     "MOST",
     "Draft",
     "Guess",
-    "Prompt",
     "Table",
     "Wishes",
+    "asked_for",
     "draft_task",
     "read_table",
     "refuse_existing",

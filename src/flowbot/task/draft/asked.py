@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+
+from flowbot.fields.prompt import places
 
 from .names import words
 from .vocabulary import ASKING, VAGUE
@@ -19,21 +20,20 @@ _LISTED = 0.6
 """Share of a column's different values that a prompt which lists them names at least."""
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """A prompt, as far as it helps to tell what columns are for.
+def placed_columns(prompt: str, columns: Sequence[str]) -> list[str]:
+    """The columns that a prompt has a place for, in the prompt's order.
 
-    Args:
-        text: as the user wrote it.
-        places: finds the columns, of those that it is given, that the text has a place for, in the text's order.
+    Raises:
+        UserError: if it is a list of messages, and malformed.
     """
+    named = {_folded(column): column for column in reversed(columns)}
+    found = [named[key] for place in places(prompt) if (key := _folded(place)) in named]
+    return list(dict.fromkeys(found))
 
-    text: str
-    places: Callable[[Sequence[str]], Sequence[str]]
 
-    def lists(self, values: Collection[Any]) -> bool:
-        """Whether all of the values stand in the text."""
-        return bool(values) and _listed(self.text, values) == 1
+def lists_all(prompt: str, values: Collection[Any]) -> bool:
+    """Whether all of a column's values stand in a prompt."""
+    return _listed(prompt, values) == 1
 
 
 def asked_for(text: str, free: Mapping[str, Collection[str]]) -> tuple[list[str], str]:
@@ -85,3 +85,7 @@ def _listed(text: str, values: Collection[Any]) -> float:
         return 0.0
     found = [each for each in texts if re.search(rf"(?<!\w){re.escape(each)}(?!\w)", text, re.IGNORECASE)]
     return len(found) / len(texts) if len(found) > 1 else 0.0
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s_.-]+", " ", name).strip().casefold()

@@ -9,7 +9,7 @@ from typing import Any
 from flowbot.fields import Field, Type, UserError, is_name
 from flowbot.task.splits import SPLITS, Split
 
-from .asked import Prompt
+from .asked import lists_all
 from .guess import Guess, some
 from .kinds import LABEL_RULE, Kind, kind_of
 from .names import field_names, words
@@ -59,8 +59,8 @@ class Draft:
 def draft_task(
     table: Table,
     wishes: Wishes | None = None,
-    prompt: Prompt | None = None,
     *,
+    prompt: str = "",
     goal: str = "",
     metric: str = "",
     fractions: Sequence[float] | None = None,
@@ -124,7 +124,7 @@ def draft_task(
         guesses=tuple(guesses),
         columns={field: column for column, (field, _) in {**layout.inputs, **layout.outputs}.items()},
         labelled=roles.labelled,
-        closed={} if wishes.labels is not None else _closed(layout),
+        closed={} if wishes.labels is not None else _closed(layout, prompt),
     )
 
 
@@ -204,10 +204,10 @@ def _of_columns(roles: Roles, layout: Layout, inputs: Sequence[Field], outputs: 
     return found
 
 
-def _closed(layout: Layout) -> dict[str, tuple[str, ...]]:
-    """The columns whose texts were taken for all that there can be, and these texts."""
+def _closed(layout: Layout, prompt: str = "") -> dict[str, tuple[str, ...]]:
+    """The columns whose texts were taken for all that there can be, and these texts; not if the prompt lists them."""
     found = {column: _options(kind.type) for column, (_, kind) in layout.outputs.items()}
-    return {column: options for column, options in found.items() if options}
+    return {column: options for column, options in found.items() if options and not lists_all(prompt, options)}
 
 
 def _options(kind: Type) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 from flowbot.fields import UserError, canonical_json
 from flowbot.task.leaks import leak
 
-from .asked import Prompt, asked_for
+from .asked import asked_for, placed_columns
 from .kinds import labels
 from .names import words
 from .table import Table
@@ -67,7 +67,7 @@ class Roles:
     leaks: Mapping[str, str]
 
 
-def roles_of(table: Table, wishes: Wishes, prompt: Prompt | None = None) -> Roles:
+def roles_of(table: Table, wishes: Wishes, prompt: str = "") -> Roles:
     """The columns' roles: as the user wishes, else as the prompt says, else by the form of the rows, names, place and values.
 
     Raises:
@@ -83,7 +83,7 @@ def roles_of(table: Table, wishes: Wishes, prompt: Prompt | None = None) -> Role
     why: dict[str, str] = {}
     row_id = _id(table, why)
     usable = [name for name in table.columns if name not in (row_id, table.split_column)]
-    placed = [name for name in prompt.places(table.columns) if name not in (wishes.outputs or ())] if prompt else []
+    placed = [name for name in placed_columns(prompt, table.columns) if name not in (wishes.outputs or ())]
     inputs, why["inputs"] = (
         (wishes.inputs, "as you say")
         if wishes.inputs is not None
@@ -129,7 +129,7 @@ def _outputs(
     usable: Sequence[str],
     wishes: Wishes,
     inputs: Sequence[str],
-    prompt: Prompt | None,
+    prompt: str,
     why: dict[str, str],
 ) -> tuple[tuple[str, ...], bool]:
     """The output columns, and whether there are any; if not, the names of the outputs that shall be."""
@@ -144,7 +144,7 @@ def _outputs(
     found: list[str] = []
     if prompt:
         own = [name for name in free if not PEOPLE.intersection(words(name))]
-        found, why["outputs"] = asked_for(prompt.text, {name: _different(table.values(name)) for name in own})
+        found, why["outputs"] = asked_for(prompt, {name: _different(table.values(name)) for name in own})
     if not found and table.form and not set(table.form.outputs).intersection(inputs):
         found = [name for name in table.form.outputs if name in free]
         why["outputs"] = f"as {table.form.name} has it"
