@@ -38,6 +38,7 @@ def init(
     labels: Annotated[list[str] | None, Parameter(name="--labels", negative=())] = None,
     split: Annotated[str | None, Parameter(name="--split", negative=())] = None,
     most: Annotated[int | None, Parameter(name="--most", negative=(), show_default=False)] = None,
+    as_is: Annotated[bool, Parameter(name="--as-is", negative=())] = False,
     goal: Annotated[str | None, Parameter(name="--goal", negative=())] = None,
     output: Output = Output(),  # noqa: B008
 ) -> int:
@@ -65,6 +66,8 @@ def init(
         Parts of all rows for train, val and test, which sum to 1: the files' own, or 0.3,0.3,0.4, otherwise.
     most
         Rows that a split is given at most (500 otherwise).
+    as_is
+        Take the rows as they stand, whatever tool's export they look like.
     goal
         What is wanted, in a sentence.
     """
@@ -77,12 +80,10 @@ def init(
     wishes = Wishes(_names(inputs), _names(outputs), "" if group == "none" else group, closed)
     scored, fractions, at_most = _metric(metric), _fractions(split), _most(most, MOST)
     text = "" if prompt is None else _text(prompt)
-    table = read_table(files)
+    table = read_table(files, as_is=as_is)
 
     def drafted(wishes: Wishes) -> Draft:
-        return draft_task(
-            table, wishes, prompt=text, goal=goal or "", metric=scored, fractions=fractions, most=at_most
-        )
+        return draft_task(table, wishes, prompt=text, goal=goal or "", metric=scored, fractions=fractions, most=at_most)
 
     draft = drafted(wishes)
     if draft.closed and console.asks:

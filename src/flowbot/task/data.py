@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +16,7 @@ from .faults import RAISED, Faults
 
 KINDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 """The endings of data files."""
-_SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
+_SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers", ".gsheet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +48,15 @@ def read_rows(path: Path, faults: Faults = RAISED) -> list[Row]:
     return parse_rows(decoded(path)[0], str(path), path.suffix.lower(), faults)
 
 
-def refuse_other_kinds(path: Path) -> None:
-    """Refuse a file that is none of `KINDS`.
+def refuse_other_kinds(path: Path, kinds: Sequence[str] = KINDS) -> None:
+    """Refuse a file that does not end in one of `kinds`.
 
     Raises:
         UserError: naming it.
     """
     ending = path.suffix.lower()
-    if ending not in KINDS:
-        expected = "a file that ends in " + ", ".join(KINDS)
+    if ending not in kinds:
+        expected = "a file that ends in " + ", ".join(kinds)
         if ending in _SHEETS:
             expected = "a table saved as CSV (UTF-8), as every spreadsheet can"
         raise UserError(str(path), f"a data file that ends in {path.suffix or 'nothing'!r}", expected)
@@ -83,7 +83,7 @@ def parse_rows(text: str, where: str, ending: str, faults: Faults = RAISED, *, a
         table = Delimited.read(text, where, "\t" if ending == ".tsv" else "", faults)
         head = " below the line of column names" if table.header else ""
         rows = [Row(place, cells, texts=True) for place, cells in table.rows]
-    elif _is_one_value(text, lines=ending != ".json"):
+    elif is_one_value(text, lines=ending != ".json"):
         rows = _json_list(text, where, faults, alone=alone)
     else:
         rows = _json_lines(text, where, faults)
@@ -121,8 +121,17 @@ def _json_list(text: str, where: str, faults: Faults, *, alone: bool) -> list[Ro
             return [Row(where, whole)]
     if not isinstance(value, list):
         raise UserError(where, "JSON that is no list", "a list of objects, or JSON Lines: an object on each line")
+    return listed_rows(cast("list[Any]", value), where, faults)
+
+
+def listed_rows(value: Sequence[Any], where: str, faults: Faults = RAISED) -> list[Row]:
+    """The rows of a list of objects.
+
+    Raises:
+        UserError: naming an item that is no object, or if there are none.
+    """
     rows: list[Row] = []
-    for index, each in enumerate(cast("list[Any]", value)):
+    for index, each in enumerate(value):
         with faults:
             if not isinstance(each, dict):
                 raise UserError(f"{where}[{index}]", f"a {type(each).__name__}", "a JSON object for each row")
@@ -130,7 +139,7 @@ def _json_list(text: str, where: str, faults: Faults, *, alone: bool) -> list[Ro
     return rows
 
 
-def _is_one_value(text: str, *, lines: bool) -> bool:
+def is_one_value(text: str, *, lines: bool) -> bool:
     """Whether a text is one JSON value rather than JSON Lines.
 
     Args:

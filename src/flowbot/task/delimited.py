@@ -19,7 +19,21 @@ from .faults import RAISED, Faults
 _MARKS = (",", ";", "\t", "|")
 _SAMPLE = 64_000
 _LIMIT = Lock()
-_ERRORS = frozenset("#N/A #REF! #VALUE! #DIV/0! #NAME? #NULL! #NUM! #SPILL! #CALC! #ERROR! #GETTING_DATA".split())
+_ERRORS = frozenset(
+    [
+        "#N/A",
+        "#REF!",
+        "#VALUE!",
+        "#DIV/0!",
+        "#NAME?",
+        "#NULL!",
+        "#NUM!",
+        "#SPILL!",
+        "#CALC!",
+        "#ERROR!",
+        "#GETTING_DATA",
+    ]
+)
 """What spreadsheets write into a cell that they could not compute."""
 _LOOKED_AT = 200
 """Lines by which it is told whether there are titles above a table."""

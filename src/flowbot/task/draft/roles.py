@@ -20,7 +20,9 @@ from .vocabulary import AFTER, ANSWERS, FACTS, GIVEN, GROUPS, MARKS, PEOPLE, REC
 
 SQL = re.compile(r"\s*(?:select|with|insert|update|delete)\s", re.IGNORECASE)
 """How a query begins."""
-_TIME = re.compile(r"\s*(?:\d{4}-\d\d?-\d\d?|\d\d?[./-]\d\d?[./-]\d{2,4}|\d\d?:\d\d|\d\d?[ -][A-Za-z]{3,9}[ -,]\d{2,4})")
+_TIME = re.compile(
+    r"\s*(?:\d{4}-\d\d?-\d\d?|\d\d?[./-]\d\d?[./-]\d{2,4}|\d\d?:\d\d|\d\d?[ -][A-Za-z]{3,9}[ -,]\d{2,4})"
+)
 """How a date or a time of day begins."""
 _FEWEST_GROUPS = 6
 _LONG = 200
@@ -93,12 +95,13 @@ def roles_of(table: Table, wishes: Wishes, prompt: str = "") -> Roles:
     )
     outputs, labelled = _outputs(table, usable, wishes, inputs or (), prompt, why)
     leaks: dict[str, str] = {}
-    if inputs is None and table.form and not (wishes.outputs or prompt):
-        inputs, why["inputs"] = table.form.inputs, f"as {table.form.name} has it"
     given = [name for name in usable if name not in outputs]
     if inputs is None:
         why["inputs"] = "by name and place" if labelled else "all that may be given"
         guessed = _inputs(table, given, outputs if labelled else ())
+        if table.form and (own := [name for name in table.form.inputs if name in given]):
+            why["inputs"] = f"as {table.form.name} has it"
+            guessed = [name for name in own if not _is_record(table, name) and _varies(table, name)] or own
         leaks = _leaks(table, guessed, outputs if labelled else ())
         inputs = tuple(name for name in guessed if name not in leaks)
     chosen = list(inputs)
@@ -145,10 +148,11 @@ def _outputs(
     if prompt:
         own = [name for name in free if not PEOPLE.intersection(words(name))]
         found, why["outputs"] = asked_for(prompt, {name: _different(table.values(name)) for name in own})
-    if not found and table.form and not set(table.form.outputs).intersection(inputs):
-        found = [name for name in table.form.outputs if name in free]
-        why["outputs"] = f"as {table.form.name} has it"
-    if not found:
+    if table.form:
+        own = [name for name in table.form.outputs if name in free]
+        found = [name for name in found if name in own] or own
+        why["outputs"] = f"as {table.form.name} has it" if own else "no row has an answer, so there are no labels"
+    elif not found:
         found, why["outputs"] = _wanted(table, free)
     return (tuple(found), True) if found else (("answer",), False)
 

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import UserError
-from flowbot.task.data import KINDS, Row, parse_rows, refuse_other_kinds
-from flowbot.task.decode import WINDOWS, decoded
+from flowbot.task.data import KINDS, Row, refuse_other_kinds
+from flowbot.task.delimited import is_spreadsheet_error
 from flowbot.task.splits import SPLITS, Split
 
+from .forms import form_of
 from .guess import Guess, counted
 from .kinds import without_gaps
 from .names import words
+from .reading import MORE_KINDS, read_file
 
 MOST_COLUMNS = 1_000
 """Columns that all the files have at most."""
@@ -112,12 +114,19 @@ class _Reading:
     rows: list[TableRow] = field(default_factory=list[TableRow])
     notes: list[Guess] = field(default_factory=list[Guess])
     empty: int = 0
+    errors: int = 0
+    form: Form | None = None
+    prompt: str = ""
 
 
-def read_table(given: Sequence[Path]) -> Table:
+def read_table(given: Sequence[Path], *, as_is: bool = False) -> Table:
     """The table of the files, or of the data files in the folder, that are given.
 
     Files that are named for splits (`train`, `dev`, `test`…) are these splits; so are the values of a column `split`.
+
+    Args:
+        given: files, or a folder.
+        as_is: True: rows stay as they are, whatever tool's form they have.
 
     Raises:
         UserError: naming file and line, if one cannot be read, there are no rows or no data files, or it is too much.
@@ -128,11 +137,16 @@ def read_table(given: Sequence[Path]) -> Table:
     for path in files:
         _read(path, splits.get(path), reading)
         _bounded(path, reading)
+    if not as_is:
+        _take(reading)
     if not reading.rows:
         raise UserError(str(files[0]), "only empty rows", "rows of data")
     if reading.empty:
         rows = counted(reading.empty, "empty row")
         reading.notes.append(Guess("left out", rows, "they hold nothing", "fill them"))
+    if reading.errors:
+        cells = counted(reading.errors, "cell")
+        reading.notes.append(Guess("no value", f"{cells} such as #N/A", "a spreadsheet's errors", "mend the cells"))
     column = "" if splits else _split_column(reading)
     rows = reading.rows
     if column:
@@ -146,6 +160,36 @@ def read_table(given: Sequence[Path]) -> Table:
         notes=tuple(reading.notes),
         unused=unused,
         split_column=column,
+        form=reading.form,
+        prompt=reading.prompt,
+    )
+
+
+def _take(reading: _Reading) -> None:
+    """Rows in the form of a tool's export, if they have one, as rows of a task."""
+    known = form_of(list(reading.columns), [row.values for row in reading.rows]) if reading.rows else None
+    if known is None:
+        return
+    taken = known.take([row.values for row in reading.rows])
+    rows: list[TableRow] = []
+    given: dict[str, None] = {}
+    wanted: dict[str, None] = {}
+    for row, several in zip(reading.rows, taken, strict=True):
+        for number, each in enumerate(several):
+            place = row.place if len(several) == 1 else f"{row.place}#{number}"
+            values = {**each.beside, **each.given, **each.wanted}
+            rows.append(TableRow(place, {name: _value(value, reading) for name, value in values.items()}, row.split))
+            given |= dict.fromkeys(each.given)
+            wanted |= dict.fromkeys(each.wanted)
+    others = dict.fromkeys(name for row in rows for name in row.values)
+    if given or wanted:
+        reading.form = Form(known.name, tuple(name for name in given if name not in wanted), tuple(wanted))
+    reading.columns = {**dict.fromkeys(reading.form.inputs if reading.form else ()), **wanted, **others}
+    reading.cells &= reading.columns.keys()
+    reading.rows = rows
+    reading.prompt = next((each.prompt for several in taken for each in several), "")
+    reading.notes.append(
+        Guess("form", known.name, known.told or "by its columns", "--as-is, for the rows as they stand")
     )
 
 
@@ -157,7 +201,7 @@ def _files(given: Sequence[Path]) -> tuple[list[Path], tuple[str, ...]]:
     unused: list[str] = []
     for path in given:
         if not path.is_dir():
-            refuse_other_kinds(path)
+            refuse_other_kinds(path, MORE_KINDS)
             files.append(path)
             continue
         inside = sorted(each for each in path.iterdir() if each.is_file() and each.suffix.lower() in KINDS)
@@ -186,22 +230,26 @@ def _split_word(path: Path) -> Split | None:
 
 
 def _read(path: Path, split: Split | None, into: _Reading) -> None:
-    text, encoding = decoded(path, windows=True)
-    rows = parse_rows(text, str(path), path.suffix.lower())
-    if encoding not in ("utf-8", "utf-8-sig"):
-        why = "no byte order mark, and no UTF-8" if encoding == WINDOWS else "by its byte order mark"
-        told = f"{path.name} read as {encoding} and written as UTF-8"
-        into.notes.append(Guess("encoding", told, why, "save the file as UTF-8"))
+    rows = read_file(path, into.notes)
     columns = dict.fromkeys(name for row in rows for name in row.values)
     into.columns.update(columns)
     held = _without_gaps(rows, list(columns)) if rows[0].texts else [row.values for row in rows]
     if rows[0].texts:
         into.cells.update(columns)
     for row, values in zip(rows, held, strict=True):
-        if all(value is None or value == "" for value in values.values()):
+        whole = {name: _value(value, into) for name, value in values.items()}
+        if all(value is None or value == "" for value in whole.values()):
             into.empty += 1
         else:
-            into.rows.append(TableRow(row.place, values, split))
+            into.rows.append(TableRow(row.place, whole, split))
+
+
+def _value(value: Any, into: _Reading) -> Any:
+    """The value, None for what a spreadsheet writes where it has none."""
+    if not is_spreadsheet_error(value):
+        return value
+    into.errors += 1
+    return None
 
 
 def _bounded(path: Path, reading: _Reading) -> None:
