@@ -100,3 +100,168 @@ def test_a_tools_export_is_taken_in_its_own_layout(
     write_folder(made, tmp_path / "made")
     task = Task.load(tmp_path / "made")
     assert sum(map(len, task.splits.values())) == ROWS
+
+
+def test_what_was_recognised_is_said_and_can_be_overridden(tmp_path: Path) -> None:
+    made = drafted(tmp_path, samples.ragas())
+    assert said(made, "form") == "a Ragas export (the answers of the system that was tried are not expected)"
+    assert "--as-is" in next(each.change for each in made.guesses if each.what == "form")
+    other = drafted(tmp_path, samples.ragas(), wishes=Wishes(inputs=("question",), outputs=("answer",)))
+    assert list(fields(other)[1]) == ["answer"]
+    whole = drafted(tmp_path, samples.openai_chats(), as_is=True, wishes=Wishes(("messages",), ("note",)))
+    assert list(fields(whole)[0]) == ["messages"]
+    with pytest.raises(UserError, match="--inputs: found 'messages'; expected a column, one of message, answer"):
+        drafted(tmp_path, samples.openai_chats(), wishes=Wishes(inputs=("messages",)))
+
+
+def test_the_prompt_that_all_chats_have_is_the_prompt(tmp_path: Path) -> None:
+    table = read_table([_written(tmp_path, samples.openai_chats())])
+    assert json.loads(table.prompt) == [
+        {"role": "system", "content": "You work in a bicycle shop. Answer in one sentence."},
+        {"role": "user", "content": "{message}"},
+    ]
+    rows = samples.openai_chats()
+    rows[3]["messages"][0]["content"] = "Be short."
+    made = drafted(tmp_path, rows)
+    assert list(fields(made)[0]) == ["system", "message"]
+    assert not read_table([tmp_path / "rows.json"]).prompt
+
+
+def test_rows_without_peoples_answer_are_left_out_and_never_answered_by_a_machine(tmp_path: Path) -> None:
+    rows = samples.argilla()
+    rows[0]["responses"] = {}
+    rows[1]["responses"]["topic"].append({"value": "lights", "user_id": "u3"})
+    studio = samples.label_studio()
+    studio[0]["annotations"] = []
+    studio[1]["annotations"][0]["was_cancelled"] = True
+    chats = samples.openai_chats()
+    chats[0]["messages"].pop()
+    chats[1]["messages"][-1] = {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function"}]}
+    for content, lost in ((rows, 1), (studio, 2), (chats, 2)):
+        made = drafted(tmp_path, content)
+        assert len(rows_of(made)) == ROWS - lost
+        assert f"{lost} row{'s' * (lost > 1)} without an answer" in said(made, "left out")
+    assert {row["topic"] for row in rows_of(drafted(tmp_path, rows))} == set(LABELS)
+
+
+def test_several_choices_marked_texts_and_ratings_of_label_studio(tmp_path: Path) -> None:
+    rows = samples.label_studio()
+    for n, row in enumerate(rows):
+        results = row["annotations"][0]["result"]
+        results[0]["value"]["choices"] = [label(n), label(n + 1)] if n % 2 else [label(n)]
+        marked = {"start": 0, "end": 4, "text": f"Part {n}", "labels": ["THING"]}
+        results.append({"value": marked, "from_name": "things", "type": "labels"})
+        results.append({"value": {"rating": n % 5}, "from_name": "anger", "type": "rating"})
+        results.append({"value": {"x": 1, "y": 2, "rectanglelabels": ["a"]}, "from_name": "boxes"})
+    outputs = fields(drafted(tmp_path, rows))[1]
+    assert outputs == {"topic": f"list[{LITERAL}]", "things": "list[{text: str, label: str}]", "anger": "int"}
+
+
+def test_promptfoo_configurations_are_read_as_yaml_and_rubrics_are_feedback(tmp_path: Path) -> None:
+    lines = ["prompts: [file://p.txt]", "providers: [openai:gpt-4.1-mini]", "tests:"]
+    for n in range(ROWS):
+        lines += [f"  - vars: {{message: 'Part {n} is loose'}}", "    assert:"]
+        lines += ["      - {type: icontains, value: workshop " + str(n) + "}"]
+        lines += ["      - {type: llm-rubric, value: is kind}"]
+    made = drafted(tmp_path, "\n".join(lines), "promptfooconfig.yaml")
+    assert fields(made) == (MESSAGE, {"expected": "str"})
+    assert {row["feedback"] for row in rows_of(made)} == {"is kind"}
+    judged = drafted(tmp_path, "\n".join(line for line in lines if "icontains" not in line), "promptfooconfig.yaml")
+    assert not judged.labelled
+    assert fields(judged)[0] == MESSAGE
+
+
+@pytest.mark.parametrize(
+    ("shell", "told"),
+    [
+        (lambda rows: {"tickets": rows}, "the rows are those under tickets"),
+        (lambda rows: {"issues": rows, "total": 24, "labels": ["a", "b"]}, "the rows are those under issues"),
+        (lambda rows: {"meta": {"page": 1}, "result": {"tickets": rows}}, "the rows are those under result.tickets"),
+        (lambda rows: {"hits": {"hits": [{"_id": "1", "_source": row} for row in rows]}}, "stands under _source"),
+        (lambda rows: [{"ticket": row} for row in rows], "each row is what stands under ticket"),
+        (lambda rows: {name: [row[name] for row in rows] for name in rows[0]}, "side by side"),
+        (lambda rows: {name: {str(n): row[name] for n, row in enumerate(rows)} for name in rows[0]}, "side by side"),
+        (lambda rows: {str(n): row for n, row in enumerate(rows)}, "side by side"),
+        (lambda rows: {"columns": list(rows[0]), "index": [0], "data": [list(row.values()) for row in rows]}, "side"),
+    ],
+)
+def test_what_stands_around_the_rows_is_seen_through_and_said(
+    tmp_path: Path, shell: Callable[[list[dict[str, Any]]], Any], told: str
+) -> None:
+    rows = [{"body": text(n), "queue": label(n)} for n in range(ROWS)]
+    made = drafted(tmp_path, shell(rows))
+    assert fields(made) == ({"body": "str"}, {"queue": LITERAL})
+    assert len(rows_of(made)) == ROWS
+    assert told in said(made, "read")
+
+
+def test_of_several_lists_none_is_taken_at_random(tmp_path: Path) -> None:
+    both = {"open": [{"a": 1}], "shut": [{"a": 2}]}
+    with pytest.raises(UserError, match=r"the lists open, shut; expected one of them alone, such as: jq \.open"):
+        drafted(tmp_path, both)
+    with pytest.raises(UserError, match="an object without a list of rows"):
+        drafted(tmp_path, {"a": 1, "b": 2})
+
+
+def test_jira_has_its_fields_as_columns_and_what_is_later_is_no_input(tmp_path: Path) -> None:
+    made = drafted(tmp_path, samples.jira())
+    assert fields(made) == ({"summary": "str", "description": "str"}, {"priority": LITERAL})
+
+
+CSV_ROWS = "".join(f'"{text(n)}",a{n % 2},{"urgent" if n % 4 else ""},bike,{label(n)}\n' for n in range(ROWS))
+
+
+def test_columns_of_one_name_are_one_list(tmp_path: Path) -> None:
+    made = drafted(tmp_path, f"Summary,Assignee,Labels,Labels,Priority\n{CSV_ROWS}", "jira.csv")
+    assert fields(made) == ({"Summary": "str"}, {"Labels": "list[Literal['bike', 'urgent']]"})
+    assert {json.dumps(row["Labels"]) for row in rows_of(made)} == {'["urgent", "bike"]', '["bike"]'}
+    assert "the 2 columns Labels are one, of lists" in said(made, "read")
+
+
+@pytest.mark.parametrize(
+    "title", ["Tickets of 2026\n", "Tickets of 2026,,,,\n,,,,\n", '"Tickets of 2026"\nMade by Ann\n\n']
+)
+def test_a_title_above_the_header_is_no_header(tmp_path: Path, title: str) -> None:
+    made = drafted(tmp_path, f"{title}Summary,Agent,Extra,Shop,Priority\n{CSV_ROWS}", "export.csv")
+    assert list(fields(made)[1]) == ["Priority"]
+    assert "above the column names is left out: Tickets of 2026" in said(made, "read")
+    assert len(rows_of(made)) == ROWS
+
+
+def test_a_table_of_one_column_has_no_title(tmp_path: Path) -> None:
+    made = drafted(tmp_path, "text\n" + "".join(f'"a, b {n}"\n' for n in range(9)), "rows.csv")
+    assert list(fields(made)[0]) == ["text"]
+    assert len(rows_of(made)) == 9
+    loose = "note;total\n" + "".join(f"n{n};{n}\n" for n in range(9))
+    assert not said(drafted(tmp_path, loose, "rows.csv"), "read")
+
+
+def test_excels_unicode_text_is_a_table(tmp_path: Path) -> None:
+    lines = "Subject\tQueue\r\n" + "".join(f"Größe {n}\t{label(n)}\r\n" for n in range(ROWS))
+    made = drafted(tmp_path, lines.encode("utf-16"), "export.txt")
+    assert fields(made) == ({"Subject": "str"}, {"Queue": LITERAL})
+    assert any(row["Subject"] == "Größe 3" for row in rows_of(made))
+    with pytest.raises(UserError, match="a text that is no table"):
+        drafted(tmp_path, "Answer the question.\nBe kind.\n", "notes.txt")
+
+
+@pytest.mark.parametrize("error", ["#N/A", "#REF!", "#VALUE!", "#DIV/0!"])
+def test_a_spreadsheets_error_is_no_answer(tmp_path: Path, error: str) -> None:
+    rows = [{"message": text(n), "queue": error if n % 4 == 0 else label(n)} for n in range(ROWS)]
+    table = "message,queue\n" + "".join(f'"{row["message"]}",{row["queue"]}\n' for row in rows)
+    for made in (drafted(tmp_path, rows), drafted(tmp_path, table, "rows.csv")):
+        assert fields(made)[1] == {"queue": LITERAL}
+        assert "6 cells such as #N/A" in said(made, "no value")
+        assert "6 rows without an answer" in said(made, "left out")
+
+
+@pytest.mark.parametrize("name", ["t.xlsx", "t.xls", "t.xlsm", "t.ods", "t.numbers"])
+def test_spreadsheets_are_refused_with_the_way_to_csv(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=r"expected a table saved as CSV \(UTF-8\), as every spreadsheet can"):
+        drafted(tmp_path, b"PK\x03\x04", name)
+
+
+def _written(folder: Path, rows: Any) -> Path:
+    path = folder / "written.json"
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    return path

@@ -173,7 +173,7 @@ def _wanted(table: Table, every: Sequence[str]) -> tuple[list[str], str]:
     marked = [name for name in free if len(words(name)) > 1 and words(name)[0] in MARKS]
     if marked:
         return marked, "by their names"
-    facts = [name for name in free if spoken[name] in FACTS or _is_sql(table, name)]
+    facts = [name for name in free if (spoken[name] in FACTS and not _leads(table, name)) or _is_sql(table, name)]
     facts = facts or [name for name in free if words(name)[-1:] and words(name)[-1] in FACTS and not _tells(name)][:1]
     others = [name for name in free if name not in facts and not _is_record(table, name)]
     if facts and others:
@@ -202,7 +202,8 @@ def _inputs(table: Table, given: Sequence[str], outputs: Sequence[str]) -> list[
         spoken = " ".join(words(name))
         if spoken not in GIVEN:
             late = table.columns.index(name) > last and first > 0
-            if late or no_input(name) or (bool(outputs) and (spoken in FACTS or spoken in ANSWERS)):
+            told = spoken in ANSWERS or (spoken in FACTS and not _leads(table, name))
+            if late or no_input(name) or (bool(outputs) and told):
                 continue
         if len(set(map(_key, table.values(name)))) > 1 or (spoken in GIVEN and len(table.rows) == 1):
             found.append(name)
@@ -278,6 +279,14 @@ def _is_late(table: Table, name: str) -> bool:
 def _are_times(values: Sequence[Any]) -> bool:
     told = [value for value in values if value is not None]
     return bool(told) and all(isinstance(value, str) and _TIME.match(value) for value in told)
+
+
+def _leads(table: Table, name: str) -> bool:
+    """Whether a column is the first that holds texts of its own: a title, where a later one would tell what is before it."""
+    for column in table.columns:
+        if column == name or not (_is_record(table, column) or _different(table.values(column))):
+            return column == name and not _different(table.values(column))
+    return False
 
 
 def _tells(name: str) -> bool:

@@ -96,12 +96,12 @@ def _chats(chats: Sequence[Sequence[tuple[Any, str | None]]], beside: Sequence[V
     prompt = json.dumps([*shown, {"role": "user", "content": f"{{{name}}}"}], ensure_ascii=False) if shown else ""
     found: list[list[Taken]] = []
     for system, each, rest in zip(systems, turns, beside, strict=True):
-        *before, last = each or [("", None)]
-        answered = last[0] == "assistant" and bool(before)
+        answered = len(each) > 1 and each[-1][0] == "assistant"
+        before = each[:-1] if answered else each
         said: Any = [{"role": who, "text": text or ""} for who, text in before]
         given = {} if same else {"system": system}
         given[name] = (before[0][1] if before else None) if single else said
-        found.append([Taken(given, {"answer": last[1] if answered else None}, rest, prompt)])
+        found.append([Taken(given, {"answer": each[-1][1] if answered else None}, rest, prompt)])
     return found
 
 
