@@ -1,9 +1,8 @@
-"""Reading rows of data from JSON Lines, JSON, CSV and TSV files, each with the place where it stands."""
+"""Reading rows of data from JSON Lines, JSON, CSV, TSV and Parquet files, each with the place where it stands."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,29 +12,18 @@ from flowbot.fields.yaml import parse_json
 from .decode import decoded
 from .delimited import Delimited
 from .faults import RAISED, Faults
+from .row import Row
 
-KINDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+__all__ = ["KINDS", "PARQUET", "Row", "is_one_value", "listed_rows", "parse_rows", "read_rows", "refuse_other_kinds"]
+
+KINDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 """The endings of data files."""
+PARQUET = ".parquet"
 _SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers", ".gsheet")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of a data file.
-
-    Args:
-        place: `FILE:LINE`, or `FILE[INDEX]` in a JSON list.
-        values: its columns; JSON values, or texts from a CSV file.
-        texts: True for CSV, where a list or object stands as JSON text and an empty cell is no value.
-    """
-
-    place: str
-    values: Mapping[str, Any]
-    texts: bool = False
-
-
 def read_rows(path: Path, faults: Faults = RAISED) -> list[Row]:
-    """The rows of a data file: UTF-8, or UTF-16 with its mark; blank lines are skipped. See `parse_rows`.
+    """The rows of a data file: a Parquet file, or text in UTF-8, or UTF-16 with its mark. See `parse_rows`.
 
     Args:
         path: the file.
@@ -45,6 +33,10 @@ def read_rows(path: Path, faults: Faults = RAISED) -> list[Row]:
         UserError: naming file and line, if the file cannot be read, is malformed or holds no rows.
     """
     refuse_other_kinds(path)
+    if path.suffix.lower() == PARQUET:
+        from .arrow import parquet_rows
+
+        return parquet_rows(path)
     return parse_rows(decoded(path)[0], str(path), path.suffix.lower(), faults)
 
 

@@ -14,6 +14,17 @@ from .faults import RAISED, Faults
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+_CALLED: Mapping[Split, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev", "devel", "development"),
+    "test": ("test", "testing", "heldout"),
+}
+
+
+def split_called(word: object) -> Split | None:
+    """The split that files, cells and data sets call so, in small letters or large ones."""
+    told = str(word).strip().casefold()
+    return next((split for split in SPLITS if told in _CALLED[split]), None)
 
 
 def divide(rows: Sequence[Placed], fractions: Sequence[float], where: str) -> dict[Split, list[Placed]]:

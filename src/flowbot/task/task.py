@@ -60,6 +60,7 @@ class Task:
         sources: more declared tools, as the attribute has them; so `dataclasses.replace` works.
         name: for people; letters, digits, `-`, `_` and `.`.
         source: the file that it was loaded from.
+        revisions: for rows that are of the hub, what was read, by the key of the task file; part of the task's identity.
 
     Raises:
         UserError: naming the place, if anything of it is wrong.
@@ -74,6 +75,7 @@ class Task:
     sources: tuple[ToolSource, ...]
     name: str
     source: Path | None
+    revisions: Mapping[str, str]
 
     def __init__(
         self,
@@ -93,6 +95,7 @@ class Task:
         sources: Iterable[ToolSource] = (),
         name: str = "task",
         source: Path | None = None,
+        revisions: Mapping[str, str] | None = None,
     ) -> None:
         aim = goal_of(goal)
         taken, wanted = fields_of(inputs, "inputs"), fields_of(outputs, "outputs")
@@ -121,6 +124,7 @@ class Task:
             "sources": tuple(each for each in declared if isinstance(each, ToolSource)),
             "name": re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "task",
             "source": source,
+            "revisions": MappingProxyType(dict(revisions or {})),
         }.items():
             set_once(self, attribute, value)
 
@@ -188,6 +192,7 @@ class Task:
             "metric": self.metric.identity,
             "examples": stable_hash(rows),
             "tools": [[tool.signature.name, tool.signature.effects, tool.identity] for tool in self.tools],
+            **({"revisions": dict(self.revisions)} if self.revisions else {}),
         }
 
 

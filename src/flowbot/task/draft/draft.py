@@ -41,6 +41,7 @@ class Draft:
         columns: the columns that the fields come from, by field.
         labelled: whether rows say what is expected.
         closed: columns whose texts were taken for all answers that there can be, without the user's word, and the texts.
+        source: what the rows are of, with its revision, where that is on the hub.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Draft:
     columns: Mapping[str, str]
     labelled: bool
     closed: Mapping[str, Sequence[str]]
+    source: str = ""
 
 
 def draft_task(
@@ -110,6 +112,11 @@ def draft_task(
         Guess("goal", sentence, "as you say" if goal else "made of the fields' names", "goal in task.yaml"),
         Guess("metric", scored if isinstance(scored, str) else "a judge", why, "--metric NAME"),
         _of_splits(made, table, told=told, fractions=fractions),
+        *(
+            [Guess("rows", table.source, "as they are on the hub", "another revision: hf:NAME@REVISION")]
+            if table.source
+            else []
+        ),
         _of_group(layout, roles),
         *_left_out(table, roles, layout, notes),
     ]
@@ -125,6 +132,7 @@ def draft_task(
         columns={field: column for column, (field, _) in {**layout.inputs, **layout.outputs}.items()},
         labelled=roles.labelled,
         closed={} if wishes.labels is not None else _closed(layout, prompt),
+        source=table.source,
     )
 
 
@@ -239,7 +247,15 @@ def _of_splits(
     made: Mapping[Split, Sequence[Made]], table: Table, *, told: bool, fractions: Sequence[float] | None
 ) -> Guess:
     sizes = ", ".join(f"{len(made[split])} {split}" for split in SPLITS)
-    why = "as your files are named" if told and not table.split_column else "as the column says" if told else ""
+    why = (
+        "as the data set has them"
+        if told and table.source
+        else "as your files are named"
+        if told and not table.split_column
+        else "as the column says"
+        if told
+        else ""
+    )
     if not told:
         parts = " : ".join(f"{part:g}" for part in fractions or FRACTIONS)
         why = f"{parts} of the rows, what belongs together in one split"

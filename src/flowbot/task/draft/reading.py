@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from flowbot.fields import UserError
 from flowbot.fields.yaml import parse_data, parse_json
-from flowbot.task.data import KINDS, Row, is_one_value, listed_rows, parse_rows, refuse_other_kinds
+from flowbot.task.arrow import arrow_rows, parquet_rows
+from flowbot.task.data import KINDS, PARQUET, Row, is_one_value, listed_rows, parse_rows, refuse_other_kinds
 from flowbot.task.decode import WINDOWS, decoded
 from flowbot.task.delimited import Delimited
+from flowbot.task.hub import hub_data, hub_name
 
 from .guess import Guess
 from .shells import rows_within
 
+MOST_TAKEN = 20_000
+"""Rows that are read of a split of a data set of the hub."""
 _TABLES = (".csv", ".tsv", ".txt")
 _YAML = (".yaml", ".yml")
 MORE_KINDS = (*KINDS, ".txt", *_YAML)
@@ -31,6 +36,8 @@ def read_file(path: Path, notes: list[Guess]) -> Sequence[Row]:
         UserError: naming file and line, if it cannot be read, is malformed or holds no rows.
     """
     refuse_other_kinds(path, MORE_KINDS)
+    if path.suffix.lower() == PARQUET:
+        return parquet_rows(path)
     text, encoding = decoded(path, windows=True)
     if encoding not in ("utf-8", "utf-8-sig"):
         why = "no byte order mark, and no UTF-8" if encoding == WINDOWS else "by its byte order mark"
@@ -40,6 +47,31 @@ def read_file(path: Path, notes: list[Guess]) -> Sequence[Row]:
     rows = _rows(text, str(path), path.suffix.lower(), mended)
     notes += [Guess("read", each, f"as {path.name} has it", "mend the file") for each in mended]
     return rows
+
+
+def read_hub(given: str, notes: list[Guess]) -> tuple[dict[str, Sequence[Row]], str]:
+    """The rows of a data set of the hub by its own names of its splits, and what was read, with its revision.
+
+    Of a split of more than `MOST_TAKEN` rows as many are taken, evenly from all of it.
+
+    Args:
+        given: see `flowbot.task.hub`.
+        notes: what was left out is added.
+
+    Raises:
+        UserError: as `hub_data`.
+    """
+    data = hub_data(hub_name(given, "FILE"), given)
+    found: dict[str, Sequence[Row]] = {}
+    for name, table in data.splits.items():
+        size: int = table.num_rows
+        if size > MOST_TAKEN:
+            table = table.take([number * size // MOST_TAKEN for number in range(MOST_TAKEN)])
+            told = f"{MOST_TAKEN:,} of the {size:,} rows of {name}"
+            notes.append(Guess("rows read", told, "evenly from all of it", "a file of your own with the rows you want"))
+        if size:
+            found[name] = arrow_rows(table, str(replace(data.name, split=name)))
+    return found, str(data.name)
 
 
 def _rows(text: str, where: str, ending: str, mended: list[str]) -> Sequence[Row]:

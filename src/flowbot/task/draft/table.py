@@ -10,32 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import UserError
-from flowbot.task.data import KINDS, Row, refuse_other_kinds
+from flowbot.task.data import KINDS, Row
 from flowbot.task.delimited import is_spreadsheet_error
-from flowbot.task.splits import SPLITS, Split
+from flowbot.task.hub import hub_name, is_of_hub, known_splits
+from flowbot.task.splits import SPLITS, Split, split_called
 
 from .forms import form_of
 from .guess import Guess, counted
 from .kinds import without_gaps
 from .names import words
-from .reading import MORE_KINDS, read_file
+from .reading import read_file, read_hub
 
 MOST_COLUMNS = 1_000
 """Columns that all the files have at most."""
 MOST_CELLS = 20_000_000
 """Rows times columns that they have at most."""
-_CALLED: Mapping[Split, tuple[str, ...]] = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev", "devel", "development"),
-    "test": ("test", "testing", "heldout"),
-}
 _SPLIT_COLUMNS = ("split", "partition", "subset")
-
-
-def split_called(word: Any) -> Split | None:
-    """The split that files and cells call so, in small letters or large ones."""
-    told = str(word).strip().casefold()
-    return next((split for split in SPLITS if told in _CALLED[split]), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +73,7 @@ class Table:
         split_column: the column that names the splits, "" for none.
         form: what is known of the columns because the form of the rows is known.
         prompt: a prompt that stands in every row, "" for none.
+        source: what was read of the hub, with its revision, "" for nothing.
     """
 
     name: str
@@ -95,6 +86,7 @@ class Table:
     split_column: str = ""
     form: Form | None = None
     prompt: str = ""
+    source: str = ""
 
     def values(self, column: str) -> list[Any]:
         """A column's values, None where a row has none."""
@@ -115,6 +107,8 @@ class _Reading:
     notes: list[Guess] = field(default_factory=list[Guess])
     empty: int = 0
     errors: int = 0
+    sources: list[str] = field(default_factory=list[str])
+    unused: list[str] = field(default_factory=list[str])
     form: Form | None = None
     prompt: str = ""
 
@@ -135,7 +129,10 @@ def read_table(given: Sequence[Path], *, as_is: bool = False) -> Table:
     splits = _splits_of(files)
     reading = _Reading()
     for path in files:
-        _read(path, splits.get(path), reading)
+        if is_of_hub(path):
+            _read_hub(path, reading)
+        else:
+            _add(read_file(path, reading.notes), splits.get(path), reading)
         _bounded(path, reading)
     if not as_is:
         _take(reading)
@@ -147,7 +144,8 @@ def read_table(given: Sequence[Path], *, as_is: bool = False) -> Table:
     if reading.errors:
         cells = counted(reading.errors, "cell")
         reading.notes.append(Guess("no value", f"{cells} such as #N/A", "a spreadsheet's errors", "mend the cells"))
-    column = "" if splits else _split_column(reading)
+    told = any(row.split for row in reading.rows)
+    column = "" if told else _split_column(reading)
     rows = reading.rows
     if column:
         rows = [TableRow(row.place, row.values, split_called(row.values[column])) for row in rows]
@@ -158,7 +156,8 @@ def read_table(given: Sequence[Path], *, as_is: bool = False) -> Table:
         cells=frozenset(reading.cells),
         rows=tuple(rows),
         notes=tuple(reading.notes),
-        unused=unused,
+        unused=(*unused, *reading.unused),
+        source=", ".join(reading.sources),
         split_column=column,
         form=reading.form,
         prompt=reading.prompt,
@@ -200,8 +199,7 @@ def _files(given: Sequence[Path]) -> tuple[list[Path], tuple[str, ...]]:
     files: list[Path] = []
     unused: list[str] = []
     for path in given:
-        if not path.is_dir():
-            refuse_other_kinds(path, MORE_KINDS)
+        if is_of_hub(path) or not path.is_dir():
             files.append(path)
             continue
         inside = sorted(each for each in path.iterdir() if each.is_file() and each.suffix.lower() in KINDS)
@@ -224,13 +222,25 @@ def _splits_of(files: Sequence[Path]) -> dict[Path, Split]:
 
 
 def _split_word(path: Path) -> Split | None:
+    if is_of_hub(path):
+        return None
     told = [split_called(word) for word in words(path.stem)]
     found: list[Split] = [split for split in SPLITS if split in told]
     return found[0] if len(found) == 1 else None
 
 
-def _read(path: Path, split: Split | None, into: _Reading) -> None:
-    rows = read_file(path, into.notes)
+def _read_hub(path: Path, into: _Reading) -> None:
+    found, source = read_hub(str(path), into.notes)
+    into.sources.append(source)
+    own = known_splits(list(found))
+    for name, rows in found.items():
+        if own and name not in own:
+            into.unused.append(name)
+        else:
+            _add(rows, own.get(name), into)
+
+
+def _add(rows: Sequence[Row], split: Split | None, into: _Reading) -> None:
     columns = dict.fromkeys(name for row in rows for name in row.values)
     into.columns.update(columns)
     held = _without_gaps(rows, list(columns)) if rows[0].texts else [row.values for row in rows]
@@ -279,6 +289,8 @@ def _split_column(reading: _Reading) -> str:
 
 def _name(given: Sequence[Path], files: Sequence[Path], splits: Mapping[Path, Split]) -> str:
     """A name for the task's folder: the folder's or the file's; the folder's too where files are named for splits."""
+    if is_of_hub(given[0]):
+        return hub_name(str(given[0]), "FILE").name.rpartition("/")[2]
     first = given[0].resolve() if given[0].is_dir() else files[0].resolve()
     named = first.parent.name if splits and not given[0].is_dir() else first.stem if first.is_file() else first.name
     return re.sub(r"[^A-Za-z0-9._-]+", "-", named).strip("-.") or "task"
