@@ -14,7 +14,7 @@ from .console import Console, command_line
 from .options import PLACES, Output
 
 if TYPE_CHECKING:
-    from flowbot.task.draft import Draft, Guess
+    from flowbot.task.draft import Draft, Guess, Table
 
     from .prompt_file import Instruction
 
@@ -22,9 +22,11 @@ _START = "start.flow.yaml"
 _MODEL = "openai/gpt-4.1-mini"
 _LONGEST_GOAL = 300
 _PERSON = re.compile(
-    r"\s*(?:$|#|you(?:'re)?\b(?! (?:must|should|shall|will|need|have) )|act as\b|imagine\b)", re.IGNORECASE
+    r"\s*(?:$|#|you(?:'re)?\b(?! (?:must|should|shall|will|need|have) )|act as\b|imagine\b"
+    r"|(?:please )?read\b|here (?:is|are)\b|below (?:is|are)\b|the following\b)",
+    re.IGNORECASE,
 )
-"""How a sentence begins that says who a model shall be, not what it shall do."""
+"""How a sentence begins that says who a model shall be, or what it is shown, not what it shall do."""
 
 
 def init(
@@ -86,7 +88,10 @@ def init(
         return draft_task(table, wishes, prompt=text, goal=goal or "", metric=scored, fractions=fractions, most=at_most)
 
     draft = drafted(wishes)
-    if draft.closed and console.asks:
+    if console.asks and not draft.sure:
+        wishes = replace(wishes, outputs=_wanted(draft, table, console))
+        draft = drafted(wishes)
+    if console.asks and draft.closed:
         draft = drafted(replace(wishes, labels=_confirmed(draft.closed, console)))
     instruction = None if prompt is None else _instruction(text, prompt, draft)
     if instruction is not None:
@@ -195,6 +200,13 @@ def _text(prompt: Path) -> str:
     return decoded(prompt, piped=True)[0]
 
 
+def _wanted(draft: Draft, table: Table, console: Console) -> tuple[str, ...]:
+    """The columns that a person wants for outputs; the guess where nothing is said."""
+    guess = [draft.columns.get(field.name, field.name) for field in draft.outputs]
+    question = f"Which columns are wanted, of {', '.join(table.columns)}? [{','.join(guess)}]"
+    return _names([console.ask(question)]) or tuple(guess)
+
+
 def _confirmed(closed: Mapping[str, Sequence[str]], console: Console) -> tuple[str, ...]:
     """The columns of which a person says that the rows have all the answers that there can be."""
     found: list[str] = []
@@ -214,13 +226,11 @@ def _instruction(text: str, path: Path, draft: Draft) -> Instruction:
 
 
 def _with_goal(draft: Draft, instruction: Instruction, *, said: bool) -> Draft:
-    """The goal in the prompt's own words: its first sentence that asks for the outputs, or for anything."""
-    from flowbot.task.draft import Guess, asked_for
+    """The goal in the prompt's own words: its first sentence that asks for something."""
+    from flowbot.task.draft import Guess
 
     sentences = re.split(r"(?<=[.!?])\s+|\n\s*\n|\n(?=\s*[-*#\d])", instruction.text)
-    asking = [" ".join(each.split()) for each in sentences if not _PERSON.match(each)]
-    wanted: dict[str, tuple[str, ...]] = {draft.columns.get(field.name, field.name): () for field in draft.outputs}
-    sentence = next((each for each in asking if asked_for(each, wanted)[0]), next(iter(asking), ""))
+    sentence = next((" ".join(each.split()) for each in sentences if not _PERSON.match(each)), "")
     if said or not 8 <= len(sentence) <= _LONGEST_GOAL:
         return draft
     told = Guess("goal", sentence, "from your prompt", "--goal TEXT, or goal in task.yaml")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from flowbot.fields import canonical_json
@@ -21,6 +21,10 @@ _CHANCE = 1e-4
 """A pattern that is as likely as this without a leak is none."""
 _LABELS = 100
 """Different texts that labels have at most."""
+_RUNNING = 6
+"""Words on average from which a text is one to be read, no name, tag or path."""
+_SENTENCE = 4
+"""Words on average from which an answer is more than what a text mentions."""
 _SAMPLE = 2_000
 """Rows that are looked at."""
 
@@ -42,11 +46,20 @@ def leak(inputs: Sequence[Any], outputs: Sequence[Any]) -> str:
         return "is the answer itself"
     if all(isinstance(value, bool | int | float) for value in outputs if value is not None):
         return "alone decides the answer" if _decides(pairs, answers) else ""
-    if _share(_ends_with(one, other) for one, other in pairs) >= _NEARLY_ALL:
+    # A running text may well mention what is asked about it, and end so: that is what extracting is.
+    read = _words(one for one, _ in pairs) >= _RUNNING
+    told = not read or _words(answers) >= _SENTENCE
+    if told and _share(_ends_with(one, other) for one, other in pairs) >= _NEARLY_ALL:
         return "ends with the answer"
-    if 2 * len(answers) <= len(pairs) and len(answers) <= _LABELS and _mentions(pairs, answers):
+    if not read and 2 * len(answers) <= len(pairs) and len(answers) <= _LABELS and _mentions(pairs, answers):
         return "contains the answer"
     return "alone decides the answer" if _decides(pairs, answers) else ""
+
+
+def _words(texts: Iterable[str]) -> float:
+    """How many words they have on average."""
+    counts = [len(text.split()) for text in texts]
+    return sum(counts) / len(counts)
 
 
 def _decides(pairs: Sequence[tuple[str, str]], answers: Counter[str]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from .asked import asked_for
 from .draft import MOST, Draft, draft_task
 from .folder import refuse_existing, task_text, write_folder
 from .guess import Guess
@@ -15,7 +14,6 @@ __all__ = [
     "Guess",
     "Table",
     "Wishes",
-    "asked_for",
     "draft_task",
     "read_table",
     "refuse_existing",

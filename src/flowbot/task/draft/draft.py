@@ -40,6 +40,7 @@ class Draft:
         guesses: what was found out, and what was left out.
         columns: the columns that the fields come from, by field.
         labelled: whether rows say what is expected.
+        sure: whether the outputs are more than a guess by place and values.
         closed: columns whose texts were taken for all answers that there can be, without the user's word, and the texts.
         source: what the rows are of, with its revision, where that is on the hub.
     """
@@ -54,6 +55,7 @@ class Draft:
     guesses: tuple[Guess, ...]
     columns: Mapping[str, str]
     labelled: bool
+    sure: bool
     closed: Mapping[str, Sequence[str]]
     source: str = ""
 
@@ -131,6 +133,7 @@ def draft_task(
         guesses=tuple(guesses),
         columns={field: column for column, (field, _) in {**layout.inputs, **layout.outputs}.items()},
         labelled=roles.labelled,
+        sure=roles.sure,
         closed={} if wishes.labels is not None else _closed(layout, prompt),
         source=table.source,
     )
@@ -198,7 +201,7 @@ def _of_columns(roles: Roles, layout: Layout, inputs: Sequence[Field], outputs: 
         Guess("outputs", _listed(outputs), why["outputs"], "--outputs NAME"),
     ]
     for column, (name, kind) in {**layout.inputs, **layout.outputs}.items():
-        if kind.why != "texts":
+        if kind.why != "texts" and kind.type.kind != "literal":
             told = f"the type of {name} in task.yaml"
             found.append(Guess(f"type of {name}", _cut(str(kind.type), 120), kind.why, told))
         if column != name:
@@ -227,10 +230,10 @@ def _of_labels(layout: Layout, wishes: Wishes) -> list[Guess]:
     """That no other answers than those of the rows can be given is no small matter: it is said by itself."""
     found: list[Guess] = []
     for column, options in _closed(layout).items():
-        field = layout.outputs[column][0]
+        field, kind = layout.outputs[column]
         others = [name for name in layout.outputs if name != column and name in _closed(layout)]
         told = f"no other answers than the {len(options)} that the rows have: {some(options, 6)}"
-        why = "as you say" if wishes.labels is not None else f"labels are {LABEL_RULE}"
+        why = f"{kind.why}; {'as you say' if wishes.labels is not None else f'labels are {LABEL_RULE}'}"
         found.append(Guess(f"labels of {field}", told, why, f"--labels {','.join(others) or 'none'}, for any text"))
     return found
 

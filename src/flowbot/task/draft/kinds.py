@@ -25,6 +25,11 @@ _MOST_MEMBERS = 24
 _MEMBER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17}|[1-9][0-9]{0,2}(?:,[0-9]{3})+)\Z")
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17}|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.[0-9]{1,17})?\Z")
+DATE = re.compile(
+    r"\s*(?:\d{4}-\d\d?-\d\d?|\d\d?[./-]\d\d?[./-]\d{2,4}|\d\d?:\d\d|\d\d?[ -][A-Za-z]{3,9}[ -,]\d{2,4})(?![\w])"
+)
+"""How a date or a time of day begins."""
+_AMOUNT = re.compile(r"\s*(?:[-+]?[$€£¥₹]|[A-Z]{3} ?)?\s*[-+]?[0-9][0-9.,' ]*(?:[$€£¥₹%]| ?[A-Z]{3})?\s*\Z")
 _NO_NUMBER = frozenset(("nan", "na", "n/a", "null", "none", "-"))
 _EXACT = 2**53
 """Integers up to here are floats without loss."""
@@ -84,6 +89,8 @@ def without_gaps(cells: Sequence[Any]) -> list[Any]:
 def labels(texts: Iterable[str]) -> tuple[str, ...] | None:
     """The different texts in order of the alphabet, if they are few and repeat; see `LABEL_RULE`."""
     times = Counter(texts)
+    if all(DATE.match(text) or _AMOUNT.match(text) for text in times):
+        return None  # another row will have another one, however often these repeat
     if not 2 <= len(times) <= MOST_LABELS or any(not text.strip() or len(text) > _LABEL_LENGTH for text in times):
         return None
     once = list(times.values()).count(1)

@@ -13,17 +13,14 @@ from flowbot.fields import UserError, canonical_json
 from flowbot.task.leaks import leak
 
 from .asked import asked_for, placed_columns
-from .kinds import labels
+from .kinds import DATE, labels
 from .names import words
 from .table import Table
 from .vocabulary import AFTER, ANSWERS, FACTS, GIVEN, GROUPS, MARKS, PEOPLE, RECORDS, TELLING, TIMES
 
 SQL = re.compile(r"\s*(?:select|with|insert|update|delete)\s", re.IGNORECASE)
 """How a query begins."""
-_TIME = re.compile(
-    r"\s*(?:\d{4}-\d\d?-\d\d?|\d\d?[./-]\d\d?[./-]\d{2,4}|\d\d?:\d\d|\d\d?[ -][A-Za-z]{3,9}[ -,]\d{2,4})"
-)
-"""How a date or a time of day begins."""
+_GUESSES = ("the last column", "no column looks like an answer")
 _FEWEST_GROUPS = 6
 _LONG = 200
 """Characters on average from which an input that repeats is a text that several rows are about."""
@@ -58,6 +55,7 @@ class Roles:
         id: the column that tells the rows apart, "" for none.
         why: reasons by role.
         leaks: columns that would be inputs if they did not tell the answer, and how they do.
+        sure: whether the outputs are more than a guess by place and values.
     """
 
     inputs: tuple[str, ...]
@@ -67,6 +65,7 @@ class Roles:
     id: str
     why: dict[str, str]
     leaks: Mapping[str, str]
+    sure: bool
 
 
 def roles_of(table: Table, wishes: Wishes, prompt: str = "") -> Roles:
@@ -119,7 +118,7 @@ def roles_of(table: Table, wishes: Wishes, prompt: str = "") -> Roles:
         if leaks:
             found += f"; {', '.join(f'{name} {how}' for name, how in leaks.items())}"
         raise UserError(str(table.files[0]), found, "one beside the output; or --inputs and --outputs")
-    return Roles(tuple(chosen), outputs, labelled, group, row_id, why, leaks)
+    return Roles(tuple(chosen), outputs, labelled, group, row_id, why, leaks, not why["outputs"].startswith(_GUESSES))
 
 
 def _known(name: str, table: Table, option: str) -> None:
@@ -183,10 +182,10 @@ def _wanted(table: Table, every: Sequence[str]) -> tuple[list[str], str]:
         if len([name for name in every if not _is_record(table, name)]) > 1:
             few = [name for name in open_ if _different(table.values(name))]
             if few:
-                return few[-1:], "the last column whose values are few and repeat"
+                return few[-1:], f"{_GUESSES[0]} whose values are few and repeat"
             if open_ and open_[-1] == every[-1]:
-                return open_[-1:], "the last column"
-    return [], "no column looks like an answer, so there are no labels"
+                return open_[-1:], _GUESSES[0]
+    return [], f"{_GUESSES[1]}, so there are no labels"
 
 
 def _inputs(table: Table, given: Sequence[str], outputs: Sequence[str]) -> list[str]:
@@ -278,7 +277,7 @@ def _is_late(table: Table, name: str) -> bool:
 
 def _are_times(values: Sequence[Any]) -> bool:
     told = [value for value in values if value is not None]
-    return bool(told) and all(isinstance(value, str) and _TIME.match(value) for value in told)
+    return bool(told) and all(isinstance(value, str) and DATE.match(value) for value in told)
 
 
 def _leads(table: Table, name: str) -> bool:

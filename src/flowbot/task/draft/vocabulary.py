@@ -45,7 +45,7 @@ RECORDS = frozenset(
     _listed(
         "id, ids, uuid, guid, uid, hash, sha1, sha256, md5, timestamp, created, updated, annotator, annotators, worker",
         "split, partition, subset, index, idx, license, meta, metadata, row, rowid, kwargs, config, settings, test, tests",
-        "modified, opened, inserted, submitted, received, datetime, vectors",
+        "modified, opened, inserted, submitted, received, datetime, vectors, file, filename, path",
     )
 )
 """Words in the names of what only says where a row comes from."""
