@@ -30,7 +30,9 @@ def of_each(make: Callable[[int], Any]) -> list[Any]:
     return [make(n) for n in range(ROWS)]
 
 
-def ragas(question: str = "question", answer: str = "answer", contexts: str = "contexts", gold: str = "ground_truth") -> Any:
+def ragas(
+    question: str = "question", answer: str = "answer", contexts: str = "contexts", gold: str = "ground_truth"
+) -> Any:
     return of_each(
         lambda n: {
             question: text(n),
@@ -185,7 +187,10 @@ def long_chats() -> Any:
 
 def sharegpt() -> Any:
     return of_each(
-        lambda n: {"id": f"c{n}", "conversations": [{"from": "human", "value": text(n)}, {"from": "gpt", "value": reply(n)}]}
+        lambda n: {
+            "id": f"c{n}",
+            "conversations": [{"from": "human", "value": text(n)}, {"from": "gpt", "value": reply(n)}],
+        }
     )
 
 
@@ -235,7 +240,10 @@ def squad_articles() -> Any:
         }
 
     paragraphs = [
-        {"context": f"The {n}th bicycle has {n + 2} gears, the {n + 1}th has {n + 3} gears.", "qas": [question(n), question(n + 1)]}
+        {
+            "context": f"The {n}th bicycle has {n + 2} gears, the {n + 1}th has {n + 3} gears.",
+            "qas": [question(n), question(n + 1)],
+        }
         for n in range(0, ROWS, 2)
     ]
     return {

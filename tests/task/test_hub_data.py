@@ -50,7 +50,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir(parents=True)
     for split, size in SIZES.items():
         table = table_of(split, size)
-        with pa.OSFile(str(folder / f"mails-{split}.arrow"), "wb") as file, pa.ipc.new_stream(file, table.schema) as out:
+        with (
+            pa.OSFile(str(folder / f"mails-{split}.arrow"), "wb") as file,
+            pa.ipc.new_stream(file, table.schema) as out,
+        ):
             out.write_table(table)
     info = {
         "features": json.loads(table_of("train", 1).schema.metadata[b"huggingface"])["info"]["features"],
@@ -100,9 +103,10 @@ def test_a_task_file_may_name_the_hub_and_the_run_is_of_that_revision(cache: Pat
     }
     divided = task("{all: 'hf:shop/mails:train', split: [0.4, 0.2, 0.4]}")
     assert sum(map(len, divided.splits.values())) == 30
-    assert "revisions" not in Task(
-        goal="g", inputs={"text": str}, outputs={"label": str}, metric="exact", test=[("a", "b")]
-    ).identity
+    assert (
+        "revisions"
+        not in Task(goal="g", inputs={"text": str}, outputs={"label": str}, metric="exact", test=[("a", "b")]).identity
+    )
     for data, said in (
         ("{all: hf:shop/mails, split: [0.4, 0.2, 0.4]}", "which has train, validation, test, unsupervised"),
         ("{train: 'hf:shop/mails:dev'}", "without a split of that name; expected one of train, validation"),
