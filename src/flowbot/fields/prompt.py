@@ -44,7 +44,7 @@ _STATEMENT = re.compile(r"\{%.{0,200}?%\}|\{\{[#/^][^{}\n]{1,64}\}\}", re.S)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Mark:
     """A place in a prompt: which input goes there, and how it is written.
 
     Args:
@@ -56,7 +56,7 @@ class Place:
     written: str
 
 
-Part = str | Place
+Part = str | Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Divided:
     @property
     def inputs(self) -> tuple[str, ...]:
         """The inputs that have a place, in the order of the first of each."""
-        return tuple(dict.fromkeys(part.input for text in self.texts for part in text if isinstance(part, Place)))
+        return tuple(dict.fromkeys(part.input for text in self.texts for part in text if isinstance(part, Mark)))
 
 
 def places(text: str, where: str = "prompt") -> tuple[str, ...]:
@@ -110,10 +110,8 @@ def places(text: str, where: str = "prompt") -> tuple[str, ...]:
     fields = [_formatted(content, lambda name: name if _NAME.fullmatch(name) else "") for content in contents]
     found: dict[str, None] = {}
     for content, parts in zip(contents, fields, strict=True):
-        if all(each is not None for each in fields) and any(
-            isinstance(p, Place) for each in fields for p in each or ()
-        ):
-            found |= {part.input: None for part in parts or () if isinstance(part, Place)}
+        if all(each is not None for each in fields) and any(isinstance(p, Mark) for each in fields for p in each or ()):
+            found |= {part.input: None for part in parts or () if isinstance(part, Mark)}
         else:
             closed = set(_CLOSING.findall(content))
             found |= {name: None for name, kind, _ in _marks(content) if kind != "angle" or name not in closed}
@@ -159,7 +157,7 @@ def divided(texts: Sequence[str], input_of: Callable[[str], str]) -> Divided:
     """
     for read in (_formatted, _percent, _template):
         whole = [read(text, input_of) for text in texts]
-        if all(each is not None for each in whole) and any(isinstance(p, Place) for each in whole for p in each or ()):
+        if all(each is not None for each in whole) and any(isinstance(p, Mark) for each in whole for p in each or ()):
             found = tuple(tuple(_joined(each or ())) for each in whole)
             doubled = [each for text in texts for each in _marks(text) if each[1] == "double" and input_of(each[0])]
             named = [mark for _, _, mark in doubled] if read is _formatted else []
@@ -182,7 +180,7 @@ def _loose(text: str, input_of: Callable[[str], str], ranks: dict[str, int], kep
         found = "" if kind == "angle" and name in closed else input_of(name)
         if found and ranks.get(found) == _RANKS[kind]:
             yield text[at : match.start()]
-            yield Place(found, match[0])
+            yield Mark(found, match[0])
             at = match.end()
         elif kind not in ("angle", "plain"):
             first = re.match(r"[A-Za-z_]\w*", name)
@@ -204,10 +202,10 @@ def _formatted(text: str, input_of: Callable[[str], str]) -> list[Part] | None:
                 found = "" if spec or conversion else input_of(name.strip())
                 if not found:
                     return None
-                parts.append(Place(found, f"{{{name}}}"))
+                parts.append(Mark(found, f"{{{name}}}"))
     except ValueError:
         return None
-    before = [text for text, part in pairwise(parts) if isinstance(part, Place)]
+    before = [text for text, part in pairwise(parts) if isinstance(part, Mark)]
     return None if before and all(str(text).endswith("$") for text in before) else parts
 
 
@@ -221,7 +219,7 @@ def _percent(text: str, input_of: Callable[[str], str]) -> list[Part] | None:
         if match[1]:
             parts.append("%")
         elif found:
-            parts.append(Place(found, match[0]))
+            parts.append(Mark(found, match[0]))
         else:
             return None
         at = match.end()
@@ -239,7 +237,7 @@ def _template(text: str, input_of: Callable[[str], str]) -> list[Part] | None:
         if match["escaped"] is not None:
             parts.append("$")
         elif found:
-            parts.append(Place(found, match[0]))
+            parts.append(Mark(found, match[0]))
         else:
             return None
         at = match.end()
