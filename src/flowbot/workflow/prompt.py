@@ -81,8 +81,10 @@ def places(prompt: Prompt) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def last_request(prompt: Prompt) -> int:
-    """The number of the last message of the user; what is added to a prompt stands at its end. -1: there is none."""
-    return max((number for number, message in enumerate(prompt) if message.role == "user"), default=-1)
+    """The number of the last message of the user, of the last message where there is none: what is added to a prompt stands
+    at its end.
+    """
+    return max((number for number, message in enumerate(prompt) if message.role == "user"), default=len(prompt) - 1)
 
 
 def prompt_text(prompt: Prompt) -> str:
@@ -142,8 +144,8 @@ def following(prompt: Prompt, inputs: Collection[str]) -> Prompt:
     last = last_request(left)
     if not more:
         return left
-    if last < 0:
-        return (*left, PromptMessage(role="user", parts=(f"{more[0]}".lstrip(), *more[1:])))
+    if not left:
+        return ()
     return _with(left, last, [*left[last].parts, *more])
 
 

@@ -11,7 +11,6 @@ from .defects import Defect, choices
 from .graph import split_reference
 from .nodes import BranchNode, CodeNode, LLMNode, MergeNode, walk
 from .parameters import PARAMETERS, ChoiceParameters, CodeParameters, Demonstration, LLMParameters
-from .prompt import last_request
 from .scope import Scope, parsed
 from .workflow import Workflow
 
@@ -115,7 +114,7 @@ def _llm(where: str, node: LLMNode, given: LLMParameters, scope: Scope, *, joine
 
 
 def _prompt(where: str, node: LLMNode, given: LLMParameters) -> Iterator[Defect]:
-    """Messages in which each input has a place, each place an input, and the user speaks."""
+    """Messages in which each input has a place, and each place an input."""
     if given.instruction.strip():
         mend = "leave the instruction out, or the messages"
         yield Defect(f"{where}.instruction", "the messages stand in its place", mend)
@@ -129,5 +128,3 @@ def _prompt(where: str, node: LLMNode, given: LLMParameters) -> Iterator[Defect]
         if name not in shown:
             mend = f"give it a place, as {{ref: {name}}}, or take it from the node's inputs"
             yield Defect(f"{where}.messages", f"the input {name} is shown nowhere", mend)
-    if last_request(given.messages) < 0:
-        yield Defect(f"{where}.messages", "no message is the user's", "give one the role user")
