@@ -9,7 +9,7 @@ import pytest
 from cli_help import FAKE, flowbot
 
 from flowbot.task import Task
-from flowbot.workflow import load
+from flowbot.workflow import LLMParameters, load
 
 Capture = pytest.CaptureFixture[str]
 
@@ -45,9 +45,10 @@ def test_rows_and_a_prompt_become_a_task_and_a_start_that_run(capsys: Capture, r
     assert task.goal == "Add the numbers up."
     start = load("orders/start.flow.yaml")
     (node,) = start.parameters.values()
-    assert getattr(node, "instruction", "") == (
-        'You are a clerk. You read\norders. Add the\nnumbers up. Reply like {"total": 3}.'
-    )
+    assert isinstance(node, LLMParameters)
+    (message,) = node.messages
+    assert message.filled(lambda name: f"{{{name}}}") == prompt.read_text(encoding="utf-8")
+    assert (message.role, node.instruction, node.format_hint) == ("user", "", "")
     assert flowbot(capsys, "check", "orders/start.flow.yaml", "--task", "orders/task.yaml").status == 0
     scored = flowbot(capsys, "eval", "orders/start.flow.yaml", "orders/task.yaml", *FAKE, "--cache-dir", "c", "--json")
     assert (scored.status, scored.json["n"]) == (0, said.json["splits"]["val"])

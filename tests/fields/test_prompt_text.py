@@ -9,19 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowbot.fields import UserError
-from flowbot.fields.prompt import Place, divided, places, read_chat
+from flowbot.fields.prompt import Mark, divided, places, read_chat
 
 NAMES = ("question", "body")
+KNOWN = dict.fromkeys(NAMES, ())
 VALUES = {"question": "Who {x}?", "body": "a $b %c\r\n{{d}}"}
 
 
-def known(name: str) -> str:
-    return name if name in NAMES else ""
-
-
 def filled(text: str) -> str:
-    (parts,) = divided([text], known).texts
-    return "".join(VALUES[part.input] if isinstance(part, Place) else part for part in parts)
+    (parts,) = divided([text], KNOWN).texts
+    return "".join(VALUES[part.input] if isinstance(part, Mark) else part for part in parts)
 
 
 TEXT = st.text(st.sampled_from("ab {}$%()s\n\r\t<>/x"), max_size=12)
@@ -55,14 +52,14 @@ def test_a_template_is_filled_as_python_fills_it(pieces: list[str], braced: bool
 def test_parts_as_they_are_written_are_the_text(pieces: list[str]) -> None:
     """Where no escape is read, the places as they are written and what stands between them are the prompt's bytes."""
     text = '{"json": 1} ' + "".join(f"{{{{ {p} }}}}" if p in NAMES else p for p in pieces)
-    (parts,) = divided([text], known).texts
-    assert "".join(part.written if isinstance(part, Place) else part for part in parts) == text
+    (parts,) = divided([text], KNOWN).texts
+    assert "".join(part.written if isinstance(part, Mark) else part for part in parts) == text
 
 
 @pytest.mark.parametrize("mark", ["{question}", "{{question}}", "{{- question -}}", "${question}", "$question", "%(question)s", "<question>"])  # fmt: skip
 def test_each_way_to_mark_a_place_is_one(mark: str) -> None:
-    (parts,) = divided([f"Weigh {mark} up."], known).texts
-    assert parts == ("Weigh ", Place("question", mark), " up.")
+    (parts,) = divided([f"Weigh {mark} up."], KNOWN).texts
+    assert parts == ("Weigh ", Mark("question", mark), " up.")
     assert places(f"Weigh {mark} up.") == ("question",)
 
 
@@ -76,22 +73,22 @@ def test_each_way_to_mark_a_place_is_one(mark: str) -> None:
     ],
 )
 def test_what_marks_no_input_is_text(text: str) -> None:
-    assert divided([text], known).texts == ((text,),)
+    assert divided([text], KNOWN).texts == ((text,),)
 
 
 def test_an_input_is_meant_where_it_is_marked_in_the_surest_way() -> None:
-    (parts,) = divided(['Tag <question> as {"x": 1}: {question}'], known).texts
-    assert parts == ('Tag <question> as {"x": 1}: ', Place("question", "{question}"))
+    (parts,) = divided(['Tag <question> as {"x": 1}: {question}'], KNOWN).texts
+    assert parts == ('Tag <question> as {"x": 1}: ', Mark("question", "{question}"))
 
 
 def test_a_mark_that_a_format_string_escapes_is_text_and_told() -> None:
-    found = divided(["{question} and {{body}}"], known)
-    assert found.texts == ((Place("question", "{question}"), " and {body}"),)
+    found = divided(["{question} and {{body}}"], KNOWN)
+    assert found.texts == ((Mark("question", "{question}"), " and {body}"),)
     assert found.escaped == ("{{body}}",)
 
 
 def test_an_expression_on_an_input_is_kept_as_text_and_told() -> None:
-    assert divided(["{question!r} {body:>10} {% if body %}"], known).kept == (
+    assert divided(["{question!r} {body:>10} {% if body %}"], KNOWN).kept == (
         "{% if body %}",
         "{question!r}",
         "{body:>10}",
@@ -99,8 +96,8 @@ def test_an_expression_on_an_input_is_kept_as_text_and_told() -> None:
 
 
 def test_a_price_in_a_format_string_is_no_other_language() -> None:
-    (parts,) = divided(["It costs ${body}: {question}"], known).texts
-    assert parts == ("It costs $", Place("body", "{body}"), ": ", Place("question", "{question}"))
+    (parts,) = divided(["It costs ${body}: {question}"], KNOWN).texts
+    assert parts == ("It costs $", Mark("body", "{body}"), ": ", Mark("question", "{question}"))
 
 
 def test_places_are_named_in_order_as_they_are_written() -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -15,8 +15,7 @@ from .options import PLACES, Output
 
 if TYPE_CHECKING:
     from flowbot.task.draft import Draft, Guess, Table
-
-    from .prompt_file import Instruction
+    from flowbot.workflow.starts.prompted import Prompted
 
 _START = "start.flow.yaml"
 _MODEL = "openai/gpt-4.1-mini"
@@ -93,13 +92,15 @@ def init(
         draft = drafted(wishes)
     if console.asks and draft.closed:
         draft = drafted(replace(wishes, labels=_confirmed(draft.closed, console)))
-    instruction = None if prompt is None else _instruction(text, prompt, draft)
-    if instruction is not None:
-        draft = _with_goal(draft, instruction, said=goal is not None)
+    shown = "the prompt of the rows" if prompt is None else prompt.name
+    asked = text or table.prompt
+    read = _prompted(asked, shown if prompt is None else str(prompt), draft) if asked or prompt is not None else None
+    if read is not None:
+        draft = _with_goal(draft, read, said=goal is not None)
     folder = out or _free_folder(draft.name, files)
-    start = {} if instruction is None else {_START: _start(draft, instruction)}
+    start = {} if read is None else {_START: _start(draft, read)}
     write_folder(draft, folder, beside=start)
-    guesses = [*draft.guesses, *([] if instruction is None or prompt is None else _of_prompt(prompt, instruction))]
+    guesses = [*draft.guesses, *([] if read is None else _of_prompt(shown, read))]
     _report(console, draft, folder, guesses, started=bool(start))
     return 0
 
@@ -218,18 +219,18 @@ def _confirmed(closed: Mapping[str, Sequence[str]], console: Console) -> tuple[s
     return tuple(found)
 
 
-def _instruction(text: str, path: Path, draft: Draft) -> Instruction:
-    from .prompt_file import read_prompt
+def _prompted(text: str, where: str, draft: Draft) -> Prompted:
+    from flowbot.workflow.starts.prompted import read_prompt
 
-    inputs = {field.name: draft.columns[field.name] for field in draft.inputs}
-    return read_prompt(text, str(path), inputs)
+    inputs = {field.name: (draft.columns[field.name],) for field in draft.inputs}
+    return read_prompt(text, where, inputs)
 
 
-def _with_goal(draft: Draft, instruction: Instruction, *, said: bool) -> Draft:
+def _with_goal(draft: Draft, read: Prompted, *, said: bool) -> Draft:
     """The goal in the prompt's own words: its first sentence that asks for something."""
     from flowbot.task.draft import Guess
 
-    sentences = re.split(r"(?<=[.!?])\s+|\n\s*\n|\n(?=\s*[-*#\d])", instruction.text)
+    sentences = re.split(r"(?<=[.!?])\s+|\n\s*\n|\n(?=\s*[-*#\d])", read.asks)
     sentence = next((" ".join(each.split()) for each in sentences if not _PERSON.match(each)), "")
     if said or not 8 <= len(sentence) <= _LONGEST_GOAL:
         return draft
@@ -238,30 +239,23 @@ def _with_goal(draft: Draft, instruction: Instruction, *, said: bool) -> Draft:
     return replace(draft, goal=sentence, guesses=guesses)
 
 
-def _start(draft: Draft, instruction: Instruction) -> str:
-    """One call with the prompt as its instruction, as a workflow's file."""
+def _start(draft: Draft, read: Prompted) -> str:
+    """One call that sends the prompt as it stands, as a workflow's file."""
     from flowbot.fields.yaml import dump_yaml
-    from flowbot.workflow import LLMParameters, require_valid, single_call
+    from flowbot.workflow import require_valid
 
-    made = single_call(draft.inputs, draft.outputs, draft.goal, reasoning=False)
-    changed: dict[str, Any] = {
-        node: LLMParameters(instruction=instruction.text or draft.goal, format_hint=getattr(given, "format_hint", ""))
-        for node, given in made.parameters.items()
-    }
-    workflow = made.model_copy(update={"parameters": changed})
+    workflow = read.start(draft.inputs, draft.outputs)
     require_valid(workflow)
     return dump_yaml(workflow.dump())
 
 
-def _of_prompt(path: Path, instruction: Instruction) -> list[Guess]:
+def _of_prompt(shown: str, read: Prompted) -> list[Guess]:
     from flowbot.task.draft import Guess
 
-    change = f"the instruction in {_START}"
-    used = ", ".join(instruction.used)
-    why = f"it names {used}; inputs are shown after the instruction" if used else "inputs are shown after it"
-    found = [Guess("start", f"one call with {path.name} as its instruction", why, change)]
-    if instruction.kept:
-        shown = ", ".join(instruction.kept[:5])
+    change = f"the messages in {_START}"
+    found = [Guess("start", f"one call that sends {shown} as it stands", f"with {', '.join(read.used)}", change)]
+    if read.kept:
+        shown = ", ".join(read.kept[:5])
         found.append(Guess("left as text", shown, "no input has this name", change))
-    found += [Guess("prompt", note, "", change) for note in instruction.notes]
+    found += [Guess("prompt", note, "", change) for note in read.notes]
     return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import string
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal, cast
@@ -40,11 +40,13 @@ _RANKS = {"double": 0, "dollar": 0, "single": 0, "percent": 1, "plain": 2, "angl
 """An input that is marked in several ways is meant where it is marked in the surest; elsewhere its name is text."""
 _CLOSING = re.compile(r"</\s*([^<>\s]+)\s*>")
 _NAME = re.compile(r"\w[\w .-]*")
+_ANY_INPUT = frozenset(("", "0", "input", "text", "query", "question", "content", "user_input", "message", "prompt"))
+"""What a template may call its only input."""
 _STATEMENT = re.compile(r"\{%.{0,200}?%\}|\{\{[#/^][^{}\n]{1,64}\}\}", re.S)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Mark:
     """A place in a prompt: which input goes there, and how it is written.
 
     Args:
@@ -56,7 +58,9 @@ class Place:
     written: str
 
 
-Part = str | Place
+Part = str | Mark
+Names = Callable[[str], str]
+"""From a name at a place to the input that it means, "" for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ class Divided:
     @property
     def inputs(self) -> tuple[str, ...]:
         """The inputs that have a place, in the order of the first of each."""
-        return tuple(dict.fromkeys(part.input for text in self.texts for part in text if isinstance(part, Place)))
+        return tuple(dict.fromkeys(part.input for text in self.texts for part in text if isinstance(part, Mark)))
 
 
 def places(text: str, where: str = "prompt") -> tuple[str, ...]:
@@ -110,10 +114,8 @@ def places(text: str, where: str = "prompt") -> tuple[str, ...]:
     fields = [_formatted(content, lambda name: name if _NAME.fullmatch(name) else "") for content in contents]
     found: dict[str, None] = {}
     for content, parts in zip(contents, fields, strict=True):
-        if all(each is not None for each in fields) and any(
-            isinstance(p, Place) for each in fields for p in each or ()
-        ):
-            found |= {part.input: None for part in parts or () if isinstance(part, Place)}
+        if all(each is not None for each in fields) and any(isinstance(p, Mark) for each in fields for p in each or ()):
+            found |= {part.input: None for part in parts or () if isinstance(part, Mark)}
         else:
             closed = set(_CLOSING.findall(content))
             found |= {name: None for name, kind, _ in _marks(content) if kind != "angle" or name not in closed}
@@ -150,48 +152,62 @@ def chat_of(data: Sequence[Any], where: str) -> Chat:
     return Chat(messages, "a list of messages", tuple(notes))
 
 
-def divided(texts: Sequence[str], input_of: Callable[[str], str]) -> Divided:
+def divided(texts: Sequence[str], inputs: Mapping[str, Iterable[str]]) -> Divided:
     """Texts divided at their places.
 
     Args:
         texts: of one prompt's messages: they are templates of the same kind.
-        input_of: from a name as it is written at a place, blanks around it removed, to the input's; "" if it is none.
+        inputs: for each input the names that a place may have for it; case, and `_`, `-` or a blank, make no difference. The
+            only input may be called as templates call it, `{text}` or `{input}` for one.
     """
+    names = _Names(inputs)
     for read in (_formatted, _percent, _template):
-        whole = [read(text, input_of) for text in texts]
-        if all(each is not None for each in whole) and any(isinstance(p, Place) for each in whole for p in each or ()):
+        whole = [read(text, names) for text in texts]
+        if all(each is not None for each in whole) and any(isinstance(p, Mark) for each in whole for p in each or ()):
             found = tuple(tuple(_joined(each or ())) for each in whole)
-            doubled = [each for text in texts for each in _marks(text) if each[1] == "double" and input_of(each[0])]
-            named = [mark for _, _, mark in doubled] if read is _formatted else []
-            return Divided(found, escaped=tuple(dict.fromkeys(named)))
+            doubled = [each for text in texts for each in _marks(text) if each[1] == "double" and names(each[0])]
+            escaped = [mark for _, _, mark in doubled] if read is _formatted else []
+            return Divided(found, escaped=tuple(dict.fromkeys(escaped)))
     ranks: dict[str, int] = {}
     for text in texts:
         for name, kind, _ in _open_marks(text):
-            if found := input_of(name):
+            if found := names(name, kind):
                 ranks[found] = min(_RANKS[kind], ranks.get(found, _RANKS[kind]))
     kept: dict[str, None] = {}
-    return Divided(tuple(tuple(_joined(_loose(text, input_of, ranks, kept))) for text in texts), tuple(kept))
+    return Divided(tuple(tuple(_joined(_loose(text, names, ranks, kept))) for text in texts), tuple(kept))
 
 
-def _loose(text: str, input_of: Callable[[str], str], ranks: dict[str, int], kept: dict[str, None]) -> Iterator[Part]:
+class _Names:
+    """From a name as it is written at a place to the input that it means; "" where it means none."""
+
+    def __init__(self, inputs: Mapping[str, Iterable[str]]) -> None:
+        self._inputs = {_folded(name): given for given, names in inputs.items() for name in (given, *names)}
+        self._only = next(iter(inputs)) if len(inputs) == 1 else ""
+
+    def __call__(self, name: str, kind: str = "single") -> str:
+        found = self._inputs.get(_folded(name), "")
+        return found or (self._only if kind != "angle" and name.casefold() in _ANY_INPUT else "")
+
+
+def _loose(text: str, names: _Names, ranks: dict[str, int], kept: dict[str, None]) -> Iterator[Part]:
     """A text divided at the marks that name inputs; all else stays."""
     closed, at = set(_CLOSING.findall(text)), 0
     kept |= dict.fromkeys(_STATEMENT.findall(text))
     for match in _MARK.finditer(text):
         kind, name = str(match.lastgroup), match[str(match.lastgroup)].strip()
-        found = "" if kind == "angle" and name in closed else input_of(name)
+        found = "" if kind == "angle" and name in closed else names(name, kind)
         if found and ranks.get(found) == _RANKS[kind]:
             yield text[at : match.start()]
-            yield Place(found, match[0])
+            yield Mark(found, match[0])
             at = match.end()
         elif kind not in ("angle", "plain"):
             first = re.match(r"[A-Za-z_]\w*", name)
-            if first and (first[0] == name or input_of(first[0])):
+            if first and (first[0] == name or names(first[0])):
                 kept[match[0]] = None
     yield text[at:]
 
 
-def _formatted(text: str, input_of: Callable[[str], str]) -> list[Part] | None:
+def _formatted(text: str, names: Names) -> list[Part] | None:
     """A text as a format string of Python (`str.format`) with fields that are plain names of inputs; None if it is none.
 
     Nor is one in which a `$` stands before every field: that is how other languages write a place.
@@ -201,45 +217,45 @@ def _formatted(text: str, input_of: Callable[[str], str]) -> list[Part] | None:
         for literal, name, spec, conversion in string.Formatter().parse(text):
             parts.append(literal)
             if name is not None:
-                found = "" if spec or conversion else input_of(name.strip())
+                found = "" if spec or conversion else names(name.strip())
                 if not found:
                     return None
-                parts.append(Place(found, f"{{{name}}}"))
+                parts.append(Mark(found, f"{{{name}}}"))
     except ValueError:
         return None
-    before = [text for text, part in pairwise(parts) if isinstance(part, Place)]
+    before = [text for text, part in pairwise(parts) if isinstance(part, Mark)]
     return None if before and all(str(text).endswith("$") for text in before) else parts
 
 
-def _percent(text: str, input_of: Callable[[str], str]) -> list[Part] | None:
+def _percent(text: str, names: Names) -> list[Part] | None:
     """A text as one for Python's `%` with a mapping."""
     parts: list[Part] = []
     at = 0
     for match in re.finditer(r"%(?:(%)|\(([^()\n]{1,64})\)s)?", text):
         parts.append(text[at : match.start()])
-        found = "" if match[2] is None else input_of(match[2].strip())
+        found = "" if match[2] is None else names(match[2].strip())
         if match[1]:
             parts.append("%")
         elif found:
-            parts.append(Place(found, match[0]))
+            parts.append(Mark(found, match[0]))
         else:
             return None
         at = match.end()
     return [*parts, text[at:]]
 
 
-def _template(text: str, input_of: Callable[[str], str]) -> list[Part] | None:
+def _template(text: str, names: Names) -> list[Part] | None:
     """A text as one of `string.Template`."""
     parts: list[Part] = []
     at = 0
     for match in string.Template.pattern.finditer(text):
         parts.append(text[at : match.start()])
         name = match["named"] or match["braced"] or ""
-        found = input_of(name) if name else ""
+        found = names(name) if name else ""
         if match["escaped"] is not None:
             parts.append("$")
         elif found:
-            parts.append(Place(found, match[0]))
+            parts.append(Mark(found, match[0]))
         else:
             return None
         at = match.end()
@@ -318,3 +334,7 @@ def _sections(text: str) -> list[tuple[Role, str]]:
     if "system" not in roles and len(roles) < 2:
         return []
     return [(role, "".join(lines).strip()) for role, lines in found]
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s_.-]+", " ", name).strip().casefold()

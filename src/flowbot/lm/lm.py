@@ -122,6 +122,7 @@ class LM:
         max_tokens: int = 512,
         temperature: float = 0.0,
         retries: int = 1,
+        own_words: bool = False,
     ) -> Answer:
         """Values for `fields`: plain text for a single text, JSON by schema otherwise.
 
@@ -133,6 +134,8 @@ class LM:
             max_tokens: ceiling of the reply.
             temperature: 0 asks for the most likely reply.
             retries: how often an unusable reply is asked for again, with the error.
+            own_words: the messages are a prompt of the user's own. A single value of any type is then read from plain text,
+                and an unusable reply is not asked for again: that would be words of ours.
 
         Raises:
             AnswerError: a `ModelError` that holds the replies, if none was of use.
@@ -140,7 +143,7 @@ class LM:
         """
         from .answers import ask_fields
 
-        request = Request(tuple(messages), max_tokens, temperature)
+        request = Request(tuple(messages), max_tokens, temperature, own_words=own_words)
         return await ask_fields(self, request, fields, purpose=purpose, draw=draw, retries=retries)
 
     async def close(self) -> None:
