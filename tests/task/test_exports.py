@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import export_samples as samples
 import pytest
 from export_samples import LABELS, ROWS, label, reply, text, wrong
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flowbot.fields import UserError
 from flowbot.task import Task
@@ -265,3 +268,94 @@ def _written(folder: Path, rows: Any) -> Path:
     path = folder / "written.json"
     path.write_text(json.dumps(rows), encoding="utf-8")
     return path
+
+
+keys = st.sampled_from(
+    [
+        "id",
+        "data",
+        "annotations",
+        "fields",
+        "responses",
+        "messages",
+        "conversations",
+        "role",
+        "content",
+        "from",
+        "value",
+        "vars",
+        "assert",
+        "text",
+        "answers",
+        "answer_start",
+        "paragraphs",
+        "context",
+        "qas",
+        "question",
+        "key",
+        "summary",
+        "chosen",
+        "rejected",
+        "prompt",
+        "input",
+        "label",
+        "label-suggestion",
+        "label.responses",
+        "annotation",
+        "prediction",
+        "inputs",
+        "result",
+        "choices",
+        "from_name",
+        "system",
+        "_source",
+        "row",
+        "was_cancelled",
+    ]
+)
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.sampled_from(["", "a", "user", "assistant", "#N/A", "[1]", "x y"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def taken_or_refused(content: Any) -> None:
+    with TemporaryDirectory() as folder:
+        try:
+            made = drafted(Path(folder), content)
+        except UserError as error:
+            said = str(error)
+        else:
+            write_folder(made, Path(folder) / "made")
+            assert Task.load(Path(folder) / "made").inputs
+            said = ""
+        assert "\n" not in said
+
+
+@settings(max_examples=200, deadline=None)
+@given(json_values | st.lists(st.dictionaries(keys, json_values, min_size=1, max_size=4), max_size=6))
+def test_whatever_json_a_file_holds_it_is_taken_or_refused_in_one_line(content: Any) -> None:
+    taken_or_refused(content)
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every list or object in a value, with each of its keys."""
+    inside = enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ()
+    return [found for key, each in inside for found in ((value, key), *places(each))]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from([form[0] for form in FORMS]), st.data())
+def test_an_export_that_is_damaged_in_places_is_taken_or_refused_in_one_line(make: Any, data: st.DataObject) -> None:
+    content = make()
+    for _ in range(data.draw(st.integers(1, 3))):
+        holder, key = data.draw(st.sampled_from(places(content)))
+        if data.draw(st.booleans()):
+            holder[key] = data.draw(json_values)
+        else:
+            del holder[key]
+    taken_or_refused(content)

@@ -71,6 +71,7 @@ EXPORT = of("Ticket ID", "Created At", "Channel", "Subject", "Body", "Assigned Q
          ["Body"], ["Assigned Queue"]),
         ("Estimate how happy the customer will be with {body}: return the CSAT.", ["Body"], ["CSAT"]),
         ("", ["Channel", "Subject", "Body"], ["Assigned Queue"]),
+        ("Name the queue for this: {text}", ["Body"], ["Assigned Queue"]),
     ],
 )  # fmt: skip
 def test_places_are_the_inputs_and_words_name_the_output(

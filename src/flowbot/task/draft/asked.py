@@ -31,6 +31,11 @@ def placed_columns(prompt: str, columns: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def has_one_place(prompt: str) -> bool:
+    """Whether a prompt shows a single input, such as `{text}`, whatever it is called."""
+    return bool(prompt) and len(places(prompt)) == 1
+
+
 def lists_all(prompt: str, values: Collection[Any]) -> bool:
     """Whether all of a column's values stand in a prompt."""
     return _listed(prompt, values) == 1

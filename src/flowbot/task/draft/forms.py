@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from .takers import (
     Taken,
@@ -51,40 +51,52 @@ class Known:
     told: str = ""
 
 
-def _holds(*path: str) -> Callable[[Values], bool]:
-    """Whether the column of the first name has a list of objects with all the other names, or is an object with them."""
+def _lists(column: str, *names: str) -> Callable[[Values], bool]:
+    """Whether a column has lists of objects that have all these names."""
 
-    def holds(row: Values) -> bool:
-        value = row.get(path[0])
-        each = value if isinstance(value, list) and value else [value]
-        return all(isinstance(one, Mapping) and set(path[1:]) <= one.keys() for one in each)
+    def lists(row: Values) -> bool:
+        value = row.get(column)
+        return isinstance(value, list) and bool(value) and all(_has(one, *names) for one in value)
 
-    return holds
+    return lists
+
+
+def _object(column: str, *names: str) -> Callable[[Values], bool]:
+    """Whether a column has objects that have all these names."""
+    return lambda row: _has(row.get(column), *names)
+
+
+def _has(value: Any, *names: str) -> bool:
+    return isinstance(value, Mapping) and set(names) <= cast("Values", value).keys()
+
+
+def _are_answers(row: Values) -> bool:
+    return any(form("answers", "text", "answer_start")(row) for form in (_lists, _object)) or row.get("answers") == []
 
 
 _QUESTION, _CONTEXTS = "question|user_input|query", "contexts|retrieved_contexts"
 _GOLD = "ground_truth|ground_truths|reference"
 FORMS: tuple[Known, ...] = (
-    Known("SQuAD's articles", ("paragraphs",), squad_articles, _holds("paragraphs", "context", "qas")),
+    Known("SQuAD's articles", ("paragraphs",), squad_articles, _lists("paragraphs", "context", "qas")),
     Known(
         "rows of SQuAD's form",
         ("question", "answers", "context|id"),
         squad,
-        _holds("answers", "text", "answer_start"),
+        _are_answers,
         "where an answer begins is not asked for; of several the first is expected",
     ),
     Known(
         "a Label Studio export",
         ("data", "annotations|completions"),
         label_studio,
-        _holds("data"),
+        _object("data"),
         "expected is what people annotated; predictions are a model's",
     ),
     Known(
         "an Argilla export",
         ("fields", "responses"),
         argilla,
-        _holds("fields"),
+        _object("fields"),
         "expected is what most people answered; suggestions are a model's",
     ),
     Known(
@@ -103,7 +115,7 @@ FORMS: tuple[Known, ...] = (
         "fine-tuning chats",
         ("messages",),
         chat("messages", "role", "content"),
-        _holds("messages", "role", "content"),
+        _lists("messages", "role", "content"),
         "expected is the last answer of the assistant, the input what goes before",
     ),
     *(
@@ -111,7 +123,7 @@ FORMS: tuple[Known, ...] = (
             "chats of ShareGPT's form",
             (column,),
             chat(column, "from", "value"),
-            _holds(column, "from", "value"),
+            _lists(column, "from", "value"),
             "expected is the last answer, the input what goes before",
         )
         for column in ("conversations", "conversation")
@@ -126,7 +138,7 @@ FORMS: tuple[Known, ...] = (
         "promptfoo tests",
         ("vars",),
         promptfoo,
-        _holds("vars"),
+        _object("vars"),
         "expected is what the first assertion that names an answer says; rubrics are kept as feedback",
     ),
     Known(
@@ -147,7 +159,7 @@ FORMS: tuple[Known, ...] = (
         by_columns(("input", "retrieval_context"), ("expected_output",)),
         told="the answers of the system that was tried are not expected",
     ),
-    Known("a Jira export", ("key", "fields"), jira, _holds("fields", "summary")),
+    Known("a Jira export", ("key", "fields"), jira, _object("fields", "summary")),
 )
 
 

@@ -29,7 +29,10 @@ DATE = re.compile(
     r"\s*(?:\d{4}-\d\d?-\d\d?|\d\d?[./-]\d\d?[./-]\d{2,4}|\d\d?:\d\d|\d\d?[ -][A-Za-z]{3,9}[ -,]\d{2,4})(?![\w])"
 )
 """How a date or a time of day begins."""
-_MONEY, _DIGITS = r"(?:[$€£¥₹]|\b(?:EUR|USD|GBP|CHF|JPY|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|BRL)\b)", r"[-+]?[0-9][0-9.,' ]*"
+_MONEY, _DIGITS = (
+    r"(?:[$€£¥₹]|\b(?:EUR|USD|GBP|CHF|JPY|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|BRL)\b)",
+    r"[-+]?[0-9][0-9.,' ]*",
+)
 _AMOUNT = re.compile(rf"\s*(?:[-+]?{_MONEY}\s*{_DIGITS}|{_DIGITS}\s*(?:{_MONEY}|%))\s*\Z")
 _NO_NUMBER = frozenset(("nan", "na", "n/a", "null", "none", "-"))
 _EXACT = 2**53

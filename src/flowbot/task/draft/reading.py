@@ -45,6 +45,8 @@ def read_file(path: Path, notes: list[Guess]) -> Sequence[Row]:
         notes.append(Guess("encoding", told, why, "save the file as UTF-8"))
     mended: list[str] = []
     rows = _rows(text, str(path), path.suffix.lower(), mended)
+    if not rows:
+        raise UserError(str(path), "no rows", "at least one row of data")
     notes += [Guess("read", each, f"as {path.name} has it", "mend the file") for each in mended]
     return rows
 
@@ -79,9 +81,8 @@ def _rows(text: str, where: str, ending: str, mended: list[str]) -> Sequence[Row
         table = Delimited.read(text, where, "\t" if ending == ".tsv" else "", mended=mended)
         if ending == ".txt" and len(table.header) < 2:
             raise UserError(where, "a text that is no table", "a table with a line of column names, or JSON Lines")
-        if not table.rows:
-            below = " below the line of column names" * bool(table.header)
-            raise UserError(where, f"no rows{below}", "at least one row of data")
+        if table.header and not table.rows:
+            raise UserError(where, "no rows below the line of column names", "at least one row of data")
         return [Row(place, cells, texts=True) for place, cells in table.rows]
     if ending in _YAML:
         return listed_rows(rows_within(parse_data(text, where), where, mended), where)

@@ -12,7 +12,7 @@ from typing import Any
 from flowbot.fields import UserError, canonical_json
 from flowbot.task.leaks import leak
 
-from .asked import asked_for, placed_columns
+from .asked import asked_for, has_one_place, placed_columns
 from .kinds import DATE, labels
 from .names import words
 from .table import Table
@@ -103,6 +103,9 @@ def roles_of(table: Table, wishes: Wishes, prompt: str = "") -> Roles:
             guessed = [name for name in own if not _is_record(table, name) and _varies(table, name)] or own
         leaks = _leaks(table, guessed, outputs if labelled else ())
         inputs = tuple(name for name in guessed if name not in leaks)
+        if has_one_place(prompt) and len(inputs) > 1:
+            inputs = (max(inputs, key=lambda name: sum(len(_key(value)) for value in table.values(name))),)
+            why["inputs"] = "your prompt has one place, and it has most to read"
     chosen = list(inputs)
     group = _group(table, given, chosen, why) if wishes.group is None else wishes.group
     if wishes.group is not None:
