@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, Protocol, cast
 
 from flowbot.fields import UserError
 from flowbot.fields.files import read_bytes
@@ -14,12 +15,25 @@ from flowbot.fields.files import read_bytes
 from .decode import MOST_DATA
 from .row import Row
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 INSTALL = "installed with: pip install 'flowbot[hf]'"
+_UNKNOWN: Mapping[str, Any] = {}
 _FEATURES = b"huggingface"
 """Where the library `datasets` keeps what it knows of a table's columns: labels are stored as numbers, their names here."""
+
+
+class ArrowTable(Protocol):
+    """What is asked of a table of pyarrow, which has no types of its own."""
+
+    @property
+    def column_names(self) -> list[str]: ...  # noqa: D102
+    @property
+    def num_rows(self) -> int: ...  # noqa: D102
+    @property
+    def nbytes(self) -> int: ...  # noqa: D102
+    @property
+    def schema(self) -> Any: ...  # noqa: D102
+    def column(self, name: str, /) -> Any: ...  # noqa: D102
+    def take(self, indices: list[int], /) -> ArrowTable: ...  # noqa: D102
 
 
 def parquet_rows(path: Path) -> list[Row]:
@@ -31,8 +45,8 @@ def parquet_rows(path: Path) -> list[Row]:
     """
     raw = read_bytes(path, limit=MOST_DATA)
     try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+        pa: Any = import_module("pyarrow")
+        pq: Any = import_module("pyarrow.parquet")
     except ImportError:
         raise UserError(str(path), "a Parquet file and no pyarrow", f"it, {INSTALL}") from None
     try:
@@ -42,13 +56,13 @@ def parquet_rows(path: Path) -> list[Row]:
             raise UserError(
                 str(path), f"{size:,} bytes when unpacked", f"at most {MOST_DATA:,}: take a part of the rows"
             )
-        table: pa.Table = file.read()
+        table: ArrowTable = file.read()
     except (pa.ArrowException, OSError) as error:
         raise UserError(str(path), f"a broken Parquet file ({str(error).splitlines()[0][:120]})", "Parquet") from None
     return arrow_rows(table, str(path))
 
 
-def arrow_rows(table: pa.Table, where: str) -> list[Row]:
+def arrow_rows(table: ArrowTable, where: str) -> list[Row]:
     """The rows of a table, each at `WHERE[NUMBER]`.
 
     Labels that are stored as numbers become their names, dates ISO texts; columns of bytes, such as pictures, are left out.
@@ -88,21 +102,16 @@ def _features(metadata: Mapping[bytes, bytes] | None) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", features) if isinstance(features, Mapping) else {}
 
 
-def _has_bytes(kind: pa.DataType) -> bool:
-    import pyarrow as pa
-
+def _has_bytes(kind: Any) -> bool:
+    types: Any = import_module("pyarrow").types
     inner = [kind.field(number).type for number in range(kind.num_fields)]
-    binary: Sequence[Callable[[pa.DataType], bool]] = (
-        pa.types.is_binary,
-        pa.types.is_large_binary,
-        pa.types.is_fixed_size_binary,
-    )
+    binary: Sequence[Callable[[Any], bool]] = (types.is_binary, types.is_large_binary, types.is_fixed_size_binary)
     return any(check(kind) for check in binary) or any(map(_has_bytes, inner))
 
 
 def _plain(value: Any, feature: Any, place: str) -> Any:
     """A value as JSON has it; None for NaN, as data frames write it."""
-    of = cast("Mapping[str, Any]", feature) if isinstance(feature, Mapping) else {}
+    of: Mapping[str, Any] = cast("Mapping[str, Any]", feature) if isinstance(feature, Mapping) else _UNKNOWN
     if isinstance(value, int) and not isinstance(value, bool) and of.get("_type") == "ClassLabel":
         names = cast("list[Any]", of.get("names") or [])
         return str(names[value]) if 0 <= value < len(names) else None  # -1: of a test set that keeps its labels secret
@@ -114,7 +123,7 @@ def _plain(value: Any, feature: Any, place: str) -> Any:
         return value
     if isinstance(value, list):
         items = cast("list[Any]", value)
-        inner: Any = feature[0] if isinstance(feature, list) and feature else of.get("feature")
+        inner: Any = cast("list[Any]", feature)[0] if isinstance(feature, list) and feature else of.get("feature")
         return [_plain(each, inner, place) for each in items]
     if isinstance(value, dict):
         members = cast("dict[str, Any]", value)

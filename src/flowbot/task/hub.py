@@ -9,19 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from flowbot.fields import UserError
 from flowbot.fields.near import listed
 
-from .arrow import INSTALL, arrow_rows
+from .arrow import INSTALL, ArrowTable, arrow_rows
 from .decode import MOST_DATA
 from .row import Row
 from .splits import Split, split_called
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 PREFIX = "hf:"
 FORM = "hf:ORG/NAME[/CONFIG][@REVISION][:SPLIT]"
@@ -62,7 +60,7 @@ class HubData:
     """
 
     name: HubName
-    splits: Mapping[str, pa.Table]
+    splits: Mapping[str, ArrowTable]
 
 
 def is_of_hub(given: object) -> bool:
@@ -90,15 +88,13 @@ def hub_data(asked: HubName, where: str) -> HubData:
             another revision than is asked for.
     """
     try:
-        import datasets
+        datasets: Any = import_module("datasets")
     except ImportError:
         raise UserError(where, f"{asked} and no library datasets", f"it, {INSTALL}") from None
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity_error()
     try:
-        loaded: Any = cast("Any", datasets).load_dataset(
-            asked.name, asked.config or None, revision=asked.revision or None
-        )
+        loaded: Any = datasets.load_dataset(asked.name, asked.config or None, revision=asked.revision or None)
     except Exception as error:  # of the network, of the hub, of the data: many libraries', with no common parent
         said = " ".join(str(error).split())[:300]
         expected = f"a data set of the hub that can be reached, or is in the cache: {FORM}"

@@ -55,8 +55,9 @@ def _lists(column: str, *names: str) -> Callable[[Values], bool]:
     """Whether a column has lists of objects that have all these names."""
 
     def lists(row: Values) -> bool:
-        value = row.get(column)
-        return isinstance(value, list) and bool(value) and all(_has(one, *names) for one in value)
+        value: object = row.get(column)
+        items = cast("list[Any]", value) if isinstance(value, list) else []
+        return bool(items) and all(_has(one, *names) for one in items)
 
     return lists
 

@@ -275,7 +275,7 @@ def _is_record(table: Table, name: str) -> bool:
 def _is_late(table: Table, name: str) -> bool:
     """Whether a column has who dealt with the row, or what is known when all is over."""
     spoken = frozenset(words(name))
-    return bool(PEOPLE & spoken or AFTER & spoken) or spoken == {"assigned", "to"}
+    return bool(PEOPLE & spoken or AFTER & spoken) or words(name) == ("assigned", "to")
 
 
 def _are_times(values: Sequence[Any]) -> bool:

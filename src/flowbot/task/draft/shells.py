@@ -60,11 +60,15 @@ def _in_object(value: Any, where: str, notes: list[str]) -> list[Any]:
 def _side_by_side(whole: Mapping[str, Any]) -> list[Any] | None:
     """Rows of data frames as they are saved by columns, by index or in parts, and of objects by their keys."""
     if {"columns", "data"} <= whole.keys():
-        names, rows = cast("list[Any]", whole["columns"]), cast("list[Any]", whole["data"])
-        if isinstance(names, list) and isinstance(rows, list) and all(map(_is_list, rows)):
+        names, rows = whole["columns"], whole["data"]
+        if _is_list(names) and _is_list(rows) and all(map(_is_list, rows)):
             return [dict(zip(map(str, names), row, strict=False)) for row in rows]
-    values = list(whole.values())
-    if values and all(map(_is_list, values)) and len({len(each) for each in values}) == 1 < len(values[0]):
+    values: list[Any] = list(whole.values())
+    if (
+        values
+        and all(map(_is_list, values))
+        and len({len(each) for each in values}) == 1 < len(cast("list[Any]", values[0]))
+    ):
         return [dict(zip(whole, row, strict=True)) for row in zip(*values, strict=True)]
     if not values or not all(isinstance(each, dict) and each for each in values):
         return None

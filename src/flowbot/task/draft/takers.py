@@ -19,6 +19,9 @@ _SPEAKERS = {
     "assistant": "assistant", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant", "model": "assistant",
 }  # fmt: skip
 _NAMES_AN_ANSWER = ("equals", "contains", "icontains", "starts-with", "similar", "factuality")
+_KEPT = ("id", "external_id", "status", "inserted_at", "updated_at", "vectors")
+"""Columns of a flattened record that are neither given nor wanted."""
+_NOTHING: Values = {}
 _RUBRICS = ("llm-rubric", "model-graded-closedqa", "g-eval")
 
 
@@ -70,9 +73,9 @@ def preference(rows: Sequence[Values]) -> list[list[Taken]]:
     names = ("input", "prompt", "question", "chosen", "preferred_output", "rejected", "non_preferred_output")
     chats: list[list[tuple[Any, str | None]]] = []
     for row in rows:
-        asked = next((row[name] for name in names[:3] if name in row), [])
+        asked = next((name for name in names[:3] if name in row), "")
         chosen = row.get("chosen", row.get("preferred_output"))
-        chats.append([*_said(asked, "user"), *_said(chosen, "assistant")])
+        chats.append([*_said(row.get(asked, []), "user"), *_said(chosen, "assistant")])
     return _chats(chats, [_without(row, *names) for row in rows])
 
 
@@ -99,7 +102,7 @@ def _chats(chats: Sequence[Sequence[tuple[Any, str | None]]], beside: Sequence[V
         answered = len(each) > 1 and each[-1][0] == "assistant"
         before = each[:-1] if answered else each
         said: Any = [{"role": who, "text": text or ""} for who, text in before]
-        given = {} if same else {"system": system}
+        given: dict[str, Any] = {} if same else {"system": system}
         given[name] = (before[0][1] if before else None) if single else said
         found.append([Taken(given, {"answer": each[-1][1] if answered else None}, rest, prompt)])
     return found
@@ -136,10 +139,7 @@ def squad_articles(rows: Sequence[Values]) -> list[list[Taken]]:
 
 def _squad_row(passage: Values, row: Values, beside: Values) -> Taken:
     answers = row.get("answers")
-    texts: Any = [each.get("text") for each in _objects(answers)]
-    if isinstance(answers, Mapping):
-        texts = cast("Values", answers).get("text")
-    texts = texts if isinstance(texts, list) else [texts]
+    texts = [each.get("text") for each in _objects(answers)] or _list(_mapping(answers).get("text"))
     first = texts[0] if texts else None
     given = {name: held[name] for name, held in (("context", passage), ("question", row)) if name in held}
     return Taken(given, {"answer": first}, {**beside, "answers": texts})
@@ -150,7 +150,7 @@ def label_studio(rows: Sequence[Values]) -> list[list[Taken]]:
     found: list[Taken] = []
     for row in rows:
         every = _objects(row.get("annotations", row.get("completions")))
-        held = next((each for each in every if not each.get("was_cancelled") and each.get("result")), {})
+        held = next((each for each in every if not each.get("was_cancelled") and each.get("result")), _NOTHING)
         wanted: dict[str, list[Any]] = {}
         for each in _objects(held.get("result")):
             if value := _annotated(each):
@@ -175,32 +175,29 @@ def label_studio(rows: Sequence[Values]) -> list[list[Taken]]:
 
 def _annotated(result: Values) -> list[Any]:
     """What one result says; nothing for boxes and the like, which are no text."""
-    value = cast("Values", result["value"]) if isinstance(result.get("value"), Mapping) else {}
+    value = _mapping(result.get("value"))
     for kind in ("choices", "text", "taxonomy"):
         if kind in value and "labels" not in value:
-            held = value[kind] if isinstance(value[kind], list) else [value[kind]]
-            return [" / ".join(map(str, each)) if isinstance(each, list) else each for each in cast("list[Any]", held)]
+            return [
+                " / ".join(map(str, _list(each))) if isinstance(each, list) else each for each in _list(value[kind])
+            ]
     for kind in ("rating", "number", "datetime"):
         if kind in value:
             return [value[kind]]
-    if "text" in value and isinstance(value.get("labels"), list):
-        return [{"text": value["text"], "label": label} for label in cast("list[Any]", value["labels"])]
-    return []
+    return [{"text": value["text"], "label": each} for each in _list(value.get("labels"))] if "text" in value else []
 
 
 def argilla(rows: Sequence[Values]) -> list[list[Taken]]:
     """Records with fields, and people's responses by question or by person."""
     found: list[Taken] = []
     for row in rows:
-        responses = row.get("responses")
-        said: dict[str, list[Any]] = {}
-        if isinstance(responses, Mapping):
-            for name, each in cast("Mapping[str, Any]", responses).items():
-                said[name] = [one.get("value") for one in _objects(each) if one.get("status") != "discarded"]
-        for one in _objects(responses):
-            if one.get("status") != "discarded":
-                for name, each in cast("Values", one.get("values") or {}).items():
-                    said.setdefault(name, []).append(each.get("value") if isinstance(each, Mapping) else each)
+        said: dict[str, list[Any]] = {
+            name: [one.get("value") for one in _objects(each) if _counts(one)]
+            for name, each in _mapping(row.get("responses")).items()
+        }
+        for one in filter(_counts, _objects(row.get("responses"))):
+            for name, each in _mapping(one.get("values")).items():
+                said.setdefault(name, []).append(_mapping(each).get("value", each))
         wanted = {name: _commonest(values) for name, values in said.items()}
         beside = {name: value for name, value in row.items() if name in ("id", "metadata")}
         found.append(Taken(row["fields"], wanted, beside))
@@ -217,34 +214,37 @@ def argilla_flat(rows: Sequence[Values]) -> list[list[Taken]]:
     own = tuple(f"{name}{mark}" for name in asked for mark in (".", "-"))
     found: list[list[Taken]] = []
     for row in rows:
-        wanted = {name: _responded(row.get(column)) for name, column in asked.items()}
+        wanted = {name: _responded(row.get(column), row.get(f"{column}.status")) for name, column in asked.items()}
         rest = {name: value for name, value in row.items() if name not in asked and not name.startswith(own)}
         beside = {name: value for name, value in rest.items() if name.startswith(("_", "metadata")) or name in _KEPT}
         found.append([Taken(_without(rest, *beside), wanted, beside)])
     return found
 
 
-_KEPT = ("id", "external_id", "status", "inserted_at", "updated_at", "vectors")
-
-
-def _responded(value: Any) -> Any:
+def _responded(value: Any, states: Any) -> Any:
+    """What a cell of responses says: a value, or several people's, of which those count that were handed in."""
     if isinstance(value, str) and value.lstrip()[:1] == "[":
         try:
             value = parse_json(value, "")
         except UserError:
             return value
     if isinstance(value, Mapping):  # a column of a data set: {"value": [...], "status": [...]}
-        value = cast("Values", value).get("value")
+        value, states = _mapping(value).get("value"), _mapping(value).get("status")
     if not isinstance(value, list):
         return value
-    every = cast("list[Any]", value)
-    return _commonest(
-        [
-            cast("Values", each).get("value") if isinstance(each, Mapping) else each
-            for each in every
-            if not (isinstance(each, Mapping) and cast("Values", each).get("status") == "discarded")
-        ]
-    )
+    told = _list(states) if isinstance(states, list) else []
+    every: list[Values] = [
+        _mapping(each)
+        if isinstance(each, Mapping)
+        else {"value": each, "status": told[number] if number < len(told) else None}
+        for number, each in enumerate(_list(value))
+    ]
+    return _commonest([each.get("value") for each in every if _counts(each)])
+
+
+def _counts(response: Values) -> bool:
+    """Whether a response was handed in, neither a draft nor thrown away."""
+    return response.get("status") in (None, "submitted")
 
 
 def argilla_old(rows: Sequence[Values]) -> list[list[Taken]]:
@@ -276,7 +276,19 @@ def _named(value: Any) -> Any:
 
 
 def _objects(value: Any) -> list[Values]:
-    return [each for each in cast("list[Any]", value) if isinstance(each, Mapping)] if isinstance(value, list) else []
+    """The objects of a list; none of what is no list."""
+    return (
+        [cast("Values", each) for each in _list(value) if isinstance(each, Mapping)] if isinstance(value, list) else []
+    )
+
+
+def _mapping(value: Any) -> Values:
+    return cast("Values", value) if isinstance(value, Mapping) else _NOTHING
+
+
+def _list(value: Any) -> list[Any]:
+    """A list as it is, a value as a list of one, nothing as an empty one."""
+    return cast("list[Any]", value) if isinstance(value, list) else [] if value is None else [value]
 
 
 def _text_of(content: Any) -> str | None:
@@ -288,8 +300,11 @@ def _text_of(content: Any) -> str | None:
 
 
 def _single(value: Any) -> Any:
-    """The one item of a list, or the value."""
-    return value[0] if isinstance(value, list) and len(cast("list[Any]", value)) == 1 else value or None
+    """The one item of a list, or the value; None for an empty list."""
+    if not isinstance(value, list):
+        return value
+    every = _list(value)
+    return every[0] if len(every) == 1 else every or None
 
 
 def _commonest(values: Sequence[Any]) -> Any:
