@@ -48,7 +48,8 @@ def init(
     Parameters
     ----------
     files
-        A .jsonl, .json, .csv or .tsv file, several, or a folder; files named train, val (dev) and test are the splits.
+        A .jsonl, .json, .csv, .tsv or .parquet file, several, a folder (files named train, val and test are the splits), or
+        hf:ORG/NAME[/CONFIG][@REVISION] of the Hugging Face hub.
     prompt
         Your prompt: text, with placeholders such as {question} or without, or a chat. It becomes start.flow.yaml.
     out
