@@ -74,6 +74,7 @@ def init(
         What is wanted, in a sentence.
     """
     from flowbot.task.draft import MOST, Wishes, draft_task, read_table, refuse_existing, write_folder
+    from flowbot.task.hub import is_of_hub
 
     console = Console.open(output)
     if out is not None:
@@ -82,6 +83,8 @@ def init(
     wishes = Wishes(_names(inputs), _names(outputs), "" if group == "none" else group, closed)
     scored, fractions, at_most = _metric(metric), _fractions(split), _most(most, MOST)
     text = "" if prompt is None else _text(prompt)
+    for file in filter(is_of_hub, files):
+        console.say(f"Reading {file} from the Hugging Face hub, or from its cache…", "soft")
     table = read_table(files, as_is=as_is)
 
     def drafted(wishes: Wishes) -> Draft:

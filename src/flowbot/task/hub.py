@@ -93,6 +93,7 @@ def hub_data(asked: HubName, where: str) -> HubData:
         raise UserError(where, f"{asked} and no library datasets", f"it, {INSTALL}") from None
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity_error()
+    import_module("huggingface_hub").logging.set_verbosity_error()  # it tells of each try on standard error
     try:
         loaded: Any = datasets.load_dataset(asked.name, asked.config or None, revision=asked.revision or None)
     except Exception as error:  # of the network, of the hub, of the data: many libraries', with no common parent
