@@ -58,6 +58,26 @@ def test_a_workflow_calls_a_published_server(folder: Path, capsys: pytest.Captur
     assert "Mars/Base" in wrong.error
 
 
+@pytest.mark.parametrize(
+    ("tool", "told"),
+    [
+        ("{call: tools.py:pay, effects: writes}", True),
+        ("{call: tools.py:pay, effects: writes, simulate: tools.py:pretend}", False),
+        ("tools.py:pay", False),
+    ],
+)
+def test_check_says_that_a_tool_that_writes_has_no_stand_in(
+    folder: Path, capsys: pytest.CaptureFixture[str], tool: str, told: bool
+) -> None:
+    names = ("pay", "pretend")
+    code = "\n".join(f"def {name}(order: str) -> str:\n    return order\n" for name in names)
+    (folder / "tools.py").write_text(code, encoding="utf-8")
+    (folder / "task.yaml").write_text(TASK[: TASK.index("tools:")] + f"tools: [{tool}]\n", encoding="utf-8")
+    said = flowbot(capsys, "check", str(folder / "task.yaml"), "--json")
+    assert said.status == 0
+    assert ("tool pay" in [each["where"] for each in said.json["warnings"]]) == told
+
+
 def test_a_search_for_workflows_has_the_servers_tools(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     task, flow, cache = str(folder / "task.yaml"), str(folder / "clock.flow.yaml"), str(folder / "cache")
     command = ["optimize", task, "--start", flow, "--method", "none", "--model", "fake/counter", "--effort", "low"]

@@ -9,7 +9,15 @@ from typing import Any, Literal
 
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
-from mcp.types import ImageContent, TextContent, ToolAnnotations
+from mcp.types import (
+    BlobResourceContents,
+    EmbeddedResource,
+    ImageContent,
+    ResourceLink,
+    TextContent,
+    TextResourceContents,
+    ToolAnnotations,
+)
 from pydantic import BaseModel
 
 server = MCPServer("shelf", version="1.2")
@@ -68,6 +76,53 @@ def die() -> str:
 
 
 @server.tool(annotations=READS)
+def die_once(mark: str) -> str:
+    """Break off, but not a second time."""
+    if not os.path.exists(mark):
+        open(mark, "x").close()
+        os._exit(3)
+    return "alive"
+
+
+@server.tool()
+def pay_and_die(ledger: str) -> str:
+    """Pay, and break off before it can be said."""
+    with open(ledger, "a") as file:
+        file.write("paid\n")
+    os._exit(3)
+
+
+@server.tool()
+def pay(ledger: str) -> str:
+    """Pay."""
+    with open(ledger, "a") as file:
+        file.write("paid\n")
+    return "paid"
+
+
+@server.tool(annotations=READS)
+def told(n: int | float, more: dict[str, Any]) -> str:
+    """What numbers came."""
+    return f"{n!r} {more}"
+
+
+@server.tool(annotations=READS, structured_output=False)
+def files() -> list[Any]:
+    """Files, as texts and otherwise."""
+    return [
+        EmbeddedResource(type="resource", resource=TextResourceContents(uri="file:///a.txt", text="inside")),
+        EmbeddedResource(type="resource", resource=BlobResourceContents(uri="file:///b.bin", blob="AAAA")),
+        ResourceLink(type="resource_link", name="c", uri="file:///c"),
+    ]
+
+
+@server.tool(annotations=READS)
+def gallery() -> dict[str, Any]:
+    """Pictures as data."""
+    return {"shown": [{"type": "image", "data": "A" * 100, "mimeType": "image/png"}], "n": 1}
+
+
+@server.tool(annotations=READS)
 def pid() -> int:
     """Which process this is."""
     return os.getpid()
@@ -80,6 +135,9 @@ def secret() -> str:
 
 
 if __name__ == "__main__":
+    if "--late" in sys.argv:  # until somebody says so
+        with open(sys.argv[sys.argv.index("--late") + 1]) as turn:
+            turn.read()
     if "--refuse" in sys.argv:
         sys.exit(f"the key {os.environ['SHELF_KEY']} is not valid")
     if "--fd" in sys.argv:

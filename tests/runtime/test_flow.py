@@ -104,6 +104,30 @@ def test_wrong_inputs_and_failed_steps_are_errors() -> None:
             flow(n=0)
 
 
+@pytest.mark.parametrize("name", ["self", "cls", "inputs", "kwargs", "args", "address", "workflow", "given"])
+async def test_an_input_may_have_any_name(name: str) -> None:
+    workflow = from_data(
+        {
+            "flowbot": 1,
+            "inputs": {name: "int"},
+            "outputs": {"twice": "d.n", "more": "t.result"},
+            "nodes": {
+                "d": {"kind": "code", "in": {name: name}, "out": {"n": "int"}},
+                "t": {"kind": "tool", "tool": "add", "in": {name: "d.n"}, "out": {"result": "int"}},
+            },
+            "parameters": {"d": {"code": f"def run({name}):\n    return {{'n': {name} * 2}}"}},
+        },
+        "test",
+    )
+    space: dict[str, Any] = {}
+    exec(f"def add({name}: int) -> int:\n    return {name} + 1", space)  # noqa: S102 - a parameter of any name
+    with Flow(workflow, tools=[space["add"]]) as flow:
+        wanted = {"twice": 8, "more": 9}
+        assert flow(**{name: 4}) == wanted
+        assert await flow.acall(**{name: 4}) == wanted
+        assert flow.trace(**{name: 4}).outputs == (await flow.atrace(**{name: 4})).outputs == wanted
+
+
 def test_a_flow_is_loaded_from_its_file(tmp_path: Path) -> None:
     doubling().save(tmp_path / "double.flow.yaml")
     with load(tmp_path / "double.flow.yaml") as flow:

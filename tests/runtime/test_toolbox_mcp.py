@@ -15,6 +15,7 @@ import pytest
 from flowbot.fields import InfrastructureError, StepError, UserError
 from flowbot.runtime import Flow, ToolRunner, opened_tools
 from flowbot.runtime.memo import Memo
+from flowbot.runtime.toolbox import http_status
 from flowbot.runtime.toolbox import mcp as mcp_module
 from flowbot.store import Store
 from flowbot.task import MCPSource
@@ -100,7 +101,7 @@ async def test_only_declared_tools_are_callable() -> None:
 
 
 async def test_a_tool_that_the_server_does_not_offer_is_named_with_what_it_does() -> None:
-    with pytest.raises(UserError, match=r"tools\.only: found 'sub'; .*add, die, find-item"):
+    with pytest.raises(UserError, match=r"tools\.only: found 'sub'; .*add, die, die_once"):
         await called(stdio("sub"), "sub")
 
 
@@ -152,15 +153,22 @@ async def test_a_result_that_is_too_large_is_a_failed_step_that_says_how_large()
 
 
 @pytest.mark.parametrize("transport", ["stdio", "http"])
-async def test_a_server_that_dies_in_mid_call_is_no_result(transport: str, url: str) -> None:
+async def test_a_server_that_dies_in_mid_call_is_no_result(
+    transport: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_status, "FIRST_WAIT", 0.01)
     source = stdio("die", "add") if transport == "stdio" else MCPSource(only=names("die", "add"), url=url)
     memo = Memo(Store.memory())
     async with opened_tools([source]) as tools:
         runner = ToolRunner(tools, memo)
-        for name, arguments in (("die", {}), ("add", {"a": 1})):
-            with pytest.raises(InfrastructureError, match="MCP server shelf"):
-                await runner.call(name, arguments)
-    assert await memo.store.count("tool") == 0
+        with pytest.raises(InfrastructureError, match="MCP server"):
+            await runner.call("die", {})
+        assert await memo.store.count("tool") == 0
+        if transport == "stdio":
+            assert (await runner.call("add", {"a": 1}))[0] == {"result": 2}
+        else:
+            with pytest.raises(InfrastructureError, match="MCP server"):
+                await runner.call("add", {"a": 1})
 
 
 async def test_the_server_ends_with_the_run_also_when_that_fails() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowbot.fields import UserError
+from flowbot.task import Example, Task
+from flowbot.task.cells import cell_value
 from flowbot.task.data import read_rows
 from flowbot.task.decode import decoded
 from flowbot.task.delimited import Delimited
+from flowbot.task.draft.kinds import kind_of
 
 
 def rows_of(folder: Path, name: str, content: str | bytes) -> list[dict[str, Any]]:
@@ -140,3 +144,78 @@ def test_what_the_csv_module_writes_is_read_back(rows: list[tuple[str, str, str]
     writer.writerows(rows)
     table = Delimited.read(out.getvalue(), "d.csv")
     assert [tuple(found.values()) for _, found in table.rows] == [row for row in rows if any(map(str.strip, row))]
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [
+        ('["red", "blue"]', ["red", "blue"]),
+        ("['red', 'blue']", ["red", "blue"]),
+        ("['it's', \"so\", None]", None),
+        (" ['a',\n 'b'] ", ["a", "b"]),
+        ("[]", []),
+    ],
+)
+def test_a_list_in_a_cell_is_read_as_json_or_as_python_writes_it(tmp_path: Path, cell: str, value: Any) -> None:
+    quoted = cell.replace('"', '""')
+    (tmp_path / "rows.csv").write_text(f'q,tags\nx,"{quoted}"\n')
+    fields = {"inputs": {"q": str}, "outputs": {"tags": "list[str]"}, "metric": "json_fields", "goal": "g"}
+    if value is None:
+        with pytest.raises(UserError, match=r"rows\.csv:2: tags"):
+            Task(**fields, train=tmp_path / "rows.csv")
+    else:
+        assert Task(**fields, train=tmp_path / "rows.csv").train[0].expected == {"tags": value}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("{'a': [1, 2.5, True, None], 'b': {'c': 'd'}}", {"a": [1, 2.5, True, None], "b": {"c": "d"}}),
+        ("['a' 'b']", None),
+        ("['red'\n 'blue']", None),
+        ("['a', ('b',)]", None),
+        ("[{'a'}]", None),
+        ("[b'a']", None),
+        ("{1: 'a'}", None),
+        ("[1e999]", None),
+        ("[__import__('os').getcwd()]", None),
+        ("['a'", None),
+        ("[" * 5000 + "]" * 5000, None),
+        ("[-1, 1 + 2j]", None),
+        ("red", None),
+    ],
+)
+def test_of_what_python_writes_only_data_is_read(text: str, value: Any) -> None:
+    if value is None:
+        with pytest.raises(UserError):
+            cell_value(text, "cell")
+    else:
+        assert cell_value(text, "cell") == value
+
+
+def test_init_reads_lists_that_python_wrote() -> None:
+    kind = kind_of([f"['red', '{tag}']" for tag in "abab"], cells=True, output=True)
+    assert kind.type.kind == "list"
+    assert kind.fit("['red', 'a']") == ["red", "a"]
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(
+    ("row", "place"),
+    [
+        (lambda odd: {"q": [1.0, odd], "n": 1}, "q[1]"),
+        (lambda odd: {"q": [{"deep": odd}], "n": 1}, "q[0]: deep"),
+        (lambda odd: {"q": [1.0], "n": 1, "note": {"why": [odd]}}, "note: why[0]"),
+        (lambda odd: ({"q": [odd]}, {"n": 1}), "q[0]"),
+        (lambda odd: Example("e", {"q": [odd]}, {"n": 1}), "q[0]"),
+        (lambda odd: Example("e", {"q": [1.0]}, {"n": 1}, extra={"z": [odd]}), "z[0]"),
+    ],
+)
+def test_a_number_that_is_none_inside_of_a_value_is_named_with_its_place(odd: float, row: Any, place: str) -> None:
+    with pytest.raises(UserError) as caught:
+        Task(
+            goal="g", inputs={"q": "list[float]"}, outputs={"n": int}, metric="exact",
+            train=[{"q": [1.0], "n": 1}, row(odd)],
+        )  # fmt: skip
+    assert caught.value.where == f"train[1]: {place}"
+    assert caught.value.expected == "a finite number"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -359,3 +360,34 @@ def test_an_export_that_is_damaged_in_places_is_taken_or_refused_in_one_line(mak
         else:
             del holder[key]
     taken_or_refused(content)
+
+
+@pytest.mark.parametrize("python", [False, True])
+def test_an_export_in_a_table_is_known_by_the_lists_in_its_cells(tmp_path: Path, python: bool) -> None:
+    for make, outputs in ((samples.argilla_flat, {"topic": LITERAL}), (samples.promptfoo, {"expected": LITERAL})):
+        rows = make()
+        with (tmp_path / "rows.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(
+                {
+                    name: (str if python else json.dumps)(each) if isinstance(each, list | dict) else each
+                    for name, each in row.items()
+                }
+                for row in rows
+            )
+        assert fields(draft_task(read_table([tmp_path / "rows.csv"])))[1] == outputs
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PK\x03\x04\x14\x00", "a spreadsheet or another packed file"),
+        (b"\xd0\xcf\x11\xe0\xa1", "a spreadsheet of an old kind"),
+        (b"PAR1\x15\x04", "a name that ends in .parquet"),
+        (b"\x1f\x8b\x08", "packed with gzip"),
+    ],
+)
+def test_a_file_that_is_no_text_is_known_whatever_its_name_says(tmp_path: Path, content: bytes, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        drafted(tmp_path, content, "rows.csv")

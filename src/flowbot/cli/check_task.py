@@ -121,6 +121,15 @@ async def open_tools(
                 _tool_fault(error, each.where, findings)
         if len(findings.defects) == faults:  # such as two tools of one name
             _tool_fault(first, "tools", findings)
+    findings.warnings += [
+        Remark(
+            f"tool {name}",
+            "writes, and has no stand-in: optimize and eval refuse to start",
+            "`simulate:`, a stand-in to call instead; `effects: reads` if it changes nothing; or --allow-writes",
+        )
+        for name, signature in signatures.items()
+        if signature.effects == "writes" and not signature.simulated
+    ]
     return signatures
 
 

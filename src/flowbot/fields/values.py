@@ -10,8 +10,8 @@ from typing import Any
 
 from .bounds import NAME, PARTS, bounded
 
-ROUNDING = 1e-9
-"""By how much a score may miss 0 or 1 and still mean it."""
+ROUNDING = 1e-6
+"""By how much a score may miss 0 or 1 and still mean it: the similarity of a vector with itself is 1.0000001 in 32 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Score:
 
     Args:
         value: in [0, 1], 1 is right.
-            What a sum of weights misses 0 or 1 by, at most 1e-9, is taken off.
+            What rounding misses 0 or 1 by, at most 1e-6, is taken off.
         feedback: why, in words, when the metric can say it; of more than 4,000 characters the middle is left out.
         parts: named partial scores, each in [0, 1]; at most 100, with names of at most 200 characters.
         spread: standard deviation of the value, where a judge was asked several times; None elsewhere.
@@ -64,7 +64,7 @@ class Score:
 
 
 def _settled(number: float) -> float:
-    """The number; 0 or 1 where it misses them by the rounding of a sum alone."""
+    """The number; 0 or 1 where it misses them by rounding alone."""
     near = (whole for whole in (0.0, 1.0) if math.isclose(number, whole, rel_tol=0.0, abs_tol=ROUNDING))
     return next(near, number)
 

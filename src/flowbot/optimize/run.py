@@ -21,6 +21,7 @@ from flowbot.runtime import (
     Engine,
     ExecutorName,
     SandboxName,
+    not_stored,
     open_executor,
     opened_task,
     require_stand_ins,
@@ -133,6 +134,8 @@ async def optimize_async(
             task = replace(task, tools=[_as_simulated(tool) for tool in task.tools])
         tools = {tool.signature.name: tool for tool in task.tools}
         require_stand_ins(task.tools, allow_writes=allow_writes)
+        for line in not_stored(task):
+            watch.news(line)
         first = (
             single_call(task.inputs, task.outputs, task.goal, reasoning=True) if begin is None else fitted(begin, task)
         )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .flow import Flow, load
     from .sandbox import BubblewrapSandbox, ChosenSandbox, MontySandbox, Sandbox, SandboxName, open_sandbox
     from .toolbox import opened_task, opened_tools
-    from .tools import ToolRunner, require_stand_ins
+    from .tools import ToolRunner, not_stored, require_stand_ins
     from .trace import Step, Trace
 
 _LATER = {
@@ -27,7 +27,7 @@ _LATER = {
         ("BubblewrapSandbox", "ChosenSandbox", "MontySandbox", "Sandbox", "SandboxName", "open_sandbox"), "sandbox"
     ),
     **dict.fromkeys(("opened_task", "opened_tools"), "toolbox"),
-    **dict.fromkeys(("ToolRunner", "require_stand_ins"), "tools"),
+    **dict.fromkeys(("ToolRunner", "not_stored", "require_stand_ins"), "tools"),
 }
 
 
@@ -58,6 +58,7 @@ __all__ = [
     "evaluate_each",
     "load",
     "messages",
+    "not_stored",
     "open_executor",
     "open_sandbox",
     "opened_task",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator
@@ -76,6 +77,8 @@ class Watch:
 
 
 _WATCH = Watch()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_WATCH.__init__)  # the thread is not there, and another may have had the turn
 
 
 async def undisturbed(make: Callable[[], Awaitable[T]], watch: Watch = _WATCH) -> T:

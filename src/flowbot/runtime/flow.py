@@ -31,7 +31,8 @@ class Flow:
         Trace(2 steps: total=2)
 
     Calls run on a private event loop in a thread of its own, so that they may come from plain code, from inside another
-    loop, and from several threads at once. Tools are called for real. Nothing is kept on disk.
+    loop, and from several threads at once. A process that is forked after a call (gunicorn, Celery, `multiprocessing`) opens
+    loop, connections and servers of its own at its first one. Tools are called for real. Nothing is kept on disk.
 
     Args:
         workflow: the workflow.
@@ -99,7 +100,7 @@ class Flow:
             self._live.close()
             raise
 
-    def __call__(self, **inputs: Any) -> dict[str, Any]:
+    def __call__(self, /, **inputs: Any) -> dict[str, Any]:
         """The workflow's outputs by name.
 
         Raises:
@@ -109,15 +110,15 @@ class Flow:
         """
         return _outputs(self._begin(inputs).result())
 
-    async def acall(self, **inputs: Any) -> dict[str, Any]:
+    async def acall(self, /, **inputs: Any) -> dict[str, Any]:
         """As calling it, from async code."""
         return _outputs(await self.atrace(**inputs))
 
-    def trace(self, **inputs: Any) -> Trace:
+    def trace(self, /, **inputs: Any) -> Trace:
         """What every step received and gave; a failed step is told there and not raised."""
         return self._begin(inputs).result()
 
-    async def atrace(self, **inputs: Any) -> Trace:
+    async def atrace(self, /, **inputs: Any) -> Trace:
         """As `trace`, from async code."""
         import asyncio
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from flowbot.fields import InfrastructureError, UserError
 from flowbot.store import Kind, Store
@@ -24,11 +26,59 @@ if TYPE_CHECKING:
 
 
 class Live:
-    """A thread with an event loop, and on it what a flow needs. Opened by the first call.
+    """What a flow runs on in this process; opened by the first call.
+
+    A process that was forked has the parent's memory and none of its threads: it opens all anew at its own first call, and
+    lets be, unseen, what it inherited. To close that would be to close it for the parent.
 
     Args:
         engine: opens the engine, and closes it with all that belongs to it.
     """
+
+    def __init__(self, engine: Callable[[], AbstractAsyncContextManager[Engine]]) -> None:
+        self._open = engine
+        self._by_process: dict[int, _Running] = {}
+        _ALL.add(self)
+
+    def begin(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Future[Trace]:
+        """Start a run on the private loop, which the first call opens."""
+        return self._here().begin(workflow, inputs)
+
+    def signatures(self) -> dict[str, ToolSignature]:
+        """What the engine's tools take and give; opens them.
+
+        Raises:
+            UserError: if one cannot be opened.
+        """
+        return self._here().signatures()
+
+    def close(self) -> None:
+        """End the loop and the engine. May be called twice."""
+        here = self._by_process.get(os.getpid())
+        if here is not None:
+            here.close()
+
+    def forked(self) -> None:
+        """In a process that was forked: see that what was inherited is never collected, not even when the process ends. A
+        connection that is collected is taken from its loop's selector, which the system shares with the parent."""
+        with suppress(ImportError):
+            import ctypes
+
+            for inherited in self._by_process.values():
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
+
+    def _here(self) -> _Running:
+        own = os.getpid()
+        return self._by_process.get(own) or self._by_process.setdefault(own, _Running(self._open))
+
+
+_ALL: WeakSet[Live] = WeakSet()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: [each.forked() for each in tuple(_ALL)])
+
+
+class _Running:
+    """A thread with an event loop, and on it the engine; of one process."""
 
     def __init__(self, engine: Callable[[], AbstractAsyncContextManager[Engine]]) -> None:
         self._open = engine
@@ -41,22 +91,15 @@ class Live:
         self._engine: Engine | None = None
 
     def begin(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Future[Trace]:
-        """Start a run on the private loop, which the first call opens."""
         with self._changing:
             return asyncio.run_coroutine_threadsafe(self._run(workflow, inputs), self._turning())
 
     def signatures(self) -> dict[str, ToolSignature]:
-        """What the engine's tools take and give; opens them.
-
-        Raises:
-            UserError: if one cannot be opened.
-        """
         with self._changing:
             opening = asyncio.run_coroutine_threadsafe(self._opened(), self._turning())
         return opening.result().signatures
 
     def close(self) -> None:
-        """End the loop and the engine. May be called twice."""
         with self._changing:
             loop, self._loop = self._loop, None
             if loop is not None:
@@ -152,7 +195,7 @@ async def opened_engine(
         return open_lm(name, session, cache_dir=cache_dir, say=say)
 
     box = ChosenSandbox(sandbox)
-    async with opened_tools(tools, sandbox=box, cache_dir=cache_dir, say=say) as by_name:
+    async with opened_tools(tools, sandbox=box, cache_dir=cache_dir, say=say, pinned=False) as by_name:
         model = None if lm is None else opened(lm)
         engine = Engine(model, session, tools=by_name, sandbox=box, open_model=opened, models=models, live=True)
         try:

@@ -14,13 +14,14 @@ from flowbot.fields.bounds import TOOL_BYTES, bounded, raised
 from flowbot.fields.secrets import hide_known
 from flowbot.lm.spans import tool_span
 from flowbot.task import Timed
+from flowbot.task.parts import leaves
 
 from .awake import undisturbed
 from .executors import Call, Executor, FunctionError, Outcome, open_executor
 from .jsonlike import to_json, to_outputs
 
 if TYPE_CHECKING:
-    from flowbot.task import Tool
+    from flowbot.task import Task, Tool
 
     from .memo import Memo, Result
 
@@ -42,6 +43,16 @@ def require_stand_ins(tools: Iterable[Tool], *, allow_writes: bool) -> None:
                 "a tool that writes, which a search would call thousands of times",
                 "`simulate:`, a stand-in to call instead, or --allow-writes",
             )
+
+
+def not_stored(task: Task) -> list[str]:
+    """What of a task is computed anew in every run, since its identity does not tell it from others; a line each."""
+    metrics = [
+        (f"metric {part.metric.name}", part.metric.kept or part.metric.pure) for part in leaves(task.metric).values()
+    ]
+    tools = [(f"tool {tool.signature.name}", tool.kept or tool.signature.pure) for tool in task.tools]
+    why = "its results are not stored: its source does not tell what it holds, or was changed since its import"
+    return [f"{name}: {why}" for name, fine in (*metrics, *tools) if not fine]
 
 
 class ToolRunner:

@@ -60,6 +60,7 @@ class Store:
         self._kinds: dict[str, str] = {}
         self._bytes = 0
         self._closed = False
+        self._process = os.getpid()
 
     @staticmethod
     def memory() -> Store:
@@ -180,10 +181,13 @@ class Store:
             raise self.damaged(key) from None
 
     async def close(self) -> None:
-        """Commit what is queued, keep the file's limits and close it. May be called twice."""
+        """Commit what is queued, keep the file's limits and close it. May be called twice.
+
+        In a process that was forked from the one that opened it nothing is touched: it is the other's.
+        """
         if not self._closed:
             self._closed = True
-            if self._reader is not None:
+            if self._reader is not None and self._process == os.getpid():
                 await asyncio.to_thread(self._close)
 
     def _close(self) -> None:

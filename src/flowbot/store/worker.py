@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterable
@@ -35,13 +36,16 @@ class Worker(Generic[Job]):
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
+        self._process = os.getpid()
 
     def submit(self, job: Job) -> None:
         """Queue one job.
 
         Raises:
-            InfrastructureError: if the system gives no thread.
+            InfrastructureError: if the system gives no thread, or this process was forked from the one that made it.
         """
+        if not self.is_here:
+            raise InfrastructureError(f"{self._name}: opened before this process was forked; open it anew", kind="disk")
         if self._thread is None:
             with self._starting:  # jobs come from several threads
                 if self._thread is None:
@@ -52,6 +56,11 @@ class Worker(Generic[Job]):
                         raise InfrastructureError(f"{self._name}: {error}", kind="disk") from None
                     self._thread = thread  # only now: a job for a thread that never began would wait for ever
         self._queue.put(job)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the process that made it, and not one that was forked from that, where the thread is not."""
+        return self._process == os.getpid()
 
     def stop(self) -> None:
         """Do what is queued and end the thread. Blocks; call it off the loop."""

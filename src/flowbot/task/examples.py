@@ -9,8 +9,8 @@ from typing import Any, cast
 
 from flowbot.fields import Field, UserError, ValueMismatch, canonical_json, stable_hash
 from flowbot.fields.near import listed
-from flowbot.fields.yaml import parse_json
 
+from .cells import cell_value
 from .data import Row
 from .example import Example
 from .faults import RAISED, Faults
@@ -132,9 +132,9 @@ def _value(row: Row, field: Field) -> Any:
 
 
 def _cell(row: Row, field: Field, text: str) -> Any:
-    """A list or object in a CSV cell, as JSON."""
+    """A list or object in a CSV cell."""
     try:
-        return parse_json(text, row.place)
+        return cell_value(text, row.place)
     except UserError as error:
         raise UserError(f"{row.place}: {field.name}", error.found, f"{field.type} as JSON") from None
 

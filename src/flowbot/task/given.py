@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -88,8 +89,11 @@ def _is_nan(value: object) -> bool:
 
 
 def _flat(row: object, where: str, inputs: Sequence[Field], outputs: Sequence[Field]) -> Given:
-    if isinstance(row, Example | Row | Placed):
+    if isinstance(row, Row | Placed):
         return row
+    if isinstance(row, Example):
+        parts = {name: _members(getattr(row, name), where, MAX_DEPTH) for name in ("inputs", "expected", "extra")}
+        return replace(row, **parts)
     if isinstance(row, Mapping):
         return _plain_row(cast("Mapping[Any, Any]", row), where)
     if isinstance(row, tuple | list):
@@ -102,15 +106,11 @@ def _flat(row: object, where: str, inputs: Sequence[Field], outputs: Sequence[Fi
 
 def _plain_row(row: Mapping[Any, Any], where: str) -> dict[str, Any]:
     """A row as JSON data, without the cells that hold nothing, as data frames write it."""
-    return _members(row, where, MAX_DEPTH)
+    return _members({name: value for name, value in row.items() if not _is_nan(value)}, where, MAX_DEPTH)
 
 
 def _members(row: Mapping[Any, Any], where: str, levels: int) -> dict[str, Any]:
-    return {
-        str(name): _plain(value, f"{where}: {str(name)[:80]}", levels)
-        for name, value in row.items()
-        if not _is_nan(value)
-    }
+    return {str(name): _plain(value, f"{where}: {str(name)[:80]}", levels) for name, value in row.items()}
 
 
 def _plain(value: Any, where: str, levels: int) -> Any:
@@ -130,7 +130,8 @@ def _plain(value: Any, where: str, levels: int) -> Any:
     if isinstance(value, Mapping):
         return _members(cast("Mapping[Any, Any]", value), where, levels - 1)
     if isinstance(value, list | tuple):
-        return [_plain(each, where, levels - 1) for each in cast("Sequence[Any]", value)]
+        items = cast("Sequence[Any]", value)
+        return [_plain(each, f"{where}[{index}]", levels - 1) for index, each in enumerate(items)]
     for method in ("isoformat", "tolist"):  # datetime and pandas, numpy
         call: Callable[[], Any] | None = getattr(value, method, None)
         if call is not None:

@@ -18,7 +18,7 @@ from .tools import Effects, Tool, tool_of
 _FORMS = "FILE.py:NAME, python, calculator, or a mapping with call, mcp, search or sql"
 _CALL_KEYS = ("call", "effects", "simulate", "pure", "identity")
 _MCP_KEYS = ("mcp", "only", "effects", "simulate")
-_SERVER_KEYS = ("command", "url", "env", "headers")
+_SERVER_KEYS = ("command", "url", "env", "headers", "seconds")
 
 
 def load_tools(given: Any, path: Path, modules: Modules, faults: Faults = RAISED) -> list[Tool | ToolSource] | None:
@@ -128,6 +128,7 @@ def _server(parts: dict[str, Any], where: str, folder: Path, modules: Modules) -
         headers=_pairs(server.get("headers", {}), f"{where}.mcp.headers"),
         effects=_effects(parts["effects"], where) if "effects" in parts else None,
         simulate=stand_ins,
+        seconds=_number(server.get("seconds", 30), f"{where}.mcp.seconds"),
         folder=folder,
         where=where,
     )
@@ -157,6 +158,12 @@ def _whole(given: Any, where: str) -> int:
     if not isinstance(given, int) or isinstance(given, bool):
         raise UserError(where, repr(given), "a whole number")
     return given
+
+
+def _number(given: Any, where: str) -> float:
+    if not isinstance(given, int | float) or isinstance(given, bool):
+        raise UserError(where, "nothing" if given is None else repr(given), "a number of seconds")
+    return float(given)
 
 
 def _texts(given: Any, where: str) -> tuple[str, ...]:

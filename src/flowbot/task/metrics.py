@@ -13,8 +13,9 @@ from flowbot.fields.bounds import bounded, raised
 
 from .compare import Comparison, contains, exact, f1, json_fields, normalised, numeric
 from .example import Example
-from .identity import callable_identity, is_told_apart, underlying
+from .identity import callable_identity, is_told_apart
 from .judge import Judge
+from .origin import underlying
 from .returned import NotAScore, score_of
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Metric:
     Args:
         name: for people.
         pure: same example and outputs, same score, always: need not be stored.
-        identity: the built-in's name, or name and hash of the source file of the user's callable.
+        identity: the built-in's name, or what tells the user's callable from others: its source and what is bound to it.
         call: what computes it; see `MetricCall`.
         built_in: True for those of `METRICS` and parts that are all such: pure, and in need of expected outputs.
         kept: scores may be stored; False where the identity does not tell the callable from others.

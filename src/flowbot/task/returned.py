@@ -17,7 +17,8 @@ class NotAScore(Exception):
 
 def score_of(returned: Any) -> Score:
     """The score of what a metric returned: a number, a bool, a `Score`, `(number, feedback)`, or a mapping with `score`
-    (or `value`) and perhaps `feedback` and `parts`. Feedback that is None is none.
+    (or `value`) and perhaps `feedback` and `parts`, or an object with such attributes, as `dspy.Prediction`. Feedback that is
+    None is none.
 
     Raises:
         NotAScore: for anything else.
@@ -26,12 +27,26 @@ def score_of(returned: Any) -> Score:
     match returned:
         case Score():
             return returned
-        case (value, feedback):
-            return Score(_number(value, "a tuple with"), _text(feedback))
         case Mapping():
             return _of_mapping(cast("Mapping[Any, Any]", returned))
+        case _ if (named := _attributes(returned)) is not None:
+            return _of_mapping(named)
+        case (value, feedback):
+            return Score(_number(value, "a tuple with"), _text(feedback))
         case _:
             return Score(_number(returned, ""))
+
+
+def _attributes(given: Any) -> dict[str, Any] | None:
+    """`score`, `feedback` and `parts` of an object that has a score, as other libraries' metrics return one."""
+    if isinstance(given, type) or (score := getattr(given, "score", None)) is None or callable(score):
+        return None
+    parts = getattr(given, "parts", None)
+    return {
+        "score": score,
+        "feedback": getattr(given, "feedback", None),
+        "parts": parts if isinstance(parts, Mapping) else {},
+    }
 
 
 def _of_mapping(given: Mapping[Any, Any]) -> Score:

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from flowbot.fields import Field, Type, UserError, is_name
 
-from .identity import underlying
+from .origin import underlying
 
 _SCALARS: dict[Any, Type] = {str: Type("str"), int: Type("int"), float: Type("float"), bool: Type("bool")}
 _KNOWN = "str, int, float, bool, list[T], dict, Literal of texts, a TypedDict or a dataclass"

@@ -19,6 +19,8 @@ from .tools import Effects
 
 MOST_RESULTS = 50
 """The most documents that one search may be declared to give."""
+MOST_SECONDS = 3600.0
+"""That a server may be allowed to start."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -34,6 +36,7 @@ class MCPSource:
         headers: HTTP headers; `$NAME` in a value stands for an environment variable.
         effects: what the user vouches for; None: `reads` for a tool that says it is read-only, else `writes`.
         simulate: stand-ins by the server's tool names.
+        seconds: that the server may take to start, or to be connected to, and to say what it offers.
         folder: where a command runs.
         where: how errors name the declaration.
 
@@ -48,10 +51,13 @@ class MCPSource:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     effects: Effects | None = None
     simulate: Mapping[str, Callable[..., Any]] = field(default_factory=dict[str, Callable[..., Any]])
+    seconds: float = 30.0
     folder: Path = Path()
     where: str = "tools"
 
     def __post_init__(self) -> None:
+        if not 0 < self.seconds <= MOST_SECONDS:
+            raise UserError(f"{self.where}.mcp.seconds", repr(self.seconds), f"seconds, at most {MOST_SECONDS:g}")
         if bool(self.command) == bool(self.url):
             raise UserError(f"{self.where}.mcp", "both" if self.url else "neither", "either command or url")
         if self.url and not _is_address(self.url):

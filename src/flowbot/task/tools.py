@@ -8,7 +8,8 @@ from typing import Any, Literal, cast
 
 from flowbot.fields import ToolSignature, UserError, is_name
 
-from .identity import callable_identity, is_told_apart, underlying
+from .identity import callable_identity, is_told_apart
+from .origin import source_identity, underlying
 
 Effects = Literal["reads", "writes"]
 
@@ -21,7 +22,7 @@ class Tool:
         signature: what a workflow needs to know of it.
         call: the callable, sync or async; takes its inputs as keywords.
         simulate: stands in for `call` while optimising and evaluating, for a tool that writes.
-        identity: names and source hashes of `call` and `simulate`.
+        identity: what tells `call` and `simulate` from others: their sources and what is bound to them.
         plain: True: what `call` returns is the one output `result`; False: it returns the outputs by name.
         kept: results may be stored; False where the identity does not tell the callable from others.
         timed: `call` bounds its own time, in which waiting for its turn does not count, and returns `Timed`.
@@ -92,14 +93,14 @@ def tool_of(
         shape = read_signature(call, f"tool {own}")
     except RecursionError:
         raise UserError(f"tool {own}", "a type that holds itself", "a type of bounded depth") from None
-    told = callable_identity(call) + (f" as {identity}" if identity else "")
+    told = _told(call, identity) + (f" as {identity}" if identity else "")
     if simulate is not None:
         if not callable(cast("Any", simulate)):
             raise UserError(f"tool {own}", f"simulate is a {type(simulate).__name__}", "a callable")
         stand_in = read_signature(simulate, f"tool {own}, simulate")
         if {f.name for f in stand_in.inputs} != {f.name for f in shape.inputs} or stand_in.outputs != shape.outputs:
             raise UserError(f"tool {own}, simulate", "other parameters or results", "those of the tool itself")
-        told += f" simulated by {callable_identity(simulate)}"
+        told += f" simulated by {_told(simulate, identity)}"
     signature = ToolSignature(
         own,
         shape.about,
@@ -112,3 +113,8 @@ def tool_of(
     )
     kept = bool(identity) or all(is_told_apart(each) for each in (call, simulate) if each is not None)
     return Tool(signature, call, simulate, told, plain=shape.plain, kept=kept)
+
+
+def _told(call: Callable[..., Any], identity: str) -> str:
+    """What a callable is, less what the user's own word for it stands for: the state of an object, which changes."""
+    return source_identity(call) if identity and not is_told_apart(call) else callable_identity(call)

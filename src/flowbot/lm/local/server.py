@@ -83,6 +83,14 @@ class Server:
         if self._end is not None:
             self._end()
 
+    def leave(self) -> None:
+        """In a process that was forked: leave the server to its owner. Its input must not stay open when the owner is gone."""
+        if self._end is not None and self._end.detach() is not None and self._process is not None:
+            with open(os.devnull, "r+b", buffering=0) as nothing:
+                for pipe in (self._process.stdin, self._process.stdout):
+                    if pipe is not None and not pipe.closed:
+                        os.dup2(nothing.fileno(), pipe.fileno(), inheritable=False)
+
     def _start(self) -> None:
         self.stop()
         self._address = ""
@@ -155,23 +163,39 @@ def _end(process: subprocess.Popen[str]) -> None:
                 continue  # what was still to be written has no reader
 
 
-_servers: dict[Settings, Server] = {}
-_registry = threading.Lock()
+class _Registry:
+    """The servers of this process."""
+
+    def __init__(self) -> None:
+        self.changing = threading.Lock()
+        self.servers: dict[Settings, Server] = {}
+
+    def forked(self) -> None:
+        """Begin anew in a process that was forked."""
+        inherited = self.servers.values()
+        self.__init__()
+        for server in inherited:
+            server.leave()
+
+
+_registry = _Registry()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_registry.forked)
 
 
 def acquire(settings: Settings) -> Server:
     """The process's one server with these settings, not yet started perhaps. Give it back with `release`."""
-    with _registry:
-        server = _servers.setdefault(settings, Server(settings))
+    with _registry.changing:
+        server = _registry.servers.setdefault(settings, Server(settings))
         server.owners += 1
         return server
 
 
 def release(server: Server) -> None:
     """Give a server back; its last owner's release stops it."""
-    with _registry:
+    with _registry.changing:
         server.owners -= 1
         if server.owners > 0:
             return
-        _servers.pop(server.settings, None)
+        _registry.servers.pop(server.settings, None)
     server.stop()

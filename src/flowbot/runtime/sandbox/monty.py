@@ -7,6 +7,7 @@ results.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -21,6 +22,8 @@ from .protocol import MEMORY_MB, PRINTED_BYTES, SECONDS, script_error
 if TYPE_CHECKING:
     from pydantic_monty import AsyncMonty, CollectString, MontyError
 
+    from .elsewhere import Elsewhere
+
 _STACK = 200
 _LETTING_GO = 0.05
 """Seconds after closing in which the library's own threads let go of Python's objects. Measured with 1.4: of programs that end at once
@@ -33,6 +36,7 @@ class MontySandbox:
 
     def __init__(self) -> None:
         self._pool: AsyncMonty | None = None
+        self._elsewhere: Elsewhere | None = None
         self._opening = asyncio.Lock()
 
     @property
@@ -58,6 +62,8 @@ class MontySandbox:
             InfrastructureError: if the workers cannot be started.
             UserError: if pydantic-monty is not installed.
         """
+        if (elsewhere := self._forked()) is not None:
+            return await elsewhere.ask("run", _asked(code, seconds, memory_mb, inputs=dict(inputs)))
         pool = await self._opened()
         from pydantic_monty import CollectString
 
@@ -74,6 +80,8 @@ class MontySandbox:
             InfrastructureError: if the workers cannot be started.
             UserError: if pydantic-monty is not installed.
         """
+        if (elsewhere := self._forked()) is not None:
+            return await elsewhere.ask("script", _asked(code, seconds, memory_mb))
         pool = await self._opened()
         from pydantic_monty import CollectString
 
@@ -87,14 +95,28 @@ class MontySandbox:
     async def close(self) -> None:
         """End the workers. May be called twice."""
         pool, self._pool = self._pool, None
+        elsewhere, self._elsewhere = self._elsewhere, None
+        if elsewhere is not None:
+            await elsewhere.close()
         if pool is not None:
             await pool.__aexit__(None, None, None)
             await asyncio.sleep(_LETTING_GO)
+
+    def _forked(self) -> Elsewhere | None:
+        """Where to run instead, if the library's threads are another process's."""
+        if _threads_of in ([], [os.getpid()]):
+            return None
+        if self._elsewhere is None:
+            from .elsewhere import Elsewhere
+
+            self._elsewhere = Elsewhere()
+        return self._elsewhere
 
     async def _opened(self) -> AsyncMonty:
         async with self._opening:
             if self._pool is None:
                 _ = self.identity
+                _threads_of[:] = [os.getpid()]
                 from pydantic_monty import AsyncMonty
 
                 pool = AsyncMonty()
@@ -106,6 +128,14 @@ class MontySandbox:
                     raise InfrastructureError(f"the sandbox for code nodes did not start: {error}") from error
                 self._pool = pool
             return self._pool
+
+
+_threads_of: list[int] = []
+"""The process that first used the library: its threads, one set for all pools, are there and in no process forked from it."""
+
+
+def _asked(code: str, seconds: float, memory_mb: int, **more: Any) -> dict[str, Any]:
+    return {"code": code, "seconds": seconds, "memory_mb": memory_mb, **more}
 
 
 class _Feed:

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from flowbot.fields.errors import FaultKind
 
 T = TypeVar("T")
+SESSION_GONE = "flowbot_session_gone"
+"""In the data of an error: the server knows no session of that number, as after its restart, and did nothing."""
 TRIES = 4
 """Sendings in all to a server that is busy or down."""
 FIRST_WAIT = 1.0
 """Seconds before the second try, where the server asks for no more; doubled each time."""
-_FAULTS = {401, 402, 403, 404, 408, 429}
+_FAULTS = {401, 402, 403, 404, 405, 408, 429}
 _MOST_STREAMED = 16 * MESSAGE_BYTES
 """Bytes of one stream of events; the SDK bounds each event."""
 _PIECE = 1 << 16
@@ -87,10 +89,16 @@ def status_client(headers: Mapping[str, str], *, connect: float, read: float) ->
             if not fault and (packed or len(content) > MESSAGE_BYTES or marks(content) > MOST_MARKS):
                 told = json.dumps(_error(_id(request.content), -32603, TOO_LARGE))
                 return httpx2.Response(200, headers=kind, content=told, request=request)
+            named = request.method == "POST" and "mcp-session-id" in request.headers
+            if named and (status == 404 or (status == 400 and b"session" in content.lower())):
+                # A server that was started anew: 404 as the protocol has it, 400 as many servers do.
+                gone = _error(_id(request.content), -32600, f"HTTP {status}: no such session", {SESSION_GONE: True})
+                told = json.dumps(gone)
+                return httpx2.Response(200, headers=kind, content=told, request=request)
             if not fault:
                 headers = [(name, text) for name, text in response.headers.multi_items() if name not in _CODED]
                 return httpx2.Response(status, headers=headers, content=bytes(content), request=request)
-            if status == 404 and "mcp-session-id" not in request.headers and _is_protocol_error(bytes(content)):
+            if status == 404 and _is_protocol_error(bytes(content)):
                 # How a server without sessions says that it has no such method.
                 return httpx2.Response(status, headers=kind, content=bytes(content), request=request)
             told = json.dumps(_protocol_error(status, response.reason_phrase, response.headers))

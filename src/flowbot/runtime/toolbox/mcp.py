@@ -5,7 +5,9 @@ started is the user's error; a connection that fails is an infrastructure error,
 is the HTTP status of a server elsewhere, or that it gives no answer in time. A program here that is late is asked whether it
 is there: if it says so, its tool is slow, which is the step's. What a tool answers with, errors included, is the step's too,
 and so is an answer that is too large or cannot be read. A server that is busy is asked again a few times; one that is down
-too, for tools that only read.
+too, for tools that only read. A connection that has ended is opened anew by the next call; what was asked when it ended is
+asked again of a tool that only reads, and where the server says that it did nothing; else whether it was done is not known,
+and that is said.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flowbot.fields import Field, InfrastructureError, StepError, ToolSignature, UserError, stable_hash
 from flowbot.fields.bounds import ABOUT, TOOL_BYTES, bounded, error_text
@@ -26,9 +28,10 @@ from flowbot.task import MCPSource, Timed, Tool
 from flowbot.task.identity import callable_identity, is_told_apart
 from flowbot.task.signature import read_signature
 
+from . import http_status
 from .http_status import patiently, status_fault
 from .schema import input_fields, output_fields
-from .server import Server, connected
+from .server import Connection, Server, connected
 from .stdio import TOO_LARGE
 
 if TYPE_CHECKING:
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
 
     from flowbot.fields.errors import FaultKind
 
+_EXACT = 2**53
+"""Whole numbers up to here are exact as floats."""
 _PING_SECONDS = 5.0
 _EVENT_TOO_LARGE = "SSE stream failed: Server-sent event exceeded"
 _BROKEN = (
@@ -51,8 +56,12 @@ _BROKEN = (
 
 
 @asynccontextmanager
-async def opened_server(source: MCPSource) -> AsyncGenerator[list[Tool]]:
+async def opened_server(source: MCPSource, *, pinned: bool = True) -> AsyncGenerator[list[Tool]]:
     """The tools that a source declares, while its server runs.
+
+    Args:
+        source: what is declared.
+        pinned: see `Connection`.
 
     Raises:
         UserError: if the SDK is not installed, the server cannot be started or does not offer a declared tool.
@@ -63,11 +72,12 @@ async def opened_server(source: MCPSource) -> AsyncGenerator[list[Tool]]:
     except ImportError:
         raise UserError(source.where, "no MCP SDK", "it, installed with: pip install 'flowbot[tools]'") from None
     del mcp
-    async with connected(source) as server:
-        yield [_tool(source, server, offered, own) for offered, own in source.only.items()]
+    async with connected(source, pinned=pinned) as connection:
+        server = await connection.server()
+        yield [_tool(source, connection, server, offered, own) for offered, own in source.only.items()]
 
 
-def _tool(source: MCPSource, server: Server, offered: str, own: str) -> Tool:
+def _tool(source: MCPSource, connection: Connection, server: Server, offered: str, own: str) -> Tool:
     known = server.tools.get(offered)
     if known is None:
         names = ", ".join(sorted(server.tools)) or "no tools"
@@ -98,17 +108,42 @@ def _tool(source: MCPSource, server: Server, offered: str, own: str) -> Tool:
     theirs = {field.name: name for name, field in inputs.items()}
 
     async def call(**arguments: Any) -> Timed:
-        sent = {theirs[name]: value for name, value in arguments.items()}
-        asked = partial(_bounded_answer, server, offered, sent, here=not source.url)
-        result, seconds = await patiently(asked, again=again)
+        sent = {theirs[name]: _whole(value) for name, value in arguments.items()}
+        result, seconds = await answered(sent)
         return Timed(shaped(result), seconds)
+
+    async def answered(sent: Mapping[str, Any]) -> tuple[CallToolResult, float]:
+        for last in (False, True):
+            now = await connection.server()
+            if (there := now.tools.get(offered)) is None or _schema_hash(there) != _schema_hash(known):
+                now.lost = True
+                raise UserError(
+                    f"{source.where}.only: tool {offered}", "another tool than before", "the one that was there"
+                )
+            try:
+                asked = partial(_bounded_answer, now, offered, sent, here=not source.url)
+                return await patiently(asked, again=again)
+            except InfrastructureError as error:
+                # A program that says nothing for so long, not even that it is there, is started anew by the next call.
+                now.lost = now.lost or error.kind == "connection" or (error.kind == "timeout" and not source.url)
+                if error.kind != "connection":
+                    raise
+                undone = isinstance(error, _Undone)
+                if signature.effects == "writes" and not undone:
+                    message = f"{error}; whether {own} was carried out is not known, so it is not called again"
+                    raise InfrastructureError(message, kind=error.kind, fatal=True) from error
+                if last and undone:  # a server that has just been initialised, and does not know it
+                    raise InfrastructureError(str(error), kind="not_found", fatal=True) from error
+                if last:
+                    raise
+        raise AssertionError
 
     def shaped(result: CallToolResult) -> dict[str, Any]:
         match taken:
             case "members":
-                return result.structured_content
+                return _unpictured(result.structured_content)
             case "whole":
-                return {"result": result.structured_content}
+                return {"result": _unpictured(result.structured_content)}
             case "text":
                 return {"result": _text(result)}
 
@@ -119,6 +154,38 @@ def _tool(source: MCPSource, server: Server, offered: str, own: str) -> Tool:
         kept = is_told_apart(simulate)
         identity += f" simulated by {stood_in}"
     return Tool(signature, call, simulate, identity, plain=False, kept=kept, timed=True)
+
+
+class _Undone(InfrastructureError):
+    """A connection that failed before the server took the call."""
+
+
+def _whole(value: Any) -> Any:
+    """Arguments with whole numbers as such: `3.0` is a number to our types, and to many a server no `3`."""
+    match value:
+        case float() if value.is_integer() and abs(value) <= _EXACT:
+            return int(value)
+        case list():
+            return [_whole(each) for each in cast("list[Any]", value)]
+        case dict():
+            return {name: _whole(each) for name, each in cast("dict[str, Any]", value).items()}
+        case _:
+            return value
+
+
+def _unpictured(value: Any) -> Any:
+    """A structured result whose pictures, sounds and files are only named."""
+    match value:
+        case {"type": "image" | "audio" as kind, "data": str(), **rest}:
+            return {**rest, "type": kind, "data": f"[{kind}]"}
+        case {"blob": str(), "uri": str(uri), **rest}:
+            return {**rest, "uri": uri, "blob": f"[{uri}]"}
+        case dict():
+            return {name: _unpictured(each) for name, each in cast("dict[str, Any]", value).items()}
+        case list():
+            return [_unpictured(each) for each in cast("list[Any]", value)]
+        case _:
+            return value
 
 
 def _check_size(tool: mcp.Tool) -> None:
@@ -132,12 +199,15 @@ async def _bounded_answer(
 ) -> tuple[CallToolResult, float]:
     """As `_answer`, in bounded time, and the seconds it took; `here`: the server is a program of this machine."""
     began = time.monotonic()
+    server.calls += 1
     try:
         return await asyncio.wait_for(_answer(server, name, arguments), SECONDS), time.monotonic() - began
     except TimeoutError:
         if here and await _is_there(server):
             raise StepError(f"took longer than {SECONDS:g} s") from None
         raise InfrastructureError(f"MCP server {server.name}: no answer within {SECONDS:g} s", kind="timeout") from None
+    finally:
+        server.calls -= 1
 
 
 async def _is_there(server: Server) -> bool:
@@ -165,6 +235,11 @@ async def _answer(server: Server, name: str, arguments: Mapping[str, Any]) -> Ca
     try:
         result = await server.client.call_tool(name, dict(arguments))
     except MCPError as error:
+        match error.data:
+            case {http_status.SESSION_GONE: True}:
+                raise _Undone(f"MCP server {server.name}: {error.message}", kind="connection") from error
+            case _:
+                pass
         if (fault := status_fault(error, f"MCP server {server.name}")) is not None:
             raise fault from error
         if error.message.startswith(_EVENT_TOO_LARGE):
@@ -196,14 +271,16 @@ def _text(result: CallToolResult) -> str:
         match each:
             case types.TextContent():
                 parts.append(each.text)
-            case types.EmbeddedResource(resource=types.TextResourceContents(text=text)):
-                parts.append(text)
+            case types.EmbeddedResource(resource=types.TextResourceContents(text=text, uri=uri)):
+                parts.append(f"[{uri}]\n{text}")
+            case types.EmbeddedResource(resource=types.BlobResourceContents(uri=uri)):
+                parts.append(f"[{uri}]")
             case types.ResourceLink():
                 parts.append(f"[{each.name}: {each.uri}]")
             case _:
                 parts.append(f"[{each.type}]")
     if not parts and result.structured_content is not None:
-        return json.dumps(result.structured_content, ensure_ascii=False)
+        return json.dumps(_unpictured(result.structured_content), ensure_ascii=False)
     return "\n".join(parts)
 
 

@@ -32,6 +32,7 @@ async def opened_tools(
     sandbox: Sandbox | None = None,
     cache_dir: Path | None = None,
     say: Callable[[str], None] | None = None,
+    pinned: bool = True,
 ) -> AsyncGenerator[dict[str, Tool]]:
     """All tools by name, ready to be called until the context ends: servers are started, indexes and files opened.
 
@@ -42,6 +43,7 @@ async def opened_tools(
         sandbox: where a Python interpreter runs its scripts; one of its own when None.
         cache_dir: where search indexes are kept; the user's cache folder when None.
         say: told news in a line, as of an index that is built.
+        pinned: False for a workflow in use: a server may be replaced by a newer one that has the same tools.
 
     Raises:
         UserError: naming the declaration, for what cannot be opened, and for two tools of one name.
@@ -49,7 +51,7 @@ async def opened_tools(
     """
     found: dict[str, Tool] = {}
     async with AsyncExitStack() as stack:
-        opener = _Opener(stack, sandbox, cache_dir or default_cache_dir(), say or (lambda _: None))
+        opener = _Opener(stack, sandbox, cache_dir or default_cache_dir(), say or (lambda _: None), pinned=pinned)
         for each in tools:
             for tool in await opener.open(each):
                 name = tool.signature.name
@@ -82,8 +84,15 @@ class _Opener:
     """Opens one declaration after the other; what it opens is closed with the stack."""
 
     def __init__(
-        self, stack: AsyncExitStack, sandbox: Sandbox | None, cache_dir: Path, say: Callable[[str], None]
+        self,
+        stack: AsyncExitStack,
+        sandbox: Sandbox | None,
+        cache_dir: Path,
+        say: Callable[[str], None],
+        *,
+        pinned: bool,
     ) -> None:
+        self._pinned = pinned
         self._stack = stack
         self._sandbox = sandbox
         self._cache_dir = cache_dir
@@ -94,7 +103,7 @@ class _Opener:
             case MCPSource():
                 from .mcp import opened_server
 
-                return await self._stack.enter_async_context(opened_server(each))
+                return await self._stack.enter_async_context(opened_server(each, pinned=self._pinned))
             case SearchSource():
                 return [await self._search(each)]
             case SQLSource():

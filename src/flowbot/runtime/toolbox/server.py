@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
 
 from flowbot.fields import InfrastructureError, UserError, stable_hash
 from flowbot.fields.bounds import MESSAGE_BYTES, NAME, bounded, raised
@@ -27,13 +29,14 @@ if TYPE_CHECKING:
     import mcp
     from mcp.client import Transport
 
-START_SECONDS = 30.0
-"""Time that a server may take to start and to say what it offers."""
+    from flowbot.fields.errors import FaultKind
+
 CLOSE_SECONDS = 5.0
 """Time that a server elsewhere may take to answer that its session ends."""
 _MOST_PAGES = 100
 _MOST_TOOLS = 1000
 _MOST_SAID = 4000
+_log = logging.getLogger(__name__)
 _REFERENCE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 
 
@@ -44,42 +47,115 @@ class Server:
         client: the SDK's client.
         tools: what the server offers, by name.
         name: what the server calls itself.
-        identity: its name and version, and how it is declared; holds no secret.
+        label: its name and version.
+        identity: these, and how it is declared; holds no secret.
 
     Attributes:
-        lost: the connection has ended.
+        lost: the connection has ended, or is not to be used any more.
+        calls: how many are under way.
         fault: what the server sent that ended it; "" where it was nothing of that kind.
     """
 
-    def __init__(self, client: mcp.Client, tools: Mapping[str, mcp.Tool], name: str, identity: str) -> None:
+    def __init__(self, client: mcp.Client, tools: Mapping[str, mcp.Tool], name: str, label: str, identity: str) -> None:
         self.client = client
         self.tools = tools
         self.name = name
+        self.label = label
         self.identity = identity
         self.lost = False
+        self.calls = 0
         self.fault = ""
 
 
+class Connection:
+    """The connection to the server of a source: opened, and opened anew where it has ended.
+
+    Args:
+        source: what is declared.
+        pinned: the server that answers later must be the one that answered first, by its name and version: what it gave is
+            stored under these.
+    """
+
+    def __init__(self, source: MCPSource, *, pinned: bool) -> None:
+        self._source = source
+        self._pinned = pinned
+        self._said = _Said()
+        self._server: Server | None = None
+        self._opened: list[tuple[Server, Callable[[], Awaitable[None]]]] = []
+        self._turn = asyncio.Lock()
+        self._identity = ""
+        self._closed = False
+
+    async def server(self) -> Server:
+        """The server, connected.
+
+        Raises:
+            UserError: the first time, if a program or variable that is named does not exist, or the program does not speak
+                the protocol; later, if another server answers than before.
+            InfrastructureError: if a server elsewhere cannot be reached, or a program not be started again.
+        """
+        async with self._turn:
+            if self._closed:
+                raise InfrastructureError(f"MCP server {_place(self._source)}: closed while a call was under way")
+            if self._server is None or self._server.lost:
+                self._server = await (self._again() if self._identity else self._first())
+            return self._server
+
+    async def close(self) -> None:
+        """End the connection, and a server that was started, with its children. May be called twice."""
+        async with self._turn:
+            self._closed = True
+            await self._left(busy=True)
+            self._said.close()
+
+    async def _first(self) -> Server:
+        server = await self._connected({"rate_limit", "server"})
+        self._identity = server.identity
+        return server
+
+    async def _again(self) -> Server:
+        # What one call takes for the end of a session elsewhere may not be the end of another's; a program is one for all.
+        await self._left(busy=not self._source.url)
+        _log.info("MCP server %s: connected anew", _place(self._source), extra={"event": "tool.reconnect"})
+        try:
+            server = await self._connected({"rate_limit", "server", "connection"})
+        except UserError as error:  # it started before
+            raise InfrastructureError(str(error), kind="connection") from error
+        if self._pinned and server.identity != self._identity:
+            server.lost = True
+            raise UserError(
+                self._source.where, f"another server than before ({server.label})", "the one that the run began with"
+            )
+        return server
+
+    async def _connected(self, again: set[FaultKind]) -> Server:
+        opened = partial(_opened, self._source, self._said)
+        found = await (patiently(opened, again=frozenset(again)) if self._source.url else opened())
+        self._opened.append(found)
+        return found[0]
+
+    async def _left(self, *, busy: bool) -> None:
+        """Close what was opened; `busy`: also where calls are under way."""
+        for each in tuple(self._opened):
+            if busy or not each[0].calls:
+                self._opened.remove(each)
+                await each[1]()
+
+
 @asynccontextmanager
-async def connected(source: MCPSource) -> AsyncGenerator[Server]:
+async def connected(source: MCPSource, *, pinned: bool = True) -> AsyncGenerator[Connection]:
     """A connection to the server of a source, closed at the end; a server that was started is ended with its children.
 
     Raises:
         UserError: if a program or variable that is named does not exist, or the program does not speak the protocol.
         InfrastructureError: if a server elsewhere cannot be reached.
     """
-    said = _Said()
-    close: Callable[[], Awaitable[None]] | None = None
+    connection = Connection(source, pinned=pinned)
     try:
-        if source.url:
-            server, close = await patiently(partial(_opened, source, said), again=frozenset({"rate_limit", "server"}))
-        else:
-            server, close = await _opened(source, said)
-        yield server
+        await connection.server()
+        yield connection
     finally:
-        if close is not None:
-            await close()
-        said.close()
+        await connection.close()
 
 
 async def _opened(source: MCPSource, said: _Said) -> tuple[Server, Callable[[], Awaitable[None]]]:
@@ -101,7 +177,7 @@ async def _opened(source: MCPSource, said: _Said) -> tuple[Server, Callable[[], 
             await asyncio.wait([owner])
 
     try:
-        return await asyncio.wait_for(asyncio.shield(opening), START_SECONDS), close
+        return await asyncio.wait_for(asyncio.shield(opening), source.seconds), close
     except BaseException as error:
         await close()
         if isinstance(error, UserError | InfrastructureError) or not isinstance(error, Exception):
@@ -115,10 +191,12 @@ async def _own(source: MCPSource, said: _Said, opening: asyncio.Future[Server], 
 
     server: Server | None = None
 
+    said.fault = ""
+
     def broke(why: str) -> None:
-        said.fault = why
+        said.fault = said.fault or why
         if server is not None:
-            server.lost, server.fault = True, why
+            server.lost, server.fault = True, said.fault
 
     try:
         async with AsyncExitStack() as stack:
@@ -142,7 +220,7 @@ async def _transport(source: MCPSource, said: _Said, stack: AsyncExitStack, brok
         headers = {name: _filled(text, f"{source.where}.mcp.headers.{name}") for name, text in source.headers.items()}
         declare_url(source.url)
         declare_headers(headers)
-        client = await stack.enter_async_context(status_client(headers, connect=START_SECONDS, read=300))
+        client = await stack.enter_async_context(status_client(headers, connect=source.seconds, read=300))
         return streamable_http_client(source.url, http_client=client, max_sse_event_size=MESSAGE_BYTES)
     from mcp.client.stdio import get_default_environment
 
@@ -163,7 +241,8 @@ async def _introduced(source: MCPSource, client: mcp.Client) -> Server:
             break
     info = client.server_info
     name: str = bounded(hide_known(info.name), NAME) if info else _place(source)
-    return Server(client, tools, name, f"{name} {bounded(info.version, NAME) if info else ''} {_declared(source)}")
+    label = f"{name} {bounded(info.version, NAME) if info else ''}"
+    return Server(client, tools, name, label, f"{label} {_declared(source)}")
 
 
 def _declared(source: MCPSource) -> str:
@@ -199,13 +278,17 @@ def _filled(text: str, where: str) -> str:
 def _refused(source: MCPSource, error: Exception, said: _Said) -> UserError | InfrastructureError:
     """Why a server could not be had."""
     late = isinstance(error, TimeoutError)
-    why = f"no answer within {START_SECONDS:g} s" if late else raised(error).splitlines()[0]
+    why = f"no answer within {source.seconds:g} s; `seconds:` allows more" if late else raised(error).splitlines()[0]
     if source.url:
         from mcp import MCPError
 
         who = f"{source.where}: MCP server {_place(source)}"
         told = status_fault(error, who) if isinstance(error, MCPError) else None
-        return told or InfrastructureError(f"{who}: {why}", kind="timeout" if late else "connection")
+        fault = told or InfrastructureError(f"{who}: {why}", kind="timeout" if late else "connection")
+        if urlsplit(source.url).path.rstrip("/").endswith("/sse") or "HTTP 405" in str(fault):
+            hint = "the old SSE transport is not spoken; streamable HTTP often answers at /mcp"
+            return InfrastructureError(f"{fault}; {hint}", kind=fault.kind, fatal=True)
+        return fault
     return UserError(
         f"{source.where}.mcp.command",
         f"{source.command[0]}, which did not start as an MCP server ({said.fault or said.last() or why})",

@@ -100,7 +100,7 @@ async def stdio_transport(
         env: its environment.
         folder: its working directory.
         errors: where it writes its standard error.
-        broke: told why, where what it sent ended the connection.
+        broke: told that the connection has ended; why, where what the program sent is what ended it.
 
     Raises:
         OSError: if it cannot be started.
@@ -167,6 +167,7 @@ async def stdio_transport(
             broke(str(fault))
         except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
             pass  # the program, or the session, has ended
+        broke("")
         came.close()  # whoever waits for an answer learns that none will come
 
     tasks = [asyncio.create_task(guarded(each), name="flowbot-mcp-stdio") for each in (read, write)]

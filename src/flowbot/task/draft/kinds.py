@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from flowbot.fields import Type, TypeSyntaxError, UserError
-from flowbot.fields.yaml import parse_json
+from flowbot.task.cells import cell_value
 
 FEW_LABELS, MOST_LABELS = 30, 100
 LABEL_RULE = (
@@ -119,10 +119,12 @@ def _kind(present: list[Any], *, cells: bool, output: bool, spelt: bool) -> Kind
 
 def _of_texts(present: list[str], *, cells: bool, output: bool, spelt: bool) -> Kind:
     if output or cells:
-        parsed = _parsed(present)
+        parsed = parsed_cells(present)
         if parsed is not None and _type_of(parsed, spelt=spelt) is not None:
             inner = _kind(parsed, cells=False, output=output, spelt=spelt)
-            return Kind(inner.type, f"texts that hold JSON: {inner.why}", lambda value: inner.fit(_json(value)))
+            return Kind(
+                inner.type, f"texts that hold lists or objects: {inner.why}", lambda value: inner.fit(_json(value))
+            )
         if all(text.strip().casefold() in ("true", "false") for text in present):
             return Kind(Type("bool"), "true and false", Type("bool").coerce)
         if all(_INT.match(text.strip()) for text in present):
@@ -218,11 +220,11 @@ def _text(value: Any) -> str:
 
 
 def _json(value: Any) -> Any:
-    return parse_json(value, "")
+    return cell_value(value, "")
 
 
-def _parsed(texts: Sequence[str]) -> list[Any] | None:
-    """The lists or objects that texts hold as JSON; None if one holds none."""
+def parsed_cells(texts: Sequence[str]) -> list[Any] | None:
+    """The lists or objects that texts hold; None if one holds none."""
     parsed: list[Any] = []
     for text in texts:
         if text.lstrip()[:1] not in ("[", "{"):

@@ -17,7 +17,7 @@ from flowbot.task.splits import SPLITS, Split, split_called
 
 from .forms import form_of
 from .guess import Guess, counted
-from .kinds import without_gaps
+from .kinds import parsed_cells, without_gaps
 from .names import words
 from .reading import read_file, read_hub
 
@@ -166,10 +166,14 @@ def read_table(given: Sequence[Path], *, as_is: bool = False) -> Table:
 
 def _take(reading: _Reading) -> None:
     """Rows in the form of a tool's export, if they have one, as rows of a task."""
-    known = form_of(list(reading.columns), [row.values for row in reading.rows]) if reading.rows else None
+    whole = _unpacked(reading)
+    known = form_of(list(reading.columns), whole) if whole else None
     if known is None:
         return
-    taken = known.take([row.values for row in reading.rows])
+    taken = known.take(whole)
+    reading.cells = {
+        name for name in reading.cells if all(row.get(name) is None or isinstance(row[name], str) for row in whole)
+    }
     rows: list[TableRow] = []
     given: dict[str, None] = {}
     wanted: dict[str, None] = {}
@@ -227,6 +231,17 @@ def _split_word(path: Path) -> Split | None:
     told = [split_called(word) for word in words(path.stem)]
     found: list[Split] = [split for split in SPLITS if split in told]
     return found[0] if len(found) == 1 else None
+
+
+def _unpacked(reading: _Reading) -> list[dict[str, Any]]:
+    """The rows' values, lists and objects that stand as text in a table's cells as what they are."""
+    values = [dict(row.values) for row in reading.rows]
+    for name in reading.cells:
+        told = [row for row in values if row.get(name) is not None]
+        cells = parsed_cells([str(row[name]) for row in told]) if told else None
+        for row, cell in zip(told, cells or (), strict=cells is not None):
+            row[name] = cell
+    return values
 
 
 def _read_hub(path: Path, into: _Reading) -> None:

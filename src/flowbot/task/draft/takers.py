@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from flowbot.fields import UserError, canonical_json
-from flowbot.fields.yaml import parse_json
+from flowbot.fields import canonical_json
 
 Values = Mapping[str, Any]
 Taker = Callable[[Sequence[Values]], "list[list[Taken]]"]
@@ -223,11 +222,6 @@ def argilla_flat(rows: Sequence[Values]) -> list[list[Taken]]:
 
 def _responded(value: Any, states: Any) -> Any:
     """What a cell of responses says: a value, or several people's, of which those count that were handed in."""
-    if isinstance(value, str) and value.lstrip()[:1] == "[":
-        try:
-            value = parse_json(value, "")
-        except UserError:
-            return value
     if isinstance(value, Mapping):  # a column of a data set: {"value": [...], "status": [...]}
         value, states = _mapping(value).get("value"), _mapping(value).get("status")
     if not isinstance(value, list):

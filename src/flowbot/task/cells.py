@@ -1,0 +1,67 @@
+"""Lists and objects in the cells of a table: as JSON, or as Python writes them (`['red', 'blue']`), which is read and never run."""
+
+from __future__ import annotations
+
+import ast
+import io
+import math
+import tokenize
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from flowbot.fields import UserError
+from flowbot.fields.yaml import parse_json
+from flowbot.fields.yaml_core import MAX_DEPTH, MOST_BITS
+
+_MOST = 1_000_000
+"""Characters of a cell that is read as Python writes it."""
+
+
+def cell_value(text: str, where: str) -> Any:
+    """The value that a cell holds.
+
+    Raises:
+        UserError: if it is neither JSON nor a Python list or dict of texts, numbers, true, false and None.
+    """
+    try:
+        return parse_json(text, where)
+    except UserError:
+        value = _literal(text.strip())
+        if value is None:
+            raise
+        return value
+
+
+def _literal(text: str) -> Any:
+    """The list or dict of a Python literal; None for anything else."""
+    if text[:1] not in ("[", "{") or len(text) > _MOST or max(text.count("["), text.count("{")) > _MOST // 10:
+        return None
+    try:
+        value: object = ast.literal_eval(text)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    # `['a' 'b']`, as numpy prints an array, would be one text in Python.
+    texts = sum(isinstance(each, ast.Constant) and isinstance(each.value, str) for each in ast.walk(ast.parse(text)))
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    if sum(each.type == tokenize.STRING for each in tokens) != texts:
+        return None
+    return value if _is_plain(value, MAX_DEPTH) else None
+
+
+def _is_plain(value: object, levels: int) -> bool:
+    if levels < 0:
+        return False
+    match value:
+        case None | bool() | str():
+            return True
+        case int():
+            return value.bit_length() <= MOST_BITS
+        case float():
+            return math.isfinite(value)
+        case list():
+            return all(_is_plain(each, levels - 1) for each in cast("Sequence[object]", value))
+        case dict():
+            members = cast("Mapping[object, object]", value)
+            return all(isinstance(name, str) and _is_plain(each, levels - 1) for name, each in members.items())
+        case _:
+            return False
