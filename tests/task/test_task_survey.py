@@ -80,3 +80,19 @@ def test_the_commonest_answer_is_the_first_of_equals() -> None:
     )
     assert commonest(rows) == ({"kind": "a", "total": 1}, 0.4)
     assert commonest([]) is None
+
+
+def test_an_input_that_tells_an_output_is_told_and_the_only_input_is_not() -> None:
+    rows = [_row(n, shop=f"shelf {'abc'[n % 3]}") for n in range(24)]
+    (remark,) = _survey(train=rows)
+    assert (remark.where, remark.what) == ("input shop", "a leak: it ends with the answer (kind)")
+    placed: dict[Split, list[Placed]] = {
+        "train": placed_examples(rows, where="train", inputs=INPUTS[1:], outputs=OUTPUTS)
+    }
+    assert not any("leak" in each.what for each in survey(placed, INPUTS[1:], OUTPUTS))
+
+
+def test_a_spreadsheets_error_as_an_answer_is_told() -> None:
+    outputs = [Field.of("kind", "str")]
+    remarks = _survey(outputs, train=[_row(n, kind="#N/A" if n == 2 else f"kind {n}") for n in range(9)])
+    assert [remark.what for remark in remarks] == ["a spreadsheet's error such as #N/A is expected (train[2])"]

@@ -233,15 +233,20 @@ def _split_word(path: Path) -> Split | None:
     return found[0] if len(found) == 1 else None
 
 
-def _unpacked(reading: _Reading) -> list[dict[str, Any]]:
+def _unpacked(reading: _Reading) -> list[Mapping[str, Any]]:
     """The rows' values, lists and objects that stand as text in a table's cells as what they are."""
-    values = [dict(row.values) for row in reading.rows]
+    found: dict[str, list[Any]] = {}
     for name in reading.cells:
-        told = [row for row in values if row.get(name) is not None]
-        cells = parsed_cells([str(row[name]) for row in told]) if told else None
-        for row, cell in zip(told, cells or (), strict=cells is not None):
-            row[name] = cell
-    return values
+        told = [str(row.values[name]) for row in reading.rows if row.values.get(name) is not None]
+        if told and (cells := parsed_cells(told)) is not None:
+            found[name] = cells
+    if not found:
+        return [row.values for row in reading.rows]
+    rest = {name: iter(cells) for name, cells in found.items()}
+    return [
+        {**row.values, **{name: next(cells) for name, cells in rest.items() if row.values.get(name) is not None}}
+        for row in reading.rows
+    ]
 
 
 def _read_hub(path: Path, into: _Reading) -> None:
