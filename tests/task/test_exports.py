@@ -169,6 +169,7 @@ def test_promptfoo_configurations_are_read_as_yaml_and_rubrics_are_feedback(tmp_
         lines += ["      - {type: llm-rubric, value: is kind}"]
     made = drafted(tmp_path, "\n".join(lines), "promptfooconfig.yaml")
     assert fields(made) == (MESSAGE, {"expected": "str"})
+    assert made.metric == "contains"
     assert {row["feedback"] for row in rows_of(made)} == {"is kind"}
     judged = drafted(tmp_path, "\n".join(line for line in lines if "icontains" not in line), "promptfooconfig.yaml")
     assert not judged.labelled

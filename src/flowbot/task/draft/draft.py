@@ -108,6 +108,8 @@ def draft_task(
     outputs = _fields(layout.outputs) or tuple(_asked(name) for name in roles.outputs)
     sentence = goal or goal_of(inputs, outputs, labelled=roles.labelled)
     scored, why = (metric, "as you say") if metric else metric_of(outputs, rows, labelled=roles.labelled)
+    if table.form and table.form.metric and not metric and all(field.type.kind == "str" for field in outputs):
+        scored, why = table.form.metric, f"as in {table.form.name}"
     guesses = [
         *_of_columns(roles, layout, inputs, outputs),
         *_of_labels(layout, wishes),

@@ -99,7 +99,7 @@ def roles_of(table: Table, wishes: Wishes, prompt: str = "") -> Roles:
         why["inputs"] = "by name and place" if labelled else "all that may be given"
         guessed = _inputs(table, given, outputs if labelled else ())
         if table.form and (own := [name for name in table.form.inputs if name in given]):
-            why["inputs"] = f"as {table.form.name} has it"
+            why["inputs"] = f"as in {table.form.name}"
             guessed = [name for name in own if not _is_record(table, name) and _varies(table, name)] or own
         leaks = _leaks(table, guessed, outputs if labelled else ())
         inputs = tuple(name for name in guessed if name not in leaks)
@@ -153,7 +153,7 @@ def _outputs(
     if table.form:
         own = [name for name in table.form.outputs if name in free]
         found = [name for name in found if name in own] or own
-        why["outputs"] = f"as {table.form.name} has it" if own else "no row has an answer, so there are no labels"
+        why["outputs"] = f"as in {table.form.name}" if own else "no row has an answer, so there are no labels"
     elif not found:
         found, why["outputs"] = _wanted(table, free)
     return (tuple(found), True) if found else (("answer",), False)

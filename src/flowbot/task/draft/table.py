@@ -48,14 +48,16 @@ class Form:
     """What is known of the columns because a tool's export is known.
 
     Args:
-        name: of the form, with its article, as in "as {name} has it".
+        name: of the form, with its article, as in "as in {name}".
         inputs: columns that are given.
         outputs: columns that are wanted.
+        metric: how texts are to be compared, where all rows say the same; else "".
     """
 
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    metric: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +188,9 @@ def _take(reading: _Reading) -> None:
             wanted |= dict.fromkeys(each.wanted)
     others = dict.fromkeys(name for row in rows for name in row.values)
     if given or wanted:
-        reading.form = Form(known.name, tuple(name for name in given if name not in wanted), tuple(wanted))
+        said = {each.metric for several in taken for each in several}
+        inputs = tuple(name for name in given if name not in wanted)
+        reading.form = Form(known.name, inputs, tuple(wanted), next(iter(said)) if len(said) == 1 else "")
     reading.columns = {**dict.fromkeys(reading.form.inputs if reading.form else ()), **wanted, **others}
     reading.cells &= reading.columns.keys()
     reading.rows = rows

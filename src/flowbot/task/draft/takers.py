@@ -33,12 +33,14 @@ class Taken:
         wanted: what is expected, None where it is not known.
         beside: what is neither.
         prompt: the prompt that goes with it, as a list of messages in JSON.
+        metric: how its answer is to be compared, "" where the form does not say.
     """
 
     given: Values = field(default_factory=dict[str, Any])
     wanted: Values = field(default_factory=dict[str, Any])
     beside: Values = field(default_factory=dict[str, Any])
     prompt: str = ""
+    metric: str = ""
 
 
 def by_columns(given: Sequence[str], wanted: Sequence[str]) -> Taker:
@@ -112,10 +114,11 @@ def promptfoo(rows: Sequence[Values]) -> list[list[Taken]]:
     found: list[list[Taken]] = []
     for row in rows:
         checks = [each for each in _objects(row.get("assert")) if isinstance(each.get("value"), str | int | float)]
-        named = [each["value"] for each in checks if each.get("type") in _NAMES_AN_ANSWER]
+        named = [each for each in checks if each.get("type") in _NAMES_AN_ANSWER]
+        metric = "contains" if named and str(named[0]["type"]).endswith("contains") else ""
         rubrics = [str(each["value"]) for each in checks if each.get("type") in _RUBRICS]
         beside = _without(row, "vars", "assert") | ({"feedback": "\n".join(rubrics)} if rubrics else {})
-        found.append([Taken(row["vars"], {"expected": named[0] if named else None}, beside)])
+        found.append([Taken(row["vars"], {"expected": named[0]["value"] if named else None}, beside, metric=metric)])
     return found
 
 
