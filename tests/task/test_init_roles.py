@@ -69,6 +69,7 @@ EXPORT = of("Ticket ID", "Created At", "Channel", "Subject", "Body", "Assigned Q
         ("{subject} {body} came. Write <assigned queue>…</assigned queue>.", ["Subject", "Body"], ["Assigned Queue"]),
         ('[{"role": "system", "content": "Sort mails by queue."}, {"role": "user", "content": "{body}"}]',
          ["Body"], ["Assigned Queue"]),
+        (json.dumps([{"role": "user", "content": '{{body}} Reply {"assigned queue": "…"}'}]), ["Body"], ["Assigned Queue"]),
         ("Estimate how happy the customer will be with {body}: return the CSAT.", ["Body"], ["CSAT"]),
         ("", ["Channel", "Subject", "Body"], ["Assigned Queue"]),
         ("Name the queue for this: {text}", ["Body"], ["Assigned Queue"]),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from flowbot.fields.prompt import places
+from flowbot.fields.prompt import places, read_chat
 
 from .names import words
 from .vocabulary import ASKING, VAGUE
@@ -31,6 +31,15 @@ def placed_columns(prompt: str, columns: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def said_in(prompt: str) -> str:
+    """What a prompt says, of a chat the texts of its messages.
+
+    Raises:
+        UserError: if it is a list of messages, and malformed.
+    """
+    return "\n\n".join(text for _, text in read_chat(prompt, "prompt").messages)
+
+
 def has_one_place(prompt: str) -> bool:
     """Whether a prompt shows a single input, such as `{text}`, whatever it is called."""
     return bool(prompt) and len(places(prompt)) == 1
@@ -38,7 +47,7 @@ def has_one_place(prompt: str) -> bool:
 
 def lists_all(prompt: str, values: Collection[Any]) -> bool:
     """Whether all of a column's values stand in a prompt."""
-    return _listed(prompt, values) == 1
+    return bool(prompt) and _listed(said_in(prompt), values) == 1
 
 
 def asked_for(text: str, free: Mapping[str, Collection[str]]) -> tuple[list[str], str]:

@@ -12,7 +12,7 @@ from typing import Any
 from flowbot.fields import UserError, canonical_json
 from flowbot.task.leaks import leak
 
-from .asked import asked_for, has_one_place, placed_columns
+from .asked import asked_for, has_one_place, placed_columns, said_in
 from .kinds import DATE, labels
 from .names import words
 from .table import Table
@@ -149,7 +149,7 @@ def _outputs(
     found: list[str] = []
     if prompt:
         own = [name for name in free if not PEOPLE.intersection(words(name))]
-        found, why["outputs"] = asked_for(prompt, {name: _different(table.values(name)) for name in own})
+        found, why["outputs"] = asked_for(said_in(prompt), {name: _different(table.values(name)) for name in own})
     if table.form:
         own = [name for name in table.form.outputs if name in free]
         found = [name for name in found if name in own] or own

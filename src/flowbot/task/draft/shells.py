@@ -70,9 +70,9 @@ def _side_by_side(whole: Mapping[str, Any]) -> list[Any] | None:
         and len({len(each) for each in values}) == 1 < len(cast("list[Any]", values[0]))
     ):
         return [dict(zip(whole, row, strict=True)) for row in zip(*values, strict=True)]
-    if not values or not all(isinstance(each, dict) and each for each in values):
+    if not values or not all(map(_mapping, values)):
         return None
-    keys = list(cast("Mapping[str, Any]", values[0]))
+    keys = list(_mapping(values[0]))
     if all(list(each) == keys for each in values) and all(key.isdigit() for key in keys):
         return [{name: each[key] for name, each in whole.items()} for key in keys]
     if len(values) >= _FEWEST and frozenset[str].intersection(*map(frozenset[str], values)):

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from flowbot.fields import UserError
-from flowbot.task.data import KINDS, Row
+from flowbot.task.data import Row
 from flowbot.task.delimited import is_spreadsheet_error
-from flowbot.task.hub import hub_name, is_of_hub, known_splits
-from flowbot.task.splits import SPLITS, Split, split_called
+from flowbot.task.hub import is_of_hub, known_splits
+from flowbot.task.splits import Split, split_called
 
+from .files import files_of, name_of, splits_of
 from .forms import form_of
 from .guess import Guess, counted
 from .kinds import parsed_cells, without_gaps
@@ -127,8 +126,8 @@ def read_table(given: Sequence[Path], *, as_is: bool = False) -> Table:
     Raises:
         UserError: naming file and line, if one cannot be read, there are no rows or no data files, or it is too much.
     """
-    files, unused = _files(given)
-    splits = _splits_of(files)
+    files, unused = files_of(given)
+    splits = splits_of(files)
     reading = _Reading()
     for path in files:
         if is_of_hub(path):
@@ -152,7 +151,7 @@ def read_table(given: Sequence[Path], *, as_is: bool = False) -> Table:
     if column:
         rows = [TableRow(row.place, row.values, split_called(row.values[column])) for row in rows]
     return Table(
-        name=_name(given, files, splits),
+        name=name_of(given, files, splits),
         files=tuple(files),
         columns=tuple(reading.columns),
         cells=frozenset(reading.cells),
@@ -198,43 +197,6 @@ def _take(reading: _Reading) -> None:
     reading.notes.append(
         Guess("form", known.name, known.told or "by its columns", "--as-is, for the rows as they stand")
     )
-
-
-def _files(given: Sequence[Path]) -> tuple[list[Path], tuple[str, ...]]:
-    """The data files, and names of those that a folder has beside them."""
-    if not given:
-        raise UserError("FILE", "nothing", "a data file, or a folder of them")
-    files: list[Path] = []
-    unused: list[str] = []
-    for path in given:
-        if is_of_hub(path) or not path.is_dir():
-            files.append(path)
-            continue
-        inside = sorted(each for each in path.iterdir() if each.is_file() and each.suffix.lower() in KINDS)
-        named = [each for each in inside if _split_word(each) is not None]
-        if not named and len(inside) != 1:
-            found = f"the data files {', '.join(each.name for each in inside[:6])}" if inside else "no data file in it"
-            raise UserError(str(path), found, "one of them named, or a folder with train, val and test files")
-        files += named or inside
-        unused += [each.name for each in inside if named and each not in named]
-    twice = [str(path) for path, times in Counter(files).items() if times > 1]
-    if twice:
-        raise UserError(twice[0], "the same file twice", "each file once")
-    return files, tuple(unused)
-
-
-def _splits_of(files: Sequence[Path]) -> dict[Path, Split]:
-    """The split of each file, if all are named for one and it is not one file alone."""
-    found: dict[Path, Split] = {path: split for path in files if (split := _split_word(path)) is not None}
-    return found if len(found) == len(files) and len(set(found.values())) > 1 else {}
-
-
-def _split_word(path: Path) -> Split | None:
-    if is_of_hub(path):
-        return None
-    told = [split_called(word) for word in words(path.stem)]
-    found: list[Split] = [split for split in SPLITS if split in told]
-    return found[0] if len(found) == 1 else None
 
 
 def _unpacked(reading: _Reading) -> list[Mapping[str, Any]]:
@@ -309,12 +271,3 @@ def _split_column(reading: _Reading) -> str:
             if None not in told and len(told) > 1:
                 return column
     return ""
-
-
-def _name(given: Sequence[Path], files: Sequence[Path], splits: Mapping[Path, Split]) -> str:
-    """A name for the task's folder: the folder's or the file's; the folder's too where files are named for splits."""
-    if is_of_hub(given[0]):
-        return hub_name(str(given[0]), "FILE").name.rpartition("/")[2]
-    first = given[0].resolve() if given[0].is_dir() else files[0].resolve()
-    named = first.parent.name if splits and not given[0].is_dir() else first.stem if first.is_file() else first.name
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", named).strip("-.") or "task"
