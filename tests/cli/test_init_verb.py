@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
+import pexpect
 import pytest
 from cli_help import FAKE, flowbot
 
 from flowbot.task import Task
-from flowbot.workflow import load
+from flowbot.workflow import LLMParameters, load
 
 Capture = pytest.CaptureFixture[str]
 
@@ -45,9 +47,10 @@ def test_rows_and_a_prompt_become_a_task_and_a_start_that_run(capsys: Capture, r
     assert task.goal == "Add the numbers up."
     start = load("orders/start.flow.yaml")
     (node,) = start.parameters.values()
-    assert getattr(node, "instruction", "") == (
-        'You are a clerk. You read\norders. Add the\nnumbers up. Reply like {"total": 3}.'
-    )
+    assert isinstance(node, LLMParameters)
+    (message,) = node.messages
+    assert message.filled(lambda name: f"{{{name}}}") == prompt.read_text(encoding="utf-8")
+    assert (message.role, node.instruction, node.format_hint) == ("user", "", "")
     assert flowbot(capsys, "check", "orders/start.flow.yaml", "--task", "orders/task.yaml").status == 0
     scored = flowbot(capsys, "eval", "orders/start.flow.yaml", "orders/task.yaml", *FAKE, "--cache-dir", "c", "--json")
     assert (scored.status, scored.json["n"]) == (0, said.json["splits"]["val"])
@@ -128,3 +131,69 @@ def test_check_says_that_a_drafted_rubric_is_still_to_be_finished(
         task[:begun] + "It names the thing." + task[task.index(".)", begun) + 2 :], encoding="utf-8"
     )
     assert "still as drafted" not in flowbot(capsys, "check", "rows").out
+
+
+def _tickets(folder: Path, queue: str = "queue") -> Path:
+    path = folder / "tickets.csv"
+    lines = [f'{n},"Mail number {n}, please",{("billing", "repairs")[n % 2]},{n * 7 % 5}\n' for n in range(60)]
+    path.write_text(f"id,body,{queue},csat\n" + "".join(lines), encoding="utf-8")
+    return path
+
+
+def test_labels_may_be_opened_or_named(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = str(_tickets(tmp_path))
+    said = flowbot(capsys, "init", path, "--out", "closed")
+    assert "no other answers than the 2 that the rows have: billing, repairs" in " ".join(said.out.split())
+    assert "--labels none" in said.out
+    assert flowbot(capsys, "init", path, "--out", "open", "--labels", "none", "--json").json["outputs"] == {
+        "queue": "str"
+    }
+    named = flowbot(capsys, "init", path, "--out", "named", "--labels", "queue", "--json").json
+    assert named["outputs"] == {"queue": "Literal['billing', 'repairs']"}
+    assert flowbot(capsys, "init", path, "--labels", "quue").error.startswith("flowbot: --labels: found 'quue'")
+
+
+def test_the_prompt_in_the_rows_is_the_start(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    turns = [
+        [("system", "Say which team answers {it}."), ("user", f"mail {n}"), ("assistant", ("a team", "b team")[n % 2])]
+        for n in range(30)
+    ]
+    rows = [json.dumps({"messages": [{"role": role, "content": text} for role, text in turn]}) for turn in turns]
+    Path("chats.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    said = flowbot(capsys, "init", "chats.jsonl", "--json")
+    assert said.json["inputs"] == {"message": "str"}
+    start = load("chats/start.flow.yaml")
+    (node,) = start.parameters.values()
+    messages = [(each.role, each.parts[0]) for each in node.messages]
+    assert messages[0] == ("system", "Say which team answers {it}.")
+    assert Task.load("chats").goal == "Say which team answers {it}."
+    assert flowbot(capsys, "check", "chats/start.flow.yaml", "--task", "chats").status == 0
+
+
+def test_a_leak_is_told_by_check(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = _tickets(tmp_path)
+    text = path.read_text(encoding="utf-8").replace("billing", "billing,B").replace("repairs", "repairs,R")
+    path.write_text(text.replace("queue,csat", "queue,code,csat"), encoding="utf-8")
+    assert flowbot(capsys, "init", "tickets.csv", "--inputs", "body,code", "--outputs", "queue").status == 0
+    said = " ".join(flowbot(capsys, "check", "tickets").out.split())
+    assert "input code: a leak: it alone decides the answer (queue); leave it out of the inputs" in said
+    assert flowbot(capsys, "init", "tickets.csv", "--out", "guessed", "--json").json["inputs"] == {"body": "str"}
+
+
+def test_a_person_is_asked_what_is_wanted_and_whether_labels_are_all(tmp_path: Path) -> None:
+    _ = _tickets(tmp_path, "kind_of_thing")
+    child = pexpect.spawn(
+        sys.executable, ["-m", "flowbot.cli", "init", "tickets.csv"], cwd=str(tmp_path), encoding="utf-8", timeout=60
+    )
+    child.expect(r"Which columns are wanted, of id, body, kind_of_thing, csat\? \[\S+\]")
+    child.sendline("kind_of_thing")
+    child.expect(r"kind_of_thing has 2 different values \(billing, repairs\)\. Can there be no others\? \[Y/n\]")
+    child.sendline("n")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    task = Task.load(tmp_path / "tickets")
+    assert {field.name: str(field.type) for field in task.outputs} == {"kind_of_thing": "str"}

@@ -30,6 +30,19 @@ def test_what_is_written_is_read_back(value: Any) -> None:
     assert json.dumps(back) == json.dumps(value)  # the order of keys and 1 against 1.0 included
 
 
+prompts = st.lists(st.sampled_from([*" \t\n\r-#:a{'\"\\\u2028\x85", "\r\n", "---", "é"]), min_size=1, max_size=30).map(
+    "".join
+)
+
+
+@given(st.lists(prompts, min_size=1, max_size=3))
+def test_texts_of_several_lines_are_written_over_several_lines_and_read_back_byte_for_byte(texts: list[str]) -> None:
+    data = {"role": "user", "parts": [*texts, {"ref": "question"}]}
+    written = dump_yaml({"parameters": {"answer": {"messages": [data]}}})
+    assert parse_data(written, "f.yaml")["parameters"]["answer"]["messages"] == [data]
+    assert written.count("\n") > sum(text.count("\n") for text in texts)
+
+
 @given(json_values)
 def test_json_is_read_as_json(value: Any) -> None:
     assert json.dumps(parse_json(json.dumps(value), "f.json")) == json.dumps(value)

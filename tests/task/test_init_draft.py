@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from flowbot.fields import UserError, is_name
 from flowbot.fields.yaml import parse_data
 from flowbot.task import Task
-from flowbot.task.draft import Draft, Wishes, draft_task, task_text, write_folder
+from flowbot.task.draft import Draft, Wishes, draft_task, read_table, task_text, write_folder
 from flowbot.task.draft.kinds import kind_of
 from flowbot.task.draft.names import field_names, words
 
@@ -26,7 +26,7 @@ Rows = Sequence[dict[str, Any]]
 def draft(folder: Path, rows: Rows, wishes: Wishes | None = None, **more: Any) -> Draft:
     path = folder / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return draft_task([path], wishes, **more)
+    return draft_task(read_table([path]), wishes, **more)
 
 
 def draft_csv(folder: Path, rows: Rows, **more: Any) -> Draft:
@@ -35,7 +35,7 @@ def draft_csv(folder: Path, rows: Rows, **more: Any) -> Draft:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    return draft_task([path], **more)
+    return draft_task(read_table([path]), **more)
 
 
 def told(made: Draft, what: str) -> str:
@@ -227,15 +227,15 @@ def test_files_named_for_splits_are_the_splits(tmp_path: Path) -> None:
         lines = [json.dumps({"user": f"u{n}", "text": f"{start} {n}", "answer": n}) for n in range(size)]
         (tmp_path / f"{name}.jsonl").write_text("\n".join(lines))
     (tmp_path / "labels.json").write_text("{}")
-    made = draft_task([tmp_path])
+    made = draft_task(read_table([tmp_path]))
     assert {split: len(rows) for split, rows in made.splits.items()} == {"train": 5, "val": 4, "test": 3}
     assert told(made, "other files").startswith("labels.json")
     (tmp_path / "dev.jsonl").unlink()
-    made = draft_task([tmp_path / "train.jsonl", tmp_path / "test.jsonl"])
+    made = draft_task(read_table([tmp_path / "train.jsonl", tmp_path / "test.jsonl"]))
     assert [bool(made.splits[split]) for split in ("train", "val", "test")] == [True] * 3
     assert sum(map(len, made.splits.values())) == 8
     assert "val taken from the rows of train" in told(made, "missing splits")
-    alone = draft_task([tmp_path / "train.jsonl"])
+    alone = draft_task(read_table([tmp_path / "train.jsonl"]))
     assert sum(map(len, alone.splits.values())) == 5
 
 
@@ -249,16 +249,16 @@ def test_rows_of_two_splits_are_kept_in_the_later_one_and_groups_across_are_told
     for name in ("train", "val", "test"):
         lines = [json.dumps({"user": f"u{n % 8}", "text": f"{name} {n}", "answer": n}) for n in range(20)]
         (tmp_path / f"{name}.jsonl").write_text("\n".join([*lines, json.dumps({"text": "same", "answer": 1})]))
-    made = draft_task([tmp_path])
+    made = draft_task(read_table([tmp_path]))
     assert {split: len(rows) for split, rows in made.splits.items()} == {"train": 20, "val": 20, "test": 21}
-    in_order = draft_task([tmp_path / f"{name}.jsonl" for name in ("train", "val", "test")])
+    in_order = draft_task(read_table([tmp_path / f"{name}.jsonl" for name in ("train", "val", "test")]))
     assert {split: len(rows) for split, rows in in_order.splits.items()} == {"train": 20, "val": 20, "test": 21}
     assert made.group == ""
     assert "rows with the same user" in told(made, "possible leak")
     write_folder(made, tmp_path / "made")
     with pytest.raises(UserError, match="--group: found rows with the same user in two of your splits"):
-        draft_task([tmp_path], Wishes(group="user"))
-    anew = draft_task([tmp_path], Wishes(group="user"), fractions=(0.5, 0.25, 0.25))
+        draft_task(read_table([tmp_path]), Wishes(group="user"))
+    anew = draft_task(read_table([tmp_path]), Wishes(group="user"), fractions=(0.5, 0.25, 0.25))
     assert anew.group == "user"
     homes = [{row["user"] for row in split} - {None} for split in anew.splits.values()]
     assert sum(map(len, homes)) == 8
@@ -310,7 +310,7 @@ def test_too_few_rows_or_columns_are_refused(tmp_path: Path) -> None:
         draft(tmp_path, [{"answer": n} for n in range(9)])
     (tmp_path / "b.csv").write_text("a\n1\n")
     with pytest.raises(UserError, match=r"the data files b\.csv, rows\.jsonl"):
-        draft_task([tmp_path])
+        draft_task(read_table([tmp_path]))
 
 
 def test_nothing_is_overwritten_and_nothing_half_is_left(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_an_id_in_two_files_becomes_two_ids(write: Callable[..., Path]) -> None:
         ({"tools": [{"mcp": {"command": ["x"]}}]}, "task.json: tools[0]", "no 'only'"),
         ({"data": None}, "task.json", "no 'data'"),
         ({"data": {}}, "task.json: data", "no files"),
-        ({"data": {"train": "x.parquet"}}, "x.parquet", "'.parquet'"),
+        ({"data": {"train": "x.avro"}}, "x.avro", "'.avro'"),
         ({"data": {"train": "none.jsonl"}}, "none.jsonl", "no such file"),
         ({"data": {"train": 3}}, "task.json: data.train", "3"),
         ({"data": {"dev": "val.jsonl"}}, "task.json: data", "the unknown key 'dev'"),

@@ -80,10 +80,22 @@ def test_single_rows_are_divided_as_asked(count: int, parts: tuple[float, ...]) 
 def test_the_division_is_the_same_on_every_machine() -> None:
     made = divide(placed([{"id": f"r{x}", "x": x, "y": 0} for x in range(10)], ""), (0.4, 0.2, 0.4), "data.split")
     assert {split: [each.example.id for each in made[split]] for split in SPLITS} == {
-        "train": ["r7", "r1", "r0", "r6"],
-        "val": ["r2", "r9"],
-        "test": ["r8", "r3", "r4", "r5"],
+        "train": ["r7", "r1", "r2", "r6"],
+        "val": ["r3", "r9"],
+        "test": ["r8", "r0", "r4", "r5"],
     }
+
+
+@given(st.integers(0, 30), st.integers(3, 40), st.integers(0, 3), fractions)
+def test_every_split_has_its_share_of_each_label(rare: int, common: int, group: int, parts: tuple[float, ...]) -> None:
+    """With groups of two rows, of one label or of two, the shares are kept as nearly as the groups allow."""
+    values = [1] * rare + [0] * common
+    given_rows = [{"x": index, "y": y, "doc": f"{index // 2}" if group else ""} for index, y in enumerate(values)]
+    made = divided(given_rows, parts, "doc" if group else "")
+    for label, size in ((1, rare), (0, common)):
+        for split, part in zip(SPLITS, parts, strict=True):
+            of_label = sum(each.example.expected["y"] == label for each in made[split])
+            assert abs(of_label - part * size) <= (5 if group else 3)
 
 
 @pytest.mark.parametrize("parts", [(0.5, 0.5), (0.5, 0.4, 0.4), (1.2, -0.2, 0.0), (float("nan"), 0.5, 0.5)])

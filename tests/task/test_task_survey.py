@@ -15,7 +15,7 @@ OUTPUTS = [Field.of("kind", "Literal['a', 'b', 'c']"), Field.of("total", "int")]
 
 
 def _row(number: int, **changes: Any) -> dict[str, Any]:
-    return {"note": f"note {number}", "shop": f"s{number % 3}", "kind": "abc"[number % 3], "total": number, **changes}
+    return {"note": f"note {number}", "shop": f"s{number % 4}", "kind": "abc"[number % 3], "total": number, **changes}
 
 
 def _survey(outputs: Sequence[Field] = OUTPUTS, **splits: Sequence[Mapping[str, Any]]) -> list[Remark]:
@@ -95,3 +95,19 @@ def test_labels_that_differ_in_case_blanks_or_form_alone_are_told() -> None:
     many = Field.of("tags", "list[Literal['x', 'X', 'y']]")
     rows = [_row(n, tags=["x"] if n % 2 else ["y"]) for n in range(8)]
     assert any("'x' and 'X'" in each.what for each in _survey([many], train=rows))
+
+
+def test_an_input_that_tells_an_output_is_told_and_the_only_input_is_not() -> None:
+    rows = [_row(n, shop=f"shelf {'abc'[n % 3]}") for n in range(24)]
+    (remark,) = _survey(train=rows)
+    assert (remark.where, remark.what) == ("input shop", "a leak: it ends with the answer (kind)")
+    placed: dict[Split, list[Placed]] = {
+        "train": placed_examples(rows, where="train", inputs=INPUTS[1:], outputs=OUTPUTS)
+    }
+    assert not any("leak" in each.what for each in survey(placed, INPUTS[1:], OUTPUTS))
+
+
+def test_a_spreadsheets_error_as_an_answer_is_told() -> None:
+    outputs = [Field.of("kind", "str")]
+    remarks = _survey(outputs, train=[_row(n, kind="#N/A" if n == 2 else f"kind {n}") for n in range(9)])
+    assert [remark.what for remark in remarks] == ["a spreadsheet's error such as #N/A is expected (train[2])"]

@@ -86,7 +86,9 @@ class _Body:
     def llm(self, when: str | None, **more: Any) -> str:
         out = self.draw(st.dictionaries(NAMES, TYPES, min_size=1, max_size=2))
         bound = self._bound()
-        given = {"instruction": "Do it. " + self.draw(TEXTS), **more}
+        given: dict[str, Any] = {"instruction": "Do it. " + self.draw(TEXTS), **more}
+        if self.draw(st.integers(0, 3)) == 3:
+            given = {"messages": self._prompt(list(bound)), **more}
         if not more and self.draw(st.booleans()):
             given["temperature"] = self.draw(st.floats(0, 2))
         if self.draw(st.integers(0, 4)) == 4:
@@ -208,6 +210,18 @@ class _Body:
         out = {self.draw(NAMES): kind}
         given = {"instruction": "Pick the best."} if how == "judge" else None
         return self._add({**node, "out": out}, out, when, given)
+
+    def _prompt(self, names: list[str]) -> list[dict[str, Any]]:
+        """Messages with a place for each input, some of them twice."""
+        texts = TEXTS.filter(bool)
+        parts: list[Any] = self.draw(
+            st.permutations([*({"ref": name} for name in names), *self.draw(st.lists(texts, max_size=3))])
+        )
+        said = [
+            {"role": "user", "parts": [*parts, self.draw(st.sampled_from([{"ref": names[0]}, "Go.", "\n\t x \r\n"]))]}
+        ]
+        head = self.draw(st.sampled_from([[], [{"role": "system", "parts": ["Be kind.\n"]}]]))
+        return [*head, *said, *self.draw(st.sampled_from([[], [{"role": "assistant", "parts": ["So "]}]]))]
 
     def _code(self, bound: dict[str, str], out: dict[str, str], when: str | None) -> str:
         text = f"def run({', '.join(bound)}):\n    return {out!r}" + self.draw(st.sampled_from(["", "\n"]))

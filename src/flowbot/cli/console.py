@@ -111,6 +111,16 @@ class Console:
             self._rich = RichConsole(stderr=self.mode == "json", highlight=False, emoji=False, markup=False)
         return self._rich
 
+    @property
+    def asks(self) -> bool:
+        """Whether there is a person who can be asked."""
+        return self.mode == "rich" and sys.stdin.isatty()
+
+    def ask(self, question: str) -> str:
+        """What a person answers; "" at the end of the input."""
+        self._write(question, "accent")
+        return sys.stdin.readline().strip()
+
     def say(self, text: str = "", style: Style = "") -> None:
         """A line for a person; programs and `--quiet` do not get it."""
         if self.mode in ("rich", "plain"):

@@ -75,11 +75,12 @@ def _said(workflow: Workflow, path: str, node: Node, inner: int) -> Iterator[str
 
 def _told(told: Parameters, inner: int) -> Iterator[str]:
     """What a step is told."""
-    from flowbot.workflow import ChoiceParameters, CodeParameters, LLMParameters
+    from flowbot.workflow import CodeParameters, LLMParameters
 
-    if isinstance(told, LLMParameters | ChoiceParameters) and told.instruction:
-        yield from _cut(wrap(f"“{' '.join(told.instruction.split())}”", inner), 3, inner)
-    if isinstance(told, LLMParameters) and told.instruction and told.demonstrations:
+    said = told.said if isinstance(told, LLMParameters) else getattr(told, "instruction", "")
+    if said:
+        yield from _cut(wrap(f"“{' '.join(said.split())}”", inner), 3, inner)
+    if isinstance(told, LLMParameters) and said and told.demonstrations:
         yield f"+ {len(told.demonstrations)} worked example{'s' * (len(told.demonstrations) > 1)}"
     if isinstance(told, CodeParameters):
         yield from _cut([line for line in told.code.splitlines() if line.strip()], 4, inner)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -12,17 +14,18 @@ from .console import Console, command_line
 from .options import FORCE, OUT, Output
 
 if TYPE_CHECKING:
-    from flowbot.task.draft import Draft, Guess
-
-    from .prompt_file import Instruction
+    from flowbot.task.draft import Draft, Guess, Table
+    from flowbot.workflow.starts.prompted import Prompted
 
 _START = "start.flow.yaml"
 _MODEL = "openai/gpt-4.1-mini"
 _LONGEST_GOAL = 300
 _PERSON = re.compile(
-    r"\s*(?:$|#|you(?:'re)?\b(?! (?:must|should|shall|will|need|have) )|act as\b|imagine\b)", re.IGNORECASE
+    r"\s*(?:$|#|you(?:'re)?\b(?! (?:must|should|shall|will|need|have) )|act as\b|imagine\b"
+    r"|(?:please )?read\b|here (?:is|are)\b|below (?:is|are)\b|the following\b)",
+    re.IGNORECASE,
 )
-"""How a sentence begins that says who a model shall be, not what it shall do."""
+"""How a sentence begins that says who a model shall be, or what it is shown, not what it shall do."""
 
 
 def init(
@@ -34,8 +37,10 @@ def init(
     outputs: Annotated[list[str] | None, Parameter(name="--outputs", negative=())] = None,
     metric: Annotated[str | None, Parameter(name="--metric", negative=())] = None,
     group: Annotated[str | None, Parameter(name="--group", negative=())] = None,
+    labels: Annotated[list[str] | None, Parameter(name="--labels", negative=())] = None,
     split: Annotated[str | None, Parameter(name="--split", negative=())] = None,
     most: Annotated[int | None, Parameter(name="--most", negative=(), show_default=False)] = None,
+    as_is: Annotated[bool, Parameter(name="--as-is", negative=())] = False,
     goal: Annotated[str | None, Parameter(name="--goal", negative=())] = None,
     output: Output = Output(),  # noqa: B008
 ) -> int:
@@ -44,7 +49,8 @@ def init(
     Parameters
     ----------
     files
-        A .jsonl, .json, .csv or .tsv file, several, or a folder; files named train, val (dev) and test are the splits.
+        A .jsonl, .json, .csv, .tsv or .parquet file, several, a folder (files named train, val and test are the splits), or
+        hf:ORG/NAME[/CONFIG][@REVISION] of the Hugging Face hub.
     prompt
         Your prompt: text, with placeholders such as {question} or without, or a chat. It becomes start.flow.yaml.
     out
@@ -59,34 +65,49 @@ def init(
         How answers are scored: exact, normalised, numeric, f1, contains or json_fields.
     group
         The column of what rows belong to, such as a document: rows with the same one stay in one split; none for none.
+    labels
+        Outputs whose answers are among those that the rows have: c,d; none: all may be any text.
     split
         Parts of all rows for train, val and test, which sum to 1: the files' own, or 0.3,0.3,0.4, otherwise.
     most
         Rows that a split is given at most (500 otherwise).
+    as_is
+        Take the rows as they stand, whatever tool's export they look like.
     goal
         What is wanted, in a sentence.
     """
-    from flowbot.task.draft import MOST, Wishes, draft_task, refuse_existing, write_folder
+    from flowbot.task.draft import MOST, Wishes, draft_task, read_table, refuse_existing, write_folder
+    from flowbot.task.hub import is_of_hub
 
     console = Console.open(output)
     if out is not None and not force:
         refuse_existing(out)
-    wishes = Wishes(_names(inputs), _names(outputs), "" if group == "none" else group)
-    draft = draft_task(
-        files,
-        wishes,
-        goal=goal or "",
-        metric=_metric(metric),
-        fractions=_fractions(split),
-        most=_most(most, MOST),
-    )
-    instruction = None if prompt is None else _instruction(prompt, draft)
-    if instruction is not None:
-        draft = _with_goal(draft, instruction, said=goal is not None)
+    closed = None if labels is None else () if labels == ["none"] else _names(labels)
+    wishes = Wishes(_names(inputs), _names(outputs), "" if group == "none" else group, closed)
+    scored, fractions, at_most = _metric(metric), _fractions(split), _most(most, MOST)
+    text = "" if prompt is None else _text(prompt)
+    for file in filter(is_of_hub, files):
+        console.say(f"Reading {file} from the Hugging Face hub, or from its cache…", "soft")
+    table = read_table(files, as_is=as_is)
+
+    def drafted(wishes: Wishes) -> Draft:
+        return draft_task(table, wishes, prompt=text, goal=goal or "", metric=scored, fractions=fractions, most=at_most)
+
+    draft = drafted(wishes)
+    if console.asks and not draft.sure:
+        wishes = replace(wishes, outputs=_wanted(draft, table, console))
+        draft = drafted(wishes)
+    if console.asks and draft.closed:
+        draft = drafted(replace(wishes, labels=_confirmed(draft.closed, console)))
+    shown = "the prompt of the rows" if prompt is None else prompt.name
+    asked = text or table.prompt
+    read = _prompted(asked, shown if prompt is None else str(prompt), draft) if asked or prompt is not None else None
+    if read is not None:
+        draft = _with_goal(draft, read, said=goal is not None)
     folder = out or _free_folder(draft.name, files)
-    start = {} if instruction is None else {_START: _start(draft, instruction)}
+    start = {} if read is None else {_START: _start(draft, read)}
     write_folder(draft, folder, beside=start, read=(*files, *([prompt] if prompt else [])) if force else None)
-    guesses = [*draft.guesses, *([] if instruction is None or prompt is None else _of_prompt(prompt, instruction))]
+    guesses = [*draft.guesses, *([] if read is None else _of_prompt(shown, read))]
     _report(console, draft, folder, guesses, started=bool(start))
     return 0
 
@@ -181,22 +202,42 @@ def _free_folder(name: str, files: tuple[Path, ...]) -> Path:
     return Path(f"{name}-task") if folder.resolve() in own else folder
 
 
-def _instruction(path: Path, draft: Draft) -> Instruction:
+def _text(prompt: Path) -> str:
     from flowbot.task.decode import decoded
 
-    from .prompt_file import read_prompt
-
-    inputs = {field.name: draft.columns[field.name] for field in draft.inputs}
-    return read_prompt(decoded(path, piped=True)[0], str(path), inputs)
+    return decoded(prompt, piped=True)[0]
 
 
-def _with_goal(draft: Draft, instruction: Instruction, *, said: bool) -> Draft:
+def _wanted(draft: Draft, table: Table, console: Console) -> tuple[str, ...]:
+    """The columns that a person wants for outputs; the guess where nothing is said."""
+    guess = [draft.columns.get(field.name, field.name) for field in draft.outputs]
+    question = f"Which columns are wanted, of {', '.join(table.columns)}? [{','.join(guess)}]"
+    return _names([console.ask(question)]) or tuple(guess)
+
+
+def _confirmed(closed: Mapping[str, Sequence[str]], console: Console) -> tuple[str, ...]:
+    """The columns of which a person says that the rows have all the answers that there can be."""
+    found: list[str] = []
+    for column, options in closed.items():
+        shown = ", ".join(options[:6]) + (", …" if len(options) > 6 else "")
+        question = f"{column} has {len(options)} different values ({shown}). Can there be no others? [Y/n]"
+        if console.ask(question).casefold() not in ("n", "no"):
+            found.append(column)
+    return tuple(found)
+
+
+def _prompted(text: str, where: str, draft: Draft) -> Prompted:
+    from flowbot.workflow.starts.prompted import read_prompt
+
+    inputs = {field.name: (draft.columns[field.name],) for field in draft.inputs}
+    return read_prompt(text, where, inputs)
+
+
+def _with_goal(draft: Draft, read: Prompted, *, said: bool) -> Draft:
     """The goal in the prompt's own words: its first sentence that asks for something."""
-    from dataclasses import replace
-
     from flowbot.task.draft import Guess
 
-    sentences = re.split(r"(?<=[.!?])\s+|\n\s*\n|\n(?=\s*[-*#\d])", instruction.text)
+    sentences = re.split(r"(?<=[.!?])\s+|\n\s*\n|\n(?=\s*[-*#\d])", read.asks)
     sentence = next((" ".join(each.split()) for each in sentences if not _PERSON.match(each)), "")
     if said or not 8 <= len(sentence) <= _LONGEST_GOAL:
         return draft
@@ -205,30 +246,23 @@ def _with_goal(draft: Draft, instruction: Instruction, *, said: bool) -> Draft:
     return replace(draft, goal=sentence, guesses=guesses)
 
 
-def _start(draft: Draft, instruction: Instruction) -> str:
-    """One call with the prompt as its instruction, as a workflow's file."""
+def _start(draft: Draft, read: Prompted) -> str:
+    """One call that sends the prompt as it stands, as a workflow's file."""
     from flowbot.fields.yaml import dump_yaml
-    from flowbot.workflow import LLMParameters, require_valid, single_call
+    from flowbot.workflow import require_valid
 
-    made = single_call(draft.inputs, draft.outputs, draft.goal, reasoning=False)
-    changed: dict[str, Any] = {
-        node: LLMParameters(instruction=instruction.text or draft.goal, format_hint=getattr(given, "format_hint", ""))
-        for node, given in made.parameters.items()
-    }
-    workflow = made.model_copy(update={"parameters": changed})
+    workflow = read.start(draft.inputs, draft.outputs)
     require_valid(workflow)
     return dump_yaml(workflow.dump())
 
 
-def _of_prompt(path: Path, instruction: Instruction) -> list[Guess]:
+def _of_prompt(shown: str, read: Prompted) -> list[Guess]:
     from flowbot.task.draft import Guess
 
-    change = f"the instruction in {_START}"
-    used = ", ".join(instruction.used)
-    why = f"it names {used}; inputs are shown after the instruction" if used else "inputs are shown after it"
-    found = [Guess("start", f"one call with {path.name} as its instruction", why, change)]
-    if instruction.kept:
-        shown = ", ".join(instruction.kept[:5])
+    change = f"the messages in {_START}"
+    found = [Guess("start", f"one call that sends {shown} as it stands", f"with {', '.join(read.used)}", change)]
+    if read.kept:
+        shown = ", ".join(read.kept[:5])
         found.append(Guess("left as text", shown, "no input has this name", change))
-    found += [Guess("prompt", note, "", change) for note in instruction.notes]
+    found += [Guess("prompt", note, "", change) for note in read.notes]
     return found

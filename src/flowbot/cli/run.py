@@ -189,7 +189,7 @@ def _pairs(values: tuple[str, ...], wanted: dict[str, Any], usage: str) -> dict[
 
 def _read_rows(file: str) -> list[Row]:
     from flowbot.fields import UserError
-    from flowbot.task.data import parse_rows, refuse_other_kinds
+    from flowbot.task.data import PARQUET, parse_rows, read_rows, refuse_other_kinds
     from flowbot.task.decode import MOST_DATA, decoded
 
     if file == "-":
@@ -203,4 +203,6 @@ def _read_rows(file: str) -> list[Row]:
     path = Path(file)
     if path.suffix:  # a pipe has none, and is read as JSON
         refuse_other_kinds(path)
+        if path.suffix.lower() == PARQUET:
+            return read_rows(path)
     return parse_rows(decoded(path, piped=True)[0], file, path.suffix.lower() or ".json", alone=True)

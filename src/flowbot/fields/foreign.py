@@ -127,6 +127,12 @@ def _words(kind: str, context: dict[str, Any], given: Any, message: str, place: 
             return f"no {context.get('discriminator')}", "one: it is required"
         case "model_type" if place[-1:] == ("<test>",):
             return short(given), "a condition, as {ref: n, op: '>', value: 20}"
+        case "string_type" if place[-1:] == ("<text>",):
+            return short(given), "a text, or a place as {ref: question}"
+        case "string_too_short" if place[-1:] == ("<text>",):
+            return "an empty text", "some text: leave the part out"
+        case "too_short":
+            return short(given), f"at least {context['min_length']} of them"
         case "string_too_long" | "too_long":
             return (
                 f"{len(given):,} {'characters' if isinstance(given, str) else 'items'}",

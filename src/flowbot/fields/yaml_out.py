@@ -6,6 +6,7 @@ import io
 import json
 import math
 import re
+from functools import cache
 from typing import Any, cast
 
 from .words import kind_of
@@ -14,6 +15,7 @@ from .yaml_core import deeper, is_not_finite, plain
 _LINE = 110
 # Control characters, and what some YAML parsers take for line breaks: only escapes keep them as they are.
 _ODD = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_LINES = re.compile(r"[^\n]*\n|[^\n]+")
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -29,11 +31,39 @@ def dump_yaml(data: Any) -> str:
     from ruamel.yaml import YAML
 
     writer = cast("Any", YAML(typ="safe", pure=True))
+    writer.Emitter = _emitter()
     writer.width = 10 * _LINE  # folding long texts would make diffs hard to read
     stream = io.StringIO()
     writer.serialize(_node(data, top=True), stream)
     text = stream.getvalue()
     return text.removesuffix("...\n")  # the emitter ends a document that is one bare scalar so
+
+
+@cache
+def _emitter() -> Any:
+    """An emitter that writes a quoted text of several lines, as one with Windows' line ends must be, a line each."""
+    from ruamel.yaml.emitter import Emitter
+
+    class Lines(Emitter):
+        def write_double_quoted(self, text: str, split: bool = True) -> None:
+            first, *others = _LINES.findall(text) or [""]
+            if not split or not others:
+                super().write_double_quoted(text, split)
+                return
+            self.write_indicator(f'"{_escaped(first)}', True)
+            for line in others:
+                self.write_indicator("\\", False)
+                self.write_indent()
+                self.write_indicator("\\" * line.startswith(" ") + _escaped(line), False)
+            self.write_indicator('"', False)
+
+    return Lines
+
+
+def _escaped(text: str) -> str:
+    """As it stands between double quotes."""
+    inside = json.dumps(text, ensure_ascii=False)[1:-1]
+    return _ODD.sub(lambda found: f"\\u{ord(found[0]):04x}", inside)
 
 
 def _node(value: Any, *, top: bool = False) -> Any:
@@ -71,10 +101,10 @@ def _node(value: Any, *, top: bool = False) -> Any:
 
 
 def _style(text: str, *, key: bool = False) -> str | None:
-    if _ODD.search(text):
+    if "\n" in text and not key:
+        return '"' if _ODD.search(text.replace("\t", " ")) else "|"
+    if "\n" in text or _ODD.search(text):
         return '"'
-    if "\n" in text:
-        return '"' if key else "|"
     # A text that would be read back as something else is quoted, whatever the emitter thinks of it.
     # It leaves `? a` and `: a` unquoted, which nothing reads back.
     return "'" if text[:1] in ("?", ":") or not isinstance(plain(text), str) or is_not_finite(text) else None

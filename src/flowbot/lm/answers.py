@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import re
+import string
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from flowbot.fields import Field, ModelError, ValueMismatch, fields_schema
+from flowbot.fields import Field, ModelError, Type, ValueMismatch, fields_schema
 from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 
 from .calls_in_text import split_calls
@@ -23,10 +26,11 @@ _SHOWN = 2000
 """Characters of an unusable reply that are shown to the model again."""
 _NOTHING = "(nothing)"
 """Of a reply that the endpoint did not let through; an empty message some endpoints refuse."""
-
-
 Reader = Callable[[str, Sequence[Field]], dict[str, Any]]
 """From a reply's text to values by field name; raises `ValueMismatch` where there are none."""
+_AROUND = string.whitespace + "*_`\"'.,:;!\u00a0\u2018\u2019\u201c\u201d\u3002"
+"""Marks that stand around a label without being part of it."""
+_SAID = {"yes": True, "no": False, "true": True, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +68,10 @@ async def ask_fields(
     reader: Reader | None = None,
 ) -> Answer:
     """See `LM.ask_fields`."""
-    plain = len(fields) == 1 and fields[0].type.kind == "str"
-    if not plain:
-        request = replace(request, schema=fields_schema(fields))
+    plain = len(fields) == 1 and fields[0].type.kind == "str" and not request.own_words
+    lone = len(fields) == 1 and request.own_words
+    request = replace(request, schema=None if plain else _schema(request, fields))
+    retries = 0 if request.own_words else retries
     replies: list[Reply] = []
     asked_again, roomier = 0, False
     while True:
@@ -81,8 +86,10 @@ async def ask_fields(
             request = with_more_room(request, reply)
             continue
         try:
-            values = {fields[0].name: _plain(reply, text, request)} if plain else (reader or read_values)(text, fields)
-            return Answer(values, tuple(replies), request)
+            if plain or lone:
+                text = _plain(reply, text, request)
+            read = _as_text if plain else reader or (read_lone if lone else read_values)
+            return Answer(read(text, fields), tuple(replies), request)
         except ValueMismatch as error:
             fault = str(error)
         if reply.slip and reply.slip not in fault:
@@ -97,6 +104,13 @@ async def ask_fields(
             raise AnswerError(fault, replies=tuple(replies), request=request)
         asked_again += 1
         request = _with_error(request, reply, fault, fields)
+
+
+def _schema(request: Request, fields: Sequence[Field]) -> Mapping[str, Any] | None:
+    """The schema of the reply. A user's own prompt knows of no object around its only value, and most ask for no JSON."""
+    if not request.own_words or len(fields) > 1:
+        return fields_schema(fields)
+    return fields[0].type.json_schema() if fields[0].type.kind == "object" else None
 
 
 def read_values(text: str, fields: Sequence[Field]) -> dict[str, Any]:
@@ -115,6 +129,48 @@ def read_values(text: str, fields: Sequence[Field]) -> dict[str, Any]:
     except ValueMismatch as error:
         # Of what is JSON already its own fault is the clearer one.
         raise (first if isinstance(first, ValueMismatch) else error) from None
+
+
+def read_lone(text: str, fields: Sequence[Field]) -> dict[str, Any]:
+    """The only value in a reply to a prompt of the user's own: the text itself, or JSON that names it.
+
+    A label is compared apart from case and the marks around it, a number is the last one in the text: as the metrics do.
+
+    Raises:
+        ValueMismatch: if there is none; says what was found and what was expected.
+    """
+    (field,) = fields
+    if field.type.kind in ("list", "object"):
+        return read_values(text, fields)
+    if text[0] in "{`" and f'"{field.name}"' in text:
+        with suppress(ValueMismatch):
+            return read_values(text, fields)
+    try:
+        return {field.name: field.type.coerce(text, field.name)}
+    except ValueMismatch as error:
+        found = _meant(text, field.type)
+        if found is None:
+            raise error from None
+        return {field.name: field.type.coerce(found, field.name)}
+
+
+def _meant(text: str, kind: Type) -> Any:
+    """The value of a plain type that a text of some more letters means; None if that cannot be told."""
+    if kind.kind in ("int", "float"):
+        from flowbot.task.compare import number_in
+
+        return number_in(text)
+    options = {option: option for option in kind.options} if kind.kind == "literal" else _SAID
+    for marks in (_AROUND, _AROUND + string.punctuation):
+        bare = text.strip(marks).casefold()
+        found = {value for option, value in options.items() if option.strip(marks).casefold() == bare}
+        if len(found) == 1:
+            return found.pop()
+    return None
+
+
+def _as_text(text: str, fields: Sequence[Field]) -> dict[str, Any]:
+    return {fields[0].name: text}
 
 
 def refusal_text(text: str) -> str:

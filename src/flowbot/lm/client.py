@@ -75,6 +75,8 @@ class Request:
         tools: what the model may call instead of answering; never together with a schema, unless `tool_choice` is
             `none`.
         tool_choice: `none`: calls are over, the model must answer; the tools stand here for what was called before.
+        own_words: the messages are a prompt of the user's own: what must be said besides, as where an endpoint takes no
+            schema, is one last part behind it.
     """
 
     messages: tuple[Message, ...]
@@ -84,6 +86,7 @@ class Request:
     seed: int | None = None
     tools: tuple[ToolSignature, ...] = ()
     tool_choice: ToolChoice = "auto"
+    own_words: bool = False
 
     def dump(self) -> dict[str, Any]:
         """As JSON. What is not set is left out, so that a field added later changes no key."""
@@ -100,6 +103,8 @@ class Request:
             data["tools"] = [_dump_tool(tool) for tool in self.tools]
         if self.tool_choice != "auto":
             data["tool_choice"] = self.tool_choice
+        if self.own_words:
+            data["own_words"] = True
         return data
 
 

@@ -152,6 +152,7 @@ class LM:
         temperature: float = 0.0,
         retries: int = 1,
         reader: Reader | None = None,
+        own_words: bool = False,
     ) -> Answer:
         """Values for `fields`: plain text for a single text, JSON by schema otherwise.
 
@@ -164,6 +165,8 @@ class LM:
             temperature: 0 asks for the most likely reply.
             retries: how often an unusable reply is asked for again, with the error.
             reader: reads a reply's text, by `answers.read_values` when None.
+            own_words: the messages are a prompt of the user's own. A single value of any type is then read from plain text,
+                and an unusable reply is not asked for again: that would be words of ours.
 
         Raises:
             AnswerError: a `ModelError` that holds the replies, if none was of use.
@@ -171,7 +174,7 @@ class LM:
         """
         from .answers import ask_fields
 
-        request = Request(tuple(messages), await self.limit(max_tokens), temperature)
+        request = Request(tuple(messages), await self.limit(max_tokens), temperature, own_words=own_words)
         return await ask_fields(self, request, fields, purpose=purpose, draw=draw, retries=retries, reader=reader)
 
     async def close(self) -> None:

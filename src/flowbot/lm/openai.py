@@ -210,7 +210,7 @@ def _body(model: str, request: Request, can: Capabilities) -> dict[str, Any]:
     if request.schema is not None:
         body |= format_parameters(can, request.schema)
         if hint := format_hint(can, request.schema):
-            messages = _with_hint(messages, hint)
+            messages = _with_last(messages, hint) if request.own_words else _with_hint(messages, hint)
     if request.tools and (request.tool_choice == "auto" or can.reply_format == "tool"):
         # Where replies are forced tool calls, tools that were called must stay defined.
         forced = body.get("tools", [])
@@ -226,6 +226,15 @@ def _with_hint(messages: tuple[Message, ...], hint: str) -> tuple[Message, ...]:
     if first.role == "system":
         return (replace(first, content=f"{first.content}\n\n{hint}"), *messages[1:])
     return (Message("system", hint), *messages)
+
+
+def _with_last(messages: tuple[Message, ...], hint: str) -> tuple[Message, ...]:
+    """A user's own messages, with what must be said in words as a last part of their last request."""
+    last = max((number for number, each in enumerate(messages) if each.role == "user"), default=-1)
+    if last < 0:
+        return (*messages, Message("user", hint))
+    said = replace(messages[last], content=f"{messages[last].content}\n\n{hint}")
+    return (*messages[:last], said, *messages[last + 1 :])
 
 
 def _reply(answer: dict[str, Any], request: Request, seconds: float, tier: Tier) -> Reply:

@@ -28,9 +28,12 @@ from flowbot.workflow import (
 )
 from flowbot.workflow.captions import way_text
 from flowbot.workflow.conditions import say
+from flowbot.workflow.prompt import prompt_text
 
 MOST = 600
 """Characters of one value that a prompt shows."""
+MOST_PROMPT = 6000
+"""Characters of a prompt of the user's own."""
 MOST_SAID = 3000
 """Characters of what a metric, its judge and a person say of one run."""
 REPEATS = 3
@@ -138,10 +141,11 @@ def loss_text(row: Row) -> str:
 
 
 def instruction_text(workflow: Workflow, node: str) -> str:
-    """What the step at a path is told: instruction or code."""
+    """What the step at a path is told: instruction, prompt or code."""
     match workflow.parameter(node):
         case LLMParameters() as given:
-            return " ".join(part for part in (given.instruction, given.format_hint) if part)
+            said = value_text(prompt_text(given.messages), MOST_PROMPT) if given.messages else given.instruction
+            return " ".join(part for part in (said, given.format_hint) if part)
         case CodeParameters() as given:
             return given.code
         case ChoiceParameters() as given:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from flowbot.workflow import ChoiceParameters, CodeParameters, LLMParameters, Workflow, walk
+from flowbot.workflow.prompt import prompt_text
 
 Piece = tuple[Literal["same", "gone", "new"], str]
 LITTLE = 0.5
@@ -92,6 +93,7 @@ def _texts(workflow: Workflow, node: str) -> dict[str, str]:
     if isinstance(parameters, LLMParameters):
         texts = {
             "instruction": parameters.instruction,
+            "messages": prompt_text(parameters.messages),
             "format hint": parameters.format_hint,
             "demonstrations": "\n".join(
                 f"{_line(each.inputs)} → {_line(each.outputs)}" for each in parameters.demonstrations

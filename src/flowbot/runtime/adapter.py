@@ -1,19 +1,22 @@
 """From fields to messages: the prompt of an `llm` node.
 
 What is constant comes first (instruction, format, demonstrations) and the inputs last, so that an endpoint can reuse
-the prefix over all examples. Besides the instruction there is one short line: small models read slowly.
+the prefix over all examples. Besides the instruction there is one short line: small models read slowly. A prompt of the
+user's own is sent as it stands.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from flowbot.fields import Field, Type
 from flowbot.lm.client import Message
 from flowbot.workflow.nodes import LLMNode
-from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.parameters import Demonstration, LLMParameters
+from flowbot.workflow.prompt import last_request
 
 
 def messages(
@@ -33,18 +36,44 @@ def messages(
         out_fields: what is asked for, in order. A single `str` is asked for as plain text, anything else as JSON.
         leave_out: demonstrations from this example are not shown (it is the one being scored); "" leaves out none.
     """
+    if parameters.messages:
+        return _own(parameters, values, out_fields, leave_out)
     parts = [parameters.instruction.strip(), parameters.format_hint.strip()]
     if not is_plain(out_fields):
-        parts.append(f"Reply with JSON: {_shape_of_object({field.name: field for field in out_fields})}")
+        parts.append(_as_json(out_fields))
     system = "\n".join(part for part in parts if part)
     asked = [Message("system", system)] if system else []
-    for shown in parameters.demonstrations:
-        if leave_out and shown.example == leave_out:
-            continue
+    for shown in _shown(parameters, leave_out):
         asked.append(Message("user", _show_inputs(node, shown.inputs)))
         asked.append(Message("assistant", show_outputs(shown.outputs, out_fields)))
     asked.append(Message("user", _show_inputs(node, values)))
     return tuple(asked)
+
+
+def _own(
+    parameters: LLMParameters, values: Mapping[str, Any], out_fields: Sequence[Field], leave_out: str
+) -> tuple[Message, ...]:
+    """A prompt of the user's own, its places filled. Only what a search has added to it stands beside the user's words:
+    demonstrations as turns before the last request, in its layout, and a format hint as one last part behind it.
+    """
+    prompt = parameters.messages
+    asked = [Message(each.role, each.filled(lambda name: show_value(values[name]))) for each in prompt]
+    last = last_request(prompt)
+    if hint := parameters.format_hint.strip():
+        hint += "" if len(out_fields) == 1 else f"\n{_as_json(out_fields)}"
+        asked[last] = replace(asked[last], content=f"{asked[last].content}\n\n{hint}")
+    turns: list[Message] = []
+    for shown in _shown(parameters, leave_out):
+        given = {name: show_value(value) for name, value in shown.inputs.items()}
+        beside = "".join(f"\n\n{name}: {text}" for name, text in given.items() if name not in prompt[last].refs)
+        lone = show_value(shown.outputs[out_fields[0].name]) if len(out_fields) == 1 else ""
+        turns.append(Message("user", prompt[last].filled(given.__getitem__) + beside))
+        turns.append(Message("assistant", lone or show_outputs(shown.outputs, out_fields)))
+    return (*asked[:last], *turns, *asked[last:])
+
+
+def _shown(parameters: LLMParameters, leave_out: str) -> list[Demonstration]:
+    return [shown for shown in parameters.demonstrations if not leave_out or shown.example != leave_out]
 
 
 def choice_messages(
@@ -58,7 +87,7 @@ def choice_messages(
         candidates: what the labels stand for, where they do not speak for themselves.
         choice: the field that is asked for, a literal of the labels.
     """
-    system = f"{instruction.strip()}\nReply with JSON: {_shape_of_object({choice.name: choice})}"
+    system = f"{instruction.strip()}\n{_as_json([choice])}"
     shown = [f"{name}: {show_value(value)}" for name, value in given.items()]
     shown += [f"{label}: {show_value(value)}" for label, value in candidates.items()]
     return Message("system", system), Message("user", "\n".join(shown))
@@ -86,6 +115,10 @@ def _show_inputs(node: LLMNode, values: Mapping[str, Any]) -> str:
     if len(given) == 1 and len(node.inputs) == 1:
         return show_value(values[given[0]])
     return "\n".join(f"{name}: {show_value(values[name])}" for name in given)
+
+
+def _as_json(out_fields: Sequence[Field]) -> str:
+    return f"Reply with JSON: {_shape_of_object({field.name: field for field in out_fields})}"
 
 
 def _shape_of_object(members: Mapping[str, Field]) -> str:

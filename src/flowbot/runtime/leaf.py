@@ -194,6 +194,7 @@ class Calls:
             ran = await react(
                 lm, self.engine.tools, self.engine.signatures, asked, fields, allowed=parameters.tools, rounds=node.rounds,
                 purpose=self.purpose, draw=draw, max_tokens=most, temperature=parameters.temperature,
+                own_words=bool(parameters.messages),
             )  # fmt: skip
             return _step(address, node, values, ran.values, ran.error, ran.messages, ran.replies, reads, ran.calls)
         replies: tuple[Reply, ...] = ()
@@ -201,8 +202,9 @@ class Calls:
         error = ""
         try:
             answer = await lm.ask_fields(
-                asked, fields, purpose=self.purpose, draw=draw, max_tokens=most, temperature=parameters.temperature
-            )
+                asked, fields, purpose=self.purpose, draw=draw, max_tokens=most, temperature=parameters.temperature,
+                own_words=bool(parameters.messages),
+            )  # fmt: skip
             replies, outputs = answer.replies, to_json(answer.values, "reply")
         except (ModelError, StepError) as fault:
             replies, error = getattr(fault, "replies", replies), str(fault)

@@ -72,6 +72,7 @@ async def react(
     draw: Draw = (),
     max_tokens: int,
     temperature: float,
+    own_words: bool = False,
 ) -> Reacted:
     """Let a model call tools, at most `rounds` times over, and then answer.
 
@@ -91,6 +92,7 @@ async def react(
         draw: which sample; () at temperature 0.
         max_tokens: ceiling of each answer; thoughts have room besides.
         temperature: of each reply.
+        own_words: whether `asked` is a prompt of the user's own; see `LM.ask_fields`.
 
     Raises:
         UserError: if an allowed tool is not registered.
@@ -100,7 +102,7 @@ async def react(
         if name not in signatures:
             raise UserError("workflow", f"tool {name!r}", f"one of the registered tools: {', '.join(signatures)}")
     offered = tuple(signatures[name] for name in allowed)
-    request = Request(asked, await lm.limit(max_tokens), temperature, tools=offered)
+    request = Request(asked, await lm.limit(max_tokens), temperature, tools=offered, own_words=own_words)
     return await _Loop(lm, tools, tuple(fields), purpose, draw, request).run(rounds)
 
 
@@ -199,8 +201,13 @@ class _Loop:
 
     def read(self, text: str) -> dict[str, Any] | None:
         """The outputs in a reply without calls; None if it is not the answer yet."""
-        from flowbot.lm.answers import read_values
+        from flowbot.lm.answers import read_lone, read_values
 
+        if text and self.request.own_words and len(self.fields) == 1:
+            try:
+                return read_lone(text, self.fields)
+            except ValueMismatch:
+                return None
         if not text or is_plain(self.fields):
             return {self.fields[0].name: text} if text else None
         if text[0] not in "{[`":

@@ -1,9 +1,8 @@
-"""Reading rows of data from JSON Lines, JSON, CSV and TSV files, each with the place where it stands."""
+"""Reading rows of data from JSON Lines, JSON, CSV, TSV and Parquet files, each with the place where it stands."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,29 +13,18 @@ from flowbot.fields.yaml import parse_json
 from .decode import decoded
 from .delimited import Delimited
 from .faults import RAISED, Faults
+from .row import Row
 
-KINDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+__all__ = ["KINDS", "PARQUET", "Row", "is_one_value", "listed_rows", "parse_rows", "read_rows", "refuse_other_kinds"]
+
+KINDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 """The endings of data files."""
-_SHEETS = (".xlsx", ".xls", ".ods", ".numbers")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row of a data file.
-
-    Args:
-        place: `FILE:LINE`, or `FILE[INDEX]` in a JSON list.
-        values: its columns; JSON values, or texts from a CSV file.
-        texts: True for CSV, where a list or object stands as JSON text and an empty cell is no value.
-    """
-
-    place: str
-    values: Mapping[str, Any]
-    texts: bool = False
+PARQUET = ".parquet"
+_SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers", ".gsheet")
 
 
 def read_rows(path: Path, faults: Faults = RAISED) -> list[Row]:
-    """The rows of a data file: UTF-8, or UTF-16 with its mark; blank lines are skipped. See `parse_rows`.
+    """The rows of a data file: a Parquet file, or text in UTF-8, or UTF-16 with its mark. See `parse_rows`.
 
     Args:
         path: the file.
@@ -46,18 +34,22 @@ def read_rows(path: Path, faults: Faults = RAISED) -> list[Row]:
         UserError: naming file and line, if the file cannot be read, is malformed or holds no rows.
     """
     refuse_other_kinds(path)
+    if path.suffix.lower() == PARQUET:
+        from .arrow import parquet_rows
+
+        return parquet_rows(path)
     return parse_rows(decoded(path)[0], str(path), path.suffix.lower(), faults)
 
 
-def refuse_other_kinds(path: Path) -> None:
-    """Refuse a file that is none of `KINDS`.
+def refuse_other_kinds(path: Path, kinds: Sequence[str] = KINDS) -> None:
+    """Refuse a file that does not end in one of `kinds`.
 
     Raises:
         UserError: naming it.
     """
     ending = path.suffix.lower()
-    if ending not in KINDS:
-        expected = "a file that ends in " + ", ".join(KINDS)
+    if ending not in kinds:
+        expected = "a file that ends in " + ", ".join(kinds)
         if ending in _SHEETS:
             expected = "a table saved as CSV (UTF-8), as every spreadsheet can"
         raise UserError(str(path), f"a data file that ends in {path.suffix or 'nothing'!r}", expected)
@@ -84,7 +76,7 @@ def parse_rows(text: str, where: str, ending: str, faults: Faults = RAISED, *, a
         table = Delimited.read(text, where, "\t" if ending == ".tsv" else "", faults)
         head = " below the line of column names" if table.header else ""
         rows = [Row(place, cells, texts=True) for place, cells in table.rows]
-    elif _is_one_value(text, lines=ending != ".json"):
+    elif is_one_value(text, lines=ending != ".json"):
         rows = _json_list(text, where, faults, alone=alone)
     else:
         rows = _json_lines(text, where, faults)
@@ -121,8 +113,17 @@ def _json_list(text: str, where: str, faults: Faults, *, alone: bool) -> list[Ro
             return [Row(where, whole)]
     if not isinstance(value, list):
         raise UserError(where, "JSON that is no list", "a list of objects, or JSON Lines: an object on each line")
+    return listed_rows(cast("list[Any]", value), where, faults)
+
+
+def listed_rows(value: Sequence[Any], where: str, faults: Faults = RAISED) -> list[Row]:
+    """The rows of a list of objects.
+
+    Raises:
+        UserError: naming an item that is no object, or if there are none.
+    """
     rows: list[Row] = []
-    for index, each in enumerate(cast("list[Any]", value)):
+    for index, each in enumerate(value):
         with faults:
             if not isinstance(each, dict):
                 raise UserError(f"{where}[{index}]", kind_of(each), "a JSON object for each row")
@@ -130,7 +131,7 @@ def _json_list(text: str, where: str, faults: Faults, *, alone: bool) -> list[Ro
     return rows
 
 
-def _is_one_value(text: str, *, lines: bool) -> bool:
+def is_one_value(text: str, *, lines: bool) -> bool:
     """Whether a text is one JSON value rather than JSON Lines.
 
     Args:

@@ -17,6 +17,14 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_AS_CSV = "a table saved as CSV (UTF-8), as every spreadsheet can"
+_OTHERS = (
+    (b"PK\x03\x04", "a spreadsheet or another packed file, whatever its name says", _AS_CSV),
+    (b"\xd0\xcf\x11\xe0", "a spreadsheet of an old kind, whatever its name says", _AS_CSV),
+    (b"PAR1", "a Parquet file, whatever its name says", "a name that ends in .parquet"),
+    (b"\x1f\x8b", "a file that is packed with gzip", "it unpacked, such as by gunzip"),
+)
+"""How files begin that are no text, what they are and what is expected."""
 MOST_DATA = 200_000_000
 """Bytes of the largest data file that is read."""
 WINDOWS = "cp1252"
@@ -35,6 +43,8 @@ def decoded(path: Path, *, windows: bool = False, piped: bool = False) -> tuple[
         UserError: if the file is above `MOST_DATA`, cannot be read, or is none of these; names line and byte, and how to convert it.
     """
     raw = read_bytes(path, limit=MOST_DATA, piped=piped)
+    if other := next((each for each in _OTHERS if raw.startswith(each[0])), None):
+        raise UserError(str(path), other[1], other[2])
     encoding = next((name for mark, name in _MARKS if raw.startswith(mark)), "utf-8")
     try:
         text = raw.decode(encoding)

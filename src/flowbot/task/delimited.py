@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
-from collections.abc import Generator
+import json
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +19,26 @@ from .faults import RAISED, Faults
 _MARKS = (",", ";", "\t", "|")
 _SAMPLE = 64_000
 _LIMIT = Lock()
+_ERRORS = frozenset(
+    [
+        "#N/A",
+        "#REF!",
+        "#VALUE!",
+        "#DIV/0!",
+        "#NAME?",
+        "#NULL!",
+        "#NUM!",
+        "#SPILL!",
+        "#CALC!",
+        "#ERROR!",
+        "#GETTING_DATA",
+    ]
+)
+"""What spreadsheets write into a cell that they could not compute."""
+_LOOKED_AT = 200
+"""Lines by which it is told whether there are titles above a table."""
+_MOSTLY = 0.9
+"""Share of the lines below a title that have several cells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +54,9 @@ class Delimited:
     rows: tuple[tuple[str, dict[str, str]], ...]
 
     @staticmethod
-    def read(text: str, where: str, mark: str = "", faults: Faults = RAISED) -> Delimited:
+    def read(
+        text: str, where: str, mark: str = "", faults: Faults = RAISED, *, mended: list[str] | None = None
+    ) -> Delimited:
         """The table of a text.
 
         A column without a name is called `column_N`, and left out if all its cells are empty, as are empty rows. Cells
@@ -45,44 +67,71 @@ class Delimited:
             where: how errors name it; the line is added.
             mark: what stands between cells; "": found out.
             faults: where rows of another length go; they are left out.
+            mended: a list: titles above the header are skipped, and columns of one name become one whose cells are lists,
+                as JSON; what was done is added to it, in words.
 
         Raises:
             UserError: for broken quotes, a row of another length than the header, or a name that stands twice.
         """
-        header: list[str] = []
-        rows: list[tuple[str, list[str]]] = []
+        lines: list[tuple[str, list[str]]] = []
         line = 1
         with _long_cells(len(text)):
             reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=mark or _mark(text))
             try:
                 for cells in reader:
                     place, line = f"{where}:{line}", reader.line_num + 1
-                    if not any(map(str.strip, cells)) or (not header and _is_note(cells)):
-                        continue
-                    if header:
-                        with faults:
-                            rows.append((place, _fitting(cells, len(header), place)))
-                    else:
-                        header = _names(cells, place)
+                    if any(map(str.strip, cells)) and (lines or not _is_note(cells)):
+                        lines.append((place, cells))
             except csv.Error as error:
                 raise UserError(
                     f"{where}:{line}", f"broken CSV ({error})", "every quoted cell closed, and quotes in it doubled"
                 ) from None
+        titles = 0 if mended is None else _titles([cells for _, cells in lines])
+        if mended is not None and titles:
+            said = "; ".join(next(filter(str.strip, cells)).strip() for _, cells in lines[:titles])
+            mended.append(f"above the column names is left out: {said}")
+        if not lines:
+            return Delimited((), ())
+        place, header = lines[titles]
+        header = [cell.strip() for cell in header]
+        rows: list[tuple[str, list[str]]] = []
+        for at, cells in lines[titles + 1 :]:
+            with faults:
+                rows.append((at, _fitting(cells, len(header), at)))
         kept = [n for n, name in enumerate(header) if name or any(cells[n].strip() for _, cells in rows)]
-        names = [header[n] or f"column_{n + 1}" for n in kept]
+        columns: dict[str, list[int]] = {}
+        for n in kept:
+            columns.setdefault(header[n] or f"column_{n + 1}", []).append(n)
+        twice = sorted(name for name, each in columns.items() if len(each) > 1)
+        if twice and mended is None:
+            raise UserError(place, f"the column names {listed(twice)} twice", "each name once")
+        if mended is not None:
+            mended += [f"the {len(columns[name])} columns {name} are one, of lists" for name in twice]
         return Delimited(
-            tuple(names),
-            tuple((place, {name: cells[n] for name, n in zip(names, kept, strict=True)}) for place, cells in rows),
+            tuple(columns),
+            tuple((at, {name: _cell(cells, each) for name, each in columns.items()}) for at, cells in rows),
         )
 
 
-def _names(cells: list[str], place: str) -> list[str]:
-    names = [cell.strip() for cell in cells]
-    told = [name or f"column_{n}" for n, name in enumerate(names, 1)]
-    twice = sorted(name for name, times in Counter(told).items() if times > 1)
-    if twice:
-        raise UserError(place, f"the column names {listed(twice)} twice", "each name once")
-    return names
+def is_spreadsheet_error(value: object) -> bool:
+    """Whether a cell only says that a spreadsheet could not compute it."""
+    return isinstance(value, str) and value.strip() in _ERRORS
+
+
+def _cell(cells: list[str], columns: Sequence[int]) -> str:
+    """A row's cell in a column, or in all columns of one name: the list of those that are not empty, as JSON."""
+    if len(columns) == 1:
+        return cells[columns[0]]
+    return json.dumps([cells[n].strip() for n in columns if cells[n].strip()], ensure_ascii=False)
+
+
+def _titles(lines: Sequence[list[str]]) -> int:
+    """How many lines stand above the header: of one cell each, above a table of which nearly all lines have several."""
+    widths = [len([cell for cell in cells if cell.strip()]) for cells in lines[:_LOOKED_AT]]
+    first = next((number for number, width in enumerate(widths) if width > 1), 0)
+    below = widths[first + 1 :]
+    few = not below or sum(width > 1 for width in below) < _MOSTLY * len(below)
+    return 0 if few or len(lines[first]) < len(max(lines[first:], key=len)) else first
 
 
 def _fitting(cells: list[str], width: int, place: str) -> list[str]:
@@ -110,6 +159,9 @@ def _mark(text: str) -> str:
         widths = [len(cells) for cells in islice(csv.reader(sample, delimiter=mark), 50) if cells]
         if len(widths) > 2 and len(text) > _SAMPLE:
             _ = widths.pop()  # the sample's end may cut a row
+        first = next((number for number, width in enumerate(widths) if width > 1), 0)
+        if sum(width > 1 for width in widths[first:]) >= _MOSTLY * len(widths[first:]):
+            widths = widths[first:]  # titles above the header
         if widths and widths[0] > 1:
             fit = (widths.count(widths[0]) / len(widths), widths[0])
             if fit > best:

@@ -15,11 +15,12 @@ from flowbot.fields.yaml_core import MAX_DEPTH, MOST_BITS, TOO_LONG
 from .data import Row, read_rows
 from .example import Example
 from .examples import Given, Placed, placed_examples
+from .hub import hub_rows, is_of_hub
 from .splits import SPLITS, Split, divide
 
 Rows: TypeAlias = Iterable[Given | tuple[Any, Any]] | Path | str
 """Rows as they may be given: an iterable of flat dicts, of `Example`s or of pairs `(inputs, outputs)`; a data frame of
-pandas or polars; the path of a .jsonl or .csv file. In a pair a side that is one field may be its value alone."""
+pandas or polars; the path of a .jsonl, .csv or .parquet file, or `hf:ORG/NAME`. In a pair a side that is one field may be its value alone."""
 
 DEFAULT_SPLIT = (0.4, 0.2, 0.4)
 _WANTED = "rows: dicts, pairs (inputs, outputs), a data frame, or the path of a .jsonl or .csv file"
@@ -65,6 +66,8 @@ def placed_splits(
 
 def _each(rows: object, where: str, inputs: Sequence[Field], outputs: Sequence[Field]) -> Iterable[Given]:
     """The rows, those that are pairs as flat dicts."""
+    if is_of_hub(rows):
+        return hub_rows(str(rows), where if where in SPLITS else "", where)[0]
     if isinstance(rows, str | Path):
         return read_rows(Path(rows))
     return [_flat(row, f"{where}[{index}]", inputs, outputs) for index, row in enumerate(_listed(rows, where))]

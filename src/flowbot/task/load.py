@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from flowbot.fields.yaml import read_data
 from .data import read_rows
 from .examples import Placed, placed_examples
 from .faults import RAISED, Faults, KeptFaults
+from .hub import hub_rows, is_of_hub
 from .identity import file_identity
 from .load_tools import load_tools
 from .mapping import mapping
@@ -51,6 +52,7 @@ class TaskParts:
     outputs: tuple[Field, ...] | None = None
     metric: Metric | None = None
     rows: dict[Split, list[Placed]] | None = None
+    sources: dict[str, str] = field(default_factory=dict[str, str])
     tools: list[Tool | ToolSource] | None = None
 
     def task(self, *, rows: bool = True) -> Task:
@@ -72,6 +74,7 @@ class TaskParts:
                 tools=self.tools or (),
                 name=_name(self.path),
                 source=self.path,
+                revisions=self.sources,
             )
 
 
@@ -115,7 +118,7 @@ def _read(data: dict[str, Any], parts: TaskParts, modules: Modules, faults: Faul
         parts.outputs = _fields(data["outputs"], "outputs", path, faults)
     with faults:
         if "data" in data:
-            parts.rows = _rows(data["data"], path, parts.inputs, parts.outputs, faults)
+            parts.rows = _rows(data["data"], parts, faults)
     with faults:
         if "metric" in data:
             parts.metric = _metric(data["metric"], path, modules)
@@ -134,10 +137,9 @@ def _fields(given: Any, role: str, path: Path, faults: Faults) -> tuple[Field, .
     return tuple(found) if len(found) == len(alone) else None
 
 
-def _rows(
-    given: Any, path: Path, inputs: tuple[Field, ...] | None, outputs: tuple[Field, ...] | None, faults: Faults
-) -> dict[Split, list[Placed]] | None:
+def _rows(given: Any, parts: TaskParts, faults: Faults) -> dict[Split, list[Placed]] | None:
     """The examples by split; None where a file cannot be read, or the fields are not known."""
+    path, inputs, outputs = parts.path, parts.inputs, parts.outputs
     where = f"{path}: data"
     columns: set[str] = set()
     whole = isinstance(given, dict) and ("all" in given or "split" in given)
@@ -150,8 +152,12 @@ def _rows(
         file = data[key]
         if not isinstance(file, str) or not file:
             raise UserError(f"{where}.{key}", repr(file), "a .jsonl or .csv file beside the task file")
-        own = faults.within(str(path.parent / file))
-        found = read_rows(path.parent / file, own)
+        if is_of_hub(file):
+            own = faults.within(file)
+            found, parts.sources[key] = hub_rows(file, "" if key == "all" else key, f"{where}.{key}")
+        else:
+            own = faults.within(str(path.parent / file))
+            found = read_rows(path.parent / file, own)
         if inputs is None or outputs is None:
             return None
         columns.update(name for row in found for name in row.values)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
-from flowbot.fields import UserError, stable_hash
+from flowbot.fields import UserError, canonical_json, stable_hash
 from flowbot.fields.numbers import is_number, shown
 
 from .examples import Placed
@@ -13,13 +14,25 @@ from .faults import RAISED, Faults
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+_CALLED: Mapping[Split, tuple[str, ...]] = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev", "devel", "development"),
+    "test": ("test", "testing", "heldout"),
+}
+
+
+def split_called(word: object) -> Split | None:
+    """The split that files, cells and data sets call so, in small letters or large ones."""
+    told = str(word).strip().casefold()
+    return next((split for split in SPLITS if told in _CALLED[split]), None)
 
 
 def divide(rows: Sequence[Placed], fractions: Sequence[float], where: str) -> dict[Split, list[Placed]]:
     """Rows by split, in about these fractions. The same rows give the same splits, in whatever order they stand.
 
-    Rows of one group, and rows with equal inputs, stay together. What stays together is taken in the order of its hash
-    and goes where most rows are still wanted; a split that wants any gets at least one.
+    Rows of one group, and rows with equal inputs, stay together. What stays together is taken label by label, in the
+    order of its hash, and goes to the split that is then least full: so every split has its share of each label. A split
+    that wants any row gets at least one.
 
     Args:
         rows: examples of one file.
@@ -34,9 +47,7 @@ def divide(rows: Sequence[Placed], fractions: Sequence[float], where: str) -> di
         found = f"[{', '.join(map(shown, fractions[:10]))}]"
         raise UserError(where, found, "three fractions for train, val and test that sum to 1")
     blocks = _together(rows)
-    wanted: dict[Split, float] = {
-        split: part * len(rows) for split, part in zip(SPLITS, fractions, strict=True) if part > 0
-    }
+    wanted: dict[Split, float] = {split: part for split, part in zip(SPLITS, fractions, strict=True) if part > 0}
     if len(blocks) < len(wanted):
         s = "s" * (len(blocks) != 1)
         raise UserError(
@@ -48,14 +59,10 @@ def divide(rows: Sequence[Placed], fractions: Sequence[float], where: str) -> di
     for index, block in enumerate(blocks):
         empty: list[Split] = [split for split in wanted if not made[split]]
         choice = empty if len(blocks) - index <= len(empty) else list(wanted)
-        target = _neediest(choice, wanted, made)
+        # D'Hondt's rule: whole shares come out exactly, and what follows one another is spread over the splits.
+        target = min(choice, key=lambda split: (len(made[split]) + len(block)) / wanted[split])
         made[target].extend(block)
     return made
-
-
-def _neediest(choice: Sequence[Split], wanted: Mapping[Split, float], made: Mapping[Split, Sequence[Placed]]) -> Split:
-    """The split that lacks most rows; the first of equals."""
-    return max(choice, key=lambda split: wanted[split] - len(made[split]))
 
 
 def check_disjoint(rows: Mapping[Split, Sequence[Placed]], faults: Faults = RAISED) -> None:
@@ -111,5 +118,19 @@ def _together(rows: Sequence[Placed]) -> list[list[Placed]]:
     blocks: dict[int, list[int]] = {}
     for index in range(len(rows)):
         blocks.setdefault(root(index), []).append(index)
+    labels = _labels(rows)
     ordered = [sorted(block, key=lambda index: (hashes[index], rows[index].example.id)) for block in blocks.values()]
-    return [[rows[index] for index in block] for block in sorted(ordered, key=lambda block: hashes[block[0]])]
+    ordered.sort(key=lambda block: (_commonest(labels[index] for index in block), hashes[block[0]]))
+    return [[rows[index] for index in block] for block in ordered]
+
+
+def _labels(rows: Sequence[Placed]) -> list[str]:
+    """What each row expects, as far as there are enough that expect it to give each split one; else ""."""
+    expected = [canonical_json(placed.example.expected) for placed in rows]
+    times = Counter(expected)
+    return [each if times[each] >= len(SPLITS) else "" for each in expected]
+
+
+def _commonest(labels: Iterable[str]) -> str:
+    times = Counter(labels)
+    return min(times, key=lambda label: (-times[label], label))

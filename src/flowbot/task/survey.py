@@ -14,7 +14,9 @@ from typing import Any
 from flowbot.fields import Field, canonical_json
 from flowbot.fields.forms import look_alike, plain_form
 
+from .delimited import is_spreadsheet_error
 from .examples import Placed
+from .leaks import leak
 from .splits import SPLITS, Split
 
 LABELS = 30
@@ -55,6 +57,7 @@ def survey(rows: Rows, inputs: Sequence[Field], outputs: Sequence[Field]) -> lis
     """
     every = [placed for split in SPLITS for placed in rows.get(split, ())]
     remarks = [*_empty_inputs(every, inputs), *_contradictions(every), *_nearly_equal(rows)]
+    remarks += [*_leaks(every, inputs, outputs), *_spreadsheet_errors(every, outputs)]
     for field in outputs:
         remarks += _label(rows, field)
     return remarks
@@ -134,6 +137,38 @@ def _nearly_equal(rows: Rows) -> list[Remark]:
     told = _pairs(pairs)
     what = f"{_rows(len(pairs), 'differs', 'differ')} from a row of another split in case or blanks alone: {told}"
     return [Remark("data", what, "leave one of each pair out: what is learned from one answers the other")]
+
+
+def _leaks(rows: Sequence[Placed], inputs: Sequence[Field], outputs: Sequence[Field]) -> list[Remark]:
+    """Inputs that tell an output: the score would be of a question that nobody asks."""
+    if len(inputs) < 2:
+        return []  # what the only input tells is what the task is about
+    remarks: list[Remark] = []
+    for field in inputs:
+        given = [placed.example.inputs[field.name] for placed in rows]
+        for output in outputs:
+            how = leak(given, [placed.example.expected.get(output.name) for placed in rows])
+            if how:
+                mend = "leave it out of the inputs, unless a workflow in use will have it before the answer is known"
+                remarks.append(Remark(f"input {field.name}", f"a leak: it {how} ({output.name})", mend))
+    return remarks
+
+
+def _spreadsheet_errors(rows: Sequence[Placed], outputs: Sequence[Field]) -> list[Remark]:
+    """Outputs that expect what a spreadsheet says where it could not compute a cell."""
+    found = {
+        field.name: [placed for placed in rows if is_spreadsheet_error(placed.example.expected.get(field.name))]
+        for field in outputs
+    }
+    return [
+        Remark(
+            f"output {name}",
+            f"a spreadsheet's error such as {bad[0].example.expected[name]} is expected ({places(bad)})",
+            "mend the cells, or leave these rows out",
+        )
+        for name, bad in found.items()
+        if bad
+    ]
 
 
 def _label(rows: Rows, field: Field) -> list[Remark]:

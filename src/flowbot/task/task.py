@@ -61,6 +61,7 @@ class Task:
         sources: more declared tools, as the attribute has them; so `dataclasses.replace` works.
         name: for people; letters, digits, `-`, `_` and `.`.
         source: the file that it was loaded from.
+        revisions: for rows that are of the hub, what was read, by the key of the task file; part of the task's identity.
 
     Raises:
         UserError: naming the place, if anything of it is wrong.
@@ -75,6 +76,7 @@ class Task:
     sources: tuple[ToolSource, ...]
     name: str
     source: Path | None
+    revisions: Mapping[str, str]
 
     def __init__(
         self,
@@ -94,6 +96,7 @@ class Task:
         sources: Iterable[ToolSource] = (),
         name: str = "task",
         source: Path | str | None = None,
+        revisions: Mapping[str, str] | None = None,
     ) -> None:
         aim = goal_of(goal)
         taken, wanted = fields_of(inputs, "inputs"), fields_of(outputs, "outputs")
@@ -122,6 +125,7 @@ class Task:
             "sources": tuple(each for each in declared if isinstance(each, ToolSource)),
             "name": re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "task",
             "source": None if source is None else Path(source),
+            "revisions": MappingProxyType(dict(revisions or {})),
         }.items():
             set_once(self, attribute, value)
 
@@ -189,6 +193,7 @@ class Task:
             "metric": self.metric.identity,
             "examples": stable_hash(rows),
             "tools": [[tool.signature.name, tool.signature.effects, tool.identity] for tool in self.tools],
+            **({"revisions": dict(self.revisions)} if self.revisions else {}),
         }
 
 

@@ -11,6 +11,8 @@ from flowbot.fields import canonical_json
 from .captions import bound_text, carry_text, kind_text, reads_text, way_text, ways_text
 from .conditions import say
 from .nodes import BranchNode, HasNodes, LoopNode, MapNode, Node, walk
+from .parameters import LLMParameters
+from .prompt import prompt_text
 from .scope import Scope
 from .workflow import Workflow
 
@@ -182,8 +184,15 @@ def _parameters(path: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator
         elif key in ("instruction", "format_hint", "code"):
             yield f"~ {path}, {key}:"
             yield from (f"    {line}" for line in _text(str(was or ""), str(now or "")))
+        elif key == "messages":
+            yield f"~ {path}, {key}:"
+            yield from (f"    {line}" for line in _text(_prompt(was), _prompt(now)))
         else:
             yield f"~ {path}, {key}: {_shown(was)} → {_shown(now)}"
+
+
+def _prompt(messages: Any) -> str:
+    return prompt_text(LLMParameters.model_validate({"messages": messages or ()}).messages)
 
 
 def _text(old: str, new: str) -> Iterator[str]:

@@ -10,10 +10,13 @@ from flowbot.fields.html import brief as brief_value
 from .captions import kind_text
 from .nodes import walk
 from .parameters import ChoiceParameters, CodeParameters, LLMParameters
+from .prompt import prompt_text
 from .workflow import Workflow
 
 _MOST_NODES = 8
 _MOST_NAMES = 5
+_TOLD = {"instruction", "messages", "format_hint", "demonstrations"}
+"""Parameters that are told otherwise than as settings."""
 
 
 def workflow_text(workflow: Workflow) -> str:
@@ -53,7 +56,8 @@ def _told(workflow: Workflow, path: str) -> Iterator[Markup]:
     given = workflow.parameters.get(path)
     match given:
         case LLMParameters():
-            yield text(given.instruction) if given.instruction else line(soft("no instruction"))
+            said = given.instruction or prompt_text(given.messages)
+            yield text(said) if said else line(soft("no instruction"))
             if given.format_hint:
                 yield text(given.format_hint)
             if given.demonstrations:
@@ -69,7 +73,7 @@ def _told(workflow: Workflow, path: str) -> Iterator[Markup]:
 
 
 def _settings(given: LLMParameters) -> Iterator[Markup]:
-    named = given.model_dump(exclude_defaults=True, exclude={"instruction", "format_hint", "demonstrations"})
+    named = given.model_dump(exclude_defaults=True, exclude=_TOLD)
     if named:
         yield facts(named)
 

@@ -15,8 +15,8 @@ from .defects import Defect
 _KINDS = frozenset({"llm", "tool", "code", "branch", "merge", "loop", "map"})
 _HIDDEN = _KINDS | {"add", "remove", "replace", "rewire", "output"}
 """Tags that pydantic puts into the place of an error in a union: they do not stand in the file."""
-_FORMS = frozenset({"<test>", "<all>", "<any>", "<not>", "<else>"})
-"""The same for the forms of a condition."""
+_FORMS = frozenset({"<test>", "<all>", "<any>", "<not>", "<else>", "<text>", "<place>"})
+"""The same for the forms of a condition, and of a part of a prompt."""
 WHOLE = "workflow"
 """How a defect names the whole as its place."""
 

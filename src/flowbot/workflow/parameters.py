@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from .prompt import MOST_MESSAGES, PromptMessage, Slot, in_words, reworded, slots
 
 MOST_LETTERS = 8000
 """Of an instruction, and of code."""
@@ -13,6 +15,8 @@ CATALOGUE_SAMPLES = 10
 """Most samples of one step that an edit may ask for."""
 CATALOGUE_TEMPERATURE = 1.0
 """Highest temperature that an edit may ask for."""
+_MOST_SAID = 6000
+"""Of messages as the instruction of another step, which has more to say."""
 MOST_TOKENS = 1_000_000
 """Of a reply; no model writes more."""
 
@@ -37,7 +41,10 @@ class LLMParameters(BaseModel):
 
     instruction: str = Field(default="", max_length=MOST_LETTERS)
     """Plain text, never a template."""
+    messages: tuple[PromptMessage, ...] = Field(default=(), max_length=MOST_MESSAGES)
+    """A prompt of the user's own, in place of an instruction: sent as it stands, each input at its places."""
     format_hint: str = Field(default="", max_length=2000)
+    """What is to be said of the reply; with `messages` it is one last part, after the user's words."""
     demonstrations: tuple[Demonstration, ...] = Field(default=(), max_length=16)
     model: str | None = None
     """Model string; None: the run's task model."""
@@ -47,6 +54,24 @@ class LLMParameters(BaseModel):
     """Times the model is asked; a `merge` that reads the node joins all, any other node reads the first."""
     tools: tuple[str, ...] = Field(default=(), max_length=32)
     """Tools that the model may call before it answers."""
+
+    @property
+    def said(self) -> str:
+        """What the step is asked for, as a text that can be the instruction of another."""
+        return self.instruction or in_words(self.messages)[:_MOST_SAID].rstrip()
+
+    def told(self, text: str, slot: Slot | None = None) -> Self:
+        """The same with `text` as the instruction, or in a slot of the messages: in the longest where none is named."""
+        if not self.messages:
+            return self.model_copy(update={"instruction": text})
+        chosen = slot or next(iter(slots(self.messages)), None)
+        return self.model_copy(update={"messages": reworded(self.messages, chosen, text)})
+
+    def told_also(self, text: str) -> Self:
+        """The same with `text` behind what is said already."""
+        if not self.messages:
+            return self.model_copy(update={"instruction": f"{self.instruction} {text}"})
+        return self.model_copy(update={"format_hint": f"{self.format_hint}\n{text}".strip()})
 
 
 class ChoiceParameters(BaseModel):
@@ -89,12 +114,12 @@ PARAMETERS: dict[str, type[LLMParameters | ChoiceParameters | CodeParameters | N
 """The class of parameters that goes with each kind of node."""
 
 WRITABLE: Mapping[type[Parameters], tuple[str, ...]] = {
-    LLMParameters: ("instruction", "format_hint", "demonstrations", "tools", "temperature", "samples"),
+    LLMParameters: ("instruction", "messages", "format_hint", "demonstrations", "tools", "temperature", "samples"),
     ChoiceParameters: ("instruction",),
     CodeParameters: ("code",),
     NoParameters: (),
 }
-"""What an edit that is read from data may set. Which model is asked, and how much it may write, is the user's to say."""
+"""What an edit that is read from data may set; of the messages of a step that has some, the texts alone. Which model is asked, and how much it may write, is the user's to say."""
 
 
 def unwritable(given: Parameters) -> str:

@@ -94,8 +94,10 @@ def _choice(where: str, given: ChoiceParameters, *, asks: bool) -> Iterator[Defe
 
 
 def _llm(where: str, node: LLMNode, given: LLMParameters, scope: Scope, *, joined: bool) -> Iterator[Defect]:
-    """An instruction, samples that differ and are joined, demonstrations that fit."""
-    if not given.instruction.strip():
+    """An instruction or messages, samples that differ and are joined, demonstrations that fit."""
+    if given.messages:
+        yield from _prompt(where, node, given)
+    elif not given.instruction.strip():
         yield Defect(f"{where}.instruction", "the instruction is missing", "say what this step is to do")
     if given.samples > 1:
         if given.temperature == 0:
@@ -109,3 +111,20 @@ def _llm(where: str, node: LLMNode, given: LLMParameters, scope: Scope, *, joine
         if fault:
             mend = "give each input and at least one output, with values of their types, or remove it"
             yield Defect(f"{where}.demonstrations[{index}]", fault, mend)
+
+
+def _prompt(where: str, node: LLMNode, given: LLMParameters) -> Iterator[Defect]:
+    """Messages in which each input has a place, and each place an input."""
+    if given.instruction.strip():
+        mend = "leave the instruction out, or the messages"
+        yield Defect(f"{where}.instruction", "the messages stand in its place", mend)
+    shown = {ref for message in given.messages for ref in message.refs}
+    for number, message in enumerate(given.messages):
+        for ref in dict.fromkeys(message.refs):
+            if ref not in node.inputs:
+                what, mend = f"{ref} is no input of the node", f"name {choices(ref, node.inputs)}, or remove it"
+                yield Defect(f"{where}.messages[{number}]", what, mend)
+    for name in node.inputs:
+        if name not in shown:
+            mend = f"give it a place, as {{ref: {name}}}, or take it from the node's inputs"
+            yield Defect(f"{where}.messages", f"the input {name} is shown nowhere", mend)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from flowbot.fields import stable_hash
+from flowbot.fields import Field, stable_hash
 
 from .nodes import Sketch, node_at, walk
 from .parameters import PARAMETERS, Parameters
+
+
+class HasFields(Protocol):
+    """A task, as far as a workflow knows of it."""
+
+    @property
+    def inputs(self) -> tuple[Field, ...]: ...  # noqa: D102
+    @property
+    def outputs(self) -> tuple[Field, ...]: ...  # noqa: D102
 
 
 class Workflow(BaseModel):
@@ -67,6 +77,25 @@ class Workflow(BaseModel):
         from .file import load
 
         return load(Path(path))
+
+    @staticmethod
+    def from_prompt(prompt: str | Sequence[Mapping[str, Any]], task: HasFields) -> Workflow:
+        """One call that sends a prompt of your own as it stands, each input of the task at its places.
+
+            >>> fb.Workflow.from_prompt("Which queue is this for?\\n\\n{subject}\\n{body}", task)
+
+        Args:
+            prompt: a text with places such as `{subject}`, `{{subject}}`, `$subject`, `%(subject)s` or `<subject>`; or messages as
+                chat endpoints take them, `{"role": "system", "content": "…"}` each. Without any place the inputs follow it.
+            task: the task, for its inputs and outputs.
+
+        Raises:
+            UserError: if it is empty, or a message is malformed.
+        """
+        from .starts.prompted import read_prompt
+
+        read = read_prompt(prompt, "prompt", {field.name: () for field in task.inputs})
+        return read.start(task.inputs, task.outputs)
 
     def save(self, path: str | Path) -> None:
         """Write the workflow to a `.yaml`, `.yml` or `.json` file, replacing it at once or not at all.

@@ -12,6 +12,7 @@ from asyncio import create_task
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from flowbot.fields import Field, Type
 from flowbot.optimize.backward import backward_all, feedback_on
@@ -31,6 +32,7 @@ from flowbot.workflow import (
     node_at,
     paths,
 )
+from flowbot.workflow.prompt import slots
 
 from .layerwise import update
 
@@ -102,8 +104,16 @@ class Blame:
         node = await blamed_step(search, workflow, wrong)
         if node is None:
             return workflow
-        for propose in (self._mend, self._demonstrate, self._instruct):
-            key = (workflow.hash, f"{propose.__name__}:{node}")
+        told = workflow.parameter(node)
+        more = len(slots(told.messages)[1:]) if isinstance(told, LLMParameters) else 0
+        tries = [
+            ("_mend", self._mend),
+            ("_demonstrate", self._demonstrate),
+            ("_instruct", self._instruct),
+            *((f"_instruct {slot}", partial(self._instruct, slot=slot)) for slot in range(1, more + 1)),
+        ]
+        for name, propose in tries:
+            key = (workflow.hash, f"{name}:{node}")
             if key in search.tried:
                 continue
             search.tried.add(key)
@@ -150,9 +160,11 @@ class Blame:
             changes=[f"{node}: demonstrations from {names}"],
         )
 
-    async def _instruct(self, search: Search, workflow: Workflow, node: str, rows: list[Row]) -> Candidate | None:
-        """Let the meta model rewrite the instruction from the gradients of some failing runs."""
-        return await self._rewrite(search, workflow, node, rows)
+    async def _instruct(
+        self, search: Search, workflow: Workflow, node: str, rows: list[Row], slot: int = 0
+    ) -> Candidate | None:
+        """Let the meta model rewrite the instruction, or one text of the user's prompt, from the gradients of some failing runs."""
+        return await self._rewrite(search, workflow, node, rows, slot)
 
     async def _mend(self, search: Search, workflow: Workflow, node: str, rows: list[Row]) -> Candidate | None:
         """Let the meta model rewrite the code of a computing step that failed."""
@@ -160,11 +172,13 @@ class Blame:
         codes = [step.node for step in failing if step.kind == "code" and not is_frozen(workflow.sketch, step.node)]
         return await self._rewrite(search, workflow, codes[0], rows) if codes else None
 
-    async def _rewrite(self, search: Search, workflow: Workflow, node: str, rows: list[Row]) -> Candidate | None:
+    async def _rewrite(
+        self, search: Search, workflow: Workflow, node: str, rows: list[Row], slot: int = 0
+    ) -> Candidate | None:
         wrong = [row for row in rows if row.score.value < PERFECT][:ASKED]
         search.watch.step(f"gradients of {len(wrong)} runs")
         gradients = await backward_all(search, workflow, wrong)
-        parameters, error = await update(search, workflow, node, gradients)
+        parameters, error = await update(search, workflow, node, gradients, slot)
         if parameters is not None and parameters == workflow.parameter(node):
             parameters, error = None, error or "nothing changed"
         return search.propose(

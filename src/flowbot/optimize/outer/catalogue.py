@@ -103,8 +103,8 @@ def _compute(focus: Focus) -> Change:
     noun = "numbers" if member.startswith("number") else "values"
 
     def build(text: str) -> list[Edit]:
-        instruction = f"{focus.told.instruction} List the items with their {noun}."
-        parameters = focus.told.model_copy(update={"instruction": instruction, "format_hint": "", "demonstrations": ()})
+        told = focus.told.model_copy(update={"format_hint": "", "demonstrations": ()})
+        parameters = told.told_also(f"List the items with their {noun}.")
         listing = focus.node.model_copy(update={"out": {"items": items}})
         return [
             *_unread(focus.workflow, focus.path, [name for name in focus.node.out if name not in answers]),
@@ -126,7 +126,7 @@ def _review(focus: Focus) -> Change:
     def build(_: str) -> list[Edit]:
         drafts = {f"draft_{name}": f"{focus.name}.{name}" for name in focus.node.out}
         parameters = LLMParameters(
-            instruction=f"{focus.told.instruction} Review the draft and correct any mistake.",
+            instruction=f"{focus.told.said} Review the draft and correct any mistake.",
             format_hint=reasoning_hint(focus.answers),
             model=focus.told.model,
             max_tokens=focus.told.max_tokens,

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from flowbot.fields import Field, UserError, is_name
+from flowbot.fields import Field, Type, UserError, is_name
 from flowbot.task.splits import SPLITS, Split
 
+from .asked import lists_all
 from .guess import Guess, some
 from .kinds import LABEL_RULE, Kind, kind_of
 from .names import field_names, words
 from .roles import Roles, Wishes, roles_of
 from .rows import Layout, Made, crossing, made_rows, split_rows
 from .scoring import goal_of, metric_of
-from .table import Table, read_table
+from .table import Table
 
 FRACTIONS = (0.3, 0.3, 0.4)
 """Train, val and test of one file, unless the user says otherwise."""
@@ -40,6 +40,9 @@ class Draft:
         guesses: what was found out, and what was left out.
         columns: the columns that the fields come from, by field.
         labelled: whether rows say what is expected.
+        sure: whether the outputs are more than a guess by place and values.
+        closed: columns whose texts were taken for all answers that there can be, without the user's word, and the texts.
+        source: what the rows are of, with its revision, where that is on the hub.
     """
 
     name: str
@@ -52,22 +55,27 @@ class Draft:
     guesses: tuple[Guess, ...]
     columns: Mapping[str, str]
     labelled: bool
+    sure: bool
+    closed: Mapping[str, Sequence[str]]
+    source: str = ""
 
 
 def draft_task(
-    files: Sequence[Path],
+    table: Table,
     wishes: Wishes | None = None,
     *,
+    prompt: str = "",
     goal: str = "",
     metric: str = "",
     fractions: Sequence[float] | None = None,
     most: int = MOST,
 ) -> Draft:
-    """A task drafted from data files, or from a folder of them; nothing is written.
+    """A task drafted from rows; nothing is written.
 
     Args:
-        files: see `read_table`.
+        table: see `read_table`.
         wishes: what the user says of the columns.
+        prompt: the user's prompt: its places are the inputs, its words say what is wanted.
         goal: "" for one that is made of the fields' names.
         metric: a built-in's name, "" for one that goes with the outputs' types.
         fractions: for train, val and test of all rows together, whatever splits the files have; they sum to 1.
@@ -76,15 +84,15 @@ def draft_task(
     Raises:
         UserError: naming file and line, or the option, if what is given cannot be used.
     """
-    table = read_table(files)
+    wishes = wishes or Wishes()
     if fractions is not None:
         table = table.without_splits()
-    roles = roles_of(table, wishes or Wishes())
-    layout, notes = _layout(table, roles), list(table.notes)
+    roles = roles_of(table, wishes, prompt)
+    layout, notes = _layout(table, roles, wishes), list(table.notes)
     rows = made_rows(table, layout, notes)
     told = any(row.split for row in rows)
     if told and layout.group and crossing(rows):
-        if wishes is not None and wishes.group:
+        if wishes.group:
             found = f"rows with the same {layout.group} in two of your splits"
             raise UserError(
                 "--group", found, "--split 0.3,0.3,0.4 beside it, which puts all rows together and parts them"
@@ -100,13 +108,21 @@ def draft_task(
     outputs = _fields(layout.outputs) or tuple(_asked(name) for name in roles.outputs)
     sentence = goal or goal_of(inputs, outputs, labelled=roles.labelled)
     scored, why = (metric, "as you say") if metric else metric_of(outputs, rows, labelled=roles.labelled)
+    if table.form and table.form.metric and not metric and all(field.type.kind == "str" for field in outputs):
+        scored, why = table.form.metric, f"as in {table.form.name}"
     guesses = [
         *_of_columns(roles, layout, inputs, outputs),
+        *_of_labels(layout, wishes),
         Guess("goal", sentence, "as you say" if goal else "made of the fields' names", "goal in task.yaml"),
         Guess("metric", scored if isinstance(scored, str) else "a judge", why, "--metric NAME"),
         _of_splits(made, table, told=told, fractions=fractions),
+        *(
+            [Guess("rows", table.source, "as they are on the hub", "another revision: hf:NAME@REVISION")]
+            if table.source
+            else []
+        ),
         _of_group(layout, roles),
-        *_left_out(table, layout, notes),
+        *_left_out(table, roles, layout, notes),
     ]
     return Draft(
         name=table.name,
@@ -119,10 +135,13 @@ def draft_task(
         guesses=tuple(guesses),
         columns={field: column for column, (field, _) in {**layout.inputs, **layout.outputs}.items()},
         labelled=roles.labelled,
+        sure=roles.sure,
+        closed={} if wishes.labels is not None else _closed(layout, prompt),
+        source=table.source,
     )
 
 
-def _layout(table: Table, roles: Roles) -> Layout:
+def _layout(table: Table, roles: Roles, wishes: Wishes) -> Layout:
     fields = field_names(table.columns)
 
     def kinds(columns: Sequence[str], *, output: bool) -> dict[str, tuple[str, Kind]]:
@@ -131,7 +150,9 @@ def _layout(table: Table, roles: Roles) -> Layout:
             values = table.values(name)
             if output and len(columns) == 1:  # rows without an answer are left out
                 values = [value for value in values if value is not None]
-            found[name] = (fields[name], kind_of(values, cells=name in table.cells, output=output))
+            closed = None if wishes.labels is None else name in wishes.labels
+            kind = kind_of(values, cells=name in table.cells, output=output, closed=closed)
+            found[name] = (fields[name], kind)
         return found
 
     inputs = kinds(roles.inputs, output=False)
@@ -182,12 +203,9 @@ def _of_columns(roles: Roles, layout: Layout, inputs: Sequence[Field], outputs: 
         Guess("outputs", _listed(outputs), why["outputs"], "--outputs NAME"),
     ]
     for column, (name, kind) in {**layout.inputs, **layout.outputs}.items():
-        if kind.why != "texts":
-            rule = f"labels are {LABEL_RULE}" if kind.type.kind == "literal" else ""
-            reason = "; ".join(part for part in (kind.why, rule) if part)
-            found.append(
-                Guess(f"type of {name}", _cut(str(kind.type), 120), reason, f"the type of {name} in task.yaml")
-            )
+        if kind.why != "texts" and kind.type.kind != "literal":
+            told = f"the type of {name} in task.yaml"
+            found.append(Guess(f"type of {name}", _cut(str(kind.type), 120), kind.why, told))
         if column != name:
             found.append(
                 Guess(
@@ -196,6 +214,29 @@ def _of_columns(roles: Roles, layout: Layout, inputs: Sequence[Field], outputs: 
             )
     if "id" in why and roles.id != "id":
         found.append(Guess("id", roles.id or "none", why["id"], "rename the column"))
+    return found
+
+
+def _closed(layout: Layout, prompt: str = "") -> dict[str, tuple[str, ...]]:
+    """The columns whose texts were taken for all that there can be, and these texts; not if the prompt lists them."""
+    found = {column: _options(kind.type) for column, (_, kind) in layout.outputs.items()}
+    return {column: options for column, options in found.items() if options and not lists_all(prompt, options)}
+
+
+def _options(kind: Type) -> tuple[str, ...]:
+    inner = [kind.item] if kind.item else [member for _, member in kind.members]
+    return tuple(option for option in kind.options if option) + tuple(each for one in inner for each in _options(one))
+
+
+def _of_labels(layout: Layout, wishes: Wishes) -> list[Guess]:
+    """That no other answers than those of the rows can be given is no small matter: it is said by itself."""
+    found: list[Guess] = []
+    for column, options in _closed(layout).items():
+        field, kind = layout.outputs[column]
+        others = [name for name in layout.outputs if name != column and name in _closed(layout)]
+        told = f"no other answers than the {len(options)} that the rows have: {some(options, 6)}"
+        why = f"{kind.why}; {'as you say' if wishes.labels is not None else f'labels are {LABEL_RULE}'}"
+        found.append(Guess(f"labels of {field}", told, why, f"--labels {','.join(others) or 'none'}, for any text"))
     return found
 
 
@@ -211,7 +252,15 @@ def _of_splits(
     made: Mapping[Split, Sequence[Made]], table: Table, *, told: bool, fractions: Sequence[float] | None
 ) -> Guess:
     sizes = ", ".join(f"{len(made[split])} {split}" for split in SPLITS)
-    why = "as your files are named" if told and not table.split_column else "as the column says" if told else ""
+    why = (
+        "as the data set has them"
+        if told and table.source
+        else "as your files are named"
+        if told and not table.split_column
+        else "as the column says"
+        if told
+        else ""
+    )
     if not told:
         parts = " : ".join(f"{part:g}" for part in fractions or FRACTIONS)
         why = f"{parts} of the rows, what belongs together in one split"
@@ -230,8 +279,11 @@ def _of_group(layout: Layout, roles: Roles) -> Guess:
     return Guess("group", layout.group or "none", roles.why["group"], change)
 
 
-def _left_out(table: Table, layout: Layout, notes: Sequence[Guess]) -> list[Guess]:
-    found: list[Guess] = []
+def _left_out(table: Table, roles: Roles, layout: Layout, notes: Sequence[Guess]) -> list[Guess]:
+    found = [
+        Guess("no input", name, f"it {how}, and a workflow in use would not have it", f"--inputs {name},…")
+        for name, how in roles.leaks.items()
+    ]
     others = [name for name in layout.extras if name not in (layout.group, table.split_column)]
     if others:
         reason = "kept in the files for a metric of your own; no model sees them"

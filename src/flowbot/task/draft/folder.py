@@ -113,7 +113,8 @@ def task_text(draft: Draft) -> str:
     said = "".join(f"\n# {_HEADS[key]}\n{dump_yaml({key: value})}" for key, value in parts.items())
     for number, field in enumerate((*draft.inputs, *draft.outputs)):
         said = said.replace(_stand_in(number), _folded(str(field.type)))
-    return f"# Drafted by flowbot init: change what you like, then run flowbot check.\nflowbot: 1\n{said}"
+    source = f"# The rows are of {draft.source}.\n" if draft.source else ""
+    return f"# Drafted by flowbot init: change what you like, then run flowbot check.\n{source}flowbot: 1\n{said}"
 
 
 def _fields(fields: Sequence[Field], first: int) -> dict[str, dict[str, str]]:

@@ -26,6 +26,15 @@ _MOST_MEMBERS = 24
 _MEMBER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17}|[1-9][0-9]{0,2}(?:,[0-9]{3})+)\Z")
 _DECIMAL = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17}|[1-9][0-9]{0,2}(?:,[0-9]{3})+)(?:\.[0-9]{1,17})?\Z")
+DATE = re.compile(
+    r"\s*(?:\d{4}-\d\d?-\d\d?|\d\d?[./-]\d\d?[./-]\d{2,4}|\d\d?:\d\d|\d\d?[ -][A-Za-z]{3,9}[ -,]\d{2,4})(?![\w])"
+)
+"""How a date or a time of day begins."""
+_MONEY, _DIGITS = (
+    r"(?:[$€£¥₹]|\b(?:EUR|USD|GBP|CHF|JPY|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|BRL)\b)",
+    r"[-+]?[0-9][0-9.,' ]*",
+)
+_AMOUNT = re.compile(rf"\s*(?:[-+]?{_MONEY}\s*{_DIGITS}|{_DIGITS}\s*(?:{_MONEY}|%))\s*\Z")
 _NO_NUMBER = frozenset(("nan", "na", "n/a", "null", "none", "-"))
 _EXACT = 2**53
 """Integers up to here are floats without loss."""
@@ -46,7 +55,7 @@ class Kind:
     fit: Callable[[Any], Any]
 
 
-def kind_of(values: Sequence[Any], *, cells: bool, output: bool) -> Kind:
+def kind_of(values: Sequence[Any], *, cells: bool, output: bool, closed: bool | None = None) -> Kind:
     """The type that all values of a column have.
 
     A value of None is none at all: it becomes an empty text or list, and numbers become texts where some are missing.
@@ -57,9 +66,19 @@ def kind_of(values: Sequence[Any], *, cells: bool, output: bool) -> Kind:
         values: JSON values.
         cells: True where all values are texts because the file can hold nothing else.
         output: True where a model is to give the value.
+        closed: whether the texts of an output are all that there can be; None: by `LABEL_RULE`.
     """
     present = [value for value in values if value is not None]
-    found = _kind(present, cells=cells, output=output) if present else Kind(Type("str"), "no values", _text)
+    spelt = output and closed is not False
+    literal: Type | None = None
+    if output and closed and present and all(isinstance(value, str) for value in present):
+        literal = _parsable(Type("literal", options=tuple(sorted(set(present)))))
+    if literal:
+        found = Kind(literal, _label_words(literal.options), literal.coerce)
+    elif present:
+        found = _kind(present, cells=cells, output=output, spelt=spelt)
+    else:
+        found = Kind(Type("str"), "no values", _text)
     return _with_gaps(found) if len(present) < len(values) else found
 
 
@@ -75,6 +94,8 @@ def without_gaps(cells: Sequence[Any]) -> list[Any]:
 def labels(texts: Iterable[str]) -> tuple[str, ...] | None:
     """The different texts in order of the alphabet, if they are few and repeat; see `LABEL_RULE`."""
     times = Counter(texts)
+    if all(DATE.match(text) or _AMOUNT.match(text) for text in times):
+        return None  # another row will have another one, however often these repeat
     if not 2 <= len(times) <= MOST_LABELS or any(not text.strip() or len(text) > _LABEL_LENGTH for text in times):
         return None
     once = list(times.values()).count(1)
@@ -84,10 +105,10 @@ def labels(texts: Iterable[str]) -> tuple[str, ...] | None:
     return tuple(sorted(times))
 
 
-def _kind(present: list[Any], *, cells: bool, output: bool) -> Kind:
+def _kind(present: list[Any], *, cells: bool, output: bool, spelt: bool) -> Kind:
     if all(isinstance(value, str) for value in present):
-        return _of_texts(cast("list[str]", present), cells=cells, output=output)
-    found = _type_of(present, spelt=output)
+        return _of_texts(cast("list[str]", present), cells=cells, output=output, spelt=spelt)
+    found = _type_of(present, spelt=spelt)
     if found is None:
         scalars = all(not isinstance(value, list | dict) for value in present)
         why = "mixed types, written as texts" if scalars else "lists or objects of mixed types, written as JSON texts"
@@ -97,11 +118,11 @@ def _kind(present: list[Any], *, cells: bool, output: bool) -> Kind:
     return Kind(found, _says(found), found.coerce)
 
 
-def _of_texts(present: list[str], *, cells: bool, output: bool) -> Kind:
+def _of_texts(present: list[str], *, cells: bool, output: bool, spelt: bool) -> Kind:
     if output or cells:
-        parsed = _parsed(present)
-        if parsed is not None and _type_of(parsed, spelt=output) is not None:
-            inner = _kind(parsed, cells=False, output=output)
+        parsed = parsed_cells(present)
+        if parsed is not None and _type_of(parsed, spelt=spelt) is not None:
+            inner = _kind(parsed, cells=False, output=output, spelt=spelt)
             return Kind(
                 inner.type, f"texts that hold lists or objects: {inner.why}", lambda value: inner.fit(_json(value))
             )
@@ -110,7 +131,7 @@ def _of_texts(present: list[str], *, cells: bool, output: bool) -> Kind:
         if all(_INT.match(text.strip()) for text in present):
             why = "texts that are whole numbers" + ", commas between thousands" * any("," in text for text in present)
             return Kind(Type("int"), why, Type("int").coerce)
-    if output:
+    if spelt:
         options = labels(present)
         literal = _parsable(Type("literal", options=options)) if options else None
         if literal is not None:
@@ -203,7 +224,7 @@ def _json(value: Any) -> Any:
     return cell_value(value, "")
 
 
-def _parsed(texts: Sequence[str]) -> list[Any] | None:
+def parsed_cells(texts: Sequence[str]) -> list[Any] | None:
     """The lists or objects that texts hold; None if one holds none."""
     parsed: list[Any] = []
     for text in texts:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from flowbot.fields import UserError, canonical_json
+from flowbot.task.leaks import leak
 
-from .kinds import labels
+from .asked import asked_for, has_one_place, placed_columns, said_in
+from .kinds import DATE, labels
 from .names import words
 from .table import Table
-from .vocabulary import ANSWERS, FACTS, GIVEN, GROUPS, MARKS, RECORDS, TELLING
+from .vocabulary import AFTER, ANSWERS, FACTS, GIVEN, GROUPS, MARKS, PEOPLE, RECORDS, TELLING, TIMES
 
 SQL = re.compile(r"\s*(?:select|with|insert|update|delete)\s", re.IGNORECASE)
 """How a query begins."""
+_GUESSES = ("the last column", "no column looks like an answer")
 _FEWEST_GROUPS = 6
 _LONG = 200
 """Characters on average from which an input that repeats is a text that several rows are about."""
@@ -25,12 +28,19 @@ _LONG = 200
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the user says of the columns, in place of guesses: names of columns, None where nothing is said."""
+    """What the user says of the columns, in place of guesses: names of columns, None where nothing is said.
+
+    Args:
+        inputs: columns that are given.
+        outputs: columns that are wanted.
+        group: the column of groups, "" for none.
+        labels: output columns whose answers are among the values that the rows have; those of the others may be any text.
+    """
 
     inputs: tuple[str, ...] | None = None
     outputs: tuple[str, ...] | None = None
     group: str | None = None
-    """"" for none."""
+    labels: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,8 @@ class Roles:
         group: the column of what rows belong to, "" for none.
         id: the column that tells the rows apart, "" for none.
         why: reasons by role.
+        leaks: columns that would be inputs if they did not tell the answer, and how they do.
+        sure: whether the outputs are more than a guess by place and values.
     """
 
     inputs: tuple[str, ...]
@@ -52,38 +64,64 @@ class Roles:
     group: str
     id: str
     why: dict[str, str]
+    leaks: Mapping[str, str]
+    sure: bool
 
 
-def roles_of(table: Table, wishes: Wishes) -> Roles:
-    """The columns' roles: as the user wishes, else by their names, their place and how their values repeat.
+def roles_of(table: Table, wishes: Wishes, prompt: str = "") -> Roles:
+    """The columns' roles: as the user wishes, else as the prompt says, else by the form of the rows, names, place and values.
 
     Raises:
         UserError: for a wish that names no column, or where no column is left to be given.
     """
-    for option, named in (("--inputs", wishes.inputs), ("--group", (wishes.group,) if wishes.group else None)):
+    for option, named in (
+        ("--inputs", wishes.inputs),
+        ("--group", (wishes.group,) if wishes.group else None),
+        ("--labels", wishes.labels),
+    ):
         for name in named or ():
             _known(name, table, option)
     why: dict[str, str] = {}
     row_id = _id(table, why)
     usable = [name for name in table.columns if name not in (row_id, table.split_column)]
-    outputs, labelled = _outputs(table, usable, wishes, why)
-    given = [name for name in usable if name not in outputs]
-    inputs = _inputs(table, given, outputs if labelled else ()) if wishes.inputs is None else list(wishes.inputs)
-    why["inputs"] = (
-        "as you say" if wishes.inputs is not None else "by name and place" if labelled else "all that may be given"
+    placed = [name for name in placed_columns(prompt, table.columns) if name not in (wishes.outputs or ())]
+    inputs, why["inputs"] = (
+        (wishes.inputs, "as you say")
+        if wishes.inputs is not None
+        else (tuple(placed), "your prompt has a place for each")
+        if placed
+        else (None, "")
     )
-    group = _group(table, given, inputs, why) if wishes.group is None else wishes.group
+    outputs, labelled = _outputs(table, usable, wishes, inputs or (), prompt, why)
+    leaks: dict[str, str] = {}
+    given = [name for name in usable if name not in outputs]
+    if inputs is None:
+        why["inputs"] = "by name and place" if labelled else "all that may be given"
+        guessed = _inputs(table, given, outputs if labelled else ())
+        if table.form and (own := [name for name in table.form.inputs if name in given]):
+            why["inputs"] = f"as in {table.form.name}"
+            guessed = [name for name in own if not _is_record(table, name) and _varies(table, name)] or own
+        leaks = _leaks(table, guessed, outputs if labelled else ())
+        inputs = tuple(name for name in guessed if name not in leaks)
+        if has_one_place(prompt) and len(inputs) > 1:
+            inputs = (max(inputs, key=lambda name: sum(len(_key(value)) for value in table.values(name))),)
+            why["inputs"] = "your prompt has one place, and it has most to read"
+    chosen = list(inputs)
+    group = _group(table, given, chosen, why) if wishes.group is None else wishes.group
     if wishes.group is not None:
         why["group"] = "as you say"
-    if wishes.inputs is None and len(inputs) > 1 and group in inputs and not _is_read(table, group):
-        inputs.remove(group)
-    both = [name for name in inputs if name in outputs]
+    guessed = why["inputs"] in ("by name and place", "all that may be given")
+    if guessed and len(chosen) > 1 and group in chosen and not _is_read(table, group):
+        chosen.remove(group)
+    both = [name for name in chosen if name in outputs]
     if both:
         raise UserError("--inputs", f"{', '.join(both)}, which is an output too", "other columns than the outputs")
-    if not inputs:
+    if not chosen:
         found = f"no column that could be an input (there is {', '.join(table.columns)})"
+        if leaks:
+            found += f"; {', '.join(f'{name} {how}' for name, how in leaks.items())}"
         raise UserError(str(table.files[0]), found, "one beside the output; or --inputs and --outputs")
-    return Roles(tuple(inputs), outputs, labelled, group, row_id, why)
+    return Roles(tuple(chosen), outputs, labelled, group, row_id, why, leaks, not why["outputs"].startswith(_GUESSES))
 
 
 def _known(name: str, table: Table, option: str) -> None:
@@ -91,7 +129,14 @@ def _known(name: str, table: Table, option: str) -> None:
         raise UserError(option, repr(name), f"a column, one of {', '.join(table.columns)}")
 
 
-def _outputs(table: Table, usable: Sequence[str], wishes: Wishes, why: dict[str, str]) -> tuple[tuple[str, ...], bool]:
+def _outputs(
+    table: Table,
+    usable: Sequence[str],
+    wishes: Wishes,
+    inputs: Sequence[str],
+    prompt: str,
+    why: dict[str, str],
+) -> tuple[tuple[str, ...], bool]:
     """The output columns, and whether there are any; if not, the names of the outputs that shall be."""
     if wishes.outputs is not None:
         unknown = [name for name in wishes.outputs if name not in table.columns]
@@ -100,13 +145,29 @@ def _outputs(table: Table, usable: Sequence[str], wishes: Wishes, why: dict[str,
             _known(unknown[0], table, "--outputs")
         why["outputs"] = "as you say" if not unknown else "as you say; no column has it, so there are no labels"
         return wishes.outputs, not unknown
-    free = [name for name in usable if name not in (wishes.inputs or ())]
-    found, why["outputs"] = _wanted(table, free)
+    free = [name for name in usable if name not in inputs and _varies(table, name)]
+    found: list[str] = []
+    if prompt:
+        own = [name for name in free if not PEOPLE.intersection(words(name))]
+        found, why["outputs"] = asked_for(said_in(prompt), {name: _different(table.values(name)) for name in own})
+    if table.form:
+        own = [name for name in table.form.outputs if name in free]
+        found = [name for name in found if name in own] or own
+        why["outputs"] = f"as in {table.form.name}" if own else "no row has an answer, so there are no labels"
+    elif not found:
+        found, why["outputs"] = _wanted(table, free)
     return (tuple(found), True) if found else (("answer",), False)
 
 
-def _wanted(table: Table, free: Sequence[str]) -> tuple[list[str], str]:
-    spoken = {name: " ".join(words(name)) for name in free}
+def _varies(table: Table, name: str) -> bool:
+    """Whether a column has anything to say: neither empty nor the same in every row."""
+    values = {_key(value) for value in table.values(name) if value is not None and value != ""}
+    return len(values) > 1 or (len(values) == 1 == len(table.rows))
+
+
+def _wanted(table: Table, every: Sequence[str]) -> tuple[list[str], str]:
+    spoken = {name: " ".join(words(name)) for name in every}
+    free = [name for name in every if not _is_late(table, name)]
     for wish in ANSWERS:
         found = [name for name in free if spoken[name] == wish]
         if found:
@@ -114,35 +175,52 @@ def _wanted(table: Table, free: Sequence[str]) -> tuple[list[str], str]:
     marked = [name for name in free if len(words(name)) > 1 and words(name)[0] in MARKS]
     if marked:
         return marked, "by their names"
-    found = [name for name in free if spoken[name] in FACTS or _is_sql(table, name)]
-    others = [name for name in free if name not in found and not _is_record(name)]
-    if found and others:
-        return found, "by name" if len(found) > 1 else "by its name"
-    open_ = [name for name in free if spoken[name] not in GIVEN and not _is_record(name) and not _tells(name)]
-    if len([name for name in free if not _is_record(name)]) > 1:
-        few = [name for name in open_ if _few(table.values(name))]
-        if few:
-            return few[-1:], "the last column whose values are few and repeat"
-        if open_ and open_[-1] == free[-1]:
-            return open_[-1:], "the last column"
-    return [], "no column looks like an answer, so there are no labels"
+    facts = [name for name in free if (spoken[name] in FACTS and not _leads(table, name)) or _is_sql(table, name)]
+    facts = facts or [name for name in free if words(name)[-1:] and words(name)[-1] in FACTS and not _tells(name)][:1]
+    others = [name for name in free if name not in facts and not _is_record(table, name)]
+    if facts and others:
+        return facts, "by name" if len(facts) > 1 else "by its name"
+    for among in (free, every):  # what is known later is an answer only where nothing else is
+        open_ = [name for name in among if spoken[name] not in GIVEN and not (_is_record(table, name) or _tells(name))]
+        if len([name for name in every if not _is_record(table, name)]) > 1:
+            few = [name for name in open_ if _different(table.values(name))]
+            if few:
+                return few[-1:], f"{_GUESSES[0]} whose values are few and repeat"
+            if open_ and open_[-1] == every[-1]:
+                return open_[-1:], _GUESSES[0]
+    return [], f"{_GUESSES[1]}, so there are no labels"
 
 
 def _inputs(table: Table, given: Sequence[str], outputs: Sequence[str]) -> list[str]:
     """What is given before an answer, or has the name of something that is given; not what would tell the answer."""
     last = max((table.columns.index(name) for name in outputs), default=len(table.columns))
     first = min((table.columns.index(name) for name in outputs), default=len(table.columns))
+
+    def no_input(name: str) -> bool:
+        return _is_record(table, name) or _tells(name) or _is_late(table, name)
+
     found: list[str] = []
     for name in given:
         spoken = " ".join(words(name))
         if spoken not in GIVEN:
             late = table.columns.index(name) > last and first > 0
-            told = _is_record(name) or _tells(name) or (bool(outputs) and (spoken in FACTS or spoken in ANSWERS))
-            if late or told:
+            told = spoken in ANSWERS or (spoken in FACTS and not _leads(table, name))
+            if late or no_input(name) or (bool(outputs) and told):
                 continue
         if len(set(map(_key, table.values(name)))) > 1 or (spoken in GIVEN and len(table.rows) == 1):
             found.append(name)
-    return found or [name for name in given if not (_is_record(name) or _tells(name))] or list(given)
+    return found or [name for name in given if not no_input(name)] or list(given)
+
+
+def _leaks(table: Table, inputs: Sequence[str], outputs: Sequence[str]) -> dict[str, str]:
+    """What would be an input and tells an output; not the only one, for that is what the answer is about."""
+    found = {
+        name: f"{how} ({output})"
+        for name in inputs
+        for output in outputs
+        if len(inputs) > 1 and (how := leak(table.values(name), table.values(output)))
+    }
+    return found if len(found) < len(inputs) else {}
 
 
 def _id(table: Table, why: dict[str, str]) -> str:
@@ -186,11 +264,31 @@ def _is_long(texts: Collection[str]) -> bool:
     return sum(map(len, texts)) > _LONG * len(texts)
 
 
-def _is_record(name: str) -> bool:
+def _is_record(table: Table, name: str) -> bool:
     """Whether a column only says where a row comes from: an id, a date of change, a spreadsheet's own numbering."""
     spoken = words(name)
     numbered = len(spoken) == 2 and spoken[0] in ("column", "unnamed")
-    return not spoken or numbered or bool(RECORDS.intersection(spoken))
+    dated = bool(TIMES.intersection(spoken)) and _are_times(table.values(name))
+    return not spoken or numbered or dated or bool(RECORDS.intersection(spoken))
+
+
+def _is_late(table: Table, name: str) -> bool:
+    """Whether a column has who dealt with the row, or what is known when all is over."""
+    spoken = frozenset(words(name))
+    return bool(PEOPLE & spoken or AFTER & spoken) or words(name) == ("assigned", "to")
+
+
+def _are_times(values: Sequence[Any]) -> bool:
+    told = [value for value in values if value is not None]
+    return bool(told) and all(isinstance(value, str) and DATE.match(value) for value in told)
+
+
+def _leads(table: Table, name: str) -> bool:
+    """Whether a column is the first that holds texts of its own: a title, where a later one would tell what is before it."""
+    for column in table.columns:
+        if column == name or not (_is_record(table, column) or _different(table.values(column))):
+            return column == name and not _different(table.values(column))
+    return False
 
 
 def _tells(name: str) -> bool:
@@ -203,15 +301,14 @@ def _is_sql(table: Table, name: str) -> bool:
     return all(SQL.match(value) for value in table.values(name) if isinstance(value, str))
 
 
-def _few(values: Sequence[Any]) -> bool:
+def _different(values: Sequence[Any]) -> tuple[Any, ...]:
+    """A column's different values if they are few and repeat, as labels do; else none."""
     present = [value for value in values if value is not None]
-    if not present:
-        return False
+    if not present or any(isinstance(value, list | dict) for value in present):
+        return ()
     if all(isinstance(value, bool) for value in present):
-        return True
-    return labels(_key(value) for value in present if not isinstance(value, list | dict)) is not None and not any(
-        isinstance(value, list | dict) for value in present
-    )
+        return (False, True)
+    return labels(map(_key, present)) or ()
 
 
 def _key(value: Any) -> str:

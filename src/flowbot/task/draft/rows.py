@@ -194,9 +194,10 @@ def _completed(
 
 
 def _at_most(rows: list[Made], most: int, order: Sequence[Made]) -> list[Made]:
-    """The rows in the order of the file, a drawn part of them where there are more than `most`."""
+    """The rows in the order of the file; where there are more than `most`, a part with its share of each label."""
     taken = rows
     if len(rows) > most:
-        taken = sorted(rows, key=lambda row: (stable_hash([row.group or row.inputs]), row.place))[:most]
+        share = most / len(rows)
+        taken = _divided(rows, [share, 1 - share, 0.0], "")["train"][:most]
     wanted = {id(row) for row in taken}
     return [row for row in order if id(row) in wanted]

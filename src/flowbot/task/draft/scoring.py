@@ -20,6 +20,10 @@ RUBRIC = (
 )
 """The judge's rubric of a task without labels, for the user to finish."""
 _GENERAL = frozenset(("answer", "label", "output", "target", "class", "category", "gold", "expected", "result", "y"))
+_ANSWERS = frozenset(
+    ("expected", "ground truth", "ground truths", "reference", "ideal", "gold", "target", "y", "annotation", "chosen")
+)
+"""Names of answers that say nothing to a model."""
 _MOST_MEMBERS = 6
 _SHORT = 6
 """Words on average up to which an answer is a name or a phrase, not a text."""
@@ -70,6 +74,8 @@ def goal_of(inputs: Sequence[Field], outputs: Sequence[Field], *, labelled: bool
     given = _spoken([field.name for field in inputs])
     members = [name for name, _ in outputs[0].type.members] if len(outputs) == 1 else []
     wanted = _spoken(members if 1 <= len(members) <= _MOST_MEMBERS else [field.name for field in outputs])
+    if wanted in _ANSWERS:
+        wanted = "answer"
     if all(field.type.kind in ("literal", "bool") for field in outputs):
         return f"Classify the {given}." if wanted in _GENERAL else f"Classify the {given}: find the {wanted}."
     return f"Given the {given}, {'find' if labelled else 'write'} the {wanted}."

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from flowbot.fields import UserError
-from flowbot.task.data import KINDS, Row, parse_rows, refuse_other_kinds
-from flowbot.task.decode import WINDOWS, decoded
-from flowbot.task.splits import SPLITS, Split
+from flowbot.task.data import Row
+from flowbot.task.delimited import is_spreadsheet_error
+from flowbot.task.hub import is_of_hub, known_splits
+from flowbot.task.splits import Split, split_called
 
+from .files import files_of, name_of, splits_of
+from .forms import form_of
 from .guess import Guess, counted
-from .kinds import without_gaps
+from .kinds import parsed_cells, without_gaps
 from .names import words
+from .reading import read_file, read_hub
 
 MOST_COLUMNS = 1_000
 """Columns that all the files have at most."""
 MOST_CELLS = 20_000_000
 """Rows times columns that they have at most."""
-_CALLED: Mapping[Split, tuple[str, ...]] = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev", "devel", "development"),
-    "test": ("test", "testing", "heldout"),
-}
 _SPLIT_COLUMNS = ("split", "partition", "subset")
-
-
-def split_called(word: Any) -> Split | None:
-    """The split that files and cells call so, in small letters or large ones."""
-    told = str(word).strip().casefold()
-    return next((split for split in SPLITS if told in _CALLED[split]), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +43,23 @@ class TableRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """What is known of the columns because a tool's export is known.
+
+    Args:
+        name: of the form, with its article, as in "as in {name}".
+        inputs: columns that are given.
+        outputs: columns that are wanted.
+        metric: how texts are to be compared, where all rows say the same; else "".
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    metric: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """All rows that were given.
 
@@ -64,6 +72,9 @@ class Table:
         notes: what had to be done to read them.
         unused: files of the folder that are no data of the task.
         split_column: the column that names the splits, "" for none.
+        form: what is known of the columns because the form of the rows is known.
+        prompt: a prompt that stands in every row, "" for none.
+        source: what was read of the hub, with its revision, "" for nothing.
     """
 
     name: str
@@ -74,6 +85,9 @@ class Table:
     notes: tuple[Guess, ...] = ()
     unused: tuple[str, ...] = ()
     split_column: str = ""
+    form: Form | None = None
+    prompt: str = ""
+    source: str = ""
 
     def values(self, column: str) -> list[Any]:
         """A column's values, None where a row has none."""
@@ -93,96 +107,145 @@ class _Reading:
     rows: list[TableRow] = field(default_factory=list[TableRow])
     notes: list[Guess] = field(default_factory=list[Guess])
     empty: int = 0
+    errors: int = 0
+    sources: list[str] = field(default_factory=list[str])
+    unused: list[str] = field(default_factory=list[str])
+    form: Form | None = None
+    prompt: str = ""
 
 
-def read_table(given: Sequence[Path]) -> Table:
+def read_table(given: Sequence[Path], *, as_is: bool = False) -> Table:
     """The table of the files, or of the data files in the folder, that are given.
 
     Files that are named for splits (`train`, `dev`, `test`…) are these splits; so are the values of a column `split`.
 
+    Args:
+        given: files, or a folder.
+        as_is: True: rows stay as they are, whatever tool's form they have.
+
     Raises:
         UserError: naming file and line, if one cannot be read, there are no rows or no data files, or it is too much.
     """
-    files, unused = _files(given)
-    splits = _splits_of(files)
+    files, unused = files_of(given)
+    splits = splits_of(files)
     reading = _Reading()
     for path in files:
-        _read(path, splits.get(path), reading)
+        if is_of_hub(path):
+            _read_hub(path, reading)
+        else:
+            _add(read_file(path, reading.notes), splits.get(path), reading)
         _bounded(path, reading)
+    if not as_is:
+        _take(reading)
     if not reading.rows:
         raise UserError(str(files[0]), "only empty rows", "rows of data")
     if reading.empty:
         rows = counted(reading.empty, "empty row")
         reading.notes.append(Guess("left out", rows, "they hold nothing", "fill them"))
-    column = "" if splits else _split_column(reading)
+    if reading.errors:
+        cells = counted(reading.errors, "cell")
+        reading.notes.append(Guess("no value", f"{cells} such as #N/A", "a spreadsheet's errors", "mend the cells"))
+    told = any(row.split for row in reading.rows)
+    column = "" if told else _split_column(reading)
     rows = reading.rows
     if column:
         rows = [TableRow(row.place, row.values, split_called(row.values[column])) for row in rows]
     return Table(
-        name=_name(given, files, splits),
+        name=name_of(given, files, splits),
         files=tuple(files),
         columns=tuple(reading.columns),
         cells=frozenset(reading.cells),
         rows=tuple(rows),
         notes=tuple(reading.notes),
-        unused=unused,
+        unused=(*unused, *reading.unused),
+        source=", ".join(reading.sources),
         split_column=column,
+        form=reading.form,
+        prompt=reading.prompt,
     )
 
 
-def _files(given: Sequence[Path]) -> tuple[list[Path], tuple[str, ...]]:
-    """The data files, and names of those that a folder has beside them."""
-    if not given:
-        raise UserError("FILE", "nothing", "a data file, or a folder of them")
-    files: list[Path] = []
-    unused: list[str] = []
-    for path in given:
-        if not path.is_dir():
-            refuse_other_kinds(path)
-            files.append(path)
-            continue
-        inside = sorted(each for each in path.iterdir() if each.is_file() and each.suffix.lower() in KINDS)
-        named = [each for each in inside if _split_word(each) is not None]
-        if not named and len(inside) != 1:
-            found = f"the data files {', '.join(each.name for each in inside[:6])}" if inside else "no data file in it"
-            raise UserError(str(path), found, "one of them named, or a folder with train, val and test files")
-        files += named or inside
-        unused += [each.name for each in inside if named and each not in named]
-    twice = [str(path) for path, times in Counter(files).items() if times > 1]
-    if twice:
-        raise UserError(twice[0], "the same file twice", "each file once")
-    return files, tuple(unused)
+def _take(reading: _Reading) -> None:
+    """Rows in the form of a tool's export, if they have one, as rows of a task."""
+    whole = _unpacked(reading)
+    known = form_of(list(reading.columns), whole) if whole else None
+    if known is None:
+        return
+    taken = known.take(whole)
+    reading.cells = {
+        name for name in reading.cells if all(row.get(name) is None or isinstance(row[name], str) for row in whole)
+    }
+    rows: list[TableRow] = []
+    given: dict[str, None] = {}
+    wanted: dict[str, None] = {}
+    for row, several in zip(reading.rows, taken, strict=True):
+        for number, each in enumerate(several):
+            place = row.place if len(several) == 1 else f"{row.place}#{number}"
+            values = {**each.beside, **each.given, **each.wanted}
+            rows.append(TableRow(place, {name: _value(value, reading) for name, value in values.items()}, row.split))
+            given |= dict.fromkeys(each.given)
+            wanted |= dict.fromkeys(each.wanted)
+    others = dict.fromkeys(name for row in rows for name in row.values)
+    if given or wanted:
+        said = {each.metric for several in taken for each in several}
+        inputs = tuple(name for name in given if name not in wanted)
+        reading.form = Form(known.name, inputs, tuple(wanted), next(iter(said)) if len(said) == 1 else "")
+    reading.columns = {**dict.fromkeys(reading.form.inputs if reading.form else ()), **wanted, **others}
+    reading.cells &= reading.columns.keys()
+    reading.rows = rows
+    reading.prompt = next((each.prompt for several in taken for each in several), "")
+    reading.notes.append(
+        Guess("form", known.name, known.told or "by its columns", "--as-is, for the rows as they stand")
+    )
 
 
-def _splits_of(files: Sequence[Path]) -> dict[Path, Split]:
-    """The split of each file, if all are named for one and it is not one file alone."""
-    found: dict[Path, Split] = {path: split for path in files if (split := _split_word(path)) is not None}
-    return found if len(found) == len(files) and len(set(found.values())) > 1 else {}
+def _unpacked(reading: _Reading) -> list[Mapping[str, Any]]:
+    """The rows' values, lists and objects that stand as text in a table's cells as what they are."""
+    found: dict[str, list[Any]] = {}
+    for name in reading.cells:
+        told = [str(row.values[name]) for row in reading.rows if row.values.get(name) is not None]
+        if told and (cells := parsed_cells(told)) is not None:
+            found[name] = cells
+    if not found:
+        return [row.values for row in reading.rows]
+    rest = {name: iter(cells) for name, cells in found.items()}
+    return [
+        {**row.values, **{name: next(cells) for name, cells in rest.items() if row.values.get(name) is not None}}
+        for row in reading.rows
+    ]
 
 
-def _split_word(path: Path) -> Split | None:
-    told = [split_called(word) for word in words(path.stem)]
-    found: list[Split] = [split for split in SPLITS if split in told]
-    return found[0] if len(found) == 1 else None
+def _read_hub(path: Path, into: _Reading) -> None:
+    found, source = read_hub(str(path), into.notes)
+    into.sources.append(source)
+    own = known_splits(list(found))
+    for name, rows in found.items():
+        if own and name not in own:
+            into.unused.append(name)
+        else:
+            _add(rows, own.get(name), into)
 
 
-def _read(path: Path, split: Split | None, into: _Reading) -> None:
-    text, encoding = decoded(path, windows=True)
-    rows = parse_rows(text, str(path), path.suffix.lower())
-    if encoding not in ("utf-8", "utf-8-sig"):
-        why = "no byte order mark, and no UTF-8" if encoding == WINDOWS else "by its byte order mark"
-        told = f"{path.name} read as {encoding} and written as UTF-8"
-        into.notes.append(Guess("encoding", told, why, "save the file as UTF-8"))
+def _add(rows: Sequence[Row], split: Split | None, into: _Reading) -> None:
     columns = dict.fromkeys(name for row in rows for name in row.values)
     into.columns.update(columns)
     held = _without_gaps(rows, list(columns)) if rows[0].texts else [row.values for row in rows]
     if rows[0].texts:
         into.cells.update(columns)
     for row, values in zip(rows, held, strict=True):
-        if all(value is None or value == "" for value in values.values()):
+        whole = {name: _value(value, into) for name, value in values.items()}
+        if all(value is None or value == "" for value in whole.values()):
             into.empty += 1
         else:
-            into.rows.append(TableRow(row.place, values, split))
+            into.rows.append(TableRow(row.place, whole, split))
+
+
+def _value(value: Any, into: _Reading) -> Any:
+    """The value, None for what a spreadsheet writes where it has none."""
+    if not is_spreadsheet_error(value):
+        return value
+    into.errors += 1
+    return None
 
 
 def _bounded(path: Path, reading: _Reading) -> None:
@@ -208,10 +271,3 @@ def _split_column(reading: _Reading) -> str:
             if None not in told and len(told) > 1:
                 return column
     return ""
-
-
-def _name(given: Sequence[Path], files: Sequence[Path], splits: Mapping[Path, Split]) -> str:
-    """A name for the task's folder: the folder's or the file's; the folder's too where files are named for splits."""
-    first = given[0].resolve() if given[0].is_dir() else files[0].resolve()
-    named = first.parent.name if splits and not given[0].is_dir() else first.stem if first.is_file() else first.name
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", named).strip("-.") or "task"

@@ -1,4 +1,4 @@
-"""The words by which people name columns: what is wanted, what is given, and what is neither."""
+"""The words by which people name columns and ask for answers: what is wanted, what is given, and what is neither."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ def _listed(*lines: str) -> tuple[str, ...]:
 
 ANSWERS = _listed(
     "expected output, expected answer, expected response, expected, ground truth, groundtruth, gold answer, gold label",
-    "gold, correct answer, reference answer, final answer, label text, label name, answer, answers, target, targets",
-    "target text, output, outputs, label, labels, completion, response, reply, reference, result, y",
+    "gold, ideal, correct answer, reference answer, final answer, label text, label name, answer, answers, target, targets",
+    "target text, output, outputs, label, labels, chosen, completion, response, reply, reference, result, y",
 )
 """Names of what is wanted, the surest first: the first that a file has is the output."""
 MARKS = frozenset(_listed("expected, gold, target"))
@@ -36,7 +36,8 @@ GIVEN = frozenset(
 TELLING = frozenset(
     _listed(
         "rationale, explanation, explanations, reasoning, thought, thoughts, cot, steps, references, evidence, supporting",
-        "proof, hint, gold, expected, feedback, score, scores, confidence, correct",
+        "proof, hint, gold, expected, feedback, score, scores, confidence, correct, rejected, prediction, predictions",
+        "predicted, suggestion, suggestions",
     )
 )
 """Words in the names of what tells the answer, or was written when it was known."""
@@ -44,9 +45,41 @@ RECORDS = frozenset(
     _listed(
         "id, ids, uuid, guid, uid, hash, sha1, sha256, md5, timestamp, created, updated, annotator, annotators, worker",
         "split, partition, subset, index, idx, license, meta, metadata, row, rowid, kwargs, config, settings, test, tests",
+        "modified, opened, inserted, submitted, received, datetime, vectors, file, filename, path",
     )
 )
 """Words in the names of what only says where a row comes from."""
+TIMES = frozenset(_listed("date, time, at, on, day, when"))
+"""Words in the names of what is a time, if the values are."""
+PEOPLE = frozenset(
+    _listed(
+        "agent, agents, assignee, assignees, owner, handler, operator, technician, rep, representative, approver",
+        "resolver, reviewer, rater, moderator, reporter, requester, creator",
+    )
+)
+"""Words in the names of who has to do with a row: known later, or no matter."""
+AFTER = frozenset(
+    _listed(
+        "csat, nps, satisfaction, survey, resolution, resolved, closed, solved, completed, reopened, reopens, sla",
+        "duration, elapsed, breached, status, votes, watchers, cost, latency, tokens",
+    )
+)
+"""Words in the names of what is known when all is over: no input, and an answer only where nothing else is."""
+VAGUE = frozenset(
+    _listed(
+        "assigned, final, correct, true, actual, current, main, primary, the, of, id, name, value, text, type, ticket",
+        "customer, user, for, to, in, is, column",
+    )
+)
+"""Words of a column's name by which a prompt does not mean it."""
+ASKING = frozenset(
+    _listed(
+        "answer, reply, respond, return, output, classify, predict, decide, determine, find, choose, pick, assign, give",
+        "say, tell, extract, label, route, which, what, write, select, identify, state, estimate, rate, provide, detect",
+        "produce, generate, name, sort",
+    )
+)
+"""Words of a sentence that asks for something."""
 GROUPS = frozenset(
     _listed(
         "doc, document, user, customer, client, session, thread, conversation, dialogue, dialog, database, db, author",

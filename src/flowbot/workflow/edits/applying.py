@@ -14,6 +14,7 @@ from flowbot.workflow.check import check
 from flowbot.workflow.graph import topological
 from flowbot.workflow.nodes import LLMNode, LoopNode, MapNode, Sketch, is_frozen, walk
 from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.prompt import following
 from flowbot.workflow.rules import demonstration_fault
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
@@ -66,8 +67,8 @@ def applied(
 ) -> Applied:
     """All edits made, one after another, with a record of it; only the last state need be valid.
 
-    A reference to a node alone, where it gives one thing, means that thing. Demonstrations that no longer fit their node are dropped; nodes are put in an order in which each follows what it
-    reads.
+    A reference to a node alone, where it gives one thing, means that thing. Demonstrations that no longer fit their node are dropped;
+    messages show what their node reads now; nodes are put in an order in which each follows what it reads.
 
     Args:
         workflow: what is changed; itself it stays as it is.
@@ -91,6 +92,7 @@ def applied(
         where = f" in the body of {empty}" if empty else ""
         raise EditError(f"no node would be left{where}; keep one, or add one in the same list of edits")
     _complete_references(draft)
+    said += _show_inputs(draft)
     said += _drop_demonstrations(draft)
     after = workflow.model_copy(update={"sketch": draft.sketch, "parameters": draft.parameters})
     wanted = task_outputs if task_outputs is not None else _present_outputs(workflow.sketch)
@@ -144,6 +146,28 @@ def _make(draft: Draft, edit: Edit) -> None:
 def _holders(sketch: Sketch) -> Iterator[tuple[str, Sketch | LoopNode | MapNode]]:
     yield "", sketch
     yield from ((path, node) for path, node in walk(sketch) if isinstance(node, LoopNode | MapNode))
+
+
+def _show_inputs(draft: Draft) -> Iterator[str]:
+    """Messages follow what their node reads, and say so: what it no longer reads loses its places, what is new gets one at
+    the end. Those of a frozen node stay, for the checker to see."""
+    for path, node in walk(draft.sketch):
+        given = draft.parameters.get(path)
+        if not isinstance(node, LLMNode) or not isinstance(given, LLMParameters) or not given.messages:
+            continue
+        before = {ref for message in given.messages for ref in message.refs}
+        if before == set(node.inputs) or is_frozen(draft.sketch, path):
+            continue
+        draft.parameters[path] = given.model_copy(update={"messages": following(given.messages, node.inputs)})
+        gone, new = (
+            ", ".join(each) for each in (sorted(before - set(node.inputs)), [n for n in node.inputs if n not in before])
+        )
+        yield (
+            f"the prompt of {path}"
+            + (f" shows {new} at its end" * bool(new))
+            + (" and" * bool(new and gone))
+            + (f" loses the places of {gone}" * bool(gone))
+        )
 
 
 def _drop_demonstrations(draft: Draft) -> Iterator[str]:

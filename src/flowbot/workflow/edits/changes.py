@@ -19,6 +19,7 @@ from flowbot.workflow.nodes import (
     walk,
 )
 from flowbot.workflow.parameters import PARAMETERS, ChoiceParameters, LLMParameters, Parameters
+from flowbot.workflow.prompt import places
 
 from .basic import AddNode, Given, RemoveNode, RenameNode, ReplaceNode, Rewire, Rewrite, SetOutput
 from .draft import Draft, split
@@ -132,7 +133,7 @@ def rewrite(draft: Draft, edit: Rewrite) -> None:
     frozen = next((path for path in edit.parameters if is_frozen(draft.sketch, path)), None)
     if frozen is not None:
         draft.refuse(f"{frozen} is frozen: give no parameters for it")
-    draft.parameters.update(edit.parameters)
+    give(draft, "", edit.parameters)
     _keep_models(draft, before, parameters)
 
 
@@ -149,9 +150,24 @@ def _draw_once(draft: Draft, body: str, gone: MergeNode) -> None:
 def give(draft: Draft, path: str, given: Given | None) -> None:
     """First parameters of a node, or of the nodes of its body."""
     if isinstance(given, dict):
-        draft.parameters.update({f"{path}/{inner}": each for inner, each in given.items()})
+        for inner, each in given.items():
+            give(draft, f"{path}/{inner}".lstrip("/"), each)
     elif given is not None:
-        draft.parameters[path] = given
+        draft.parameters[path] = _with_places(draft, path, given)
+
+
+def _with_places(draft: Draft, path: str, given: Parameters) -> Parameters:
+    """Parameters that an edit brings, for a step whose prompt is messages: its places stay. An instruction is a new text of
+    the prompt's longest part."""
+    was = draft.parameters.get(path)
+    if not isinstance(given, LLMParameters) or not isinstance(was, LLMParameters) or not was.messages:
+        return given
+    if not given.messages:
+        told = was.told(given.instruction) if given.instruction.strip() else was
+        return given.model_copy(update={"instruction": "", "messages": told.messages})
+    if places(given.messages) != places(was.messages):
+        draft.refuse(f"the places in the prompt of {path} stay: change its texts alone")
+    return given
 
 
 def _follow(draft: Draft, before: Sketch) -> None:

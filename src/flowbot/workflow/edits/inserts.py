@@ -68,7 +68,7 @@ def insert_retrieval(draft: Draft, edit: InsertRetrieval) -> None:
     if written:
         ask = draft.fresh(f"ask_{edit.tool}")
         about = f" ({signature.about})" if signature.about else ""
-        said = joined_text(told.instruction, ASK.format(name=edit.tool, about=about))
+        said = joined_text(told.said, ASK.format(name=edit.tool, about=about))
         asking = LLMNode(when=node.when, inputs=node.inputs, out=written, model=node.model)
         draft.add_beside(body, ask, asking, like(node, told, edit.ask or LLMParameters(instruction=said)))
         bound |= {argument: f"{ask}.{argument}" for argument in written}

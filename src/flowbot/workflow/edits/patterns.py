@@ -8,7 +8,7 @@ from typing import Any
 from flowbot.workflow.conditions import Test
 from flowbot.workflow.graph import split_reference
 from flowbot.workflow.nodes import BranchNode, Carry, CodeNode, LLMNode, LoopNode, MapNode, MergeNode, Node
-from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
+from flowbot.workflow.parameters import MOST_LETTERS, ChoiceParameters, CodeParameters, LLMParameters
 
 from .compound import Decompose, Ensemble, Fuse, Review, Split
 from .draft import Draft, free, split
@@ -67,7 +67,8 @@ def fuse(draft: Draft, edit: Fuse) -> None:
     draft.relink(body, first, second)
     draft.drop(edit.first)
     both = {
-        "instruction": joined_text(told_one.instruction, told_two.instruction),
+        "instruction": joined_text(told_one.said, told_two.said),
+        "messages": (),
         "format_hint": joined_text(told_one.format_hint, told_two.format_hint),
         "tools": tuple(dict.fromkeys((*told_one.tools, *told_two.tools))),
         "demonstrations": (),
@@ -110,10 +111,8 @@ def review(draft: Draft, edit: Review) -> None:
         for output in read
     }
     path = draft.add_beside(body, loop, LoopNode(when=node.when, max=edit.rounds, until=fine, carry=carry, nodes=nodes))
-    draft.parameters[f"{path}/{critic}"] = like(node, told, edit.critic or _call(joined_text(told.instruction, CRITIC)))
-    draft.parameters[f"{path}/{reviser}"] = in_stead(
-        node, told, edit.reviser or _call(joined_text(told.instruction, REVISER))
-    )
+    draft.parameters[f"{path}/{critic}"] = like(node, told, edit.critic or _call(joined_text(told.said, CRITIC)))
+    draft.parameters[f"{path}/{reviser}"] = in_stead(node, told, edit.reviser or _call(joined_text(told.said, REVISER)))
     draft.take_over(body, {f"{name}.{output}": f"{loop}.{carried[output]}" for output in read}, but=[loop])
 
 
@@ -149,9 +148,7 @@ def decompose(draft: Draft, edit: Decompose) -> None:
     else:
         parts = draft.fresh("parts")
         divided = LLMNode(when=node.when, inputs=node.inputs, out={"parts": "list[str]"}, model=node.model)
-        draft.add_beside(
-            body, parts, divided, like(node, told, edit.divide or _call(joined_text(DIVIDE, told.instruction)))
-        )
+        draft.add_beside(body, parts, divided, like(node, told, edit.divide or _call(joined_text(DIVIDE, told.said))))
         over = f"{parts}.parts"
         inputs = _beside(inputs, {item: item})
     inner = node.model_copy(update={"inputs": inputs, "when": None, "feedback_from": ()})
@@ -183,7 +180,7 @@ def decompose(draft: Draft, edit: Decompose) -> None:
             rounds=node.rounds,
             feedback_from=node.feedback_from,
         )
-        said = edit.combine or _call(joined_text(told.instruction, COMBINE))
+        said = edit.combine or _call(joined_text(told.said, COMBINE))
         draft.add_beside(body, combine, joined, in_stead(node, told, said))
     draft.relink(body, name, combine)
     taken = {f"{name}.{output}": f"{combine}.{output}" for output in read}
@@ -220,4 +217,4 @@ def in_stead(node: LLMNode, told: LLMParameters, new: LLMParameters) -> LLMParam
 
 def joined_text(first: str, second: str) -> str:
     """Two texts as one instruction, each on lines of its own."""
-    return "\n".join(part for part in (first.strip(), second.strip()) if part)[:8000]
+    return "\n".join(part for part in (first.strip(), second.strip()) if part)[:MOST_LETTERS]

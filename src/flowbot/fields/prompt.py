@@ -1,0 +1,340 @@
+"""A prompt that a user has written, as it stands in a file: its messages, and the places in them where inputs go.
+
+Nothing is added, dropped or moved. A text is read as the template that it is: one of Python's format strings, of its `%`
+strings or of `string.Template`, where all of it is one, whose escapes (`{{`, `%%`, `$$`) then mean what Python says; else as
+a text with marks in it, in which all that marks no input is text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal, cast
+
+from .errors import UserError
+
+Role = Literal["system", "user", "assistant"]
+
+_ROLES: dict[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "ai": "assistant",
+}
+_SECTION = re.compile(
+    r"^\s*(?:#+\s*|\[|<\|?|\*\*)?(system|developer|user|human|assistant|ai)(?:\|?>|\]|\*\*)?\s*:?\s*$", re.I
+)
+_INLINE = re.compile(r"^(system|user|human|assistant)\s*:[ \t]+(.*)$", re.I | re.S)
+_MARK = re.compile(
+    r"\{\{-?\s*(?P<double>[^{}\n]{1,64}?)\s*-?\}\}|\$\{\s*(?P<dollar>[^{}\n]{1,64}?)\s*\}"
+    r"|(?<![{$])\{(?P<single>[^{}\n]{0,64}?)\}(?!\})|%\((?P<percent>[^()\n]{1,64})\)s|<(?P<angle>[A-Za-z][^<>/\n]{0,63})>"
+    r"|\$(?P<plain>[A-Za-z_]\w{0,63})\b"
+)
+_RANKS = {"double": 0, "dollar": 0, "single": 0, "percent": 1, "plain": 2, "angle": 3}
+"""An input that is marked in several ways is meant where it is marked in the surest; elsewhere its name is text."""
+_CLOSING = re.compile(r"</\s*([^<>\s]+)\s*>")
+_NAME = re.compile(r"\w[\w .-]*")
+_ANY_INPUT = frozenset(("", "0", "input", "text", "query", "question", "content", "user_input", "message", "prompt"))
+"""What a template may call its only input."""
+_STATEMENT = re.compile(r"\{%.{0,200}?%\}|\{\{[#/^][^{}\n]{1,64}\}\}", re.S)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A place in a prompt: which input goes there, and how it is written.
+
+    Args:
+        input: the input's name.
+        written: the mark in the prompt, such as `{{ Question }}`.
+    """
+
+    input: str
+    written: str
+
+
+Part = str | Mark
+Names = Callable[[str], str]
+"""From a name at a place to the input that it means, "" for none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A prompt's messages, each with its text as it stands.
+
+    Args:
+        messages: role and text; a prompt that is no chat is one message of the user.
+        form: what kind of chat it is, in words; "" for a prompt that is none.
+        notes: what could not be kept as it stands, in words.
+    """
+
+    messages: tuple[tuple[Role, str], ...]
+    form: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Divided:
+    """Texts as what stands between their places, and the places.
+
+    Args:
+        texts: a list of parts for each text; no part is an empty text, and no two texts stand side by side.
+        kept: what looks like a place and is none of an input: it stayed as it stands.
+        escaped: marks of inputs that are escaped, as `{{question}}` in a format string: texts, by Python's rule.
+    """
+
+    texts: tuple[tuple[Part, ...], ...]
+    kept: tuple[str, ...] = ()
+    escaped: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The inputs that have a place, in the order of the first of each."""
+        return tuple(dict.fromkeys(part.input for text in self.texts for part in text if isinstance(part, Mark)))
+
+
+def places(text: str, where: str = "prompt") -> tuple[str, ...]:
+    """The names at the places of a prompt, each once, in order, as they are written: `question` for `{{ question }}`.
+
+    Which of them are inputs is for the caller to say: what looks like a place may be an example of JSON, or a tag.
+
+    Args:
+        text: of the prompt's file.
+        where: how errors name it.
+
+    Raises:
+        UserError: if it is a list of messages, and malformed.
+    """
+    contents = [content for _, content in read_chat(text, where).messages]
+    fields = [_formatted(content, lambda name: name if _NAME.fullmatch(name) else "") for content in contents]
+    found: dict[str, None] = {}
+    for content, parts in zip(contents, fields, strict=True):
+        if all(each is not None for each in fields) and any(isinstance(p, Mark) for each in fields for p in each or ()):
+            found |= {part.input: None for part in parts or () if isinstance(part, Mark)}
+        else:
+            closed = set(_CLOSING.findall(content))
+            found |= {name: None for name, kind, _ in _marks(content) if kind != "angle" or name not in closed}
+    return tuple(found)
+
+
+def read_chat(text: str, where: str) -> Chat:
+    """A prompt's messages: of a JSON list of messages, of `System:` and `User:` sections, or the whole text as one.
+
+    Raises:
+        UserError: if it is a list of messages, and one of them is malformed.
+    """
+    if text.lstrip()[:1] in ("[", "{"):
+        try:
+            data: Any = json.loads(text)
+        except (ValueError, RecursionError):
+            data = None  # a text that begins with a brace
+        if isinstance(data, dict) and "messages" in data:
+            data = cast("dict[str, Any]", data)["messages"]
+        if isinstance(data, list):
+            return chat_of(cast("list[Any]", data), where)
+    sections = _sections(text)
+    return Chat(tuple(sections), "a chat in sections") if sections else Chat((("user", text),))
+
+
+def chat_of(data: Sequence[Any], where: str) -> Chat:
+    """Messages as chat endpoints take them: `{"role": …, "content": …}` each.
+
+    Raises:
+        UserError: naming the one that is malformed.
+    """
+    notes: dict[str, None] = {}
+    messages = tuple(_message(each, f"{where}[{number}]", notes) for number, each in enumerate(data))
+    return Chat(messages, "a list of messages", tuple(notes))
+
+
+def divided(texts: Sequence[str], inputs: Mapping[str, Iterable[str]]) -> Divided:
+    """Texts divided at their places.
+
+    Args:
+        texts: of one prompt's messages: they are templates of the same kind.
+        inputs: for each input the names that a place may have for it; case, and `_`, `-` or a blank, make no difference. The
+            only input may be called as templates call it, `{text}` or `{input}` for one.
+    """
+    names = _Names(inputs)
+    for read in (_formatted, _percent, _template):
+        whole = [read(text, names) for text in texts]
+        if all(each is not None for each in whole) and any(isinstance(p, Mark) for each in whole for p in each or ()):
+            found = tuple(tuple(_joined(each or ())) for each in whole)
+            doubled = [each for text in texts for each in _marks(text) if each[1] == "double" and names(each[0])]
+            escaped = [mark for _, _, mark in doubled] if read is _formatted else []
+            return Divided(found, escaped=tuple(dict.fromkeys(escaped)))
+    ranks: dict[str, int] = {}
+    for text in texts:
+        for name, kind, _ in _open_marks(text):
+            if found := names(name, kind):
+                ranks[found] = min(_RANKS[kind], ranks.get(found, _RANKS[kind]))
+    kept: dict[str, None] = {}
+    return Divided(tuple(tuple(_joined(_loose(text, names, ranks, kept))) for text in texts), tuple(kept))
+
+
+class _Names:
+    """From a name as it is written at a place to the input that it means; "" where it means none."""
+
+    def __init__(self, inputs: Mapping[str, Iterable[str]]) -> None:
+        self._inputs = {_folded(name): given for given, names in inputs.items() for name in (given, *names)}
+        self._only = next(iter(inputs)) if len(inputs) == 1 else ""
+
+    def __call__(self, name: str, kind: str = "single") -> str:
+        found = self._inputs.get(_folded(name), "")
+        return found or (self._only if kind != "angle" and name.casefold() in _ANY_INPUT else "")
+
+
+def _loose(text: str, names: _Names, ranks: dict[str, int], kept: dict[str, None]) -> Iterator[Part]:
+    """A text divided at the marks that name inputs; all else stays."""
+    closed, at = set(_CLOSING.findall(text)), 0
+    kept |= dict.fromkeys(_STATEMENT.findall(text))
+    for match in _MARK.finditer(text):
+        kind, name = str(match.lastgroup), match[str(match.lastgroup)].strip()
+        found = "" if kind == "angle" and name in closed else names(name, kind)
+        if found and ranks.get(found) == _RANKS[kind]:
+            yield text[at : match.start()]
+            yield Mark(found, match[0])
+            at = match.end()
+        elif kind not in ("angle", "plain"):
+            first = re.match(r"[A-Za-z_]\w*", name)
+            if first and (first[0] == name or names(first[0])):
+                kept[match[0]] = None
+    yield text[at:]
+
+
+def _formatted(text: str, names: Names) -> list[Part] | None:
+    """A text as a format string of Python (`str.format`) with fields that are plain names of inputs; None if it is none.
+
+    Nor is one in which a `$` stands before every field: that is how other languages write a place.
+    """
+    parts: list[Part] = []
+    try:
+        for literal, name, spec, conversion in string.Formatter().parse(text):
+            parts.append(literal)
+            if name is not None:
+                found = "" if spec or conversion else names(name.strip())
+                if not found:
+                    return None
+                parts.append(Mark(found, f"{{{name}}}"))
+    except ValueError:
+        return None
+    before = [text for text, part in pairwise(parts) if isinstance(part, Mark)]
+    return None if before and all(str(text).endswith("$") for text in before) else parts
+
+
+def _percent(text: str, names: Names) -> list[Part] | None:
+    """A text as one for Python's `%` with a mapping."""
+    parts: list[Part] = []
+    at = 0
+    for match in re.finditer(r"%(?:(%)|\(([^()\n]{1,64})\)s)?", text):
+        parts.append(text[at : match.start()])
+        found = "" if match[2] is None else names(match[2].strip())
+        if match[1]:
+            parts.append("%")
+        elif found:
+            parts.append(Mark(found, match[0]))
+        else:
+            return None
+        at = match.end()
+    return [*parts, text[at:]]
+
+
+def _template(text: str, names: Names) -> list[Part] | None:
+    """A text as one of `string.Template`."""
+    parts: list[Part] = []
+    at = 0
+    for match in string.Template.pattern.finditer(text):
+        parts.append(text[at : match.start()])
+        name = match["named"] or match["braced"] or ""
+        found = names(name) if name else ""
+        if match["escaped"] is not None:
+            parts.append("$")
+        elif found:
+            parts.append(Mark(found, match[0]))
+        else:
+            return None
+        at = match.end()
+    return [*parts, text[at:]]
+
+
+def _joined(parts: Iterable[Part]) -> Iterator[Part]:
+    """The parts with texts that stand side by side as one, and no empty ones."""
+    text = ""
+    for part in parts:
+        if isinstance(part, str):
+            text += part
+            continue
+        if text:
+            yield text
+        text = ""
+        yield part
+    if text:
+        yield text
+
+
+def _marks(text: str) -> Iterator[tuple[str, str, str]]:
+    """What looks like a place, as name, kind and mark."""
+    for match in _MARK.finditer(text):
+        name = match[str(match.lastgroup)].strip()
+        if _NAME.fullmatch(name):
+            yield name, str(match.lastgroup), match[0]
+
+
+def _open_marks(text: str) -> Iterator[tuple[str, str, str]]:
+    """As `_marks`, with nameless ones, without tags that are closed."""
+    closed = set(_CLOSING.findall(text))
+    for match in _MARK.finditer(text):
+        kind, name = str(match.lastgroup), match[str(match.lastgroup)].strip()
+        if kind != "angle" or name not in closed:
+            yield name, kind, match[0]
+
+
+def _message(given: Any, where: str, notes: dict[str, None]) -> tuple[Role, str]:
+    data = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    role, content = data.get("role"), data.get("content")
+    if isinstance(content, list):
+        parts = cast("list[Any]", content)
+        texts = [cast("dict[str, Any]", part).get("text") for part in parts if isinstance(part, dict)]
+        if len(texts) > 1:
+            notes["the parts of a message are joined, each on lines of its own"] = None
+        if any(not isinstance(each, str) for each in texts) or len(texts) < len(parts):
+            notes["what is no text (a picture, a file) is left out"] = None
+        content = "\n".join(part for part in texts if isinstance(part, str))
+    if not isinstance(role, str) or role.casefold() not in _ROLES or not isinstance(content, str):
+        found = json.dumps(given, ensure_ascii=False, default=str)[:60]
+        raise UserError(where, found, '{"role": "system", "user" or "assistant", "content": TEXT}')
+    if role.casefold() == "developer":
+        notes["the developer's message is the system's: endpoints take them as one"] = None
+    return _ROLES[role.casefold()], content
+
+
+def _sections(text: str) -> list[tuple[Role, str]]:
+    """Messages of a text whose first line names a role, as do later ones; none otherwise.
+
+    The blank lines around a section are those of the file; within it all stays.
+    """
+    found: list[tuple[Role, list[str]]] = []
+    for line in text.lstrip().splitlines(keepends=True):
+        alone = _SECTION.match(line)
+        inline = None if alone else _INLINE.match(line)
+        if alone:
+            found.append((_ROLES[alone[1].casefold()], []))
+        elif inline and (found or inline[1].casefold() == "system"):
+            found.append((_ROLES[inline[1].casefold()], [inline[2]]))
+        elif not found:
+            return []
+        else:
+            found[-1][1].append(line)
+    roles = {role for role, _ in found}
+    if "system" not in roles and len(roles) < 2:
+        return []
+    return [(role, "".join(lines).strip()) for role, lines in found]
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s_.-]+", " ", name).strip().casefold()

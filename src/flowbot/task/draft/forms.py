@@ -1,0 +1,179 @@
+"""The forms in which tools export rows: by what each is known, and how a row of it is taken.
+
+A form is known by its columns and by what stands in them, never by a file's name. What a model or a system answered is
+never what is expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from .takers import (
+    Taken,
+    argilla,
+    argilla_flat,
+    argilla_old,
+    by_columns,
+    chat,
+    jira,
+    label_studio,
+    preference,
+    promptfoo,
+    squad,
+    squad_articles,
+)
+
+Values = Mapping[str, Any]
+
+
+def _any(_: Values) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A form that rows may have.
+
+    Args:
+        name: with its article, as in "the file is {name}".
+        has: a column that there is for each; "a|b" is either.
+        take: the rows of a task that the rows of the file make, several or none for each.
+        when: what else is true of every row.
+        told: what of it is worth a word.
+    """
+
+    name: str
+    has: tuple[str, ...]
+    take: Callable[[Sequence[Values]], list[list[Taken]]]
+    when: Callable[[Values], bool] = field(default=_any)
+    told: str = ""
+
+
+def _lists(column: str, *names: str) -> Callable[[Values], bool]:
+    """Whether a column has lists of objects that have all these names."""
+
+    def lists(row: Values) -> bool:
+        value: object = row.get(column)
+        items = cast("list[Any]", value) if isinstance(value, list) else []
+        return bool(items) and all(_has(one, *names) for one in items)
+
+    return lists
+
+
+def _object(column: str, *names: str) -> Callable[[Values], bool]:
+    """Whether a column has objects that have all these names."""
+    return lambda row: _has(row.get(column), *names)
+
+
+def _has(value: Any, *names: str) -> bool:
+    return isinstance(value, Mapping) and set(names) <= cast("Values", value).keys()
+
+
+def _are_answers(row: Values) -> bool:
+    return any(form("answers", "text", "answer_start")(row) for form in (_lists, _object)) or row.get("answers") == []
+
+
+_QUESTION, _CONTEXTS = "question|user_input|query", "contexts|retrieved_contexts"
+_GOLD = "ground_truth|ground_truths|reference"
+FORMS: tuple[Known, ...] = (
+    Known("SQuAD's articles", ("paragraphs",), squad_articles, _lists("paragraphs", "context", "qas")),
+    Known(
+        "rows of SQuAD's form",
+        ("question", "answers", "context|id"),
+        squad,
+        _are_answers,
+        "where an answer begins is not asked for; of several the first is expected",
+    ),
+    Known(
+        "a Label Studio export",
+        ("data", "annotations|completions"),
+        label_studio,
+        _object("data"),
+        "expected is what people annotated; predictions are a model's",
+    ),
+    Known(
+        "an Argilla export",
+        ("fields", "responses"),
+        argilla,
+        _object("fields"),
+        "expected is what most people answered; suggestions are a model's",
+    ),
+    Known(
+        "a flattened Argilla export",
+        ("*.responses|*-suggestion",),
+        argilla_flat,
+        told="expected is what most people answered; suggestions are a model's",
+    ),
+    Known(
+        "a classic Argilla export",
+        ("annotation", "prediction", "inputs|text"),
+        argilla_old,
+        told="expected is the annotation; predictions are a model's",
+    ),
+    Known(
+        "fine-tuning chats",
+        ("messages",),
+        chat("messages", "role", "content"),
+        _lists("messages", "role", "content"),
+        "expected is the last answer of the assistant, the input what goes before",
+    ),
+    *(
+        Known(
+            "chats of ShareGPT's form",
+            (column,),
+            chat(column, "from", "value"),
+            _lists(column, "from", "value"),
+            "expected is the last answer, the input what goes before",
+        )
+        for column in ("conversations", "conversation")
+    ),
+    Known(
+        "preference pairs",
+        ("chosen|preferred_output", "rejected|non_preferred_output"),
+        preference,
+        told="expected is what was preferred",
+    ),
+    Known(
+        "promptfoo tests",
+        ("vars",),
+        promptfoo,
+        _object("vars"),
+        "expected is what the first assertion that names an answer says; rubrics are kept as feedback",
+    ),
+    Known(
+        "a Ragas export",
+        (_QUESTION, "answer|response", _CONTEXTS, _GOLD),
+        by_columns((_QUESTION, _CONTEXTS), (_GOLD,)),
+        told="the answers of the system that was tried are not expected",
+    ),
+    Known(
+        "a Ragas test set",
+        ("user_input", "reference", "synthesizer_name|reference_contexts"),
+        by_columns((_QUESTION,), (_GOLD,)),
+        told="reference_contexts are no input: the question alone is known in use",
+    ),
+    Known(
+        "DeepEval goldens",
+        ("input", "actual_output", "expected_output"),
+        by_columns(("input", "retrieval_context"), ("expected_output",)),
+        told="the answers of the system that was tried are not expected",
+    ),
+    Known("a Jira export", ("key", "fields"), jira, _object("fields", "summary")),
+)
+
+
+def form_of(columns: Sequence[str], rows: Sequence[Values]) -> Known | None:
+    """The form that all the rows have; None for rows that are a table as it is."""
+    there = set(columns)
+    for form in FORMS:
+        if all(any(_is_there(name, there) for name in each.split("|")) for each in form.has) and all(
+            map(form.when, rows)
+        ):
+            return form
+    return None
+
+
+def _is_there(name: str, columns: set[str]) -> bool:
+    return any(each.endswith(name[1:]) for each in columns) if name.startswith("*") else name in columns
