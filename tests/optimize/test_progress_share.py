@@ -65,6 +65,7 @@ def test_a_search_step_that_ends_early_moves_the_share_to_its_end_and_one_that_t
     watch.plan = {"start": 10, "search": 80, "validation": 0, "test": 10}
     watch.enter("start", 10)
     watch.step("scoring", 5, 10)
+    watch.step("scoring what is missing", 0, 5)
     watch.passed(10)
     watch.enter("search", 2)
     watch.step("racing")
@@ -75,4 +76,4 @@ def test_a_search_step_that_ends_early_moves_the_share_to_its_end_and_one_that_t
     watch.passed()
     watch.enter("test", 10)
     watch.step("testing", 0, 10)
-    assert [round(event.share, 2) for event in events] == [0.05, 0.1, 0.5, 0.5, 0.9]
+    assert [round(event.share, 2) for event in events] == [0.05, 0.05, 0.1, 0.5, 0.5, 0.9]

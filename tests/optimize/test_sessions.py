@@ -12,7 +12,7 @@ import pytest
 from flowbot.fields import Usage, UserError
 from flowbot.lm import Ledger, StopSignal
 from flowbot.optimize import RunResult, optimize_async
-from flowbot.optimize.sessions import NAME, Sessions, read_sessions, spent_in_all
+from flowbot.optimize.sessions import EVERY, NAME, Sessions, read_sessions, spent_in_all
 from flowbot.optimize.taken import account
 from flowbot.report import read_run
 from flowbot.task import Task
@@ -89,15 +89,19 @@ def test_of_a_killed_session_what_was_written_counts(tmp_path: Path) -> None:
     assert spent_in_all(found) == {"calls": 10, "tokens": 1100, "usd": 1.0}
 
 
-def test_a_line_is_written_anew_and_not_twice_and_no_oftener_than_every_second(tmp_path: Path) -> None:
-    paid = ledger(1)
-    sessions = Sessions(tmp_path, paid, 0.0, clock(0.0, 0.5, 1.5, 1.5, 1.5, 1.9, 3.0, 3.0, 3.0))
+def test_a_line_is_written_anew_and_not_twice_and_only_now_and_then(tmp_path: Path) -> None:
+    paid, now = ledger(1), [0.0]
+    sessions = Sessions(tmp_path, paid, 0.0, lambda: now[0])
+    now[0] = EVERY / 2
     sessions.note()
     assert not (tmp_path / NAME).exists()
+    now[0] = EVERY
     sessions.note()
     paid.pay("val", Usage(1, 5, 5, usd=0.25), model="openai/x")
+    now[0] = 1.5 * EVERY
     sessions.note()
     assert [each.calls for each in read_sessions(tmp_path)] == [1]
+    now[0] = 2 * EVERY
     sessions.note()
     sessions.close()
     assert [each.calls for each in read_sessions(tmp_path)] == [2]

@@ -4,7 +4,7 @@ A session is one start of the command. One line each, in order:
 
     {"began": "2026-03-01T09:00:00+00:00", "seconds": 12.5, "status", "spent": {"calls", "tokens", "usd"}}
 
-The last line is written anew while its session works, so that of a session that is killed no more than its last second is
+The last line is written anew while its session works, so that of a session that is killed no more than the last moment is
 missing; its status stays `working`. A session that paid for nothing where others did, a replay, leaves no line: what it found
 is theirs.
 """
@@ -30,7 +30,7 @@ from flowbot.store import read_journal
 NAME = "sessions.jsonl"
 MOST_RESULT = 16_000_000
 """Bytes of the largest `result.json` that is read."""
-EVERY = 1.0
+EVERY = 0.2
 """Seconds between two writings of a line, at least."""
 
 

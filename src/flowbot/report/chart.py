@@ -27,7 +27,7 @@ MOST_RACES = 40
 
 
 def score_chart(points: Sequence[Point], *, width: int, height: int = 300) -> str:
-    """Scores with their intervals against logical calls spent; the line is the best so far.
+    """Scores with their intervals against logical calls; the line is the best so far.
 
     Args:
         points: in the order in which they were scored.
@@ -52,7 +52,7 @@ def score_chart(points: Sequence[Point], *, width: int, height: int = 300) -> st
         f"{count(len(points), 'workflow')} scored on validation: from {percent(points[0].score.mean)} after "
         f"{count(points[0].calls, 'call')} to {percent(best.score.mean)} at best, after {count(best.calls, 'call')}."
     )
-    parts = [_open(f"curve{width}", width, height, "Validation scores against model calls spent", told)]
+    parts = [_open(f"curve{width}", width, height, "Validation scores against model calls", told)]
     for tick in range(0, 101, 25):
         parts.append(
             f'<line class="grid" x1="{_LEFT}" x2="{width - _RIGHT}" y1="{y(tick / 100)}" y2="{y(tick / 100)}"/>'
@@ -61,7 +61,7 @@ def score_chart(points: Sequence[Point], *, width: int, height: int = 300) -> st
     for number in range(0, right + 1, step):
         parts.append(f'<text class="tick" x="{x(number)}" y="{height - 24}" text-anchor="middle">{number:,}</text>')
     parts.append(
-        f'<text class="tick" x="{_LEFT + inner / 2}" y="{height - 5}" text-anchor="middle">model calls spent</text>'
+        f'<text class="tick" x="{_LEFT + inner / 2}" y="{height - 5}" text-anchor="middle">model calls</text>'
     )
     highest = points[0].score.mean
     path = f"M{x(points[0].calls)},{y(highest)}"

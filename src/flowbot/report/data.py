@@ -25,7 +25,7 @@ _NO_RESULT: dict[str, Any] = {"status": "unfinished", "reason": "", "spent": Non
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One scored workflow on the curve: logical calls spent until then, its score, and the change that made it."""
+    """One scored workflow on the curve: logical calls until then, its score, and the change that made it."""
 
     calls: int
     score: Interval
