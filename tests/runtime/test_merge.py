@@ -21,6 +21,7 @@ def test_first_takes_the_first_that_is_not_empty(values: list[Any], wanted: Any)
         ([1, 2, 3], 1),
         ([2, 1, 1, 2], 2),
         ([" Yes", "no", "yes "], " Yes"),
+        (["tea", "caf\u00e9", "cafe\u0301\u00a0"], "caf\u00e9"),
         ([{"a": 1, "b": 2}, {"c": 1}, {"b": 2, "a": 1}], {"a": 1, "b": 2}),
         ([["a"], ["A"], ["A"]], ["A"]),
     ],

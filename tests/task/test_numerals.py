@@ -167,6 +167,7 @@ def test_marks_that_make_another_number_or_name_count(one: str, other: str) -> N
         ("09:30", "10:30"),
         ("$5", "5 EUR"),
         ("5%", "$5"),
+        ("at 10:30 p.m.", "10:30 am"),
         ("2.5 million", "2.5 billion"),
         ("10²", "10³"),
         ("10^5", "10^6"),

@@ -55,6 +55,7 @@ def test_the_expected_value_itself_is_right(name: str, value: Any) -> None:
         ("normalised", "B", "A", 0.0),
         ("normalised", "+", "-", 0.0),
         ("normalised", ["The cat"], ["cat"], 1.0),
+        ("normalised", "at 5 p.m.", "At 5 pm", 1.0),
         ("normalised", "COVID-19", "Covid19", 1.0),
         ("normalised", "**A**", "A", 1.0),
         ("normalised", "It was on Nov. 5th, 2024!", "it was on 2024-11-05", 1.0),

@@ -24,9 +24,9 @@ _MONTHS = (
 )  # fmt: skip
 _MONTH = "|".join(f"{name}|{name[:3]}" for name in _MONTHS) + "|sept"
 _SYMBOL = r"[$¢£¥\u20a0-\u20cf]"
-_CURRENCIES = {
+_UNITS = {
     "$": "usd", "us$": "usd", "dollar": "usd", "dollars": "usd", "€": "eur", "euro": "eur", "euros": "eur",
-    "£": "gbp", "¥": "jpy", "₹": "inr",
+    "£": "gbp", "¥": "jpy", "₹": "inr", "a.m.": "am", "p.m.": "pm",
 }  # fmt: skip
 _CODES = (
     "aed|aud|brl|cad|chf|cny|czk|dkk|eur|gbp|hkd|huf|idr|ils|inr|jpy|krw|mxn|myr|nok|nzd|php|pln|rub|sek|sgd|thb|try|twd|"
@@ -52,7 +52,7 @@ _NUMERAL = re.compile(
     rf"(?:(?:\^-?|[.,'\u2019_/:*\u00d7{_DASHES}]|t(?=[0-9]{{2}}:))[0-9]+)*)"
     r"(?P<power>e[-+]?[0-9]+(?!\w))?(?P<tail>[\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u2079\u2150-\u215f]*)"
     r"(?:\s?(?P<scale>thousand|million|billion|trillion)(?!\w)|(?(before)(?P<short>k|mn?|bn?)(?!\w)))?"
-    rf"(?:\s?(?P<after>%|(?:percent|per\scent|pct|{_CODES}|dollars?|euros?)(?!\w)|{_SYMBOL}(?![0-9])))?"
+    rf"(?:\s?(?P<after>%|(?:percent|per\scent|pct|{_CODES}|dollars?|euros?)(?!\w)|[ap]m(?!\w)|[ap]\.m\.|{_SYMBOL}(?![0-9])))?"
 )
 _PLAIN = re.compile(r"[0-9]*\.?[0-9]+\Z")
 _GROUPED = re.compile(
@@ -71,7 +71,7 @@ class Quantity:
 
     Args:
         told: a number, or the one notation of what a text says: `-1234.5`, `5 november 2024`, `9:30`.
-        unit: currency or percent, "" for none.
+        unit: currency, percent, am or pm, "" for none.
         mark: `<`, `>=` and the like before it.
     """
 
@@ -175,7 +175,7 @@ def _unit(before: str | None, after: str | None) -> str:
         return "%"
     # A code says which dollar it is.
     told = after if after and (before in (None, "$") or before == after) else before
-    return _CURRENCIES.get(told, told) if told else ""
+    return _UNITS.get(told, told) if told else ""
 
 
 def _read(chain: str, power: str, tail: str) -> tuple[list[str], str]:
