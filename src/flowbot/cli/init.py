@@ -44,7 +44,7 @@ def init(
     files
         A .jsonl, .json, .csv or .tsv file, several, or a folder; files named train, val (dev) and test are the splits.
     prompt
-        Your prompt: text, with placeholders such as {question} or without, or a chat. It becomes start.flow.yaml.
+        Your prompt: text, with placeholders such as {question} or without, or a chat. start.flow.yaml sends it as it stands.
     out
         The folder to make; otherwise one named for the data. Nothing is overwritten.
     inputs
