@@ -118,7 +118,7 @@ def slots(prompt: Prompt) -> tuple[Slot, ...]:
 
 
 def reworded(prompt: Prompt, slot: Slot | None, text: str) -> Prompt:
-    """The prompt with another text in a slot; where it has none, with the text as the system's, before all others."""
+    """The prompt with another text, not a blank one, in a slot; where it has none, with it as the system's, before all others."""
     text = text.strip()[:MOST_LITERAL]
     if slot is None:
         return (PromptMessage(role="system", parts=(text,)), *prompt)
