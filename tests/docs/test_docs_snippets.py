@@ -68,10 +68,10 @@ def is_nodes(data: dict[str, Any]) -> bool:
 
 
 def among_others(page: str) -> dict[str, Any]:
-    """The workflow on a page with all nodes that the page shows; what the last one gives is its output."""
+    """The first workflow on a page with all nodes that the page shows by themselves; what the last one gives is its output."""
     every = [parse_data(each.text, str(each)) for each in snippets("yaml") if each.page == page]
     whole = next(each for each in every if "nodes" in each)
-    nodes = {name: node for each in every for name, node in (each if is_nodes(each) else each.get("nodes", {})).items()}
+    nodes = whole["nodes"] | {name: node for each in every if is_nodes(each) for name, node in each.items()}
     outputs = {"last": f"{list(nodes)[-1]}.{next(iter(list(nodes.values())[-1]['carry']))}"}
     return {**whole, "outputs": outputs, "nodes": nodes}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from endpoint_help import Body, Endpoint, chat, error, serving
 
 import flowbot as fb
 from flowbot.fields import Field
-from flowbot.lm import Message
+from flowbot.lm import Message, Request
 from flowbot.runtime.adapter import messages
 from flowbot.workflow import Demonstration, LLMNode, LLMParameters, Workflow
 from flowbot.workflow.starts.prompted import read_prompt
@@ -163,6 +164,12 @@ def test_a_hint_is_one_last_part_with_the_shape_where_there_are_several_outputs(
     two = messages(NODE, told, VALUES, [Field.of("why", "str"), Field.of("n", "int")])
     assert two[-1].content == 'Q: x\nA:\n\nThink first.\nReply with JSON: {"why": string, "n": integer}'
     assert messages(NODE, PROMPT, VALUES, [Field.of("why", "str"), Field.of("n", "int")])[-1].content == "Q: x\nA:"
+
+
+def test_the_key_of_every_other_request_is_what_it_was() -> None:
+    plain = Request((Message("user", "hi"),), 5)
+    assert plain.dump().keys() == {"messages", "max_tokens", "temperature"}
+    assert replace(plain, own_words=True).dump() == {**plain.dump(), "own_words": True}
 
 
 def test_values_are_never_templates() -> None:

@@ -107,7 +107,7 @@ def test_what_is_no_prompt_is_refused_in_one_line(messages: Any, said: str) -> N
         workflow(messages)
 
 
-@given(PROMPTS, st.integers(0, 5), TEXT)
+@given(PROMPTS, st.integers(0, 5), TEXT.filter(str.strip))
 def test_a_rewrite_changes_one_text_and_keeps_every_place_in_order(before: Prompt, rank: int, text: str) -> None:
     slot = dict(enumerate(slots(before))).get(rank)
     if slot is None:

@@ -52,7 +52,7 @@ def init(
         A .jsonl, .json, .csv, .tsv or .parquet file, several, a folder (files named train, val and test are the splits), or
         hf:ORG/NAME[/CONFIG][@REVISION] of the Hugging Face hub.
     prompt
-        Your prompt: text, with placeholders such as {question} or without, or a chat. It becomes start.flow.yaml.
+        Your prompt: text, with placeholders such as {question} or without, or a chat. start.flow.yaml sends it as it stands.
     out
         The folder to make; otherwise one named for the data. Nothing is overwritten without --force.
     force

@@ -44,20 +44,21 @@ def _emitter() -> Any:
     """An emitter that writes a quoted text of several lines, as one with Windows' line ends must be, a line each."""
     from ruamel.yaml.emitter import Emitter
 
-    class Lines(Emitter):
-        def write_double_quoted(self, text: str, split: bool = True) -> None:
-            first, *others = _LINES.findall(text) or [""]
-            if not split or not others:
-                super().write_double_quoted(text, split)
-                return
-            self.write_indicator(f'"{_escaped(first)}', True)
-            for line in others:
-                self.write_indicator("\\", False)
-                self.write_indent()
-                self.write_indicator("\\" * line.startswith(" ") + _escaped(line), False)
-            self.write_indicator('"', False)
+    plainly: Any = Emitter.write_double_quoted  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
-    return Lines
+    def write(emitter: Any, text: str, split: bool = True) -> None:
+        first, *others = _LINES.findall(text) or [""]
+        if not split or not others:
+            plainly(emitter, text, split)
+            return
+        emitter.write_indicator(f'"{_escaped(first)}', True)
+        for line in others:
+            emitter.write_indicator("\\", False)
+            emitter.write_indent()
+            emitter.write_indicator("\\" * line.startswith(" ") + _escaped(line), False)
+        emitter.write_indicator('"', False)
+
+    return type("Lines", (Emitter,), {"write_double_quoted": write})
 
 
 def _escaped(text: str) -> str:

@@ -60,9 +60,7 @@ def score_chart(points: Sequence[Point], *, width: int, height: int = 300) -> st
         parts.append(f'<text class="tick" x="{_LEFT - 8}" y="{y(tick / 100) + 4}" text-anchor="end">{tick} %</text>')
     for number in range(0, right + 1, step):
         parts.append(f'<text class="tick" x="{x(number)}" y="{height - 24}" text-anchor="middle">{number:,}</text>')
-    parts.append(
-        f'<text class="tick" x="{_LEFT + inner / 2}" y="{height - 5}" text-anchor="middle">model calls</text>'
-    )
+    parts.append(f'<text class="tick" x="{_LEFT + inner / 2}" y="{height - 5}" text-anchor="middle">model calls</text>')
     highest = points[0].score.mean
     path = f"M{x(points[0].calls)},{y(highest)}"
     for point in points[1:]:

@@ -128,6 +128,15 @@ def _numbers(value: Any) -> list[Numeral]:
     return [Numeral(0, 0, (Quantity(value),))]
 
 
+def number_in(text: str) -> int | float | None:
+    """The last number in a text (`$1,234.50` is 1234.5); None if there is none, or what stands last is a date or a time."""
+    found = _numbers(text)
+    value = found[-1].quantities[-1].value if found else ""
+    if isinstance(value, str):
+        return None
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
 def _wanted(expected: Any) -> Sequence[Quantity]:
     """What of the expected value must be found: its last number, or all where it is nothing but numbers."""
     found = _numbers(expected)

@@ -118,7 +118,7 @@ def slots(prompt: Prompt) -> tuple[Slot, ...]:
 
 
 def reworded(prompt: Prompt, slot: Slot | None, text: str) -> Prompt:
-    """The prompt with another text in a slot; where it has none, with the text as the system's, before all others."""
+    """The prompt with another text, not a blank one, in a slot; where it has none, with it as the system's, before all others."""
     text = text.strip()[:MOST_LITERAL]
     if slot is None:
         return (PromptMessage(role="system", parts=(text,)), *prompt)
@@ -137,8 +137,8 @@ def following(prompt: Prompt, inputs: Collection[str]) -> Prompt:
     """The prompt for a node that reads other inputs now: places of those that are gone go, and those that are new are
     shown by name at the end of the user's last message.
     """
-    kept = [(m.role, [p for p in m.parts if not isinstance(p, Ref) or p.ref in inputs]) for m in prompt]
-    left = tuple(PromptMessage(role=role, parts=tuple(parts)) for role, parts in kept if parts)
+    kept = [(each, tuple(p for p in each.parts if not isinstance(p, Ref) or p.ref in inputs)) for each in prompt]
+    left = tuple(each.model_copy(update={"parts": parts}) for each, parts in kept if parts)
     shown = {ref for message in left for ref in message.refs}
     more = [part for name in inputs if name not in shown for part in (f"\n\n{name}: ", Ref(ref=name))]
     last = last_request(left)
