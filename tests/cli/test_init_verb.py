@@ -186,7 +186,7 @@ def test_a_leak_is_told_by_check(capsys: Capture, tmp_path: Path, monkeypatch: p
 def test_a_person_is_asked_what_is_wanted_and_whether_labels_are_all(tmp_path: Path) -> None:
     _ = _tickets(tmp_path, "kind_of_thing")
     child = pexpect.spawn(
-        sys.executable, ["-m", "flowbot.cli", "init", "tickets.csv"], cwd=str(tmp_path), encoding="utf-8", timeout=60
+        sys.executable, ["-m", "flowbot", "init", "tickets.csv"], cwd=str(tmp_path), encoding="utf-8", timeout=60
     )
     child.expect(r"Which columns are wanted, of id, body, kind_of_thing, csat\? \[\S+\]")
     child.sendline("kind_of_thing")

@@ -104,7 +104,7 @@ def test_a_model_without_options_is_stored_as_ever() -> None:
         ("openai/gpt-5?enable_thinking=no", "true, false"),
         ("openai/gpt-5?verbosity=low&verbosity=high", "once"),
         ("openai/gpt-5?verbosity", "verbosity=VALUE"),
-        ("local/smollm2-135m?service_tier=flex", "one of context, items, "),
+        ("local/smollm2-135m?service_tier=flex", "one of context, "),
         ("fake/echo?latncy=1", "did you mean 'latency'"),
         ("openai/gpt-4.1-mini?service_tier=flex", "found service_tier=flex.*one of auto, default, priority"),
         ("openai/gpt-5?service_tier=flx", "did you mean 'flex'"),

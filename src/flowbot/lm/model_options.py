@@ -67,14 +67,19 @@ class ModelOptions:
         return {**self.body, **({"service_tier": self.tier.asked} if self.tier.asked else {})}
 
 
-def usual_thoughts(model: str) -> int:
-    """Tokens that a model's thoughts usually take in a reply, for estimates; 0 where its string does not tell that it thinks.
+def room_for_thoughts(model: str) -> int:
+    """Tokens of room for a model's thoughts, as far as its string tells; 0 where it does not.
 
     Raises:
         UserError: for an unknown provider or option.
     """
     provider, rest = split_model(model)
-    return 0 if provider in OWN else (model_options(provider, rest)[1].thinking or 0) // USUAL
+    return 0 if provider in OWN else model_options(provider, rest)[1].thinking or 0
+
+
+def usual_thoughts(model: str) -> int:
+    """Tokens that a model's thoughts usually take in a reply, for estimates; see `room_for_thoughts`."""
+    return room_for_thoughts(model) // USUAL
 
 
 def model_options(provider: str, rest: str) -> tuple[str, ModelOptions]:

@@ -11,11 +11,12 @@ from flowbot.fields import Usage, UserError
 from flowbot.fields.words import count, money
 from flowbot.lm import Budget, price_of
 from flowbot.lm.budget import Ceiling, Hold
+from flowbot.lm.model_options import room_for_thoughts
 from flowbot.runtime import DEFAULT_MAX_TOKENS
 from flowbot.task import Task
 from flowbot.workflow import Workflow, usual_calls
 
-from .costs import REPLY_TOKENS, judge_usage, read_tokens
+from .costs import REPLY_TOKENS, judge_usage, read_tokens, thinking
 from .result import CostEstimate
 from .room import BLOCK, FEWEST, MOST_STEPS, NAMES, Left, Room, rows_set_aside
 
@@ -92,15 +93,25 @@ class Expected:
             return Room(usage.calls, usage.tokens, (price_of(model, usage, price) or 0.0) if usd else 0.0)
 
         read, judges = read_tokens(task), task.metric.judges.values()
-        call = priced(models[0], Usage(1, read, written))
-        judged = sum(
-            (priced(each.model or models[1] or models[0], judge_usage(each, 1, read)) for each in judges), Room()
-        )
+        # Of a short reply the thoughts are left out too: what is surely too little is to be told.
+        thinks = written >= REPLY_TOKENS
+
+        def expected(model: str, usage: Usage) -> Room:
+            return priced(model, thinking(usage, model) if thinks else usage)
+
+        call = expected(models[0], Usage(1, read, written))
+        named = [(each.model or models[1] or models[0], judge_usage(each, 1, read)) for each in judges]
+        judged = sum((expected(model, usage) for model, usage in named), Room())
         longest = max(
             len(json.dumps(dict(example.inputs), ensure_ascii=False).encode())
             for example in [*task.splits["val"], *task.splits["test"]]
         )
-        worst = priced(models[0], Usage(1, longest + len(task.goal.encode()) + PROMPT_BYTES, DEFAULT_MAX_TOKENS))
+        worst = priced(
+            models[0],
+            Usage(
+                1, longest + len(task.goal.encode()) + PROMPT_BYTES, DEFAULT_MAX_TOKENS + room_for_thoughts(models[0])
+            ),
+        )
         steps = usual_calls(start)
         return Expected(call * steps + judged, call * max(steps, MOST_STEPS) + judged, worst.beyond(call))
 

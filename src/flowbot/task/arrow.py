@@ -15,7 +15,7 @@ from flowbot.fields.files import read_bytes
 from .decode import MOST_DATA
 from .row import Row
 
-INSTALL = "installed with: pip install 'flowbot[hf]'"
+INSTALL = "`pip install 'flowbot[hf]'`"
 _UNKNOWN: Mapping[str, Any] = {}
 _FEATURES = b"huggingface"
 """Where the library `datasets` keeps what it knows of a table's columns: labels are stored as numbers, their names here."""
@@ -48,7 +48,7 @@ def parquet_rows(path: Path) -> list[Row]:
         pa: Any = import_module("pyarrow")
         pq: Any = import_module("pyarrow.parquet")
     except ImportError:
-        raise UserError(str(path), "a Parquet file and no pyarrow", f"it, {INSTALL}") from None
+        raise UserError(str(path), "a Parquet file and no pyarrow", mend=f"install it: {INSTALL}") from None
     try:
         file = pq.ParquetFile(pa.BufferReader(raw))
         size = sum(file.metadata.row_group(each).total_byte_size for each in range(file.metadata.num_row_groups))

@@ -90,7 +90,7 @@ def hub_data(asked: HubName, where: str) -> HubData:
     try:
         datasets: Any = import_module("datasets")
     except ImportError:
-        raise UserError(where, f"{asked} and no library datasets", f"it, {INSTALL}") from None
+        raise UserError(where, f"{asked} and no library datasets", mend=f"install it: {INSTALL}") from None
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity_error()
     import_module("huggingface_hub").logging.set_verbosity_error()  # it tells of each try on standard error
