@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowbot.fields import UserError
-from flowbot.fields.prompt import Mark, divided, places, read_chat
+from flowbot.fields.chat import read_chat
+from flowbot.fields.prompt import Mark, divided, places
 
 NAMES = ("question", "body")
 KNOWN = dict.fromkeys(NAMES, ())

@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from flowbot.fields import Field, UserError
-from flowbot.fields.prompt import Mark, chat_of, divided, read_chat
+from flowbot.fields.chat import chat_of, read_chat
+from flowbot.fields.prompt import Mark, divided
 from flowbot.workflow.messages import explain
 from flowbot.workflow.nodes import LLMNode, Sketch
 from flowbot.workflow.parameters import LLMParameters
