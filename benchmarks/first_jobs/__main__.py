@@ -24,7 +24,7 @@ from typing import Any
 from jobs import JOBS, Job
 from model import Thinker
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 def do(job: Job, ceiling: float, out: Path) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def do(job: Job, ceiling: float, out: Path) -> dict[str, Any]:
             command = each.format(ceiling=f"{ceiling:g}")
             began = time.monotonic()
             done = subprocess.run(
-                [sys.executable, "-m", "flowbot.cli", *shlex.split(command)],
+                [sys.executable, "-m", "flowbot", *shlex.split(command)],
                 cwd=folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
             )  # fmt: skip
             said.append(f"$ flowbot {command}\n{done.stdout}{done.stderr}(exit status {done.returncode})\n")

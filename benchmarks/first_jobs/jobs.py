@@ -202,6 +202,8 @@ tools:
 def looks_up(asked: Asked) -> Mapping[str, Any] | str:
     """Calls the tool it is offered, then answers by the sentence that fits best; says a year of its own where it has read nothing."""
     question = _question(asked)
+    if "arguments of the tool" in asked.system:
+        return _fill(asked, lambda name: question)
     if asked.tools and not asked.read and "search" in asked.tools[0]:
         return {"call": asked.tools[0], "query": question}
     sentences = re.findall(r"The [A-Z]\w+ [A-Z]\w+ depot [^.]*?(?:\d+:\d+|[^.])*\.", asked.text)
@@ -292,7 +294,7 @@ JOBS = (
             f"optimize triage --start triage/start.flow.yaml {MODELS} --effort low --max-usd {{ceiling}} --run-dir run",
             "report run",
         ),
-        0.60,
+        2.00,
         sorts,
     ),
     Job(
@@ -305,7 +307,7 @@ JOBS = (
             f"optimize invoices {MODELS} --effort low --max-usd {{ceiling}} --run-dir run",
             "report run",
         ),
-        0.60,
+        1.00,
         extracts,
     ),
     Job(
@@ -317,7 +319,7 @@ JOBS = (
             f"optimize task.yaml {MODELS} --effort low --max-usd {{ceiling}} --run-dir run",
             "report run",
         ),
-        0.60,
+        1.00,
         looks_up,
     ),
 )

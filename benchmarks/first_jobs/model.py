@@ -109,7 +109,19 @@ def advice(asked: Asked) -> str:
     if found := re.search(r"\nNow:\n(.*?)\n\nFeedback:\n(.*)\Z", asked.text, re.DOTALL):
         lines = dict.fromkeys(line.removeprefix("- ") for line in found[2].splitlines() if line.startswith("- "))
         return "\n".join((found[1].strip(), *list(lines)[:3]))
-    return "Follow the form of the worked examples, and name what the text is mainly about."
+    if found := re.search(r"It gave:\n(.*)\nExpected of the workflow:\n(.*)\nScore:", asked.text, re.DOTALL):
+        return _remark(found[1], found[2])
+    return "no change"
+
+
+def _remark(given: str, wanted: str) -> str:
+    """What a careful reader would say of an output beside the one that was expected."""
+    if re.search(r"\d{4}-\d\d-\d\d", wanted) and not re.search(r"\d{4}-\d\d-\d\d", given):
+        return "Write dates as YYYY-MM-DD."
+    value = re.sub(r'^\{"\w+": "?|"?\}$', "", wanted.strip())
+    if len(given) > 2 * len(wanted):
+        return "Give the value alone and nothing else."
+    return f"One of the names to answer with is: {value}" if value and not value.isdigit() else "no change"
 
 
 def _first_line(text: str) -> str:
