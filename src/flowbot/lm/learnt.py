@@ -1,9 +1,8 @@
-"""What an endpoint takes, learnt from what went through after something had been refused, and kept in the store."""
+"""What an endpoint takes, learnt from what it refuses and what then goes through, and kept in the store."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from flowbot.fields import stable_hash
@@ -31,7 +30,8 @@ class Learnt:
         self._first = first
         self._store = store
         self._capabilities: Capabilities | None = None
-        self._taken: set[str] = set()
+        self.taken: set[str] = set()
+        """What requests that went through had: names of `Capabilities`."""
         self._doubted = False
 
     @property
@@ -48,28 +48,22 @@ class Learnt:
             self._capabilities = self._capabilities or found or self._first
         return self._capabilities
 
-    async def went_through(
-        self, used: AbstractSet[str], known: Capabilities, found: Capabilities, refusals: Refusals
-    ) -> None:
-        """Learn from a request that went through; what had to be given up for it is remembered.
+    async def given_up(self, known: Capabilities, found: Capabilities, refusals: Refusals) -> None:
+        """Remember what had to be given up.
 
         What the endpoint has taken before it can take: then the refusal was of this one request. A schema that it cannot read says
         nothing about the next one. And tool calls are not given up for good after one refusal that may be of what the model wrote.
 
         Args:
-            used: what the request had at last: names of `Capabilities`.
-            known: what it was first sent with.
-            found: what it was last sent with.
+            known: what the request was sent with.
+            found: what it was, or is to be, sent with instead.
             refusals: what became of it between.
         """
-        if found != known:
-            await self._learn(known, found, refusals)
-        self._taken |= used
-
-    async def _learn(self, known: Capabilities, found: Capabilities, refusals: Refusals) -> None:
+        if found == known:
+            return
         before, now = known.dump(), self.capabilities.dump()
         changed = {name: value for name, value in found.dump().items() if value != before[name] == now[name]}
-        passed = self._taken - refusals.of_endpoint
+        passed = self.taken - refusals.of_endpoint
         if refusals.of_schema:
             passed |= {"reply_format", "tools"}
         if refusals.doubtful and not self._doubted:

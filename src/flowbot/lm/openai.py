@@ -55,8 +55,9 @@ class OpenAIClient:
     """One model at one endpoint.
 
     Failure policy: as `Client` says; besides, a refusal that names a parameter gives that parameter up, and the request is sent
-    again at once, a bounded number of times; what had to be given up is remembered and logged (see `Learnt`). A refusal of what
-    the model wrote is a `Reply`, with what the endpoint says of it as its `slip`.
+    again at once, a bounded number of times; what had to be given up is remembered and logged (see `Learnt`): what was named at
+    once, else when the request has gone through without it. A refusal of what the model wrote is a `Reply`, with what the endpoint
+    says of it as its `slip`.
 
     Args:
         identity: who answers.
@@ -123,8 +124,8 @@ class OpenAIClient:
             RefusedError: if it refuses the request on policy grounds.
             ModelError: if the request is longer than the model's context.
         """
-        known = can = await self._learnt.recall()
-        refusals = Refusals(calls=has_calls(request))
+        can = await self._learnt.recall()
+        refusals = Refusals(can, calls=has_calls(request))
         while True:
             asked = as_json(request) if can.tools == "json" else request
             began = time.perf_counter()
@@ -142,7 +143,8 @@ class OpenAIClient:
                 raise
             else:
                 reply = _reply(answer, asked, time.perf_counter() - began, self.tier)
-            await self._learnt.went_through(_used(asked, can), known, can, refusals)
+            await self._learnt.given_up(refusals.base, can, refusals)
+            self._learnt.taken |= _used(asked, can)
             return from_json(reply, request) if asked is not request else reply
 
     async def close(self) -> None:
@@ -161,7 +163,10 @@ class OpenAIClient:
         left = refusals.without_named(fault, asked, used)
         if left is None:
             await self._measure(fault, asked, used, patience)
-            left = refusals.without_unnamed(fault, asked, used)
+            return refusals.without_unnamed(fault, asked, used)
+        if not refusals.puzzling:
+            await self._learnt.given_up(used, left, refusals)
+            refusals.base = left
         return left
 
     async def _measure(self, fault: HttpFault, asked: Request, used: Capabilities, patience: Patience | None) -> None:

@@ -84,10 +84,13 @@ class Refusals:
     Nothing here depends on other requests: what an answer counts as must not depend on which others have come.
 
     Args:
+        known: what it is first sent with.
         calls: whether the request offers tools or tells of calls.
     """
 
-    def __init__(self, *, calls: bool) -> None:
+    def __init__(self, known: Capabilities, *, calls: bool) -> None:
+        self.base = known
+        """What is left without all that was named, until a refusal named nothing."""
         self._calls = calls
         self._steps = 0
         self._puzzling: HttpFault | None = None
@@ -99,6 +102,11 @@ class Refusals:
 
         self.doubtful = False
         """Whether tool calls were given up after one that may have been of this one request."""
+
+    @property
+    def puzzling(self) -> bool:
+        """Whether one named nothing: what helped is known once the request has gone through."""
+        return self._puzzling is not None
 
     def without_named(self, fault: HttpFault, asked: Request, used: Capabilities) -> Capabilities | None:
         """What is left without what the refusal names; None if it names nothing that could be given up.
