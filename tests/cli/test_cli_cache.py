@@ -255,3 +255,14 @@ def test_every_command_of_the_page_on_the_cache_works(capsys: Capture, folder: P
         arguments = [str(tmp_path / each) if ".jsonl" in each else each for each in shlex.split(command)[1:]]
         said = flowbot(capsys, *arguments, "--cache-dir", str(folder))
         assert (command, said.status, said.err) == (command, 0, "")
+
+
+def test_what_is_told_of_a_damaged_file_is_not_to_do_the_same_again(capsys: Capture, folder: Path) -> None:
+    file = folder / "store.sqlite"
+    content = bytearray(file.read_bytes())
+    content[4096:] = b"Z" * (len(content) - 4096)
+    file.write_bytes(content)
+    said = flowbot(capsys, "cache", "verify", "--cache-dir", str(folder))
+    assert said.status == 1
+    assert "the file is damaged" in said.error
+    assert "where `flowbot cache verify` ends with this too, move it away" in said.error

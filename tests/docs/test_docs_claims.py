@@ -73,6 +73,15 @@ def test_what_pip_is_told_to_install_are_extras_of_the_project() -> None:
     assert named <= set(extras)
 
 
+def test_nobody_is_told_to_install_what_no_index_has() -> None:
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        assert re.findall(r"pip install (?!-e '\.\[)[^`\n]*flowbot[^`\n]*", text) == [], page.name
+    for command in commands():
+        if command.words[:2] == ("pip", "install"):
+            assert not [word for word in command.words if word.startswith("flowbot")], str(command)
+
+
 def test_ci_runs_the_two_commands_of_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
