@@ -300,6 +300,7 @@ async def _search(
             search.watch.enter("start", len(val))
             for each in models:
                 await each.limit(0)  # how each is asked is settled before the first of them is
+            search.session.budget.forget_largest()
             scored = await search.score_split(start, "val", "start", val)
             start_val = scored.mean
             require_verdicts(search.task.metric, val, scored.n)
