@@ -30,7 +30,7 @@ _WHO: dict[Who, str] = {
     "finalist": "a finalist",
     "final": "the found workflow",
 }
-_SPLITS: dict[Split, str] = {"train": "training", "val": "validation", "test": "test"}
+SPLITS: dict[Split, str] = {"train": "training", "val": "validation", "test": "test"}
 META_TOKENS = 400
 """Most tokens of a reply of the meta model, unless a question says otherwise."""
 
@@ -168,11 +168,13 @@ class Search:
     ) -> Estimate:
         """Mean and interval of `workflow` on `examples` of `split`; journalled. `named` tells a person which workflow it is."""
         who = named or _WHO[what]
-        rows = await self.score(workflow, examples, split, f"{who} on {len(examples)} {_SPLITS[split]} examples")
+        rows = await self.score(workflow, examples, split, f"{who} on {len(examples)} {SPLITS[split]} examples")
         estimate = estimate_mean([row.score.value for row in rows])
         if (workflow.hash, split) not in self._told:
             self._told.add((workflow.hash, split))
-            told = f"{who} scores {percent(estimate.mean)} ({interval(estimate)}) on {estimate.n} {_SPLITS[split]} examples"
+            told = (
+                f"{who} scores {percent(estimate.mean)} ({interval(estimate)}) on {estimate.n} {SPLITS[split]} examples"
+            )
             between = (estimate.low, estimate.high)
             self.watch.scored(told[:1].upper() + told[1:], estimate.mean, between, validation=split == "val")
         self.journal.record(
