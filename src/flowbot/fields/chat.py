@@ -23,6 +23,7 @@ _ROLES: dict[str, Role] = {
 _SECTION = re.compile(
     r"^\s*(?:#+\s*|\[|<\|?|\*\*)?(system|developer|user|human|assistant|ai)(?:\|?>|\]|\*\*)?\s*:?\s*$", re.I
 )
+_BLANK_LINES = re.compile(r"\A(?:[^\S\n]*\n)+|(?:\r?\n[^\S\n]*)+\Z")
 _INLINE = re.compile(r"^(system|user|human|assistant)\s*:[ \t]+(.*)$", re.I | re.S)
 
 
@@ -110,4 +111,8 @@ def _sections(text: str) -> list[tuple[Role, str]]:
     roles = {role for role, _ in found}
     if "system" not in roles and len(roles) < 2:
         return []
-    return [(role, "".join(lines).strip()) for role, lines in found]
+    texts = ("".join(lines) for _, lines in found)
+    return [
+        (role, _BLANK_LINES.sub("", text) if text.strip() else "")
+        for (role, _), text in zip(found, texts, strict=True)
+    ]
