@@ -113,6 +113,5 @@ def _sections(text: str) -> list[tuple[Role, str]]:
         return []
     texts = ("".join(lines) for _, lines in found)
     return [
-        (role, _BLANK_LINES.sub("", text) if text.strip() else "")
-        for (role, _), text in zip(found, texts, strict=True)
+        (role, _BLANK_LINES.sub("", text) if text.strip() else "") for (role, _), text in zip(found, texts, strict=True)
     ]
