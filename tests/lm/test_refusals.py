@@ -246,6 +246,20 @@ async def test_a_ceiling_above_the_rest_of_the_context_is_lowered_for_that_reque
 @pytest.mark.parametrize(
     "message",
     [
+        "max_tokens is 4608, and gpt-4 allows 4096 completion tokens at most",
+        "max_tokens is 4608, and v1.5 of this model allows 4,096 tokens",
+    ],
+)
+async def test_a_models_own_limit_is_learnt_and_no_requests_room(message: str) -> None:
+    async with asking(refusal(message), http(said("yes"))) as (lm, endpoint):
+        for _ in range(2):
+            await lm.ask(Request((Message("user", f"{len(endpoint.bodies)}"),), 4608), purpose="train")
+        assert [body["max_tokens"] for body in endpoint.bodies] == [4608, 4096, 4096]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
         "max_tokens is too large: 100000, whatever you say",
         "max_tokens (5000) exceeds the most output tokens of this model",
         "Your request exceeded the quota of tokens per day",

@@ -42,7 +42,7 @@ _OF_THE_REQUEST = re.compile(r"\b(?:input|prompt|context|messages?)\b|total")
 _OF_SOMETHING_ELSE = re.compile(
     r"\bper (?:second|minute|day|month)\b|\bquota\b|rate.?limit|\btime\b|timed? ?out|\bseconds\b"
 )
-_WHOLE = re.compile(r"(?<![\w.])\d{1,3}(?:,\d{3})+(?!\d)|(?<![\w.])\d{1,9}(?![\w]|\.\d)")
+_WHOLE = re.compile(r"(?<![\w.-])(?:\d{1,3}(?:,\d{3})+|\d{1,9})(?!\w|[.,]\d)")
 _FAR_TOO_LARGE = re.compile(r"request too large for")
 """How limits of tokens a minute refuse what is more than a whole minute's: no waiting helps."""
 
@@ -193,7 +193,8 @@ def room_left(fault: HttpFault, ceiling: int) -> int | None:
     Such a refusal names the ceiling, what the messages take and what there is, and often the sum. A request is too long only if
     the messages alone leave no room: what a model that thinks is given room for is far more than its answer.
     """
-    if fault.status not in (400, 413, 422) or "token" not in fault.told.words:
+    said = fault.told.words
+    if fault.status not in (400, 413, 422) or "token" not in said or _OF_SOMETHING_ELSE.search(said):
         return None
     named = {int(each.replace(",", "")) for each in _WHOLE.findall(fault.told.text)}
     if ceiling not in named:
