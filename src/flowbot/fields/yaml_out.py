@@ -36,7 +36,8 @@ def dump_yaml(data: Any) -> str:
     stream = io.StringIO()
     writer.serialize(_node(data, top=True), stream)
     text = stream.getvalue()
-    return text.removesuffix("...\n")  # the emitter ends a document that is one bare scalar so
+    # The emitter ends a document that is one bare scalar so, on a line of its own; a text's own dots stand behind it.
+    return text[: -len("...\n")] if text.endswith("\n...\n") else text
 
 
 @cache
@@ -86,7 +87,7 @@ def _node(value: Any, *, top: bool = False) -> Any:
             text = repr(value)
             return made(ScalarNode, "float", text if "." in text else text.replace("e", ".0e"))
         case str():
-            return made(ScalarNode, "str", value, style=_style(value))
+            return made(ScalarNode, "str", value, style='"' if top and "\n" in value else _style(value))
         case dict():
             items = cast("dict[Any, Any]", value)
             if not all(isinstance(key, str) for key in items):
