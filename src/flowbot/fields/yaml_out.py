@@ -30,6 +30,8 @@ def dump_yaml(data: Any) -> str:
     """
     from ruamel.yaml import YAML
 
+    if isinstance(data, str) and "\n" in data:
+        return f'"{_escaped(data)}"\n'  # without an indent a line of it could be taken for the document's end
     writer = cast("Any", YAML(typ="safe", pure=True))
     writer.Emitter = _emitter()
     writer.width = 10 * _LINE  # folding long texts would make diffs hard to read
@@ -87,7 +89,7 @@ def _node(value: Any, *, top: bool = False) -> Any:
             text = repr(value)
             return made(ScalarNode, "float", text if "." in text else text.replace("e", ".0e"))
         case str():
-            return made(ScalarNode, "str", value, style='"' if top and "\n" in value else _style(value))
+            return made(ScalarNode, "str", value, style=_style(value))
         case dict():
             items = cast("dict[Any, Any]", value)
             if not all(isinstance(key, str) for key in items):
