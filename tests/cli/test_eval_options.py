@@ -25,7 +25,10 @@ def test_a_limit_takes_the_first_rows_and_says_so(capsys: Capture, tmp_path: Pat
     assert [row["id"] for row in said["rows"]] == [row["id"] for row in whole["rows"][:3]]
     assert said["limit"] == {"n": 3, "of": 8}
     assert "limit" not in whole
-    assert "the first 3 of 8 test examples, at most 3 model calls" in flowbot(capsys, *given, "--limit", "3").out
+    assert (
+        "the first 3 of 8 test examples, at most 3 model calls, besides those that ask again"
+        in flowbot(capsys, *given, "--limit", "3").out
+    )
     assert "the first 8 of 8 test examples" in flowbot(capsys, *given, "--limit", "9", "--dry-run").out
     refused = flowbot(capsys, *given, "--limit", "0")
     assert (refused.status, refused.error) == (2, "flowbot: --limit: found 0; expected a number above 0")

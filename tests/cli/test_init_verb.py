@@ -197,3 +197,12 @@ def test_a_person_is_asked_what_is_wanted_and_whether_labels_are_all(tmp_path: P
     assert child.exitstatus == 0
     task = Task.load(tmp_path / "tickets")
     assert {field.name: str(field.type) for field in task.outputs} == {"kind_of_thing": "str"}
+
+
+def test_a_malformed_chat_is_told_by_its_files_name(capsys: Capture, rows: Path) -> None:
+    chat = rows.parent / "chat.json"
+    chat.write_text('[{"role": "bot", "content": "{note}"}]', encoding="utf-8")
+    said = flowbot(capsys, "init", str(rows), "--prompt", str(chat), "--outputs", "total")
+    assert said.status == 2
+    assert f"{chat}[0]: found" in said.err
+    assert not (rows.parent / "orders").exists()

@@ -30,6 +30,12 @@ def test_what_is_written_is_read_back(value: Any) -> None:
     assert json.dumps(back) == json.dumps(value)  # the order of keys and 1 against 1.0 included
 
 
+@pytest.mark.parametrize("text", ["Go on...", "...", "Go\non...", "Go\n...", "Go\n...\n", "Go\n--- on"])
+def test_dots_at_the_end_of_a_file_are_kept(text: str) -> None:
+    for value in (text, [text], {"a": text}, {"parts": [{"ref": "x"}, text]}):
+        assert parse_data(dump_yaml(value), "f.yaml") == value
+
+
 prompts = st.lists(st.sampled_from([*" \t\n\r-#:a{'\"\\\u2028\x85", "\r\n", "---", "é"]), min_size=1, max_size=30).map(
     "".join
 )

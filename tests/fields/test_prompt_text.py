@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import string
 
 import pytest
@@ -129,3 +130,23 @@ def test_a_picture_and_parts_in_a_chat_are_told() -> None:
 def test_a_malformed_message_is_named() -> None:
     with pytest.raises(UserError, match=r"p\[1\]: found .*king"):
         read_chat('[{"role": "user", "content": "x"}, {"role": "king", "content": "x"}]', "p")
+
+
+def test_sections_keep_their_indent_and_lose_blank_lines_alone() -> None:
+    text = "System: Be kind.  \r\n \r\nUser:\r\n\r\n    Q: {question}\r\n\r\n  A:  \r\n\r\n"
+    assert read_chat(text, "p").messages == (("system", "Be kind.  "), ("user", "    Q: {question}\r\n\r\n  A:  "))
+    assert read_chat("System: Be kind.\nUser:\n   ", "p").messages[1] == ("user", "")
+
+
+def test_what_stands_beside_a_chat_is_told() -> None:
+    messages = [
+        {"role": "user", "content": "{question}", "name": "Ann"},
+        {"role": "assistant", "content": "x", "refusal": None},
+    ]
+    chat = read_chat(json.dumps({"model": "gpt", "temperature": 0.7, "messages": messages}), "p")
+    assert chat.messages == (("user", "{question}"), ("assistant", "x"))
+    assert chat.notes == (
+        "of a message its role and content are kept, not name",
+        "of what stands beside the messages nothing is kept: model, temperature",
+    )
+    assert read_chat(json.dumps({"messages": messages[1:]}), "p").notes == ()

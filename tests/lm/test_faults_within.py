@@ -35,6 +35,8 @@ PASSING: dict[str, Any] = {
     "a code within a text": {"error": "Error code: 529 - overloaded"},
     "a network behind it": said(HALF, finish_reason="network_error"),
     "no room at the provider's": said("", finish_reason="insufficient_system_resource"),
+    "a model that failed": said(HALF, finish_reason="model_error"),
+    "several errors without choices": {"success": False, "errors": [{"code": 10000, "message": "no route"}]},
     "an aborted choice": said(HALF, finish_reason="abort"),
     "a message of an error without an error": {"object": "error", "message": "worker died", "code": 500},
     "a list": [{"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}}],
@@ -70,6 +72,10 @@ FATAL: dict[str, tuple[Any, str]] = {
     "no credit": ({"choices": None, "error": {"code": 402, "message": "Insufficient credits"}}, "rate_limit"),
     "no credit in the choice": (broken("", error={"code": "402", "message": "Add credits"}), "rate_limit"),
     "no credit in words": ({"error": {"type": "insufficient_quota", "message": "Pay"}}, "rate_limit"),
+    "no credit, by a number of its own": (
+        {"choices": None, "base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
+        "rate_limit",
+    ),
     "no such model": ({"error": [{"code": "model_not_found", "message": "gone"}]}, "not_found"),
 }
 
@@ -118,6 +124,9 @@ def test_sound_answers_tell_of_no_fault() -> None:
     assert fault_in(said("error: 500")) is None
     assert fault_in({"choices": []}) is None
     assert fault_in({"choices": [3]}) is None
+    assert fault_in({**said("42"), "errors": [], "base_resp": {"status_code": 0, "status_msg": "success"}}) is None
+    for reason in ("error_limit", "ERROR_TOXIC", "stop", "tool_calls"):
+        assert fault_in(said("42", finish_reason=reason)) is None
 
 
 @pytest.mark.parametrize(

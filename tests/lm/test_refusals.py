@@ -204,6 +204,59 @@ async def test_too_long_in_every_servers_words(status: int, message: str) -> Non
         assert (len(endpoint.bodies), await store.count("lm")) == (1, 1)
 
 
+NO_ROOM = [
+    "This model's maximum context length is {whole} tokens. However, you requested {sum} tokens ({taken} in the messages, "
+    "{ceiling} in the completion). Please reduce the length of the messages or completion.",
+    "'max_tokens' or 'max_completion_tokens' is too large: {ceiling}. This model's maximum context length is {whole} tokens and "
+    "your request has {taken} input tokens ({ceiling} > {whole} - {taken}).",
+    "Input validation error: `inputs` tokens + `max_new_tokens` must be <= {whole}. Given: {taken} `inputs` tokens and {ceiling} "
+    "`max_new_tokens`",
+    "input length and `max_tokens` exceed context limit: {taken} + {ceiling} > {whole}",
+    "The endpoint's context length is {whole:,} tokens; you requested about {sum:,} ({taken} of text, {ceiling:,} in the output).",
+]
+
+
+def _context(whole: int, words: str) -> Callable[[Body], bytes]:
+    """An endpoint whose context holds so many tokens, the reply's ceiling included; a word of the prompt is a token."""
+
+    def answer(body: Body) -> bytes:
+        taken = sum(len(message["content"].split()) for message in body["messages"])
+        ceiling = body["max_tokens"]
+        told = words.format(whole=whole, taken=taken, ceiling=ceiling, sum=taken + ceiling)
+        return http(said("yes")) if taken + ceiling <= whole else refusal(told)
+
+    return answer
+
+
+@pytest.mark.parametrize("words", NO_ROOM)
+async def test_a_ceiling_above_the_rest_of_the_context_is_lowered_for_that_request(words: str) -> None:
+    store = Store.memory()
+    async with asking(_context(4096, words), store=store) as (lm, endpoint):
+        for many, sent in ((500, [4608, 3596]), (3000, [4608, 1096]), (10, [4608, 4086])):
+            asked = Request((Message("user", "word " * many),), 4608)
+            assert (await lm.ask(asked, purpose="train")).text == "yes"
+            assert [body["max_tokens"] for body in endpoint.bodies] == sent
+            endpoint.bodies.clear()
+        with pytest.raises(ModelError, match=TOO_LONG):
+            await lm.ask(Request((Message("user", "word " * 4090),), 4608), purpose="train")
+        assert isinstance(lm.client, OpenAIClient)
+        assert lm.client.capabilities == Capabilities()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "max_tokens is 4608, and gpt-4 allows 4096 completion tokens at most",
+        "max_tokens is 4608, and v1.5 of this model allows 4,096 tokens",
+    ],
+)
+async def test_a_models_own_limit_is_learnt_and_no_requests_room(message: str) -> None:
+    async with asking(refusal(message), http(said("yes"))) as (lm, endpoint):
+        for _ in range(2):
+            await lm.ask(Request((Message("user", f"{len(endpoint.bodies)}"),), 4608), purpose="train")
+        assert [body["max_tokens"] for body in endpoint.bodies] == [4608, 4096, 4096]
+
+
 @pytest.mark.parametrize(
     "message",
     [

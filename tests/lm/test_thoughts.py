@@ -28,6 +28,7 @@ BEFORE = {
     "twice": "<think>4</think>\n<think>and 3</think>",
     "a closing mark alone": "4 and 3 make 7.\n</think>\n\n",
     "a closing mark in the line": "4 and 3 make 7.</think>",
+    "a closing mark after code": "```\n4 + 3\n``` makes 7.</think>",
     "a closing bracket alone": "4 and 3 make 7[/THINK]",
     "a closing mark of another name": "4 and 3\n</thinking>\n",
     "channels": "<|channel|>analysis<|message|>4 and 3<|end|><|start|>assistant<|channel|>final<|message|>",
@@ -47,6 +48,10 @@ async def test_a_thought_is_no_part_of_the_answer(before: str, answer: str) -> N
     lm = make_lm(lambda request, number: before + answer)
     found = await lm.ask_fields([Message("user", "4 and 3?")], [Field.of(name, kind)], purpose="train")
     assert (found.values, len(found.replies)) == ({name: value}, 1)
+
+
+def test_an_answer_in_a_fence_stands_behind_a_closing_mark() -> None:
+    assert without_thought("It is 7.</think>```json\n7\n```") == "```json\n7\n```"
 
 
 @pytest.mark.parametrize(
@@ -74,6 +79,12 @@ def test_a_thought_alone_is_no_answer(text: str) -> None:
         "Put </think> before the answer.",
         "The tag `</think>` ends it.",
         "I end it with </think>.",
+        "The closing mark (</think>) is missing.",
+        "It closes with </think>, which we strip.",
+        "| tag | </think> | all |",
+        "It opens so:\n- </think>\n- <p>",
+        "<p>so</thought></p>",
+        '```json\n{"text": "so</think>it ends"}\n```',
         "analysis of the case: none",
         "The final<|message|> mark",
         "[THINKING] is a word",

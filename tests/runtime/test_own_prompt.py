@@ -89,6 +89,43 @@ async def test_what_cannot_be_read_is_an_error_and_no_words_of_ours_are_sent_aft
     assert len(endpoint.bodies) == 1
 
 
+@pytest.mark.parametrize(("reply", "value"), [("12 and 30 make 42. Twice that", None), ("42", 42)])
+async def test_a_number_in_a_text_that_was_cut_is_not_the_answer(
+    endpoint: Endpoint, tmp_path: Path, reply: str, value: int | None
+) -> None:
+    endpoint.answer = lambda body, number: chat(reply, finish="length")
+    if value is not None:
+        assert await ran(start(TEXT, total="int"), tmp_path) == {"total": value}
+        return
+    with pytest.raises(fb.ModelError, match="the reply was cut at 512 tokens"):
+        await ran(start(TEXT, total="int"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "rounds"),
+    [
+        ("list[str]", "First I look up [parcel].", 2),
+        ("list[str]", '["lost"]', 1),
+        ("str", "Lost parcels.", 1),
+        ("int", "There are 2", 1),
+    ],
+)
+async def test_with_tools_a_text_that_announces_a_call_is_no_list(
+    endpoint: Endpoint, tmp_path: Path, kind: str, said: str, rounds: int
+) -> None:
+    def find(what: str) -> str:
+        """Find a parcel."""
+        return what
+
+    endpoint.answer = lambda body, number: chat(said if number == 1 else '["lost"]')
+    made = start(TEXT, queue=kind)
+    tooled = {name: told.model_copy(update={"tools": ("find",)}) for name, told in made.parameters.items()}
+    flow = fb.Flow(made.model_copy(update={"parameters": tooled}), lm="openai/gpt-x", cache_dir=tmp_path, tools=[find])
+    found = await flow.acall(**GIVEN)
+    assert len(endpoint.bodies) == rounds
+    assert found["queue"] == {"list[str]": ["lost"], "str": "Lost parcels.", "int": 2}[kind]
+
+
 async def test_a_refusal_is_no_answer(endpoint: Endpoint, tmp_path: Path) -> None:
     endpoint.answer = lambda body, number: chat(None, refusal="I will not say a")
     with pytest.raises(fb.ModelError, match="refused"):

@@ -97,6 +97,7 @@ def evaluate_flow(
     about = f"{of}, at most {expected} model calls"
     if judged:
         about += f" ({judged} of them by the judge, {', '.join(judges)})"
+    about += ", besides those that ask again or probe the model"
     if calls.dry_run:
         asyncio.run(_check(flow, workflow, loaded, calls, console, allow_writes=allow_writes))
         by_judge = {"judge": {"model": ", ".join(judges), "calls": judged}} if judges else {}

@@ -203,9 +203,12 @@ def _free_folder(name: str, files: tuple[Path, ...]) -> Path:
 
 
 def _text(prompt: Path) -> str:
+    from flowbot.fields.chat import read_chat
     from flowbot.task.decode import decoded
 
-    return decoded(prompt, piped=True)[0]
+    text = decoded(prompt, piped=True)[0]
+    read_chat(text, str(prompt))  # a chat that is malformed is told by its file's name
+    return text
 
 
 def _wanted(draft: Draft, table: Table, console: Console) -> tuple[str, ...]:

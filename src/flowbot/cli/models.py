@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -53,14 +54,28 @@ def models(
     if facts["note"]:
         console.row("Note", facts["note"])
     if facts["capabilities"] is not None:
-        shown = ", ".join(f"{name} {value}" for name, value in facts["capabilities"].items())
-        console.row("Endpoint", shown.replace("_", " "))
+        console.row("Endpoint", _endpoint_text(facts["capabilities"]))
     if facts["dropped"]:
         console.row("Left out", "; ".join(facts["dropped"]))
     if facts["thinking"]["room"]:
         console.row("Thinking", thinking(facts))
     console.row("Price", _price_text(facts["price"]))
     return 0
+
+
+def _endpoint_text(can: Mapping[str, Any]) -> str:
+    """What an endpoint takes, in words."""
+    forms = {
+        "schema": "a JSON schema",
+        "tool": "a forced tool call",
+        "json": "a JSON object",
+        "prompt": "the prompt alone",
+    }
+    takes = [each for each in ("temperature", "seed", "system messages") if can[each.partition(" ")[0]]]
+    calls = "of its own" if can["tools"] == "native" else "as JSON"
+    return ", ".join(
+        [f"replies by {forms[can['reply_format']]}", f"tool calls {calls}", *takes, f"limit as {can['max_tokens']}"]
+    )
 
 
 def _list(cache: Path, console: Console) -> None:

@@ -69,7 +69,7 @@ def run_flow(
     if ran is None:
         count = len(rows) * most_calls(workflow)
         console.json({"dry_run": True, "calls": count})
-        console.result(f"{count} model calls at most; none was made.")
+        console.result(f"{count} model calls at most, besides those that ask again; none was made.")
         return 0
     traces, passed = ran
     status = within(passed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from .errors import UserError
@@ -23,6 +23,7 @@ _ROLES: dict[str, Role] = {
 _SECTION = re.compile(
     r"^\s*(?:#+\s*|\[|<\|?|\*\*)?(system|developer|user|human|assistant|ai)(?:\|?>|\]|\*\*)?\s*:?\s*$", re.I
 )
+_BLANK_LINES = re.compile(r"\A(?:[^\S\n]*\n)+|(?:\r?\n[^\S\n]*)+\Z")
 _INLINE = re.compile(r"^(system|user|human|assistant)\s*:[ \t]+(.*)$", re.I | re.S)
 
 
@@ -52,10 +53,14 @@ def read_chat(text: str, where: str) -> Chat:
             data: Any = json.loads(text)
         except (ValueError, RecursionError):
             data = None  # a text that begins with a brace
+        beside: list[str] = []
         if isinstance(data, dict) and "messages" in data:
-            data = cast("dict[str, Any]", data)["messages"]
+            given = cast("dict[str, Any]", data)
+            data, beside = given["messages"], [name for name in given if name != "messages"]
         if isinstance(data, list):
-            return chat_of(cast("list[Any]", data), where)
+            chat = chat_of(cast("list[Any]", data), where)
+            told = (f"of what stands beside the messages nothing is kept: {', '.join(beside)}",) if beside else ()
+            return replace(chat, notes=(*chat.notes, *told))
     sections = _sections(text)
     return Chat(tuple(sections), "a chat in sections") if sections else Chat((("user", text),))
 
@@ -74,6 +79,8 @@ def chat_of(data: Sequence[Any], where: str) -> Chat:
 def _message(given: Any, where: str, notes: dict[str, None]) -> tuple[Role, str]:
     data = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
     role, content = data.get("role"), data.get("content")
+    if more := [name for name, value in data.items() if value and name not in ("role", "content")]:
+        notes[f"of a message its role and content are kept, not {', '.join(more)}"] = None
     if isinstance(content, list):
         parts = cast("list[Any]", content)
         texts = [cast("dict[str, Any]", part).get("text") for part in parts if isinstance(part, dict)]
@@ -110,4 +117,7 @@ def _sections(text: str) -> list[tuple[Role, str]]:
     roles = {role for role, _ in found}
     if "system" not in roles and len(roles) < 2:
         return []
-    return [(role, "".join(lines).strip()) for role, lines in found]
+    texts = ("".join(lines) for _, lines in found)
+    return [
+        (role, _BLANK_LINES.sub("", text) if text.strip() else "") for (role, _), text in zip(found, texts, strict=True)
+    ]

@@ -30,13 +30,16 @@ def dump_yaml(data: Any) -> str:
     """
     from ruamel.yaml import YAML
 
+    if isinstance(data, str) and "\n" in data:
+        return f'"{_escaped(data)}"\n'  # without an indent a line of it could be taken for the document's end
     writer = cast("Any", YAML(typ="safe", pure=True))
     writer.Emitter = _emitter()
     writer.width = 10 * _LINE  # folding long texts would make diffs hard to read
     stream = io.StringIO()
     writer.serialize(_node(data, top=True), stream)
     text = stream.getvalue()
-    return text.removesuffix("...\n")  # the emitter ends a document that is one bare scalar so
+    # The emitter ends a document that is one bare scalar so, on a line of its own; a text's own dots stand behind it.
+    return text[: -len("...\n")] if text.endswith("\n...\n") else text
 
 
 @cache

@@ -7,6 +7,7 @@ import string
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from flowbot.fields import Field, ModelError, Type, ValueMismatch, fields_schema
@@ -87,7 +88,8 @@ async def ask_fields(
         try:
             if plain or lone:
                 text = _plain(reply, text, request)
-            read = _as_text if plain else reader or (read_lone if lone else read_values)
+            in_text = partial(read_lone, whole=not _is_cut(reply, request))
+            read = _as_text if plain else reader or (in_text if lone else read_values)
             return Answer(read(text, fields), tuple(replies), request)
         except ValueMismatch as error:
             fault = str(error)
@@ -130,10 +132,15 @@ def read_values(text: str, fields: Sequence[Field]) -> dict[str, Any]:
         raise (first if isinstance(first, ValueMismatch) else error) from None
 
 
-def read_lone(text: str, fields: Sequence[Field]) -> dict[str, Any]:
+def read_lone(text: str, fields: Sequence[Field], *, whole: bool = True) -> dict[str, Any]:
     """The only value in a reply to a prompt of the user's own: the text itself, or JSON that names it.
 
     A label is compared apart from case and the marks around it, a number is the last one in the text: as the metrics do.
+
+    Args:
+        text: the reply's.
+        fields: the only one.
+        whole: the text was not cut; in one that was, the last number is not the answer.
 
     Raises:
         ValueMismatch: if there is none; says what was found and what was expected.
@@ -147,7 +154,7 @@ def read_lone(text: str, fields: Sequence[Field]) -> dict[str, Any]:
     try:
         return {field.name: field.type.coerce(text, field.name)}
     except ValueMismatch as error:
-        found = _meant(text, field.type)
+        found = _meant(text, field.type) if whole else None
         if found is None:
             raise error from None
         return {field.name: field.type.coerce(found, field.name)}

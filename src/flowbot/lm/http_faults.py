@@ -122,7 +122,7 @@ def fault_in(answer: Mapping[str, Any]) -> Told | None:
     An error stands in the body or in the choice, alone, beside a choice, or beside the half text that was written before it;
     some servers name it in the reason why the text ended, and nowhere else.
     """
-    error: Any = answer.get("error")
+    error: Any = answer.get("error") or answer.get("errors") or _own_report(answer)
     if _is_error(error):
         return _told(answer, error)
     choices: Any = answer.get("choices")
@@ -136,7 +136,7 @@ def fault_in(answer: Mapping[str, Any]) -> Told | None:
     if _is_error(given.get("error")):
         return _told(given, given["error"])
     ended = given.get("finish_reason")
-    if isinstance(ended, str) and ended.casefold() in _BROKEN_OFF:
+    if isinstance(ended, str) and _BROKEN_OFF.fullmatch(ended):
         return Told(f"the endpoint broke off ({ended})", ended)
     return None
 
@@ -150,10 +150,13 @@ def status_of(told: Told) -> int:
     return next(by_code, next((status for pattern, status in _BY_TEXT if re.search(pattern, told.words)), 502))
 
 
-_MESSAGES = ("message", "detail", "msg", "error_message", "error_msg", "description")
+_MESSAGES = ("message", "detail", "msg", "error_message", "error_msg", "status_msg", "description")
 _STATUSES = ("code", "status", "status_code", "http_status", "error_code")
 _CODES = ("code", "type", "status", "error_type")
-_BROKEN_OFF = frozenset(("error", "network_error", "insufficient_system_resource", "abort", "aborted", "failed"))
+_BROKEN_OFF = re.compile(
+    r"(?!error_(?:limit|toxic))\w*error\w*|insufficient_system_resource|abort(?:ed)?|failed", re.IGNORECASE
+)
+"""In a choice's reason; `error_limit` and `error_toxic` say that a text was cut, or filtered."""
 _NAMED = re.compile(r"\b(?:error code|status code|status|http)\W{1,3}([45][0-9][0-9])\b", re.IGNORECASE)
 _BY_CODE = (
     (r"quota|billing|credit|payment|balance", 402),
@@ -178,6 +181,12 @@ def _is_error(given: Any) -> bool:
     if isinstance(given, dict):
         return any(cast("dict[str, Any]", given).values())
     return bool(given)
+
+
+def _own_report(answer: Mapping[str, Any]) -> Any:
+    """The report that MiniMax sends with every answer, where its number is not the one of success."""
+    report: Any = answer.get("base_resp")
+    return report if _member(report, "status_code") else None
 
 
 def _told(body: Mapping[str, Any], error: Any, depth: int = 0) -> Told:

@@ -52,7 +52,8 @@ class Learnt:
         """Remember what had to be given up.
 
         What the endpoint has taken before it can take: then the refusal was of this one request. A schema that it cannot read says
-        nothing about the next one. And tool calls are not given up for good after one refusal that may be of what the model wrote.
+        nothing about the next one, nor does the room that one request leaves. And tool calls are not given up for good after one
+        refusal that may be of what the model wrote.
 
         Args:
             known: what the request was sent with.
@@ -66,6 +67,8 @@ class Learnt:
         passed = self.taken - refusals.of_endpoint
         if refusals.of_schema:
             passed |= {"reply_format", "tools"}
+        if refusals.of_length:
+            passed |= {"most_tokens"}
         if refusals.doubtful and not self._doubted:
             self._doubted = True
             passed |= {"tools"}

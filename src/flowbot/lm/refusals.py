@@ -12,7 +12,7 @@ from dataclasses import replace
 from flowbot.fields import ModelError, RefusedError
 
 from .call import request_bytes
-from .capabilities import CALL_EXTRAS, Capabilities, names_system
+from .capabilities import CALL_EXTRAS, LEAST_TOKENS, Capabilities, names_system
 from .client import TOO_LONG, Request
 from .http_faults import HttpFault
 
@@ -42,6 +42,7 @@ _OF_THE_REQUEST = re.compile(r"\b(?:input|prompt|context|messages?)\b|total")
 _OF_SOMETHING_ELSE = re.compile(
     r"\bper (?:second|minute|day|month)\b|\bquota\b|rate.?limit|\btime\b|timed? ?out|\bseconds\b"
 )
+_WHOLE = re.compile(r"(?<![\w.-])(?:\d{1,3}(?:,\d{3})+|\d{1,9})(?!\w|[.,]\d)")
 _FAR_TOO_LARGE = re.compile(r"request too large for")
 """How limits of tokens a minute refuse what is more than a whole minute's: no waiting helps."""
 
@@ -96,6 +97,8 @@ class Refusals:
         self._puzzling: HttpFault | None = None
         self.of_schema = False
         """Whether one was of this very schema, which says nothing about the next."""
+        self.of_length = False
+        """Whether one was of this request's length with the reply's ceiling: another has another room left."""
         self.of_endpoint: set[str] = set()
         """Names of `Capabilities` that hold for every request although some went through: what an endpoint wants back with
         calls, it wants from the second round on."""
@@ -118,6 +121,11 @@ class Refusals:
         """
         if is_policy(fault):
             raise RefusedError(f"refused on policy grounds: {fault.told.shown}") from None
+        room = room_left(fault, min(asked.max_tokens, used.most_tokens or asked.max_tokens))
+        if room is not None and self._steps < _MOST_STEPS:
+            self._steps += 1
+            self.of_length = True
+            return replace(used, most_tokens=room)
         if is_too_long(fault):
             raise ModelError(f"{TOO_LONG}: {fault.told.shown}") from None
         said = fault.told.words
@@ -177,6 +185,26 @@ def is_too_long(fault: HttpFault) -> bool:
         return False
     # A server that fails may say "exceeded" of much.
     return _ROOM.search(said) is not None or (fault.status < 500 and _TOO_LONG.search(said) is not None)
+
+
+def room_left(fault: HttpFault, ceiling: int) -> int | None:
+    """The tokens of a reply that a context has room for, where a request is refused because its ceiling is above that.
+
+    Such a refusal names the ceiling, what the messages take and what there is, and often the sum. A request is too long only if
+    the messages alone leave no room: what a model that thinks is given room for is far more than its answer.
+    """
+    said = fault.told.words
+    if fault.status not in (400, 413, 422) or "token" not in said or _OF_SOMETHING_ELSE.search(said):
+        return None
+    named = {int(each.replace(",", "")) for each in _WHOLE.findall(fault.told.text)}
+    if ceiling not in named:
+        return None
+    others = named - {ceiling}
+    others -= {taken + ceiling for taken in others}
+    if len(others) != 2:
+        return None
+    taken, whole = sorted(others)
+    return whole - taken if LEAST_TOKENS <= whole - taken < ceiling else None
 
 
 def slip_in(fault: HttpFault) -> str | None:

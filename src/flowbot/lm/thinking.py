@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from flowbot.fields import Field, fields_schema
+from flowbot.fields.files import read_text
 
 from .client import Message, Reply, Request
 from .thoughts import without_thought
@@ -51,6 +52,7 @@ SLACK = 64
 _CHARACTERS = 4
 """Of a thought's text, one token has."""
 _DATA = Path(__file__).with_name("thinking.json")
+_MOST_DATA = 1_000_000
 
 
 def known_room(name: str, *, effort: str = "") -> int | None:
@@ -108,6 +110,6 @@ def thought_tokens(counted: int, message: Mapping[str, Any], text: str, written:
 
 @lru_cache(maxsize=1)
 def _data() -> dict[str, Any]:
-    data = json.loads(_DATA.read_text(encoding="utf-8"))
+    data = json.loads(read_text(_DATA, limit=_MOST_DATA))
     families = [(re.compile(each["names"]), each["effort"]) for each in data["families"]]
     return {"room": data["room"], "families": families}

@@ -28,6 +28,9 @@ _FINAL = re.compile(
 )
 _FINAL_WITHOUT_MARKS = re.compile(r"analysis(?=[^a-z\s]).*assistantfinal(.*)", re.DOTALL)
 """What is left of channels where a server takes the marks alone."""
+_SPOKEN_OF_BEFORE = re.compile(r"(?:[`\"'(\[{«“‘]|^[ \t]*(?:[-*+|]|\d+[.)])[ \t]*)\Z", re.MULTILINE)
+_SPOKEN_OF_AFTER = re.compile(r"[ \t]*(?:\||</)|`(?!``)|[\"'.,;:)\]}»”’]")
+"""What stands beside a mark that is quoted, named in a sentence, listed, or part of other markup."""
 _BEGINS = re.compile(rf"{_BLANK}*")
 
 
@@ -52,8 +55,10 @@ def without_thought(text: str) -> str:
 
 
 def _ends_thought(before: str, after: str) -> bool:
-    """Whether a closing mark without an opening one ends a thought, and does not stand in a sentence about it."""
-    if _OPENS.search(before) or before[-1:] in ("`", '"', "'") or after[:1] in ("`", '"', "'"):
+    """Whether a closing mark without an opening one ends a thought, and does not stand in a sentence, code or a table about it."""
+    if _OPENS.search(before) or _SPOKEN_OF_BEFORE.search(before) or _SPOKEN_OF_AFTER.match(after):
+        return False
+    if before.count("```") % 2 and after.count("```") % 2:
         return False
     if not before.rstrip(" ").endswith("\n") and before[-1:].isspace() and before.strip():
         rest = after.lstrip(" ")

@@ -11,6 +11,7 @@ from typing import Any
 
 from flowbot.fields import UserError
 from flowbot.fields.bounds import NAME, bounded
+from flowbot.fields.files import read_text
 from flowbot.fields.near import one_of
 
 USUAL = ("auto", "default", "standard", "on_demand")
@@ -18,6 +19,7 @@ USUAL = ("auto", "default", "standard", "on_demand")
 FLEX = "flex"
 """The tier that may let wait: it is asked again patiently, and cut off late."""
 _DATA = Path(__file__).with_name("tiers.json")
+_MOST_DATA = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,4 +94,4 @@ def _names(provider: str) -> list[str]:
 
 @lru_cache(maxsize=1)
 def _rows() -> list[dict[str, Any]]:
-    return json.loads(_DATA.read_text(encoding="utf-8"))["tiers"]
+    return json.loads(read_text(_DATA, limit=_MOST_DATA))["tiers"]

@@ -156,7 +156,7 @@ class _Loop:
                 roomier = True
                 self.request = with_more_room(self.request, reply)
             else:
-                values = None if reply.ready else self.read(text)
+                values = None if reply.ready else self.read(text, whole=reply.finish != "length")
                 if values is not None:
                     return self.ended(values, "")
                 if text or reply.ready:
@@ -199,21 +199,20 @@ class _Loop:
         self.request = replace(self.request, messages=tuple(cut))
         return True
 
-    def read(self, text: str) -> dict[str, Any] | None:
+    def read(self, text: str, *, whole: bool) -> dict[str, Any] | None:
         """The outputs in a reply without calls; None if it is not the answer yet."""
         from flowbot.lm.answers import read_lone, read_values
 
-        if text and self.request.own_words and len(self.fields) == 1:
-            try:
-                return read_lone(text, self.fields)
-            except ValueMismatch:
-                return None
-        if not text or is_plain(self.fields):
-            return {self.fields[0].name: text} if text else None
-        if text[0] not in "{[`":
+        if not text:
+            return None
+        lone = self.request.own_words and len(self.fields) == 1
+        if is_plain(self.fields) and not lone:
+            return {self.fields[0].name: text}
+        structured = not lone or self.fields[0].type.kind in ("list", "object")
+        if structured and text[0] not in "{[`":
             return None  # it speaks; what could be dug out of that need not be what it means
         try:
-            return read_values(text, self.fields)
+            return read_lone(text, self.fields, whole=whole) if lone else read_values(text, self.fields)
         except ValueMismatch:
             return None
 

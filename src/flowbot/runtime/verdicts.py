@@ -16,7 +16,8 @@ from flowbot.lm.mending import mended, unfenced
 from flowbot.task import Judge
 
 _AROUND = " \t\r\n.,;:!*_`\"'()[]“”„’"
-_VERDICT = r"(?:final )?(?:verdict|answer|score|rating|judge?ment)"
+_VERDICT = r"(?:(?:final )?(?:verdict|score|rating|judge?ment)(?: is)?\W{1,6}|^(?:final )?answer\W{0,3}:\W{0,3})"
+"""What a verdict follows. "The answer is …" may tell of the answer that is judged; a line that begins with "Answer:" does not."""
 _NAMES = ("verdict", "score", "rating", "answer", "judgment", "judgement", "result")
 _REASONS = ("reason", "reasoning", "explanation", "why", "rationale", "feedback")
 _MEANS = {
@@ -24,6 +25,7 @@ _MEANS = {
     **dict.fromkeys(("false", "incorrect", "fail", "failed", "n"), "no"),
 }
 _NUMBER = re.compile(r"\d{1,4}(?:\.\d{1,4})?")
+_FLAGS = re.IGNORECASE | re.MULTILINE
 _LEAST_WORDS = 3
 _OUT_OF = re.compile(r"(\d+(?:\.\d+)?)\s*(?:/|out of)\s*(\d+)")
 
@@ -67,13 +69,13 @@ def verdict_in(judge: Judge, said: Any) -> str | None:
     if _NUMBER.fullmatch(text):
         return verdict_in(judge, float(text))
     options = "|".join(re.escape(each) for each in sorted([*judge.verdicts, *_MEANS], key=len, reverse=True))
-    leading = re.match(
-        rf"(?:{_VERDICT}(?: is)?\W{{1,4}})?({options})(?=\W*$|[*_\"'`]*(?:[.,;:!\n]|\s+(?:because|since|[-–—])))",
-        text,
-        re.IGNORECASE,
-    )
-    named = re.findall(rf"\b{_VERDICT}(?: is)?\W{{1,6}}({options})\b", text, re.IGNORECASE)
-    named += [leading[1]] if leading else []
+    ends = r"(?=\W*\Z|[*_\"'`]*(?:[.,;:!\n]|\s+(?:because|since|[-–—])))"
+    named = re.findall(rf"\b{_VERDICT}({options})\b", text, _FLAGS)
+    named += re.findall(r"\banswer is (correct|incorrect)(?=\W*\Z|[.;!\n])", text, _FLAGS)
+    if leading := re.match(rf"{_VERDICT}?({options}){ends}", text, _FLAGS):
+        rest = text[leading.end() :]  # "Correct: no", or "1 - 5": it names another at once
+        beside = re.match(rf"[*_\"'`]*:\W*({options})\b|\W*({options})\W*\Z", rest, _FLAGS)
+        named += [leading[1], *(each for each in (beside.groups() if beside else ()) if each)]
     told = {_by_name(judge, each) for each in named}
     return told.pop() if len(told) == 1 else None
 
