@@ -217,13 +217,19 @@ def _is_constant(value: object) -> bool:
 
 def _lasting_fields(value: Any) -> dict[str, Any] | None:
     """What a named tuple or a frozen dataclass holds; None for what may hold more, or something else later."""
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return None if getattr(value, "__dict__", None) else dict(zip(value._fields, value, strict=True))
-    made = getattr(type(value), "__dataclass_params__", None)
-    if made is None or not made.frozen or "<locals>" in type(value).__qualname__:  # which may close over something
+    kind = cast("type[Any]", type(value))
+    made: Any = getattr(kind, "__dataclass_params__", None)
+    names: tuple[str, ...]
+    if tuple in kind.__mro__ and hasattr(kind, "_fields"):
+        names = kind._fields
+    elif made is not None and made.frozen:
+        names = tuple(kind.__dataclass_fields__)
+    else:
         return None
-    fields = {name: getattr(value, name, None) for name in type(value).__dataclass_fields__}
-    return fields if getattr(value, "__dict__", fields).keys() <= fields.keys() else None
+    more = set[str](getattr(value, "__dict__", ())) - set(names)
+    if more or "<locals>" in kind.__qualname__:  # a class that may close over something
+        return None
+    return {name: getattr(value, name, None) for name in names}
 
 
 def _is_own(found: type[Any]) -> bool:
