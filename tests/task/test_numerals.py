@@ -174,6 +174,8 @@ def test_marks_that_make_another_number_or_name_count(one: str, other: str) -> N
         ("5‰", "5%"),
         ("at 10:30 p.m.", "10:30 am"),
         ("2.5 million", "2.5 billion"),
+        ("1.2M USD", "1.2 USD"),
+        ("500k €", "500 €"),
         ("10²", "10³"),
         ("10^5", "10^6"),
         ("5e-10", 1e-10),
@@ -234,9 +236,11 @@ def test_places_that_are_not_told_do_not_count_and_those_that_are_do(found: Any,
         ("10-20%", "10%-20%"),
         ("$5–$10", "$5-10"),
         ("≤ 5", "<=5"),
+        ("1,2 M€", "€1.2 million"),
+        ("500k EUR", "EUR 500,000"),
     ],
 )
-def test_one_span_or_moment_is_itself_in_either_notation(found: str, expected: str) -> None:
+def test_one_span_moment_or_amount_is_itself_in_either_notation(found: str, expected: str) -> None:
     assert score("numeric", found, expected) == score("numeric", expected, found) == 1
     if not {"%", "$"} & set(found):  # a unit that is written twice is two words
         assert score("normalised", found, expected) == 1

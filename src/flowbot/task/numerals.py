@@ -52,7 +52,8 @@ _NUMERAL = re.compile(
     rf"(?P<chain>(?:[1-9][0-9]{{0,2}}(?:[{_BLANKS}][0-9]{{3}})+(?![0-9])|(?:(?<![\w.])\.)?[0-9]+)"
     rf"(?:(?:\^-?|[.,'\u2019_/:*\u00d7{_DASHES}])[0-9]+)*)"
     r"(?P<power>e[-+]?[0-9]+(?!\w))?(?P<tail>[\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u2079\u2150-\u215f]*)"
-    r"(?:\s?(?P<scale>thousand|million|billion|trillion)(?!\w)|(?(before)(?P<short>k|mn?|bn?)(?!\w)))?"
+    r"(?:\s?(?P<scale>thousand|million|billion|trillion)(?!\w)|(?(before)(?P<short>k|mn?|bn?)(?!\w)"
+    rf"|\s?(?P<short2>k|mn?|bn?)(?=\s?(?:(?:{_CODES}|dollars?|euros?)(?!\w)|{_SYMBOL}(?![0-9])))))?"
     rf"(?:\s?(?P<after>[%\u2030]|(?:percent|per\scent|pct|{_CODES}|dollars?|euros?)(?!\w)|[ap]m(?!\w)|[ap]\.m\.|{_SYMBOL}(?![0-9])))?"
 )
 _PLAIN = re.compile(r"[0-9]*\.?[0-9]+\Z")
@@ -153,7 +154,7 @@ def numerals(text: str) -> Iterator[Numeral]:
         (first, *others), joint = _read(*written, is_version=match["version"] is not None)
         sign = "-" if (match["sign"] or match["sign2"] or "+") != "+" else ""
         keys = [sign + first if first != "0" else "0", *others]
-        shift = _SCALES.get(match["scale"] or match["short"] or "", 0)
+        shift = _SCALES.get(match["scale"] or match["short"] or match["short2"] or "", 0)
         unit, mark = _unit(match["before"], match["after"]), (match["mark"] or "").strip()
         quantities = tuple(Quantity(_shifted(key, shift) if shift else key, unit, mark) for key in keys)
         yield Numeral(match.start(), at, quantities, joint)
