@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,32 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> 
         pass
     with run_lock(tmp_path / "new"):
         pass
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_process_forked_meanwhile_neither_keeps_the_folder_nor_lets_it_go(tmp_path: Path, leaves: bool) -> None:
+    hold, tell = os.pipe(), os.pipe()
+    with ExitStack() as stack:
+        stack.enter_context(run_lock(tmp_path))
+        child = os.fork()
+        if child == 0:
+            try:
+                if leaves:
+                    stack.close()  # as an error does with all that was entered
+                os.write(tell[1], b".")
+                os.close(hold[1])
+                os.read(hold[0], 1)
+            finally:
+                os._exit(0)
+        os.read(tell[0], 1)
+        with pytest.raises(UserError, match="at work"), run_lock(tmp_path):
+            pass
+    with run_lock(tmp_path):
+        pass
+    for each in (*hold, *tell):
+        os.close(each)
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_a_journal_that_is_a_link_is_neither_read_nor_written(path: Path, tmp_path: Path) -> None:

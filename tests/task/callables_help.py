@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
 from functools import cache, partial, wraps
-from typing import Any
+from http.cookiejar import Cookie, CookieJar
+from typing import Any, NamedTuple
 
 Call = Callable[..., Any]
 LIMIT = 3
@@ -77,6 +80,45 @@ class Judge:
         return self.value
 
 
+class Pair(NamedTuple):
+    one: int
+    other: set[int]
+
+
+@dataclass(frozen=True)
+class Fixed:
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slotted:
+    value: int
+
+
+@dataclass(frozen=True)
+class FrozenJudge:
+    value: float
+
+    def score(self, example: Any, outputs: Any) -> float:
+        return self.value
+
+    def __call__(self, example: Any, outputs: Any) -> float:
+        return self.value
+
+
+def holding(jar: CookieJar) -> Call:
+    return lambda example, outputs: len(jar)
+
+
+def session_cookies() -> CookieJar:
+    """A jar with one cookie."""
+    jar = CookieJar()
+    jar.set_cookie(
+        Cookie(0, "s", "1", None, False, "shop.example", True, False, "/", True, False, None, True, None, None, {})
+    )
+    return jar
+
+
 ALIKE: dict[str, tuple[Call, ...]] = {
     "lambdas of one line": (lambda example, outputs: 0, lambda example, outputs: 1),
     "lambdas with equal text": (lambda e, o, x=0: x, lambda e, o, x=1: x),
@@ -88,6 +130,9 @@ ALIKE: dict[str, tuple[Call, ...]] = {
     "what is wrapped": (upside_down(first_strict), upside_down(strict)),
     "arguments of a partial": (partial(always(0), "x"), partial(always(1), "x"), partial(always(1), "y")),
     "a cache around it": (cache(first_strict), cache(strict)),
+    "dates": (by_default(date(2026, 1, 1)), by_default(date(2026, 1, 2))),  # type: ignore[arg-type]
+    "named tuples": (by_default(Pair(1, {2})), by_default(Pair(1, {3}))),  # type: ignore[arg-type]
+    "frozen dataclasses": (by_default(Fixed(1)), by_default(Fixed(2)), by_default(Slotted(2))),  # type: ignore[arg-type]
     "sets and patterns": tuple(by_default(value) for value in ({1}, {2}, {1, 2})),  # type: ignore[arg-type]
 }
 OBJECTS: tuple[tuple[Call, Call], ...] = ((Judge(0).score, Judge(1).score), (Judge(0), Judge(1)))

@@ -7,13 +7,14 @@ import linecache
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from http.cookiejar import CookieJar
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import callables_help
 import pytest
-from callables_help import ALIKE, OBJECTS
+from callables_help import ALIKE, OBJECTS, FrozenJudge, by_default, holding, session_cookies
 
 from flowbot.fields import Score
 from flowbot.lm import Session
@@ -38,6 +39,19 @@ def test_objects_of_other_state_are_other_metrics_and_not_stored() -> None:
         metrics = [Metric.of(each) for each in pair]
         assert metrics[0].identity != metrics[1].identity
         assert not any(each.kept for each in metrics)
+
+
+def test_what_a_library_holds_for_itself_is_no_part_of_an_identity() -> None:
+    jar = CookieJar()
+    before = Metric.of(holding(jar))
+    jar.set_cookie(next(iter(session_cookies())))
+    assert Metric.of(holding(jar)).identity == before.identity
+    assert not before.kept
+
+
+def test_a_frozen_object_that_is_called_is_an_object_all_the_same() -> None:
+    assert Metric.of(by_default(FrozenJudge(1))).kept
+    assert not any(Metric.of(each).kept for each in (FrozenJudge(1), FrozenJudge(1).score))
 
 
 @pytest.mark.parametrize("name", ["below_limit", "through_another"])

@@ -151,6 +151,7 @@ def test_what_the_csv_module_writes_is_read_back(rows: list[tuple[str, str, str]
     [
         ('["red", "blue"]', ["red", "blue"]),
         ("['red', 'blue']", ["red", "blue"]),
+        (r"['C:\data', 'b']", [r"C:\data", "b"]),
         ("['it's', \"so\", None]", None),
         (" ['a',\n 'b'] ", ["a", "b"]),
         ("[]", []),

@@ -136,6 +136,9 @@ def test_a_date_is_itself_in_every_notation_whose_order_is_sure(one: date, other
         ("$3 million", "$3 billion"),
         ("$3m", "$3"),
         ("v1.2", "v12"),
+        ("v1.10", "v1.1"),
+        ("≤5", "≥5"),
+        ("5‰", "5%"),
         ("007", "7"),
         ("C#", "C"),
         ("C++", "C"),
@@ -167,8 +170,12 @@ def test_marks_that_make_another_number_or_name_count(one: str, other: str) -> N
         ("09:30", "10:30"),
         ("$5", "5 EUR"),
         ("5%", "$5"),
+        ("≤5", "≥5"),
+        ("5‰", "5%"),
         ("at 10:30 p.m.", "10:30 am"),
         ("2.5 million", "2.5 billion"),
+        ("1.2M USD", "1.2 USD"),
+        ("500k €", "500 €"),
         ("10²", "10³"),
         ("10^5", "10^6"),
         ("5e-10", 1e-10),
@@ -219,6 +226,25 @@ def test_how_digits_are_read(text: str, told: list[Any]) -> None:
 )
 def test_places_that_are_not_told_do_not_count_and_those_that_are_do(found: Any, expected: Any, equal: bool) -> None:
     assert score("numeric", found, expected) == score("numeric", expected, found) == float(equal)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ("2024-11-05T10:30", "2024-11-05 10:30"),
+        ("5.11.2024 10:30:00Z", "2024-11-05T10:30:00Z"),
+        ("10-20%", "10%-20%"),
+        ("$5–$10", "$5-10"),
+        ("≤ 5", "<=5"),
+        ("1,2 M€", "€1.2 million"),
+        ("500k EUR", "EUR 500,000"),
+    ],
+)
+def test_one_span_moment_or_amount_is_itself_in_either_notation(found: str, expected: str) -> None:
+    assert score("numeric", found, expected) == score("numeric", expected, found) == 1
+    if not {"%", "$"} & set(found):  # a unit that is written twice is two words
+        assert score("normalised", found, expected) == 1
+        assert score("contains", f"From {found} on.", expected) == 1
 
 
 def test_amounts_are_told_from_names_dates_and_phrases() -> None:

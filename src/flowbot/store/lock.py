@@ -9,6 +9,7 @@ from pathlib import Path
 
 from flowbot.fields import UserError
 from flowbot.fields.files import open_own
+from flowbot.fields.locks import locked
 
 _TRIES = 100
 
@@ -48,7 +49,7 @@ def _held(path: Path, stack: ExitStack) -> int:
                 if number + 1 < _TRIES:
                     continue  # another one moved it aside in this moment
                 raise
-            if not (_lock(folder, needed=False) and _lock(file, needed=True)):
+            if not (_lock(folder, handles, needed=False) and _lock(file, handles, needed=True)):
                 holder = os.pread(file, 32, 0).decode(errors="replace").strip() or "unknown"
                 raise UserError(
                     f"run directory {path}",
@@ -62,14 +63,10 @@ def _held(path: Path, stack: ExitStack) -> int:
     raise OSError(f"a folder that others move away ({_TRIES} times)")
 
 
-def _lock(handle: int, *, needed: bool) -> bool:
+def _lock(handle: int, handles: ExitStack, *, needed: bool) -> bool:
     """Whether it is held now, or need not be since the file system cannot hold it."""
-    import fcntl
-
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return handles.enter_context(locked(handle))
     except OSError:
         if needed:
             raise

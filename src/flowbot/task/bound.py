@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from functools import partial
@@ -65,12 +66,15 @@ class _Reader:
             return self.of_function(call, depth)
         if isinstance(call, CACHED):
             return self.of_call(call.__wrapped__, depth - 1)
-        if isinstance(call, MethodType):
-            return [*self.of_call(call.__func__, depth - 1), self.of_value(call.__self__, depth - 1)]
         if isinstance(call, type):
             return [self.of_class(cast("type[Any]", call))]
         if isinstance(call, BuiltinFunctionType) and isinstance(call.__self__, ModuleType | None):
             return []
+        is_method = isinstance(call, MethodType)
+        if self.strict and not (is_method and isinstance(call.__self__, type)):
+            raise _Untold  # what an object's other methods read is not looked at
+        if is_method:
+            return [*self.of_call(call.__func__, depth - 1), self.of_value(call.__self__, depth - 1)]
         return [self.of_object(call, depth)]
 
     def of_function(self, function: FunctionType, depth: int) -> list[Any]:
@@ -136,7 +140,7 @@ class _Reader:
                 return ["set", sorted(members, key=canonical_json)]
             case Enum():
                 return [self.of_class(type(value)), value.name]
-            case bytes() | PurePath() | Decimal():
+            case bytes() | PurePath() | Decimal() | date() | time() | timedelta() | range():
                 return [type(value).__name__, repr(value)]
             case Pattern():
                 pattern = cast("Pattern[Any]", value)
@@ -161,13 +165,18 @@ class _Reader:
         return [_name(found), content] if content else _name(found)
 
     def of_object(self, value: Any, depth: int) -> Any:
-        """An object changes as it is used, so its state now does not tell what it gives later."""
+        """An object changes as it is used, so its state now does not tell what it gives later; but for one that is nothing but
+        fields that stay. What others' objects hold (the cookies of a session) changes of itself, and so is not looked at."""
+        kind = cast("type[Any]", type(value))
+        fields = _lasting_fields(value)
+        if fields is not None:
+            return [self.of_class(kind), self.of_items(fields, depth)]
         if self.strict:
             raise _Untold
         state: object = getattr(value, "__dict__", None)
-        if type(state) is not dict or not self.is_first(value):
-            return self.of_class(cast("type[Any]", type(value)))
-        return [self.of_class(cast("type[Any]", type(value))), self.of_value(state, depth - 1)]
+        if type(state) is not dict or not _is_own(kind) or not self.is_first(value):
+            return self.of_class(kind)
+        return [self.of_class(kind), self.of_value(state, depth - 1)]
 
     def held(self, cell: CellType) -> Any:
         try:
@@ -204,6 +213,29 @@ def _read_globals(code: CodeType) -> set[str]:
 def _is_constant(value: object) -> bool:
     """Whether it is a number, a text or a tuple of such, which nothing changes but another assignment."""
     return type(value) in _PLAIN or (type(value) is tuple and all(map(_is_constant, cast("tuple[object, ...]", value))))
+
+
+def _lasting_fields(value: Any) -> dict[str, Any] | None:
+    """What a named tuple or a frozen dataclass holds; None for what may hold more, or something else later."""
+    kind = cast("type[Any]", type(value))
+    made: Any = getattr(kind, "__dataclass_params__", None)
+    names: tuple[str, ...]
+    if tuple in kind.__mro__ and hasattr(kind, "_fields"):
+        names = kind._fields
+    elif made is not None and made.frozen:
+        names = tuple(kind.__dataclass_fields__)
+    else:
+        return None
+    more = set[str](getattr(value, "__dict__", ())) - set(names)
+    if more or "<locals>" in kind.__qualname__:  # a class that may close over something
+        return None
+    return {name: getattr(value, name, None) for name in names}
+
+
+def _is_own(found: type[Any]) -> bool:
+    """Whether a class is the user's own: it stands in a file that is not installed, or in a notebook."""
+    file = _file_of(found)
+    return found.__module__ not in sys.builtin_module_names if file is None else not is_installed(file)
 
 
 def _file_of(value: object) -> Path | None:

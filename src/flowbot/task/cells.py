@@ -6,6 +6,7 @@ import ast
 import io
 import math
 import tokenize
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -37,11 +38,14 @@ def _literal(text: str) -> Any:
     if text[:1] not in ("[", "{") or len(text) > _MOST or max(text.count("["), text.count("{")) > _MOST // 10:
         return None
     try:
-        value: object = ast.literal_eval(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a path with backslashes, as its writer left it
+            tree = ast.parse(text, mode="eval")
+        value: object = ast.literal_eval(tree)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return None
     # `['a' 'b']`, as numpy prints an array, would be one text in Python.
-    texts = sum(isinstance(each, ast.Constant) and isinstance(each.value, str) for each in ast.walk(ast.parse(text)))
+    texts = sum(isinstance(each, ast.Constant) and isinstance(each.value, str) for each in ast.walk(tree))
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     if sum(each.type == tokenize.STRING for each in tokens) != texts:
         return None

@@ -2,7 +2,7 @@
 
 A mark inside or before digits is part of the number: 1.50 is not 150, -5 is not 5, 1/11/2024 is not 11/1/2024. Equal are
 `1,000`, `1 000`, `1'000`, `1.000,00` and `1000`; `12,5` and `12.5`; `$5`, `US$5`, `5 USD` and `5 dollars`; `10%` and `10 percent`;
-`$1.2 million` and `$1,200,000`; `2024-11-05`, `5.11.2024` and `Nov 5, 2024`; `09:30` and `9:30`. Where a notation can be read in
+`$1.2 million` and `$1,200,000`; `2024-11-05`, `5.11.2024` and `Nov 5, 2024`; `09:30` and `9:30`; `2024-11-05T09:30` and `2024-11-05 09:30`. Where a notation can be read in
 two ways, one is chosen: `1,234` has a comma between thousands and `1.234` a decimal point; `11/1/2024`, whose day may stand
 first or second, equals no other notation.
 """
@@ -45,14 +45,16 @@ _WORDED_DATE = (
 _NUMERAL = re.compile(
     rf"{_WORDED_DATE}|"
     r"(?P<mark>(?:(?<![-=<>\w])|(?<=(?<![</\w])\w))[<>]=?\s?|(?<=\w)\^-?)?"
-    rf"(?P<sign>(?<![\w.)])[+{_DASHES}])?"  # a sign, not the dash of a range
+    rf"(?P<sign>(?<![\w.)%$¢£¥\u20a0-\u20cf])[+{_DASHES}])?"  # a sign, not the dash of a range
     rf"(?:(?P<before>(?:(?<!\w)[a-z]{{1,3}})?{_SYMBOL}|(?<!\w)(?:{_CODES})(?=[\s0-9.+{_DASHES}]))\s?(?P<sign2>[+{_DASHES}])?)?"
     # A chain: digits and what joins them without a blank. Blanks join groups of three digits.
+    r"(?P<version>(?<=(?<!\w)v))?"
     rf"(?P<chain>(?:[1-9][0-9]{{0,2}}(?:[{_BLANKS}][0-9]{{3}})+(?![0-9])|(?:(?<![\w.])\.)?[0-9]+)"
-    rf"(?:(?:\^-?|[.,'\u2019_/:*\u00d7{_DASHES}]|t(?=[0-9]{{2}}:))[0-9]+)*)"
+    rf"(?:(?:\^-?|[.,'\u2019_/:*\u00d7{_DASHES}])[0-9]+)*)"
     r"(?P<power>e[-+]?[0-9]+(?!\w))?(?P<tail>[\u00b2\u00b3\u00b9\u00bc-\u00be\u2070-\u2079\u2150-\u215f]*)"
-    r"(?:\s?(?P<scale>thousand|million|billion|trillion)(?!\w)|(?(before)(?P<short>k|mn?|bn?)(?!\w)))?"
-    rf"(?:\s?(?P<after>%|(?:percent|per\scent|pct|{_CODES}|dollars?|euros?)(?!\w)|[ap]m(?!\w)|[ap]\.m\.|{_SYMBOL}(?![0-9])))?"
+    r"(?:\s?(?P<scale>thousand|million|billion|trillion)(?!\w)|(?(before)(?P<short>k|mn?|bn?)(?!\w)"
+    rf"|\s?(?P<short2>k|mn?|bn?)(?=\s?(?:(?:{_CODES}|dollars?|euros?)(?!\w)|{_SYMBOL}(?![0-9])))))?"
+    rf"(?:\s?(?P<after>[%\u2030]|(?:percent|per\scent|pct|{_CODES}|dollars?|euros?)(?!\w)|[ap]m(?!\w)|[ap]\.m\.|{_SYMBOL}(?![0-9])))?"
 )
 _PLAIN = re.compile(r"[0-9]*\.?[0-9]+\Z")
 _GROUPED = re.compile(
@@ -63,6 +65,8 @@ _DECIMAL_COMMA = re.compile(rf"(?:[1-9][0-9]{{0,2}}(?:[.'\u2019{_BLANKS}][0-9]{{
 _GROUPED_BY_POINTS = re.compile(r"[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}\Z")
 _DATE = re.compile(r"([0-9]{1,4})([-/.])([0-9]{1,2})\2([0-9]{1,4})\Z")
 _DASH = re.compile(f"[{_DASHES}]")
+_STAMP = re.compile(r"(?<=-[0-9]{2})t(?=[0-9]{2}:)")
+"""Between date and time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +133,11 @@ class Numeral:
 
 def folded(text: str) -> str:
     """A text without case, in composed form, with digits of all scripts as 0 to 9: what `numerals` reads."""
-    if text.isascii():
-        return text.casefold()
-    text = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
-    return "".join(str(unicodedata.decimal(each)) if each.isdecimal() else each for each in text)
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", unicodedata.normalize("NFD", text).casefold())
+        text = "".join(str(unicodedata.decimal(each)) if each.isdecimal() else each for each in text)
+        text = text.replace("\u2264", "<=").replace("\u2265", ">=")
+    return _STAMP.sub(" ", text.casefold())
 
 
 def numerals(text: str) -> Iterator[Numeral]:
@@ -145,10 +150,11 @@ def numerals(text: str) -> Iterator[Numeral]:
             day = int(match["day"] or match["day2"])
             yield Numeral(match.start(), at, (Quantity(f"{day} {month} {year}"),))
             continue
-        (first, *others), joint = _read(_DASH.sub("-", match["chain"]), match["power"] or "", match["tail"] or "")
+        written = _DASH.sub("-", match["chain"]), match["power"] or "", match["tail"] or ""
+        (first, *others), joint = _read(*written, is_version=match["version"] is not None)
         sign = "-" if (match["sign"] or match["sign2"] or "+") != "+" else ""
         keys = [sign + first if first != "0" else "0", *others]
-        shift = _SCALES.get(match["scale"] or match["short"] or "", 0)
+        shift = _SCALES.get(match["scale"] or match["short"] or match["short2"] or "", 0)
         unit, mark = _unit(match["before"], match["after"]), (match["mark"] or "").strip()
         quantities = tuple(Quantity(_shifted(key, shift) if shift else key, unit, mark) for key in keys)
         yield Numeral(match.start(), at, quantities, joint)
@@ -178,9 +184,9 @@ def _unit(before: str | None, after: str | None) -> str:
     return _UNITS.get(told, told) if told else ""
 
 
-def _read(chain: str, power: str, tail: str) -> tuple[list[str], str]:
-    """The keys of a chain, and what joins them."""
-    if tail:
+def _read(chain: str, power: str, tail: str, *, is_version: bool) -> tuple[list[str], str]:
+    """The keys of a chain, and what joins them. Of a version it is as written, for the zero of v1.10 counts."""
+    if tail or is_version:
         return [chain + power + tail], ""
     number = _number(chain)
     if number is not None:

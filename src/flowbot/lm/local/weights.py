@@ -23,6 +23,7 @@ from pydantic import Field
 from flowbot.fields import InfrastructureError, UserError
 from flowbot.fields.files import open_own, read_text, sha256, write_text
 from flowbot.fields.foreign import Record, checked
+from flowbot.fields.locks import locked
 from flowbot.fields.yaml import parse_json
 
 from .carriers import CarrierFault, Fetch, FetchStopped, Hub, Index, NoPip, bring, discard
@@ -229,21 +230,18 @@ def _room_for(weights: Weights, folder: Path) -> None:
 @contextmanager
 def _alone(lock: Path, stop: threading.Event, wait: Callable[[], None]) -> Generator[None]:
     """Hold a lock file, so that two processes do not write one partial file. The system frees it when one dies."""
-    import fcntl
-
     said = False
     with open_own(lock, "a") as file:
         while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not said:
-                    said = True
-                    wait()
-                if stop.wait(0.2):
-                    raise FetchStopped from None
-        yield
+            with locked(file.fileno()) as ours:
+                if ours:
+                    yield
+                    return
+            if not said:
+                said = True
+                wait()
+            if stop.wait(0.2):
+                raise FetchStopped
 
 
 __all__ = [
