@@ -298,7 +298,7 @@ def error_of_an_endpoint(at: Ground) -> None:
 def reply_in_models(at: Ground) -> None:
     """`models MODEL` prints the reply and the name that an endpoint gives itself"""
     with Endpoint(lambda asked: {**completion(HOSTILE), "model": HOSTILE}) as endpoint:
-        _both(at, "models", "openai/gpt", shows="flowbot: ", **endpoint.environment)
+        _both(at, "models", "openai/gpt", **endpoint.environment)
 
 
 @attempt("terminal", "tool or code", slow=True)

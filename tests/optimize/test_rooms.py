@@ -13,7 +13,7 @@ from aiohttp import web
 from endpoint_help import Body, chat, serving
 
 from flowbot.fields import UserError, stable_hash
-from flowbot.lm import Budget, Message, Request
+from flowbot.lm import Budget, Message, Request, gate
 from flowbot.lm.fake_behaviours import counter
 from flowbot.optimize import CostEstimate, estimate, optimize_async
 from flowbot.optimize.outlook import outlook, require_room
@@ -36,7 +36,8 @@ def answer(body: Body, _: int) -> web.Response:
 
 @pytest.fixture
 async def priced(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """An endpoint that answers as `fake/counter` and counts tokens; `PRICE` is its price."""
+    """An endpoint that answers as `fake/counter` and counts tokens; `PRICE` is its price. However busy the machine, no call is asked twice."""
+    monkeypatch.setattr(gate, "SHORTEST", 60.0)
     async with serving() as endpoint:
         endpoint.answer = answer
         monkeypatch.setenv("OPENAI_BASE_URL", str(endpoint.server.make_url("/v1")))

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 ROUNDS = 4
 """Rounds of one kind of calls before another kind that waits has its turn."""
-SHORTEST = 1.0
-"""Seconds that every try may take."""
+SHORTEST = 2.0
+"""Seconds that every try may take; one lost packet takes a second, as where many connect to a small server at once."""
 LONGEST = 600.0
 FACTOR = 2.5
 """A try is cut off when it takes so many times as long as the longest of its kind lately."""
