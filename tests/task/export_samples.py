@@ -218,6 +218,45 @@ def promptfoo() -> Any:
     )
 
 
+def gemini_chats() -> Any:
+    return of_each(
+        lambda n: {
+            "systemInstruction": {"role": "system", "parts": [{"text": "Name the topic."}]},
+            "contents": [
+                {"role": "user", "parts": [{"text": text(n)}]},
+                {"role": "model", "parts": [{"text": label(n)}]},
+            ],
+        }
+    )
+
+
+def tool_chats() -> Any:
+    """Chats in which a tool was called: such a turn has no content."""
+    called = {"role": "assistant", "tool_calls": [{"id": "c1", "function": {"name": "stock", "arguments": "{}"}}]}
+    return of_each(
+        lambda n: {
+            "messages": [
+                {"role": "user", "content": text(n)},
+                called,
+                {"role": "tool", "tool_call_id": "c1", "content": "[]"},
+                {"role": "assistant", "content": reply(n)},
+            ]
+        }
+    )
+
+
+def airtable() -> Any:
+    return {
+        "records": of_each(
+            lambda n: {
+                "id": f"rec{n}",
+                "createdTime": "2026-02-28T10:00:00.000Z",
+                "fields": {"Message": text(n), "Queue": label(n)},
+            }
+        )
+    }
+
+
 def squad_rows() -> Any:
     return of_each(
         lambda n: {

@@ -10,22 +10,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from .chats import chat, preference
+from .taken import Taken, Values
 from .takers import (
-    Taken,
     argilla,
     argilla_flat,
     argilla_old,
     by_columns,
-    chat,
-    jira,
+    fields_as_columns,
     label_studio,
-    preference,
     promptfoo,
+    promptfoo_table,
     squad,
     squad_articles,
 )
-
-Values = Mapping[str, Any]
 
 
 def _any(_: Values) -> bool:
@@ -116,8 +114,15 @@ FORMS: tuple[Known, ...] = (
         "fine-tuning chats",
         ("messages",),
         chat("messages", "role", "content"),
-        _lists("messages", "role", "content"),
+        _lists("messages", "role"),  # a call of a tool has no content
         "expected is the last answer of the assistant, the input what goes before",
+    ),
+    Known(
+        "chats of Gemini's form",
+        ("contents",),
+        chat("contents", "role", "parts"),
+        _lists("contents", "role", "parts"),
+        "expected is the last answer of the model, the input what goes before",
     ),
     *(
         Known(
@@ -143,6 +148,12 @@ FORMS: tuple[Known, ...] = (
         "expected is what the first assertion that names an answer says; rubrics are kept as feedback",
     ),
     Known(
+        "promptfoo tests in a table",
+        ("__expected|__expected1",),
+        promptfoo_table,
+        told="expected is what the first assertion that names an answer says; rubrics are kept as feedback",
+    ),
+    Known(
         "a Ragas export",
         (_QUESTION, "answer|response", _CONTEXTS, _GOLD),
         by_columns((_QUESTION, _CONTEXTS), (_GOLD,)),
@@ -160,7 +171,8 @@ FORMS: tuple[Known, ...] = (
         by_columns(("input", "retrieval_context"), ("expected_output",)),
         told="the answers of the system that was tried are not expected",
     ),
-    Known("a Jira export", ("key", "fields"), jira, _object("fields", "summary")),
+    Known("a Jira export", ("key", "fields"), fields_as_columns, _object("fields", "summary")),
+    Known("Airtable's records", ("createdTime", "fields"), fields_as_columns, _object("fields")),
 )
 
 

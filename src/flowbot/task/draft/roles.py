@@ -16,10 +16,11 @@ from .asked import asked_for, has_one_place, placed_columns, said_in
 from .kinds import DATE, labels
 from .names import words
 from .table import Table
-from .vocabulary import AFTER, ANSWERS, FACTS, GIVEN, GROUPS, MARKS, PEOPLE, RECORDS, TELLING, TIMES
+from .vocabulary import AFTER, ANSWERS, CODES, FACTS, GIVEN, GROUPS, MARKS, PEOPLE, RECORDS, TELLING, TIMES
 
 SQL = re.compile(r"\s*(?:select|with|insert|update|delete)\s", re.IGNORECASE)
 """How a query begins."""
+_CODE = re.compile(r"\s*[^\s\d]{0,12}\d[^\s]{0,20}\s*\Z")
 _GUESSES = ("the last column", "no column looks like an answer")
 _FEWEST_GROUPS = 6
 _LONG = 200
@@ -175,8 +176,9 @@ def _wanted(table: Table, every: Sequence[str]) -> tuple[list[str], str]:
     marked = [name for name in free if len(words(name)) > 1 and words(name)[0] in MARKS]
     if marked:
         return marked, "by their names"
-    facts = [name for name in free if (spoken[name] in FACTS and not _leads(table, name)) or _is_sql(table, name)]
-    facts = facts or [name for name in free if words(name)[-1:] and words(name)[-1] in FACTS and not _tells(name)][:1]
+    titled = [name for name in free if _is_sql(table, name) or not _leads(table, name)]
+    facts = [name for name in titled if spoken[name] in FACTS or _is_sql(table, name)]
+    facts = facts or [name for name in titled if words(name)[-1:] and words(name)[-1] in FACTS and not _tells(name)][:1]
     others = [name for name in free if name not in facts and not _is_record(table, name)]
     if facts and others:
         return facts, "by name" if len(facts) > 1 else "by its name"
@@ -197,11 +199,13 @@ def _inputs(table: Table, given: Sequence[str], outputs: Sequence[str]) -> list[
     first = min((table.columns.index(name) for name in outputs), default=len(table.columns))
 
     def no_input(name: str) -> bool:
-        return _is_record(table, name) or _tells(name) or _is_late(table, name)
+        return _is_record(table, name) or _tells(name) or _is_late(table, name) or _is_code(table, name)
 
     found: list[str] = []
     for name in given:
         spoken = " ".join(words(name))
+        if _is_code(table, name):
+            continue
         if spoken not in GIVEN:
             late = table.columns.index(name) > last and first > 0
             told = spoken in ANSWERS or (spoken in FACTS and not _leads(table, name))
@@ -270,6 +274,14 @@ def _is_record(table: Table, name: str) -> bool:
     numbered = len(spoken) == 2 and spoken[0] in ("column", "unnamed")
     dated = bool(TIMES.intersection(spoken)) and _are_times(table.values(name))
     return not spoken or numbered or dated or bool(RECORDS.intersection(spoken))
+
+
+def _is_code(table: Table, name: str) -> bool:
+    """Whether a column numbers the rows, as `Ticket` or `Issue key` do: another one in each, of digits and hardly more."""
+    values = [value for value in table.values(name) if value is not None]
+    told = [value for value in values if isinstance(value, int) or (isinstance(value, str) and _CODE.match(value))]
+    numbers = words(name)[-1:] and words(name)[-1] in CODES
+    return bool(numbers) and len(values) > 1 and len(set(map(str, told))) == len(values)
 
 
 def _is_late(table: Table, name: str) -> bool:

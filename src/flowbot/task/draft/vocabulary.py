@@ -13,7 +13,7 @@ ANSWERS = _listed(
     "target text, output, outputs, label, labels, chosen, completion, response, reply, reference, result, y",
 )
 """Names of what is wanted, the surest first: the first that a file has is the output."""
-MARKS = frozenset(_listed("expected, gold, target"))
+MARKS = frozenset(_listed("expected, gold, target, correct, true"))
 """First words of what is wanted: `expected total`."""
 FACTS = frozenset(
     _listed(
@@ -49,6 +49,8 @@ RECORDS = frozenset(
     )
 )
 """Words in the names of what only says where a row comes from."""
+CODES = frozenset(_listed("nr, no, num, number, key, code, ref, ticket, issue, case, order, incident"))
+"""Last words in the names of what may number the rows, if the values do."""
 TIMES = frozenset(_listed("date, time, at, on, day, when"))
 """Words in the names of what is a time, if the values are."""
 PEOPLE = frozenset(
@@ -60,7 +62,7 @@ PEOPLE = frozenset(
 """Words in the names of who has to do with a row: known later, or no matter."""
 AFTER = frozenset(
     _listed(
-        "csat, nps, satisfaction, survey, resolution, resolved, closed, solved, completed, reopened, reopens, sla",
+        "csat, nps, satisfaction, survey, resolution, close, closing, resolved, closed, solved, completed, reopened, reopens, sla",
         "duration, elapsed, breached, status, votes, watchers, cost, latency, tokens",
     )
 )
