@@ -107,6 +107,14 @@ def test_mistakes_are_one_line_and_leave_nothing(capsys: Capture, rows: Path, ar
     assert sorted(rows.parent.rglob("*")) == before
 
 
+def test_a_file_is_no_folder_that_force_may_write_into(capsys: Capture, rows: Path) -> None:
+    taken = rows.parent / "taken"
+    taken.write_text("mine")
+    found = flowbot(capsys, "init", rows.name, "--out", "taken", "--force")
+    assert (found.status, taken.read_text()) == (2, "mine")
+    assert found.error == "flowbot: taken: found a file; expected a folder, or a name that is free: --out NAME"
+
+
 def test_a_folder_of_data_keeps_its_name(capsys: Capture, rows: Path) -> None:
     folder = rows.parent / "shop"
     folder.mkdir()
@@ -189,9 +197,9 @@ def test_a_person_is_asked_what_is_wanted_and_whether_labels_are_all(tmp_path: P
         sys.executable, ["-m", "flowbot", "init", "tickets.csv"], cwd=str(tmp_path), encoding="utf-8", timeout=60
     )
     child.expect(r"Which columns are wanted, of id, body, kind_of_thing, csat\? \[\S+\]")
-    child.sendline("kind_of_thing")
+    child.sendline("Kind_Of_Thing")
     child.expect(r"kind_of_thing has 2 different values \(billing, repairs\)\. Can there be no others\? \[Y/n\]")
-    child.sendline("n")
+    child.sendline("no, there are more")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0

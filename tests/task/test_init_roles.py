@@ -93,6 +93,24 @@ def test_what_the_user_says_goes_before_what_the_prompt_says(tmp_path: Path) -> 
     assert roles(drafted(tmp_path, EXPORT, prompt, Wishes(outputs=("Body",)))) == (["Subject"], ["Body"])
 
 
+@pytest.mark.parametrize("name", ["Queue", "Betreuung"])
+def test_the_only_column_that_is_left_is_the_answer(tmp_path: Path, name: str) -> None:
+    """What the user or the prompt gives takes all the others; a date says nothing."""
+    columns = (
+        of("Subject", "Body") | {name: lambda n: QUEUES[n % 4]} | {"created": lambda n: f"2026-01-{n % 28 + 1:02}"}
+    )
+    expected = (["Subject", "Body"], [name])
+    assert roles(drafted(tmp_path, columns, "In: {subject} {body}\nOut:")) == expected
+    assert roles(drafted(tmp_path, columns, wishes=Wishes(("Subject", "Body")))) == expected
+    free = columns | {name: lambda n: f"Please look at {n} again"}
+    assert roles(drafted(tmp_path, free, "In: {subject} {body}\nOut:")) == expected
+
+
+def test_addresses_are_no_input(tmp_path: Path) -> None:
+    columns = of("Body") | {"Email": lambda n: f"ann{n}@example.org", "queue": lambda n: QUEUES[n % 4]}
+    assert roles(drafted(tmp_path, columns)) == (["Body"], ["queue"])
+
+
 def test_what_is_known_later_is_no_input_and_no_answer_where_there_is_another(tmp_path: Path) -> None:
     late = of("Body", "Channel", "Agent", "Resolution", "Closed At", "CSAT")
     inputs, outputs = roles(drafted(tmp_path, late))

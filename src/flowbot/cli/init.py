@@ -212,7 +212,9 @@ def _wanted(draft: Draft, table: Table, console: Console) -> tuple[str, ...]:
     """The columns that a person wants for outputs; the guess where nothing is said."""
     guess = [draft.columns.get(field.name, field.name) for field in draft.outputs]
     question = f"Which columns are wanted, of {', '.join(table.columns)}? [{','.join(guess)}]"
-    return _names([console.ask(question)]) or tuple(guess)
+    said = _names([console.ask(question)]) or tuple(guess)
+    called = {column.casefold(): column for column in reversed(table.columns)}
+    return tuple(name if name in table.columns else called.get(name.casefold(), name) for name in said)
 
 
 def _confirmed(closed: Mapping[str, Sequence[str]], console: Console) -> tuple[str, ...]:
@@ -221,7 +223,7 @@ def _confirmed(closed: Mapping[str, Sequence[str]], console: Console) -> tuple[s
     for column, options in closed.items():
         shown = ", ".join(options[:6]) + (", …" if len(options) > 6 else "")
         question = f"{column} has {len(options)} different values ({shown}). Can there be no others? [Y/n]"
-        if console.ask(question).casefold() not in ("n", "no"):
+        if not console.ask(question).casefold().startswith("n"):
             found.append(column)
     return tuple(found)
 

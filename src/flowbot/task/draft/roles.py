@@ -20,6 +20,7 @@ from .vocabulary import AFTER, ANSWERS, CODES, FACTS, GIVEN, GROUPS, MARKS, PEOP
 
 SQL = re.compile(r"\s*(?:select|with|insert|update|delete)\s", re.IGNORECASE)
 """How a query begins."""
+_ADDRESS = re.compile(r"\s*[^\s@]+@[^\s@]+\.[^\s@]+\s*\Z")
 _CODE = re.compile(r"\s*[^\s\d]{0,12}\d[^\s]{0,20}\s*\Z")
 _GUESSES = ("the last column", "no column looks like an answer")
 _FEWEST_GROUPS = 6
@@ -156,7 +157,7 @@ def _outputs(
         found = [name for name in found if name in own] or own
         why["outputs"] = f"as in {table.form.name}" if own else "no row has an answer, so there are no labels"
     elif not found:
-        found, why["outputs"] = _wanted(table, free)
+        found, why["outputs"] = _wanted(table, free, given=bool(inputs))
     return (tuple(found), True) if found else (("answer",), False)
 
 
@@ -166,7 +167,8 @@ def _varies(table: Table, name: str) -> bool:
     return len(values) > 1 or (len(values) == 1 == len(table.rows))
 
 
-def _wanted(table: Table, every: Sequence[str]) -> tuple[list[str], str]:
+def _wanted(table: Table, every: Sequence[str], *, given: bool) -> tuple[list[str], str]:
+    """What is wanted of columns that may be, and how that shows; with inputs given a single one may be the answer, too."""
     spoken = {name: " ".join(words(name)) for name in every}
     free = [name for name in every if not _is_late(table, name)]
     for wish in ANSWERS:
@@ -180,15 +182,16 @@ def _wanted(table: Table, every: Sequence[str]) -> tuple[list[str], str]:
     facts = [name for name in titled if spoken[name] in FACTS or _is_sql(table, name)]
     facts = facts or [name for name in titled if words(name)[-1:] and words(name)[-1] in FACTS and not _tells(name)][:1]
     others = [name for name in free if name not in facts and not _is_record(table, name)]
-    if facts and others:
+    if facts and (others or given):
         return facts, "by name" if len(facts) > 1 else "by its name"
     for among in (free, every):  # what is known later is an answer only where nothing else is
         open_ = [name for name in among if spoken[name] not in GIVEN and not (_is_record(table, name) or _tells(name))]
-        if len([name for name in every if not _is_record(table, name)]) > 1:
+        told = [name for name in every if not _is_record(table, name)]
+        if given or len(told) > 1:
             few = [name for name in open_ if _different(table.values(name))]
             if few:
                 return few[-1:], f"{_GUESSES[0]} whose values are few and repeat"
-            if open_ and open_[-1] == every[-1]:
+            if open_ and open_[-1] == told[-1]:
                 return open_[-1:], _GUESSES[0]
     return [], f"{_GUESSES[1]}, so there are no labels"
 
@@ -277,8 +280,10 @@ def _is_record(table: Table, name: str) -> bool:
 
 
 def _is_code(table: Table, name: str) -> bool:
-    """Whether a column numbers the rows, as `Ticket` or `Issue key` do: another one in each, of digits and hardly more."""
+    """Whether a column numbers the rows, as `Ticket` or `Issue key` do, or has addresses: what nobody judges by."""
     values = [value for value in table.values(name) if value is not None]
+    if values and all(isinstance(value, str) and _ADDRESS.match(value) for value in values):
+        return True
     told = [value for value in values if isinstance(value, int) or (isinstance(value, str) and _CODE.match(value))]
     numbers = words(name)[-1:] and words(name)[-1] in CODES
     return bool(numbers) and len(values) > 1 and len(set(map(str, told))) == len(values)
