@@ -91,6 +91,7 @@ def test_without_labels_the_rubric_is_asked_for(capsys: Capture, rows: Path) -> 
         (["orders.csv", "--split", "0.5,0.5"], "--split: found '0.5,0.5'"),
         (["orders.csv", "--split", "a,b,c"], "--split"),
         (["orders.csv", "--most", "0"], "--most: found 0"),
+        (["orders.csv", "--most", "1.5"], "--most: found '1.5'; expected a whole number"),
         (["orders.csv", "--inputs", "nota"], "--inputs: found 'nota'"),
         (["orders.csv", "--prompt", "none.txt"], "none.txt: found no such file"),
         (["orders.csv", "--prompt", "empty.txt"], "empty.txt: found nothing"),

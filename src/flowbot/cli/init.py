@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from .console import Console, command_line
-from .options import FORCE, OUT, Output
+from .options import FORCE, OUT, Output, whole
 
 if TYPE_CHECKING:
     from flowbot.task.draft import Draft, Guess, Table
@@ -39,7 +39,7 @@ def init(
     group: Annotated[str | None, Parameter(name="--group", negative=())] = None,
     labels: Annotated[list[str] | None, Parameter(name="--labels", negative=())] = None,
     split: Annotated[str | None, Parameter(name="--split", negative=())] = None,
-    most: Annotated[int | None, Parameter(name="--most", negative=(), show_default=False)] = None,
+    most: Annotated[int | None, Parameter(name="--most", negative=(), converter=whole, show_default=False)] = None,
     as_is: Annotated[bool, Parameter(name="--as-is", negative=())] = False,
     goal: Annotated[str | None, Parameter(name="--goal", negative=())] = None,
     output: Output = Output(),  # noqa: B008
