@@ -198,6 +198,16 @@ def preferences() -> Any:
     return of_each(lambda n: {"prompt": text(n), "chosen": reply(n), "rejected": wrong(n)})
 
 
+def preferences_as_texts() -> Any:
+    """Pairs of whole chats, each one text, as the HH-RLHF data has them."""
+    return of_each(
+        lambda n: {
+            "chosen": f"\n\nHuman: {text(n)}\n\nAssistant: {reply(n)}",
+            "rejected": f"\n\nHuman: {text(n)}\n\nAssistant: {wrong(n)}",
+        }
+    )
+
+
 def openai_preferences() -> Any:
     return of_each(
         lambda n: {
@@ -243,6 +253,17 @@ def tool_chats() -> Any:
             ]
         }
     )
+
+
+def conversations() -> Any:
+    """ShareGPT's column with the roles of OpenAI's messages, as newer tools write it."""
+    return of_each(
+        lambda n: {"conversations": [{"role": "user", "content": text(n)}, {"role": "assistant", "content": reply(n)}]}
+    )
+
+
+def ragas_without_contexts() -> Any:
+    return of_each(lambda n: {"user_input": text(n), "response": wrong(n), "reference": reply(n)})
 
 
 def airtable() -> Any:

@@ -188,7 +188,9 @@ def test_texts_that_repeat_are_labels_only_where_nobody_says_otherwise(tmp_path:
     assert str(drafted(tmp_path, rare, wishes=Wishes(labels=("Assigned Queue",))).outputs[0].type).startswith("Literal")
 
 
-@pytest.mark.parametrize("value", ["2026-01-0{}", "0{}.02.2026", "${}.50", "{},00 €", "1{} %", "EUR 1{}", "{}.50", "{},50", "1,{}00"])
+@pytest.mark.parametrize(
+    "value", ["2026-01-0{}", "0{}.02.2026", "${}.50", "{},00 €", "1{} %", "EUR 1{}", "{}.50", "{},50", "1,{}00"]
+)
 def test_dates_and_amounts_are_no_labels_however_often_they_repeat(tmp_path: Path, value: str) -> None:
     columns = of("Body") | {"expected value": lambda n: value.format(n % 3 + 1)}
     made = drafted(tmp_path, columns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -13,6 +14,10 @@ _SPEAKERS = {
     "user": "user", "human": "user",
     "assistant": "assistant", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant", "model": "assistant",
 }  # fmt: skip
+_TURN = re.compile(r"(?:\A|\n)\s*(Human|Assistant):")
+"""How a turn begins in a chat that is one text."""
+_ASKED = ("input", "prompt", "question")
+"""Where preference pairs have what was asked; without it their answers are whole chats."""
 _SYSTEM = "systemInstruction"
 """Where Gemini's chats have what `system` is elsewhere."""
 
@@ -32,12 +37,16 @@ def chat(column: str, role: str, content: str) -> Callable[[Sequence[Values]], l
 
 def preference(rows: Sequence[Values]) -> list[list[Taken]]:
     """Rows with a preferred answer and another one."""
-    names = ("input", "prompt", "question", "chosen", "preferred_output", "rejected", "non_preferred_output")
+    names = (*_ASKED, "chosen", "preferred_output", "rejected", "non_preferred_output")
     chats: list[list[tuple[Any, str | None]]] = []
     for row in rows:
-        asked = next((name for name in names[:3] if name in row), "")
+        asked = next((name for name in _ASKED if name in row), "")
         chosen = row.get("chosen", row.get("preferred_output"))
-        chats.append([*_said(row.get(asked, []), "user"), *_said(chosen, "assistant")])
+        if not asked and isinstance(chosen, str):
+            _, *turns = _TURN.split(chosen)
+            chats.append([(who, _text_of(text.strip())) for who, text in zip(turns[::2], turns[1::2], strict=True)])
+        else:
+            chats.append([*_said(row.get(asked, []), "user"), *_said(chosen, "assistant")])
     return _chats(chats, [without(row, *names) for row in rows])
 
 

@@ -73,6 +73,7 @@ def _are_answers(row: Values) -> bool:
     return any(form("answers", "text", "answer_start")(row) for form in (_lists, _object)) or row.get("answers") == []
 
 
+_CONVERSATIONS = ("conversations", "conversation")
 _QUESTION, _CONTEXTS = "question|user_input|query", "contexts|retrieved_contexts"
 _GOLD = "ground_truth|ground_truths|reference"
 FORMS: tuple[Known, ...] = (
@@ -110,12 +111,15 @@ FORMS: tuple[Known, ...] = (
         argilla_old,
         told="expected is the annotation; predictions are a model's",
     ),
-    Known(
-        "fine-tuning chats",
-        ("messages",),
-        chat("messages", "role", "content"),
-        _lists("messages", "role"),  # a call of a tool has no content
-        "expected is the last answer of the assistant, the input what goes before",
+    *(
+        Known(
+            "fine-tuning chats",
+            (column,),
+            chat(column, "role", "content"),
+            _lists(column, "role"),  # a call of a tool has no content
+            "expected is the last answer of the assistant, the input what goes before",
+        )
+        for column in ("messages", *_CONVERSATIONS)
     ),
     Known(
         "chats of Gemini's form",
@@ -132,7 +136,7 @@ FORMS: tuple[Known, ...] = (
             _lists(column, "from", "value"),
             "expected is the last answer, the input what goes before",
         )
-        for column in ("conversations", "conversation")
+        for column in _CONVERSATIONS
     ),
     Known(
         "preference pairs",
@@ -157,6 +161,12 @@ FORMS: tuple[Known, ...] = (
         "a Ragas export",
         (_QUESTION, "answer|response", _CONTEXTS, _GOLD),
         by_columns((_QUESTION, _CONTEXTS), (_GOLD,)),
+        told="the answers of the system that was tried are not expected",
+    ),
+    Known(
+        "a Ragas export",
+        ("user_input", "response", "reference"),
+        by_columns(("user_input",), ("reference",)),
         told="the answers of the system that was tried are not expected",
     ),
     Known(

@@ -10,7 +10,7 @@ def _listed(*lines: str) -> tuple[str, ...]:
 ANSWERS = _listed(
     "expected output, expected answer, expected response, expected, ground truth, groundtruth, gold answer, gold label",
     "gold, ideal, correct answer, reference answer, final answer, label text, label name, answer, answers, target, targets",
-    "target text, output, outputs, label, labels, chosen, completion, response, reply, reference, result, y",
+    "target text, output, outputs, label, labels, chosen, reference, completion, response, reply, result, y",
 )
 """Names of what is wanted, the surest first: the first that a file has is the output."""
 MARKS = frozenset(_listed("expected, gold, target, correct, true"))
