@@ -106,6 +106,16 @@ def test_the_only_column_that_is_left_is_the_answer(tmp_path: Path, name: str) -
     assert roles(drafted(tmp_path, free, "In: {subject} {body}\nOut:")) == expected
 
 
+@pytest.mark.parametrize(
+    ("machine", "human"),
+    [("GPT-4 label", "Human label"), ("model_answer", "human_answer"), ("AI category", "Manual category")],
+)
+def test_what_a_model_said_is_neither_given_nor_wanted(tmp_path: Path, machine: str, human: str) -> None:
+    said = {human: lambda n: QUEUES[n % 4], machine: lambda n: QUEUES[n % 3]}
+    assert roles(drafted(tmp_path, of("Body") | said)) == (["Body"], [human])
+    assert roles(drafted(tmp_path, of("Body") | dict(reversed(said.items())))) == (["Body"], [human])
+
+
 def test_addresses_are_no_input(tmp_path: Path) -> None:
     columns = of("Body") | {"Email": lambda n: f"ann{n}@example.org", "queue": lambda n: QUEUES[n % 4]}
     assert roles(drafted(tmp_path, columns)) == (["Body"], ["queue"])

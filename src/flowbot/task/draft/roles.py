@@ -16,7 +16,21 @@ from .asked import asked_for, has_one_place, placed_columns, said_in
 from .kinds import DATE, labels
 from .names import words
 from .table import Table
-from .vocabulary import AFTER, ANSWERS, CODES, FACTS, GIVEN, GROUPS, MARKS, PEOPLE, RECORDS, TELLING, TIMES
+from .vocabulary import (
+    AFTER,
+    ANSWERS,
+    CODES,
+    FACTS,
+    GIVEN,
+    GROUPS,
+    HUMANS,
+    MACHINES,
+    MARKS,
+    PEOPLE,
+    RECORDS,
+    TELLING,
+    TIMES,
+)
 
 SQL = re.compile(r"\s*(?:select|with|insert|update|delete)\s", re.IGNORECASE)
 """How a query begins."""
@@ -176,6 +190,7 @@ def _wanted(table: Table, every: Sequence[str], *, given: bool) -> tuple[list[st
         if found:
             return found[:1], "by its name"
     marked = [name for name in free if len(words(name)) > 1 and words(name)[0] in MARKS]
+    marked = marked or [name for name in free if words(name)[:1] and words(name)[0] in HUMANS and _is_answer(name)]
     if marked:
         return marked, "by their names"
     titled = [name for name in free if _is_sql(table, name) or not _leads(table, name)]
@@ -309,7 +324,14 @@ def _leads(table: Table, name: str) -> bool:
 
 
 def _tells(name: str) -> bool:
-    return bool(TELLING.intersection(words(name)))
+    """Whether a column tells the answer, by its name: why it is right, or what a model said."""
+    spoken = words(name)
+    return bool(TELLING.intersection(spoken)) or (bool(MACHINES.intersection(spoken)) and _is_answer(name))
+
+
+def _is_answer(name: str) -> bool:
+    """Whether a name of several words is that of an answer of some kind: `GPT-4 label`."""
+    return len(words(name)) > 1 and (words(name)[-1] in ANSWERS or words(name)[-1] in FACTS)
 
 
 def _is_sql(table: Table, name: str) -> bool:

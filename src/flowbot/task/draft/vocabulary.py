@@ -41,6 +41,14 @@ TELLING = frozenset(
     )
 )
 """Words in the names of what tells the answer, or was written when it was known."""
+MACHINES = frozenset(
+    _listed(
+        "model, gpt, chatgpt, llm, ai, machine, bot, claude, gemini, llama, mistral, generated, automatic, baseline, pred"
+    )
+)
+"""Words in the names of answers that a model or a system gave: none is expected, and none is given."""
+HUMANS = frozenset(_listed("human, manual, annotated, annotator, expert, corrected"))
+"""First words of the names of answers that people gave: they are wanted."""
 RECORDS = frozenset(
     _listed(
         "id, ids, uuid, guid, uid, hash, sha1, sha256, md5, timestamp, created, updated, annotator, annotators, worker",
