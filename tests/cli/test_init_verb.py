@@ -90,6 +90,7 @@ def test_without_labels_the_rubric_is_asked_for(capsys: Capture, rows: Path) -> 
         (["orders.csv", "--metric", "f2"], "--metric: found 'f2'"),
         (["orders.csv", "--split", "0.5,0.5"], "--split: found '0.5,0.5'"),
         (["orders.csv", "--split", "a,b,c"], "--split"),
+        (["orders.csv", "--prompt", "broken.json"], 'broken.json[0]: found {"role": "system"}; expected'),
         (["orders.csv", "--most", "0"], "--most: found 0"),
         (["orders.csv", "--most", "1.5"], "--most: found '1.5'; expected a whole number"),
         (["orders.csv", "--inputs", "nota"], "--inputs: found 'nota'"),
@@ -101,6 +102,7 @@ def test_without_labels_the_rubric_is_asked_for(capsys: Capture, rows: Path) -> 
 def test_mistakes_are_one_line_and_leave_nothing(capsys: Capture, rows: Path, arguments: list[str], said: str) -> None:
     (rows.parent / "there").mkdir()
     (rows.parent / "empty.txt").touch()
+    (rows.parent / "broken.json").write_text('[{"role": "system"}]')
     before = sorted(rows.parent.rglob("*"))
     found = flowbot(capsys, "init", *arguments)
     assert found.status == 2

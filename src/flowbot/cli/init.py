@@ -76,6 +76,7 @@ def init(
     goal
         What is wanted, in a sentence.
     """
+    from flowbot.fields.prompt import read_chat
     from flowbot.task.draft import MOST, Wishes, draft_task, read_table, refuse_existing, write_folder
     from flowbot.task.hub import is_of_hub
 
@@ -86,6 +87,8 @@ def init(
     wishes = Wishes(_names(inputs), _names(outputs), "" if group == "none" else group, closed)
     scored, fractions, at_most = _metric(metric), _fractions(split), _most(most, MOST)
     text = "" if prompt is None else _text(prompt)
+    if text:
+        _ = read_chat(text, str(prompt))  # a malformed one is told by its name, before any row is read
     for file in filter(is_of_hub, files):
         console.say(f"Reading {file} from the Hugging Face hub, or from its cache…", "soft")
     table = read_table(files, as_is=as_is)
