@@ -83,6 +83,9 @@ def test_what_is_no_run_is_refused_in_one_line(capsys: Capture, runs: list[str],
     said = flowbot(capsys, "compare", runs[0], str(tmp_path / "nowhere"))
     assert said.status == 2
     assert "no such run" in said.error
+    (tmp_path / "task").mkdir()
+    other = flowbot(capsys, "compare", runs[0], str(tmp_path / "task"))
+    assert f"{tmp_path / 'task'}: found no journal.jsonl; expected the folder of a run" in other.error
     alone = flowbot(capsys, "compare", runs[0])
     assert alone.status == 2
     assert "two or more" in alone.error

@@ -90,7 +90,9 @@ def test_without_labels_the_rubric_is_asked_for(capsys: Capture, rows: Path) -> 
         (["orders.csv", "--metric", "f2"], "--metric: found 'f2'"),
         (["orders.csv", "--split", "0.5,0.5"], "--split: found '0.5,0.5'"),
         (["orders.csv", "--split", "a,b,c"], "--split"),
+        (["orders.csv", "--prompt", "broken.json"], 'broken.json[0]: found {"role": "system"}; expected'),
         (["orders.csv", "--most", "0"], "--most: found 0"),
+        (["orders.csv", "--most", "1.5"], "--most: found '1.5'; expected a whole number"),
         (["orders.csv", "--inputs", "nota"], "--inputs: found 'nota'"),
         (["orders.csv", "--prompt", "none.txt"], "none.txt: found no such file"),
         (["orders.csv", "--prompt", "empty.txt"], "empty.txt: found nothing"),
@@ -100,11 +102,20 @@ def test_without_labels_the_rubric_is_asked_for(capsys: Capture, rows: Path) -> 
 def test_mistakes_are_one_line_and_leave_nothing(capsys: Capture, rows: Path, arguments: list[str], said: str) -> None:
     (rows.parent / "there").mkdir()
     (rows.parent / "empty.txt").touch()
+    (rows.parent / "broken.json").write_text('[{"role": "system"}]')
     before = sorted(rows.parent.rglob("*"))
     found = flowbot(capsys, "init", *arguments)
     assert found.status == 2
     assert said in found.error
     assert sorted(rows.parent.rglob("*")) == before
+
+
+def test_a_file_is_no_folder_that_force_may_write_into(capsys: Capture, rows: Path) -> None:
+    taken = rows.parent / "taken"
+    taken.write_text("mine")
+    found = flowbot(capsys, "init", rows.name, "--out", "taken", "--force")
+    assert (found.status, taken.read_text()) == (2, "mine")
+    assert found.error == "flowbot: taken: found a file; expected a folder, or a name that is free: --out NAME"
 
 
 def test_a_folder_of_data_keeps_its_name(capsys: Capture, rows: Path) -> None:
@@ -189,9 +200,9 @@ def test_a_person_is_asked_what_is_wanted_and_whether_labels_are_all(tmp_path: P
         sys.executable, ["-m", "flowbot", "init", "tickets.csv"], cwd=str(tmp_path), encoding="utf-8", timeout=60
     )
     child.expect(r"Which columns are wanted, of id, body, kind_of_thing, csat\? \[\S+\]")
-    child.sendline("kind_of_thing")
+    child.sendline("Kind_Of_Thing")
     child.expect(r"kind_of_thing has 2 different values \(billing, repairs\)\. Can there be no others\? \[Y/n\]")
-    child.sendline("n")
+    child.sendline("no, there are more")
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0

@@ -74,7 +74,7 @@ def test_what_pip_is_told_to_install_are_extras_of_the_project() -> None:
 
 
 def test_nobody_is_told_to_install_what_no_index_has() -> None:
-    for page in pages():
+    for page in (*pages(), *(ROOT / "examples").glob("*/README.md")):
         text = page.read_text(encoding="utf-8")
         assert re.findall(r"pip install (?!-e '\.\[)[^`\n]*flowbot[^`\n]*", text) == [], page.name
     for command in commands():

@@ -198,6 +198,16 @@ def preferences() -> Any:
     return of_each(lambda n: {"prompt": text(n), "chosen": reply(n), "rejected": wrong(n)})
 
 
+def preferences_as_texts() -> Any:
+    """Pairs of whole chats, each one text, as the HH-RLHF data has them."""
+    return of_each(
+        lambda n: {
+            "chosen": f"\n\nHuman: {text(n)}\n\nAssistant: {reply(n)}",
+            "rejected": f"\n\nHuman: {text(n)}\n\nAssistant: {wrong(n)}",
+        }
+    )
+
+
 def openai_preferences() -> Any:
     return of_each(
         lambda n: {
@@ -216,6 +226,56 @@ def promptfoo() -> Any:
             "assert": [{"type": "latency", "threshold": 2000}, {"type": "equals", "value": label(n)}],
         }
     )
+
+
+def gemini_chats() -> Any:
+    return of_each(
+        lambda n: {
+            "systemInstruction": {"role": "system", "parts": [{"text": "Name the topic."}]},
+            "contents": [
+                {"role": "user", "parts": [{"text": text(n)}]},
+                {"role": "model", "parts": [{"text": label(n)}]},
+            ],
+        }
+    )
+
+
+def tool_chats() -> Any:
+    """Chats in which a tool was called: such a turn has no content."""
+    called = {"role": "assistant", "tool_calls": [{"id": "c1", "function": {"name": "stock", "arguments": "{}"}}]}
+    return of_each(
+        lambda n: {
+            "messages": [
+                {"role": "user", "content": text(n)},
+                called,
+                {"role": "tool", "tool_call_id": "c1", "content": "[]"},
+                {"role": "assistant", "content": reply(n)},
+            ]
+        }
+    )
+
+
+def conversations() -> Any:
+    """ShareGPT's column with the roles of OpenAI's messages, as newer tools write it."""
+    return of_each(
+        lambda n: {"conversations": [{"role": "user", "content": text(n)}, {"role": "assistant", "content": reply(n)}]}
+    )
+
+
+def ragas_without_contexts() -> Any:
+    return of_each(lambda n: {"user_input": text(n), "response": wrong(n), "reference": reply(n)})
+
+
+def airtable() -> Any:
+    return {
+        "records": of_each(
+            lambda n: {
+                "id": f"rec{n}",
+                "createdTime": "2026-02-28T10:00:00.000Z",
+                "fields": {"Message": text(n), "Queue": label(n)},
+            }
+        )
+    }
 
 
 def squad_rows() -> Any:

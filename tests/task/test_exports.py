@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from flowbot.fields import UserError
 from flowbot.task import Task
+from flowbot.task.data import parse_rows
 from flowbot.task.draft import Draft, Wishes, draft_task, read_table, write_folder
 
 LITERAL = f"Literal[{', '.join(map(repr, sorted(LABELS)))}]"
@@ -70,8 +71,14 @@ FORMS: list[tuple[Callable[[], Any], dict[str, str], dict[str, str], Callable[[i
     (samples.label_studio_min, MESSAGE, {"topic": LITERAL}, label),
     (samples.openai_chats, MESSAGE, {"answer": "str"}, reply),
     (samples.long_chats, {"conversation": "list[{role: str, text: str}]"}, {"answer": "str"}, reply),
+    (samples.gemini_chats, MESSAGE, {"answer": LITERAL}, label),
+    (samples.tool_chats, {"conversation": "list[{role: str, text: str}]"}, {"answer": "str"}, reply),
+    (samples.airtable, {"Message": "str"}, {"Queue": LITERAL}, label),
+    (samples.conversations, MESSAGE, {"answer": "str"}, reply),
+    (samples.ragas_without_contexts, {"user_input": "str"}, {"reference": "str"}, reply),
     (samples.sharegpt, MESSAGE, {"answer": "str"}, reply),
     (samples.preferences, MESSAGE, {"answer": "str"}, reply),
+    (samples.preferences_as_texts, MESSAGE, {"answer": "str"}, reply),
     (samples.openai_preferences, MESSAGE, {"answer": "str"}, reply),
     (samples.promptfoo, {"message": "str", "tone": "str"}, {"expected": LITERAL}, label),
     (samples.squad_rows, {"context": "str", "question": "str"}, {"answer": "str"}, lambda n: f"{n + 2} gears"),
@@ -213,6 +220,32 @@ def test_jira_has_its_fields_as_columns_and_what_is_later_is_no_input(tmp_path: 
     assert fields(made) == ({"summary": "str", "description": "str"}, {"priority": LITERAL})
 
 
+def test_promptfoos_table_has_its_assertions_in_columns(tmp_path: Path) -> None:
+    cells = ["equals: {}", "{}", "contains: {}", "llm-rubric: is kind"]
+    lines = [f'"{text(n)}","{cells[n % 4].format(label(n // 4))}",latency: 90,case {n}' for n in range(ROWS)]
+    table = "message,__expected1,__expected2,__description\n" + "\n".join(lines)
+    made = drafted(tmp_path, table, "tests.csv")
+    assert fields(made) == (MESSAGE, {"expected": LITERAL})
+    assert sorted(row["expected"] for row in rows_of(made)) == sorted(label(n // 4) for n in range(ROWS) if n % 4 != 3)
+    links = "message,__expected\n" + "".join(f'"{text(n)}",https://example.org/{n}\n' for n in range(ROWS))
+    assert rows_of(drafted(tmp_path, links, "links.csv"))[0]["expected"].startswith("https://example.org/")
+
+
+def test_rows_under_one_name_are_seen_in_json_lines_too(tmp_path: Path) -> None:
+    lines = "\n".join(json.dumps({"item": {"ticket_text": text(n), "correct_label": label(n)}}) for n in range(ROWS))
+    made = drafted(tmp_path, lines, "rows.jsonl")
+    assert fields(made) == ({"ticket_text": "str"}, {"correct_label": LITERAL})
+    assert "each row is what stands under item" in said(made, "read")
+
+
+def test_a_numbering_is_no_input_and_a_title_no_answer(tmp_path: Path) -> None:
+    lines = [f'"{text(n)}",SHOP-{n},{1000 + n},"Now, {n}",{label(n)}' for n in range(ROWS)]
+    made = drafted(tmp_path, "Summary,Issue key,Nr.,Description,Component\n" + "\n".join(lines), "issues.csv")
+    assert fields(made) == ({"Summary": "str", "Description": "str"}, {"Component": LITERAL})
+    alone = drafted(tmp_path, "number,prime\n" + "".join(f"{n},{n in (2, 3, 5)}\n" for n in range(9)), "few.csv")
+    assert list(fields(alone)[0]) == ["number"]
+
+
 CSV_ROWS = "".join(f'"{text(n)}",a{n % 2},{"urgent" if n % 4 else ""},bike,{label(n)}\n' for n in range(ROWS))
 
 
@@ -239,6 +272,27 @@ def test_a_table_of_one_column_has_no_title(tmp_path: Path) -> None:
     assert len(rows_of(made)) == 9
     loose = "note;total\n" + "".join(f"n{n};{n}\n" for n in range(9))
     assert not said(drafted(tmp_path, loose, "rows.csv"), "read")
+
+
+@pytest.mark.parametrize("mark", [";", "\t", "|"])
+@pytest.mark.parametrize("title", ["", "Tickets of 2026\n\n"])
+def test_commas_in_the_texts_of_a_table_with_another_mark_make_no_title_of_its_header(
+    tmp_path: Path, mark: str, title: str
+) -> None:
+    lines = [mark.join(("Nr", "Text", "Queue"))]
+    lines += [mark.join((str(n), f"Hello, part {n} rattles, what now?", label(n))) for n in range(ROWS)]
+    made = drafted(tmp_path, title + "\n".join(lines), "rows.csv")
+    assert fields(made) == ({"Text": "str"}, {"Queue": LITERAL})
+    assert len(rows_of(made)) == ROWS
+    assert list(parse_rows("\n".join(lines), "rows.csv", ".csv")[0].values) == ["Nr", "Text", "Queue"]
+
+
+def test_prose_without_quotes_is_no_table_under_a_title(tmp_path: Path) -> None:
+    prose = "".join(
+        f"Hello there, my bicycle rattles when I ride it downhill and it is number {n}, what now?\n" for n in range(9)
+    )
+    with pytest.raises(UserError, match="quotes forgotten"):
+        drafted(tmp_path, f"text\n{prose}", "rows.csv")
 
 
 def test_excels_unicode_text_is_a_table(tmp_path: Path) -> None:

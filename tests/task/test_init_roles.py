@@ -93,6 +93,34 @@ def test_what_the_user_says_goes_before_what_the_prompt_says(tmp_path: Path) -> 
     assert roles(drafted(tmp_path, EXPORT, prompt, Wishes(outputs=("Body",)))) == (["Subject"], ["Body"])
 
 
+@pytest.mark.parametrize("name", ["Queue", "Betreuung"])
+def test_the_only_column_that_is_left_is_the_answer(tmp_path: Path, name: str) -> None:
+    """What the user or the prompt gives takes all the others; a date says nothing."""
+    columns = (
+        of("Subject", "Body") | {name: lambda n: QUEUES[n % 4]} | {"created": lambda n: f"2026-01-{n % 28 + 1:02}"}
+    )
+    expected = (["Subject", "Body"], [name])
+    assert roles(drafted(tmp_path, columns, "In: {subject} {body}\nOut:")) == expected
+    assert roles(drafted(tmp_path, columns, wishes=Wishes(("Subject", "Body")))) == expected
+    free = columns | {name: lambda n: f"Please look at {n} again"}
+    assert roles(drafted(tmp_path, free, "In: {subject} {body}\nOut:")) == expected
+
+
+@pytest.mark.parametrize(
+    ("machine", "human"),
+    [("GPT-4 label", "Human label"), ("model_answer", "human_answer"), ("AI category", "Manual category")],
+)
+def test_what_a_model_said_is_neither_given_nor_wanted(tmp_path: Path, machine: str, human: str) -> None:
+    said = {human: lambda n: QUEUES[n % 4], machine: lambda n: QUEUES[n % 3]}
+    assert roles(drafted(tmp_path, of("Body") | said)) == (["Body"], [human])
+    assert roles(drafted(tmp_path, of("Body") | dict(reversed(said.items())))) == (["Body"], [human])
+
+
+def test_addresses_are_no_input(tmp_path: Path) -> None:
+    columns = of("Body") | {"Email": lambda n: f"ann{n}@example.org", "queue": lambda n: QUEUES[n % 4]}
+    assert roles(drafted(tmp_path, columns)) == (["Body"], ["queue"])
+
+
 def test_what_is_known_later_is_no_input_and_no_answer_where_there_is_another(tmp_path: Path) -> None:
     late = of("Body", "Channel", "Agent", "Resolution", "Closed At", "CSAT")
     inputs, outputs = roles(drafted(tmp_path, late))
@@ -170,7 +198,9 @@ def test_texts_that_repeat_are_labels_only_where_nobody_says_otherwise(tmp_path:
     assert str(drafted(tmp_path, rare, wishes=Wishes(labels=("Assigned Queue",))).outputs[0].type).startswith("Literal")
 
 
-@pytest.mark.parametrize("value", ["2026-01-0{}", "0{}.02.2026", "${}.50", "{},00 €", "1{} %", "EUR 1{}"])
+@pytest.mark.parametrize(
+    "value", ["2026-01-0{}", "0{}.02.2026", "${}.50", "{},00 €", "1{} %", "EUR 1{}", "{}.50", "{},50", "1,{}00"]
+)
 def test_dates_and_amounts_are_no_labels_however_often_they_repeat(tmp_path: Path, value: str) -> None:
     columns = of("Body") | {"expected value": lambda n: value.format(n % 3 + 1)}
     made = drafted(tmp_path, columns)

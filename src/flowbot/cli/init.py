@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from .console import Console, command_line
-from .options import FORCE, OUT, Output
+from .options import FORCE, OUT, Output, whole
 
 if TYPE_CHECKING:
     from flowbot.task.draft import Draft, Guess, Table
@@ -39,7 +39,7 @@ def init(
     group: Annotated[str | None, Parameter(name="--group", negative=())] = None,
     labels: Annotated[list[str] | None, Parameter(name="--labels", negative=())] = None,
     split: Annotated[str | None, Parameter(name="--split", negative=())] = None,
-    most: Annotated[int | None, Parameter(name="--most", negative=(), show_default=False)] = None,
+    most: Annotated[int | None, Parameter(name="--most", negative=(), converter=whole, show_default=False)] = None,
     as_is: Annotated[bool, Parameter(name="--as-is", negative=())] = False,
     goal: Annotated[str | None, Parameter(name="--goal", negative=())] = None,
     output: Output = Output(),  # noqa: B008
@@ -76,6 +76,7 @@ def init(
     goal
         What is wanted, in a sentence.
     """
+    from flowbot.fields.prompt import read_chat
     from flowbot.task.draft import MOST, Wishes, draft_task, read_table, refuse_existing, write_folder
     from flowbot.task.hub import is_of_hub
 
@@ -86,6 +87,8 @@ def init(
     wishes = Wishes(_names(inputs), _names(outputs), "" if group == "none" else group, closed)
     scored, fractions, at_most = _metric(metric), _fractions(split), _most(most, MOST)
     text = "" if prompt is None else _text(prompt)
+    if text:
+        _ = read_chat(text, str(prompt))  # a malformed one is told by its name, before any row is read
     for file in filter(is_of_hub, files):
         console.say(f"Reading {file} from the Hugging Face hub, or from its cache…", "soft")
     table = read_table(files, as_is=as_is)
@@ -215,7 +218,9 @@ def _wanted(draft: Draft, table: Table, console: Console) -> tuple[str, ...]:
     """The columns that a person wants for outputs; the guess where nothing is said."""
     guess = [draft.columns.get(field.name, field.name) for field in draft.outputs]
     question = f"Which columns are wanted, of {', '.join(table.columns)}? [{','.join(guess)}]"
-    return _names([console.ask(question)]) or tuple(guess)
+    said = _names([console.ask(question)]) or tuple(guess)
+    called = {column.casefold(): column for column in reversed(table.columns)}
+    return tuple(name if name in table.columns else called.get(name.casefold(), name) for name in said)
 
 
 def _confirmed(closed: Mapping[str, Sequence[str]], console: Console) -> tuple[str, ...]:
@@ -224,7 +229,7 @@ def _confirmed(closed: Mapping[str, Sequence[str]], console: Console) -> tuple[s
     for column, options in closed.items():
         shown = ", ".join(options[:6]) + (", …" if len(options) > 6 else "")
         question = f"{column} has {len(options)} different values ({shown}). Can there be no others? [Y/n]"
-        if console.ask(question).casefold() not in ("n", "no"):
+        if not console.ask(question).casefold().startswith("n"):
             found.append(column)
     return tuple(found)
 

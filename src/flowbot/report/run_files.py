@@ -258,6 +258,10 @@ def read_events(run_dir: Path) -> Sequence[Event]:
         UserError: if it is missing, damaged, or says what cannot be.
     """
     path = run_dir / JOURNAL
+    if not os.path.lexists(path):
+        raise UserError(
+            str(run_dir), f"no {JOURNAL}", "the folder of a run, such as those that optimize makes in runs/"
+        )
     events = read_journal(path)
     for number, event in enumerate(events, start=1):
         name = event.get("event")

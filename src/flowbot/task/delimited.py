@@ -39,6 +39,8 @@ _LOOKED_AT = 200
 """Lines by which it is told whether there are titles above a table."""
 _MOSTLY = 0.9
 """Share of the lines below a title that have several cells."""
+_LONGEST_NAME = 60
+"""Characters of a column's name, where there is a title above it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +128,15 @@ def _cell(cells: list[str], columns: Sequence[int]) -> str:
 
 
 def _titles(lines: Sequence[list[str]]) -> int:
-    """How many lines stand above the header: of one cell each, above a table of which nearly all lines have several."""
+    """How many lines stand above the header: of one cell each, above a table of which nearly all lines have several.
+
+    None where the header would be prose: then commas part sentences, and the first line names the only column.
+    """
     widths = [len([cell for cell in cells if cell.strip()]) for cells in lines[:_LOOKED_AT]]
     first = next((number for number, width in enumerate(widths) if width > 1), 0)
     below = widths[first + 1 :]
     few = not below or sum(width > 1 for width in below) < _MOSTLY * len(below)
+    few = few or max(map(len, lines[first])) > _LONGEST_NAME
     return 0 if few or len(lines[first]) < len(max(lines[first:], key=len)) else first
 
 
@@ -149,21 +155,25 @@ def _is_note(cells: list[str]) -> bool:
 
 
 def _mark(text: str) -> str:
-    """What stands between cells: the mark that gives most of the first rows as many cells as the header."""
+    """What stands between cells: the mark that gives most of the first rows as many cells as the header.
+
+    One by which fewer lines are titles above the header goes first: texts between semicolons may have commas, too.
+    """
     if text[:4].casefold() == "sep=" and text[4:5] in _MARKS:
         return text[4]
     sample = io.StringIO(text[:_SAMPLE], newline="")
-    best, found = (0.0, 0), ","
+    best, found = (False, 0, 0.0, 0), ","
     for mark in _MARKS:
         _ = sample.seek(0)
         widths = [len(cells) for cells in islice(csv.reader(sample, delimiter=mark), 50) if cells]
         if len(widths) > 2 and len(text) > _SAMPLE:
             _ = widths.pop()  # the sample's end may cut a row
         first = next((number for number, width in enumerate(widths) if width > 1), 0)
-        if sum(width > 1 for width in widths[first:]) >= _MOSTLY * len(widths[first:]):
+        is_table = sum(width > 1 for width in widths[first:]) >= _MOSTLY * len(widths[first:])
+        if is_table:
             widths = widths[first:]  # titles above the header
         if widths and widths[0] > 1:
-            fit = (widths.count(widths[0]) / len(widths), widths[0])
+            fit = (is_table, -first, widths.count(widths[0]) / len(widths), widths[0])
             if fit > best:
                 best, found = fit, mark
     return found

@@ -44,8 +44,10 @@ def write_folder(
     Raises:
         UserError: if there is something already, it cannot be written, or the task is not sound.
     """
-    if read is None or not folder.is_dir():
+    if read is None:
         refuse_existing(folder)
+    elif folder.exists() and not folder.is_dir():
+        raise UserError(str(folder), "a file", "a folder, or a name that is free: --out NAME")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         place = new_folder(folder)

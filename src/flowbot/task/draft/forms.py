@@ -10,22 +10,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from .chats import chat, preference
+from .taken import Taken, Values
 from .takers import (
-    Taken,
     argilla,
     argilla_flat,
     argilla_old,
     by_columns,
-    chat,
-    jira,
+    fields_as_columns,
     label_studio,
-    preference,
     promptfoo,
+    promptfoo_table,
     squad,
     squad_articles,
 )
-
-Values = Mapping[str, Any]
 
 
 def _any(_: Values) -> bool:
@@ -75,6 +73,7 @@ def _are_answers(row: Values) -> bool:
     return any(form("answers", "text", "answer_start")(row) for form in (_lists, _object)) or row.get("answers") == []
 
 
+_CONVERSATIONS = ("conversations", "conversation")
 _QUESTION, _CONTEXTS = "question|user_input|query", "contexts|retrieved_contexts"
 _GOLD = "ground_truth|ground_truths|reference"
 FORMS: tuple[Known, ...] = (
@@ -112,12 +111,22 @@ FORMS: tuple[Known, ...] = (
         argilla_old,
         told="expected is the annotation; predictions are a model's",
     ),
+    *(
+        Known(
+            "fine-tuning chats",
+            (column,),
+            chat(column, "role", "content"),
+            _lists(column, "role"),  # a call of a tool has no content
+            "expected is the last answer of the assistant, the input what goes before",
+        )
+        for column in ("messages", *_CONVERSATIONS)
+    ),
     Known(
-        "fine-tuning chats",
-        ("messages",),
-        chat("messages", "role", "content"),
-        _lists("messages", "role", "content"),
-        "expected is the last answer of the assistant, the input what goes before",
+        "chats of Gemini's form",
+        ("contents",),
+        chat("contents", "role", "parts"),
+        _lists("contents", "role", "parts"),
+        "expected is the last answer of the model, the input what goes before",
     ),
     *(
         Known(
@@ -127,7 +136,7 @@ FORMS: tuple[Known, ...] = (
             _lists(column, "from", "value"),
             "expected is the last answer, the input what goes before",
         )
-        for column in ("conversations", "conversation")
+        for column in _CONVERSATIONS
     ),
     Known(
         "preference pairs",
@@ -143,9 +152,21 @@ FORMS: tuple[Known, ...] = (
         "expected is what the first assertion that names an answer says; rubrics are kept as feedback",
     ),
     Known(
+        "promptfoo tests in a table",
+        ("__expected|__expected1",),
+        promptfoo_table,
+        told="expected is what the first assertion that names an answer says; rubrics are kept as feedback",
+    ),
+    Known(
         "a Ragas export",
         (_QUESTION, "answer|response", _CONTEXTS, _GOLD),
         by_columns((_QUESTION, _CONTEXTS), (_GOLD,)),
+        told="the answers of the system that was tried are not expected",
+    ),
+    Known(
+        "a Ragas export",
+        ("user_input", "response", "reference"),
+        by_columns(("user_input",), ("reference",)),
         told="the answers of the system that was tried are not expected",
     ),
     Known(
@@ -160,7 +181,8 @@ FORMS: tuple[Known, ...] = (
         by_columns(("input", "retrieval_context"), ("expected_output",)),
         told="the answers of the system that was tried are not expected",
     ),
-    Known("a Jira export", ("key", "fields"), jira, _object("fields", "summary")),
+    Known("a Jira export", ("key", "fields"), fields_as_columns, _object("fields", "summary")),
+    Known("Airtable's records", ("createdTime", "fields"), fields_as_columns, _object("fields")),
 )
 
 

@@ -34,7 +34,8 @@ _MONEY, _DIGITS = (
     r"(?:[$€£¥₹]|\b(?:EUR|USD|GBP|CHF|JPY|CNY|INR|AUD|CAD|SEK|NOK|DKK|PLN|BRL)\b)",
     r"[-+]?[0-9][0-9.,' ]*",
 )
-_AMOUNT = re.compile(rf"\s*(?:[-+]?{_MONEY}\s*{_DIGITS}|{_DIGITS}\s*(?:{_MONEY}|%))\s*\Z")
+_DECIMALS = r"[-+]?[0-9]{1,3}(?:[.,' ]?[0-9]{3})*[.,][0-9]+"
+_AMOUNT = re.compile(rf"\s*(?:[-+]?{_MONEY}\s*{_DIGITS}|{_DIGITS}\s*(?:{_MONEY}|%)|{_DECIMALS})\s*\Z")
 _NO_NUMBER = frozenset(("nan", "na", "n/a", "null", "none", "-"))
 _EXACT = 2**53
 """Integers up to here are floats without loss."""
@@ -131,14 +132,14 @@ def _of_texts(present: list[str], *, cells: bool, output: bool, spelt: bool) -> 
         if all(_INT.match(text.strip()) for text in present):
             why = "texts that are whole numbers" + ", commas between thousands" * any("," in text for text in present)
             return Kind(Type("int"), why, Type("int").coerce)
+        if all(_DECIMAL.match(text.strip()) for text in present):
+            why = "texts that are numbers" + ", commas between thousands" * any("," in text for text in present)
+            return Kind(Type("float"), why, Type("float").coerce)
     if spelt:
         options = labels(present)
         literal = _parsable(Type("literal", options=options)) if options else None
         if literal is not None:
             return Kind(literal, _label_words(literal.options), literal.coerce)
-    if (cells or output) and all(_DECIMAL.match(text.strip()) for text in present):
-        why = "texts that are numbers" + ", commas between thousands" * any("," in text for text in present)
-        return Kind(Type("float"), why, Type("float").coerce)
     return Kind(Type("str"), "texts", _text)
 
 

@@ -15,7 +15,7 @@ from flowbot.task.delimited import Delimited
 from flowbot.task.hub import hub_data, hub_name
 
 from .guess import Guess
-from .shells import rows_within
+from .shells import rows_within, unwrapped
 
 MOST_TAKEN = 20_000
 """Rows that are read of a split of a data set of the hub."""
@@ -88,4 +88,6 @@ def _rows(text: str, where: str, ending: str, mended: list[str]) -> Sequence[Row
         return listed_rows(rows_within(parse_data(text, where), where, mended), where)
     if is_one_value(text, lines=ending != ".json"):
         return listed_rows(rows_within(parse_json(text, where), where, mended), where)
-    return parse_rows(text, where, ending)
+    rows = parse_rows(text, where, ending)
+    values = unwrapped([row.values for row in rows], mended)
+    return [replace(row, values=each) for row, each in zip(rows, values, strict=True)]

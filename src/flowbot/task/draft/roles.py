@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
 
-from flowbot.fields import UserError, canonical_json
+from flowbot.fields import UserError
 from flowbot.task.leaks import leak
 
 from .asked import asked_for, has_one_place, placed_columns, said_in
-from .kinds import DATE, labels
+from .columns import different, is_answer, is_code, is_late, is_record, is_sql, key, leads, tells, varies
 from .names import words
 from .table import Table
-from .vocabulary import AFTER, ANSWERS, FACTS, GIVEN, GROUPS, MARKS, PEOPLE, RECORDS, TELLING, TIMES
+from .vocabulary import (
+    ANSWERS,
+    FACTS,
+    GIVEN,
+    GROUPS,
+    HUMANS,
+    MARKS,
+    PEOPLE,
+)
 
-SQL = re.compile(r"\s*(?:select|with|insert|update|delete)\s", re.IGNORECASE)
-"""How a query begins."""
 _GUESSES = ("the last column", "no column looks like an answer")
 _FEWEST_GROUPS = 6
 _LONG = 200
@@ -100,11 +104,11 @@ def roles_of(table: Table, wishes: Wishes, prompt: str = "") -> Roles:
         guessed = _inputs(table, given, outputs if labelled else ())
         if table.form and (own := [name for name in table.form.inputs if name in given]):
             why["inputs"] = f"as in {table.form.name}"
-            guessed = [name for name in own if not _is_record(table, name) and _varies(table, name)] or own
+            guessed = [name for name in own if not is_record(table, name) and varies(table, name)] or own
         leaks = _leaks(table, guessed, outputs if labelled else ())
         inputs = tuple(name for name in guessed if name not in leaks)
         if has_one_place(prompt) and len(inputs) > 1:
-            inputs = (max(inputs, key=lambda name: sum(len(_key(value)) for value in table.values(name))),)
+            inputs = (max(inputs, key=lambda name: sum(len(key(value)) for value in table.values(name))),)
             why["inputs"] = "your prompt has one place, and it has most to read"
     chosen = list(inputs)
     group = _group(table, given, chosen, why) if wishes.group is None else wishes.group
@@ -145,48 +149,46 @@ def _outputs(
             _known(unknown[0], table, "--outputs")
         why["outputs"] = "as you say" if not unknown else "as you say; no column has it, so there are no labels"
         return wishes.outputs, not unknown
-    free = [name for name in usable if name not in inputs and _varies(table, name)]
+    free = [name for name in usable if name not in inputs and varies(table, name)]
     found: list[str] = []
     if prompt:
         own = [name for name in free if not PEOPLE.intersection(words(name))]
-        found, why["outputs"] = asked_for(said_in(prompt), {name: _different(table.values(name)) for name in own})
+        found, why["outputs"] = asked_for(said_in(prompt), {name: different(table.values(name)) for name in own})
     if table.form:
         own = [name for name in table.form.outputs if name in free]
         found = [name for name in found if name in own] or own
         why["outputs"] = f"as in {table.form.name}" if own else "no row has an answer, so there are no labels"
     elif not found:
-        found, why["outputs"] = _wanted(table, free)
+        found, why["outputs"] = _wanted(table, free, given=bool(inputs))
     return (tuple(found), True) if found else (("answer",), False)
 
 
-def _varies(table: Table, name: str) -> bool:
-    """Whether a column has anything to say: neither empty nor the same in every row."""
-    values = {_key(value) for value in table.values(name) if value is not None and value != ""}
-    return len(values) > 1 or (len(values) == 1 == len(table.rows))
-
-
-def _wanted(table: Table, every: Sequence[str]) -> tuple[list[str], str]:
+def _wanted(table: Table, every: Sequence[str], *, given: bool) -> tuple[list[str], str]:
+    """What is wanted of columns that may be, and how that shows; with inputs given a single one may be the answer, too."""
     spoken = {name: " ".join(words(name)) for name in every}
-    free = [name for name in every if not _is_late(table, name)]
+    free = [name for name in every if not is_late(table, name)]
     for wish in ANSWERS:
         found = [name for name in free if spoken[name] == wish]
         if found:
             return found[:1], "by its name"
     marked = [name for name in free if len(words(name)) > 1 and words(name)[0] in MARKS]
+    marked = marked or [name for name in free if words(name)[:1] and words(name)[0] in HUMANS and is_answer(name)]
     if marked:
         return marked, "by their names"
-    facts = [name for name in free if (spoken[name] in FACTS and not _leads(table, name)) or _is_sql(table, name)]
-    facts = facts or [name for name in free if words(name)[-1:] and words(name)[-1] in FACTS and not _tells(name)][:1]
-    others = [name for name in free if name not in facts and not _is_record(table, name)]
-    if facts and others:
+    titled = [name for name in free if is_sql(table, name) or not leads(table, name)]
+    facts = [name for name in titled if spoken[name] in FACTS or is_sql(table, name)]
+    facts = facts or [name for name in titled if words(name)[-1:] and words(name)[-1] in FACTS and not tells(name)][:1]
+    others = [name for name in free if name not in facts and not is_record(table, name)]
+    if facts and (others or given):
         return facts, "by name" if len(facts) > 1 else "by its name"
     for among in (free, every):  # what is known later is an answer only where nothing else is
-        open_ = [name for name in among if spoken[name] not in GIVEN and not (_is_record(table, name) or _tells(name))]
-        if len([name for name in every if not _is_record(table, name)]) > 1:
-            few = [name for name in open_ if _different(table.values(name))]
+        open_ = [name for name in among if spoken[name] not in GIVEN and not (is_record(table, name) or tells(name))]
+        told = [name for name in every if not is_record(table, name)]
+        if given or len(told) > 1:
+            few = [name for name in open_ if different(table.values(name))]
             if few:
                 return few[-1:], f"{_GUESSES[0]} whose values are few and repeat"
-            if open_ and open_[-1] == every[-1]:
+            if open_ and open_[-1] == told[-1]:
                 return open_[-1:], _GUESSES[0]
     return [], f"{_GUESSES[1]}, so there are no labels"
 
@@ -197,17 +199,19 @@ def _inputs(table: Table, given: Sequence[str], outputs: Sequence[str]) -> list[
     first = min((table.columns.index(name) for name in outputs), default=len(table.columns))
 
     def no_input(name: str) -> bool:
-        return _is_record(table, name) or _tells(name) or _is_late(table, name)
+        return is_record(table, name) or tells(name) or is_late(table, name) or is_code(table, name)
 
     found: list[str] = []
     for name in given:
         spoken = " ".join(words(name))
+        if is_code(table, name):
+            continue
         if spoken not in GIVEN:
             late = table.columns.index(name) > last and first > 0
-            told = spoken in ANSWERS or (spoken in FACTS and not _leads(table, name))
+            told = spoken in ANSWERS or (spoken in FACTS and not leads(table, name))
             if late or no_input(name) or (bool(outputs) and told):
                 continue
-        if len(set(map(_key, table.values(name)))) > 1 or (spoken in GIVEN and len(table.rows) == 1):
+        if len(set(map(key, table.values(name)))) > 1 or (spoken in GIVEN and len(table.rows) == 1):
             found.append(name)
     return found or [name for name in given if not no_input(name)] or list(given)
 
@@ -243,10 +247,10 @@ def _id(table: Table, why: dict[str, str]) -> str:
 def _group(table: Table, given: Sequence[str], inputs: Sequence[str], why: dict[str, str]) -> str:
     """The column of what several rows belong to or are about, if keeping it together leaves enough to split."""
     for name in given:
-        keys = [_key(value) for value in table.values(name) if value is not None]
+        keys = [key(value) for value in table.values(name) if value is not None]
         times = Counter(keys)
         named = words(name)[-1:] == ("id",) or any(word in GROUPS for word in words(name))
-        if len(times) == len(keys) or _tells(name) or not (named or (name in inputs and _is_long(times))):
+        if len(times) == len(keys) or tells(name) or not (named or (name in inputs and _is_long(times))):
             continue
         if len(times) >= _FEWEST_GROUPS and max(times.values()) * 3 <= len(table.rows):
             why["group"] = f"{len(times):,} different in {len(keys):,} rows: rows with the same one stay in one split"
@@ -257,59 +261,8 @@ def _group(table: Table, given: Sequence[str], inputs: Sequence[str], why: dict[
 
 def _is_read(table: Table, name: str) -> bool:
     """Whether a group is also something to read: a passage that rows are about, not the user who wrote them."""
-    return " ".join(words(name)) in GIVEN or _is_long(set(map(_key, table.values(name))))
+    return " ".join(words(name)) in GIVEN or _is_long(set(map(key, table.values(name))))
 
 
 def _is_long(texts: Collection[str]) -> bool:
     return sum(map(len, texts)) > _LONG * len(texts)
-
-
-def _is_record(table: Table, name: str) -> bool:
-    """Whether a column only says where a row comes from: an id, a date of change, a spreadsheet's own numbering."""
-    spoken = words(name)
-    numbered = len(spoken) == 2 and spoken[0] in ("column", "unnamed")
-    dated = bool(TIMES.intersection(spoken)) and _are_times(table.values(name))
-    return not spoken or numbered or dated or bool(RECORDS.intersection(spoken))
-
-
-def _is_late(table: Table, name: str) -> bool:
-    """Whether a column has who dealt with the row, or what is known when all is over."""
-    spoken = frozenset(words(name))
-    return bool(PEOPLE & spoken or AFTER & spoken) or words(name) == ("assigned", "to")
-
-
-def _are_times(values: Sequence[Any]) -> bool:
-    told = [value for value in values if value is not None]
-    return bool(told) and all(isinstance(value, str) and DATE.match(value) for value in told)
-
-
-def _leads(table: Table, name: str) -> bool:
-    """Whether a column is the first that holds texts of its own: a title, where a later one would tell what is before it."""
-    for column in table.columns:
-        if column == name or not (_is_record(table, column) or _different(table.values(column))):
-            return column == name and not _different(table.values(column))
-    return False
-
-
-def _tells(name: str) -> bool:
-    return bool(TELLING.intersection(words(name)))
-
-
-def _is_sql(table: Table, name: str) -> bool:
-    if not {"sql", "query"} & set(words(name)):
-        return False
-    return all(SQL.match(value) for value in table.values(name) if isinstance(value, str))
-
-
-def _different(values: Sequence[Any]) -> tuple[Any, ...]:
-    """A column's different values if they are few and repeat, as labels do; else none."""
-    present = [value for value in values if value is not None]
-    if not present or any(isinstance(value, list | dict) for value in present):
-        return ()
-    if all(isinstance(value, bool) for value in present):
-        return (False, True)
-    return labels(map(_key, present)) or ()
-
-
-def _key(value: Any) -> str:
-    return value if isinstance(value, str) else canonical_json(value)

@@ -8,8 +8,8 @@ from typing import Any
 from flowbot.fields import Field
 from flowbot.task.numerals import is_amount
 
+from .columns import SQL
 from .names import words
-from .roles import SQL
 from .rows import Made
 
 UNFINISHED = "Say here in your own words what"

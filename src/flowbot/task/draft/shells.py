@@ -27,6 +27,16 @@ def rows_within(value: Any, where: str, notes: list[str]) -> list[Any]:
         UserError: if there are none, or which list has them is not clear.
     """
     rows = cast("list[Any]", value) if isinstance(value, list) else _in_object(value, where, notes)
+    return unwrapped(rows, notes)
+
+
+def unwrapped(rows: list[Any], notes: list[str]) -> list[Any]:
+    """The rows themselves, where each stands alone under one name in an object of its own.
+
+    Args:
+        rows: JSON values.
+        notes: the name is added, in words, if there is one.
+    """
     wraps = {next(iter(row)) if len(row) == 1 else "" for row in map(_mapping, rows)}
     wrap = next((name for name in _WRAPS if all(isinstance(_mapping(row).get(name), dict) for row in rows)), "")
     if not wrap and len(wraps) == 1 and all(isinstance(_mapping(row).get(next(iter(wraps))), dict) for row in rows):

@@ -10,10 +10,10 @@ def _listed(*lines: str) -> tuple[str, ...]:
 ANSWERS = _listed(
     "expected output, expected answer, expected response, expected, ground truth, groundtruth, gold answer, gold label",
     "gold, ideal, correct answer, reference answer, final answer, label text, label name, answer, answers, target, targets",
-    "target text, output, outputs, label, labels, chosen, completion, response, reply, reference, result, y",
+    "target text, output, outputs, label, labels, chosen, reference, completion, response, reply, result, y",
 )
 """Names of what is wanted, the surest first: the first that a file has is the output."""
-MARKS = frozenset(_listed("expected, gold, target"))
+MARKS = frozenset(_listed("expected, gold, target, correct, true"))
 """First words of what is wanted: `expected total`."""
 FACTS = frozenset(
     _listed(
@@ -41,6 +41,14 @@ TELLING = frozenset(
     )
 )
 """Words in the names of what tells the answer, or was written when it was known."""
+MACHINES = frozenset(
+    _listed(
+        "model, gpt, chatgpt, llm, ai, machine, bot, claude, gemini, llama, mistral, generated, automatic, baseline, pred"
+    )
+)
+"""Words in the names of answers that a model or a system gave: none is expected, and none is given."""
+HUMANS = frozenset(_listed("human, manual, annotated, annotator, expert, corrected"))
+"""First words of the names of answers that people gave: they are wanted."""
 RECORDS = frozenset(
     _listed(
         "id, ids, uuid, guid, uid, hash, sha1, sha256, md5, timestamp, created, updated, annotator, annotators, worker",
@@ -49,6 +57,8 @@ RECORDS = frozenset(
     )
 )
 """Words in the names of what only says where a row comes from."""
+CODES = frozenset(_listed("nr, no, num, number, key, code, ref, ticket, issue, case, order, incident"))
+"""Last words in the names of what may number the rows, if the values do."""
 TIMES = frozenset(_listed("date, time, at, on, day, when"))
 """Words in the names of what is a time, if the values are."""
 PEOPLE = frozenset(
@@ -60,7 +70,7 @@ PEOPLE = frozenset(
 """Words in the names of who has to do with a row: known later, or no matter."""
 AFTER = frozenset(
     _listed(
-        "csat, nps, satisfaction, survey, resolution, resolved, closed, solved, completed, reopened, reopens, sla",
+        "csat, nps, satisfaction, survey, resolution, close, closing, resolved, closed, solved, completed, reopened, reopens, sla",
         "duration, elapsed, breached, status, votes, watchers, cost, latency, tokens",
     )
 )
