@@ -207,7 +207,7 @@ async def optimize_async(
                 engine.model(named)  # a missing key or price is found now and not in mid-run
         sessions = Sessions(directory, session.ledger, began)
         stack.callback(sessions.close)
-        watch.noted = sessions.note
+        session.ledger.noted = sessions.note
         journal = Journal.open(directory / "journal.jsonl")
         stack.callback(journal.close)
         search = Search(
