@@ -19,7 +19,7 @@ from .json_tools import as_json, from_json
 from .learnt import Learnt
 from .model_options import ModelOptions
 from .native_tools import arguments_text, functions, has_calls, read_calls, wire_messages
-from .refusals import Refusals, shortened, slip_in
+from .refusals import Refusals, left_for_reply, shortened, slip_in
 from .retry import PATIENT
 from .thinking import thought_tokens
 from .tiers import FLEX, Tier
@@ -126,6 +126,7 @@ class OpenAIClient:
         """
         can = await self._learnt.recall()
         refusals = Refusals(can, calls=has_calls(request))
+        given = request
         while True:
             asked = as_json(request) if can.tools == "json" else request
             began = time.perf_counter()
@@ -134,6 +135,10 @@ class OpenAIClient:
             except HttpFault as fault:
                 slip = slip_in(fault)
                 if slip is None:
+                    left = left_for_reply(fault, _ceiling(asked, can)) if request is given else None
+                    if left is not None:  # room for thoughts may be more than a small context has
+                        request = replace(request, max_tokens=left)
+                        continue
                     can = await self._after(fault, refusals, asked, can, patience)
                     continue
                 reply = _slip(fault, slip, asked, time.perf_counter() - began)
@@ -198,11 +203,14 @@ def _used(request: Request, can: Capabilities) -> set[str]:
     return {name for name, has in used.items() if has}
 
 
+def _ceiling(request: Request, can: Capabilities) -> int:
+    """Tokens of the reply, as they are asked for."""
+    return request.max_tokens if can.most_tokens is None else min(request.max_tokens, can.most_tokens)
+
+
 def _body(model: str, request: Request, can: Capabilities) -> dict[str, Any]:
     messages = request.messages
-    body: dict[str, Any] = {"model": model, "messages": messages, can.max_tokens: request.max_tokens}
-    if can.most_tokens is not None:
-        body[can.max_tokens] = min(request.max_tokens, can.most_tokens)
+    body: dict[str, Any] = {"model": model, "messages": messages, can.max_tokens: _ceiling(request, can)}
     if can.temperature:
         body["temperature"] = request.temperature
     if can.seed and request.seed is not None:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from flowbot.fields import ModelError, RefusedError
 
 from .call import request_bytes
-from .capabilities import CALL_EXTRAS, Capabilities, names_system
+from .capabilities import CALL_EXTRAS, LEAST_TOKENS, Capabilities, names_system
 from .client import TOO_LONG, Request
 from .http_faults import HttpFault
 
@@ -63,6 +63,10 @@ _FAR = 4
 """How many times as long as another a request is that is far longer."""
 _KEPT = 200
 """Characters of each message that a shortened request keeps."""
+_TOLD = 1000
+"""Characters of a refusal that numbers are looked for in."""
+_NUMBER = re.compile(r"(?<![\w.-])\d[\d,]*(?![\w-]|\.\d)")
+"""A count in a sentence, and no part of a model's name."""
 
 
 _NO_TOOLS = re.compile(r"--jinja|param\w*: tools|tools param")
@@ -190,6 +194,26 @@ def slip_in(fault: HttpFault) -> str | None:
     if told.generated is not None:
         return told.generated
     return next((found[1] for pattern in _WRITTEN if (found := pattern.search(told.text))), "")
+
+
+def left_for_reply(fault: HttpFault, ceiling: int) -> int | None:
+    """Tokens that a context has left for the reply, where a request is refused because the reply may be longer than that.
+
+    Endpoints that count the reply's ceiling to the request tell three numbers, and some the sum as well: `maximum context
+    length is 4096 tokens. However, you requested 4708 tokens (100 in the messages, 4608 in the completion)`.
+
+    Args:
+        fault: the refusal.
+        ceiling: of the reply, as it was sent.
+    """
+    if not is_too_long(fault):
+        return None
+    told = {int(each.replace(",", "")) for each in _NUMBER.findall(fault.told.text[:_TOLD])}
+    rest = sorted(told - {ceiling} - {number + ceiling for number in told})
+    if ceiling not in told or len(rest) != 2:
+        return None
+    left = rest[1] - rest[0]
+    return left if LEAST_TOKENS <= left < ceiling else None
 
 
 def shortened(request: Request) -> Request | None:
