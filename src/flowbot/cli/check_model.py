@@ -130,9 +130,8 @@ def answered(facts: Mapping[str, Any]) -> str:
     from flowbot.fields.words import money
 
     usage = facts["usage"]
-    took = (
-        f"{facts['seconds']:g} s, {usage['input_tokens']:,} + {usage['output_tokens']:,} tokens, {money(usage['usd'])}"
-    )
+    cost = "price unknown" if usage["usd"] is None else money(usage["usd"])
+    took = f"{facts['seconds']:g} s, {usage['input_tokens']:,} + {usage['output_tokens']:,} tokens, {cost}"
     can = facts["capabilities"]
     if can is None:
         return f"{facts['model']} answers ({took})"

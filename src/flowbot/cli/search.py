@@ -217,14 +217,22 @@ def _say_ceiling(plan: Plan, ceiling: Outlook, console: Console) -> None:
         told = amount(ceiling.ceiling, value, up=up).removesuffix(f" {ceiling.ceiling}")
         return told if ceiling.ceiling == "calls" else f"about {told}"
 
-    text = (
-        f"Of {amount(ceiling.ceiling, ceiling.given)} {said(ceiling.start)} are to score the start, and "
-        f"{said(ceiling.test)} are kept for the closing test on {ceiling.rows} of {count(test, 'example')}; "
-        f"{said(ceiling.left)} are left to search and to validate what is found."
-    )
+    whole = amount(ceiling.ceiling, ceiling.given)
+    if ceiling.start > ceiling.given:
+        text = f"{whole} may not be enough for a score: the start alone takes {said(ceiling.start)}."
+    else:
+        kept = (
+            f"{said(ceiling.test)} are kept for the closing test on {ceiling.rows} of {count(test, 'example')}"
+            if ceiling.rows
+            else "there is no room for a closing test"
+        )
+        text = (
+            f"Of {whole} {said(ceiling.start)} are to score the start, and {kept}; "
+            f"{said(ceiling.left)} are left to search and to validate what is found."
+        )
     low = ceiling.given < ceiling.enough
     if low:
-        text += f" That may be too little to find anything: that takes {said(ceiling.enough, up=True)}."
+        text += f" It may be too little to find anything, which takes {said(ceiling.enough, up=True)}."
     console.paragraph(text, "warn" if low or ceiling.rows < test else "soft")
     console.say()
 
