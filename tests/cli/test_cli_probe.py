@@ -49,6 +49,7 @@ def test_a_model_that_thinks_is_no_defect_and_what_it_needs_is_said(
         assert endpoint.empty == 0
     assert (asked.status, checked.status) == (0, 0)
     assert "it thinks (900 tokens here): replies have room for 4,096 tokens more" in " ".join(asked.out.split())
+    assert "Takes JSON by schema, temperature, seed" in " ".join(asked.out.split())
     assert checked.json["model"]["thinking"] == {"seen": 900, "room": 4096}
     assert checked.json["model"]["note"] == ""
 

@@ -89,6 +89,15 @@ def test_of_a_killed_session_what_was_written_counts(tmp_path: Path) -> None:
     assert spent_in_all(found) == {"calls": 10, "tokens": 1100, "usd": 1.0}
 
 
+def test_a_session_that_ended_before_it_paid_is_forgotten_once_another_pays(tmp_path: Path) -> None:
+    for calls, status in ((0, "failed"), (0, "paused"), (3, "done"), (0, "done")):
+        sessions = Sessions(tmp_path, ledger(calls), 0.0)
+        found = sessions.end(status, 1.0)
+        sessions.close()
+        assert [(each.status, each.calls) for each in found] == ([("done", 3)] if status == "done" else [(status, 0)])
+        assert read_sessions(tmp_path) == found
+
+
 async def test_every_payment_is_on_disk_before_anything_else_is_done_about_it(orders: Task, tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
 

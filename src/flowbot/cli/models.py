@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from .check_model import thinking
+from .check_model import takes, thinking
 from .console import Console
 from .options import PLACES, Output
 
@@ -53,8 +53,7 @@ def models(
     if facts["note"]:
         console.row("Note", facts["note"])
     if facts["capabilities"] is not None:
-        shown = ", ".join(f"{name} {value}" for name, value in facts["capabilities"].items())
-        console.row("Endpoint", shown.replace("_", " "))
+        console.row("Takes", takes(facts["capabilities"]) or "the prompt alone")
     if facts["dropped"]:
         console.row("Left out", "; ".join(facts["dropped"]))
     if facts["thinking"]["room"]:

@@ -11,6 +11,7 @@ from typing import Any
 from flowbot.fields import BudgetExceeded, InfrastructureError, UserError
 from flowbot.fields.files import write_text
 from flowbot.fields.secrets import hide
+from flowbot.fields.words import count
 from flowbot.task import Example
 from flowbot.workflow import Workflow, save
 
@@ -116,7 +117,7 @@ async def _tested(search: Search, workflows: Sequence[Workflow], rooms: Rooms | 
             for number, workflow in enumerate(different):
                 who = "the found workflow" if number else "the start"
                 block = examples[done : done + size]
-                await search.score(workflow, block, "test", f"{who} on {len(block)} test examples")
+                await search.score(workflow, block, "test", f"{who} on {count(len(block), 'test example')}")
                 search.watch.passed(size)
         except BudgetExceeded:
             await search.session.drain()

@@ -251,6 +251,7 @@ async def optimize_async(
             result = await _search(search, strategy, first, blank, hold, (model, meta, *judges))
         except DeniedError:
             await engine.settle()
+            sessions.end("failed", time.monotonic() - began)
             raise  # a pause would hold out that something goes on
         except (Paused, InfrastructureError, MetricError) as error:
             stopped_by = "metric" if isinstance(error, MetricError) else "infrastructure"

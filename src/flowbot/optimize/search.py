@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Literal
 
 from flowbot.fields import Field, ModelError, RefusedError, ToolSignature, UserError
-from flowbot.fields.words import interval, percent
+from flowbot.fields.words import count, interval, percent
 from flowbot.lm import LM, Message, Session
 from flowbot.runtime import Engine, Evaluation, Row, evaluate
 from flowbot.store import Journal
@@ -64,6 +64,11 @@ class Member:
     def short(self) -> str:
         """As of a `Candidate`."""
         return _short(self.title)
+
+
+def _of(split: Split, number: int) -> str:
+    """`72 validation examples`."""
+    return count(number, f"{_SPLITS[split]} example")
 
 
 def _short(title: str) -> str:
@@ -168,11 +173,11 @@ class Search:
     ) -> Estimate:
         """Mean and interval of `workflow` on `examples` of `split`; journalled. `named` tells a person which workflow it is."""
         who = named or _WHO[what]
-        rows = await self.score(workflow, examples, split, f"{who} on {len(examples)} {_SPLITS[split]} examples")
+        rows = await self.score(workflow, examples, split, f"{who} on {_of(split, len(examples))}")
         estimate = estimate_mean([row.score.value for row in rows])
         if (workflow.hash, split) not in self._told:
             self._told.add((workflow.hash, split))
-            told = f"{who} scores {percent(estimate.mean)} ({interval(estimate)}) on {estimate.n} {_SPLITS[split]} examples"
+            told = f"{who} scores {percent(estimate.mean)} ({interval(estimate)}) on {_of(split, estimate.n)}"
             between = (estimate.low, estimate.high)
             self.watch.scored(told[:1].upper() + told[1:], estimate.mean, between, validation=split == "val")
         self.journal.record(

@@ -5,8 +5,8 @@ A session is one start of the command. One line each, in order:
     {"began": "2026-03-01T09:00:00+00:00", "seconds": 12.5, "status", "spent": {"calls", "tokens", "usd"}}
 
 The last line is written anew with every reply that is paid for, so that of a session that is killed nothing is missing but what
-endpoints were still working on; its status stays `working`. A session that paid for nothing where others did, a replay, leaves no line: what it found
-is theirs.
+endpoints were still working on; its status stays `working`. A session that paid for nothing where others do (a replay; one that ended at once) leaves no
+line: what it found is theirs.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class Sessions:
 
     def __init__(self, run_dir: Path, ledger: Ledger, since: float, now: Callable[[], float] = time.monotonic) -> None:
         self._path = run_dir / NAME
-        self._before = read_sessions(run_dir) or _of_result(run_dir)
+        self._before = tuple(each for each in read_sessions(run_dir) if each.calls) or _of_result(run_dir)
         self._ledger = ledger
         self._now = now
         self._began = datetime.now(UTC).isoformat(timespec="seconds")
