@@ -4,9 +4,9 @@ A session is one start of the command. One line each, in order:
 
     {"began": "2026-03-01T09:00:00+00:00", "seconds": 12.5, "status", "spent": {"calls", "tokens", "usd"}}
 
-The last line is written anew with every reply that is paid for, so that of a session that is killed nothing is missing but what
-endpoints were still working on; its status stays `working`. A session that paid for nothing where others do (a replay; one that ended at once) leaves no
-line: what it found is theirs.
+The last line is written anew with every reply that is paid for, so that of a session that is killed nothing is missing but
+what endpoints were still working on; its status stays `working`. A session that paid for nothing where others do (a replay; one
+that ended at once) leaves no line: what it found is theirs.
 """
 
 from __future__ import annotations
