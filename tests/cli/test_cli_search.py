@@ -202,6 +202,13 @@ def test_a_ceiling_that_may_be_too_low_for_a_score_says_so_before_it_is_spent(ca
     assert f"{least:,} tokens may not be enough for a score: the start alone takes about" in dry
 
 
+@pytest.mark.parametrize(("name", "told"), [("somebodys-model", True), ("gpt-5-mini", False), ("gpt-4.1-mini", False)])
+def test_an_estimate_says_that_it_knows_of_no_thoughts(name: str, told: bool, capsys: Capture, here: Path) -> None:
+    model = f"openai/{name}"
+    out = flowbot(capsys, "optimize", str(write_task(here)), "--model", model, *LOW, "--dry-run").out
+    assert (f"thoughts not included, should {model} think" in " ".join(out.split())) is told
+
+
 def test_a_run_that_ended_before_there_was_a_score_claims_none(
     capsys: Capture, here: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

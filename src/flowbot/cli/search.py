@@ -176,6 +176,8 @@ def _pause(stopped_by: str) -> Literal["signal", "seconds", "infrastructure"]:
 
 
 def _announce(plan: Plan, search: SearchOptions, expected: CostEstimate, console: Console) -> None:
+    from flowbot.lm.model_options import may_think
+
     task = plan.task
     sizes = {split: len(examples) for split, examples in task.splits.items()}
     models = (
@@ -190,6 +192,8 @@ def _announce(plan: Plan, search: SearchOptions, expected: CostEstimate, console
     cost = "on this machine: no account, no cost" if local else f"about {money(expected.usd)}"
     if not local and expected.usd is None:
         cost = "the price is not known (--price IN,OUT gives one)"
+    if unknown := [model for model in dict.fromkeys(asked) if may_think(model)]:
+        cost += f"; thoughts not included, should {' or '.join(unknown)} think"
     console.row("Task", f"{task.name}: {task.goal}")
     console.row(
         "Examples",
