@@ -89,3 +89,17 @@ def test_ci_runs_the_two_commands_of_the_readme() -> None:
     assert "pip install -e '.[local,dev]' && pytest" in readme
     assert "flowbot demo --short" in ci
     assert re.search(r"^pytest$", ci, re.MULTILINE)
+
+
+def test_the_tests_that_keep_what_users_met_are_there() -> None:
+    page = (ROOT / "docs" / "what-users-met.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| what ")]
+    named = [re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", row.rpartition(" | ")[2]) for row in rows]
+    assert len(rows) > 80
+    assert [row[:80] for row, tests in zip(rows, named, strict=True) if not tests and "benchmarks/" not in row] == []
+    missing = [
+        f"{file}::{name}"
+        for file, name in {test for tests in named for test in tests}
+        if not (ROOT / file).is_file() or (name and f"def {name}(" not in (ROOT / file).read_text(encoding="utf-8"))
+    ]
+    assert missing == []

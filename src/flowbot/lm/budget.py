@@ -147,6 +147,10 @@ class Budget:
         calls, tokens, usd = self._largest
         return {"calls": calls, "tokens": tokens, "usd": usd / _PICO}
 
+    def forget_largest(self) -> None:
+        """From now on: what was asked so far was not of the kind of what comes."""
+        self._largest = _NOTHING
+
     @property
     def passed(self) -> str:
         """Which ceilings endpoints have made us pass, in a line; "" where none is."""

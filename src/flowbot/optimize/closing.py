@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, UserError
 from flowbot.fields.files import write_text
 from flowbot.fields.secrets import hide
-from flowbot.fields.words import count
 from flowbot.task import Example
 from flowbot.workflow import Workflow, save
 
@@ -19,7 +19,7 @@ from .acceptance import Estimate, paired_difference
 from .result import RunResult, Scores
 from .room import BLOCK
 from .rooms import Rooms
-from .search import Member, Search, Split, Who
+from .search import Member, Search, Split, Who, examples_of
 
 
 def finalists(pool: list[Member], start: Workflow, most: int | None) -> list[Member]:
@@ -34,20 +34,26 @@ def finalists(pool: list[Member], start: Workflow, most: int | None) -> list[Mem
 
 
 async def close(
-    search: Search, start: Workflow, best: Member, stopped_by: str, blank: RunResult, rooms: Rooms | None
+    search: Search,
+    start: Workflow,
+    best: Member,
+    chosen_on: list[Example],
+    stopped_by: str,
+    blank: RunResult,
+    rooms: Rooms | None,
 ) -> RunResult:
-    """The closing comparison: start and final on all of validation and, once, on test, or on as much of it as a ceiling allows.
+    """The closing comparison: start and final on validation and, once, on test, or on as much of it as a ceiling allows.
 
     Args:
+        chosen_on: the validation examples on which the final workflow was chosen.
         rooms: what an example takes; None where not even the start could be scored.
     """
     scores: dict[str, dict[str, Estimate | None]] = {"start": {}, "final": {}}
     sides: tuple[tuple[Who, Workflow], ...] = (("start", start), ("final", best.workflow))
-    rows: dict[Split, list[Example]] = {  # the test first: room was kept for it
-        "test": await _tested(search, [start, best.workflow], rooms),
-        "val": search.order("val"),
-    }
     whole = len(search.order("test"))
+    search.watch.enter("test", whole * len({start.hash, best.workflow.hash}))
+    tested = await on_as_many(search, {"the start": start, "the found workflow": best.workflow}, "test", rooms)
+    rows: dict[Split, list[Example]] = {"test": tested, "val": chosen_on}  # the test first: room was kept for it
     if len(rows["test"]) < whole:
         search.watch.news(f"A ceiling left room to test on {len(rows['test'])} of {whole} examples")
     for split, examples in rows.items():
@@ -99,25 +105,31 @@ async def close(
     )
 
 
-async def _tested(search: Search, workflows: Sequence[Workflow], rooms: Rooms | None) -> list[Example]:
-    """Run the test, block by block where a ceiling may end it; gives the examples on which all of the workflows were run.
+async def on_as_many(
+    search: Search, workflows: Mapping[str, Workflow], split: Split, rooms: Rooms | None
+) -> list[Example]:
+    """Run workflows, by what they are called, on a split, block by block where a ceiling may end it.
 
     A block counts whole or not at all, so that it does not matter which of its calls was the last that fitted.
+
+    Returns:
+        The examples on which all of them were run.
     """
-    examples = search.order("test")
-    different = list({each.hash: each for each in workflows}.values())
+    examples = search.order(split)
+    different: dict[str, tuple[str, Workflow]] = {}
+    for who, workflow in workflows.items():
+        different.setdefault(workflow.hash, (who, workflow))
+    runs = list(different.values())
     done = 0
-    search.watch.enter("test", len(examples) * len(different))
     while done < len(examples):
         left = len(examples) - done
-        size = min(BLOCK, left) if rooms is None else rooms.block(different, left)
+        size = min(BLOCK, left) if rooms is None else rooms.block([workflow for _, workflow in runs], left)
         if size == 0:
             break
         try:
-            for number, workflow in enumerate(different):
-                who = "the found workflow" if number else "the start"
+            for who, workflow in runs:
                 block = examples[done : done + size]
-                await search.score(workflow, block, "test", f"{who} on {count(len(block), 'test example')}")
+                await search.score(workflow, block, split, f"{who} on {examples_of(split, len(block))}")
                 search.watch.passed(size)
         except BudgetExceeded:
             await search.session.drain()
@@ -126,13 +138,26 @@ async def _tested(search: Search, workflows: Sequence[Workflow], rooms: Rooms | 
     return examples[:done]
 
 
-async def _difference(
+async def gain(search: Search, member: Member, start: Workflow, examples: Sequence[Example]) -> float:
+    """How much higher a workflow scores than the start, on validation examples on which both were run; no claim, a choice."""
+    before, after = await _paired(search, start, member.workflow, "val", examples)
+    return fmean(after) - fmean(before) if before else 0.0
+
+
+async def _paired(
     search: Search, start: Workflow, final: Workflow, split: Split, examples: Sequence[Example]
-) -> Estimate:
+) -> tuple[list[float], list[float]]:
     before = {row.example.id: row.score.value for row in await search.score(start, examples, split)}
     after = {row.example.id: row.score.value for row in await search.score(final, examples, split)}
     both = [each.id for each in examples if each.id in before and each.id in after]
-    return paired_difference([after[each] for each in both], [before[each] for each in both])
+    return [before[each] for each in both], [after[each] for each in both]
+
+
+async def _difference(
+    search: Search, start: Workflow, final: Workflow, split: Split, examples: Sequence[Example]
+) -> Estimate:
+    before, after = await _paired(search, start, final, split, examples)
+    return paired_difference(after, before)
 
 
 def _sources(events: list[dict[str, Any]], final: str) -> list[str]:

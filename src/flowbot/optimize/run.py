@@ -29,11 +29,11 @@ from flowbot.runtime import (
 )
 from flowbot.runtime.judge import judge_facts, judge_models, require_verdicts
 from flowbot.store import Journal, Store, default_cache_dir, read_journal, run_lock
-from flowbot.task import MetricError, Task, Tool
+from flowbot.task import Example, MetricError, Task, Tool
 from flowbot.workflow import Workflow, asked_models, most_calls, require_valid, save, single_call
 
 from .bilevel import bilevel
-from .closing import close, finalists, write_json
+from .closing import close, finalists, gain, on_as_many, write_json
 from .costs import estimate, phases
 from .effort import EFFORTS, EffortName
 from .given import (
@@ -292,7 +292,6 @@ async def _search(
     val = search.order("val")
     stopped_by = "finished"
     schedule = method.schedule(search.order("train"), search.effort)
-    start_val = 0.0
     rooms: Rooms | None = None
     with ExitStack() as kept:
         closing = kept.enter_context(hold)
@@ -301,8 +300,8 @@ async def _search(
             search.watch.enter("start", len(val))
             for each in models:
                 await each.limit(0)  # how each is asked is settled before the first of them is
+            search.session.budget.forget_largest()
             scored = await search.score_split(start, "val", "start", val)
-            start_val = scored.mean
             require_verdicts(search.task.metric, val, scored.n)
             closing.release()
             rooms = Rooms(search, start)
@@ -321,28 +320,28 @@ async def _search(
             closing.release()
             kept.enter_context(rooms.closing([each.workflow for each in last]))
         search.watch.enter("validation", len(last) * len(val))
-        validated: list[tuple[Member, float]] = []
+        validated: list[tuple[Member, list[Example]]] = []
         for number, member in enumerate(last, start=1):
             named = f"finalist {number} of {len(last)} ({shorten(member.short, 44, placeholder='…')})"
-            try:
-                scored = await search.score_split(member.workflow, "val", "finalist", val, named)
-            except BudgetExceeded:
-                await search.session.drain()
+            rows = await on_as_many(search, {named: member.workflow}, "val", rooms)
+            if len(rows) < len(val):
                 stopped_by = "budget"
-            else:
-                validated.append((member, scored.mean))
-            search.watch.passed(len(val))
-    best, best_val = Member(start, 0.0, "start", "start"), start_val
+                search.watch.news(f"A ceiling left room to validate {named} on {len(rows)} of {len(val)} examples")
+            if len(rows) >= min(FEWEST, len(val)):
+                await search.score_split(member.workflow, "val", "finalist", rows, named)
+                validated.append((member, rows))
+    best, best_gain, chosen_on = Member(start, 0.0, "start", "start"), 0.0, val
     fewest = min(FEWEST, len(search.order("test")))
-    for member, mean in validated:
-        if mean <= best_val:
+    for member, rows in validated:
+        gained = await gain(search, member, start, rows)
+        if gained <= best_gain:
             continue
         if rooms is None or rooms.testable([start, member.workflow], fewest) < fewest:
             search.watch.news(f"Left out, since a ceiling leaves no room to test it: {member.title}")
             stopped_by = "budget"
         else:
-            best, best_val = member, mean
-    return await close(search, start, best, stopped_by, blank, rooms)
+            best, best_gain, chosen_on = member, gained, rows
+    return await close(search, start, best, chosen_on, stopped_by, blank, rooms)
 
 
 def _costs(session: Session) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class Member:
         return _short(self.title)
 
 
-def _of(split: Split, number: int) -> str:
+def examples_of(split: Split, number: int) -> str:
     """`72 validation examples`."""
     return count(number, f"{_SPLITS[split]} example")
 
@@ -173,11 +173,11 @@ class Search:
     ) -> Estimate:
         """Mean and interval of `workflow` on `examples` of `split`; journalled. `named` tells a person which workflow it is."""
         who = named or _WHO[what]
-        rows = await self.score(workflow, examples, split, f"{who} on {_of(split, len(examples))}")
+        rows = await self.score(workflow, examples, split, f"{who} on {examples_of(split, len(examples))}")
         estimate = estimate_mean([row.score.value for row in rows])
         if (workflow.hash, split) not in self._told:
             self._told.add((workflow.hash, split))
-            told = f"{who} scores {percent(estimate.mean)} ({interval(estimate)}) on {_of(split, estimate.n)}"
+            told = f"{who} scores {percent(estimate.mean)} ({interval(estimate)}) on {examples_of(split, estimate.n)}"
             between = (estimate.low, estimate.high)
             self.watch.scored(told[:1].upper() + told[1:], estimate.mean, between, validation=split == "val")
         self.journal.record(
