@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cli_help import FAKE, flowbot, write_flow, write_task
+from thinking_help import thinking
 
 from flowbot.cli.demo import demo_task_path
 
@@ -190,6 +191,45 @@ def test_a_dry_run_below_a_ceiling_shows_the_estimate_beside_the_refusal_and_wha
     assert f"Of {least} calls" in fits.out
     facts = flowbot(capsys, *common, "--max-calls", least, "--json").json
     assert facts["ceilings"]["calls"]["least"] == facts["ceilings"]["calls"]["given"] == int(least)
+
+
+def test_a_ceiling_that_may_be_too_low_for_a_score_says_so_before_it_is_spent(capsys: Capture, here: Path) -> None:
+    common = ["optimize", str(write_task(here, sizes=(16, 60, 3))), *FAKE, *LOW, "--dry-run"]
+    facts = flowbot(capsys, *common, "--max-tokens", "1000000", "--json").json["ceilings"]["tokens"]
+    assert facts["least"] < facts["start"]
+    least = round(facts["least"])
+    dry = " ".join(flowbot(capsys, *common, "--max-tokens", str(least)).out.split())
+    assert f"{least:,} tokens may not be enough for a score: the start alone takes about" in dry
+
+
+@pytest.mark.parametrize(("name", "told"), [("somebodys-model", True), ("gpt-5-mini", False), ("gpt-4.1-mini", False)])
+def test_an_estimate_says_that_it_knows_of_no_thoughts(name: str, told: bool, capsys: Capture, here: Path) -> None:
+    model = f"openai/{name}"
+    out = flowbot(capsys, "optimize", str(write_task(here)), "--model", model, *LOW, "--dry-run").out
+    assert (f"thoughts not included, should {model} think" in " ".join(out.split())) is told
+
+
+def test_a_run_that_ended_before_there_was_a_score_claims_none(
+    capsys: Capture, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with thinking() as endpoint:  # nobody knows before that it thinks: an estimate holds no thoughts
+        monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
+        models = ["--model", "openai/somebodys-model", *LOW, "--cache-dir", "cache"]
+        took = flowbot(capsys, "optimize", str(write_task(here)), *models, "--max-tokens", "6000")
+    told = " ".join(took.out.split())
+    assert took.status == 0
+    assert "Nobody knows: it ended before the start was scored." in told
+    assert "It was not tested." in told
+    assert "the best so far was tested" not in told
+
+
+def test_a_run_that_paid_for_more_under_a_higher_ceiling_says_what_it_paid(capsys: Capture, here: Path) -> None:
+    common = ["optimize", str(write_task(here)), *FAKE, *LOW, "--cache-dir", "cache", "--run-dir", "run"]
+    whole = flowbot(capsys, *common, "--json").json
+    low = " ".join(flowbot(capsys, *common, "--max-calls", "60").out.split())
+    assert f"Made by this run: {whole['spent']['calls']} calls, {whole['spent']['tokens']:,} tokens" in low
+    assert "more than it takes" in low
+    assert "All of it" not in low
 
 
 def test_a_replay_says_that_it_is_one_and_compare_shows_what_was_paid(capsys: Capture, here: Path) -> None:

@@ -35,7 +35,7 @@ def test_an_unknown_provider_lists_the_known_ones(model: str) -> None:
         open_lm(model, _session())
 
 
-@pytest.mark.parametrize("model", ["openai", "openai/"])
+@pytest.mark.parametrize("model", ["openai", "openai/", "openai/?reasoning_effort=low"])
 def test_a_provider_alone_is_no_model(model: str) -> None:
     with pytest.raises(UserError, match="a provider without a model's name; expected openai/NAME"):
         split_model(model)

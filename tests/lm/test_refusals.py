@@ -257,6 +257,46 @@ async def test_a_models_own_limit_is_learnt_and_no_requests_room(message: str) -
         assert [body["max_tokens"] for body in endpoint.bodies] == [4608, 4096, 4096]
 
 
+SMALL_CONTEXT_WORDS = [
+    "This model's maximum context length is 4096 tokens. However, you requested 4708 tokens (100 in the messages, 4608 in the "
+    "completion). Please reduce the length of the messages or completion.",
+    "'max_tokens' or 'max_completion_tokens' is too large: 4608. This model's maximum context length is 4096 tokens and your "
+    "request has 100 input tokens (4608 > 4096 - 100).",
+    "This model's maximum context length is 4,096 tokens. However, you requested 4,608 output tokens and your prompt contains at "
+    "least 100 input tokens, for a total of at least 4,708 tokens. (parameter=input_tokens, value=100)",
+    "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4096. Given: 100 `inputs` tokens and 4608 "
+    "`max_new_tokens`",
+    "input length and `max_tokens` exceed context limit: 100 + 4608 > 4096, decrease input length or `max_tokens`",
+]
+
+
+@pytest.mark.parametrize("message", SMALL_CONTEXT_WORDS)
+async def test_a_reply_that_may_be_longer_than_the_context_is_given_what_is_left_of_it(message: str) -> None:
+    async with asking(refusal(message), http(said("seven"))) as (lm, endpoint):
+        asked = Request(QUESTION, 4608)
+        assert (await lm.ask(asked, purpose="train")).text == "seven"
+        assert (await lm.ask(asked, purpose="train")).text == "seven"
+        assert [body["max_tokens"] for body in endpoint.bodies] == [4608, 3996]
+
+
+@pytest.mark.parametrize(
+    ("message", "sent"),
+    [
+        (
+            SMALL_CONTEXT_WORDS[0].replace("4708", "8640").replace("100", "4032"),
+            [4608, 64],
+        ),  # once: it is still refused
+        (SMALL_CONTEXT_WORDS[0].replace("4708", "8641").replace("100", "4033"), [4608]),
+        (SMALL_CONTEXT_WORDS[0].replace("4608", "4600"), [4608]),  # it speaks of another request
+    ],
+)
+async def test_a_prompt_that_leaves_a_context_no_room_is_too_long(message: str, sent: list[int]) -> None:
+    async with asking(refusal(message)) as (lm, endpoint):
+        with pytest.raises(ModelError, match=TOO_LONG):
+            await lm.ask(Request(QUESTION, 4608), purpose="train")
+        assert [body["max_tokens"] for body in endpoint.bodies] == sent
+
+
 @pytest.mark.parametrize(
     "message",
     [

@@ -12,6 +12,7 @@ import flowbot as fb
 from flowbot.fields import canonical_json, stable_hash
 from flowbot.lm import Message, Request
 from flowbot.lm.fake_behaviours import counter
+from flowbot.optimize.sessions import read_sessions
 from flowbot.task import Task
 
 REFUSED = "fake/counter?expires=1"
@@ -29,6 +30,7 @@ async def test_a_search_raises_it_whoever_is_refused(orders: Task, tmp_path: Pat
     assert caught.value.fatal
     assert not (tmp_path / "run" / "result.json").exists()
     assert not (tmp_path / "run" / "found.flow.yaml").exists()
+    assert {each.status for each in read_sessions(tmp_path / "run")} == {"failed"}
 
 
 async def test_an_evaluation_and_a_flow_raise_it(orders: Task, tmp_path: Path) -> None:

@@ -24,4 +24,4 @@ def test_ten_kills_of_one_run_change_nothing_and_no_stored_call_is_made_again(tm
     lost = sum(len(life.lost_replies) for life in run.lives)
     assert paid - lost == len(undisturbed.after) == len(last.after)
     told = last.told["result"]
-    assert told["now"]["calls"] <= told["spent"]["calls"] <= paid
+    assert told["now"]["calls"] < paid - lost <= told["spent"]["calls"] <= paid

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from flowbot.fields import Usage, UserError
+from flowbot.fields import InfrastructureError, Usage, UserError
 from flowbot.lm import Ledger, StopSignal
-from flowbot.optimize import RunResult, optimize_async
-from flowbot.optimize.sessions import EVERY, NAME, Sessions, read_sessions, spent_in_all
+from flowbot.optimize import ProgressEvent, RunResult, optimize_async
+from flowbot.optimize.sessions import NAME, Sessions, read_sessions, spent_in_all
 from flowbot.optimize.taken import account
 from flowbot.report import read_run
 from flowbot.task import Task
@@ -76,12 +76,12 @@ async def test_a_run_that_another_runs_store_serves_has_paid_nothing(orders: Tas
 
 
 def test_of_a_killed_session_what_was_written_counts(tmp_path: Path) -> None:
-    killed = Sessions(tmp_path, ledger(7), 0.0, clock(0.0, 2.0, 2.0, 2.0))
+    killed = Sessions(tmp_path, ledger(7), 0.0, clock(2.0))
     killed.note()
     killed.close()
     with (tmp_path / NAME).open("a") as file:
         file.write('{"began": "half a li')
-    resumed = Sessions(tmp_path, ledger(3), 10.0, clock(10.0, 11.0, 11.0))
+    resumed = Sessions(tmp_path, ledger(3), 10.0, clock())
     found = resumed.end("done", 4.0)
     resumed.close()
     assert [(each.status, each.calls, each.seconds) for each in found] == [("working", 7, 2.0), ("done", 3, 4.0)]
@@ -89,22 +89,48 @@ def test_of_a_killed_session_what_was_written_counts(tmp_path: Path) -> None:
     assert spent_in_all(found) == {"calls": 10, "tokens": 1100, "usd": 1.0}
 
 
-def test_a_line_is_written_anew_and_not_twice_and_only_now_and_then(tmp_path: Path) -> None:
-    paid, now = ledger(1), [0.0]
-    sessions = Sessions(tmp_path, paid, 0.0, lambda: now[0])
-    now[0] = EVERY / 2
-    sessions.note()
-    assert not (tmp_path / NAME).exists()
-    now[0] = EVERY
-    sessions.note()
-    paid.pay("val", Usage(1, 5, 5, usd=0.25), model="openai/x")
-    now[0] = 1.5 * EVERY
-    sessions.note()
-    assert [each.calls for each in read_sessions(tmp_path)] == [1]
-    now[0] = 2 * EVERY
-    sessions.note()
+def test_a_session_that_ended_before_it_paid_is_forgotten_once_another_pays(tmp_path: Path) -> None:
+    for calls, status in ((0, "failed"), (0, "paused"), (3, "done"), (0, "done")):
+        sessions = Sessions(tmp_path, ledger(calls), 0.0)
+        found = sessions.end(status, 1.0)
+        sessions.close()
+        assert [(each.status, each.calls) for each in found] == ([("done", 3)] if status == "done" else [(status, 0)])
+        assert read_sessions(tmp_path) == found
+
+
+async def test_every_payment_is_on_disk_before_anything_else_is_done_about_it(orders: Task, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def look(event: ProgressEvent) -> None:
+        if event.calls:
+            lines = read_sessions(tmp_path / "run")
+            seen.append((len(lines), lines[0].calls))
+
+    done = await run(orders, tmp_path, progress=look)
+    assert [lines for lines, _ in seen] == [1] * len(seen)
+    paid = [calls for _, calls in seen]
+    assert paid == sorted(paid)
+    assert paid[-1] == done.spent["calls"] == sum(done.requests.values())
+
+
+def test_what_a_session_pays_is_written_with_each_payment(tmp_path: Path) -> None:
+    paid = ledger(1)
+    sessions = Sessions(tmp_path, paid, 0.0)
+    paid.noted = sessions.note
+    for calls in (2, 3, 4):
+        paid.pay("val", Usage(1, 5, 5, usd=0.25), model="openai/x")
+        assert [each.calls for each in read_sessions(tmp_path)] == [calls]
     sessions.close()
-    assert [each.calls for each in read_sessions(tmp_path)] == [2]
+
+
+def test_where_the_disk_fails_the_reply_that_was_paid_for_goes_on_and_the_end_says_so(tmp_path: Path) -> None:
+    paid = ledger(0)
+    sessions = Sessions(tmp_path, paid, 0.0)
+    paid.noted = sessions.note
+    (tmp_path / NAME).mkdir()
+    paid.pay("val", Usage(1, 5, 5, usd=0.25), model="openai/x")
+    with pytest.raises((InfrastructureError, UserError), match=NAME):
+        sessions.end("done", 1.0)
 
 
 def test_an_unknown_price_of_one_session_leaves_the_whole_unknown(tmp_path: Path) -> None:

@@ -130,17 +130,23 @@ def answered(facts: Mapping[str, Any]) -> str:
     from flowbot.fields.words import money
 
     usage = facts["usage"]
-    took = (
-        f"{facts['seconds']:g} s, {usage['input_tokens']:,} + {usage['output_tokens']:,} tokens, {money(usage['usd'])}"
-    )
+    cost = "price unknown" if usage["usd"] is None else money(usage["usd"])
+    took = f"{facts['seconds']:g} s, {usage['input_tokens']:,} + {usage['output_tokens']:,} tokens, {cost}"
     can = facts["capabilities"]
     if can is None:
         return f"{facts['model']} answers ({took})"
-    takes = {"schema": "JSON by schema", "tool": "JSON by a forced tool call", "json": "JSON objects"}
-    told = [takes.get(can["reply_format"], "")] + [name for name in ("temperature", "seed") if can[name]]
-    left = f"; {', '.join(facts['dropped'])}" if facts["dropped"] else ""
-    thinks = f"; {thinking(facts)}" if facts["thinking"]["room"] else ""
-    return f"{facts['model']} answers ({took}); it takes {', '.join(each for each in told if each)}{left}{thinks}"
+    told = [f"{facts['model']} answers ({took})"]
+    told += [f"it takes {takes(can)}"] if takes(can) else []
+    told += [", ".join(facts["dropped"])] if facts["dropped"] else []
+    told += [thinking(facts)] if facts["thinking"]["room"] else []
+    return "; ".join(told)
+
+
+def takes(can: Mapping[str, Any]) -> str:
+    """What an endpoint was found to take, as `Capabilities.dump` gives it: `JSON by schema, temperature, seed`; "" for nothing."""
+    formats = {"schema": "JSON by schema", "tool": "JSON by a forced tool call", "json": "JSON objects"}
+    named = [formats.get(can["reply_format"], ""), *(name for name in ("temperature", "seed") if can[name])]
+    return ", ".join(each for each in named if each)
 
 
 def thinking(facts: Mapping[str, Any]) -> str:

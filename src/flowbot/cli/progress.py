@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowbot.report.words import duration
+from flowbot.report.words import count, duration
 
 from .console import WIDEST, Console, is_terminal, shown, wrap
 
@@ -113,7 +113,7 @@ class Status:
         rest = _fitting([f"{100 * event.share:.0f} %", elapsed, left], "  ", room - FEWEST_CELLS - 1)
         cells = min(MOST_CELLS, room - len(rest) - 1)
         done = round(event.share * cells)
-        facts = [f"{event.calls:,} calls", event.paid, event.standing]
+        facts = [count(event.calls, "call"), event.paid, event.standing]
         told = _lines([fact for fact in facts if fact], " · ", room)
         return Shown(what, "━" * done, f"{'╌' * (cells - done)} {rest}", told)
 
@@ -213,7 +213,7 @@ class Display:
         counted = f" ({event.counted})" if event.total and event.done else ""
         left = self._left.seconds()
         facts = [
-            f"{event.calls:,} calls",
+            count(event.calls, "call"),
             event.paid,
             event.standing,
             "" if left is None else f"about {duration(_round(left))} left",

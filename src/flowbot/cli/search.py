@@ -176,6 +176,8 @@ def _pause(stopped_by: str) -> Literal["signal", "seconds", "infrastructure"]:
 
 
 def _announce(plan: Plan, search: SearchOptions, expected: CostEstimate, console: Console) -> None:
+    from flowbot.lm.model_options import may_think
+
     task = plan.task
     sizes = {split: len(examples) for split, examples in task.splits.items()}
     models = (
@@ -190,6 +192,8 @@ def _announce(plan: Plan, search: SearchOptions, expected: CostEstimate, console
     cost = "on this machine: no account, no cost" if local else f"about {money(expected.usd)}"
     if not local and expected.usd is None:
         cost = "the price is not known (--price IN,OUT gives one)"
+    if unknown := [model for model in dict.fromkeys(asked) if may_think(model)]:
+        cost += f"; thoughts not included, should {' or '.join(unknown)} think"
     console.row("Task", f"{task.name}: {task.goal}")
     console.row(
         "Examples",
@@ -217,14 +221,22 @@ def _say_ceiling(plan: Plan, ceiling: Outlook, console: Console) -> None:
         told = amount(ceiling.ceiling, value, up=up).removesuffix(f" {ceiling.ceiling}")
         return told if ceiling.ceiling == "calls" else f"about {told}"
 
-    text = (
-        f"Of {amount(ceiling.ceiling, ceiling.given)} {said(ceiling.start)} are to score the start, and "
-        f"{said(ceiling.test)} are kept for the closing test on {ceiling.rows} of {count(test, 'example')}; "
-        f"{said(ceiling.left)} are left to search and to validate what is found."
-    )
+    whole = amount(ceiling.ceiling, ceiling.given)
+    if ceiling.start > ceiling.given:
+        text = f"{whole} may not be enough for a score: the start alone takes {said(ceiling.start)}."
+    else:
+        kept = (
+            f"{said(ceiling.test)} are kept for the closing test on {ceiling.rows} of {count(test, 'example')}"
+            if ceiling.rows
+            else "there is no room for a closing test"
+        )
+        text = (
+            f"Of {whole} {said(ceiling.start)} are to score the start, and {kept}; "
+            f"{said(ceiling.left)} are left to search and to validate what is found."
+        )
     low = ceiling.given < ceiling.enough
     if low:
-        text += f" That may be too little to find anything: that takes {said(ceiling.enough, up=True)}."
+        text += f" It may be too little to find anything, which takes {said(ceiling.enough, up=True)}."
     console.paragraph(text, "warn" if low or ceiling.rows < test else "soft")
     console.say()
 

@@ -48,7 +48,8 @@ def summarise(result: RunResult, report: Path, plan: Plan, console: Console) -> 
     if "judge" in result.details:
         console.paragraph(judge_line(result.details["judge"]), "soft", indent=2)
     if result.stopped_by == "budget":
-        console.paragraph("A ceiling ended the search early; the best so far was tested.", "warn", indent=2)
+        best = "; the best so far was tested" if run.score("final", "test") else ""
+        console.paragraph(f"A ceiling ended the search early{best}.", "warn", indent=2)
     for line in tested(result.details.get("tested")):
         console.paragraph(line, "warn", indent=2)
     console.say()
@@ -90,6 +91,9 @@ def _changes(run: RunView, console: Console) -> None:
 def _scores(run: RunView, console: Console) -> None:
     drawn = min(34, console.width - 46) if console.width >= _ROOM_TO_DRAW else 0
     splits: tuple[tuple[Literal["val", "test"], str], ...] = (("val", "validation"), ("test", "test"))
+    if not any(run.score("final", split) for split, _ in splits):
+        told = "Nobody knows: it ended before the start was scored. With a higher ceiling the same command goes on from here."
+        console.paragraph(told, "warn", indent=2)
     for split, name in splits:
         start, final = run.score("start", split), run.score("final", split)
         difference = run.score("difference", split)

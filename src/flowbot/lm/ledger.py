@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from flowbot.fields import Usage
@@ -28,6 +29,8 @@ class Ledger:
         """Calls that the store answered."""
         self.retries = 0
         """Calls that were sent again after a fault of the endpoint."""
+        self.noted: Callable[[], None] = lambda: None
+        """Told of every payment, before anything else is done about it. It must not raise."""
 
     def charge(self, purpose: str, usage: Usage, *, stored: bool) -> None:
         """Count one logical call.
@@ -61,6 +64,7 @@ class Ledger:
         """
         _count(self.spent_by, purpose, usage)
         _count(self.spent_by_model, model, usage)
+        self.noted()
 
     @property
     def calls(self) -> dict[str, int]:

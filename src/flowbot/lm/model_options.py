@@ -77,6 +77,16 @@ def room_for_thoughts(model: str) -> int:
     return 0 if provider in OWN else model_options(provider, rest)[1].thinking or 0
 
 
+def may_think(model: str) -> bool:
+    """Whether a model may think without its string telling so: it is asked, and no estimate knows of its thoughts.
+
+    Raises:
+        UserError: as `room_for_thoughts`.
+    """
+    provider, rest = split_model(model)
+    return provider not in OWN and model_options(provider, rest)[1].thinking is None
+
+
 def usual_thoughts(model: str) -> int:
     """Tokens that a model's thoughts usually take in a reply, for estimates; see `room_for_thoughts`."""
     return room_for_thoughts(model) // USUAL

@@ -159,7 +159,7 @@ def split_model(model: str) -> tuple[str, str]:
     """
     provider, slash, name = model.partition("/")
     known = (*OWN, *PROVIDERS)
-    if provider in known and not name:
+    if provider in known and not name.partition("?")[0]:
         raise UserError(f"model {model!r}", "a provider without a model's name", f"{provider}/NAME")
     if provider not in known or not slash:
         raise UserError(f"model {model!r}", repr(provider), f"PROVIDER/NAME with {one_of(provider, known)}")

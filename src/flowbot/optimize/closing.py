@@ -19,7 +19,7 @@ from .acceptance import Estimate, paired_difference
 from .result import RunResult, Scores
 from .room import BLOCK
 from .rooms import Rooms
-from .search import SPLITS, Member, Search, Split, Who
+from .search import Member, Search, Split, Who, examples_of
 
 
 def finalists(pool: list[Member], start: Workflow, most: int | None) -> list[Member]:
@@ -129,7 +129,7 @@ async def on_as_many(
         try:
             for who, workflow in runs:
                 block = examples[done : done + size]
-                await search.score(workflow, block, split, f"{who} on {len(block)} {SPLITS[split]} examples")
+                await search.score(workflow, block, split, f"{who} on {examples_of(split, len(block))}")
                 search.watch.passed(size)
         except BudgetExceeded:
             await search.session.drain()

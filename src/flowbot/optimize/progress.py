@@ -109,8 +109,8 @@ class _State(TypedDict):
 class Watch:
     """Makes the events of one run and hands them to whoever watches.
 
-    Whoever runs sets `planned`, `calls` and `usd`, see `ProgressEvent`, as soon as they are known, `noted` to be told first,
-    and the parts of the work in `plan`; `enter` and `passed` say how far it is.
+    Whoever runs sets `planned`, `calls` and `usd`, see `ProgressEvent`, as soon as they are known, and the parts of the work in
+    `plan`; `enter` and `passed` say how far it is.
 
     Args:
         callback: who watches.
@@ -133,7 +133,6 @@ class Watch:
         self.calls: Callable[[], int] = lambda: 0
         self.usd: Callable[[], float | None] = lambda: 0.0
         self._parts, self._done, self._from, self._share = 1, 0, 0, 0.0
-        self.noted: Callable[[], None] = lambda: None
 
     def enter(self, phase: Phase, parts: int) -> None:
         """A phase begins, of so many equal parts: examples to score, or steps of a search."""
@@ -165,7 +164,6 @@ class Watch:
     def ended(self, text: str) -> None:
         """It is over: done, or paused with everything stored. No error in the callback can change that any more."""
         self.planned, self._share = self.calls(), 1.0
-        self.noted = lambda: None
         try:
             self._tell(ProgressEvent(self.phase, text, what="ended", **self._state()))
         except Paused as error:
@@ -199,7 +197,6 @@ class Watch:
         self._share = max(self._share, min(_NEARLY, (before + mine * within) / max(1.0, whole)))
 
     def _tell(self, event: ProgressEvent) -> None:
-        self.noted()
         if self._callback is None:
             return
         try:

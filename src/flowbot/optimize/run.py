@@ -207,7 +207,7 @@ async def optimize_async(
                 engine.model(named)  # a missing key or price is found now and not in mid-run
         sessions = Sessions(directory, session.ledger, began)
         stack.callback(sessions.close)
-        watch.noted = sessions.note
+        session.ledger.noted = sessions.note
         journal = Journal.open(directory / "journal.jsonl")
         stack.callback(journal.close)
         search = Search(
@@ -251,6 +251,7 @@ async def optimize_async(
             result = await _search(search, strategy, first, blank, hold, (model, meta, *judges))
         except DeniedError:
             await engine.settle()
+            sessions.end("failed", time.monotonic() - began)
             raise  # a pause would hold out that something goes on
         except (Paused, InfrastructureError, MetricError) as error:
             stopped_by = "metric" if isinstance(error, MetricError) else "infrastructure"

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Literal
 
 from flowbot.fields import Field, ModelError, RefusedError, ToolSignature, UserError
-from flowbot.fields.words import interval, percent
+from flowbot.fields.words import count, interval, percent
 from flowbot.lm import LM, Message, Session
 from flowbot.runtime import Engine, Evaluation, Row, evaluate
 from flowbot.store import Journal
@@ -30,7 +30,7 @@ _WHO: dict[Who, str] = {
     "finalist": "a finalist",
     "final": "the found workflow",
 }
-SPLITS: dict[Split, str] = {"train": "training", "val": "validation", "test": "test"}
+_SPLITS: dict[Split, str] = {"train": "training", "val": "validation", "test": "test"}
 META_TOKENS = 400
 """Most tokens of a reply of the meta model, unless a question says otherwise."""
 
@@ -64,6 +64,11 @@ class Member:
     def short(self) -> str:
         """As of a `Candidate`."""
         return _short(self.title)
+
+
+def examples_of(split: Split, number: int) -> str:
+    """`72 validation examples`."""
+    return count(number, f"{_SPLITS[split]} example")
 
 
 def _short(title: str) -> str:
@@ -168,13 +173,11 @@ class Search:
     ) -> Estimate:
         """Mean and interval of `workflow` on `examples` of `split`; journalled. `named` tells a person which workflow it is."""
         who = named or _WHO[what]
-        rows = await self.score(workflow, examples, split, f"{who} on {len(examples)} {SPLITS[split]} examples")
+        rows = await self.score(workflow, examples, split, f"{who} on {examples_of(split, len(examples))}")
         estimate = estimate_mean([row.score.value for row in rows])
         if (workflow.hash, split) not in self._told:
             self._told.add((workflow.hash, split))
-            told = (
-                f"{who} scores {percent(estimate.mean)} ({interval(estimate)}) on {estimate.n} {SPLITS[split]} examples"
-            )
+            told = f"{who} scores {percent(estimate.mean)} ({interval(estimate)}) on {examples_of(split, estimate.n)}"
             between = (estimate.low, estimate.high)
             self.watch.scored(told[:1].upper() + told[1:], estimate.mean, between, validation=split == "val")
         self.journal.record(

@@ -4,9 +4,9 @@ A session is one start of the command. One line each, in order:
 
     {"began": "2026-03-01T09:00:00+00:00", "seconds": 12.5, "status", "spent": {"calls", "tokens", "usd"}}
 
-The last line is written anew while its session works, so that of a session that is killed no more than the last moment is
-missing; its status stays `working`. A session that paid for nothing where others did, a replay, leaves no line: what it found
-is theirs.
+The last line is written anew with every reply that is paid for, so that of a session that is killed nothing is missing but
+what endpoints were still working on; its status stays `working`. A session that paid for nothing where others do (a replay; one
+that ended at once) leaves no line: what it found is theirs.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import FileIO
@@ -30,8 +31,6 @@ from flowbot.store import read_journal
 NAME = "sessions.jsonl"
 MOST_RESULT = 16_000_000
 """Bytes of the largest `result.json` that is read."""
-EVERY = 0.2
-"""Seconds between two writings of a line, at least."""
 
 
 class _Spent(Record):
@@ -120,11 +119,11 @@ class Sessions:
 
     def __init__(self, run_dir: Path, ledger: Ledger, since: float, now: Callable[[], float] = time.monotonic) -> None:
         self._path = run_dir / NAME
-        self._before = read_sessions(run_dir) or _of_result(run_dir)
+        self._before = tuple(each for each in read_sessions(run_dir) if each.calls) or _of_result(run_dir)
         self._ledger = ledger
         self._now = now
         self._began = datetime.now(UTC).isoformat(timespec="seconds")
-        self._from, self._written = since, now()
+        self._from = since
         self._file: FileIO | None = None
         self._place = 0
 
@@ -135,12 +134,8 @@ class Sessions:
         return WorkSession(self._began, took, status, spent.calls, spent.tokens, spent.usd)
 
     def note(self) -> None:
-        """Write what was paid so far, unless that was done just now.
-
-        Raises:
-            InfrastructureError: if the disk fails.
-        """
-        if self._now() - self._written >= EVERY:
+        """Write what was paid so far. Where the disk fails, `end` says so: the reply that was just paid for is to be kept first."""
+        with suppress(InfrastructureError, UserError):
             self._write(self.this())
 
     def end(self, status: str, seconds: float) -> tuple[WorkSession, ...]:
@@ -178,4 +173,3 @@ class Sessions:
             self._file.truncate()
         except OSError as error:
             raise InfrastructureError(f"{self._path}: {error.strerror or error}", kind="disk") from None
-        self._written = self._now()

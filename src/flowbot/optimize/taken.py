@@ -56,10 +56,16 @@ def made(
     when = f"on {began}" if len(sessions) == 1 else f"in {len(sessions)} sessions since {began}"
     told = [f"in {duration(seconds)}"] if seconds is not None else []
     told += [when] if began else []
-    if paid >= requests:
+    if paid == requests:
         return f"All of it was {verb} by this run{' ' if told else ''}{', '.join(told)}."
-    of_it = [f"{paid:,} of the calls", f"{int(spent.get('tokens') or 0):,} tokens", priced(spent.get("usd")), *told]
-    return f"{verb.capitalize()} by this run: {', '.join(of_it)}; the rest stood in the store."
+    number = f"{paid:,} of the calls" if paid < requests else count(paid, "call")
+    of_it = [number, f"{int(spent.get('tokens') or 0):,} tokens", priced(spent.get("usd")), *told]
+    rest = (
+        "the rest stood in the store"
+        if paid < requests
+        else "more than it takes, since an earlier session went further or was cut off in the middle of a call"
+    )
+    return f"{verb.capitalize()} by this run: {', '.join(of_it)}; {rest}."
 
 
 def again(now: Mapping[str, Any], spent: Mapping[str, Any], *, verb: Verb = "paid") -> str:

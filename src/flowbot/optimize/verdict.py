@@ -45,7 +45,10 @@ def verdict_on(
     if unchanged:
         why = "a ceiling ended it early" if stopped_by == "budget" else "no change proved better"
         kept = f"The search ended with the workflow that it began with: {why}."
-        return f"{kept} It scores {percent(final.mean)} on {count(final.n, 'test example')}." if final else kept
+        tested = (
+            f"It scores {percent(final.mean)} on {count(final.n, 'test example')}" if final else "It was not tested"
+        )
+        return f"{kept} {tested}."
     if start is None or final is None or difference is None:
         return "A workflow was found, but not tested against the start: no claim is made."
     scores = (
