@@ -124,6 +124,16 @@ async def test_a_meta_model_that_refuses_costs_its_proposals_and_not_the_run(ord
     assert result.status == "done"
 
 
+@pytest.mark.parametrize(("model", "told"), [("fake/counter?pempty=1", True), ("fake/counter?pempty=0.5", False)])
+async def test_a_start_that_answers_nowhere_is_told_and_not_taken_for_one_that_is_wrong(
+    orders: Task, tmp_path: Path, model: str, told: bool
+) -> None:
+    news: list[str] = []
+    await run(orders, tmp_path, lm=model, method="none", progress=lambda event: news.append(event.text))
+    said = [line for line in news if "no answer on any validation example; most often: answer: " in line]
+    assert bool(said) == told
+
+
 async def test_a_ceiling_without_room_for_the_closing_test_is_refused_before_any_call(
     orders: Task, tmp_path: Path
 ) -> None:

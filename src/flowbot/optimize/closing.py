@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -136,6 +137,13 @@ async def on_as_many(
             break
         done += size
     return examples[:done]
+
+
+def failure(search: Search, workflow: Workflow, examples: Sequence[Example]) -> str:
+    """What most runs on these examples ended with, where none of them gave an answer; "" otherwise."""
+    rows = [row for each in examples if (row := search.scored(workflow.hash, each.id)) is not None]
+    errors = Counter(row.trace.error for row in rows)
+    return errors.most_common(1)[0][0] if errors and not errors[""] else ""
 
 
 async def gain(search: Search, member: Member, start: Workflow, examples: Sequence[Example]) -> float:

@@ -33,7 +33,7 @@ from flowbot.task import Example, MetricError, Task, Tool
 from flowbot.workflow import Workflow, asked_models, most_calls, require_valid, save, single_call
 
 from .bilevel import bilevel
-from .closing import close, finalists, gain, on_as_many, write_json
+from .closing import close, failure, finalists, gain, on_as_many, write_json
 from .costs import estimate, phases
 from .effort import EFFORTS, EffortName
 from .given import (
@@ -303,6 +303,8 @@ async def _search(
             search.session.budget.forget_largest()
             scored = await search.score_split(start, "val", "start", val)
             require_verdicts(search.task.metric, val, scored.n)
+            if fault := failure(search, start, val):
+                search.watch.news(f"The start gave no answer on any validation example; most often: {fault}")
             closing.release()
             rooms = Rooms(search, start)
             closing = kept.enter_context(rooms.closing())
