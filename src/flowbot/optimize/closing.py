@@ -134,6 +134,8 @@ async def on_as_many(
                 search.watch.passed(size)
         except BudgetExceeded:
             await search.session.drain()
+            if rooms is not None:
+                rooms.give_up_rest()
             break
         done += size
     return examples[:done]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from flowbot.fields import Usage
 from flowbot.lm import price_of
@@ -34,10 +35,12 @@ class Rooms:
     Args:
         search: the search.
         start: the workflow that was scored.
+        kept: holds what is counted on no more, until the run's end.
     """
 
-    def __init__(self, search: Search, start: Workflow) -> None:
+    def __init__(self, search: Search, start: Workflow, kept: ExitStack) -> None:
         self._search = search
+        self._kept = kept
         self._budget = search.session.budget
         self._start = start
         self._known = [*search.order("val"), *search.order("train")]
@@ -84,6 +87,14 @@ class Rooms:
             if room.times_in(shared(left, share), 1):
                 return room.hold(self._budget)
         return None
+
+    def give_up_rest(self) -> None:
+        """Count on nothing any more but on what is set aside.
+
+        Which calls were the last that fitted under a ceiling depends on the order in which answers came, and so does what they
+        left over. It is less than the worst case of one call, and a replay must not test on more rows for it.
+        """
+        self._kept.enter_context(Room(**self._budget.left).hold(self._budget))
 
     def testable(self, workflows: Sequence[Workflow], most: int) -> int:
         """Test examples, `most` at most, for which what is left is enough to run all of these workflows on them."""

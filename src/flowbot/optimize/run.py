@@ -248,7 +248,8 @@ async def optimize_async(
             },
         )  # fmt: skip
         try:
-            result = await _search(search, strategy, first, blank, hold, (model, meta, *judges))
+            with ExitStack() as given_up:
+                result = await _search(search, strategy, first, blank, hold, (model, meta, *judges), given_up)
         except DeniedError:
             await engine.settle()
             sessions.end("failed", time.monotonic() - began)
@@ -286,7 +287,13 @@ def _as_simulated(tool: Tool) -> Tool:
 
 
 async def _search(
-    search: Search, method: Method, start: Workflow, blank: RunResult, hold: Hold, models: Sequence[LM]
+    search: Search,
+    method: Method,
+    start: Workflow,
+    blank: RunResult,
+    hold: Hold,
+    models: Sequence[LM],
+    given_up: ExitStack,
 ) -> RunResult:
     """Search, choose on validation, test once. Room for validation and test is set aside first."""
     val = search.order("val")
@@ -306,7 +313,7 @@ async def _search(
             if fault := failure(search, start, val):
                 search.watch.news(f"The start gave no answer on any validation example; most often: {fault}")
             closing.release()
-            rooms = Rooms(search, start)
+            rooms = Rooms(search, start, given_up)
             closing = kept.enter_context(rooms.closing())
             validating = rooms.validation(schedule)
             loops = len(schedule.batches) * schedule.loops
@@ -315,6 +322,8 @@ async def _search(
         except BudgetExceeded:
             await search.session.drain()
             stopped_by = "budget"
+            if rooms is not None:
+                rooms.give_up_rest()
         if validating is not None:
             validating.release()
         last = finalists(search.pool, start, None if schedule.validate else search.effort.finalists)
