@@ -62,9 +62,11 @@ class Queue(Echo):
     """A sandbox whose scripts end when they may."""
 
     def __init__(self) -> None:
+        self.began = asyncio.Event()
         self.may_end = asyncio.Event()
 
     async def script(self, code: str, *, seconds: float = 0, memory_mb: int = 0) -> str:
+        self.began.set()
         await self.may_end.wait()
         return code
 
@@ -74,11 +76,12 @@ async def test_waiting_for_the_sandbox_is_no_time_of_a_script(monkeypatch: pytes
     async with opened_tools([PythonSource()], sandbox=(sandbox := Queue())) as tools:
         runner = ToolRunner(tools, Memo(Store.memory()), seconds=0.01)
         asked = [asyncio.create_task(runner.call("python", {"code": f"print({n})"})) for n in range(2)]
-        await asyncio.sleep(0.05)
+        await sandbox.began.wait()
+        await asyncio.sleep(0.3)  # of which the second, which waits for its turn, is not to be charged a moment
         sandbox.may_end.set()
         (first, slow), (second, quick) = await asyncio.gather(*asked)
     assert (first["error"], second["error"]) == ("", "")
-    assert quick < 0.05 <= slow
+    assert quick < 0.2 <= slow
 
 
 async def test_scripts_run_in_the_sandbox_and_their_errors_are_feedback() -> None:
