@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Generator, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from pathlib import Path
 from textwrap import shorten
 from typing import Any, cast
 
 from flowbot.fields import BudgetExceeded, DeniedError, InfrastructureError, Paused, UserError, stable_hash
-from flowbot.fields.files import require_place
 from flowbot.fields.near import one_of
 from flowbot.fields.numbers import shown
 from flowbot.lm import LM, Budget, Pace, Session, StopSignal, open_lm
@@ -28,11 +26,12 @@ from flowbot.runtime import (
     require_stand_ins,
 )
 from flowbot.runtime.judge import judge_facts, judge_models, require_verdicts
-from flowbot.store import Journal, Store, default_cache_dir, read_journal, run_lock
+from flowbot.store import Journal, Store, default_cache_dir
 from flowbot.task import Example, MetricError, Task, Tool
 from flowbot.workflow import Workflow, asked_models, most_calls, require_valid, save, single_call
 
 from .bilevel import bilevel
+from .claim import claimed
 from .closing import close, failure, finalists, gain, on_as_many, write_json
 from .costs import estimate, phases
 from .effort import EFFORTS, EffortName
@@ -49,16 +48,12 @@ from .given import (
 from .methods import Method, MethodName
 from .outlook import first_hold, outlook, require_room
 from .progress import ProgressCallback, Watch
-from .record import NAME, record_examples
+from .record import record_examples
 from .result import RunResult, Scores
 from .room import FEWEST
 from .rooms import Rooms
 from .search import Member, Search
-from .sessions import NAME as SESSIONS
 from .sessions import Sessions, spent_in_all
-
-WRITTEN = (NAME, SESSIONS, "start.flow.yaml", "found.flow.yaml", "result.json", "report.html")
-"""Files of a run that are replaced as a whole; that there is a place for them is seen before anything is paid for."""
 
 
 async def optimize_async(
@@ -189,7 +184,7 @@ async def optimize_async(
         hold = first_hold(session.budget, task, first, asking, price)
         run_id = f"{task.name}-{stable_hash(identity)[:12]}"
         directory = Path(run_dir or Path("runs") / run_id)
-        stack.enter_context(_claimed(directory, run_id, fresh=fresh, named=run_dir is not None))
+        stack.enter_context(claimed(directory, run_id, fresh=fresh, named=run_dir is not None))
         engine = Engine(
             model,
             session,
@@ -397,55 +392,3 @@ def _check_task(task: Task) -> None:
             raise UserError(
                 f"metric {task.metric.name}", f"an error on the expected outputs of {example.id} ({error})", "a score"
             ) from error
-
-
-@contextmanager
-def _claimed(directory: Path, run_id: str, *, fresh: bool, named: bool) -> Generator[None]:
-    """The run's directory, held while inside; an old one is moved aside first when the run starts anew.
-
-    Args:
-        directory: where.
-        run_id: the run that it is for.
-        fresh: whether to start anew.
-        named: whether the user named it, who may have made it a link; one that is found under our own name is none.
-
-    Raises:
-        UserError: if another run stands there, a process works in it, it cannot be written, or what is there has no
-            place for the run's files.
-    """
-    if directory.is_symlink() and not named:
-        raise UserError(f"run directory {directory}", "a symbolic link", "a folder; or the place named with --run-dir")
-    if fresh and directory.exists():
-        _require_run(directory)  # nothing is left in a folder that is refused, not even the lock
-        with run_lock(directory):
-            _require_run(directory)
-            number = next(n for n in range(1, 10_000) if not directory.with_name(f"{directory.name}.{n}").exists())
-            try:
-                directory.rename(directory.with_name(f"{directory.name}.{number}"))
-            except OSError as error:
-                raise UserError(
-                    f"run directory {directory}", f"no way to move it ({error.strerror})", "a folder that can be moved"
-                ) from error
-    with run_lock(directory):
-        for name in WRITTEN:
-            require_place(directory / name)
-        journal = directory / "journal.jsonl"
-        before = read_journal(journal)[:1] if os.path.lexists(journal) else []
-        if before and before[0].get("run") != run_id:
-            raise UserError(
-                f"run directory {directory}",
-                f"another run ({before[0].get('run')})",
-                f"that of {run_id}; or --fresh (fresh=True)",
-            )
-        yield
-
-
-def _require_run(directory: Path) -> None:
-    """Nothing but a run's folder, or an empty one, is moved aside."""
-    try:
-        there = set(os.listdir(directory)) - {".lock"}
-    except OSError:
-        return  # the lock says what is wrong with it
-    if there and not (directory / "journal.jsonl").exists():
-        expected = "a run's, which is moved aside; or another --run-dir"
-        raise UserError(f"run directory {directory}", "what is no run's folder", expected)
