@@ -63,8 +63,8 @@ class Fuse:
 
 def watch_calls(fuse: Fuse, log: Path) -> None:
     """Note every call that reaches the fake endpoint under its key, every reply, and every reply that is handed on."""
-    from flowbot.lm import LM
-    from flowbot.lm.fake import FakeClient
+    from flowbot.lm.lm import LM
+    from flowbot.testing.fake import FakeClient
 
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     asked: ContextVar[str] = ContextVar("asked")
@@ -138,7 +138,7 @@ def watch_commits(fuse: Fuse) -> None:
 
 def watch_journal(fuse: Fuse) -> None:
     """Put points before, into and after the writing of a journal line."""
-    from flowbot.store import Journal
+    from flowbot.run.journal import Journal
 
     append = Journal._append  # pyright: ignore[reportPrivateUsage]
 
@@ -185,8 +185,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
 
-    from flowbot.optimize import optimize
-    from flowbot.report import write_report
+    from flowbot.optimizer.api import optimize
+    from flowbot.report.report import write_report
     from flowbot.task import Task
 
     fuse, folder = Fuse(given.die), Path("run")

@@ -22,7 +22,11 @@ from time import perf_counter
 from typing import Any
 
 from flowbot.fields import Field, ToolSignature
-from flowbot.workflow import Edit, EditError, Workflow, apply, check, from_data, parse_edits, walk
+from flowbot.workflow.check import check
+from flowbot.workflow.edits import Edit, EditError, apply, parse_edits
+from flowbot.workflow.file import from_data
+from flowbot.workflow.nodes import walk
+from flowbot.workflow.workflow import Workflow
 
 RESULTS = Path(__file__).parent / "results" / "edits.json"
 TOOLS = {"search": ToolSignature("search", "", (Field.of("query", "str"),), (Field.of("results", "list[str]"),))}

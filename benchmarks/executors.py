@@ -19,13 +19,17 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from flowbot.lm import LM, Request, Session
-from flowbot.lm.fake import FakeClient
-from flowbot.runtime import Engine, evaluate
+from flowbot.lm.client import Request
+from flowbot.lm.lm import LM
+from flowbot.lm.session import Session
+from flowbot.runtime.engine import Engine
+from flowbot.runtime.evaluation import evaluate
 from flowbot.runtime.executors import ExecutorName, open_executor
 from flowbot.store import Store
 from flowbot.task import Task
-from flowbot.workflow import Workflow, from_data
+from flowbot.testing.fake import FakeClient
+from flowbot.workflow.file import from_data
+from flowbot.workflow.workflow import Workflow
 
 METRICS = """
 def computes(example, outputs):

@@ -14,8 +14,9 @@ import json
 import sys
 
 from flowbot.fields import fields_schema
-from flowbot.lm import Request, open_client
+from flowbot.lm.client import Request
 from flowbot.runtime.adapter import messages
+from flowbot.runtime.open_model import open_client
 from local_sampling import Job, jobs
 
 ROWS = 16

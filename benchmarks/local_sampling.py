@@ -24,15 +24,17 @@ from pathlib import Path
 from typing import Any, cast
 
 from flowbot.fields import Field, ModelError, ValueMismatch, fields_schema
-from flowbot.lm import Request
 from flowbot.lm.answers import read_values
+from flowbot.lm.client import Request
 from flowbot.lm.local import open_local
 from flowbot.lm.local.client import LocalClient
 from flowbot.lm.local.fitting import Fitting
 from flowbot.runtime.adapter import messages
 from flowbot.store import default_cache_dir
 from flowbot.task import Task
-from flowbot.workflow import LLMNode, LLMParameters, single_call
+from flowbot.workflow.nodes import LLMNode
+from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.starts import single_call
 
 MODEL = "local/qwen2.5-coder-0.5b"
 TOKENS = 300

@@ -14,7 +14,8 @@ import subprocess
 import sys
 import time
 
-from flowbot.lm import Message, Request, open_client
+from flowbot.lm.client import Message, Request
+from flowbot.runtime.open_model import open_client
 
 QUESTIONS = 16
 TOKENS = 40

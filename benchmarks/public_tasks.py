@@ -19,7 +19,8 @@ from typing import Any
 
 from flowbot.fields.yaml_out import dump_yaml
 from flowbot.task import Task
-from flowbot.workflow import LLMParameters, single_call
+from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.starts import single_call
 
 REPLY_TOKENS = 200
 TASKS: dict[str, dict[str, Any]] = {

@@ -20,8 +20,10 @@ from typing import Any
 
 from flowbot.cli.starts import fitted
 from flowbot.task import Task
-from flowbot.workflow import LLMParameters, Sketch, Workflow
+from flowbot.workflow.nodes import Sketch
+from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.starts import find_start, fit
+from flowbot.workflow.workflow import Workflow
 from start_tasks import read, write_task
 
 REPLY_TOKENS = 256

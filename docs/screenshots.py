@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from flowbot.report import write_report
+from flowbot.report.report import write_report
 
 SHOTS = {
     "report.png": (1280, 1500, "light", ""),

@@ -11,7 +11,8 @@ import pytest
 
 from flowbot.fields import UserError
 from flowbot.fields.words import kind_of
-from flowbot.workflow import from_data, require_valid
+from flowbot.workflow.check import require_valid
+from flowbot.workflow.file import from_data
 
 SOURCE = Path(__file__).parents[1] / "src" / "flowbot"
 NO_THING_FOUND = re.compile(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import flowbot as fb
 from flowbot.fields.near import one_of
-from flowbot.workflow import single_call
+from flowbot.workflow.starts import single_call
 
 GOAL = "Say which department should answer."
 ROWS = [(f"Message {n}", ("billing", "delivery")[n % 2]) for n in range(20)]
@@ -40,7 +40,7 @@ def test_every_public_name_is_there_and_says_what_it_is_for() -> None:
     assert set(fb.__all__) <= set(dir(fb))
 
 
-@pytest.mark.parametrize("first", ["flowbot.optimize", "flowbot.optimize.run", "flowbot.cli.app"])
+@pytest.mark.parametrize("first", ["flowbot.optimizer", "flowbot.optimizer.run", "flowbot.cli.app"])
 def test_optimize_is_the_function_whatever_was_imported_before(first: str) -> None:
     code = f"import {first}, flowbot as fb; fb.optimize; print(callable(fb.optimize), fb.optimize.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 
 import flowbot as fb
-from flowbot.report import read_run
-from flowbot.runtime import opened_task, opened_tools
+from flowbot.report.data import read_run
+from flowbot.runtime.toolbox import opened_task, opened_tools
 from flowbot.task import MCPSource, SearchSource, SQLSource
-from flowbot.workflow import load, save, single_call
+from flowbot.workflow.file import load, save
+from flowbot.workflow.starts import single_call
 
-PUBLIC = ("flowbot", "flowbot.optimize", "flowbot.report", "flowbot.runtime", "flowbot.task", "flowbot.workflow")
+PUBLIC = ("flowbot", "flowbot.optimizer", "flowbot.report", "flowbot.runtime", "flowbot.task", "flowbot.workflow")
 GIVEN_BACK = {"RunResult.run_dir", "RunView.run_dir"}
 """Paths of objects that FlowBot makes and nobody else."""
 PATHS = re.compile(r"\bPath\b|\bRows\b|\bGivenTask\b|\bGivenWorkflow\b")

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 import flowbot as fb
 from flowbot.fields.html import Markup, brief, card, folded, shown, table, text
-from flowbot.lm import Message
-from flowbot.optimize.acceptance import Estimate, estimate_mean
-from flowbot.optimize.eval_result import EvalRow
-from flowbot.optimize.result import Scores
-from flowbot.runtime import Step
-from flowbot.workflow import Demonstration, LLMParameters, Workflow, single_call
+from flowbot.lm.client import Message
+from flowbot.run.eval_result import EvalRow
+from flowbot.run.result import Scores
+from flowbot.runtime.trace import Step
+from flowbot.stats import Estimate, estimate_mean
+from flowbot.workflow.parameters import Demonstration, LLMParameters
+from flowbot.workflow.starts import single_call
+from flowbot.workflow.workflow import Workflow
 
 EVIL = "<script>alert('x')</script> & \"more\""
 ALLOWED = re.compile("div|strong|span|table|thead|tbody|tr|th|td|pre|details|summary|progress|a|style|title")

@@ -82,7 +82,7 @@ def texts(data: Any) -> list[str]:
 
 def proposed(at: Ground) -> list[Any]:
     """The workflows that the search took for valid, and the one it found."""
-    from flowbot.workflow import load
+    from flowbot.workflow.file import load
 
     known = [each["dump"] for each in events(at) if each["event"] == "proposal"]
     found = at.folder / "run/found.flow.yaml"

@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from typing import Any
 
-from flowbot.lm.fake_behaviours import fill
+from flowbot.testing.fake_behaviours import fill
 
 THINKS = (300, 1500)
 """Tokens of thought, least and most."""

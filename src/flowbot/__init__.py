@@ -15,13 +15,11 @@ Names are loaded when they are first used, so that importing FlowBot costs littl
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flowbot.fields import (
+    from .fields import (
         BudgetExceeded,
         DeniedError,
         Field,
@@ -33,57 +31,48 @@ if TYPE_CHECKING:
         Usage,
         UserError,
     )
-    from flowbot.lm import Budget, Pace, StopSignal
-    from flowbot.optimize import (
-        EvalResult,
-        EvalRow,
-        ProgressBar,
-        ProgressEvent,
-        RunResult,
-        evaluate,
-        evaluate_async,
-        optimize,
-        optimize_async,
-    )
-    from flowbot.report import write_report
-    from flowbot.runtime import Flow, Trace, load
-    from flowbot.task import Example, Judge, Metric, Part, Parts, Task
-    from flowbot.workflow import Workflow
+    from .lm.budget import Budget
+    from .lm.pace import Pace
+    from .lm.stop import StopSignal
+    from .optimizer.api import evaluate, optimize
+    from .optimizer.bar import ProgressBar
+    from .optimizer.measure import evaluate_async
+    from .optimizer.progress import ProgressEvent
+    from .optimizer.run import optimize_async
+    from .report.report import write_report
+    from .run.eval_result import EvalResult, EvalRow
+    from .run.result import RunResult
+    from .runtime.flow import Flow, load
+    from .runtime.trace import Trace
+    from .task import Example, Judge, Metric, Part, Parts, Task
+    from .workflow.workflow import Workflow
 
 __version__ = "0.1.0"
 
 _HOME = {
     **dict.fromkeys(("BudgetExceeded", "Field", "FlowBotError", "InfrastructureError", "ModelError"), "fields"),
     **dict.fromkeys(("DeniedError", "Paused", "Score", "Usage", "UserError"), "fields"),
-    **dict.fromkeys(("Budget", "Pace", "StopSignal"), "lm"),
-    **dict.fromkeys(("EvalResult", "EvalRow", "ProgressBar", "ProgressEvent", "RunResult"), "optimize"),
-    **dict.fromkeys(("evaluate", "evaluate_async", "optimize", "optimize_async"), "optimize"),
-    "write_report": "report",
-    **dict.fromkeys(("Flow", "Trace", "load"), "runtime"),
+    "Budget": "lm.budget",
+    "Pace": "lm.pace",
+    "StopSignal": "lm.stop",
+    **dict.fromkeys(("evaluate", "optimize"), "optimizer.api"),
+    "evaluate_async": "optimizer.measure",
+    "optimize_async": "optimizer.run",
+    "ProgressBar": "optimizer.bar",
+    "ProgressEvent": "optimizer.progress",
+    **dict.fromkeys(("EvalResult", "EvalRow"), "run.eval_result"),
+    "RunResult": "run.result",
+    "write_report": "report.report",
+    **dict.fromkeys(("Flow", "load"), "runtime.flow"),
+    "Trace": "runtime.trace",
     **dict.fromkeys(("Example", "Judge", "Metric", "Part", "Parts", "Task"), "task"),
-    "Workflow": "workflow",
+    "Workflow": "workflow.workflow",
 }
-
-
-class _Package(ModuleType):
-    """This package. Its attribute `optimize` is the function, though a package of that name stands below it."""
-
-    @property
-    def optimize(self) -> Any:
-        """The function; Python would put the package `flowbot.optimize` here as soon as that is imported."""
-        return import_module("flowbot.optimize").optimize
-
-    @optimize.setter
-    def optimize(self, package: ModuleType) -> None:
-        """Leave it as it is."""
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
-        from flowbot.fields.near import nearest
+        from .fields.near import nearest
 
         near = nearest(name, __all__)
         raise AttributeError(

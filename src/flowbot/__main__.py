@@ -1,5 +1,5 @@
 """`python -m flowbot` is `flowbot`."""
 
-from flowbot.cli import main
+from .cli import main
 
 main()

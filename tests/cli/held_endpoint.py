@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from flowbot.fields import stable_hash
-from flowbot.lm import Message, Request
-from flowbot.lm.fake_behaviours import counter
+from flowbot.lm.client import Message, Request
+from flowbot.testing.fake_behaviours import counter
 
 LONG = 60.0
 """Seconds after which waiting for something that should come ends the test."""

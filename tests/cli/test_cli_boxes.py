@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from flowbot.cli.drawing import boxes
-from flowbot.workflow import Workflow, from_data
+from flowbot.workflow.file import from_data
+from flowbot.workflow.workflow import Workflow
 
 
 def nested(depth: int) -> Workflow:

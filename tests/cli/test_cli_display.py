@@ -14,9 +14,11 @@ from flowbot.cli.drawing import boxes, score_line, side_by_side
 from flowbot.cli.progress import PLAIN_EVERY, Display, Status, TimeLeft
 from flowbot.cli.signals import pausing
 from flowbot.fields.words import printable
-from flowbot.lm import StopSignal
-from flowbot.optimize import ProgressEvent as Event
-from flowbot.workflow import Demonstration, LLMNode, LLMParameters, Sketch, Workflow
+from flowbot.lm.stop import StopSignal
+from flowbot.optimizer.progress import ProgressEvent as Event
+from flowbot.workflow.nodes import LLMNode, Sketch
+from flowbot.workflow.parameters import Demonstration, LLMParameters
+from flowbot.workflow.workflow import Workflow
 
 Capture = pytest.CaptureFixture[str]
 

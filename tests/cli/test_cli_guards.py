@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cli_help import FAKE, flowbot, write_flow, write_task
 
-from flowbot.workflow import load
+from flowbot.workflow.file import load
 
 
 @pytest.mark.parametrize("verb", ["run", "eval", "optimize", "check"])

@@ -20,8 +20,8 @@ from endpoint_help import KEY, Body, chat, error, serving
 from flowbot.cli.logs import JsonLines, Lines, set_up
 from flowbot.cli.options import Output
 from flowbot.fields import stable_hash
-from flowbot.lm import Message, Request
-from flowbot.lm.fake_behaviours import counter
+from flowbot.lm.client import Message, Request
+from flowbot.testing.fake_behaviours import counter
 
 Capture = pytest.CaptureFixture[str]
 Answer = Callable[[Body, int], web.Response]

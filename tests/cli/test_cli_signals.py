@@ -19,7 +19,7 @@ from cli_help import write_flow, write_task
 from held_endpoint import LONG, Body, HeldEndpoint, holding
 
 from flowbot.cli.signals import REASONS, pausing
-from flowbot.lm import StopSignal
+from flowbot.lm.stop import StopSignal
 
 ENDING = list(REASONS)
 PLACES = 4

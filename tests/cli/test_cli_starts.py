@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from cli_help import FAKE, flowbot, write_task
 
-from flowbot.workflow import check, load
+from flowbot.workflow.check import check
+from flowbot.workflow.file import load
 from flowbot.workflow.starts import list_starts
 
 Capture = pytest.CaptureFixture[str]

@@ -11,7 +11,8 @@ import pytest
 from cli_help import FAKE, flowbot
 
 from flowbot.task import Task
-from flowbot.workflow import LLMParameters, load
+from flowbot.workflow.file import load
+from flowbot.workflow.parameters import LLMParameters
 
 Capture = pytest.CaptureFixture[str]
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from cli_help import flowbot, write_task
 
-from flowbot.optimize import optimize, record
+from flowbot.optimizer.api import optimize
+from flowbot.run import record
 from flowbot.task import Task
 
 Capture = pytest.CaptureFixture[str]

@@ -10,7 +10,7 @@ from doc_snippets import ROOT, commands, pages
 
 from flowbot.cli.app import run
 from flowbot.lm.providers import OWN, PROVIDERS
-from flowbot.optimize.power import smallest_difference
+from flowbot.power import smallest_difference
 
 OTHERS_OPTIONS = {"--clearenv"}
 """Options of other programs that pages name."""

@@ -18,7 +18,8 @@ from doc_snippets import COMMANDS, OTHERS, ROOT, Command, Snippet, commands, rea
 from flowbot.cli.app import app, run
 from flowbot.fields.yaml import dump_yaml, parse_data
 from flowbot.task import Task
-from flowbot.workflow import check, from_data
+from flowbot.workflow.check import check
+from flowbot.workflow.file import from_data
 
 PAID = re.compile(r"openai/gpt-[\w.-]+")
 CHEAP = ("check", "starts", "init", "models", "cache")

@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 
 from flowbot.fields import Score
-from flowbot.lm import LM, Budget, Request, Session
-from flowbot.lm.fake import FakeClient
-from flowbot.runtime import Engine
+from flowbot.lm.budget import Budget
+from flowbot.lm.client import Request
+from flowbot.lm.lm import LM
+from flowbot.lm.session import Session
+from flowbot.runtime.engine import Engine
 from flowbot.store import Store
 from flowbot.task import Example, Task
-from flowbot.workflow import load
+from flowbot.testing.fake import FakeClient
+from flowbot.workflow.file import load
 from flowbot.workflow.parameters import LLMParameters
 
 FOLDER = Path(__file__).parents[2] / "examples" / "support"

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from flowbot.runtime import ToolRunner, opened_tools
+from flowbot.runtime.toolbox import opened_tools
+from flowbot.runtime.tools import ToolRunner
 from flowbot.task import Task
 from flowbot.task.splits import Split
-from flowbot.workflow import load
+from flowbot.workflow.file import load
 
 FOLDER = Path(__file__).parents[2] / "examples" / "wiki"
 SPLITS: dict[Split, int] = {"train": 40, "val": 40, "test": 60}

@@ -10,17 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowbot.fields import (
-    Field,
-    Score,
-    Type,
-    Usage,
-    UserError,
-    canonical_json,
-    fields_schema,
-    is_name,
-    stable_hash,
-)
+from flowbot.fields import Field, Score, Type, Usage, UserError, canonical_json, fields_schema, is_name, stable_hash
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -13,8 +13,11 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from flowbot.lm import LM, Identity, Session, VirtualClock
+from flowbot.lm.client import Identity
+from flowbot.lm.clock import VirtualClock
+from flowbot.lm.lm import LM
 from flowbot.lm.openai import OpenAIClient
+from flowbot.lm.session import Session
 from flowbot.lm.wire import Wire
 from flowbot.store import Store
 

@@ -6,7 +6,12 @@ import asyncio
 from collections.abc import Callable
 
 from flowbot.fields import Usage
-from flowbot.lm import LM, Budget, Identity, Message, Pace, Patience, Reply, Request, Session, VirtualClock
+from flowbot.lm.budget import Budget
+from flowbot.lm.client import Identity, Message, Patience, Reply, Request
+from flowbot.lm.clock import VirtualClock
+from flowbot.lm.lm import LM
+from flowbot.lm.pace import Pace
+from flowbot.lm.session import Session
 from flowbot.store import Store
 
 Answering = Callable[[Request, int], "Reply | str | Exception"]

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from lm_helpers import client_of, make_lm, reply
 
 from flowbot.fields import Field, ModelError, RefusedError, ValueMismatch
-from flowbot.lm import AnswerError, Message
-from flowbot.lm.answers import read_values
+from flowbot.lm.answers import AnswerError, read_values
+from flowbot.lm.client import Message
 
 TOTAL = [Field.of("total", "int")]
 BOTH = [Field.of("why", "str"), Field.of("total", "int")]

@@ -13,9 +13,13 @@ from hypothesis import strategies as st
 from lm_helpers import client_of, make_lm, reply, request, until
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, Usage
-from flowbot.lm import LM, Budget, Pace, Reply, Request, Session
+from flowbot.lm.budget import Budget
+from flowbot.lm.client import Reply, Request
+from flowbot.lm.lm import LM
+from flowbot.lm.pace import Pace
 from flowbot.lm.prices import per_million
 from flowbot.lm.rows import check_value, read_row
+from flowbot.lm.session import Session
 from flowbot.store import Store
 
 EMPTY = reply("", written=7)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from lm_helpers import client_of, make_lm, reply, request
 
 from flowbot.fields import BudgetExceeded, Usage, UserError
-from flowbot.lm import Budget, Reply, Request
+from flowbot.lm.budget import Budget
+from flowbot.lm.client import Reply, Request
 from flowbot.lm.prices import per_million
 from flowbot.store import Store
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowbot.fields import Field, ToolSignature, Usage
-from flowbot.lm import AnswerError, Message, Reply, Request, ToolUse
+from flowbot.lm.answers import AnswerError
 from flowbot.lm.calls_in_text import split_calls
+from flowbot.lm.client import Message, Reply, Request, ToolUse
 from flowbot.lm.json_tools import from_json
 
 SEARCH = ToolSignature(

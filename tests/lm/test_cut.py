@@ -8,7 +8,8 @@ import pytest
 from lm_helpers import client_of, make_lm, request, until
 
 from flowbot.fields import Paused
-from flowbot.lm import Budget, cut
+from flowbot.lm import cut
+from flowbot.lm.budget import Budget
 from flowbot.store import Store
 
 

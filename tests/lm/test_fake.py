@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from flowbot.fields import Field, InfrastructureError, RefusedError, ToolSignature, UserError
 from flowbot.lm.client import Client, Message, Patience, Request, ToolUse
-from flowbot.lm.fake import HANG_SECONDS, FakeClient, Faults, open_fake
-from flowbot.lm.fake_behaviours import fill, numbers
+from flowbot.testing.fake import HANG_SECONDS, FakeClient, Faults, open_fake
+from flowbot.testing.fake_behaviours import fill, numbers
 
 ITEMS = {
     "type": "object",
@@ -68,7 +68,7 @@ async def test_replies_and_faults_repeat_exactly():
 
 def test_replies_do_not_depend_on_the_process():
     program = (
-        "import asyncio; from flowbot.lm.fake import open_fake; from flowbot.lm.client import *;"
+        "import asyncio; from flowbot.testing.fake import open_fake; from flowbot.lm.client import *;"
         "print(asyncio.run(open_fake('counter').complete(Request((Message('user', 'hello'),), 50))).text)"
     )
     runs = [

@@ -10,7 +10,8 @@ from endpoint_help import asking, http, said
 from lm_helpers import request
 
 from flowbot.fields import Field, InfrastructureError, ModelError, RefusedError
-from flowbot.lm import AnswerError, Message, Request
+from flowbot.lm.answers import AnswerError
+from flowbot.lm.client import Message, Request
 from flowbot.lm.http_faults import fault_in, status_of, what_is_said
 from flowbot.store import Store
 

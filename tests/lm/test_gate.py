@@ -12,15 +12,21 @@ from hypothesis import strategies as st
 from lm_helpers import ScriptedClient, client_of, make_lm, reply, request, until
 
 from flowbot.fields import InfrastructureError, Paused, UserError
-from flowbot.lm import LM, Budget, Message, Pace, Request, Session, StopSignal, VirtualClock
 from flowbot.lm.breaker import IN_A_ROW, LONGEST_REST, NEVER_WORKED, PATIENCE, Breaker
-from flowbot.lm.fake import FakeClient, Faults
+from flowbot.lm.budget import Budget
+from flowbot.lm.client import Message, Request
+from flowbot.lm.clock import VirtualClock
 from flowbot.lm.flight import Flights
 from flowbot.lm.gate import Gate
+from flowbot.lm.lm import LM
 from flowbot.lm.open_ends import OpenEnds
+from flowbot.lm.pace import Pace
 from flowbot.lm.rates import Rate
+from flowbot.lm.session import Session
+from flowbot.lm.stop import StopSignal
 from flowbot.lm.window import Window
 from flowbot.store import Store
+from flowbot.testing.fake import FakeClient, Faults
 
 
 def make_gate(pace: Pace | None = None, *, start: int = 4, most: int = 4) -> tuple[Gate, VirtualClock]:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from lm_helpers import make_lm, reply
 
 from flowbot.fields import Field, ToolSignature, Usage
-from flowbot.lm import Budget, Message, Reply, Request, ToolUse
+from flowbot.lm.budget import Budget
 from flowbot.lm.capabilities import Capabilities, is_strict
+from flowbot.lm.client import Message, Reply, Request, ToolUse
 from flowbot.lm.json_tools import as_json, calls_schema, finish_name, from_json, tool_line
 from flowbot.lm.rows import read_reply
 

@@ -9,7 +9,11 @@ import pytest
 from lm_helpers import ScriptedClient, client_of, make_lm, reply, request, until
 
 from flowbot.fields import DeniedError, InfrastructureError, ModelError, Paused, RefusedError
-from flowbot.lm import LM, Budget, Client, Message, Pace, Request, Session
+from flowbot.lm.budget import Budget
+from flowbot.lm.client import Client, Message, Request
+from flowbot.lm.lm import LM
+from flowbot.lm.pace import Pace
+from flowbot.lm.session import Session
 from flowbot.store import Store
 
 

@@ -13,13 +13,16 @@ from endpoint_help import KEY, Body, Endpoint, chat, serving
 from lm_helpers import ScriptedClient, reply, request
 
 from flowbot.fields import InfrastructureError, Usage, UserError
-from flowbot.lm import LM, Budget, Session, open_lm, price_of
+from flowbot.lm.budget import Budget
 from flowbot.lm.http_faults import classify
+from flowbot.lm.lm import LM
 from flowbot.lm.model_options import KNOWN, model_options, usual_thoughts
-from flowbot.lm.prices import listed
+from flowbot.lm.prices import listed, price_of
 from flowbot.lm.providers import PROVIDERS
 from flowbot.lm.retry import PATIENT, RetryPolicy
+from flowbot.lm.session import Session
 from flowbot.lm.tiers import Tier
+from flowbot.runtime.open_model import open_lm
 from flowbot.runtime.own_models import own_models
 from flowbot.store import Store
 

@@ -12,8 +12,8 @@ from aiohttp import web
 from endpoint_help import Body, Endpoint, chat, error, serving
 
 from flowbot.fields import Field, InfrastructureError, ToolSignature, fields_schema
-from flowbot.lm import Message, Reply, Request, ToolUse
 from flowbot.lm.capabilities import Capabilities
+from flowbot.lm.client import Message, Reply, Request, ToolUse
 from flowbot.lm.local import open_local
 from flowbot.lm.openai import OpenAIClient
 from flowbot.lm.rows import read_reply

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from flowbot.fields import Usage, UserError
-from flowbot.lm import Budget, Reply, Request, Session, open_lm, parse_price, price_of
+from flowbot.lm.budget import Budget
 from flowbot.lm.capabilities import Capabilities
-from flowbot.lm.client import Message
-from flowbot.lm.prices import is_known, listed
+from flowbot.lm.client import Message, Reply, Request
+from flowbot.lm.prices import is_known, listed, parse_price, price_of
 from flowbot.lm.providers import PROVIDERS, endpoint_of, require_key, split_model
+from flowbot.lm.session import Session
+from flowbot.runtime.open_model import open_lm
 from flowbot.store import Store
 
 

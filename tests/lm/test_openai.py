@@ -14,9 +14,11 @@ from endpoint_help import KEY, Body, Endpoint, chat, error, serving
 from lm_helpers import request, until
 
 from flowbot.fields import InfrastructureError, ModelError, RefusedError, Usage
-from flowbot.lm import LM, Identity, Message, Request, Session
 from flowbot.lm.capabilities import Capabilities
+from flowbot.lm.client import Identity, Message, Request
+from flowbot.lm.lm import LM
 from flowbot.lm.openai import OpenAIClient
+from flowbot.lm.session import Session
 from flowbot.lm.wire import Wire
 from flowbot.store import Store
 

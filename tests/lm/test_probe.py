@@ -11,9 +11,9 @@ from aiohttp import web
 from endpoint_help import KEY, Body, chat, error, serving
 
 from flowbot.fields import InfrastructureError, UserError
-from flowbot.lm import Session
 from flowbot.lm.advice import advice
-from flowbot.lm.probe import PURPOSE, probe
+from flowbot.lm.session import Session
+from flowbot.runtime.probe import PURPOSE, probe
 from flowbot.store import Store
 
 MODEL = "openai/gpt-x"

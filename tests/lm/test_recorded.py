@@ -9,8 +9,8 @@ import pytest
 
 from flowbot.fields import Field, ToolSignature, UserError
 from flowbot.lm.client import Client, Message, Request, ToolUse
-from flowbot.lm.fake import FakeClient
-from flowbot.lm.recorded import open_recorded
+from flowbot.testing.fake import FakeClient
+from flowbot.testing.recorded import open_recorded
 
 
 def ask(text: str, *, seed: int | None = None, **more: object) -> Request:

@@ -11,9 +11,9 @@ from endpoint_help import Body, asking, http, said
 from lm_helpers import request
 
 from flowbot.fields import Field, InfrastructureError, ModelError, RefusedError, ToolSignature
-from flowbot.lm import AnswerError, Message, Request, ToolUse
+from flowbot.lm.answers import AnswerError
 from flowbot.lm.capabilities import Capabilities
-from flowbot.lm.client import TOO_LONG
+from flowbot.lm.client import TOO_LONG, Message, Request, ToolUse
 from flowbot.lm.openai import OpenAIClient
 from flowbot.lm.rows import read_row
 from flowbot.store import Store

@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from span_help import Recorded, recording
 
 from flowbot.fields import InfrastructureError, ModelError, Paused, RefusedError, Usage
-from flowbot.lm import Identity, Message, Reply, Request, ToolUse
+from flowbot.lm.client import Identity, Message, Reply, Request, ToolUse
 from flowbot.lm.spans import CONTENT_VARIABLE, NOTHING, Span, chat_span, tool_span, workflow_span
 
 KEY = "0123456789abcdef" * 4

@@ -11,13 +11,16 @@ from lm_helpers import ScriptedClient, make_lm, reply
 from thinking_help import Body, Shown, thinking
 
 from flowbot.fields import Field, Usage
-from flowbot.lm import LM, Identity, Message, Reply, Session, open_client, open_lm
+from flowbot.lm.client import Identity, Message, Reply
+from flowbot.lm.lm import LM
 from flowbot.lm.openai import OpenAIClient
+from flowbot.lm.session import Session
 from flowbot.lm.thinking import FACTOR, LEAST, MOST, PURPOSE, QUESTION, known_room, seen_room, thought_tokens
 from flowbot.lm.wire import Wire
-from flowbot.runtime import Flow
+from flowbot.runtime.flow import Flow
+from flowbot.runtime.open_model import open_client, open_lm
 from flowbot.store import Store
-from flowbot.workflow import single_call
+from flowbot.workflow.starts import single_call
 
 COUNT = [Field.of("total", "int")]
 MODEL = "openai/somebodys-model"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lm_helpers import make_lm
 
 from flowbot.fields import Field
-from flowbot.lm import Message
+from flowbot.lm.client import Message
 from flowbot.lm.thoughts import without_thought
 
 BEFORE = {

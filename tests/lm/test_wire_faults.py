@@ -16,8 +16,8 @@ from endpoint_help import KEY, Peer, RawEndpoint, raw
 from lm_helpers import request, until
 
 from flowbot.fields import InfrastructureError
-from flowbot.lm import Identity, Patience
 from flowbot.lm import wire as wire_module
+from flowbot.lm.client import Identity, Patience
 from flowbot.lm.http_faults import HttpFault, retry_after_seconds
 from flowbot.lm.openai import OpenAIClient
 from flowbot.lm.waits import Deadline, Waits

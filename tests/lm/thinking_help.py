@@ -15,8 +15,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 
 from flowbot.fields import stable_hash
-from flowbot.lm import Message, Request
-from flowbot.lm.fake_behaviours import counter
+from flowbot.lm.client import Message, Request
+from flowbot.testing.fake_behaviours import counter
 
 Body = dict[str, Any]
 Shown = Literal["counted", "content", "tags", "nowhere"]

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import Field
-from flowbot.workflow import Workflow, single_call
+from flowbot.workflow.starts import single_call
+from flowbot.workflow.workflow import Workflow
 
 START = single_call([Field.of("note", "str")], [Field.of("total", "int")], "Add up the amounts.", reasoning=False)
 

@@ -6,17 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from flowbot.workflow import (
-    CodeNode,
-    CodeParameters,
-    Demonstration,
-    LLMNode,
-    LLMParameters,
-    Sketch,
-    Workflow,
-    from_data,
-    save,
-)
+from flowbot.workflow.file import from_data, save
+from flowbot.workflow.nodes import CodeNode, LLMNode, Sketch
+from flowbot.workflow.parameters import CodeParameters, Demonstration, LLMParameters
+from flowbot.workflow.workflow import Workflow
 
 GOAL = "Count how many items the customer orders in all: add up the amounts."
 NOTE = "Hi there - pls send half a dozen desk lamps, and 1 USB stick. And Dee wants two clipboards too; ta"

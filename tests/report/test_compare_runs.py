@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowbot.fields import UserError
-from flowbot.optimize.acceptance import holm, paired_difference, paired_p
 from flowbot.report.compare import compare_runs
+from flowbot.stats import holm, paired_difference, paired_p
 
 FLAT = [1.0] * 10 + [0.0] * 30
 BETTER = [1.0] * 30 + [0.0] * 10

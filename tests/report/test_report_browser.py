@@ -14,7 +14,7 @@ from browser_probes import FAINT, HEADINGS, HIDDEN_IN_PRINT, NAMELESS, OPEN_ALL,
 from playwright.sync_api import Browser, Page, sync_playwright
 from report_sample import journal, recorded, write_nested, write_paused, write_recorded, write_sample, write_unchanged
 
-from flowbot.report import write_report
+from flowbot.report.report import write_report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(

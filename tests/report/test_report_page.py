@@ -10,7 +10,9 @@ import pytest
 from report_sample import final, journal, result, write_nested, write_sample
 
 from flowbot.fields import UserError
-from flowbot.report import read_run, verdict, write_report
+from flowbot.report.data import read_run
+from flowbot.report.report import write_report
+from flowbot.report.words import verdict
 
 VOID = {"meta", "br", "hr", "img", "input", "link", "circle", "line", "path", "rect", "polygon"}
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'{{ 1234 * 5678 }}"

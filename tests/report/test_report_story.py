@@ -28,17 +28,17 @@ from report_sample import (
 )
 
 from flowbot.fields import Field
-from flowbot.report import RunView, read_run, write_report
 from flowbot.report.advice import advice
 from flowbot.report.brief import in_short, in_vain, stopped
 from flowbot.report.commands import again, python, show, use
 from flowbot.report.cost import per_run, where_it_went
+from flowbot.report.data import RunView, read_run
 from flowbot.report.examples import errors, grouped, parts, per_example
-from flowbot.report.report import OUTCOMES
+from flowbot.report.report import OUTCOMES, write_report
 from flowbot.report.story import chapters, tell
 from flowbot.report.template import cut
 from flowbot.report.traces import ExamplePair, RunOnExample
-from flowbot.workflow import single_call
+from flowbot.workflow.starts import single_call
 
 
 def with_events(run_dir: Path, events: list[dict[str, Any]], **told: Any) -> RunView:

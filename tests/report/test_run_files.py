@@ -11,7 +11,8 @@ import pytest
 
 from attack.changed import FILES, READERS, VALUES, changes, make_run
 from flowbot.fields import FlowBotError, UserError
-from flowbot.report import read_run, write_report
+from flowbot.report.data import read_run
+from flowbot.report.report import write_report
 from flowbot.report.run_files import read_events, read_lines, read_result
 
 

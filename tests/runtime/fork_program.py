@@ -11,8 +11,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from flowbot.runtime import Flow
-from flowbot.workflow import Workflow, from_data
+from flowbot.runtime.flow import Flow
+from flowbot.workflow.file import from_data
+from flowbot.workflow.workflow import Workflow
 
 Found = dict[str, Any]
 

@@ -6,14 +6,19 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from flowbot.lm import LM, Budget, Pace, Request, Session
-from flowbot.lm.client import Client
-from flowbot.lm.fake import FakeClient
+from flowbot.lm.budget import Budget
+from flowbot.lm.client import Client, Request
+from flowbot.lm.lm import LM
+from flowbot.lm.pace import Pace
 from flowbot.lm.retry import RetryPolicy
-from flowbot.runtime import Engine
+from flowbot.lm.session import Session
+from flowbot.runtime.engine import Engine
 from flowbot.store import Store
 from flowbot.task import Tool, tool_of
-from flowbot.workflow import Workflow, from_data, require_valid
+from flowbot.testing.fake import FakeClient
+from flowbot.workflow.check import require_valid
+from flowbot.workflow.file import from_data
+from flowbot.workflow.workflow import Workflow
 
 
 def echo(request: Request) -> str:

@@ -5,7 +5,8 @@ import json
 from flowbot.fields import Field
 from flowbot.lm.client import Message
 from flowbot.runtime.adapter import messages
-from flowbot.workflow import Demonstration, LLMNode, LLMParameters
+from flowbot.workflow.nodes import LLMNode
+from flowbot.workflow.parameters import Demonstration, LLMParameters
 
 ITEMS = [Field.of("items", "list[{what: str, count: int}]"), Field.of("kind", "Literal['a', 'b']")]
 TEXT = [Field.of("answer", "str")]

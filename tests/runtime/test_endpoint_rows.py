@@ -8,11 +8,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from runtime_help import engine_on, llm, workflow_of
 
-from flowbot.lm import Identity, VirtualClock
-from flowbot.lm.client import TOO_LONG
+from flowbot.lm.client import TOO_LONG, Identity
+from flowbot.lm.clock import VirtualClock
 from flowbot.lm.openai import OpenAIClient
 from flowbot.lm.wire import Wire
-from flowbot.runtime import evaluate
+from flowbot.runtime.evaluation import evaluate
 from flowbot.store import Store
 from flowbot.task import Task
 

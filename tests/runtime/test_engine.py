@@ -8,12 +8,14 @@ import pytest
 from runtime_help import code, echo, engine_on, llm, single, workflow_of
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, RefusedError, UserError
-from flowbot.lm import Budget, Request
-from flowbot.lm.fake import FakeClient, Faults
-from flowbot.runtime import MontySandbox, Trace
+from flowbot.lm.budget import Budget
+from flowbot.lm.client import Request
+from flowbot.runtime.sandbox import MontySandbox
+from flowbot.runtime.trace import Trace
 from flowbot.store import Store
 from flowbot.task import tool_of
-from flowbot.workflow import Workflow
+from flowbot.testing.fake import FakeClient, Faults
+from flowbot.workflow.workflow import Workflow
 
 ADD = "def run(items):\n    return {'total': sum(i['n'] for i in items)}"
 

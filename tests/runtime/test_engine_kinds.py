@@ -10,9 +10,9 @@ import pytest
 from runtime_help import code, engine_on, llm, workflow_of
 
 from flowbot.fields import RefusedError
-from flowbot.lm import Request
-from flowbot.runtime import Trace
-from flowbot.workflow import Workflow
+from flowbot.lm.client import Request
+from flowbot.runtime.trace import Trace
+from flowbot.workflow.workflow import Workflow
 
 TASK = {"n": "int"}
 

@@ -15,13 +15,18 @@ from random_workflows import TOOLS, damaged_data, workflows
 from runtime_help import engine_on
 
 from flowbot.fields import StepError, Type, UserError, object_schema, stable_hash
-from flowbot.lm import Request
-from flowbot.lm.client import Patience, Reply
-from flowbot.lm.fake import FakeClient
-from flowbot.lm.fake_behaviours import fill
-from flowbot.runtime import Flow, Trace
+from flowbot.lm.client import Patience, Reply, Request
+from flowbot.runtime.flow import Flow
 from flowbot.runtime.together import together
-from flowbot.workflow import LLMParameters, Workflow, check, from_data, load, save, topological, walk
+from flowbot.runtime.trace import Trace
+from flowbot.testing.fake import FakeClient
+from flowbot.testing.fake_behaviours import fill
+from flowbot.workflow.check import check
+from flowbot.workflow.file import from_data, load, save
+from flowbot.workflow.graph import topological
+from flowbot.workflow.nodes import walk
+from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.workflow import Workflow
 
 
 def measure(text: str, times: int = 1) -> int:

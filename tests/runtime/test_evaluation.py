@@ -8,11 +8,12 @@ import pytest
 from runtime_help import echo, engine_on, llm, single, workflow_of
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, RefusedError, Score
-from flowbot.lm import Budget, Patience, Reply, Request
-from flowbot.lm.fake import FakeClient, Faults
-from flowbot.runtime import Evaluation, evaluate
+from flowbot.lm.budget import Budget
+from flowbot.lm.client import Patience, Reply, Request
+from flowbot.runtime.evaluation import Evaluation, evaluate
 from flowbot.store import Store
 from flowbot.task import Example, MetricError, Task
+from flowbot.testing.fake import FakeClient, Faults
 
 
 def task_of(rows: int = 20, metric: Any = "exact") -> Task:

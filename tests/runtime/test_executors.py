@@ -20,12 +20,13 @@ from runtime_help import engine_on, single
 
 from flowbot.cli.app import run
 from flowbot.fields import InfrastructureError, StepError, UserError
-from flowbot.lm import Request
-from flowbot.runtime import Evaluation, ToolRunner, evaluate
+from flowbot.lm.client import Request
+from flowbot.runtime.evaluation import Evaluation, evaluate
 from flowbot.runtime.executors import Call, Executor, open_executor
 from flowbot.runtime.executors.address import Functions, Unsendable, address_of
 from flowbot.runtime.executors.job import Job, is_plain
 from flowbot.runtime.executors.processes import ProcessExecutor
+from flowbot.runtime.tools import ToolRunner
 from flowbot.store import Store
 from flowbot.task import Example, Metric, MetricError, Task, tool_of
 from flowbot.task.modules import Modules

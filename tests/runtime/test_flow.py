@@ -12,9 +12,11 @@ import pytest
 from runtime_help import code, single, workflow_of
 
 from flowbot.fields import ModelError, UserError
-from flowbot.runtime import Flow, load
+from flowbot.runtime.flow import Flow, load
 from flowbot.task import SearchSource, tool_of
-from flowbot.workflow import CodeParameters, Workflow, from_data
+from flowbot.workflow.file import from_data
+from flowbot.workflow.parameters import CodeParameters
+from flowbot.workflow.workflow import Workflow
 
 
 def doubling() -> Workflow:

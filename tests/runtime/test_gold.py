@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from flowbot.lm import Session
-from flowbot.runtime import Engine
+from flowbot.lm.session import Session
+from flowbot.runtime.engine import Engine
 from flowbot.runtime.gold import lopsided, score_baseline, score_gold, spread, telling_apart
 from flowbot.store import Store
 from flowbot.task import Example, Task

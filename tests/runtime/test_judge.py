@@ -13,16 +13,18 @@ from hypothesis import strategies as st
 from runtime_help import engine_on, single
 
 from flowbot.fields import BudgetExceeded, Paused, RefusedError, Score, fields_schema
-from flowbot.lm import Budget, Patience, Reply, Request, open_lm
-from flowbot.lm.fake import FakeClient, Faults, chance
-from flowbot.lm.fake_behaviours import BEHAVIOURS
-from flowbot.runtime import evaluate
+from flowbot.lm.budget import Budget
+from flowbot.lm.client import Patience, Reply, Request
+from flowbot.runtime.evaluation import evaluate
 from flowbot.runtime.executors import Call
 from flowbot.runtime.executors.address import Address
 from flowbot.runtime.executors.job import Job
 from flowbot.runtime.judge import MOST, PURPOSE, TRIES, UnjudgedError, question, reply_fields, score_of
+from flowbot.runtime.open_model import open_lm
 from flowbot.store import Store
 from flowbot.task import Example, Judge, MetricGiven, Part, Parts, Task
+from flowbot.testing.fake import FakeClient, Faults, chance
+from flowbot.testing.fake_behaviours import BEHAVIOURS
 
 SAID = "The parcel comes on Monday."
 

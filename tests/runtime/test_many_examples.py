@@ -10,11 +10,13 @@ import pytest
 from runtime_help import engine_on
 
 from flowbot.fields import Paused, Usage
-from flowbot.lm import Identity, Patience, Reply, Request, VirtualClock
-from flowbot.runtime import Row, evaluate_each
+from flowbot.lm.client import Identity, Patience, Reply, Request
+from flowbot.lm.clock import VirtualClock
 from flowbot.runtime.collector import OBJECTS, fewer_collections
+from flowbot.runtime.evaluation import Row, evaluate_each
 from flowbot.task import Example, Task
-from flowbot.workflow import Workflow, from_data
+from flowbot.workflow.file import from_data
+from flowbot.workflow.workflow import Workflow
 
 TASK = Task(
     goal="Say it again.",

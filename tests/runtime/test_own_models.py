@@ -12,10 +12,11 @@ from runtime_help import single
 
 import flowbot as fb
 from flowbot.fields import UserError
-from flowbot.lm.open import names_file
+from flowbot.runtime.open_model import names_file
 from flowbot.runtime.own_models import SHOWN, named_models, own_models, require_own_models
 from flowbot.task import Judge, Metric
-from flowbot.workflow import Workflow, save
+from flowbot.workflow.file import save
+from flowbot.workflow.workflow import Workflow
 
 NAMES = st.sampled_from(["fake/echo", "fake/echo?seed=1", "openai/a", "openai/b", "recorded/x", "local//x", "local/x"])
 

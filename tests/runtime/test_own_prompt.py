@@ -13,10 +13,12 @@ from endpoint_help import Body, Endpoint, chat, error, serving
 
 import flowbot as fb
 from flowbot.fields import Field
-from flowbot.lm import Message, Request
+from flowbot.lm.client import Message, Request
 from flowbot.runtime.adapter import messages
-from flowbot.workflow import Demonstration, LLMNode, LLMParameters, Workflow
+from flowbot.workflow.nodes import LLMNode
+from flowbot.workflow.parameters import Demonstration, LLMParameters
 from flowbot.workflow.starts.prompted import read_prompt
+from flowbot.workflow.workflow import Workflow
 
 TEXT = "Triage this.\r\n\r\nSubject:\t{subject} \nBody: {body}\n\nAnswer with {{one}} queue's name.  \n"
 GIVEN = {"subject": "Lost {parcel}", "body": "Where\n  is it?"}

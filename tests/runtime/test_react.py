@@ -14,16 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowbot.fields import BudgetExceeded, Field, InfrastructureError, ModelError, RefusedError, Usage, UserError
-from flowbot.lm import LM, Budget, Identity, Message, Patience, Reply, Request, Session, ToolUse
-from flowbot.lm.client import TOO_LONG
-from flowbot.lm.fake import FakeClient, open_fake
+from flowbot.lm.budget import Budget
+from flowbot.lm.client import TOO_LONG, Identity, Message, Patience, Reply, Request, ToolUse
+from flowbot.lm.lm import LM
 from flowbot.lm.openai import OpenAIClient
 from flowbot.lm.retry import RetryPolicy
+from flowbot.lm.session import Session
 from flowbot.lm.wire import Wire
 from flowbot.runtime.react import CALLS_AT_ONCE, RESULT_CHARACTERS, Reacted, react
 from flowbot.runtime.tools import ToolRunner
 from flowbot.store import Store
 from flowbot.task import Tool, tool_of
+from flowbot.testing.fake import FakeClient, open_fake
 
 QUESTION = (Message("system", "Answer."), Message("user", "How many pears?"))
 TOTAL = [Field.of("total", "int")]

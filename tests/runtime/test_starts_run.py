@@ -9,15 +9,18 @@ import pytest
 from runtime_help import engine_on
 
 from flowbot.fields import Field, ToolSignature
-from flowbot.lm import LM, Request, Session
-from flowbot.lm.client import ToolUse
-from flowbot.lm.fake import FakeClient
-from flowbot.runtime import Engine, MontySandbox, Trace
+from flowbot.lm.client import Request, ToolUse
+from flowbot.lm.lm import LM
+from flowbot.lm.session import Session
+from flowbot.runtime.engine import Engine
+from flowbot.runtime.sandbox import MontySandbox
 from flowbot.runtime.toolbox.interpreter import interpreter
+from flowbot.runtime.trace import Trace
 from flowbot.store import Store
 from flowbot.task import Tool, tool_of
-from flowbot.workflow import Workflow
+from flowbot.testing.fake import FakeClient
 from flowbot.workflow.starts import find_start, fit
+from flowbot.workflow.workflow import Workflow
 
 NOTE, TOTAL = (Field.of("note", "str"),), (Field.of("total", "int"),)
 Reply = str | Mapping[str, Any]

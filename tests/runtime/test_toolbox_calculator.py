@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowbot.fields import StepError
-from flowbot.runtime import ToolRunner
 from flowbot.runtime.toolbox.calculator import calculate, calculator, written
+from flowbot.runtime.tools import ToolRunner
 
 
 @pytest.mark.parametrize(

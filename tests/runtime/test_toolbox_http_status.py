@@ -12,9 +12,9 @@ import pytest
 from aiohttp import web
 
 from flowbot.fields import InfrastructureError, StepError
-from flowbot.runtime import ToolRunner, opened_tools
 from flowbot.runtime.memo import Memo
-from flowbot.runtime.toolbox import http_status, mcp, server
+from flowbot.runtime.toolbox import http_status, mcp, opened_tools, server
+from flowbot.runtime.tools import ToolRunner
 from flowbot.store import Store
 from flowbot.task import MCPSource
 

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from flowbot.fields import InfrastructureError, StepError, UserError
-from flowbot.runtime import Flow, ToolRunner, opened_tools
+from flowbot.runtime.flow import Flow
 from flowbot.runtime.memo import Memo
-from flowbot.runtime.toolbox import http_status
+from flowbot.runtime.toolbox import http_status, opened_tools
 from flowbot.runtime.toolbox import mcp as mcp_module
+from flowbot.runtime.tools import ToolRunner
 from flowbot.store import Store
 from flowbot.task import MCPSource
-from flowbot.workflow import from_data
+from flowbot.workflow.file import from_data
 
 SCRIPT = Path(__file__).with_name("mcp_test_server.py")
 

@@ -17,8 +17,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from flowbot.fields import InfrastructureError, UserError
-from flowbot.runtime import ToolRunner, opened_tools
-from flowbot.runtime.toolbox import http_status
+from flowbot.runtime.toolbox import http_status, opened_tools
+from flowbot.runtime.tools import ToolRunner
 from flowbot.task import MCPSource, Task
 
 SCRIPT = Path(__file__).with_name("mcp_test_server.py")

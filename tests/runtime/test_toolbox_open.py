@@ -10,11 +10,14 @@ from typing import Any
 import pytest
 
 from flowbot.fields import UserError
-from flowbot.runtime import Flow, MontySandbox, ToolRunner, opened_task, opened_tools
+from flowbot.runtime.flow import Flow
 from flowbot.runtime.memo import Memo
+from flowbot.runtime.sandbox import MontySandbox
+from flowbot.runtime.toolbox import opened_task, opened_tools
+from flowbot.runtime.tools import ToolRunner
 from flowbot.store import Store
 from flowbot.task import CalculatorSource, PythonSource, Task
-from flowbot.workflow import from_data
+from flowbot.workflow.file import from_data
 
 
 def lookup(name: str) -> str:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowbot.fields import StepError, UserError
-from flowbot.runtime import ToolRunner, opened_tools
-from flowbot.runtime.toolbox import corpus
+from flowbot.runtime.toolbox import corpus, opened_tools
+from flowbot.runtime.tools import ToolRunner
 from flowbot.task import SearchSource
 
 DOCUMENTS = [

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from flowbot.fields import StepError, UserError
-from flowbot.runtime import ToolRunner, opened_tools
-from flowbot.runtime.toolbox import sql
+from flowbot.runtime.toolbox import opened_tools, sql
+from flowbot.runtime.tools import ToolRunner
 from flowbot.task import SQLSource
 
 

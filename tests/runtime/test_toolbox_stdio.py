@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowbot.fields import InfrastructureError, StepError
-from flowbot.runtime import ToolRunner, opened_tools
 from flowbot.runtime.memo import Memo
 from flowbot.runtime.toolbox import mcp as mcp_module
-from flowbot.runtime.toolbox import stdio
+from flowbot.runtime.toolbox import opened_tools, stdio
 from flowbot.runtime.toolbox.stdio import MOST_MARKS, TOO_LARGE, Broken, Lines, _message
+from flowbot.runtime.tools import ToolRunner
 from flowbot.store import Store
 from flowbot.task import MCPSource
 

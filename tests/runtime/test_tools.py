@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from flowbot.fields import InfrastructureError, StepError, UserError
-from flowbot.runtime import ToolRunner
 from flowbot.runtime.memo import Memo
+from flowbot.runtime.tools import ToolRunner
 from flowbot.store import Store
 from flowbot.task import Timed, tool_of
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from runtime_help import engine_on, single
 
 from flowbot.fields import ValueMismatch
-from flowbot.lm import Request
-from flowbot.runtime import evaluate
+from flowbot.lm.client import Request
+from flowbot.runtime.evaluation import evaluate
 from flowbot.runtime.judge import reply_fields
 from flowbot.runtime.verdicts import read_verdicts
 from flowbot.task import Judge, Task

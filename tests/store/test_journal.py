@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowbot.fields import InfrastructureError, UserError
-from flowbot.store import Journal, read_journal, run_lock
+from flowbot.run.journal import Journal, read_journal
+from flowbot.run.lock import run_lock
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from flowbot.fields import InfrastructureError
-from flowbot.store import Journal, read_journal
+from flowbot.run.journal import Journal, read_journal
 
 
 def refuse(descriptor: int) -> None:

@@ -17,9 +17,10 @@ import pytest
 from callables_help import ALIKE, OBJECTS, FrozenJudge, by_default, holding, session_cookies
 
 from flowbot.fields import Score
-from flowbot.lm import Session
-from flowbot.runtime import Engine, not_stored
+from flowbot.lm.session import Session
+from flowbot.runtime.engine import Engine
 from flowbot.runtime.scoring import scored
+from flowbot.runtime.tools import not_stored
 from flowbot.runtime.trace import Trace
 from flowbot.store import Store
 from flowbot.task import Example, Metric, Parts, Task, tool_of

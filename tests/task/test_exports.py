@@ -15,10 +15,10 @@ from export_samples import LABELS, ROWS, label, reply, text, wrong
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowbot.draft import Draft, Wishes, draft_task, read_table, write_folder
 from flowbot.fields import UserError
 from flowbot.task import Task
 from flowbot.task.data import parse_rows
-from flowbot.task.draft import Draft, Wishes, draft_task, read_table, write_folder
 
 LITERAL = f"Literal[{', '.join(map(repr, sorted(LABELS)))}]"
 QUESTION = "How many gears has the 0th bicycle?"

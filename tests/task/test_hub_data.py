@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from flowbot.draft import draft_task, read_table, task_text, write_folder
 from flowbot.fields import UserError
 from flowbot.task import Task
 from flowbot.task.data import read_rows
-from flowbot.task.draft import draft_task, read_table, task_text, write_folder
 from flowbot.task.hub import HubName, hub_name
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -133,7 +133,7 @@ def test_what_is_asked_of_the_hub_is_read_from_its_name() -> None:
 
 
 def test_of_a_large_split_a_part_is_read_evenly(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flowbot.task.draft.reading.MOST_TAKEN", 10)
+    monkeypatch.setattr("flowbot.draft.reading.MOST_TAKEN", 10)
     table = read_table([Path("hf:shop/mails")])
     train = [row.values["text"] for row in table.rows if row.split == "train"]
     assert train == [f"train text {n}" for n in range(0, 30, 3)]

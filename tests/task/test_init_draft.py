@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flowbot.draft import Draft, Wishes, draft_task, read_table, task_text, write_folder
+from flowbot.draft.kinds import kind_of
+from flowbot.draft.names import field_names, words
 from flowbot.fields import UserError, is_name
 from flowbot.fields.yaml import parse_data
 from flowbot.task import Task
-from flowbot.task.draft import Draft, Wishes, draft_task, read_table, task_text, write_folder
-from flowbot.task.draft.kinds import kind_of
-from flowbot.task.draft.names import field_names, words
 
 Rows = Sequence[dict[str, Any]]
 
@@ -412,6 +412,6 @@ def test_too_many_columns_or_cells_are_refused_in_a_line(tmp_path: Path, monkeyp
         draft_csv(tmp_path, wide)
     with pytest.raises(UserError, match="1,001 columns"):
         draft(tmp_path, [{f"c{number}": 1} for number in range(1001)])
-    monkeypatch.setattr("flowbot.task.draft.table.MOST_CELLS", 7)
+    monkeypatch.setattr("flowbot.draft.table.MOST_CELLS", 7)
     with pytest.raises(UserError, match="4 rows of 2 columns; expected at most 7 cells"):
         draft(tmp_path, [{"word": str(number), "count": number} for number in range(4)])

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from flowbot.draft import Draft, Wishes, draft_task, read_table
 from flowbot.fields import UserError
-from flowbot.task.draft import Draft, Wishes, draft_task, read_table
 from flowbot.task.leaks import leak
 
 QUEUES = ("Billing", "Returns", "Repairs", "Orders")

@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from flowbot.fields import Field, ToolSignature, is_name
-from flowbot.workflow import Workflow, from_data
+from flowbot.workflow.file import from_data
+from flowbot.workflow.workflow import Workflow
 
 NAMES = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,7}", fullmatch=True).filter(is_name)
 TYPES = st.recursive(

@@ -9,23 +9,13 @@ from typing import Any
 import pytest
 
 from flowbot.fields import Field, ToolSignature, UserError
-from flowbot.workflow import (
-    CodeParameters,
-    Defect,
-    LLMParameters,
-    LoopNode,
-    MapNode,
-    Workflow,
-    check,
-    from_data,
-    node_at,
-    reference_type,
-    require_valid,
-    successors,
-    topological,
-    walk,
-)
-from flowbot.workflow.check import MOST_DEFECTS
+from flowbot.workflow.check import MOST_DEFECTS, check, require_valid
+from flowbot.workflow.defects import Defect
+from flowbot.workflow.file import from_data
+from flowbot.workflow.graph import reference_type, successors, topological
+from flowbot.workflow.nodes import LoopNode, MapNode, node_at, walk
+from flowbot.workflow.parameters import CodeParameters, LLMParameters
+from flowbot.workflow.workflow import Workflow
 
 SOUND: dict[str, Any] = {
     "flowbot": 1,

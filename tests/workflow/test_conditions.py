@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from flowbot.workflow import check, conditions, from_data
+from flowbot.workflow import conditions
+from flowbot.workflow.check import check
 from flowbot.workflow.conditions import Condition, holds, say
+from flowbot.workflow.file import from_data
 
 READ: TypeAdapter[Condition] = TypeAdapter(Condition)
 OPS = ["==", "!=", "<", "<=", ">", ">=", "in", "contains", "empty"]

@@ -8,21 +8,16 @@ from xml.etree import ElementTree
 
 import pytest
 
+from flowbot.draw.draw import draw_mermaid, draw_text
+from flowbot.draw.svg import draw_svg
 from flowbot.fields import Field
-from flowbot.workflow import (
-    Demonstration,
-    LLMParameters,
-    Workflow,
-    check,
-    diff,
-    draw_mermaid,
-    draw_svg,
-    draw_text,
-    from_data,
-    single_call,
-    walk,
-)
-from flowbot.workflow.diff import MOST_SHOWN, changed_nodes, changed_parameters
+from flowbot.workflow.check import check
+from flowbot.workflow.diff import MOST_SHOWN, changed_nodes, changed_parameters, diff
+from flowbot.workflow.file import from_data
+from flowbot.workflow.nodes import walk
+from flowbot.workflow.parameters import Demonstration, LLMParameters
+from flowbot.workflow.starts import single_call
+from flowbot.workflow.workflow import Workflow
 
 SVG = "{http://www.w3.org/2000/svg}"
 

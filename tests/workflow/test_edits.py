@@ -8,28 +8,24 @@ from typing import Any
 import pytest
 
 from flowbot.fields import Field, ToolSignature
-from flowbot.workflow import (
+from flowbot.workflow.check import check
+from flowbot.workflow.edits import (
     AddNode,
-    ChoiceParameters,
-    CodeNode,
-    CodeParameters,
-    Demonstration,
     EditError,
-    LLMNode,
-    LLMParameters,
     RemoveNode,
     ReplaceNode,
     Rewire,
     SetOutput,
-    Workflow,
     apply,
-    check,
     describe,
     dump_edits,
     edits_schema,
-    from_data,
     parse_edits,
 )
+from flowbot.workflow.file import from_data
+from flowbot.workflow.nodes import CodeNode, LLMNode
+from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, Demonstration, LLMParameters
+from flowbot.workflow.workflow import Workflow
 
 SUM = {"kind": "code", "in": {"items": "list.items"}, "out": {"n": "int"}}
 CODE = {"code": "def run(items):\n    return {'n': len(items)}"}

@@ -7,18 +7,11 @@ from typing import Any
 import pytest
 from edit_samples import TOOLS, made, nodes, stock
 
-from flowbot.workflow import (
-    EditError,
-    LLMNode,
-    LLMParameters,
-    ReplaceNode,
-    Review,
-    Workflow,
-    apply,
-    from_data,
-    parse_edits,
-    walk,
-)
+from flowbot.workflow.edits import EditError, ReplaceNode, Review, apply, parse_edits
+from flowbot.workflow.file import from_data
+from flowbot.workflow.nodes import LLMNode, walk
+from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.workflow import Workflow
 
 TOLD = {"instruction": "Do it."}
 

@@ -8,22 +8,12 @@ import pytest
 from edit_samples import TOOLS, made, nodes, stock
 
 from flowbot.fields import ToolSignature
-from flowbot.workflow import (
-    CodeNode,
-    EditError,
-    InsertStep,
-    LLMNode,
-    LLMParameters,
-    Review,
-    Workflow,
-    applied,
-    apply,
-    check,
-    edits_schema,
-    from_data,
-    node_at,
-    parse_edits,
-)
+from flowbot.workflow.check import check
+from flowbot.workflow.edits import EditError, InsertStep, Review, applied, apply, edits_schema, parse_edits
+from flowbot.workflow.file import from_data
+from flowbot.workflow.nodes import CodeNode, LLMNode, node_at
+from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.workflow import Workflow
 
 LIST = {"list": {"kind": "llm", "in": {"question": "question"}, "out": {"items": "list[str]"}}}
 

@@ -9,8 +9,16 @@ from edit_samples import TOOLS, made, nodes, stock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowbot.workflow import EditError, LLMParameters, Parameters, apply, from_data, parse_edits
-from flowbot.workflow.parameters import CATALOGUE_SAMPLES, CATALOGUE_TEMPERATURE, WRITABLE, unwritable
+from flowbot.workflow.edits import EditError, apply, parse_edits
+from flowbot.workflow.file import from_data
+from flowbot.workflow.parameters import (
+    CATALOGUE_SAMPLES,
+    CATALOGUE_TEMPERATURE,
+    WRITABLE,
+    LLMParameters,
+    Parameters,
+    unwritable,
+)
 
 KEPT: dict[str, set[str]] = {"LLMParameters": {"model", "max_tokens"}, "ChoiceParameters": {"model"}}
 """What only the user says."""

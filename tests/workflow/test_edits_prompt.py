@@ -7,19 +7,13 @@ from typing import Any
 import pytest
 from edit_samples import TOOLS, made
 
-from flowbot.workflow import (
-    AddNode,
-    EditError,
-    LLMNode,
-    LLMParameters,
-    Workflow,
-    apply,
-    check,
-    from_data,
-    parse_edits,
-    walk,
-)
+from flowbot.workflow.check import check
+from flowbot.workflow.edits import AddNode, EditError, apply, parse_edits
+from flowbot.workflow.file import from_data
+from flowbot.workflow.nodes import LLMNode, walk
+from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.prompt import places, prompt_text
+from flowbot.workflow.workflow import Workflow
 
 MESSAGES = [
     {"role": "system", "parts": ["Be kind.\r\n"]},

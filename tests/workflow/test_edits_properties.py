@@ -11,19 +11,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from random_workflows import workflows
 
-from flowbot.workflow import (
-    EditError,
-    Workflow,
-    applied,
-    apply,
-    check,
-    describe,
-    dump_edits,
-    from_data,
-    is_frozen,
-    parse_edits,
-    walk,
-)
+from flowbot.workflow.check import check
+from flowbot.workflow.edits import EditError, applied, apply, describe, dump_edits, parse_edits
+from flowbot.workflow.file import from_data
+from flowbot.workflow.nodes import is_frozen, walk
+from flowbot.workflow.workflow import Workflow
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TOOLS = {**random_workflows.TOOLS, **edit_samples.TOOLS}

@@ -12,7 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from random_workflows import workflows
 
-from flowbot.workflow import Workflow, draw_svg, from_data, load, walk
+from flowbot.draw.svg import draw_svg
+from flowbot.workflow.file import from_data, load
+from flowbot.workflow.nodes import walk
+from flowbot.workflow.workflow import Workflow
 
 SVG = "{http://www.w3.org/2000/svg}"
 BIG = Path(__file__).parent / "twenty_nodes.flow.yaml"

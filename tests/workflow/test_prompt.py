@@ -10,8 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowbot.fields import UserError
-from flowbot.workflow import LLMParameters, Workflow, check, diff, from_data, load, save
+from flowbot.workflow.check import check
+from flowbot.workflow.diff import diff
+from flowbot.workflow.file import from_data, load, save
 from flowbot.workflow.html import workflow_html
+from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.prompt import (
     Prompt,
     PromptMessage,
@@ -24,6 +27,7 @@ from flowbot.workflow.prompt import (
     reworded,
     slots,
 )
+from flowbot.workflow.workflow import Workflow
 
 TICKET = [
     {"role": "system", "parts": ["You triage tickets for a shop.\n"]},

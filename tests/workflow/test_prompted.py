@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from flowbot.fields import Field, UserError
 from flowbot.task import Task
-from flowbot.workflow import LLMParameters, Workflow, check
+from flowbot.workflow.check import check
+from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.starts.prompted import Prompted, read_prompt
+from flowbot.workflow.workflow import Workflow
 
 VALUES = {"question": "Who {x}?\r\n", "my_text": "a $b %c {{d}} "}
 INPUTS = {"question": (), "my_text": ("my text",)}

@@ -9,17 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_workflows import JUNK, NAMES, TYPES, workflows
 
-from flowbot.workflow import (
-    EditError,
-    Workflow,
-    apply,
-    check,
-    describe,
-    dump_edits,
-    from_data,
-    parse_edits,
-    references,
-)
+from flowbot.workflow.check import check
+from flowbot.workflow.edits import EditError, apply, describe, dump_edits, parse_edits
+from flowbot.workflow.file import from_data
+from flowbot.workflow.graph import references
+from flowbot.workflow.workflow import Workflow
 
 U = TypeVar("U")
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

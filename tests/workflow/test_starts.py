@@ -10,8 +10,12 @@ from hypothesis import strategies as st
 from random_workflows import NAMES, TYPES
 
 from flowbot.fields import Field, ToolSignature, Type, UserError
-from flowbot.workflow import LLMNode, LLMParameters, MergeNode, Workflow, check, from_data, single_call, walk
-from flowbot.workflow.starts import Start, find_start, fit, list_starts
+from flowbot.workflow.check import check
+from flowbot.workflow.file import from_data
+from flowbot.workflow.nodes import LLMNode, MergeNode, walk
+from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.starts import Start, find_start, fit, list_starts, single_call
+from flowbot.workflow.workflow import Workflow
 
 GOAL = "Do what is wanted, and do it well."
 DOCUMENTS = "list[{title: str, text: str}]"

@@ -9,9 +9,11 @@ from typing import Any
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from flowbot.workflow import Workflow, check, from_data
+from flowbot.workflow.check import check
+from flowbot.workflow.file import from_data
 from flowbot.workflow.nodes import BranchNode, MergeNode
 from flowbot.workflow.ways import Ways
+from flowbot.workflow.workflow import Workflow
 
 Data = dict[str, Any]
 

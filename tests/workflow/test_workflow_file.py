@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from flowbot.fields import UserError
-from flowbot.workflow import CodeParameters, LLMParameters, Workflow, from_data, load, save
+from flowbot.workflow.file import from_data, load, save
 from flowbot.workflow.messages import FormatError
+from flowbot.workflow.parameters import CodeParameters, LLMParameters
+from flowbot.workflow.workflow import Workflow
 
 TEXT = """\
 flowbot: 1

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from flowbot.fields import UserError
-from flowbot.workflow import check, from_data, load
+from flowbot.workflow.check import check
+from flowbot.workflow.file import from_data, load
 
 NODE = "{kind: code, in: {q: q}, out: {x: str}}"
 HEAD = "flowbot: 1\ninputs: {q: str}\noutputs: {a: n.x}\n"

@@ -11,27 +11,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_workflows import TOOLS, damaged_data, shuffled, workflow_data, workflows
 
+from flowbot.draw.draw import draw_mermaid, draw_text
+from flowbot.draw.svg import draw_svg
 from flowbot.fields import UserError
-from flowbot.workflow import (
-    HasNodes,
-    LoopNode,
-    MapNode,
-    Scope,
-    Workflow,
-    check,
-    diff,
-    draw_mermaid,
-    draw_svg,
-    draw_text,
-    from_data,
-    load,
-    node_at,
-    predecessors,
-    require_valid,
-    save,
-    topological,
-    walk,
-)
+from flowbot.workflow.check import check, require_valid
+from flowbot.workflow.diff import diff
+from flowbot.workflow.file import from_data, load, save
+from flowbot.workflow.graph import predecessors, topological
+from flowbot.workflow.nodes import HasNodes, LoopNode, MapNode, node_at, walk
+from flowbot.workflow.scope import Scope
+from flowbot.workflow.workflow import Workflow
 
 T = TypeVar("T", bound=Exception)
 U = TypeVar("U")

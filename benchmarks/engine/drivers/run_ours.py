@@ -24,14 +24,17 @@ from workload import (
 )
 
 from flowbot.fields import Paused, Usage
-from flowbot.lm import Ledger, Session, open_lm
+from flowbot.lm.ledger import Ledger
 from flowbot.lm.pace import Pace
-from flowbot.runtime import Engine, Row, evaluate_each
+from flowbot.lm.session import Session
+from flowbot.run.journal import Journal
+from flowbot.runtime.engine import Engine
+from flowbot.runtime.evaluation import Row, evaluate_each
+from flowbot.runtime.open_model import open_lm
 from flowbot.store import Store
-from flowbot.store.journal import Journal
 from flowbot.task import Task
-from flowbot.workflow import Workflow
 from flowbot.workflow.file import from_data
+from flowbot.workflow.workflow import Workflow
 
 MODEL = "openai/mock?thinking=0"
 MOST_PAUSES = 5

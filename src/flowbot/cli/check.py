@@ -47,7 +47,7 @@ def check(
         Folder of stored responses, local models and search indexes; the user's cache folder otherwise.
     """
     from flowbot.fields import UserError
-    from flowbot.lm import parse_price
+    from flowbot.lm.prices import parse_price
     from flowbot.store import default_cache_dir
 
     from .check_model import Asking

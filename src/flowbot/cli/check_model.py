@@ -13,7 +13,7 @@ from .check_task import all_rows, every_row
 from .findings import Findings
 
 if TYPE_CHECKING:
-    from flowbot.lm import Session
+    from flowbot.lm.session import Session
     from flowbot.runtime.gold import GoldRow
     from flowbot.task.defects import ReadTask
     from flowbot.task.examples import Placed
@@ -46,7 +46,7 @@ async def ask_models(asking: Asking, session: Session, findings: Findings) -> No
     """Ask each model one question; one that does not answer is a defect. Adds facts `model`, `meta_model`…"""
     from flowbot.fields import DeniedError, InfrastructureError, UserError
     from flowbot.lm.advice import advice
-    from flowbot.lm.probe import Probe, probe
+    from flowbot.runtime.probe import Probe, probe
 
     if not asking.models:
         findings.rows.append(("Model", "none was asked; --model NAME proves its key, its name and what it can do"))
@@ -74,9 +74,10 @@ async def ask_models(asking: Asking, session: Session, findings: Findings) -> No
 async def judge_task(asking: Asking, session: Session, read: ReadTask, findings: Findings) -> None:
     """Ask a metric's judge about a few rows whose worth is known; where a model was asked and answered."""
     from flowbot.fields import FlowBotError, UserError
-    from flowbot.lm import LM, open_lm
-    from flowbot.runtime import Engine
+    from flowbot.lm.lm import LM
+    from flowbot.runtime.engine import Engine
     from flowbot.runtime.gold import JUDGED, score_gold, spread, telling_apart
+    from flowbot.runtime.open_model import open_lm
     from flowbot.runtime.own_models import own_models, require_own_models
 
     task = read.task

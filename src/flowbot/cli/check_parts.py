@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flowbot.fields import ToolSignature
     from flowbot.task import Task
     from flowbot.task.defects import ReadTask
-    from flowbot.workflow import Workflow
+    from flowbot.workflow.workflow import Workflow
 
 
 def examine(path: Path, task: Path | None, asking: Asking, *, width: int) -> Findings:
@@ -53,7 +53,7 @@ def _workflow(path: Path, findings: Findings) -> Workflow | None:
     """The workflow in the file; None if it holds something else, or a defect."""
     from flowbot.fields import UserError
     from flowbot.fields.yaml import read_data
-    from flowbot.workflow import load
+    from flowbot.workflow.file import load
     from flowbot.workflow.messages import FormatError
 
     try:
@@ -70,7 +70,7 @@ async def _examine(
     workflow: Workflow | None, read: ReadTask | None, asking: Asking, findings: Findings, width: int
 ) -> None:
     """All that needs an event loop: tools, the metric, the models."""
-    from flowbot.lm import Session
+    from flowbot.lm.session import Session
     from flowbot.store import Store
 
     async with AsyncExitStack() as stack:
@@ -98,11 +98,11 @@ async def _examine(
 def _check_workflow(
     workflow: Workflow, task: Task | None, tools: Mapping[str, ToolSignature], findings: Findings, width: int
 ) -> None:
+    from flowbot.draw.draw import draw_text
     from flowbot.fields import UserError
-    from flowbot.lm.open import names_file
+    from flowbot.runtime.open_model import names_file
     from flowbot.runtime.own_models import named_models, require_own_models
-    from flowbot.workflow import check as check_workflow
-    from flowbot.workflow import draw_text
+    from flowbot.workflow.check import check as check_workflow
 
     if task is None:
         found = check_workflow(workflow)

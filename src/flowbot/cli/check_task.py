@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowbot.draft.scoring import UNFINISHED
 from flowbot.fields.words import count
-from flowbot.task.draft.scoring import UNFINISHED
 from flowbot.task.splits import Split
 from flowbot.task.survey import Remark, short
 
@@ -16,7 +16,7 @@ from .findings import Findings
 
 if TYPE_CHECKING:
     from flowbot.fields import Field, ToolSignature
-    from flowbot.lm import Session
+    from flowbot.lm.session import Session
     from flowbot.runtime.gold import Baseline, GoldRow
     from flowbot.task import Task
     from flowbot.task.defects import ReadTask
@@ -104,7 +104,7 @@ async def open_tools(
 ) -> Mapping[str, ToolSignature]:
     """What the task's tools take and give; they are opened once, which shows whether they can be, and closed."""
     from flowbot.fields import InfrastructureError, UserError
-    from flowbot.runtime import opened_tools
+    from flowbot.runtime.toolbox import opened_tools
 
     declared = (*task.tools, *task.sources)
     signatures = {tool.signature.name: tool.signature for tool in task.tools}
@@ -135,7 +135,7 @@ async def open_tools(
 
 async def score_task(session: Session, read: ReadTask, findings: Findings) -> None:
     """Score what the examples expect, what others expect, and the commonest answer; as far as no model is needed."""
-    from flowbot.runtime import Engine
+    from flowbot.runtime.engine import Engine
     from flowbot.runtime.gold import TRIED, known_answers, score_baseline, score_gold, spread, telling_apart
 
     task, rows = read.task, known_answers(every_row(read))
@@ -166,7 +166,7 @@ async def score_task(session: Session, read: ReadTask, findings: Findings) -> No
 
 def _sizes(sizes: Mapping[Split, int], findings: Findings) -> None:
     """What the splits can show."""
-    from flowbot.optimize.power import examples_needed, smallest_difference
+    from flowbot.power import examples_needed, smallest_difference
 
     small: list[str] = []
     large: list[str] = []

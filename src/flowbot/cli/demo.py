@@ -46,7 +46,7 @@ def demo(
         The meta model, which finds out what is wrong and proposes changes.
     """
     from flowbot.task import Task
-    from flowbot.workflow import single_call
+    from flowbot.workflow.starts import single_call
 
     from .search import Plan, carry_out
 

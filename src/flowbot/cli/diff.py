@@ -12,7 +12,7 @@ from .console import Console, complain
 from .options import Output
 
 if TYPE_CHECKING:
-    from flowbot.workflow import Workflow
+    from flowbot.workflow.workflow import Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def diff(
 def compared(left: Side, right: Side) -> dict[str, Any]:
     """The object for programs."""
     from flowbot.report.diffs import text_diffs
-    from flowbot.workflow import diff as diff_workflows
+    from flowbot.workflow.diff import diff as diff_workflows
 
     a, b = left.workflow, right.workflow
     return {
@@ -90,7 +90,7 @@ def compared(left: Side, right: Side) -> dict[str, Any]:
 
 def fields(workflow: Workflow) -> dict[str, dict[str, str]]:
     """The types of what a workflow takes and gives, by name."""
-    from flowbot.workflow import Scope
+    from flowbot.workflow.scope import Scope
 
     scope = Scope.of(workflow.sketch)
     outputs = {name: scope.type_text(reference) or "?" for name, reference in workflow.sketch.outputs.items()}
@@ -102,7 +102,7 @@ def _start_and_found(path: Path) -> tuple[Side, Side]:
 
     if path.is_file():
         raise UserError("B", "nothing", "a second workflow to compare with, or a run's folder as A alone")
-    from flowbot.report import read_run
+    from flowbot.report.data import read_run
 
     from .runs import run_folder
 
@@ -124,7 +124,7 @@ def _side(path: Path) -> Side:
     Raises:
         UserError: naming what is wrong.
     """
-    from flowbot.workflow import load
+    from flowbot.workflow.file import load
 
     from .runs import flow_file
 

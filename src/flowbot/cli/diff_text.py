@@ -9,7 +9,7 @@ from .console import Console, Style, wrap
 from .drawing import side_by_side
 
 if TYPE_CHECKING:
-    from flowbot.workflow import Workflow
+    from flowbot.workflow.workflow import Workflow
 
     from .diff import Side
 
@@ -64,7 +64,7 @@ def _other_fields(facts: dict[str, Any], console: Console) -> None:
 
 def _wiring(left: Side, right: Side, console: Console) -> None:
     """What changed in the steps and their wiring, their texts left out."""
-    from flowbot.workflow import diff
+    from flowbot.workflow.diff import diff
 
     lines = diff(_bare(left.workflow), _bare(right.workflow))
     console.say()

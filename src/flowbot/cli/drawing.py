@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 from .console import shown, wrap
 
 if TYPE_CHECKING:
-    from flowbot.workflow import Node, Parameters, Scope, Workflow
+    from flowbot.workflow.nodes import Node
+    from flowbot.workflow.parameters import Parameters
+    from flowbot.workflow.scope import Scope
+    from flowbot.workflow.workflow import Workflow
 
 GAP = "   "
 LEAST = 18
@@ -21,7 +24,7 @@ def boxes(workflow: Workflow, width: int) -> list[str]:
 
     Lines of at most `width`.
     """
-    from flowbot.workflow import Scope
+    from flowbot.workflow.scope import Scope
 
     sketch = workflow.sketch
     lines = _centred(_shortened(", ".join(sketch.inputs), width - 4), width)
@@ -32,8 +35,8 @@ def boxes(workflow: Workflow, width: int) -> list[str]:
 
 
 def _body(workflow: Workflow, scope: Scope, width: int) -> Iterator[list[str]]:
-    from flowbot.workflow import LoopNode, MapNode
     from flowbot.workflow.captions import drawing_order, kind_text
+    from flowbot.workflow.nodes import LoopNode, MapNode
 
     inner = width - 4
     for name in drawing_order(scope.holder):
@@ -57,8 +60,8 @@ def _body(workflow: Workflow, scope: Scope, width: int) -> Iterator[list[str]]:
 
 def _said(workflow: Workflow, path: str, node: Node, inner: int) -> Iterator[str]:
     """The lines of a step's box, a body left out."""
-    from flowbot.workflow import BranchNode, LoopNode, MapNode
     from flowbot.workflow.captions import bound_text, remarks, way_text
+    from flowbot.workflow.nodes import BranchNode, LoopNode, MapNode
 
     if node.when is not None:
         yield f"when {node.when}"
@@ -75,7 +78,7 @@ def _said(workflow: Workflow, path: str, node: Node, inner: int) -> Iterator[str
 
 def _told(told: Parameters, inner: int) -> Iterator[str]:
     """What a step is told."""
-    from flowbot.workflow import CodeParameters, LLMParameters
+    from flowbot.workflow.parameters import CodeParameters, LLMParameters
 
     said = told.said if isinstance(told, LLMParameters) else getattr(told, "instruction", "")
     if said:

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 from flowbot.fields import UserError
 
 if TYPE_CHECKING:
-    from flowbot.lm import StopSignal
-    from flowbot.runtime import Engine, Sandbox
+    from flowbot.lm.stop import StopSignal
+    from flowbot.runtime.engine import Engine
+    from flowbot.runtime.sandbox import Sandbox
     from flowbot.task import Metric, Tool
-    from flowbot.workflow import Workflow
+    from flowbot.workflow.workflow import Workflow
 
     from .options import Calls
 
 
 def needs_model(workflow: Workflow) -> list[str]:
     """The steps that ask the model of `--model`."""
-    from flowbot.workflow import asked_models
+    from flowbot.workflow.calls import asked_models
 
     return [path for path, model in asked_models(workflow) if model is None]
 
@@ -65,7 +66,7 @@ def require_price(calls: Calls, *models: str | None) -> None:
         UserError: naming the model and the option that gives a price.
     """
     from flowbot.fields import Usage
-    from flowbot.lm import price_of
+    from flowbot.lm.prices import price_of
 
     if calls.max_usd is None:
         return

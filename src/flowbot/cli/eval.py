@@ -12,7 +12,7 @@ from .options import ALLOW_WRITES, CEILINGS, MODEL, MODELS, Calls, Output, whole
 
 if TYPE_CHECKING:
     from flowbot.task import Task
-    from flowbot.workflow import Workflow
+    from flowbot.workflow.workflow import Workflow
 
 SHOWN = 5
 """Wrong examples that a person is shown."""
@@ -58,11 +58,12 @@ def evaluate_flow(
 
     from flowbot.fields import UserError
     from flowbot.fields.numbers import require_above_0
-    from flowbot.lm import StopSignal
-    from flowbot.optimize import evaluate_async
+    from flowbot.lm.stop import StopSignal
+    from flowbot.optimizer.measure import evaluate_async
     from flowbot.runtime.own_models import own_models, require_own_models
     from flowbot.task import Task
-    from flowbot.workflow import load, most_calls
+    from flowbot.workflow.calls import most_calls
+    from flowbot.workflow.file import load
 
     from .engine import require_judge, require_model, require_price
     from .progress import Display
@@ -139,8 +140,10 @@ async def _check(
     flow: Path, workflow: Workflow, task: Task, calls: Calls, console: Console, *, allow_writes: bool
 ) -> None:
     """Open the tools, which tells what an evaluation would refuse, and close them."""
-    from flowbot.runtime import ChosenSandbox, opened_task, require_stand_ins
-    from flowbot.workflow import require_valid
+    from flowbot.runtime.sandbox import ChosenSandbox
+    from flowbot.runtime.toolbox import opened_task
+    from flowbot.runtime.tools import require_stand_ins
+    from flowbot.workflow.check import require_valid
 
     async with opened_task(
         task,
@@ -168,9 +171,9 @@ def _reached(mean: float, least: float | None) -> int:
 
 
 def _show(console: Console, facts: dict[str, Any]) -> None:
-    from flowbot.optimize.taken import evaluation
-    from flowbot.report import Interval
+    from flowbot.report.interval import Interval
     from flowbot.report.words import count, duration, interval, percent
+    from flowbot.run.taken import evaluation
 
     from .summary import judge_line
 

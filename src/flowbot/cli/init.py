@@ -14,7 +14,7 @@ from .console import Console, command_line
 from .options import FORCE, OUT, Output, whole
 
 if TYPE_CHECKING:
-    from flowbot.task.draft import Draft, Guess, Table
+    from flowbot.draft import Draft, Guess, Table
     from flowbot.workflow.starts.prompted import Prompted
 
 _START = "start.flow.yaml"
@@ -76,8 +76,8 @@ def init(
     goal
         What is wanted, in a sentence.
     """
+    from flowbot.draft import MOST, Wishes, draft_task, read_table, refuse_existing, write_folder
     from flowbot.fields.prompt import read_chat
-    from flowbot.task.draft import MOST, Wishes, draft_task, read_table, refuse_existing, write_folder
     from flowbot.task.hub import is_of_hub
 
     console = Console.open(output)
@@ -243,7 +243,7 @@ def _prompted(text: str, where: str, draft: Draft) -> Prompted:
 
 def _with_goal(draft: Draft, read: Prompted, *, said: bool) -> Draft:
     """The goal in the prompt's own words: its first sentence that asks for something."""
-    from flowbot.task.draft import Guess
+    from flowbot.draft import Guess
 
     sentences = re.split(r"(?<=[.!?])\s+|\n\s*\n|\n(?=\s*[-*#\d])", read.asks)
     sentence = next((" ".join(each.split()) for each in sentences if not _PERSON.match(each)), "")
@@ -257,7 +257,7 @@ def _with_goal(draft: Draft, read: Prompted, *, said: bool) -> Draft:
 def _start(draft: Draft, read: Prompted) -> str:
     """One call that sends the prompt as it stands, as a workflow's file."""
     from flowbot.fields.yaml import dump_yaml
-    from flowbot.workflow import require_valid
+    from flowbot.workflow.check import require_valid
 
     workflow = read.start(draft.inputs, draft.outputs)
     require_valid(workflow)
@@ -265,7 +265,7 @@ def _start(draft: Draft, read: Prompted) -> str:
 
 
 def _of_prompt(shown: str, read: Prompted) -> list[Guess]:
-    from flowbot.task.draft import Guess
+    from flowbot.draft import Guess
 
     change = f"the messages in {_START}"
     found = [Guess("start", f"one call that sends {shown} as it stands", f"with {', '.join(read.used)}", change)]

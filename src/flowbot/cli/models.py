@@ -132,8 +132,8 @@ def _list(cache: Path, console: Console) -> None:
 
 
 async def _probe(model: str, cache: Path, console: Console) -> dict[str, Any]:
-    from flowbot.lm import Session
-    from flowbot.lm.probe import probe
+    from flowbot.lm.session import Session
+    from flowbot.runtime.probe import probe
     from flowbot.store import Store
 
     store = Store.open(cache / "store.sqlite")

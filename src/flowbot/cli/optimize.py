@@ -39,7 +39,7 @@ def optimize(
         Model of the metric's judge, where it has one that names none; the meta model otherwise.
     """
     from flowbot.task import Task
-    from flowbot.workflow import single_call
+    from flowbot.workflow.starts import single_call
 
     from .search import Plan, carry_out
     from .starts import start_workflow

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Group, Parameter, Token
 
 if TYPE_CHECKING:
-    from flowbot.lm import Budget, Pace
+    from flowbot.lm.budget import Budget
+    from flowbot.lm.pace import Pace
 
 OWN = Parameter(show_env_var=False)
 """Of options that are a verb's own: none has an environment variable."""
@@ -122,7 +123,7 @@ class Calls:
             UserError: if one is not a positive number.
         """
         from flowbot.fields.numbers import require_above_0
-        from flowbot.lm import Budget
+        from flowbot.lm.budget import Budget
 
         for name in (
             "max_calls",
@@ -138,7 +139,7 @@ class Calls:
 
     def pace(self) -> Pace:
         """How fast endpoints may be called."""
-        from flowbot.lm import Pace
+        from flowbot.lm.pace import Pace
 
         return Pace(self.concurrency, self.requests_per_minute, self.tokens_per_minute, self.hedge)
 
@@ -148,7 +149,7 @@ class Calls:
         Raises:
             UserError: if it is not IN,OUT.
         """
-        from flowbot.lm import parse_price
+        from flowbot.lm.prices import parse_price
 
         return None if self.price is None else parse_price(self.price)
 

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderResult
     from rich.live import Live
 
-    from flowbot.optimize import ProgressEvent
-    from flowbot.optimize.progress import Phase
+    from flowbot.optimizer.progress import Phase, ProgressEvent
 
 WINDOW = 90.0
 """Seconds of the past that the speed is read from."""

@@ -24,7 +24,9 @@ def report(
     run
         The run's folder, or its name in runs/.
     """
-    from flowbot.report import read_run, verdict, write_report
+    from flowbot.report.data import read_run
+    from flowbot.report.report import write_report
+    from flowbot.report.words import verdict
 
     from .runs import run_folder
 

@@ -13,11 +13,11 @@ from .console import Console, json_text
 from .options import MODEL, Calls, Output
 
 if TYPE_CHECKING:
-    from flowbot.lm import StopSignal
-    from flowbot.runtime import Trace
+    from flowbot.lm.stop import StopSignal
+    from flowbot.runtime.trace import Trace
     from flowbot.task import Tool, ToolSource
     from flowbot.task.data import Row
-    from flowbot.workflow import Workflow
+    from flowbot.workflow.workflow import Workflow
 
 
 def run_flow(
@@ -48,9 +48,10 @@ def run_flow(
     """
     import asyncio
 
-    from flowbot.lm import StopSignal
+    from flowbot.lm.stop import StopSignal
     from flowbot.runtime.own_models import own_models, require_own_models
-    from flowbot.workflow import load, most_calls
+    from flowbot.workflow.calls import most_calls
+    from flowbot.workflow.file import load
 
     from .runs import flow_file
     from .signals import pausing
@@ -100,9 +101,10 @@ async def _run(
     """A trace for each of the rows, and which ceiling was passed; None where the calls shall not be made."""
     import asyncio
 
-    from flowbot.runtime import ChosenSandbox, opened_tools
+    from flowbot.runtime.sandbox import ChosenSandbox
     from flowbot.runtime.together import together
-    from flowbot.workflow import require_valid
+    from flowbot.runtime.toolbox import opened_tools
+    from flowbot.workflow.check import require_valid
 
     from .engine import open_engine, require_model, require_price
 

@@ -14,11 +14,12 @@ from .options import Calls, SearchOptions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flowbot.lm import StopSignal
-    from flowbot.optimize import CostEstimate, EffortName, RunResult
-    from flowbot.optimize.outlook import Outlook
+    from flowbot.lm.stop import StopSignal
+    from flowbot.optimizer.effort import EffortName
+    from flowbot.optimizer.outlook import Outlook
+    from flowbot.run.result import CostEstimate, RunResult
     from flowbot.task import Task
-    from flowbot.workflow import Workflow
+    from flowbot.workflow.workflow import Workflow
 
     from .progress import Display
 
@@ -67,10 +68,10 @@ def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console)
     """
     import asyncio
 
-    from flowbot.lm import StopSignal
-    from flowbot.optimize import estimate
-    from flowbot.optimize.given import require_settings
-    from flowbot.optimize.outlook import outlook, require_room
+    from flowbot.lm.stop import StopSignal
+    from flowbot.optimizer.costs import estimate
+    from flowbot.optimizer.given import require_settings
+    from flowbot.optimizer.outlook import outlook, require_room
     from flowbot.runtime.own_models import own_models, require_own_models
 
     from .engine import require_price
@@ -110,7 +111,9 @@ def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console)
 
 async def _open_tools(plan: Plan, search: SearchOptions, calls: Calls, console: Console) -> None:
     """Open the tools, which tells what the search would refuse, and close them."""
-    from flowbot.runtime import ChosenSandbox, opened_task, require_stand_ins
+    from flowbot.runtime.sandbox import ChosenSandbox
+    from flowbot.runtime.toolbox import opened_task
+    from flowbot.runtime.tools import require_stand_ins
 
     async with opened_task(
         plan.task,
@@ -122,7 +125,7 @@ async def _open_tools(plan: Plan, search: SearchOptions, calls: Calls, console: 
 
 
 async def _optimize(plan: Plan, search: SearchOptions, calls: Calls, stop: StopSignal, display: Display) -> RunResult:
-    from flowbot.optimize import optimize_async
+    from flowbot.optimizer.run import optimize_async
 
     return await optimize_async(
         plan.task,
@@ -154,7 +157,7 @@ def conclude(result: RunResult, plan: Plan, console: Console) -> int:
     Raises:
         Paused: if the run is, so that it is said in the same words as everywhere.
     """
-    from flowbot.report import write_report
+    from flowbot.report.report import write_report
 
     from .summary import summarise, within
 
@@ -213,7 +216,7 @@ def _announce(plan: Plan, search: SearchOptions, expected: CostEstimate, console
 
 def _say_ceiling(plan: Plan, ceiling: Outlook, console: Console) -> None:
     """What of a ceiling is left to search with, before anybody waits for a search that has no room."""
-    from flowbot.optimize.outlook import amount
+    from flowbot.optimizer.outlook import amount
 
     test = len(plan.task.splits["test"])
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flowbot.report.show import ShownExample
     from flowbot.report.show_file import Side
     from flowbot.runtime.trace import Step, ToolCall
-    from flowbot.workflow import Workflow
+    from flowbot.workflow.workflow import Workflow
 
 Line = tuple[str, Style]
 

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flowbot.lm import StopSignal
+    from flowbot.lm.stop import StopSignal
 
 PAUSED = 3
 _HANG_UP = getattr(signal, "SIGHUP", None)

@@ -14,8 +14,8 @@ from .options import FORCE, MODELS, OUT, PLACES, Output, require_new
 if TYPE_CHECKING:
     from flowbot.fields import ToolSignature
     from flowbot.task import Task
-    from flowbot.workflow import Workflow
     from flowbot.workflow.starts import Start
+    from flowbot.workflow.workflow import Workflow
 
 
 def starts(
@@ -88,7 +88,7 @@ def start_workflow(given: str, task: Task, *, cache_dir: Path | None) -> tuple[W
     """
     from flowbot.fields import UserError
     from flowbot.fields.near import one_of
-    from flowbot.workflow import load
+    from flowbot.workflow.file import load
     from flowbot.workflow.starts import list_starts
 
     from .runs import FOLDER, flow_file

@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from flowbot.optimize.taken import account, tested
-from flowbot.report import read_run, verdict
-from flowbot.report.words import SOURCES, count, interval, money, outcome, percent, points
+from flowbot.report.data import read_run
+from flowbot.report.words import SOURCES, count, interval, money, outcome, percent, points, verdict
+from flowbot.run.taken import account, tested
 from flowbot.runtime.own_models import named_models
 
 from .console import Console, command_line, complain, wrap
 from .drawing import score_line, side_by_side
 
 if TYPE_CHECKING:
-    from flowbot.optimize import RunResult
-    from flowbot.report import RunView
+    from flowbot.report.data import RunView
+    from flowbot.run.result import RunResult
 
     from .search import Plan
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from flowbot.fields.words import count, percent, points
-from flowbot.optimize.power import measured_difference, smallest_difference
+from flowbot.power import measured_difference, smallest_difference
 
 from .data import RunView
 from .examples import Group, failed_runs, grouped

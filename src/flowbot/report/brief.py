@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 
 from flowbot.fields.words import count, percent, points
-from flowbot.optimize.acceptance import BAR, FUTILE
-from flowbot.optimize.taken import tested
+from flowbot.run.taken import tested
+from flowbot.stats import BAR, FUTILE
 
 from .changes import Outcome
 from .data import RunView

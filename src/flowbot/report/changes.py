@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from flowbot.runtime.trace import node_path
-from flowbot.workflow import Workflow
 from flowbot.workflow.diff import changed_nodes, changed_parameters
+from flowbot.workflow.workflow import Workflow
 
 from .interval import Interval
 

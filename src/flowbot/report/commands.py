@@ -6,9 +6,11 @@ import json
 import shlex
 from pathlib import Path
 
-from flowbot.lm.open import names_file
+from flowbot.runtime.open_model import names_file
 from flowbot.runtime.own_models import named_models
-from flowbot.workflow import LLMParameters, ToolNode, Workflow, walk
+from flowbot.workflow.nodes import ToolNode, walk
+from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.workflow import Workflow
 
 from .data import RunView
 
@@ -43,7 +45,8 @@ def again(run: RunView) -> str:
 def _own_start(run: RunView) -> bool:
     """Whether the run began at another workflow than the call that a search begins with by itself."""
     from flowbot.fields import Field, UserError
-    from flowbot.workflow import Scope, single_call
+    from flowbot.workflow.scope import Scope
+    from flowbot.workflow.starts import single_call
 
     if run.start is None:
         return False

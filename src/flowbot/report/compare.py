@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from flowbot.optimize.acceptance import Estimate, estimate_mean, holm, paired_difference, paired_p
+from flowbot.stats import Estimate, estimate_mean, holm, paired_difference, paired_p
 
 from .compare_runs import ComparedRun, Split, in_common, read_runs
 from .show_file import RIGHT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowbot.fields.words import money, percent
-from flowbot.optimize.taken import account
+from flowbot.run.taken import account
 
 from .data import CostRow, RunView
 from .examples import PerExample

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from flowbot.fields import UserError
-from flowbot.optimize.sessions import read_sessions, spent_in_all
-from flowbot.workflow import Workflow
+from flowbot.run.sessions import read_sessions, spent_in_all
+from flowbot.workflow.workflow import Workflow
 
 from .changes import Change, read_changes
 from .interval import Interval
@@ -182,7 +182,7 @@ def _task(result: Mapping[str, Any], begin: Mapping[str, Any]) -> tuple[str, str
 
 def _workflow(data: object, where: str) -> Workflow | None:
     """From a dump; None when there is none or it is of a newer format: the report then shows less, and still opens."""
-    from flowbot.workflow import from_data
+    from flowbot.workflow.file import from_data
 
     if not isinstance(data, Mapping):
         return None
@@ -193,7 +193,7 @@ def _workflow(data: object, where: str) -> Workflow | None:
 
 
 def _workflow_file(path: Path) -> Workflow | None:
-    from flowbot.workflow import load
+    from flowbot.workflow.file import load
 
     return load(path) if path.is_file() else None
 

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from flowbot.workflow import ChoiceParameters, CodeParameters, LLMParameters, Workflow, walk
+from flowbot.workflow.nodes import walk
+from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
 from flowbot.workflow.prompt import prompt_text
+from flowbot.workflow.workflow import Workflow
 
 Piece = tuple[Literal["same", "gone", "new"], str]
 LITTLE = 0.5

@@ -137,7 +137,7 @@ def _kind(text: str) -> str:
 
 
 def _mean(examples: Sequence[ExamplePair], side: Side, name: str) -> Interval | None:
-    from flowbot.optimize.acceptance import estimate_mean
+    from flowbot.stats import estimate_mean
 
     values = [run.parts[name] for run in _runs(examples, side) if name in run.parts]
     return Interval.of(estimate_mean(values).dump()) if values else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flowbot.fields.words import count
-from flowbot.optimize.taken import logical, priced
+from flowbot.run.taken import logical, priced
 
 from . import words
 from .data import RunView

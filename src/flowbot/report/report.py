@@ -11,7 +11,7 @@ from flowbot.fields import InfrastructureError
 from flowbot.fields.files import read_text, write_text
 from flowbot.fields.secrets import hide_text
 from flowbot.fields.yaml import MAX_BYTES
-from flowbot.optimize.acceptance import BAR, FUTILE
+from flowbot.stats import BAR, FUTILE
 
 from . import commands, words
 from .advice import advice
@@ -27,7 +27,7 @@ from .template import environment, markup
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-    from flowbot.workflow import Workflow
+    from flowbot.workflow.workflow import Workflow
 
     from .traces import Outcome
 
@@ -66,7 +66,7 @@ def write_report(run_dir: Path | str) -> Path:
 
 def render(run: RunView) -> str:
     """The page as text. Everything that comes from the run is escaped."""
-    from flowbot.workflow import diff
+    from flowbot.workflow.diff import diff
 
     start, final = per_example(run.examples, "start"), per_example(run.examples, "final")
     groups = grouped(run.examples)
@@ -126,7 +126,7 @@ def _both(draw: Callable[[int], str]) -> dict[str, Markup]:
 
 def _draw(workflow: Workflow, other: Workflow | None) -> str:
     """The drawing, with the steps picked out that the other side lacks, or has with other wiring or prompts."""
-    from flowbot.workflow import draw_svg
+    from flowbot.draw.svg import draw_svg
     from flowbot.workflow.diff import changed_nodes
 
     return draw_svg(workflow, highlight=changed_nodes(other, workflow) if other is not None else frozenset())

@@ -18,10 +18,9 @@ from flowbot.fields.files import lines, opened, read_text
 from flowbot.fields.foreign import Amount, Count, Gain, Record, Share, Tokens, checked
 from flowbot.fields.secrets import hide
 from flowbot.fields.yaml import parse_json
-from flowbot.optimize.record import MOST_BYTES, MOST_LINE
-from flowbot.optimize.record import NAME as EXAMPLES
-from flowbot.store import read_journal
-from flowbot.store.journal import Event
+from flowbot.run.examples import MOST_BYTES, MOST_LINE
+from flowbot.run.examples import NAME as EXAMPLES
+from flowbot.run.journal import Event, read_journal
 from flowbot.store.rows import DEPTH, load
 
 JOURNAL, RESULT = "journal.jsonl", "result.json"
@@ -240,7 +239,7 @@ class _Side(Record):
 
 
 class _Example(Record):
-    """A line of `examples.jsonl`; `flowbot.optimize.record`, which writes it, says what is what."""
+    """A line of `examples.jsonl`; `flowbot.run.examples`, which writes it, says what is what."""
 
     id: str
     split: Literal["test", "val", "train"]

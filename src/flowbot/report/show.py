@@ -10,7 +10,7 @@ from typing import Any
 from flowbot.fields import UserError
 from flowbot.fields.near import one_of
 from flowbot.runtime.trace import Step, node_path
-from flowbot.workflow import Workflow
+from flowbot.workflow.workflow import Workflow
 
 from .data import RunView, read_run
 from .show_file import RecordedExample, Side, read_examples

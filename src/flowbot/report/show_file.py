@@ -1,6 +1,6 @@
 """Reads `examples.jsonl` of a run: each example with what the start and the found workflow made of it.
 
-The format is described in `flowbot.optimize.record`, which writes it.
+The format is described in `flowbot.run.examples`, which writes it.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flowbot.fields.words import count, interval, percent
-from flowbot.optimize.acceptance import BAR, FUTILE
+from flowbot.stats import BAR, FUTILE
 
 from .changes import Change, Gradient, Outcome
 from .data import RunView

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import jinja2
     from markupsafe import Markup
 
-    from flowbot.workflow import Workflow
+    from flowbot.workflow.workflow import Workflow
 
     from .data import RunView
     from .interval import Interval
@@ -83,14 +83,14 @@ def _sources(quoted: Mapping[str, str], names: str) -> list[tuple[str, str]]:
 
 def _in_words(workflow: Workflow) -> str:
     """The workflow in one line of plain words."""
-    from flowbot.optimize.words import sentence
+    from flowbot.optimizer.words import sentence
 
     return sentence(workflow)
 
 
 def _paths(workflow: Workflow) -> dict[str, str]:
     """The kind of every node by path, those of bodies too."""
-    from flowbot.workflow import walk
     from flowbot.workflow.captions import kind_text
+    from flowbot.workflow.nodes import walk
 
     return {path: kind_text(node) for path, node in walk(workflow.sketch)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowbot.fields.words import MINUS, count, duration, interval, money, percent, points
-from flowbot.optimize.verdict import verdict_on
+from flowbot.run.verdict import verdict_on
 
 if TYPE_CHECKING:
     from .changes import Change

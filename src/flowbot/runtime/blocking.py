@@ -13,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from flowbot.fields import FlowBotError, UserError
 from flowbot.fields.near import one_of
-from flowbot.lm import StopSignal
+from flowbot.lm.stop import StopSignal
 
 P = ParamSpec("P")
 T = TypeVar("T")

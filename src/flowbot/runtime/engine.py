@@ -28,9 +28,10 @@ from .trace import Trace
 from .values import Value
 
 if TYPE_CHECKING:
-    from flowbot.lm import LM, Session
+    from flowbot.lm.lm import LM
+    from flowbot.lm.session import Session
     from flowbot.task import Tool
-    from flowbot.workflow import Workflow
+    from flowbot.workflow.workflow import Workflow
 
 __all__ = ["DEFAULT_MAX_TOKENS", "Engine"]
 

@@ -18,7 +18,7 @@ from .trace import Trace
 
 if TYPE_CHECKING:
     from flowbot.task import Example, Task
-    from flowbot.workflow import Workflow
+    from flowbot.workflow.workflow import Workflow
 
     from .engine import Engine
 

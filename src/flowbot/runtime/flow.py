@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import ModelError, UserError
 from flowbot.fields.near import one_of
-from flowbot.workflow import CodeNode, Workflow, asked_models, require_valid, walk
+from flowbot.workflow.calls import asked_models
+from flowbot.workflow.check import require_valid
+from flowbot.workflow.nodes import CodeNode, walk
+from flowbot.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from flowbot.lm import Pace
+    from flowbot.lm.pace import Pace
     from flowbot.task import Tool, ToolSource
 
     from .trace import Trace
@@ -169,7 +172,7 @@ def load(
     Raises:
         UserError: if the file is not a valid workflow, or something that it needs is not given.
     """
-    from flowbot.workflow import load as load_workflow
+    from flowbot.workflow.file import load as load_workflow
 
     return Flow(
         load_workflow(path),

@@ -25,7 +25,8 @@ from flowbot.task import MetricError
 from .together import together
 
 if TYPE_CHECKING:
-    from flowbot.lm import LM, Ledger
+    from flowbot.lm.ledger import Ledger
+    from flowbot.lm.lm import LM
     from flowbot.task import Example, Judge, Metric, Task
 
 PURPOSE = "judge"

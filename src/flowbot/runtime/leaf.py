@@ -22,9 +22,8 @@ from .trace import Step, ToolCall
 from .values import MISSING, Ended, Known, Value, made_by
 
 if TYPE_CHECKING:
-    from flowbot.lm import Reply
-    from flowbot.lm.client import Message
-    from flowbot.workflow import Workflow
+    from flowbot.lm.client import Message, Reply
+    from flowbot.workflow.workflow import Workflow
 
     from .engine import Engine
 

@@ -17,9 +17,10 @@ from flowbot.store import Kind, Store, default_cache_dir
 
 if TYPE_CHECKING:
     from flowbot.fields import ToolSignature
-    from flowbot.lm import LM, Pace
+    from flowbot.lm.lm import LM
+    from flowbot.lm.pace import Pace
     from flowbot.task import Tool, ToolSource
-    from flowbot.workflow import Workflow
+    from flowbot.workflow.workflow import Workflow
 
     from .engine import Engine
     from .trace import Trace
@@ -185,9 +186,11 @@ async def opened_engine(
     say: Callable[[str], None] | None,
 ) -> AsyncGenerator[Engine]:
     """An engine for a workflow in use, its tools opened; arguments as of `Flow`."""
-    from flowbot.lm import Pace, Session, open_lm
+    from flowbot.lm.pace import Pace
+    from flowbot.lm.session import Session
 
     from .engine import Engine
+    from .open_model import open_lm
     from .sandbox import ChosenSandbox
     from .toolbox import opened_tools
 

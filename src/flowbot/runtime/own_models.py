@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
 from flowbot.fields import UserError
-from flowbot.workflow import ChoiceParameters, LLMParameters
+from flowbot.workflow.parameters import ChoiceParameters, LLMParameters
 
 if TYPE_CHECKING:
     from flowbot.task import Metric
-    from flowbot.workflow import Workflow
+    from flowbot.workflow.workflow import Workflow
 
 LONGEST = 400
 """Characters of a model's name, and of the option that allows some, that a refusal shows."""
@@ -65,7 +65,7 @@ def require_own_models(
     Raises:
         UserError: naming all such models, where they stand, and the option that allows them.
     """
-    from flowbot.lm.open import names_file
+    from .open_model import names_file
 
     allowed = set(own)
     named: dict[str, list[str]] = {}

@@ -22,8 +22,7 @@ from .tool_arguments import read_arguments, tool_named
 from .trace import ToolCall
 
 if TYPE_CHECKING:
-    from flowbot.lm import LM
-    from flowbot.lm.lm import Draw
+    from flowbot.lm.lm import LM, Draw
 
     from .tools import ToolRunner
 

@@ -7,14 +7,18 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowbot.lm import Budget, Pace, Session, StopSignal, open_lm
+from flowbot.lm.budget import Budget
+from flowbot.lm.pace import Pace
+from flowbot.lm.session import Session
+from flowbot.lm.stop import StopSignal
 from flowbot.store import Store, default_cache_dir
 
 from .engine import Engine
 from .executors import ExecutorName, open_executor
+from .open_model import open_lm
 
 if TYPE_CHECKING:
-    from flowbot.lm import LM
+    from flowbot.lm.lm import LM
     from flowbot.task import Tool
 
     from .sandbox import Sandbox

@@ -40,7 +40,7 @@ def workflow_html(workflow: Workflow) -> Markup:
 
 def drawing(workflow: Workflow, *, highlight: frozenset[str] = frozenset()) -> Markup:
     """The picture alone; see `draw_svg`."""
-    from .svg import draw_svg
+    from flowbot.draw.svg import draw_svg
 
     return line(Markup(draw_svg(workflow, highlight=highlight)))
 

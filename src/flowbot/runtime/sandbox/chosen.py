@@ -54,7 +54,7 @@ class ChosenSandbox:
 
     def _open(self) -> Sandbox:
         if self._opened is None:
-            from . import open_sandbox
+            from flowbot.runtime.sandbox import open_sandbox
 
             self._opened = open_sandbox(self.name)
         return self._opened

@@ -1,0 +1,91 @@
+"""The code of a new computing step: written by the meta model as text and tried in the sandbox, beside a plain prior."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowbot.fields import StepError, Type
+from flowbot.optimizer.prompts import fill
+from flowbot.optimizer.search import Search, Source
+from flowbot.optimizer.words import fenced
+from flowbot.workflow.workflow import Workflow
+
+from .catalogue import prior_code
+
+TRIES = 2
+PURPOSE = "proposals"
+
+
+async def write_codes(
+    search: Search, workflow: Workflow, inputs: dict[str, str], outputs: dict[str, str]
+) -> tuple[list[tuple[str, Source]], list[str]]:
+    """Codes to choose from for a step with these inputs and outputs (name to type text).
+
+    One is asked of the meta model, at most `TRIES` times, the error of the last try handed back: it must run in the sandbox on
+    made-up values of the right types and give the right types. That does not show that it computes what is wanted, so the
+    plain prior, the sum, comes after it: which of the two is right, examples tell.
+
+    Returns:
+        each code with who wrote it (`meta` or `prior`), and the errors met.
+    """
+    errors: list[str] = []
+    codes: list[tuple[str, Source]] = []
+    code = ""
+    for _ in range(TRIES):
+        prompt = fill(
+            "write_code",
+            goal=search.task.goal,
+            inputs=", ".join(f"`{name}`: a {_python(type_)}" for name, type_ in inputs.items()),
+            outputs="{" + ", ".join(f'"{name}": {_python(type_)}' for name, type_ in outputs.items()) + "}",
+            arguments=", ".join(inputs),
+            error=errors[-1] if errors else "",
+            code=code,
+        )
+        code = fenced(await search.ask_text(prompt, PURPOSE))
+        error = search.guard.copied_text(code, workflow) or await _try(search, code, inputs, outputs)
+        if not error:
+            codes.append((code, "meta"))
+            break
+        errors.append(error)
+    return [*codes, (prior_code(inputs, outputs), "prior")], errors
+
+
+def _python(type_: str) -> str:
+    """A type in words that a code model knows."""
+    return type_.replace("{", '{"').replace(": ", '": ').replace(", ", ', "') if "{" in type_ else type_
+
+
+def sample(type_: Type) -> Any:
+    """A made-up value of a type."""
+    match type_.kind:
+        case "int":
+            return 2
+        case "float":
+            return 2.5
+        case "bool":
+            return True
+        case "literal":
+            return type_.options[0]
+        case "list":
+            return [sample(type_.item), sample(type_.item)] if type_.item else []
+        case "object":
+            return {name: sample(member) for name, member in type_.members}
+        case "str":
+            return "two"
+
+
+async def _try(search: Search, code: str, inputs: dict[str, str], outputs: dict[str, str]) -> str:
+    if "def run(" not in code:
+        return "there is no `def run(` in it"
+    try:
+        given = {name: sample(Type.parse(type_)) for name, type_ in inputs.items()}
+        result = await search.engine.run_code(code, given)
+        if not isinstance(result, dict):
+            return f"run(...) returned {result!r:.60}; expected a dict with {', '.join(outputs)}"
+        for name, type_ in outputs.items():
+            if name not in result:
+                return f"run(...) returned no {name!r}"
+            Type.parse(type_).coerce(result[name], name)
+    except (StepError, ValueError) as error:
+        return str(error)
+    return ""

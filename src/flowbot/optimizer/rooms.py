@@ -1,0 +1,139 @@
+"""Room under a ceiling: what the closing test will take is set aside, by an estimate before the first reply, then by replies seen.
+
+A ceiling is hard for each call: its worst case is reserved before it is sent. What is only *set aside* need not be the worst
+case. An upper quantile of what the start took an example is near the truth where whole reply limits are ten times too much;
+should it be too little, fewer test rows are run. All of it follows from stored replies, so a replay ends where the run ended.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from flowbot.fields import Usage
+from flowbot.lm.budget import Hold
+from flowbot.lm.prices import price_of
+from flowbot.runtime.judge import PURPOSE as JUDGED
+from flowbot.workflow.workflow import Workflow
+
+from .bilevel import Schedule
+from .room import BLOCK, MOST_STEPS, Room, largest, rows_in, rows_set_aside, shared
+from .search import Search
+
+QUANTILE = 0.9
+"""Share of the examples seen that took no more than what is set aside for one."""
+MOST_FOR_VALIDATION = 1 / 3
+"""Share of what a ceiling leaves that the validation of several finalists may set aside."""
+MOST_FOR_ONE = 1 / 2
+"""The same of one finalist."""
+
+
+class Rooms:
+    """What is set aside in one search once its start is scored on validation, by the replies that it gave.
+
+    Args:
+        search: the search.
+        start: the workflow that was scored.
+        kept: holds what is counted on no more, until the run's end.
+    """
+
+    def __init__(self, search: Search, start: Workflow, kept: ExitStack) -> None:
+        self._search = search
+        self._kept = kept
+        self._budget = search.session.budget
+        self._start = start
+        self._known = [*search.order("val"), *search.order("train")]
+        ledger = search.session.ledger
+        judged = Room.of(ledger.logical_by.get(JUDGED, Usage(usd=0.0)))
+        asked = Room(ledger.requests.get(JUDGED, 0), judged.tokens, judged.usd)
+        self._judging = asked * (1 / max(1, len(self._seen(start))))
+        """What judging takes an example: the mean, since a judge's replies are alike."""
+        self._spare = Room(*self._budget.largest.values()).beyond(self._call())
+        """What must be free beyond what a call takes for the last one to be sent."""
+
+    def closing(self, found: Sequence[Workflow] | None = None) -> Hold:
+        """Room to test the start and one that is found on as many test examples as a fair share of what is left allows.
+
+        Args:
+            found: one of which it may be; None while nothing is found, which stands for a workflow of `MOST_STEPS` calls.
+        """
+        row = self._row(self._start)
+        row += self._found() if found is None else largest(self._row(each) for each in found)
+        test = len(self._search.task.splits["test"])
+        validation = Room() if found is not None else self._found() * len(self._search.task.splits["val"])
+        rows = rows_set_aside(row, validation, self._spare, self._budget.left, test)
+        if rows < test and found is None:
+            self._search.watch.news(
+                f"Room is kept to test on at least {rows} of {test} examples: a ceiling leaves no more"
+            )
+        return (row * rows + self._spare).hold(self._budget)
+
+    def validation(self, schedule: Schedule) -> Hold | None:
+        """Room to validate what may be found: as many finalists as fit if most of what is left stays for the search, else
+        one, else one that takes no more than the start; None where there are no ceilings, or no room for that."""
+        if not self._budget.limited:
+            return None
+        finalists = 1 if schedule.validate else self._search.effort.finalists
+        found, alike = self._found(), self._row(self._start)
+        ways = [
+            *((found * number, MOST_FOR_VALIDATION) for number in range(finalists, 1, -1)),
+            (found, MOST_FOR_ONE),
+            (alike, 1.0),
+        ]
+        left = self._budget.left
+        for row, share in ways:
+            room = row * len(self._search.task.splits["val"]) + self._spare
+            if room.times_in(shared(left, share), 1):
+                return room.hold(self._budget)
+        return None
+
+    def give_up_rest(self) -> None:
+        """Count on nothing any more but on what is set aside.
+
+        Which calls were the last that fitted under a ceiling depends on the order in which answers came, and so does what they
+        left over. It is less than the worst case of one call, and a replay must not test on more rows for it.
+        """
+        self._kept.enter_context(Room(**self._budget.left).hold(self._budget))
+
+    def testable(self, workflows: Sequence[Workflow], most: int) -> int:
+        """Test examples, `most` at most, for which what is left is enough to run all of these workflows on them."""
+        row = sum((self._row(each) for each in workflows), Room())
+        return rows_in(row, self._spare, self._budget.left, most)
+
+    def block(self, workflows: Sequence[Workflow], most: int) -> int:
+        """How many test examples to run next: all where twice as much is there as they should take, else a few at a time."""
+        return most if self.testable(workflows, 2 * most) == 2 * most else min(BLOCK, self.testable(workflows, most))
+
+    def _seen(self, workflow: Workflow) -> list[Usage]:
+        """What a workflow took on each example that it was run on to choose by or to learn from."""
+        rows = (self._search.scored(workflow.hash, each.id) for each in self._known)
+        return [row.trace.usage for row in rows if row is not None]
+
+    def _row(self, workflow: Workflow) -> Room:
+        """What running a workflow on an example takes, as a rule at most, judging included."""
+        seen = [self._priced(usage) for usage in self._seen(workflow)]
+        if not seen:
+            return self._found() if workflow.hash != self._start.hash else self._judging
+        return _upper(seen) + self._judging
+
+    def _found(self) -> Room:
+        """What a workflow that may be found takes: the calls of the start, and at least `MOST_STEPS` of them."""
+        return largest([self._row(self._start), self._call() * MOST_STEPS + self._judging])
+
+    def _call(self) -> Room:
+        """What one call of the start takes, as a rule at most."""
+        calls = [self._priced(usage) * (1 / usage.calls) for usage in self._seen(self._start) if usage.calls]
+        return _upper(calls) if calls else Room()
+
+    def _priced(self, usage: Usage) -> Room:
+        """A usage; its price is looked up where it was not known when it was paid."""
+        if usage.usd is not None or self._budget.usd is None:
+            return Room.of(usage)
+        return Room(usage.calls, usage.tokens, price_of(self._search.model, usage, self._search.price) or 0.0)
+
+
+def _upper(rooms: Sequence[Room]) -> Room:
+    """The upper quantile of each amount: the smallest that `QUANTILE` of them do not pass."""
+    columns = zip(*(each.amounts for each in rooms), strict=True)
+    return Room(*(sorted(values)[math.ceil(QUANTILE * len(values)) - 1] for values in columns))

@@ -1,0 +1,398 @@
+"""One optimisation from beginning to end: set up, search, choose on validation, test once, write down."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import replace
+from pathlib import Path
+from textwrap import shorten
+from typing import Any, cast
+
+from flowbot.fields import BudgetExceeded, DeniedError, InfrastructureError, Paused, UserError, stable_hash
+from flowbot.fields.near import one_of
+from flowbot.fields.numbers import shown
+from flowbot.lm.budget import Budget, Hold
+from flowbot.lm.lm import LM
+from flowbot.lm.pace import Pace
+from flowbot.lm.session import Session
+from flowbot.lm.stop import StopSignal
+from flowbot.run.claim import claimed
+from flowbot.run.examples import record_examples
+from flowbot.run.journal import Journal
+from flowbot.run.result import RunResult, Scores
+from flowbot.run.sessions import Sessions, spent_in_all
+from flowbot.runtime.engine import Engine
+from flowbot.runtime.executors import ExecutorName, open_executor
+from flowbot.runtime.judge import judge_facts, judge_models, require_verdicts
+from flowbot.runtime.open_model import open_lm
+from flowbot.runtime.sandbox import ChosenSandbox, SandboxName
+from flowbot.runtime.toolbox import opened_task
+from flowbot.runtime.tools import not_stored, require_stand_ins
+from flowbot.store import Store, default_cache_dir
+from flowbot.task import Example, MetricError, Task, Tool
+from flowbot.workflow.calls import asked_models, most_calls
+from flowbot.workflow.check import require_valid
+from flowbot.workflow.file import save
+from flowbot.workflow.starts import single_call
+from flowbot.workflow.workflow import Workflow
+
+from .bilevel import bilevel
+from .closing import close, failure, finalists, gain, on_as_many, write_json
+from .costs import estimate, phases
+from .effort import EFFORTS, EffortName
+from .given import (
+    GivenTask,
+    GivenWorkflow,
+    fitted,
+    given_task,
+    given_workflow,
+    require_models,
+    require_settings,
+    users_models,
+)
+from .methods import Method, MethodName
+from .outlook import first_hold, outlook, require_room
+from .progress import ProgressCallback, Watch
+from .room import FEWEST
+from .rooms import Rooms
+from .search import Member, Search
+
+
+async def optimize_async(
+    task: GivenTask,
+    *,
+    lm: str,
+    meta_lm: str | None = None,
+    judge_lm: str | None = None,
+    models: Sequence[str] | None = None,
+    start: GivenWorkflow | None = None,
+    method: MethodName | str = "flowbot+blame",
+    effort: EffortName = "medium",
+    seed: int = 0,
+    budget: Budget | None = None,
+    run_dir: Path | str | None = None,
+    cache_dir: Path | str | None = None,
+    pace: Pace | None = None,
+    price: tuple[float, float] | None = None,
+    fresh: bool = False,
+    sandbox: SandboxName | None = None,
+    executor: ExecutorName = "loop",
+    allow_writes: bool = False,
+    stop: StopSignal | None = None,
+    progress: ProgressCallback | None = None,
+) -> RunResult:
+    """Find a better workflow for `task`: `optimize` in plain code, `await optimize_async` in async code.
+
+    The same arguments again resume, or replay, the same run: responses come from the store, and nothing is paid for twice.
+
+        >>> result = fb.optimize(task, lm="openai/gpt-4.1-mini", budget=fb.Budget(usd=2), progress=print)
+        >>> result.workflow.save("found.flow.yaml")
+
+    Args:
+        task: what to solve, or its file; needs training, validation and test examples.
+        lm: model string of the task model, which runs the steps.
+        meta_lm: model string of the meta model, which writes gradients and edits; the task model when None.
+        judge_lm: model string of the judges of the task's metric that name no model; the meta model when None.
+        models: model strings that steps of the start and judges of the task's file may name beside these.
+        start: the workflow to improve: a workflow, a file, or a start's name; a single call that reasons when None.
+        method: `OUTER[+INNER]`.
+        effort: how much is tried.
+        seed: of every random choice of the search.
+        budget: ceilings; they end the search but are no part of the run's identity.
+        run_dir: where journal, results and report go; `runs/NAME-HASH` when None.
+        cache_dir: folder of the store and of local models; the user's cache folder when None.
+        pace: how fast each endpoint may be called.
+        price: USD per million input and output tokens, where the model's price is not known.
+        fresh: True: an existing run directory is moved aside and the journal begins anew (stored responses still serve).
+        sandbox: where code runs, `monty` or `bubblewrap`; the first that can be had when None.
+        executor: where metrics and tools that are plain functions run: `loop`, in this process, or `processes`.
+        allow_writes: True: tools that write are called for real; without it they need a stand-in.
+        stop: when set, the run pauses; calls in flight have 10 s to finish.
+        progress: called with a `ProgressEvent` at every step and at all news; see `ProgressCallback`.
+
+    Returns:
+        the result; its `status` is `paused` with a reason when the same command should be run again.
+
+    Raises:
+        UserError: for anything wrong in what was given, before the first paid call.
+        DeniedError: if a model refuses the key or knows no such name, and has answered nothing yet.
+    """
+    strategy = Method.parse(method)
+    if not isinstance(cast("object", effort), str) or effort not in EFFORTS:
+        raise UserError("effort", shown(effort), one_of(shown(effort).strip("'"), EFFORTS))
+    task = given_task(task)
+    require_models(needed=("lm",), lm=lm, meta_lm=meta_lm, judge_lm=judge_lm)
+    require_settings(budget=budget, pace=pace, stop=stop, seed=seed, price=price, run_dir=run_dir, cache_dir=cache_dir)
+    require_settings(executor=executor, sandbox=sandbox)
+    watch = Watch(progress)
+    begin = None if start is None else given_workflow(start, "start")
+    own = users_models(begin, start, task, lm, meta_lm, judge_lm, models=models)
+    _check_task(task)
+    cache = Path(cache_dir or default_cache_dir())
+    began = time.monotonic()
+    async with AsyncExitStack() as stack:
+        box = ChosenSandbox(sandbox)
+        task = await stack.enter_async_context(opened_task(task, sandbox=box, cache_dir=cache, say=watch.news))
+        if allow_writes:
+            task = replace(task, tools=[_as_simulated(tool) for tool in task.tools])
+        tools = {tool.signature.name: tool for tool in task.tools}
+        require_stand_ins(task.tools, allow_writes=allow_writes)
+        for line in not_stored(task):
+            watch.news(line)
+        first = (
+            single_call(task.inputs, task.outputs, task.goal, reasoning=True) if begin is None else fitted(begin, task)
+        )
+        require_valid(
+            first,
+            tools={name: tool.signature for name, tool in tools.items()},
+            task_inputs=task.inputs,
+            task_outputs=task.outputs,
+        )
+        planned = estimate(
+            task, lm=lm, meta_lm=meta_lm, judge_lm=judge_lm, method=method, effort=effort, start=first, price=price
+        )
+        watch.planned = planned.calls
+        start_calls = len(task.splits["val"]) * max(1, most_calls(first))
+        watch.plan = phases(planned, start_calls)
+        store = Store.open(cache / "store.sqlite")
+        stack.push_async_callback(store.close)
+        session = Session(
+            store=store, budget=budget or Budget(), stop=stop or StopSignal(), pace=pace or Pace(), on_retry=watch.news
+        )
+        watch.calls = lambda: sum(session.ledger.calls.values())
+        watch.usd = lambda: session.ledger.spent.usd
+        model = open_lm(lm, session, cache_dir=cache, price=price, say=watch.news)
+        stack.push_async_callback(model.close)
+        meta = open_lm(meta_lm or lm, session, cache_dir=cache, price=price, say=watch.news)
+        stack.push_async_callback(meta.close)
+        judge_names = judge_models(task.metric, judge_lm or meta_lm or lm)
+        judges = [open_lm(name, session, cache_dir=cache, price=price, say=watch.news) for name in judge_names]
+        for each in judges:
+            stack.push_async_callback(each.close)
+        asked = {"task": lm, "meta": meta_lm or lm, **({"judge": ", ".join(judge_names)} if judges else {})}
+        identity = {
+            "task": task.identity,
+            "models": {"task": model.identity.dump(), "meta": meta.identity.dump()},
+            "method": str(strategy),
+            "seed": seed,
+            "effort": effort,
+            "start": first.hash,
+            **({"judges": [each.identity.dump() for each in judges]} if judges else {}),
+            **({"sandbox": sandbox} if sandbox else {}),
+            **({"allow_writes": True} if allow_writes else {}),
+        }
+        asking = (lm, judge_lm or meta_lm)
+        require_room(outlook(session.budget, task, first, asking, price), task, planned)
+        hold = first_hold(session.budget, task, first, asking, price)
+        run_id = f"{task.name}-{stable_hash(identity)[:12]}"
+        directory = Path(run_dir or Path("runs") / run_id)
+        stack.enter_context(claimed(directory, run_id, fresh=fresh, named=run_dir is not None))
+        engine = Engine(
+            model,
+            session,
+            tools=tools,
+            sandbox=box,
+            executor=open_executor(executor),
+            allow_writes=allow_writes,
+            open_model=lambda name: open_lm(name, session, cache_dir=cache, price=price, say=watch.news),
+            models=own,
+            judge_model=judge_lm or meta_lm,
+        )
+        stack.push_async_callback(engine.close)
+        for _, named in asked_models(first):
+            if named is not None:
+                engine.model(named)  # a missing key or price is found now and not in mid-run
+        sessions = Sessions(directory, session.ledger, began)
+        stack.callback(sessions.close)
+        session.ledger.noted = sessions.note
+        journal = Journal.open(directory / "journal.jsonl")
+        stack.callback(journal.close)
+        search = Search(
+            task=task,
+            engine=engine,
+            meta=meta,
+            session=session,
+            journal=journal,
+            seed=seed,
+            effort=EFFORTS[effort],
+            watch=watch,
+            price=price,
+            model=lm,
+        )
+        journal.record(
+            {
+                "event": "start",
+                "run": run_id,
+                "task": task.name,
+                "goal": task.goal,
+                "method": str(strategy),
+                "seed": seed,
+                "effort": effort,
+                "models": asked,
+                "workflow": first.dump(),
+                "hash": first.hash,
+            }
+        )
+        save(first, directory / "start.flow.yaml")
+        blank = RunResult(
+            run_id=run_id, run_dir=directory, status="paused", stopped_by="", method=str(strategy), effort=effort, seed=seed,
+            found=None, start=first, start_scores=Scores(), final_scores=Scores(), difference=Scores(), calls={},
+            spent={}, now={}, sessions=(), seconds=0.0, details={
+                "task": task.name,
+                "task_hash": stable_hash(task.identity),
+                "metric": task.metric.identity,
+                "models": asked,
+            },
+        )  # fmt: skip
+        try:
+            with ExitStack() as given_up:
+                result = await _search(search, strategy, first, blank, hold, (model, meta, *judges), given_up)
+        except DeniedError:
+            await engine.settle()
+            sessions.end("failed", time.monotonic() - began)
+            raise  # a pause would hold out that something goes on
+        except (Paused, InfrastructureError, MetricError) as error:
+            stopped_by = "metric" if isinstance(error, MetricError) else "infrastructure"
+            stopped_by = error.stopped_by if isinstance(error, Paused) else stopped_by
+            result = replace(blank, stopped_by=stopped_by, reason=str(error))
+        await engine.settle()  # what is still under way is paid for too
+        fetching = sum(
+            getattr(each.client, "fetch_seconds", 0.0)
+            for each in {id(x.client): x for x in (model, meta, *judges)}.values()
+        )
+        worked = sessions.end(result.status, time.monotonic() - began - fetching)
+        result = replace(
+            result,
+            **_costs(session),
+            spent=spent_in_all(worked),
+            seconds=sum(each.seconds for each in worked),
+            sessions=tuple(each.dump() for each in worked),
+        )
+        by_purpose = _ledger(session)
+        judged = {"judge": judge_facts(asked["judge"], session.ledger, search.spreads())} if judges else {}
+        told = {**result.details, "replayed_events": journal.replayed, "by_purpose": by_purpose, **judged}
+        result = replace(result, details=told)
+        record_examples(search, first, result.found, directory)
+        write_json(directory / "result.json", result.to_json())
+        watch.ended(result.reason or result.verdict)
+        return result
+
+
+def _as_simulated(tool: Tool) -> Tool:
+    """A tool that writes as the search sees it where writing is allowed: one that it may call."""
+    return replace(tool, signature=replace(tool.signature, simulated=True))
+
+
+async def _search(
+    search: Search,
+    method: Method,
+    start: Workflow,
+    blank: RunResult,
+    hold: Hold,
+    models: Sequence[LM],
+    given_up: ExitStack,
+) -> RunResult:
+    """Search, choose on validation, test once. Room for validation and test is set aside first."""
+    val = search.order("val")
+    stopped_by = "finished"
+    schedule = method.schedule(search.order("train"), search.effort)
+    rooms: Rooms | None = None
+    with ExitStack() as kept:
+        closing = kept.enter_context(hold)
+        validating: Hold | None = None
+        try:
+            search.watch.enter("start", len(val))
+            for each in models:
+                await each.limit(0)  # how each is asked is settled before the first of them is
+            search.session.budget.forget_largest()
+            scored = await search.score_split(start, "val", "start", val)
+            require_verdicts(search.task.metric, val, scored.n)
+            if fault := failure(search, start, val):
+                search.watch.news(f"The start gave no answer on any validation example; most often: {fault}")
+            closing.release()
+            rooms = Rooms(search, start, given_up)
+            closing = kept.enter_context(rooms.closing())
+            validating = rooms.validation(schedule)
+            loops = len(schedule.batches) * schedule.loops
+            search.watch.enter("search", loops * (1 + schedule.inner_steps))
+            await bilevel(search, start, method.build_outer(), method.build_inner(), schedule)
+        except BudgetExceeded:
+            await search.session.drain()
+            stopped_by = "budget"
+            if rooms is not None:
+                rooms.give_up_rest()
+        if validating is not None:
+            validating.release()
+        last = finalists(search.pool, start, None if schedule.validate else search.effort.finalists)
+        if rooms is not None:
+            closing.release()
+            kept.enter_context(rooms.closing([each.workflow for each in last]))
+        search.watch.enter("validation", len(last) * len(val))
+        validated: list[tuple[Member, list[Example]]] = []
+        for number, member in enumerate(last, start=1):
+            named = f"finalist {number} of {len(last)} ({shorten(member.short, 44, placeholder='…')})"
+            rows = await on_as_many(search, {named: member.workflow}, "val", rooms)
+            if len(rows) < len(val):
+                stopped_by = "budget"
+                search.watch.news(f"A ceiling left room to validate {named} on {len(rows)} of {len(val)} examples")
+            if len(rows) >= min(FEWEST, len(val)):
+                await search.score_split(member.workflow, "val", "finalist", rows, named)
+                validated.append((member, rows))
+    best, best_gain, chosen_on = Member(start, 0.0, "start", "start"), 0.0, val
+    fewest = min(FEWEST, len(search.order("test")))
+    for member, rows in validated:
+        gained = await gain(search, member, start, rows)
+        if gained <= best_gain:
+            continue
+        if rooms is None or rooms.testable([start, member.workflow], fewest) < fewest:
+            search.watch.news(f"Left out, since a ceiling leaves no room to test it: {member.title}")
+            stopped_by = "budget"
+        else:
+            best, best_gain, chosen_on = member, gained, rows
+    return await close(search, start, best, chosen_on, stopped_by, blank, rooms)
+
+
+def _costs(session: Session) -> dict[str, Any]:
+    spent = session.ledger.spent
+    return {
+        "calls": dict(session.ledger.calls),
+        "requests": dict(session.ledger.requests),
+        "passed": session.budget.passed,
+        "now": {"calls": spent.calls, "tokens": spent.tokens, "usd": spent.usd},
+    }
+
+
+def _ledger(session: Session) -> dict[str, Any]:
+    """Cost by purpose: logical calls and tokens, and what was really paid."""
+    return {
+        purpose: {
+            "calls": session.ledger.calls[purpose],
+            "requests": session.ledger.requests[purpose],
+            "tokens": usage.tokens,
+            "usd": None if usage.usd is None else round(usage.usd, 12),  # a sum, in whatever order calls ended
+            "seconds": round(usage.seconds, 2),
+        }
+        for purpose, usage in session.ledger.logical_by.items()
+    }
+
+
+def _check_task(task: Task) -> None:
+    """What must be right before anything is paid for: examples in every split, and a metric that takes its own gold where
+    there is some."""
+    for split in ("train", "val", "test"):
+        if not task.splits.get(split):
+            raise UserError(
+                f"{task.name}: split {split}", "no examples", "at least one; optimising needs train, val and test"
+            )
+        example = task.splits[split][0]
+        plain = task.metric.without_model()
+        if plain is None or len(example.expected) < len(task.outputs):
+            continue  # what is right is not known, or only a model can say whether it is
+        try:
+            plain(example, example.expected)
+        except MetricError as error:
+            raise UserError(
+                f"metric {task.metric.name}", f"an error on the expected outputs of {example.id} ({error})", "a score"
+            ) from error

@@ -1,0 +1,216 @@
+"""Runs, steps and values in words, short, for the prompts of the meta model."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from flowbot.runtime.evaluation import Row
+from flowbot.runtime.scoring import PERSON
+from flowbot.runtime.trace import Step
+from flowbot.task import Metric
+from flowbot.workflow.captions import way_text
+from flowbot.workflow.conditions import say
+from flowbot.workflow.graph import topological
+from flowbot.workflow.nodes import BranchNode, CodeNode, HasNodes, LLMNode, LoopNode, MapNode, MergeNode, Node, ToolNode
+from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
+from flowbot.workflow.prompt import prompt_text
+from flowbot.workflow.workflow import Workflow
+
+MOST = 600
+"""Characters of one value that a prompt shows."""
+MOST_PROMPT = 6000
+"""Characters of a prompt of the user's own."""
+MOST_SAID = 3000
+"""Characters of what a metric, its judge and a person say of one run."""
+REPEATS = 3
+"""Steps of a loop, items of a map and samples of a node that a prompt shows: the first ones and the last."""
+
+
+def value_text(value: Any, most: int = MOST) -> str:
+    """One value, cut to `most` characters."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def values_text(values: Mapping[str, Any] | None, prefix: str = "") -> str:
+    """Values as `name: value` lines."""
+    if not values:
+        return f"{prefix}(nothing)"
+    return "\n".join(f"{prefix}{name}: {value_text(value)}" for name, value in values.items())
+
+
+def output_text(step: Step) -> str:
+    """What a step gave: its outputs, or its error; before it the tools that were called, after it what else is to be said."""
+    called = [
+        f"called {call.tool}({json.dumps(dict(call.arguments), ensure_ascii=False)[1:-1]}): "
+        + value_text(f"error: {call.error}" if call.error else dict(call.result or {}))
+        for call in step.calls
+    ]
+    gave = f"error: {step.error}" if step.error else values_text(step.outputs)
+    return "\n".join([*called, gave, *([f"({step.note})"] if step.note else [])])
+
+
+def mistake_text(row: Row, number: int, metric: Metric) -> str:
+    """One scored run: inputs, what every step gave, what was expected, what was said of it."""
+    lines = [f"Mistake {number}", values_text(row.trace.inputs)]
+    steps = row.trace.steps
+    lines += [output_text(steps[0])] if len(steps) == 1 else _steps_text(steps)
+    lines.append(right_text(row, metric))
+    return "\n".join(lines)
+
+
+def expected_text(row: Row) -> str:
+    """What was expected, or that nobody knows it."""
+    return values_text(row.example.expected) if row.example.expected else "(no right answer is known)"
+
+
+def right_text(row: Row, metric: Metric) -> str:
+    """What would have been right, and what the metric or a person said where that is more than the comparison of the two."""
+    lines = [values_text(row.example.expected, "right ")] if row.example.expected else []
+    said = row.score.feedback
+    if metric.built_in and row.example.expected:
+        said = PERSON + row.example.feedback if row.example.feedback else ""
+    if said:
+        lines.append(f"judged {value_text(said)}")
+    return "\n".join(lines) or "(no right answer is known)"
+
+
+def run_text(row: Row) -> str:
+    """The steps of one run, in order."""
+    return "\n".join([values_text(row.trace.inputs), *_steps_text(row.trace.steps)])
+
+
+_NUMBER = re.compile(r"([\[#])(\d+)(?=\]|/|$)")
+
+
+def _steps_text(steps: Sequence[Step]) -> Iterator[str]:
+    """What each step gave, under its address; of many repetitions the first, the last, and the first that failed."""
+    shown = _shown_numbers(steps)
+    left_out: set[str] = set()
+    for step in steps:
+        hidden = next((group for group, number in _repetitions(step.address) if number not in shown[group]), None)
+        if hidden is None:
+            yield f"[{step.address}]\n{output_text(step)}"
+        elif hidden not in left_out:
+            left_out.add(hidden)
+            yield f"[{hidden}] (others like these are left out)"
+
+
+def _repetitions(address: str) -> list[tuple[str, int]]:
+    """What an address says of repetitions: `each/refine[7]/critic[2]` is the 7th of `each`, the 2nd of `each/refine[7]`."""
+    found: list[tuple[str, int]] = []
+    for match in _NUMBER.finditer(address):
+        before = address[: match.start()]
+        found.append((before if match[1] == "#" else before.rpartition("/")[0], int(match[2])))
+    return found
+
+
+def _shown_numbers(steps: Sequence[Step]) -> dict[str, set[int]]:
+    """For each thing that was repeated the repetitions to show."""
+    numbers: dict[str, dict[int, bool]] = {}
+    for step in steps:
+        for group, number in _repetitions(step.address):
+            known = numbers.setdefault(group, {})
+            known[number] = known.get(number, False) or bool(step.error)
+    shown: dict[str, set[int]] = {}
+    for group, known in numbers.items():
+        ordered = sorted(known)
+        failed = [number for number in ordered if known[number]]
+        shown[group] = {*ordered[: REPEATS - 1], *ordered[-1:], *failed[:1]}
+    return shown
+
+
+def loss_text(row: Row) -> str:
+    """The score and what the metric says of it."""
+    said = value_text(row.score.feedback, MOST_SAID)
+    return f"{row.score.value:.2f}" + (f" ({said})" if said else "")
+
+
+def instruction_text(workflow: Workflow, node: str) -> str:
+    """What the step at a path is told: instruction, prompt or code."""
+    match workflow.parameter(node):
+        case LLMParameters() as given:
+            said = value_text(prompt_text(given.messages), MOST_PROMPT) if given.messages else given.instruction
+            return " ".join(part for part in (said, given.format_hint) if part)
+        case CodeParameters() as given:
+            return given.code
+        case ChoiceParameters() as given:
+            return given.instruction
+        case _:
+            return ""
+
+
+def sentence(workflow: Workflow) -> str:
+    """The workflow in one line of plain words, a clause a step in order; the steps of a body in brackets after it."""
+    return f"{_clauses(workflow, workflow.sketch, '')}."
+
+
+def _clauses(workflow: Workflow, holder: HasNodes, path: str) -> str:
+    """The steps of one body; `path` is that of the body, as `refine/`."""
+    clauses: list[str] = []
+    for name in topological(holder):
+        node = holder.nodes[name]
+        clause = _clause(workflow, f"{path}{name}", node)
+        if node.when is not None:
+            branch, _, way = node.when.partition(".")
+            clause = f"if `{path}{branch}` takes `{way}`: {clause}"
+        if isinstance(node, LoopNode | MapNode):
+            clause += f" [{_clauses(workflow, node, f'{path}{name}/')}]"
+        clauses.append(clause)
+    return "; ".join(clauses)
+
+
+def _clause(workflow: Workflow, path: str, node: Node) -> str:
+    reads = _ticked(node.references())
+    writes = ", then ".join(f"`{field}`" for field in node.gives)
+    match node:
+        case LLMNode():
+            return f"LLM call `{path}` reads {reads}, writes {writes}{_more(workflow, path)}"
+        case CodeNode():
+            return f"Python step `{path}` computes {writes} from {reads}"
+        case ToolNode():
+            return f"tool `{node.tool}` gives {writes} from {reads}"
+        case MergeNode(how="judge"):
+            shown = f", shown {_ticked(tuple(node.given.values()))}" if node.given else ""
+            return f"`{path}` asks a model for the best of {_ticked(node.inputs)}{shown}"
+        case MergeNode():
+            return f"`{path}` merges {reads} ({node.how})"
+        case BranchNode() if node.asks:
+            return f"branch `{path}` asks a model to choose {_ticked(node.ways, ' or ')} by {reads}"
+        case BranchNode():
+            ways = ", ".join(f"`{label}` {way_text(guard)}".strip() for label, guard in node.ways.items())
+            return f"branch `{path}` reads {reads}, takes {ways}"
+        case LoopNode():
+            until = "" if node.until is None else f" until {say(node.until)}"
+            carried = ", ".join(
+                f"`{name}` (first `{carry.start}`, then `{carry.next}`)" for name, carry in node.carry.items()
+            )
+            return f"loop `{path}` repeats up to {node.max} times{until}, carrying {carried}"
+        case MapNode():
+            collected = ", ".join(f"`{name}` (of each `{reference}`)" for name, reference in node.out.items())
+            return f"map `{path}` runs for each `{node.item}` of `{node.over}`, collects {collected}"
+
+
+def _more(workflow: Workflow, path: str) -> str:
+    """What sets an LLM call apart: that it is made several times, that it may call tools."""
+    given = workflow.parameter(path)
+    if not isinstance(given, LLMParameters):
+        return ""
+    samples = f", {given.samples} samples" if given.samples > 1 else ""
+    return samples + (f", may call {_ticked(given.tools)}" if given.tools else "")
+
+
+def _ticked(names: Sequence[str] | Mapping[str, Any], between: str = ", ") -> str:
+    return between.join(f"`{name}`" for name in names)
+
+
+_FENCE = re.compile(r"```[a-zA-Z0-9]*\s*\n(.*?)(?:```|\Z)", re.DOTALL)
+
+
+def fenced(reply: str) -> str:
+    """The code in the first fenced block of a reply, or the whole reply where there is none."""
+    match = _FENCE.search(reply)
+    return (match.group(1) if match else reply).strip()

@@ -1,0 +1,193 @@
+"""The journal of a run: what was proposed, found and decided, one JSON line an event, in an order that replay repeats.
+
+A run is a deterministic function of its responses, so the same command walks through the events that stand there and
+writes only what comes after them. Events hold no wall-clock times, and no secrets but for what a workflow itself holds.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from flowbot.fields import InfrastructureError, UserError, canonical_json
+from flowbot.fields.files import new_file, open_own, read_bytes, write_all
+from flowbot.fields.secrets import hide
+from flowbot.store.rows import load
+
+Event = dict[str, Any]
+MOST_JOURNAL = 256_000_000
+"""Bytes of the largest journal that is read."""
+_WORKFLOWS = ("workflow", "dump")
+"""Members of events that hold whole workflows, which are programs and must not be changed."""
+
+
+class Journal:
+    """The events of one run.
+
+    Failure policy: a line that a kill left unfinished is dropped; other damage is a `UserError` that names the line;
+    a disk that fails while writing is an `InfrastructureError`, and what it wrote of the line is taken back, or dropped
+    by whoever writes next. An event is on disk when `record` returns.
+    """
+
+    def __init__(self, path: Path, recorded: list[Event], size: int) -> None:
+        """Use `Journal.open`."""
+        self.path = path
+        self._recorded = [canonical_json(_without_secrets(event)) for event in recorded]
+        self._lines = len(recorded)
+        self._size = size
+        self._events: list[Event] = []
+        self._file: FileIO | None = None
+        self.diverged = False
+        self.replayed = 0
+
+    @staticmethod
+    def open(path: Path) -> Journal:
+        """Open the journal at `path`; a missing file is an empty journal. Nothing is written yet.
+
+        Raises:
+            UserError: if the file cannot be read or is damaged.
+        """
+        if not os.path.lexists(path):
+            return Journal(path, [], 0)
+        events, size = _read(path)
+        return Journal(path, events, size)
+
+    def record(self, event: Event) -> None:
+        """Note the next event: walk past it if it stands there already, else write it.
+
+        A different event than the recorded one moves the recorded rest to `journal.<n>.jsonl` and goes on from here.
+
+        Raises:
+            InfrastructureError: if the disk fails.
+            ValueError: for NaN, infinity or a value that JSON cannot hold.
+        """
+        event = _without_secrets(event)
+        text = canonical_json(event)
+        line = json.dumps(event, allow_nan=False)
+        place = len(self._events)
+        if place < len(self._recorded):
+            if self._recorded[place] == text:
+                self.replayed += 1
+                self._events.append(json.loads(line))
+                return
+            self._keep_aside(place)
+        try:
+            self._append(line.encode() + b"\n")
+        except OSError as error:
+            raise InfrastructureError(f"journal {self.path}: {error.strerror or error}", kind="disk") from None
+        self._events.append(json.loads(line))
+
+    def events(self) -> list[Event]:
+        """The events recorded so far by this process, replayed ones included, in order."""
+        return list(self._events)
+
+    def close(self) -> None:
+        """Close the file. May be called twice."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _append(self, line: bytes) -> None:
+        file = self._file = self._file or self._open()
+        self._require_place(file)
+        try:
+            # What is beyond the last whole line is the rest of a line that a kill or a full disk cut off.
+            file.truncate(self._size)
+            write_all(file, line)
+            os.fsync(file.fileno())
+        except OSError:
+            with suppress(OSError):
+                file.truncate(self._size)
+            with suppress(OSError):
+                self.close()
+            self._file = None
+            raise
+        self._size += len(line)
+
+    def _require_place(self, file: FileIO) -> None:
+        """What is written to a file that was deleted or moved would be lost, and its place may be another run's by now."""
+        held = os.fstat(file.fileno())
+        try:
+            stands = os.path.samestat(self.path.stat(), held) and held.st_size >= self._size
+        except FileNotFoundError:
+            stands = False
+        if not stands:
+            raise FileNotFoundError(errno.ENOENT, "it was moved, deleted or cut while the run was at work")
+
+    def _open(self) -> FileIO:
+        """The file, unbuffered: what a full disk refuses must not wait in memory for the next try."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return open_own(self.path, "a")
+
+    def _keep_aside(self, place: int) -> None:
+        try:
+            lines = _bytes(self.path)[: self._size].splitlines(keepends=True)
+            new_file(_free_name(self.path), b"".join(lines[place:]))
+            self._size = sum(map(len, lines[:place]))
+        except OSError as error:
+            raise InfrastructureError(f"journal {self.path}: {error.strerror or error}", kind="disk") from None
+        del self._recorded[place:]
+        self.diverged = True
+
+
+def read_journal(path: Path) -> list[Event]:
+    """All events of a journal file, in order, without opening it for writing; an unfinished last line is left out.
+
+    Secrets are masked, also where somebody else wrote the file: once a text is cut for show, they would not be known.
+
+    Raises:
+        UserError: if the file is missing, cannot be read or is damaged.
+    """
+    return [_without_secrets(event) for event in _read(path)[0]]
+
+
+def _read(path: Path) -> tuple[list[Event], int]:
+    data = _bytes(path)
+    events: list[Event] = []
+    size = 0
+    lines = data.splitlines(keepends=True)
+    for number, line in enumerate(lines, start=1):
+        try:
+            events.append(_event(line))
+        except ValueError as error:
+            if number == len(lines):
+                break
+            expected = "one JSON object a line; with the file moved away the same command writes it anew"
+            raise UserError(f"journal {path}:{number}", str(error), expected) from None
+        size += len(line)
+    return events, size
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return read_bytes(path, limit=MOST_JOURNAL, links=False)
+    except UserError as error:
+        raise error.at(f"journal {error.where}") from None
+
+
+def _event(line: bytes) -> Event:
+    """The event of a line.
+
+    Raises:
+        ValueError: saying what stands there instead.
+    """
+    if not line.endswith(b"\n"):
+        raise ValueError("half a line")
+    return load(line)
+
+
+def _without_secrets(event: Event) -> Event:
+    """An event with its secrets masked; its workflows are as they are."""
+    return {name: value if name in _WORKFLOWS else hide(value) for name, value in event.items()}
+
+
+def _free_name(path: Path) -> Path:
+    number = 1
+    while (aside := path.with_name(f"{path.stem}.{number}{path.suffix}")) and os.path.lexists(aside):
+        number += 1
+    return aside

@@ -1,0 +1,142 @@
+"""From a model string to a model: `openai/NAME`, `local/NAME`, `fake/NAME`, `recorded/FILE`. Loads what is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowbot.fields import UserError
+from flowbot.lm.model_options import model_options
+from flowbot.lm.options import is_path
+from flowbot.lm.prices import is_known, listed, per_million
+from flowbot.lm.providers import endpoint_of, require_key, split_model
+from flowbot.lm.tiers import FLEX
+from flowbot.store import Store, default_cache_dir
+
+if TYPE_CHECKING:
+    from flowbot.lm.client import Client
+    from flowbot.lm.lm import LM
+    from flowbot.lm.session import Session
+    from flowbot.lm.tiers import Tier
+
+Say = Callable[[str], None]
+LONGEST_TRY = 900.0
+"""Seconds of one try in a tier that may let wait: what OpenAI and Google recommend for flex."""
+
+
+def open_lm(
+    model: str,
+    session: Session,
+    *,
+    base_dir: Path | None = None,
+    cache_dir: Path | None = None,
+    price: tuple[float, float] | None = None,
+    say: Say | None = None,
+) -> LM:
+    """A model by its string. Opens no connection and starts no server before the first call.
+
+    Args:
+        model: `PROVIDER/NAME`.
+        session: what the run's calls share.
+        base_dir: what a relative path in `recorded/FILE` is relative to; the working directory when None.
+        cache_dir: folder of local models; the user's cache folder when None.
+        price: USD per million input and output tokens, for paid endpoints.
+        say: told in one line of what takes long.
+
+    Raises:
+        UserError: for an unknown provider or model, a missing key, or a ceiling in USD where the price is unknown.
+    """
+    from flowbot.lm.lm import LM
+
+    shared = f"{model} {base_dir or ''} {cache_dir or ''}"
+    client = session.share(
+        shared, lambda: open_client(model, store=session.store, base_dir=base_dir, cache_dir=cache_dir, say=say)
+    )
+    cost, tier = listed(client.price_ref), tier_of(client)
+    if price is not None and client.price_ref != "free":
+        cost, tier = per_million(price), None  # what the user says is the price of whatever tier is asked for
+    known = is_known(cost) and (tier is None or tier.expected is not None)
+    if session.budget.usd is not None and not known:
+        raise UserError(
+            "a ceiling in USD (--max-usd)",
+            f"model {model}, whose price is unknown",
+            mend="give its price: --price IN,OUT in dollars per million input and output tokens",
+        )
+    return LM(client, session, name=model, price=cost, tier=tier, close=lambda: session.release(shared))
+
+
+def open_client(
+    model: str,
+    *,
+    store: Store | None = None,
+    base_dir: Path | None = None,
+    cache_dir: Path | None = None,
+    say: Say | None = None,
+) -> Client:
+    """The client alone, without store, budget and ledger around it. See `open_lm`."""
+    provider, rest = split_model(model)
+    match provider:
+        case "fake":
+            from flowbot.testing.fake import open_fake
+
+            return open_fake(rest)
+        case "recorded":
+            from flowbot.testing.recorded import open_recorded
+
+            def opener(other: str) -> Client:
+                return open_client(other, store=store, base_dir=base_dir, cache_dir=cache_dir, say=say)
+
+            return open_recorded(_beside(rest, base_dir), opener)
+        case "local":
+            from flowbot.lm.local import open_local
+
+            return open_local(rest, cache_dir or default_cache_dir(), say=say or _silent)
+        case _:
+            return _open_endpoint(provider, rest, store)
+
+
+def names_file(model: str) -> bool:
+    """Whether a model string names a file of this machine: `recorded/FILE` or `local/PATH`."""
+    provider, _, rest = model.partition("/")
+    return provider == "recorded" or (provider == "local" and is_path(rest.partition("?")[0]))
+
+
+def tier_of(client: Client) -> Tier | None:
+    """The service tier in which a client asks; None for one that knows of none."""
+    return getattr(client, "tier", None)
+
+
+def _silent(line: str) -> None:
+    """Say nothing."""
+
+
+def _open_endpoint(provider: str, rest: str, store: Store | None) -> Client:
+    name, options = model_options(provider, rest)
+    endpoint = endpoint_of(provider, name)
+    require_key(endpoint)
+    if endpoint.elsewhere and not options.thinking and "thinking" not in dict(options.extra):
+        # Who answers there to a name is not known; that it thinks, and has to be given room, may be.
+        options = replace(options, thinking=None)
+    more = {"seconds": LONGEST_TRY} if options.tier.asked == FLEX else {}
+
+    from flowbot.lm.client import Identity
+    from flowbot.lm.openai import OpenAIClient
+    from flowbot.lm.wire import Wire
+
+    return OpenAIClient(
+        Identity(provider, endpoint.base_url, name, options.extra),
+        Wire(endpoint.address, key=endpoint.key, key_header=endpoint.key_header, **more),
+        options=options,
+        capabilities=endpoint.capabilities,
+        store=store,
+        price_ref=endpoint.price_ref,
+        concurrency=endpoint.concurrency,
+    )
+
+
+def _beside(rest: str, base_dir: Path | None) -> str:
+    """`FILE?options` with FILE made relative to `base_dir`."""
+    file, mark, options = rest.partition("?")
+    return f"{(base_dir or Path()) / file}{mark}{options}"

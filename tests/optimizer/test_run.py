@@ -1,0 +1,240 @@
+"""A whole optimisation with the fake model: what it finds, that it replays, and that its ceilings hold."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flowbot.fields import UserError
+from flowbot.lm.budget import Budget
+from flowbot.lm.stop import StopSignal
+from flowbot.optimizer.run import optimize_async
+from flowbot.task import Task
+from flowbot.workflow.file import from_data, load
+from flowbot.workflow.starts import single_call
+
+MODEL = "fake/counter"
+
+
+async def run(task: Task, folder: Path, **given: Any) -> Any:
+    options = {"lm": MODEL, "effort": "low", "run_dir": folder / "run", "cache_dir": folder / "cache", **given}
+    return await optimize_async(task, **options)
+
+
+async def test_the_search_finds_the_computing_structure_and_says_where_it_came_from(
+    orders: Task, tmp_path: Path
+) -> None:
+    result = await run(orders, tmp_path, effort="high")
+    assert result.status == "done"
+    assert result.difference.test is not None
+    assert result.difference.test.low > 0
+    assert any("compute the answer in Python" in line for line in result.details["kept_from"])
+    assert {node.kind for node in result.workflow.sketch.nodes.values()} == {"llm", "code"}
+    assert load(result.workflow_path).hash == result.workflow.hash
+
+
+async def test_the_same_command_again_replays_without_a_call(orders: Task, tmp_path: Path) -> None:
+    first = await run(orders, tmp_path)
+    again = await run(orders, tmp_path)
+    assert again.now["calls"] == 0
+    assert again.details["replayed_events"] > 5
+    same = ("workflow", "scores", "calls", "spent", "seconds", "sessions", "nodes", "kept_from", "curve")
+    assert {key: first.to_json()[key] for key in same} == {key: again.to_json()[key] for key in same}
+
+
+async def test_another_seed_looks_at_other_examples(orders: Task, tmp_path: Path) -> None:
+    one = await run(orders, tmp_path, run_dir=tmp_path / "a")
+    other = await run(orders, tmp_path, run_dir=tmp_path / "b", seed=1)
+    assert one.run_id != other.run_id
+    journals = [(folder / "journal.jsonl").read_text() for folder in (one.run_dir, other.run_dir)]
+    assert journals[0] != journals[1]
+
+
+@pytest.mark.parametrize("method", ["flowbot+none", "none+blame", "none+none", "random", "flowbot+layerwise", "paper"])
+async def test_every_method_ends_done(orders: Task, tmp_path: Path, method: str) -> None:
+    small = replace(orders, splits={split: rows[:10] for split, rows in orders.splits.items()})
+    result = await run(small, tmp_path, method=method)
+    assert result.status == "done"
+    if method == "none+none":
+        assert result.workflow.hash == result.start.hash
+        assert result.calls.keys() == {"val", "test"}
+
+
+async def test_the_paper_protocol_is_one_epoch_of_batches_of_five(orders: Task, tmp_path: Path) -> None:
+    small = replace(orders, splits={split: rows[:10] for split, rows in orders.splits.items()})
+    result = await run(small, tmp_path, method="paper")
+    events = [json.loads(line) for line in (result.run_dir / "journal.jsonl").read_text().splitlines()]
+    validated = [e for e in events if e["event"] == "evaluated" and e["what"] == "candidate"]
+    structure = [e for e in events if e["event"] == "gradient" and e["level"] == "workflow"]
+    assert len(validated) == 2
+    assert len(structure) == 2 * 2 * 5
+    assert not [e for e in events if e["event"] == "verdict"]
+
+
+async def test_a_ceiling_ends_the_search_and_the_best_so_far_is_tested(orders: Task, tmp_path: Path) -> None:
+    small = replace(orders, splits={split: rows[:10] for split, rows in orders.splits.items()})
+    budget = Budget(calls=95)
+    result = await run(small, tmp_path, budget=budget)
+    assert result.status == "done"
+    assert result.stopped_by == "budget"
+    assert budget.used["calls"] <= 95
+    assert result.final_scores.val is not None
+    assert result.final_scores.test is not None
+
+
+@given(st.integers(30, 160))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_the_ceiling_it_is_never_passed_and_the_run_ends_done(orders: Task, calls: int) -> None:
+    small = replace(orders, splits={split: rows[:10] for split, rows in orders.splits.items()})
+    budget = Budget(calls=calls)
+    with tempfile.TemporaryDirectory() as folder:
+        result = asyncio.run(run(small, Path(folder), budget=budget))
+    assert result.status == "done"
+    assert budget.used["calls"] <= calls
+    assert result.difference.test is not None
+
+
+async def test_a_directory_of_another_run_is_refused(orders: Task, tmp_path: Path) -> None:
+    await run(orders, tmp_path)
+    with pytest.raises(UserError, match="another run"):
+        await run(orders, tmp_path, seed=1)
+    anew = await run(orders, tmp_path, seed=1, fresh=True)
+    assert anew.status == "done"
+    assert (tmp_path / "run.1" / "result.json").exists()
+
+
+async def test_a_folder_that_is_no_runs_is_not_moved_aside_and_nothing_is_left_in_it(
+    orders: Task, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "letter.txt").write_text("mine")
+    with pytest.raises(UserError, match="or another --run-dir"):
+        await run(orders, tmp_path, fresh=True)
+    assert [each.name for each in (tmp_path / "run").iterdir()] == ["letter.txt"]
+
+
+async def test_a_meta_model_that_refuses_costs_its_proposals_and_not_the_run(orders: Task, tmp_path: Path) -> None:
+    result = await run(orders, tmp_path, meta_lm="fake/counter?refuse=1")
+    assert result.status == "done"
+
+
+@pytest.mark.parametrize(("model", "told"), [("fake/counter?pempty=1", True), ("fake/counter?pempty=0.5", False)])
+async def test_a_start_that_answers_nowhere_is_told_and_not_taken_for_one_that_is_wrong(
+    orders: Task, tmp_path: Path, model: str, told: bool
+) -> None:
+    news: list[str] = []
+    await run(orders, tmp_path, lm=model, method="none", progress=lambda event: news.append(event.text))
+    said = [line for line in news if "no answer on any validation example; most often: answer: " in line]
+    assert bool(said) == told
+
+
+async def test_a_ceiling_without_room_for_the_closing_test_is_refused_before_any_call(
+    orders: Task, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="closing test"):
+        await run(orders, tmp_path, budget=Budget(calls=50))
+
+
+async def test_a_signal_pauses_and_the_same_command_ends_it(orders: Task, tmp_path: Path) -> None:
+    stop = StopSignal()
+    undisturbed = await run(orders, tmp_path, run_dir=tmp_path / "u", cache_dir=tmp_path / "u-cache")
+    paused = await run(
+        orders,
+        tmp_path,
+        stop=stop,
+        progress=lambda event: stop.set() if event.phase == "search" and event.done > 3 else None,
+    )
+    assert paused.status == "paused"
+    assert paused.stopped_by == "signal"
+    resumed = await run(orders, tmp_path)
+    assert resumed.status == "done"
+    assert resumed.to_json()["scores"] == undisturbed.to_json()["scores"]
+    assert paused.spent["calls"] + resumed.now["calls"] == undisturbed.spent["calls"]
+    assert resumed.spent == undisturbed.spent
+    assert [each["status"] for each in resumed.sessions] == ["paused", "done"]
+
+
+async def test_a_dead_endpoint_pauses_and_is_never_a_score(orders: Task, tmp_path: Path) -> None:
+    result = await run(orders, tmp_path, lm="fake/counter?p500=1")
+    assert result.status == "paused"
+    assert result.stopped_by == "infrastructure"
+    assert "evaluated" not in (result.run_dir / "journal.jsonl").read_text()
+
+
+async def test_faults_change_no_score(orders: Task, tmp_path: Path) -> None:
+    calm = await run(orders, tmp_path, method="none+none", run_dir=tmp_path / "calm")
+    rough = await run(
+        orders, tmp_path, method="none+none", run_dir=tmp_path / "rough", lm="fake/counter?p429=0.2&p500=0.1"
+    )
+    assert rough.status == "done"
+    assert rough.to_json()["scores"] == calm.to_json()["scores"]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [({"method": "aflow"}, "aflow"), ({"effort": "huge"}, "huge"), ({"lm": "nobody/x"}, "nobody")],
+)
+async def test_wrong_options_are_one_clear_error(
+    orders: Task, tmp_path: Path, given: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(UserError, match=words):
+        await run(orders, tmp_path, **given)
+
+
+async def test_a_metric_that_raises_is_found_before_the_first_call(orders: Task, tmp_path: Path) -> None:
+    def broken(example: object, outputs: object) -> float:
+        raise RuntimeError("no such column")
+
+    task = Task(
+        goal="x", inputs={"note": "str"}, outputs={"total": "int"}, metric=broken,
+        train=[{"note": "a", "total": 1}], val=[{"note": "b", "total": 1}], test=[{"note": "c", "total": 1}],
+    )  # fmt: skip
+    with pytest.raises(UserError, match="no such column"):
+        await run(task, tmp_path)
+
+
+async def test_a_step_with_an_unknown_model_is_found_before_the_first_call(orders: Task, tmp_path: Path) -> None:
+    start = single_call(orders.inputs, orders.outputs, orders.goal, reasoning=True)
+    told = start.parameter("answer").model_copy(update={"model": "nobody/x"})
+    with pytest.raises(UserError, match="nobody"):
+        await run(orders, tmp_path, start=start.with_parameter("answer", told))
+
+
+async def test_a_ceiling_far_away_changes_nothing_even_for_workflows_of_many_calls(
+    orders: Task, tmp_path: Path
+) -> None:
+    nodes: dict[str, Any] = {
+        "plan": {"kind": "llm", "in": {"note": "note"}, "out": {"plan": "str"}, "frozen": True},
+        "more": {"kind": "llm", "in": {"plan": "plan.plan"}, "out": {"plan": "str"}, "frozen": True},
+        "answer": {"kind": "llm", "in": {"note": "note", "plan": "more.plan"}, "out": {"total": "int"}},
+    }
+    told = {name: {"instruction": orders.goal} for name in nodes}
+    start = from_data(
+        {
+            "flowbot": 1,
+            "inputs": {"note": "str"},
+            "outputs": {"total": "answer.total"},
+            "nodes": nodes,
+            "parameters": told,
+        }
+    )
+    free = await run(orders, tmp_path / "free", start=start, effort="high")
+    bound = await run(orders, tmp_path / "bound", start=start, effort="high", budget=Budget(calls=1_000_000))
+    assert free.workflow.hash != start.hash
+    assert bound.workflow.hash == free.workflow.hash
+    assert bound.stopped_by == "finished"
+
+
+async def test_a_low_ceiling_leaves_room_to_search_before_it_validates_several(orders: Task, tmp_path: Path) -> None:
+    small = replace(orders, splits={split: rows[:12] for split, rows in orders.splits.items()})
+    closing = 3 * 12  # the start and a workflow of two calls
+    result = await run(small, tmp_path, effort="low", budget=Budget(calls=closing + 12 + 2 * 12 + 30))
+    assert result.calls["train"] > 12
