@@ -1,0 +1,220 @@
+"""What a run tells of itself: one class an event. Whoever reads a run reads these and parses no sentence.
+
+The loop writes them in an order that a replay repeats; none holds a wall-clock time. A line of the journal is `dump(event)`,
+and `load` makes the event of it again, checked for type, size and range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from flowbot.fields import UserError
+from flowbot.fields.foreign import Amount, Count, Gain, Record, Share, explain
+
+VERSION = 2
+"""Of the journal's format: what `Started` says. Version 1, of FlowBot 0.1, had events without a class."""
+
+Level: TypeAlias = Literal["structure", "parameters"]
+Source: TypeAlias = Literal["meta", "prior", "history", "start"]
+"""Who thought of a change: the meta model, a rule or the shipped prior, what the run itself has learned; or it is the start."""
+Decision: TypeAlias = Literal["adopt", "drop", "set aside", "confirm", "refute"]
+"""Of a candidate in the search: adopted as the incumbent, dropped, or kept open while calls are better spent elsewhere. At the
+end, on validation: confirmed as the result, or refuted."""
+Split: TypeAlias = Literal["train", "val", "test"]
+
+
+class Arm(Record):
+    """A kind of change about a place: `compute` at `answer`, `demonstrate` at `refine/critic`."""
+
+    kind: str
+    place: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.place}".strip()
+
+
+class Measure(Record):
+    """A mean of scores with its 95 % interval, over `n` examples."""
+
+    mean: Share
+    low: Share
+    high: Share
+    n: Count
+
+
+class Difference(Record):
+    """A mean paired difference of scores with its 95 % interval, over `n` examples."""
+
+    mean: Gain
+    low: Gain
+    high: Gain
+    n: Count
+
+
+class Started(Record):
+    """A run began: what is to be solved, by which method and models, from which program."""
+
+    event: Literal["started"] = "started"
+    version: Literal[2] = VERSION
+    run: str
+    task: str
+    goal: str
+    method: str
+    seed: Count
+    effort: Count
+    """Planned search calls."""
+    models: Mapping[str, str]
+    """Model strings by role: `task`, `meta`, `judge`."""
+    start: str
+    """Hash of the program that it begins with."""
+    program: Mapping[str, Any]
+    """That program as data."""
+
+
+class Feedback(Record):
+    """A textual gradient: what is said of one place of one recorded run."""
+
+    event: Literal["feedback"] = "feedback"
+    id: str
+    about: str
+    """Hash of the program that was run."""
+    example: str
+    """Id of the example; "" where it speaks of several."""
+    place: str
+    """Address of the call; "" speaks of the structure."""
+    text: str
+    source: Literal["meta", "rule"]
+    after: tuple[str, ...] = ()
+    """Ids of the feedback that it came from: of the calls that read what this one gave."""
+
+
+class Votes(Record):
+    """How many ballots named a change."""
+
+    won: Count
+    of: Count
+
+
+class Proposal(Record):
+    """A changed program that a strategy hands in, or what kept it from being one."""
+
+    event: Literal["proposal"] = "proposal"
+    id: str
+    level: Level
+    arm: Arm
+    parents: tuple[str, ...]
+    """Hashes of the programs that it was made from, the one that it is compared with first."""
+    program: str | None
+    """Its hash; None where no valid program came of it."""
+    dump: Mapping[str, Any] | None = None
+    """The program as data."""
+    edits: tuple[str, ...] = ()
+    """What was changed, in words."""
+    title: str
+    source: Source
+    reason: str = ""
+    """Why, in a sentence of whoever proposed it."""
+    because: tuple[str, ...] = ()
+    """Ids of the feedback that asked for it."""
+    votes: Votes | None = None
+    code_by: Literal["meta", "prior"] | None = None
+    """Who wrote its code, where it has some."""
+    shown: tuple[str, ...] = ()
+    """Ids of the training rows that its author was shown: they are left out where it is judged."""
+    faults: tuple[str, ...] = ()
+    """What was wrong with earlier tries, or with this one."""
+
+
+class Verdict(Record):
+    """What was decided of a proposal, and on what."""
+
+    event: Literal["verdict"] = "verdict"
+    proposal: str
+    incumbent: str
+    """Hash of the program that it was compared with."""
+    decision: Decision
+    rule: str
+    """Name of the rule that decided: `posterior`, `cheaper`, `always`, `validation`, …"""
+    n: Count
+    """Pairs."""
+    mine: Share
+    theirs: Share
+    """Means of the two sides over the pairs."""
+    gain: Gain
+    """What is believed of the gain: the posterior's mean, in score."""
+    spread: Amount
+    """The posterior's standard deviation."""
+    p: Share
+    """Probability that it is better; of rule `cheaper`, that it is not worse by more than what is tolerated."""
+    spent: Count
+    """Logical calls of the run until then."""
+
+
+class Measured(Record):
+    """A program was run on examples of a split. Every axis, always; what it takes is a mean an example."""
+
+    event: Literal["measured"] = "measured"
+    program: str
+    split: Split
+    score: Measure
+    calls: Amount
+    tokens: Amount
+    usd: Amount | None
+    """None where a price is unknown."""
+    seconds: Amount
+    """Along the critical path, as stored with the responses."""
+    spent: Count
+
+
+class Noted(Record):
+    """Something that explains the course of the search: a plateau, a restart, examples left out, why it stopped."""
+
+    event: Literal["noted"] = "noted"
+    about: Literal["plateau", "restart", "left out", "stopped", "start"]
+    text: str
+    spent: Count
+
+
+class Ended(Record):
+    """The program that the run returns."""
+
+    event: Literal["ended"] = "ended"
+    program: str
+    title: str
+    source: Source
+    stopped_by: str
+    difference: Mapping[Literal["val", "test"], Difference | None]
+
+
+Event: TypeAlias = Started | Feedback | Proposal | Verdict | Measured | Noted | Ended
+
+
+@cache
+def _adapter() -> TypeAdapter[Event]:
+    return TypeAdapter(Annotated[Event, Field(discriminator="event")])
+
+
+def dump(event: Event) -> dict[str, Any]:
+    """The event as JSON data."""
+    return event.model_dump(mode="json")
+
+
+def load(data: Any, where: str) -> Event:
+    """The event of JSON data.
+
+    Args:
+        data: one line of a journal.
+        where: how errors name it, such as the file and line.
+
+    Raises:
+        UserError: naming the member, what was found and what was expected.
+    """
+    try:
+        return _adapter().validate_python(data, strict=False)
+    except ValidationError as error:
+        member, found, expected = explain(error)
+        raise UserError(f"{where}: {member}" if member else where, found, expected) from None
