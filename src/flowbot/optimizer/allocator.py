@@ -1,0 +1,46 @@
+"""Who gets the next rows: those that may be the best, by Thompson sampling (Thompson 1933; Chapelle & Li 2011)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic
+
+from .population import Candidate, P
+from .seams import Context
+
+FIRST = 6
+"""Pairs of a new candidate before anything is decided of it."""
+BLOCK = 6
+"""Pairs more at a time."""
+
+
+@dataclass(slots=True)
+class Thompson(Generic[P]):
+    """New candidates first, each with `FIRST` rows; else one draw of each belief, and the highest `width` get a block.
+
+    Args:
+        width: candidates that are run side by side.
+    """
+
+    width: int = 2
+    _drawn: int = 0
+
+    def blocks(self, candidates: Sequence[Candidate[P]], context: Context[P]) -> Sequence[tuple[Candidate[P], Sequence[str]]]:
+        """As of `Allocator`."""
+        population = context.population
+        untried = [each for each in candidates if not population.outcomes(each.program)]
+        if untried:
+            return [(each, self._next(each, context, FIRST)) for each in untried]
+        self._drawn += 1
+        rng = context.rng(f"allocate/{self._drawn}")
+        draws = {each.id: each.belief.draw(rng) for each in candidates}
+        ranked = sorted(candidates, key=lambda each: -draws[each.id])
+        return [(each, self._next(each, context, BLOCK)) for each in ranked[: self.width]]
+
+    def _next(self, candidate: Candidate[P], context: Context[P], most: int) -> list[str]:
+        assert candidate.parent is not None
+        both = [context.population.outcomes(each) for each in (candidate.program, candidate.parent.program)]
+        return [
+            row for row in context.rows if row not in candidate.shown and not all(row in seen for seen in both)
+        ][:most]

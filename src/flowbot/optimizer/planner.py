@@ -1,0 +1,159 @@
+"""What is tried next: a bandit over kinds of change (Thompson sampling over beliefs), with a critic whose weight is learned.
+
+No order between prompts and structure is fixed. The belief about a change is the shipped prior of its kind, the gains of its
+kind in this run, what an earlier parent's run of the same change showed, and the critic's votes; a change that needs more calls
+must gain more. Explicit selection by a bandit beats choice by the model itself (OPTS: Ashizawa et al. 2025, arXiv 2503.01163).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Generic
+
+from flowbot.run.events import Verdict
+
+from .belief import Belief
+from .judge import CALL_WORTH, PRIOR_SPREAD
+from .population import Candidate, P
+from .seams import Ballots, Context, Critic, Focus, Option, Pick, Proposer
+
+PRIOR_WEIGHT = 2
+"""Tries in this run that the shipped prior of a kind weighs as much as."""
+CARRIED = 0.8
+"""What a gain on the old incumbent counts on the new one."""
+CARRIED_SPREAD = 0.05
+"""By how much it may differ there besides."""
+VOTE_WORTH = 0.10
+"""Gain in score that all ballots for a change are first taken to mean."""
+LEAST_WEIGHT = 0.02
+"""A critic whose votes are worth less is not asked any more."""
+
+
+@dataclass(slots=True)
+class VoteWeight:
+    """How much a critic's votes are worth: a Beta belief about "what it named did better than was believed without it".
+
+    It begins at three out of four and fades to nothing where the critic is right half of the time, which is chance.
+    """
+
+    right: float = 3.0
+    wrong: float = 1.0
+
+    @property
+    def value(self) -> float:
+        """Gain that all ballots for one change stand for."""
+        share = self.right / (self.right + self.wrong)
+        return VOTE_WORTH * min(1.0, max(0.0, 4 * (share - 0.5)))
+
+    def learn(self, *, better: bool) -> None:
+        """One change that it named was tried."""
+        self.right += better
+        self.wrong += not better
+
+
+@dataclass(slots=True)
+class Bandit(Generic[P]):
+    """Draws changes for the incumbent.
+
+    Args:
+        proposers: whose options there are.
+        critic: None: nobody votes.
+        even: True: every option is as likely as any other: the control that shows what choosing is worth.
+    """
+
+    proposers: Sequence[Proposer[P]]
+    critic: Critic[P] | None = None
+    even: bool = False
+    weight: VoteWeight = field(default_factory=VoteWeight)
+    _gains: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    _tries: Counter[str] = field(default_factory=Counter[str])
+    _carried: dict[str, Belief] = field(default_factory=dict[str, Belief])
+    _ballots: dict[str, Ballots] = field(default_factory=dict[str, Ballots])
+    _asked: int = 0
+
+    async def picks(self, want: int, context: Context[P]) -> Sequence[Pick[P]]:
+        """As of `Planner`: one draw of every belief for each pick; the highest is tried."""
+        parent = context.population.incumbent
+        offers = [
+            (proposer, option)
+            for proposer in self.proposers
+            for option in proposer.options(parent, context)
+            if self._tries[option.key] < option.most and option.cost <= context.left
+        ]
+        if not offers:
+            return []
+        ballots = await self._votes(parent, [option for _, option in offers], context)
+        found: list[Pick[P]] = []
+        for _ in range(want):
+            self._asked += 1
+            rng = context.rng(f"plan/{self._asked}")
+            drawn: list[tuple[float, int]] = []
+            for place, (_, option) in enumerate(offers):
+                if self._tries[option.key] < option.most:
+                    belief = self.belief(option, ballots)
+                    drawn.append((rng.random() if self.even else belief.draw(rng), -place))
+            if not drawn:
+                break
+            proposer, option = offers[-max(drawn)[1]]
+            found.append(Pick(parent, proposer, self._focus(option, ballots)))
+            self._tries[option.key] += 1
+        return found
+
+    def learn(self, outcomes: Sequence[tuple[Candidate[P], Verdict]]) -> None:
+        """What a kind gained tells of its other places; what was named by votes tells of the critic."""
+        for candidate, verdict in outcomes:
+            self._gains.setdefault(candidate.arm.kind, []).append(candidate.belief.mean)
+            if candidate.votes and candidate.plain is not None and verdict.n:
+                self.weight.learn(better=verdict.mine - verdict.theirs > candidate.plain.mean)
+
+    def carry(self, candidates: Collection[Candidate[P]]) -> None:
+        """As of `Planner`, shrunk: a change need not do on the new incumbent what it did on the old one."""
+        for each in candidates:
+            spread = math.hypot(each.belief.spread, CARRIED_SPREAD)
+            self._carried[str(each.arm)] = Belief(CARRIED * each.belief.mean, spread)
+
+    def belief(self, option: Option, ballots: Ballots | None = None) -> Belief:
+        """What is believed of an option's gain, votes and calls included."""
+        plain = self.plain(option)
+        share = ballots.won.get(option.key, 0) / max(1, ballots.asked) if ballots else 0.0
+        return Belief(plain.mean + self.weight.value * share, plain.spread)
+
+    def plain(self, option: Option) -> Belief:
+        """The same without votes."""
+        carried = self._carried.get(str(option.arm))
+        if carried is None:
+            gains = self._gains.get(option.arm.kind, [])
+            mean = (PRIOR_WEIGHT * option.prior.mean + sum(gains)) / (PRIOR_WEIGHT + len(gains))
+            carried = Belief(mean, option.prior.spread / math.sqrt(1 + len(gains) / PRIOR_WEIGHT))
+        return Belief(carried.mean - CALL_WORTH * option.extra, carried.spread)
+
+    async def _votes(self, parent: Candidate[P], options: Sequence[Option], context: Context[P]) -> Ballots | None:
+        """Asked once a parent, while votes are worth it."""
+        critic = self.critic
+        options = [each for each in options if each.level == "structure"]
+        if critic is None or parent.program.hash in self._ballots:
+            return self._ballots.get(parent.program.hash)
+        if not options or self.weight.value < LEAST_WEIGHT or critic.cost > context.left:
+            return None
+        self._ballots[parent.program.hash] = ballots = await critic.vote(parent, options, context)
+        return ballots
+
+    def _focus(self, option: Option, ballots: Ballots | None) -> Focus:
+        won = ballots.won.get(option.key, 0) if ballots else 0
+        return Focus(
+            option,
+            draw=self._tries[option.key],
+            belief=self.belief(option, ballots),
+            plain=self.plain(option),
+            votes=won / max(1, ballots.asked) if ballots else 0.0,
+            reason=ballots.reasons.get(option.key, "") if ballots else "",
+            because=ballots.because.get(option.key, ()) if ballots else (),
+        )
+
+
+def shipped(kind: str, priors: Callable[[str], float]) -> Belief:
+    """The prior of a kind of change: its mean gain as shipped, and the spread that all kinds have."""
+    return Belief(priors(kind), PRIOR_SPREAD)

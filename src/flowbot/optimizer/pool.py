@@ -1,0 +1,212 @@
+"""The search of `flowbot`, on one screen: a pool of challengers to one incumbent, side by side, with no fixed schedule.
+
+    while there is something to try and planned calls are left:
+        the planner draws changes, their proposers make programs of them
+        the allocator draws challengers, each is run with its parent on a block of rows
+        the judge adopts, drops or sets aside, in the order of the draws
+
+Proposals are made, and blocks are run, side by side; all are awaited before anything is decided, so that who answers first never
+matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic
+
+from flowbot.run import events
+from flowbot.runtime.together import all_of
+
+from .judge import Judge, Ruling
+from .population import Candidate, P
+from .seams import Allocator, Context, Pick, Planner, Proposal
+
+OPENING = 16
+"""Rows that the start is run on first: mistakes to propose from."""
+
+
+@dataclass(slots=True)
+class Pool(Generic[P]):
+    """One search.
+
+    Args:
+        planner, allocator, judge: its rules.
+        width: challengers that are open at once.
+    """
+
+    planner: Planner[P]
+    allocator: Allocator[P]
+    judge: Judge[P]
+    width: int = 5
+    _proposals: int = 0
+
+    async def search(self, context: Context[P]) -> str:
+        """Search until the planned calls are used or nothing is left to try; says which. The result is the incumbent.
+
+        Raises:
+            BudgetExceeded: at a ceiling of the user's; what was adopted by then stands.
+        """
+        population = context.population
+        await self._run(context, population.start.program, context.rows[:OPENING])
+        while True:
+            await self._fill(context)
+            blocks = self._affordable(context, self.allocator.blocks(population.open, context))
+            if not blocks:
+                break
+            await all_of(self._pair(context, candidate, rows) for candidate, rows in blocks)
+            self._decide(context, [candidate for candidate, _ in blocks])
+        self._take_likely(context)
+        return "nothing is left to try" if not population.open else "the planned calls are used"
+
+    async def _fill(self, context: Context[P]) -> None:
+        population = context.population
+        while (want := self.width - len(population.open)) > 0:
+            picks = await self.planner.picks(want, context)
+            made = await all_of(pick.proposer.propose(pick.parent, pick.focus, 1, context) for pick in picks)
+            for pick, proposals in zip(picks, made, strict=True):
+                for proposal in proposals:
+                    self._admit(context, pick, proposal)
+            if not picks:
+                return
+
+    def _admit(self, context: Context[P], pick: Pick[P], proposal: Proposal[P]) -> None:
+        """Journal a proposal; a valid one, that nobody made before, becomes a candidate."""
+        population, option = context.population, pick.focus.option
+        self._proposals += 1
+        name = f"p{self._proposals}"
+        context.record(proposed(name, pick, proposal))
+        program = proposal.program
+        if program is None or any(each.program.hash == program.hash for each in population.members):
+            return
+        population.add(
+            Candidate(
+                name,
+                program,
+                pick.parent,
+                option.arm,
+                prior=pick.focus.belief,
+                key=option.key,
+                level=option.level,
+                plain=pick.focus.plain,
+                votes=pick.focus.votes,
+                shown=frozenset(proposal.shown),
+                title=proposal.title,
+                source=proposal.source,
+            )
+        )
+
+    async def _pair(self, context: Context[P], candidate: Candidate[P], rows: Sequence[str]) -> None:
+        assert candidate.parent is not None
+        await all_of(self._run(context, each, rows) for each in (candidate.parent.program, candidate.program))
+
+    async def _run(self, context: Context[P], program: P, rows: Sequence[str]) -> None:
+        await context.run(program, context.population.missing(program, rows), "train")
+
+    def _affordable(
+        self, context: Context[P], blocks: Sequence[tuple[Candidate[P], Sequence[str]]]
+    ) -> list[tuple[Candidate[P], Sequence[str]]]:
+        """As many of the blocks as the planned calls surely allow, the last one cut."""
+        left = context.left
+        found: list[tuple[Candidate[P], Sequence[str]]] = []
+        paid: set[tuple[str, str]] = set()
+        for candidate, rows in blocks:
+            fits: list[str] = []
+            for row in rows:
+                cost = 0.0
+                for program in (candidate.program, candidate.parent.program) if candidate.parent else ():
+                    if (program.hash, row) not in paid and row not in context.population.outcomes(program):
+                        paid.add((program.hash, row))
+                        cost += context.calls_of(program)
+                if cost > left:
+                    break
+                left -= cost
+                fits.append(row)
+            if fits:
+                found.append((candidate, fits))
+        return found
+
+    def _decide(self, context: Context[P], candidates: Sequence[Candidate[P]]) -> None:
+        population = context.population
+        for candidate in population.open:
+            candidate.belief = self.judge.believe(candidate, population, context.rows)
+        for candidate in candidates:
+            extra = context.calls_of(candidate.program) - context.calls_of(population.incumbent.program)
+            ruling = self.judge.ruling(candidate, population, context.rows, extra)
+            if ruling.decision is None:
+                continue
+            self._close(context, candidate, ruling, ruling.decision)
+            if ruling.decision == "adopt":
+                self._adopt(context, candidate)
+                return
+
+    def _adopt(self, context: Context[P], candidate: Candidate[P]) -> None:
+        """The incumbent changes. The other challengers are set aside: their gains are over the old one."""
+        population = context.population
+        population.incumbent = candidate
+        others = [each for each in population.open if population.outcomes(each.program)]
+        self.planner.carry(others)
+        for each in population.open:
+            ruling = self.judge.ruling(each, population, context.rows, 0.0)
+            self._close(context, each, ruling, "set aside", learned=False)
+
+    def _close(
+        self, context: Context[P], candidate: Candidate[P], ruling: Ruling, decision: events.Decision, *, learned: bool = True
+    ) -> None:
+        states = {"adopt": "adopted", "drop": "dropped", "set aside": "set aside"}
+        candidate.state = states[decision]  # pyright: ignore[reportAttributeAccessIssue]
+        verdict = decided(candidate, ruling, decision)
+        context.record(verdict)
+        if learned:
+            self.planner.learn([(candidate, verdict)])
+
+    def _take_likely(self, context: Context[P]) -> None:
+        """Calls are used up: the best open challenger is taken where it is likely better already."""
+        population = context.population
+        ready = [each for each in population.open if population.outcomes(each.program)]
+        if not ready:
+            return
+        best = max(ready, key=lambda each: each.belief.mean)
+        extra = context.calls_of(best.program) - context.calls_of(population.incumbent.program)
+        ruling = self.judge.last(best, population, context.rows, extra)
+        if ruling.decision == "adopt":
+            self._close(context, best, ruling, "adopt")
+            population.incumbent = best
+
+
+def proposed(name: str, pick: Pick[P], proposal: Proposal[P]) -> events.Proposal:
+    """The event of a proposal."""
+    return events.Proposal(
+        id=name,
+        level=pick.focus.option.level,
+        arm=pick.focus.option.arm,
+        parents=(pick.parent.program.hash,),
+        program=None if proposal.program is None else proposal.program.hash,
+        edits=proposal.edits,
+        title=proposal.title,
+        source=proposal.source,
+        reason=proposal.reason,
+        because=proposal.because,
+        votes=None if proposal.votes is None else events.Votes(won=proposal.votes[0], of=proposal.votes[1]),
+        code_by=proposal.code_by,
+        shown=proposal.shown,
+        faults=proposal.faults,
+    )
+
+
+def decided(candidate: Candidate[P], ruling: Ruling, decision: events.Decision) -> events.Verdict:
+    """The event of a verdict."""
+    pairs, parent = ruling.pairs, candidate.parent
+    return events.Verdict(
+        proposal=candidate.id,
+        incumbent="" if parent is None else parent.program.hash,
+        decision=decision,
+        rule=ruling.rule,
+        n=len(pairs),
+        mine=sum(pairs.mine) / max(1, len(pairs)),
+        theirs=sum(pairs.theirs) / max(1, len(pairs)),
+        gain=max(-1.0, min(1.0, ruling.belief.mean)),
+        spread=ruling.belief.spread,
+        p=ruling.p,
+        spent=0,
+    )

@@ -1,0 +1,213 @@
+"""All programs of a search: how each did on each row, on every axis, and what was decided of it.
+
+Two fronts are kept of it: the *instance front* of GEPA (Agrawal et al. 2025, arXiv 2507.19457): who is best on some row; and
+the front of score, cost and latency: whom nobody beats on one axis without losing on another.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Generic, Literal, Protocol, TypeVar
+
+from flowbot.run.events import Arm, Level, Source
+
+from .belief import Belief
+
+State = Literal["open", "adopted", "dropped", "set aside"]
+
+
+class Hashed(Protocol):
+    """What a population holds: anything that its hash stands for."""
+
+    @property
+    def hash(self) -> str:
+        """The same for programs that do the same."""
+        ...
+
+
+P = TypeVar("P", bound=Hashed)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one program did on one row.
+
+    Args:
+        score: in [0, 1].
+        calls: logical calls that it took.
+        tokens: read and written.
+        usd: None where a price is unknown.
+        seconds: along the critical path.
+    """
+
+    score: float
+    calls: float = 1.0
+    tokens: float = 0.0
+    usd: float | None = 0.0
+    seconds: float = 0.0
+
+
+@dataclass(eq=False, slots=True)
+class Candidate(Generic[P]):
+    """A valid proposal, and what became of it.
+
+    Args:
+        id: of its proposal; `start` for the program that the search began with.
+        program: what is run.
+        parent: what it was made from and is compared with; None for the start.
+        arm: the kind of change about a place.
+        key: what the planner remembers it by; see `seams.Option`.
+        level: which loop changed it.
+        prior: what was believed of its gain before any pair.
+        plain: the same without the critic's votes.
+        votes: share of the ballots that named it.
+        shown: ids of rows that its author was shown; they are no evidence for it.
+        title: the change, in words.
+        source: who thought of it.
+    """
+
+    id: str
+    program: P
+    parent: Candidate[P] | None
+    arm: Arm
+    prior: Belief
+    key: str = ""
+    level: Level = "structure"
+    plain: Belief | None = None
+    votes: float = 0.0
+    shown: frozenset[str] = frozenset()
+    title: str = ""
+    source: Source = "prior"
+    state: State = "open"
+    belief: Belief = field(init=False)
+    """What is believed of its gain now."""
+
+    def __post_init__(self) -> None:
+        self.belief = self.prior
+
+    @property
+    def lineage(self) -> list[Candidate[P]]:
+        """From the start to this one."""
+        chain: list[Candidate[P]] = []
+        here: Candidate[P] | None = self
+        while here is not None:
+            chain.append(here)
+            here = here.parent
+        return chain[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """A candidate and its parent on the same training rows, in the order in which they were run."""
+
+    rows: Sequence[str]
+    mine: Sequence[float]
+    theirs: Sequence[float]
+
+    @property
+    def differences(self) -> list[float]:
+        """Gain on each row."""
+        return [mine - theirs for mine, theirs in zip(self.mine, self.theirs, strict=True)]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+class Population(Generic[P]):
+    """The start and what was made of it.
+
+    Args:
+        start: the program that the search begins with.
+    """
+
+    def __init__(self, start: P) -> None:
+        self.start: Candidate[P] = Candidate(
+            "start", start, None, Arm(kind="start"), Belief(0.0, 0.0), title="start", source="start", state="adopted"
+        )
+        self.incumbent = self.start
+        """What candidates are made from, unless a plateau asks for another parent."""
+        self.members: list[Candidate[P]] = [self.start]
+        self._outcomes: dict[str, dict[str, Outcome]] = {}
+        self.version = 0
+        """Grows with every outcome."""
+
+    @property
+    def open(self) -> list[Candidate[P]]:
+        """Candidates that nothing was decided of, in the order in which they came."""
+        return [each for each in self.members if each.state == "open"]
+
+    def add(self, candidate: Candidate[P]) -> None:
+        """Take a candidate in."""
+        self.members.append(candidate)
+
+    def record(self, program: str, row: str, outcome: Outcome) -> None:
+        """Note how the program of that hash did on a row."""
+        self._outcomes.setdefault(program, {})[row] = outcome
+        self.version += 1
+
+    def outcomes(self, program: Hashed) -> Mapping[str, Outcome]:
+        """How a program did, by row, in the order in which the rows were run."""
+        return self._outcomes.get(program.hash, {})
+
+    def missing(self, program: Hashed, rows: Iterable[str]) -> list[str]:
+        """Those of the rows that a program was not run on."""
+        seen = self.outcomes(program)
+        return [row for row in rows if row not in seen]
+
+    def scores(self, program: Hashed, rows: Iterable[str]) -> list[float]:
+        """Scores on those of the rows that it was run on."""
+        seen = self.outcomes(program)
+        return [seen[row].score for row in rows if row in seen]
+
+    def pairs(self, candidate: Candidate[P], rows: Iterable[str], other: Candidate[P] | None = None) -> Pairs:
+        """A candidate beside its parent (or `other`) on those of the rows that both were run on and that are evidence."""
+        against = other or candidate.parent
+        assert against is not None  # the start is never judged against itself
+        mine, theirs = self.outcomes(candidate.program), self.outcomes(against.program)
+        both = [row for row in rows if row in mine and row in theirs and row not in candidate.shown]
+        return Pairs(both, [mine[row].score for row in both], [theirs[row].score for row in both])
+
+    def mean(self, program: Hashed, axis: Literal["score", "calls", "tokens", "usd", "seconds"]) -> float | None:
+        """Mean of an axis over the rows that a program was run on; None where it is not known of one, or there is none."""
+        values = [getattr(each, axis) for each in self.outcomes(program).values()]
+        return None if not values or None in values else fmean(values)
+
+    def instance_front(self, rows: Sequence[str]) -> Counter[str]:
+        """Ids of the members that are best on some row, with the number of rows; GEPA's parents are drawn by these.
+
+        A member that is best nowhere without another being so too is left out, as there.
+        """
+        winners: list[set[str]] = []
+        for row in rows:
+            scores = {each.id: seen[row].score for each in self.members if row in (seen := self.outcomes(each.program))}
+            if scores:
+                best = max(scores.values())
+                winners.append({name for name, score in scores.items() if score == best})
+        kept = set[str]().union(*winners)
+        means = {each.id: self.mean(each.program, "score") or 0.0 for each in self.members}
+        for name in sorted(kept, key=lambda each: (means[each], each)):
+            if len(kept) > 1 and all(len(front & kept) > 1 for front in winners if name in front):
+                kept.discard(name)
+        return Counter(name for front in winners for name in front & kept)
+
+    def front(self) -> list[Candidate[P]]:
+        """The members that none beats: not in score, calls, tokens, dollars and seconds an example at once."""
+
+        def axes(member: Candidate[P]) -> tuple[float, ...] | None:
+            score = self.mean(member.program, "score")
+            if score is None:
+                return None
+            costs = [self.mean(member.program, axis) for axis in ("calls", "tokens", "usd", "seconds")]
+            return (score, *(-(cost or 0.0) for cost in costs))
+
+        known = [(member, point) for member in self.members if (point := axes(member)) is not None]
+        return [
+            member
+            for member, mine in known
+            if not any(
+                all(b >= a for a, b in zip(mine, other, strict=True)) and other != mine for _, other in known
+            )
+        ]

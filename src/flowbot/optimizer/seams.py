@@ -1,0 +1,219 @@
+"""The seams of a search: who proposes, who plans, who allocates rows. Strategies propose, rules decide.
+
+A strategy is one object behind one of these protocols. It knows the `Context` and nothing else: no journal, no budget, no other
+strategy. The loop alone journals, races and keeps. See also `judge.Judge`, `closing.Closing` and `catalogue.Catalogue`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Generic, Literal, Protocol
+
+from flowbot.run.events import Arm, Event, Level, Source, Verdict
+
+from .belief import Belief
+from .population import Candidate, P, Population
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A change that may be tried on a parent.
+
+    Args:
+        arm: its kind and place.
+        key: what a try is remembered by: sketch, parameters near the changed step, and change. After the parameters near it
+            have changed, the same change may be tried again.
+        title: the change, in plain words, for a ballot.
+        prior: what is believed of its gain before this run shows anything.
+        extra: model calls an example that it adds, at most what it takes.
+        cost: model calls that making the proposal takes at most.
+        most: how many draws of it are worth trying on one parent.
+        level: which loop it belongs to.
+    """
+
+    arm: Arm
+    key: str
+    title: str
+    prior: Belief
+    extra: float = 0.0
+    cost: int = 0
+    most: int = 1
+    level: Level = "structure"
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """What a proposer is asked for.
+
+    Args:
+        option: which change.
+        draw: how often it was asked for on this parent before: another draw is another proposal.
+        belief: what is believed of its gain, votes included.
+        plain: the same without votes.
+        votes: share of the ballots that named it.
+        reason: what a ballot said for it.
+        because: ids of the feedback that speaks for it.
+    """
+
+    option: Option
+    draw: int
+    belief: Belief
+    plain: Belief
+    votes: float = 0.0
+    reason: str = ""
+    because: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal(Generic[P]):
+    """What a proposer hands in: a changed program and why, or what kept it from one.
+
+    Args:
+        program: None where no valid program came of it.
+        title: the change, in words.
+        source: who thought of it.
+        reason: why.
+        edits: what was changed, in words.
+        shown: ids of training rows that the author was shown.
+        because: ids of the feedback that asked for it.
+        votes: ballots that named it, and all ballots; None where nobody voted.
+        code_by: who wrote its code, where it has some.
+        faults: what was wrong with earlier tries, or with this one.
+    """
+
+    program: P | None
+    title: str
+    source: Source
+    reason: str = ""
+    edits: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+    because: tuple[str, ...] = ()
+    votes: tuple[int, int] | None = None
+    code_by: Literal["meta", "prior"] | None = None
+    faults: tuple[str, ...] = ()
+
+
+class Context(Protocol[P]):
+    """All that a strategy may use. It reads the population, runs programs and draws chance by label.
+
+    Decisions follow from these alone, never from time or the order of answers, so a run replays.
+    """
+
+    @property
+    def population(self) -> Population[P]:
+        """All candidates and how they did; strategies only read it."""
+        ...
+
+    @property
+    def rows(self) -> Sequence[str]:
+        """Ids of the training rows, in the seeded order of this run."""
+        ...
+
+    @property
+    def validation(self) -> Sequence[str]:
+        """Ids of the validation rows, likewise. The search does not run them."""
+        ...
+
+    @property
+    def left(self) -> float:
+        """Planned calls that are left; what was planned is no ceiling of the user's."""
+        ...
+
+    def rng(self, label: str) -> Random:
+        """A generator that depends on the run's seed and `label` alone."""
+        ...
+
+    def calls_of(self, program: P) -> float:
+        """Model calls that a row takes at most."""
+        ...
+
+    async def run(self, program: P, rows: Sequence[str], why: str) -> None:
+        """Run a program on rows of training or validation that it was not run on; how it did stands in the population.
+
+        Raises:
+            BudgetExceeded: if a ceiling ends it; what was scored by then stands.
+        """
+        ...
+
+    def record(self, event: Event) -> None:
+        """Write an event to the journal. For the loops; a strategy hands its feedback to `feedback` of the product's context."""
+        ...
+
+
+class Proposer(Protocol[P]):
+    """Makes changed programs. One file each; it may keep what it learns, and asks the meta model through the context.
+
+    Failure policy: what a model answers badly is a proposal without program and with its faults; infrastructure errors and
+    exhausted budgets are raised as they come.
+    """
+
+    def options(self, parent: Candidate[P], context: Context[P]) -> Sequence[Option]:
+        """What it could try on a parent now, without any call."""
+        ...
+
+    async def propose(
+        self, parent: Candidate[P], focus: Focus, want: int, context: Context[P]
+    ) -> Sequence[Proposal[P]]:
+        """Up to `want` different proposals of the option in focus."""
+        ...
+
+    def learn(self, outcomes: Sequence[tuple[Candidate[P], Verdict]]) -> None:
+        """What became of candidates, its own and others'."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ballots:
+    """What a critic said: by the key of an option, how many of `asked` ballots named it, and why."""
+
+    asked: int
+    won: Mapping[str, int]
+    reasons: Mapping[str, str]
+    because: Mapping[str, tuple[str, ...]]
+
+
+class Critic(Protocol[P]):
+    """Looks at mistakes of a parent and votes for options. One that is no better than chance loses its weight."""
+
+    cost: int
+    """Model calls of one vote at most."""
+
+    async def vote(self, parent: Candidate[P], options: Sequence[Option], context: Context[P]) -> Ballots:
+        """Its ballots on a parent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pick(Generic[P]):
+    """One change to try on one parent."""
+
+    parent: Candidate[P]
+    proposer: Proposer[P]
+    focus: Focus
+
+
+class Planner(Protocol[P]):
+    """Which changes are tried next, on which parent, and what is believed of them."""
+
+    async def picks(self, want: int, context: Context[P]) -> Sequence[Pick[P]]:
+        """Up to `want` changes to try now; none where nothing is left to try."""
+        ...
+
+    def learn(self, outcomes: Sequence[tuple[Candidate[P], Verdict]]) -> None:
+        """What became of candidates."""
+        ...
+
+    def carry(self, candidates: Collection[Candidate[P]]) -> None:
+        """The incumbent has changed: what is believed of these open candidates is the prior of their changes on the new one."""
+        ...
+
+
+class Allocator(Protocol[P]):
+    """Which open candidates are run on which rows next."""
+
+    def blocks(self, candidates: Sequence[Candidate[P]], context: Context[P]) -> Sequence[tuple[Candidate[P], Sequence[str]]]:
+        """Candidates, in the order in which they were drawn, each with the rows to run it and its parent on. They are run side
+        by side, and verdicts are taken in this order."""
+        ...
