@@ -48,7 +48,9 @@ class Ruling:
 class Judge(Protocol[P]):
     """Decides of candidates, one at a time, from the population alone: no clock, no chance, no call."""
 
-    def ruling(self, candidate: Candidate[P], population: Population[P], rows: Sequence[str], extra: float) -> Ruling:
+    def ruling(
+        self, candidate: Candidate[P], population: Population[P], rows: Sequence[str], extra: float, *, last: bool = False
+    ) -> Ruling:
         """What is to be done with a candidate after a block of pairs.
 
         Args:
@@ -56,6 +58,7 @@ class Judge(Protocol[P]):
             population: all that is known.
             rows: the training rows in the order of this run; those in it that were run are the pairs.
             extra: model calls an example that it takes more than its parent.
+            last: no further pair can be paid for.
         """
         ...
 
@@ -87,13 +90,15 @@ class PosteriorJudge(Generic[P]):
     _scale: tuple[int, float] = (-1, 1.0)
     _shrink: tuple[int, float] = (-1, 1.0)
 
-    def ruling(self, candidate: Candidate[P], population: Population[P], rows: Sequence[str], extra: float) -> Ruling:
+    def ruling(
+        self, candidate: Candidate[P], population: Population[P], rows: Sequence[str], extra: float, *, last: bool = False
+    ) -> Ruling:
         """As of `Judge`; drops on few pairs are cheap to take back, since the change may be tried again."""
         pairs = population.pairs(candidate, rows)
         belief = self.believe(candidate, population, rows)
         p = belief.above()
         worth = belief.mean > CALL_WORTH * self.scale(population) * max(0.0, extra)
-        ended = len(pairs) >= sum(row not in candidate.shown for row in rows)
+        ended = last or len(pairs) >= sum(row not in candidate.shown for row in rows)
         decision: Literal["adopt", "drop", "set aside"] | None = None
         if worth and ((p >= self.adopt and len(pairs) >= self.fewest) or (ended and p >= self.final)):
             decision = "adopt"

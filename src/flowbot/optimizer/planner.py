@@ -28,6 +28,8 @@ CARRIED_SPREAD = 0.05
 """By how much it may differ there besides."""
 VOTE_WORTH = 0.10
 """Gain in score that all ballots for a change are first taken to mean."""
+LEAST_SPREAD = 0.06
+"""Of a candidate's prior: a kind that was tried often is known, this one of it is not."""
 LEAST_WEIGHT = 0.02
 """A critic whose votes are worth less is not asked any more."""
 
@@ -112,6 +114,8 @@ class Bandit(Generic[P]):
     def carry(self, candidates: Collection[Candidate[P]]) -> None:
         """As of `Planner`, shrunk: a change need not do on the new incumbent what it did on the old one."""
         for each in candidates:
+            if each.level != "structure":
+                continue  # another draw of a text is another text
             spread = math.hypot(each.belief.spread, CARRIED_SPREAD)
             self._carried[str(each.arm)] = Belief(CARRIED * each.belief.mean, spread)
 
@@ -146,12 +150,16 @@ class Bandit(Generic[P]):
         return Focus(
             option,
             draw=self._tries[option.key],
-            belief=self.belief(option, ballots),
+            belief=_prior(self.belief(option, ballots)),
             plain=self.plain(option),
             votes=won / max(1, ballots.asked) if ballots else 0.0,
             reason=ballots.reasons.get(option.key, "") if ballots else "",
             because=ballots.because.get(option.key, ()) if ballots else (),
         )
+
+
+def _prior(belief: Belief) -> Belief:
+    return Belief(belief.mean, max(LEAST_SPREAD, belief.spread))
 
 
 def shipped(kind: str, priors: Callable[[str], float]) -> Belief:

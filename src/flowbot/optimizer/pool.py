@@ -48,7 +48,8 @@ class Pool(Generic[P]):
             BudgetExceeded: at a ceiling of the user's; what was adopted by then stands.
         """
         population = context.population
-        await self._run(context, population.start.program, context.rows[:OPENING])
+        opening = int(context.left // max(1.0, context.calls_of(population.start.program)))
+        await self._run(context, population.start.program, context.rows[: min(OPENING, opening)])
         while True:
             await self._fill(context)
             blocks = self._affordable(context, self.allocator.blocks(population.open, context))
@@ -155,7 +156,7 @@ class Pool(Generic[P]):
     ) -> None:
         states = {"adopt": "adopted", "drop": "dropped", "set aside": "set aside"}
         candidate.state = states[decision]  # pyright: ignore[reportAttributeAccessIssue]
-        verdict = decided(candidate, ruling, decision)
+        verdict = decided(candidate, ruling, decision, context.spent)
         context.record(verdict)
         if learned:
             self.planner.learn([(candidate, verdict)])
@@ -168,7 +169,7 @@ class Pool(Generic[P]):
             return
         best = max(ready, key=lambda each: each.belief.mean)
         extra = context.calls_of(best.program) - context.calls_of(population.incumbent.program)
-        ruling = self.judge.last(best, population, context.rows, extra)
+        ruling = self.judge.ruling(best, population, context.rows, extra, last=True)
         if ruling.decision == "adopt":
             self._close(context, best, ruling, "adopt")
             population.incumbent = best
@@ -194,7 +195,7 @@ def proposed(name: str, pick: Pick[P], proposal: Proposal[P]) -> events.Proposal
     )
 
 
-def decided(candidate: Candidate[P], ruling: Ruling, decision: events.Decision) -> events.Verdict:
+def decided(candidate: Candidate[P], ruling: Ruling, decision: events.Decision, spent: int) -> events.Verdict:
     """The event of a verdict."""
     pairs, parent = ruling.pairs, candidate.parent
     return events.Verdict(
@@ -208,5 +209,5 @@ def decided(candidate: Candidate[P], ruling: Ruling, decision: events.Decision) 
         gain=max(-1.0, min(1.0, ruling.belief.mean)),
         spread=ruling.belief.spread,
         p=ruling.p,
-        spent=0,
+        spent=spent,
     )

@@ -121,6 +121,11 @@ class Context(Protocol[P]):
         """Planned calls that are left; what was planned is no ceiling of the user's."""
         ...
 
+    @property
+    def spent(self) -> int:
+        """Logical calls of the run so far."""
+        ...
+
     def rng(self, label: str) -> Random:
         """A generator that depends on the run's seed and `label` alone."""
         ...

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused
 
@@ -31,6 +31,11 @@ async def together(tasks: Sequence[asyncio.Task[T]]) -> list[T]:
     if errors:
         raise _gravest(errors)
     return [each for each in ended if not isinstance(each, BaseException)]
+
+
+async def all_of(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """As `together`, of what is not begun yet."""
+    return await together([asyncio.create_task(each) for each in work])
 
 
 def _gravest(errors: Iterable[BaseException]) -> BaseException:

@@ -1,0 +1,81 @@
+"""What is returned: the incumbent, once validation rows that the search never saw confirm that it is better than the start.
+
+A bandit that keeps looking finds luck; only unseen rows stop that. Validation is spent in blocks, on winner and start alike, and
+no more of it than the answer needs. Where it refutes the winner the one before it in the lineage is asked about, and at last the
+start is returned. No claim is made here: that is for the test, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic
+
+from flowbot.run.events import Decision
+from flowbot.runtime.together import all_of
+
+from .belief import Belief
+from .judge import CALL_WORTH, PRIOR_SPREAD, Ruling, mean_and_variance, scale_of
+from .belief import VARIANCE
+from .pool import decided
+from .population import Candidate, P
+from .seams import Context
+
+BLOCK = 10
+"""Validation rows at a time."""
+CERTAIN = 0.97
+REFUTED = 0.05
+BELIEVED = 0.5
+"""What the gains that the search believes in count before validation: they are the best of many, and so too high."""
+
+
+@dataclass(slots=True)
+class Confirm(Generic[P]):
+    """Confirms the incumbent against the start on unseen rows.
+
+    Args:
+        bar: P(better than the start) from which on it is returned.
+        share: share of the planned calls that is set aside for it at most.
+    """
+
+    bar: float = 0.80
+    share: float = 0.25
+    back: bool = True
+
+    def room(self, calls: float, rows: int, start_calls: float) -> float:
+        """Planned calls to set aside: for both sides of all rows, with some steps more, or a share of all."""
+        return min(int(2.5 * rows * start_calls), int(self.share * calls))
+
+    async def choose(self, context: Context[P]) -> Candidate[P]:
+        """The program to return."""
+        population = context.population
+        candidate = population.incumbent
+        while candidate.parent is not None:
+            if await self._confirmed(candidate, context):
+                return candidate
+            candidate = candidate.parent if self.back else population.start
+        return population.start
+
+    async def _confirmed(self, candidate: Candidate[P], context: Context[P]) -> bool:
+        population, start = context.population, context.population.start
+        scale = scale_of([each.score for each in population.outcomes(start.program).values()])
+        gains = sum(each.belief.mean for each in candidate.lineage[1:])
+        prior = belief = Belief(BELIEVED * gains, PRIOR_SPREAD * scale)
+        pairs = population.pairs(candidate, context.validation, start)
+        sides = [candidate.program, start.program]
+        for end in range(BLOCK, len(context.validation) + BLOCK, BLOCK):
+            rows = context.validation[:end]
+            cost = sum(context.calls_of(side) * len(population.missing(side, rows)) for side in sides)
+            if cost > context.left:
+                break
+            await all_of(context.run(side, population.missing(side, rows), "val") for side in sides)
+            pairs = population.pairs(candidate, rows, start)
+            belief = prior.updated(*mean_and_variance(pairs.differences, VARIANCE * scale**2))
+            if not REFUTED < belief.above() < CERTAIN:
+                break
+        extra = context.calls_of(candidate.program) - context.calls_of(start.program)
+        p = belief.above()
+        sure = p >= self.bar and belief.mean >= CALL_WORTH * scale * max(0.0, extra)
+        decision: Decision = "confirm" if sure else "refute"
+        context.record(decided(candidate, Ruling(None, "validation", belief, pairs, p), decision, context.spent))
+        return sure
