@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from simulate.methods import METHODS
 from simulate.table import Cell, lines
-from simulate.world import Program, Task
+from simulate.world import PhiInv, Program, Task, Text
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,18 +30,17 @@ def test_a_line_sums_up_the_runs_of_its_seeds() -> None:
     assert line["changed"] > 0
 
 
-def test_gain_and_worse_are_in_points_over_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    harmed = {0, 2, 3}  # of five seeds
+def test_gain_is_in_points_and_worse_is_more_than_half_a_point_below_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [-3.0, -0.51, -0.49, 0.0, 2.0]
 
-    def harms(task: Task, budget: int, seed: int) -> tuple[Program, int]:
-        worst = min((task.apply(task.start, kind) for kind in task.kinds), key=lambda each: each.p)
-        return (worst if seed in harmed else task.start), budget
+    def moves(task: Task, budget: int, seed: int) -> tuple[Program, int]:
+        effect = PhiInv(task.start.p + points[seed] / 100) - task.start.m
+        return task.program(frozenset(), Text(int(effect != 0), effect), Text()), budget
 
-    monkeypatch.setitem(METHODS, "harms", harms)
-    tasks = [Task(seed, 10, 0.5) for seed in harmed]
-    lost = sum(task.start.p - harms(task, 0, task.seed)[0].p for task in tasks) / 5
-    line = Cell("harms", "base", 10, 0.5, 7, 5).line()
-    assert (line["gain"], line["worse"], line["changed"], line["spent"]) == (round(-100 * lost, 2), 60.0, 60.0, 7)
+    monkeypatch.setitem(METHODS, "moves", moves)
+    line = Cell("moves", "base", 10, 0.5, 7, 5).line()
+    assert (line["gain"], line["worse"], line["changed"], line["spent"]) == (-0.4, 40.0, 80.0, 7)
+    assert line["se"] == round(statistics.stdev(points) / 5**0.5, 2)
 
 
 def test_a_line_that_is_in_the_file_is_not_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,12 +48,12 @@ def test_a_line_that_is_in_the_file_is_not_computed_again(tmp_path: Path, monkey
     first = Cell("today-low", "base", 10, 0.5, 100, 2)
     more = Cell("today-low", "base", 10, 0.5, 100, 3)
     once = list(lines([first], file, 1))
-    both = list(lines([more, first], file, 1))
-    assert [line["seeds"] for line in both] == [3, 2]
-    assert both[1] == once[0]
-    assert [json.loads(line) for line in file.read_text().splitlines()] == [once[0], both[0]]
+    both = list(lines([first, more], file, 1))
+    assert [line["seeds"] for line in both] == [2, 3]
+    assert both[0] == once[0]
+    assert [json.loads(line) for line in file.read_text().splitlines()] == both
     monkeypatch.delitem(METHODS, "today-low")
-    assert list(lines([first, more], file, 1)) == both[::-1]
+    assert list(lines([more, first], file, 1)) == both[::-1]
 
 
 def test_the_command_computes_side_by_side_and_shows_the_table(tmp_path: Path) -> None:
