@@ -35,7 +35,7 @@ def test_gain_is_in_points_and_worse_is_more_than_half_a_point_below_the_start(m
 
     def moves(task: Task, budget: int, seed: int) -> tuple[Program, int]:
         effect = PhiInv(task.start.p + points[seed] / 100) - task.start.m
-        return task.program(frozenset(), Text(int(effect != 0), effect), Text()), budget
+        return task.program(frozenset(), Text(int(points[seed] != 0), effect), Text()), budget
 
     monkeypatch.setitem(METHODS, "moves", moves)
     line = Cell("moves", "base", 10, 0.5, 7, 5).line()
