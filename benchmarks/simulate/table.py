@@ -90,7 +90,9 @@ def _cell(line: Line) -> Cell:
 
 def table(shown: Iterable[Line]) -> Table:
     """The lines as a table for a terminal."""
-    made = Table("method", "world", box=None, pad_edge=False)
+    made = Table(box=None, pad_edge=False, collapse_padding=True)
+    for name in ("method", "world"):
+        made.add_column(name, no_wrap=True)
     for name in ("n", "q", "budget", "gain", "s.e.", "worse %", "changed %", "cost", "spent"):
         made.add_column(name, justify="right", no_wrap=True)
     for line in shown:
