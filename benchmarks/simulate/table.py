@@ -59,8 +59,8 @@ def lines(cells: Sequence[Cell], file: Path, processes: int) -> Iterator[Line]:
     have = {_cell(line): line for line in _read(file)}
     missing = [cell for cell in cells if cell not in have]
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a", encoding="utf-8") as stream, ProcessPoolExecutor(processes) as workers:
-        computed = workers.map(Cell.line, missing)
+    computed = _computed(missing, processes)
+    with file.open("a", encoding="utf-8") as stream:
         for cell in cells:
             if cell in have:
                 yield have[cell]
@@ -69,6 +69,14 @@ def lines(cells: Sequence[Cell], file: Path, processes: int) -> Iterator[Line]:
             stream.write(json.dumps(line) + "\n")
             stream.flush()
             yield line
+
+
+def _computed(cells: Sequence[Cell], processes: int) -> Iterator[Line]:
+    if processes == 1:
+        yield from map(Cell.line, cells)
+    else:
+        with ProcessPoolExecutor(processes) as workers:
+            yield from workers.map(Cell.line, cells)
 
 
 def _read(file: Path) -> Iterator[Line]:
@@ -82,9 +90,11 @@ def _cell(line: Line) -> Cell:
 
 def table(shown: Iterable[Line]) -> Table:
     """The lines as a table for a terminal."""
-    made = Table("method", "world")
-    for name in ("n", "q", "calls", "gain", "s.e.", "worse %", "changed %", "calls/example", "spent"):
-        made.add_column(name, justify="right")
+    made = Table(box=None, pad_edge=False, collapse_padding=True)
+    for name in ("method", "world"):
+        made.add_column(name, no_wrap=True)
+    for name in ("n", "q", "budget", "gain", "s.e.", "worse %", "changed %", "cost", "spent"):
+        made.add_column(name, justify="right", no_wrap=True)
     for line in shown:
         names = "method world n q budget gain se worse changed cost spent"
         made.add_row(*(f"{line[name]}" for name in names.split()))

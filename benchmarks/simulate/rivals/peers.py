@@ -46,7 +46,7 @@ def gepa(task: Task, budget: int, seed: int, structure: bool = False) -> tuple[P
                 parents = Counter()
     except BudgetSpent:
         pass
-    return max(pool, key=lambda each: sum(each[1]), default=(task.start, []))[0], env.spent
+    return _highest(task, [(sum(scores), program) for program, scores in pool]), env.spent
 
 
 def _pareto(scores: Sequence[Sequence[int]]) -> Counter[int]:
