@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from random import Random
 
 from flowbot.optimizer.allocator import Thompson
@@ -178,7 +178,9 @@ async def _search(task: Task, budget: int, seed: int, s: Settings) -> tuple[Prog
     context = Simulated(task, budget, seed)
     closing: Confirm[Program] = Confirm(bar=s.gate, back=s.back)
     context.planned = budget - closing.room(budget, task.n, 1)
-    planner: Bandit[Program] = Bandit([Structures(s.key == 'all'), Texts(s.most, s.texts)], Voters() if s.votes else None, even=s.even)
+    planner: Bandit[Program] = Bandit(
+        [Structures(s.key == "all"), Texts(s.most, s.texts)], Voters() if s.votes else None, even=s.even
+    )
     pool = Pool(planner, Thompson(s.side_by_side), PosteriorJudge(s.adopt, s.final, s.drop), s.width)
     await pool.search(context)
     context.planned = budget

@@ -26,7 +26,9 @@ class Thompson(Generic[P]):
     width: int = 2
     _drawn: int = 0
 
-    def blocks(self, candidates: Sequence[Candidate[P]], context: Context[P]) -> Sequence[tuple[Candidate[P], Sequence[str]]]:
+    def blocks(
+        self, candidates: Sequence[Candidate[P]], context: Context[P]
+    ) -> Sequence[tuple[Candidate[P], Sequence[str]]]:
         """As of `Allocator`."""
         population = context.population
         untried = [each for each in candidates if not population.outcomes(each.program)]
@@ -41,6 +43,6 @@ class Thompson(Generic[P]):
     def _next(self, candidate: Candidate[P], context: Context[P], most: int) -> list[str]:
         assert candidate.parent is not None
         both = [context.population.outcomes(each) for each in (candidate.program, candidate.parent.program)]
-        return [
-            row for row in context.rows if row not in candidate.shown and not all(row in seen for seen in both)
-        ][:most]
+        return [row for row in context.rows if row not in candidate.shown and not all(row in seen for seen in both)][
+            :most
+        ]

@@ -58,7 +58,9 @@ class Belief:
         return Belief(self.mean + weight * (mean - self.mean), self.spread * math.sqrt(1 - weight))
 
 
-def mean_and_variance(differences: Sequence[float], assumed: float, weight: float = PSEUDO_PAIRS) -> tuple[float, float]:
+def mean_and_variance(
+    differences: Sequence[float], assumed: float, weight: float = PSEUDO_PAIRS
+) -> tuple[float, float]:
     """Mean of paired differences and the variance of that mean; the variance of a pair is drawn towards `assumed` with the
     weight of so many pairs, so that a few equal pairs do not pass for certainty."""
     n, mean = len(differences), fmean(differences)

@@ -7,16 +7,14 @@ start is returned. No claim is made here: that is for the test, once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic
 
 from flowbot.run.events import Decision
 from flowbot.runtime.together import all_of
 
-from .belief import Belief
+from .belief import VARIANCE, Belief
 from .judge import CALL_WORTH, PRIOR_SPREAD, Ruling, mean_and_variance, scale_of
-from .belief import VARIANCE
 from .pool import decided
 from .population import Candidate, P
 from .seams import Context

@@ -49,7 +49,13 @@ class Judge(Protocol[P]):
     """Decides of candidates, one at a time, from the population alone: no clock, no chance, no call."""
 
     def ruling(
-        self, candidate: Candidate[P], population: Population[P], rows: Sequence[str], extra: float, *, last: bool = False
+        self,
+        candidate: Candidate[P],
+        population: Population[P],
+        rows: Sequence[str],
+        extra: float,
+        *,
+        last: bool = False,
     ) -> Ruling:
         """What is to be done with a candidate after a block of pairs.
 
@@ -91,7 +97,13 @@ class PosteriorJudge(Generic[P]):
     _shrink: tuple[int, float] = (-1, 1.0)
 
     def ruling(
-        self, candidate: Candidate[P], population: Population[P], rows: Sequence[str], extra: float, *, last: bool = False
+        self,
+        candidate: Candidate[P],
+        population: Population[P],
+        rows: Sequence[str],
+        extra: float,
+        *,
+        last: bool = False,
     ) -> Ruling:
         """As of `Judge`; drops on few pairs are cheap to take back, since the change may be tried again."""
         pairs = population.pairs(candidate, rows)

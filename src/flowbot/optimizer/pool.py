@@ -152,7 +152,13 @@ class Pool(Generic[P]):
             self._close(context, each, ruling, "set aside", learned=False)
 
     def _close(
-        self, context: Context[P], candidate: Candidate[P], ruling: Ruling, decision: events.Decision, *, learned: bool = True
+        self,
+        context: Context[P],
+        candidate: Candidate[P],
+        ruling: Ruling,
+        decision: events.Decision,
+        *,
+        learned: bool = True,
     ) -> None:
         states = {"adopt": "adopted", "drop": "dropped", "set aside": "set aside"}
         candidate.state = states[decision]  # pyright: ignore[reportAttributeAccessIssue]

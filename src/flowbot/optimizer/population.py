@@ -207,7 +207,5 @@ class Population(Generic[P]):
         return [
             member
             for member, mine in known
-            if not any(
-                all(b >= a for a, b in zip(mine, other, strict=True)) and other != mine for _, other in known
-            )
+            if not any(all(b >= a for a, b in zip(mine, other, strict=True)) and other != mine for _, other in known)
         ]

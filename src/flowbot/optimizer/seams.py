@@ -218,7 +218,9 @@ class Planner(Protocol[P]):
 class Allocator(Protocol[P]):
     """Which open candidates are run on which rows next."""
 
-    def blocks(self, candidates: Sequence[Candidate[P]], context: Context[P]) -> Sequence[tuple[Candidate[P], Sequence[str]]]:
+    def blocks(
+        self, candidates: Sequence[Candidate[P]], context: Context[P]
+    ) -> Sequence[tuple[Candidate[P], Sequence[str]]]:
         """Candidates, in the order in which they were drawn, each with the rows to run it and its parent on. They are run side
         by side, and verdicts are taken in this order."""
         ...
