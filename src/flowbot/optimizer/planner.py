@@ -143,6 +143,8 @@ class Bandit(Generic[P]):
         if not options or self.weight.value < LEAST_WEIGHT or critic.cost > context.left:
             return None
         self._ballots[parent.program.hash] = ballots = await critic.vote(parent, options, context)
+        for each in ballots.feedback:
+            context.record(each)
         return ballots
 
     def _focus(self, option: Option, ballots: Ballots | None) -> Focus:

@@ -76,6 +76,8 @@ class Pool(Generic[P]):
         population, option = context.population, pick.focus.option
         self._proposals += 1
         name = f"p{self._proposals}"
+        for each in proposal.feedback:
+            context.record(each)
         context.record(proposed(name, pick, proposal))
         program = proposal.program
         if program is None or any(each.program.hash == program.hash for each in population.members):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Generic, Literal, Protocol
 
-from flowbot.run.events import Arm, Event, Level, Source, Verdict
+from flowbot.run.events import Arm, Event, Feedback, Level, Source, Verdict
 
 from .belief import Belief
 from .population import Candidate, P, Population
@@ -55,6 +55,7 @@ class Focus:
         votes: share of the ballots that named it.
         reason: what a ballot said for it.
         because: ids of the feedback that speaks for it.
+        rows: ids of the training rows to look at; empty: the proposer looks at those that were run.
     """
 
     option: Option
@@ -64,6 +65,7 @@ class Focus:
     votes: float = 0.0
     reason: str = ""
     because: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,8 @@ class Proposal(Generic[P]):
         reason: why.
         edits: what was changed, in words.
         shown: ids of training rows that the author was shown.
-        because: ids of the feedback that asked for it.
+        feedback: what was said to bring it about; the loop journals it before the proposal, since proposals are made side by side.
+        because: ids of the feedback that asked for it, this and older.
         votes: ballots that named it, and all ballots; None where nobody voted.
         code_by: who wrote its code, where it has some.
         faults: what was wrong with earlier tries, or with this one.
@@ -89,6 +92,7 @@ class Proposal(Generic[P]):
     reason: str = ""
     edits: tuple[str, ...] = ()
     shown: tuple[str, ...] = ()
+    feedback: tuple[Feedback, ...] = ()
     because: tuple[str, ...] = ()
     votes: tuple[int, int] | None = None
     code_by: Literal["meta", "prior"] | None = None
@@ -171,12 +175,13 @@ class Proposer(Protocol[P]):
 
 @dataclass(frozen=True, slots=True)
 class Ballots:
-    """What a critic said: by the key of an option, how many of `asked` ballots named it, and why."""
+    """What a critic said: by the key of an option, how many of `asked` ballots named it, and why; all feedback in order."""
 
     asked: int
     won: Mapping[str, int]
     reasons: Mapping[str, str]
     because: Mapping[str, tuple[str, ...]]
+    feedback: tuple[Feedback, ...] = ()
 
 
 class Critic(Protocol[P]):

@@ -1,119 +1,129 @@
-"""What every strategy works with: scoring with memory, questions to the meta model, the journal, progress."""
+"""What every strategy works with in a run: programs that are run on rows, questions to the meta model, chance by label.
+
+It is the `Context` of the seams for workflows, and what proposers need besides: recorded runs, the guard, the sandbox.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from random import Random
 from typing import Any, Literal
 
-from flowbot.fields import Field, ModelError, RefusedError, ToolSignature, UserError
-from flowbot.fields.words import count, interval, percent
-from flowbot.lm.client import Message
+from flowbot.fields import BudgetExceeded, Field, ModelError, RefusedError, ToolSignature, UserError, stable_hash
+from flowbot.lm.client import Message, Request
 from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
+from flowbot.run.events import Event, Feedback, Split
 from flowbot.run.journal import Journal
 from flowbot.runtime.engine import Engine
-from flowbot.runtime.evaluation import Evaluation, Row, evaluate
-from flowbot.stats import Estimate, Verdict, estimate_mean, judge
+from flowbot.runtime.evaluation import Row, evaluate
+from flowbot.runtime.program import WorkflowProgram
 from flowbot.task import Example, Task
-from flowbot.workflow.diff import changed_parameters
-from flowbot.workflow.workflow import Workflow
 
-from .effort import Effort
 from .guard import Guard
+from .population import Outcome, Population
 from .progress import Watch
 
-Source = Literal["meta", "prior", "start"]
-Split = Literal["train", "val", "test"]
-Who = Literal["start", "candidate", "finalist", "final"]
-_WHO: dict[Who, str] = {
-    "start": "the start",
-    "candidate": "a candidate",
-    "finalist": "a finalist",
-    "final": "the found workflow",
-}
-_SPLITS: dict[Split, str] = {"train": "training", "val": "validation", "test": "test"}
 META_TOKENS = 400
 """Most tokens of a reply of the meta model, unless a question says otherwise."""
+WARM = 0.7
+"""Temperature of every draw of a question but the first: the first is the model's best guess, the others are to differ."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A workflow that somebody proposed, with the reason."""
-
-    id: str
-    workflow: Workflow
-    source: Source
-    title: str
-    reason: str = ""
-
-    @property
-    def short(self) -> str:
-        """The title's first clause, for lines of progress."""
-        return _short(self.title)
-
-
-@dataclass(slots=True)
-class Member:
-    """A workflow in the pool, with its latest mean over training examples."""
-
-    workflow: Workflow
-    train: float
-    source: Source
-    title: str
-
-    @property
-    def short(self) -> str:
-        """As of a `Candidate`."""
-        return _short(self.title)
-
-
-def examples_of(split: Split, number: int) -> str:
-    """`72 validation examples`."""
-    return count(number, f"{_SPLITS[split]} example")
-
-
-def _short(title: str) -> str:
-    return title.split(",")[0].split(":")[0].rstrip(".")
-
-
-@dataclass(slots=True)
+@dataclass
 class Search:
-    """One search. Strategies read and use it; it alone knows engine, session and journal.
+    """One search over workflows; see `seams.Context`.
 
-    Every random choice comes from `rng(...)` with a fixed label, so it depends on the seed and never on time.
+    Args:
+        task: what is to be solved.
+        start: the program that it begins with.
+        engine: runs programs.
+        meta: answers questions.
+        session: what calls share; its ledger says what was taken.
+        journal: where events go.
+        seed: of every random choice.
+        planned: calls that the search may take; never a ceiling of the user's.
+        watch: told what happens.
     """
 
     task: Task
+    start: WorkflowProgram
     engine: Engine
     meta: LM
     session: Session
     journal: Journal
     seed: int
-    effort: Effort
-    model: str
-    """Model string of the task model."""
+    planned: float
     watch: Watch = field(default_factory=Watch)
-    """Told what happens."""
-    price: tuple[float, float] | None = None
-    """USD per million input and output tokens, where the user gave it."""
     dropped: set[str] = field(default_factory=set[str])
-    """Ids of examples that an endpoint refuses on every try."""
-    pool: list[Member] = field(default_factory=list["Member"])
-    tried: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
-    """Pairs (hash of the parent's sketch, key of the change) that were proposed already."""
-    guard: Guard = field(init=False)
-    """Looks through what the meta model proposes."""
-    _rows: dict[tuple[str, str], Row] = field(default_factory=dict[tuple[str, str], Row])
-    _told: set[tuple[str, Split]] = field(default_factory=set[tuple[str, Split]])
-    _proposals: int = 0
-    _refused: bool = False
+    """Ids of examples that an endpoint refuses on every try: they are left out on both sides of every pair."""
 
     def __post_init__(self) -> None:
+        self.population: Population[WorkflowProgram] = Population(self.start)
         self.guard = Guard(self.task)
+        self._rows: dict[tuple[str, str], Row] = {}
+        self._written: set[str] = set()
+        self._order = {split: self._ordered(split) for split in self.task.splits}
+        self._examples = {each.id: each for examples in self._order.values() for each in examples}
+        self._sandbox_told = False
+
+    # what is known
 
     @property
+    def rows(self) -> list[str]:
+        """As of `Context`."""
+        return self._ids("train")
+
+    @property
+    def validation(self) -> list[str]:
+        """As of `Context`."""
+        return self._ids("val")
+
+    @property
+    def spent(self) -> int:
+        """As of `Context`."""
+        return sum(self.session.ledger.calls.values())
+
+    @property
+    def left(self) -> float:
+        """As of `Context`."""
+        return self.planned - self.spent
+
+    def order(self, split: Split) -> list[Example]:
+        """The examples of a split in the seeded order of this run."""
+        return self._order[split]
+
+    def examples(self, ids: Iterable[str]) -> list[Example]:
+        """Examples by their ids."""
+        return [self._examples[each] for each in ids]
+
+    def row(self, program: str, example: str) -> Row | None:
+        """The recorded run of the program of that hash on an example; None where there is none."""
+        return self._rows.get((program, example))
+
+    def recorded(self, program: WorkflowProgram, rows: Iterable[str]) -> list[Row]:
+        """The recorded runs of a program on those of the rows that it was run on."""
+        return [row for each in rows if (row := self.row(program.hash, each)) is not None]
+
+    def spreads(self) -> list[float]:
+        """The spread of every score so far that a judge gave more than once, in the order of the runs."""
+        return [row.score.spread for row in self._rows.values() if row.score.spread is not None]
+
+    def rng(self, label: str) -> Random:
+        """As of `Context`."""
+        return Random(f"{self.seed}/{label}")
+
+    def calls_of(self, program: WorkflowProgram) -> float:
+        """As of `Context`: every way, step, item, sample and round, and the judges of the metric."""
+        return program.most_calls + self._judging
+
+    @cached_property
+    def _judging(self) -> int:
+        return sum(each.repeats for each in self.task.metric.judges.values())
+
+    @cached_property
     def signatures(self) -> dict[str, ToolSignature]:
         """The task's tools as data, by name."""
         return {tool.signature.name: tool.signature for tool in self.task.tools}
@@ -124,201 +134,111 @@ class Search:
         try:
             _ = self.engine.sandbox.identity
         except UserError as error:
-            if not self._refused:
-                self._refused = True
+            if not self._sandbox_told:
+                self._sandbox_told = True
                 self.watch.news(f"Computing steps are left out: {error.found}; {error.mend}")
             return False
         return True
 
-    def rng(self, label: str) -> Random:
-        """A generator that depends on the run's seed and `label` alone."""
-        return Random(f"{self.seed}/{label}")
+    # what is done
 
-    def order(self, split: Split) -> list[Example]:
-        """The examples of a split in the seeded order of this run."""
-        examples = sorted(self.task.splits[split], key=lambda example: example.id)
-        self.rng(f"order/{split}").shuffle(examples)
-        return examples
-
-    async def score(self, workflow: Workflow, examples: Sequence[Example], purpose: str, text: str = "") -> list[Row]:
-        """Rows of `workflow` on `examples`, in their order; what this run has scored before is not run again.
-
-        An example that is refused on every try has no row.
-        """
-        key = workflow.hash
-        missing = [each for each in examples if (key, each.id) not in self._rows]
-        if missing:
-            label = text or f"scoring on {purpose}"
-            self.watch.step(label, 0, len(missing))
-            evaluation: Evaluation = await evaluate(
+    async def run(self, program: WorkflowProgram, rows: Sequence[str], why: str) -> None:
+        """As of `Context`."""
+        missing = self.population.missing(program, [each for each in rows if each not in self.dropped])
+        if not missing:
+            return
+        label = f"running on {len(missing)} {_SPLITS.get(why, '')}rows".replace("  ", " ")
+        self.watch.step(label, 0, len(missing))
+        try:
+            evaluation = await evaluate(
                 self.engine,
-                workflow,
+                program.workflow,
                 self.task,
-                missing,
-                purpose=purpose,
+                self.examples(missing),
+                purpose=why,
                 progress=lambda done, total: self.watch.step(label, done, total),
             )
-            self.dropped.update(evaluation.dropped)
-            for row in evaluation.rows:
-                self._rows[key, row.example.id] = row
-        return [self._rows[key, each.id] for each in examples if (key, each.id) in self._rows]
+        except BudgetExceeded:
+            await self.session.drain()
+            raise
+        self.dropped.update(evaluation.dropped)
+        for row in evaluation.rows:
+            self._rows[program.hash, row.example.id] = row
+            self.population.record(program.hash, row.example.id, _outcome(row))
 
-    def scored(self, workflow: str, example: str) -> Row | None:
-        """The row of the workflow with that hash on the example of that id; None where this run has not scored it."""
-        return self._rows.get((workflow, example))
-
-    def spreads(self) -> list[float]:
-        """The spread of every score so far that a judge gave more than once, in the order of the runs."""
-        return [row.score.spread for row in self._rows.values() if row.score.spread is not None]
-
-    async def score_split(
-        self, workflow: Workflow, split: Split, what: Who, examples: Sequence[Example], named: str = ""
-    ) -> Estimate:
-        """Mean and interval of `workflow` on `examples` of `split`; journalled. `named` tells a person which workflow it is."""
-        who = named or _WHO[what]
-        rows = await self.score(workflow, examples, split, f"{who} on {examples_of(split, len(examples))}")
-        estimate = estimate_mean([row.score.value for row in rows])
-        if (workflow.hash, split) not in self._told:
-            self._told.add((workflow.hash, split))
-            told = f"{who} scores {percent(estimate.mean)} ({interval(estimate)}) on {examples_of(split, estimate.n)}"
-            between = (estimate.low, estimate.high)
-            self.watch.scored(told[:1].upper() + told[1:], estimate.mean, between, validation=split == "val")
-        self.journal.record(
-            {
-                "event": "evaluated",
-                "what": what,
-                "workflow": workflow.hash,
-                "split": split,
-                **estimate.dump(),
-                "calls": sum(self.session.ledger.calls.values()),
-            }
-        )
-        return estimate
-
-    async def pairs(
-        self, candidate: Workflow, incumbent: Workflow, examples: Sequence[Example], what: str
-    ) -> tuple[list[float], list[float]]:
-        """Paired scores of the two on `examples`; an example that either side refuses is dropped from both."""
-        theirs = {row.example.id: row.score.value for row in await self.score(incumbent, examples, "train", what)}
-        mine = {row.example.id: row.score.value for row in await self.score(candidate, examples, "train", what)}
-        both = [each.id for each in examples if each.id in mine and each.id in theirs]
-        return [mine[each] for each in both], [theirs[each] for each in both]
-
-    async def race(self, candidate: Candidate, incumbent: Workflow, examples: Sequence[Example]) -> Verdict:
-        """Race a candidate against the incumbent on growing blocks of paired examples; journalled, pooled."""
-        examples = examples[: self.effort.race]
-        size = self.effort.block
-        verdict: Verdict | None = None
-        for end in range(size, len(examples) + size, size):
-            block = examples[:end]
-            mine, theirs = await self.pairs(candidate.workflow, incumbent, block, f"racing: {candidate.short}")
-            if mine:
-                verdict = judge(mine, theirs, last=end >= len(examples))
-            if verdict is not None:
-                break
-        if verdict is None:
-            verdict = Verdict(False, "no example could be scored", 0.0, 0.0, 0, 0.5)
-        self.record_verdict(candidate, verdict)
-        if verdict.p_better > 0.5:
-            self.pool.append(Member(candidate.workflow, verdict.candidate, candidate.source, candidate.title))
-        return verdict
-
-    def record_verdict(self, candidate: Candidate, verdict: Verdict) -> None:
-        """Journal what was decided of a proposal, and tell."""
-        outcome = "Kept" if verdict.kept else "Not kept"
-        told = f"{outcome} ({percent(verdict.candidate)} against {percent(verdict.incumbent)}): {candidate.short}"
-        self.watch.decided(told, verdict.candidate, kept=verdict.kept)
-        self.journal.record(
-            {
-                "event": "verdict",
-                "id": candidate.id,
-                "kept": verdict.kept,
-                "reason": verdict.reason,
-                "candidate": verdict.candidate,
-                "incumbent": verdict.incumbent,
-                "n": verdict.n,
-                "p_better": round(verdict.p_better, 4),
-                "calls": sum(self.session.ledger.calls.values()),
-            }
-        )
-
-    def propose(
-        self,
-        workflow: Workflow | None,
-        parent: Workflow,
-        *,
-        level: Literal["structure", "parameters"],
-        source: Source,
-        title: str,
-        reason: str,
-        changes: Sequence[str] = (),
-        errors: Sequence[str] = (),
-    ) -> Candidate | None:
-        """Journal a proposal, with every parameter that it changes, whatever its author says of it.
-
-        None when nothing valid came of it (`workflow` is None): the errors say why.
-        """
-        self._proposals += 1
-        name = f"p{self._proposals}"
-        self.journal.record(
-            {
-                "event": "proposal",
-                "id": name,
-                "level": level,
-                "parent": parent.hash,
-                "workflow": workflow.hash if workflow else None,
-                "source": source,
-                "title": title,
-                "reason": reason,
-                "changes": list(changes),
-                "parameters": changed_parameters(parent, workflow) if workflow else [],
-                "errors": list(errors),
-                "dump": workflow.dump() if workflow else None,
-            }
-        )
-        return Candidate(name, workflow, source, title, reason) if workflow else None
-
-    def gradient(
-        self,
-        workflow: Workflow,
-        *,
-        level: Literal["call", "workflow"],
-        example: str,
-        node: str,
-        text: str,
-        source: str,
-    ) -> None:
-        """Journal a textual gradient on a run of `workflow`."""
-        self.journal.record(
-            {
-                "event": "gradient",
-                "workflow": workflow.hash,
-                "level": level,
-                "example": example,
-                "node": node,
-                "text": text,
-                "source": source,
-            }
-        )
-
-    async def ask_text(self, prompt: str, purpose: str, *, max_tokens: int = META_TOKENS) -> str:
-        """A plain-text reply of the meta model; empty when the model fails to give one."""
+    async def ask_text(
+        self, prompt: str, purpose: str, *, max_tokens: int = META_TOKENS, draw: int = 0
+    ) -> str:
+        """A plain-text reply of the meta model; empty when the model fails to give one. Each `draw` is another reply."""
         try:
             answer = await self.meta.ask_fields(
-                [Message("user", prompt)], [Field.of("reply", "str")], purpose=purpose, max_tokens=max_tokens
+                [Message("user", prompt)], [Field.of("reply", "str")], purpose=purpose, max_tokens=max_tokens, **_drawn(draw)
             )
         except (ModelError, RefusedError):
             return ""
         return str(answer.values["reply"]).strip()
 
     async def ask_fields(
-        self, system: str, user: str, fields: Sequence[Field], purpose: str, *, max_tokens: int = META_TOKENS
+        self, system: str, user: str, fields: Sequence[Field], purpose: str, *, max_tokens: int = META_TOKENS, draw: int = 0
     ) -> dict[str, Any] | None:
-        """A structured reply of the meta model; None when it fails to give one."""
+        """A structured reply of the meta model; None when it fails to give one. Each `draw` is another reply."""
         try:
             answer = await self.meta.ask_fields(
-                [Message("system", system), Message("user", user)], fields, purpose=purpose, max_tokens=max_tokens
-            )
+                [Message("system", system), Message("user", user)], fields, purpose=purpose, max_tokens=max_tokens,
+                **_drawn(draw),
+            )  # fmt: skip
         except (ModelError, RefusedError):
             return None
         return dict(answer.values)
+
+    async def ask(self, request: Request, purpose: str, draw: int = 0) -> str:
+        """The reply of the meta model to a request as it stands.
+
+        Raises:
+            ModelError, RefusedError: as `LM.ask`.
+        """
+        return (await self.meta.ask(request, purpose=purpose, draw=(draw,) if draw else ())).text
+
+    def feedback(
+        self,
+        about: str,
+        example: str,
+        place: str,
+        text: str,
+        *,
+        source: Literal["meta", "rule"] = "meta",
+        after: Sequence[str] = (),
+    ) -> Feedback:
+        """A textual gradient. It is journalled with the proposal that it belongs to: proposals are made side by side."""
+        name = "g" + stable_hash([about, example, place, text, source])[:10]
+        return Feedback(
+            id=name, about=about, example=example, place=place, text=text, source=source, after=tuple(after)
+        )
+
+    def record(self, event: Event) -> None:
+        """As of `Context`; a piece of feedback is written once."""
+        if isinstance(event, Feedback):
+            if event.id in self._written:
+                return
+            self._written.add(event.id)
+        self.journal.record(event)
+
+    def _ordered(self, split: str) -> list[Example]:
+        examples = sorted(self.task.splits[split], key=lambda example: example.id)
+        self.rng(f"order/{split}").shuffle(examples)
+        return examples
+
+    def _ids(self, split: Split) -> list[str]:
+        return [each.id for each in self._order[split] if each.id not in self.dropped]
+
+
+_SPLITS = {"train": "training ", "val": "validation ", "test": "test "}
+
+
+def _drawn(draw: int) -> dict[str, Any]:
+    return {"draw": (draw,), "temperature": WARM} if draw else {}
+
+
+def _outcome(row: Row) -> Outcome:
+    usage = row.trace.usage
+    return Outcome(row.score.value, usage.calls, usage.tokens, usage.usd, row.trace.seconds)

@@ -1,0 +1,111 @@
+"""What can be run and tuned: a workflow as it stands in its file, or a user's own Python that is traced as it runs.
+
+The optimiser knows programs and their slots. Only what changes a structure knows that a program is a workflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+from flowbot.workflow.calls import most_calls, usual_calls
+from flowbot.workflow.nodes import is_frozen, walk
+from flowbot.workflow.parameters import Parameters
+from flowbot.workflow.workflow import Workflow
+
+from .engine import Engine
+from .trace import Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A tunable place of a program.
+
+    Args:
+        path: where: `refine/critic`.
+        kind: of the step: `llm`, `code`, `branch`, `merge`, …
+        parameters: what it is told, and how it is set.
+        reads: what it reads, by reference.
+        gives: names of what it gives.
+        frozen: whether the user forbids to change it.
+    """
+
+    path: str
+    kind: str
+    parameters: Parameters
+    reads: tuple[str, ...]
+    gives: tuple[str, ...]
+    frozen: bool
+
+
+class Program(Protocol):
+    """Anything with a content hash and slots that can be run on inputs."""
+
+    @property
+    def hash(self) -> str:
+        """Equal for programs that do the same."""
+        ...
+
+    def slots(self) -> Sequence[Slot]:
+        """Its tunable places, in a fixed order."""
+        ...
+
+    def with_slot(self, path: str, parameters: Parameters) -> Program:
+        """The same program with other parameters at one place."""
+        ...
+
+    def dump(self) -> Mapping[str, Any]:
+        """It as JSON data."""
+        ...
+
+    async def run(self, engine: Engine, inputs: Mapping[str, Any], *, purpose: str, example: str = "") -> Trace:
+        """Run it once; a step that fails is part of the trace.
+
+        Raises:
+            RefusedError, InfrastructureError, BudgetExceeded, Paused: as `Engine.run`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class WorkflowProgram:
+    """A workflow as a program. Its hash is computed once: a search asks for it all the time."""
+
+    workflow: Workflow
+
+    @cached_property
+    def hash(self) -> str:
+        """The workflow's."""
+        return self.workflow.hash
+
+    @cached_property
+    def most_calls(self) -> int:
+        """Model calls that a run makes at most, asking again aside."""
+        return max(1, most_calls(self.workflow))
+
+    @cached_property
+    def usual_calls(self) -> int:
+        """Model calls of a run that goes well."""
+        return max(1, usual_calls(self.workflow))
+
+    def slots(self) -> Sequence[Slot]:
+        """Every step, in the order of the sketch."""
+        sketch = self.workflow.sketch
+        return [
+            Slot(path, node.kind, self.workflow.parameter(path), node.references(), node.gives, is_frozen(sketch, path))
+            for path, node in walk(sketch)
+        ]
+
+    def with_slot(self, path: str, parameters: Parameters) -> WorkflowProgram:
+        """As of `Program`."""
+        return WorkflowProgram(self.workflow.with_parameter(path, parameters))
+
+    def dump(self) -> Mapping[str, Any]:
+        """The workflow in the file format."""
+        return self.workflow.dump()
+
+    async def run(self, engine: Engine, inputs: Mapping[str, Any], *, purpose: str, example: str = "") -> Trace:
+        """As of `Program`."""
+        return await engine.run(self.workflow, inputs, example=example, purpose=purpose)
