@@ -65,7 +65,8 @@ class Search:
         self.guard = Guard(self.task)
         self._rows: dict[tuple[str, str], Row] = {}
         self._written: set[str] = set()
-        self._order = {split: self._ordered(split) for split in self.task.splits}
+        splits: tuple[Split, ...] = ("train", "val", "test")
+        self._order = {split: self._ordered(split) for split in splits}
         self._examples = {each.id: each for examples in self._order.values() for each in examples}
         self._sandbox_told = False
 
@@ -223,8 +224,8 @@ class Search:
             self._written.add(event.id)
         self.journal.record(event)
 
-    def _ordered(self, split: str) -> list[Example]:
-        examples = sorted(self.task.splits[split], key=lambda example: example.id)
+    def _ordered(self, split: Split) -> list[Example]:
+        examples = sorted(self.task.splits.get(split, ()), key=lambda example: example.id)
         self.rng(f"order/{split}").shuffle(examples)
         return examples
 

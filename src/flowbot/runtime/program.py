@@ -6,8 +6,7 @@ The optimiser knows programs and their slots. Only what changes a structure know
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from flowbot.workflow.calls import most_calls, usual_calls
@@ -69,26 +68,26 @@ class Program(Protocol):
         ...
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WorkflowProgram:
-    """A workflow as a program. Its hash is computed once: a search asks for it all the time."""
+    """A workflow as a program.
+
+    Args:
+        workflow: what is run.
+        hash: the workflow's, computed once: a search asks for it all the time.
+        most_calls: model calls that a run makes at most, asking again aside.
+        usual_calls: model calls of a run that goes well.
+    """
 
     workflow: Workflow
+    hash: str = field(init=False)
+    most_calls: int = field(init=False)
+    usual_calls: int = field(init=False)
 
-    @cached_property
-    def hash(self) -> str:
-        """The workflow's."""
-        return self.workflow.hash
-
-    @cached_property
-    def most_calls(self) -> int:
-        """Model calls that a run makes at most, asking again aside."""
-        return max(1, most_calls(self.workflow))
-
-    @cached_property
-    def usual_calls(self) -> int:
-        """Model calls of a run that goes well."""
-        return max(1, usual_calls(self.workflow))
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hash", self.workflow.hash)
+        object.__setattr__(self, "most_calls", max(1, most_calls(self.workflow)))
+        object.__setattr__(self, "usual_calls", max(1, usual_calls(self.workflow)))
 
     def slots(self) -> Sequence[Slot]:
         """Every step, in the order of the sketch."""
