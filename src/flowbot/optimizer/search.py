@@ -45,6 +45,8 @@ class Search:
         journal: where events go.
         seed: of every random choice.
         planned: calls that the search may take; never a ceiling of the user's.
+        model: model string of the task model.
+        price: USD per million input and output tokens, where the user gave it.
         watch: told what happens.
     """
 
@@ -56,6 +58,8 @@ class Search:
     journal: Journal
     seed: int
     planned: float
+    model: str
+    price: tuple[float, float] | None = None
     watch: Watch = field(default_factory=Watch)
     dropped: set[str] = field(default_factory=set[str])
     """Ids of examples that an endpoint refuses on every try: they are left out on both sides of every pair."""
@@ -167,20 +171,29 @@ class Search:
             self._rows[program.hash, row.example.id] = row
             self.population.record(program.hash, row.example.id, _outcome(row))
 
-    async def ask_text(
-        self, prompt: str, purpose: str, *, max_tokens: int = META_TOKENS, draw: int = 0
-    ) -> str:
+    async def ask_text(self, prompt: str, purpose: str, *, max_tokens: int = META_TOKENS, draw: int = 0) -> str:
         """A plain-text reply of the meta model; empty when the model fails to give one. Each `draw` is another reply."""
         try:
             answer = await self.meta.ask_fields(
-                [Message("user", prompt)], [Field.of("reply", "str")], purpose=purpose, max_tokens=max_tokens, **_drawn(draw)
+                [Message("user", prompt)],
+                [Field.of("reply", "str")],
+                purpose=purpose,
+                max_tokens=max_tokens,
+                **_drawn(draw),
             )
         except (ModelError, RefusedError):
             return ""
         return str(answer.values["reply"]).strip()
 
     async def ask_fields(
-        self, system: str, user: str, fields: Sequence[Field], purpose: str, *, max_tokens: int = META_TOKENS, draw: int = 0
+        self,
+        system: str,
+        user: str,
+        fields: Sequence[Field],
+        purpose: str,
+        *,
+        max_tokens: int = META_TOKENS,
+        draw: int = 0,
     ) -> dict[str, Any] | None:
         """A structured reply of the meta model; None when it fails to give one. Each `draw` is another reply."""
         try:
