@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 from flowbot.runtime.program import WorkflowProgram
 
 from .belief import Belief
-from .course import measure
 from .judge import Judge, Ruling
+from .measuring import measure
 from .pool import decided, proposed
 from .population import Candidate, Pairs
-from .seams import Focus, Pick, Proposal, Proposer
-from .search import Search
+from .seams import Context, Focus, Pick, Proposal, Proposer
 
 BATCH, LOOPS, INNER_STEPS = 5, 2, 5
 """The paper's protocol: rows of a batch, bilevel loops a batch, inner steps a loop."""
@@ -44,11 +43,11 @@ class Bilevel:
     _validated: list[Candidate[WorkflowProgram]] = field(default_factory=list[Candidate[WorkflowProgram]])
     _number: int = 0
 
-    def opening(self, context: Search) -> Sequence[str]:
+    def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
         """The start is validated in full first, as in the paper."""
         return context.validation
 
-    async def search(self, context: Search) -> str:
+    async def search(self, context: Context[WorkflowProgram]) -> str:
         """One epoch of batches, or until the planned calls are used."""
         rows = context.rows
         here = context.population.start
@@ -67,7 +66,7 @@ class Bilevel:
             context.record(measure(context, here.program, "val", context.validation))
         return "every batch was walked through"
 
-    async def choose(self, context: Search) -> Candidate[WorkflowProgram]:
+    async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
         """The best on validation, the earliest of equals; the start where none is better."""
         best, most = context.population.start, 0.0
         for candidate in self._validated:
@@ -79,7 +78,7 @@ class Bilevel:
 
     async def _step(
         self,
-        context: Search,
+        context: Context[WorkflowProgram],
         proposer: Proposer[WorkflowProgram] | None,
         here: Candidate[WorkflowProgram],
         batch: Sequence[str],
@@ -96,14 +95,18 @@ class Bilevel:
         return here
 
     def _fits(
-        self, context: Search, here: Candidate[WorkflowProgram], rows: Sequence[str], besides: float = 0.0
+        self,
+        context: Context[WorkflowProgram],
+        here: Candidate[WorkflowProgram],
+        rows: Sequence[str],
+        besides: float = 0.0,
     ) -> bool:
         """Whether the planned calls surely allow to run a program on the rows, and `besides`."""
         missing = context.population.missing(here.program, rows)
         return len(missing) * context.calls_of(here.program) + besides <= context.left
 
     async def _taken(
-        self, context: Search, pick: Pick[WorkflowProgram], proposal: Proposal[WorkflowProgram]
+        self, context: Context[WorkflowProgram], pick: Pick[WorkflowProgram], proposal: Proposal[WorkflowProgram]
     ) -> Candidate[WorkflowProgram]:
         for each in proposal.feedback:
             context.record(each)

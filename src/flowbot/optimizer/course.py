@@ -10,13 +10,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from statistics import fmean
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, UserError
 from flowbot.fields.words import count, interval, percent
 from flowbot.lm.budget import Hold
 from flowbot.lm.lm import LM
-from flowbot.run.events import Difference, Ended, Measure, Measured, Noted, Split
+from flowbot.run.events import Difference, Ended, Noted, Split
 from flowbot.run.result import RunResult, Scores
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.judge import require_verdicts
@@ -24,6 +23,7 @@ from flowbot.runtime.program import WorkflowProgram
 from flowbot.stats import Estimate, estimate_mean, paired_difference
 from flowbot.workflow.file import save
 
+from .measuring import measure
 from .methods import Loop
 from .population import Candidate
 from .room import BLOCK, FEWEST
@@ -158,24 +158,6 @@ def _compared(
         search.watch.scored(text[:1].upper() + text[1:], estimate.mean, between, validation=split == "val")
     values = [[row.score.value for row in search.recorded(each, both)] for each in (final, start)]
     return found[0], found[1], paired_difference(*values)
-
-
-def measure(search: Search, program: WorkflowProgram, split: Split, rows: Sequence[str]) -> Measured:
-    """How a program does on rows that it was run on, on every axis."""
-    seen = search.population.outcomes(program)
-    outcomes = [seen[each] for each in rows if each in seen]
-    prices = [each.usd for each in outcomes]
-    known = [each for each in prices if each is not None]
-    return Measured(
-        program=program.hash,
-        split=split,
-        score=Measure.of(estimate_mean([each.score for each in outcomes])),
-        calls=fmean(each.calls for each in outcomes),
-        tokens=fmean(each.tokens for each in outcomes),
-        usd=fmean(known) if len(known) == len(prices) else None,
-        seconds=fmean(each.seconds for each in outcomes),
-        spent=search.spent,
-    )
 
 
 async def run_in_blocks(

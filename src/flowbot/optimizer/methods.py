@@ -19,7 +19,7 @@ from flowbot.fields.numbers import shown
 from flowbot.runtime.program import WorkflowProgram
 
 from .population import Candidate
-from .search import Search
+from .seams import Context
 
 GROUP = "flowbot.methods"
 OUTERS = ("flowbot", "paper", "random", "none")
@@ -47,11 +47,11 @@ class Sizes:
 class Loop(Protocol):
     """One search by a method: made anew for every run, so it may keep what it learns."""
 
-    def opening(self, context: Search) -> Sequence[str]:
+    def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
         """Ids of the rows that the start is run on before anything else."""
         ...
 
-    async def search(self, context: Search) -> str:
+    async def search(self, context: Context[WorkflowProgram]) -> str:
         """Search; says why it stopped. What was adopted stands in the population at any time.
 
         Raises:
@@ -59,7 +59,7 @@ class Loop(Protocol):
         """
         ...
 
-    async def choose(self, context: Search) -> Candidate[WorkflowProgram]:
+    async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
         """What is returned. A ceiling that ends it early leaves a choice all the same."""
         ...
 

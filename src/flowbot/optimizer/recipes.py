@@ -23,8 +23,7 @@ from .parameters.rewrite import Rewrite
 from .planner import Bandit
 from .pool import OPENING, Pool
 from .population import Candidate
-from .seams import Critic, Proposer
-from .search import Search
+from .seams import Context, Critic, Proposer
 from .structure.catalogue_changes import CatalogueChanges
 
 Proposers: TypeAlias = Sequence[Proposer[WorkflowProgram]]
@@ -89,20 +88,17 @@ class PoolLoop:
     pool: Pool[WorkflowProgram]
     closing: Confirm[WorkflowProgram]
 
-    def opening(self, context: Search) -> Sequence[str]:
+    def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
         """Some training rows, as many as the plan allows."""
-        return context.rows[: min(OPENING, int(context.left // context.calls_of(context.start)))]
+        return context.rows[: min(OPENING, int(context.left // context.calls_of(context.population.start.program)))]
 
-    async def search(self, context: Search) -> str:
+    async def search(self, context: Context[WorkflowProgram]) -> str:
         """Search with what is not set aside for validation."""
-        room = self.closing.room(context.planned, len(context.validation), context.calls_of(context.start))
-        context.planned -= room
-        try:
+        start = context.calls_of(context.population.start.program)
+        with context.set_aside(self.closing.room(context.left + context.spent, len(context.validation), start)):
             return await self.pool.search(context)
-        finally:
-            context.planned += room
 
-    async def choose(self, context: Search) -> Candidate[WorkflowProgram]:
+    async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
         """What validation confirms."""
         return await self.closing.choose(context)
 

@@ -5,9 +5,9 @@ It is the `Context` of the seams for workflows, and what proposers need besides:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from random import Random
 from typing import Any, Literal
 
@@ -72,7 +72,11 @@ class Search:
         splits: tuple[Split, ...] = ("train", "val", "test")
         self._order = {split: self._ordered(split) for split in splits}
         self._examples = {each.id: each for examples in self._order.values() for each in examples}
+        self._judging = sum(each.repeats for each in self.task.metric.judges.values())
+        self._kept_back = 0.0
         self._sandbox_told = False
+        self.signatures: Mapping[str, ToolSignature] = {each.signature.name: each.signature for each in self.task.tools}
+        """The task's tools as data, by name."""
 
     # what is known
 
@@ -94,7 +98,16 @@ class Search:
     @property
     def left(self) -> float:
         """As of `Context`."""
-        return self.planned - self.spent
+        return self.planned - self.spent - self._kept_back
+
+    @contextmanager
+    def set_aside(self, calls: float) -> Generator[None]:
+        """As of `Context`."""
+        self._kept_back += calls
+        try:
+            yield
+        finally:
+            self._kept_back -= calls
 
     def order(self, split: Split) -> list[Example]:
         """The examples of a split in the seeded order of this run."""
@@ -123,15 +136,6 @@ class Search:
     def calls_of(self, program: WorkflowProgram) -> float:
         """As of `Context`: every way, step, item, sample and round, and the judges of the metric."""
         return program.most_calls + self._judging
-
-    @cached_property
-    def _judging(self) -> int:
-        return sum(each.repeats for each in self.task.metric.judges.values())
-
-    @cached_property
-    def signatures(self) -> dict[str, ToolSignature]:
-        """The task's tools as data, by name."""
-        return {tool.signature.name: tool.signature for tool in self.task.tools}
 
     @property
     def can_compute(self) -> bool:
@@ -212,6 +216,10 @@ class Search:
             ModelError, RefusedError: as `LM.ask`.
         """
         return (await self.meta.ask(request, purpose=purpose, draw=(draw,) if draw else ())).text
+
+    async def run_code(self, code: str, values: Mapping[str, Any]) -> Any:
+        """As of `Context`."""
+        return await self.engine.run_code(code, values)
 
     def feedback(
         self,

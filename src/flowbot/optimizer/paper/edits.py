@@ -12,8 +12,8 @@ from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.guard import unsourced
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
-from flowbot.optimizer.seams import Focus, Option, Proposal
-from flowbot.optimizer.search import WARM, Search
+from flowbot.optimizer.seams import Context, Focus, Option, Proposal
+from flowbot.optimizer.search import WARM
 from flowbot.optimizer.words import expected_text, loss_text, run_text, sentence
 from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.evaluation import Row
@@ -49,12 +49,12 @@ decompose: list the parts, answer each, combine; insert_branch; insert_retrieval
 class Edits:
     """Structure gradients of every row of the batch, then one list of edits, which is taken if it is valid; nothing is judged."""
 
-    def options(self, parent: Candidate[WorkflowProgram], context: Search) -> Sequence[Option]:
+    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """One: the whole structure."""
         return [Option(Arm(kind="edits"), f"edits {parent.program.hash}", TITLE, Belief(0.0, 0.0), cost=TRIES + BATCH)]
 
     async def propose(
-        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Search
+        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
     ) -> Sequence[Proposal[WorkflowProgram]]:
         """The edited program, or the faults of `TRIES` tries; nothing where no feedback came."""
         program = parent.program
@@ -86,7 +86,7 @@ class Edits:
     def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
         """Nothing: the protocol has no memory."""
 
-    async def _gradient(self, context: Search, workflow: Workflow, row: Row) -> str:
+    async def _gradient(self, context: Context[WorkflowProgram], workflow: Workflow, row: Row) -> str:
         prompt = fill(
             "grad_workflow",
             goal=context.task.goal,
@@ -98,7 +98,7 @@ class Edits:
         return await context.ask_text(prompt, "gradients", max_tokens=120)
 
     async def _edited(
-        self, context: Search, workflow: Workflow, feedback: list[str]
+        self, context: Context[WorkflowProgram], workflow: Workflow, feedback: list[str]
     ) -> tuple[Workflow | None, list[str], list[str]]:
         """The edited workflow, the edits in words, and the faults of the tries before."""
         faults: list[str] = []
@@ -114,7 +114,7 @@ class Edits:
             chat = (prompt, Message("assistant", said), Message("user", REFUSED.format(error=fault)))
         return None, [], faults
 
-    def _prompt(self, context: Search, workflow: Workflow, feedback: list[str]) -> str:
+    def _prompt(self, context: Context[WorkflowProgram], workflow: Workflow, feedback: list[str]) -> str:
         return fill(
             "optim_workflow",
             goal=context.task.goal,
@@ -126,7 +126,7 @@ class Edits:
         )
 
     async def _try(
-        self, context: Search, workflow: Workflow, chat: tuple[Message, ...], attempt: int
+        self, context: Context[WorkflowProgram], workflow: Workflow, chat: tuple[Message, ...], attempt: int
     ) -> tuple[Workflow | None, list[str], str, str]:
         """The edited workflow, the edits in words, the reply, and what is wrong with it."""
         said = ""
