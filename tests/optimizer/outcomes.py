@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from flowbot.optimize.result import RunResult, Scores
-from flowbot.store import read_journal
+from flowbot.run.result import RunResult, Scores
+from flowbot.run.journal import read_journal
 
 PROPOSAL = ("level", "workflow", "title", "reason", "changes", "errors")
 GRADIENT = ("workflow", "level", "example", "node", "text", "source")

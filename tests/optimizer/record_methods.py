@@ -22,10 +22,10 @@ from unittest.mock import patch
 
 from outcomes import outcome
 
-from flowbot.lm import Request
-from flowbot.lm.fake import chance
-from flowbot.lm.fake_behaviours import BEHAVIOURS, Given, counter
-from flowbot.optimize import optimize_async
+from flowbot.lm.client import Request
+from flowbot.testing.fake import chance
+from flowbot.testing.fake_behaviours import BEHAVIOURS, Given, counter
+from flowbot.optimizer.run import optimize_async
 
 RECORDED = Path(__file__).with_name("recorded_methods")
 METHODS = ("paper+layerwise", "none+layerwise", "paper+none", "paper+blame")
