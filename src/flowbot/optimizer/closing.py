@@ -13,6 +13,8 @@ from typing import Any
 from flowbot.fields import BudgetExceeded, InfrastructureError, UserError
 from flowbot.fields.files import write_text
 from flowbot.fields.secrets import hide
+from flowbot.run.course import lineage
+from flowbot.run.events import Difference, Ended, Split
 from flowbot.run.result import RunResult, Scores
 from flowbot.stats import Estimate, paired_difference
 from flowbot.task import Example
@@ -21,7 +23,7 @@ from flowbot.workflow.workflow import Workflow
 
 from .room import BLOCK
 from .rooms import Rooms
-from .search import Member, Search, Split, Who, examples_of
+from .search import Member, Search, Who, examples_of
 
 
 def finalists(pool: list[Member], start: Workflow, most: int | None) -> list[Member]:
@@ -75,14 +77,16 @@ async def close(
         }
     )
     changed = best.workflow.hash != start.hash
+    steps = lineage(search.journal.events(), best.workflow.hash) if changed else []
+    kept_from = [f"{each.source}: {each.title}" for each in steps]
     search.journal.record(
-        {
-            "event": "result",
-            "workflow": best.workflow.hash,
-            "title": best.title,
-            "source": best.source,
-            "difference": difference.dump(),
-        }
+        Ended(
+            program=best.workflow.hash,
+            title=best.title,
+            source=best.source,
+            stopped_by=stopped_by,
+            difference={split: each and Difference.of(each) for split, each in difference.by_split().items()},
+        )
     )
     try:
         save(best.workflow, blank.run_dir / "found.flow.yaml")
@@ -98,11 +102,10 @@ async def close(
         difference=difference,
         details={
             **blank.details,
-            "kept_from": _sources(search.journal.events(), best.workflow.hash) if changed else ["start"],
+            "kept_from": kept_from or ["start"],
             "kept": best.title,
             "dropped": sorted(search.dropped),
             "tested": {"run": len(rows["test"]), "of": whole},
-            "curve": _curve(search.journal.events(), best.workflow.hash),
         },
     )
 
@@ -169,33 +172,6 @@ async def _difference(
 ) -> Estimate:
     before, after = await _paired(search, start, final, split, examples)
     return paired_difference(after, before)
-
-
-def _sources(events: list[dict[str, Any]], final: str) -> list[str]:
-    """Where the kept changes came from, from the start to the final workflow: a line `source: title` each."""
-    proposals: dict[str, dict[str, Any]] = {}
-    for event in events:
-        if event["event"] == "proposal" and event["workflow"]:
-            proposals.setdefault(event["workflow"], event)
-    lines: list[str] = []
-    seen: set[str] = set()
-    current = final
-    while current in proposals and current not in seen:
-        seen.add(current)
-        lines.append(f"{proposals[current]['source']}: {proposals[current]['title']}")
-        current = proposals[current]["parent"]
-    return lines[::-1]
-
-
-def _curve(events: list[dict[str, Any]], final: str) -> list[dict[str, Any]]:
-    """Validation scores in the order in which they were paid for."""
-    points: dict[str, dict[str, Any]] = {}
-    for event in events:
-        if event["event"] == "evaluated" and event["split"] == "val":
-            kept = event["workflow"] == final
-            point = {key: event[key] for key in ("calls", "workflow", "mean", "low", "high")}
-            points.setdefault(event["workflow"], {**point, "kept": kept, "what": event["what"]})
-    return list(points.values())
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:

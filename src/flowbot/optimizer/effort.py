@@ -36,3 +36,5 @@ EFFORTS: dict[EffortName, Effort] = {
     "medium": Effort(rounds=2, candidates=2, inner_steps=2, block=8, race=24, ballots=3, finalists=2),
     "high": Effort(rounds=5, candidates=3, inner_steps=3, block=10, race=60, ballots=3, finalists=4),
 }
+PLANNED: dict[EffortName, int] = {"low": 200, "medium": 500, "high": 2000}
+"""Search calls that an effort plans."""

@@ -19,6 +19,7 @@ from flowbot.lm.pace import Pace
 from flowbot.lm.session import Session
 from flowbot.lm.stop import StopSignal
 from flowbot.run.claim import claimed
+from flowbot.run.events import Started
 from flowbot.run.examples import record_examples
 from flowbot.run.journal import Journal
 from flowbot.run.result import RunResult, Scores
@@ -41,7 +42,7 @@ from flowbot.workflow.workflow import Workflow
 from .bilevel import bilevel
 from .closing import close, failure, finalists, gain, on_as_many, write_json
 from .costs import estimate, phases
-from .effort import EFFORTS, EffortName
+from .effort import EFFORTS, PLANNED, EffortName
 from .given import (
     GivenTask,
     GivenWorkflow,
@@ -222,18 +223,17 @@ async def optimize_async(
             model=lm,
         )
         journal.record(
-            {
-                "event": "start",
-                "run": run_id,
-                "task": task.name,
-                "goal": task.goal,
-                "method": str(strategy),
-                "seed": seed,
-                "effort": effort,
-                "models": asked,
-                "workflow": first.dump(),
-                "hash": first.hash,
-            }
+            Started(
+                run=run_id,
+                task=task.name,
+                goal=task.goal,
+                method=str(strategy),
+                seed=seed,
+                effort=PLANNED[effort],
+                models=asked,
+                start=first.hash,
+                program=first.dump(),
+            )
         )
         save(first, directory / "start.flow.yaml")
         blank = RunResult(

@@ -12,20 +12,19 @@ from flowbot.fields.words import count, interval, percent
 from flowbot.lm.client import Message
 from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
+from flowbot.run.events import Arm, Feedback, Level, Measure, Measured, Proposal, Source, Split, Verdict, Votes
 from flowbot.run.journal import Journal
 from flowbot.runtime.engine import Engine
 from flowbot.runtime.evaluation import Evaluation, Row, evaluate
-from flowbot.stats import Estimate, Verdict, estimate_mean, judge
+from flowbot.stats import Estimate, estimate_mean, judge, standard_error
+from flowbot.stats import Verdict as Judged
 from flowbot.task import Example, Task
-from flowbot.workflow.diff import changed_parameters
 from flowbot.workflow.workflow import Workflow
 
 from .effort import Effort
 from .guard import Guard
 from .progress import Watch
 
-Source = Literal["meta", "prior", "start"]
-Split = Literal["train", "val", "test"]
 Who = Literal["start", "candidate", "finalist", "final"]
 _WHO: dict[Who, str] = {
     "start": "the start",
@@ -108,6 +107,7 @@ class Search:
     _rows: dict[tuple[str, str], Row] = field(default_factory=dict[tuple[str, str], Row])
     _told: set[tuple[str, Split]] = field(default_factory=set[tuple[str, Split]])
     _proposals: int = 0
+    _feedback: int = 0
     _refused: bool = False
 
     def __post_init__(self) -> None:
@@ -183,17 +183,27 @@ class Search:
             told = f"{who} scores {percent(estimate.mean)} ({interval(estimate)}) on {examples_of(split, estimate.n)}"
             between = (estimate.low, estimate.high)
             self.watch.scored(told[:1].upper() + told[1:], estimate.mean, between, validation=split == "val")
+        used = [row.trace.usage for row in rows]
+        n = max(1, len(rows))
+        usd = [each.usd for each in used if each.usd is not None]
         self.journal.record(
-            {
-                "event": "evaluated",
-                "what": what,
-                "workflow": workflow.hash,
-                "split": split,
-                **estimate.dump(),
-                "calls": sum(self.session.ledger.calls.values()),
-            }
+            Measured(
+                program=workflow.hash,
+                split=split,
+                score=Measure.of(estimate),
+                calls=sum(each.calls for each in used) / n,
+                tokens=sum(each.tokens for each in used) / n,
+                usd=sum(usd) / n if len(usd) == len(used) else None,
+                seconds=sum(row.trace.seconds for row in rows) / n,
+                spent=self.spent,
+            )
         )
         return estimate
+
+    @property
+    def spent(self) -> int:
+        """Logical calls so far."""
+        return sum(self.session.ledger.calls.values())
 
     async def pairs(
         self, candidate: Workflow, incumbent: Workflow, examples: Sequence[Example], what: str
@@ -204,42 +214,46 @@ class Search:
         both = [each.id for each in examples if each.id in mine and each.id in theirs]
         return [mine[each] for each in both], [theirs[each] for each in both]
 
-    async def race(self, candidate: Candidate, incumbent: Workflow, examples: Sequence[Example]) -> Verdict:
+    async def race(self, candidate: Candidate, incumbent: Workflow, examples: Sequence[Example]) -> Judged:
         """Race a candidate against the incumbent on growing blocks of paired examples; journalled, pooled."""
         examples = examples[: self.effort.race]
         size = self.effort.block
-        verdict: Verdict | None = None
+        verdict: Judged | None = None
+        spread = 0.0
         for end in range(size, len(examples) + size, size):
             block = examples[:end]
             mine, theirs = await self.pairs(candidate.workflow, incumbent, block, f"racing: {candidate.short}")
             if mine:
                 verdict = judge(mine, theirs, last=end >= len(examples))
+                spread = standard_error([a - b for a, b in zip(mine, theirs, strict=True)])
             if verdict is not None:
                 break
         if verdict is None:
-            verdict = Verdict(False, "no example could be scored", 0.0, 0.0, 0, 0.5)
-        self.record_verdict(candidate, verdict)
+            verdict = Judged(False, "no example could be scored", 0.0, 0.0, 0, 0.5)
+        self.record_verdict(candidate, incumbent, verdict, spread)
         if verdict.p_better > 0.5:
             self.pool.append(Member(candidate.workflow, verdict.candidate, candidate.source, candidate.title))
         return verdict
 
-    def record_verdict(self, candidate: Candidate, verdict: Verdict) -> None:
+    def record_verdict(self, candidate: Candidate, incumbent: Workflow, verdict: Judged, spread: float) -> None:
         """Journal what was decided of a proposal, and tell."""
         outcome = "Kept" if verdict.kept else "Not kept"
         told = f"{outcome} ({percent(verdict.candidate)} against {percent(verdict.incumbent)}): {candidate.short}"
         self.watch.decided(told, verdict.candidate, kept=verdict.kept)
         self.journal.record(
-            {
-                "event": "verdict",
-                "id": candidate.id,
-                "kept": verdict.kept,
-                "reason": verdict.reason,
-                "candidate": verdict.candidate,
-                "incumbent": verdict.incumbent,
-                "n": verdict.n,
-                "p_better": round(verdict.p_better, 4),
-                "calls": sum(self.session.ledger.calls.values()),
-            }
+            Verdict(
+                proposal=candidate.id,
+                incumbent=incumbent.hash,
+                decision="adopt" if verdict.kept else "drop",
+                rule="race",
+                n=verdict.n,
+                mine=verdict.candidate,
+                theirs=verdict.incumbent,
+                gain=verdict.candidate - verdict.incumbent,
+                spread=spread,
+                p=verdict.p_better,
+                spent=self.spent,
+            )
         )
 
     def propose(
@@ -247,59 +261,65 @@ class Search:
         workflow: Workflow | None,
         parent: Workflow,
         *,
-        level: Literal["structure", "parameters"],
+        level: Level,
+        arm: Arm,
         source: Source,
         title: str,
-        reason: str,
-        changes: Sequence[str] = (),
-        errors: Sequence[str] = (),
+        reason: str = "",
+        because: Sequence[Feedback] = (),
+        votes: Votes | None = None,
+        code_by: Literal["meta", "prior"] | None = None,
+        shown: Sequence[str] = (),
+        edits: Sequence[str] = (),
+        faults: Sequence[str] = (),
     ) -> Candidate | None:
-        """Journal a proposal, with every parameter that it changes, whatever its author says of it.
-
-        None when nothing valid came of it (`workflow` is None): the errors say why.
-        """
+        """Journal a proposal; see `Proposal`. None when nothing valid came of it (`workflow` is None): the faults say why."""
         self._proposals += 1
         name = f"p{self._proposals}"
         self.journal.record(
-            {
-                "event": "proposal",
-                "id": name,
-                "level": level,
-                "parent": parent.hash,
-                "workflow": workflow.hash if workflow else None,
-                "source": source,
-                "title": title,
-                "reason": reason,
-                "changes": list(changes),
-                "parameters": changed_parameters(parent, workflow) if workflow else [],
-                "errors": list(errors),
-                "dump": workflow.dump() if workflow else None,
-            }
+            Proposal(
+                id=name,
+                level=level,
+                arm=arm,
+                parents=(parent.hash,),
+                program=workflow.hash if workflow else None,
+                dump=workflow.dump() if workflow else None,
+                edits=tuple(edits),
+                title=title,
+                source=source,
+                reason=reason,
+                because=tuple(each.id for each in because),
+                votes=votes,
+                code_by=code_by,
+                shown=tuple(shown),
+                faults=tuple(faults),
+            )
         )
         return Candidate(name, workflow, source, title, reason) if workflow else None
 
-    def gradient(
+    def feedback(
         self,
         workflow: Workflow,
-        *,
-        level: Literal["call", "workflow"],
         example: str,
-        node: str,
+        place: str,
         text: str,
-        source: str,
-    ) -> None:
-        """Journal a textual gradient on a run of `workflow`."""
-        self.journal.record(
-            {
-                "event": "gradient",
-                "workflow": workflow.hash,
-                "level": level,
-                "example": example,
-                "node": node,
-                "text": text,
-                "source": source,
-            }
+        *,
+        source: Literal["meta", "rule"] = "meta",
+        after: Sequence[str] = (),
+    ) -> Feedback:
+        """Journal a textual gradient on a run of `workflow`; see `Feedback`."""
+        self._feedback += 1
+        said = Feedback(
+            id=f"g{self._feedback}",
+            about=workflow.hash,
+            example=example,
+            place=place,
+            text=text,
+            source=source,
+            after=tuple(after),
         )
+        self.journal.record(said)
+        return said
 
     async def ask_text(self, prompt: str, purpose: str, *, max_tokens: int = META_TOKENS) -> str:
         """A plain-text reply of the meta model; empty when the model fails to give one."""
