@@ -16,6 +16,7 @@ from asyncio import create_task
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from flowbot.run.events import Feedback
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.together import together
 from flowbot.runtime.trace import Step, node_path
@@ -26,8 +27,8 @@ from .prompts import fill
 from .search import Search
 from .words import expected_text, instruction_text, loss_text, output_text, values_text
 
-Gradients = dict[str, str]
-"""Feedback text by the address of a step."""
+Gradients = dict[str, Feedback]
+"""Feedback by the address of a step."""
 MAX_TOKENS = 100
 MOST_CALLS = 4
 """Calls of one node in one run (steps of a loop, items of a map, samples) that are asked about: the last ones, since what stands
@@ -39,13 +40,13 @@ def is_tuned(node: Node) -> bool:
     return isinstance(node, CodeNode) or asks_model(node)
 
 
-def feedback_on(path: str, gradients: Iterable[Gradients]) -> list[str]:
+def feedback_on(path: str, gradients: Iterable[Gradients]) -> list[Feedback]:
     """What was said of the calls of one node, run by run."""
-    return [text for each in gradients for address, text in each.items() if text and node_path(address) == path]
+    return [one for each in gradients for address, one in each.items() if one.text and node_path(address) == path]
 
 
-async def backward(search: Search, workflow: Workflow, row: Row) -> Gradients:
-    """Gradients of one scored run, by step, in reverse order of the steps. A node with a body has none: its steps have."""
+def readers(workflow: Workflow, row: Row) -> tuple[dict[str, Step], dict[str, list[Step]]]:
+    """The calls of a run that are asked about, and for each those after it that read it or whose feedback it takes."""
     left = Counter(step.node for step in row.trace.steps)
     steps: dict[str, Step] = {}
     for step in row.trace.steps:
@@ -61,11 +62,17 @@ async def backward(search: Search, workflow: Workflow, row: Row) -> Gradients:
         for other in steps.values():
             if other.address not in passed and (step.address in other.reads or other.node in skips):
                 heard[step.address].append(other)
+    return steps, heard
+
+
+async def backward(search: Search, workflow: Workflow, row: Row) -> dict[str, str]:
+    """Feedback on one scored run, by step, in reverse order of the steps. A node with a body has none: its steps have."""
+    steps, heard = readers(workflow, row)
     tasks: dict[str, AsyncTask[str]] = {}
 
     async def gradient(step: Step) -> str:
         feedback = [(later, await tasks[later.address]) for later in heard[step.address]]
-        if not is_tuned(nodes[step.node]):
+        if not is_tuned(node_at(workflow.sketch, step.node)):
             expected = f"Expected of the workflow: {expected_text(row)}. Score: {loss_text(row)}"
             return "\n".join(text for _, text in feedback) or expected
         return await _ask(search, workflow, row, step, feedback)
@@ -78,11 +85,16 @@ async def backward(search: Search, workflow: Workflow, row: Row) -> Gradients:
 async def backward_all(search: Search, workflow: Workflow, rows: Sequence[Row]) -> list[Gradients]:
     """Gradients of several runs side by side; journalled in the order of the rows, whatever came back first."""
     found = await together([create_task(backward(search, workflow, row)) for row in rows])
-    for row, gradients in zip(rows, found, strict=True):
-        for address, text in gradients.items():
+    journalled: list[Gradients] = []
+    for row, texts in zip(rows, found, strict=True):
+        _, heard = readers(workflow, row)
+        gradients: Gradients = {}
+        for address, text in texts.items():
             source = "meta" if is_tuned(node_at(workflow.sketch, node_path(address))) else "rule"
-            search.gradient(workflow, level="call", example=row.example.id, node=address, text=text, source=source)
-    return found
+            after = [gradients[later.address].id for later in heard[address]]
+            gradients[address] = search.feedback(workflow, row.example.id, address, text, source=source, after=after)
+        journalled.append(gradients)
+    return journalled
 
 
 async def _ask(search: Search, workflow: Workflow, row: Row, step: Step, later: list[tuple[Step, str]]) -> str:

@@ -13,14 +13,15 @@ beyond `MOST_TRACES` they are kept without their steps, and `whole` is false. Se
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from flowbot.fields import InfrastructureError
 from flowbot.fields.files import replaced
 from flowbot.fields.secrets import hide
-from flowbot.optimizer.search import Search, Split
+from flowbot.optimizer.search import Search
+from flowbot.run.events import Event, Feedback, Split
 from flowbot.runtime.evaluation import Row
 from flowbot.workflow.workflow import Workflow
 
@@ -78,12 +79,12 @@ def _lines(search: Search, start: Workflow, final: Workflow | None) -> Iterator[
             yield json.dumps(hide(line)) + "\n"  # ASCII: a text may hold half a surrogate pair
 
 
-def _asked_about(events: list[dict[str, Any]]) -> dict[str, list[str]]:
+def _asked_about(events: Sequence[Event]) -> dict[str, list[str]]:
     """Hashes of the workflows on whose runs there are gradients, by example."""
     asked: dict[str, list[str]] = {}
     for event in events:
-        if event["event"] == "gradient":
-            asked.setdefault(event["example"], []).append(event["workflow"])
+        if isinstance(event, Feedback):
+            asked.setdefault(event.example, []).append(event.about)
     return asked
 
 

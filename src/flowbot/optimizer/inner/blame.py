@@ -19,6 +19,7 @@ from flowbot.optimizer.backward import backward_all, feedback_on
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.search import Candidate, Search
 from flowbot.optimizer.words import instruction_text, right_text, run_text, values_text
+from flowbot.run.events import Arm, Feedback
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.together import together
 from flowbot.runtime.trace import Step, node_path
@@ -36,9 +37,10 @@ ASKED = 3
 SHOWN = 2
 """Demonstrations of one proposal."""
 PERFECT = 1.0
+FIRST_WRONG = "This is the first step that went wrong."
 
 
-async def blamed_step(search: Search, workflow: Workflow, wrong: Sequence[Row]) -> str | None:
+async def blamed_step(search: Search, workflow: Workflow, wrong: Sequence[Row]) -> tuple[str | None, list[Feedback]]:
     """The step with a model that most failing runs speak against; by rule where one can see it, else by the meta model.
 
     Args:
@@ -47,7 +49,7 @@ async def blamed_step(search: Search, workflow: Workflow, wrong: Sequence[Row]) 
         wrong: scored runs that are not perfect, at least one.
 
     Returns:
-        its path; None where no such step may be changed.
+        its path, None where no such step may be changed; and what the meta model said against it, where it was asked.
     """
     suspects = [
         path
@@ -55,7 +57,8 @@ async def blamed_step(search: Search, workflow: Workflow, wrong: Sequence[Row]) 
         if asks_model(node_at(workflow.sketch, path)) and not is_frozen(workflow.sketch, path)
     ]
     if len(suspects) <= 1:
-        return suspects[0] if suspects else None
+        return (suspects[0] if suspects else None), []
+    said: list[Feedback] = []
     votes: Counter[str] = Counter()
     for row in wrong:
         failed = node_path(row.trace.error.partition(": ")[0])
@@ -66,16 +69,10 @@ async def blamed_step(search: Search, workflow: Workflow, wrong: Sequence[Row]) 
         names = await together([create_task(_ask_blame(search, workflow, row, suspects)) for row in asked])
         for row, name in zip(asked, names, strict=True):
             if name:
-                search.gradient(
-                    workflow,
-                    level="call",
-                    example=row.example.id,
-                    node=name,
-                    text="the first wrong step",
-                    source="meta",
-                )
+                said.append(search.feedback(workflow, row.example.id, name, FIRST_WRONG))
         votes.update(name for name in names if name)
-    return max(suspects, key=lambda name: votes[name]) if votes else suspects[-1]
+    blamed = max(suspects, key=lambda name: votes[name]) if votes else suspects[-1]
+    return blamed, [each for each in said if each.place == blamed]
 
 
 async def _ask_blame(search: Search, workflow: Workflow, row: Row, suspects: list[str]) -> str:
@@ -96,7 +93,7 @@ class Blame:
         wrong = [row for row in rows if row.score.value < PERFECT]
         if not wrong:
             return workflow
-        node = await blamed_step(search, workflow, wrong)
+        node, blame = await blamed_step(search, workflow, wrong)
         if node is None:
             return workflow
         told = workflow.parameter(node)
@@ -112,14 +109,16 @@ class Blame:
             if key in search.tried:
                 continue
             search.tried.add(key)
-            candidate = await propose(search, workflow, node, rows)
+            candidate = await propose(search, workflow, node, rows, blame)
             if candidate is None:
                 continue
             verdict = await search.race(candidate, workflow, batch)
             return candidate.workflow if verdict.kept else workflow
         return workflow
 
-    async def _demonstrate(self, search: Search, workflow: Workflow, node: str, rows: list[Row]) -> Candidate | None:
+    async def _demonstrate(
+        self, search: Search, workflow: Workflow, node: str, rows: list[Row], blame: list[Feedback]
+    ) -> Candidate | None:
         """Show the step its own runs on examples that the whole workflow got right; if it got none right, and the step gives
         the task's own outputs, what is expected of it."""
         given = workflow.parameter(node)
@@ -142,33 +141,41 @@ class Blame:
         shown_to = workflow.with_parameter(node, given.model_copy(update={"demonstrations": shown}))
         if shown_to.hash == workflow.hash:
             return None
-        names = ", ".join(row.example.id for row, _ in chosen)
+        ids = [row.example.id for row, _ in chosen]
+        names = ", ".join(ids)
         return search.propose(
             shown_to,
             workflow,
             level="parameters",
+            arm=Arm(kind="demonstrate", place=node),
             source="prior",
             title=f"show step `{node}` {len(shown)} of its own good runs"
             if own
             else f"show step `{node}` {len(shown)} right answers",
-            reason=f"runs on {names} were scored {PERFECT:.0f}" if own else f"no run was scored {PERFECT:.0f}",
-            changes=[f"{node}: demonstrations from {names}"],
+            reason=f"The runs on {names} were right, so the step is shown what it did there."
+            if own
+            else "No run was right to learn from, so the step is shown what training examples expect.",
+            because=blame,
+            shown=ids,
+            edits=[f"{node}: demonstrations from {names}"],
         )
 
     async def _instruct(
-        self, search: Search, workflow: Workflow, node: str, rows: list[Row], slot: int = 0
+        self, search: Search, workflow: Workflow, node: str, rows: list[Row], blame: list[Feedback], slot: int = 0
     ) -> Candidate | None:
         """Let the meta model rewrite the instruction, or one text of the user's prompt, from the gradients of some failing runs."""
-        return await self._rewrite(search, workflow, node, rows, slot)
+        return await self._rewrite(search, workflow, node, rows, blame, slot)
 
-    async def _mend(self, search: Search, workflow: Workflow, node: str, rows: list[Row]) -> Candidate | None:
+    async def _mend(
+        self, search: Search, workflow: Workflow, node: str, rows: list[Row], blame: list[Feedback]
+    ) -> Candidate | None:
         """Let the meta model rewrite the code of a computing step that failed."""
         failing = [step for row in rows for step in row.trace.steps if step.error]
         codes = [step.node for step in failing if step.kind == "code" and not is_frozen(workflow.sketch, step.node)]
-        return await self._rewrite(search, workflow, codes[0], rows) if codes else None
+        return await self._rewrite(search, workflow, codes[0], rows, []) if codes else None
 
     async def _rewrite(
-        self, search: Search, workflow: Workflow, node: str, rows: list[Row], slot: int = 0
+        self, search: Search, workflow: Workflow, node: str, rows: list[Row], blame: list[Feedback], slot: int = 0
     ) -> Candidate | None:
         wrong = [row for row in rows if row.score.value < PERFECT][:ASKED]
         search.watch.step(f"gradients of {len(wrong)} runs")
@@ -180,11 +187,13 @@ class Blame:
             workflow.with_parameter(node, parameters) if parameters is not None else None,
             workflow,
             level="parameters",
+            arm=Arm(kind="rewrite", place=node),
             source="meta",
             title=f"rewrite step `{node}` from its gradients",
-            reason=next(iter(feedback_on(node, gradients)), ""),
-            changes=[f"{node}: rewritten"] if parameters is not None else [],
-            errors=[error] if error else [],
+            because=[*blame, *feedback_on(node, gradients)],
+            shown=[row.example.id for row in wrong],
+            edits=[f"{node}: rewritten"] if parameters is not None else [],
+            faults=[error] if error else [],
         )
 
 

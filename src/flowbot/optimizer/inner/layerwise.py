@@ -9,6 +9,7 @@ from flowbot.optimizer.backward import Gradients, backward_all, feedback_on, is_
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.search import META_TOKENS, Search
 from flowbot.optimizer.words import MOST_PROMPT, fenced, instruction_text, value_text
+from flowbot.run.events import Arm
 from flowbot.runtime.together import together
 from flowbot.task import Example
 from flowbot.workflow.check import check
@@ -51,11 +52,13 @@ class Layerwise:
                 updated if changed else None,
                 workflow,
                 level="parameters",
+                arm=Arm(kind="update"),
                 source="meta",
                 title="update of all steps from the batch's gradients",
-                reason=next((text for each in gradients for text in each.values()), ""),
-                changes=changed,
-                errors=errors,
+                because=[one for name in tunable for one in feedback_on(name, gradients)],
+                shown=[row.example.id for row in rows],
+                edits=changed,
+                faults=errors,
             )
         return updated
 
@@ -83,7 +86,7 @@ async def update(
         instruction=instruction_text(workflow, name) if part is None else part.text,
         around="" if part is None else _around(old, part),
         signature=f"{', '.join(node.references())} -> {gives_text(workflow, name)}",
-        feedback=feedback,
+        feedback=[each.text for each in feedback],
         limit=limit,
     )
     reply = await search.ask_text(prompt, "proposals", max_tokens=max(META_TOKENS, TOKENS_PER_WORD * limit))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from flowbot.fields import StepError, Type
 from flowbot.optimizer.prompts import fill
-from flowbot.optimizer.search import Search, Source
+from flowbot.optimizer.search import Search
 from flowbot.optimizer.words import fenced
 from flowbot.workflow.workflow import Workflow
 
@@ -14,11 +14,13 @@ from .catalogue import prior_code
 
 TRIES = 2
 PURPOSE = "proposals"
+Author: TypeAlias = Literal["meta", "prior"]
+"""Who wrote a piece of code."""
 
 
 async def write_codes(
     search: Search, workflow: Workflow, inputs: dict[str, str], outputs: dict[str, str]
-) -> tuple[list[tuple[str, Source]], list[str]]:
+) -> tuple[list[tuple[str, Author]], list[str]]:
     """Codes to choose from for a step with these inputs and outputs (name to type text).
 
     One is asked of the meta model, at most `TRIES` times, the error of the last try handed back: it must run in the sandbox on
@@ -29,7 +31,7 @@ async def write_codes(
         each code with who wrote it (`meta` or `prior`), and the errors met.
     """
     errors: list[str] = []
-    codes: list[tuple[str, Source]] = []
+    codes: list[tuple[str, Author]] = []
     code = ""
     for _ in range(TRIES):
         prompt = fill(

@@ -7,26 +7,39 @@ changes. Each candidate structure is tuned by the race alone at first; the inner
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from flowbot.fields import Field, Type, stable_hash
 from flowbot.optimizer.inner.blame import blamed_step
 from flowbot.optimizer.prompts import fill
-from flowbot.optimizer.search import Candidate, Search, Source
+from flowbot.optimizer.search import Candidate, Search
 from flowbot.optimizer.words import mistake_text, sentence
+from flowbot.run.events import Arm, Feedback, Votes
 from flowbot.runtime.evaluation import Row
 from flowbot.task import Example
 from flowbot.workflow.edits import Edit, EditError, apply, describe
 from flowbot.workflow.workflow import Workflow
 
 from .catalogue import Change, changes
-from .code import write_codes
+from .code import Author, write_codes
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MISTAKES = 2
 PERFECT = 1.0
+DRAWN = "Drawn at random from the catalogue: this method asks nobody."
+NEXT = "No feedback asked for it: it was the next in the catalogue of known patterns."
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A change that is to be tried: who asked for it, or why it is tried all the same."""
+
+    change: Change
+    reason: str = ""
+    because: Sequence[Feedback] = ()
+    votes: Votes | None = None
 
 
 class Choosing:
@@ -41,7 +54,7 @@ class Choosing:
         wrong = [row for row in rows if row.score.value < PERFECT]
         if not wrong:
             return workflow
-        node = await blamed_step(search, workflow, wrong)
+        node, blame = await blamed_step(search, workflow, wrong)
         if node is None:
             return workflow
         options = [
@@ -53,8 +66,8 @@ class Choosing:
             return workflow
         ranked = await self._rank(search, workflow, options, wrong, number)
         best, margin = workflow, 0.0
-        for change, source, reason in ranked[: search.effort.candidates]:
-            candidate = await self._build(search, workflow, change, source, reason, batch)
+        for choice in ranked[: search.effort.candidates]:
+            candidate = await self._build(search, workflow, choice, blame, batch)
             if candidate is None:
                 continue
             verdict = await search.race(candidate, workflow, batch)
@@ -65,33 +78,34 @@ class Choosing:
 
     async def _rank(
         self, search: Search, workflow: Workflow, options: list[Change], wrong: list[Row], number: int
-    ) -> list[tuple[Change, Source, str]]:
+    ) -> list[Choice]:
         rng = search.rng(f"outer/{number}")
         if self._by == "chance":
             drawn = rng.sample(options, k=min(len(options), search.effort.candidates))
-            return [(change, "prior", "drawn at random") for change in drawn]
-        votes: Counter[str] = Counter()
-        reasons: dict[str, str] = {}
+            return [Choice(change, DRAWN) for change in drawn]
+        said: dict[str, list[Sequence[Feedback]]] = {}
         shown = options[: len(LETTERS)]
         for ballot in range(search.effort.ballots):
             order = rng.sample(shown, k=len(shown))
             mistakes = rng.sample(wrong, k=min(MISTAKES, len(wrong)))
             choice = await self._ballot(search, workflow, order, mistakes, ballot)
             if choice is not None:
-                votes[choice[0].key] += 1
-                reasons.setdefault(choice[0].key, choice[1])
+                said.setdefault(choice[0].key, []).append(choice[1])
         # Where votes tie, the catalogue's order decides; what nobody chose comes last and is marked as the prior's.
-        ranked = sorted(options, key=lambda change: -votes[change.key])
+        ranked = sorted(options, key=lambda change: -len(said.get(change.key, ())))
         return [
-            (change, "meta", f"{reasons[change.key]} ({votes[change.key]} of {search.effort.ballots} votes)")
-            if votes[change.key]
-            else (change, "prior", "next in the catalogue")
+            Choice(
+                change, because=[each for ballot in ballots for each in ballot],
+                votes=Votes(won=len(ballots), of=search.effort.ballots),
+            )
+            if (ballots := said.get(change.key))
+            else Choice(change, NEXT)
             for change in ranked
-        ]
+        ]  # fmt: skip
 
     async def _ballot(
         self, search: Search, workflow: Workflow, order: list[Change], mistakes: list[Row], ballot: int
-    ) -> tuple[Change, str] | None:
+    ) -> tuple[Change, list[Feedback]] | None:
         letters = LETTERS[: len(order)]
         listed = [{"letter": letter, "title": change.title} for letter, change in zip(letters, order, strict=True)]
         system = fill("choose_change", goal=search.task.goal, workflow=sentence(workflow), changes=listed)
@@ -106,25 +120,23 @@ class Choosing:
             return None
         change = order[letters.index(reply["choice"])]
         fault = str(reply["fault"]).strip()
-        for row in mistakes:
-            search.gradient(workflow, level="workflow", example=row.example.id, node="", text=fault, source="meta")
-        return change, fault
+        return change, [search.feedback(workflow, row.example.id, "", fault) for row in mistakes]
 
     async def _build(
         self,
         search: Search,
         workflow: Workflow,
-        change: Change,
-        source: Source,
-        reason: str,
+        choice: Choice,
+        blame: Sequence[Feedback],
         batch: Sequence[Example],
     ) -> Candidate | None:
+        change = choice.change
         search.tried.add((_parent(workflow), change.key))
-        codes: list[tuple[str, Source]] = [("", source)]
+        codes: Sequence[tuple[str, Author | None]] = [("", None)]
         errors: list[str] = []
         if change.computes is not None:
             codes, errors = await write_codes(search, workflow, *change.computes)
-        built: list[tuple[Workflow, list[Edit], Source]] = []
+        built: list[tuple[Workflow, list[Edit], Author | None]] = []
         edits: list[Edit] = []
         for code, author in codes:
             edits = change.build(code)
@@ -133,24 +145,29 @@ class Choosing:
             except EditError as error:
                 errors.append(str(error))
         changed: Workflow | None = None
+        code_by: Author | None = None
         if built:
-            changed, edits, author = await self._best(search, built, batch)
-            if change.computes is not None:
-                reason += f"; code by the {author}" + (" model" if author == "meta" else "")
+            changed, edits, code_by = await self._best(search, built, batch)
+        kind, _, place = change.key.rpartition(":")
         return search.propose(
             changed,
             workflow,
             level="structure",
-            source=source,
+            arm=Arm(kind=kind, place=place),
+            source="meta" if choice.votes else "prior",
             title=change.title,
-            reason=reason,
-            changes=[describe(edit) for edit in edits],
-            errors=errors,
+            reason=choice.reason,
+            because=[*blame, *choice.because],
+            votes=choice.votes,
+            code_by=code_by,
+            shown=list(dict.fromkeys(each.example for each in choice.because)),
+            edits=[describe(edit) for edit in edits],
+            faults=errors,
         )
 
     async def _best(
-        self, search: Search, built: list[tuple[Workflow, list[Edit], Source]], batch: Sequence[Example]
-    ) -> tuple[Workflow, list[Edit], Source]:
+        self, search: Search, built: list[tuple[Workflow, list[Edit], Author | None]], batch: Sequence[Example]
+    ) -> tuple[Workflow, list[Edit], Author | None]:
         """The best of workflows that differ in code alone, on the first block: what comes before the code is asked once."""
         if len(built) == 1:
             return built[0]

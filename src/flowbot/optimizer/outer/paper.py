@@ -13,6 +13,7 @@ from flowbot.optimizer.guard import unsourced
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.search import Search
 from flowbot.optimizer.words import expected_text, loss_text, run_text, sentence
+from flowbot.run.events import Arm
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.together import together
 from flowbot.task import Example
@@ -23,6 +24,7 @@ TRIES = 3
 WARMER = 0.7
 """Temperature of the tries after the first."""
 MAX_TOKENS = 700
+TITLE = "edits by the meta model"
 REFUSED = "These edits were refused: {error}\nWrite the edits again with that mended."
 KINDS = """llm: a prompt and typed outputs: {"kind": "llm", "in": {"name": "reference"}, "out": {"name": "type"}}
 code: Python `def run(...)`: {"kind": "code", "in": {...}, "out": {...}}
@@ -50,9 +52,9 @@ class PaperOuter:
         rows = await search.score(workflow, batch, "train", "running the batch")
         search.watch.step("structure gradients", 0, len(rows))
         texts = await together([create_task(self._gradient(search, workflow, row)) for row in rows])
-        feedback = [text for text in texts if text]
-        for row, text in zip(rows, texts, strict=True):
-            search.gradient(workflow, level="workflow", example=row.example.id, node="", text=text, source="meta")
+        said = [search.feedback(workflow, row.example.id, "", text) for row, text in zip(rows, texts, strict=True)]
+        because = [each for each in said if each.text]
+        feedback = [each.text for each in because]
         if not feedback:
             return workflow
         errors: list[str] = []
@@ -62,22 +64,17 @@ class PaperOuter:
             edited, changes, said, error = await self._propose(search, workflow, chat, attempt)
             if edited is not None:
                 search.propose(
-                    edited, workflow, level="structure", source="meta", title="edits by the meta model",
-                    reason=feedback[0], changes=changes, errors=errors,
+                    edited, workflow, level="structure", arm=Arm(kind="edits"), source="meta", title=TITLE,
+                    because=because, shown=[row.example.id for row in rows], edits=changes, faults=errors,
                 )  # fmt: skip
                 return edited
             errors.append(error)
             # Only the last try: what is constant comes first, and the chat does not grow.
             chat = (chat[0], Message("assistant", said), Message("user", REFUSED.format(error=error)))
         search.propose(
-            None,
-            workflow,
-            level="structure",
-            source="meta",
-            title="edits by the meta model",
-            reason=feedback[0],
-            errors=errors,
-        )
+            None, workflow, level="structure", arm=Arm(kind="edits"), source="meta", title=TITLE,
+            because=because, shown=[row.example.id for row in rows], faults=errors,
+        )  # fmt: skip
         return workflow
 
     async def _gradient(self, search: Search, workflow: Workflow, row: Row) -> str:
