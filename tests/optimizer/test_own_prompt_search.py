@@ -139,7 +139,7 @@ def test_thinking_before_the_answer_adds_one_last_part_and_taking_it_back_leaves
 
 def test_the_question_for_an_instruction_is_what_it_was() -> None:
     """Its stored answers would be worth nothing otherwise."""
-    asked = fill("optim_call", goal="g", step="s", kind="llm", instruction="Do.", around="", signature="a -> b", feedback=["f"], limit=80)  # fmt: skip
+    asked = fill("optim_call", goal="g", step="s", kind="llm", instruction="Do.", around="", signature="a -> b", feedback=["f"], limit=80, tried=())  # fmt: skip
     assert asked == (
         "Improve the instruction of one step of an LLM workflow. Reply with the new instruction alone, at most 80 words, "
         "general, without answers to single examples.\nTask: g\n\nStep `s`: a -> b\nNow:\nDo.\n\nFeedback:\n- f"
