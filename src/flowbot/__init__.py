@@ -19,7 +19,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .fields import BudgetExceeded, DeniedError, Field, FlowBotError, InfrastructureError, ModelError, Paused, Score, Usage, UserError
+    from .fields import (
+        BudgetExceeded,
+        DeniedError,
+        Field,
+        FlowBotError,
+        InfrastructureError,
+        ModelError,
+        Paused,
+        Score,
+        Usage,
+        UserError,
+    )
     from .lm.budget import Budget
     from .lm.pace import Pace
     from .lm.stop import StopSignal

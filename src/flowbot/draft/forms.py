@@ -12,7 +12,18 @@ from typing import Any, cast
 
 from .chats import chat, preference
 from .taken import Taken, Values
-from .takers import argilla, argilla_flat, argilla_old, by_columns, fields_as_columns, label_studio, promptfoo, promptfoo_table, squad, squad_articles
+from .takers import (
+    argilla,
+    argilla_flat,
+    argilla_old,
+    by_columns,
+    fields_as_columns,
+    label_studio,
+    promptfoo,
+    promptfoo_table,
+    squad,
+    squad_articles,
+)
 
 
 def _any(_: Values) -> bool:

@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flowbot.fields.words import printable
-from flowbot.workflow.captions import bound_text, carry_text, drawing_order, gives, kind_text, reads_text, remarks, way_text
+from flowbot.workflow.captions import (
+    bound_text,
+    carry_text,
+    drawing_order,
+    gives,
+    kind_text,
+    reads_text,
+    remarks,
+    way_text,
+)
 from flowbot.workflow.nodes import BranchNode, LoopNode, MapNode, Node
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow

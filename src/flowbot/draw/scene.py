@@ -9,7 +9,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from flowbot.workflow.captions import bound_text, carry_text, drawing_order, gives, kind_text, reads_text, remarks, way_text
+from flowbot.workflow.captions import (
+    bound_text,
+    carry_text,
+    drawing_order,
+    gives,
+    kind_text,
+    reads_text,
+    remarks,
+    way_text,
+)
 from flowbot.workflow.conditions import say
 from flowbot.workflow.graph import split_reference
 from flowbot.workflow.nodes import BranchNode, HasNodes, LoopNode, MapNode, Node, Sketch

@@ -1,7 +1,17 @@
 """The ground floor: fields, types, scores, usage, errors. Imports nothing of FlowBot's other parts."""
 
 from .canonical import canonical_json, stable_hash
-from .errors import BudgetExceeded, DeniedError, FlowBotError, InfrastructureError, ModelError, Paused, RefusedError, StepError, UserError
+from .errors import (
+    BudgetExceeded,
+    DeniedError,
+    FlowBotError,
+    InfrastructureError,
+    ModelError,
+    Paused,
+    RefusedError,
+    StepError,
+    UserError,
+)
 from .field import Field, ToolSignature, Values, fields_schema, is_name
 from .types import Type, TypeSyntaxError, ValueMismatch, object_schema
 from .values import Score, Usage

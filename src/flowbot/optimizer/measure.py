@@ -29,7 +29,16 @@ from flowbot.store import default_cache_dir
 from flowbot.workflow.calls import asked_models, most_calls
 from flowbot.workflow.check import require_valid
 
-from .given import GivenTask, GivenWorkflow, fitted, given_task, given_workflow, require_models, require_settings, users_models
+from .given import (
+    GivenTask,
+    GivenWorkflow,
+    fitted,
+    given_task,
+    given_workflow,
+    require_models,
+    require_settings,
+    users_models,
+)
 from .progress import ProgressCallback, Watch
 
 if TYPE_CHECKING:

@@ -191,6 +191,7 @@ def proposed(name: str, pick: Pick[P], proposal: Proposal[P]) -> events.Proposal
         arm=pick.focus.option.arm,
         parents=(pick.parent.program.hash,),
         program=None if proposal.program is None else proposal.program.hash,
+        dump=None if proposal.program is None else proposal.program.dump(),
         edits=proposal.edits,
         title=proposal.title,
         source=proposal.source,

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from flowbot.run.events import Arm, Level, Source
 
@@ -25,6 +25,10 @@ class Hashed(Protocol):
     @property
     def hash(self) -> str:
         """The same for programs that do the same."""
+        ...
+
+    def dump(self) -> Mapping[str, Any]:
+        """It as JSON data."""
         ...
 
 

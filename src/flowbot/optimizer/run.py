@@ -41,7 +41,16 @@ from flowbot.workflow.starts import single_call
 from .costs import estimate, phases, sizes_of
 from .course import carry_out
 from .effort import Effort, planned_calls
-from .given import GivenTask, GivenWorkflow, fitted, given_task, given_workflow, require_models, require_settings, users_models
+from .given import (
+    GivenTask,
+    GivenWorkflow,
+    fitted,
+    given_task,
+    given_workflow,
+    require_models,
+    require_settings,
+    users_models,
+)
 from .methods import Method, find_method
 from .outlook import first_hold, outlook, require_room
 from .progress import ProgressCallback, Watch

@@ -63,7 +63,7 @@ def _lines(search: Search, start: Workflow, final: Workflow | None) -> Iterator[
         for example in search.order(split):
             sides: dict[str, dict[str, Any]] = {}
             for workflow in dict.fromkeys([*two, *asked.get(example.id, ())]):
-                row = search.scored(workflow, example.id)
+                row = search.row(workflow, example.id)
                 if row is not None:
                     sides[workflow] = side = _side(row, whole=room > 0)
                     room -= len(json.dumps(side["trace"])) if room > 0 else 0

@@ -12,8 +12,29 @@ from collections.abc import Iterable
 
 from flowbot.fields import Type
 from flowbot.task import Task
-from flowbot.workflow.edits import Edit, EditError, Ensemble, InsertRetrieval, InsertStep, RemoveNode, ReplaceNode, Split, apply
-from flowbot.workflow.nodes import BranchNode, CodeNode, LLMNode, LoopNode, MapNode, MergeNode, Node, is_frozen, node_at, walk
+from flowbot.workflow.edits import (
+    Edit,
+    EditError,
+    Ensemble,
+    InsertRetrieval,
+    InsertStep,
+    RemoveNode,
+    ReplaceNode,
+    Split,
+    apply,
+)
+from flowbot.workflow.nodes import (
+    BranchNode,
+    CodeNode,
+    LLMNode,
+    LoopNode,
+    MapNode,
+    MergeNode,
+    Node,
+    is_frozen,
+    node_at,
+    walk,
+)
 from flowbot.workflow.parameters import CodeParameters, LLMParameters
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.starts import REASONING, reasoning_hint

@@ -28,7 +28,9 @@ class Layerwise:
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """One: all steps."""
-        calls = len(_tunable(parent.program)) + BATCH * MOST_CALLS * sum(is_tuned(node) for _, node in walk(parent.program.workflow.sketch))
+        calls = len(_tunable(parent.program)) + BATCH * MOST_CALLS * sum(
+            is_tuned(node) for _, node in walk(parent.program.workflow.sketch)
+        )
         return [
             Option(
                 Arm(kind="layerwise"),

@@ -12,7 +12,17 @@ from typing import Any
 from flowbot.fields import UserError
 from flowbot.runtime.sandbox import Sandbox
 from flowbot.store import default_cache_dir
-from flowbot.task import CalculatorSource, MCPSource, PythonSource, SearchSource, SQLSource, Task, Tool, ToolSource, tool_of
+from flowbot.task import (
+    CalculatorSource,
+    MCPSource,
+    PythonSource,
+    SearchSource,
+    SQLSource,
+    Task,
+    Tool,
+    ToolSource,
+    tool_of,
+)
 
 
 @asynccontextmanager

@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from flowbot.fields import canonical_json
-from flowbot.workflow.nodes import BranchNode, LLMNode, LoopNode, MapNode, MergeNode, Node, Sketch, asks_model, is_frozen, walk
+from flowbot.workflow.nodes import (
+    BranchNode,
+    LLMNode,
+    LoopNode,
+    MapNode,
+    MergeNode,
+    Node,
+    Sketch,
+    asks_model,
+    is_frozen,
+    walk,
+)
 from flowbot.workflow.parameters import PARAMETERS, ChoiceParameters, LLMParameters, Parameters
 from flowbot.workflow.prompt import places
 

@@ -12,7 +12,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from flowbot.fields import Field
 from flowbot.workflow.conditions import Test
 from flowbot.workflow.graph import split_reference
-from flowbot.workflow.nodes import BranchNode, Carry, CodeNode, LLMNode, LoopNode, MergeNode, Node, Sketch, ToolNode, walk
+from flowbot.workflow.nodes import (
+    BranchNode,
+    Carry,
+    CodeNode,
+    LLMNode,
+    LoopNode,
+    MergeNode,
+    Node,
+    Sketch,
+    ToolNode,
+    walk,
+)
 
 from .library import Start
 from .names import free
