@@ -51,6 +51,7 @@ class Bilevel:
         """One epoch of batches, or until the planned calls are used."""
         rows = context.rows
         here = context.population.start
+        context.record(measure(context, here.program, "val", context.validation))
         for first in range(0, len(rows), BATCH):
             batch = rows[first : first + BATCH]
             for _ in range(LOOPS):

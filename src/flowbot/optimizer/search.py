@@ -68,7 +68,6 @@ class Search:
         self.population: Population[WorkflowProgram] = Population(self.start)
         self.guard = Guard(self.task)
         self._rows: dict[tuple[str, str], Row] = {}
-        self._written: set[str] = set()
         splits: tuple[Split, ...] = ("train", "val", "test")
         self._order = {split: self._ordered(split) for split in splits}
         self._examples = {each.id: each for examples in self._order.values() for each in examples}
@@ -238,11 +237,7 @@ class Search:
         )
 
     def record(self, event: Event) -> None:
-        """As of `Context`; a piece of feedback is written once."""
-        if isinstance(event, Feedback):
-            if event.id in self._written:
-                return
-            self._written.add(event.id)
+        """As of `Context`."""
         self.journal.record(event)
 
     def _ordered(self, split: Split) -> list[Example]:

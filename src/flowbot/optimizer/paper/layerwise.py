@@ -14,7 +14,7 @@ from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import all_of
 from flowbot.workflow.nodes import is_frozen, walk
-from flowbot.workflow.parameters import CodeParameters
+from flowbot.workflow.parameters import CodeParameters, LLMParameters
 
 TITLE = "update of all steps from the batch's gradients"
 BATCH = 5
@@ -28,9 +28,7 @@ class Layerwise:
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """One: all steps."""
-        calls = len(_tunable(parent.program)) + BATCH * MOST_CALLS * sum(
-            is_tuned(node) for _, node in walk(parent.program.workflow.sketch)
-        )
+        calls = len(_tunable(parent.program)) + BATCH * _most_questions(parent.program)
         return [
             Option(
                 Arm(kind="layerwise"),
@@ -96,3 +94,15 @@ class Layerwise:
 def _tunable(program: WorkflowProgram) -> list[str]:
     sketch = program.workflow.sketch
     return [path for path, node in walk(sketch) if is_tuned(node) and not is_frozen(sketch, path)]
+
+
+def _most_questions(program: WorkflowProgram) -> int:
+    """Gradients of one run at most: of what is repeated the last calls are asked about."""
+    workflow = program.workflow
+    questions = 0
+    for path, node in walk(workflow.sketch):
+        if is_tuned(node):
+            parameters = workflow.parameter(path)
+            repeated = "/" in path or (isinstance(parameters, LLMParameters) and parameters.samples > 1)
+            questions += MOST_CALLS if repeated else 1
+    return questions
