@@ -1,0 +1,1 @@
+"""What is said of recorded runs: textual feedback, and the votes that it leads to."""
