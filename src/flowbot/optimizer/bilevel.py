@@ -18,9 +18,9 @@ from flowbot.runtime.program import WorkflowProgram
 from .belief import Belief
 from .judge import Judge, Ruling
 from .measuring import measure
-from .pool import decided, proposed
-from .population import Candidate, Pairs
-from .seams import Context, Focus, Pick, Proposal, Proposer
+from .pool import admitted, decided, proposed
+from .population import Candidate, Pairs, State
+from .seams import Context, Focus, Pick, Planner, Proposal, Proposer
 
 BATCH, LOOPS, INNER_STEPS = 5, 2, 5
 """The paper's protocol: rows of a batch, bilevel loops a batch, inner steps a loop."""
@@ -33,12 +33,13 @@ class Bilevel:
     """One search by the paper's protocol.
 
     Args:
-        outer, inner: propose changes of structure and of parameters; None: that loop does nothing.
-        judge: of inner proposals; None: they are taken.
+        outer, inner: propose changes of structure and of parameters, which are taken as they are; None: that loop does nothing.
+        tuner, judge: in place of `inner`: picks changes of parameters, and judges them on all training rows.
     """
 
-    outer: Proposer[WorkflowProgram] | None
-    inner: Proposer[WorkflowProgram] | None
+    outer: Proposer[WorkflowProgram] | None = None
+    inner: Proposer[WorkflowProgram] | None = None
+    tuner: Planner[WorkflowProgram] | None = None
     judge: Judge[WorkflowProgram] | None = None
     _validated: list[Candidate[WorkflowProgram]] = field(default_factory=list[Candidate[WorkflowProgram]])
     _number: int = 0
@@ -57,7 +58,7 @@ class Bilevel:
             for _ in range(LOOPS):
                 here = await self._step(context, self.outer, here, batch)
                 for _ in range(INNER_STEPS):
-                    here = await self._step(context, self.inner, here, batch)
+                    here = await self._tuned(context, await self._step(context, self.inner, here, batch))
             if not self._fits(context, here, (*batch, *context.validation)):
                 return "the planned calls are used"
             await context.run(here.program, batch, "train")
@@ -92,8 +93,45 @@ class Bilevel:
                 continue
             focus = Focus(option, self._number, TAKEN, TAKEN, rows=tuple(batch))
             for proposal in await proposer.propose(here, focus, 1, context):
-                return await self._taken(context, Pick(here, proposer, focus), proposal)
+                return self._taken(context, Pick(here, proposer, focus), proposal)
         return here
+
+    async def _tuned(
+        self, context: Context[WorkflowProgram], here: Candidate[WorkflowProgram]
+    ) -> Candidate[WorkflowProgram]:
+        """The program to go on with: a picked change, where the judge adopts it on pairs of all training rows."""
+        if self.tuner is None or self.judge is None:
+            return here
+        context.population.incumbent = here
+        for pick in await self.tuner.picks(1, context):
+            for proposal in await pick.proposer.propose(here, pick.focus, 1, context):
+                candidate = self._admitted(context, pick, proposal, "open")
+                if candidate is None:
+                    continue
+                verdict = await self._judged(context, candidate, self.judge)
+                self.tuner.learn([(candidate, verdict)])
+                if verdict.decision == "adopt":
+                    return candidate
+        return here
+
+    async def _judged(
+        self, context: Context[WorkflowProgram], candidate: Candidate[WorkflowProgram], judge: Judge[WorkflowProgram]
+    ) -> Verdict:
+        assert candidate.parent is not None
+        population, rows, end = context.population, context.rows, 0
+        while True:
+            end += BLOCK
+            last = not self._fits(context, candidate, (*rows[:end], *context.validation))
+            if not last:
+                both = (candidate.parent.program, candidate.program)
+                await all_of(context.run(each, rows[:end], "train") for each in both)
+            ruling = judge.ruling(candidate, population, rows, population.extra_calls(candidate), last=last)
+            if ruling.decision is not None:
+                candidate.belief = ruling.belief
+                candidate.state = "adopted" if ruling.decision == "adopt" else "dropped"
+                verdict = decided(candidate, ruling, ruling.decision, context.spent)
+                context.record(verdict)
+                return verdict
 
     def _fits(
         self,
@@ -106,25 +144,33 @@ class Bilevel:
         missing = context.population.missing(here.program, rows)
         return len(missing) * context.calls_of(here.program) + besides <= context.left
 
-    async def _taken(
+    def _taken(
         self, context: Context[WorkflowProgram], pick: Pick[WorkflowProgram], proposal: Proposal[WorkflowProgram]
     ) -> Candidate[WorkflowProgram]:
+        candidate = self._admitted(context, pick, proposal, "adopted")
+        if candidate is None:
+            return pick.parent
+        ruling = Ruling(None, "always", TAKEN, Pairs((), (), ()), 0.5)
+        context.record(decided(candidate, ruling, "adopt", context.spent))
+        return candidate
+
+    def _admitted(
+        self,
+        context: Context[WorkflowProgram],
+        pick: Pick[WorkflowProgram],
+        proposal: Proposal[WorkflowProgram],
+        state: State,
+    ) -> Candidate[WorkflowProgram] | None:
+        """Journal a proposal; a program that differs from its parent becomes a candidate."""
         for each in proposal.feedback:
             context.record(each)
         if proposal.program is None and not proposal.faults:
-            return pick.parent  # nothing was to be said
+            return None  # nothing was to be said
         self._number += 1
         name = f"p{self._number}"
         context.record(proposed(name, pick, proposal))
         if proposal.program is None or proposal.program.hash == pick.parent.program.hash:
-            return pick.parent
-        option = pick.focus.option
-        candidate = Candidate(
-            name, proposal.program, pick.parent, option.arm, TAKEN, option.key, option.level,
-            title=proposal.title, source=proposal.source, state="adopted",
-        )  # fmt: skip
+            return None
+        candidate = admitted(name, pick, proposal, proposal.program, state)
         context.population.add(candidate)
-        context.record(
-            decided(candidate, Ruling(None, "always", TAKEN, Pairs((), (), ()), 0.5), "adopt", context.spent)
-        )
         return candidate

@@ -33,9 +33,9 @@ def sizes_of(task: Task, start: Workflow | None, effort: object) -> Sizes:
     Raises:
         UserError: for an effort that is none.
     """
-    rows = (len(task.splits.get(split, ())) for split in ("train", "val", "test"))
+    train, val, test = (len(task.splits.get(split, ())) for split in ("train", "val", "test"))
     judging = sum(each.repeats for each in task.metric.judges.values())
-    return Sizes(*rows, (max(1, most_calls(start)) if start else 1) + judging, planned_calls(effort))
+    return Sizes(train, val, test, (max(1, most_calls(start)) if start else 1) + judging, planned_calls(effort))
 
 
 def estimate(

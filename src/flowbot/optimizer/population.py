@@ -174,6 +174,12 @@ class Population(Generic[P]):
         both = [row for row in rows if row in mine and row in theirs and row not in candidate.shown]
         return Pairs(both, [mine[row].score for row in both], [theirs[row].score for row in both])
 
+    def extra_calls(self, candidate: Candidate[P], other: Candidate[P] | None = None) -> float:
+        """Model calls an example that a candidate takes more than its parent (or `other`), on average over what was run."""
+        against = other or candidate.parent
+        mine = self.mean(candidate.program, "calls") or 0.0
+        return mine - (self.mean(against.program, "calls") or 0.0 if against else 0.0)
+
     def mean(self, program: Hashed, axis: Literal["score", "calls", "tokens", "usd", "seconds"]) -> float | None:
         """Mean of an axis over the rows that a program was run on; None where it is not known of one, or there is none."""
         values = [getattr(each, axis) for each in self.outcomes(program).values()]

@@ -12,7 +12,7 @@ from flowbot.runtime.program import WorkflowProgram
 from .allocator import Thompson
 from .bilevel import BATCH, INNER_STEPS, LOOPS, Bilevel
 from .confirm import Confirm
-from .feedback.ballots import Ballots as BallotCritic
+from .feedback.ballots import BallotCritic
 from .judge import PosteriorJudge
 from .methods import Loop, Method, Sizes
 from .paper.edits import TRIES, Edits
@@ -133,7 +133,7 @@ class PaperMethod:
         """As of `Method`."""
         outer = Edits() if self.with_edits else None
         if self.inner == "blame":
-            return Bilevel(outer, Rewrite())
+            return Bilevel(outer, tuner=Bandit([Demonstrations(), Rewrite(), Mend()]), judge=PosteriorJudge())
         return Bilevel(outer, Layerwise() if self.inner == "layerwise" else None)
 
 
@@ -149,4 +149,4 @@ class Baseline:
 
     def loop(self, sizes: Sizes) -> Loop:
         """As of `Method`."""
-        return Bilevel(None, None)
+        return Bilevel()
