@@ -1,4 +1,4 @@
-"""The code of a new computing step: written by the meta model as text and tried in the sandbox, beside a plain prior."""
+"""The code of a new computing step: asked of the meta model as text, and tried in the sandbox before anything is run with it."""
 
 from __future__ import annotations
 
@@ -6,30 +6,26 @@ from typing import Any
 
 from flowbot.fields import StepError, Type
 from flowbot.optimizer.prompts import fill
-from flowbot.optimizer.search import Search, Source
+from flowbot.optimizer.search import Search
 from flowbot.optimizer.words import fenced
 from flowbot.workflow.workflow import Workflow
-
-from .catalogue import prior_code
 
 TRIES = 2
 PURPOSE = "proposals"
 
 
-async def write_codes(
+async def write_code(
     search: Search, workflow: Workflow, inputs: dict[str, str], outputs: dict[str, str]
-) -> tuple[list[tuple[str, Source]], list[str]]:
-    """Codes to choose from for a step with these inputs and outputs (name to type text).
+) -> tuple[str, list[str]]:
+    """The meta model's code for a step with these inputs and outputs (name to type text).
 
-    One is asked of the meta model, at most `TRIES` times, the error of the last try handed back: it must run in the sandbox on
-    made-up values of the right types and give the right types. That does not show that it computes what is wanted, so the
-    plain prior, the sum, comes after it: which of the two is right, examples tell.
+    It is asked at most `TRIES` times, the error of the last try handed back: the code must run in the sandbox on made-up values
+    of the right types and give the right types. That does not show that it computes what is wanted: examples tell.
 
     Returns:
-        each code with who wrote it (`meta` or `prior`), and the errors met.
+        the code, "" where no try was good; and what was wrong with tries.
     """
-    errors: list[str] = []
-    codes: list[tuple[str, Source]] = []
+    faults: list[str] = []
     code = ""
     for _ in range(TRIES):
         prompt = fill(
@@ -38,16 +34,15 @@ async def write_codes(
             inputs=", ".join(f"`{name}`: a {_python(type_)}" for name, type_ in inputs.items()),
             outputs="{" + ", ".join(f'"{name}": {_python(type_)}' for name, type_ in outputs.items()) + "}",
             arguments=", ".join(inputs),
-            error=errors[-1] if errors else "",
+            error=faults[-1] if faults else "",
             code=code,
         )
         code = fenced(await search.ask_text(prompt, PURPOSE))
-        error = search.guard.copied_text(code, workflow) or await _try(search, code, inputs, outputs)
-        if not error:
-            codes.append((code, "meta"))
-            break
-        errors.append(error)
-    return [*codes, (prior_code(inputs, outputs), "prior")], errors
+        fault = search.guard.copied_text(code, workflow) or await _fault(search, code, inputs, outputs)
+        if not fault:
+            return code, faults
+        faults.append(fault)
+    return "", faults
 
 
 def _python(type_: str) -> str:
@@ -74,12 +69,13 @@ def sample(type_: Type) -> Any:
             return "two"
 
 
-async def _try(search: Search, code: str, inputs: dict[str, str], outputs: dict[str, str]) -> str:
+async def _fault(search: Search, code: str, inputs: dict[str, str], outputs: dict[str, str]) -> str:
+    """What is wrong with the code, found by running it; "" for nothing."""
     if "def run(" not in code:
         return "there is no `def run(` in it"
     try:
-        given = {name: sample(Type.parse(type_)) for name, type_ in inputs.items()}
-        result = await search.engine.run_code(code, given)
+        values = {name: sample(Type.parse(type_)) for name, type_ in inputs.items()}
+        result = await search.engine.run_code(code, values)
         if not isinstance(result, dict):
             return f"run(...) returned {result!r:.60}; expected a dict with {', '.join(outputs)}"
         for name, type_ in outputs.items():

@@ -1,0 +1,54 @@
+"""Every change of every step, by the patterns of a catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from flowbot.fields import UserError
+from flowbot.task import Task
+from flowbot.workflow.nodes import LLMNode, is_frozen, walk
+from flowbot.workflow.scope import Scope
+from flowbot.workflow.workflow import Workflow
+
+from .change import Call, Change, Pattern, Place
+from .patterns import best, by_kind, each_item, refine, use_tools, vote
+from .removal import remove
+from .steps import answer_only, call_tool, compute, plan, review, rewrite, think
+
+PATTERNS: tuple[Pattern, ...] = (
+    compute, review, vote, think, answer_only, rewrite, plan, call_tool, refine, best, each_item, by_kind, use_tools, remove,
+)  # fmt: skip
+"""The patterns that FlowBot comes with, in the order in which their changes are offered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Which changes there are.
+
+    Args:
+        patterns: what finds the changes about a step.
+    """
+
+    patterns: Sequence[Pattern] = PATTERNS
+
+    def changes(self, workflow: Workflow, task: Task) -> list[Change]:
+        """The changes about every step that is not frozen, step by step; whether one leads to a valid workflow is not known yet.
+
+        Raises:
+            UserError: if two changes have the same key.
+        """
+        scope, found = Scope.of(workflow.sketch), dict[str, Change]()
+        for path, node in walk(workflow.sketch):
+            if is_frozen(workflow.sketch, path):
+                continue
+            body = scope.at(path)
+            place = (
+                Call(workflow, task, path, node, body)
+                if isinstance(node, LLMNode)
+                else Place(workflow, task, path, node, body)
+            )
+            for change in (each for pattern in self.patterns for each in pattern(place)):
+                if found.setdefault(change.key, change) is not change:
+                    raise UserError("catalogue", f"two changes {change.key!r}", "a kind or variant of its own for each")
+        return list(found.values())

@@ -1,0 +1,147 @@
+"""What a change of a structure is, and what one can know of the step that it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from flowbot.fields import Type
+from flowbot.task import Task
+from flowbot.workflow.edits import Edit, ReplaceNode
+from flowbot.workflow.nodes import LLMNode, LoopNode, MapNode, Node, Sketch, walk
+from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.scope import Scope
+from flowbot.workflow.starts import REASONING
+from flowbot.workflow.workflow import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A concrete change of one structure.
+
+    Args:
+        kind: what is believed of its gain goes by this.
+        place: path of the step that it is about.
+        title: what it does, in a neutral sentence.
+        build: the edits, from the code of the new computing step where there is one (else "").
+        variant: what sets it apart from others of its kind at this place.
+        computes: the inputs and outputs (name to type text) of a new computing step, or None.
+    """
+
+    kind: str
+    place: str
+    title: str
+    build: Callable[[str], list[Edit]]
+    variant: str = ""
+    computes: tuple[dict[str, str], dict[str, str]] | None = None
+
+    @property
+    def key(self) -> str:
+        """Its stable name among the changes of a workflow."""
+        return ":".join(part for part in (self.kind, self.variant, self.place) if part)
+
+    @property
+    def prior_code(self) -> str:
+        """What its computing step does while nobody has said better: sum the numbers of the list, or join its values; "" where
+        it has none."""
+        if self.computes is None:
+            return ""
+        inputs, outputs = self.computes
+        name, type_ = next(iter(inputs.items()))
+        item = Type.parse(type_).item
+        numbers = item is not None and "number" in dict(item.members)
+        value = f"sum(each['number'] for each in {name})" if numbers else f"', '.join(each['value'] for each in {name})"
+        returned = ", ".join(f"{output!r}: {value}" for output in outputs)
+        return f"def run({', '.join(inputs)}):\n    return {{{returned}}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A step that changes are about.
+
+    Args:
+        workflow: that it is a step of.
+        task: what is to be solved.
+        path: where it stands.
+        node: the step itself.
+        scope: of the body that it stands in.
+    """
+
+    workflow: Workflow
+    task: Task
+    path: str
+    node: Node
+    scope: Scope
+
+    @property
+    def name(self) -> str:
+        """Its name in its body."""
+        return self.path.rpartition("/")[2]
+
+    def fresh(self, name: str) -> str:
+        """The name, or it with a number, that nothing in the workflow has."""
+        taken = set(self.workflow.sketch.inputs)
+        for path, node in walk(self.workflow.sketch):
+            taken.add(path.rpartition("/")[2])
+            taken.update(node.own() if isinstance(node, LoopNode | MapNode) else ())
+        return free(name, taken)
+
+    def leaves(self) -> tuple[str, ...]:
+        """What leaves its body: the references that the workflow's outputs, or a loop or map, take from it."""
+        holder = self.scope.holder
+        if isinstance(holder, LoopNode | MapNode):
+            return holder.ends()
+        return tuple(holder.outputs.values()) if isinstance(holder, Sketch) else ()
+
+    def unread(self, names: Iterable[str]) -> list[Edit]:
+        """Edits that make the LLM calls beside it that read these of its outputs go on without them."""
+        gone = {f"{self.name}.{name}" for name in names}
+        edits: list[Edit] = []
+        for name, reader in self.scope.nodes.items():
+            if isinstance(reader, LLMNode) and gone & set(reader.inputs.values()):
+                left = {key: ref for key, ref in reader.inputs.items() if ref not in gone}
+                edits.append(
+                    ReplaceNode(id=f"{self.scope.path}{name}", node=reader.model_copy(update={"inputs": left}))
+                )
+        return edits
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Place):
+    """A step that is an LLM call."""
+
+    node: LLMNode
+
+    @property
+    def answers(self) -> dict[str, str]:
+        """What it gives, but for its reasoning."""
+        return {name: type_ for name, type_ in self.node.out.items() if name != REASONING}
+
+    @property
+    def told(self) -> LLMParameters:
+        """Its parameters."""
+        own = self.workflow.parameter(self.path)
+        return own if isinstance(own, LLMParameters) else LLMParameters()
+
+    def kinds(self) -> set[str]:
+        """The kinds of types of its answers."""
+        return {Type.parse(text).kind for text in self.answers.values()}
+
+    def gives_text(self) -> bool:
+        """Whether it gives free text that leaves its body: an answer, and not a note for another step."""
+        return any(text == "str" and f"{self.name}.{name}" in self.leaves() for name, text in self.answers.items())
+
+    def input_types(self) -> dict[str, Type]:
+        """The types of what it reads, by input."""
+        types = {name: self.scope.type_of(reference) for name, reference in self.node.inputs.items()}
+        return {name: type_ for name, type_ in types.items() if type_ is not None}
+
+
+Pattern: TypeAlias = Callable[[Place], Iterator[Change]]
+"""Finds changes about a step; it yields none where it has none."""
+
+
+def free(name: str, taken: Collection[str]) -> str:
+    """The name, or it with the lowest number from 2 on, that is not taken."""
+    return next(each for each in (name, *(f"{name}_{n}" for n in range(2, len(taken) + 3))) if each not in taken)

@@ -1,0 +1,1 @@
+"""Proposers that change the structure of a workflow."""

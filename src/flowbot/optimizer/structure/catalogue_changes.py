@@ -1,0 +1,146 @@
+"""Changes of the catalogue about every step of a workflow, as options of the planner.
+
+A change is remembered by the structure, the change, and the parameters of the step and of those beside it: what lost before the
+prompts around it were tuned may be tried again after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from flowbot.fields import stable_hash
+from flowbot.optimizer.catalogue.catalogue import Catalogue
+from flowbot.optimizer.catalogue.change import Change
+from flowbot.optimizer.population import Candidate
+from flowbot.optimizer.priors import Priors, shipped_priors
+from flowbot.optimizer.seams import Context, Focus, Option, Proposal
+from flowbot.optimizer.search import Search
+from flowbot.run.events import Arm, Verdict
+from flowbot.runtime.program import WorkflowProgram
+from flowbot.workflow.edits import EditError, applied
+from flowbot.workflow.graph import predecessors, successors
+from flowbot.workflow.nodes import walk
+from flowbot.workflow.scope import Scope
+from flowbot.workflow.workflow import Workflow
+
+from .code import TRIES, write_code
+
+
+@dataclass(slots=True)
+class CatalogueChanges:
+    """Offers every change of a catalogue that leads to a valid workflow.
+
+    Args:
+        catalogue: which changes there are.
+        priors: what is believed of each kind.
+        asks: whether the meta model is asked to write the code of a computing step; False: it is the plain prior's, without a call.
+    """
+
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    priors: Priors = field(default_factory=shipped_priors)
+    asks: bool = True
+    _offers: dict[str, Mapping[str, tuple[Option, Change]]] = field(
+        default_factory=dict[str, Mapping[str, tuple[Option, Change]]]
+    )
+
+    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+        """As of `Proposer`: the changes about every step that is not frozen, and removals of any."""
+        assert isinstance(context, Search)
+        return [option for option, _ in self._offered(parent.program, context).values()]
+
+    async def propose(
+        self,
+        parent: Candidate[WorkflowProgram],
+        focus: Focus,
+        want: int,
+        context: Context[WorkflowProgram],
+    ) -> Sequence[Proposal[WorkflowProgram]]:
+        """The changed workflow. Of a computing step there are two, by the meta model's code and by the plain prior's: the first
+        draw gives the meta model's where it wrote one that runs, another draw the prior's; both at once where two are wanted."""
+        assert isinstance(context, Search)
+        _, change = self._offered(parent.program, context)[focus.option.key]
+        workflow = parent.program.workflow
+        if change.computes is None:
+            return [_made(context, workflow, change, focus, "", None)]
+        code, faults = "", list[str]()
+        if self.asks and not focus.draw:
+            code, faults = await write_code(context, workflow, *change.computes)
+        made: list[Proposal[WorkflowProgram]] = []
+        if code:
+            made.append(_made(context, workflow, change, focus, code, "meta", faults))
+        if len(made) < want and code != change.prior_code:
+            made.append(_made(context, workflow, change, focus, change.prior_code, "prior", faults))
+        return made
+
+    def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
+        """Nothing: what a kind gained the planner knows."""
+
+    def _offered(self, program: WorkflowProgram, search: Search) -> Mapping[str, tuple[Option, Change]]:
+        """The options by key, each with its change. They are kept: it takes long to see which changes are valid."""
+        if program.hash not in self._offers:
+            found = self._find(program, search)
+            self._offers[program.hash] = {option.key: (option, change) for option, change in found}
+        return self._offers[program.hash]
+
+    def _find(self, program: WorkflowProgram, search: Search) -> Iterator[tuple[Option, Change]]:
+        workflow = program.workflow
+        structure = stable_hash(workflow.sketch.dump())
+        for change in self.catalogue.changes(workflow, search.task):
+            if change.computes is not None and not search.can_compute:
+                continue
+            try:
+                changed = applied(workflow, change.build(change.prior_code), tools=search.signatures).after
+            except EditError:
+                continue
+            asked = self.asks and change.computes is not None
+            option = Option(
+                Arm(kind=change.kind, place=change.place),
+                key=stable_hash([structure, _near(workflow, change.place), change.key]),
+                title=change.title,
+                prior=self.priors.belief(change.kind),
+                extra=WorkflowProgram(changed).usual_calls - program.usual_calls,
+                cost=TRIES if asked else 0,
+                most=2 if asked else 1,
+            )
+            yield option, change
+
+
+def _made(
+    search: Search,
+    workflow: Workflow,
+    change: Change,
+    focus: Focus,
+    code: str,
+    code_by: Literal["meta", "prior"] | None,
+    faults: Sequence[str] = (),
+) -> Proposal[WorkflowProgram]:
+    """The proposal of a change; one without program where the edits cannot be made."""
+    program, edits = None, tuple[str, ...]()
+    try:
+        made = applied(workflow, change.build(code), tools=search.signatures)
+        program, edits = WorkflowProgram(made.after), made.said
+    except EditError as error:
+        faults = (*faults, str(error))
+    return Proposal(
+        program,
+        change.title,
+        "meta" if focus.votes else "prior",
+        reason=focus.reason,
+        edits=edits,
+        because=focus.because,
+        code_by=code_by,
+        faults=tuple(faults),
+    )
+
+
+def _near(workflow: Workflow, place: str) -> dict[str, object]:
+    """The parameters of a step, of those that it reads, and of those that read it, their bodies included, by path."""
+    scope, name = Scope.of(workflow.sketch).at(place), place.rpartition("/")[2]
+    beside = {name, *predecessors(scope.holder, name), *successors(scope.holder, name)}
+    return {
+        path: workflow.parameter(path).model_dump(mode="json", exclude_defaults=True)
+        for path, _ in walk(workflow.sketch)
+        if path.startswith(scope.path) and path.removeprefix(scope.path).partition("/")[0] in beside
+    }
