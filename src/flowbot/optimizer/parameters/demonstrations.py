@@ -7,13 +7,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import comb
 from random import Random
 
 from flowbot.optimizer.feedback.runs import alike, alternated, failing, good
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.seams import Focus, Option, Proposal
+from flowbot.optimizer.priors import Priors, shipped_priors
+from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.optimizer.search import Search
 from flowbot.optimizer.words import values_text
 from flowbot.run.events import Arm, Verdict
@@ -31,35 +32,39 @@ WAYS = ("of different answers", "nearest to mistakes", "the longest")
 SHOW, HIDE = "demonstrate", "without demonstrations"
 
 
-@dataclass
+@dataclass(slots=True)
 class Demonstrations:
     """Shows steps worked examples, or none.
 
     Args:
         most: sets that are tried on one step of one program.
-        gain: in score, that is expected of a set.
+        priors: what is believed of each kind.
     """
 
     most: int = 8
-    gain: float = 0.03
+    priors: Priors = field(default_factory=shipped_priors)
 
-    def options(self, parent: Candidate[WorkflowProgram], context: Search) -> Sequence[Option]:
+    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """A set for every step with a model that has something to show; none for every step that is shown one."""
+        assert isinstance(context, Search)
         program = parent.program
         rows = context.recorded(program, context.rows)
         found: list[Option] = []
         for path, told in _steps(program):
             if known := len(_worked(program, path, rows)[0]):
                 arm, most = Arm(kind=SHOW, place=path), min(self.most, max(1, comb(known, 2)))
-                found.append(option(program, arm, f"show step `{path}` worked examples", self.gain, most=most))
+                found.append(option(program, arm, f"show step `{path}` worked examples", self.priors, most=most))
             if told.demonstrations:
-                found.append(option(program, Arm(kind=HIDE, place=path), f"show step `{path}` no worked examples", 0.0))
+                found.append(
+                    option(program, Arm(kind=HIDE, place=path), f"show step `{path}` no worked examples", self.priors)
+                )
         return found
 
     async def propose(
-        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Search
+        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
     ) -> Sequence[Proposal[WorkflowProgram]]:
         """One set; which one the number of the draw says."""
+        assert isinstance(context, Search)
         program, arm, draw = parent.program, focus.option.arm, focus.draw
         told = dict(_steps(program))[arm.place]
         if arm.kind == HIDE:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flowbot.fields import StepError
 from flowbot.optimizer.feedback.runs import varied
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.seams import Focus, Option, Proposal
+from flowbot.optimizer.priors import Priors, shipped_priors
+from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.optimizer.search import Search
 from flowbot.optimizer.words import output_text, values_text
 from flowbot.run.events import Arm, Verdict
@@ -22,36 +23,38 @@ from .step_change import option, proposal
 from .update import update
 
 
-@dataclass
+@dataclass(slots=True)
 class Mend:
     """Lets the meta model rewrite code that failed.
 
     Args:
         most: tries on one step of one program.
         failures: failed calls that the meta model is shown.
-        gain: in score, that is expected of mended code.
+        priors: what is believed of each kind.
     """
 
     most: int = 4
     failures: int = 3
-    gain: float = 0.05
+    priors: Priors = field(default_factory=shipped_priors)
 
-    def options(self, parent: Candidate[WorkflowProgram], context: Search) -> Sequence[Option]:
+    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """One for every computing step that failed in a run and is not frozen."""
+        assert isinstance(context, Search)
         program = parent.program
         rows, sketch = context.recorded(program, context.rows), parent.program.workflow.sketch
         return [
             option(
-                program, Arm(kind="mend", place=path), f"mend the code of `{path}`", self.gain, cost=1, most=self.most
+                program, Arm(kind="mend", place=path), f"mend the code of `{path}`", self.priors, cost=1, most=self.most
             )
             for path, node in walk(sketch)
             if isinstance(node, CodeNode) and not is_frozen(sketch, path) and any(_failed(row, path) for row in rows)
         ]
 
     async def propose(
-        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Search
+        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
     ) -> Sequence[Proposal[WorkflowProgram]]:
         """One mended code, that no longer fails on all that it was shown."""
+        assert isinstance(context, Search)
         program, path = parent.program, focus.option.arm.place
         rows = [row for row in context.recorded(program, focus.rows or context.rows) if _failed(row, path)]
         shown = varied(rows, context.rng(f"mend/{program.hash}/{focus.draw}"))[: self.failures]

@@ -9,7 +9,8 @@ from flowbot.optimizer.feedback.backward import backward_all, feedback_on, most_
 from flowbot.optimizer.feedback.blame import Blame, Blamed, suspects
 from flowbot.optimizer.feedback.runs import failing, varied
 from flowbot.optimizer.population import Candidate, Population
-from flowbot.optimizer.seams import Focus, Option, Proposal
+from flowbot.optimizer.priors import Priors, shipped_priors
+from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.optimizer.search import Search
 from flowbot.optimizer.words import instruction_text, value_text
 from flowbot.run.events import Arm, Verdict
@@ -23,7 +24,7 @@ from .step_change import option, proposal
 from .update import update
 
 
-@dataclass
+@dataclass(slots=True)
 class Rewrite:
     """Lets the meta model rewrite the instruction of a step, one text of a prompt of the user's own, or code.
 
@@ -34,18 +35,19 @@ class Rewrite:
         most: rewrites that are tried on one program, more where a prompt has more texts: each has a turn.
         mistakes: failing runs that a rewrite is made from.
         history: earlier tries on the step that the meta model is shown; 0 for a small one.
-        gain: in score, that is expected of a rewrite.
+        priors: what is believed of each kind.
         blame: finds the step; proposers may share one.
     """
 
     most: int = 4
     mistakes: int = 3
     history: int = 3
-    gain: float = 0.02
+    priors: Priors = field(default_factory=shipped_priors)
     blame: Blame = field(default_factory=Blame)
 
-    def options(self, parent: Candidate[WorkflowProgram], context: Search) -> Sequence[Option]:
+    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """One, where runs went wrong and a step may be changed."""
+        assert isinstance(context, Search)
         program = parent.program
         rows = context.recorded(program, context.rows)
         paths, wrong = suspects(program), failing(rows)
@@ -55,12 +57,13 @@ class Rewrite:
         cost = self.blame.cost(program, rows) + sum(gradients) + 1
         arm = Arm(kind="rewrite", place=paths[0] if len(paths) == 1 else "")
         most = max(self.most, *(_texts(program, path) for path in paths))
-        return [option(program, arm, "rewrite a step from its mistakes", self.gain, cost=cost, most=most)]
+        return [option(program, arm, "rewrite a step from its mistakes", self.priors, cost=cost, most=most)]
 
     async def propose(
-        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Search
+        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
     ) -> Sequence[Proposal[WorkflowProgram]]:
         """One rewrite, from other failing runs than the draws before as far as there are others."""
+        assert isinstance(context, Search)
         program, draw = parent.program, focus.draw
         blamed = await self.blame.of(context, program)
         path = blamed.draw(context.rng(f"rewrite/{program.hash}/{draw}"))

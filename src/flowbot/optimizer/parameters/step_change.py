@@ -5,27 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 from flowbot.fields import stable_hash
-from flowbot.optimizer.belief import Belief
-from flowbot.optimizer.judge import PRIOR_SPREAD
+from flowbot.optimizer.priors import Priors
 from flowbot.optimizer.seams import Option, Proposal
 from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.parameters import Parameters
 
 
-def option(program: WorkflowProgram, arm: Arm, title: str, gain: float, *, cost: int = 0, most: int = 1) -> Option:
+def option(program: WorkflowProgram, arm: Arm, title: str, priors: Priors, *, cost: int = 0, most: int = 1) -> Option:
     """A change that may be tried on exactly this program: on another one the same change is another text.
 
     Args:
         program: what is changed.
         arm: the kind of change, and the step.
         title: the change, in plain words.
-        gain: in score, that is expected of it before the run shows anything.
+        priors: what is believed of each kind of change.
         cost: questions to the meta model that a draw takes at most.
         most: draws that are worth it.
     """
+    level = "parameters"
     key = stable_hash([program.hash, str(arm)])
-    return Option(arm, key, title, Belief(gain, PRIOR_SPREAD), cost=cost, most=most, level="parameters")
+    return Option(arm, key, title, priors.belief(arm.kind, level), cost=cost, most=most, level=level)
 
 
 def proposal(
