@@ -1,1 +1,1 @@
-"""What is said of recorded runs: which runs to look at, which step they speak against, and textual gradients through them."""
+"""What is said of recorded runs: which runs to look at, whom they speak against, gradients through them, and votes."""
