@@ -13,8 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from flowbot.run.events import Verdict
 from flowbot.runtime.program import WorkflowProgram
+from flowbot.runtime.together import all_of
 
+from .allocator import BLOCK
 from .belief import Belief
 from .judge import Judge, Ruling
 from .measuring import measure

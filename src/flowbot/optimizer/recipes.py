@@ -42,14 +42,17 @@ def recipe(outer: str, inner: str) -> Method:
 
     def proposers() -> Proposers:
         structural: Proposers = [] if outer == "none" else [CatalogueChanges(asks=asks)]
-        tuning: Mapping[str, Callable[[], Proposers]] = {
-            "none": lambda: [],
-            "layerwise": lambda: [Layerwise()],
-            "blame": lambda: [Demonstrations(), Rewrite(), Mend()] if asks else [Demonstrations()],
-        }
-        return [*structural, *tuning[inner]()]
+        if inner == "none":
+            return structural
+        if inner == "layerwise":
+            return [*structural, Layerwise()]
+        return [*structural, *(_tuning() if asks else [Demonstrations()])]
 
     return PoolMethod(name, proposers, critic=BallotCritic if outer == "flowbot" else None, even=not asks)
+
+
+def _tuning() -> Proposers:
+    return [Demonstrations(), Rewrite(), Mend()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +136,7 @@ class PaperMethod:
         """As of `Method`."""
         outer = Edits() if self.with_edits else None
         if self.inner == "blame":
-            return Bilevel(outer, tuner=Bandit([Demonstrations(), Rewrite(), Mend()]), judge=PosteriorJudge())
+            return Bilevel(outer, tuner=Bandit(_tuning()), judge=PosteriorJudge())
         return Bilevel(outer, Layerwise() if self.inner == "layerwise" else None)
 
 

@@ -268,8 +268,10 @@ class Ballots:
 class Critic(Protocol[P]):
     """Looks at mistakes of a parent and votes for options. One that is no better than chance loses its weight."""
 
-    cost: int
-    """Model calls of one vote at most."""
+    @property
+    def cost(self) -> int:
+        """Model calls of one vote at most."""
+        ...
 
     async def vote(self, parent: Candidate[P], options: Sequence[Option], context: Context[P]) -> Ballots:
         """Its ballots on a parent."""
