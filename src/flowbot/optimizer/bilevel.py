@@ -56,6 +56,8 @@ class Bilevel:
         rows = context.rows
         here = context.population.start
         context.record(measure(context, here.program, "val", context.validation))
+        if self.outer is None and self.inner is None and self.tuner is None:
+            return "there is nothing to try"
         for first in range(0, len(rows), BATCH):
             batch = rows[first : first + BATCH]
             for _ in range(LOOPS):
