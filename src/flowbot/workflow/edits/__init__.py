@@ -6,9 +6,9 @@ from .applying import Applied, applied, apply
 from .basic import AddNode, RemoveNode, RenameNode, ReplaceNode, Rewire, Rewrite, SetOutput
 from .draft import EditError
 from .edit import Edit, describe, dump_edits
-from .inserts import InsertBranch, InsertRetrieval, InsertStep
+from .inserts import Decompose, InsertBranch, InsertRetrieval, InsertStep
 from .parse import parse_edits
-from .patterns import Decompose, Ensemble, Fuse, Review, Split
+from .patterns import Ensemble, Fuse, Review, Split
 from .schema import edits_schema
 
 __all__ = [

@@ -8,23 +8,12 @@ from typing import Annotated, Any, cast
 from pydantic import Field, ValidationInfo, field_validator
 
 from flowbot.fields import canonical_json
-from flowbot.workflow.nodes import (
-    BranchNode,
-    LLMNode,
-    LoopNode,
-    MapNode,
-    MergeNode,
-    Node,
-    Sketch,
-    asks_model,
-    is_frozen,
-    walk,
-)
+from flowbot.workflow.nodes import BranchNode, LLMNode, LoopNode, MapNode, MergeNode, Node, asks_model, is_frozen, walk
 from flowbot.workflow.parameters import PARAMETERS, ChoiceParameters, LLMParameters, Parameters
 
-from .draft import Draft, split
+from .draft import AnyParameters, Draft, split
 from .edit import Edit, NewNode, Output, Path, Text, WithNode, by_path, in_words
-from .wiring import joined
+from .wiring import changed, joined
 from .written import NAMED, always, rows
 
 
@@ -89,11 +78,9 @@ class ReplaceNode(WithNode):
     def make(self, draft: Draft) -> None:
         """Put it in the place of the other."""
         draft.node(self.id)
-        before, parameters = draft.sketch, dict(draft.parameters)
+        before = dict(walk(draft.sketch))
         draft.put(self.id, self.node)
-        _follow(draft, before)
-        draft.assign(self.id, self.parameters)
-        _keep_models(draft, before, parameters)
+        _renew(draft, before, self.id, self.parameters)
 
 
 class Rewire(Edit):
@@ -121,7 +108,7 @@ class Rewire(Edit):
             case MergeNode():
                 if self.input not in node.inputs:
                     draft.refuse(f"the merge joins {', '.join(node.inputs)}: name the one to replace as input")
-                change = {"inputs": joined(node.inputs, lambda each: self.to if each == self.input else each)}
+                change = {"inputs": joined(node.inputs, {self.input: self.to})}
             case LoopNode():
                 name, dot, end = self.input.partition(".")
                 if name not in node.carry or (dot and end != "next"):
@@ -155,8 +142,7 @@ class RenameNode(Edit):
         holder, new = draft.holder(prefix), self.to
         if "/" in new:
             draft.refuse("a node is renamed where it stands: give the new name alone")
-        own = tuple(holder.inputs) if isinstance(holder, Sketch) else holder.own()
-        if new in holder.nodes or new in own:
+        if new in holder.nodes or new in (holder.own() if isinstance(holder, LoopNode | MapNode) else holder.inputs):
             draft.refuse(f"{new} is there already: choose another name")
         draft.take_over(prefix, {f"{old}.{output}": f"{new}.{output}" for output in node.gives})
         if isinstance(node, BranchNode):
@@ -201,7 +187,7 @@ class Rewrite(Edit):
         nodes = info.data.get("nodes")
         if nodes is None or not isinstance(data, dict):
             return data
-        return by_path(Sketch(inputs={}, outputs={}, nodes=nodes), cast("dict[str, Any]", data))
+        return by_path(nodes, cast("dict[str, Any]", data))
 
     def __str__(self) -> str:
         nodes = "; ".join(in_words(name, node) for name, node in self.nodes.items())
@@ -210,7 +196,7 @@ class Rewrite(Edit):
 
     def make(self, draft: Draft) -> None:
         """Write it anew; what is frozen must be in it as it is."""
-        old, parameters = draft.sketch, dict(draft.parameters)
+        old, before = draft.sketch, dict(walk(draft.sketch))
         if set(self.outputs) != set(old.outputs):
             known = ", ".join(old.outputs)
             draft.refuse(f"the workflow's outputs are {known}, and they stay: bind each of them, no other")
@@ -220,12 +206,10 @@ class Rewrite(Edit):
         nodes = _with_frozen(draft, "", old.nodes, self.nodes)
         outputs = {name: self.outputs[name] for name in old.outputs}
         draft.sketch = old.model_copy(update={"nodes": nodes, "outputs": outputs})
-        _follow(draft, old)
         frozen = next((path for path in self.parameters if is_frozen(draft.sketch, path)), None)
         if frozen is not None:
             draft.refuse(f"{frozen} is frozen: give no parameters for it")
-        draft.assign("", self.parameters)
-        _keep_models(draft, old, parameters)
+        _renew(draft, before, "", self.parameters)
 
 
 def _draw_once(draft: Draft, prefix: str, gone: MergeNode) -> None:
@@ -238,30 +222,25 @@ def _draw_once(draft: Draft, prefix: str, gone: MergeNode) -> None:
             draft.parameters[f"{prefix}{name}"] = parameters.model_copy(update={"samples": 1})
 
 
-def _follow(draft: Draft, before: Sketch) -> None:
-    """Parameters stay with the nodes that keep path and kind, but for the instruction of one that asks no model any more."""
-    old, new = dict(walk(before)), dict(walk(draft.sketch))
-    kept = {path for path, node in new.items() if path in old and old[path].kind == node.kind and _uses(node)}
-    draft.parameters = {path: each for path, each in draft.parameters.items() if path in kept}
+def _renew(draft: Draft, old: Mapping[str, Node], path: str, parameters: AnyParameters | None) -> None:
+    """Parameters where nodes were replaced: they stay with nodes that keep path and kind, and have a use for them.
 
-
-def _uses(node: Node) -> bool:
-    """Whether a node has a use for parameters: a branch and a merge only where they ask a model."""
-    return asks_model(node) or not isinstance(node, BranchNode | MergeNode)
-
-
-def _keep_models(draft: Draft, before: Sketch, parameters: Mapping[str, Parameters]) -> None:
-    """A step that is replaced by another that asks a model asks the same, and writes as much at most, unless the edit says
-    otherwise; a pinned model stays whatever it says."""
-    new = dict(walk(draft.sketch))
-    for path, old in walk(before):
-        node, was = new.get(path), parameters.get(path)
+    A step that is replaced by another that asks a model asks the same, and writes as much at most, unless the edit says
+    otherwise; a pinned model stays whatever it says.
+    """
+    new, all_were = dict(walk(draft.sketch)), draft.parameters
+    draft.parameters = {
+        each: was for each, was in all_were.items() if each in new and each in old and _fits(old[each], new[each])
+    }
+    draft.assign(path, parameters)
+    for each in old:
+        node, was = new.get(each), all_were.get(each)
         if not isinstance(node, LLMNode | BranchNode | MergeNode):
             continue
-        pinned = getattr(old, "model", None) is not None
+        pinned = getattr(old[each], "model", None) is not None
         if pinned:
-            draft.put(path, node.model_copy(update={"model": "pinned"}))
-        now = draft.parameters.get(path) or PARAMETERS[node.kind]()
+            draft.put(each, node.model_copy(update={"model": "pinned"}))
+        now = draft.parameters.get(each) or PARAMETERS[node.kind]()
         if not isinstance(now, LLMParameters | ChoiceParameters) or not (pinned or asks_model(node)):
             continue
         kept: dict[str, Any] = {}
@@ -269,8 +248,13 @@ def _keep_models(draft: Draft, before: Sketch, parameters: Mapping[str, Paramete
             kept["model"] = was.model if isinstance(was, LLMParameters | ChoiceParameters) else None
         if isinstance(now, LLMParameters) and isinstance(was, LLMParameters) and now.max_tokens is None:
             kept["max_tokens"] = was.max_tokens
-        if any(getattr(now, name) != value for name, value in kept.items()):
-            draft.parameters[path] = now.model_copy(update=kept)
+        if (renewed := changed(now, **kept)) is not now:
+            draft.parameters[each] = renewed
+
+
+def _fits(old: Node, new: Node) -> bool:
+    """Whether a node can have the parameters of another: one of its kind; a branch or a merge only where it asks a model."""
+    return old.kind == new.kind and (asks_model(new) or not isinstance(new, BranchNode | MergeNode))
 
 
 def _with_frozen(draft: Draft, prefix: str, old: Mapping[str, Node], new: Mapping[str, Node]) -> dict[str, Node]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flowbot.workflow.nodes import LLMNode, MergeNode
 from flowbot.workflow.parameters import MOST_LETTERS, ChoiceParameters, LLMParameters
 
-from .draft import Draft, free, split
+from .draft import Draft, free
 
 
 def like(node: LLMNode, parameters: LLMParameters, new: LLMParameters | str) -> LLMParameters:
@@ -30,36 +30,20 @@ def in_stead(node: LLMNode, parameters: LLMParameters, new: LLMParameters | str)
 
 def merge_each(
     draft: Draft,
-    path: str,
-    read: Collection[str],
+    prefix: str,
+    sources: Sequence[str],
+    out: Mapping[str, str],
     wish: str,
-    *,
-    also: Sequence[str] = (),
     parameters: ChoiceParameters | None = None,
     **fields: Any,
 ) -> None:
-    """A merge for each output of a node that is read, which is read in its stead.
-
-    Args:
-        draft: where it is made.
-        path: the node.
-        read: its outputs that are read.
-        wish: what the merges are called, with the output.
-        also: other nodes of the body whose outputs of the same names they join, before those of the node.
-        parameters: of the merges.
-        fields: what else the merges are.
-    """
-    node = draft.node(path)
-    out: dict[str, str] = getattr(node, "out", {})
-    prefix, name = split(path)
-    merges: dict[str, str] = {}
-    for output in read:
-        merges[output] = draft.fresh(f"{wish}_{output}")
-        inputs = tuple(f"{source}.{output}" for source in (*also, name))
-        merge = MergeNode(inputs=inputs, out={output: out[output]}, **fields)
-        draft.add_beside(prefix, merges[output], merge, parameters)
-    taken = {f"{name}.{output}": f"{merge}.{output}" for output, merge in merges.items()}
-    draft.take_over(prefix, taken, but=[name, *also, *merges.values()])
+    """For each of the outputs a merge of the sources, called by the wish and the output, is read instead of the last source."""
+    merges = {output: draft.fresh(f"{wish}_{output}") for output in out}
+    for output, merge in merges.items():
+        inputs = tuple(f"{source}.{output}" for source in sources)
+        draft.add_beside(prefix, merge, MergeNode(inputs=inputs, out={output: out[output]}, **fields), parameters)
+    taken = {f"{sources[-1]}.{output}": f"{merge}.{output}" for output, merge in merges.items()}
+    draft.take_over(prefix, taken, but=[*sources, *merges.values()])
 
 
 def beside(inputs: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]:

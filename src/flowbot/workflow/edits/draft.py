@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import chain, count
 from typing import Never
 
 from flowbot.fields import FlowBotError, ToolSignature
 from flowbot.workflow.defects import Defect
-from flowbot.workflow.nodes import HasNodes, LLMNode, LoopNode, MapNode, Node, Sketch, is_frozen, walk
+from flowbot.workflow.nodes import (
+    CodeNode,
+    HasNodes,
+    LLMNode,
+    LoopNode,
+    MapNode,
+    Node,
+    Sketch,
+    ToolNode,
+    is_frozen,
+    walk,
+)
 from flowbot.workflow.parameters import LLMParameters, Parameters
 from flowbot.workflow.prompt import places
 from flowbot.workflow.workflow import Workflow
@@ -65,13 +77,13 @@ class Draft:
         """What holds the nodes of a body."""
         holder: Sketch | LoopNode | MapNode = self.sketch
         for number, name in enumerate(steps := prefix.split("/")[:-1], start=1):
-            inner = holder.nodes.get(name)
+            path, inner = "/".join(steps[:number]), holder.nodes.get(name)
             if inner is None:
-                self.refuse(f"there is no node {'/'.join(steps[:number])}; there are {_all(self.sketch)}")
+                self.refuse(f"there is no node {path}; there are {_all(self.sketch)}")
             if not isinstance(inner, LoopNode | MapNode):
-                self.refuse(f"{'/'.join(steps[:number])} is of kind {inner.kind}, which has no body")
+                self.refuse(f"{path} is of kind {inner.kind}, which has no body")
             if inner.frozen:
-                self.refuse(f"{'/'.join(steps[:number])} is frozen, and its body with it: leave it as it is")
+                self.refuse(f"{path} is frozen, and its body with it: leave it as it is")
             holder = inner
         return holder
 
@@ -110,25 +122,19 @@ class Draft:
 
     def readers(self, prefix: str, name: str) -> list[tuple[str, str]]:
         """Who reads a node of a body, and which reference: nodes in sketch order, then what leaves the body."""
-        holder, head = self.holder(prefix), f"{name}."
-        found = [
-            (f"{prefix}{other}", reference)
-            for other, node in holder.nodes.items()
-            if other != name
-            for reference in node.references()
-            if reference.startswith(head)
-        ]
+        holder = self.holder(prefix)
+        reads = [(f"{prefix}{other}", node.references()) for other, node in holder.nodes.items() if other != name]
         if isinstance(holder, Sketch):
-            found += [(f"output {key}", ref) for key, ref in holder.outputs.items() if ref.startswith(head)]
+            reads += [(f"output {key}", (reference,)) for key, reference in holder.outputs.items()]
         else:
-            found += [(prefix.removesuffix("/"), ref) for ref in holder.ends() if ref.startswith(head)]
-        return found
+            reads.append((prefix.removesuffix("/"), holder.ends()))
+        return [(reader, reference) for reader, all_ in reads for reference in all_ if reference.startswith(f"{name}.")]
 
-    def read(self, path: str) -> tuple[str, ...]:
-        """The outputs of a node that something reads, in declared order."""
+    def read(self, path: str, node: LLMNode | ToolNode | CodeNode) -> dict[str, str]:
+        """The outputs of a node that something reads, with their types, in declared order."""
         prefix, name = split(path)
         read = {reference for _, reference in self.readers(prefix, name)}
-        found = tuple(output for output in self.nodes(prefix)[name].gives if f"{name}.{output}" in read)
+        found = {output: type_ for output, type_ in node.out.items() if f"{name}.{output}" in read}
         if not found:
             self.refuse(f"nothing reads {path}: name a node whose outputs are read")
         return found
@@ -149,9 +155,10 @@ class Draft:
         """The `llm` nodes that have parameters and are not frozen, with their paths."""
         for path, node in walk(self.sketch):
             parameters = self.parameters.get(path)
-            if isinstance(node, LLMNode) and isinstance(parameters, LLMParameters):
-                if not is_frozen(self.sketch, path):
-                    yield path, node, parameters
+            if not isinstance(node, LLMNode) or not isinstance(parameters, LLMParameters):
+                continue
+            if not is_frozen(self.sketch, path):
+                yield path, node, parameters
 
     # What changes
 
@@ -214,12 +221,8 @@ class Draft:
 
     def take_over(self, prefix: str, references: Mapping[str, str], *, but: Collection[str] = ()) -> None:
         """Whoever reads one of the references, a node or what leaves the body, reads the other; the nodes `but` do not."""
-
-        def swap(reference: str) -> str:
-            return references.get(reference, reference)
-
-        self._change(prefix, lambda name, node: node if name in but else rewired(node, swap))
-        self._set_holder(prefix, with_ends(self.holder(prefix), swap))
+        self._change(prefix, lambda name, node: node if name in but else rewired(node, references))
+        self._set_holder(prefix, with_ends(self.holder(prefix), references))
 
     def relink(self, prefix: str, old: str, new: str | None) -> None:
         """Skip connections of a body that name one node name another, or none."""
@@ -273,11 +276,7 @@ def split(path: str) -> tuple[str, str]:
 
 def free(wish: str, taken: Collection[str]) -> str:
     """The wished name, or it with the lowest number from 2 on, that is not taken."""
-    name, number = wish, 1
-    while name in taken:
-        number += 1
-        name = f"{wish}_{number}"
-    return name
+    return next(name for name in chain([wish], (f"{wish}_{number}" for number in count(2))) if name not in taken)
 
 
 def _within(path: str, outer: str) -> bool:

@@ -6,19 +6,12 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, cast
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    PlainSerializer,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError, ValidationInfo
+from pydantic import field_validator as validator
 from pydantic_core import PydanticCustomError
 
 from flowbot.workflow.messages import explained
-from flowbot.workflow.nodes import BranchNode, HasNodes, LoopNode, MapNode, MergeNode, Node, ToolNode, node_at
+from flowbot.workflow.nodes import BranchNode, LoopNode, MapNode, MergeNode, Node, Sketch, ToolNode, node_at
 from flowbot.workflow.parameters import PARAMETERS, LLMParameters, Parameters
 
 from .draft import AnyParameters, Draft
@@ -43,10 +36,6 @@ class Edit(BaseModel):
     def make(self, draft: Draft) -> None:
         """Make the change, or refuse it."""
 
-    def dump(self) -> dict[str, Any]:
-        """The edit as JSON data, which `parse_edits` reads back."""
-        return {"op": self.op, **self.model_dump(mode="json", by_alias=True, exclude_defaults=True)}
-
     @classmethod
     def written(cls) -> dict[str, Written]:
         """How models write the fields that they write, by the name that they use; a node, which is long, last."""
@@ -62,7 +51,7 @@ def describe(edit: Edit) -> str:
 
 def dump_edits(edits: Iterable[Edit]) -> list[dict[str, Any]]:
     """Edits as JSON data, which `parse_edits` reads back."""
-    return [edit.dump() for edit in edits]
+    return [{"op": edit.op, **edit.model_dump(mode="json", by_alias=True, exclude_defaults=True)} for edit in edits]
 
 
 def as_parameters(written: Any) -> Any:
@@ -89,7 +78,7 @@ class WithNode(Edit):
     node: Annotated[NewNode, always(NODE)]
     parameters: AnyParameters | None = None
 
-    @field_validator("parameters", mode="before")
+    @validator("parameters", mode="before")
     @classmethod
     def _of_its_kind(cls, data: Any, info: ValidationInfo) -> Any:
         """Reads parameters as those of their node's kind: which class they are does not show in them."""
@@ -97,12 +86,17 @@ class WithNode(Edit):
         if node is None or not isinstance(data, dict):
             return data
         written = cast("dict[str, Any]", data)
-        return by_path(node, written) if isinstance(node, LoopNode | MapNode) else _of_kind(node, written, "parameters")
+        return (
+            by_path(node.nodes, written)
+            if isinstance(node, LoopNode | MapNode)
+            else _of_kind(node, written, "parameters")
+        )
 
 
-def by_path(holder: HasNodes, written: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters of nodes that something holds, by their paths in it, each of its node's kind."""
+def by_path(nodes: Mapping[str, Node], written: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of nodes and of those inside them, by path, each of its node's kind."""
     parameters: dict[str, Any] = {}
+    holder = Sketch(inputs={}, outputs={}, nodes=dict(nodes))
     for path, data in written.items():
         place = f"parameters.{path}"
         try:
@@ -123,13 +117,9 @@ def _of_kind(node: Node, data: Any, place: str) -> Parameters:
 
 def in_words(name: str, node: Node) -> str:
     """A node in words: what it is, reads and gives."""
-    what, how = node.kind, ""
-    gives = listed(node.out) if not isinstance(node, BranchNode | LoopNode | MapNode) else ", ".join(node.gives)
+    what = f"tool {node.tool}" if isinstance(node, ToolNode) else node.kind
+    how, gives = "", ", ".join(node.gives)
     match node:
-        case ToolNode():
-            what = f"tool {node.tool}"
-        case MergeNode():
-            how = f" ({node.how})"
         case BranchNode():
             gives = " or ".join(node.ways)
         case LoopNode():
@@ -137,7 +127,8 @@ def in_words(name: str, node: Node) -> str:
         case MapNode():
             how = f" ({', '.join(node.nodes)}{_bound(node.limit, 'items')})"
         case _:
-            pass
+            how = f" ({node.how})" if isinstance(node, MergeNode) else ""
+            gives = listed(node.out)
     when = f" when {node.when}" if node.when else ""
     return f"{what} {name}{how}{when}: {', '.join(node.references())} → {gives}"
 

@@ -1,4 +1,4 @@
-"""The compound edits that insert nodes: a branch, a retrieval step, any other step."""
+"""The compound edits that put steps around a node: a map, a branch, a tool call, any other step."""
 
 from __future__ import annotations
 
@@ -7,15 +7,78 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from flowbot.workflow.conditions import Condition, say
-from flowbot.workflow.nodes import BranchNode, CodeNode, LLMNode, LoopNode, MapNode, MergeNode, Node, ToolNode
+from flowbot.workflow.nodes import MAX_ITEMS, BranchNode, CodeNode, LLMNode, MapNode, Node, ToolNode
 from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters, Parameters
 
 from .derived import beside, in_stead, like, lines, merge_each
 from .draft import Draft, split
 from .edit import Call, Edit, NewCall, NewNode, Path, Text, WithNode, as_parameters, in_words, listed
-from .written import CONDITION, TEXT, Written, always, one_of, rows
+from .written import CONDITION, PYTHON, TEXT, Written, always, one_of, rows
 
+DIVIDE = "Divide the task into parts that can be done one by one."
+COMBINE = "Answer from the answers to the parts."
 ASK = "Write the arguments of the tool {name}{about}."
+
+
+class Decompose(Edit):
+    """An `llm` node works on each item of a list, side by side, and a new step `name` combines what it gives.
+
+    The list is that which the node reads as its input `over`; left out: a new `llm` node divides the task into parts.
+    The combining step is Python where `code` is given, else an `llm` node. Least-to-most and map-reduce prompting.
+    """
+
+    op = "decompose"
+    needs = frozenset({"llm", "map"})
+    id: Call
+    name: Text = ""
+    over: Text = ""
+    limit: int = Field(default=10, ge=1, le=MAX_ITEMS)
+    divide: NewCall = None
+    combine: NewCall = None
+    code: Annotated[str, Written(lambda offer: PYTHON if "code" in offer.kinds else None)] = ""
+
+    def __str__(self) -> str:
+        parts = f"each item of {self.over}" if self.over else "each part that a new call divides the task into"
+        how = "Python" if self.code else "another call"
+        return f"run {self.id} on {parts} (at most {self.limit}), and combine the results by {how}"
+
+    def make(self, draft: Draft) -> None:
+        """Put the node into a map; a step before it makes the list, if need be, and one after it combines."""
+        node, parameters = draft.one_answer(self.id)
+        prefix, name = split(self.id)
+        out = draft.read(self.id, node)
+        combine = self.name or draft.fresh("combine")
+        each, item = draft.fresh("each"), draft.fresh("part")
+        inputs = {key: item if key == self.over else reference for key, reference in node.inputs.items()}
+        if self.over:
+            if self.over not in node.inputs:
+                draft.refuse(f"{self.id} reads {', '.join(node.inputs)}, not {self.over}: go over one of these")
+            over = node.inputs[self.over]
+        else:
+            parts = draft.fresh("parts")
+            divided = LLMNode(when=node.when, inputs=node.inputs, out={"parts": "list[str]"}, model=node.model)
+            divide = self.divide or lines(DIVIDE, parameters.said)
+            draft.add_beside(prefix, parts, divided, like(node, parameters, divide))
+            over = f"{parts}.parts"
+            inputs = beside(inputs, {item: item})
+        inner = node.model_copy(update={"inputs": inputs, "when": None, "feedback_from": ()})
+        ends = {output: f"{name}.{output}" for output in out}
+        draft.move_parameters(self.id, f"{prefix}{each}/{name}")
+        around = MapNode(when=node.when, over=over, limit=self.limit, item=item, out=ends, nodes={name: inner})
+        draft.add_beside(prefix, each, around)
+        results = {output: f"{each}.{output}" for output in out}
+        fields: dict[str, Any] = {"when": node.when, "out": out, "feedback_from": node.feedback_from}
+        if self.code.strip():
+            draft.add_beside(prefix, combine, CodeNode(inputs=results, **fields), CodeParameters(code=self.code))
+        else:
+            shown = beside(node.inputs, results)
+            answer = LLMNode(inputs=shown, model=node.model, rounds=node.rounds, **fields)
+            instruction = self.combine or lines(parameters.said, COMBINE)
+            draft.add_beside(prefix, combine, answer, in_stead(node, parameters, instruction))
+        draft.relink(prefix, name, combine)
+        taken = {f"{name}.{output}": f"{combine}.{output}" for output in out}
+        draft.take_over(prefix, taken, but=[name, each, combine])
+        draft.set_nodes(prefix, {other: kept for other, kept in draft.nodes(prefix).items() if other != name})
 
 
 def _call_or_code(written: Any) -> Any:
@@ -61,9 +124,9 @@ class InsertBranch(Edit):
         if isinstance(parameters, LLMParameters):
             draft.one_answer(self.id)
         prefix, name = split(self.id)
-        read = draft.read(self.id)
+        out = draft.read(self.id, node)
         other, own = self._alternative(draft, node, parameters)
-        missing = ", ".join(output for output in read if output not in other.gives)
+        missing = ", ".join(output for output in out if output not in other.gives)
         if missing:
             draft.refuse(f"{missing} of {self.id} is read: the new node must give it too")
         route = draft.fresh("route")
@@ -80,7 +143,7 @@ class InsertBranch(Edit):
         draft.add_beside(prefix, route, branch, choice)
         draft.add_beside(prefix, self.name, other.model_copy(update={"when": f"{route}.{self.name}"}), own)
         draft.put(self.id, node.model_copy(update={"when": f"{route}.{name}"}))
-        merge_each(draft, self.id, read, "either", also=[self.name], how="first", when=node.when)
+        merge_each(draft, prefix, [self.name, name], out, "either", how="first", when=node.when)
 
     def _alternative(
         self, draft: Draft, node: LLMNode | ToolNode | CodeNode, parameters: Parameters | None
@@ -171,7 +234,7 @@ class InsertStep(WithNode):
                 draft.refuse(f"nothing reads {known}: give the new node an output that is read of {self.id}")
             draft.take_over(prefix, taken, but=[self.name])
             return
-        if isinstance(node, MergeNode | LoopNode | MapNode):
+        if not isinstance(node, LLMNode | ToolNode | CodeNode | BranchNode):
             draft.refuse(f"{self.id} is of kind {node.kind}: add the node, and rewire {self.id}")
         clash = next((output for output in new.gives if output in node.inputs), None)
         if clash is not None:

@@ -18,8 +18,8 @@ from flowbot.workflow.parameters import Parameters, unwritable
 from .basic import AddNode, RemoveNode, RenameNode, ReplaceNode, Rewire, Rewrite, SetOutput
 from .draft import EditError
 from .edit import Edit
-from .inserts import InsertBranch, InsertRetrieval, InsertStep
-from .patterns import Decompose, Ensemble, Fuse, Review, Split
+from .inserts import Decompose, InsertBranch, InsertRetrieval, InsertStep
+from .patterns import Ensemble, Fuse, Review, Split
 
 _BASIC = (AddNode, RemoveNode, ReplaceNode, Rewire, RenameNode, SetOutput, Rewrite)
 _COMPOUND = (Split, Fuse, Review, Ensemble, Decompose, InsertBranch, InsertRetrieval, InsertStep)
@@ -81,7 +81,7 @@ def _plain(kind: type[Edit], written: dict[str, Any], where: str) -> dict[str, A
     inside: dict[str, Any] = {}
     if isinstance(plain.get("node"), dict):
         plain["node"], inside = _node(plain["node"], f"{where}, node")
-    elif "nodes" in plain:
+    elif "nodes" in plain and "nodes" in kind.model_fields:
         plain["nodes"], inside = _nodes(plain["nodes"], f"{where}, nodes")
     own = inside.pop("", None)
     if inside or own:

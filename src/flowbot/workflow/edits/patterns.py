@@ -1,4 +1,4 @@
-"""The compound edits that reshape nodes, patterns of the field, each a few basic changes at once.
+"""The compound edits that reshape calls, patterns of the field, each a few basic changes at once.
 
 A new node's name may be left out; then it is a plain word that is free. Texts that are left out are built from the
 instruction of the node that the edit is about.
@@ -12,30 +12,13 @@ from pydantic import Field, model_validator
 
 from flowbot.workflow.conditions import Test
 from flowbot.workflow.graph import split_reference
-from flowbot.workflow.nodes import (
-    MAX_ITEMS,
-    MAX_STEPS,
-    BranchNode,
-    Carry,
-    CodeNode,
-    LLMNode,
-    LoopNode,
-    MapNode,
-    MergeNode,
-    Node,
-)
-from flowbot.workflow.parameters import (
-    CATALOGUE_SAMPLES,
-    CATALOGUE_TEMPERATURE,
-    ChoiceParameters,
-    CodeParameters,
-    LLMParameters,
-)
+from flowbot.workflow.nodes import MAX_STEPS, BranchNode, Carry, LLMNode, LoopNode, MergeNode, Node
+from flowbot.workflow.parameters import CATALOGUE_SAMPLES, CATALOGUE_TEMPERATURE, ChoiceParameters, LLMParameters
 
 from .derived import beside, in_stead, like, lines, merge_each
 from .draft import Draft, free, split
 from .edit import Call, Edit, NewCall, Text, listed
-from .written import COUNT, PYTHON, TEXT, Written, always, rows
+from .written import COUNT, TEXT, Written, always, rows
 
 SAMPLES = 5
 """How often an ensemble asks (Wang et al. 2023 find most of the gain by then)."""
@@ -45,8 +28,6 @@ TEMPERATURE = 0.7
 CRITIC = "Review the draft. Say in feedback what is wrong and how to mend it, and set ok to true if nothing is."
 REVISER = "Write the answer again, mended as the feedback says."
 JUDGE = "Choose the best answer."
-DIVIDE = "Divide the task into parts that can be done one by one."
-COMBINE = "Answer from the answers to the parts."
 
 
 class Split(Edit):
@@ -174,7 +155,7 @@ class Review(Edit):
         """Add the loop; the reviser runs only where the critic finds fault."""
         node, parameters = draft.one_answer(self.id)
         prefix, name = split(self.id)
-        out = {output: node.out[output] for output in draft.read(self.id)}
+        out = draft.read(self.id, node)
         loop = self.name or draft.fresh("review")
         critic, route, reviser = draft.fresh("critic"), draft.fresh("route"), draft.fresh("revise")
         carried = {output: draft.fresh(f"draft_{output}" if output == name else output) for output in out}
@@ -226,70 +207,10 @@ class Ensemble(Edit):
         node, parameters = draft.one_answer(self.id)
         drawn = {"samples": self.samples, "temperature": self.temperature}
         draft.parameters[self.id] = parameters.model_copy(update=drawn)
+        prefix, name = split(self.id)
         fields: dict[str, Any] = {"how": self.how, "when": node.when}
         choice = None
         if self.how == "judge":
             fields |= {"given": node.inputs, "model": node.model}
             choice = ChoiceParameters(instruction=self.instruction.strip() or JUDGE, model=parameters.model)
-        merge_each(draft, self.id, draft.read(self.id), self.how, parameters=choice, **fields)
-
-
-class Decompose(Edit):
-    """An `llm` node works on each item of a list, side by side, and a new step `name` combines what it gives.
-
-    The list is that which the node reads as its input `over`; left out: a new `llm` node divides the task into parts.
-    The combining step is Python where `code` is given, else an `llm` node. Least-to-most and map-reduce prompting.
-    """
-
-    op = "decompose"
-    needs = frozenset({"llm", "map"})
-    id: Call
-    name: Text = ""
-    over: Text = ""
-    limit: int = Field(default=10, ge=1, le=MAX_ITEMS)
-    divide: NewCall = None
-    combine: NewCall = None
-    code: Annotated[str, Written(lambda offer: PYTHON if "code" in offer.kinds else None)] = ""
-
-    def __str__(self) -> str:
-        parts = f"each item of {self.over}" if self.over else "each part that a new call divides the task into"
-        how = "Python" if self.code else "another call"
-        return f"run {self.id} on {parts} (at most {self.limit}), and combine the results by {how}"
-
-    def make(self, draft: Draft) -> None:
-        """Put the node into a map; a step before it makes the list, if need be, and one after it combines."""
-        node, parameters = draft.one_answer(self.id)
-        prefix, name = split(self.id)
-        out = {output: node.out[output] for output in draft.read(self.id)}
-        combine = self.name or draft.fresh("combine")
-        each, item = draft.fresh("each"), draft.fresh("part")
-        inputs = {key: item if key == self.over else reference for key, reference in node.inputs.items()}
-        if self.over:
-            if self.over not in node.inputs:
-                draft.refuse(f"{self.id} reads {', '.join(node.inputs)}, not {self.over}: go over one of these")
-            over = node.inputs[self.over]
-        else:
-            parts = draft.fresh("parts")
-            divided = LLMNode(when=node.when, inputs=node.inputs, out={"parts": "list[str]"}, model=node.model)
-            divide = self.divide or lines(DIVIDE, parameters.said)
-            draft.add_beside(prefix, parts, divided, like(node, parameters, divide))
-            over = f"{parts}.parts"
-            inputs = beside(inputs, {item: item})
-        inner = node.model_copy(update={"inputs": inputs, "when": None, "feedback_from": ()})
-        ends = {output: f"{name}.{output}" for output in out}
-        draft.move_parameters(self.id, f"{prefix}{each}/{name}")
-        around = MapNode(when=node.when, over=over, limit=self.limit, item=item, out=ends, nodes={name: inner})
-        draft.add_beside(prefix, each, around)
-        results = {output: f"{each}.{output}" for output in out}
-        fields: dict[str, Any] = {"when": node.when, "out": out, "feedback_from": node.feedback_from}
-        if self.code.strip():
-            draft.add_beside(prefix, combine, CodeNode(inputs=results, **fields), CodeParameters(code=self.code))
-        else:
-            shown = beside(node.inputs, results)
-            answer = LLMNode(inputs=shown, model=node.model, rounds=node.rounds, **fields)
-            instruction = self.combine or lines(parameters.said, COMBINE)
-            draft.add_beside(prefix, combine, answer, in_stead(node, parameters, instruction))
-        draft.relink(prefix, name, combine)
-        taken = {f"{name}.{output}": f"{combine}.{output}" for output in out}
-        draft.take_over(prefix, taken, but=[name, each, combine])
-        draft.set_nodes(prefix, {other: kept for other, kept in draft.nodes(prefix).items() if other != name})
+        merge_each(draft, prefix, [name], draft.read(self.id, node), self.how, choice, **fields)

@@ -7,7 +7,7 @@ out in the file format is an empty text or null here. Bodies hold no bodies: a m
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from flowbot.fields import ToolSignature
@@ -17,6 +17,8 @@ from flowbot.workflow.parameters import PARAMETERS
 
 from .parse import EDITS
 from .written import CONDITION, COUNT, NONE, PYTHON, TEXT, Offer, Schema, array, closed, one_of, pairs
+
+ANY_WAY: Schema = {"type": "string", "description": "a way of a branch, as route.many; empty: always"}
 
 
 def edits_schema(
@@ -56,8 +58,8 @@ def edits_schema(
         raise ValueError("no edit is allowed")
     edits = [closed({"op": one_of([op]), **fields}) for op, fields in possible.items()]
     listed = {**array({"anyOf": edits}, 1), "maxItems": max_edits}
-    nodes = _Nodes(usable, tools or {}, None if sketch is None else _ways(sketch))
-    return {**closed({"edits": listed}), "$defs": nodes.definitions()}
+    definitions = _definitions(usable, tools or (), None if sketch is None else _ways(sketch))
+    return {**closed({"edits": listed}), "$defs": definitions}
 
 
 def _offer(sketch: Sketch | None, tools: Mapping[str, ToolSignature], kinds: Sequence[str]) -> Offer:
@@ -69,62 +71,51 @@ def _offer(sketch: Sketch | None, tools: Mapping[str, ToolSignature], kinds: Seq
     return Offer(one_of(open_), calls, one_of(sketch.outputs), one_of(tools), kinds)
 
 
-class _Nodes:
-    """The definitions of nodes: alone, and with a name, which those of a body or of a whole sketch have."""
+def _definitions(kinds: Sequence[str], tools: Iterable[str], ways: Sequence[str] | None) -> Schema:
+    """The definitions of conditions and nodes: nodes alone, and with a name, which those inside others or of a sketch have.
 
-    def __init__(self, kinds: Sequence[str], tools: Mapping[str, ToolSignature], ways: Sequence[str] | None) -> None:
-        self.kinds = kinds
-        self.tools = tools
-        self.ways = ways
+    `ways` are those that there are; asked for a way where there is none, a small model makes one up. None: not known.
+    """
 
-    def definitions(self) -> Schema:
-        """The definitions, by name."""
-        simple = [kind for kind in self.kinds if kind not in ("loop", "map")]
-        values = [TEXT, {"type": "number"}, {"type": "boolean"}, array(TEXT), NONE]
-        found: Schema = {
-            "condition": closed({"ref": TEXT, "op": one_of(get_args(Op)), "value": {"anyOf": values}}),
-            "node": {"anyOf": [closed(self.node(kind, self.ways)) for kind in self.kinds]},
-            "named": self.named(self.kinds),
-        }
-        return found | {"inner": self.named(simple)} if simple else found
+    def named(some: Sequence[str]) -> Schema:
+        return {"anyOf": [closed({"name": TEXT, **_node(kind, tools, anywhere)}) for kind in some]}
 
-    def named(self, kinds: Sequence[str]) -> Schema:
-        """A node of one of the kinds, with a name."""
-        return {"anyOf": [closed({"name": TEXT, **self.node(kind)}) for kind in kinds]}
+    anywhere: Schema = {"when": ANY_WAY} if "branch" in kinds else {}
+    here = anywhere if ways is None else {"when": one_of(["", *ways])} if ways else {}
+    values = [TEXT, {"type": "number"}, {"type": "boolean"}, array(TEXT), NONE]
+    found: Schema = {
+        "condition": closed({"ref": TEXT, "op": one_of(get_args(Op)), "value": {"anyOf": values}}),
+        "node": {"anyOf": [closed(_node(kind, tools, here)) for kind in kinds]},
+        "named": named(kinds),
+    }
+    simple = [kind for kind in kinds if kind not in ("loop", "map")]
+    return found | ({"inner": named(simple)} if simple else {})
 
-    def node(self, kind: str, ways: Sequence[str] | None = None) -> Schema:
-        """What a node of a kind is written with.
 
-        Args:
-            kind: the kind.
-            ways: those that there are; asked for a way where there is none, a small model makes one up. None: not known.
-        """
-        head: Schema = {"kind": one_of([kind])}
-        if ways:
-            head["when"] = one_of(["", *ways])
-        elif ways is None and "branch" in self.kinds:
-            head["when"] = {"type": "string", "description": "a way of a branch, as route.many; empty: always"}
-        reads, gives, instruction = pairs("name", "from"), pairs("name", "type"), {"instruction": TEXT}
-        inner = array({"$ref": "#/$defs/inner"}, 1)
-        match kind:
-            case "llm":
-                return {**head, "in": reads, "out": gives, **instruction}
-            case "tool":
-                return {**head, "tool": one_of(self.tools), "in": reads, "out": gives}
-            case "code":
-                return {**head, "in": reads, "out": gives, "code": PYTHON}
-            case "branch":
-                guard = {"anyOf": [CONDITION["anyOf"][0], one_of(["else"]), NONE]}
-                ways_ = array(closed({"label": TEXT, "condition": guard}), 2)
-                return {**head, "in": reads, "ways": ways_, **instruction}
-            case "merge":
-                how = one_of(["first", "vote", "concat", "judge"])
-                return {**head, "how": how, "in": array(TEXT, 1), "given": reads, "out": gives, **instruction}
-            case "loop":
-                carry = array(closed(dict.fromkeys(("name", "type", "start", "next"), TEXT)), 1)
-                return {**head, "max": COUNT, "until": CONDITION, "carry": carry, "nodes": inner}
-            case _:
-                return {**head, "over": TEXT, "as": TEXT, "limit": COUNT, "nodes": inner, "out": reads}
+def _node(kind: str, tools: Iterable[str], when: Schema) -> Schema:
+    """What a node of a kind is written with."""
+    head: Schema = {"kind": one_of([kind]), **when}
+    reads, gives, instruction = pairs("name", "from"), pairs("name", "type"), {"instruction": TEXT}
+    inner = array({"$ref": "#/$defs/inner"}, 1)
+    match kind:
+        case "llm":
+            return {**head, "in": reads, "out": gives, **instruction}
+        case "tool":
+            return {**head, "tool": one_of(tools), "in": reads, "out": gives}
+        case "code":
+            return {**head, "in": reads, "out": gives, "code": PYTHON}
+        case "branch":
+            guard = {"anyOf": [CONDITION["anyOf"][0], one_of(["else"]), NONE]}
+            labels = array(closed({"label": TEXT, "condition": guard}), 2)
+            return {**head, "in": reads, "ways": labels, **instruction}
+        case "merge":
+            how = one_of(["first", "vote", "concat", "judge"])
+            return {**head, "how": how, "in": array(TEXT, 1), "given": reads, "out": gives, **instruction}
+        case "loop":
+            carry = array(closed(dict.fromkeys(("name", "type", "start", "next"), TEXT)), 1)
+            return {**head, "max": COUNT, "until": CONDITION, "carry": carry, "nodes": inner}
+        case _:
+            return {**head, "over": TEXT, "as": TEXT, "limit": COUNT, "nodes": inner, "out": reads}
 
 
 def _ways(sketch: Sketch) -> list[str]:
