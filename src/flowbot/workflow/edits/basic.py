@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -184,10 +184,8 @@ class Rewrite(Edit):
     @field_validator("parameters", mode="before")
     @classmethod
     def _of_their_kinds(cls, data: Any, info: ValidationInfo) -> Any:
-        nodes = info.data.get("nodes")
-        if nodes is None or not isinstance(data, dict):
-            return data
-        return by_path(nodes, cast("dict[str, Any]", data))
+        nodes: dict[str, Node] | None = info.data.get("nodes")
+        return data if nodes is None else by_path(nodes, data)
 
     def __str__(self) -> str:
         nodes = "; ".join(in_words(name, node) for name, node in self.nodes.items())

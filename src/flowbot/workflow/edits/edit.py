@@ -82,22 +82,19 @@ class WithNode(Edit):
     @classmethod
     def _of_its_kind(cls, data: Any, info: ValidationInfo) -> Any:
         """Reads parameters as those of their node's kind: which class they are does not show in them."""
-        node = cast("Node | None", info.data.get("node"))
-        if node is None or not isinstance(data, dict):
-            return data
-        written = cast("dict[str, Any]", data)
-        return (
-            by_path(node.nodes, written)
-            if isinstance(node, LoopNode | MapNode)
-            else _of_kind(node, written, "parameters")
-        )
+        node: Node | None = info.data.get("node")
+        if isinstance(node, LoopNode | MapNode):
+            return by_path(node.nodes, data)
+        return data if node is None or not isinstance(data, dict) else _of_kind(node, data, "parameters")
 
 
-def by_path(nodes: Mapping[str, Node], written: Mapping[str, Any]) -> dict[str, Any]:
+def by_path(nodes: Mapping[str, Node], written: Any) -> Any:
     """Parameters of nodes and of those inside them, by path, each of its node's kind."""
+    if not isinstance(written, dict):
+        return written
     parameters: dict[str, Any] = {}
     holder = Sketch(inputs={}, outputs={}, nodes=dict(nodes))
-    for path, data in written.items():
+    for path, data in cast("dict[str, Any]", written).items():
         place = f"parameters.{path}"
         try:
             node = node_at(holder, path)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from flowbot.workflow.conditions import Condition, say
+from flowbot.workflow.conditions import Condition, Guard, say
 from flowbot.workflow.nodes import MAX_ITEMS, BranchNode, CodeNode, LLMNode, MapNode, Node, ToolNode
 from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters, Parameters
 
@@ -130,16 +130,12 @@ class InsertBranch(Edit):
         if missing:
             draft.refuse(f"{missing} of {self.id} is read: the new node must give it too")
         route = draft.fresh("route")
-        branch = BranchNode(
-            when=node.when,
-            inputs=self.inputs or node.inputs,
-            ways={self.name: self.condition, name: "else" if self.condition is not None else None},
-        )
-        choice = None
-        if branch.asks:
-            branch = branch.model_copy(update={"model": node.model if isinstance(node, LLMNode) else None})
-            model = parameters.model if isinstance(parameters, LLMParameters) else None
-            choice = ChoiceParameters(instruction=self.instruction, model=model)
+        asks = self.condition is None
+        ways: dict[str, Guard | None] = {self.name: self.condition, name: None if asks else "else"}
+        pinned = node.model if asks and isinstance(node, LLMNode) else None
+        branch = BranchNode(when=node.when, inputs=self.inputs or node.inputs, ways=ways, model=pinned)
+        model = parameters.model if isinstance(parameters, LLMParameters) else None
+        choice = ChoiceParameters(instruction=self.instruction, model=model) if asks else None
         draft.add_beside(prefix, route, branch, choice)
         draft.add_beside(prefix, self.name, other.model_copy(update={"when": f"{route}.{self.name}"}), own)
         draft.put(self.id, node.model_copy(update={"when": f"{route}.{name}"}))
@@ -188,15 +184,15 @@ class InsertRetrieval(Edit):
         unknown = next((argument for argument in self.bind if argument not in types), None)
         if unknown is not None:
             draft.refuse(f"{self.tool} takes no {unknown}: bind {', '.join(types) or 'nothing'}")
-        open_ = {name: text for name, text in types.items() if name not in {*signature.optional, *self.bind}}
+        unbound = {name: text for name, text in types.items() if name not in {*signature.optional, *self.bind}}
         bound = dict(self.bind)
-        if open_:
+        if unbound:
             ask = draft.fresh(f"ask_{self.tool}")
             about = f" ({signature.about})" if signature.about else ""
             instruction = self.ask or lines(parameters.said, ASK.format(name=self.tool, about=about))
-            asking = LLMNode(when=node.when, inputs=node.inputs, out=open_, model=node.model)
+            asking = LLMNode(when=node.when, inputs=node.inputs, out=unbound, model=node.model)
             draft.add_beside(prefix, ask, asking, like(node, parameters, instruction))
-            bound |= {argument: f"{ask}.{argument}" for argument in open_}
+            bound |= {argument: f"{ask}.{argument}" for argument in unbound}
         call = self.name or draft.fresh(self.tool)
         out = {field.name: str(field.type) for field in signature.outputs}
         draft.add_beside(prefix, call, ToolNode(when=node.when, tool=self.tool, inputs=bound, out=out))

@@ -66,9 +66,9 @@ def _offer(sketch: Sketch | None, tools: Mapping[str, ToolSignature], kinds: Seq
     # An edit may name a node that an earlier one of the list adds; those that do away with a node are closed all the same.
     if sketch is None:
         return Offer(TEXT, TEXT, TEXT, one_of(tools), kinds)
-    open_ = {path: node for path, node in walk(sketch) if not node.frozen}
-    calls = one_of(path for path, node in open_.items() if isinstance(node, LLMNode))
-    return Offer(one_of(open_), calls, one_of(sketch.outputs), one_of(tools), kinds)
+    changeable = {path: node for path, node in walk(sketch) if not node.frozen}
+    calls = one_of(path for path, node in changeable.items() if isinstance(node, LLMNode))
+    return Offer(one_of(changeable), calls, one_of(sketch.outputs), one_of(tools), kinds)
 
 
 def _definitions(kinds: Sequence[str], tools: Iterable[str], ways: Sequence[str] | None) -> Schema:
