@@ -51,10 +51,9 @@ class RemoveNode(Edit):
         gone = draft.node(self.id)
         prefix, name = split(self.id)
         outputs = [f"{name}.{output}" for output in gone.gives]
-        foreign = next((reference for reference in self.bypass if reference not in outputs), None)
-        if foreign is not None:
+        if foreign := [reference for reference in self.bypass if reference not in outputs]:
             known = " or ".join(outputs) or "which is nothing"
-            draft.refuse(f"bypass names {foreign}: name what is read of the node, {known}")
+            draft.refuse(f"bypass names {foreign[0]}: name what is read of the node, {known}")
         if isinstance(gone, BranchNode):
             draft.reroute(prefix, {f"{name}.{way}": gone.when for way in gone.ways})
         for reader, reference in draft.readers(prefix, name):
@@ -198,15 +197,13 @@ class Rewrite(Edit):
         if set(self.outputs) != set(old.outputs):
             known = ", ".join(old.outputs)
             draft.refuse(f"the workflow's outputs are {known}, and they stay: bind each of them, no other")
-        clash = next((name for name in self.nodes if name in old.inputs), None)
-        if clash is not None:
-            draft.refuse(f"{clash} is an input of the workflow: choose another name")
+        if clash := [name for name in self.nodes if name in old.inputs]:
+            draft.refuse(f"{clash[0]} is an input of the workflow: choose another name")
         nodes = _with_frozen(draft, "", old.nodes, self.nodes)
         outputs = {name: self.outputs[name] for name in old.outputs}
         draft.sketch = old.model_copy(update={"nodes": nodes, "outputs": outputs})
-        frozen = next((path for path in self.parameters if is_frozen(draft.sketch, path)), None)
-        if frozen is not None:
-            draft.refuse(f"{frozen} is frozen: give no parameters for it")
+        if frozen := [path for path in self.parameters if is_frozen(draft.sketch, path)]:
+            draft.refuse(f"{frozen[0]} is frozen: give no parameters for it")
         _renew(draft, before, "", self.parameters)
 
 

@@ -8,18 +8,7 @@ from typing import Never
 
 from flowbot.fields import FlowBotError, ToolSignature
 from flowbot.workflow.defects import Defect
-from flowbot.workflow.nodes import (
-    CodeNode,
-    HasNodes,
-    LLMNode,
-    LoopNode,
-    MapNode,
-    Node,
-    Sketch,
-    ToolNode,
-    is_frozen,
-    walk,
-)
+from flowbot.workflow.nodes import HasNodes, LLMNode, LoopNode, MapNode, Node, Sketch, is_frozen, walk
 from flowbot.workflow.parameters import LLMParameters, Parameters
 from flowbot.workflow.prompt import places
 from flowbot.workflow.workflow import Workflow
@@ -99,10 +88,9 @@ class Draft:
             self.refuse(f"there is no node {path}; there are {_all(self.sketch)}")
         if node.frozen:
             self.refuse(f"{path} is frozen: leave it as it is")
-        if whole and isinstance(node, LoopNode | MapNode):
-            held = next((inner for inner, each in walk(node, f"{path}/") if each.frozen), None)
-            if held is not None:
-                self.refuse(f"{held} is frozen: leave {path}, in which it stands, as it is")
+        inside = walk(node, f"{path}/") if whole and isinstance(node, LoopNode | MapNode) else ()
+        if frozen := [inner for inner, each in inside if each.frozen]:
+            self.refuse(f"{frozen[0]} is frozen: leave {path}, in which it stands, as it is")
         return node
 
     def llm(self, path: str) -> tuple[LLMNode, LLMParameters]:
@@ -130,11 +118,11 @@ class Draft:
             reads.append((prefix.removesuffix("/"), holder.ends()))
         return [(reader, reference) for reader, all_ in reads for reference in all_ if reference.startswith(f"{name}.")]
 
-    def read(self, path: str, node: LLMNode | ToolNode | CodeNode) -> dict[str, str]:
-        """The outputs of a node that something reads, with their types, in declared order."""
+    def read(self, path: str, out: Mapping[str, str]) -> dict[str, str]:
+        """Those of the outputs of a node, with their types, that something reads."""
         prefix, name = split(path)
         read = {reference for _, reference in self.readers(prefix, name)}
-        found = {output: type_ for output, type_ in node.out.items() if f"{name}.{output}" in read}
+        found = {output: type_ for output, type_ in out.items() if f"{name}.{output}" in read}
         if not found:
             self.refuse(f"nothing reads {path}: name a node whose outputs are read")
         return found
@@ -155,9 +143,7 @@ class Draft:
         """The `llm` nodes that have parameters and are not frozen, with their paths."""
         for path, node in walk(self.sketch):
             parameters = self.parameters.get(path)
-            if not isinstance(node, LLMNode) or not isinstance(parameters, LLMParameters):
-                continue
-            if not is_frozen(self.sketch, path):
+            if isinstance(node, LLMNode) and isinstance(parameters, LLMParameters) and not is_frozen(self.sketch, path):
                 yield path, node, parameters
 
     # What changes

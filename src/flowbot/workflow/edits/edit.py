@@ -6,8 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError, ValidationInfo
-from pydantic import field_validator as validator
+from pydantic import BaseModel, BeforeValidator, PlainSerializer, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from flowbot.workflow.messages import explained
@@ -25,7 +24,7 @@ class Edit(BaseModel):
     `str` says in one line, for people and for prompts, what it does.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    model_config = {"frozen": True, "extra": "forbid", "defer_build": True}
 
     op: ClassVar[str]
     """What it is called in data."""
@@ -78,7 +77,7 @@ class WithNode(Edit):
     node: Annotated[NewNode, always(NODE)]
     parameters: AnyParameters | None = None
 
-    @validator("parameters", mode="before")
+    @field_validator("parameters", mode="before")
     @classmethod
     def _of_its_kind(cls, data: Any, info: ValidationInfo) -> Any:
         """Reads parameters as those of their node's kind: which class they are does not show in them."""

@@ -46,7 +46,7 @@ class Decompose(Edit):
         """Put the node into a map; a step before it makes the list, if need be, and one after it combines."""
         node, parameters = draft.one_answer(self.id)
         prefix, name = split(self.id)
-        out = draft.read(self.id, node)
+        out = draft.read(self.id, node.out)
         combine = self.name or draft.fresh("combine")
         each, item = draft.fresh("each"), draft.fresh("part")
         inputs = {key: item if key == self.over else reference for key, reference in node.inputs.items()}
@@ -88,15 +88,13 @@ def _call_or_code(written: Any) -> Any:
     return as_parameters(written)
 
 
-class InsertBranch(Edit):
+class InsertBranch(Edit, populate_by_name=True):
     """A node runs on one way only, and a new one, `name`, on the other; merges join what both give.
 
     The ways are called as the nodes. The new node's is taken where `condition` holds over `inputs` (name to reference;
     left out: what the node reads); without a condition a model chooses by `instruction`. The new node is `node`; left
     out: like the old one, to be tuned apart from it.
     """
-
-    model_config = Edit.model_config | {"populate_by_name": True}
 
     op = "insert_branch"
     needs = frozenset({"branch", "merge"})
@@ -124,10 +122,9 @@ class InsertBranch(Edit):
         if isinstance(parameters, LLMParameters):
             draft.one_answer(self.id)
         prefix, name = split(self.id)
-        out = draft.read(self.id, node)
+        out = draft.read(self.id, node.out)
         other, own = self._alternative(draft, node, parameters)
-        missing = ", ".join(output for output in out if output not in other.gives)
-        if missing:
+        if missing := ", ".join(output for output in out if output not in other.gives):
             draft.refuse(f"{missing} of {self.id} is read: the new node must give it too")
         route = draft.fresh("route")
         asks = self.condition is None
@@ -181,9 +178,8 @@ class InsertRetrieval(Edit):
             draft.refuse(f"there is no tool {self.tool}; there are {', '.join(draft.tools or ()) or 'none'}")
         signature = draft.tools[self.tool]
         types = {field.name: str(field.type) for field in signature.inputs}
-        unknown = next((argument for argument in self.bind if argument not in types), None)
-        if unknown is not None:
-            draft.refuse(f"{self.tool} takes no {unknown}: bind {', '.join(types) or 'nothing'}")
+        if unknown := [argument for argument in self.bind if argument not in types]:
+            draft.refuse(f"{self.tool} takes no {unknown[0]}: bind {', '.join(types) or 'nothing'}")
         unbound = {name: text for name, text in types.items() if name not in {*signature.optional, *self.bind}}
         bound = dict(self.bind)
         if unbound:
@@ -232,8 +228,7 @@ class InsertStep(WithNode):
             return
         if not isinstance(node, LLMNode | ToolNode | CodeNode | BranchNode):
             draft.refuse(f"{self.id} is of kind {node.kind}: add the node, and rewire {self.id}")
-        clash = next((output for output in new.gives if output in node.inputs), None)
-        if clash is not None:
-            draft.refuse(f"{self.id} reads an input {clash} already: call the new output otherwise")
+        if clash := [output for output in new.gives if output in node.inputs]:
+            draft.refuse(f"{self.id} reads an input {clash[0]} already: call the new output otherwise")
         inputs = {**node.inputs, **{output: f"{self.name}.{output}" for output in new.gives}}
         draft.put(self.id, node.model_copy(update={"inputs": inputs}))

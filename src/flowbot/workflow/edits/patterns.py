@@ -63,13 +63,11 @@ class Split(Edit):
         """Add the new node, and take from the old one what it gives."""
         node, parameters = draft.llm(self.id)
         prefix, name = split(self.id)
-        unknown = next((key for key in self.keep or () if key not in node.inputs), None)
-        if unknown is not None:
-            draft.refuse(f"{self.id} reads {', '.join(node.inputs)}, not {unknown}: keep some of these")
+        if unknown := [key for key in self.keep or () if key not in node.inputs]:
+            draft.refuse(f"{self.id} reads {', '.join(node.inputs)}, not {unknown[0]}: keep some of these")
         kept = {key: ref for key, ref in node.inputs.items() if self.keep is None or key in self.keep}
-        clash = next((output for output in self.out if output in kept), None)
-        if clash is not None:
-            draft.refuse(f"{self.id} reads an input {clash} already: call the new output otherwise")
+        if clash := [output for output in self.out if output in kept]:
+            draft.refuse(f"{self.id} reads an input {clash[0]} already: call the new output otherwise")
         rest = {output: text for output, text in node.out.items() if output not in self.out}
         if not rest:
             draft.refuse(f"{self.id} would give nothing: leave it one of {', '.join(node.out)}")
@@ -155,7 +153,7 @@ class Review(Edit):
         """Add the loop; the reviser runs only where the critic finds fault."""
         node, parameters = draft.one_answer(self.id)
         prefix, name = split(self.id)
-        out = draft.read(self.id, node)
+        out = draft.read(self.id, node.out)
         loop = self.name or draft.fresh("review")
         critic, route, reviser = draft.fresh("critic"), draft.fresh("route"), draft.fresh("revise")
         carried = {output: draft.fresh(f"draft_{output}" if output == name else output) for output in out}
@@ -213,4 +211,4 @@ class Ensemble(Edit):
         if self.how == "judge":
             fields |= {"given": node.inputs, "model": node.model}
             choice = ChoiceParameters(instruction=self.instruction.strip() or JUDGE, model=parameters.model)
-        merge_each(draft, prefix, [name], draft.read(self.id, node), self.how, choice, **fields)
+        merge_each(draft, prefix, [name], draft.read(self.id, node.out), self.how, choice, **fields)

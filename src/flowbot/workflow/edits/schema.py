@@ -42,9 +42,8 @@ def edits_schema(
         ValueError: for an unknown kind or edit, or if none is left.
     """
     for what, names, known in (("kind", kinds, tuple(PARAMETERS)), ("edit", ops, tuple(EDITS))):
-        unknown = next((name for name in names if name not in known), None)
-        if unknown is not None:
-            raise ValueError(f"unknown {what} {unknown!r}; known: {', '.join(known)}")
+        if unknown := [name for name in names if name not in known]:
+            raise ValueError(f"unknown {what} {unknown[0]!r}; known: {', '.join(known)}")
     usable = [kind for kind in kinds if kind != "tool" or tools]
     if not usable:
         raise ValueError("no kind of node is allowed")

@@ -29,9 +29,9 @@ def rewired(node: Node, swap: Swap) -> Node:
             return changed(node, inputs=joined(node.inputs, swap), given=_swapped(node.given, swap))
         case LoopNode():
             carry = {name: changed(each, start=swap.get(each.start, each.start)) for name, each in node.carry.items()}
-            return _with_body(changed(node, carry=carry), swap)
+            return _with_inner(changed(node, carry=carry), swap)
         case MapNode():
-            return _with_body(changed(node, over=swap.get(node.over, node.over)), swap)
+            return _with_inner(changed(node, over=swap.get(node.over, node.over)), swap)
         case _:
             return changed(node, inputs=_swapped(node.inputs, swap))
 
@@ -55,7 +55,7 @@ def with_ends(holder: Holder, swap: Swap) -> Holder:
             return changed(holder, carry=carry, until=holder.until and _tested(holder.until, swap))
 
 
-def _with_body(node: LoopNode | MapNode, swap: Swap) -> Node:
+def _with_inner(node: LoopNode | MapNode, swap: Swap) -> Node:
     own = {*node.nodes, *node.own()}
     inside = {old: new for old, new in swap.items() if old.partition(".")[0] not in own}
     nodes = {name: rewired(each, inside) for name, each in node.nodes.items()}
