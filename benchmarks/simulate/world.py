@@ -94,7 +94,11 @@ class Program:
 
     def dump(self) -> dict[str, object]:
         """It as data."""
-        return {"structure": sorted(self.structure), "instruction": self.instruction.draw, "demonstrations": self.demonstrations.draw}
+        return {
+            "structure": sorted(self.structure),
+            "instruction": self.instruction.draw,
+            "demonstrations": self.demonstrations.draw,
+        }
 
     @cached_property
     def cost(self) -> int:

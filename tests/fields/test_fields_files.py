@@ -15,7 +15,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowbot.fields import UserError
-from flowbot.fields.files import lines, new_file, new_folder, open_log, open_own, opened, read_bytes, read_text, replaced, require_place, sha256, write_all, write_text
+from flowbot.fields.files import (
+    lines,
+    new_file,
+    new_folder,
+    open_log,
+    open_own,
+    opened,
+    read_bytes,
+    read_text,
+    replaced,
+    require_place,
+    sha256,
+    write_all,
+    write_text,
+)
 
 SOURCE = Path(__file__).parents[2] / "src" / "flowbot"
 

@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 from markupsafe import escape
 
 from flowbot.fields import UserError, secrets
-from flowbot.fields.secrets import MASK, Redactor, declare, declare_headers, declare_passed, hide, hide_known, public_url
+from flowbot.fields.secrets import (
+    MASK,
+    Redactor,
+    declare,
+    declare_headers,
+    declare_passed,
+    hide,
+    hide_known,
+    public_url,
+)
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEAy8Dbv8prpJ/0\nkKhlGeJYozo2t60EG8L0561g==\n-----END RSA PRIVATE KEY-----"

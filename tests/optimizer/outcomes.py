@@ -9,6 +9,7 @@ from flowbot.run.events import Feedback, Measured, Proposal
 from flowbot.run.journal import read_events
 from flowbot.run.result import RunResult, Scores
 
+
 def outcome(run_dir: Path, result: RunResult) -> dict[str, Any]:
     """All that must be equal when the same run is made by other code. No times, no intervals, no names of events.
 

@@ -23,9 +23,9 @@ from unittest.mock import patch
 from outcomes import outcome
 
 from flowbot.lm.client import Request
+from flowbot.optimizer.run import optimize_async
 from flowbot.testing.fake import chance
 from flowbot.testing.fake_behaviours import BEHAVIOURS, Given, counter
-from flowbot.optimizer.run import optimize_async
 
 RECORDED = Path(__file__).with_name("recorded_methods")
 METHODS = ("paper+layerwise", "none+layerwise", "paper+none", "paper+blame")

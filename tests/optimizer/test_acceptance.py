@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from flowbot.stats import bootstrap, confidence_sequence, estimate_mean, judge, p_better, paired_difference, paired_p, wilson
+from flowbot.stats import (
+    bootstrap,
+    confidence_sequence,
+    estimate_mean,
+    judge,
+    p_better,
+    paired_difference,
+    paired_p,
+    wilson,
+)
 
 
 @given(n=st.integers(1, 300), data=st.data())

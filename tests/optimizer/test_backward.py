@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flowbot.optimizer.backward import backward, feedback_on
+from flowbot.optimizer.inner.layerwise import Layerwise
+from flowbot.optimizer.outer.paper import PaperOuter
 
 from flowbot.lm.client import Request
 from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
-from flowbot.optimizer.backward import backward, feedback_on
 from flowbot.optimizer.effort import EFFORTS
-from flowbot.optimizer.inner.layerwise import Layerwise
-from flowbot.optimizer.outer.paper import PaperOuter
 from flowbot.optimizer.search import Search
 from flowbot.run.journal import Journal
 from flowbot.runtime.engine import Engine

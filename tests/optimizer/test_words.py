@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from flowbot.fields import Score
-from flowbot.optimizer.words import REPEATS, expected_text, instruction_text, loss_text, mistake_text, run_text, sentence
+from flowbot.optimizer.words import (
+    REPEATS,
+    expected_text,
+    instruction_text,
+    loss_text,
+    mistake_text,
+    run_text,
+    sentence,
+)
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.trace import Step, ToolCall, Trace
 from flowbot.task import METRICS, Example, Metric

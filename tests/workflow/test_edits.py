@@ -9,7 +9,19 @@ import pytest
 
 from flowbot.fields import Field, ToolSignature
 from flowbot.workflow.check import check
-from flowbot.workflow.edits import AddNode, EditError, RemoveNode, ReplaceNode, Rewire, SetOutput, apply, describe, dump_edits, edits_schema, parse_edits
+from flowbot.workflow.edits import (
+    AddNode,
+    EditError,
+    RemoveNode,
+    ReplaceNode,
+    Rewire,
+    SetOutput,
+    apply,
+    describe,
+    dump_edits,
+    edits_schema,
+    parse_edits,
+)
 from flowbot.workflow.file import from_data
 from flowbot.workflow.nodes import CodeNode, LLMNode
 from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, Demonstration, LLMParameters

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from flowbot.workflow.edits import EditError, apply, parse_edits
 from flowbot.workflow.file import from_data
-from flowbot.workflow.parameters import CATALOGUE_SAMPLES, CATALOGUE_TEMPERATURE, WRITABLE, LLMParameters, Parameters, unwritable
+from flowbot.workflow.parameters import (
+    CATALOGUE_SAMPLES,
+    CATALOGUE_TEMPERATURE,
+    WRITABLE,
+    LLMParameters,
+    Parameters,
+    unwritable,
+)
 
 KEPT: dict[str, set[str]] = {"LLMParameters": {"model", "max_tokens"}, "ChoiceParameters": {"model"}}
 """What only the user says."""

@@ -15,7 +15,18 @@ from flowbot.workflow.diff import diff
 from flowbot.workflow.file import from_data, load, save
 from flowbot.workflow.html import workflow_html
 from flowbot.workflow.parameters import LLMParameters
-from flowbot.workflow.prompt import Prompt, PromptMessage, Ref, around, following, in_words, places, prompt_text, reworded, slots
+from flowbot.workflow.prompt import (
+    Prompt,
+    PromptMessage,
+    Ref,
+    around,
+    following,
+    in_words,
+    places,
+    prompt_text,
+    reworded,
+    slots,
+)
 from flowbot.workflow.workflow import Workflow
 
 TICKET = [

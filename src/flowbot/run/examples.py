@@ -21,9 +21,10 @@ from flowbot.fields import InfrastructureError
 from flowbot.fields.files import replaced
 from flowbot.fields.secrets import hide
 from flowbot.optimizer.search import Search
-from flowbot.run.events import Event, Feedback, Split
 from flowbot.runtime.evaluation import Row
 from flowbot.workflow.workflow import Workflow
+
+from .events import Event, Feedback, Split
 
 NAME = "examples.jsonl"
 MOST_TRACES = 64_000_000
