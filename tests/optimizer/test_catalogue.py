@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from flowbot.optimizer.outer.catalogue import changes, prior_code
 
 from flowbot.fields import Field
-from flowbot.optimizer.outer.catalogue import changes, prior_code
 from flowbot.task import Task, tool_of
 from flowbot.workflow.check import check
 from flowbot.workflow.edits import apply

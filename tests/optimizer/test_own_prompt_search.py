@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flowbot.optimizer.inner.blame import Blame
+from flowbot.optimizer.outer.catalogue import changes, prior_code
 
 from flowbot.lm.client import Request
 from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
 from flowbot.optimizer.effort import EFFORTS
-from flowbot.optimizer.inner.blame import Blame
-from flowbot.optimizer.outer.catalogue import changes, prior_code
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.run import optimize_async
 from flowbot.optimizer.search import Search
