@@ -14,7 +14,6 @@ from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
 from flowbot.optimizer.effort import EFFORTS
 from flowbot.optimizer.inner.blame import Blame
-from flowbot.optimizer.outer.catalogue import changes, prior_code
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.run import optimize_async
 from flowbot.optimizer.search import Search
@@ -23,8 +22,6 @@ from flowbot.runtime.engine import Engine
 from flowbot.store import Store
 from flowbot.task import Task
 from flowbot.testing.fake import FakeClient
-from flowbot.workflow.check import check
-from flowbot.workflow.edits import apply
 from flowbot.workflow.file import from_data
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.prompt import places
@@ -114,27 +111,6 @@ async def test_one_text_is_rewritten_at_a_time_each_in_its_turn(orders: Task, tm
     assert "Now:\nAdd up how many items are ordered in all of it.\n" in first
     assert "[user]\n[PART]\n\nOrder: {note}\nTotal:" in first
     assert "Now:\nYou are a clerk who reads orders with care.\n" in second
-
-
-def test_every_change_of_the_catalogue_can_be_made_of_such_a_step(orders: Task) -> None:
-    before = start(orders)
-    found = changes(before, orders, "answer")
-    assert {"think", "vote", "review", "compute"} <= {change.key.partition(":")[0] for change in found}
-    for change in found:
-        after = apply(before, change.build(prior_code(*change.computes) if change.computes else ""))
-        assert check(after) == []
-
-
-def test_thinking_before_the_answer_adds_one_last_part_and_taking_it_back_leaves_none(orders: Task) -> None:
-    before = start(orders)
-    (think,) = [change for change in changes(before, orders, "answer") if change.key.startswith("think:")]
-    after = apply(before, think.build(""))
-    told, was = after.parameter("answer"), before.parameter("answer")
-    assert isinstance(told, LLMParameters)
-    assert isinstance(was, LLMParameters)
-    assert (told.messages, bool(told.format_hint)) == (was.messages, True)
-    (back,) = [change for change in changes(after, orders, "answer") if change.key.startswith("answer:")]
-    assert apply(after, back.build("")).parameter("answer") == was
 
 
 def test_the_question_for_an_instruction_is_what_it_was() -> None:
