@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from search_help import searching
 
+from flowbot.fields import UserError
 from flowbot.lm.client import Request
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.catalogue.catalogue import Catalogue
@@ -207,3 +208,15 @@ async def test_a_change_that_cannot_be_made_is_a_fault_and_no_program(search: Se
     (made,) = await proposed(changes, search, "fickle", "add")
     assert made.program is None
     assert "nobody" in made.faults[0]
+
+
+async def test_without_a_sandbox_there_is_no_computing_step(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Missing:
+        @property
+        def identity(self) -> str:
+            raise UserError("sandbox", "none", "one that can be had")
+
+    monkeypatch.setattr(search.engine, "sandbox", Missing())
+    kinds = {each.arm.kind for each in CatalogueChanges().options(search.population.start, search)}
+    assert "vote" in kinds
+    assert "compute" not in kinds
