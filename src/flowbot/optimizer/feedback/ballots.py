@@ -38,7 +38,7 @@ class _Ballot(NamedTuple):
     feedback: tuple[Feedback, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BallotCritic:
     """Votes by the meta model.
 
