@@ -341,3 +341,12 @@ async def test_a_row_of_other_types_is_damaged_or_of_use_and_ends_no_thread(path
     assert read_stats(path).entries == {"lm": 2}
     assert prune(path, older_than=0, dry_run=True).entries <= 2
     verify(path, check=lambda kind, value: None)
+
+
+def test_a_row_of_a_number_beyond_all_is_found_without_counting_there(path: Path) -> None:
+    fill(path, numbered(range(3)))
+    sql(path, f"UPDATE responses SET rowid = {2**62}, value = '[]', crc = NULL WHERE key = 'k1'")
+    found = verify(path, check=lambda kind, value: None)
+    assert (found.entries, [each.key for each in found.damaged]) == (3, ["k1"])
+    assert verify(path, check=lambda kind, value: None, repair=True).sound
+    assert prune(path, kind="lm").entries == 2

@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from .rows import DAY, checksum
+from .transaction import transaction
 
 if TYPE_CHECKING:
     import sqlite3
@@ -81,8 +82,7 @@ def migrate(connection: sqlite3.Connection) -> None:
     """
     if _is_ours(connection) and check_file(connection) == len(MIGRATIONS):
         return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         if not _is_ours(connection) and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
             raise ForeignFileError
         version = _version(connection)
@@ -91,11 +91,6 @@ def migrate(connection: sqlite3.Connection) -> None:
         for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
             step(connection)
             connection.execute(f"PRAGMA user_version = {number}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # a full disk has rolled back already
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _version(connection: sqlite3.Connection) -> int:

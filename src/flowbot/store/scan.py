@@ -20,78 +20,65 @@ class Row:
         rowid: SQLite's number of the row.
         key: its key; what is no text is shown as far as it is.
         kind: its kind, likewise.
-        text: the stored bytes; None if the row cannot be read.
-        created: seconds since 1970; -1 for what is no number.
-        crc: the checksum that was stored with it, if one was.
+        created: seconds since 1970.
+        value: the stored value.
+        why: in a few words, why the row is damaged; "" for one that is whole, and only then is the rest what was stored.
     """
 
     rowid: int
-    key: str = ""
-    kind: str = ""
-    text: bytes | None = None
-    created: float = 0.0
-    crc: int | None = None
-
-    def value(self) -> dict[str, Any]:
-        """The stored value.
-
-        Raises:
-            ValueError: saying in a few words why the row is damaged.
-        """
-        if self.text is None:
-            raise ValueError("it cannot be read")
-        if self.crc is not None and self.crc != checksum(self.text):
-            raise ValueError("its checksum differs")
-        check_row(self.key, self.kind, self.created)
-        return load(self.text)
+    key: str
+    kind: str
+    created: Any
+    value: dict[str, Any]
+    why: str = ""
 
 
-def scan(connection: sqlite3.Connection, kind: str | None = None) -> Iterator[Row]:
+def scan(connection: sqlite3.Connection, kind: str | None = None, *, only: int | None = None) -> Iterator[Row]:
     """All rows, or those of a kind, in the order in which they were stored, read a few at a time.
 
-    A row that cannot be read comes without its text. Sets the connection's `text_factory`.
+    Args:
+        connection: its `text_factory` is set.
+        kind: only rows of this kind, and those that cannot be read.
+        only: the number of the one row that is wanted.
 
     Raises:
         sqlite3.Error: if the file cannot be read at all.
     """
-    select = _select(connection)
-    which = "" if kind is None else " AND kind = :kind"
-    last = int(connection.execute("SELECT coalesce(max(rowid), 0) FROM responses").fetchone()[0])
-    done = 0
-    while done < last:
-        end = min(done + _CHUNK, last)
-        bounds: dict[str, Any] = {"from": done, "to": end, "kind": kind}
-        try:
-            rows = connection.execute(f"{select} WHERE rowid > :from AND rowid <= :to{which}", bounds).fetchall()
-            yield from [_row(*row) for row in rows]
-        except sqlite3.DatabaseError:
-            for rowid in range(done + 1, end + 1):
-                row = scan_one(connection, rowid)
-                if row is not None and (row.text is None or kind in (None, row.kind)):
-                    yield row
-        done = end
-
-
-def scan_one(connection: sqlite3.Connection, rowid: int) -> Row | None:
-    """The row of that number, if there is one. Sets the connection's `text_factory`."""
-    try:
-        found = connection.execute(f"{_select(connection)} WHERE rowid = ?", (rowid,)).fetchone()
-    except sqlite3.DatabaseError:
-        return Row(rowid)
-    return None if found is None else _row(*found)
-
-
-def _select(connection: sqlite3.Connection) -> str:
     connection.text_factory = bytes  # what is no text must not stop us
-    there = {name for _, name, *_ in connection.execute("PRAGMA table_info(responses)")}
-    crc = "crc" if b"crc" in there else "NULL"
-    return f"SELECT rowid, key, kind, value, created, {crc} FROM responses"
+    crc = "crc" if any(name == b"crc" for _, name, *_ in connection.execute("PRAGMA table_info(responses)")) else "NULL"
+    select = (
+        f"SELECT rowid, key, kind, value, created, {crc} FROM responses "
+        f"WHERE rowid > ? AND rowid <= ? AND (?3 IS NULL OR kind = ?3) ORDER BY rowid LIMIT {_CHUNK}"
+    )
+    done, last = (0, only) if only is None else (only - 1, only)
+    if last is None:
+        last = int(connection.execute("SELECT coalesce(max(rowid), 0) FROM responses").fetchone()[0])
+    while done < last:
+        try:
+            rows = connection.execute(select, (done, last, kind)).fetchall()
+        except sqlite3.DatabaseError:
+            end = min(done + _CHUNK, last)
+            if only is not None:
+                yield Row(only, "", "", 0, {}, "it cannot be read")
+            else:  # which of them it is shows one by one
+                for rowid in range(done + 1, end + 1):
+                    yield from scan(connection, kind, only=rowid)
+            done = end
+        else:
+            yield from (_row(*row) for row in rows)
+            done = rows[-1][0] if len(rows) == _CHUNK else last
 
 
 def _row(rowid: int, key: Any, kind: Any, value: Any, created: Any, crc: Any) -> Row:
+    key, kind, created = (_shown(key), _shown(kind), created if isinstance(created, int | float) else _shown(created))
     text = value if isinstance(value, bytes) else str(value).encode()
-    seconds = float(created) if isinstance(created, int | float) else -1.0
-    return Row(rowid, _shown(key), _shown(kind), text, seconds, crc)
+    try:
+        if crc is not None and crc != checksum(text):
+            raise ValueError("its checksum differs")
+        check_row(key, kind, created)
+        return Row(rowid, key, kind, created, load(text))
+    except ValueError as error:
+        return Row(rowid, key, kind, created, {}, str(error))
 
 
 def _shown(value: object) -> str:

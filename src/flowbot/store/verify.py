@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from .files import opened
-from .scan import Row, scan, scan_one
+from .scan import Row, scan
+from .transaction import transaction
 
 Check = Callable[[str, Mapping[str, Any]], None]
 """Looks at a value of a kind; raises ValueError, saying why, if it cannot be what was stored."""
@@ -59,26 +60,25 @@ def verify(path: Path, *, check: Check, repair: bool = False) -> Verified:
         UserError: if it is missing or cannot be opened.
         InfrastructureError: if it fails while it is read, or another process keeps it locked.
     """
-    entries, damaged, rowids = 0, list[Damage](), list[int]()
+    entries, damaged = 0, dict[int, Damage]()
     with opened(path, write=False) as connection:
         structure = _structure(connection)
         for row in scan(connection):
             entries += 1
             if why := _fault(row, check):
-                damaged.append(Damage(row.key, row.kind, why))
-                rowids.append(row.rowid)
+                damaged[row.rowid] = Damage(row.key, row.kind, why)
     dropped = 0
-    if repair and (structure or rowids):
+    if repair and (structure or damaged):
         with opened(path, write=True) as connection:
-            dropped = sum(_drop(connection, rowid, check) for rowid in rowids)
+            dropped = sum(_drop(connection, rowid, check) for rowid in damaged)
             with suppress(sqlite3.DatabaseError):  # what is beyond mending shows in the second look
                 connection.execute("REINDEX")
-            connection.text_factory = str
             structure = _structure(connection)
-    return Verified(entries, structure, tuple(damaged), dropped)
+    return Verified(entries, structure, tuple(damaged.values()), dropped)
 
 
 def _structure(connection: sqlite3.Connection) -> tuple[str, ...]:
+    connection.text_factory = str
     try:
         said = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(20)")]
     except sqlite3.DatabaseError as error:
@@ -88,23 +88,16 @@ def _structure(connection: sqlite3.Connection) -> tuple[str, ...]:
 
 def _fault(row: Row, check: Check) -> str:
     try:
-        check(row.kind, row.value())
+        if not row.why:
+            check(row.kind, row.value)
     except ValueError as error:
         return str(error)
-    return ""
+    return row.why
 
 
-def _drop(connection: sqlite3.Connection, rowid: int, check: Check) -> int:
-    """1 if the row is still damaged, and could be dropped."""
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        row = scan_one(connection, rowid)
-        dropped = 0
-        if row is not None and _fault(row, check):
-            dropped = connection.execute("DELETE FROM responses WHERE rowid = ?", (rowid,)).rowcount
-        connection.execute("COMMIT")
-    except sqlite3.DatabaseError:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        return 0
-    return dropped
+def _drop(connection: sqlite3.Connection, rowid: int, check: Check) -> bool:
+    """Whether the row is still damaged, and could be dropped."""
+    with suppress(sqlite3.DatabaseError), transaction(connection):
+        if any(_fault(row, check) for row in scan(connection, only=rowid)):
+            return connection.execute("DELETE FROM responses WHERE rowid = ?", (rowid,)).rowcount == 1
+    return False
