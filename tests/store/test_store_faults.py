@@ -21,6 +21,7 @@ from flowbot.store import Store
 from flowbot.store.limits import Limits, prune, set_limits
 from flowbot.store.rows import checksum
 from flowbot.store.stats import read_stats
+from flowbot.store.transfer import import_responses
 from flowbot.store.verify import verify
 
 NOBODY = 65534
@@ -350,3 +351,13 @@ def test_a_row_of_a_number_beyond_all_is_found_without_counting_there(path: Path
     assert (found.entries, [each.key for each in found.damaged]) == (3, ["k1"])
     assert verify(path, check=lambda kind, value: None, repair=True).sound
     assert prune(path, kind="lm").entries == 2
+
+
+def test_an_import_without_room_to_check_its_lines_writes_nothing(path: Path, small_disk: Callable[[], None]) -> None:
+    source = path.with_name("in.jsonl")
+    source.write_text("".join(f'{{"key":"k{n}","kind":"lm","created":1,"value":{{}}}}\n' for n in range(999)))
+    small_disk()
+    with pytest.raises(InfrastructureError, match="no room for temporary files") as caught:
+        import_responses(path, source, check=lambda kind, value: None)
+    assert caught.value.kind == "disk"
+    assert not path.exists()
