@@ -19,9 +19,8 @@ from flowbot.fields.secrets import hide
 
 from .files import opened
 from .rows import DAY, INSERT, check_row, checksum, dump, load, today
-from .scan import scan
 from .transaction import transaction
-from .verify import Check
+from .verify import Check, scan
 
 MAX_LINE = 64_000_000
 """Bytes of the longest line that is taken."""
@@ -61,18 +60,19 @@ def export_responses(path: Path, out: Path, *, kind: str | None = None) -> Expor
         InfrastructureError: if the store fails while it is read.
     """
     entries, damaged = 0, list[str]()
-    try:
-        with opened(path, write=False) as connection, replaced(out) as raw, _packed(out, raw) as file:
-            for row in scan(connection, kind):
-                if row.why:
-                    damaged.append(row.key)
-                    continue
-                line = {"key": row.key, "kind": row.kind, "created": row.created, "value": row.value}
-                file.write(json.dumps(hide(line), separators=(",", ":")).encode() + b"\n")
-                entries += 1
-    except OSError as error:
-        found = f"no way to write there ({error.strerror or error})"
-        raise UserError(str(out), found, "a file that can be written") from None
+    with opened(path, write=False) as connection:
+        try:
+            with replaced(out) as raw, _packed(out, raw) as file:
+                for row in scan(connection, kind):
+                    if row.why:
+                        damaged.append(row.key)
+                        continue
+                    line = {"key": row.key, "kind": row.kind, "created": row.created, "value": row.value}
+                    file.write(json.dumps(hide(line), separators=(",", ":")).encode() + b"\n")
+                    entries += 1
+        except OSError as error:
+            found = f"no way to write there ({error.strerror or error})"
+            raise UserError(str(out), found, "a file that can be written") from None
     return Exported(entries, tuple(damaged))
 
 
