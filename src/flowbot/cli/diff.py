@@ -102,7 +102,7 @@ def _start_and_found(path: Path) -> tuple[Side, Side]:
 
     if path.is_file():
         raise UserError("B", "nothing", "a second workflow to compare with, or a run's folder as A alone")
-    from flowbot.report.data import read_run
+    from flowbot.run.view import read_run
 
     from .runs import run_folder
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, UserError
-from flowbot.fields.files import write_text
-from flowbot.fields.secrets import hide
 from flowbot.run.course import lineage
 from flowbot.run.events import Difference, Ended, Split
-from flowbot.run.result import RunResult, Scores
+from flowbot.run.result import RunResult, Scores, Tested
 from flowbot.stats import Estimate, paired_difference
 from flowbot.task import Example
 from flowbot.workflow.file import save
@@ -78,7 +73,7 @@ async def close(
     )
     changed = best.workflow.hash != start.hash
     steps = lineage(search.journal.events(), best.workflow.hash) if changed else []
-    kept_from = [f"{each.source}: {each.title}" for each in steps]
+    kept_from = tuple(f"{each.source}: {each.title}" for each in steps)
     search.journal.record(
         Ended(
             program=best.workflow.hash,
@@ -100,13 +95,10 @@ async def close(
         start_scores=Scores(**scores["start"]),
         final_scores=Scores(**scores["final"]),
         difference=difference,
-        details={
-            **blank.details,
-            "kept_from": kept_from or ["start"],
-            "kept": best.title,
-            "dropped": sorted(search.dropped),
-            "tested": {"run": len(rows["test"]), "of": whole},
-        },
+        kept_from=kept_from or ("start",),
+        kept=best.title,
+        dropped=tuple(sorted(search.dropped)),
+        tested=Tested(run=len(rows["test"]), of=whole),
     )
 
 
@@ -172,15 +164,3 @@ async def _difference(
 ) -> Estimate:
     before, after = await _paired(search, start, final, split, examples)
     return paired_difference(after, before)
-
-
-def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write JSON, secrets masked, so that a kill leaves the old file or the new one.
-
-    Raises:
-        InfrastructureError: if the disk fails.
-    """
-    try:
-        write_text(path, json.dumps(hide(value), ensure_ascii=False, indent=1))
-    except OSError as error:
-        raise InfrastructureError(f"{path}: {error.strerror or error}", kind="disk") from None
