@@ -11,7 +11,7 @@ from .console import Console
 from .options import Output
 
 if TYPE_CHECKING:
-    from flowbot.report.compare import Comparison
+    from flowbot.run.comparisons import Comparison
 
 
 def compare(
@@ -28,7 +28,7 @@ def compare(
     split
         The examples to compare on. Validation chose the workflows, so it flatters them.
     """
-    from flowbot.report.compare import compare_runs
+    from flowbot.run.comparisons import compare_runs
 
     from .runs import run_folder
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowbot.fields.words import count, duration, interval, money, percent, points
 
 from .console import Style, wrap
 
 if TYPE_CHECKING:
-    from flowbot.report.compare import Comparison, Difference, RunScores
-    from flowbot.report.compare_runs import ComparedRun
+    from flowbot.run.compared import ComparedRun
+    from flowbot.run.comparisons import Comparison, Difference, RunScores
 
 Line = tuple[str, Style]
 
@@ -54,14 +54,14 @@ def lines_of(comparison: Comparison, width: int) -> Iterator[Line]:
 def _title(comparison: Comparison) -> str:
     n = len(comparison.examples)
     on = f"on {count(n, f'{SPLITS[comparison.split]} example')} in common" if n else "no scores to compare yet"
-    return f"{comparison.runs[0].run.view.task}: {count(len(comparison.runs), 'run')}, {on}"
+    return f"{comparison.runs[0].run.view.started.task}: {count(len(comparison.runs), 'run')}, {on}"
 
 
 def _legend(runs: Sequence[ComparedRun]) -> Iterator[Line]:
-    models = {run.label: ", ".join(f"{role} {name}" for role, name in run.view.models.items()) for run in runs}
+    models = {run.label: ", ".join(f"{role} {name}" for role, name in run.view.started.models.items()) for run in runs}
     same = len(set(models.values())) == 1
     for run in runs:
-        state = "" if run.status == "done" else f" ({run.status})"
+        state = "" if run.view.status == "done" else f" ({run.view.status})"
         yield f"{run.label}  {run.view.run_dir}{state}", ""
         if not same:
             yield f"{'':<{len(run.label)}}  {models[run.label]}", "soft"
@@ -76,12 +76,12 @@ def _scores(runs: Sequence[RunScores]) -> Iterator[Line]:
         rows.append(
             [
                 run.label,
-                _text(run.fact("method")),
-                _text(run.fact("effort")),
-                _text(run.fact("seed")),
+                run.view.started.method,
+                run.view.effort,
+                str(run.view.started.seed),
                 percent(start.mean) if start else NONE,
                 percent(found.mean) if found else NONE,
-                interval(found) if found else run.status,
+                interval(found) if found else run.view.status,
                 f"{points(gain.mean)} ({interval(gain, difference=True)})" if gain else NONE,
             ]
         )
@@ -89,23 +89,21 @@ def _scores(runs: Sequence[RunScores]) -> Iterator[Line]:
 
 
 def _cost(runs: Sequence[ComparedRun], width: int) -> Iterator[Line]:
-    purposes = dict.fromkeys(row.purpose for run in runs for row in run.view.cost)
+    purposes = dict.fromkeys(purpose for run in runs for purpose in run.view.by_purpose)
     rows = [["Run", "Nodes", "Calls", "Tokens", "Cost", "Paid", "Time"]]
     for run in runs:
-        calls: dict[str, int] = run.view.result.get("calls") or {}
-        spent: dict[str, Any] = run.view.result.get("spent") or {}
-        seconds: float | None = run.view.result.get("seconds")
+        result, by_purpose = run.view.result, run.view.by_purpose
         tokens, usd = run.usage
-        known = bool(run.view.cost)
+        known = bool(by_purpose)
         rows.append(
             [
                 run.label,
-                _text(run.view.result.get("nodes")),
-                f"{sum(calls.values()):,}" if known else NONE,
+                NONE if run.view.found is None else str(len(run.view.found.sketch.nodes)),
+                f"{sum(used.calls for used in by_purpose.values()):,}" if known else NONE,
                 f"{tokens:,}" if known else NONE,
                 money(usd) if known else NONE,
-                money(spent.get("usd")) if spent else NONE,
-                duration(seconds) if seconds is not None else NONE,
+                NONE if result is None else money(result.spent.usd),
+                NONE if result is None else duration(result.seconds),
             ]
         )
     yield from _table(rows, left=(0,))
@@ -115,8 +113,8 @@ def _cost(runs: Sequence[ComparedRun], width: int) -> Iterator[Line]:
     yield "", ""
     rows = [["Calls", *purposes]]
     for run in runs:
-        calls = {row.purpose: row.calls for row in run.view.cost}
-        rows.append([run.label, *(f"{calls[name]:,}" if name in calls else NONE for name in purposes)])
+        used = run.view.by_purpose
+        rows.append([run.label, *(f"{used[name].calls:,}" if name in used else NONE for name in purposes)])
     yield from _table(rows, left=(0,))
 
 
@@ -198,15 +196,17 @@ def _remarks(comparison: Comparison) -> Iterator[str]:
         left = ", ".join(f"{number} of {label}" for label, number in comparison.other_examples.items())
         yield f"Left out, since not every run has scored them: {left}."
     for group in comparison.groups:
-        seeds = {each.run.label: str(each.run.fact("seed")) for each in comparison.runs if each.run.label in group.runs}
+        seeds = {
+            each.run.label: str(each.run.view.started.seed) for each in comparison.runs if each.run.label in group.runs
+        }
         if len(set(seeds.values())) < len(seeds):
             told = ", ".join(f"{label} {seed}" for label, seed in seeds.items())
             yield f"Some runs of a group have the same seed, so their spread is not one over seeds: {told}."
     untested = [each.run for each in comparison.runs if not each.run.tested]
-    open_ = ", ".join(f"{run.label} ({run.status})" for run in untested if run.status != "done")
+    open_ = ", ".join(f"{run.label} ({run.view.status})" for run in untested if run.view.status != "done")
     if open_:
         yield f"Without scores of a found workflow: {open_}. The command that began such a run goes on, and ends it."
-    ended = ", ".join(run.label for run in untested if run.status == "done")
+    ended = ", ".join(run.label for run in untested if run.view.status == "done")
     if ended:
         yield f"Ended without scores of every {SPLITS[comparison.split]} example, as at a ceiling or in an older version: {ended}."
 
@@ -220,10 +220,6 @@ def _table(rows: Sequence[Sequence[str]], *, left: Sequence[int]) -> Iterator[Li
             for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         yield "  ".join(cells).rstrip(), "" if number else "soft"
-
-
-def _text(value: object) -> str:
-    return NONE if value is None else str(value)
 
 
 def _wrapped(text: str, width: int, style: Style, *, indent: int = 0) -> Iterator[Line]:

@@ -171,13 +171,13 @@ def _reached(mean: float, least: float | None) -> int:
 
 
 def _show(console: Console, facts: dict[str, Any]) -> None:
-    from flowbot.report.interval import Interval
-    from flowbot.report.words import count, duration, interval, percent
-    from flowbot.run.taken import evaluation
+    from flowbot.fields.words import count, duration, interval, percent
+    from flowbot.run.result import Judging
+    from flowbot.run.sessions import Spent
+    from flowbot.run.taken import evaluation, judged
+    from flowbot.stats import Estimate
 
-    from .summary import judge_line
-
-    score = Interval(facts["mean"], facts["low"], facts["high"], facts["n"])
+    score = Estimate(facts["mean"], facts["low"], facts["high"], facts["n"])
     console.result(f"{percent(score.mean)} on {count(score.n, 'example')} (95 % interval {interval(score)})", "title")
     if facts["errors"]:
         console.say(f"{count(facts['errors'], 'run')} gave no result, which counts as the metric says.", "warn")
@@ -192,6 +192,6 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
             console.row(row["id"], row["error"] or row["feedback"] or f"score {row['score']:g}")
     console.say()
     if "judge" in facts:
-        console.say(judge_line(facts["judge"]), "soft")
-    told = evaluation(facts["calls"], facts["requests"], facts["tokens"], facts["usd"], facts["spent"])
+        console.say(judged(Judging(**facts["judge"])), "soft")
+    told = evaluation(facts["calls"], facts["requests"], facts["tokens"], facts["usd"], Spent(**facts["spent"]))
     console.say(f"{told}, {duration(facts['seconds'])}.", "soft")

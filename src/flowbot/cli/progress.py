@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowbot.report.words import count, duration
+from flowbot.fields.words import count, duration
 
 from .console import WIDEST, Console, is_terminal, shown, wrap
 

@@ -24,9 +24,8 @@ def report(
     run
         The run's folder, or its name in runs/.
     """
-    from flowbot.report.data import read_run
     from flowbot.report.report import write_report
-    from flowbot.report.words import verdict
+    from flowbot.run.view import read_run
 
     from .runs import run_folder
 
@@ -34,7 +33,7 @@ def report(
     folder = run_folder(run)
     view = read_run(folder)
     path = write_report(folder)
-    console.json({"report": str(path), "run_dir": str(folder), "status": str(view.result.get("status"))})
-    console.paragraph(verdict(view))
+    console.json({"report": str(path), "run_dir": str(folder), "status": view.status})
+    console.paragraph(view.verdict)
     console.result(str(path), "accent")
     return 0

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from flowbot.fields import Paused
-from flowbot.report.words import PURPOSES, count, money
+from flowbot.fields.words import count, money
+from flowbot.run.taken import PURPOSES
 
 from .console import Console
 from .options import Calls, SearchOptions

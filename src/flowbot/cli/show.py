@@ -11,7 +11,7 @@ from .console import Console, Style, command_line, wrap
 from .options import Output
 
 if TYPE_CHECKING:
-    from flowbot.report.show_file import RecordedExample, Side
+    from flowbot.run.examples import RecordedExample, Side
 
 LISTED = 40
 """Examples that are listed without --full."""
@@ -85,17 +85,18 @@ def show(
 
 
 def _list(folder: Path, run: Path, console: Console, *, full: bool) -> int:
-    from flowbot.report.data import read_run
-    from flowbot.report.show_file import OUTCOMES, read_examples
-    from flowbot.report.show_gradients import count_gradients
+    from flowbot.report.show import count_feedback
+    from flowbot.run.examples import OUTCOMES, read_examples
+    from flowbot.run.view import read_run
 
-    view, gradients = read_run(folder), count_gradients(folder)
+    view = read_run(folder)
+    gradients = count_feedback(view)
     # Without their traces: a split may be larger than memory.
     rows = [_row(each, gradients.get(each.id, 0)) for each in read_examples(folder)]
     rows.sort(key=lambda row: (OUTCOMES.index(row["outcome"]), list(SPLITS).index(row["split"])))
-    status = str(view.result.get("status"))
+    status = view.status
     console.json({"run_dir": str(folder), "status": status, "unchanged": view.unchanged, "examples": rows})
-    _title(view.task, status, rows, console)
+    _title(view.started.task, status, rows, console)
     width = min(max([7, *(len(row["id"]) for row in rows)]), 36)
     console.result(
         f"  {'Example':<{width}}  {'Split':<10}  {'Start':>7}  {'Found':>7}  {'Outcome':<8}  Gradients", "soft"

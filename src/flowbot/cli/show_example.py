@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -10,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 from flowbot.fields.secrets import hide_text
 from flowbot.fields.words import count, duration, money, percent
 from flowbot.report.diffs import node_texts
-from flowbot.report.words import SOURCES, outcome
+from flowbot.run.examples import as_text
+from flowbot.run.verdict import SOURCES, decided
 
 from .console import Style, wrap
 
 if TYPE_CHECKING:
     from flowbot.fields import Usage
     from flowbot.report.show import ShownExample
-    from flowbot.report.show_file import Side
+    from flowbot.run.examples import Side
     from flowbot.runtime.trace import Step, ToolCall
     from flowbot.workflow.workflow import Workflow
 
@@ -45,7 +45,7 @@ def lines_of(shown: ShownExample, sides: Sequence[str], *, full: bool, width: in
     """
     page = _Page(full, width)
     example, names = shown.example, shown.names
-    yield f"{example.id}: {SPLITS.get(example.split, example.split)} of {shown.run.task}", "title"
+    yield f"{example.id}: {SPLITS.get(example.split, example.split)} of {shown.run.started.task}", "title"
     yield "", ""
     yield "Inputs", "title"
     yield from page.values(example.inputs, 2)
@@ -61,8 +61,7 @@ def lines_of(shown: ShownExample, sides: Sequence[str], *, full: bool, width: in
         elif name == "start":
             yield from page.side("Start workflow", example.start, "it was not run on this example", shown.run.start)
         elif name == "found":
-            done = shown.run.result.get("status") == "done"
-            missing = "it was not run on this example" if done else "there is none yet"
+            missing = "it was not run on this example" if shown.run.done else "there is none yet"
             yield from page.side("Found workflow", example.final, missing, shown.run.found)
         else:
             title = names.get(name, "A candidate")
@@ -154,7 +153,7 @@ class _Page:
         if call.error:
             yield from self.paragraph(f"failed: {call.error}", 7, "bad")
         else:
-            yield from self.verbatim(f"→ {_text(dict(call.result or {}))}", 7)
+            yield from self.verbatim(f"→ {as_text(dict(call.result or {}))}", 7)
 
     def gradients(self, shown: ShownExample) -> Iterator[Line]:
         """What the search said of this example, workflow by workflow, and what came of it."""
@@ -165,17 +164,17 @@ class _Page:
         yield f"The search wrote {count(len(gradients), 'gradient')} on this example", "title"
         about: str | None = None
         for each in gradients if self.full else gradients[:MOST_GRADIENTS]:
-            if each.workflow != about:
-                about = each.workflow
+            if each.about != about:
+                about = each.about
                 told = names.get(about, "a workflow of the search") + self.result(shown.side_of(about))
                 yield "", ""
                 yield from self.paragraph(f"On {told}", 2, "accent")
-            where = f"step {each.node}" if each.node else "the structure"
+            where = f"step {each.place}" if each.place else "the structure"
             often = f", {each.times} times" if each.times > 1 else ""
-            yield f"    {where}, by {SOURCES.get(each.source, each.source)}{often}", "soft"
+            yield f"    {where}, by {SOURCES[each.source]}{often}", "soft"
             yield from self.verbatim(each.text, 6)
             for change in each.used_by:
-                told = f"→ {change.id}: {change.title.strip().rstrip('.')}. {outcome(change)}"
+                told = f"→ {change.id}: {change.proposal.title.strip().rstrip('.')}; {decided(change)}."
                 yield from self.paragraph(told, 6, "good" if change.in_final else "", hang=2)
         if len(gradients) > MOST_GRADIENTS and not self.full:
             yield "", ""
@@ -186,14 +185,14 @@ class _Page:
         if side is None:
             return ""
         trace = side.trace
-        given = ", ".join(f"{name}: {_text(value)}" for name, value in (trace.outputs or {}).items())
+        given = ", ".join(f"{name}: {as_text(value)}" for name, value in (trace.outputs or {}).items())
         gave = f"gave {textwrap.shorten(hide_text(given), 80, placeholder='…')}" if given else "gave no result"
         return f", which {gave} and scored {percent(side.score)}"
 
     def values(self, values: Mapping[str, Any], indent: int) -> Iterator[Line]:
         """Named values: short ones on the name's line."""
         for name, value in values.items():
-            text = _text(value)
+            text = as_text(value)
             if "\n" not in text and indent + len(name) + 2 + len(text) <= self.width:
                 yield f"{' ' * indent}{name}: {text}", ""
             else:
@@ -227,10 +226,6 @@ def cut(text: str) -> tuple[str, int]:
     kept = "\n".join(text.splitlines()[:MOST_LINES])[:MOST_CHARACTERS]
     left = len(text) - len(kept)
     return (text, 0) if left <= MOST_CHARACTERS // 10 and text.count("\n") <= MOST_LINES * 1.1 else (kept, left)
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _usage(usage: Usage) -> str:

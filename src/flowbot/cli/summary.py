@@ -7,17 +7,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from flowbot.report.data import read_run
-from flowbot.report.words import SOURCES, count, interval, money, outcome, percent, points, verdict
-from flowbot.run.taken import account, tested
+from flowbot.fields.words import count, interval, percent, points
+from flowbot.run.taken import account, judged, tested
+from flowbot.run.verdict import SOURCES, decided
+from flowbot.run.view import read_run
 from flowbot.runtime.own_models import named_models
 
 from .console import Console, command_line, complain, wrap
 from .drawing import score_line, side_by_side
 
 if TYPE_CHECKING:
-    from flowbot.report.data import RunView
     from flowbot.run.result import RunResult
+    from flowbot.run.view import RunView
 
     from .search import Plan
 
@@ -39,18 +40,18 @@ def summarise(result: RunResult, report: Path, plan: Plan, console: Console) -> 
     _heading("How good it is", console)
     _scores(run, console)
     console.say()
-    for line in _wrapped(verdict(run), console):
+    for line in _wrapped(run.verdict, console):
         console.result(line, "title")
     console.say()
     _heading("What it took", console)
-    for line in account(result.to_json()):
+    for line in account(result):
         console.paragraph(line, indent=2)
-    if "judge" in result.details:
-        console.paragraph(judge_line(result.details["judge"]), "soft", indent=2)
+    if result.judge is not None:
+        console.paragraph(judged(result.judge), "soft", indent=2)
     if result.stopped_by == "budget":
         best = "; the best so far was tested" if run.score("final", "test") else ""
         console.paragraph(f"A ceiling ended the search early{best}.", "warn", indent=2)
-    for line in tested(result.details.get("tested")):
+    for line in tested(result.tested):
         console.paragraph(line, "warn", indent=2)
     console.say()
     if console.mode == "quiet":
@@ -80,11 +81,11 @@ def _changes(run: RunView, console: Console) -> None:
         return
     _heading("What changed, and why", console)
     for number, change in enumerate(run.lineage, start=1):
-        console.paragraph(f"{number}. {_sentence(change.title)}", indent=2)
-        if change.reason:
-            console.paragraph(f"Why: {_sentence(change.reason)}", "soft", indent=5)
-        told = f"{outcome(change)} Proposed by {SOURCES.get(change.source, change.source)}."
-        console.paragraph(told, "soft", indent=5)
+        console.paragraph(f"{number}. {_sentence(change.proposal.title)}", indent=2)
+        if reason := change.proposal.reason or next((each.text for each in change.feedback), ""):
+            console.paragraph(f"Why: {_sentence(reason)}", "soft", indent=5)
+        told = f"{decided(change)}; proposed by {SOURCES[change.proposal.source]}."
+        console.paragraph(_sentence(told), "soft", indent=5)
     console.say()
 
 
@@ -118,14 +119,6 @@ def within(passed: str) -> int:
     if passed:
         complain(passed)
     return int(bool(passed))
-
-
-def judge_line(facts: dict[str, Any]) -> str:
-    """What judging took, and how much a judge disagrees with itself."""
-    took = f"{count(facts['calls'], 'call')}, {facts['tokens']:,} tokens, cost {money(facts['usd'])}"
-    spread = facts["spread"]
-    varied = "" if spread is None else f"; its scores of one answer vary by {spread:.2f} (mean standard deviation)"
-    return f"Judge {facts['model']}: {took}{varied}."
 
 
 def _next(result: RunResult, plan: Plan) -> list[tuple[str, str]]:

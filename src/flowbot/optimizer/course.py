@@ -16,7 +16,7 @@ from flowbot.fields.words import count, interval, percent
 from flowbot.lm.budget import Hold
 from flowbot.lm.lm import LM
 from flowbot.run.events import Difference, Ended, Noted, Split
-from flowbot.run.result import RunResult, Scores
+from flowbot.run.result import RunResult, Scores, Tested
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.judge import require_verdicts
 from flowbot.runtime.program import WorkflowProgram
@@ -130,14 +130,11 @@ async def _close(
         start_scores=Scores(**{split: each[0] for split, each in scores.items()}),
         final_scores=Scores(**{split: each[1] for split, each in scores.items()}),
         difference=Scores(**differences),
-        details={
-            **blank.details,
-            "stopped_because": why,
-            "kept_from": [f"{each.source}: {each.title}" for each in best.lineage[1:]] or ["start"],
-            "kept": best.title,
-            "dropped": sorted(search.dropped),
-            "tested": {"run": len(tested), "of": whole},
-        },
+        stopped_because=why,
+        kept=best.title,
+        kept_from=[f"{each.source}: {each.title}" for each in best.lineage[1:]] or ["start"],
+        dropped=sorted(search.dropped),
+        tested=Tested(run=len(tested), of=whole),
     )
 
 

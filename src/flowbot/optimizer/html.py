@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from flowbot.fields.html import Markup, bar, brief, card, folded, line, soft, strong, table
 from flowbot.fields.words import count, duration, interval, percent, points, printable
 from flowbot.run.taken import account, evaluation
-from flowbot.run.verdict import verdict_on
 from flowbot.workflow.diff import changed_nodes
 from flowbot.workflow.html import drawing, prompts, workflow_text
 
@@ -53,30 +52,18 @@ def run_text(result: RunResult) -> str:
     """The verdict in a line, with what it took and where it is."""
     calls = count(sum(result.calls.values()), "call")
     reason = f" {result.reason}." if result.reason else ""
-    return printable(brief(f"{result.status}: {verdict(result)}{reason} {calls}; {result.run_dir}", 500))
+    return printable(brief(f"{result.status}: {result.verdict}{reason} {calls}; {result.run_dir}", 500))
 
 
 def run_html(result: RunResult) -> Markup:
     """The verdict, scores with intervals, both drawings, cost, and where everything is."""
     return card(
-        verdict(result),
+        result.verdict,
         line(strong(result.reason, "warn")) if result.reason else "",
         _scores(result),
-        *(line(soft(told)) for told in account(result.to_json())),
+        *(line(soft(told)) for told in account(result)),
         *_workflows(result),
         line(soft("Files: "), *_files(result)),
-    )
-
-
-def verdict(result: RunResult) -> str:
-    """What came of a run, in a sentence; see `verdict_on`."""
-    return verdict_on(
-        status=result.status,
-        stopped_by=result.stopped_by,
-        unchanged=_unchanged(result),
-        start=result.start_scores.test,
-        final=result.final_scores.test,
-        difference=result.difference.test,
     )
 
 
@@ -97,23 +84,15 @@ def _scores(result: RunResult) -> Markup:
 
 
 def _workflows(result: RunResult) -> list[Markup]:
-    if _unchanged(result):
+    if result.unchanged:
         return [folded("The workflow", drawing(result.start), prompts(result.start), opened=True)]
     changed = changed_nodes(result.start, result.workflow)
     return [
         folded(f"Found: {workflow_text(result.workflow)}", drawing(result.workflow, highlight=changed), opened=True),
         folded("Prompts and code of what was found", prompts(result.workflow)),
         folded(f"Start: {workflow_text(result.start)}", drawing(result.start), prompts(result.start)),
-        folded("Where the changes came from", *(line(each) for each in _sources(result))),
+        folded("Where the changes came from", *(line(each) for each in result.kept_from)),
     ]
-
-
-def _unchanged(result: RunResult) -> bool:
-    return result.found is None or result.found.hash == result.start.hash
-
-
-def _sources(result: RunResult) -> list[str]:
-    return [str(each) for each in result.details.get("kept_from", ())]
 
 
 def _files(result: RunResult) -> list[object]:
@@ -132,8 +111,7 @@ def _quoted(given: str) -> str:
 
 
 def _eval_cost(found: EvalResult) -> str:
-    spent = {"calls": found.spent.calls, "usd": found.spent.usd}
-    return evaluation(found.calls, found.requests, found.usage.tokens, found.usd, spent)
+    return evaluation(found.calls, found.requests, found.usage.tokens, found.usd, found.spent)
 
 
 def _eval_row(row: EvalRow) -> tuple[object, ...]:

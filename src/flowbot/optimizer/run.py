@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from flowbot.fields import DeniedError, InfrastructureError, Paused, UserError, stable_hash
-from flowbot.fields.files import write_text
-from flowbot.fields.secrets import hide
 from flowbot.lm.budget import Budget
 from flowbot.lm.pace import Pace
 from flowbot.lm.session import Session
 from flowbot.lm.stop import StopSignal
-from flowbot.run.claim import claimed
-from flowbot.run.events import Started
+from flowbot.run.events import Split, Started
 from flowbot.run.examples import record_examples
 from flowbot.run.journal import Journal
-from flowbot.run.result import RunResult, Scores
-from flowbot.run.sessions import Sessions, spent_in_all
+from flowbot.run.lock import claimed
+from flowbot.run.result import Judging, RunResult, Used
+from flowbot.run.sessions import Sessions, Spent, spent_in_all
 from flowbot.runtime.engine import Engine
 from flowbot.runtime.executors import ExecutorName, open_executor
 from flowbot.runtime.judge import judge_facts, judge_models
@@ -55,6 +52,9 @@ from .methods import Method, find_method
 from .outlook import first_hold, outlook, require_room
 from .progress import ProgressCallback, Watch
 from .search import Search
+
+SPLITS: tuple[Split, ...] = ("test", "val", "train")
+"""In the order in which their examples are recorded."""
 
 
 async def optimize_async(
@@ -234,13 +234,8 @@ async def optimize_async(
         save(first, directory / "start.flow.yaml")
         blank = RunResult(
             run_id=run_id, run_dir=directory, status="paused", stopped_by="", method=strategy.name, effort=str(effort), seed=seed,
-            found=None, start=first, start_scores=Scores(), final_scores=Scores(), difference=Scores(), calls={},
-            spent={}, now={}, sessions=(), seconds=0.0, details={
-                "task": task.name,
-                "task_hash": stable_hash(task.identity),
-                "metric": task.metric.identity,
-                "models": asked,
-            },
+            task=task.name, task_hash=stable_hash(task.identity), metric=task.metric.identity, models=asked,
+            found=None, start=first,
         )  # fmt: skip
         try:
             with ExitStack() as given_up:
@@ -264,14 +259,20 @@ async def optimize_async(
             **_costs(session),
             spent=spent_in_all(worked),
             seconds=sum(each.seconds for each in worked),
-            sessions=tuple(each.dump() for each in worked),
+            sessions=worked,
+            by_purpose=_ledger(session),
+            judge=Judging(**judge_facts(asked["judge"], session.ledger, search.spreads())) if judges else None,
+            replayed_events=journal.replayed,
         )
-        by_purpose = _ledger(session)
-        judged = {"judge": judge_facts(asked["judge"], session.ledger, search.spreads())} if judges else {}
-        told = {**result.details, "replayed_events": journal.replayed, "by_purpose": by_purpose, **judged}
-        result = replace(result, details=told)
-        record_examples(search, first, result.found, directory)
-        _write_json(directory / "result.json", result.to_json())
+        record_examples(
+            directory,
+            ((split, search.order(split)) for split in SPLITS),
+            search.row,
+            journal.events(),
+            first.hash,
+            result.found.hash if result.found is not None else None,
+        )
+        result.save()
         watch.ended(result.reason or result.verdict)
         return result
 
@@ -287,20 +288,20 @@ def _costs(session: Session) -> dict[str, Any]:
         "calls": dict(session.ledger.calls),
         "requests": dict(session.ledger.requests),
         "passed": session.budget.passed,
-        "now": {"calls": spent.calls, "tokens": spent.tokens, "usd": spent.usd},
+        "now": Spent(calls=spent.calls, tokens=spent.tokens, usd=spent.usd),
     }
 
 
-def _ledger(session: Session) -> dict[str, Any]:
+def _ledger(session: Session) -> dict[str, Used]:
     """Cost by purpose: logical calls and tokens, and what was really paid."""
     return {
-        purpose: {
-            "calls": session.ledger.calls[purpose],
-            "requests": session.ledger.requests[purpose],
-            "tokens": usage.tokens,
-            "usd": None if usage.usd is None else round(usage.usd, 12),  # a sum, in whatever order calls ended
-            "seconds": round(usage.seconds, 2),
-        }
+        purpose: Used(
+            calls=session.ledger.calls[purpose],
+            requests=session.ledger.requests[purpose],
+            tokens=usage.tokens,
+            usd=None if usage.usd is None else round(usage.usd, 12),  # a sum, in whatever order calls ended
+            seconds=round(usage.seconds, 2),
+        )
         for purpose, usage in session.ledger.logical_by.items()
     }
 
@@ -323,15 +324,3 @@ def _check_task(task: Task) -> None:
             raise UserError(
                 f"metric {task.metric.name}", f"an error on the expected outputs of {example.id} ({error})", "a score"
             ) from error
-
-
-def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Write JSON, secrets masked, so that a kill leaves the old file or the new one.
-
-    Raises:
-        InfrastructureError: if the disk fails.
-    """
-    try:
-        write_text(path, json.dumps(hide(value), ensure_ascii=False, indent=1))
-    except OSError as error:
-        raise InfrastructureError(f"{path}: {error.strerror or error}", kind="disk") from None

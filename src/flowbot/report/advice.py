@@ -6,8 +6,8 @@ import math
 
 from flowbot.fields.words import count, percent, points
 from flowbot.power import measured_difference, smallest_difference
+from flowbot.run.view import RunView
 
-from .data import RunView
 from .examples import Group, failed_runs, grouped
 
 MOST = 4
@@ -21,8 +21,7 @@ _EFFORTS = {"low": "medium", "medium": "high"}
 
 def advice(run: RunView) -> tuple[str, ...]:
     """What to do next, the most pressing first."""
-    status = run.result.get("status")
-    if status != "done":
+    if not run.done:
         return _go_on(run)
     said = [*_errors(run), *_unchanged(run), *_chance(run), *_broken(run), *_next(run)]
     return tuple(said[:MOST])
@@ -34,7 +33,7 @@ def _go_on(run: RunView) -> tuple[str, ...]:
         "metric": "Mend the metric, which raised the error above, then",
         "callback": "Mend the progress callback, then",
         "seconds": "Raise `--max-seconds` or leave it out, and",
-    }.get(str(run.result.get("stopped_by")), "To go on,")
+    }.get(run.stopped_by, "To go on,")
     return (f"{mend} give the same command again: what was paid for is stored, and nothing is paid for twice.",)
 
 
@@ -61,12 +60,13 @@ def _unchanged(run: RunView) -> list[str]:
             "run with `flowbot show`: a wrong format looks just like a wrong answer."
         ]
     said: list[str] = []
-    if run.result.get("stopped_by") == "budget":
+    if run.stopped_by == "budget":
         said.append("A ceiling ended the search early. A higher one goes on from here and pays for nothing twice.")
-    effort = str(run.result.get("effort") or "")
-    if effort in _EFFORTS:
-        said.append(f"Try more: `--effort {_EFFORTS[effort]}`, another `--seed`, or another start (`flowbot starts`).")
-    if run.models.get("meta") == run.models.get("task"):
+    if run.effort in _EFFORTS:
+        said.append(
+            f"Try more: `--effort {_EFFORTS[run.effort]}`, another `--seed`, or another start (`flowbot starts`)."
+        )
+    if run.started.models.get("meta") == run.started.models.get("task"):
         said.append("A stronger model to find faults and write changes often helps: `--meta-model`.")
     return said
 

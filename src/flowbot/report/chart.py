@@ -11,19 +11,19 @@ from collections.abc import Callable, Sequence
 from html import escape
 
 from flowbot.fields.words import count, interval, percent
+from flowbot.run.changes import Change
+from flowbot.run.examples import Outcome
+from flowbot.run.verdict import Mean, scores_of
+from flowbot.run.view import Point
 
-from .changes import Change
-from .data import Point
 from .examples import Group
-from .interval import Interval
-from .traces import Outcome
-from .words import ROLES
 
+ROLES = {"start": "start", "final": "found", "tried": "tried"}
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 16, 16, 44
 _ROW = 26
-"""Height of a race."""
+"""Height of a comparison."""
 MOST_RACES = 40
-"""Races that one chart shows: the first ones."""
+"""Comparisons that one chart shows: the first ones."""
 
 
 def score_chart(points: Sequence[Point], *, width: int, height: int = 300) -> str:
@@ -74,9 +74,8 @@ def score_chart(points: Sequence[Point], *, width: int, height: int = 300) -> st
 
 def _mark(point: Point, across: float, y: Callable[[float], float]) -> str:
     score = point.score
-    sized = f", n = {score.n}" if score.n else ""
     name = f"{ROLES[point.role]}{f' ({point.change})' if point.change else ''}"
-    label = f"{name}: {percent(score.mean)} ({interval(score)}{sized}), after {count(point.calls, 'call')}"
+    label = f"{name}: {percent(score.mean)} ({interval(score)}, n = {score.n}), after {count(point.calls, 'call')}"
     return (
         f'<g class="{point.role}"><title>{escape(label)}</title>'
         f'<line class="whisker" x1="{across}" x2="{across}" y1="{y(score.low)}" y2="{y(score.high)}"/>'
@@ -85,35 +84,32 @@ def _mark(point: Point, across: float, y: Callable[[float], float]) -> str:
 
 
 def race_chart(changes: Sequence[Change], *, width: int) -> str:
-    """Every race of the search, one below the other: what the change scored, and what it had to beat.
+    """Every comparison of the search, one below the other: what the change scored, and what it had to beat.
 
     Args:
-        changes: of which those without a race are left out.
+        changes: of which those that were not compared are left out.
         width: as for `score_chart`.
     """
-    raced = [each for each in changes if each.candidate is not None and each.incumbent is not None][:MOST_RACES]
+    raced = [(each, each.verdict) for each in changes if each.verdict is not None][:MOST_RACES]
     if not raced:
         return ""
     height = _ROW * len(raced) + 34
     left, right = 48, width - 18
-    won = sum(each.kept is True for each in raced)
+    won = sum(each.kept is True for each, _ in raced)
 
     def x(score: float) -> float:
         return round(left + (right - left) * score, 1)
 
-    told = f"{count(len(raced), 'race')} on training examples, {won} won."
-    parts = [_open(f"races{width}", width, height, "The races: each change against what it had to beat", told)]
+    told = f"{count(len(raced), 'comparison')} on training examples, {won} adopted."
+    parts = [_open(f"races{width}", width, height, "Each change against what it had to beat", told)]
     for tick in range(0, 101, 25):
         across = x(tick / 100)
         parts.append(f'<line class="grid" x1="{across}" x2="{across}" y1="4" y2="{height - 28}"/>')
         parts.append(f'<text class="tick" x="{across}" y="{height - 10}" text-anchor="middle">{tick} %</text>')
-    for number, each in enumerate(raced):
+    for number, (each, verdict) in enumerate(raced):
         y = 4 + _ROW * number + _ROW / 2
-        mine, theirs = x(each.candidate or 0.0), x(each.incumbent or 0.0)
-        label = (
-            f"{each.id}: {percent(each.candidate or 0.0)} against {percent(each.incumbent or 0.0)} "
-            f"on {count(each.n, 'example')}"
-        )
+        mine, theirs = x(verdict.mine), x(verdict.theirs)
+        label = f"{each.id}: {scores_of(each)} on {count(verdict.n, 'example')}"
         parts.append(
             f'<g class="race {each.outcome}"><title>{escape(label)}</title>'
             f'<text class="tick" x="{left - 14}" y="{y + 4}" text-anchor="end">{escape(each.id)}</text>'
@@ -124,7 +120,7 @@ def race_chart(changes: Sequence[Change], *, width: int) -> str:
 
 
 def _shape(change: Change, x: float, y: float) -> str:
-    """A full dot for a race that was won, a cross for one that was lost: not told by colour alone."""
+    """A full dot for a change that was adopted, a cross for one that was not: not told by colour alone."""
     if change.kept:
         return f'<circle class="after" cx="{x}" cy="{y}" r="5.5"/>'
     return f'<path class="after" d="M{x - 4.5},{y - 4.5}l9,9m0,-9l-9,9"/>'
@@ -157,7 +153,7 @@ def outcome_bar(groups: Sequence[Group], names: dict[Outcome, str], *, width: in
     return "".join([*parts, "</svg>"])
 
 
-def interval_bar(score: Interval, *, kind: str, width: int = 240) -> str:
+def interval_bar(score: Mean, *, kind: str, width: int = 240) -> str:
     """One score on a line from 0 to 100 %: a dot with its interval. `kind` is a CSS class: `start` or `final`."""
     height, pad = 22, 6
     inner = width - 2 * pad

@@ -6,13 +6,13 @@ import json
 import shlex
 from pathlib import Path
 
+from flowbot.run.examples import as_text
+from flowbot.run.view import RunView
 from flowbot.runtime.open_model import names_file
 from flowbot.runtime.own_models import named_models
 from flowbot.workflow.nodes import ToolNode, walk
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.workflow import Workflow
-
-from .data import RunView
 
 _LONGEST = 120
 """Characters of an example's value in a command; a longer one is left to the reader."""
@@ -23,19 +23,19 @@ _TASK = "task.yaml"
 
 def again(run: RunView) -> str:
     """The command that makes the run again, as far as the run knows it; the task file's name is not written down."""
-    result, judge = run.result, _written(run.models.get("judge", ""))
-    task, meta = _written(run.models.get("task")), _written(run.models.get("meta"))
+    models, started = run.started.models, run.started
+    task, meta, judge = (_written(models.get(role)) for role in ("task", "meta", "judge"))
     words = ["flowbot", "optimize", _TASK]
     for option, value in (
         ("--start", str(run.run_dir / "start.flow.yaml") if _own_start(run) else None),
         ("--model", task),
-        ("--meta-model", meta if run.models.get("meta") != run.models.get("task") else None),
+        ("--meta-model", meta if models.get("meta") != models.get("task") else None),
         ("--models", _more_models(run.start, run)),
-        ("--judge-model", judge if run.models.get("judge") != run.models.get("meta") and ", " not in judge else None),
-        ("--method", result.get("method")),
-        ("--effort", result.get("effort")),
-        ("--seed", result.get("seed")),
-        ("--run-dir", str(run.run_dir) if run.run_dir.name != result.get("run_id") else None),
+        ("--judge-model", judge if models.get("judge") != models.get("meta") and ", " not in judge else None),
+        ("--method", started.method),
+        ("--effort", run.effort),
+        ("--seed", started.seed),
+        ("--run-dir", str(run.run_dir) if run.run_dir.name != started.run else None),
     ):
         if value not in (None, ""):
             words += [option, str(value)]
@@ -48,14 +48,12 @@ def _own_start(run: RunView) -> bool:
     from flowbot.workflow.scope import Scope
     from flowbot.workflow.starts import single_call
 
-    if run.start is None:
-        return False
     sketch = run.start.sketch
     scope = Scope.of(sketch)
     kinds = {name: scope.type_text(reference) or "str" for name, reference in sketch.outputs.items()}
     try:
         inputs, outputs = (tuple(Field.of(*each) for each in named.items()) for named in (sketch.inputs, kinds))
-        plain = single_call(inputs, outputs, run.goal, reasoning=True)
+        plain = single_call(inputs, outputs, run.started.goal, reasoning=True)
     except (UserError, ValueError):  # a run that others wrote may have types, names and goals that no task has
         return True
     return sketch != plain.sketch or _told(run.start) != _told(plain)
@@ -78,14 +76,14 @@ def _written(model: str | None) -> str:
 def _more_models(workflow: Workflow | None, run: RunView) -> str:
     """What must be allowed for the workflow to run: the models that its steps name beside the run's own."""
     named = (model for _, model in named_models(workflow)) if workflow is not None else ()
-    return ",".join(dict.fromkeys(_written(model) for model in named if model != run.models.get("task")))
+    return ",".join(dict.fromkeys(_written(model) for model in named if model != run.started.models.get("task")))
 
 
 def use(run: RunView) -> str:
     """The command that runs the found workflow on one example."""
     given = [f"{name}={value}" for name, value in _inputs(run).items()]
     task = ["--task", _TASK] if run.found is not None and _tools(run.found) else []  # the file that has its tools
-    model, more = _written(run.models.get("task", _MODEL)), _more_models(run.found, run)
+    model, more = _written(run.started.models.get("task", _MODEL)), _more_models(run.found, run)
     models = ["--model", model, *(["--models", more] if more else [])]
     return shlex.join(["flowbot", "run", str(run.run_dir / "found.flow.yaml"), *given, *task, *models])
 
@@ -96,7 +94,10 @@ def python(run: RunView) -> str:
     tools = f", tools=[{', '.join(names)}]" if names else ""
     kinds = run.found.sketch.inputs if run.found is not None else {}
     given = ", ".join(f"{name}={_literal(value, kinds[name])}" for name, value in _inputs(run).items())
-    path, model = json.dumps(str(run.run_dir / "found.flow.yaml")), json.dumps(_written(run.models.get("task", _MODEL)))
+    path, model = (
+        json.dumps(str(run.run_dir / "found.flow.yaml")),
+        json.dumps(_written(run.started.models.get("task", _MODEL))),
+    )
     more = _more_models(run.found, run)
     models = f", models={json.dumps(more.split(','))}" if more else ""
     return f"import flowbot as fb\n\nflow = fb.load({path}, lm={model}{models}{tools})\nflow({given})"
@@ -110,7 +111,8 @@ def show(run_dir: Path, example: str) -> str:
 def _inputs(run: RunView) -> dict[str, str]:
     """The workflow's inputs with the values of an example, where they are short."""
     names = list(run.found.sketch.inputs) if run.found is not None else []
-    known = dict(min((each.inputs for each in run.examples), key=lambda each: len(str(each)), default=()))
+    texts = ({name: as_text(value) for name, value in each.inputs.items()} for each in run.examples)
+    known = min(texts, key=lambda each: len(str(each)), default=dict[str, str]())
     return {
         name: known[name] if name in known and len(known[name]) <= _LONGEST and "\n" not in known[name] else _LEFT
         for name in names

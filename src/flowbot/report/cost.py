@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from flowbot.fields.words import money, percent
-from flowbot.run.taken import account
+from collections.abc import Mapping
 
-from .data import CostRow, RunView
+from flowbot.fields.words import money, percent
+from flowbot.run.result import Used
+from flowbot.run.taken import account, logical
+from flowbot.run.view import RunView
+
 from .examples import PerExample
 
 _DOING = {
@@ -20,17 +23,12 @@ _DOING = {
 
 def where_it_went(run: RunView) -> tuple[str, ...]:
     """What the run takes and what of it was paid, and what most of it went to."""
-    calls = sum(row.calls for row in run.cost)
-    if not calls:
+    if run.result is None or not (calls := sum(used.calls for used in run.by_purpose.values())):
         return ()
-    ordered = sorted(run.cost, key=lambda row: -row.calls)
-    shares = ", ".join(
-        f"{percent(row.calls / calls)} {_DOING.get(row.purpose, f'went to {row.purpose}')}"
-        for row in ordered
-        if row.calls
-    )
+    ordered = sorted(run.by_purpose.items(), key=lambda pair: -pair[1].calls)
+    shares = ", ".join(f"{percent(used.calls / calls)} {_doing(purpose)}" for purpose, used in ordered if used.calls)
     took, *paid = account(run.result)
-    return (f"The run takes {took}", f"Of the calls {shares}.", *_priced(run.cost), *paid)
+    return (f"The run takes {took}", f"Of the calls {shares}.", *_priced(run.by_purpose), *paid)
 
 
 def per_run(start: PerExample | None, final: PerExample | None) -> str:
@@ -46,20 +44,18 @@ def per_run(start: PerExample | None, final: PerExample | None) -> str:
     return f"{both}. A thousand examples cost {money(1000 * final.usd)} against {money(1000 * start.usd)}."
 
 
-def total(rows: tuple[CostRow, ...]) -> float | None:
-    """The price of all; None where one of them is unknown."""
-    prices = [row.usd for row in rows if row.usd is not None]
-    return sum(prices) if len(prices) == len(rows) else None
-
-
-def _priced(rows: tuple[CostRow, ...]) -> list[str]:
-    whole = total(rows)
+def _priced(by_purpose: Mapping[str, Used]) -> list[str]:
+    _, _, _, whole = logical(by_purpose)
     if whole is None:
         return ["What it costs is not known: one of the models has no known price (`--price` gives one)."]
     if whole == 0:
         return []
-    dearest = max(rows, key=lambda row: row.usd or 0.0)
-    return [f"Most of the cost, {money(dearest.usd)}, {_DOING.get(dearest.purpose, f'went to {dearest.purpose}')}."]
+    purpose, dearest = max(by_purpose.items(), key=lambda pair: pair[1].usd or 0.0)
+    return [f"Most of the cost, {money(dearest.usd)}, {_doing(purpose)}."]
+
+
+def _doing(purpose: str) -> str:
+    return _DOING.get(purpose, f"went to {purpose}")
 
 
 def _calls(each: PerExample) -> str:

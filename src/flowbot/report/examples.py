@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Literal
 
-from .interval import Interval
-from .traces import ExamplePair, Outcome, RunOnExample
+from flowbot.fields import Usage
+from flowbot.run.examples import Outcome, RecordedExample
+from flowbot.run.examples import Side as Run
+from flowbot.runtime.trace import Step, node_path
+from flowbot.stats import Estimate, estimate_mean
 
 SHOWN: dict[Outcome, int] = {"fixed": 5, "better": 3, "broken": 5, "worse": 3, "wrong": 5, "right": 2, "one side": 2}
 """Examples of each outcome that the page shows."""
@@ -25,7 +28,7 @@ class Group:
 
     outcome: Outcome
     count: int
-    shown: tuple[ExamplePair, ...]
+    shown: tuple[RecordedExample, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,26 @@ class Part:
     """A named part of the score, on average over the test."""
 
     name: str
-    start: Interval | None
-    final: Interval | None
+    start: Estimate | None
+    final: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Nested:
+    """One step of a trace, with those of its body, where it has one."""
+
+    step: Step
+    steps: tuple[Nested, ...]
+
+    @property
+    def way(self) -> str:
+        """The way that a branch took; "" for any other step."""
+        return str((self.step.outputs or {}).get("way", "")) if self.step.kind == "branch" else ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it or a step of its body failed."""
+        return bool(self.step.error) or any(step.failed for step in self.steps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,48 +80,41 @@ class ErrorKind:
     final: int
 
 
-def grouped(examples: Sequence[ExamplePair]) -> tuple[Group, ...]:
+def grouped(examples: Sequence[RecordedExample]) -> tuple[Group, ...]:
     """The examples by outcome, without the empty groups. Whole traces and large changes are shown first."""
     groups: list[Group] = []
     for outcome, most in SHOWN.items():
         found = [each for each in examples if each.outcome == outcome]
-        chosen = sorted(found, key=lambda each: (not each.traced, -abs(each.change)))[:most]
+        chosen = sorted(found, key=lambda each: (not each.traced, -abs(each.gain)))[:most]
         if found:
             groups.append(Group(outcome, len(found), tuple(chosen)))
     return tuple(groups)
 
 
-def parts(examples: Sequence[ExamplePair]) -> tuple[Part, ...]:
+def parts(examples: Sequence[RecordedExample]) -> tuple[Part, ...]:
     """Every part of the metric in its order, with 95 % intervals; empty where it has none."""
     names = dict.fromkeys(name for each in examples for side in (each.start, each.final) if side for name in side.parts)
     return tuple(Part(name, _mean(examples, "start", name), _mean(examples, "final", name)) for name in names)
 
 
-def per_example(examples: Sequence[ExamplePair], side: Side) -> PerExample | None:
+def per_example(examples: Sequence[RecordedExample], side: Side) -> PerExample | None:
     """What one example took with the start or the found workflow; None where no run wrote it down."""
-    used = [run.used for run in _runs(examples, side) if run.used is not None]
-    if not used:
+    traces = [run.trace for run in _runs(examples, side) if run.trace.steps]
+    if not traces:
         return None
-    prices = [each.usd for each in used if each.usd is not None]
-    return PerExample(
-        calls=fmean(each.calls for each in used),
-        tokens=fmean(each.tokens for each in used),
-        usd=fmean(prices) if len(prices) == len(used) else None,
-        seconds=fmean(each.seconds for each in used),
-        n=len(used),
-    )
+    used, n = sum((trace.usage for trace in traces), Usage()), len(traces)
+    usd = None if used.usd is None else used.usd / n
+    return PerExample(used.calls / n, used.tokens / n, usd, fmean(trace.seconds for trace in traces), n)
 
 
-def errors(examples: Sequence[ExamplePair]) -> tuple[ErrorKind, ...]:
+def errors(examples: Sequence[RecordedExample]) -> tuple[ErrorKind, ...]:
     """The errors of the test's runs by step and kind, the commonest first."""
-    from flowbot.runtime.trace import node_path
-
     found: dict[tuple[str, str], dict[Side, dict[str, str]]] = {}
     sides: tuple[Side, Side] = ("start", "final")
     for side in sides:
         for each in examples:
             run = each.start if side == "start" else each.final
-            for address, text in run.errors if run else ():
+            for address, text in _errors(run) if run else ():
                 place = found.setdefault((node_path(address), _kind(text)), {"start": {}, "final": {}})
                 place[side].setdefault(each.id, text)
     rows = [
@@ -116,9 +130,29 @@ def errors(examples: Sequence[ExamplePair]) -> tuple[ErrorKind, ...]:
     return tuple(sorted(rows, key=lambda each: -(each.start + each.final)))
 
 
-def failed_runs(examples: Sequence[ExamplePair], side: Side) -> int:
+def failed_runs(examples: Sequence[RecordedExample], side: Side) -> int:
     """How many runs of a side gave no outputs."""
-    return sum(bool(run.error) for run in _runs(examples, side))
+    return sum(bool(run.trace.error) for run in _runs(examples, side))
+
+
+def nested(steps: Sequence[Step]) -> tuple[Nested, ...]:
+    """The steps as a tree: each step of a body within the step of the node that has the body."""
+    known = {step.address for step in steps}
+    inside: dict[str, list[Step]] = {}
+    for step in steps:
+        holder = step.address.rpartition("/")[0]
+        inside.setdefault(holder if holder in known else "", []).append(step)
+
+    def tree(holder: str) -> tuple[Nested, ...]:
+        return tuple(Nested(step, tree(step.address) if step.address else ()) for step in inside.get(holder, ()))
+
+    return tree("")
+
+
+def _errors(run: Run) -> list[tuple[str, str]]:
+    """Address and text of every step that failed."""
+    where, _, text = run.trace.error.partition(": ")
+    return [(step.address, step.error) for step in run.trace.steps if step.error] or ([(where, text)] if where else [])
 
 
 _VARYING: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -136,15 +170,11 @@ def _kind(text: str) -> str:
     return first[:200]
 
 
-def _mean(examples: Sequence[ExamplePair], side: Side, name: str) -> Interval | None:
-    from flowbot.stats import estimate_mean
-
+def _mean(examples: Sequence[RecordedExample], side: Side, name: str) -> Estimate | None:
     values = [run.parts[name] for run in _runs(examples, side) if name in run.parts]
-    return Interval.of(estimate_mean(values).dump()) if values else None
+    return estimate_mean(values) if values else None
 
 
-def _runs(examples: Sequence[ExamplePair], side: Side) -> list[RunOnExample]:
-    pick: Callable[[ExamplePair], RunOnExample | None] = (
-        (lambda each: each.start) if side == "start" else (lambda each: each.final)
-    )
-    return [run for run in map(pick, examples) if run is not None]
+def _runs(examples: Sequence[RecordedExample], side: Side) -> list[Run]:
+    runs = [each.start if side == "start" else each.final for each in examples]
+    return [run for run in runs if run is not None]

@@ -11,25 +11,23 @@ from flowbot.fields import InfrastructureError
 from flowbot.fields.files import read_text, write_text
 from flowbot.fields.secrets import hide_text
 from flowbot.fields.yaml import MAX_BYTES
-from flowbot.stats import BAR, FUTILE
+from flowbot.run.examples import Outcome
+from flowbot.run.taken import logical
+from flowbot.run.view import RunView, read_run
 
-from . import commands, words
+from . import commands
 from .advice import advice
 from .brief import in_short, in_vain, stopped
 from .chart import MOST_RACES, outcome_bar, race_chart, score_chart
-from .cost import per_run, total, where_it_went
-from .data import RunView, read_run
+from .cost import per_run, where_it_went
 from .examples import MOST_ERRORS, errors, grouped, parts, per_example
 from .figures import settings, tiles
-from .story import chapters
 from .template import environment, markup
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
     from flowbot.workflow.workflow import Workflow
-
-    from .traces import Outcome
 
 MOST_TRACES = 16
 """Examples whose steps the page shows."""
@@ -73,8 +71,6 @@ def render(run: RunView) -> str:
     kinds = errors(run.examples)
     facts: dict[str, Any] = {
         "run": run,
-        "result": run.result,
-        "verdict": words.verdict(run),
         "price": "" if run.unchanged else per_run(start, final),
         "stopped": stopped(run),
         "tiles": tiles(run),
@@ -83,17 +79,14 @@ def render(run: RunView) -> str:
             for title, workflow, other in (("Start", run.start, run.found), ("Found", run.found, run.start))
             if workflow is not None
         ],
-        "changed": diff(run.start, run.found) if run.start and run.found and not run.unchanged else [],
+        "changed": diff(run.start, run.found) if run.found and not run.unchanged else [],
         "in_short": in_short(run),
         "in_vain": in_vain(run),
-        "chapters": chapters(run),
         "whole": {change.id for change in (*run.lineage, *run.changes[:MOST_TOLD])},
         "races": _both(lambda width: race_chart(run.changes, width=width)),
-        "bar": f"{BAR:.2f}",
-        "futile": f"{FUTILE:.2f}",
-        "more_races": max(0, sum(change.candidate is not None for change in run.changes) - MOST_RACES),
+        "more_races": max(0, sum(change.verdict is not None for change in run.changes) - MOST_RACES),
         "where_it_went": where_it_went(run),
-        "total": total(run.cost),
+        "total": logical(run.by_purpose),
         "per_example": {"start": start, "final": final},
         "curve": _both(lambda width: score_chart(run.curve, width=width, height=300 if width > 400 else 260))
         if len(run.curve) > 1
@@ -106,7 +99,7 @@ def render(run: RunView) -> str:
         "most_traces": MOST_TRACES,
         "errors": kinds[:MOST_ERRORS],
         "more_errors": max(0, len(kinds) - MOST_ERRORS),
-        "dropped": [str(each) for each in run.result.get("dropped") or ()],
+        "dropped": run.result.dropped if run.result else (),
         "advice": advice(run),
         "again": commands.again(run),
         "use": commands.use(run),

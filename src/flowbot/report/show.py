@@ -1,21 +1,64 @@
-"""One example of a run with all that is known of it, for `flowbot show`: the traces, and the gradients on it."""
+"""One example of a run with all that is known of it, for `flowbot show`: the traces, and the feedback on it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from flowbot.fields import UserError
 from flowbot.fields.near import one_of
+from flowbot.run.changes import Change
+from flowbot.run.examples import RecordedExample, Side, read_examples
+from flowbot.run.verdict import decided
+from flowbot.run.view import RunView, read_run
 from flowbot.runtime.trace import Step, node_path
 from flowbot.workflow.workflow import Workflow
 
-from .data import RunView, read_run
-from .show_file import RecordedExample, Side, read_examples
-from .show_gradients import Heard, read_gradients, workflow_names
-from .words import outcome
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Feedback on the example.
+
+    Args:
+        about: hash of the workflow whose run it is about.
+        place: the step's address; "" on the structure.
+        text: what was said.
+        source: `meta`, or `rule` where no model was asked.
+        times: how often it was said in the same words.
+        used_by: the proposals that were made from it, in order.
+    """
+
+    about: str
+    place: str
+    text: str
+    source: str
+    times: int
+    used_by: tuple[Change, ...]
+
+
+def read_feedback(run: RunView, example: str) -> tuple[Heard, ...]:
+    """The feedback on one example in the order of the search, each text on the same step once."""
+    ids: dict[tuple[str, str, str, str], list[str]] = {}
+    for each in run.feedback:
+        if each.example == example and each.text:
+            ids.setdefault((each.about, each.place, each.text, each.source), []).append(each.id)
+    return tuple(
+        Heard(
+            *key,
+            len(names),
+            tuple(change for change in run.changes if not set(names).isdisjoint(change.proposal.because)),
+        )
+        for key, names in ids.items()
+    )
+
+
+def count_feedback(run: RunView) -> Mapping[str, int]:
+    """Texts of feedback by example; those in the same words on the same step count once."""
+    said = dict.fromkeys((each.example, each.about, each.place, each.text) for each in run.feedback if each.text)
+    return Counter(example for example, *_ in said)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +72,13 @@ class ShownExample:
     @property
     def names(self) -> dict[str, str]:
         """What the workflows of the run are called, by hash."""
-        return workflow_names(self.run)
+        return self.run.names
 
     def side_of(self, workflow: str) -> Side | None:
         """The run of the workflow with that hash on this example, where it is recorded."""
-        start, found = self.run.start, self.run.found
-        if start is not None and workflow == start.hash:
+        if workflow == self.run.start.hash:
             return self.example.start
-        if found is not None and workflow == found.hash:
+        if self.run.found is not None and workflow == self.run.found.hash:
             return self.example.final
         return self.example.candidates.get(workflow)
 
@@ -75,18 +117,18 @@ class ShownExample:
             raise UserError("--step", repr(path), one_of(path, known) if known else "a step; none is recorded here")
 
         def kept(side: Side) -> Side:
-            steps = [step.dump() for step in side.trace.steps if _matches(step, path)]
-            return replace(side, data={**side.data, "steps": steps})
+            steps = tuple(step for step in side.trace.steps if _matches(step, path))
+            return replace(side, trace=replace(side.trace, steps=steps))
 
-        heard = tuple(each for each in self.gradients if each.node and path in (each.node, node_path(each.node)))
-        return replace(self, example=_with_sides(example, kept), gradients=heard)
+        heard = tuple(each for each in self.gradients if each.place and path in (each.place, node_path(each.place)))
+        return replace(self, example=example.with_sides(kept), gradients=heard)
 
     def dump(self) -> dict[str, Any]:
         """The object that `show --json` prints."""
         example, names = self.example, self.names
         return {
             "run_dir": str(self.run.run_dir),
-            "status": self.run.result.get("status"),
+            "status": self.run.status,
             "id": example.id,
             "split": example.split,
             "inputs": dict(example.inputs),
@@ -99,7 +141,7 @@ class ShownExample:
                 {"workflow": workflow, "about": names.get(workflow, ""), **_dump_side(side)}
                 for workflow, side in example.candidates.items()
             ],
-            "gradients": [{**_dump_heard(each), "about": names.get(each.workflow, "")} for each in self.gradients],
+            "gradients": [{**_dump_heard(each), "about": names.get(each.about, "")} for each in self.gradients],
         }
 
 
@@ -113,7 +155,7 @@ def read_shown(run_dir: Path, example: str) -> ShownExample:
     known: list[str] = []
     for each in read_examples(run_dir):
         if each.id == example:
-            return ShownExample(run, each, read_gradients(run, example))
+            return ShownExample(run, each, read_feedback(run, example))
         known.append(each.id)
     expected = one_of(example, known) if known else "one that the run has recorded; it has none"
     raise UserError(str(run_dir), f"no example {example!r}", expected)
@@ -124,46 +166,28 @@ def _matches(step: Step, path: str) -> bool:
     return path in (step.address, step.node)
 
 
-def _with_sides(example: RecordedExample, change: Callable[[Side], Side]) -> RecordedExample:
-    return replace(
-        example,
-        start=None if example.start is None else change(example.start),
-        final=None if example.final is None else change(example.final),
-        candidates={workflow: change(side) for workflow, side in example.candidates.items()},
-    )
-
-
 def _dump_side(side: Side) -> dict[str, Any]:
-    return {
-        "score": side.score,
-        "feedback": side.feedback,
-        "parts": dict(side.parts),
-        "spread": side.spread,
-        "whole": side.whole,
-        "usage": asdict(side.trace.usage),
-        "trace": dict(side.data),
-    }
+    return {**side.dump(), "usage": asdict(side.trace.usage)}
 
 
 def _dump_heard(heard: Heard) -> dict[str, Any]:
     return {
-        "level": heard.level,
-        "node": heard.node,
+        "node": heard.place,
         "text": heard.text,
         "source": heard.source,
-        "workflow": heard.workflow,
+        "workflow": heard.about,
         "times": heard.times,
         "used_by": [
             {
                 "id": change.id,
-                "level": change.level,
-                "source": change.source,
-                "title": change.title,
-                "changes": list(change.changes),
+                "level": change.proposal.level,
+                "source": change.proposal.source,
+                "title": change.proposal.title,
+                "changes": list(change.proposal.edits),
                 "parameters": list(change.parameters),
                 "outcome": change.outcome,
                 "in_final": change.in_final,
-                "told": outcome(change),
+                "told": decided(change),
             }
             for change in heard.used_by
         ],

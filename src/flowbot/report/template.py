@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import words
-from .chart import interval_bar
+from flowbot.fields import words
+from flowbot.run.examples import as_text
+from flowbot.run.taken import PURPOSES
+from flowbot.run.verdict import SOURCES, Mean
+
+from .chart import ROLES, interval_bar
 from .diffs import joined_diffs, node_texts
-from .story import BADGES
+from .examples import nested
+from .story import BADGES, came, why
 
 if TYPE_CHECKING:
     import jinja2
     from markupsafe import Markup
 
+    from flowbot.run.changes import Change
+    from flowbot.run.view import RunView
     from flowbot.workflow.workflow import Workflow
-
-    from .data import RunView
-    from .interval import Interval
 
 LONGEST = 1500
 """Characters of one text from the run that the page shows, unless a place says otherwise."""
@@ -37,16 +41,22 @@ def environment(run: RunView) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update({"ticks": _ticks, "cut": cut})
+    made.filters.update({"ticks": _ticks, "cut": cut, "text": as_text, "json": _json})
     known: dict[str, Any] = {
         "words": words,
+        "SOURCES": SOURCES,
+        "PURPOSES": PURPOSES,
+        "ROLES": ROLES,
         "badges": BADGES,
+        "why": why,
+        "came": partial(_came, run),
+        "nested": nested,
+        "quoted": run.quoted,
         "interval_bar": _bar,
         "joined_diffs": joined_diffs,
         "node_texts": node_texts,
         "paths": _paths,
         "in_words": _in_words,
-        "sources": partial(_sources, run.quoted),
     }
     made.globals.update(known)
     return made
@@ -72,13 +82,16 @@ def markup(text: str) -> Markup:
     return Markup(text)
 
 
-def _bar(score: Interval, kind: str) -> Markup:
+def _bar(score: Mean, kind: str) -> Markup:
     return markup(interval_bar(score, kind=kind))
 
 
-def _sources(quoted: Mapping[str, str], names: str) -> list[tuple[str, str]]:
-    """The examples that a gradient names, each with its input where that is known."""
-    return [(name, quoted.get(name, "")) for name in names.split(", ")]
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _came(run: RunView, change: Change) -> str:
+    return came(change, run)
 
 
 def _in_words(workflow: Workflow) -> str:

@@ -1,17 +1,61 @@
-"""What a run returns, and what it would cost."""
+"""What a run returns, in memory and as `result.json`; and what a run would cost."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
-from flowbot.fields import UserError
+from pydantic import Field, Strict
 
-if TYPE_CHECKING:
-    from flowbot.stats import Estimate
-    from flowbot.workflow.workflow import Workflow
+from flowbot.fields import InfrastructureError, UserError
+from flowbot.fields.files import read_text, write_text
+from flowbot.fields.foreign import Amount, Count, Record, checked
+from flowbot.fields.secrets import hide
+from flowbot.fields.yaml import parse_json
+from flowbot.stats import Estimate
+from flowbot.store.rows import DEPTH
+from flowbot.workflow.file import load as load_workflow
+from flowbot.workflow.workflow import Workflow
+
+from .events import Difference, Measure, Texts
+from .sessions import Spent, WorkSession
+from .verdict import verdict_on
+
+NAME = "result.json"
+MOST_BYTES = 16_000_000
+"""Bytes of the largest `result.json` that is read."""
+AGAIN = "the command that made the run writes it anew, and pays for nothing twice"
+"""How to come by a file of a run that is missing or damaged."""
+Status: TypeAlias = Literal["done", "paused", "failed"]
+
+
+class Used(Spent):
+    """What calls for one purpose took, logically: stored responses count as when they were paid for."""
+
+    requests: Count
+    """What endpoints served for the calls; more than these where answers were not used."""
+    seconds: Amount
+
+
+class Judging(Spent):
+    """What judging took, and how much it wavered: the mean standard deviation over a judge's repeated verdicts, None where it
+    gave one each."""
+
+    model: str
+    spread: Amount | None
+
+
+class Tested(Record):
+    """Test examples that were run, of all: fewer where a ceiling left no room."""
+
+    run: Count
+    of: Count
+
+
+NOTHING = Spent(calls=0, tokens=0, usd=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,31 +87,44 @@ class RunResult:
     `difference` is final minus start on the same examples, with a 95 % paired bootstrap interval. `calls` are logical, by
     purpose: what the run takes with an empty store. `requests` are what endpoints served for them, answers that were not used
     included. `spent` is what the run was really paid for, `{calls, tokens, usd}`, and `seconds` how long that took, over all
-    `sessions` that worked on it; `now` is what of it this session paid, nothing where it replayed. `passed` says which ceiling an endpoint made the run pass, "" for none. `kept_from` says where the structure
-    that was kept came from.
+    `sessions` that worked on it; `now` is what of it this session paid, nothing where it replayed. `passed` says which ceiling an
+    endpoint made the run pass, "" for none. `stopped_because` says in words why the search ended where it did.
+    `kept` is the title of the last change that was kept, and `kept_from` names them all
+    with who proposed them. `dropped` are the examples that an endpoint refuses on every try.
     """
 
     run_id: str
     run_dir: Path
-    status: Literal["done", "paused", "failed"]
+    status: Status
     stopped_by: str
     method: str
     effort: str
     seed: int
+    task: str
+    task_hash: str
+    metric: str
+    models: Mapping[str, str]
     found: Workflow | None
     start: Workflow
-    start_scores: Scores
-    final_scores: Scores
-    difference: Scores
-    calls: Mapping[str, int]
-    spent: Mapping[str, Any]
-    seconds: float
-    now: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    sessions: Sequence[Mapping[str, Any]] = ()
-    reason: str = ""
+    start_scores: Scores = field(default_factory=Scores)
+    final_scores: Scores = field(default_factory=Scores)
+    difference: Scores = field(default_factory=Scores)
+    calls: Mapping[str, int] = field(default_factory=dict[str, int])
     requests: Mapping[str, int] = field(default_factory=dict[str, int])
+    by_purpose: Mapping[str, Used] = field(default_factory=dict[str, Used])
+    spent: Spent = NOTHING
+    now: Spent = NOTHING
+    sessions: Sequence[WorkSession] = ()
+    seconds: float = 0.0
+    reason: str = ""
+    stopped_because: str = ""
     passed: str = ""
-    details: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    kept: str = ""
+    kept_from: Sequence[str] = ()
+    dropped: Sequence[str] = ()
+    tested: Tested | None = None
+    judge: Judging | None = None
+    replayed_events: int = 0
 
     @property
     def workflow(self) -> Workflow:
@@ -87,9 +144,19 @@ class RunResult:
     @property
     def verdict(self) -> str:
         """What came of the run, in a sentence that claims no more than the closing test shows."""
-        from flowbot.optimizer.html import verdict
+        return verdict_on(
+            status=self.status,
+            stopped_by=self.stopped_by,
+            unchanged=self.unchanged,
+            start=self.start_scores.test,
+            final=self.final_scores.test,
+            difference=self.difference.test,
+        )
 
-        return verdict(self)
+    @property
+    def unchanged(self) -> bool:
+        """Whether the search ended where it began, or has found nothing yet."""
+        return self.found is None or self.found.hash == self.start.hash
 
     @property
     def report_path(self) -> Path | None:
@@ -102,17 +169,57 @@ class RunResult:
         """Where the found workflow stands."""
         return self.run_dir / "found.flow.yaml"
 
+    @staticmethod
+    def load(run_dir: Path) -> RunResult:
+        """The result that stands in a run's folder, as `save` wrote it.
+
+        Raises:
+            UserError: if a file is missing or damaged, or says what cannot be, naming file and member.
+        """
+        path = run_dir / NAME
+        data = parse_json(read_text(path, limit=MOST_BYTES, links=False), str(path), depth=DEPTH, halves=True)
+        stored = checked(_Stored, hide(data), str(path), AGAIN)
+        told = {name: getattr(stored, name) for name in _Stored.model_fields if name != "scores"}
+        return RunResult(
+            **told,
+            run_dir=run_dir,
+            start=load_workflow(run_dir / "start.flow.yaml"),
+            found=load_workflow(run_dir / "found.flow.yaml") if stored.status == "done" else None,
+            start_scores=_scores(stored.scores.start),
+            final_scores=_scores(stored.scores.final),
+            difference=_scores(stored.scores.difference),
+        )
+
+    def save(self) -> None:
+        """Write `result.json`, secrets masked, so that a kill leaves the old file or the new one.
+
+        Raises:
+            InfrastructureError: if the disk fails.
+        """
+        path = self.run_dir / NAME
+        try:
+            write_text(path, json.dumps(hide(self.to_json()), ensure_ascii=False, indent=1))
+        except OSError as error:
+            raise InfrastructureError(f"{path}: {error.strerror or error}", kind="disk") from None
+
     def to_json(self) -> dict[str, Any]:
-        """The object that `optimize --json` and `demo --json` print."""
+        """The object that `optimize --json` and `demo --json` print, and that `result.json` holds."""
         return {
             "run_id": self.run_id,
             "run_dir": str(self.run_dir),
             "status": self.status,
             "stopped_by": self.stopped_by,
+            "reason": self.reason,
+            "stopped_because": self.stopped_because,
             "method": self.method,
             "effort": self.effort,
             "seed": self.seed,
+            "task": self.task,
+            "task_hash": self.task_hash,
+            "metric": self.metric,
+            "models": dict(self.models),
             "workflow": str(self.workflow_path),
+            "nodes": len((self.found or self.start).sketch.nodes),
             "scores": {
                 "start": self.start_scores.dump(),
                 "final": self.final_scores.dump(),
@@ -120,14 +227,18 @@ class RunResult:
             },
             "calls": dict(self.calls),
             "requests": dict(self.requests),
-            "spent": dict(self.spent),
-            "now": dict(self.now),
-            "sessions": [dict(each) for each in self.sessions],
+            "by_purpose": {purpose: each.model_dump() for purpose, each in self.by_purpose.items()},
+            "spent": self.spent.model_dump(),
+            "now": self.now.model_dump(),
+            "sessions": [each.model_dump() for each in self.sessions],
+            "seconds": self.seconds,
             "passed": self.passed,
-            "seconds": round(self.seconds, 2),
-            "nodes": len((self.found or self.start).sketch.nodes),
-            "reason": self.reason,
-            **self.details,
+            "kept": self.kept,
+            "kept_from": list(self.kept_from),
+            "dropped": list(self.dropped),
+            "tested": self.tested and self.tested.model_dump(),
+            "judge": self.judge and self.judge.model_dump(),
+            "replayed_events": self.replayed_events,
         }
 
     def __repr__(self) -> str:
@@ -144,6 +255,59 @@ class RunResult:
         from flowbot.optimizer.html import run_html
 
         return run_html(self)
+
+
+class _Means(Record):
+    val: Measure | None
+    test: Measure | None
+
+
+class _Differences(Record):
+    val: Difference | None
+    test: Difference | None
+
+
+class _Scores(Record):
+    start: _Means
+    final: _Means
+    difference: _Differences
+
+
+class _Stored(Record):
+    """`result.json`, but for what can be told from its other members and files."""
+
+    run_id: str
+    status: Status
+    stopped_by: str
+    reason: str
+    stopped_because: str
+    method: str
+    effort: str
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    task: str
+    task_hash: str
+    metric: str
+    models: dict[str, str]
+    scores: _Scores
+    calls: dict[str, Count]
+    requests: dict[str, Count]
+    by_purpose: dict[str, Used]
+    spent: Spent
+    now: Spent
+    sessions: Annotated[tuple[WorkSession, ...], Strict(False)]
+    seconds: Amount
+    passed: str
+    kept: str
+    kept_from: Texts
+    dropped: Texts
+    tested: Tested | None
+    judge: Judging | None
+    replayed_events: Count
+
+
+def _scores(stored: _Means | _Differences) -> Scores:
+    val, test = (each and Estimate(each.mean, each.low, each.high, each.n) for each in (stored.val, stored.test))
+    return Scores(val, test)
 
 
 @dataclass(frozen=True, slots=True)

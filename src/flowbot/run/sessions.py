@@ -11,66 +11,45 @@ that ended at once) leaves no line: what it found is theirs.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
-from typing import Any
 
 from flowbot.fields import InfrastructureError, Usage, UserError
-from flowbot.fields.files import open_own, read_text, write_all
+from flowbot.fields.files import open_own, write_all
 from flowbot.fields.foreign import Amount, Count, Record, checked
-from flowbot.fields.yaml import parse_json
 from flowbot.lm.ledger import Ledger
 
 from .journal import read_lines
 
 NAME = "sessions.jsonl"
-MOST_RESULT = 16_000_000
-"""Bytes of the largest `result.json` that is read."""
 
 
-class _Spent(Record):
+class Spent(Record):
+    """What was paid for: requests and their tokens; `usd` is None where a price is unknown."""
+
     calls: Count
     tokens: Count
     usd: Amount | None
 
 
-class _Line(Record):
-    began: str
-    seconds: Amount
-    status: str
-    spent: _Spent
-
-
-@dataclass(frozen=True, slots=True)
-class WorkSession:
+class WorkSession(Record):
     """What one session paid.
 
     Args:
         began: when, in UTC.
         seconds: how long it worked, without fetching models.
         status: how it ended; `working` while it does, and where it was killed.
-        calls: requests that were paid for.
-        tokens: of these.
-        usd: of these; None where a price is unknown.
+        spent: what it paid.
     """
 
     began: str
-    seconds: float
+    seconds: Amount
     status: str
-    calls: int
-    tokens: int
-    usd: float | None
-
-    def dump(self) -> dict[str, Any]:
-        """As JSON data."""
-        spent = {"calls": self.calls, "tokens": self.tokens, "usd": self.usd}
-        return {"began": self.began, "seconds": round(self.seconds, 2), "status": self.status, "spent": spent}
+    spent: Spent
 
 
 def read_sessions(run_dir: Path) -> tuple[WorkSession, ...]:
@@ -82,27 +61,15 @@ def read_sessions(run_dir: Path) -> tuple[WorkSession, ...]:
     path = run_dir / NAME
     if not path.exists():
         return ()
-    read = [checked(_Line, line, f"{path}:{number}") for number, line in enumerate(read_lines(path), start=1)]
-    return tuple(WorkSession(each.began, each.seconds, each.status, **dict(each.spent)) for each in read)
+    return tuple(
+        checked(WorkSession, line, f"{path}:{number}") for number, line in enumerate(read_lines(path), start=1)
+    )
 
 
-def _of_result(run_dir: Path) -> tuple[WorkSession, ...]:
-    """What the result of a run says that ended before there was such a file, so that a replay does not take it for nothing;
-    one that cannot be read is written anew, and says nothing."""
-    path = run_dir / "result.json"
-    try:
-        facts = parse_json(read_text(path, limit=MOST_RESULT, links=False), str(path))
-        found = checked(_Line, {"began": "", **facts}, str(path))
-    except (UserError, TypeError):
-        return ()
-    paid = WorkSession("", found.seconds, found.status, **dict(found.spent))
-    return (paid,) if paid.calls else ()
-
-
-def spent_in_all(sessions: Sequence[WorkSession]) -> dict[str, Any]:
-    """What all of them paid together: `{calls, tokens, usd}`."""
-    usage = sum((Usage(each.calls, each.tokens, usd=each.usd) for each in sessions), Usage())
-    return {"calls": usage.calls, "tokens": usage.tokens, "usd": usage.usd}
+def spent_in_all(sessions: Sequence[WorkSession]) -> Spent:
+    """What all of them paid together."""
+    usage = sum((Usage(each.spent.calls, each.spent.tokens, usd=each.spent.usd) for each in sessions), Usage())
+    return Spent(calls=usage.calls, tokens=usage.tokens, usd=usage.usd)
 
 
 class Sessions:
@@ -120,7 +87,7 @@ class Sessions:
 
     def __init__(self, run_dir: Path, ledger: Ledger, since: float, now: Callable[[], float] = time.monotonic) -> None:
         self._path = run_dir / NAME
-        self._before = tuple(each for each in read_sessions(run_dir) if each.calls) or _of_result(run_dir)
+        self._before = tuple(each for each in read_sessions(run_dir) if each.spent.calls)
         self._ledger = ledger
         self._now = now
         self._began = datetime.now(UTC).isoformat(timespec="seconds")
@@ -132,7 +99,8 @@ class Sessions:
         """This session as it stands."""
         spent = self._ledger.spent
         took = self._now() - self._from if seconds is None else seconds
-        return WorkSession(self._began, took, status, spent.calls, spent.tokens, spent.usd)
+        paid = Spent(calls=spent.calls, tokens=spent.tokens, usd=spent.usd)
+        return WorkSession(began=self._began, seconds=round(took, 2), status=status, spent=paid)
 
     def note(self) -> None:
         """Write what was paid so far. Where the disk fails, `end` says so: the reply that was just paid for is to be kept first."""
@@ -156,17 +124,17 @@ class Sessions:
             self._file = None
 
     def _counts(self, this: WorkSession) -> bool:
-        return this.calls > 0 or not self._before
+        return this.spent.calls > 0 or not self._before
 
     def _write(self, this: WorkSession) -> None:
         """Write this session's line, the last of the file, in the place of what stands there of it."""
         if not self._counts(this):
             return
-        line = json.dumps(this.dump()).encode() + b"\n"
+        line = _line(this)
         try:
             if self._file is None:
                 self._file = open_own(self._path, "r+")
-                before = b"".join(json.dumps(each.dump()).encode() + b"\n" for each in self._before)
+                before = b"".join(map(_line, self._before))
                 write_all(self._file, before)  # without what a kill may have left half written
                 self._place = len(before)
             self._file.seek(self._place)
@@ -174,3 +142,7 @@ class Sessions:
             self._file.truncate()
         except OSError as error:
             raise InfrastructureError(f"{self._path}: {error.strerror or error}", kind="disk") from None
+
+
+def _line(session: WorkSession) -> bytes:
+    return session.model_dump_json().encode() + b"\n"

@@ -7,11 +7,36 @@ same. What was *made* is what endpoints were asked and paid for by the sessions 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from flowbot.fields.words import count, duration, money
 
+from .result import Judging, RunResult, Tested, Used
+from .sessions import WorkSession
+
 Verb: TypeAlias = Literal["made", "paid"]
+
+PURPOSES = {
+    "train": "running workflows on training examples",
+    "val": "running workflows on validation examples",
+    "test": "running start and found workflow on the test",
+    "gradients": "gradients: finding out what is wrong",
+    "proposals": "proposals: writing prompts, code and edits",
+    "probe": "one question to a model: how it is to be asked",
+    "judge": "the judge: scoring what the workflows gave",
+}
+"""What calls are made for, by the name that the ledger has for it."""
+
+
+class Paid(Protocol):
+    """Calls that were paid for, as of a `Spent` or a `Usage`."""
+
+    @property
+    def calls(self) -> int: ...  # noqa: D102
+    @property
+    def tokens(self) -> int: ...  # noqa: D102
+    @property
+    def usd(self) -> float | None: ...  # noqa: D102
 
 
 def takes(calls: int, requests: int, tokens: int, usd: float | None) -> str:
@@ -33,33 +58,27 @@ def priced(usd: float | None) -> str:
 
 
 def made(
-    spent: Mapping[str, Any],
-    requests: int,
-    seconds: float | None,
-    sessions: Sequence[Mapping[str, Any]] = (),
-    *,
-    verb: Verb = "paid",
+    spent: Paid, requests: int, seconds: float, sessions: Sequence[WorkSession] = (), *, verb: Verb = "paid"
 ) -> str:
     """What of the calls was made, and paid, by the sessions of a run.
 
     Args:
-        spent: `{calls, tokens, usd}` of all sessions.
+        spent: by all sessions.
         requests: all that the run takes.
-        seconds: how long the sessions worked; None where nobody knows.
+        seconds: how long the sessions worked.
         sessions: those that paid, as a run's result has them.
         verb: `made` where nothing has a price.
     """
-    paid = int(spent.get("calls") or 0)
+    paid = spent.calls
     if not paid:
         return f"Nothing of it was {verb} by this run: every response stood in the store."
-    began = str(sessions[0].get("began") or "")[:10] if sessions else ""
+    began = sessions[0].began[:10] if sessions else ""
     when = f"on {began}" if len(sessions) == 1 else f"in {len(sessions)} sessions since {began}"
-    told = [f"in {duration(seconds)}"] if seconds is not None else []
-    told += [when] if began else []
+    told = [f"in {duration(seconds)}", *([when] if began else [])]
     if paid == requests:
-        return f"All of it was {verb} by this run{' ' if told else ''}{', '.join(told)}."
+        return f"All of it was {verb} by this run {', '.join(told)}."
     number = f"{paid:,} of the calls" if paid < requests else count(paid, "call")
-    of_it = [number, f"{int(spent.get('tokens') or 0):,} tokens", priced(spent.get("usd")), *told]
+    of_it = [number, f"{spent.tokens:,} tokens", priced(spent.usd), *told]
     rest = (
         "the rest stood in the store"
         if paid < requests
@@ -68,60 +87,60 @@ def made(
     return f"{verb.capitalize()} by this run: {', '.join(of_it)}; {rest}."
 
 
-def again(now: Mapping[str, Any], spent: Mapping[str, Any], *, verb: Verb = "paid") -> str:
+def again(now: Paid, spent: Paid, *, verb: Verb = "paid") -> str:
     """What this session paid, where that is not all; "" where it is."""
-    if now.get("calls") == spent.get("calls"):
+    if now.calls == spent.calls:
         return ""
-    if not now.get("calls"):
+    if not now.calls:
         return f"This time it was replayed from the store: nothing was {verb}."
-    return f"Of that this session {verb} {now['calls']:,} calls, {now.get('tokens') or 0:,} tokens, {priced(now.get('usd'))}."
+    return f"Of that this session {verb} {now.calls:,} calls, {now.tokens:,} tokens, {priced(now.usd)}."
 
 
-def logical(by_purpose: Mapping[str, Any]) -> tuple[int, int, int, float | None]:
+def logical(by_purpose: Mapping[str, Used]) -> tuple[int, int, int, float | None]:
     """Calls, requests, tokens and USD that a run takes in all; USD is None where a price is unknown."""
-    rows = [row for row in by_purpose.values() if row]
-    calls, tokens = (sum(int(row.get(name) or 0) for row in rows) for name in ("calls", "tokens"))
-    prices = [row.get("usd") for row in rows]
-    known = [price for price in prices if price is not None]
-    requests = sum(int(row.get("requests", row.get("calls")) or 0) for row in rows)
-    return calls, requests, tokens, sum(known) if len(known) == len(prices) else None
+    rows = by_purpose.values()
+    known = [row.usd for row in rows if row.usd is not None]
+    return (
+        sum(row.calls for row in rows),
+        sum(row.requests for row in rows),
+        sum(row.tokens for row in rows),
+        sum(known) if len(known) == len(rows) else None,
+    )
 
 
-def account(result: Mapping[str, Any]) -> list[str]:
-    """The sentences on what a run took.
-
-    Args:
-        result: as `result.json` has it.
-    """
-    calls, requests, tokens, usd = logical(result.get("by_purpose") or {})
+def account(result: RunResult) -> list[str]:
+    """The sentences on what a run took."""
+    calls, requests, tokens, usd = logical(result.by_purpose)
     if not calls:
         return []
-    spent: Mapping[str, Any] = result.get("spent") or {}
     verb: Verb = "made" if usd == 0 else "paid"
-    paid = made(spent, requests, result.get("seconds"), result.get("sessions") or (), verb=verb)
-    told = [f"{takes(calls, requests, tokens, usd)}.", paid, again(result.get("now") or spent, spent, verb=verb)]
+    paid = made(result.spent, requests, result.seconds, result.sessions, verb=verb)
+    told = [f"{takes(calls, requests, tokens, usd)}.", paid, again(result.now, result.spent, verb=verb)]
     return [line for line in told if line]
 
 
-def tested(facts: Mapping[str, Any] | None) -> list[str]:
-    """That a ceiling shrank the closing test; nothing where it did not.
+def judged(judge: Judging) -> str:
+    """What judging took, and how much a judge disagrees with itself."""
+    took = f"{count(judge.calls, 'call')}, {judge.tokens:,} tokens, cost {money(judge.usd)}"
+    varied = (
+        ""
+        if judge.spread is None
+        else f"; its scores of one answer vary by {judge.spread:.2f} (mean standard deviation)"
+    )
+    return f"Judge {judge.model}: {took}{varied}."
 
-    Args:
-        facts: `{run, of}`: test examples that were run, and all of them.
-    """
-    if not facts or facts["run"] >= facts["of"]:
+
+def tested(test: Tested | None) -> list[str]:
+    """That a ceiling shrank the closing test; nothing where it did not."""
+    if test is None or test.run >= test.of:
         return []
-    return [f"A ceiling left room to test on {facts['run']:,} of {count(facts['of'], 'example')}."]
+    return [f"A ceiling left room to test on {test.run:,} of {count(test.of, 'example')}."]
 
 
-def evaluation(calls: int, requests: int, tokens: int, usd: float | None, spent: Mapping[str, Any]) -> str:
+def evaluation(calls: int, requests: int, tokens: int, usd: float | None, spent: Paid) -> str:
     """What an evaluation takes, and in brackets what of it was paid now where that is not all; as of `takes` and `made`."""
     told = takes(calls, requests, tokens, usd)
-    paid = int(spent.get("calls") or 0)
+    paid = spent.calls
     if paid >= max(calls, requests):
         return told
-    return (
-        f"{told} ({count(paid, 'call')} paid now, {priced(spent.get('usd'))})"
-        if paid
-        else f"{told} (all from the store)"
-    )
+    return f"{told} ({count(paid, 'call')} paid now, {priced(spent.usd)})" if paid else f"{told} (all from the store)"

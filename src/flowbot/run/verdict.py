@@ -1,14 +1,27 @@
-"""What came of a run, in one sentence that claims no more than the closing test shows."""
+"""What came of a run, in one sentence that claims no more than the closing test shows; and what was decided of a change."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from flowbot.fields.words import count, interval, percent, points
 
+if TYPE_CHECKING:
+    from .changes import Change
 
-class Measured(Protocol):
-    """A mean with its interval; `optimize.Estimate` is one."""
+SOURCES = {
+    "meta": "the meta model",
+    "prior": "the catalogue of known patterns",
+    "history": "what the run had learned",
+    "start": "the starting points",
+    "rule": "a fixed rule",
+}
+"""Who thought of a change, or gave feedback."""
+_DECISIONS = {"adopt": "adopted", "drop": "dropped", "set aside": "undecided"}
+
+
+class Mean(Protocol):
+    """A mean with its interval over `n` examples, as an `Estimate` or a `Measure`."""
 
     @property
     def mean(self) -> float: ...  # noqa: D102
@@ -22,12 +35,12 @@ class Measured(Protocol):
 
 def verdict_on(
     *,
-    status: str | None,
-    stopped_by: str | None,
-    unchanged: bool,
-    start: Measured | None,
-    final: Measured | None,
-    difference: Measured | None,
+    status: str,
+    stopped_by: str = "",
+    unchanged: bool = False,
+    start: Mean | None = None,
+    final: Mean | None = None,
+    difference: Mean | None = None,
 ) -> str:
     """The verdict.
 
@@ -61,3 +74,36 @@ def verdict_on(
     if difference.high < 0:
         return f"{scores}: worse by {points(-difference.mean, sign=False)} points ({inside})."
     return f"{scores}: a difference of {points(difference.mean)} points, which may be chance ({inside})."
+
+
+def decided(change: Change) -> str:
+    """`undecided on 16 pairs (54 % against 50 %, P(better) 0.70); kept as a finalist; best on validation`."""
+    if change.proposal.program is None:
+        return "not valid, so it never ran"
+    said = [_in_search(change)]
+    if change.val is not None and not change.kept:
+        said.append("kept as a finalist" if change.verdict is not None else "scored on validation")
+    if change.is_result and change.val is not None:
+        said.append("best on validation")
+    elif change.closing is not None:
+        said.append("confirmed on validation" if change.closing.decision == "confirm" else "refuted on validation")
+    return "; ".join(said)
+
+
+def scores_of(change: Change) -> str:
+    """`54 % against 50 %, P(better) 0.70`: both sides of a change's comparison; "" where there was none."""
+    verdict = change.verdict
+    if verdict is None:
+        return ""
+    chance = "P(not worse)" if verdict.rule == "cheaper" else "P(better)"
+    return f"{percent(verdict.mine)} against {percent(verdict.theirs)}, {chance} {verdict.p:.2f}"
+
+
+def _in_search(change: Change) -> str:
+    if change.verdict is None:
+        return (
+            "taken on without a comparison"
+            if change.followed or change.in_final
+            else "not decided when the run stopped"
+        )
+    return f"{_DECISIONS[change.verdict.decision]} on {count(change.verdict.n, 'pair')} ({scores_of(change)})"

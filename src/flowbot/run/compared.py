@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal
 
 from flowbot.fields import UserError, stable_hash
 
-from .data import RunView, read_run
-from .run_files import has_examples, read_events
-from .show_file import read_examples
+from .examples import has_examples, read_examples
+from .taken import logical
+from .view import RunView, read_run
 
 Split = Literal["val", "test"]
 FEWEST = 10
@@ -34,24 +34,12 @@ class ComparedRun:
     Args:
         label: A, B, C… in the order given.
         view: the run.
-        facts: what its journal says it began with: method, seed, effort.
         examples: those of the split by id; empty where the run has not written them.
     """
 
     label: str
     view: RunView
-    facts: Mapping[str, Any]
     examples: Mapping[str, ScoredExample] = field(default_factory=dict[str, ScoredExample])
-
-    def fact(self, name: str) -> Any:
-        """A fact of the result, else of the journal's beginning; None where neither has it."""
-        found = self.view.result.get(name)
-        return self.facts.get(name) if found is None else found
-
-    @property
-    def status(self) -> str:
-        """`done`, `paused`, `failed`, or `unfinished` for a run that was killed or still runs."""
-        return str(self.view.result.get("status"))
 
     @property
     def tested(self) -> bool:
@@ -61,17 +49,16 @@ class ComparedRun:
     @property
     def kind(self) -> tuple[str, ...]:
         """What runs have in common that differ in their seed alone: method, effort, models, start, task."""
-        models = [f"{role} {name}" for role, name in sorted(self.view.models.items())]
-        start = self.view.start.hash if self.view.start is not None else ""
-        task = str(self.view.result.get("task_hash") or self.view.task)
-        return (str(self.fact("method") or ""), str(self.fact("effort") or ""), ", ".join(models), start, task)
+        started, result = self.view.started, self.view.result
+        models = [f"{role} {name}" for role, name in sorted(started.models.items())]
+        task = started.task if result is None else result.task_hash
+        return (started.method, self.view.effort, ", ".join(models), started.start, task)
 
     @property
     def usage(self) -> tuple[int, float | None]:
         """Tokens and US dollars of all logical calls; dollars are None where a price is unknown."""
-        prices = [row.usd for row in self.view.cost]
-        known = [price for price in prices if price is not None]
-        return sum(row.tokens for row in self.view.cost), sum(known) if prices and len(known) == len(prices) else None
+        _, _, tokens, usd = logical(self.view.by_purpose)
+        return tokens, usd if self.view.by_purpose else None
 
 
 def read_runs(folders: Sequence[Path], split: Split) -> tuple[ComparedRun, ...]:
@@ -111,9 +98,6 @@ def in_common(runs: Sequence[ComparedRun]) -> tuple[str, ...]:
 
 def _read(folder: Path, label: str, split: Split) -> ComparedRun:
     view = read_run(folder)
-    events = read_events(folder)
-    nothing: dict[str, Any] = {}
-    facts = next((event for event in events if event.get("event") == "start"), nothing)
     examples: dict[str, ScoredExample] = {}
     if has_examples(folder):
         for each in read_examples(folder):
@@ -121,7 +105,7 @@ def _read(folder: Path, label: str, split: Split) -> ComparedRun:
                 digest = stable_hash([dict(each.inputs), dict(each.expected)])
                 start, found = (side.score if side else None for side in (each.start, each.final))
                 examples[each.id] = ScoredExample(digest, start, found)
-    return ComparedRun(label, view, facts, examples)
+    return ComparedRun(label, view, examples)
 
 
 def _require_same_task(runs: Sequence[ComparedRun], split: Split) -> None:
@@ -129,12 +113,14 @@ def _require_same_task(runs: Sequence[ComparedRun], split: Split) -> None:
     first = runs[0]
     others = [run for run in runs[1:] if not _same_task(first, run)]
     for run in others:
-        metrics = [each.view.result.get("metric") for each in (first, run)]
+        metrics = ["unknown" if each.view.result is None else each.view.result.metric for each in (first, run)]
         if metrics[0] != metrics[1]:
-            one, other = (cast("str", metric or "unknown").partition("@")[0] for metric in metrics)
+            one, other = (metric.partition("@")[0] for metric in metrics)
             how = f"the metric {other}" if one != other else f"another version of the metric {one}"
             raise UserError(
-                str(run.view.run_dir), f"another task, {run.view.task}, with {how}", f"a run scored like {first.label}"
+                str(run.view.run_dir),
+                f"another task, {run.view.started.task}, with {how}",
+                f"a run scored like {first.label}",
             )
     if others:
         together = [first, *others] if all(run.tested for run in (first, *others)) else []
@@ -143,16 +129,18 @@ def _require_same_task(runs: Sequence[ComparedRun], split: Split) -> None:
             run = others[0]
             raise UserError(
                 str(run.view.run_dir),
-                f"another task, {run.view.task}, and only {shared} {split} examples in common",
+                f"another task, {run.view.started.task}, and only {shared} {split} examples in common",
                 f"the task of {first.view.run_dir}, or at least {FEWEST} examples in common",
             )
 
 
 def _same_task(one: ComparedRun, other: ComparedRun) -> bool:
-    hashes = [run.view.result.get("task_hash") for run in (one, other)]
-    if None in hashes:  # killed before it could write it: it has no scores to compare, and is shown as it stands
-        return (one.view.task, one.view.goal) == (other.view.task, other.view.goal)
-    return hashes[0] == hashes[1]
+    if (
+        one.view.result is None or other.view.result is None
+    ):  # killed: it has no scores to compare, and is shown as it stands
+        first, second = one.view.started, other.view.started
+        return (first.task, first.goal) == (second.task, second.goal)
+    return one.view.result.task_hash == other.view.result.task_hash
 
 
 def _label(number: int) -> str:

@@ -15,8 +15,8 @@ from typing import Any
 
 from flowbot.stats import Estimate, estimate_mean, holm, paired_difference, paired_p
 
-from .compare_runs import ComparedRun, Split, in_common, read_runs
-from .show_file import RIGHT
+from .compared import ComparedRun, Split, in_common, read_runs
+from .examples import RIGHT
 
 LEVEL = 0.05
 """A corrected p value below this is no chance."""
@@ -101,7 +101,7 @@ class Comparison:
     def dump(self) -> dict[str, Any]:
         """The object that `compare --json` prints."""
         return {
-            "task": self.runs[0].run.view.task,
+            "task": self.runs[0].run.view.started.task,
             "same_task": self.same_task,
             "split": self.split,
             "n": len(self.examples),
@@ -144,7 +144,7 @@ def compare_runs(folders: Sequence[Path], split: Split = "test") -> Comparison:
         split: the examples to compare on: `test`, or `val` (which chose the workflows, so it flatters them).
 
     Raises:
-        UserError: if they do not compare; see `compare_runs.read_runs`.
+        UserError: if they do not compare; see `compared.read_runs`.
     """
     runs = read_runs(folders, split)
     common = in_common(runs)
@@ -157,7 +157,7 @@ def compare_runs(folders: Sequence[Path], split: Split = "test") -> Comparison:
     if not by_group:
         units = {run.label: [run] for run in tested}
     right = {run.label: {name for name in common if _found(run, name) >= RIGHT} for run in tested}
-    hashes = {run.view.result.get("task_hash") for run in runs}
+    hashes = {run.view.result.task_hash for run in runs if run.view.result is not None}
     return Comparison(
         split=split,
         examples=common,
@@ -169,7 +169,7 @@ def compare_runs(folders: Sequence[Path], split: Split = "test") -> Comparison:
         only={label: _only(label, right, common) for label in right},
         all_right=tuple(name for name in common if all(name in each for each in right.values())),
         none_right=tuple(name for name in common if not any(name in each for each in right.values())),
-        same_task=len(hashes - {None}) <= 1,
+        same_task=len(hashes) <= 1,
     )
 
 
@@ -220,25 +220,25 @@ def _only(label: str, right: Mapping[str, set[str]], common: Sequence[str]) -> t
 
 
 def _dump_run(scores: RunScores) -> dict[str, Any]:
-    run, result = scores.run, scores.run.view.result
+    run, view, result = scores.run, scores.run.view, scores.run.view.result
     tokens, usd = run.usage
     return {
         "label": run.label,
-        "run_id": run.fact("run_id") or run.facts.get("run"),
-        "run_dir": str(run.view.run_dir),
-        "status": run.status,
-        "stopped_by": result.get("stopped_by") or None,
-        "method": run.fact("method"),
-        "effort": run.fact("effort"),
-        "seed": run.fact("seed"),
-        "models": dict(run.view.models),
+        "run_id": view.started.run,
+        "run_dir": str(view.run_dir),
+        "status": view.status,
+        "stopped_by": view.stopped_by or None,
+        "method": view.started.method,
+        "effort": view.effort,
+        "seed": view.started.seed,
+        "models": dict(view.started.models),
         "start": scores.start.dump() if scores.start else None,
         "found": scores.found.dump() if scores.found else None,
         "gain": scores.gain.dump() if scores.gain else None,
-        "calls": dict(result.get("calls") or {}),
+        "calls": {purpose: used.calls for purpose, used in view.by_purpose.items()},
         "tokens": tokens,
         "usd": usd,
-        "spent": result.get("spent"),
-        "seconds": result.get("seconds"),
-        "nodes": result.get("nodes"),
+        "spent": view.spent.model_dump(),
+        "seconds": result and result.seconds,
+        "nodes": view.found and len(view.found.sketch.nodes),
     }

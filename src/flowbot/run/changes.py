@@ -1,0 +1,165 @@
+"""The changes that a search proposed, each with the feedback that asked for it, its verdicts and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, TypeAlias
+
+from flowbot.workflow.diff import changed_parameters
+from flowbot.workflow.workflow import Workflow
+
+from .course import lineage
+from .events import Event, Feedback, Measure, Measured, Proposal, Verdict
+from .examples import as_text
+
+Outcome: TypeAlias = Literal["kept", "won", "rejected", "invalid", "passed", "open"]
+_SEARCH = ("adopt", "drop", "set aside")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One proposal and what became of it.
+
+    Args:
+        proposal: what was proposed, by whom and why.
+        because: the feedback that asked for it.
+        parent, workflow: what it was made from and what it made; None where that is not known or not valid.
+        verdict: what the search decided of it last; None where nothing was (not valid, not compared, or the run ended before).
+        closing: what validation said of it at the end, if it was asked.
+        in_final: whether the final workflow descends from it; `is_result`: whether it made that workflow.
+        followed: whether the search went on from it.
+        spent: logical calls from the event before that counted them to its verdict, those for its feedback among them; None
+            without a verdict.
+        val: its score on validation, where it came so far.
+    """
+
+    proposal: Proposal
+    because: tuple[Feedback, ...]
+    parent: Workflow | None
+    workflow: Workflow | None
+    verdict: Verdict | None
+    closing: Verdict | None
+    in_final: bool
+    is_result: bool
+    followed: bool
+    spent: int | None
+    val: Measure | None
+
+    @property
+    def id(self) -> str:
+        """Of the proposal."""
+        return self.proposal.id
+
+    @property
+    def kept(self) -> bool | None:
+        """Whether the search adopted it; None where that was not decided."""
+        decision = self.verdict.decision if self.verdict is not None else "set aside"
+        return None if decision == "set aside" else decision == "adopt"
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of it.
+
+        `kept`: the final workflow has it; `won`: it was adopted, and the final workflow does without it; `rejected`: it was
+        dropped, or refuted on validation; `invalid`: it never ran; `passed`: the search went on from it without a
+        comparison, and left it later; `open`: not decided.
+        """
+        if self.in_final:
+            return "kept"
+        if self.kept is not None:
+            return "won" if self.kept else "rejected"
+        if self.proposal.program is None:
+            return "invalid"
+        if self.closing is not None and self.closing.decision == "refute":
+            return "rejected"
+        return "passed" if self.followed and self.verdict is None else "open"
+
+    @cached_property
+    def feedback(self) -> tuple[Said, ...]:
+        """The feedback that asked for it, each text once with all the examples that it speaks of."""
+        return said(self.because)
+
+    @cached_property
+    def parameters(self) -> tuple[str, ...]:
+        """Every parameter that it changed, a line each: the node, its old value and its new one."""
+        if self.parent is None or self.workflow is None:
+            return ()
+        return tuple(
+            f"{each['node']}, {each['parameter']}: {_value(each['old'])} → {_value(each['new'])}"
+            for each in changed_parameters(self.parent, self.workflow)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A feedback text, with the examples on whose runs it was given."""
+
+    place: str
+    text: str
+    source: str
+    examples: tuple[str, ...]
+
+
+def said(feedback: Sequence[Feedback]) -> tuple[Said, ...]:
+    """Each text once."""
+    joined: dict[tuple[str, str, str], list[str]] = {}
+    for each in feedback:
+        if each.text:
+            joined.setdefault((each.place, each.text, each.source), []).append(each.example)
+    return tuple(Said(*key, tuple(dict.fromkeys(filter(None, names)))) for key, names in joined.items())
+
+
+def read_changes(events: Sequence[Event], workflows: Mapping[str, Workflow], final: str | None) -> tuple[Change, ...]:
+    """The proposals of a run, in order.
+
+    Args:
+        events: the journal.
+        workflows: every workflow that is known, by hash.
+        final: hash of the workflow that was found, if one was.
+    """
+    proposals = [event for event in events if isinstance(event, Proposal)]
+    feedback = {event.id: event for event in events if isinstance(event, Feedback)}
+    verdicts = [event for event in events if isinstance(event, Verdict)]
+    searched = {each.proposal: each for each in verdicts if each.decision in _SEARCH}
+    closing = {each.proposal: each for each in verdicts if each.decision not in _SEARCH}
+    scores: dict[str, Measure] = {}
+    for event in events:
+        if isinstance(event, Measured) and event.split == "val":
+            scores.setdefault(event.program, event.score)
+    leading = {each.id for each in lineage(events, final)} if final is not None else set[str]()
+    followed = {parent for each in proposals for parent in each.parents} | set(scores)
+    spent = _spent(events)
+    return tuple(
+        Change(
+            proposal=each,
+            because=tuple(feedback[name] for name in each.because if name in feedback),
+            parent=workflows.get(each.parents[0]),
+            workflow=workflows.get(each.program or ""),
+            verdict=searched.get(each.id),
+            closing=closing.get(each.id),
+            in_final=each.id in leading,
+            is_result=each.id in leading and each.program == final,
+            followed=each.program in followed,
+            spent=spent.get(each.id),
+            val=scores.get(each.program or ""),
+        )
+        for each in proposals
+    )
+
+
+def _spent(events: Sequence[Event]) -> dict[str, int]:
+    """Calls by proposal: what was counted at its verdicts beyond the count before."""
+    spent: dict[str, int] = {}
+    before = 0
+    for event in events:
+        if isinstance(event, Verdict | Measured):
+            if isinstance(event, Verdict):
+                spent[event.proposal] = spent.get(event.proposal, 0) + max(0, event.spent - before)
+            before = max(before, event.spent)
+    return spent
+
+
+def _value(value: object) -> str:
+    return "unset" if value is None else as_text(value)
