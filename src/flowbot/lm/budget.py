@@ -193,7 +193,7 @@ class Budget:
     @property
     def _path(self) -> tuple[Budget, ...]:
         """The budgets that a call here is counted in, the outermost first."""
-        path = [self]
+        path: list[Budget] = [self]
         while (parent := path[-1]._parent) is not None:
             path.append(parent)
         return tuple(reversed(path))
