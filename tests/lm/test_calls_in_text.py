@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 from endpoint_help import asking, http, said
@@ -154,9 +155,9 @@ async def test_where_calls_are_over_a_call_is_not_the_answer() -> None:
         async with asking(*(http(said(each)) for each in answers)) as (lm, endpoint):
             if found is None:
                 with pytest.raises(AnswerError, match="calls a tool, and no calls are left"):
-                    await ask_fields(lm, last, text, purpose="train", draw=(), retries=1)
+                    await ask_fields(partial(lm.ask, purpose="train"), last, text, retries=1)
             else:
-                answer = await ask_fields(lm, last, text, purpose="train", draw=(), retries=1)
+                answer = await ask_fields(partial(lm.ask, purpose="train"), last, text, retries=1)
                 assert answer.values == {"text": found}
             assert len(endpoint.bodies) == 2
 

@@ -23,7 +23,6 @@ from flowbot.lm.open_ends import OpenEnds
 from flowbot.lm.pace import Pace
 from flowbot.lm.rates import Rate
 from flowbot.lm.session import Session
-from flowbot.lm.stop import StopSignal
 from flowbot.lm.window import Window
 from flowbot.store import Store
 from flowbot.testing.fake import FakeClient, Faults
@@ -31,7 +30,7 @@ from flowbot.testing.fake import FakeClient, Faults
 
 def make_gate(pace: Pace | None = None, *, start: int = 4, most: int = 4) -> tuple[Gate, VirtualClock]:
     clock = VirtualClock()
-    return Gate(pace or Pace(), start=start, most=most, clock=clock, stop=StopSignal()), clock
+    return Gate(pace or Pace(), start=start, most=most, clock=clock), clock
 
 
 async def passing(gate: Gate, clock: VirtualClock, group: str, seconds: float, seen: list[str]) -> None:
@@ -466,7 +465,7 @@ async def test_second_tries_keep_to_the_limit_and_are_no_more_than_there_are_pla
     await lm.session.drain()
     assert client.most_in_flight == 4
     assert lm.session.ledger.spent.calls == len(client.sent) == 34
-    assert lm.gate.spare
+    assert lm.endpoint.gate.spare
 
 
 async def test_no_second_try_is_sent_after_a_stop() -> None:

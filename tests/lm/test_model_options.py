@@ -212,7 +212,7 @@ async def test_flex_is_waited_for_and_never_cut_off(at_home: Any) -> None:
     async with serving() as endpoint:
         at_home(endpoint)
         flex, plain = (open_lm(f"openai/gpt-5{end}", Session(Store.memory())) for end in ("?service_tier=flex", ""))
-        assert (flex.patient, plain.patient) == (True, False)
+        assert (flex.endpoint.patient, plain.endpoint.patient) == (True, False)
         assert flex.client.retry is PATIENT  # type: ignore[attr-defined]
         await flex.close()
         await plain.close()

@@ -207,8 +207,7 @@ def test_capabilities_survive_the_store_and_another_version_is_ignored() -> None
 
 _IMPORT = """
 import sys
-import flowbot.lm, flowbot.store
-flowbot.lm.Budget, flowbot.lm.open_lm, flowbot.lm.LM, flowbot.lm.Session
+import flowbot.lm.lm, flowbot.lm.session, flowbot.runtime.open_model, flowbot.store
 names = "aiohttp sqlite3 genai_prices tenacity json_repair xllamacpp platformdirs"
 heavy = set(names.split()) & set(sys.modules)
 sys.exit(", ".join(sorted(heavy)) or 0)

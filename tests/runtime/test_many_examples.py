@@ -131,7 +131,7 @@ async def test_an_iterator_longer_than_the_width_is_read_as_it_goes() -> None:
         ahead.append(len(read) - len(done))
 
     async with engine_on(Steady(), concurrency=4) as engine:
-        width = engine.session.width
+        width = engine.session.connections.width
         await evaluate_each(engine, chain(), TASK, coming(), purpose="t", take=take)
     assert sorted(done) == list(range(500))
     assert max(ahead) <= width < 500

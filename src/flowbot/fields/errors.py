@@ -180,11 +180,19 @@ class BudgetExceeded(_Told):
     ... except fb.BudgetExceeded as error:
     ...     print(error.ceiling)
     calls
+
+    Args:
+        message: which ceiling, and what is used.
+        ceiling: which.
+        budget: the `Budget` whose ceiling it is: of nested ones the outermost that has no room.
     """
 
-    def __init__(self, message: str, *, ceiling: Literal["calls", "tokens", "usd", "seconds"]) -> None:
+    def __init__(
+        self, message: str, *, ceiling: Literal["calls", "tokens", "usd", "seconds"], budget: object = None
+    ) -> None:
         super().__init__(message)
         self.ceiling: Literal["calls", "tokens", "usd", "seconds"] = ceiling
+        self.budget = budget
 
 
 class Paused(_Told):

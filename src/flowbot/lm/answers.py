@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import string
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import Any, NoReturn, cast
 
 from flowbot.fields import Field, ModelError, Type, ValueMismatch, fields_schema
 from flowbot.fields.yaml_core import MAX_DEPTH, deeper
@@ -18,9 +18,6 @@ from .client import Message, Reply, Request
 from .mending import mended, unfenced
 from .thinking import with_more_room
 from .thoughts import without_thought
-
-if TYPE_CHECKING:
-    from .lm import LM, Draw
 
 _SHOWN = 2000
 """Characters of an unusable reply that are shown to the model again."""
@@ -58,16 +55,14 @@ class AnswerError(ModelError):
 
 
 async def ask_fields(
-    lm: LM,
+    ask: Callable[[Request], Awaitable[Reply]],
     request: Request,
     fields: Sequence[Field],
     *,
-    purpose: str,
-    draw: Draw,
     retries: int,
     reader: Reader | None = None,
 ) -> Answer:
-    """See `LM.ask_fields`."""
+    """See `LM.ask_fields`; `ask` gives the reply to a request."""
     plain = len(fields) == 1 and fields[0].type.kind == "str" and not request.own_words
     lone = len(fields) == 1 and request.own_words
     request = replace(request, schema=None if plain else _schema(request, fields))
@@ -76,7 +71,7 @@ async def ask_fields(
     asked_again, roomier = 0, False
     while True:
         try:
-            reply = await lm.ask(request, purpose=purpose, draw=draw)
+            reply = await ask(request)
         except ModelError as error:
             raise AnswerError(str(error), replies=tuple(replies), request=request) from None
         replies.append(reply)

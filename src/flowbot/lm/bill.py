@@ -7,35 +7,76 @@ a second sending took whose answer is not used stands in a row of its own, of ki
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 from flowbot.fields import BudgetExceeded, Usage, stable_hash
 
-from .client import Reply, dump_usage
-from .rows import read_usage
+from .budget import Reservation
+from .client import Reply, ToolUse, dump_usage
+from .prices import PriceOf
+from .rows import StoredRow, read_usage
+from .session import Session
+from .tiers import Tier
 
-if TYPE_CHECKING:
-    from .budget import Reservation
-    from .lm import LM
-    from .rows import StoredRow
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a run pays one model from, and at what price.
+
+    Args:
+        session: the run.
+        model: the model string.
+        who: the model's identity, as text.
+        price: USD of a usage.
+        tier: the service tier that it asks in, where that changes the price.
+    """
+
+    session: Session
+    model: str
+    who: str
+    price: PriceOf
+    tier: Tier | None = None
+
+    def cost(self, took: Usage, tier: str = "") -> float | None:
+        """USD of a usage, served in `tier` as the endpoint says; None where that is unknown."""
+        usd, factor = self.price(took), 1.0 if self.tier is None else self.tier.factor(tier)
+        return None if usd is None or factor is None else usd * factor
+
+    def repriced(self, usage: Usage, *, tier: str = "") -> Usage:
+        """What was paid when the price was not known, at the price that is known by now."""
+        return replace(usage, usd=self.cost(usage, tier) if usage.usd is None else usage.usd)
+
+    def pay(self, took: Usage, purpose: str, *, tier: str = "") -> Usage:
+        """A usage with its price, counted as paid."""
+        took = replace(took, usd=self.cost(took, tier))
+        self.session.ledger.pay(purpose, took, model=self.model)
+        return took
+
+    def paid(self, reply: Reply, purpose: str) -> Reply:
+        """The reply with its price, counted as paid."""
+        self.session.heard.add(self.who)
+        usage = self.pay(replace(reply.usage, seconds=reply.seconds), purpose, tier=reply.tier)
+        calls = tuple(ToolUse(_clean(call.name), _clean(call.arguments)) for call in reply.calls)
+        return replace(reply, text=_clean(reply.text), calls=calls, usage=usage)
 
 
 class Bill:
     """The bill of one call.
 
     Args:
-        lm: whose call it is; its session's budget, ledger and store are told.
+        account: who pays; its session's budget, ledger and store are told.
         key: of the call.
         purpose: what the ledger charges it to.
         worst: the most that one sending can take.
         counted: True for a call that the run has counted already: nothing is reserved or counted again.
     """
 
-    def __init__(self, lm: LM, key: str, purpose: str, worst: Usage, *, counted: bool) -> None:
-        self._lm = lm
-        self._key = key
-        self._purpose = purpose
+    def __init__(self, account: Account, key: str, purpose: str, worst: Usage, *, counted: bool) -> None:
+        self.account = account
+        self.session = account.session
+        self.key = key
+        self.purpose = purpose
         self._worst = worst
         self.counted = counted
         self._room: Reservation | None = None
@@ -44,51 +85,59 @@ class Bill:
         """What was served to this call and is not its reply."""
 
     async def reserve(self) -> None:
-        """Reserve the worst case of the next sending, unless there is room already.
+        """Reserve the worst case of the next sending, unless there is room already, and wait for the turn to send it.
 
         Raises:
             BudgetExceeded: if it does not fit although nothing is in flight.
         """
+        session, turns = self.session, self.session.connections.turns
         if not self.counted and (self._room is None or not self._room.open):
-            self._room = await self._lm.session.budget.reserve(self._worst)
+            turns.leave(self.key, self)
+            self._room = await session.budget.reserve(self._worst)
+        if session.lasting:
+            if turns.busy(self.key, self):
+                session.cut.arm()
+            await turns.take(self.key, self)
 
     def try_reserve(self) -> bool:
         """As `reserve`, where that needs no waiting; False if it does."""
         if not self.counted:
-            self._room = self._lm.session.budget.try_reserve(self._worst)
+            self._room = self.session.budget.try_reserve(self._worst)
         return self.counted or self._room is not None
 
     async def resume(self, tries: Usage) -> None:
         """Count what earlier tries of this call took, as the store has it, unless this run has counted them."""
         copied = await self._copied()
         self._copies += copied is not None
-        if self._key in self._lm.session.tried:
+        if self.key in self.session.tried:
             self.besides += tries
             return
         for each in (tries, copied):
             if each is not None:
-                self._count(self._lm.repriced(each), kept=each is tries)
+                self._count(self.account.repriced(each), kept=each is tries)
 
     def settle(self, took: Usage) -> None:
         """Count against the ceilings what a sending took, in the moment in which its answer is there."""
-        took = self._lm.repriced(took)  # served in a tier whose price nobody knows: a ceiling must hold all the same
+        took = self.account.repriced(
+            took
+        )  # served in a tier whose price nobody knows: a ceiling must hold all the same
         if not self.counted:
             if self._room is not None and self._room.open:
                 self._room.settle(took)
             else:
-                self._lm.session.budget.add(took)
+                self.session.budget.add(took)
 
     async def wasted(self, took: Usage) -> None:
         """What was settled last is of no use: keep that it was served."""
         self._note(took)
-        await self._lm.session.store.put(self._key, {"tries": dump_usage(self.besides)}, kind="tries")
+        await self.session.store.put(self.key, {"tries": dump_usage(self.besides)}, kind="tries")
 
     def copy(self) -> Copy | None:
         """Room for a second sending beside the first; None where there is none at once."""
         room = None
         if not self.counted:
             try:
-                room = self._lm.session.budget.try_reserve(self._worst)
+                room = self.session.budget.try_reserve(self._worst)
             except BudgetExceeded:
                 return None
             if room is None:
@@ -105,7 +154,7 @@ class Bill:
         """Count a response that the store gave, and all that it took when it was paid."""
         copied = await self._copied() if row.copy and not self.counted else None
         if copied is not None:
-            self._count(self._lm.repriced(copied))
+            self._count(self.account.repriced(copied))
         self.charge(row, stored=True)
 
     def charge(self, row: StoredRow, *, stored: bool) -> None:
@@ -113,34 +162,39 @@ class Bill:
         if self.counted:
             return
         tier = row.reply.tier if isinstance(row.reply, Reply) else ""
-        usage, session = self._lm.repriced(row.usage, tier=tier), self._lm.session
+        usage = self.account.repriced(row.usage, tier=tier)
         if stored:
             if row.besides is not None:
-                self._count(self._lm.repriced(row.besides))
+                self._count(self.account.repriced(row.besides))
             self.settle(usage)
         self.counted = True
-        session.charged.add(self._key)
-        session.tried.discard(self._key)
-        session.ledger.charge(self._purpose, usage, stored=stored)
+        self.session.charged.add(self.key)
+        self.session.tried.discard(self.key)
+        self.session.ledger.charge(self.purpose, usage, stored=stored)
 
-    def close(self) -> None:
+    def release(self) -> None:
         """Give back what is reserved and not used."""
         if self._room is not None:
             self._room.cancel()
 
+    def close(self) -> None:
+        """Nothing more will be sent."""
+        self.release()
+        self.session.connections.turns.leave(self.key, self)
+
     def copy_took(self, room: Reservation | None, took: Usage) -> Usage:
         """Count a second sending whose answer came and is not used; the response may be stored already. Gives its price too."""
-        took = self._lm.pay(took, self._purpose)
+        took = self.account.pay(took, self.purpose)
         if room is not None:
             room.settle(took)
-            self._lm.session.ledger.besides(self._purpose, replace(took, seconds=0.0))
+            self.session.ledger.besides(self.purpose, replace(took, seconds=0.0))
         return took
 
     async def keep_copy(self, took: Usage) -> None:
         """Keep what the second sending took, with those of other tries."""
         before = await self._copied()
         whole = replace(took, seconds=0.0) if before is None else replace(before + took, seconds=0.0)
-        await self._lm.session.store.put(self._copy_key, dump_usage(whole), kind="copy", replace=True)
+        await self.session.store.put(self._copy_key, dump_usage(whole), kind="copy", replace=True)
 
     def copy_failed(self, room: Reservation | None) -> None:
         """A second sending, or the first beside it, met a fault: it took nothing."""
@@ -159,11 +213,11 @@ class Bill:
         if kept:
             self.besides += took
         if not self.counted:
-            self._lm.session.tried.add(self._key)
-            self._lm.session.ledger.besides(self._purpose, took)
+            self.session.tried.add(self.key)
+            self.session.ledger.besides(self.purpose, took)
 
     async def _copied(self) -> Usage | None:
-        store = self._lm.session.store
+        store = self.session.store
         value = await store.get(self._copy_key)
         try:
             return None if value is None else read_usage(value)
@@ -172,7 +226,7 @@ class Bill:
 
     @property
     def _copy_key(self) -> str:
-        return stable_hash({"copy": self._key})
+        return stable_hash({"copy": self.key})
 
 
 class Copy:
@@ -193,3 +247,8 @@ class Copy:
     def failed(self) -> None:
         """That sending met a fault, or was given up."""
         self._bill.copy_failed(self._room)
+
+
+def _clean(text: str) -> str:
+    """Without halves of surrogate pairs, which no file and no hash can hold."""
+    return text.encode("utf-8", "replace").decode() if not text.isascii() else text

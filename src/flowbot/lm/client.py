@@ -5,6 +5,7 @@ A client sends one request once. It never retries, stores, counts or waits for a
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -248,6 +249,16 @@ class Client(Protocol):
     async def close(self) -> None:
         """Release connections and processes. May be called twice."""
         ...
+
+
+def request_bytes(request: Request) -> int:
+    """Of a request without its tools, with room for what an endpoint puts around messages and calls."""
+    read = 64
+    for message in request.messages:
+        read += 16 + len(message.content.encode(errors="replace"))
+        for call in message.calls:
+            read += 32 + len(call.name.encode(errors="replace")) + len(call.arguments.encode(errors="replace"))
+    return read if request.schema is None else read + 64 + len(json.dumps(request.schema))
 
 
 def dump_usage(usage: Usage) -> dict[str, Any]:

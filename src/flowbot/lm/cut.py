@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 from weakref import ref
 
 from flowbot.fields import Paused
 
-if TYPE_CHECKING:
-    from .budget import Budget
-    from .flight import Flights
-    from .hedge import Hedge
-    from .stop import StopSignal
+from .budget import Budget
+from .flight import Flights, Strays
+from .stop import StopSignal
 
 GRACE = 10.0
 """Seconds that calls under way have when somebody asked to stop or the seconds are over: what ends by then is stored."""
@@ -28,14 +25,14 @@ class Cut:
 
     Args:
         flights: the calls under way.
-        hedges: who sends second tries.
+        strays: second sendings under way.
         budget: for its seconds.
         stop: the wish to stop.
     """
 
-    def __init__(self, flights: Flights, hedges: Sequence[Hedge], budget: Budget, stop: StopSignal) -> None:
+    def __init__(self, flights: Flights, strays: Strays, budget: Budget, stop: StopSignal) -> None:
         self._flights = flights
-        self._hedges = hedges
+        self._strays = strays
         self._budget = budget
         self._stop = stop
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -71,8 +68,7 @@ class Cut:
 
     def _end(self, pause: Paused) -> None:
         self._flights.cut(pause, sent=True)
-        for each in self._hedges:
-            each.cut()
+        self._strays.cut()
 
 
 def _over(cut: Callable[[], Cut | None]) -> None:

@@ -1,4 +1,4 @@
-"""Calls under way: identical requests share one, and a call that was sent finishes even if nobody waits any more."""
+"""Calls under way in one run: identical requests share one, and a call that was sent finishes even if nobody waits any more."""
 
 from __future__ import annotations
 
@@ -115,3 +115,26 @@ class Flights:
     def _forget(self, key: str, flight: Flight) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
+
+
+class Strays:
+    """Second sendings whose answers nobody needs any more; they are paid for, so they are seen to their end."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def add(self, end: Coroutine[Any, Any, None]) -> None:
+        """See one to its end."""
+        task = asyncio.ensure_future(end)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def settle(self) -> None:
+        """Wait for all."""
+        while self._tasks:
+            await asyncio.wait(list(self._tasks))
+
+    def cut(self) -> None:
+        """Give all up."""
+        for each in self._tasks:
+            each.cancel()

@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 from contextvars import ContextVar
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING
 
-from flowbot.fields import InfrastructureError, Paused
+from flowbot.fields import InfrastructureError
 
 from .breaker import Breaker
 from .client import Patience
@@ -23,9 +22,6 @@ from .pace import Pace
 from .rates import Rate
 from .retry import LONGEST_WAIT
 from .window import Window
-
-if TYPE_CHECKING:
-    from .stop import StopSignal
 
 ROUNDS = 4
 """Rounds of one kind of calls before another kind that waits has its turn."""
@@ -55,14 +51,12 @@ class Gate:
         start: calls at once to begin with when the user names no number.
         most: calls at once that are felt for when the user names no number.
         clock: what is waited on.
-        stop: the wish to stop; whoever waits for a moment, and not for a slot, is then told at once.
     """
 
-    def __init__(self, pace: Pace, *, start: int, most: int, clock: Clock, stop: StopSignal) -> None:
+    def __init__(self, pace: Pace, *, start: int, most: int, clock: Clock) -> None:
         self.latencies = Latencies()
         self.open_ends = OpenEnds()
         self._clock = clock
-        self._stop = stop
         self._window = Window(pace.concurrency or start, pace.concurrency or max(start, most))
         self._breaker = Breaker()
         self._requests = Rate(pace.requests_per_minute)
@@ -107,7 +101,6 @@ class Gate:
 
         Raises:
             InfrastructureError: if the gate is shut, or the endpoint is given up.
-            Paused: if somebody asks to stop while the endpoint's pause is waited for.
         """
         self._check()
         if self.spare:
@@ -250,15 +243,12 @@ class Gate:
 
     async def _open_in(self, seconds: float) -> None:
         try:
-            await self._stop.unless(self._clock.sleep(seconds))
-        except Paused as pause:
-            self._send_away(pause)
-            return
+            await self._clock.sleep(seconds)
         finally:
             self._doorman = None  # also when the loop ends under it
         self._dispatch()
 
-    def _send_away(self, error: InfrastructureError | Paused) -> None:
+    def _send_away(self, error: InfrastructureError) -> None:
         for waiting in self._waiting.values():
             for _, _, _, turn in waiting:
                 if not turn.done():
@@ -266,8 +256,6 @@ class Gate:
         self._waiting.clear()
 
 
-def _again(error: InfrastructureError | Paused) -> InfrastructureError | Paused:
+def _again(error: InfrastructureError) -> InfrastructureError:
     """The error once more: one that several raise collects all their tracebacks."""
-    if isinstance(error, Paused):
-        return Paused(str(error), stopped_by=error.stopped_by)
     return InfrastructureError(str(error), kind=error.kind, fatal=error.fatal)

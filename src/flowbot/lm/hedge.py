@@ -6,17 +6,13 @@ Dean and Barroso, The Tail at Scale (2013). Both calls are paid for, and the led
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from flowbot.fields import FlowBotError, InfrastructureError, Usage
 
+from .bill import Bill, Copy
 from .client import Client, Patience, Reply, Request
 from .clock import Clock
-
-if TYPE_CHECKING:
-    from .bill import Copy
-    from .gate import Gate
+from .gate import Gate
 
 
 class Hedge:
@@ -32,15 +28,12 @@ class Hedge:
         client: the endpoint.
         gate: before it.
         clock: what is waited on.
-        may_send: whether a call may be sent now: nobody asked to stop.
     """
 
-    def __init__(self, client: Client, gate: Gate, clock: Clock, may_send: Callable[[], bool]) -> None:
+    def __init__(self, client: Client, gate: Gate, clock: Clock) -> None:
         self._client = client
         self._gate = gate
         self._clock = clock
-        self._may_send = may_send
-        self._strays: set[asyncio.Task[None]] = set()
 
     async def complete(
         self,
@@ -49,7 +42,7 @@ class Hedge:
         group: str,
         like: str,
         tokens: float,
-        copy: Callable[[], Copy | None],
+        bill: Bill,
     ) -> Reply:
         """As `Client.complete`.
 
@@ -59,7 +52,7 @@ class Hedge:
             group: calls of one kind, as the gate orders them.
             like: calls that should take about as long.
             tokens: estimate of what a try takes.
-            copy: asked for room to pay for a second sending; None: there is none.
+            bill: of the call; it keeps room for a second sending, if there is some.
         """
         after = self._gate.straggles_after(like)
         if after is None:
@@ -70,7 +63,12 @@ class Hedge:
         second: Copy | None = None
         try:
             await asyncio.wait({*tries, timer}, return_when=asyncio.FIRST_COMPLETED)
-            if not tries[0].done() and self._may_send() and self._gate.spare and (second := copy()) is not None:
+            if (
+                not tries[0].done()
+                and bill.session.may_send()
+                and self._gate.spare
+                and (second := bill.copy()) is not None
+            ):
                 self._gate.try_enter(tokens)
                 tries.append(asyncio.ensure_future(self._client.complete(request, patience)))
             while taken is None:
@@ -89,19 +87,7 @@ class Hedge:
             timer.cancel()
             for each in tries:
                 if each is not (taken or tries[0]) and second is not None:
-                    stray = asyncio.ensure_future(self._end(each, second, group, like, tokens))
-                    self._strays.add(stray)
-                    stray.add_done_callback(self._strays.discard)
-
-    async def settle(self) -> None:
-        """Wait for the losers that are still under way."""
-        while self._strays:
-            await asyncio.wait(list(self._strays))
-
-    def cut(self) -> None:
-        """Give up the losers that are still under way."""
-        for each in self._strays:
-            each.cancel()
+                    bill.session.strays.add(self._end(each, second, group, like, tokens))
 
     async def _end(
         self,

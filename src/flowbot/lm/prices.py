@@ -9,13 +9,14 @@ from typing import cast
 from flowbot.fields import Usage, UserError
 from flowbot.fields.numbers import is_number
 
+from .model_options import model_options
+from .providers import FREE, OWN, endpoint_of, split_model
+
 PriceOf = Callable[[Usage], float | None]
 """USD for that usage; None when the price is unknown."""
 
 MOST_PRICE = 1e9
 """USD per million tokens that a user may name."""
-FREE = "free"
-"""The price reference of what costs nothing: local, fake and recorded models."""
 
 
 def listed(price_ref: str | None) -> PriceOf:
@@ -93,11 +94,8 @@ def price_of(model: str, usage: Usage, price: tuple[float, float] | None = None)
     Raises:
         UserError: for an unknown provider or option.
     """
-    from .model_options import model_options
-    from .providers import endpoint_of, split_model
-
     provider, rest = split_model(model)
-    if provider in ("local", "fake", "recorded"):
+    if provider in OWN:
         return 0.0
     name, options = model_options(provider, rest)
     if price is not None:

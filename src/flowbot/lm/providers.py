@@ -14,8 +14,9 @@ from flowbot.fields.secrets import public_url
 
 from .addresses import address
 from .capabilities import Capabilities
-from .prices import FREE
 
+FREE = "free"
+"""The price reference of what costs nothing: local, fake and recorded models, and servers of one's own."""
 OWN = ("local", "fake", "recorded")
 """Providers that are no endpoints of others."""
 

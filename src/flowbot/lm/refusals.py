@@ -11,9 +11,8 @@ from dataclasses import replace
 
 from flowbot.fields import ModelError, RefusedError
 
-from .call import request_bytes
 from .capabilities import CALL_EXTRAS, LEAST_TOKENS, Capabilities, names_system
-from .client import TOO_LONG, Request
+from .client import TOO_LONG, Request, request_bytes
 from .http_faults import HttpFault
 
 _POLICY = re.compile(

@@ -150,7 +150,8 @@ async def evaluate_each(
             if progress is not None:
                 progress(done, max(total, done))
 
-    width = min(total or engine.session.width, engine.session.width)
+    most = engine.session.connections.width
+    width = min(total or most, most)
     try:
         with fewer_collections():
             await together([asyncio.create_task(work()) for _ in range(width)])

@@ -17,6 +17,7 @@ from .adapter import choice_messages, messages
 from .jsonlike import to_json, to_outputs
 from .merge import merge
 from .react import react
+from .services import Services
 from .together import together
 from .trace import Step, ToolCall
 from .values import MISSING, Ended, Known, Value, made_by
@@ -24,8 +25,6 @@ from .values import MISSING, Ended, Known, Value, made_by
 if TYPE_CHECKING:
     from flowbot.lm.client import Message, Reply
     from flowbot.workflow.workflow import Workflow
-
-    from .engine import Engine
 
 DEFAULT_MAX_TOKENS = 512
 """Tokens of a reply where a node's parameters name no number."""
@@ -71,7 +70,7 @@ class Place:
 class Calls:
     """What all calls of one run need to know."""
 
-    engine: Engine
+    engine: Services
     workflow: Workflow
     example: str
     purpose: str

@@ -50,21 +50,21 @@ def open_lm(
     """
     from flowbot.lm.lm import LM
 
-    shared = f"{model} {base_dir or ''} {cache_dir or ''}"
-    client = session.share(
-        shared, lambda: open_client(model, store=session.store, base_dir=base_dir, cache_dir=cache_dir, say=say)
+    shared, connections = f"{model} {base_dir or ''} {cache_dir or ''}", session.connections
+    client = connections.share(
+        shared, lambda: open_client(model, store=connections.store, base_dir=base_dir, cache_dir=cache_dir, say=say)
     )
     cost, tier = listed(client.price_ref), tier_of(client)
     if price is not None and client.price_ref != "free":
         cost, tier = per_million(price), None  # what the user says is the price of whatever tier is asked for
     known = is_known(cost) and (tier is None or tier.expected is not None)
-    if session.budget.usd is not None and not known:
+    if session.budget.limits("usd") and not known:
         raise UserError(
             "a ceiling in USD (--max-usd)",
             f"model {model}, whose price is unknown",
             mend="give its price: --price IN,OUT in dollars per million input and output tokens",
         )
-    return LM(client, session, name=model, price=cost, tier=tier, close=lambda: session.release(shared))
+    return LM(client, session, name=model, price=cost, tier=tier, close=lambda: connections.release(shared))
 
 
 def open_client(

@@ -16,7 +16,8 @@ from flowbot.fields import ModelError, RefusedError, Usage, ValueMismatch
 from flowbot.fields.bounds import ABOUT, bounded
 from flowbot.lm.capabilities import Capabilities
 from flowbot.lm.client import Client, Reply
-from flowbot.lm.prices import FREE, listed, per_million
+from flowbot.lm.prices import listed, per_million
+from flowbot.lm.providers import FREE
 from flowbot.lm.retry import RetryPolicy
 from flowbot.lm.thinking import ANSWER, PURPOSE, QUESTION
 

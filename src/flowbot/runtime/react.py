@@ -9,11 +9,15 @@ from __future__ import annotations
 from asyncio import Task, create_task
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import Field, ModelError, StepError, ToolSignature, UserError, ValueMismatch, canonical_json
 from flowbot.fields.bounds import NAME, bounded
+from flowbot.lm.answers import AnswerError, ask_fields, read_lone, read_values, refusal_text
 from flowbot.lm.client import TOO_LONG, Message, Reply, Request, ToolUse
+from flowbot.lm.thinking import with_more_room
+from flowbot.lm.thoughts import without_thought
 
 from .adapter import is_plain, show_value
 from .jsonlike import to_json
@@ -129,10 +133,6 @@ class _Loop:
 
     async def run(self, rounds: int) -> Reacted:
         """The rounds, then the answer."""
-        from flowbot.lm.answers import refusal_text
-        from flowbot.lm.thinking import with_more_room
-        from flowbot.lm.thoughts import without_thought
-
         roomier = False
         for number in range(1, rounds + 1):
             try:
@@ -165,14 +165,11 @@ class _Loop:
 
     async def answer(self) -> Reacted:
         """Ask for the outputs, without calls."""
-        from flowbot.lm.answers import AnswerError, ask_fields
-
         self.request = replace(self.request, tool_choice="none")
         while True:
             try:
-                answer = await ask_fields(
-                    self.lm, self.request, self.fields, purpose=self.purpose, draw=self.draw, retries=_RETRIES
-                )
+                ask = partial(self.lm.ask, purpose=self.purpose, draw=self.draw)
+                answer = await ask_fields(ask, self.request, self.fields, retries=_RETRIES)
             except AnswerError as error:
                 self.replies += error.replies
                 if self.shorten(error):
@@ -200,8 +197,6 @@ class _Loop:
 
     def read(self, text: str, *, whole: bool) -> dict[str, Any] | None:
         """The outputs in a reply without calls; None if it is not the answer yet."""
-        from flowbot.lm.answers import read_lone, read_values
-
         if not text:
             return None
         lone = self.request.own_words and len(self.fields) == 1

@@ -25,14 +25,13 @@ tools, `FakeClient(lambda request: [ToolUse("search", '{"query": "pears"}')] if 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Literal
 
 from flowbot.fields import InfrastructureError, RefusedError, Usage, UserError, stable_hash
 from flowbot.lm.client import Client, Finish, Identity, Patience, Reply, Request, ToolUse
@@ -40,10 +39,7 @@ from flowbot.lm.clock import Clock, RealClock, VirtualClock
 from flowbot.lm.json_tools import as_json, from_json
 from flowbot.lm.options import number, split_options, whole
 
-Given = str | Mapping[str, Any] | Sequence[ToolUse]
-"""A reply: a text, a mapping that is sent as JSON, or tool calls."""
-Behaviour = Callable[[Request, str], Given]
-"""From a request and a seed text (unique to request and seed) to a reply."""
+from .fake_behaviours import BEHAVIOURS, Given, chance
 
 HANG_SECONDS = 60.0
 
@@ -207,20 +203,12 @@ def tokens(text: str) -> int:
     return max(1, len(text) // 4)
 
 
-def chance(*parts: str) -> float:
-    """A number in [0, 1) that depends on the texts alone."""
-    digest = hashlib.sha256("\x1f".join(parts).encode()).digest()
-    return int.from_bytes(digest[:6], "big") / 2**48
-
-
 def open_fake(rest: str) -> Client:
     """The client of `fake/REST`.
 
     Raises:
         UserError: for an unknown behaviour or option, or a value out of range.
     """
-    from .fake_behaviours import BEHAVIOURS
-
     where = f"model fake/{rest}"
     kinds = [each.name for each in fields(Faults)]
     name, options = split_options(rest, where, ["latency", "seed", "clock", "tools", *kinds])

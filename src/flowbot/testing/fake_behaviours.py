@@ -6,15 +6,19 @@ A behaviour is a pure function of the request and a key text made of request and
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from flowbot.lm.client import Request, ToolUse
 from flowbot.lm.native_tools import parameters_schema
 
-from .fake import Behaviour, Given, chance
+Given = str | Mapping[str, Any] | Sequence[ToolUse]
+"""A reply: a text, a mapping that is sent as JSON, or tool calls."""
+Behaviour = Callable[[Request, str], Given]
+"""From a request and a seed text (unique to request and seed) to a reply."""
 
 Schema = Mapping[str, Any]
 Leaf = Callable[[Schema, str], Any]
@@ -41,6 +45,12 @@ _COMPOUND = re.compile(rf"({'|'.join(_TENS)})[- ]({'|'.join(_ONES[1:10])})")
 _NUMBER = re.compile(
     rf"\b(?P<word>{_COMPOUND.pattern}|{'|'.join(_WORDS)})\b|(?<![\w.])(?P<digits>-?\d+(?:\.\d+)?)", re.I
 )
+
+
+def chance(*parts: str) -> float:
+    """A number in [0, 1) that depends on the texts alone."""
+    digest = hashlib.sha256("\x1f".join(parts).encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
 
 
 def echo(request: Request, key: str) -> str | Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .opening import open_sandbox
 from .protocol import MEMORY_MB, SECONDS, Sandbox
 
 
@@ -54,7 +55,5 @@ class ChosenSandbox:
 
     def _open(self) -> Sandbox:
         if self._opened is None:
-            from flowbot.runtime.sandbox import open_sandbox
-
             self._opened = open_sandbox(self.name)
         return self._opened

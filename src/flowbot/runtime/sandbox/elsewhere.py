@@ -17,7 +17,8 @@ from flowbot.runtime.executors.address import Address
 from flowbot.runtime.executors.job import Job
 from flowbot.runtime.executors.link import Lost, Worker
 
-_FILE = Path(__file__).resolve()
+_FILE = Path(__file__).resolve().with_name("in_worker.py")
+_MODULE = f"{__package__}.in_worker"
 
 
 class Elsewhere:
@@ -28,13 +29,13 @@ class Elsewhere:
         self._places = asyncio.Semaphore(os.cpu_count() or 1)
 
     async def ask(self, name: str, arguments: Mapping[str, Any]) -> Any:
-        """What the function `name` of this module gives in a worker.
+        """What the function `name` of `in_worker` gives in a worker.
 
         Raises:
             StepError, UserError: as the sandbox does.
             InfrastructureError: if there can be no worker, or it is lost.
         """
-        address = Address(name, __name__, str(_FILE), sha256(_FILE))
+        address = Address(name, _MODULE, str(_FILE), sha256(_FILE))
         async with self._places:
             try:
                 worker = self._free.pop() if self._free else await Worker.start()
@@ -57,31 +58,3 @@ class Elsewhere:
         """End the workers."""
         free, self._free = self._free, []
         await asyncio.gather(*(each.end() for each in free))
-
-
-def run(code: str, inputs: dict[str, Any], seconds: float, memory_mb: int) -> Any:
-    """What `MontySandbox.run` gives in this process."""
-    from .monty import MontySandbox
-
-    async def once() -> Any:
-        sandbox = MontySandbox()
-        try:
-            return await sandbox.run(code, inputs, seconds=seconds, memory_mb=memory_mb)
-        finally:
-            await sandbox.close()
-
-    return asyncio.run(once())
-
-
-def script(code: str, seconds: float, memory_mb: int) -> str:
-    """What `MontySandbox.script` gives in this process."""
-    from .monty import MontySandbox
-
-    async def once() -> str:
-        sandbox = MontySandbox()
-        try:
-            return await sandbox.script(code, seconds=seconds, memory_mb=memory_mb)
-        finally:
-            await sandbox.close()
-
-    return asyncio.run(once())

@@ -17,12 +17,11 @@ from flowbot.fields import InfrastructureError, StepError, UserError
 from flowbot.fields.bounds import raised
 from flowbot.runtime.jsonlike import to_json
 
+from .elsewhere import Elsewhere
 from .protocol import MEMORY_MB, PRINTED_BYTES, SECONDS, script_error
 
 if TYPE_CHECKING:
     from pydantic_monty import AsyncMonty, CollectString, MontyError
-
-    from .elsewhere import Elsewhere
 
 _STACK = 200
 _LETTING_GO = 0.05
@@ -107,8 +106,6 @@ class MontySandbox:
         if _threads_of in ([], [os.getpid()]):
             return None
         if self._elsewhere is None:
-            from .elsewhere import Elsewhere
-
             self._elsewhere = Elsewhere()
         return self._elsewhere
 

@@ -1,0 +1,230 @@
+"""A model's endpoint: sends one request, with as many tries as it takes, when the gate before it lets it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+from flowbot.fields import DeniedError, InfrastructureError, ModelError, RefusedError, Usage
+
+from .advice import advice
+from .bill import Bill
+from .client import Client, Patience, Reply, Request, request_bytes
+from .clock import Clock, RealClock
+from .connections import Connections
+from .flight import Flight
+from .hedge import Hedge
+from .retry import RetryPolicy
+from .spans import KEY_LENGTH, Span, chat_span
+
+USUAL_TOKENS = 256
+"""Tokens of a reply that is not there yet, where tokens a minute are limited."""
+EMPTY_TRIES = 3
+"""Sendings of a request whose reply is empty; after so many it is what the model has to say."""
+
+_log = logging.getLogger(__name__)
+
+
+class EmptyReplyError(InfrastructureError):
+    """The model ended of its own accord and said nothing: taken for a fault of the endpoint until it repeats."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__("an empty reply", kind="garbage", took=reply.usage)
+        self.reply = replace(reply, usage=Usage())  # what it took is counted with the fault
+
+
+class Endpoint:
+    """A client behind its gate, with what is done about faults. Keeps nothing and counts nothing: each call brings its bill.
+
+    Args:
+        client: what sends.
+        connections: the gates, and whether stragglers are sent a second time.
+        name: the model string, for what is said.
+        retry: when a call is sent again; as the client has it when None.
+    """
+
+    def __init__(
+        self, client: Client, connections: Connections, *, name: str, retry: RetryPolicy | None = None
+    ) -> None:
+        self.client = client
+        self.name = name
+        self.gate = connections.gate(client)
+        self.clock: Clock = getattr(client, "clock", None) or RealClock()
+        self.patient: bool = getattr(client, "patient", False)
+        self.hedge = Hedge(client, self.gate, self.clock) if connections.pace.hedge else None
+        self._retry: RetryPolicy = retry or getattr(client, "retry", None) or RetryPolicy()
+
+    async def send(self, request: Request, bill: Bill, flight: Flight) -> Reply:
+        """The reply to a request, sent until there is one, as long as the policy says.
+
+        Args:
+            request: what is sent.
+            bill: told of all that is served.
+            flight: told when it is sent.
+
+        Raises:
+            InfrastructureError: if it fails on every try, or at once when trying again cannot help.
+            DeniedError: if that is so, and the model has answered nothing yet.
+            RefusedError, ModelError: as the client does.
+            BudgetExceeded: if a ceiling might be passed by sending it again.
+            Paused: if somebody asked to stop.
+        """
+        with chat_span(self.client.identity, request, model=self.name, purpose=bill.purpose, key=bill.key) as span:
+            call = _Call(self, request, bill, flight, span)
+            try:
+                reply = await call.send()
+            except (InfrastructureError, RefusedError) as fault:
+                reply = await self._again(fault, call, bill)
+            span.replied(reply)
+        return reply
+
+    async def _again(self, fault: Exception, call: _Call, bill: Bill) -> Reply:
+        """Send a call again whose first try met `fault`, as long as the policy says."""
+        session = bill.session
+        first: Exception | None = fault
+
+        async def sleep(seconds: float) -> None:
+            await session.stop.unless(self.clock.sleep(seconds))
+
+        def tell(tries: int, wait: float, error: BaseException) -> None:
+            call.note("call.retry", "try %d: %s; again in %.1f s", tries, error, wait, wait=wait, kind=kind_of(error))
+            session.retried(f"{self.name}: {error}; trying again in {wait:.0f} s", self.clock.now())
+
+        async def once() -> Reply:
+            nonlocal first
+            if first is not None:
+                error, first = first, None
+                raise error
+            return await call.send()
+
+        tries = self._retry.retrying(int(bill.key[:8], 16), sleep, tell, lambda: self.gate.hopeless)
+        try:
+            return await tries(once)  # pyright: ignore[reportUnknownVariableType]
+        except EmptyReplyError as error:
+            return error.reply  # that is what the model has to say
+        except InfrastructureError as error:
+            number = tries.statistics.get("attempt_number", 1)
+            text = f"{self.name}: {error}" + (f" (tried {number} times)" if number > 1 else "")
+            if error.fatal and error.kind != "disk" and bill.account.who not in session.heard:
+                raise DeniedError(text, advice(self.name, error), kind=error.kind) from error.__cause__
+            raise InfrastructureError(
+                text, kind=error.kind, fatal=error.fatal, retry_after=error.retry_after
+            ) from error.__cause__
+
+
+class _Call:
+    """One call over all its tries."""
+
+    def __init__(self, endpoint: Endpoint, request: Request, bill: Bill, flight: Flight, span: Span) -> None:
+        self._endpoint = endpoint
+        self._bill = bill
+        self._request = request
+        self._flight = flight
+        self._span = span
+        first = request.messages[0]
+        self._group = first.content if first.role == "system" else ""
+        # Prompts come and go in a search; how long a reply may be and of what shape it is says how long it takes.
+        shape = "" if request.schema is None else ",".join(request.schema.get("properties", ()))
+        self._like = f"{request.max_tokens}/{shape}/{len(request.tools)}"
+        self._tries = 0
+        self._cuts = 0
+        self._empty = 0
+
+    async def send(self) -> Reply:
+        """Send it once.
+
+        Raises:
+            InfrastructureError, RefusedError, ModelError: as the client does; an empty reply is a fault the first times.
+            BudgetExceeded: if a ceiling might be passed by sending it again.
+            Paused: if somebody asked to stop before it was sent.
+        """
+        try:
+            return await self._send()
+        except InfrastructureError as error:
+            if error.took is not None:
+                await self._bill.wasted(error.took)
+            raise
+        except ModelError as error:
+            if error.took is not None:
+                took = self._bill.account.pay(error.took, self._bill.purpose)
+                self._bill.settle(took)
+                await self._bill.wasted(took)
+            raise
+
+    async def _send(self) -> Reply:
+        bill, gate, group = self._bill, self._endpoint.gate, self._group
+        estimate = _estimate(self._request) if gate.counts_tokens else 0
+        while True:
+            await bill.reserve()
+            await gate.enter(group, tokens=estimate, first=self._tries > 0)
+            if bill.counted or bill.session.budget.sound:
+                break
+            # Others took more than was reserved for them while this one waited for its turn.
+            gate.leave()
+            bill.release()
+        self._tries += 1
+        try:
+            bill.session.check()
+            self._flight.sent = True
+            self._span.sent()
+            if _log.isEnabledFor(logging.DEBUG):
+                self.note("call.sent", "sent, try %d", self._tries, level=logging.DEBUG)
+            reply = await self._complete(gate.patience(self._like, self._cuts), estimate)
+            reply = bill.account.paid(reply, bill.purpose)
+            bill.settle(reply.usage)  # before the next call may go
+        except InfrastructureError as error:
+            self._flight.sent = False
+            if error.took is not None:
+                error.took = bill.account.pay(error.took, bill.purpose)
+                bill.settle(error.took)
+            self._cuts += error.kind == "timeout"
+            gate.failed(error)
+            raise
+        except (RefusedError, ModelError):
+            self._flight.sent = False
+            raise
+        else:
+            gate.answered(group, reply.seconds, like=self._like, tokens=reply.usage.tokens - estimate)
+        finally:
+            gate.leave()
+        if _is_empty(reply) and self._empty + 1 < EMPTY_TRIES:
+            self._empty += 1
+            self._flight.sent = False
+            raise EmptyReplyError(reply)
+        if _log.isEnabledFor(logging.DEBUG):
+            used = {"input_tokens": reply.usage.input_tokens, "output_tokens": reply.usage.output_tokens}
+            more = {"seconds": reply.seconds, "finish": reply.finish, **used}
+            self.note("call.answered", "answered in %.2f s", reply.seconds, level=logging.DEBUG, **more)
+        return reply
+
+    def note(self, event: str, text: str, *values: object, level: int = logging.INFO, **more: object) -> None:
+        """Log what becomes of the call."""
+        name, bill = self._endpoint.name, self._bill
+        about = {"model": name, "purpose": bill.purpose, "key": bill.key[:KEY_LENGTH], "try": self._tries}
+        _log.log(level, "%s: " + text, name, *values, extra={"event": event, **about, **more})
+
+    async def _complete(self, patience: Patience, tokens: int) -> Reply:
+        to = self._endpoint
+        if to.patient:
+            return await to.client.complete(self._request)
+        if patience.seconds is None and isinstance(to.clock, RealClock):
+            return await to.gate.open_ends.run(self._like, to.client.complete(self._request, patience))
+        if to.hedge is None:
+            return await to.client.complete(self._request, patience)
+        return await to.hedge.complete(self._request, patience, self._group, self._like, tokens, self._bill)
+
+
+def kind_of(error: BaseException) -> str:
+    """The kind of an infrastructure fault, the name of any other error."""
+    return error.kind if isinstance(error, InfrastructureError) else type(error).__name__
+
+
+def _is_empty(reply: Reply) -> bool:
+    """Whether there is nothing in it although the model ended of its own accord."""
+    said = reply.text.strip() or reply.calls or reply.ready or reply.slip
+    return reply.finish == "stop" and not said
+
+
+def _estimate(request: Request) -> int:
+    """About the tokens that a call takes: four characters each, and a reply as long as is usual."""
+    return request_bytes(request) // 4 + min(request.max_tokens, USUAL_TOKENS)
