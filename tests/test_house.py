@@ -17,9 +17,6 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src"
 
 ALLOWED: list[set[str]] = [
-    {"flowbot.cli.console", "flowbot.cli.logs"},
-    {"flowbot.cli.diff", "flowbot.cli.diff_text"},
-    {"flowbot.cli.search", "flowbot.cli.summary"},
     {
         "flowbot.draw.arrows",
         "flowbot.draw.scene",

@@ -9,8 +9,9 @@ from typing import Annotated, Any, cast
 from cyclopts import Parameter
 
 from .cache_common import CacheDir, Kind, failing, responses, store_path
-from .console import Console, command_line, complain
+from .console import Console
 from .options import FORCE, Output, require_new
+from .text import command_line, complain
 
 _SHOWN = 20
 

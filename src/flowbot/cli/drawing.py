@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from .console import shown, wrap
+from .text import shown, wrap
 
 if TYPE_CHECKING:
     from flowbot.workflow.nodes import Node

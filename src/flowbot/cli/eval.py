@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from .console import Console, complain
+from .console import Console
 from .options import ALLOW_WRITES, CEILINGS, MODEL, MODELS, Calls, Output, whole
+from .text import complain
 
 if TYPE_CHECKING:
     from flowbot.task import Task

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from .console import Console, command_line
+from .console import Console
 from .options import FORCE, OUT, Output, whole
+from .text import command_line
 
 if TYPE_CHECKING:
     from flowbot.draft import Draft, Guess, Table

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from .console import Console, json_text
+from .console import Console
 from .options import MODEL, Calls, Output
+from .text import json_text
 
 if TYPE_CHECKING:
     from flowbot.lm.stop import StopSignal

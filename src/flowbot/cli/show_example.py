@@ -12,7 +12,8 @@ from flowbot.fields.words import count, duration, money, percent
 from flowbot.report.diffs import node_texts
 from flowbot.report.words import SOURCES, outcome
 
-from .console import Style, wrap
+from .console import Style
+from .text import wrap
 
 if TYPE_CHECKING:
     from flowbot.fields import Usage

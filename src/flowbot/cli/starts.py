@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from .console import Console, command_line
+from .console import Console
 from .options import FORCE, MODELS, OUT, PLACES, Output, require_new
+from .text import command_line
 
 if TYPE_CHECKING:
     from flowbot.fields import ToolSignature

@@ -12,14 +12,15 @@ from flowbot.report.words import SOURCES, count, interval, money, outcome, perce
 from flowbot.run.taken import account, tested
 from flowbot.runtime.own_models import named_models
 
-from .console import Console, command_line, complain, wrap
+from .console import Console
 from .drawing import score_line, side_by_side
+from .text import command_line, complain, wrap
 
 if TYPE_CHECKING:
     from flowbot.report.data import RunView
     from flowbot.run.result import RunResult
 
-    from .search import Plan
+    from .plan import Plan
 
 _ROOM_TO_DRAW = 72
 """Columns that a score with its drawing and its difference takes."""
