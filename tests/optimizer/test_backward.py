@@ -23,7 +23,6 @@ from flowbot.runtime.engine import Engine
 from flowbot.store import Store
 from flowbot.task import Task
 from flowbot.testing.fake import FakeClient
-from flowbot.workflow.file import from_data
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.workflow import Workflow
 
@@ -96,7 +95,7 @@ async def test_gradients_go_backward_layer_by_layer_and_join_all_successors(
 ) -> None:
     asked = Asked(lambda prompt: f"feedback on {step_of(prompt)}")
     search = searching(asked)
-    workflow = from_data(FLOW)
+    workflow = Workflow.from_data(FLOW)
     (row,) = await search.score(workflow, search.order("train"), "train")
     gradients = await backward(search, workflow, row)
     assert list(gradients) == ["join", "right", "left", "plan"]
@@ -112,7 +111,7 @@ async def test_an_inner_step_rewrites_each_step_from_its_own_gradient(searching:
         return f"New words for {step_of(prompt)}." if prompt.startswith("Improve") else f"feedback on {step_of(prompt)}"
 
     search = searching(Asked(meta))
-    workflow = from_data(FLOW)
+    workflow = Workflow.from_data(FLOW)
     after = await Layerwise().step(search, workflow, search.order("train"), 0)
     for name in ("plan", "left", "right"):
         parameters = after.parameter(name)
@@ -136,7 +135,7 @@ async def test_an_instruction_that_copies_an_answer_is_not_taken(searching: Call
         test=rows[2:],
     )
     search = replace(searching(Asked(meta)), task=task)
-    workflow = from_data(FLOW)
+    workflow = Workflow.from_data(FLOW)
     after = await Layerwise().step(search, workflow, search.order("train"), 0)
     assert after.hash == workflow.hash
 
@@ -157,7 +156,7 @@ async def test_a_wrong_edit_is_mended_from_the_checkers_words_and_parameters_sta
 
     asked = Asked(meta)
     search = searching(asked)
-    workflow: Workflow = from_data(FLOW)
+    workflow: Workflow = Workflow.from_data(FLOW)
     after = await PaperOuter().step(search, workflow, search.order("train"), 0)
     refused = [prompt for prompt in asked.prompts if "were refused" in prompt]
     assert "nobody" in refused[0]
@@ -171,7 +170,7 @@ async def test_edits_that_stay_wrong_leave_the_workflow_and_say_why(searching: C
 
     asked = Asked(meta)
     search = searching(asked)
-    workflow = from_data(FLOW)
+    workflow = Workflow.from_data(FLOW)
     after = await PaperOuter().step(search, workflow, search.order("train"), 0)
     assert after.hash == workflow.hash
     (proposal,) = [event for event in search.journal.events() if event["event"] == "proposal"]
@@ -206,7 +205,7 @@ def looping() -> Workflow:
             "refine/glue": {"code": "def run(said):\n    return {'text': ' '.join(said)}"},
         },
     }  # fmt: skip
-    return from_data(data)
+    return Workflow.from_data(data)
 
 
 async def test_gradients_unroll_loops_and_fan_out_over_maps(searching: Callable[[Asked], Search]) -> None:
@@ -254,7 +253,7 @@ async def test_of_a_long_loop_the_last_steps_are_asked_about(searching: Callable
     }  # fmt: skip
     asked = Asked(lambda prompt: f"feedback on {step_of(prompt)}")
     search = searching(asked)
-    workflow = from_data(data)
+    workflow = Workflow.from_data(data)
     (row,) = await search.score(workflow, search.order("train"), "train")
     gradients = await backward(search, workflow, row)
     assert list(gradients) == ["end", *(f"refine/better[{step}]" for step in (6, 5, 4, 3))]

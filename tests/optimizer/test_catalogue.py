@@ -11,7 +11,6 @@ from flowbot.optimizer.outer.catalogue import changes, prior_code
 from flowbot.task import Task, tool_of
 from flowbot.workflow.check import check
 from flowbot.workflow.edits import apply
-from flowbot.workflow.file import from_data
 from flowbot.workflow.nodes import LLMNode, walk
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.starts import find_start, fit, single_call
@@ -165,7 +164,7 @@ def test_a_review_asks_the_model_of_the_step_with_its_tools_and_bounds(counting:
     data = single_call(counting.inputs, counting.outputs, counting.goal, reasoning=False).dump()
     data["nodes"]["answer"] |= {"model": "pinned", "rounds": 9}
     data["parameters"]["answer"] |= {"model": "openai/local", "max_tokens": 99, "tools": ["count"]}
-    reviewed = after(counting, from_data(data))["review:answer"]
+    reviewed = after(counting, Workflow.from_data(data))["review:answer"]
     node, told = reviewed.sketch.nodes["review"], reviewed.parameter("review")
     assert isinstance(node, LLMNode)
     assert isinstance(told, LLMParameters)

@@ -25,7 +25,6 @@ from flowbot.task import Task
 from flowbot.testing.fake import FakeClient
 from flowbot.workflow.check import check
 from flowbot.workflow.edits import apply
-from flowbot.workflow.file import from_data
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.prompt import places
 from flowbot.workflow.workflow import Workflow
@@ -63,7 +62,7 @@ async def test_what_is_tried_keeps_the_places_of_the_prompt(orders: Task, tmp_pa
     events = await journal(orders, tmp_path, method=method)
     before = start(orders).parameter("answer")
     assert isinstance(before, LLMParameters)
-    dumps = [from_data(each["dump"]) for each in events if each["event"] == "proposal" and each["dump"]]
+    dumps = [Workflow.from_data(each["dump"]) for each in events if each["event"] == "proposal" and each["dump"]]
     assert dumps
     for workflow in dumps:
         for told in workflow.parameters.values():

@@ -14,7 +14,6 @@ from runtime_help import code, single, workflow_of
 from flowbot.fields import ModelError, UserError
 from flowbot.runtime.flow import Flow, load
 from flowbot.task import SearchSource, tool_of
-from flowbot.workflow.file import from_data
 from flowbot.workflow.parameters import CodeParameters
 from flowbot.workflow.workflow import Workflow
 
@@ -108,7 +107,7 @@ def test_wrong_inputs_and_failed_steps_are_errors() -> None:
 
 @pytest.mark.parametrize("name", ["self", "cls", "inputs", "kwargs", "args", "address", "workflow", "given"])
 async def test_an_input_may_have_any_name(name: str) -> None:
-    workflow = from_data(
+    workflow = Workflow.from_data(
         {
             "flowbot": 1,
             "inputs": {name: "int"},
@@ -138,8 +137,8 @@ def test_a_flow_is_loaded_from_its_file(tmp_path: Path) -> None:
 
 def test_a_program_that_never_closes_its_flow_ends_quietly(tmp_path: Path) -> None:
     doubling().save(tmp_path / "double.flow.yaml")
-    script = f"from flowbot.runtime import load\nprint(load({str(tmp_path / 'double.flow.yaml')!r})(n=4))"
-    kept = f"from flowbot.runtime import load\nflow = load({str(tmp_path / 'double.flow.yaml')!r})\nprint(flow(n=4))"
+    script = f"from flowbot.runtime.flow import load\nprint(load({str(tmp_path / 'double.flow.yaml')!r})(n=4))"
+    kept = f"from flowbot.runtime.flow import load\nflow = load({str(tmp_path / 'double.flow.yaml')!r})\nprint(flow(n=4))"
     for each in (script, kept):
         done = subprocess.run([sys.executable, "-c", each], capture_output=True, text=True, timeout=60, check=False)
         assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "{'twice': 8}", "")
@@ -199,7 +198,8 @@ def test_closing_while_another_thread_calls_ends_that_call_with_an_error() -> No
         "two": {"kind": "tool", "tool": "slow", "in": {"x": "one.result"}, "out": {"result": "str"}},
     }
     flow = Flow(
-        from_data({"flowbot": 1, "inputs": {"q": "str"}, "outputs": {"a": "two.result"}, "nodes": nodes}), tools=[slow]
+        Workflow.from_data({"flowbot": 1, "inputs": {"q": "str"}, "outputs": {"a": "two.result"}, "nodes": nodes}),
+        tools=[slow],
     )
     came: list[Any] = []
 

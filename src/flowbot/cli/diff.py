@@ -115,9 +115,9 @@ def _side(path: Path) -> Side:
     Raises:
         UserError: naming what is wrong.
     """
-    from flowbot.workflow.file import load
+    from flowbot.workflow.workflow import Workflow
 
     from .runs import flow_file
 
     file = flow_file(path)
-    return Side(str(path if file == path else file.parent), load(file))
+    return Side(str(path if file == path else file.parent), Workflow.load(file))

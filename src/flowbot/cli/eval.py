@@ -64,7 +64,7 @@ def evaluate_flow(
     from flowbot.runtime.own_models import own_models, require_own_models
     from flowbot.task import Task
     from flowbot.workflow.calls import most_calls
-    from flowbot.workflow.file import load
+    from flowbot.workflow.workflow import Workflow
 
     from .engine import require_judge, require_model, require_price
     from .progress import Display
@@ -74,7 +74,7 @@ def evaluate_flow(
 
     console = Console.open(output)
     flow = flow_file(flow)
-    workflow, loaded = load(flow), Task.load(task)
+    workflow, loaded = Workflow.load(flow), Task.load(task)
     own = own_models(model, judge_model, models=calls.listed(), metric=loaded.metric)
     require_own_models(own, workflow=workflow, where=str(flow), metric=loaded.metric)
     require_above_0(limit, "--limit")

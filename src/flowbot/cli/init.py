@@ -259,8 +259,10 @@ def _start(draft: Draft, read: Prompted) -> str:
     """One call that sends the prompt as it stands, as a workflow's file."""
     from flowbot.fields.yaml import dump_yaml
     from flowbot.workflow.check import require_valid
+    from flowbot.workflow.workflow import Workflow
 
-    workflow = read.start(draft.inputs, draft.outputs)
+    sketch, parameters = read.call(draft.inputs, draft.outputs)
+    workflow = Workflow(sketch=sketch, parameters=parameters)
     require_valid(workflow)
     return dump_yaml(workflow.dump())
 

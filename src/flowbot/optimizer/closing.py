@@ -16,7 +16,6 @@ from flowbot.fields.secrets import hide
 from flowbot.run.result import RunResult, Scores
 from flowbot.stats import Estimate, paired_difference
 from flowbot.task import Example
-from flowbot.workflow.file import save
 from flowbot.workflow.workflow import Workflow
 
 from .room import BLOCK
@@ -85,7 +84,7 @@ async def close(
         }
     )
     try:
-        save(best.workflow, blank.run_dir / "found.flow.yaml")
+        best.workflow.save(blank.run_dir / "found.flow.yaml")
     except UserError as error:  # the folder could be written when the run began: nothing the user gave is wrong
         raise InfrastructureError(f"{error.where}: {error.found}", kind="disk") from None
     return replace(

@@ -34,7 +34,6 @@ from flowbot.store import Store, default_cache_dir
 from flowbot.task import Example, MetricError, Task, Tool
 from flowbot.workflow.calls import asked_models, most_calls
 from flowbot.workflow.check import require_valid
-from flowbot.workflow.file import save
 from flowbot.workflow.starts import single_call
 from flowbot.workflow.workflow import Workflow
 
@@ -235,7 +234,7 @@ async def optimize_async(
                 "hash": first.hash,
             }
         )
-        save(first, directory / "start.flow.yaml")
+        first.save(directory / "start.flow.yaml")
         blank = RunResult(
             run_id=run_id, run_dir=directory, status="paused", stopped_by="", method=str(strategy), effort=effort, seed=seed,
             found=None, start=first, start_scores=Scores(), final_scores=Scores(), difference=Scores(), calls={},

@@ -182,20 +182,20 @@ def _task(result: Mapping[str, Any], begin: Mapping[str, Any]) -> tuple[str, str
 
 def _workflow(data: object, where: str) -> Workflow | None:
     """From a dump; None when there is none or it is of a newer format: the report then shows less, and still opens."""
-    from flowbot.workflow.file import from_data
+    from flowbot.workflow.workflow import Workflow
 
     if not isinstance(data, Mapping):
         return None
     try:
-        return from_data(dict(cast("Mapping[str, Any]", data)), where)
+        return Workflow.from_data(dict(cast("Mapping[str, Any]", data)), where)
     except UserError:
         return None
 
 
 def _workflow_file(path: Path) -> Workflow | None:
-    from flowbot.workflow.file import load
+    from flowbot.workflow.workflow import Workflow
 
-    return load(path) if path.is_file() else None
+    return Workflow.load(path) if path.is_file() else None
 
 
 def _workflows(events: Sequence[Mapping[str, Any]]) -> dict[str, Workflow]:

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from flowbot.fields import UserError
+from flowbot.fields.words import brief, count, printable
+
+from .verdict import verdict_on
 
 if TYPE_CHECKING:
     from flowbot.stats import Estimate
@@ -28,7 +31,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """An optimisation's outcome; everything in it is also on disk in `run_dir`. In a notebook it shows itself.
+    """An optimisation's outcome; everything in it is also on disk in `run_dir`.
 
         >>> result = fb.optimize(task, lm="openai/gpt-4.1-mini", budget=fb.Budget(usd=2))
         >>> result.verdict
@@ -83,9 +86,19 @@ class RunResult:
     @property
     def verdict(self) -> str:
         """What came of the run, in a sentence that claims no more than the closing test shows."""
-        from flowbot.optimizer.html import verdict
+        return verdict_on(
+            status=self.status,
+            stopped_by=self.stopped_by,
+            unchanged=self.unchanged,
+            start=self.start_scores.test,
+            final=self.final_scores.test,
+            difference=self.difference.test,
+        )
 
-        return verdict(self)
+    @property
+    def unchanged(self) -> bool:
+        """Whether the run kept its start, or has found nothing yet."""
+        return self.found is None or self.found.hash == self.start.hash
 
     @property
     def report_path(self) -> Path | None:
@@ -127,19 +140,12 @@ class RunResult:
         }
 
     def __repr__(self) -> str:
-        from flowbot.optimizer.html import run_text
-
-        return f"RunResult({run_text(self)})"
+        return f"RunResult({self})"
 
     def __str__(self) -> str:
-        from flowbot.optimizer.html import run_text
-
-        return run_text(self)
-
-    def _repr_html_(self) -> str:
-        from flowbot.optimizer.html import run_html
-
-        return run_html(self)
+        calls = count(sum(self.calls.values()), "call")
+        reason = f" {self.reason}." if self.reason else ""
+        return printable(brief(f"{self.status}: {self.verdict}{reason} {calls}; {self.run_dir}", 500))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any, cast
 from flowbot.fields import Field, Type, TypeSyntaxError, UserError, is_name, stable_hash
 from flowbot.fields.near import one_of
 from flowbot.fields.types import notation_told
-from flowbot.fields.words import kind_of
+from flowbot.fields.words import brief, kind_of, listed
 
 from .example import Example
 from .examples import Placed
@@ -32,7 +32,7 @@ Fields = Mapping[str, Any] | Sequence[Field]
 
 @dataclass(frozen=True, init=False, eq=False)
 class Task:
-    """What to solve. In a notebook it shows itself.
+    """What to solve. A notebook shows its fields, metric, sizes and first examples.
 
         >>> task = fb.Task(
         ...     goal="Say which department should answer the customer.",
@@ -146,14 +146,21 @@ class Task:
         return load_task(Path(path), callables=callables)
 
     def __repr__(self) -> str:
-        from .html import task_text
+        fields = f"{listed(each.name for each in self.inputs)} → {listed(each.name for each in self.outputs)}"
+        tools = f", tools {', '.join(self.tool_names)}" if self.tool_names else ""
+        said = f"{self.name}: {fields}, metric {self.metric.name}, {self.sizes}{tools}"
+        return f"Task({brief(said, 400)})"
 
-        return f"Task({task_text(self)})"
+    @property
+    def sizes(self) -> str:
+        """How many examples each split has: `40 train, 40 val, 100 test`."""
+        return ", ".join(f"{len(examples)} {split}" for split, examples in self.splits.items())
 
-    def _repr_html_(self) -> str:
-        from .html import task_html
-
-        return task_html(self)
+    @property
+    def tool_names(self) -> list[str]:
+        """Names of the tools that can be called as they are, and the kinds of the sources of others."""
+        kinds = [type(source).__name__.removesuffix("Source") for source in self.sources]
+        return [*(tool.signature.name for tool in self.tools), *kinds]
 
     @property
     def train(self) -> tuple[Example, ...]:
