@@ -44,7 +44,7 @@ def brief(value: object, most: int = 300) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def listed(names: Iterable[str], *, most: int = 5) -> str:
+def listed(names: Iterable[str], most: int = 24) -> str:
     """The first names in a line: `a, b, c, …`."""
     every = list(names)
     return ", ".join(every[:most]) + (", …" if len(every) > most else "")

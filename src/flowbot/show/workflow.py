@@ -22,7 +22,7 @@ def workflow_html(workflow: Workflow) -> Markup:
     """The drawing, and below it what each step is told."""
     return card(
         "Workflow",
-        soft(f" {listed(workflow.sketch.inputs)} → {listed(workflow.sketch.outputs)}"),
+        soft(f" {listed(workflow.sketch.inputs, 5)} → {listed(workflow.sketch.outputs, 5)}"),
         drawing(workflow),
         prompts(workflow),
     )

@@ -16,9 +16,6 @@ from .file import read_parts, write_data
 from .nodes import Sketch, node_at, walk
 from .parameters import PARAMETERS, Parameters
 
-_MOST_NODES = 8
-"""Nodes that a summary names."""
-
 
 class HasFields(Protocol):
     """A task, as far as a workflow knows of it."""
@@ -137,8 +134,8 @@ class Workflow(BaseModel):
         """What it takes and gives, and its steps, in a line: `note → total, 2 nodes: answer (llm), compute (code)`."""
         nodes = [f"{path} ({kind_text(node)})" for path, node in walk(self.sketch)]
         counted = f"{len(nodes)} node{'s' * (len(nodes) != 1)}"
-        fields = f"{listed(self.sketch.inputs)} → {listed(self.sketch.outputs)}"
-        return brief(f"{fields}, {counted}: {listed(nodes, most=_MOST_NODES)}", 400)
+        fields = f"{listed(self.sketch.inputs, 5)} → {listed(self.sketch.outputs, 5)}"
+        return brief(f"{fields}, {counted}: {listed(nodes, 8)}", 400)
 
     def __repr__(self) -> str:
         return f"Workflow({self.summary})"
