@@ -24,7 +24,6 @@ from typing import Any
 from flowbot.fields import Field, ToolSignature
 from flowbot.workflow.check import check
 from flowbot.workflow.edits import Edit, EditError, apply, parse_edits
-from flowbot.workflow.file import from_data
 from flowbot.workflow.nodes import walk
 from flowbot.workflow.workflow import Workflow
 
@@ -76,7 +75,7 @@ def workflow(blocks: int) -> Workflow:
         nodes |= more
         parameters |= told
     data = {"flowbot": 1, "inputs": {"question": "str"}, "outputs": {"answer": reference}, "nodes": nodes}
-    return from_data({**data, "parameters": parameters})
+    return Workflow.from_data({**data, "parameters": parameters})
 
 
 @cache

@@ -28,7 +28,6 @@ from flowbot.runtime.executors import ExecutorName, open_executor
 from flowbot.store import Store
 from flowbot.task import Task
 from flowbot.testing.fake import FakeClient
-from flowbot.workflow.file import from_data
 from flowbot.workflow.workflow import Workflow
 
 METRICS = """
@@ -91,7 +90,7 @@ def main() -> None:
     parser.add_argument("rounds", nargs="?", type=int, default=3)
     parser.add_argument("--examples", type=int, default=200)
     given = parser.parse_args()
-    workflow = from_data(FLOW, "benchmark")
+    workflow = Workflow.from_data(FLOW, "benchmark")
     facts: dict[str, Any] = {"examples": given.examples, "processors": len(os.sched_getaffinity(0))}
     with tempfile.TemporaryDirectory() as folder:
         for metric in ("computes", "quick"):

@@ -12,7 +12,7 @@ import pytest
 from flowbot.fields import UserError
 from flowbot.fields.words import kind_of
 from flowbot.workflow.check import require_valid
-from flowbot.workflow.file import from_data
+from flowbot.workflow.workflow import Workflow
 
 SOURCE = Path(__file__).parents[1] / "src" / "flowbot"
 NO_THING_FOUND = re.compile(
@@ -84,7 +84,7 @@ def test_the_rule_knows_what_made_no_sense(part: str, text: str) -> None:
 
 def test_a_defect_of_a_workflow_is_told_in_its_own_words() -> None:
     nodes = {"a": {"kind": "tool", "tool": "serch", "in": {"q": "q"}, "out": {"n": "int"}}}
-    workflow = from_data({"flowbot": 1, "inputs": {"q": "str"}, "outputs": {"n": "a.n"}, "nodes": nodes})
+    workflow = Workflow.from_data({"flowbot": 1, "inputs": {"q": "str"}, "outputs": {"n": "a.n"}, "nodes": nodes})
     with pytest.raises(UserError) as caught:
         require_valid(workflow, where="my.flow.yaml", tools={})
     assert str(caught.value).startswith("my.flow.yaml: nodes.a.tool: there is no tool 'serch'; ")

@@ -12,13 +12,13 @@ from types import FunctionType
 from typing import Any
 
 import pytest
+from flowbot.report.data import read_run
 
 import flowbot as fb
-from flowbot.report.data import read_run
 from flowbot.runtime.toolbox import opened_task, opened_tools
 from flowbot.task import MCPSource, SearchSource, SQLSource
-from flowbot.workflow.file import load, save
 from flowbot.workflow.starts import single_call
+from flowbot.workflow.workflow import Workflow
 
 PUBLIC = (
     "flowbot", "flowbot.optimizer.run", "flowbot.optimizer.measure", "flowbot.report.report", "flowbot.runtime.flow",
@@ -74,7 +74,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / TITLES).write_text('{"text": "pens and cups"}\n', encoding="utf-8")
     (folder / "empty.sqlite").touch()
     task = fb.Task.load(folder)
-    save(single_call(task.inputs, task.outputs, task.goal, reasoning=False), folder / "one.flow.yaml")
+    single_call(task.inputs, task.outputs, task.goal, reasoning=False).save(folder / "one.flow.yaml")
     sketch = {"flowbot": 1, "inputs": {"note": "str"}, "outputs": {"found": "s.results"}, "nodes": SEARCH}
     (folder / "search.flow.yaml").write_text(json.dumps(sketch), encoding="utf-8")
     return folder
@@ -157,8 +157,8 @@ async def evaluated(place: Path, as_given: AsGiven) -> None:
 
 async def saved(place: Path, as_given: AsGiven) -> None:
     workflow = fb.Workflow.load(as_given(place / "one.flow.yaml"))
-    assert load(as_given(place / "one.flow.yaml")) == workflow
-    for write in (workflow.save, lambda path: save(workflow, path)):
+    assert Workflow.load(as_given(place / "one.flow.yaml")) == workflow
+    for write in (workflow.save, lambda path: workflow.save(path)):
         write(as_given(place / "again.flow.yaml"))
         assert fb.Workflow.load(place / "again.flow.yaml") == workflow
         (place / "again.flow.yaml").unlink()
@@ -175,7 +175,7 @@ USES: dict[str, Callable[[Path, AsGiven], Any]] = {
     "SQLSource.file": tools_opened,
     "MCPSource.folder": server_started,
     **dict.fromkeys(("load.path", "load.cache_dir"), lambda place, as_given: searched(place, as_given, fb.load, as_given(place / "search.flow.yaml"))),
-    "Flow.cache_dir": lambda place, as_given: searched(place, as_given, fb.Flow, load(place / "search.flow.yaml")),
+    "Flow.cache_dir": lambda place, as_given: searched(place, as_given, fb.Flow, Workflow.load(place / "search.flow.yaml")),
     **dict.fromkeys(("Workflow.load.path", "Workflow.save.path", "save.path"), saved),
     **dict.fromkeys((f"{name}.{each}" for name in ("optimize", "optimize_async") for each in ("task", "start", "run_dir", "cache_dir")), optimized),
     **dict.fromkeys(("write_report.run_dir", "read_run.run_dir"), optimized),

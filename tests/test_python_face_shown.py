@@ -12,11 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import flowbot as fb
-from flowbot.fields.html import Markup, brief, card, folded, shown, table, text
+from flowbot.fields.words import brief
 from flowbot.lm.client import Message
 from flowbot.run.eval_result import EvalRow
 from flowbot.run.result import Scores
 from flowbot.runtime.trace import Step
+from flowbot.show.html import html
+from flowbot.show.markup import Markup, card, folded, shown, table, text
+from flowbot.show.notebook import SHOWN
 from flowbot.stats import Estimate, estimate_mean
 from flowbot.workflow.parameters import Demonstration, LLMParameters
 from flowbot.workflow.starts import single_call
@@ -128,19 +131,28 @@ def everything(words: str, folder: Path) -> list[Any]:
 @settings(max_examples=15, deadline=None)
 def test_nothing_of_others_is_markup_and_every_tag_is_closed(words: str) -> None:
     for each in everything(words, Path("runs/x")):
-        read(each._repr_html_())
+        read(html(each))
 
 
 def test_lines_and_pages_are_bounded_however_long_the_data() -> None:
     long = "word " * 20_000
     for each in everything(long, Path("runs/x")):
         assert len(repr(each)) <= 700 or isinstance(each, fb.Score), type(each)
-        assert len(each._repr_html_()) < 200_000, type(each)
+        assert len(html(each)) < 200_000, type(each)
+
+
+def test_a_notebook_is_told_of_every_type_that_has_a_page() -> None:
+    pages = {f"{kind.__module__}.{kind.__name__}" for kind in html.registry if kind is not object}
+    assert pages == set(SHOWN)
+
+
+def test_a_value_without_a_page_is_shown_as_its_text() -> None:
+    assert read(html(["<b>"])) == "['<b>']"
 
 
 def test_a_task_shows_its_fields_metric_sizes_and_first_examples() -> None:
     assert repr(task()) == "Task(orders: note → total, metric numeric, 8 train, 0 val, 0 test)"
-    said = read(task()._repr_html_())
+    said = read(html(task()))
     for part in ("Task orders", "note", "int", "numeric", "8 train", "hello 0", "hello 2"):
         assert part in said
     assert "hello 3" not in said
@@ -149,9 +161,9 @@ def test_a_task_shows_its_fields_metric_sizes_and_first_examples() -> None:
 
 def test_a_workflow_shows_its_drawing_and_its_prompts() -> None:
     assert repr(workflow()) == str(workflow()) == "Workflow(note → total, 1 node: answer (llm))"
-    html = workflow("Count the things.")._repr_html_()
-    assert "<svg" in html
-    said = read(html)
+    page = html(workflow("Count the things."))
+    assert "<svg" in page
+    said = read(page)
     for part in ("Count the things.", "Worked examples: 1", "temperature", "answer · llm"):
         assert part in said
 
@@ -159,13 +171,13 @@ def test_a_workflow_shows_its_drawing_and_its_prompts() -> None:
 def test_a_flow_says_how_it_is_called() -> None:
     with fb.Flow(workflow(), lm="fake/echo") as flow:
         assert repr(flow) == "Flow(note → total, 1 node: answer (llm); lm fake/echo)"
-        assert "flow(note: str) → total" in read(flow._repr_html_())
+        assert "flow(note: str) → total" in read(html(flow))
 
 
 def test_a_trace_shows_what_was_sent_and_what_came_back() -> None:
     assert repr(trace()) == "Trace(r1, 1 step: total=3)"
     assert repr(trace(error="no number")) == "Trace(r1, 1 step: no number)"
-    said = read(trace("two pens")._repr_html_())
+    said = read(html(trace("two pens")))
     for part in (
         "Trace r1",
         "answer · llm",
@@ -180,7 +192,7 @@ def test_an_evaluation_shows_failures_first_and_says_what_is_left() -> None:
     found = evaluation(*([1.0] * 30), 0.0, 0.5)
     assert str(found).startswith("95 % on 32 val examples (95 % interval ")
     assert str(found).endswith("2 not right, 1 error; 32 model calls, 120 tokens, no cost (all from the store)")
-    said = read(found._repr_html_())
+    said = read(html(found))
     assert said.index("r0.0") < said.index("r0.5") < said.index("r1.0")
     assert "and 12 more" in said
     assert [each.example.id for each in found.failures] == ["r0.0", "r0.5"]
@@ -194,8 +206,8 @@ def test_a_result_says_the_verdict_and_links_the_report_once_there_is_one(tmp_pa
     verdict = "The found workflow scores 71 % on 100 test examples, the start 33 %: better by 38 points"
     assert made.verdict.startswith(verdict)
     assert repr(made).startswith(f"RunResult(done: {verdict}")
-    html = made._repr_html_()
-    said = read(html)
+    drawn = html(made)
+    said = read(drawn)
     for part in (
         verdict,
         "68 to 91 %",
@@ -206,20 +218,20 @@ def test_a_result_says_the_verdict_and_links_the_report_once_there_is_one(tmp_pa
         "meta: because",
     ):
         assert part in said
-    assert "href" not in html
-    assert html.count("<svg") == 2
+    assert "href" not in drawn
+    assert drawn.count("<svg") == 2
     assert made.report_path is None
     page = made.run_dir / "report.html"
     page.write_text("x", encoding="utf-8")
     assert made.report_path == page
-    assert f'href="{page}"' in made._repr_html_()
+    assert f'href="{page}"' in html(made)
 
 
 def test_a_paused_result_says_why_and_claims_nothing(tmp_path: Path) -> None:
     made = result(
         tmp_path, status="paused", reason="no network", found=None, start_scores=Scores(), final_scores=Scores()
     )
-    said = read(made._repr_html_())
+    said = read(html(made))
     assert "The run is paused" in said
     assert "no network" in said
     assert "better" not in said

@@ -82,11 +82,11 @@ def texts(data: Any) -> list[str]:
 
 def proposed(at: Ground) -> list[Any]:
     """The workflows that the search took for valid, and the one it found."""
-    from flowbot.workflow.file import load
+    from flowbot.workflow.workflow import Workflow
 
     known = [each["dump"] for each in events(at) if each["event"] == "proposal"]
     found = at.folder / "run/found.flow.yaml"
-    return [*filter(None, known), *([load(found).dump()] if found.exists() else [])]
+    return [*filter(None, known), *([Workflow.load(found).dump()] if found.exists() else [])]
 
 
 def is_edits(asked: Asked) -> bool:

@@ -8,13 +8,14 @@
     flow(question="...")
 
 `fb.optimize` and `fb.evaluate` also work inside a running event loop, as in Jupyter; async code awaits
-`fb.optimize_async` and `fb.evaluate_async`. Tasks, workflows, flows and results show themselves in a notebook.
+`fb.optimize_async` and `fb.evaluate_async`. A notebook shows tasks, workflows, flows and results as pages.
 
 Names are loaded when they are first used, so that importing FlowBot costs little.
 """
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from .lm.pace import Pace
     from .lm.stop import StopSignal
     from .optimizer.api import evaluate, optimize
-    from .optimizer.bar import ProgressBar
     from .optimizer.measure import evaluate_async
     from .optimizer.progress import ProgressEvent
     from .optimizer.run import optimize_async
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .run.result import RunResult
     from .runtime.flow import Flow, load
     from .runtime.trace import Trace
+    from .show.progress_bar import ProgressBar
     from .task import Example, Judge, Metric, Part, Parts, Task
     from .workflow.workflow import Workflow
 
@@ -58,7 +59,7 @@ _HOME = {
     **dict.fromkeys(("evaluate", "optimize"), "optimizer.api"),
     "evaluate_async": "optimizer.measure",
     "optimize_async": "optimizer.run",
-    "ProgressBar": "optimizer.bar",
+    "ProgressBar": "show.progress_bar",
     "ProgressEvent": "optimizer.progress",
     **dict.fromkeys(("EvalResult", "EvalRow"), "run.eval_result"),
     "RunResult": "run.result",
@@ -78,6 +79,10 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(
             f"module 'flowbot' has no attribute {name!r}{f' (did you mean {near!r}?)' if near else ''}"
         )
+    if "IPython" in sys.modules:
+        from .show.notebook import register
+
+        register()
     return getattr(import_module(f"flowbot.{_HOME[name]}"), name)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from flowbot.cli.drawing import boxes
-from flowbot.workflow.file import from_data
 from flowbot.workflow.workflow import Workflow
 
 
@@ -23,7 +22,9 @@ def nested(depth: int) -> Workflow:
     nodes = {"route": {"kind": "branch", "in": {"n": f"x{depth}"}, "ways": ways}, **body}
     told = {"/".join([*(f"loop{level}" for level in reversed(range(depth))), "inner"]): {"instruction": "Add one."}}
     inputs = {f"x{depth}": "int"}
-    return from_data({"flowbot": 1, "inputs": inputs, "outputs": {"y": result}, "nodes": nodes, "parameters": told})
+    return Workflow.from_data(
+        {"flowbot": 1, "inputs": inputs, "outputs": {"y": result}, "nodes": nodes, "parameters": told}
+    )
 
 
 def test_a_body_stands_within_the_box_of_its_node() -> None:

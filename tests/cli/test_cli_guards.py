@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cli_help import FAKE, flowbot, write_flow, write_task
 
-from flowbot.workflow.file import load
+from flowbot.workflow.workflow import Workflow
 
 
 @pytest.mark.parametrize("verb", ["run", "eval", "optimize", "check"])
@@ -16,7 +16,7 @@ def test_a_workflow_with_defects_is_refused_by_every_verb(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     task, flow = write_task(tmp_path), write_flow(tmp_path)
-    workflow = load(flow)
+    workflow = Workflow.load(flow)
     first = next(iter(workflow.sketch.outputs))
     outputs = workflow.sketch.model_copy(update={"outputs": {first: "nobody.x"}})
     workflow.model_copy(update={"sketch": outputs}).save(flow)

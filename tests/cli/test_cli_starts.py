@@ -8,8 +8,8 @@ import pytest
 from cli_help import FAKE, flowbot, write_task
 
 from flowbot.workflow.check import check
-from flowbot.workflow.file import load
 from flowbot.workflow.starts import list_starts
+from flowbot.workflow.workflow import Workflow
 
 Capture = pytest.CaptureFixture[str]
 
@@ -41,7 +41,7 @@ def test_a_start_is_shown_as_its_file(capsys: Capture, tmp_path: Path) -> None:
     copy.write_text(said.out, encoding="utf-8")
     assert flowbot(capsys, "check", str(copy)).status == 0
     shown = flowbot(capsys, "starts", "self-refine", "--json").json
-    assert shown["workflow"] == load(copy).dump()
+    assert shown["workflow"] == Workflow.load(copy).dump()
     assert shown["file"] is None
 
 
@@ -55,7 +55,7 @@ def test_a_start_written_for_a_task_is_sound_and_runs_on_it(capsys: Capture, tmp
     cache = ["--cache-dir", str(tmp_path / "cache")]
     said = flowbot(capsys, "starts", name, task, "--out", flow, *cache, "--json")
     assert (said.status, said.json["file"]) == (0, flow)
-    assert load(flow).dump() == said.json["workflow"]
+    assert Workflow.load(flow).dump() == said.json["workflow"]
     facts = flowbot(capsys, "eval", flow, task, "--split", "test", *FAKE, *cache, "--json")
     assert facts.status == 0
     assert facts.json["n"] == 8
@@ -66,7 +66,7 @@ def test_without_a_file_the_workflow_is_printed(capsys: Capture, tmp_path: Path)
     said = flowbot(capsys, "starts", "chain-of-thought", str(write_task(tmp_path)))
     out = tmp_path / "printed.flow.yaml"
     out.write_text(said.out, encoding="utf-8")
-    assert check(load(out)) == []
+    assert check(Workflow.load(out)) == []
     assert "Add up the amounts." in said.out
 
 
@@ -104,7 +104,7 @@ def test_a_search_begins_with_a_start_by_name(capsys: Capture, tmp_path: Path, m
     command = ["optimize", str(write_task(tmp_path)), *FAKE, "--method", "none", "--cache-dir", "cache"]
     result = flowbot(capsys, *command, "--start", "plan-and-solve", "--json").json
     assert result["nodes"] == 2
-    solve = load(result["workflow"]).dump()["parameters"]["solve"]
+    solve = Workflow.load(result["workflow"]).dump()["parameters"]["solve"]
     assert solve["instruction"].endswith("Task: Add up the amounts.")
     told = flowbot(capsys, *command, "--start", "plan-and-solv")
     assert told.status == 2

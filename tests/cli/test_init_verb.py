@@ -11,8 +11,8 @@ import pytest
 from cli_help import FAKE, flowbot
 
 from flowbot.task import Task
-from flowbot.workflow.file import load
 from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.workflow import Workflow
 
 Capture = pytest.CaptureFixture[str]
 
@@ -46,7 +46,7 @@ def test_rows_and_a_prompt_become_a_task_and_a_start_that_run(capsys: Capture, r
     assert any("--start orders/start.flow.yaml" in line for line in said.json["next"])
     task = Task.load("orders")
     assert task.goal == "Add the numbers up."
-    start = load("orders/start.flow.yaml")
+    start = Workflow.load("orders/start.flow.yaml")
     (node,) = start.parameters.values()
     assert isinstance(node, LLMParameters)
     (message,) = node.messages
@@ -176,7 +176,7 @@ def test_the_prompt_in_the_rows_is_the_start(capsys: Capture, tmp_path: Path, mo
     Path("chats.jsonl").write_text("\n".join(rows), encoding="utf-8")
     said = flowbot(capsys, "init", "chats.jsonl", "--json")
     assert said.json["inputs"] == {"message": "str"}
-    start = load("chats/start.flow.yaml")
+    start = Workflow.load("chats/start.flow.yaml")
     (node,) = start.parameters.values()
     messages = [(each.role, each.parts[0]) for each in node.messages]
     assert messages[0] == ("system", "Say which team answers {it}.")

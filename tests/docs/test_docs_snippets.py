@@ -19,7 +19,7 @@ from flowbot.cli.app import app, run
 from flowbot.fields.yaml import dump_yaml, parse_data
 from flowbot.task import Task
 from flowbot.workflow.check import check
-from flowbot.workflow.file import from_data
+from flowbot.workflow.workflow import Workflow
 
 PAID = re.compile(r"openai/gpt-[\w.-]+")
 CHEAP = ("check", "starts", "init", "models", "cache")
@@ -54,10 +54,10 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(page: str, folder: Path) -
 def test_yaml_loads(snippet: Snippet, folder: Path) -> None:
     data = parse_data(snippet.text, str(snippet))
     if is_nodes(data):
-        defects = check(from_data(among_others(snippet.page)))
+        defects = check(Workflow.from_data(among_others(snippet.page)))
         assert [each for each in defects if not each.where.startswith("parameters.")] == []
     elif "nodes" in data:
-        assert check(from_data(data)) == []
+        assert check(Workflow.from_data(data)) == []
     else:
         (folder / "task.yaml").write_text(dump_yaml({**readme_task(), **data}), encoding="utf-8")
         Task.load(folder / "task.yaml")

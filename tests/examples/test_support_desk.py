@@ -20,8 +20,8 @@ from flowbot.runtime.engine import Engine
 from flowbot.store import Store
 from flowbot.task import Example, Task
 from flowbot.testing.fake import FakeClient
-from flowbot.workflow.file import load
 from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.workflow import Workflow
 
 FOLDER = Path(__file__).parents[2] / "examples" / "support"
 SPLITS = ("train", "val", "test")
@@ -127,7 +127,7 @@ def sorted_actions(task: Task) -> list[str]:
 
 
 def test_the_start_has_the_policy_word_for_word() -> None:
-    told = load(FOLDER / "start.flow.yaml").parameters["answer"]
+    told = Workflow.load(FOLDER / "start.flow.yaml").parameters["answer"]
     assert isinstance(told, LLMParameters)
     assert told.instruction == (FOLDER / "policy.md").read_text(encoding="utf-8").strip()
 
@@ -143,7 +143,7 @@ async def test_the_start_looks_the_order_up_before_it_asks_the_model(task: Task)
     engine = Engine(LM(FakeClient(reply), session), session, tools={tool.signature.name: tool for tool in task.tools})
     given = example(task, action="replace", kind="wrong")
     try:
-        trace = await engine.run(load(FOLDER / "start.flow.yaml"), dict(given.inputs), purpose="test")
+        trace = await engine.run(Workflow.load(FOLDER / "start.flow.yaml"), dict(given.inputs), purpose="test")
     finally:
         await engine.close()
     assert trace.outputs == {"kind": "late", "action": "wait", "amount": 0, "reply": "Please wait."}

@@ -14,7 +14,7 @@ from flowbot.runtime.toolbox import opened_tools
 from flowbot.runtime.tools import ToolRunner
 from flowbot.task import Task
 from flowbot.task.splits import Split
-from flowbot.workflow.file import load
+from flowbot.workflow.workflow import Workflow
 
 FOLDER = Path(__file__).parents[2] / "examples" / "wiki"
 SPLITS: dict[Split, int] = {"train": 40, "val": 40, "test": 60}
@@ -88,6 +88,6 @@ async def test_the_second_page_is_found_by_its_title_and_seldom_by_the_question(
 
 
 def test_the_start_fits_the_task() -> None:
-    task, start = Task.load(FOLDER / "task.yaml"), load(FOLDER / "start.flow.yaml")
+    task, start = Task.load(FOLDER / "task.yaml"), Workflow.load(FOLDER / "start.flow.yaml")
     assert list(start.sketch.inputs) == [field.name for field in task.inputs]
     assert list(start.sketch.outputs) == [field.name for field in task.outputs]

@@ -12,6 +12,7 @@ import flowbot as fb
 from flowbot.fields import canonical_json, stable_hash
 from flowbot.lm.client import Message, Request
 from flowbot.run.sessions import read_sessions
+from flowbot.show.html import html
 from flowbot.task import Task
 from flowbot.testing.fake_behaviours import counter
 
@@ -46,7 +47,7 @@ async def test_a_key_that_expires_in_mid_run_pauses_and_holds_nothing_as_found(o
     assert (paused.status, paused.stopped_by, paused.found) == ("paused", "infrastructure", None)
     with pytest.raises(fb.UserError, match="the key has expired"):
         paused.workflow.save(tmp_path / "found.flow.yaml")
-    assert "paused" in f"{paused!r} {paused._repr_html_()}"
+    assert "paused" in f"{paused!r} {html(paused)}"
     assert paused.to_json()["nodes"] == len(paused.start.sketch.nodes)
     done = await _found(orders, tmp_path)
     assert done.status == "done"

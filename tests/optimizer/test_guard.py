@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from flowbot.fields import Field
 from flowbot.optimizer.guard import RUN, Guard, unsourced
 from flowbot.task import METRICS, Example, Task
-from flowbot.workflow.file import from_data
 from flowbot.workflow.parameters import Demonstration, LLMParameters
 from flowbot.workflow.starts import single_call
 from flowbot.workflow.workflow import Workflow
@@ -120,7 +119,7 @@ def test_demonstrations_that_no_training_example_stands_behind_are_refused() -> 
         return before.with_parameter("s", LLMParameters(instruction="Go.", demonstrations=demonstrations))
 
     node = {"kind": "llm", "in": {"q": "q"}, "out": {"a": "str"}}
-    before = from_data({"flowbot": 1, "inputs": {"q": "str"}, "outputs": {"a": "s.a"}, "nodes": {"s": node}})
+    before = Workflow.from_data({"flowbot": 1, "inputs": {"q": "str"}, "outputs": {"a": "s.a"}, "nodes": {"s": node}})
     rows = examples(("a", "b"))
     assert unsourced(before, shown("e0"), rows) == ""
     assert "s: a demonstration names as example 'x'" in unsourced(before, shown("e0", "x"), rows)

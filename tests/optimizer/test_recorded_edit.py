@@ -22,7 +22,6 @@ from flowbot.runtime.open_model import open_lm
 from flowbot.store import Store
 from flowbot.task import Task
 from flowbot.workflow.check import check
-from flowbot.workflow.file import from_data
 from flowbot.workflow.workflow import Workflow
 
 RECORDED = Path(__file__).with_name("recorded_edit")
@@ -68,7 +67,7 @@ async def mended(task: Task, folder: Path, flow: Workflow, seed: int) -> tuple[W
 
 
 async def test_a_real_model_mends_its_edit_from_the_checkers_words(orders: Task, tmp_path: Path) -> None:
-    before = from_data(FLOW)
+    before = Workflow.from_data(FLOW)
     after, proposal = await mended(orders, tmp_path, before, SEED)
     assert proposal["errors"], "its first edits were refused"
     assert after.hash == proposal["workflow"] != before.hash

@@ -27,8 +27,8 @@ from flowbot.run.result import CostEstimate
 from flowbot.task import Task
 from flowbot.testing.fake_behaviours import counter
 from flowbot.workflow.calls import usual_calls
-from flowbot.workflow.file import from_data
 from flowbot.workflow.starts import find_start, fit, single_call
+from flowbot.workflow.workflow import Workflow
 
 MODEL = "openai/priced"
 PRICE = (4.0, 16.0)
@@ -205,7 +205,7 @@ def test_a_start_with_high_bounds_is_not_refused_for_its_bounds(orders: Task) ->
         "nodes": {"revise": {"kind": "llm", "in": {"draft": "draft"}, "out": {"draft": "str"}}},
     }  # fmt: skip
     answer = {"kind": "llm", "in": {"draft": "again.draft"}, "out": {"total": "int"}}
-    start = from_data(
+    start = Workflow.from_data(
         {
             "flowbot": 1, "inputs": {"note": "str"}, "outputs": {"total": "answer.total"},
             "nodes": {"again": loop, "answer": answer},

@@ -18,8 +18,8 @@ from flowbot.lm.budget import Budget
 from flowbot.lm.stop import StopSignal
 from flowbot.optimizer.run import optimize_async
 from flowbot.task import Task
-from flowbot.workflow.file import from_data, load
 from flowbot.workflow.starts import single_call
+from flowbot.workflow.workflow import Workflow
 
 MODEL = "fake/counter"
 
@@ -38,7 +38,7 @@ async def test_the_search_finds_the_computing_structure_and_says_where_it_came_f
     assert result.difference.test.low > 0
     assert any("compute the answer in Python" in line for line in result.details["kept_from"])
     assert {node.kind for node in result.workflow.sketch.nodes.values()} == {"llm", "code"}
-    assert load(result.workflow_path).hash == result.workflow.hash
+    assert Workflow.load(result.workflow_path).hash == result.workflow.hash
 
 
 async def test_the_same_command_again_replays_without_a_call(orders: Task, tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ async def test_a_ceiling_far_away_changes_nothing_even_for_workflows_of_many_cal
         "answer": {"kind": "llm", "in": {"note": "note", "plan": "more.plan"}, "out": {"total": "int"}},
     }
     told = {name: {"instruction": orders.goal} for name in nodes}
-    start = from_data(
+    start = Workflow.from_data(
         {
             "flowbot": 1,
             "inputs": {"note": "str"},

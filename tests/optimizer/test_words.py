@@ -20,12 +20,11 @@ from flowbot.optimizer.words import (
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.trace import Step, ToolCall, Trace
 from flowbot.task import METRICS, Example, Metric
-from flowbot.workflow.file import from_data
 from flowbot.workflow.workflow import Workflow
 
 
 def workflow(nodes: dict[str, Any], parameters: dict[str, Any] | None = None) -> Workflow:
-    return from_data(
+    return Workflow.from_data(
         {"flowbot": 1, "inputs": {"q": "str"}, "outputs": {}, "nodes": nodes, "parameters": parameters or {}}
     )
 

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from flowbot.workflow.file import from_data, save
 from flowbot.workflow.nodes import CodeNode, LLMNode, Sketch
 from flowbot.workflow.parameters import CodeParameters, Demonstration, LLMParameters
 from flowbot.workflow.workflow import Workflow
@@ -316,7 +315,7 @@ def write_unchanged(run_dir: Path) -> Path:
     }
     told["curve"] = told["curve"][:1]
     (run / "result.json").write_text(json.dumps(told), encoding="utf-8")
-    save(start(), run / "found.flow.yaml")
+    start().save(run / "found.flow.yaml")
     (run / "examples.jsonl").unlink()
     return run
 
@@ -343,8 +342,8 @@ def write_sample(run_dir: Path, *, goal: str = GOAL, note: str = NOTE) -> Path:
     (run_dir / "journal.jsonl").write_text("".join(lines), encoding="utf-8")
     (run_dir / "result.json").write_text(json.dumps(result()), encoding="utf-8")
     _write_examples(run_dir, three_rows(note))
-    save(start(), run_dir / "start.flow.yaml")
-    save(final(), run_dir / "found.flow.yaml")
+    start().save(run_dir / "start.flow.yaml")
+    final().save(run_dir / "found.flow.yaml")
     return run_dir
 
 
@@ -364,7 +363,7 @@ def nested() -> Workflow:
         "nodes": {"guess": {"kind": "llm", "in": {"line": "item"}, "out": {"number": "int"}}, "refine": loop},
     }  # fmt: skip
     long = {"ref": "lines", "op": "empty"}
-    return from_data(
+    return Workflow.from_data(
         {
             "flowbot": 1,
             "inputs": {"note": "str"},
@@ -422,7 +421,7 @@ def write_nested(run_dir: Path) -> Path:
     row = three_rows()[0]
     row["final"]["trace"]["steps"] = nested_steps()
     _write_examples(run, [row])
-    save(nested(), run / "found.flow.yaml")
+    nested().save(run / "found.flow.yaml")
     change = proposal(5, final(), nested(), "structure", "meta", "Count line by line.", "Lines are mixed up.")
     blamed = gradient("Two lines are taken for one.", "train-004", "each/refine/critic[2]", "call")
     with (run / "journal.jsonl").open("a", encoding="utf-8") as file:

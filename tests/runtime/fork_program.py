@@ -12,14 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 from flowbot.runtime.flow import Flow
-from flowbot.workflow.file import from_data
 from flowbot.workflow.workflow import Workflow
 
 Found = dict[str, Any]
 
 
 def workflow() -> Workflow:
-    return from_data(
+    return Workflow.from_data(
         {
             "flowbot": 1,
             "inputs": {"n": "int"},

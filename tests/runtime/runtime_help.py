@@ -17,7 +17,6 @@ from flowbot.store import Store
 from flowbot.task import Tool, tool_of
 from flowbot.testing.fake import FakeClient
 from flowbot.workflow.check import require_valid
-from flowbot.workflow.file import from_data
 from flowbot.workflow.workflow import Workflow
 
 
@@ -54,7 +53,7 @@ def workflow_of(
 ) -> Workflow:
     """A valid workflow."""
     data = {"flowbot": 1, "inputs": inputs, "outputs": outputs, "nodes": nodes, "parameters": parameters or {}}
-    workflow = from_data(data, "test")
+    workflow = Workflow.from_data(data, "test")
     require_valid(workflow)
     return workflow
 

@@ -22,7 +22,6 @@ from flowbot.runtime.trace import Trace
 from flowbot.testing.fake import FakeClient
 from flowbot.testing.fake_behaviours import fill
 from flowbot.workflow.check import check
-from flowbot.workflow.file import from_data, load, save
 from flowbot.workflow.graph import topological
 from flowbot.workflow.nodes import walk
 from flowbot.workflow.parameters import LLMParameters
@@ -124,9 +123,9 @@ async def test_the_trace_depends_neither_on_what_ends_first_nor_on_saving_and_lo
     ending: str,
 ) -> None:
     path: Path = tmp_path_factory.mktemp("flow") / f"w{ending}"
-    save(workflow, path)
+    workflow.save(path)
     first = await traced(workflow, delays, bad, 1)
-    again = await traced(load(path), others, bad, 16)
+    again = await traced(Workflow.load(path), others, bad, 16)
     if calls_tools(workflow):
         assert [without_seconds(trace) for trace in again] == [without_seconds(trace) for trace in first]
     else:
@@ -159,7 +158,7 @@ async def test_steps_come_in_order_after_what_they_read_and_only_on_ways_that_we
 @given(damaged_data())
 def test_a_damaged_workflow_with_defects_is_refused_before_anything_runs(data: Any) -> None:
     try:
-        workflow = from_data(data)
+        workflow = Workflow.from_data(data)
     except UserError:
         return
     defects = check(workflow, tools=TOOLS)

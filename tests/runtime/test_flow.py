@@ -14,7 +14,6 @@ from runtime_help import code, single, workflow_of
 from flowbot.fields import ModelError, UserError
 from flowbot.runtime.flow import Flow, load
 from flowbot.task import SearchSource, tool_of
-from flowbot.workflow.file import from_data
 from flowbot.workflow.parameters import CodeParameters
 from flowbot.workflow.workflow import Workflow
 
@@ -108,7 +107,7 @@ def test_wrong_inputs_and_failed_steps_are_errors() -> None:
 
 @pytest.mark.parametrize("name", ["self", "cls", "inputs", "kwargs", "args", "address", "workflow", "given"])
 async def test_an_input_may_have_any_name(name: str) -> None:
-    workflow = from_data(
+    workflow = Workflow.from_data(
         {
             "flowbot": 1,
             "inputs": {name: "int"},
@@ -201,7 +200,8 @@ def test_closing_while_another_thread_calls_ends_that_call_with_an_error() -> No
         "two": {"kind": "tool", "tool": "slow", "in": {"x": "one.result"}, "out": {"result": "str"}},
     }
     flow = Flow(
-        from_data({"flowbot": 1, "inputs": {"q": "str"}, "outputs": {"a": "two.result"}, "nodes": nodes}), tools=[slow]
+        Workflow.from_data({"flowbot": 1, "inputs": {"q": "str"}, "outputs": {"a": "two.result"}, "nodes": nodes}),
+        tools=[slow],
     )
     came: list[Any] = []
 

@@ -15,7 +15,6 @@ from flowbot.lm.clock import VirtualClock
 from flowbot.runtime.collector import OBJECTS, fewer_collections
 from flowbot.runtime.evaluation import Row, evaluate_each
 from flowbot.task import Example, Task
-from flowbot.workflow.file import from_data
 from flowbot.workflow.workflow import Workflow
 
 TASK = Task(
@@ -29,7 +28,7 @@ TASK = Task(
 
 def chain() -> Workflow:
     """plan -> said."""
-    return from_data(
+    return Workflow.from_data(
         {
             "flowbot": 1,
             "inputs": {"note": "str"},

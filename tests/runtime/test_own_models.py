@@ -14,8 +14,7 @@ import flowbot as fb
 from flowbot.fields import UserError
 from flowbot.runtime.open_model import names_file
 from flowbot.runtime.own_models import SHOWN, named_models, own_models, require_own_models
-from flowbot.task import Judge, Metric
-from flowbot.workflow.file import save
+from flowbot.task import Judge, Metric, Parts
 from flowbot.workflow.workflow import Workflow
 
 NAMES = st.sampled_from(["fake/echo", "fake/echo?seed=1", "openai/a", "openai/b", "recorded/x", "local//x", "local/x"])
@@ -29,7 +28,7 @@ def refusal(own: Any, **more: Any) -> str:
 
 def judged(model: str) -> Metric:
     """As from a task's file."""
-    return Metric.of({"parts": {"a": {"judge": {"rubric": "Kind?", "model": model}}, "b": "exact"}})
+    return Parts({"a": Judge("Kind?", model=model), "b": "exact"}).metric()
 
 
 def test_the_list_is_what_the_user_names() -> None:
@@ -100,7 +99,7 @@ def test_model_strings_that_name_files(model: str) -> None:
 
 def test_a_flow_calls_what_the_user_lists(tmp_path: Path) -> None:
     path = tmp_path / "a.flow.yaml"
-    save(single(model="fake/echo?seed=1"), path)
+    single(model="fake/echo?seed=1").save(path)
     with pytest.raises(UserError, match=r"fake/echo\?seed=1 \(workflow: step"):
         fb.load(path, lm="fake/echo")
     with fb.load(path, models=["fake/echo?seed=1"]) as flow:

@@ -35,7 +35,8 @@ async def endpoint(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Endpoint]:
 
 def start(text: str, **outputs: str) -> Workflow:
     fields = tuple(Field.of(name, kind, "what it is about") for name, kind in outputs.items())
-    return read_prompt(text, "p", {field.name: () for field in INPUTS}).start(INPUTS, fields)
+    sketch, parameters = read_prompt(text, "p", {field.name: () for field in INPUTS}).call(INPUTS, fields)
+    return Workflow(sketch=sketch, parameters=parameters)
 
 
 async def ran(workflow: Workflow, folder: Path) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from flowbot.runtime.toolbox import mcp as mcp_module
 from flowbot.runtime.tools import ToolRunner
 from flowbot.store import Store
 from flowbot.task import MCPSource
-from flowbot.workflow.file import from_data
+from flowbot.workflow.workflow import Workflow
 
 SCRIPT = Path(__file__).with_name("mcp_test_server.py")
 
@@ -244,7 +244,7 @@ async def test_the_identity_changes_with_the_servers_file(tmp_path: Path) -> Non
 
 
 def test_a_flow_opens_a_server_and_ends_it() -> None:
-    workflow = from_data(
+    workflow = Workflow.from_data(
         {
             "flowbot": 1,
             "inputs": {"n": "int"},

@@ -17,7 +17,7 @@ from flowbot.runtime.toolbox import opened_task, opened_tools
 from flowbot.runtime.tools import ToolRunner
 from flowbot.store import Store
 from flowbot.task import CalculatorSource, PythonSource, Task
-from flowbot.workflow.file import from_data
+from flowbot.workflow.workflow import Workflow
 
 
 def lookup(name: str) -> str:
@@ -111,7 +111,7 @@ async def test_an_opened_task_has_tools_and_no_sources() -> None:
 
 
 def test_a_flow_takes_declared_tools() -> None:
-    workflow = from_data(
+    workflow = Workflow.from_data(
         {
             "flowbot": 1,
             "inputs": {"sum": "str"},

@@ -8,11 +8,11 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-import flowbot.store.lock as lock_module
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import flowbot.run.lock as lock_module
 from flowbot.fields import InfrastructureError, UserError
 from flowbot.run.journal import Journal, read_journal
 from flowbot.run.lock import run_lock

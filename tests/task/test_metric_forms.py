@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from flowbot.fields import Score, UserError
 from flowbot.task import Criterion, Example, Judge, Metric, MetricError, Part, Parts, Task
-from flowbot.task.parts import weighed
+from flowbot.task.metrics import weighed
+from flowbot.task.read_metric import plainly, read_metric
 
 FORM: dict[str, Any] = {
     "flowbot": 1,
@@ -110,12 +111,12 @@ def test_parts_in_python_take_every_kind_of_metric() -> None:
             "long": lambda example, outputs: len(outputs["reply"]) > 3,
             "same": "normalised",
             "kind": Judge("Kind?"),
-            "data": {"metric": "contains", "on": "reply", "weight": 3},
+            "data": Part("contains", on="reply", weight=3),
         }
     )
     assert [part.weight for part in parts.parts.values()] == [2, 1, 1, 1, 3]
     metric = Metric.of(parts)
-    assert metric.identity == Metric.of({"parts": dict(parts.parts)}).identity
+    assert metric.identity == read_metric({"parts": dict(parts.parts)}, "metric", plainly).identity
     assert not metric.built_in
 
 
@@ -213,6 +214,8 @@ def test_a_malformed_metric_is_told_with_file_and_place(
 def test_a_malformed_metric_in_python_is_told_with_its_place() -> None:
     with pytest.raises(UserError, match=r"^metric\.parts\.a: found 'f2'"):
         Parts({"a": "f2"})
+    with pytest.raises(UserError, match=r"^metric\.parts\.a: found a dict; expected a built-in's name.*fb\.Judge"):
+        Parts({"a": {"judge": "Kind?"}})  # type: ignore[dict-item]
     with pytest.raises(UserError, match=r"^on: found 5; expected the name of an output"):
         Part("exact", on=5)  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"^judge\.repeats: found 99"):

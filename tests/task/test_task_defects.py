@@ -15,7 +15,6 @@ from flowbot.fields import UserError
 from flowbot.task import Task
 from flowbot.task.defects import read_whole
 from flowbot.task.faults import MOST, Faults, KeptFaults
-from flowbot.task.load import load_task
 
 Write = Callable[..., Path]
 
@@ -142,7 +141,7 @@ def test_a_file_that_is_no_mapping_is_one_fault(tmp_path: Path) -> None:
 def test_loading_raises_the_first_of_the_faults(write: Write) -> None:
     path = write({"val.jsonl": "{\n"}, goal="", metric="f2")
     with pytest.raises(UserError) as caught:
-        load_task(path, callables=True)
+        Task.load(path)
     first = read_whole(path).faults[0]
     assert (caught.value.where, caught.value.found) == (first.where, first.found)
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from flowbot.fields import Field, ToolSignature
 from flowbot.workflow.edits import Applied, applied, dump_edits, parse_edits
-from flowbot.workflow.file import from_data
 from flowbot.workflow.workflow import Workflow
 
 TOOLS = {"lookup": ToolSignature("lookup", "finds a price", (Field.of("name", "str"),), (Field.of("price", "float"),))}
@@ -14,7 +13,7 @@ TOOLS = {"lookup": ToolSignature("lookup", "finds a price", (Field.of("name", "s
 
 def stock() -> Workflow:
     """A list, a count, a branch with a merge, a map over tool calls, and a loop of reviser and critic."""
-    return from_data({
+    return Workflow.from_data({
         "flowbot": 1,
         "inputs": {"question": "str"},
         "outputs": {"answer": "refine.draft", "prices": "each.prices"},

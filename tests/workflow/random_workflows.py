@@ -9,7 +9,6 @@ from typing import Any
 from hypothesis import strategies as st
 
 from flowbot.fields import Field, ToolSignature, is_name
-from flowbot.workflow.file import from_data
 from flowbot.workflow.workflow import Workflow
 
 NAMES = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,7}", fullmatch=True).filter(is_name)
@@ -286,7 +285,7 @@ def _test(reference: str, kind: str) -> st.SearchStrategy[Any]:
 
 def workflows() -> st.SearchStrategy[Workflow]:
     """Valid workflows."""
-    return workflow_data().map(from_data)
+    return workflow_data().map(Workflow.from_data)
 
 
 JUNK = st.one_of(

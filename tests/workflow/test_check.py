@@ -11,7 +11,6 @@ import pytest
 from flowbot.fields import Field, ToolSignature, UserError
 from flowbot.workflow.check import MOST_DEFECTS, check, require_valid
 from flowbot.workflow.defects import Defect
-from flowbot.workflow.file import from_data
 from flowbot.workflow.graph import reference_type, successors, topological
 from flowbot.workflow.nodes import LoopNode, MapNode, node_at, walk
 from flowbot.workflow.parameters import CodeParameters, LLMParameters
@@ -53,7 +52,7 @@ def changed(*changes: tuple[str, Any]) -> Workflow:
             del holder[rest[-1]]
         else:
             holder[rest[-1]] = value
-    return from_data(data)
+    return Workflow.from_data(data)
 
 
 def found(workflow: Workflow, **known: Any) -> list[str]:
@@ -204,7 +203,7 @@ def test_two_circles_are_both_reported() -> None:
         for one, other in ((a, b), (b, a)):
             data["nodes"][one] = {"kind": "merge", "how": "vote", "in": [f"{other}.x"], "out": {"x": "int"}}
         data["outputs"][a] = f"{a}.x"
-    assert [d.what for d in check(from_data(data))] == ["a circle: a → b → a", "a circle: c → d → c"]
+    assert [d.what for d in check(Workflow.from_data(data))] == ["a circle: a → b → a", "a circle: c → d → c"]
 
 
 def test_a_circle_that_reads_another_is_reported_too() -> None:
@@ -213,7 +212,7 @@ def test_a_circle_that_reads_another_is_reported_too() -> None:
     for name, inputs in reads.items():
         data["nodes"][name] = {"kind": "merge", "how": "vote", "in": inputs, "out": {"x": "int"}}
     data["outputs"]["d"] = "d.x"
-    assert [d.what for d in check(from_data(data))] == ["a circle: a → b → a", "a circle: c → d → c"]
+    assert [d.what for d in check(Workflow.from_data(data))] == ["a circle: a → b → a", "a circle: c → d → c"]
 
 
 def test_require_valid_names_the_first_defect_and_how_many() -> None:
@@ -288,7 +287,7 @@ def changed_bodies(place: str, value: Any) -> Workflow:
         del holder[rest[-1]]
     else:
         holder[rest[-1]] = value
-    return from_data(data)
+    return Workflow.from_data(data)
 
 
 def test_the_one_with_bodies_is_sound() -> None:
@@ -497,10 +496,10 @@ ALL: dict[str, Any] = {
 
 def test_all_defects_of_a_workflow_that_has_every_one_are_named_at_once() -> None:
     send = ToolSignature("send", "", (Field.of("text", "str"),), (Field.of("result", "str"),), effects="writes")
-    nodes = [path for path, node in walk(from_data(ALL).sketch) if node.kind == "code"]
-    reads = {path: node_at(from_data(ALL).sketch, path).inputs for path in nodes}  # type: ignore[union-attr]
+    nodes = [path for path, node in walk(Workflow.from_data(ALL).sketch) if node.kind == "code"]
+    reads = {path: node_at(Workflow.from_data(ALL).sketch, path).inputs for path in nodes}  # type: ignore[union-attr]
     code = {path: {"code": f"def run({', '.join(names)}):\n    return {{'x': ''}}"} for path, names in reads.items()}
-    workflow = from_data({**ALL, "parameters": {**code, "route": {"instruction": "Choose."}}})
+    workflow = Workflow.from_data({**ALL, "parameters": {**code, "route": {"instruction": "Choose."}}})
     defects = check(
         workflow,
         tools={**TOOLS, "send": send},
@@ -536,7 +535,7 @@ def test_all_defects_of_a_workflow_that_has_every_one_are_named_at_once() -> Non
 def test_of_very_many_defects_the_first_are_listed_and_the_rest_is_said() -> None:
     names = [f"n{index}" for index in range(10_000)]
     nodes = {name: {"kind": "code", "in": {"a": "x.y"}, "out": {"x": "str"}} for name in names}
-    defects = check(from_data({"flowbot": 1, "inputs": {}, "outputs": {"a": "n0.x"}, "nodes": nodes}))
+    defects = check(Workflow.from_data({"flowbot": 1, "inputs": {}, "outputs": {"a": "n0.x"}, "nodes": nodes}))
     assert len(defects) == MOST_DEFECTS + 1
     assert str(defects[-1]).endswith("there are more defects than these 200; mend these first, then check again")
 
@@ -544,6 +543,6 @@ def test_of_very_many_defects_the_first_are_listed_and_the_rest_is_said() -> Non
 def test_a_defect_is_one_short_line_whatever_the_names_are() -> None:
     name = "a\nb\x1b[31m" + "c" * 100_000
     nodes = {name: {"kind": "code", "in": {name: name}, "out": {name: name}}}
-    for defect in check(from_data({"flowbot": 1, "inputs": {}, "outputs": {name: name}, "nodes": nodes})):
+    for defect in check(Workflow.from_data({"flowbot": 1, "inputs": {}, "outputs": {name: name}, "nodes": nodes})):
         assert str(defect).isprintable()
         assert len(str(defect)) < 1000

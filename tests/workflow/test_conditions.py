@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from flowbot.workflow import conditions
 from flowbot.workflow.check import check
 from flowbot.workflow.conditions import Condition, holds, say
-from flowbot.workflow.file import from_data
+from flowbot.workflow.workflow import Workflow
 
 READ: TypeAdapter[Condition] = TypeAdapter(Condition)
 OPS = ["==", "!=", "<", "<=", ">", ">=", "in", "contains", "empty"]
@@ -90,7 +90,11 @@ def faults(kind: str, condition: Any) -> list[str]:
         "m": {"kind": "merge", "how": "first", "in": ["n.o", "v"], "out": {"o": kind}},
     }
     data = {"flowbot": 1, "inputs": {"v": kind}, "outputs": {"o": "m.o"}, "nodes": nodes}
-    return [f"{defect.what}; {defect.mend}" for defect in check(from_data(data)) if defect.where == "nodes.b.ways.one"]
+    return [
+        f"{defect.what}; {defect.mend}"
+        for defect in check(Workflow.from_data(data))
+        if defect.where == "nodes.b.ways.one"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from flowbot.draw.svg import draw_svg
 from flowbot.fields import Field
 from flowbot.workflow.check import check
 from flowbot.workflow.diff import MOST_SHOWN, changed_nodes, changed_parameters, diff
-from flowbot.workflow.file import from_data
 from flowbot.workflow.nodes import walk
 from flowbot.workflow.parameters import Demonstration, LLMParameters
 from flowbot.workflow.starts import single_call
@@ -30,7 +29,7 @@ def chain(length: int) -> Workflow:
         if index % 3 == 2:
             read |= {"q": "question", "b": f"n{index - 2}.out"}
         nodes[f"n{index}"] = {"kind": "llm", "in": read, "out": {"why": "str", "out": "str"}}
-    return from_data(
+    return Workflow.from_data(
         {"flowbot": 1, "inputs": {"question": "str"}, "outputs": {"answer": f"n{length - 1}.out"}, "nodes": nodes}
     )
 
@@ -80,7 +79,7 @@ def fan(width: int) -> Workflow:
     read = [f"n{i}.out" for i in range(2 * width)]
     nodes[f"n{2 * width}"] = {"kind": "merge", "how": "vote", "in": read, "out": {"out": "str"}}
     ends = {"answer": f"n{2 * width}.out"}
-    return from_data({"flowbot": 1, "inputs": {"question": "str"}, "outputs": ends, "nodes": nodes})
+    return Workflow.from_data({"flowbot": 1, "inputs": {"question": "str"}, "outputs": ends, "nodes": nodes})
 
 
 @pytest.mark.parametrize("workflow", [chain(1), chain(3), chain(12), chain(20), fan(2), fan(6)])
@@ -118,16 +117,16 @@ def test_highlighted_nodes_look_different() -> None:
 def test_text_in_a_picture_is_escaped() -> None:
     data = chain(1).dump()
     data["nodes"]["n0"]["out"]['<b>&"\x07'] = "str"
-    ElementTree.fromstring(draw_svg(from_data(data)))
-    assert "<b>&" not in draw_svg(from_data(data))
-    assert "#lt;b#gt;#amp;#quot;" in draw_mermaid(from_data(data))
+    ElementTree.fromstring(draw_svg(Workflow.from_data(data)))
+    assert "<b>&" not in draw_svg(Workflow.from_data(data))
+    assert "#lt;b#gt;#amp;#quot;" in draw_mermaid(Workflow.from_data(data))
 
 
 def test_a_workflow_with_defects_is_drawn_all_the_same() -> None:
     data = chain(3).dump()
     data["nodes"]["n0"]["in"] = {"a": "n2.out", "b": "none.x"}
     for draw in (draw_svg, draw_mermaid, draw_text):
-        assert "n1" in draw(from_data(data))
+        assert "n1" in draw(Workflow.from_data(data))
 
 
 def test_text_and_mermaid_say_what_reads_what() -> None:
@@ -143,7 +142,7 @@ def test_text_and_mermaid_say_what_reads_what() -> None:
 
 
 def test_text_shows_bodies_ways_and_bounds() -> None:
-    assert draw_text(from_data(every_kind())).splitlines() == [
+    assert draw_text(Workflow.from_data(every_kind())).splitlines() == [
         "inputs                  question: str",
         "list       llm          question → items: list[str], others: list[str], note: str",
         "count      code         list.items → n: int",
@@ -168,20 +167,22 @@ def test_text_says_what_else_there_is_to_a_node() -> None:
     data["nodes"]["list"] |= {"frozen": True, "feedback_from": ["joined"]}
     data["parameters"]["list"] |= {"samples": 5, "tools": ["search", "sum"]}
     data["nodes"]["route"]["ways"] = ["vip", "normal"]
-    text = draw_text(from_data(data), width=400)
+    text = draw_text(Workflow.from_data(data), width=400)
     assert "· 5 samples · tools search, sum · at most 5 rounds · feedback from joined · frozen" in text
     assert "count.n · a model chooses" in text
 
 
 def test_text_is_wrapped_between_words() -> None:
-    text = draw_text(from_data(every_kind()), width=70)
+    text = draw_text(Workflow.from_data(every_kind()), width=70)
     assert max(map(len, text.splitlines())) <= 70
-    assert " ".join(text.split()).count("str") == " ".join(draw_text(from_data(every_kind())).split()).count("str")
+    assert " ".join(text.split()).count("str") == " ".join(draw_text(Workflow.from_data(every_kind())).split()).count(
+        "str"
+    )
 
 
 def test_mermaid_shows_bodies_as_subgraphs_and_ways_as_labels() -> None:
-    lines = [line.strip() for line in draw_mermaid(from_data(every_kind())).splitlines()]
-    number = {path: f"n{index}" for index, (path, _) in enumerate(walk(from_data(every_kind()).sketch))}
+    lines = [line.strip() for line in draw_mermaid(Workflow.from_data(every_kind())).splitlines()]
+    number = {path: f"n{index}" for index, (path, _) in enumerate(walk(Workflow.from_data(every_kind()).sketch))}
     route, careful, each, refine = (number[name] for name in ("route", "careful", "each", "refine"))
     assert f'{route} -->|"vip if n #gt; 3"| {careful}' in lines
     assert [line for line in lines if line.startswith(f'{route} -->|"normal else"|')]
@@ -194,7 +195,7 @@ def test_mermaid_shows_bodies_as_subgraphs_and_ways_as_labels() -> None:
 
 
 def test_mermaid_links_only_what_it_declares() -> None:
-    text = draw_mermaid(from_data(every_kind()))
+    text = draw_mermaid(Workflow.from_data(every_kind()))
     declared = set(re.findall(r"^ *(?:subgraph )?(\w+)[\[({]", text, re.MULTILINE)) | set(
         re.findall(r"(\w+)\(\(\(", text)
     )
@@ -214,7 +215,7 @@ def test_the_difference_names_wiring_prompts_and_demonstrations() -> None:
     data["nodes"]["n2"] = {"kind": "merge", "how": "vote", "in": ["n1.out"], "out": {"x": "str"}}
     data["outputs"]["answer"] = "n2.x"
     shown = Demonstration(inputs={"a": "1"}, outputs={"out": "2"}, example="e7")
-    b = from_data(data).with_parameter(
+    b = Workflow.from_data(data).with_parameter(
         "n0", LLMParameters(instruction="One.\nTwo.", demonstrations=(shown,), temperature=0.5)
     )
     assert diff(a, b) == [
@@ -257,14 +258,14 @@ def test_the_difference_finds_every_part_of_the_language(place: tuple[str, ...],
     for key in place[:-1]:
         holder = holder[key]
     holder[place[-1]] = value
-    assert diff(from_data(before), from_data(after))[0] == said
+    assert diff(Workflow.from_data(before), Workflow.from_data(after))[0] == said
 
 
 def test_the_difference_tells_values_apart_that_read_the_same() -> None:
     before, after = every_kind(), every_kind()
     before["nodes"]["route"]["ways"]["vip"]["value"] = 1
     after["nodes"]["route"]["ways"]["vip"]["value"] = "1"
-    [line] = diff(from_data(before), from_data(after))
+    [line] = diff(Workflow.from_data(before), Workflow.from_data(after))
     assert '"value":1}' in line
     assert '"value":"1"}' in line
 
@@ -274,20 +275,20 @@ def test_the_difference_names_bodies_by_path_and_their_order() -> None:
     del after["nodes"]["each"]
     del after["outputs"]["prices"]
     after["nodes"]["refine"]["nodes"] = dict(reversed(after["nodes"]["refine"]["nodes"].items()))
-    assert diff(from_data(before), from_data(after)) == [
+    assert diff(Workflow.from_data(before), Workflow.from_data(after)) == [
         "- output prices: each.prices",
         "- node each: map, each item of list.items, at most 20, list.items → prices: list[float]",
         "- node each/price: tool lookup, item → price: float",
         "~ order of nodes in refine: revise, critic → critic, revise",
     ]
-    assert diff(from_data(after), from_data(before))[1].startswith("+ node each: map")
+    assert diff(Workflow.from_data(after), Workflow.from_data(before))[1].startswith("+ node each: map")
 
 
 def test_changed_nodes_are_those_changed_themselves() -> None:
     after = every_kind()
     after["nodes"]["refine"]["nodes"]["critic"]["frozen"] = True
     after["parameters"]["list"] = {"instruction": "List."}
-    assert changed_nodes(from_data(every_kind()), from_data(after)) == {"refine/critic", "list"}
+    assert changed_nodes(Workflow.from_data(every_kind()), Workflow.from_data(after)) == {"refine/critic", "list"}
 
 
 @pytest.mark.parametrize("reasoning", [True, False])
@@ -305,7 +306,7 @@ def test_a_single_call_fits_any_task(reasoning: bool) -> None:
 
 
 def test_every_parameter_that_changed_is_named_with_bounded_values() -> None:
-    before = from_data(every_kind())
+    before = Workflow.from_data(every_kind())
     assert changed_parameters(before, before) == []
     path = next(path for path, each in before.parameters.items() if isinstance(each, LLMParameters))
     told = before.parameter(path).model_copy(

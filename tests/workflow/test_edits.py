@@ -22,7 +22,6 @@ from flowbot.workflow.edits import (
     edits_schema,
     parse_edits,
 )
-from flowbot.workflow.file import from_data
 from flowbot.workflow.nodes import CodeNode, LLMNode
 from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, Demonstration, LLMParameters
 from flowbot.workflow.workflow import Workflow
@@ -32,7 +31,7 @@ CODE = {"code": "def run(items):\n    return {'n': len(items)}"}
 
 
 def start(**node: Any) -> Workflow:
-    return from_data(
+    return Workflow.from_data(
         {
             "flowbot": 1,
             "inputs": {"note": "str", "hint": "str"},
@@ -158,7 +157,7 @@ def test_a_removal_does_not_rewire_a_frozen_reader() -> None:
     data["nodes"]["sum"]["frozen"] = True
     data["inputs"]["other"] = "list[str]"
     with pytest.raises(EditError, match="sum reads it and is frozen"):
-        apply(from_data(data), [RemoveNode(id="list", bypass={"list.items": "other"})])
+        apply(Workflow.from_data(data), [RemoveNode(id="list", bypass={"list.items": "other"})])
 
 
 def test_the_tasks_types_decide_when_they_are_given() -> None:
@@ -280,7 +279,7 @@ def test_what_results_is_checked_clean() -> None:
 
 
 def test_a_reference_to_a_node_that_gives_one_thing_means_that_thing() -> None:
-    before = from_data(
+    before = Workflow.from_data(
         {
             "flowbot": 1,
             "inputs": {"note": "str"},

@@ -8,7 +8,6 @@ import pytest
 from edit_samples import TOOLS, made, nodes, stock
 
 from flowbot.workflow.edits import EditError, ReplaceNode, Review, apply, parse_edits
-from flowbot.workflow.file import from_data
 from flowbot.workflow.nodes import LLMNode, walk
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.workflow import Workflow
@@ -23,7 +22,7 @@ def changed(path: str, **keys: Any) -> Workflow:
     for name in path.split("/"):
         node = node["nodes"][name]
     node.update(keys)
-    return from_data(data)
+    return Workflow.from_data(data)
 
 
 def test_a_node_is_added_to_a_body_and_rewired_there() -> None:
@@ -145,13 +144,13 @@ def test_demonstrations_of_a_frozen_node_are_not_dropped_but_hold_the_edit_up() 
     data["parameters"]["careful"]["demonstrations"] = [{"inputs": {"items": ["a"]}, "outputs": {"n": 1}}]
     retyped = {"kind": "llm", "in": {"question": "question"}, "out": {"items": "str"}}
     with pytest.raises(EditError, match=r"parameters\.careful\.demonstrations"):
-        made({"op": "replace", "id": "list", "node": retyped}, on=from_data(data))
+        made({"op": "replace", "id": "list", "node": retyped}, on=Workflow.from_data(data))
 
 
 def pinned() -> Workflow:
     data = changed("careful", model="pinned").dump()
     data["parameters"]["careful"]["model"] = "openai/safe"
-    return from_data(data)
+    return Workflow.from_data(data)
 
 
 def test_a_pinned_model_stays_and_is_that_of_the_nodes_derived_from_it() -> None:

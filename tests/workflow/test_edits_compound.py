@@ -10,7 +10,6 @@ from edit_samples import TOOLS, made, nodes, stock
 from flowbot.fields import ToolSignature
 from flowbot.workflow.check import check
 from flowbot.workflow.edits import EditError, InsertStep, Review, applied, apply, edits_schema, parse_edits
-from flowbot.workflow.file import from_data
 from flowbot.workflow.nodes import CodeNode, LLMNode, node_at
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.workflow import Workflow
@@ -118,7 +117,7 @@ def test_a_review_runs_the_reviser_only_where_the_critic_finds_fault() -> None:
 
 
 def test_a_reviewed_node_whose_output_has_its_own_name_does_not_hide_it() -> None:
-    start = from_data({
+    start = Workflow.from_data({
         "flowbot": 1, "inputs": {"q": "str"}, "outputs": {"answer": "answer.answer"},
         "nodes": {"answer": {"kind": "llm", "in": {"q": "q"}, "out": {"why": "str", "answer": "str"}}},
         "parameters": {"answer": {"instruction": "Answer."}},
@@ -312,7 +311,7 @@ def equipped() -> Workflow:
     data = stock().dump()
     data["nodes"]["list"] |= {"model": "pinned", "rounds": 9}
     data["parameters"]["list"] |= {"model": "openai/local", "max_tokens": 99, "tools": ["lookup"]}
-    return from_data(data)
+    return Workflow.from_data(data)
 
 
 @pytest.mark.parametrize(

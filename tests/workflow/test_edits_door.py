@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowbot.workflow.edits import EditError, apply, parse_edits
-from flowbot.workflow.file import from_data
 from flowbot.workflow.parameters import (
     CATALOGUE_SAMPLES,
     CATALOGUE_TEMPERATURE,
@@ -19,6 +18,7 @@ from flowbot.workflow.parameters import (
     Parameters,
     unwritable,
 )
+from flowbot.workflow.workflow import Workflow
 
 KEPT: dict[str, set[str]] = {"LLMParameters": {"model", "max_tokens"}, "ChoiceParameters": {"model"}}
 """What only the user says."""
@@ -96,7 +96,7 @@ def test_a_step_that_is_replaced_keeps_its_model_and_its_room() -> None:
     data = stock().dump()
     data["parameters"]["careful"] |= {"model": "openai/trusted", "max_tokens": 99}
     edit = {"op": "replace", "id": "careful", "node": CALL, "parameters": TOLD}
-    after = made(edit, on=from_data(data)).after
+    after = made(edit, on=Workflow.from_data(data)).after
     assert after.dump()["parameters"]["careful"] == {**TOLD, "model": "openai/trusted", "max_tokens": 99}
 
 

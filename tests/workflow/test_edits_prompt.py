@@ -9,7 +9,6 @@ from edit_samples import TOOLS, made
 
 from flowbot.workflow.check import check
 from flowbot.workflow.edits import AddNode, EditError, apply, parse_edits
-from flowbot.workflow.file import from_data
 from flowbot.workflow.nodes import LLMNode, walk
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.prompt import places, prompt_text
@@ -23,7 +22,7 @@ MESSAGES = [
 
 def triage(**more: Any) -> Workflow:
     node = {"kind": "llm", "in": {"note": "note", "tags": "tags"}, "out": {"kind": "str"}, **more}
-    return from_data(
+    return Workflow.from_data(
         {
             "flowbot": 1,
             "inputs": {"note": "str", "tags": "list[str]"},
@@ -73,7 +72,7 @@ def test_every_edit_of_such_a_step_is_valid_and_keeps_its_texts(name: str) -> No
             "Be kind.\r\n",
             WAS[1].parts[0],
         ]
-    assert from_data(after.dump()).hash == after.hash
+    assert Workflow.from_data(after.dump()).hash == after.hash
 
 
 def test_what_is_new_is_shown_at_the_end_and_said() -> None:

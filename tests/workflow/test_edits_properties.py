@@ -13,7 +13,6 @@ from random_workflows import workflows
 
 from flowbot.workflow.check import check
 from flowbot.workflow.edits import EditError, applied, apply, describe, dump_edits, parse_edits
-from flowbot.workflow.file import from_data
 from flowbot.workflow.nodes import is_frozen, walk
 from flowbot.workflow.workflow import Workflow
 
@@ -75,7 +74,7 @@ def test_edits_give_a_valid_workflow_or_an_error_and_leave_the_original(
     assert record.before is workflow
     assert len(record.said) >= len(parsed)
     assert check(after, tools=TOOLS) == []
-    assert from_data(after.dump()).hash == after.hash
+    assert Workflow.from_data(after.dump()).hash == after.hash
     assert after.sketch.inputs == workflow.sketch.inputs
     assert list(after.sketch.outputs) == list(workflow.sketch.outputs)
     assert apply(record.before, parse_edits(dump_edits(record.edits)), tools=TOOLS).hash == after.hash

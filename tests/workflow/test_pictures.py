@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from random_workflows import workflows
 
 from flowbot.draw.svg import draw_svg
-from flowbot.workflow.file import from_data, load
 from flowbot.workflow.nodes import walk
 from flowbot.workflow.workflow import Workflow
 
@@ -115,7 +114,7 @@ def assert_readable(workflow: Workflow) -> None:
 
 
 def test_a_picture_of_twenty_nodes_with_every_kind_is_readable() -> None:
-    workflow = load(BIG)
+    workflow = Workflow.load(BIG)
     assert sum(1 for _ in walk(workflow.sketch)) >= 20
     assert_readable(workflow)
     words = {word for shape in shapes(ElementTree.fromstring(draw_svg(workflow))) for word in shape.words}
@@ -140,13 +139,13 @@ def test_every_picture_is_readable(workflow: Workflow) -> None:
 
 
 def test_a_loop_leads_back_by_a_dotted_line() -> None:
-    svg = draw_svg(load(BIG))
-    loops = sum(node.kind == "loop" for _, node in walk(load(BIG).sketch))
+    svg = draw_svg(Workflow.load(BIG))
+    loops = sum(node.kind == "loop" for _, node in walk(Workflow.load(BIG).sketch))
     assert len(re.findall(r"<path [^>]*H[^>]*stroke-dasharray", svg)) == loops
 
 
 def test_the_same_workflow_gives_the_same_picture() -> None:
-    assert draw_svg(load(BIG)) == draw_svg(from_data(load(BIG).dump()))
+    assert draw_svg(Workflow.load(BIG)) == draw_svg(Workflow.from_data(Workflow.load(BIG).dump()))
 
 
 def broken() -> dict[str, Any]:
@@ -164,7 +163,7 @@ def broken() -> dict[str, Any]:
 
 
 def test_defects_are_marked_where_they_are() -> None:
-    workflow = from_data(broken())
+    workflow = Workflow.from_data(broken())
     assert_readable(workflow)
     svg = draw_svg(workflow)
     words = {shape.path: shape.words for shape in shapes(ElementTree.fromstring(svg)) if shape.path}
@@ -179,5 +178,5 @@ def test_defects_are_marked_where_they_are() -> None:
 def test_any_name_finds_room(name: str) -> None:
     data = broken()
     data["nodes"] = {name if key == "b" else key: node for key, node in data["nodes"].items()}
-    root = ElementTree.fromstring(draw_svg(from_data(data)))
+    root = ElementTree.fromstring(draw_svg(Workflow.from_data(data)))
     assert len(shapes(root)) == len(data["nodes"]) + 1 + 2 + 2

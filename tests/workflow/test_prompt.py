@@ -10,10 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowbot.fields import UserError
+from flowbot.show.workflow import workflow_html
 from flowbot.workflow.check import check
 from flowbot.workflow.diff import diff
-from flowbot.workflow.file import from_data, load, save
-from flowbot.workflow.html import workflow_html
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.prompt import (
     Prompt,
@@ -40,7 +39,7 @@ TICKET = [
 
 def workflow(messages: Any, **more: Any) -> Workflow:
     node = {"kind": "llm", "in": {"subject": "subject", "body": "body"}, "out": {"queue": "str"}}
-    return from_data(
+    return Workflow.from_data(
         {
             "flowbot": 1,
             "inputs": {"subject": "str", "body": "str"},
@@ -64,14 +63,14 @@ PROMPTS = st.lists(MESSAGES, min_size=1, max_size=4).map(tuple)
 @pytest.mark.parametrize("ending", ["yaml", "json"])
 def test_a_file_keeps_a_prompt_byte_for_byte(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"flow.{ending}"
-    save(workflow(TICKET), path)
-    assert load(path).dump()["parameters"]["answer"]["messages"] == TICKET
-    assert load(path).hash == workflow(TICKET).hash
+    workflow(TICKET).save(path)
+    assert Workflow.load(path).dump()["parameters"]["answer"]["messages"] == TICKET
+    assert Workflow.load(path).hash == workflow(TICKET).hash
 
 
 def test_a_person_can_read_the_prompt_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "flow.yaml"
-    save(workflow(TICKET), path)
+    workflow(TICKET).save(path)
     written = path.read_text(encoding="utf-8")
     for line in ("You triage tickets for a shop.", "Read it.", "Subject: ", "- {ref: subject}", "Body:\t"):
         assert line in [each.strip(" ") if each.endswith((".", "}")) else each.lstrip(" ") for each in written.splitlines()]  # fmt: skip

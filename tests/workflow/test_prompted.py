@@ -25,6 +25,11 @@ def read(text: str) -> Prompted:
     return read_prompt(text, "prompt.txt", INPUTS)
 
 
+def start(found: Prompted, output: Field) -> Workflow:
+    sketch, parameters = found.call(FIELDS, (output,))
+    return Workflow(sketch=sketch, parameters=parameters)
+
+
 def sent(text: str) -> list[tuple[str, str]]:
     return [(message.role, message.filled(VALUES.__getitem__)) for message in read(text).messages]
 
@@ -68,13 +73,15 @@ def test_double_braces_are_sent_as_their_replacement(pieces: list[str]) -> None:
 @given(PIECES)
 def test_every_start_is_valid_and_read_back(pieces: list[str]) -> None:
     found = read("".join(f"<{p}>" if p in VALUES else p for p in pieces))
-    start = found.start(FIELDS, (Field.of("answer", "str"),))
-    assert check(start, task_inputs=FIELDS, task_outputs=(Field.of("answer", "str"),)) == []
+    assert (
+        check(start(found, Field.of("answer", "str")), task_inputs=FIELDS, task_outputs=(Field.of("answer", "str"),))
+        == []
+    )
 
 
 def test_what_is_sent_has_nothing_added() -> None:
-    start = read("Weigh {question}, {my text} up.\n").start(FIELDS, (Field.of("kind", "Literal['a', 'b']", "which"),))
-    (told,) = start.parameters.values()
+    found = read("Weigh {question}, {my text} up.\n")
+    (told,) = start(found, Field.of("kind", "Literal['a', 'b']", "which")).parameters.values()
     assert isinstance(told, LLMParameters)
     assert told.model_dump(exclude_defaults=True).keys() == {"messages"}
 
@@ -82,7 +89,7 @@ def test_what_is_sent_has_nothing_added() -> None:
 def test_only_what_has_a_place_is_read_and_the_rest_is_told() -> None:
     found = read("Weigh {question} up.")
     assert "no place for my_text: not shown to the model" in found.notes
-    assert list(found.start(FIELDS, (Field.of("answer", "str"),)).sketch.nodes["answer"].inputs) == ["question"]
+    assert list(start(found, Field.of("answer", "str")).sketch.nodes["answer"].inputs) == ["question"]
 
 
 def test_a_prompt_without_a_place_is_the_systems_and_the_inputs_follow() -> None:
@@ -176,7 +183,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         found = read(text)
     except UserError:
         return
-    assert check(found.start(FIELDS, (Field.of("answer", "str"),))) == []
+    assert check(start(found, Field.of("answer", "str"))) == []
 
 
 def test_a_workflow_is_made_of_a_prompt_in_code() -> None:

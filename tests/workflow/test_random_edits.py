@@ -11,7 +11,6 @@ from random_workflows import JUNK, NAMES, TYPES, workflows
 
 from flowbot.workflow.check import check
 from flowbot.workflow.edits import EditError, apply, describe, dump_edits, parse_edits
-from flowbot.workflow.file import from_data
 from flowbot.workflow.graph import references
 from flowbot.workflow.workflow import Workflow
 
@@ -112,4 +111,4 @@ def test_apply_gives_a_valid_workflow_or_nothing(case: tuple[Workflow, list[Any]
         assert list(changed.sketch.outputs) == list(workflow.sketch.outputs)
         frozen = {name: node for name, node in workflow.sketch.nodes.items() if node.frozen}
         assert all(changed.sketch.nodes[name] == node for name, node in frozen.items())
-        assert from_data(changed.dump()).hash == changed.hash
+        assert Workflow.from_data(changed.dump()).hash == changed.hash

@@ -11,7 +11,6 @@ from random_workflows import NAMES, TYPES
 
 from flowbot.fields import Field, ToolSignature, Type, UserError
 from flowbot.workflow.check import check
-from flowbot.workflow.file import from_data
 from flowbot.workflow.nodes import LLMNode, MergeNode, walk
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.starts import Start, find_start, fit, list_starts, single_call
@@ -74,7 +73,7 @@ def test_a_start_fits_every_task_that_has_what_it_needs(start: Start, data: st.D
     inputs, outputs = data.draw(task_fields(start))
     workflow = fit(start, inputs, outputs, GOAL, tools=TOOLS)
     assert check(workflow, tools=TOOLS, task_inputs=inputs, task_outputs=outputs) == []
-    assert from_data(workflow.dump()) == workflow
+    assert Workflow.from_data(workflow.dump()) == workflow
     told = " ".join(instructions(workflow))
     assert GOAL in told
     assert start.goal not in told

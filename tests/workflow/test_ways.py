@@ -10,7 +10,6 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from flowbot.workflow.check import check
-from flowbot.workflow.file import from_data
 from flowbot.workflow.nodes import BranchNode, MergeNode
 from flowbot.workflow.ways import Ways
 from flowbot.workflow.workflow import Workflow
@@ -21,7 +20,7 @@ Data = dict[str, Any]
 def workflow(nodes: Data, outputs: Data) -> Workflow:
     told = {name: {"instruction": "Choose."} for name, node in nodes.items() if node["kind"] == "branch"}
     data = {"flowbot": 1, "inputs": {"q": "str"}, "outputs": outputs, "nodes": nodes, "parameters": told}
-    return from_data(data)
+    return Workflow.from_data(data)
 
 
 def branch(*ways: str, when: str | None = None) -> Data:

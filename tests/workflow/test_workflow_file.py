@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from flowbot.fields import UserError
-from flowbot.workflow.file import from_data, load, save
 from flowbot.workflow.messages import FormatError
 from flowbot.workflow.parameters import CodeParameters, LLMParameters
 from flowbot.workflow.workflow import Workflow
@@ -39,7 +38,7 @@ def written(tmp_path: Path, text: str = TEXT, name: str = "a.flow.yaml") -> Path
 
 
 def test_parameters_are_read_as_those_of_their_nodes_kind(tmp_path: Path) -> None:
-    workflow = load(written(tmp_path))
+    workflow = Workflow.load(written(tmp_path))
     assert workflow.parameters == {
         "list": LLMParameters(instruction="List the things that are asked about."),
         "count": CodeParameters(code="def run(items):\n    return {'n': len(items)}"),
@@ -47,21 +46,21 @@ def test_parameters_are_read_as_those_of_their_nodes_kind(tmp_path: Path) -> Non
 
 
 def test_what_is_saved_is_readable_and_says_nothing_twice(tmp_path: Path) -> None:
-    workflow = load(written(tmp_path))
+    workflow = Workflow.load(written(tmp_path))
     workflow.save(tmp_path / "b.yaml")
     text = (tmp_path / "b.yaml").read_text(encoding="utf-8")
     assert "  count: {kind: code, in: {items: list.items}, out: {n: int}}\n" in text
     assert "      def run(items):\n          return {'n': len(items)}\n" in text
     assert "frozen" not in text
     assert "samples" not in text
-    assert load(tmp_path / "b.yaml").hash == workflow.hash
+    assert Workflow.load(tmp_path / "b.yaml").hash == workflow.hash
 
 
 def test_the_hash_sees_orders_that_matter_and_no_others() -> None:
     def hashed(**changes: Any) -> str:
         node = {"kind": "llm", "in": {"a": "a", "b": "b"}, "out": {"why": "str", "n": "int"}}
         data = {"flowbot": 1, "inputs": {"a": "str", "b": "str"}, "outputs": {"n": "x.n"}, "nodes": {"x": node}}
-        return from_data(
+        return Workflow.from_data(
             {**data, **{k: v for k, v in changes.items() if k != "x"}, "nodes": {"x": {**node, **changes.get("x", {})}}}
         ).hash
 
@@ -77,7 +76,7 @@ def test_the_hash_sees_orders_that_matter_and_no_others() -> None:
 def test_loading_never_runs_code(tmp_path: Path) -> None:
     mark = tmp_path / "ran"
     path = written(tmp_path, TEXT.replace("def run(items):", f"open({str(mark)!r}, 'w')\n      def run(items):"))
-    load(path)
+    Workflow.load(path)
     assert not mark.exists()
 
 
@@ -126,7 +125,7 @@ def test_a_malformed_file_is_refused_with_its_name_and_place(tmp_path: Path, old
     assert old in TEXT
     path = written(tmp_path, TEXT.replace(old, new, 1))
     with pytest.raises(UserError) as caught:
-        load(path)
+        Workflow.load(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert says in str(caught.value)
 
@@ -135,7 +134,7 @@ def test_all_that_is_not_in_the_format_is_told_at_once(tmp_path: Path) -> None:
     text = TEXT.replace("kind: llm", "kind: lm").replace("in: {items: list.items}", "in: 3")
     path = written(tmp_path, text.replace("temperature: 0", "temperature: 9") + "extra: 1\n")
     with pytest.raises(FormatError, match=r"unknown key 'extra'; .*\(and 3 more\)") as caught:
-        load(path)
+        Workflow.load(path)
     assert [str(defect) for defect in caught.value.defects] == [
         "workflow: found the unknown key 'extra'; expected only flowbot, inputs, outputs, nodes, parameters",
         "nodes.list: found 'lm'; expected one of 'llm', 'tool', 'code', 'branch', 'merge', 'loop', 'map'",
@@ -152,36 +151,36 @@ def test_all_that_is_not_in_the_format_is_told_at_once(tmp_path: Path) -> None:
 def test_data_that_json_cannot_hold_is_refused(value: Any) -> None:
     data = {"flowbot": 1, "inputs": {}, "outputs": {}, "nodes": {}, "parameters": {"x": {"demonstrations": [value]}}}
     with pytest.raises(UserError, match="plain data, as JSON holds it"):
-        from_data(data)
+        Workflow.from_data(data)
 
 
 def test_endless_nesting_is_refused() -> None:
     deep: Any = []
     deep.append(deep)
     with pytest.raises(UserError, match="nesting deeper than 40; expected at most 40 levels"):
-        from_data({"flowbot": 1, "inputs": deep})
+        Workflow.from_data({"flowbot": 1, "inputs": deep})
 
 
 def test_files_that_cannot_be_read_or_written_are_user_errors(tmp_path: Path) -> None:
-    workflow = load(written(tmp_path))
+    workflow = Workflow.load(written(tmp_path))
     with pytest.raises(UserError, match="no such file"):
-        load(tmp_path / "none.yaml")
+        Workflow.load(tmp_path / "none.yaml")
     with pytest.raises(UserError, match=r"ends in \.yaml, \.yml or \.json"):
-        save(workflow, tmp_path / "a.txt")
+        workflow.save(tmp_path / "a.txt")
     with pytest.raises(UserError, match="expected a place that can be written"):
-        save(workflow, tmp_path / "no" / "a.yaml")
+        workflow.save(tmp_path / "no" / "a.yaml")
 
 
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path)
-    workflow: Workflow = load(path)
+    workflow: Workflow = Workflow.load(path)
 
     def full(_handle: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UserError, match="No space left"):
-        save(workflow, path)
+        workflow.save(path)
     assert path.read_text(encoding="utf-8") == TEXT
     assert list(tmp_path.iterdir()) == [path]
 

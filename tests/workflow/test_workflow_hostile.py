@@ -11,7 +11,7 @@ import pytest
 
 from flowbot.fields import UserError
 from flowbot.workflow.check import check
-from flowbot.workflow.file import from_data, load
+from flowbot.workflow.workflow import Workflow
 
 NODE = "{kind: code, in: {q: q}, out: {x: str}}"
 HEAD = "flowbot: 1\ninputs: {q: str}\noutputs: {a: n.x}\n"
@@ -43,7 +43,7 @@ def test_a_hostile_file_gives_one_short_error(tmp_path: Path, text: str, says: s
     path = tmp_path / "a.flow.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UserError) as caught:
-        load(path)
+        Workflow.load(path)
     said = str(caught.value)
     assert said.startswith(str(path))
     assert says in said
@@ -60,7 +60,7 @@ def test_files_in_other_encodings_are_refused_with_the_line(tmp_path: Path) -> N
         path = tmp_path / f"{encoding}.yaml"
         path.write_bytes(f"{HEAD}# {word}\n".encode(encoding))
         with pytest.raises(UserError, match=rf"{encoding}\.yaml:\d+: found .*{says}"):
-            load(path)
+            Workflow.load(path)
 
 
 def test_what_is_no_plain_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
@@ -69,9 +69,9 @@ def test_what_is_no_plain_file_is_refused_and_not_waited_for(tmp_path: Path) -> 
     loop.symlink_to(loop)
     for path, says in ((tmp_path, "a folder"), (pipe, "a pipe or a device"), (loop, "a file that cannot be read")):
         with pytest.raises(UserError, match=f"found {says}"):
-            load(path)
+            Workflow.load(path)
     with pytest.raises(UserError, match="found a pipe or a device; expected a file"):
-        load("/dev/zero")
+        Workflow.load("/dev/zero")
 
 
 def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +80,7 @@ def test_a_file_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(os, "open", refused)
     with pytest.raises(UserError, match=r"cannot be read \(Permission denied\)"):
-        load(tmp_path / "a.yaml")
+        Workflow.load(tmp_path / "a.yaml")
 
 
 def test_bodies_within_bodies_are_checked_up_to_the_depth_of_a_file_and_refused_beyond() -> None:
@@ -95,11 +95,11 @@ def test_bodies_within_bodies_are_checked_up_to_the_depth_of_a_file_and_refused_
         told = {f"{path}n": {"code": "def run(q):\n    return {'x': q}"}}
         return {"flowbot": 1, "inputs": {"q": "str"}, "outputs": {"a": reference}, "nodes": nodes, "parameters": told}
 
-    deepest = from_data(flow(17))
+    deepest = Workflow.from_data(flow(17))
     assert check(deepest) == []
-    assert from_data(deepest.dump()).hash == deepest.hash
+    assert Workflow.from_data(deepest.dump()).hash == deepest.hash
     with pytest.raises(UserError, match="nesting deeper than 40"):
-        from_data(flow(40))
+        Workflow.from_data(flow(40))
 
 
 def test_conditions_within_conditions_are_checked_up_to_the_depth_of_a_file_and_refused_beyond() -> None:
@@ -110,9 +110,9 @@ def test_conditions_within_conditions_are_checked_up_to_the_depth_of_a_file_and_
         branch = {"kind": "branch", "in": {"q": "q"}, "ways": {"a": condition, "b": "else"}}
         return {"flowbot": 1, "inputs": {"q": "str"}, "outputs": {"a": "q"}, "nodes": {"b": branch}}
 
-    assert [defect.where for defect in check(from_data(flow(30)))] == ["nodes.b.ways.a", "nodes.b"]
+    assert [defect.where for defect in check(Workflow.from_data(flow(30)))] == ["nodes.b.ways.a", "nodes.b"]
     with pytest.raises(UserError, match="nesting deeper than 40"):
-        from_data(flow(60))
+        Workflow.from_data(flow(60))
 
 
 def test_a_long_key_around_many_values_costs_no_more_than_itself() -> None:
@@ -120,7 +120,7 @@ def test_a_long_key_around_many_values_costs_no_more_than_itself() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(UserError, match="the unknown key 'kkk"):
-            from_data(data)
+            Workflow.from_data(data)
         assert tracemalloc.get_traced_memory()[1] < 100_000_000
     finally:
         tracemalloc.stop()
@@ -134,7 +134,9 @@ def test_a_chain_of_maps_that_hand_on_what_they_were_given_is_no_endless_walk() 
             for i in range(2000)
         }
         data = {"flowbot": 1, "inputs": {"m2000": "str"}, "outputs": {"a": "m0.x"}, "nodes": nodes}
-        assert "does not come from the map's body" in " ".join(defect.what for defect in check(from_data(data)))
+        assert "does not come from the map's body" in " ".join(
+            defect.what for defect in check(Workflow.from_data(data))
+        )
 
 
 @pytest.mark.parametrize("shape", ["chain", "chain written backwards", "pairs that read each other", "samples"])
@@ -160,7 +162,7 @@ def test_ten_thousand_nodes_are_checked(shape: str) -> None:
             nodes["m"] = {"kind": "merge", "how": "vote", "in": [f"{name}.x" for name in nodes], "out": {"x": "str"}}
             end = "m.x"
     data = {"flowbot": 1, "inputs": {"q": "str"}, "outputs": {"a": end}, "nodes": nodes, "parameters": told}
-    defects = check(from_data(data))
+    defects = check(Workflow.from_data(data))
     assert [defect.what[:8] for defect in defects[:1]] == (["a circle"] if "pairs" in shape else [])
 
 
@@ -168,5 +170,5 @@ def test_names_in_other_scripts_are_data_that_the_checker_names() -> None:
     node = {"kind": "code", "in": {"\u540d": "q"}, "out": {"x": "str"}}
     told = {"\u8282\u70b9": {"code": "def run(\u540d):\n    return {'x': ''}"}}
     data = {"flowbot": 1, "inputs": {"q": "str"}, "outputs": {"a": "\u8282\u70b9.x"}, "nodes": {"\u8282\u70b9": node}}
-    found = [defect.where for defect in check(from_data({**data, "parameters": told}))]
+    found = [defect.where for defect in check(Workflow.from_data({**data, "parameters": told}))]
     assert found == ["nodes.\u8282\u70b9", "nodes.\u8282\u70b9.in.\u540d"]

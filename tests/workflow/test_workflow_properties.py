@@ -16,7 +16,6 @@ from flowbot.draw.svg import draw_svg
 from flowbot.fields import UserError
 from flowbot.workflow.check import check, require_valid
 from flowbot.workflow.diff import diff
-from flowbot.workflow.file import from_data, load, save
 from flowbot.workflow.graph import predecessors, topological
 from flowbot.workflow.nodes import HasNodes, LoopNode, MapNode, node_at, walk
 from flowbot.workflow.scope import Scope
@@ -46,7 +45,7 @@ def bodies(holder: HasNodes) -> Iterator[HasNodes]:
 @settings(quick, max_examples=150)
 @given(workflow_data())
 def test_a_sound_workflow_has_no_defects(data: dict[str, Any]) -> None:
-    workflow = from_data(data)
+    workflow = Workflow.from_data(data)
     assert check(workflow, tools=TOOLS) == []
     require_valid(workflow, tools=TOOLS)
 
@@ -55,8 +54,8 @@ def test_a_sound_workflow_has_no_defects(data: dict[str, Any]) -> None:
 @given(workflows(), st.sampled_from([".yaml", ".json"]))
 def test_save_and_load_give_the_same_workflow(tmp_path_factory: Any, workflow: Workflow, ending: str) -> None:
     path: Path = tmp_path_factory.mktemp("flow") / f"w{ending}"
-    save(workflow, path)
-    again = load(path)
+    workflow.save(path)
+    again = Workflow.load(path)
     assert again == workflow
     assert again.hash == workflow.hash
     assert diff(workflow, again) == []
@@ -66,20 +65,20 @@ def test_save_and_load_give_the_same_workflow(tmp_path_factory: Any, workflow: W
 @quick
 @given(st.tuples(workflow_data(), st.randoms(use_true_random=False)).map(lambda pair: (pair[0], shuffled(*pair))))
 def test_diff_is_empty_exactly_when_hashes_are_equal(pair: tuple[Any, Any]) -> None:
-    a, b = map(from_data, pair)
+    a, b = map(Workflow.from_data, pair)
     assert (diff(a, b) == []) == (a.hash == b.hash)
 
 
 @settings(quick, max_examples=300)
 @given(damaged_data())
 def test_damaged_data_gives_user_errors_and_defects_only(data: Any) -> None:
-    workflow = outcome(UserError, lambda: from_data(data, "f.yaml"))
+    workflow = outcome(UserError, lambda: Workflow.from_data(data, "f.yaml"))
     if isinstance(workflow, UserError):
         assert workflow.where.startswith("f.yaml")
         assert str(workflow).isprintable()
         return
     defects = check(workflow, tools=TOOLS)
-    assert defects == check(from_data(json.loads(json.dumps(workflow.dump()))), tools=TOOLS)
+    assert defects == check(Workflow.from_data(json.loads(json.dumps(workflow.dump()))), tools=TOOLS)
     assert all(defect.where and defect.what and defect.mend and str(defect).isprintable() for defect in defects)
     refused = outcome(UserError, lambda: require_valid(workflow, tools=TOOLS))
     assert isinstance(refused, UserError) == bool(defects)

@@ -33,7 +33,6 @@ from flowbot.runtime.evaluation import Row, evaluate_each
 from flowbot.runtime.open_model import open_lm
 from flowbot.store import Store
 from flowbot.task import Task
-from flowbot.workflow.file import from_data
 from flowbot.workflow.workflow import Workflow
 
 MODEL = "openai/mock?thinking=0"
@@ -54,7 +53,7 @@ def workflow() -> Workflow:
         "nodes": {step: {"kind": "llm", "in": inputs[step], "out": {step: "str"}} for step in INSTRUCTIONS},
         "parameters": {step: {"instruction": said, "max_tokens": MAX_TOKENS} for step, said in INSTRUCTIONS.items()},
     }
-    return from_data(data)
+    return Workflow.from_data(data)
 
 
 def task_of(asked: range) -> Task:

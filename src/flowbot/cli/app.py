@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 from .cache import cache
 from .check import check
 from .compare import compare
-from .console import Console, OutputError, command_line, complain, news
+from .console import Console, OutputError, news
 from .demo import demo
 from .diff import diff
 from .env_file import env_file
@@ -29,6 +29,7 @@ from .run import run_flow
 from .show import show
 from .starts import starts
 from .streams import silence
+from .text import command_line, complain
 from .variables import Variables, of_environment
 
 DONE, FAILED, WRONG_USE, PAUSED = 0, 1, 2, 3

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from cyclopts import App, Parameter
 
-from .console import Console, command_line, complain
+from .console import Console
 from .options import FORCE, OUTPUT, PLACES, Output, require_new
 from .quantities import age_text, parse_age, parse_size, size_text
+from .text import command_line, complain
 
 if TYPE_CHECKING:
     from flowbot.store.limits import Limits

@@ -53,12 +53,12 @@ def _workflow(path: Path, findings: Findings) -> Workflow | None:
     """The workflow in the file; None if it holds something else, or a defect."""
     from flowbot.fields import UserError
     from flowbot.fields.yaml import read_data
-    from flowbot.workflow.file import load
     from flowbot.workflow.messages import FormatError
+    from flowbot.workflow.workflow import Workflow
 
     try:
         data = read_data(path)
-        return load(path) if isinstance(data, dict) and "nodes" in cast("dict[str, Any]", data) else None
+        return Workflow.load(path) if isinstance(data, dict) and "nodes" in cast("dict[str, Any]", data) else None
     except FormatError as error:
         findings.defects += [Remark(each.where, each.what, each.mend) for each in error.defects]
     except UserError as error:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from flowbot.fields.words import count, duration, interval, money, percent, points
 
-from .console import Style, wrap
+from .console import Style
+from .text import wrap
 
 if TYPE_CHECKING:
     from flowbot.run.compared import ComparedRun

@@ -48,7 +48,8 @@ def demo(
     from flowbot.task import Task
     from flowbot.workflow.starts import single_call
 
-    from .search import Plan, carry_out
+    from .plan import Plan
+    from .search import carry_out
 
     console = Console.open(output)
     path = demo_task_path()

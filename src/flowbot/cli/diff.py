@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from .console import Console, complain
+from .console import Console
+from .diff_text import Side, show
 from .options import Output
+from .text import complain
 
 if TYPE_CHECKING:
     from flowbot.workflow.workflow import Workflow
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One of the two workflows, and what it is called."""
-
-    name: str
-    workflow: Workflow
-
-    def dump(self) -> dict[str, Any]:
-        """As JSON data."""
-        return {"name": self.name, "hash": self.workflow.hash, **fields(self.workflow)}
 
 
 def diff(
@@ -44,8 +33,6 @@ def diff(
         The same, compared with A. Of a run it is what was found. With a run as A alone: its start, and what it found.
     """
     from flowbot.fields import UserError
-
-    from .diff_text import show
 
     console = Console.open(output)
     if b is None:
@@ -76,8 +63,8 @@ def compared(left: Side, right: Side) -> dict[str, Any]:
 
     a, b = left.workflow, right.workflow
     return {
-        "a": left.dump(),
-        "b": right.dump(),
+        "a": _dump(left),
+        "b": _dump(right),
         "same": a.hash == b.hash,
         "same_fields": fields(a) == fields(b),
         "changes": diff_workflows(a, b),
@@ -86,6 +73,10 @@ def compared(left: Side, right: Side) -> dict[str, Any]:
             for each in text_diffs(a, b)
         ],
     }
+
+
+def _dump(side: Side) -> dict[str, Any]:
+    return {"name": side.name, "hash": side.workflow.hash, **fields(side.workflow)}
 
 
 def fields(workflow: Workflow) -> dict[str, dict[str, str]]:
@@ -123,9 +114,9 @@ def _side(path: Path) -> Side:
     Raises:
         UserError: naming what is wrong.
     """
-    from flowbot.workflow.file import load
+    from flowbot.workflow.workflow import Workflow
 
     from .runs import flow_file
 
     file = flow_file(path)
-    return Side(str(path if file == path else file.parent), load(file))
+    return Side(str(path if file == path else file.parent), Workflow.load(file))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .console import Console, Style, wrap
+from .console import Console, Style
 from .drawing import side_by_side
+from .text import wrap
 
 if TYPE_CHECKING:
     from flowbot.workflow.workflow import Workflow
-
-    from .diff import Side
 
 AROUND = 100
 """Letters of unchanged text that are shown before and behind a change."""
@@ -21,6 +21,14 @@ LINES_AROUND = 3
 """The same for code, in lines."""
 Piece = Sequence[str]
 """`(kind, text)` with kind `same`, `gone` or `new`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two workflows, and what it is called."""
+
+    name: str
+    workflow: Workflow
 
 
 def show(left: Side, right: Side, facts: dict[str, Any], console: Console) -> None:

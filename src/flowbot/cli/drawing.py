@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from .console import shown, wrap
+from .text import shown, wrap
 
 if TYPE_CHECKING:
     from flowbot.workflow.nodes import Node
@@ -73,7 +73,7 @@ def _said(workflow: Workflow, path: str, node: Node, inner: int) -> Iterator[str
     else:
         yield f"{'carries' if isinstance(node, LoopNode) else 'gives'} {', '.join(node.gives)}"
     yield from _told(workflow.parameter(path), inner)
-    yield from (each for each in remarks(workflow, path, node) if each != "frozen")
+    yield from (each for each in remarks(node, workflow.parameters.get(path)) if each != "frozen")
 
 
 def _told(told: Parameters, inner: int) -> Iterator[str]:

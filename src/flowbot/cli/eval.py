@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from .console import Console, complain
+from .console import Console
 from .options import ALLOW_WRITES, CEILINGS, MODEL, MODELS, Calls, Output, whole
+from .text import complain
 
 if TYPE_CHECKING:
     from flowbot.task import Task
@@ -63,7 +64,7 @@ def evaluate_flow(
     from flowbot.runtime.own_models import own_models, require_own_models
     from flowbot.task import Task
     from flowbot.workflow.calls import most_calls
-    from flowbot.workflow.file import load
+    from flowbot.workflow.workflow import Workflow
 
     from .engine import require_judge, require_model, require_price
     from .progress import Display
@@ -73,7 +74,7 @@ def evaluate_flow(
 
     console = Console.open(output)
     flow = flow_file(flow)
-    workflow, loaded = load(flow), Task.load(task)
+    workflow, loaded = Workflow.load(flow), Task.load(task)
     own = own_models(model, judge_model, models=calls.listed(), metric=loaded.metric)
     require_own_models(own, workflow=workflow, where=str(flow), metric=loaded.metric)
     require_above_0(limit, "--limit")

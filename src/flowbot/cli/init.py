@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from .console import Console, command_line
+from .console import Console
 from .options import FORCE, OUT, Output, whole
+from .text import command_line
 
 if TYPE_CHECKING:
     from flowbot.draft import Draft, Guess, Table
@@ -258,8 +259,10 @@ def _start(draft: Draft, read: Prompted) -> str:
     """One call that sends the prompt as it stands, as a workflow's file."""
     from flowbot.fields.yaml import dump_yaml
     from flowbot.workflow.check import require_valid
+    from flowbot.workflow.workflow import Workflow
 
-    workflow = read.start(draft.inputs, draft.outputs)
+    sketch, parameters = read.call(draft.inputs, draft.outputs)
+    workflow = Workflow(sketch=sketch, parameters=parameters)
     require_valid(workflow)
     return dump_yaml(workflow.dump())
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from .console import complain, json_text, shown
+from .text import complain, json_text, shown
 
 if TYPE_CHECKING:
     from pathlib import Path

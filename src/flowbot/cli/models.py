@@ -43,7 +43,7 @@ def models(
     try:
         facts = asyncio.run(_probe(model, cache, console))
     except InfrastructureError as error:
-        from .console import complain
+        from .text import complain
 
         console.json({"model": model, "ok": False, "error": str(error)})
         complain(str(error))

@@ -41,7 +41,8 @@ def optimize(
     from flowbot.task import Task
     from flowbot.workflow.starts import single_call
 
-    from .search import Plan, carry_out
+    from .plan import Plan
+    from .search import carry_out
     from .starts import start_workflow
 
     loaded = Task.load(task)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowbot.fields.words import count, duration
 
-from .console import WIDEST, Console, is_terminal, shown, wrap
+from .console import WIDEST, Console, is_terminal
+from .text import shown, wrap
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from .console import Console, json_text
+from .console import Console
 from .options import MODEL, Calls, Output
+from .text import json_text
 
 if TYPE_CHECKING:
     from flowbot.lm.stop import StopSignal
@@ -51,7 +52,7 @@ def run_flow(
     from flowbot.lm.stop import StopSignal
     from flowbot.runtime.own_models import own_models, require_own_models
     from flowbot.workflow.calls import most_calls
-    from flowbot.workflow.file import load
+    from flowbot.workflow.workflow import Workflow
 
     from .runs import flow_file
     from .signals import pausing
@@ -59,7 +60,7 @@ def run_flow(
 
     console = Console.open(output)
     flow = flow_file(flow)
-    workflow = load(flow)
+    workflow = Workflow.load(flow)
     own = own_models(model, models=calls.listed())
     require_own_models(own, workflow=workflow, where=str(flow))
     tools = _tools(task)

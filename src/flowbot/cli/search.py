@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from flowbot.fields import Paused
@@ -16,49 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flowbot.lm.stop import StopSignal
-    from flowbot.optimizer.effort import EffortName
     from flowbot.optimizer.outlook import Outlook
     from flowbot.run.result import CostEstimate, RunResult
-    from flowbot.task import Task
-    from flowbot.workflow.workflow import Workflow
 
+    from .plan import Plan
     from .progress import Display
 
 FAILED = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """One search, whole.
-
-    Args:
-        task: what to solve.
-        start: the workflow to improve.
-        start_words: what the start is, for a person.
-        start_place: how an error names it.
-        model: model string of the task model.
-        meta_model: model string of the meta model.
-        judge_model: model string of the metric's judges that name none; the meta model when None.
-        effort: how much is tried.
-        next_task: a task file to name in what to do next.
-    """
-
-    task: Task
-    start: Workflow
-    start_words: str
-    model: str
-    meta_model: str
-    effort: EffortName
-    next_task: str
-    judge_model: str | None = None
-    start_place: str = "workflow"
-
-    @property
-    def judges(self) -> list[str]:
-        """The model strings of the metric's judges, each once."""
-        from flowbot.runtime.judge import judge_models
-
-        return judge_models(self.task.metric, self.judge_model or self.meta_model)
 
 
 def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console) -> int:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from .console import Console, Style, command_line, wrap
+from .console import Console, Style
 from .options import Output
+from .text import command_line, wrap
 
 if TYPE_CHECKING:
     from flowbot.run.examples import RecordedExample, Side

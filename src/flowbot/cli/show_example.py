@@ -12,7 +12,8 @@ from flowbot.report.diffs import node_texts
 from flowbot.run.examples import as_text
 from flowbot.run.verdict import SOURCES, decided
 
-from .console import Style, wrap
+from .console import Style
+from .text import wrap
 
 if TYPE_CHECKING:
     from flowbot.fields import Usage

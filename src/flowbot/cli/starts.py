@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from .console import Console, command_line
+from .console import Console
 from .options import FORCE, MODELS, OUT, PLACES, Output, require_new
+from .text import command_line
 
 if TYPE_CHECKING:
     from flowbot.fields import ToolSignature
@@ -88,8 +89,8 @@ def start_workflow(given: str, task: Task, *, cache_dir: Path | None) -> tuple[W
     """
     from flowbot.fields import UserError
     from flowbot.fields.near import one_of
-    from flowbot.workflow.file import load
     from flowbot.workflow.starts import list_starts
+    from flowbot.workflow.workflow import Workflow
 
     from .runs import FOLDER, flow_file
 
@@ -98,7 +99,7 @@ def start_workflow(given: str, task: Task, *, cache_dir: Path | None) -> tuple[W
         return fitted(library[given], task, cache_dir=cache_dir), f"{given}: {library[given].what}"
     if not Path(given).suffix and not Path(given).exists() and not (FOLDER / given).is_dir():
         raise UserError("--start", repr(given), f"a workflow's file, a run, or {one_of(given, library)}")
-    return load(flow_file(Path(given))), given
+    return Workflow.load(flow_file(Path(given))), given
 
 
 def fitted(

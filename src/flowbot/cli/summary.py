@@ -13,14 +13,15 @@ from flowbot.run.verdict import SOURCES, decided
 from flowbot.run.view import read_run
 from flowbot.runtime.own_models import named_models
 
-from .console import Console, command_line, complain, wrap
+from .console import Console
 from .drawing import score_line, side_by_side
+from .text import command_line, complain, wrap
 
 if TYPE_CHECKING:
     from flowbot.run.result import RunResult
     from flowbot.run.view import RunView
 
-    from .search import Plan
+    from .plan import Plan
 
 _ROOM_TO_DRAW = 72
 """Columns that a score with its drawing and its difference takes."""

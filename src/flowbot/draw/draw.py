@@ -65,7 +65,7 @@ def draw_text(workflow: Workflow, *, width: int = 100) -> str:
 def _body(workflow: Workflow, scope: Scope, guide: str) -> Iterator[_Row]:
     for name in drawing_order(scope.holder):
         node = scope.nodes[name]
-        more = "".join(f" · {each}" for each in remarks(workflow, f"{scope.path}{name}", node))
+        more = "".join(f" · {each}" for each in remarks(node, workflow.parameters.get(f"{scope.path}{name}")))
         when = f"when {node.when}: " if node.when is not None else ""
         text = f"{when}{_own(name, node, scope)}{more}"
         yield _Row(guide, *(printable(each) for each in (name, kind_text(node), text)))

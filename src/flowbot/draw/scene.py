@@ -155,7 +155,7 @@ class _Body:
             lines = [Line(bound_text(node), "note")]
         elif isinstance(node, BranchNode):
             lines = [Line(own)] if own else []
-        lines += [Line(each, "note") for each in remarks(self.workflow, path, node)]
+        lines += [Line(each, "note") for each in remarks(node, self.workflow.parameters.get(path))]
         lines += [Line(each, "fault") for each in self.faults(name, node)]
         body = _inner(self.workflow, self.scope.inner(name), node) if isinstance(node, LoopNode | MapNode) else None
         return Item(_key(name), node.kind, name, kind_text(node), tuple(lines), about, path, body)

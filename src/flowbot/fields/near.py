@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from difflib import get_close_matches
 
-MOST = 24
-"""Names that are listed in an error."""
+from .words import listed
 
 
 def nearest(found: object, known: Iterable[str]) -> str:
@@ -26,8 +25,3 @@ def one_of(found: object, known: Iterable[str]) -> str:
     told = f"one of {listed(names)}" if len(names) != 1 else names[0]
     near = nearest(found, names)
     return f"{told} (did you mean {near!r}?)" if near and len(names) > 1 else told
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first of the names, and that there are more."""
-    return ", ".join(names[:MOST]) + (", …" if len(names) > MOST else "")

@@ -54,15 +54,6 @@ class Score:
             if not math.isfinite(number) or not 0.0 <= number <= 1.0:
                 raise ValueError(f"Score.{name} is {number!r}; expected a number from 0 to 1")
 
-    def _repr_html_(self) -> str:
-        from .html import card, facts
-
-        spread = {"spread": f"{self.spread:.3f}"} if self.spread is not None else {}
-        parts = {name: f"{number:g}" for name, number in self.parts.items()}
-        return card(
-            f"Score {self.value:g}", facts({**parts, **spread, **({"why": self.feedback} if self.feedback else {})})
-        )
-
 
 def _settled(number: float) -> float:
     """The number; 0 or 1 where it misses them by rounding alone."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable, Mapping
 from typing import Protocol
+
+from .secrets import hide_text
 
 MINUS = "−"
 
@@ -32,6 +36,25 @@ def printable(text: str, *, keep: str = "") -> str:
     return "".join(
         each if each.isprintable() or each in keep else " " if each.isspace() else _escape(each) for each in text
     )
+
+
+def brief(value: object, most: int = 300) -> str:
+    """A value as plain text of at most `most` letters: a text as it is, anything else as JSON; secrets are masked."""
+    text = hide_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr))
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def listed(names: Iterable[str], most: int = 24) -> str:
+    """The first names in a line: `a, b, c, …`."""
+    every = list(names)
+    return ", ".join(every[:most]) + (", …" if len(every) > most else "")
+
+
+def named(values: Mapping[str, object], most: int = 300) -> str:
+    """Values with their names in a line: `note='Two pens', total=2`."""
+    texts = {name: brief(value, 60) for name, value in values.items()}
+    shown = (f"{name}={text!r}" if isinstance(values[name], str) else f"{name}={text}" for name, text in texts.items())
+    return brief(", ".join(shown), most)
 
 
 def _escape(character: str) -> str:

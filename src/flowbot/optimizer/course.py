@@ -21,7 +21,6 @@ from flowbot.runtime.evaluation import Row
 from flowbot.runtime.judge import require_verdicts
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.stats import Estimate, estimate_mean, paired_difference
-from flowbot.workflow.file import save
 
 from .measuring import measure
 from .methods import Loop
@@ -119,7 +118,7 @@ async def _close(
         )
     )
     try:
-        save(final.workflow, blank.run_dir / "found.flow.yaml")
+        final.workflow.save(blank.run_dir / "found.flow.yaml")
     except UserError as error:  # the folder could be written when the run began: nothing the user gave is wrong
         raise InfrastructureError(f"{error.where}: {error.found}", kind="disk") from None
     return replace(

@@ -17,7 +17,6 @@ from flowbot.runtime.flow import Flow
 from flowbot.runtime.own_models import own_models, require_own_models
 from flowbot.runtime.sandbox import SandboxName
 from flowbot.task import Task
-from flowbot.workflow.file import load
 from flowbot.workflow.starts import Start, find_start, fit
 from flowbot.workflow.workflow import Workflow
 
@@ -53,7 +52,7 @@ def given_workflow(workflow: object, where: str) -> Workflow | Start:
     if isinstance(workflow, str) and not Path(workflow).suffix and not Path(workflow).exists():
         return find_start(workflow)
     if isinstance(workflow, str | Path):
-        return load(Path(workflow))
+        return Workflow.load(Path(workflow))
     if isinstance(workflow, Flow):
         return workflow.workflow
     if not isinstance(workflow, Workflow):

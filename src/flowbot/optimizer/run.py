@@ -32,7 +32,6 @@ from flowbot.store import Store, default_cache_dir
 from flowbot.task import MetricError, Task, Tool
 from flowbot.workflow.calls import asked_models
 from flowbot.workflow.check import require_valid
-from flowbot.workflow.file import save
 from flowbot.workflow.starts import single_call
 
 from .costs import estimate, phases, sizes_of
@@ -231,7 +230,7 @@ async def optimize_async(
                 program=first.dump(),
             )
         )
-        save(first, directory / "start.flow.yaml")
+        first.save(directory / "start.flow.yaml")
         blank = RunResult(
             run_id=run_id, run_dir=directory, status="paused", stopped_by="", method=strategy.name, effort=str(effort), seed=seed,
             task=task.name, task_hash=stable_hash(task.identity), metric=task.metric.identity, models=asked,

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from flowbot.fields.words import count, interval, percent
+
+from .taken import evaluation
+
 if TYPE_CHECKING:
     from flowbot.fields import Score, Usage
     from flowbot.runtime.evaluation import Row
@@ -65,7 +69,7 @@ class EvalRow:
 
 @dataclass(frozen=True, slots=True)
 class EvalResult:
-    """How a workflow did on a split of a task. In a notebook it shows itself, failures first.
+    """How a workflow did on a split of a task. A notebook shows it, failures first.
 
         >>> found = fb.evaluate(flow, task)
         >>> print(found)
@@ -135,6 +139,11 @@ class EvalResult:
         """What the calls cost when they were first made; None where a price is unknown."""
         return self.usage.usd
 
+    @property
+    def cost(self) -> str:
+        """What it took, in words: `80 model calls, 9,120 tokens, $0.02`."""
+        return evaluation(self.calls, self.requests, self.usage.tokens, self.usd, self.spent)
+
     def table(self) -> list[dict[str, Any]]:
         """A flat dict a row, inputs and outputs as columns: for a data frame, `pandas.DataFrame(found.table())`."""
         return [
@@ -167,16 +176,10 @@ class EvalResult:
         }
 
     def __repr__(self) -> str:
-        from flowbot.optimizer.html import eval_text
-
-        return f"EvalResult({eval_text(self)})"
+        return f"EvalResult({self})"
 
     def __str__(self) -> str:
-        from flowbot.optimizer.html import eval_text
-
-        return eval_text(self)
-
-    def _repr_html_(self) -> str:
-        from flowbot.optimizer.html import eval_html
-
-        return eval_html(self)
+        scored = f"{percent(self.mean)} on {count(self.estimate.n, f'{self.split} example')}"
+        wrong = f"{len(self.failures)} not right" if self.failures else "all right"
+        failed = f", {count(self.errors, 'error')}" if self.errors else ""
+        return f"{scored} (95 % interval {interval(self.estimate)}), {wrong}{failed}; {self.cost}"

@@ -14,10 +14,10 @@ from flowbot.fields import InfrastructureError, UserError
 from flowbot.fields.files import read_text, write_text
 from flowbot.fields.foreign import Amount, Count, Record, checked
 from flowbot.fields.secrets import hide
+from flowbot.fields.words import brief, count, printable
 from flowbot.fields.yaml import parse_json
 from flowbot.stats import Estimate
 from flowbot.store.rows import DEPTH
-from flowbot.workflow.file import load as load_workflow
 from flowbot.workflow.workflow import Workflow
 
 from .events import Difference, Measure, Texts
@@ -76,7 +76,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """An optimisation's outcome; everything in it is also on disk in `run_dir`. In a notebook it shows itself.
+    """An optimisation's outcome; everything in it is also on disk in `run_dir`.
 
         >>> result = fb.optimize(task, lm="openai/gpt-4.1-mini", budget=fb.Budget(usd=2))
         >>> result.verdict
@@ -183,8 +183,8 @@ class RunResult:
         return RunResult(
             **told,
             run_dir=run_dir,
-            start=load_workflow(run_dir / "start.flow.yaml"),
-            found=load_workflow(run_dir / "found.flow.yaml") if stored.status == "done" else None,
+            start=Workflow.load(run_dir / "start.flow.yaml"),
+            found=Workflow.load(run_dir / "found.flow.yaml") if stored.status == "done" else None,
             start_scores=_scores(stored.scores.start),
             final_scores=_scores(stored.scores.final),
             difference=_scores(stored.scores.difference),
@@ -242,19 +242,12 @@ class RunResult:
         }
 
     def __repr__(self) -> str:
-        from flowbot.optimizer.html import run_text
-
-        return f"RunResult({run_text(self)})"
+        return f"RunResult({self})"
 
     def __str__(self) -> str:
-        from flowbot.optimizer.html import run_text
-
-        return run_text(self)
-
-    def _repr_html_(self) -> str:
-        from flowbot.optimizer.html import run_html
-
-        return run_html(self)
+        calls = count(sum(self.calls.values()), "call")
+        reason = f" {self.reason}." if self.reason else ""
+        return printable(brief(f"{self.status}: {self.verdict}{reason} {calls}; {self.run_dir}", 500))
 
 
 class _Means(Record):

@@ -14,7 +14,6 @@ from typing import Literal
 
 from flowbot.fields import UserError
 from flowbot.stats import Estimate
-from flowbot.workflow.file import from_data, load
 from flowbot.workflow.workflow import Workflow
 
 from .changes import Change, read_changes
@@ -158,13 +157,13 @@ def read_run(run_dir: Path | str) -> RunView:
     if not events or not isinstance(events[0], Started):
         raise UserError(f"journal {path}:1", "no beginning of a run", "the event `started`")
     result = RunResult.load(run_dir) if os.path.lexists(run_dir / RESULT) else None
-    start = from_data(dict(events[0].program), f"journal {path}:1: program")
+    start = Workflow.from_data(dict(events[0].program), f"journal {path}:1: program")
     found = run_dir / "found.flow.yaml"
-    final = load(found) if found.is_file() else None
+    final = Workflow.load(found) if found.is_file() else None
     workflows = {start.hash: start}
     for number, event in enumerate(events, start=1):
         if isinstance(event, Proposal) and event.program is not None and event.dump is not None:
-            workflows.setdefault(event.program, from_data(dict(event.dump), f"journal {path}:{number}: dump"))
+            workflows.setdefault(event.program, Workflow.from_data(dict(event.dump), f"journal {path}:{number}: dump"))
     changes = read_changes(events, workflows, final.hash if final else None)
     feedback = tuple(event for event in events if isinstance(event, Feedback))
     examples, quoted = _examples(run_dir, frozenset(each.example for each in feedback))

@@ -128,14 +128,7 @@ class Flow:
         return await asyncio.wrap_future(self._begin(inputs))
 
     def __repr__(self) -> str:
-        from .html import flow_text
-
-        return f"Flow({flow_text(self)})"
-
-    def _repr_html_(self) -> str:
-        from .html import flow_html
-
-        return flow_html(self)
+        return f"Flow({self.workflow.summary}; lm {self.lm or 'none'})"
 
     def close(self) -> None:
         """End connections, workers and the thread. May be called twice; a later call opens them again."""
@@ -172,10 +165,8 @@ def load(
     Raises:
         UserError: if the file is not a valid workflow, or something that it needs is not given.
     """
-    from flowbot.workflow.file import load as load_workflow
-
     return Flow(
-        load_workflow(path),
+        Workflow.load(path),
         lm=lm,
         models=models,
         tools=tools,

@@ -12,7 +12,7 @@ from flowbot.fields import Score, StepError, stable_hash
 from flowbot.fields.bounds import raised
 from flowbot.fields.secrets import hide_known
 from flowbot.task import MetricError
-from flowbot.task.parts import weighed
+from flowbot.task.metrics import weighed
 
 from .executors import Call, FunctionError
 from .judge import UnjudgedError, judged

@@ -14,7 +14,7 @@ from flowbot.fields.bounds import TOOL_BYTES, bounded, raised
 from flowbot.fields.secrets import hide_known
 from flowbot.lm.spans import tool_span
 from flowbot.task import Timed
-from flowbot.task.parts import leaves
+from flowbot.task.metrics import leaves
 
 from .awake import undisturbed
 from .executors import Call, Executor, FunctionError, Outcome, open_executor

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from flowbot.fields import Usage
+from flowbot.fields.words import brief, count, named, printable
 from flowbot.lm.client import Message
 
 _NUMBERS = re.compile(r"\[\d+\]|#\d+")
@@ -128,7 +129,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One run of a workflow on one example. In a notebook it shows itself, every step with what it was sent.
+    """One run of a workflow on one example. A notebook shows every step with what it was sent.
 
         >>> trace = flow.trace(note="Two pens, please")
         >>> trace.step("answer").messages[-1].content
@@ -160,14 +161,10 @@ class Trace:
         return sum((step.usage for step in self.steps), Usage())
 
     def __repr__(self) -> str:
-        from .html import trace_text
-
-        return f"Trace({trace_text(self)})"
-
-    def _repr_html_(self) -> str:
-        from .html import trace_html
-
-        return trace_html(self)
+        example = f"{self.example}, " if self.example else ""
+        ending = self.error if self.outputs is None else named(self.outputs, 200)
+        said = f"{example}{count(len(self.steps), 'step')}: {ending}"
+        return f"Trace({printable(brief(said))})"
 
     def step(self, address: str) -> Step | None:
         """The step at `address`, or None if it did not run."""

@@ -2,8 +2,7 @@
 
 from .example import Example
 from .judge import Criterion, Judge
-from .metrics import METRICS, Metric, MetricError, MetricGiven
-from .parts import Part, Parts
+from .metrics import METRICS, Metric, MetricError, MetricGiven, Part, Parts
 from .sources import CalculatorSource, MCPSource, PythonSource, SearchSource, SQLSource, ToolSource
 from .task import Task
 from .tools import Timed, Tool, tool_of

@@ -11,7 +11,7 @@ from flowbot.fields import UserError
 from .examples import Placed
 from .faults import KeptFaults
 from .labels import check_labels
-from .load import TaskParts, read_parts
+from .load import TaskParts, naming, read_parts
 from .splits import Split, check_disjoint
 from .task import Task
 
@@ -39,8 +39,8 @@ def read_whole(path: Path) -> ReadTask:
         _check_rows(parts, faults)
     task = None
     if parts.inputs is not None and parts.outputs is not None and parts.metric is not None:
-        with faults:
-            task = parts.task(rows=not faults.met)
+        with faults, naming(parts.path):
+            task = Task(**parts.arguments(rows=not faults.met))
     return ReadTask(task, parts.rows or {}, tuple(faults.found))
 
 

@@ -12,7 +12,7 @@ from itertools import islice
 from threading import Lock
 
 from flowbot.fields import UserError
-from flowbot.fields.near import listed
+from flowbot.fields.words import listed
 
 from .faults import RAISED, Faults
 

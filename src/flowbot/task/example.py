@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from flowbot.fields.words import brief, named
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One row: inputs and expected outputs. In a notebook it shows itself.
+    """One row: inputs and expected outputs. A notebook shows it as a table.
 
         >>> fb.Example("row-1", {"note": "Two pens, please"}, {"total": 2})
         Example(row-1: note='Two pens, please' → total=2)
@@ -33,11 +35,5 @@ class Example:
     feedback: str = ""
 
     def __repr__(self) -> str:
-        from .html import example_text
-
-        return f"Example({example_text(self)})"
-
-    def _repr_html_(self) -> str:
-        from .html import example_html
-
-        return example_html(self)
+        said = f"{self.id}: {named(self.inputs)} → {named(self.expected) or '?'}"
+        return f"Example({brief(said)})"

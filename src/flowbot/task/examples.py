@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from flowbot.fields import Field, UserError, ValueMismatch, canonical_json, stable_hash
-from flowbot.fields.near import listed
-from flowbot.fields.words import kind_of
+from flowbot.fields.words import kind_of, listed
 
 from .cells import cell_value
 from .data import Row

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import UserError
-from flowbot.fields.near import listed
+from flowbot.fields.words import listed
 
 from .arrow import INSTALL, ArrowTable, arrow_rows
 from .decode import MOST_DATA

@@ -8,8 +8,7 @@ from flowbot.fields import Field, UserError
 
 from .examples import Placed
 from .faults import RAISED, Faults
-from .metrics import Metric
-from .parts import Part, leaves
+from .metrics import Metric, Part, leaves
 
 UNLABELLED = "; without labels, a judge (metric: {judge: {rubric: TEXT}}) or a function of your own can score"
 

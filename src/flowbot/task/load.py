@@ -1,4 +1,4 @@
-"""Loading a task file and what stands beside it: data, metric and tools."""
+"""Reading a task file and what stands beside it: data, metric and tools."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from flowbot.fields.yaml import read_data
 from .data import read_rows
 from .examples import Placed, placed_examples
 from .faults import RAISED, Faults, KeptFaults
+from .goal import fields_of, goal_of
 from .hub import hub_rows, is_of_hub
 from .identity import file_identity
 from .load_tools import load_tools
@@ -25,21 +26,11 @@ from .modules import Modules, reference
 from .read_metric import plainly, read_metric
 from .sources import ToolSource
 from .splits import SPLITS, Split, divide
-from .task import Task, fields_of, goal_of
 from .tools import Tool
 
 NO_GOAL = "(no goal is given)"
 """Stands where a goal that has a fault would."""
 KEYS = ("flowbot", "goal", "inputs", "outputs", "metric", "data", "tools")
-
-
-def load_task(path: Path, *, callables: bool) -> Task:
-    """The task of a file or folder; see `Task.load`.
-
-    Raises:
-        UserError: naming file and place.
-    """
-    return read_parts(path, callables=callables).task()
 
 
 @dataclass(kw_only=True)
@@ -55,27 +46,22 @@ class TaskParts:
     sources: dict[str, str] = field(default_factory=dict[str, str])
     tools: list[Tool | ToolSource] | None = None
 
-    def task(self, *, rows: bool = True) -> Task:
-        """The task; without `rows`, one that has no examples, for which data and tools need not be there.
-
-        Raises:
-            UserError: if the parts do not fit each other; names file and place.
-        """
+    def arguments(self, *, rows: bool = True) -> dict[str, Any]:
+        """What makes a `Task` of them; without `rows`, one that has no examples, for which data and tools need not be there."""
         placed = self.rows if rows else {}
         if self.inputs is None or self.outputs is None or self.metric is None or placed is None:
             raise AssertionError("a part of the task could not be read")
-        with _naming(self.path):
-            return Task(
-                goal=NO_GOAL if self.goal is None else self.goal,
-                inputs=self.inputs,
-                outputs=self.outputs,
-                metric=self.metric,
-                splits=placed,
-                tools=self.tools or (),
-                name=_name(self.path),
-                source=self.path,
-                revisions=self.sources,
-            )
+        return {
+            "goal": NO_GOAL if self.goal is None else self.goal,
+            "inputs": self.inputs,
+            "outputs": self.outputs,
+            "metric": self.metric,
+            "splits": placed,
+            "tools": self.tools or (),
+            "name": _name(self.path),
+            "source": self.path,
+            "revisions": self.sources,
+        }
 
 
 def read_parts(path: Path, *, callables: bool, faults: Faults = RAISED) -> TaskParts:
@@ -110,7 +96,7 @@ def _read(data: dict[str, Any], parts: TaskParts, modules: Modules, faults: Faul
     with faults:
         if repr(data.get("flowbot", 1)) != "1":  # true and 1.0 equal 1
             raise UserError(f"{path}: flowbot", repr(data["flowbot"]), "1, the version of the format")
-    with faults, _naming(path):
+    with faults, naming(path):
         parts.goal = goal_of(data["goal"]) if "goal" in data else None
     if "inputs" in data:
         parts.inputs = _fields(data["inputs"], "inputs", path, faults)
@@ -132,7 +118,7 @@ def _fields(given: Any, role: str, path: Path, faults: Faults) -> tuple[Field, .
     alone = [{name: each} for name, each in single.items()] or [given]
     found: list[Field] = []
     for each in alone:
-        with faults, _naming(path):
+        with faults, naming(path):
             found += fields_of(each, role)
     return tuple(found) if len(found) == len(alone) else None
 
@@ -233,7 +219,7 @@ def _not_imported(name: str) -> Callable[..., Any]:
 
 
 @contextmanager
-def _naming(path: Path) -> Generator[None, None, None]:
+def naming(path: Path) -> Generator[None, None, None]:
     """An error that names a place inside the task file names the file too."""
     try:
         yield

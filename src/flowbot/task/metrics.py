@@ -1,33 +1,32 @@
-"""Metrics: how good the outputs for an example are. The built-in ones are pure and say what was found and expected."""
+"""Metrics: how good the outputs for an example are; and scores in parts, several metrics, each on some outputs, weighted."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Union
+from typing import Any, Union, cast
 
-from flowbot.fields import Field, FlowBotError, Score, UserError
+from flowbot.fields import Field, FlowBotError, Score, UserError, stable_hash
 from flowbot.fields.bounds import bounded, raised
 from flowbot.fields.words import kind_of
 
-from .compare import Comparison, Verdict, contains, exact, f1, json_fields, normalised, numeric
+from .built_in import COMPARISONS, VERSION, comparing
 from .example import Example
 from .identity import callable_identity, is_told_apart
-from .judge import Judge
+from .judge import Judge, weight_of
+from .mapping import placed
 from .origin import underlying
 from .returned import NotAScore, score_of
-
-if TYPE_CHECKING:
-    from .parts import Part, Parts
 
 Returned = float | bool | Score | tuple[float, str] | Mapping[str, Any]
 MetricCall = Callable[[Example, Mapping[str, Any]], Returned]
 """What a user's metric is: `(example, outputs)` to a number from 0 to 1, a bool, a `Score`, `(number, feedback)` or
 `{"score": number, "feedback": text, "parts": {name: number}}`. Not async."""
-MetricGiven = Union[str, MetricCall, "Metric", Judge, "Parts", Mapping[str, Any]]
-"""What may be given as a metric: a built-in's name, a callable, a judge, parts, or a mapping as it stands in a task file."""
+MetricGiven = Union[str, MetricCall, "Metric", Judge, "Parts"]
+"""What may be given as a metric: a built-in's name, a callable, a judge, or parts."""
+_LONGEST_NAME = 64
 
 _COROUTINE = 0x80 | 0x200  # inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR, without importing inspect
 
@@ -83,9 +82,6 @@ class Metric:
         Raises:
             UserError: for an unknown name, an async callable or what is no metric; names the place from `metric` on.
         """
-        from .parts import Parts
-        from .read_metric import plainly, read_metric
-
         match metric:
             case Metric():
                 return metric
@@ -97,8 +93,6 @@ class Metric:
                 return Metric("judge", True, metric.identity, _asks_a_model, judge=metric)
             case Parts():
                 return metric.metric()
-            case Mapping():
-                return read_metric(metric, "metric", plainly)
             case _:
                 return _own(metric, pure)
 
@@ -106,17 +100,12 @@ class Metric:
         """The same metric, told the types of a task's outputs: `json_fields` takes lists of labels in any order, and labels
         that look the same are told apart."""
         if self.parts:
-            from .parts import Part, Parts
-
             told = {
                 name: Part(part.metric.for_outputs(outputs), on=part.on, weight=part.weight)
                 for name, part in self.parts.items()
             }
             return Parts(told).metric()
-        if not self.built_in or self.name not in _TYPED:
-            return self
-        compare = _TYPED[self.name]
-        return _built_in(self.name, compare, {each.name: partial(compare, kind=each.type) for each in outputs})
+        return replace(self, call=comparing(self.name, outputs)) if self.built_in else self
 
     @property
     def needs_model(self) -> bool:
@@ -133,8 +122,6 @@ class Metric:
         """What of it can be called without a model: all, the parts that are no judge's, or nothing."""
         if not self.needs_model:
             return self
-        from .parts import Parts
-
         left = {name: part for name, part in self.parts.items() if part.metric.judge is None}
         return Parts(left).metric() if left else None
 
@@ -161,7 +148,8 @@ def _own(metric: MetricCall, pure: bool) -> Metric:
     """The metric of a user's callable."""
     given: object = metric
     if not callable(given):
-        raise UserError("metric", kind_of(given), FORMS)
+        python = "a built-in's name, a function, fb.Judge or fb.Parts; a mapping is what fb.Task and task files take"
+        raise UserError("metric", kind_of(given), python if isinstance(given, Mapping) else FORMS)
     function = underlying(metric)
     name = str(getattr(function, "__name__", type(metric).__name__))
     if getattr(getattr(function, "__code__", None), "co_flags", 0) & _COROUTINE:
@@ -173,38 +161,126 @@ def _asks_a_model(example: Example, outputs: Mapping[str, Any]) -> Score:
     raise MetricError("a model gives this score, and none is asked here", metric="judge", example=example.id)
 
 
-def _built_in(name: str, compare: Comparison, own: Mapping[str, Comparison] = MappingProxyType({})) -> Metric:
-    """The metric that compares each expected output, some in a way of their own, and takes the mean over them."""
+@dataclass(frozen=True, init=False)
+class Part:
+    """One metric among several.
 
-    def call(example: Example, outputs: Mapping[str, Any]) -> Score:
-        verdicts = {
-            field: own.get(field, compare)(outputs.get(field), wanted) for field, wanted in example.expected.items()
-        }
-        if not verdicts:
-            return Score(0.0, "the example has no expected outputs")
-        faults = [f"{field}: {verdict.fault}" for field, verdict in verdicts.items() if verdict.fault]
-        parts = {field: verdict.value for field, verdict in verdicts.items()}
-        return Score(sum(parts.values()) / len(parts), "; ".join(faults), parts if len(parts) > 1 else {})
+        >>> fb.Part("exact", on="urgency", weight=2)
 
-    return Metric(name, pure=True, identity=f"{name}/{_VERSION}", call=call, built_in=True)
+    Args of the constructor:
+        metric: any metric but one of parts.
+        on: the output field, or the fields, that it sees, of outputs and expected outputs alike; none: all of them.
+        weight: its share of the score, beside the others' weights.
+
+    Raises:
+        UserError: naming the place, for what is no metric, field name or weight.
+    """
+
+    metric: Metric
+    on: tuple[str, ...]
+    weight: float
+
+    def __init__(self, metric: MetricGiven, *, on: str | Sequence[str] = (), weight: float = 1.0) -> None:
+        made = Metric.of(metric)
+        if made.parts:
+            raise UserError("metric", "parts inside of parts", "a metric without parts")
+        names = (on,) if isinstance(on, str) else tuple(on) if isinstance(cast("object", on), Sequence) else (on,)
+        if any(not isinstance(cast("object", name), str) or not name for name in names):
+            raise UserError("on", repr(on), "the name of an output, or a list of names")
+        for name, value in {"metric": made, "on": names, "weight": weight_of(weight, "weight")}.items():
+            object.__setattr__(self, name, value)
+
+    def view(self, example: Example, outputs: Mapping[str, Any]) -> tuple[Example, Mapping[str, Any]]:
+        """What the part sees of an example and of what a workflow gave."""
+        if not self.on:
+            return example, outputs
+        expected = {name: value for name, value in example.expected.items() if name in self.on}
+        return replace(example, expected=expected), {name: outputs[name] for name in self.on if name in outputs}
 
 
-_VERSION = 2
-"""Of the built-in metrics: another where any of them scores otherwise than before, so that runs and scores are not mixed."""
-_TYPED: Mapping[str, Callable[..., Verdict]] = {"exact": exact, "json_fields": json_fields}
-"""Those that compare by the type of an output."""
+@dataclass(frozen=True, init=False)
+class Parts:
+    """Several metrics by name, weighted.
+
+        >>> fb.Parts({"urgency": fb.Part("exact", on="urgency", weight=2), "reply": fb.Judge("It is polite.")})
+
+    The score is the weighted mean; each part's own score stands in `Score.parts`, and its feedback begins with its name.
+
+    Raises:
+        UserError: naming the part, for a bad name or what is no part; or if there are none.
+    """
+
+    parts: Mapping[str, Part]
+
+    def __init__(self, parts: Mapping[str, Part | MetricGiven]) -> None:
+        if not isinstance(cast("object", parts), Mapping) or not parts:
+            raise UserError("metric.parts", "nothing", "{NAME: METRIC}")
+        object.__setattr__(self, "parts", MappingProxyType({name: _part(name, parts[name]) for name in parts}))
+
+    def metric(self) -> Metric:
+        """The metric that they make."""
+        metrics = [part.metric for part in self.parts.values()]
+        told = [[name, part.metric.identity, part.on, part.weight] for name, part in self.parts.items()]
+
+        def call(example: Example, outputs: Mapping[str, Any]) -> Score:
+            return weighed(
+                self.parts, {name: part.metric(*part.view(example, outputs)) for name, part in self.parts.items()}
+            )
+
+        return Metric(
+            name=f"parts {', '.join(self.parts)}",
+            pure=all(metric.pure for metric in metrics),
+            identity=f"parts@{stable_hash(told)}",
+            call=call,
+            built_in=all(metric.built_in for metric in metrics),
+            kept=all(metric.kept for metric in metrics),
+            parts=self.parts,
+        )
+
+
+def weighed(parts: Mapping[str, Part], scores: Mapping[str, Score]) -> Score:
+    """The weighted mean of the parts' scores. Parts of a part are named `PART.OWN`."""
+    total = sum(part.weight for part in parts.values())
+    value = sum(part.weight * scores[name].value for name, part in parts.items()) / total
+    named = {name: scores[name].value for name in parts}
+    for name in parts:
+        named |= {f"{name}.{own}": each for own, each in scores[name].parts.items()}
+    spreads = [(parts[name].weight / total, scores[name].spread) for name in parts]
+    known = [(share * spread) ** 2 for share, spread in spreads if spread is not None]
+    return Score(
+        min(1.0, value),
+        "; ".join(_said(name, scores[name].feedback) for name in parts if scores[name].feedback),
+        named,
+        math.sqrt(sum(known)) if known else None,
+    )
+
+
+def _said(name: str, feedback: str) -> str:
+    """Feedback that begins with the part's name, once: a comparison begins with its field's."""
+    return feedback if feedback.startswith(f"{name}: ") else f"{name}: {feedback}"
+
+
+def leaves(metric: Metric) -> Mapping[str, Part]:
+    """The parts of a metric by name; of one without parts the metric itself under ""."""
+    return metric.parts or {"": Part(metric)}
+
+
+def _part(name: object, given: Part | MetricGiven) -> Part:
+    if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_NAME:
+        raise UserError("metric.parts", f"the name {name!r}", f"a text of at most {_LONGEST_NAME} characters")
+    if isinstance(given, Part):
+        return given
+    with placed("metric", f"metric.parts.{name}"):
+        return Part(given)
+
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
-        "exact": _built_in("exact", exact),
-        "normalised": _built_in("normalised", normalised),
-        "numeric": _built_in("numeric", numeric),
-        "f1": _built_in("f1", f1),
-        "contains": _built_in("contains", contains),
-        "json_fields": _built_in("json_fields", json_fields),
+        name: Metric(name, pure=True, identity=f"{name}/{VERSION}", call=comparing(name), built_in=True)
+        for name in COMPARISONS
     }
 )
-"""The built-in metrics by name. Each compares every expected output of the example and takes the mean."""
+"""The built-in metrics by name: pure, and they say what was found and what was expected."""
 
 FORMS = f"one of {', '.join(METRICS)}; FILE.py:NAME; {{judge: {{rubric: TEXT}}}}; or {{parts: {{NAME: METRIC}}}}"
 """What a metric may be, in one line."""

@@ -9,17 +9,15 @@ metric: {parts: {urgency: {metric: exact, on: urgency, weight: 2}, reply: {judge
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from flowbot.fields import UserError
 from flowbot.fields.words import kind_of
 
 from .judge import read_judge
-from .mapping import mapping
-from .metrics import FORMS, Metric
-from .parts import Part, Parts
+from .mapping import mapping, placed
+from .metrics import FORMS, Metric, Part, Parts
 
 Named = Callable[[Any, bool, str], Metric]
 """The metric of what is no mapping: `(what was given, whether it is said to be pure, its place)`."""
@@ -60,18 +58,6 @@ def plainly(given: Any, pure: bool, where: str) -> Metric:
     """The `Named` of what is given in Python: built-ins by name, callables, judges."""
     with placed("metric", where):
         return Metric.of(given, pure=pure)
-
-
-@contextmanager
-def placed(old: str, new: str) -> Generator[None, None, None]:
-    """An error at the place `old`, or inside of it, is one at `new`."""
-    try:
-        yield
-    except UserError as error:
-        inside = error.where.removeprefix(old)
-        if inside == error.where or inside[:1] not in ("", ".", "["):
-            raise
-        raise error.at(new + inside) from None
 
 
 def _parts(given: Any, where: str, named: Named) -> Metric:

@@ -9,30 +9,24 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-from flowbot.fields import Field, Type, TypeSyntaxError, UserError, is_name, stable_hash
-from flowbot.fields.near import one_of
-from flowbot.fields.types import notation_told
-from flowbot.fields.words import kind_of
+from flowbot.fields import Field, UserError, stable_hash
+from flowbot.fields.words import brief, listed
 
 from .example import Example
 from .examples import Placed
 from .given import DEFAULT_SPLIT, Rows, placed_splits
+from .goal import Fields, fields_of, goal_of
 from .labels import check_labels
 from .metrics import Metric, MetricGiven
+from .read_metric import plainly, read_metric
 from .sources import ToolSource
 from .splits import SPLITS, Split, check_disjoint
 from .tools import Tool, tool_of
 
-_TYPES = ("str", "int", "float", "bool", "object", "list[T]", "Literal['a', 'b']")
-Fields = Mapping[str, Any] | Sequence[Field]
-"""Fields as they are given: names with types, or a list of `Field`. A type is a Python type (`str`, `list[int]`,
-`Literal["a", "b"]`, `Annotated[int, "euros in all"]`, a TypedDict), its text (`"list[int]"`), a `Field`, or
-`{"type": "str", "about": "..."}`."""
-
 
 @dataclass(frozen=True, init=False, eq=False)
 class Task:
-    """What to solve. In a notebook it shows itself.
+    """What to solve. A notebook shows its fields, metric, sizes and first examples.
 
         >>> task = fb.Task(
         ...     goal="Say which department should answer the customer.",
@@ -84,7 +78,7 @@ class Task:
         goal: str,
         inputs: Fields,
         outputs: Fields,
-        metric: MetricGiven,
+        metric: MetricGiven | Mapping[str, Any],
         train: Rows = (),
         val: Rows = (),
         test: Rows = (),
@@ -103,7 +97,7 @@ class Task:
         both = [field.name for field in wanted if field.name in {each.name for each in taken}]
         if both:
             raise UserError("outputs", f"{', '.join(both)}, which is an input too", "names of their own")
-        scorer = Metric.of(metric).for_outputs(wanted)
+        scorer = read_metric(metric, "metric", plainly).for_outputs(wanted)
         given: Mapping[Split, Rows] = {"train": train, "val": val, "test": test} if splits is None else splits
         placed = placed_splits(given, rows, split, group, inputs=taken, outputs=wanted)
         check_disjoint(placed)
@@ -141,19 +135,28 @@ class Task:
         Raises:
             UserError: naming file and place, if anything of it is wrong.
         """
-        from .load import load_task
+        from .load import naming, read_parts
 
-        return load_task(Path(path), callables=callables)
+        parts = read_parts(Path(path), callables=callables)
+        with naming(parts.path):
+            return Task(**parts.arguments())
 
     def __repr__(self) -> str:
-        from .html import task_text
+        fields = f"{listed((each.name for each in self.inputs), 5)} → {listed((each.name for each in self.outputs), 5)}"
+        tools = f", tools {', '.join(self.tool_names)}" if self.tool_names else ""
+        said = f"{self.name}: {fields}, metric {self.metric.name}, {self.sizes}{tools}"
+        return f"Task({brief(said, 400)})"
 
-        return f"Task({task_text(self)})"
+    @property
+    def sizes(self) -> str:
+        """How many examples each split has: `40 train, 40 val, 100 test`."""
+        return ", ".join(f"{len(examples)} {split}" for split, examples in self.splits.items())
 
-    def _repr_html_(self) -> str:
-        from .html import task_html
-
-        return task_html(self)
+    @property
+    def tool_names(self) -> list[str]:
+        """Names of the tools that can be called as they are, and the kinds of the sources of others."""
+        kinds = [type(source).__name__.removesuffix("Source") for source in self.sources]
+        return [*(tool.signature.name for tool in self.tools), *kinds]
 
     @property
     def train(self) -> tuple[Example, ...]:
@@ -195,74 +198,6 @@ class Task:
             "tools": [[tool.signature.name, tool.signature.effects, tool.identity] for tool in self.tools],
             **({"revisions": dict(self.revisions)} if self.revisions else {}),
         }
-
-
-def goal_of(given: object) -> str:
-    """The goal, without blanks around it.
-
-    Raises:
-        UserError: if it is no text, or empty.
-    """
-    if not isinstance(given, str):
-        raise UserError("goal", kind_of(given), "a sentence")
-    if not given.strip():
-        raise UserError("goal", "nothing", "a sentence")
-    return given.strip()
-
-
-def fields_of(given: Fields, where: str) -> tuple[Field, ...]:
-    """Fields from any of the ways in which they may be given.
-
-    Raises:
-        UserError: naming `where` and the field, for a bad name or type, an unknown key, or no fields.
-    """
-    if isinstance(cast("object", given), Mapping):
-        items = cast("Mapping[object, object]", given)
-        fields = [_field(name, each, where) for name, each in items.items()]
-    elif isinstance(cast("object", given), list | tuple):
-        fields = [each if isinstance(cast("object", each), Field) else None for each in given]
-        if None in fields:
-            raise UserError(where, "a list of other things than fields", "name: type, or a list of Field")
-    else:
-        raise UserError(where, kind_of(given), "fields as name: type")
-    found = tuple(cast("list[Field]", fields))
-    names = [field.name for field in found]
-    for name in names:
-        if not is_name(name) or names.count(name) > 1:
-            raise UserError(where, f"the name {name!r}", "an identifier of at most 64 characters, each once")
-    if not found:
-        raise UserError(where, "no fields", "at least one")
-    return found
-
-
-def _field(name: object, given: object, where: str) -> Field:
-    spot = f"{where}.{name}"
-    if isinstance(given, Field):
-        return replace(given, name=str(name))
-    about: object = ""
-    if isinstance(given, Mapping):
-        parts = cast("Mapping[str, object]", given)
-        unknown = [key for key in parts if key not in ("type", "about")]
-        if unknown or "type" not in parts:
-            found = f"the key {unknown[0]!r}" if unknown else "no type"
-            raise UserError(spot, found, "type and about, or the type alone")
-        given, about = parts["type"], parts.get("about") or ""
-    if not isinstance(about, str):
-        raise UserError(f"{spot}.about", kind_of(about), "a text")
-    if given is None or isinstance(given, int | float | list | tuple):
-        raise UserError(spot, kind_of(cast("object", given)), "a type, such as str or list[int]")
-    if not isinstance(given, str):
-        from .signature import read_hint  # only tasks that are made in Python have hints
-
-        kind, note = read_hint(given, spot)
-        return Field(str(name), kind, about or note)
-    try:
-        return Field(str(name), Type.parse(given), about)
-    except TypeSyntaxError as error:
-        told = notation_told(given)
-        detail = str(error).removeprefix(f"type {told!r}: ").partition("; expected ")[0]
-        found = f"the type {told!r}" + ("" if detail == f"found {told!r}" else f" ({detail})")
-        raise UserError(spot, found, one_of(given, _TYPES)) from None
 
 
 def _apart(placed: Mapping[Split, Sequence[Placed]]) -> dict[Split, tuple[Example, ...]]:

@@ -9,9 +9,8 @@ from flowbot.fields import UserError
 from .conditions import Guard, say
 from .graph import split_reference, topological
 from .nodes import BranchNode, Carry, HasNodes, LoopNode, MapNode, MergeNode, Node, ToolNode
-from .parameters import LLMParameters
+from .parameters import LLMParameters, Parameters
 from .scope import Scope
-from .workflow import Workflow
 
 
 def drawing_order(holder: HasNodes) -> tuple[str, ...]:
@@ -88,13 +87,12 @@ def gives(name: str, node: Node, scope: Scope) -> tuple[str, ...]:
     return tuple(f"{output}: {scope.type_text(f'{name}.{output}') or '?'}" for output in node.gives)
 
 
-def remarks(workflow: Workflow, path: str, node: Node) -> tuple[str, ...]:
+def remarks(node: Node, parameters: Parameters | None) -> tuple[str, ...]:
     """What else there is to know of a node: `5 samples`, `tools search, lookup`, `feedback from check`, `frozen`."""
     said: list[str] = []
-    given = workflow.parameters.get(path)
-    if node.kind == "llm" and isinstance(given, LLMParameters):
-        said += [f"{given.samples} samples"] if given.samples > 1 else []
-        said += [f"tools {', '.join(given.tools)}", f"at most {node.rounds} rounds"] if given.tools else []
+    if node.kind == "llm" and isinstance(parameters, LLMParameters):
+        said += [f"{parameters.samples} samples"] if parameters.samples > 1 else []
+        said += [f"tools {', '.join(parameters.tools)}", f"at most {node.rounds} rounds"] if parameters.tools else []
     if isinstance(node, BranchNode) and node.asks:
         said.append("a model chooses")
     if node.feedback_from:

@@ -1,4 +1,4 @@
-"""Workflows as files: readable YAML or JSON. Loading one never runs anything."""
+"""The file format of workflows: what stands in a file, read as a sketch and parameters. Reading one never runs anything."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from .defects import Defect
 from .messages import MOST_FINDINGS, FormatError, findings, misfit, short
 from .nodes import Sketch
 from .parameters import PARAMETERS, CodeParameters, LLMParameters, Parameters
-from .workflow import Workflow
 
 FORMAT = 1
 """The version of the file format that this code reads and writes."""
@@ -28,30 +27,19 @@ _KEYS = ("flowbot", "inputs", "outputs", "nodes", "parameters")
 _MAX_DEPTH = 40
 
 
-def load(path: str | Path) -> Workflow:
-    """Read a workflow from a YAML or JSON file. Whether it is sound is the checker's business.
-
-    Raises:
-        UserError: if the file is missing, no YAML or JSON, or not in the format; names the file and the place.
-    """
-    from flowbot.fields.yaml import read_data
-
-    return from_data(read_data(Path(path)), str(path))
-
-
-def save(workflow: Workflow, path: str | Path) -> None:
-    """Write a workflow to a `.yaml`, `.yml` or `.json` file. The file is replaced at once or stays as it was.
+def write_data(data: dict[str, Any], path: str | Path) -> None:
+    """Write JSON data to a `.yaml`, `.yml` or `.json` file. The file is replaced at once or stays as it was.
 
     Raises:
         UserError: if the name has another ending, or the file cannot be written.
     """
     target = Path(path)
     if target.suffix == ".json":
-        text = json.dumps(workflow.dump(), ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+        text = json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
     elif target.suffix in (".yaml", ".yml"):
         from flowbot.fields.yaml import dump_yaml
 
-        text = dump_yaml(workflow.dump())
+        text = dump_yaml(data)
     else:
         raise UserError(str(path), f"the ending {target.suffix!r}", "a file name that ends in .yaml, .yml or .json")
     try:
@@ -62,8 +50,8 @@ def save(workflow: Workflow, path: str | Path) -> None:
         ) from error
 
 
-def from_data(data: Any, where: str = "workflow") -> Workflow:
-    """A workflow from JSON data in the file format.
+def read_parts(data: Any, where: str) -> tuple[Sketch, dict[str, Parameters]]:
+    """The sketch and the parameters of JSON data in the file format. Whether they are sound is the checker's business.
 
     Args:
         data: what was read.
@@ -96,7 +84,7 @@ def from_data(data: Any, where: str = "workflow") -> Workflow:
     }
     if sketch is None or wrong:
         raise FormatError(where, wrong[:MOST_FINDINGS])
-    return Workflow(sketch=sketch, parameters={path: each for path, each in listed.items() if each is not None})
+    return sketch, {path: each for path, each in listed.items() if each is not None}
 
 
 _Model = TypeVar("_Model", bound=BaseModel)

@@ -9,7 +9,10 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict
 
 from flowbot.fields import Field, stable_hash
+from flowbot.fields.words import brief, listed
 
+from .captions import kind_text
+from .file import read_parts, write_data
 from .nodes import Sketch, node_at, walk
 from .parameters import PARAMETERS, Parameters
 
@@ -26,7 +29,7 @@ class HasFields(Protocol):
 class Workflow(BaseModel):
     """A sketch and the parameters of its nodes by address. Immutable; equal content has equal `hash`.
 
-    In a notebook it shows itself: its drawing, and the prompts below.
+    A notebook shows its drawing, and the prompts below.
 
         >>> workflow = fb.Workflow.load("found.flow.yaml")
         >>> workflow.parameter("answer").instruction
@@ -72,11 +75,25 @@ class Workflow(BaseModel):
         """The workflow of a file. Reading it runs no code.
 
         Raises:
-            UserError: if the file is not a valid workflow; says every defect.
+            UserError: if the file is missing, no YAML or JSON, or not in the format; names the file and every such place.
         """
-        from .file import load
+        from flowbot.fields.yaml import read_data
 
-        return load(Path(path))
+        return Workflow.from_data(read_data(Path(path)), str(path))
+
+    @staticmethod
+    def from_data(data: Any, where: str = "workflow") -> Workflow:
+        """The workflow of JSON data in the file format, as `dump` gives it.
+
+        Args:
+            data: what was read.
+            where: how to name it in an error, such as the file's path.
+
+        Raises:
+            UserError: names the place, what was found and what was expected.
+        """
+        sketch, parameters = read_parts(data, where)
+        return Workflow(sketch=sketch, parameters=parameters)
 
     @staticmethod
     def from_prompt(prompt: str | Sequence[Mapping[str, Any]], task: HasFields) -> Workflow:
@@ -95,7 +112,8 @@ class Workflow(BaseModel):
         from .starts.prompted import read_prompt
 
         read = read_prompt(prompt, "prompt", {field.name: () for field in task.inputs})
-        return read.start(task.inputs, task.outputs)
+        sketch, parameters = read.call(task.inputs, task.outputs)
+        return Workflow(sketch=sketch, parameters=parameters)
 
     def save(self, path: str | Path) -> None:
         """Write the workflow to a `.yaml`, `.yml` or `.json` file, replacing it at once or not at all.
@@ -103,9 +121,7 @@ class Workflow(BaseModel):
         Raises:
             UserError: if the file's name ends in none of these, or it cannot be written.
         """
-        from .file import save
-
-        save(self, path)
+        write_data(self.dump(), path)
 
     def dump(self) -> dict[str, Any]:
         """The workflow as JSON data in the file format (DESIGN: `flowbot: 1`, inputs, outputs, nodes, parameters)."""
@@ -113,14 +129,15 @@ class Workflow(BaseModel):
         said = {name: each for name, each in dumped.items() if each}
         return {"flowbot": 1, **self.sketch.dump(), **({"parameters": said} if said else {})}
 
-    def __repr__(self) -> str:
-        from .html import workflow_text
+    @property
+    def summary(self) -> str:
+        """What it takes and gives, and its steps, in a line: `note → total, 2 nodes: answer (llm), compute (code)`."""
+        nodes = [f"{path} ({kind_text(node)})" for path, node in walk(self.sketch)]
+        counted = f"{len(nodes)} node{'s' * (len(nodes) != 1)}"
+        fields = f"{listed(self.sketch.inputs, 5)} → {listed(self.sketch.outputs, 5)}"
+        return brief(f"{fields}, {counted}: {listed(nodes, 8)}", 400)
 
-        return f"Workflow({workflow_text(self)})"
+    def __repr__(self) -> str:
+        return f"Workflow({self.summary})"
 
     __str__ = __repr__
-
-    def _repr_html_(self) -> str:
-        from .html import workflow_html
-
-        return workflow_html(self)

@@ -16,7 +16,7 @@ from flowbot.optimizer.population import Candidate
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.task import Task
 from flowbot.workflow.edits import EditError, apply
-from flowbot.workflow.file import from_data
+from flowbot.workflow.workflow import Workflow
 
 
 def without(lineage: Sequence[Candidate[WorkflowProgram]], index: int, task: Task) -> WorkflowProgram | None:
@@ -34,7 +34,7 @@ def without(lineage: Sequence[Candidate[WorkflowProgram]], index: int, task: Tas
     before, after = (each.program.workflow.dump() for each in lineage[index - 1 : index + 1])
     try:
         workflow = apply(
-            from_data(_merged(after, before, last.workflow.dump())),
+            Workflow.from_data(_merged(after, before, last.workflow.dump())),
             [],
             tools={tool.signature.name: tool.signature for tool in task.tools},
             task_inputs=task.inputs,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from flowbot.runtime.sandbox.monty import MontySandbox
+from .monty import MontySandbox
 
 
 def run(code: str, inputs: dict[str, Any], seconds: float, memory_mb: int) -> Any:

@@ -16,7 +16,6 @@ from types import MappingProxyType
 
 from flowbot.fields import UserError
 from flowbot.fields.yaml import parse_data
-from flowbot.workflow.file import from_data
 from flowbot.workflow.graph import reference_type
 from flowbot.workflow.nodes import LLMNode, ToolNode, walk
 from flowbot.workflow.parameters import LLMParameters
@@ -66,7 +65,7 @@ class Start:
     def workflow(self) -> Workflow:
         """The workflow as the file has it."""
         where = f"{self.name}.flow.yaml"
-        return from_data(parse_data(self.text, where), where)
+        return Workflow.from_data(parse_data(self.text, where), where)
 
     @property
     def input(self) -> str:

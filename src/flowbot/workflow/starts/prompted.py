@@ -14,9 +14,8 @@ from flowbot.fields.chat import chat_of, read_chat
 from flowbot.fields.prompt import Mark, divided
 from flowbot.workflow.messages import explain
 from flowbot.workflow.nodes import LLMNode, Sketch
-from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.parameters import LLMParameters, Parameters
 from flowbot.workflow.prompt import Part, Prompt, PromptMessage, Ref
-from flowbot.workflow.workflow import Workflow
 
 from .names import free
 
@@ -54,8 +53,8 @@ class Prompted:
                 ]
         return _ARTICLE.sub(r"\1 ", "\n\n".join(said)).strip()
 
-    def start(self, inputs: Sequence[Field], outputs: Sequence[Field]) -> Workflow:
-        """One call that sends the prompt and gives all outputs.
+    def call(self, inputs: Sequence[Field], outputs: Sequence[Field]) -> tuple[Sketch, dict[str, Parameters]]:
+        """The sketch and the parameters of one call that sends the prompt and gives all outputs.
 
         Args:
             inputs: the task's.
@@ -70,7 +69,7 @@ class Prompted:
             outputs={field.name: f"{node}.{field.name}" for field in outputs},
             nodes={node: call},
         )
-        return Workflow(sketch=sketch, parameters={node: LLMParameters(messages=self.messages)})
+        return sketch, {node: LLMParameters(messages=self.messages)}
 
 
 def read_prompt(prompt: str | Sequence[Mapping[str, Any]], where: str, inputs: Mapping[str, Iterable[str]]) -> Prompted:

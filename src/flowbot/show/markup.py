@@ -1,19 +1,16 @@
-"""Pieces of HTML with which objects show themselves in a notebook: escaped, small, and readable on light and dark pages.
+"""Pieces of HTML of which a notebook's pages are made: escaped, small, and readable on light and dark pages.
 
 Styles stand in the elements, since many viewers take style sheets away, and use the page's own text colour.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from .secrets import hide_text
+from flowbot.fields.words import brief
 
-LONGEST = 300
-"""Letters of a value that a cell shows."""
 SHORT = 24
 """Letters that a cell never breaks."""
 LONGEST_TEXT = 4000
@@ -34,7 +31,7 @@ class Markup(str):
     __slots__ = ()
 
 
-def shown(value: object, most: int = LONGEST) -> Markup:
+def shown(value: object, most: int = 300) -> Markup:
     """A value as HTML: markup as it is, a text escaped, anything else as JSON; cut after `most` letters.
 
     >>> shown("<b>")
@@ -43,12 +40,6 @@ def shown(value: object, most: int = LONGEST) -> Markup:
     if isinstance(value, Markup):
         return value
     return Markup(escape(brief(value, most)))
-
-
-def brief(value: object, most: int = LONGEST) -> str:
-    """A value as plain text of at most `most` letters: a text as it is, anything else as JSON; secrets are masked."""
-    text = hide_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr))
-    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def card(title: object, *parts: object) -> Markup:

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from flowbot.fields.html import Markup, brief, card, line, soft, strong
 from flowbot.fields.secrets import hide_text
-from flowbot.fields.words import printable
+from flowbot.fields.words import brief, printable
+from flowbot.optimizer.progress import ProgressEvent
 
-from .progress import ProgressEvent
+from .markup import Markup, card, line, soft, strong
 
 EVERY = 0.2
 """Seconds between two drawings."""
@@ -71,23 +71,23 @@ class ProgressBar:
     def __repr__(self) -> str:
         return f"ProgressBar({brief(str(self.event or 'nothing yet'))})"
 
-    def _repr_html_(self) -> Markup:
-        event = self.event
-        if event is None:
-            return card("Nothing yet")
-        gauge = Markup(
-            f'<progress max="1" value="{event.share:.3f}" style="width:16em;vertical-align:middle"></progress> '
-        )
-        counted = f" {event.counted}" if event.counted else ""
-        facts = [f"{event.calls:,} calls", event.paid, event.standing]
-        left = len(self.news) - MOST_NEWS
-        return card(
-            "Progress",
-            *([line(soft(f"{left} earlier lines"))] if left > 0 else []),
-            *(line(text) for text in self.news[-MOST_NEWS:]),
-            line(gauge, *([strong(event.phase), f" {event.text}{counted}"] if event.what == "step" else [])),
-            line(soft(", ".join(fact for fact in facts if fact))),
-        )
+
+def progress_html(bar: ProgressBar) -> Markup:
+    """What is going on, what it took so far, and the last news."""
+    event = bar.event
+    if event is None:
+        return card("Nothing yet")
+    gauge = Markup(f'<progress max="1" value="{event.share:.3f}" style="width:16em;vertical-align:middle"></progress> ')
+    counted = f" {event.counted}" if event.counted else ""
+    facts = [f"{event.calls:,} calls", event.paid, event.standing]
+    left = len(bar.news) - MOST_NEWS
+    return card(
+        "Progress",
+        *([line(soft(f"{left} earlier lines"))] if left > 0 else []),
+        *(line(text) for text in bar.news[-MOST_NEWS:]),
+        line(gauge, *([strong(event.phase), f" {event.text}{counted}"] if event.what == "step" else [])),
+        line(soft(", ".join(fact for fact in facts if fact))),
+    )
 
 
 def _displayed(bar: ProgressBar) -> Drawn | None:

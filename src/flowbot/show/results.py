@@ -1,30 +1,30 @@
-"""How results of runs and evaluations show themselves: a line, and in a notebook scores, drawings and failures."""
+"""What a notebook shows of scores, evaluations and runs: scores, drawings and failures."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from html import escape
 
-from flowbot.fields.html import Markup, bar, brief, card, folded, line, soft, strong, table
-from flowbot.fields.words import count, duration, interval, percent, points, printable
-from flowbot.run.taken import account, evaluation
+from flowbot.fields import Score
+from flowbot.fields.words import brief, count, duration, interval, percent, points
+from flowbot.run.eval_result import EvalResult, EvalRow
+from flowbot.run.result import RunResult
+from flowbot.run.taken import account
+from flowbot.stats import Estimate
 from flowbot.workflow.diff import changed_nodes
-from flowbot.workflow.html import drawing, prompts, workflow_text
 
-if TYPE_CHECKING:
-    from flowbot.run.eval_result import EvalResult, EvalRow
-    from flowbot.run.result import RunResult
-    from flowbot.stats import Estimate
+from .markup import Markup, bar, card, facts, folded, line, soft, strong, table
+from .workflow import drawing, prompts
 
 MOST_ROWS = 20
 """Rows of an evaluation that are shown, those that are not right first."""
 
 
-def eval_text(found: EvalResult) -> str:
-    """`82 % on 40 val examples (95 % interval 68 to 91 %), 7 not right; 80 model calls, 9,120 tokens, $0.02`."""
-    scored = f"{percent(found.mean)} on {count(found.estimate.n, f'{found.split} example')}"
-    wrong = f"{len(found.failures)} not right" if found.failures else "all right"
-    failed = f", {count(found.errors, 'error')}" if found.errors else ""
-    return f"{scored} (95 % interval {interval(found.estimate)}), {wrong}{failed}; {_eval_cost(found)}"
+def score_html(score: Score) -> Markup:
+    """Value, parts and the feedback."""
+    spread = {"spread": f"{score.spread:.3f}"} if score.spread is not None else {}
+    parts = {name: f"{number:g}" for name, number in score.parts.items()}
+    why = {"why": score.feedback} if score.feedback else {}
+    return card(f"Score {score.value:g}", facts({**parts, **spread, **why}))
 
 
 def eval_html(found: EvalResult) -> Markup:
@@ -37,7 +37,7 @@ def eval_html(found: EvalResult) -> Markup:
         f"{percent(found.mean)} on {count(found.estimate.n, f'{found.split} example')}",
         soft(f" of {found.task}, 95 % interval {interval(found.estimate)} "),
         bar(found.mean, found.low, found.high),
-        line(soft(_eval_cost(found) + f", {duration(found.seconds)}")),
+        line(soft(f"{found.cost}, {duration(found.seconds)}")),
         line(strong(dropped, "warn")) if found.dropped else "",
         folded(
             f"{count(len(found.failures), 'example')} not right, {len(right)} right",
@@ -46,13 +46,6 @@ def eval_html(found: EvalResult) -> Markup:
             opened=True,
         ),
     )
-
-
-def run_text(result: RunResult) -> str:
-    """The verdict in a line, with what it took and where it is."""
-    calls = count(sum(result.calls.values()), "call")
-    reason = f" {result.reason}." if result.reason else ""
-    return printable(brief(f"{result.status}: {result.verdict}{reason} {calls}; {result.run_dir}", 500))
 
 
 def run_html(result: RunResult) -> Markup:
@@ -88,9 +81,9 @@ def _workflows(result: RunResult) -> list[Markup]:
         return [folded("The workflow", drawing(result.start), prompts(result.start), opened=True)]
     changed = changed_nodes(result.start, result.workflow)
     return [
-        folded(f"Found: {workflow_text(result.workflow)}", drawing(result.workflow, highlight=changed), opened=True),
+        folded(f"Found: {result.workflow.summary}", drawing(result.workflow, highlight=changed), opened=True),
         folded("Prompts and code of what was found", prompts(result.workflow)),
-        folded(f"Start: {workflow_text(result.start)}", drawing(result.start), prompts(result.start)),
+        folded(f"Start: {result.start.summary}", drawing(result.start), prompts(result.start)),
         folded("Where the changes came from", *(line(each) for each in result.kept_from)),
     ]
 
@@ -100,18 +93,8 @@ def _files(result: RunResult) -> list[object]:
     report = result.report_path
     found = [path for path in (report, result.workflow_path) if path is not None and path.exists()]
     missing = "" if report else f"; fb.write_report({str(result.run_dir)!r}) writes its report"
-    links = [f'<a href="{_quoted(str(path))}" target="_blank">{_quoted(path.name)}</a> ' for path in found]
+    links = [f'<a href="{escape(str(path))}" target="_blank">{escape(path.name)}</a> ' for path in found]
     return [*(Markup(link) for link in links), soft(f"in {result.run_dir}{missing}")]
-
-
-def _quoted(given: str) -> str:
-    from html import escape
-
-    return escape(given, quote=True)
-
-
-def _eval_cost(found: EvalResult) -> str:
-    return evaluation(found.calls, found.requests, found.usage.tokens, found.usd, found.spent)
 
 
 def _eval_row(row: EvalRow) -> tuple[object, ...]:

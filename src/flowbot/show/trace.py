@@ -1,26 +1,18 @@
-"""How traces and flows show themselves: a line, and in a notebook every step with what it was sent and gave."""
+"""What a notebook shows of traces, every step with what it was sent and gave, and of flows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
 
-from flowbot.fields.html import Markup, brief, card, facts, folded, line, soft, strong, text
-from flowbot.fields.words import count, duration, money, printable
-from flowbot.workflow.html import drawing, prompts, workflow_text
+from flowbot.fields.words import brief, count, duration, money, named
+from flowbot.runtime.flow import Flow
+from flowbot.runtime.trace import Step, Trace
 
-if TYPE_CHECKING:
-    from .flow import Flow
-    from .trace import Step, Trace
+from .markup import Markup, card, facts, folded, line, soft, strong, text
+from .workflow import drawing, prompts
 
 MOST_STEPS = 60
 """Steps of a trace that are shown."""
-
-
-def trace_text(trace: Trace) -> str:
-    """`train-001, 2 steps: total=9`."""
-    named = f"{trace.example}, " if trace.example else ""
-    return printable(brief(f"{named}{count(len(trace.steps), 'step')}: {_ending(trace)}", 300))
 
 
 def trace_html(trace: Trace) -> Markup:
@@ -38,23 +30,19 @@ def trace_html(trace: Trace) -> Markup:
     )
 
 
-def flow_text(flow: Flow) -> str:
-    """The workflow's line, and the model."""
-    return f"{workflow_text(flow.workflow)}; lm {flow.lm or 'none'}"
-
-
 def flow_html(flow: Flow) -> Markup:
     """How it is called, its drawing, and what each step is told."""
     sketch = flow.workflow.sketch
-    named = ", ".join(f"{name}: {kind}" for name, kind in sketch.inputs.items())
-    call = f"flow({named}) → {', '.join(sketch.outputs)}"
+    inputs = ", ".join(f"{name}: {kind}" for name, kind in sketch.inputs.items())
+    call = f"flow({inputs}) → {', '.join(sketch.outputs)}"
     return card(
         "Flow", line(soft(call)), facts({"lm": flow.lm or "none"}), drawing(flow.workflow), prompts(flow.workflow)
     )
 
 
 def _title(step: Step) -> Markup:
-    outcome = strong(brief(step.error, 120), "bad") if step.error else soft(_values(step.outputs, 120))
+    gave = "no outputs" if step.outputs is None else named(step.outputs, 120)
+    outcome = strong(brief(step.error, 120), "bad") if step.error else soft(gave)
     return Markup(f"{strong(f'{step.address} · {step.kind}')} {outcome}")
 
 
@@ -69,13 +57,3 @@ def _step(step: Step) -> Iterator[Markup]:
         yield line(soft("replied"), text(step.reply))
     if step.note:
         yield line(soft(step.note))
-
-
-def _ending(trace: Trace) -> str:
-    return trace.error if trace.outputs is None else _values(trace.outputs, 200)
-
-
-def _values(given: Mapping[str, Any] | None, most: int) -> str:
-    if given is None:
-        return "no outputs"
-    return brief(", ".join(f"{name}={brief(value, 60)}" for name, value in given.items()), most)

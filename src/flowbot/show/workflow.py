@@ -1,38 +1,28 @@
-"""How a workflow shows itself: a line, and in a notebook its drawing with the prompts below."""
+"""What a notebook shows of a workflow: its drawing, with the prompts below."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowbot.fields.html import Markup, card, facts, folded, line, soft, strong, table, text
-from flowbot.fields.html import brief as brief_value
+from flowbot.draw.svg import draw_svg
+from flowbot.fields.words import listed
+from flowbot.workflow.captions import kind_text
+from flowbot.workflow.nodes import walk
+from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
+from flowbot.workflow.prompt import prompt_text
+from flowbot.workflow.workflow import Workflow
 
-from .captions import kind_text
-from .nodes import walk
-from .parameters import ChoiceParameters, CodeParameters, LLMParameters
-from .prompt import prompt_text
-from .workflow import Workflow
+from .markup import Markup, card, facts, folded, line, soft, strong, table, text
 
-_MOST_NODES = 8
-_MOST_NAMES = 5
 _TOLD = {"instruction", "messages", "format_hint", "demonstrations"}
 """Parameters that are told otherwise than as settings."""
-
-
-def workflow_text(workflow: Workflow) -> str:
-    """`note → total, 2 nodes: answer (llm), compute (code)`."""
-    sketch = workflow.sketch
-    nodes = [f"{path} ({kind_text(node)})" for path, node in walk(sketch)]
-    listed = ", ".join(nodes[:_MOST_NODES]) + (", …" if len(nodes) > _MOST_NODES else "")
-    counted = f"{len(nodes)} node{'s' * (len(nodes) != 1)}"
-    return brief_value(f"{_names(sketch.inputs)} → {_names(sketch.outputs)}, {counted}: {listed}", 400)
 
 
 def workflow_html(workflow: Workflow) -> Markup:
     """The drawing, and below it what each step is told."""
     return card(
         "Workflow",
-        soft(f" {_names(workflow.sketch.inputs)} → {_names(workflow.sketch.outputs)}"),
+        soft(f" {listed(workflow.sketch.inputs, 5)} → {listed(workflow.sketch.outputs, 5)}"),
         drawing(workflow),
         prompts(workflow),
     )
@@ -40,8 +30,6 @@ def workflow_html(workflow: Workflow) -> Markup:
 
 def drawing(workflow: Workflow, *, highlight: frozenset[str] = frozenset()) -> Markup:
     """The picture alone; see `draw_svg`."""
-    from flowbot.draw.svg import draw_svg
-
     return line(Markup(draw_svg(workflow, highlight=highlight)))
 
 
@@ -76,8 +64,3 @@ def _settings(given: LLMParameters) -> Iterator[Markup]:
     named = given.model_dump(exclude_defaults=True, exclude=_TOLD)
     if named:
         yield facts(named)
-
-
-def _names(given: dict[str, str]) -> str:
-    names = list(given)
-    return ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
