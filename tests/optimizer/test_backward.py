@@ -1,30 +1,17 @@
-"""Layer-wise gradients: who is asked, in which order, with whose feedback; and edits mended from the checker's words."""
+"""Layer-wise gradients: who is asked, in which order, with whose feedback."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
+from proposer_help import Roles, task_of
+from search_help import searching
 
-from flowbot.lm.client import Request
-from flowbot.lm.lm import LM
-from flowbot.lm.session import Session
-from flowbot.optimizer.backward import backward, feedback_on
-from flowbot.optimizer.effort import EFFORTS
-from flowbot.optimizer.inner.layerwise import Layerwise
-from flowbot.optimizer.outer.paper import PaperOuter
+from flowbot.optimizer.feedback.backward import backward, backward_all, feedback_on, most_questions
 from flowbot.optimizer.search import Search
-from flowbot.run.journal import Journal
-from flowbot.runtime.engine import Engine
-from flowbot.store import Store
-from flowbot.task import Task
-from flowbot.testing.fake import FakeClient
+from flowbot.runtime.evaluation import Row
 from flowbot.workflow.file import from_data
-from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.workflow import Workflow
 
 FLOW: dict[str, Any] = {
@@ -39,144 +26,80 @@ FLOW: dict[str, Any] = {
     },
     "parameters": {name: {"instruction": f"You are {name}."} for name in ("plan", "left", "right")},
 }
-
-
-class Asked:
-    """A pretend model that notes what it was asked; `meta` says what it answers to questions of the optimiser."""
-
-    def __init__(self, meta: Callable[[str], str]) -> None:
-        self.prompts: list[str] = []
-        self._meta = meta
-
-    def __call__(self, request: Request) -> str:
-        prompt = "\n".join(message.content for message in request.messages)
-        if prompt.startswith("You are "):
-            return prompt.split()[2]
-        self.prompts.append(prompt)
-        return self._meta(prompt)
-
-
-@pytest.fixture
-async def searching(tmp_path: Path) -> AsyncIterator[Callable[[Asked], Search]]:
-    rows = [{"q": f"q{n}", "a": "gold"} for n in range(3)]
-    task = Task(
-        goal="Answer.",
-        inputs={"q": "str"},
-        outputs={"a": "str"},
-        metric="exact",
-        train=rows[:1],
-        val=rows[1:2],
-        test=rows[2:],
-    )
-    session = Session(store=Store.memory())
-    journal = Journal.open(tmp_path / "journal.jsonl")
-    engines: list[Engine] = []
-
-    def make(asked: Asked) -> Search:
-        lm = LM(FakeClient(reply=asked), session)
-        engines.append(Engine(lm, session))
-        return Search(
-            task=task, engine=engines[-1], meta=lm, session=session, journal=journal, seed=0, effort=EFFORTS["low"],
-            model="fake",
-        )  # fmt: skip
-
-    yield make
-    for engine in engines:
-        await engine.close()
-    await session.store.close()
-    journal.close()
+TASK = task_of([{"q": f"q{n}", "a": "silver"} for n in range(2)])
 
 
 def step_of(prompt: str) -> str:
     return prompt.split("Step `")[1].split("`")[0]
 
 
-async def test_gradients_go_backward_layer_by_layer_and_join_all_successors(
-    searching: Callable[[Asked], Search],
-) -> None:
-    asked = Asked(lambda prompt: f"feedback on {step_of(prompt)}")
-    search = searching(asked)
-    workflow = from_data(FLOW)
-    (row,) = await search.score(workflow, search.order("train"), "train")
-    gradients = await backward(search, workflow, row)
+def scripted() -> Roles:
+    return Roles(lambda name, _: name, lambda prompt: f"feedback on {step_of(prompt)}")
+
+
+async def run_of(search: Search) -> Row:
+    await search.run(search.start, search.rows[:1], "train")
+    return search.recorded(search.start, search.rows)[0]
+
+
+async def test_gradients_go_backward_layer_by_layer_and_join_all_successors(tmp_path: Path) -> None:
+    asked = scripted()
+    async with searching(TASK, from_data(FLOW), asked, tmp_path) as search:
+        gradients = await backward(search, search.start, await run_of(search))
     assert list(gradients) == ["join", "right", "left", "plan"]
     assert {step_of(prompt) for prompt in asked.prompts} == {"plan", "left", "right"}, "a merge costs no call"
     (plan,) = [prompt for prompt in asked.prompts if step_of(prompt) == "plan"]
     assert plan.index("feedback on left") < plan.index("feedback on right")
     (left,) = [prompt for prompt in asked.prompts if step_of(prompt) == "left"]
-    assert "gold" in left, "what was expected reaches the steps before a last step that nothing tunes"
+    assert "silver" in left, "what was expected reaches the steps before a last step that nothing tunes"
 
 
-async def test_an_inner_step_rewrites_each_step_from_its_own_gradient(searching: Callable[[Asked], Search]) -> None:
-    def meta(prompt: str) -> str:
-        return f"New words for {step_of(prompt)}." if prompt.startswith("Improve") else f"feedback on {step_of(prompt)}"
-
-    search = searching(Asked(meta))
-    workflow = from_data(FLOW)
-    after = await Layerwise().step(search, workflow, search.order("train"), 0)
-    for name in ("plan", "left", "right"):
-        parameters = after.parameter(name)
-        assert isinstance(parameters, LLMParameters)
-        assert parameters.instruction == f"New words for {name}."
-    assert after.sketch == workflow.sketch
-
-
-async def test_an_instruction_that_copies_an_answer_is_not_taken(searching: Callable[[Asked], Search]) -> None:
-    def meta(prompt: str) -> str:
-        return "Always say: the golden answer of them all." if prompt.startswith("Improve") else "wrong"
-
-    rows = [{"q": f"q{n}", "a": answer} for n, answer in enumerate(("the golden answer of them all", "iron", "lead"))]
-    task = Task(
-        goal="Answer.",
-        inputs={"q": "str"},
-        outputs={"a": "str"},
-        metric="exact",
-        train=rows[:1],
-        val=rows[1:2],
-        test=rows[2:],
-    )
-    search = replace(searching(Asked(meta)), task=task)
-    workflow = from_data(FLOW)
-    after = await Layerwise().step(search, workflow, search.order("train"), 0)
-    assert after.hash == workflow.hash
+async def test_feedback_names_what_it_came_from_and_who_said_it_and_is_not_journalled_yet(tmp_path: Path) -> None:
+    async with searching(TASK, from_data(FLOW), scripted(), tmp_path) as search:
+        row = await run_of(search)
+        said = await backward(search, search.start, row)
+        again = await backward(search, search.start, row)
+        assert search.journal.events() == []
+    assert said["plan"].after == (said["left"].id, said["right"].id)
+    assert said["left"].after == (said["join"].id,)
+    assert (said["join"].source, said["left"].source) == ("rule", "meta")
+    assert {each.example for each in said.values()} == {row.example.id}
+    assert again == said, "the same is said under the same id"
 
 
-async def test_a_wrong_edit_is_mended_from_the_checkers_words_and_parameters_stay(
-    searching: Callable[[Asked], Search],
-) -> None:
-    def meta(prompt: str) -> str:
-        if not prompt.startswith("Change the structure"):
-            return "remove the step right"
-        if "were refused" not in prompt:
-            return json.dumps({"edits": [{"op": "remove", "id": "nobody", "bypass": []}]})
-        mended = [
-            {"op": "remove", "id": "right", "bypass": [{"from": "right.a", "to": "left.a"}]},
-            {"op": "remove", "id": "join", "bypass": [{"from": "join.a", "to": "left.a"}]},
-        ]
-        return json.dumps({"edits": mended})
-
-    asked = Asked(meta)
-    search = searching(asked)
-    workflow: Workflow = from_data(FLOW)
-    after = await PaperOuter().step(search, workflow, search.order("train"), 0)
-    refused = [prompt for prompt in asked.prompts if "were refused" in prompt]
-    assert "nobody" in refused[0]
-    assert set(after.sketch.nodes) == {"plan", "left"}
-    assert after.parameter("left") == workflow.parameter("left")
+async def test_for_one_step_only_the_calls_from_it_to_the_end_are_asked_about(tmp_path: Path) -> None:
+    asked = scripted()
+    async with searching(TASK, from_data(FLOW), asked, tmp_path) as search:
+        row = await run_of(search)
+        gradients = await backward(search, search.start, row, until="left")
+        assert most_questions(search.start, row) == 3
+    assert list(gradients) == ["join", "left"]
+    assert [step_of(prompt) for prompt in asked.prompts] == ["left"]
 
 
-async def test_edits_that_stay_wrong_leave_the_workflow_and_say_why(searching: Callable[[Asked], Search]) -> None:
-    def meta(prompt: str) -> str:
-        return "not JSON at all" if prompt.startswith("Change the structure") else "add a step"
+async def test_the_question_about_a_step_does_not_depend_on_how_far_back_one_goes(tmp_path: Path) -> None:
+    whole, part = scripted(), scripted()
+    for asked, until in ((whole, None), (part, "right")):
+        async with searching(TASK, from_data(FLOW), asked, tmp_path) as search:
+            await backward(search, search.start, await run_of(search), until)
+    assert part.prompts == [each for each in whole.prompts if step_of(each) == "right"]
 
-    asked = Asked(meta)
-    search = searching(asked)
-    workflow = from_data(FLOW)
-    after = await PaperOuter().step(search, workflow, search.order("train"), 0)
-    assert after.hash == workflow.hash
-    (proposal,) = [event for event in search.journal.events() if event["event"] == "proposal"]
-    assert proposal["workflow"] is None
-    assert len(proposal["errors"]) == 3
+
+async def test_what_the_meta_model_failed_to_say_is_left_out(tmp_path: Path) -> None:
+    asked = Roles(lambda name, _: name, lambda prompt: "" if step_of(prompt) == "left" else "wrong")
+    async with searching(TASK, from_data(FLOW), asked, tmp_path) as search:
+        gradients = await backward(search, search.start, await run_of(search))
+    assert list(gradients) == ["join", "right", "plan"]
+    assert gradients["plan"].after == (gradients["right"].id,)
+
+
+async def test_gradients_of_several_runs_come_in_the_order_of_the_rows(tmp_path: Path) -> None:
+    async with searching(TASK, from_data(FLOW), scripted(), tmp_path) as search:
+        await search.run(search.start, search.rows, "train")
+        rows = search.recorded(search.start, search.rows)
+        found = await backward_all(search, search.start, rows)
+    assert [each["plan"].example for each in found] == [row.example.id for row in rows]
+    assert [each.example for each in feedback_on("plan", found)] == [row.example.id for row in rows]
 
 
 def looping() -> Workflow:
@@ -209,13 +132,12 @@ def looping() -> Workflow:
     return from_data(data)
 
 
-async def test_gradients_unroll_loops_and_fan_out_over_maps(searching: Callable[[Asked], Search]) -> None:
-    asked = Asked(lambda prompt: f"feedback on {step_of(prompt)}")
-    search = searching(asked)
-    workflow = looping()
-    (row,) = await search.score(workflow, search.order("train"), "train")
-    assert row.trace.outputs is not None
-    gradients = await backward(search, workflow, row)
+async def test_gradients_unroll_loops_and_fan_out_over_maps(tmp_path: Path) -> None:
+    asked = scripted()
+    async with searching(TASK, looping(), asked, tmp_path) as search:
+        row = await run_of(search)
+        assert row.trace.outputs is not None
+        gradients = await backward(search, search.start, row)
     assert list(gradients) == [
         "refine/glue[2]", "refine/each[2]/say[2]", "refine/each[2]/say[1]", "refine/better[2]",
         "refine/glue[1]", "refine/each[1]/say[2]", "refine/each[1]/say[1]", "refine/better[1]", "words",
@@ -227,18 +149,15 @@ async def test_gradients_unroll_loops_and_fan_out_over_maps(searching: Callable[
     assert len(feedback_on("refine/each/say", [gradients])) == 4
 
 
-async def test_an_inner_step_tunes_the_nodes_of_a_body(searching: Callable[[Asked], Search]) -> None:
-    def meta(prompt: str) -> str:
-        return f"New words for {step_of(prompt)}." if prompt.startswith("Improve") else "feedback"
-
-    search = searching(Asked(meta))
-    after = await Layerwise().step(search, looping(), search.order("train"), 0)
-    told = after.parameter("refine/each/say")
-    assert isinstance(told, LLMParameters)
-    assert told.instruction == "New words for refine/each/say."
+async def test_for_a_step_in_a_loop_the_later_rounds_are_asked_about_too(tmp_path: Path) -> None:
+    async with searching(TASK, looping(), scripted(), tmp_path) as search:
+        gradients = await backward(search, search.start, await run_of(search), until="refine/glue")
+    assert list(gradients) == [
+        "refine/glue[2]", "refine/each[2]/say[2]", "refine/each[2]/say[1]", "refine/better[2]", "refine/glue[1]",
+    ]  # fmt: skip
 
 
-async def test_of_a_long_loop_the_last_steps_are_asked_about(searching: Callable[[Asked], Search]) -> None:
+async def test_of_a_long_loop_the_last_steps_are_asked_about(tmp_path: Path) -> None:
     data: dict[str, Any] = {
         "flowbot": 1,
         "inputs": {"q": "str"},
@@ -252,11 +171,9 @@ async def test_of_a_long_loop_the_last_steps_are_asked_about(searching: Callable
         },
         "parameters": {"refine/better": {"instruction": "You are better."}, "end": {"instruction": "You are end."}},
     }  # fmt: skip
-    asked = Asked(lambda prompt: f"feedback on {step_of(prompt)}")
-    search = searching(asked)
-    workflow = from_data(data)
-    (row,) = await search.score(workflow, search.order("train"), "train")
-    gradients = await backward(search, workflow, row)
+    asked = scripted()
+    async with searching(TASK, from_data(data), asked, tmp_path) as search:
+        gradients = await backward(search, search.start, await run_of(search))
     assert list(gradients) == ["end", *(f"refine/better[{step}]" for step in (6, 5, 4, 3))]
     (last,) = [prompt for prompt in asked.prompts if step_of(prompt) == "refine/better[6]"]
     assert "feedback on end" in last

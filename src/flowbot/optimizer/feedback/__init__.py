@@ -1,1 +1,1 @@
-"""What is said of recorded runs: textual feedback, and the votes that it leads to."""
+"""What is said of recorded runs: which runs to look at, whom they speak against, gradients through them, and votes."""

@@ -1,0 +1,109 @@
+"""Which step do failing runs speak against? By rule where one can see it, else the meta model names the first wrong step of a run.
+
+The answers are few and often wrong, so no majority decides: each step has a Beta count, and a step is drawn from them
+(Thompson sampling). A wrong name costs one draw and not the search.
+"""
+
+from __future__ import annotations
+
+from asyncio import Lock
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from flowbot.fields import Field, Type
+from flowbot.optimizer.prompts import fill
+from flowbot.optimizer.seams import Context
+from flowbot.optimizer.words import instruction_text, right_text, run_text
+from flowbot.run.events import Feedback
+from flowbot.runtime.evaluation import Row
+from flowbot.runtime.program import WorkflowProgram
+from flowbot.runtime.together import all_of
+from flowbot.runtime.trace import node_path
+from flowbot.workflow.nodes import is_frozen, walk
+
+from .backward import is_tuned
+from .runs import failing, varied
+
+ASKED = 6
+"""Failing runs that are looked at."""
+
+
+def suspects(program: WorkflowProgram) -> list[str]:
+    """Paths of the steps that a model or code decides and that are not frozen, in the order of the sketch."""
+    sketch = program.workflow.sketch
+    return [path for path, node in walk(sketch) if is_tuned(node) and not is_frozen(sketch, path)]
+
+
+@dataclass(frozen=True, slots=True)
+class Blamed:
+    """What the runs of one program say of its steps.
+
+    Args:
+        runs: by the path of every suspect, how many runs speak against it.
+        feedback: what was said to find it out.
+    """
+
+    runs: Mapping[str, int]
+    feedback: tuple[Feedback, ...] = ()
+
+    def draw(self, rng: Random) -> str:
+        """A step, drawn by how likely it is that most mistakes begin there."""
+        asked = sum(self.runs.values())
+        drawn = {path: rng.betavariate(1 + against, 1 + asked - against) for path, against in self.runs.items()}
+        return max(drawn, key=lambda path: drawn[path])
+
+    def on(self, path: str) -> list[Feedback]:
+        """What was said against one step."""
+        return [each for each in self.feedback if node_path(each.place) == path]
+
+
+@dataclass(slots=True)
+class Blame:
+    """Finds the step to blame, once a program: proposals that are made side by side share what was found."""
+
+    _known: dict[str, Blamed] = field(default_factory=dict[str, Blamed])
+    _asking: Lock = field(default_factory=Lock)
+
+    def cost(self, program: WorkflowProgram, rows: Sequence[Row]) -> int:
+        """Questions to the meta model that `of` takes at most."""
+        if program.hash in self._known or len(suspects(program)) < 2:
+            return 0
+        return min(ASKED, len(failing(rows)))
+
+    async def of(self, search: Context[WorkflowProgram], program: WorkflowProgram) -> Blamed:
+        """What the failing runs that are recorded by the first call say. The program has at least one suspect."""
+        async with self._asking:
+            if program.hash not in self._known:
+                self._known[program.hash] = await _blamed(search, program)
+            return self._known[program.hash]
+
+
+async def _blamed(search: Context[WorkflowProgram], program: WorkflowProgram) -> Blamed:
+    paths = suspects(program)
+    if len(paths) < 2:
+        return Blamed(dict.fromkeys(paths, 0))
+    wrong = failing(search.recorded(program, search.rows))
+    rows = varied(wrong, search.rng(f"blame/{program.hash}"))[:ASKED]
+    search.watch.step(f"asking for the first wrong step of {len(rows)} runs")
+    said = [each for each in await all_of(_first_wrong(search, program, row, paths) for row in rows) if each]
+    against = Counter(node_path(each.place) for each in said)
+    return Blamed({path: against[path] for path in paths}, tuple(said))
+
+
+async def _first_wrong(
+    search: Context[WorkflowProgram], program: WorkflowProgram, row: Row, paths: Sequence[str]
+) -> Feedback | None:
+    """Feedback on the step that a run speaks against; None where the meta model names none."""
+    failed = row.trace.error.partition(": ")[0]
+    if node_path(failed) in paths:
+        return search.feedback(program.hash, row.example.id, failed, "it failed", source="rule")
+    steps = [{"step": path, "instruction": instruction_text(program.workflow, path)} for path in paths]
+    system = fill("blame_step", goal=search.task.goal, steps=steps)
+    user = f"{run_text(row)}\n{right_text(row, search.task.metric)}"
+    fields = [Field("step", Type("literal", options=tuple(paths)))]
+    reply = await search.ask_fields(system, user, fields, "gradients", max_tokens=40)
+    if reply is None:
+        return None
+    return search.feedback(program.hash, row.example.id, str(reply["step"]), "the first wrong step")

@@ -1,0 +1,144 @@
+"""Rewrite what one step is told, from textual gradients of failing runs. Which step, blame says; which runs, the draw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from flowbot.optimizer.feedback.backward import backward_all, feedback_on, most_questions
+from flowbot.optimizer.feedback.blame import Blame, Blamed, suspects
+from flowbot.optimizer.feedback.runs import failing, varied
+from flowbot.optimizer.population import Candidate, Population
+from flowbot.optimizer.priors import Priors, shipped_priors
+from flowbot.optimizer.seams import Context, Focus, Option, Proposal
+from flowbot.optimizer.words import instruction_text, value_text
+from flowbot.run.events import Arm, Verdict
+from flowbot.runtime.evaluation import Row
+from flowbot.runtime.program import WorkflowProgram
+from flowbot.workflow.nodes import walk
+from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.prompt import slots
+
+from .step_change import option, proposal
+from .update import update
+
+
+@dataclass(slots=True)
+class Rewrite:
+    """Lets the meta model rewrite the instruction of a step, one text of a prompt of the user's own, or code.
+
+    The arm names the step where only one may be changed. Else each draw takes one by Thompson sampling over the blame, which is
+    asked for at the first draw.
+
+    Args:
+        most: rewrites that are tried on one program, more where a prompt has more texts: each has a turn.
+        mistakes: failing runs that a rewrite is made from.
+        history: earlier tries on the step that the meta model is shown; 0 for a small one.
+        priors: what is believed of each kind.
+        blame: finds the step; proposers may share one.
+    """
+
+    most: int = 4
+    mistakes: int = 3
+    history: int = 3
+    priors: Priors = field(default_factory=shipped_priors)
+    blame: Blame = field(default_factory=Blame)
+
+    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+        """One, where runs went wrong and a step may be changed."""
+        program = parent.program
+        rows = context.recorded(program, context.rows)
+        paths, wrong = suspects(program), failing(rows)
+        if not paths or not wrong:
+            return []
+        gradients = sorted((most_questions(program, row) for row in wrong), reverse=True)[: self.mistakes]
+        cost = self.blame.cost(program, rows) + sum(gradients) + 1
+        arm = Arm(kind="rewrite", place=paths[0] if len(paths) == 1 else "")
+        most = max(self.most, *(_texts(program, path) for path in paths))
+        return [option(program, arm, "rewrite a step from its mistakes", self.priors, cost=cost, most=most)]
+
+    async def propose(
+        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
+    ) -> Sequence[Proposal[WorkflowProgram]]:
+        """One rewrite, from other failing runs than the draws before as far as there are others."""
+        program, draw = parent.program, focus.draw
+        blamed = await self.blame.of(context, program)
+        path = blamed.draw(context.rng(f"rewrite/{program.hash}/{draw}"))
+        rows = self._mistakes(context, program, focus, blamed, path)
+        context.watch.step(f"gradients of {len(rows)} runs")
+        gradients = await backward_all(context, program, rows, until=path)
+        feedback = [each for each in feedback_on(path, gradients) if not _lets_be(each.text)]
+        texts = _texts(program, path)
+        parameters, fault = await update(
+            context,
+            program,
+            path,
+            feedback,
+            slot=draw % texts,
+            tried=tried(context.population, program, path)[: self.history],
+            draw=draw // texts,
+        )
+        return [
+            proposal(
+                program,
+                path,
+                parameters,
+                fault or ("" if feedback else f"no feedback asks for a change of {path}"),
+                "rewritten",
+                title=f"rewrite step `{path}` from its mistakes",
+                source="meta",
+                reason=feedback[0].text if feedback else "",
+                shown=tuple(row.example.id for row in rows),
+                feedback=(*blamed.feedback, *(each for run in gradients for each in run.values())),
+                because=(*focus.because, *(each.id for each in (*blamed.on(path), *feedback))),
+            )
+        ]
+
+    def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
+        """Nothing: what was tried stands in the population."""
+
+    def _mistakes(
+        self, search: Context[WorkflowProgram], program: WorkflowProgram, focus: Focus, blamed: Blamed, path: str
+    ) -> list[Row]:
+        """Failing runs in which the step ran, those first that speak against it and those last that speak against another."""
+        against = {each.example: False for each in blamed.feedback} | {each.example: True for each in blamed.on(path)}
+        wrong = [
+            row
+            for row in failing(search.recorded(program, focus.rows or search.rows))
+            if any(step.node == path for step in row.trace.steps)
+        ]
+        order = varied(wrong, search.rng(f"mistakes/{program.hash}"))
+        order.sort(key=lambda row: {True: 0, None: 1, False: 2}[against.get(row.example.id)])
+        first = focus.draw * self.mistakes
+        return [order[place % len(order)] for place in range(first, first + min(self.mistakes, len(order)))]
+
+
+def tried(population: Population[WorkflowProgram], program: WorkflowProgram, path: str) -> list[str]:
+    """What candidates told this step anew, in the search so far, each with what it gained; the best first."""
+    now = instruction_text(program.workflow, path)
+    found: list[tuple[float, str]] = []
+    for each in population.members:
+        if each.parent is None or not all(path in _paths(one.program) for one in (each, each.parent)):
+            continue
+        said, before = (instruction_text(one.program.workflow, path) for one in (each, each.parent))
+        if said in (now, before):
+            continue
+        gain = f"{each.belief.mean:+.2f} ± {each.belief.spread:.2f}"
+        known = gain if population.outcomes(each.program) else "not known yet"
+        found.append((each.belief.mean, f"({known}) {value_text(said)}"))
+    return [text for _, text in sorted(found, key=lambda pair: -pair[0])]
+
+
+def _paths(program: WorkflowProgram) -> set[str]:
+    return {path for path, _ in walk(program.workflow.sketch)}
+
+
+def _texts(program: WorkflowProgram, path: str) -> int:
+    """Texts of a step that may be rewritten, each for itself."""
+    told = program.workflow.parameter(path)
+    return max(1, len(slots(told.messages))) if isinstance(told, LLMParameters) else 1
+
+
+def _lets_be(text: str) -> bool:
+    """Whether feedback says that the step is to stay as it is, in the words that its question offers."""
+    return text.casefold().startswith("no change")

@@ -1,0 +1,153 @@
+"""Worked examples as a change: which runs are shown, that draws differ, and when there is nothing to show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from proposer_help import Roles, drawn, task_of, told
+from search_help import searching
+
+from flowbot.fields import Score
+from flowbot.optimizer.feedback.runs import alternated, failing, good
+from flowbot.optimizer.parameters.demonstrations import Demonstrations
+from flowbot.runtime.evaluation import Row
+from flowbot.runtime.program import WorkflowProgram
+from flowbot.runtime.trace import Trace
+from flowbot.workflow.file import from_data
+from flowbot.workflow.parameters import Demonstration, LLMParameters
+from flowbot.workflow.workflow import Workflow
+
+ROWS = [{"q": f"colour of thing {n} {'very ' * n}", "a": ("red", "blue", "green")[n % 3]} for n in range(18)]
+TASK = task_of(ROWS)
+RIGHT = {row["q"].strip(): row["a"] for row in ROWS[:12]}
+
+
+def one_step(**more: Any) -> Workflow:
+    return from_data(
+        {
+            "flowbot": 1,
+            "inputs": {"q": "str"},
+            "outputs": {"a": "answer.a"},
+            "nodes": {"answer": {"kind": "llm", "in": {"q": "q"}, "out": {"a": "str", **more}}},
+            "parameters": {"answer": {"instruction": "You are answer."}},
+        }
+    )
+
+
+def knowing(rows: dict[str, str]) -> Roles:
+    """A model that is right on those rows."""
+
+    def step(_: str, message: str) -> str:
+        return next((answer for question, answer in rows.items() if message.strip().endswith(question)), "grey")
+
+    return Roles(step, lambda _: "no question of the meta model is asked here")
+
+
+async def test_draws_show_good_runs_in_other_numbers_chosen_other_ways(tmp_path: Path) -> None:
+    model = knowing(RIGHT)
+    async with searching(TASK, one_step(), model, tmp_path) as search:
+        await search.run(search.start, search.rows, "train")
+        made = [await drawn(Demonstrations(), search, "demonstrate", draw) for draw in range(8)]
+        again = await drawn(Demonstrations(), search, "demonstrate", 3)
+    shown = [told(each, "answer").demonstrations for each in made]
+    assert [len(each) for each in shown] == [4, 8, 2, 8, 2, 4, 2, 4]
+    assert len({each.program.hash for each in made if each.program}) == 8
+    assert again == made[3]
+    right = {example.id for example in TASK.splits["train"] if example.inputs["q"].strip() in RIGHT}
+    assert {each.example for every in shown for each in every} <= right, "only what went well is imitated"
+    assert {each.outputs["a"] for each in shown[0]} == {"red", "blue", "green"}, "of each answer one"
+    longest = sorted(
+        (example for example in TASK.splits["train"] if example.id in right), key=lambda e: -len(e.inputs["q"])
+    )
+    assert {each.example for each in shown[2]} == {each.id for each in longest[:2]}
+    assert all(each.example in made[0].edits[0] for each in shown[0])
+    assert made[0].shown == (), "the engine leaves out a row's own demonstration"
+    assert not model.prompts
+
+
+async def test_those_nearest_to_a_mistake_share_its_words(tmp_path: Path) -> None:
+    rows = [{"q": f"the {word} of {n}", "a": "right"} for n in range(6) for word in ("weight", "height")]
+    rows.append({"q": "the weight of an elephant", "a": "right"})
+    model = knowing({row["q"]: row["a"] for row in rows[:-1]})
+    async with searching(task_of(rows), one_step(), model, tmp_path) as search:
+        await search.run(search.start, search.rows, "train")
+        made = await drawn(Demonstrations(), search, "demonstrate", 1)
+    assert "weight" in told(made, "answer").demonstrations[0].inputs["q"]
+
+
+async def test_a_step_that_got_nothing_right_is_shown_what_is_expected_of_it(tmp_path: Path) -> None:
+    async with searching(TASK, one_step(), knowing({}), tmp_path) as search:
+        await search.run(search.start, search.rows, "train")
+        made = await drawn(Demonstrations(), search, "demonstrate")
+    expected = {example.id: example.expected["a"] for example in TASK.splits["train"]}
+    shown = told(made, "answer").demonstrations
+    assert len(shown) == 4
+    assert all(each.outputs == {"a": expected[each.example]} for each in shown)
+    assert "right answers" in made.title
+
+
+async def test_nothing_is_offered_where_nothing_can_be_shown(tmp_path: Path) -> None:
+    proposer = Demonstrations()
+    async with searching(TASK, one_step(reasoning="str"), knowing({}), tmp_path) as search:
+        assert proposer.options(search.population.start, search) == [], "no run yet"
+        await search.run(search.start, search.rows, "train")
+        assert proposer.options(search.population.start, search) == [], "more is given than the task knows of"
+
+
+async def test_a_frozen_step_is_let_be(tmp_path: Path) -> None:
+    data = one_step().dump()
+    data["nodes"]["answer"]["frozen"] = True
+    async with searching(TASK, from_data(data), knowing(RIGHT), tmp_path) as search:
+        await search.run(search.start, search.rows, "train")
+        assert Demonstrations().options(search.population.start, search) == []
+
+
+async def test_where_two_runs_went_well_there_is_one_set(tmp_path: Path) -> None:
+    few = dict(list(RIGHT.items())[:2])
+    async with searching(TASK, one_step(), knowing(few), tmp_path) as search:
+        await search.run(search.start, search.rows, "train")
+        (option,) = Demonstrations().options(search.population.start, search)
+    assert option.most == 1
+
+
+async def test_demonstrations_can_be_taken_away_where_there_are_some(tmp_path: Path) -> None:
+    before = one_step()
+    parameters = before.parameter("answer")
+    assert isinstance(parameters, LLMParameters)
+    shown = Demonstration(inputs={"q": "x"}, outputs={"a": "y"})
+    start = before.with_parameter("answer", parameters.model_copy(update={"demonstrations": (shown,)}))
+    async with searching(TASK, start, knowing(RIGHT), tmp_path) as search:
+        made = await drawn(Demonstrations(), search, "without demonstrations")
+    assert made.program is not None
+    assert made.program.hash == WorkflowProgram(before).hash
+
+
+def row_of(score: float) -> Row:
+    return Row(TASK.splits["train"][0], Trace("", {}, (), None), Score(score))
+
+
+@given(st.lists(st.floats(0, 1), max_size=30))
+def test_good_runs_and_failing_ones(scores: list[float]) -> None:
+    rows = [row_of(score) for score in scores]
+    best, worst = good(rows), failing(rows)
+    assert all(row.score.value > 0 for row in best)
+    assert all(row.score.value < 1 for row in worst)
+    assert bool(worst) == any(score < 1 for score in scores)
+    assert not scores or max(scores) == 0 or best, "graded scores have good runs too, though none is perfect"
+    if set(scores) <= {0.0, 1.0} and scores:
+        assert [row.score.value for row in worst] == [0.0] * scores.count(0.0)
+        assert [row.score.value for row in best] == [1.0] * scores.count(1.0)
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=20), st.integers(0, 9))
+def test_items_alternate_by_label(labels: list[str], seed: int) -> None:
+    items = list(enumerate(labels))
+    Random(seed).shuffle(items)
+    found = alternated(items, lambda item: item[1])
+    assert sorted(found) == sorted(items)
+    kinds = len(set(labels))
+    assert {label for _, label in found[:kinds]} == set(labels), "one of each comes first"
