@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
-from statistics import median
+from statistics import median_low
 from typing import TypeVar
 
 from flowbot.optimizer.words import values_text
@@ -22,7 +22,7 @@ _WORD = re.compile(r"\w+")
 def failing(rows: Sequence[Row]) -> list[Row]:
     """The runs with a mistake to learn from: those below the best score, of graded ones the worse half."""
     wrong = [row for row in rows if row.score.value < PERFECT]
-    middle = median(row.score.value for row in wrong) if wrong else 0.0
+    middle = median_low(row.score.value for row in wrong) if wrong else 0.0
     return [row for row in wrong if row.score.value <= middle]
 
 
@@ -30,7 +30,7 @@ def good(rows: Sequence[Row]) -> list[Row]:
     """The runs to imitate: those from the 80th percentile of the scores on, unless that is nothing."""
     scores = sorted(row.score.value for row in rows)
     least = scores[int(GOOD * len(scores))] if scores else 0.0
-    return [row for row in rows if row.score.value >= max(least, 1e-9)]
+    return [row for row in rows if row.score.value >= least and row.score.value > 0]
 
 
 def alternated(items: Sequence[T], label: Callable[[T], str]) -> list[T]:

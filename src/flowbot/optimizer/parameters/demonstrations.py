@@ -75,7 +75,8 @@ class Demonstrations:
         worked, own = _worked(program, arm.place, rows)
         way, size = WAYS[draw % len(WAYS)], SIZES[(draw + draw // len(WAYS)) % len(SIZES)]
         mistakes = [values_text(step.inputs) for row in failing(rows) for step in _calls(row, arm.place)]
-        chosen = _chosen(worked, mistakes, way, context.rng(f"demonstrate/{focus.option.key}/{draw}"))[:size]
+        ranked = _chosen(worked, mistakes, way, context.rng(f"demonstrate/{focus.option.key}/{draw}"))
+        chosen = sorted(ranked[:size], key=lambda each: each.example)  # one order: the same set twice is one program
         names = ", ".join(each.example for each in chosen)
         return [
             proposal(
