@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from flowbot.optimizer.words import values_text
 from flowbot.runtime.evaluation import Row
+from flowbot.runtime.trace import Step
 
 T = TypeVar("T")
 PERFECT = 1.0
@@ -31,6 +32,15 @@ def good(rows: Sequence[Row]) -> list[Row]:
     scores = sorted(row.score.value for row in rows)
     least = scores[int(GOOD * len(scores))] if scores else 0.0
     return [row for row in rows if row.score.value >= least and row.score.value > 0]
+
+
+def typical(calls: Sequence[Step]) -> Step:
+    """Of one node's calls in a run the last, since what stands after a loop reads its last step; of several samples one that
+    gave what most of them gave."""
+    place = calls[-1].address.partition("#")[0]
+    samples = [step for step in reversed(calls) if step.address.partition("#")[0] == place]
+    counts = Counter(values_text(step.outputs) for step in samples)
+    return max(samples, key=lambda step: counts[values_text(step.outputs)])
 
 
 def alternated(items: Sequence[T], label: Callable[[T], str]) -> list[T]:
