@@ -92,6 +92,14 @@ class Program:
         """The key of its scores."""
         return f"{'+'.join(sorted(self.structure))}/{self.instruction.draw}/{self.demonstrations.draw}"
 
+    def dump(self) -> dict[str, object]:
+        """It as data."""
+        return {
+            "structure": sorted(self.structure),
+            "instruction": self.instruction.draw,
+            "demonstrations": self.demonstrations.draw,
+        }
+
     @cached_property
     def cost(self) -> int:
         """Model calls an example."""

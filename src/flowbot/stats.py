@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from statistics import NormalDist, fmean
+from statistics import NormalDist, fmean, stdev
 
 BAR = 0.8
 """In a race a candidate is kept when P(better) reaches this."""
@@ -165,6 +165,11 @@ def _capital(values: Sequence[float], mean: float) -> float:
         squares += (value - estimate) ** 2
         variance = squares / (count + 1)
     return math.exp(min(peak, 700.0))
+
+
+def standard_error(values: Sequence[float]) -> float:
+    """Of the mean of values; 0 where there are fewer than two."""
+    return stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
 
 
 @dataclass(frozen=True, slots=True)

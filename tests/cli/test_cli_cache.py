@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import flowbot.store.files as files_module
-from flowbot.cli.cache_common import Kind
+from flowbot.cli.cache import Kind
 from flowbot.cli.quantities import age_text, parse_age, parse_size, size_text
 from flowbot.fields import UserError
 from flowbot.store.rows import KINDS

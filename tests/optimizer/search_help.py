@@ -30,7 +30,7 @@ async def searching(
     engine = Engine(lm, session, tools={tool.signature.name: tool for tool in task.tools}, sandbox=MontySandbox())
     journal = Journal.open(folder / "journal.jsonl")
     try:
-        yield Search(task, WorkflowProgram(start), engine, lm, session, journal, seed=0, planned=planned)
+        yield Search(task, WorkflowProgram(start), engine, lm, session, journal, seed=0, planned=planned, model="fake")
     finally:
         await engine.close()
         await session.store.close()

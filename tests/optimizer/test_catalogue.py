@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from flowbot.optimizer.outer.catalogue import changes, prior_code
+from hypothesis import given
+from random_workflows import TOOLS, workflow_data
 
-from flowbot.fields import Field
+from flowbot.fields import Field, UserError
+from flowbot.optimizer.catalogue.catalogue import PATTERNS, Catalogue
+from flowbot.optimizer.catalogue.change import Call, Change, Place
 from flowbot.task import Task, tool_of
 from flowbot.workflow.check import check
-from flowbot.workflow.edits import apply
+from flowbot.workflow.edits import EditError, Ensemble, apply
 from flowbot.workflow.file import from_data
-from flowbot.workflow.nodes import LLMNode, walk
+from flowbot.workflow.nodes import LLMNode, is_frozen, walk
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.starts import find_start, fit, single_call
 from flowbot.workflow.workflow import Workflow
@@ -32,15 +38,20 @@ def counting() -> Task:
     )  # fmt: skip
 
 
-def after(task: Task, workflow: Workflow) -> dict[str, Workflow]:
+def made(task: Task, workflow: Workflow) -> Iterator[tuple[Change, Workflow]]:
+    """The changes that lead to a valid workflow, each with it."""
     tools = {tool.signature.name: tool.signature for tool in task.tools}
-    found: dict[str, Workflow] = {}
-    for name, node in workflow.sketch.nodes.items():
-        if isinstance(node, LLMNode):
-            for change in changes(workflow, task, name):
-                code = prior_code(*change.computes) if change.computes else ""
-                found[change.key] = apply(workflow, change.build(code), tools=tools)
-    return found
+    for change in Catalogue().changes(workflow, task):
+        with suppress(EditError):
+            yield change, apply(workflow, change.build(change.prior_code), tools=tools)
+
+
+def after(task: Task, workflow: Workflow) -> dict[str, Workflow]:
+    return {change.key: changed for change, changed in made(task, workflow)}
+
+
+def titles(task: Task, workflow: Workflow) -> list[str]:
+    return [change.title for change, _ in made(task, workflow)]
 
 
 @pytest.mark.parametrize("reasoning", [True, False])
@@ -66,9 +77,12 @@ def test_a_step_that_was_added_can_be_removed_again(counting: Task) -> None:
 
 def test_frozen_steps_are_left_alone(counting: Task) -> None:
     start = single_call(counting.inputs, counting.outputs, counting.goal, reasoning=True)
-    frozen = start.sketch.nodes["answer"].model_copy(update={"frozen": True})
-    held = Workflow(sketch=start.sketch.model_copy(update={"nodes": {"answer": frozen}}), parameters=start.parameters)
-    assert changes(held, counting, "answer") == []
+    reviewed = after(counting, start)["review:answer"]
+    assert {change.place for change, _ in made(counting, reviewed)} == {"answer", "review"}
+    frozen = reviewed.sketch.nodes["answer"].model_copy(update={"frozen": True})
+    nodes = {**reviewed.sketch.nodes, "answer": frozen}
+    held = Workflow(sketch=reviewed.sketch.model_copy(update={"nodes": nodes}), parameters=reviewed.parameters)
+    assert {change.place for change, _ in made(counting, held)} == {"review"}
 
 
 def test_thinking_and_answering_at_once_undo_each_other(counting: Task) -> None:
@@ -94,7 +108,7 @@ def test_a_task_of_numbers_has_the_six_changes_of_old() -> None:
         train=rows[:1], val=rows[1:2], test=rows[2:],
     )  # fmt: skip
     start = single_call(task.inputs, task.outputs, task.goal, reasoning=True)
-    assert [change.title for change in changes(start, task, "answer")] == [
+    assert titles(task, start) == [
         "Make the LLM call return the parts as a typed list, and compute the answer in Python.",
         "Add a second LLM call that reads the first answer and writes the answer again.",
         "Run the same LLM call three times and return the answer that occurs most often.",
@@ -127,7 +141,6 @@ def test_free_text_lists_choices_and_tools_call_for_changes_of_their_own(writing
         "apart:brief=True:answer",
         "use:answer",
     ]
-    assert list(first)[-len(new) :] == new
     assert first["use:answer"].dump()["parameters"]["answer"]["tools"] == ["count"]
     assert first["each:facts:answer"].dump()["nodes"]["each"]["over"] == "facts"
 
@@ -136,13 +149,11 @@ def test_changes_of_steps_in_bodies_are_valid_and_a_loop_can_be_removed_again(wr
     tools = {tool.signature.name: tool.signature for tool in writing.tools}
     start = single_call(writing.inputs, writing.outputs, writing.goal, reasoning=False)
     refined = after(writing, start)["refine:answer"]
-    inside = changes(refined, writing, "review/critic")
-    assert {"vote:review/critic", "plan:review/critic", "remove:review"} <= {change.key for change in inside}
-    for change in inside:
-        code = prior_code(*change.computes) if change.computes else ""
-        assert check(apply(refined, change.build(code), tools=tools), tools=tools) == [], change.key
-    removed = next(change for change in inside if change.key == "remove:review")
-    assert apply(refined, removed.build("")).hash == start.hash
+    inside = after(writing, refined)
+    assert {"vote:review/critic", "plan:review/critic", "remove:review"} <= set(inside)
+    for key, changed in inside.items():
+        assert check(changed, tools=tools) == [], key
+    assert inside["remove:review"].hash == start.hash
 
 
 def test_a_vote_that_is_removed_leaves_a_call_that_answers_once(counting: Task) -> None:
@@ -185,7 +196,7 @@ def test_no_change_takes_a_pinned_step_away_or_asks_another_model_in_its_stead()
             assert isinstance(told, LLMParameters)
             assert told.model is not None, f"{key}: {path}"
     refined = first["refine:respond"]
-    assert "remove:review" not in {change.key for change in changes(refined, task, "review/critic")}
+    assert "remove:review" not in after(task, refined)
 
 
 def test_a_step_of_whose_outputs_several_are_extra_inputs_of_one_reader_can_be_removed() -> None:
@@ -213,4 +224,62 @@ def test_a_step_is_offered_those_tools_alone_that_change_nothing(writing: Task) 
     assert isinstance(used, LLMParameters)
     assert used.tools == ("count", "post")
     alone = replace(writing, tools=tuple(writers[:1]))
-    assert "use:answer" not in {change.key for change in changes(start, alone, "answer")}
+    assert "use:answer" not in after(alone, start)
+    assert "tool:send:answer" not in after(alone, start), "a tool that writes for real is not called while searching"
+
+
+PROMPT = [
+    {"role": "system", "content": "You are a clerk who reads orders with care."},
+    {"role": "user", "content": "Add up how many items are ordered in all of it.\n\nOrder: {note}\nTotal:"},
+]
+
+
+def test_every_change_can_be_made_of_a_step_with_a_prompt_of_the_users_own(orders: Task) -> None:
+    first = after(orders, Workflow.from_prompt(PROMPT, orders))
+    assert {"think:answer", "vote:answer", "review:answer", "compute:answer"} <= set(first)
+    for key, workflow in first.items():
+        assert check(workflow) == [], key
+
+
+def test_thinking_in_a_prompt_of_ones_own_adds_one_last_part_and_answering_at_once_takes_it_away(orders: Task) -> None:
+    start = Workflow.from_prompt(PROMPT, orders)
+    thinking = after(orders, start)["think:answer"]
+    told, was = thinking.parameter("answer"), start.parameter("answer")
+    assert isinstance(told, LLMParameters)
+    assert isinstance(was, LLMParameters)
+    assert (told.messages, bool(told.format_hint)) == (was.messages, True)
+    assert after(orders, thinking)["answer:answer"].parameter("answer") == was
+
+
+def twice(place: Place) -> Iterator[Change]:
+    if isinstance(place, Call):
+        edit = Ensemble(id=place.path, samples=2, temperature=0.5, how="judge")
+        yield Change("twice", place.path, "Ask twice.", lambda _: [edit])
+
+
+def test_a_pattern_of_ones_own_stands_beside_or_in_place_of_ours(counting: Task) -> None:
+    start = single_call(counting.inputs, counting.outputs, counting.goal, reasoning=True)
+    ours = [change.key for change in Catalogue().changes(start, counting)]
+    both = [change.key for change in Catalogue((*PATTERNS, twice)).changes(start, counting)]
+    assert both == [*ours, "twice:answer"]
+    assert [change.key for change in Catalogue((twice,)).changes(start, counting)] == ["twice:answer"]
+
+
+def test_two_changes_of_one_key_are_the_users_error(counting: Task) -> None:
+    start = single_call(counting.inputs, counting.outputs, counting.goal, reasoning=True)
+    with pytest.raises(UserError, match="two changes 'twice:answer'"):
+        Catalogue((twice, twice)).changes(start, counting)
+
+
+@given(workflow_data())
+def test_changes_of_any_workflow_are_valid_or_refused_and_about_steps_that_are_not_frozen(data: dict[str, Any]) -> None:
+    workflow, task = from_data(data), asking("Answer.")
+    steps = {path for path, _ in walk(workflow.sketch) if not is_frozen(workflow.sketch, path)}
+    for change in Catalogue().changes(workflow, task):
+        assert change.place in steps
+        assert change.key.startswith(f"{change.kind}:")
+        try:
+            changed = apply(workflow, change.build(change.prior_code), tools=TOOLS)
+        except EditError:
+            continue
+        assert changed.sketch.outputs.keys() == workflow.sketch.outputs.keys()

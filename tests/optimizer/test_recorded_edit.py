@@ -11,9 +11,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from flowbot.optimizer.outer.paper import PaperOuter
+
 from flowbot.lm.session import Session
 from flowbot.optimizer.effort import EFFORTS
-from flowbot.optimizer.outer.paper import PaperOuter
 from flowbot.optimizer.search import Search
 from flowbot.run.journal import Journal
 from flowbot.runtime.engine import Engine

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import flowbot.store.lock as lock_module
 from flowbot.fields import InfrastructureError, UserError
 from flowbot.run.journal import Journal, read_journal
 from flowbot.run.lock import run_lock
@@ -133,7 +134,7 @@ def test_the_file_holds_what_the_last_run_recorded(
 _HOLDER = """
 import sys
 from pathlib import Path
-from flowbot.store import run_lock
+from flowbot.run.lock import run_lock
 with run_lock(Path(sys.argv[1])):
     sys.stdout.write("held\\n")
     sys.stdout.flush()
@@ -225,6 +226,14 @@ def test_deleting_the_lock_file_lets_nobody_in(tmp_path: Path) -> None:
         (tmp_path / ".lock").unlink()
         with pytest.raises(UserError, match="at work"), run_lock(tmp_path):
             pass
+
+
+def test_a_system_that_opens_no_folders_has_the_lock_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock_module, "_FOLDER", None)
+    with run_lock(tmp_path), pytest.raises(UserError, match=f"process {os.getpid()}\\b"), run_lock(tmp_path):
+        pass
+    with run_lock(tmp_path):
+        pass
 
 
 def test_a_folder_that_was_moved_aside_is_held_no_more_than_the_new_one(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from flowbot.store import Store
 from flowbot.store.limits import Limits, prune, set_limits
 from flowbot.store.rows import checksum
 from flowbot.store.stats import read_stats
+from flowbot.store.transfer import import_responses
 from flowbot.store.verify import verify
 
 NOBODY = 65534
@@ -341,3 +342,22 @@ async def test_a_row_of_other_types_is_damaged_or_of_use_and_ends_no_thread(path
     assert read_stats(path).entries == {"lm": 2}
     assert prune(path, older_than=0, dry_run=True).entries <= 2
     verify(path, check=lambda kind, value: None)
+
+
+def test_a_row_of_a_number_beyond_all_is_found_without_counting_there(path: Path) -> None:
+    fill(path, numbered(range(3)))
+    sql(path, f"UPDATE responses SET rowid = {2**62}, value = '[]', crc = NULL WHERE key = 'k1'")
+    found = verify(path, check=lambda kind, value: None)
+    assert (found.entries, [each.key for each in found.damaged]) == (3, ["k1"])
+    assert verify(path, check=lambda kind, value: None, repair=True).sound
+    assert prune(path, kind="lm").entries == 2
+
+
+def test_an_import_without_room_to_check_its_lines_writes_nothing(path: Path, small_disk: Callable[[], None]) -> None:
+    source = path.with_name("in.jsonl")
+    source.write_text("".join(f'{{"key":"k{n}","kind":"lm","created":1,"value":{{}}}}\n' for n in range(999)))
+    small_disk()
+    with pytest.raises(InfrastructureError, match="no room for temporary files") as caught:
+        import_responses(path, source, check=lambda kind, value: None)
+    assert caught.value.kind == "disk"
+    assert not path.exists()

@@ -187,6 +187,19 @@ def test_damaged_responses_are_named_and_dropped(path: Path, tmp_path: Path) -> 
     assert verify(path, check=no_pears).damaged == ()
 
 
+def test_a_response_that_is_whole_again_by_then_is_not_dropped(path: Path) -> None:
+    fill(path, {"k": {"n": 1}})
+    seen: list[object] = []
+
+    def odd_at_first(kind: str, value: Mapping[str, Any]) -> None:
+        seen.append(value)
+        if len(seen) == 1:
+            raise ValueError("odd")
+
+    assert verify(path, check=odd_at_first, repair=True).dropped == 0
+    assert keys(path) == {"k"}
+
+
 def test_a_damaged_page_is_found_and_the_rest_can_be_carried_away(path: Path, tmp_path: Path) -> None:
     fill(path, {f"k{n}": {"text": f"{n:03} " + "x" * 1000} for n in range(300)})
     damage_page(path, b'{"text":"050 ')

@@ -10,6 +10,7 @@ import pytest
 
 from flowbot.fields import Field, UserError
 from flowbot.task import Metric, Tool, tool_of
+from flowbot.task.signature import read_signature
 
 
 class Stock(TypedDict):
@@ -76,6 +77,29 @@ def test_a_signature_is_read_from_hints_and_docstring() -> None:
     assert [field.about for field in tool.signature.inputs] == ["what to look for.", "how many at most.", ""]
     assert tool.signature.optional == {"limit", "kind"}
     assert (tool.signature.effects, tool.signature.pure, tool.plain) == ("reads", False, True)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Find.\n\nArgs:\n    city (str): The city,\n        in full.\n    *n: how: many\n\nReturns:\n    x: no note",
+        "Find.\nArguments:\n    city: The city, in full.\n    n (int, optional): how: many\nReturns:\n    x: no note",
+        "Find.\n\nParameters\n----------\ncity : str\n    The city,\n    in full.\nn : int, optional\n    how: many\n\nReturns\n-------\nx : no\n",
+        "Find.\n\n:param city: The city,\n    in full.\n:type city: str\n:param int n: how: many\n:returns: x",
+        "Find.\n\n@param city: The city, in full.\n@param n: how: many\n",
+    ],
+)
+def test_what_is_said_of_parameters_is_read_in_every_style(
+    text: str, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def find(city: str, n: int = 1, x: int = 1) -> str:
+        return city * n * x
+
+    find.__doc__ = text
+    signature = read_signature(find, "tool find")
+    assert signature.about == "Find."
+    assert [field.about for field in signature.inputs] == ["The city, in full.", "how: many", ""]
+    assert (caplog.text, capsys.readouterr()) == ("", ("", ""))
 
 
 def test_a_typed_dict_or_dataclass_that_is_returned_gives_an_output_a_member() -> None:

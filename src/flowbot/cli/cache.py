@@ -1,21 +1,27 @@
-"""`flowbot cache`: what is stored, and how much of it is kept. `cache_files` has the other half."""
+"""`flowbot cache`: what is stored, how much of it is kept, whether it is whole, and carrying it elsewhere."""
 
 from __future__ import annotations
 
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from cyclopts import App, Parameter
 
-from .cache_common import CacheDir, Kind, failing, responses, store_path
-from .cache_files import export_store, import_store, verify
-from .console import Console
-from .options import OUTPUT, Output
+from .console import Console, command_line, complain
+from .options import FORCE, OUTPUT, PLACES, Output, require_new
 from .quantities import age_text, parse_age, parse_size, size_text
 
 if TYPE_CHECKING:
     from flowbot.store.limits import Limits
 
+Kind = Literal["lm", "tool", "code", "metric", "probe", "tries", "copy"]
+"""As `flowbot.store.Kind`, which is not loaded for the sake of a command line's help."""
+_SHOWN = 20
+_FILE = Parameter(name="FILE")
 
 cache = App(
     name="cache",
@@ -25,40 +31,42 @@ cache = App(
 )
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the store is, and how a verb speaks."""
+
+    cache_dir: Annotated[Path | None, Parameter(group=PLACES)] = None
+    """Folder of the store; the user's cache folder otherwise."""
+    output: Output = Output()  # noqa: RUF009
+
+
 @cache.default
 @cache.command(sort_key=0)
-def stats(*, cache_dir: CacheDir = None, output: Output = Output()) -> int:  # noqa: B008
-    """Show how much is stored, of which kind, and how old it is. This is what `flowbot cache` alone does.
-
-    Parameters
-    ----------
-    cache_dir
-        Folder of the store; the user's cache folder otherwise.
-    """
+def stats(*, place: Place = Place()) -> int:
+    """Show how much is stored, of which kind, and how old it is. This is what `flowbot cache` alone does."""
     from flowbot.store.stats import read_stats
 
-    console = Console.open(output)
-    path = store_path(cache_dir)
-    with failing():
+    with _store(place) as (console, path):
         found = read_stats(path)
-    entries, size = sum(found.entries.values()), sum(found.bytes.values())
+    entries = sum(found.entries.values())
     console.json(
         {
             "path": str(path),
             "entries": entries,
-            "bytes": size,
+            "bytes": sum(found.bytes.values()),
             "kinds": {kind: {"entries": found.entries[kind], "bytes": found.bytes[kind]} for kind in found.entries},
             "oldest": _date(found.oldest),
             "newest": _date(found.newest),
             "file_bytes": found.file_bytes,
             "free_bytes": found.free_bytes,
-            "limits": {"size": found.limits.size, "age": found.limits.age},
+            "limits": asdict(found.limits),
         }
     )
-    console.result(f"{responses(entries)}, {size_text(found.file_bytes)}" if entries else "nothing is stored")
+    console.result(f"{_responses(entries)}, {size_text(found.file_bytes)}" if entries else "nothing is stored")
     console.row("Place", str(path))
     for kind in found.entries:
-        console.row(kind, f"{responses(found.entries[kind])}, {size_text(found.bytes[kind])}")
+        console.row(kind, f"{_responses(found.entries[kind])}, {size_text(found.bytes[kind])}")
     if entries:
         console.row("Stored", f"from {_date(found.oldest)} to {_date(found.newest)}")
         console.row("File", f"{size_text(found.file_bytes)}, {size_text(found.free_bytes)} of it free for what comes")
@@ -73,8 +81,7 @@ def prune(
     size: str | None = None,
     kind: Kind | None = None,
     dry_run: Annotated[bool, Parameter(group=OUTPUT, negative=(), show_default=False)] = False,
-    cache_dir: CacheDir = None,
-    output: Output = Output(),  # noqa: B008
+    place: Place = Place(),
 ) -> int:
     """Drop what has not been used for long; without a condition, what is beyond the limits. It is asked for again, and
     paid for again, when it is needed.
@@ -90,35 +97,23 @@ def prune(
         Drop only responses of this kind; without another condition, all of them.
     dry_run
         Say what would be dropped; drop nothing.
-    cache_dir
-        Folder of the store; the user's cache folder otherwise.
     """
     from flowbot.fields import UserError
     from flowbot.store import limits
     from flowbot.store.stats import read_stats
 
-    console = Console.open(output)
-    path = store_path(cache_dir)
-    age = None if older_than is None else parse_age("--older-than", older_than)
-    most = None if size is None else parse_size("--size", size)
-    with failing():
+    with _store(place) as (console, path):
+        age = None if older_than is None else parse_age("--older-than", older_than)
+        most = None if size is None else parse_size("--size", size)
         before = read_stats(path)
         if age is None and most is None and kind is None and before.limits == limits.Limits():
             expected = "--older-than, --size or --kind, or limits (flowbot cache limit)"
             raise UserError("flowbot cache prune", "no condition", expected)
         pruned = limits.prune(path, older_than=age, size=most, kind=kind, dry_run=dry_run)
         after = read_stats(path)
-    console.json(
-        {
-            "path": str(path),
-            "dry_run": dry_run,
-            "entries": pruned.entries,
-            "bytes": pruned.bytes,
-            "kept": pruned.kept,
-            "file_bytes": {"before": before.file_bytes, "after": after.file_bytes},
-        }
-    )
-    said = f"{responses(pruned.entries)}, about {size_text(pruned.bytes)}"
+    taken = {"before": before.file_bytes, "after": after.file_bytes}
+    console.json({"path": str(path), "dry_run": dry_run, **asdict(pruned), "file_bytes": taken})
+    said = f"{_responses(pruned.entries)}, about {size_text(pruned.bytes)}"
     console.result(f"would drop {said}" if dry_run else f"dropped {said}")
     if not dry_run:
         console.row("File", f"{size_text(before.file_bytes)} before, {size_text(after.file_bytes)} now")
@@ -128,13 +123,7 @@ def prune(
 
 
 @cache.command(sort_key=2)
-def limit(
-    *,
-    size: str | None = None,
-    age: str | None = None,
-    cache_dir: CacheDir = None,
-    output: Output = Output(),  # noqa: B008
-) -> int:
+def limit(*, size: str | None = None, age: str | None = None, place: Place = Place()) -> int:
     """Set how large the store may grow and how long unused responses stay; without an option, show the limits. They are
     kept whenever a command that used the store ends; what was used today or yesterday stays in any case.
 
@@ -144,30 +133,148 @@ def limit(
         500MB, 2GB; none lifts the limit.
     age
         12h, 30d, 2w since a response was last used; none lifts the limit.
-    cache_dir
-        Folder of the store; the user's cache folder otherwise.
     """
-    from flowbot.store.limits import Limits, set_limits
-    from flowbot.store.prune import Pruned
+    from flowbot.store.limits import Limits, Pruned, set_limits
     from flowbot.store.stats import read_stats
 
-    console = Console.open(output)
-    path = store_path(cache_dir)
-    pruned = Pruned()
-    with failing():
+    with _store(place) as (console, path):
         limits = read_stats(path).limits
         if size is not None:
             limits = Limits(None if size == "none" else parse_size("--size", size), limits.age)
         if age is not None:
             limits = Limits(limits.size, None if age == "none" else parse_age("--age", age))
-        if size is not None or age is not None:
-            pruned = set_limits(path, limits)
-    dropped = {"entries": pruned.entries, "bytes": pruned.bytes, "kept": pruned.kept}
-    console.json({"path": str(path), "size": limits.size, "age": limits.age, "pruned": dropped})
+        pruned = Pruned() if size is None and age is None else set_limits(path, limits)
+    console.json({"path": str(path), **asdict(limits), "pruned": asdict(pruned)})
     console.result(_limits_text(limits))
     if pruned.entries:
-        console.say(f"dropped {responses(pruned.entries)}, about {size_text(pruned.bytes)}", "soft")
+        console.say(f"dropped {_responses(pruned.entries)}, about {size_text(pruned.bytes)}", "soft")
     return 0
+
+
+@cache.command(sort_key=3)
+def verify(
+    *, repair: Annotated[bool, Parameter(negative=(), show_default=False)] = False, place: Place = Place()
+) -> int:
+    """Check the file's structure and every response in it; exit status 1 if something is damaged and stays so.
+
+    Parameters
+    ----------
+    repair
+        Drop damaged responses (they are asked for again when they are needed) and rebuild the file's indexes.
+    """
+    from flowbot.store.verify import verify as check
+
+    with _store(place) as (console, path):
+        found = check(path, check=_check_value, repair=repair)
+    console.json({"path": str(path), "ok": found.sound, **asdict(found)})
+    for each in found.damaged[:_SHOWN]:
+        console.row("Damaged", f"{each.kind} {each.key or '(no key)'}: {each.why}")
+    if len(found.damaged) > _SHOWN:
+        console.row("", f"and {len(found.damaged) - _SHOWN:,} more (--json lists them all)")
+    for line in found.structure[:_SHOWN]:
+        console.row("Structure", line)
+    left = len(found.damaged) - found.dropped
+    if found.sound:
+        mended = f"; {found.dropped:,} damaged ones were dropped" if found.dropped else ""
+        console.result(f"{_responses(found.entries - found.dropped)}, all whole{mended}", "good")
+        return 0
+    if not repair:
+        todo = f"{command_line('flowbot', 'cache', 'verify', '--repair')} drops what is damaged"
+    else:
+        todo = "export what can be read (flowbot cache export), move the file away, and import it into a new one"
+    wrong = [f"{_responses(left)} damaged"] if left else []
+    wrong += [f"the file's structure is damaged ({line[:80]})" for line in found.structure[:1]]
+    complain(f"store {path}: {' and '.join(wrong)}; {todo}")
+    return 1
+
+
+@cache.command(name="export", sort_key=4)
+def export_store(
+    file: Annotated[Path, _FILE],
+    /,
+    *,
+    kind: Kind | None = None,
+    force: Annotated[bool, FORCE] = False,
+    place: Place = Place(),
+) -> int:
+    """Write what is stored as JSON lines, for another machine or for keeping.
+
+    Parameters
+    ----------
+    file
+        A .jsonl file, or .jsonl.gz to have it packed.
+    kind
+        Only responses of this kind.
+    force
+        Replace the file if it is there.
+    """
+    from flowbot.store.transfer import export_responses
+
+    with _store(place) as (console, path):
+        require_new(file, force=force)
+        done = export_responses(path, file, kind=kind)
+    console.json({"path": str(path), "file": str(file), **asdict(done)})
+    console.result(f"{_responses(done.entries)} in {file}", "good")
+    if done.damaged:
+        complain(f"store {path}: {_responses(len(done.damaged))} left out because damaged; see flowbot cache verify")
+    return 1 if done.damaged else 0
+
+
+@cache.command(name="import", sort_key=5)
+def import_store(file: Annotated[Path, _FILE], /, *, place: Place = Place()) -> int:
+    """Add what `flowbot cache export` wrote. Every line is checked first; what is stored under a key already stays.
+
+    Parameters
+    ----------
+    file
+        A .jsonl or .jsonl.gz file.
+    """
+    from flowbot.store.transfer import import_responses
+
+    with _store(place) as (console, path):
+        done = import_responses(path, file, check=_check_value)
+    console.json({"path": str(path), "file": str(file), **asdict(done)})
+    console.result(f"{_responses(done.entries)}, {done.new:,} of them new", "good")
+    return 0
+
+
+@contextmanager
+def _store(place: Place) -> Generator[tuple[Console, Path]]:
+    """The console and the store's file. A disk that fails makes these verbs fail; there is no run that could be paused."""
+    from flowbot.fields import FlowBotError, InfrastructureError
+    from flowbot.store import default_cache_dir
+
+    console = Console.open(place.output)
+    try:
+        yield console, (place.cache_dir or default_cache_dir()) / "store.sqlite"
+    except InfrastructureError as error:
+        raise FlowBotError(str(error)) from None
+
+
+def _check_value(kind: str, value: Mapping[str, Any]) -> None:
+    """Whether a stored value can be what is stored of its kind.
+
+    Raises:
+        ValueError: saying why not.
+    """
+    if kind == "probe":
+        from flowbot.lm.capabilities import Capabilities
+
+        known: object = value.get("capabilities")
+        if not isinstance(known, dict) or Capabilities.load(cast("dict[str, Any]", known)) is None:
+            raise ValueError("it is not what an endpoint can do")
+    elif kind in ("tool", "code", "metric"):
+        from flowbot.runtime.memo import check_result
+
+        check_result(kind, value)
+    else:
+        from flowbot.lm.rows import check_value
+
+        check_value(kind, value)
+
+
+def _responses(number: int) -> str:
+    return f"{number:,} response" + ("" if number == 1 else "s")
 
 
 def _limits_text(limits: Limits) -> str:
@@ -178,8 +285,3 @@ def _limits_text(limits: Limits) -> str:
 
 def _date(seconds: float | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-
-
-cache.command(verify, sort_key=3)
-cache.command(export_store, name="export", sort_key=4)
-cache.command(import_store, name="import", sort_key=5)

@@ -17,16 +17,12 @@ def locked(handle: int) -> Generator[bool]:
     Raises:
         OSError: if the file system knows no locks.
     """
-    import fcntl
+    from filelock import lock_descriptor, unlock_descriptor
 
     own = os.getpid()
+    ours = lock_descriptor(handle, blocking=False)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-        return
-    try:
-        yield True
+        yield ours
     finally:
-        if os.getpid() == own:
-            fcntl.flock(handle, fcntl.LOCK_UN)
+        if ours and os.getpid() == own:
+            unlock_descriptor(handle)

@@ -1,64 +1,181 @@
-"""The bilevel loop, on one screen.
+"""The bilevel loop of the paper, on one screen.
 
     minimise over sketches S:      loss on validation of (S, theta*(S)) and its cost
     where theta*(S) roughly minimises: loss on training of (S, theta)
 
-(FlowBot, arXiv 2604.26258.) For each batch and each loop: one outer step, which changes the sketch, then inner steps, which
-tune what the sketch holds. The method `paper` walks once through the training set in batches of 5 and validates after each;
-ours looks at one seeded order of the training set, since its races stop early, and validates its finalists once.
+(FlowBot, arXiv 2604.26258.) One walk through the training set in batches. For each batch and each loop: one outer step, which
+changes the sketch, then inner steps, which tune what the sketch holds. After each batch what stands is validated in full; the best
+on validation is returned. What a proposer hands in is taken as it is, unless a judge is asked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from flowbot.task import Example
-from flowbot.workflow.workflow import Workflow
+from flowbot.run.events import Verdict
+from flowbot.runtime.program import WorkflowProgram
+from flowbot.runtime.together import all_of
 
-from .inner import Inner
-from .outer import Outer
-from .search import Member, Search
+from .allocator import BLOCK
+from .belief import Belief
+from .judge import Judge, Ruling
+from .measuring import measure
+from .pool import admitted, decided, proposed
+from .population import Candidate, Pairs, State
+from .seams import Context, Focus, Pick, Planner, Proposal, Proposer
+
+BATCH, LOOPS, INNER_STEPS = 5, 2, 5
+"""The paper's protocol: rows of a batch, bilevel loops a batch, inner steps a loop."""
+TAKEN = Belief(0.0, 0.0)
+"""Of a change that is taken without being judged nothing is believed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """How often what is done.
+@dataclass(slots=True)
+class Bilevel:
+    """One search by the paper's protocol.
 
     Args:
-        batches: the training examples, batch by batch.
-        loops: bilevel loops for each batch.
-        inner_steps: inner steps in each loop.
-        validate: True: after every batch the workflow that stands joins the pool, as in the paper.
+        outer, inner: propose changes of structure and of parameters, which are taken as they are; None: that loop does nothing.
+        tuner, judge: in place of `inner`: picks changes of parameters, and judges them on all training rows.
     """
 
-    batches: Sequence[Sequence[Example]]
-    loops: int
-    inner_steps: int
-    validate: bool
+    outer: Proposer[WorkflowProgram] | None = None
+    inner: Proposer[WorkflowProgram] | None = None
+    tuner: Planner[WorkflowProgram] | None = None
+    judge: Judge[WorkflowProgram] | None = None
+    _validated: list[Candidate[WorkflowProgram]] = field(default_factory=list[Candidate[WorkflowProgram]])
+    _number: int = 0
 
+    def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
+        """The start is validated in full first, as in the paper."""
+        return context.validation
 
-async def bilevel(search: Search, start: Workflow, outer: Outer, inner: Inner, schedule: Schedule) -> None:
-    """Search from `start`; what is found stands in the search's pool, also when a ceiling ends it early."""
-    workflow = start
-    number = 0
-    for batch in schedule.batches:
-        for _ in range(schedule.loops):
-            workflow = await outer.step(search, workflow, batch, number)
-            search.watch.passed()
-            for step in range(schedule.inner_steps):
-                workflow = await inner.step(search, workflow, batch, number * schedule.inner_steps + step)
-                search.watch.passed()
-            number += 1
-        if schedule.validate:
-            rows = await search.score(workflow, batch, "train")
-            mean = sum(row.score.value for row in rows) / max(1, len(rows))
-            search.pool.append(
-                Member(
-                    workflow,
-                    mean,
-                    "meta" if workflow.hash != start.hash else "start",
-                    f"after batch {len(search.pool) + 1}",
-                )
-            )
-            await search.score_split(workflow, "val", "candidate", search.order("val"))
+    async def search(self, context: Context[WorkflowProgram]) -> str:
+        """One epoch of batches, or until the planned calls are used."""
+        rows = context.rows
+        here = context.population.start
+        context.record(measure(context, here.program, "val", context.validation))
+        if self.outer is None and self.inner is None and self.tuner is None:
+            return "there is nothing to try"
+        for first in range(0, len(rows), BATCH):
+            batch = rows[first : first + BATCH]
+            for _ in range(LOOPS):
+                here = await self._step(context, self.outer, here, batch)
+                for _ in range(INNER_STEPS):
+                    here = await self._tuned(context, await self._step(context, self.inner, here, batch))
+            if not self._fits(context, here, (*batch, *context.validation)):
+                return "the planned calls are used"
+            await context.run(here.program, batch, "train")
+            await context.run(here.program, context.validation, "val")
+            self._validated.append(here)
+            context.population.incumbent = here
+            context.record(measure(context, here.program, "val", context.validation))
+        return "every batch was walked through"
+
+    async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
+        """The best on validation, the earliest of equals; the start where none is better."""
+        best, most = context.population.start, 0.0
+        for candidate in self._validated:
+            pairs = context.population.pairs(candidate, context.validation, context.population.start)
+            gain = sum(pairs.differences) / max(1, len(pairs))
+            if gain > most:
+                best, most = candidate, gain
+        return best
+
+    async def _step(
+        self,
+        context: Context[WorkflowProgram],
+        proposer: Proposer[WorkflowProgram] | None,
+        here: Candidate[WorkflowProgram],
+        batch: Sequence[str],
+    ) -> Candidate[WorkflowProgram]:
+        """The program to go on with: what is proposed, if anything valid is and the judge does not object."""
+        if proposer is None:
+            return here
+        for option in proposer.options(here, context):
+            if not self._fits(context, here, (*batch, *context.validation), option.cost):
+                continue
+            focus = Focus(option, self._number, TAKEN, TAKEN, rows=tuple(batch))
+            for proposal in await proposer.propose(here, focus, 1, context):
+                return self._taken(context, Pick(here, proposer, focus), proposal)
+        return here
+
+    async def _tuned(
+        self, context: Context[WorkflowProgram], here: Candidate[WorkflowProgram]
+    ) -> Candidate[WorkflowProgram]:
+        """The program to go on with: a picked change, where the judge adopts it on pairs of all training rows."""
+        if self.tuner is None or self.judge is None:
+            return here
+        context.population.incumbent = here
+        for pick in await self.tuner.picks(1, context):
+            for proposal in await pick.proposer.propose(here, pick.focus, 1, context):
+                candidate = self._admitted(context, pick, proposal, "open")
+                if candidate is None:
+                    continue
+                verdict = await self._judged(context, candidate, self.judge)
+                self.tuner.learn([(candidate, verdict)])
+                if verdict.decision == "adopt":
+                    return candidate
+        return here
+
+    async def _judged(
+        self, context: Context[WorkflowProgram], candidate: Candidate[WorkflowProgram], judge: Judge[WorkflowProgram]
+    ) -> Verdict:
+        assert candidate.parent is not None
+        population, rows, end = context.population, context.rows, 0
+        while True:
+            end += BLOCK
+            last = not self._fits(context, candidate, (*rows[:end], *context.validation))
+            if not last:
+                both = (candidate.parent.program, candidate.program)
+                await all_of(context.run(each, rows[:end], "train") for each in both)
+            ruling = judge.ruling(candidate, population, rows, population.extra_calls(candidate), last=last)
+            if ruling.decision is not None:
+                candidate.belief = ruling.belief
+                candidate.state = "adopted" if ruling.decision == "adopt" else "dropped"
+                verdict = decided(candidate, ruling, ruling.decision, context.spent)
+                context.record(verdict)
+                return verdict
+
+    def _fits(
+        self,
+        context: Context[WorkflowProgram],
+        here: Candidate[WorkflowProgram],
+        rows: Sequence[str],
+        besides: float = 0.0,
+    ) -> bool:
+        """Whether the planned calls surely allow to run a program on the rows, and `besides`."""
+        missing = context.population.missing(here.program, rows)
+        return len(missing) * context.calls_of(here.program) + besides <= context.left
+
+    def _taken(
+        self, context: Context[WorkflowProgram], pick: Pick[WorkflowProgram], proposal: Proposal[WorkflowProgram]
+    ) -> Candidate[WorkflowProgram]:
+        candidate = self._admitted(context, pick, proposal, "adopted")
+        if candidate is None:
+            return pick.parent
+        ruling = Ruling(None, "always", TAKEN, Pairs((), (), ()), 0.5)
+        context.record(decided(candidate, ruling, "adopt", context.spent))
+        return candidate
+
+    def _admitted(
+        self,
+        context: Context[WorkflowProgram],
+        pick: Pick[WorkflowProgram],
+        proposal: Proposal[WorkflowProgram],
+        state: State,
+    ) -> Candidate[WorkflowProgram] | None:
+        """Journal a proposal; a program that differs from its parent becomes a candidate."""
+        for each in proposal.feedback:
+            context.record(each)
+        if proposal.program is None and not proposal.faults:
+            return None  # nothing was to be said
+        self._number += 1
+        name = f"p{self._number}"
+        context.record(proposed(name, pick, proposal))
+        if proposal.program is None or proposal.program.hash == pick.parent.program.hash:
+            return None
+        candidate = admitted(name, pick, proposal, proposal.program, state)
+        context.population.add(candidate)
+        return candidate

@@ -71,7 +71,7 @@ class Confirm(Generic[P]):
             belief = prior.updated(*mean_and_variance(pairs.differences, VARIANCE * scale**2))
             if not REFUTED < belief.above() < CERTAIN:
                 break
-        extra = context.calls_of(candidate.program) - context.calls_of(start.program)
+        extra = population.extra_calls(candidate, start)
         p = belief.above()
         sure = p >= self.bar and belief.mean >= CALL_WORTH * scale * max(0.0, extra)
         decision: Decision = "confirm" if sure else "refute"

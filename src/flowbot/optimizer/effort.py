@@ -1,38 +1,33 @@
-"""How much a run tries: every schedule is derived from the effort, never from a ceiling."""
+"""How much a run tries: a planned number of search calls, never a ceiling."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
+
+from flowbot.fields import UserError
+from flowbot.fields.numbers import shown
 
 EffortName = Literal["low", "medium", "high"]
+Effort: TypeAlias = EffortName | int
+"""A name, or a whole number of planned search calls."""
+EFFORTS: dict[EffortName, int] = {"low": 200, "medium": 500, "high": 2000}
+MOST = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """The schedule of a run of `flowbot` and `random`.
+def planned_calls(effort: object, where: str = "effort") -> int:
+    """The planned search calls of an effort; a text of digits counts as the number.
 
-    Args:
-        rounds: outer steps.
-        candidates: structures tried in each.
-        inner_steps: parameter changes tried on the winner of each outer step.
-        block: examples added to a race at a time.
-        race: most examples in one race.
-        ballots: times the meta model is asked to choose, each with the options in another order.
-        finalists: workflows of the pool that are scored on validation, besides the start.
+    Raises:
+        UserError: if it is neither a name nor a whole number from 1 on.
     """
-
-    rounds: int
-    candidates: int
-    inner_steps: int
-    block: int
-    race: int
-    ballots: int
-    finalists: int
-
-
-EFFORTS: dict[EffortName, Effort] = {
-    "low": Effort(rounds=1, candidates=3, inner_steps=1, block=8, race=16, ballots=2, finalists=2),
-    "medium": Effort(rounds=2, candidates=2, inner_steps=2, block=8, race=24, ballots=3, finalists=2),
-    "high": Effort(rounds=5, candidates=3, inner_steps=3, block=10, race=60, ballots=3, finalists=4),
-}
+    if isinstance(effort, str) and effort in EFFORTS:
+        return EFFORTS[effort]
+    number = (
+        int(effort)
+        if isinstance(effort, str) and effort.isascii() and effort.isdigit() and len(effort) < 10
+        else effort
+    )
+    if isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= MOST:
+        return number
+    expected = f"low, medium, high, or a whole number of search calls from 1 to {MOST:,}"
+    raise UserError(where, shown(effort), expected)

@@ -15,6 +15,7 @@ from flowbot.lm.budget import Budget
 from flowbot.lm.pace import Pace
 from flowbot.lm.stop import StopSignal
 from flowbot.run.eval_result import EvalResult, EvalRow
+from flowbot.run.events import Split
 from flowbot.runtime.evaluation import Row, evaluate_each
 from flowbot.runtime.executors import ExecutorName
 from flowbot.runtime.flow import Flow
@@ -39,7 +40,6 @@ from .given import (
     users_models,
 )
 from .progress import ProgressCallback, Watch
-from .search import Split
 
 if TYPE_CHECKING:
     from flowbot.task import Example, Task

@@ -1,96 +1,115 @@
-"""The methods by name: `OUTER[+INNER]`, and the schedule that goes with each."""
+"""The methods by name, `OUTER[+INNER]`, as recipes of the seams; a user's own is an object, or an entry point.
+
+    outer: flowbot (chooses by beliefs and votes), random (the control: any change is as likely, nothing is asked), paper, none
+    inner: blame (demonstrations, rewrites and mended code of the step that is blamed), layerwise (the paper's), none
+
+A package adds a method under the entry point group `flowbot.methods`: a name, and an object with the members of `Method`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from importlib.metadata import entry_points
+from typing import Protocol, cast, runtime_checkable
 
 from flowbot.fields import UserError
 from flowbot.fields.near import one_of
 from flowbot.fields.numbers import shown
+from flowbot.runtime.program import WorkflowProgram
 
-from .effort import Effort
+from .population import Candidate
+from .seams import Context
 
-if TYPE_CHECKING:
-    from flowbot.task import Example
-
-    from .bilevel import Schedule
-    from .inner import Inner
-    from .outer import Outer
-
-MethodName = Literal[
-    "flowbot+blame", "flowbot+layerwise", "flowbot+none", "paper+layerwise", "paper+blame", "paper+none",
-    "random+blame", "random+layerwise", "random+none", "none+blame", "none+layerwise", "none+none",
-    "flowbot", "paper", "random", "none",
-]  # fmt: skip
-"""All methods; an outer strategy alone takes the inner one of `DEFAULT_INNER`."""
+GROUP = "flowbot.methods"
 OUTERS = ("flowbot", "paper", "random", "none")
 INNERS = ("blame", "layerwise", "none")
 DEFAULT_INNER = {"flowbot": "blame", "paper": "layerwise", "random": "blame", "none": "blame"}
-PAPER_BATCH = 5
-PAPER_LOOPS = 2
-PAPER_INNER_STEPS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
-    """An outer and an inner strategy by name."""
+class Sizes:
+    """What a search would work on.
 
-    outer: str
-    inner: str
+    Args:
+        train, val, test: rows of each split.
+        start_calls: model calls an example of the start, judges included.
+        effort: planned search calls.
+    """
 
-    def __str__(self) -> str:
-        return f"{self.outer}+{self.inner}"
+    train: int
+    val: int
+    test: int
+    start_calls: int
+    effort: int
 
-    @staticmethod
-    def parse(text: str) -> Method:
-        """Read `OUTER` or `OUTER+INNER`; without an inner part each outer strategy has its own.
+
+class Loop(Protocol):
+    """One search by a method: made anew for every run, so it may keep what it learns."""
+
+    def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
+        """Ids of the rows that the start is run on before anything else."""
+        ...
+
+    async def search(self, context: Context[WorkflowProgram]) -> str:
+        """Search; says why it stopped. What was adopted stands in the population at any time.
 
         Raises:
-            UserError: for a name that is not known.
+            BudgetExceeded: at a ceiling of the user's.
         """
-        outer, _, inner = text.partition("+") if isinstance(cast("object", text), str) else ("", "", "")
-        if outer not in OUTERS:
-            raise UserError("method", shown(text), f"an outer strategy, {one_of(outer, OUTERS)}")
-        inner = inner or DEFAULT_INNER[outer]
-        if inner not in INNERS:
-            raise UserError("method", repr(inner), f"an inner strategy, {one_of(inner, INNERS)}")
-        return Method(outer, inner)
+        ...
 
-    def build_outer(self) -> Outer:
-        """The outer strategy."""
-        if self.outer == "paper":
-            from .outer.paper import PaperOuter
+    async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
+        """What is returned. A ceiling that ends it early leaves a choice all the same."""
+        ...
 
-            return PaperOuter()
-        if self.outer == "none":
-            from .none import Nothing
 
-            return Nothing()
-        from .outer.flowbot import Choosing
+@runtime_checkable
+class Method(Protocol):
+    """A recipe: what `optimize(method=…)` takes besides a name."""
 
-        return Choosing(by="chance" if self.outer == "random" else "votes")
+    @property
+    def name(self) -> str:
+        """Part of the run's identity: two methods that propose or decide differently have different names."""
+        ...
 
-    def build_inner(self) -> Inner:
-        """The inner strategy."""
-        if self.inner == "layerwise":
-            from .inner.layerwise import Layerwise
+    def calls(self, sizes: Sizes) -> Mapping[str, int]:
+        """Model calls by purpose (`train`, `val`, `gradients`, `proposals`) that the search takes at most; the closing test aside.
+        Their sum is what is planned: the search stops there."""
+        ...
 
-            return Layerwise()
-        if self.inner == "none":
-            from .none import Nothing
+    def loop(self, sizes: Sizes) -> Loop:
+        """A new search."""
+        ...
 
-            return Nothing()
-        from .inner.blame import Blame
 
-        return Blame()
+def find_method(method: object) -> Method:
+    """The method of a name, or the object itself.
 
-    def schedule(self, train: Sequence[Example], effort: Effort) -> Schedule:
-        """The schedule: the paper's protocol with `paper` on either side, else by effort."""
-        from .bilevel import Schedule
+    Raises:
+        UserError: for an unknown name, or an object that is no method.
+    """
+    if isinstance(method, str):
+        return _named(method)
+    if isinstance(method, type) or not isinstance(method, Method) or not isinstance(cast("object", method.name), str):
+        raise UserError(
+            "method",
+            shown(method),
+            "a name such as 'flowbot+blame', or an object with `name`, `calls(sizes)` and `loop(sizes)`",
+        )
+    return method
 
-        if self.outer == "paper" or self.inner == "layerwise":
-            batches = [train[start : start + PAPER_BATCH] for start in range(0, len(train), PAPER_BATCH)]
-            return Schedule(batches, PAPER_LOOPS, PAPER_INNER_STEPS, validate=True)
-        return Schedule([train], effort.rounds, effort.inner_steps, validate=False)
+
+def _named(text: str) -> Method:
+    own = {each.name: each for each in entry_points(group=GROUP)}
+    outer, _, inner = text.partition("+")
+    if text in own:
+        return find_method(own[text].load())
+    if outer not in OUTERS:
+        raise UserError("method", shown(text), f"an outer strategy, {one_of(outer, (*OUTERS, *own))}")
+    inner = inner or DEFAULT_INNER[outer]
+    if inner not in INNERS:
+        raise UserError("method", repr(inner), f"an inner strategy, {one_of(inner, INNERS)}")
+    from .recipes import recipe
+
+    return recipe(outer, inner)

@@ -19,6 +19,7 @@ from flowbot.workflow.calls import usual_calls
 from flowbot.workflow.workflow import Workflow
 
 from .costs import REPLY_TOKENS, judge_usage, read_tokens, thinking
+from .pool import OPENING
 from .room import BLOCK, FEWEST, MOST_STEPS, NAMES, Left, Room, rows_set_aside
 
 SHORT_REPLY = 30
@@ -36,7 +37,7 @@ class Outlook:
         given: the ceiling.
         least: the smallest at which it can be said how good the start is, and something found is tested.
         enough: the smallest at which a change can be tried, validated and tested too.
-        start: what scoring the start on validation takes.
+        start: what the start's first rows take.
         test: what is set aside for the closing test.
         rows: test examples that is enough for.
     """
@@ -124,8 +125,8 @@ def outlook(
     left = budget.left
     expected = Expected.of(task, start, models, price, usd="usd" in left)
     short = Expected.of(task, start, models, price, usd="usd" in left, written=SHORT_REPLY)
-    begun = expected.start * len(task.splits["val"])
-    least = short.start * len(task.splits["val"]) + _least_test(short, task)
+    begun = expected.start * _opening(task)
+    least = short.start * _opening(task) + _least_test(short, task)
     free: Left = {name: left[name] - amount for name, amount in zip(NAMES, begun.amounts, strict=True) if name in left}
     both = expected.start + expected.found
     validation = expected.found * len(task.splits["val"])
@@ -137,6 +138,11 @@ def outlook(
         for place, name in enumerate(NAMES)
         if name in left
     ]
+
+
+def _opening(task: Task) -> int:
+    """Rows that the start is run on before anything is proposed."""
+    return min(OPENING, len(task.splits["train"]))
 
 
 def require_room(outlooks: Sequence[Outlook], task: Task, planned: CostEstimate) -> None:
@@ -153,7 +159,7 @@ def require_room(outlooks: Sequence[Outlook], task: Task, planned: CostEstimate)
                 f"the ceiling of {each.ceiling}",
                 amount(each.ceiling, each.given),
                 f"at least {amount(each.ceiling, each.least, up=True)}, to score the start on "
-                f"{count(len(task.splits['val']), 'validation example')} and for a closing test of {tested}; "
+                f"{count(_opening(task), 'training example')} and for a closing test of {tested}; "
                 f"the whole search is estimated at up to {amount(each.ceiling, whole)}",
             )
 

@@ -12,14 +12,14 @@ matters.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic
 
 from flowbot.run import events
 from flowbot.runtime.together import all_of
 
 from .judge import Judge, Ruling
-from .population import Candidate, P
+from .population import Candidate, P, State
 from .seams import Allocator, Context, Pick, Planner, Proposal
 
 OPENING = 16
@@ -40,6 +40,7 @@ class Pool(Generic[P]):
     judge: Judge[P]
     width: int = 5
     _proposals: int = 0
+    _written: set[str] = field(default_factory=set[str])
 
     async def search(self, context: Context[P]) -> str:
         """Search until the planned calls are used or nothing is left to try; says which. The result is the incumbent.
@@ -73,31 +74,18 @@ class Pool(Generic[P]):
 
     def _admit(self, context: Context[P], pick: Pick[P], proposal: Proposal[P]) -> None:
         """Journal a proposal; a valid one, that nobody made before, becomes a candidate."""
-        population, option = context.population, pick.focus.option
+        population = context.population
         self._proposals += 1
         name = f"p{self._proposals}"
         for each in proposal.feedback:
-            context.record(each)
+            if each.id not in self._written:  # proposals for one parent share what was said of it
+                self._written.add(each.id)
+                context.record(each)
         context.record(proposed(name, pick, proposal))
         program = proposal.program
         if program is None or any(each.program.hash == program.hash for each in population.members):
             return
-        population.add(
-            Candidate(
-                name,
-                program,
-                pick.parent,
-                option.arm,
-                prior=pick.focus.belief,
-                key=option.key,
-                level=option.level,
-                plain=pick.focus.plain,
-                votes=pick.focus.votes,
-                shown=frozenset(proposal.shown),
-                title=proposal.title,
-                source=proposal.source,
-            )
-        )
+        population.add(admitted(name, pick, proposal, program))
 
     async def _pair(self, context: Context[P], candidate: Candidate[P], rows: Sequence[str]) -> None:
         assert candidate.parent is not None
@@ -134,7 +122,7 @@ class Pool(Generic[P]):
         for candidate in population.open:
             candidate.belief = self.judge.believe(candidate, population, context.rows)
         for candidate in candidates:
-            extra = context.calls_of(candidate.program) - context.calls_of(population.incumbent.program)
+            extra = population.extra_calls(candidate)
             ruling = self.judge.ruling(candidate, population, context.rows, extra)
             if ruling.decision is None:
                 continue
@@ -176,11 +164,31 @@ class Pool(Generic[P]):
         if not ready:
             return
         best = max(ready, key=lambda each: each.belief.mean)
-        extra = context.calls_of(best.program) - context.calls_of(population.incumbent.program)
+        extra = population.extra_calls(best)
         ruling = self.judge.ruling(best, population, context.rows, extra, last=True)
         if ruling.decision == "adopt":
             self._close(context, best, ruling, "adopt")
             population.incumbent = best
+
+
+def admitted(name: str, pick: Pick[P], proposal: Proposal[P], program: P, state: State = "open") -> Candidate[P]:
+    """The candidate of a valid proposal."""
+    focus = pick.focus
+    return Candidate(
+        name,
+        program,
+        pick.parent,
+        focus.option.arm,
+        prior=focus.belief,
+        key=focus.option.key,
+        level=focus.option.level,
+        plain=focus.plain,
+        votes=focus.votes,
+        shown=frozenset(proposal.shown),
+        title=proposal.title,
+        source=proposal.source,
+        state=state,
+    )
 
 
 def proposed(name: str, pick: Pick[P], proposal: Proposal[P]) -> events.Proposal:
@@ -191,6 +199,7 @@ def proposed(name: str, pick: Pick[P], proposal: Proposal[P]) -> events.Proposal
         arm=pick.focus.option.arm,
         parents=(pick.parent.program.hash,),
         program=None if proposal.program is None else proposal.program.hash,
+        dump=None if proposal.program is None else proposal.program.dump(),
         edits=proposal.edits,
         title=proposal.title,
         source=proposal.source,

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from flowbot.run.events import Arm, Level, Source
 
@@ -25,6 +25,10 @@ class Hashed(Protocol):
     @property
     def hash(self) -> str:
         """The same for programs that do the same."""
+        ...
+
+    def dump(self) -> Mapping[str, Any]:
+        """It as JSON data."""
         ...
 
 
@@ -169,6 +173,12 @@ class Population(Generic[P]):
         mine, theirs = self.outcomes(candidate.program), self.outcomes(against.program)
         both = [row for row in rows if row in mine and row in theirs and row not in candidate.shown]
         return Pairs(both, [mine[row].score for row in both], [theirs[row].score for row in both])
+
+    def extra_calls(self, candidate: Candidate[P], other: Candidate[P] | None = None) -> float:
+        """Model calls an example that a candidate takes more than its parent (or `other`), on average over what was run."""
+        against = other or candidate.parent
+        mine = self.mean(candidate.program, "calls") or 0.0
+        return mine - (self.mean(against.program, "calls") or 0.0 if against else 0.0)
 
     def mean(self, program: Hashed, axis: Literal["score", "calls", "tokens", "usd", "seconds"]) -> float | None:
         """Mean of an axis over the rows that a program was run on; None where it is not known of one, or there is none."""

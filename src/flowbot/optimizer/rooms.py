@@ -9,50 +9,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 from flowbot.fields import Usage
 from flowbot.lm.budget import Hold
 from flowbot.lm.prices import price_of
 from flowbot.runtime.judge import PURPOSE as JUDGED
-from flowbot.workflow.workflow import Workflow
+from flowbot.runtime.program import WorkflowProgram
 
-from .bilevel import Schedule
 from .room import BLOCK, MOST_STEPS, Room, largest, rows_in, rows_set_aside, shared
 from .search import Search
 
 QUANTILE = 0.9
 """Share of the examples seen that took no more than what is set aside for one."""
 MOST_FOR_VALIDATION = 1 / 3
-"""Share of what a ceiling leaves that the validation of several finalists may set aside."""
-MOST_FOR_ONE = 1 / 2
-"""The same of one finalist."""
+"""Share of what a ceiling leaves that may be set aside to validate start and finalist."""
 
 
 class Rooms:
-    """What is set aside in one search once its start is scored on validation, by the replies that it gave.
+    """What is set aside in one search once its start was run on some rows, by the replies that it gave.
 
     Args:
         search: the search.
-        start: the workflow that was scored.
         kept: holds what is counted on no more, until the run's end.
     """
 
-    def __init__(self, search: Search, start: Workflow, kept: ExitStack) -> None:
+    def __init__(self, search: Search, kept: ExitStack) -> None:
         self._search = search
         self._kept = kept
         self._budget = search.session.budget
-        self._start = start
-        self._known = [*search.order("val"), *search.order("train")]
+        self._start = search.start
         ledger = search.session.ledger
         judged = Room.of(ledger.logical_by.get(JUDGED, Usage(usd=0.0)))
         asked = Room(ledger.requests.get(JUDGED, 0), judged.tokens, judged.usd)
-        self._judging = asked * (1 / max(1, len(self._seen(start))))
+        self._judging = asked * (1 / max(1, len(self._seen(self._start))))
         """What judging takes an example: the mean, since a judge's replies are alike."""
         self._spare = Room(*self._budget.largest.values()).beyond(self._call())
         """What must be free beyond what a call takes for the last one to be sent."""
 
-    def closing(self, found: Sequence[Workflow] | None = None) -> Hold:
+    def closing(self, found: Sequence[WorkflowProgram] | None = None) -> Hold:
         """Room to test the start and one that is found on as many test examples as a fair share of what is left allows.
 
         Args:
@@ -69,24 +64,13 @@ class Rooms:
             )
         return (row * rows + self._spare).hold(self._budget)
 
-    def validation(self, schedule: Schedule) -> Hold | None:
-        """Room to validate what may be found: as many finalists as fit if most of what is left stays for the search, else
-        one, else one that takes no more than the start; None where there are no ceilings, or no room for that."""
+    def validation(self) -> AbstractContextManager[object]:
+        """Room to validate start and finalist on as many rows as a fair share of what is left allows."""
         if not self._budget.limited:
-            return None
-        finalists = 1 if schedule.validate else self._search.effort.finalists
-        found, alike = self._found(), self._row(self._start)
-        ways = [
-            *((found * number, MOST_FOR_VALIDATION) for number in range(finalists, 1, -1)),
-            (found, MOST_FOR_ONE),
-            (alike, 1.0),
-        ]
-        left = self._budget.left
-        for row, share in ways:
-            room = row * len(self._search.task.splits["val"]) + self._spare
-            if room.times_in(shared(left, share), 1):
-                return room.hold(self._budget)
-        return None
+            return nullcontext()
+        both = self._row(self._start) + self._found()
+        rows = rows_in(both, self._spare, shared(self._budget.left, MOST_FOR_VALIDATION), len(self._search.validation))
+        return (both * rows + self._spare).hold(self._budget) if rows else nullcontext()
 
     def give_up_rest(self) -> None:
         """Count on nothing any more but on what is set aside.
@@ -96,25 +80,25 @@ class Rooms:
         """
         self._kept.enter_context(Room(**self._budget.left).hold(self._budget))
 
-    def testable(self, workflows: Sequence[Workflow], most: int) -> int:
+    def testable(self, programs: Sequence[WorkflowProgram], most: int) -> int:
         """Test examples, `most` at most, for which what is left is enough to run all of these workflows on them."""
-        row = sum((self._row(each) for each in workflows), Room())
+        row = sum((self._row(each) for each in programs), Room())
         return rows_in(row, self._spare, self._budget.left, most)
 
-    def block(self, workflows: Sequence[Workflow], most: int) -> int:
+    def block(self, programs: Sequence[WorkflowProgram], most: int) -> int:
         """How many test examples to run next: all where twice as much is there as they should take, else a few at a time."""
-        return most if self.testable(workflows, 2 * most) == 2 * most else min(BLOCK, self.testable(workflows, most))
+        return most if self.testable(programs, 2 * most) == 2 * most else min(BLOCK, self.testable(programs, most))
 
-    def _seen(self, workflow: Workflow) -> list[Usage]:
-        """What a workflow took on each example that it was run on to choose by or to learn from."""
-        rows = (self._search.scored(workflow.hash, each.id) for each in self._known)
-        return [row.trace.usage for row in rows if row is not None]
+    def _seen(self, program: WorkflowProgram) -> list[Usage]:
+        """What a program took on each row that it was run on to choose by or to learn from."""
+        rows = [*self._search.validation, *self._search.rows]
+        return [row.trace.usage for row in self._search.recorded(program, rows)]
 
-    def _row(self, workflow: Workflow) -> Room:
+    def _row(self, program: WorkflowProgram) -> Room:
         """What running a workflow on an example takes, as a rule at most, judging included."""
-        seen = [self._priced(usage) for usage in self._seen(workflow)]
+        seen = [self._priced(usage) for usage in self._seen(program)]
         if not seen:
-            return self._found() if workflow.hash != self._start.hash else self._judging
+            return self._found() if program.hash != self._start.hash else self._judging
         return _upper(seen) + self._judging
 
     def _found(self) -> Room:

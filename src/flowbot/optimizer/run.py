@@ -2,46 +2,45 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import replace
 from pathlib import Path
-from textwrap import shorten
-from typing import Any, cast
+from typing import Any
 
-from flowbot.fields import BudgetExceeded, DeniedError, InfrastructureError, Paused, UserError, stable_hash
-from flowbot.fields.near import one_of
-from flowbot.fields.numbers import shown
-from flowbot.lm.budget import Budget, Hold
-from flowbot.lm.lm import LM
+from flowbot.fields import DeniedError, InfrastructureError, Paused, UserError, stable_hash
+from flowbot.fields.files import write_text
+from flowbot.fields.secrets import hide
+from flowbot.lm.budget import Budget
 from flowbot.lm.pace import Pace
 from flowbot.lm.session import Session
 from flowbot.lm.stop import StopSignal
 from flowbot.run.claim import claimed
+from flowbot.run.events import Started
 from flowbot.run.examples import record_examples
 from flowbot.run.journal import Journal
 from flowbot.run.result import RunResult, Scores
 from flowbot.run.sessions import Sessions, spent_in_all
 from flowbot.runtime.engine import Engine
 from flowbot.runtime.executors import ExecutorName, open_executor
-from flowbot.runtime.judge import judge_facts, judge_models, require_verdicts
+from flowbot.runtime.judge import judge_facts, judge_models
 from flowbot.runtime.open_model import open_lm
+from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.sandbox import ChosenSandbox, SandboxName
 from flowbot.runtime.toolbox import opened_task
 from flowbot.runtime.tools import not_stored, require_stand_ins
 from flowbot.store import Store, default_cache_dir
-from flowbot.task import Example, MetricError, Task, Tool
-from flowbot.workflow.calls import asked_models, most_calls
+from flowbot.task import MetricError, Task, Tool
+from flowbot.workflow.calls import asked_models
 from flowbot.workflow.check import require_valid
 from flowbot.workflow.file import save
 from flowbot.workflow.starts import single_call
-from flowbot.workflow.workflow import Workflow
 
-from .bilevel import bilevel
-from .closing import close, failure, finalists, gain, on_as_many, write_json
-from .costs import estimate, phases
-from .effort import EFFORTS, EffortName
+from .costs import estimate, phases, sizes_of
+from .course import carry_out
+from .effort import Effort, planned_calls
 from .given import (
     GivenTask,
     GivenWorkflow,
@@ -52,12 +51,10 @@ from .given import (
     require_settings,
     users_models,
 )
-from .methods import Method, MethodName
+from .methods import Method, find_method
 from .outlook import first_hold, outlook, require_room
 from .progress import ProgressCallback, Watch
-from .room import FEWEST
-from .rooms import Rooms
-from .search import Member, Search
+from .search import Search
 
 
 async def optimize_async(
@@ -68,8 +65,8 @@ async def optimize_async(
     judge_lm: str | None = None,
     models: Sequence[str] | None = None,
     start: GivenWorkflow | None = None,
-    method: MethodName | str = "flowbot+blame",
-    effort: EffortName = "medium",
+    method: Method | str = "flowbot+blame",
+    effort: Effort = "medium",
     seed: int = 0,
     budget: Budget | None = None,
     run_dir: Path | str | None = None,
@@ -97,8 +94,8 @@ async def optimize_async(
         judge_lm: model string of the judges of the task's metric that name no model; the meta model when None.
         models: model strings that steps of the start and judges of the task's file may name beside these.
         start: the workflow to improve: a workflow, a file, or a start's name; a single call that reasons when None.
-        method: `OUTER[+INNER]`.
-        effort: how much is tried.
+        method: `OUTER[+INNER]`, or a method of your own; see `optimizer.methods.Method`.
+        effort: planned search calls: low (200), medium (500), high (2000), or a whole number. It is no ceiling.
         seed: of every random choice of the search.
         budget: ceilings; they end the search but are no part of the run's identity.
         run_dir: where journal, results and report go; `runs/NAME-HASH` when None.
@@ -119,9 +116,8 @@ async def optimize_async(
         UserError: for anything wrong in what was given, before the first paid call.
         DeniedError: if a model refuses the key or knows no such name, and has answered nothing yet.
     """
-    strategy = Method.parse(method)
-    if not isinstance(cast("object", effort), str) or effort not in EFFORTS:
-        raise UserError("effort", shown(effort), one_of(shown(effort).strip("'"), EFFORTS))
+    strategy = find_method(method)
+    effort_calls = planned_calls(effort)
     task = given_task(task)
     require_models(needed=("lm",), lm=lm, meta_lm=meta_lm, judge_lm=judge_lm)
     require_settings(budget=budget, pace=pace, stop=stop, seed=seed, price=price, run_dir=run_dir, cache_dir=cache_dir)
@@ -154,8 +150,8 @@ async def optimize_async(
             task, lm=lm, meta_lm=meta_lm, judge_lm=judge_lm, method=method, effort=effort, start=first, price=price
         )
         watch.planned = planned.calls
-        start_calls = len(task.splits["val"]) * max(1, most_calls(first))
-        watch.plan = phases(planned, start_calls)
+        sizes = sizes_of(task, first, effort)
+        watch.plan = phases(planned, sizes.start_calls)
         store = Store.open(cache / "store.sqlite")
         stack.push_async_callback(store.close)
         session = Session(
@@ -175,9 +171,9 @@ async def optimize_async(
         identity = {
             "task": task.identity,
             "models": {"task": model.identity.dump(), "meta": meta.identity.dump()},
-            "method": str(strategy),
+            "method": strategy.name,
             "seed": seed,
-            "effort": effort,
+            "effort": effort_calls,
             "start": first.hash,
             **({"judges": [each.identity.dump() for each in judges]} if judges else {}),
             **({"sandbox": sandbox} if sandbox else {}),
@@ -211,33 +207,33 @@ async def optimize_async(
         stack.callback(journal.close)
         search = Search(
             task=task,
+            start=WorkflowProgram(first),
             engine=engine,
             meta=meta,
             session=session,
             journal=journal,
             seed=seed,
-            effort=EFFORTS[effort],
-            watch=watch,
-            price=price,
+            planned=sum(strategy.calls(sizes).values()),
             model=lm,
+            price=price,
+            watch=watch,
         )
-        journal.record(
-            {
-                "event": "start",
-                "run": run_id,
-                "task": task.name,
-                "goal": task.goal,
-                "method": str(strategy),
-                "seed": seed,
-                "effort": effort,
-                "models": asked,
-                "workflow": first.dump(),
-                "hash": first.hash,
-            }
+        search.record(
+            Started(
+                run=run_id,
+                task=task.name,
+                goal=task.goal,
+                method=strategy.name,
+                seed=seed,
+                effort=effort_calls,
+                models=asked,
+                start=first.hash,
+                program=first.dump(),
+            )
         )
         save(first, directory / "start.flow.yaml")
         blank = RunResult(
-            run_id=run_id, run_dir=directory, status="paused", stopped_by="", method=str(strategy), effort=effort, seed=seed,
+            run_id=run_id, run_dir=directory, status="paused", stopped_by="", method=strategy.name, effort=str(effort), seed=seed,
             found=None, start=first, start_scores=Scores(), final_scores=Scores(), difference=Scores(), calls={},
             spent={}, now={}, sessions=(), seconds=0.0, details={
                 "task": task.name,
@@ -248,7 +244,7 @@ async def optimize_async(
         )  # fmt: skip
         try:
             with ExitStack() as given_up:
-                result = await _search(search, strategy, first, blank, hold, (model, meta, *judges), given_up)
+                result = await carry_out(search, strategy.loop(sizes), blank, hold, (model, meta, *judges), given_up)
         except DeniedError:
             await engine.settle()
             sessions.end("failed", time.monotonic() - began)
@@ -275,7 +271,7 @@ async def optimize_async(
         told = {**result.details, "replayed_events": journal.replayed, "by_purpose": by_purpose, **judged}
         result = replace(result, details=told)
         record_examples(search, first, result.found, directory)
-        write_json(directory / "result.json", result.to_json())
+        _write_json(directory / "result.json", result.to_json())
         watch.ended(result.reason or result.verdict)
         return result
 
@@ -283,75 +279,6 @@ async def optimize_async(
 def _as_simulated(tool: Tool) -> Tool:
     """A tool that writes as the search sees it where writing is allowed: one that it may call."""
     return replace(tool, signature=replace(tool.signature, simulated=True))
-
-
-async def _search(
-    search: Search,
-    method: Method,
-    start: Workflow,
-    blank: RunResult,
-    hold: Hold,
-    models: Sequence[LM],
-    given_up: ExitStack,
-) -> RunResult:
-    """Search, choose on validation, test once. Room for validation and test is set aside first."""
-    val = search.order("val")
-    stopped_by = "finished"
-    schedule = method.schedule(search.order("train"), search.effort)
-    rooms: Rooms | None = None
-    with ExitStack() as kept:
-        closing = kept.enter_context(hold)
-        validating: Hold | None = None
-        try:
-            search.watch.enter("start", len(val))
-            for each in models:
-                await each.limit(0)  # how each is asked is settled before the first of them is
-            search.session.budget.forget_largest()
-            scored = await search.score_split(start, "val", "start", val)
-            require_verdicts(search.task.metric, val, scored.n)
-            if fault := failure(search, start, val):
-                search.watch.news(f"The start gave no answer on any validation example; most often: {fault}")
-            closing.release()
-            rooms = Rooms(search, start, given_up)
-            closing = kept.enter_context(rooms.closing())
-            validating = rooms.validation(schedule)
-            loops = len(schedule.batches) * schedule.loops
-            search.watch.enter("search", loops * (1 + schedule.inner_steps))
-            await bilevel(search, start, method.build_outer(), method.build_inner(), schedule)
-        except BudgetExceeded:
-            await search.session.drain()
-            stopped_by = "budget"
-            if rooms is not None:
-                rooms.give_up_rest()
-        if validating is not None:
-            validating.release()
-        last = finalists(search.pool, start, None if schedule.validate else search.effort.finalists)
-        if rooms is not None:
-            closing.release()
-            kept.enter_context(rooms.closing([each.workflow for each in last]))
-        search.watch.enter("validation", len(last) * len(val))
-        validated: list[tuple[Member, list[Example]]] = []
-        for number, member in enumerate(last, start=1):
-            named = f"finalist {number} of {len(last)} ({shorten(member.short, 44, placeholder='…')})"
-            rows = await on_as_many(search, {named: member.workflow}, "val", rooms)
-            if len(rows) < len(val):
-                stopped_by = "budget"
-                search.watch.news(f"A ceiling left room to validate {named} on {len(rows)} of {len(val)} examples")
-            if len(rows) >= min(FEWEST, len(val)):
-                await search.score_split(member.workflow, "val", "finalist", rows, named)
-                validated.append((member, rows))
-    best, best_gain, chosen_on = Member(start, 0.0, "start", "start"), 0.0, val
-    fewest = min(FEWEST, len(search.order("test")))
-    for member, rows in validated:
-        gained = await gain(search, member, start, rows)
-        if gained <= best_gain:
-            continue
-        if rooms is None or rooms.testable([start, member.workflow], fewest) < fewest:
-            search.watch.news(f"Left out, since a ceiling leaves no room to test it: {member.title}")
-            stopped_by = "budget"
-        else:
-            best, best_gain, chosen_on = member, gained, rows
-    return await close(search, start, best, chosen_on, stopped_by, blank, rooms)
 
 
 def _costs(session: Session) -> dict[str, Any]:
@@ -396,3 +323,15 @@ def _check_task(task: Task) -> None:
             raise UserError(
                 f"metric {task.metric.name}", f"an error on the expected outputs of {example.id} ({error})", "a score"
             ) from error
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write JSON, secrets masked, so that a kill leaves the old file or the new one.
+
+    Raises:
+        InfrastructureError: if the disk fails.
+    """
+    try:
+        write_text(path, json.dumps(hide(value), ensure_ascii=False, indent=1))
+    except OSError as error:
+        raise InfrastructureError(f"{path}: {error.strerror or error}", kind="disk") from None

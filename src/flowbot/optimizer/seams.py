@@ -6,15 +6,22 @@ strategy. The loop alone journals, races and keeps. See also `judge.Judge`, `clo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from random import Random
-from typing import Generic, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol
 
+from flowbot.fields import Field, ToolSignature
+from flowbot.lm.client import Request
 from flowbot.run.events import Arm, Event, Feedback, Level, Source, Verdict
+from flowbot.runtime.evaluation import Row
+from flowbot.task import Task
 
 from .belief import Belief
+from .guard import Guard
 from .population import Candidate, P, Population
+from .progress import Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +132,10 @@ class Context(Protocol[P]):
         """Planned calls that are left; what was planned is no ceiling of the user's."""
         ...
 
+    def set_aside(self, calls: float) -> AbstractContextManager[object]:
+        """Keep so many of the planned calls for later: while it is entered, `left` is without them."""
+        ...
+
     @property
     def spent(self) -> int:
         """Logical calls of the run so far."""
@@ -147,7 +158,77 @@ class Context(Protocol[P]):
         ...
 
     def record(self, event: Event) -> None:
-        """Write an event to the journal. For the loops; a strategy hands its feedback to `feedback` of the product's context."""
+        """Write an event to the journal. For the loops alone: a strategy hands in its feedback with its proposals."""
+        ...
+
+    # What proposers and critics need besides.
+
+    @property
+    def task(self) -> Task:
+        """What is to be solved."""
+        ...
+
+    @property
+    def guard(self) -> Guard:
+        """Looks through what the meta model proposes."""
+        ...
+
+    @property
+    def signatures(self) -> Mapping[str, ToolSignature]:
+        """The task's tools as data, by name."""
+        ...
+
+    @property
+    def can_compute(self) -> bool:
+        """Whether there is a sandbox for computing steps."""
+        ...
+
+    @property
+    def watch(self) -> Watch:
+        """Told what happens."""
+        ...
+
+    def recorded(self, program: P, rows: Iterable[str]) -> Sequence[Row]:
+        """The recorded runs of a program on those of the rows that it was run on: example, trace and score."""
+        ...
+
+    async def ask_text(self, prompt: str, purpose: str, *, max_tokens: int = ..., draw: int = 0) -> str:
+        """A plain-text reply of the meta model; empty when it fails to give one. Each `draw` is another reply."""
+        ...
+
+    async def ask_fields(
+        self, system: str, user: str, fields: Sequence[Field], purpose: str, *, max_tokens: int = ..., draw: int = 0
+    ) -> dict[str, Any] | None:
+        """A structured reply of the meta model; None when it fails to give one. Each `draw` is another reply."""
+        ...
+
+    async def ask(self, request: Request, purpose: str, draw: int = 0) -> str:
+        """The reply of the meta model to a request as it stands.
+
+        Raises:
+            ModelError, RefusedError: as `LM.ask`.
+        """
+        ...
+
+    async def run_code(self, code: str, values: Mapping[str, Any]) -> Any:
+        """What `run(**values)` of the code returns in the sandbox.
+
+        Raises:
+            StepError: what the code raised, or that it ran out of time or memory.
+        """
+        ...
+
+    def feedback(
+        self,
+        about: str,
+        example: str,
+        place: str,
+        text: str,
+        *,
+        source: Literal["meta", "rule"] = "meta",
+        after: Sequence[str] = (),
+    ) -> Feedback:
+        """A textual gradient on a run of the program of hash `about`; to be handed in with a proposal or with ballots."""
         ...
 
 
@@ -187,8 +268,10 @@ class Ballots:
 class Critic(Protocol[P]):
     """Looks at mistakes of a parent and votes for options. One that is no better than chance loses its weight."""
 
-    cost: int
-    """Model calls of one vote at most."""
+    @property
+    def cost(self) -> int:
+        """Model calls of one vote at most."""
+        ...
 
     async def vote(self, parent: Candidate[P], options: Sequence[Option], context: Context[P]) -> Ballots:
         """Its ballots on a parent."""

@@ -5,9 +5,9 @@ It is the `Context` of the seams for workflows, and what proposers need besides:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from random import Random
 from typing import Any, Literal
 
@@ -45,6 +45,8 @@ class Search:
         journal: where events go.
         seed: of every random choice.
         planned: calls that the search may take; never a ceiling of the user's.
+        model: model string of the task model.
+        price: USD per million input and output tokens, where the user gave it.
         watch: told what happens.
     """
 
@@ -56,6 +58,8 @@ class Search:
     journal: Journal
     seed: int
     planned: float
+    model: str
+    price: tuple[float, float] | None = None
     watch: Watch = field(default_factory=Watch)
     dropped: set[str] = field(default_factory=set[str])
     """Ids of examples that an endpoint refuses on every try: they are left out on both sides of every pair."""
@@ -64,11 +68,14 @@ class Search:
         self.population: Population[WorkflowProgram] = Population(self.start)
         self.guard = Guard(self.task)
         self._rows: dict[tuple[str, str], Row] = {}
-        self._written: set[str] = set()
         splits: tuple[Split, ...] = ("train", "val", "test")
         self._order = {split: self._ordered(split) for split in splits}
         self._examples = {each.id: each for examples in self._order.values() for each in examples}
+        self._judging = sum(each.repeats for each in self.task.metric.judges.values())
+        self._kept_back = 0.0
         self._sandbox_told = False
+        self.signatures: Mapping[str, ToolSignature] = {each.signature.name: each.signature for each in self.task.tools}
+        """The task's tools as data, by name."""
 
     # what is known
 
@@ -90,7 +97,16 @@ class Search:
     @property
     def left(self) -> float:
         """As of `Context`."""
-        return self.planned - self.spent
+        return self.planned - self.spent - self._kept_back
+
+    @contextmanager
+    def set_aside(self, calls: float) -> Generator[None]:
+        """As of `Context`."""
+        self._kept_back += calls
+        try:
+            yield
+        finally:
+            self._kept_back -= calls
 
     def order(self, split: Split) -> list[Example]:
         """The examples of a split in the seeded order of this run."""
@@ -119,15 +135,6 @@ class Search:
     def calls_of(self, program: WorkflowProgram) -> float:
         """As of `Context`: every way, step, item, sample and round, and the judges of the metric."""
         return program.most_calls + self._judging
-
-    @cached_property
-    def _judging(self) -> int:
-        return sum(each.repeats for each in self.task.metric.judges.values())
-
-    @cached_property
-    def signatures(self) -> dict[str, ToolSignature]:
-        """The task's tools as data, by name."""
-        return {tool.signature.name: tool.signature for tool in self.task.tools}
 
     @property
     def can_compute(self) -> bool:
@@ -167,20 +174,29 @@ class Search:
             self._rows[program.hash, row.example.id] = row
             self.population.record(program.hash, row.example.id, _outcome(row))
 
-    async def ask_text(
-        self, prompt: str, purpose: str, *, max_tokens: int = META_TOKENS, draw: int = 0
-    ) -> str:
+    async def ask_text(self, prompt: str, purpose: str, *, max_tokens: int = META_TOKENS, draw: int = 0) -> str:
         """A plain-text reply of the meta model; empty when the model fails to give one. Each `draw` is another reply."""
         try:
             answer = await self.meta.ask_fields(
-                [Message("user", prompt)], [Field.of("reply", "str")], purpose=purpose, max_tokens=max_tokens, **_drawn(draw)
+                [Message("user", prompt)],
+                [Field.of("reply", "str")],
+                purpose=purpose,
+                max_tokens=max_tokens,
+                **_drawn(draw),
             )
         except (ModelError, RefusedError):
             return ""
         return str(answer.values["reply"]).strip()
 
     async def ask_fields(
-        self, system: str, user: str, fields: Sequence[Field], purpose: str, *, max_tokens: int = META_TOKENS, draw: int = 0
+        self,
+        system: str,
+        user: str,
+        fields: Sequence[Field],
+        purpose: str,
+        *,
+        max_tokens: int = META_TOKENS,
+        draw: int = 0,
     ) -> dict[str, Any] | None:
         """A structured reply of the meta model; None when it fails to give one. Each `draw` is another reply."""
         try:
@@ -200,6 +216,10 @@ class Search:
         """
         return (await self.meta.ask(request, purpose=purpose, draw=(draw,) if draw else ())).text
 
+    async def run_code(self, code: str, values: Mapping[str, Any]) -> Any:
+        """As of `Context`."""
+        return await self.engine.run_code(code, values)
+
     def feedback(
         self,
         about: str,
@@ -217,11 +237,7 @@ class Search:
         )
 
     def record(self, event: Event) -> None:
-        """As of `Context`; a piece of feedback is written once."""
-        if isinstance(event, Feedback):
-            if event.id in self._written:
-                return
-            self._written.add(event.id)
+        """As of `Context`."""
         self.journal.record(event)
 
     def _ordered(self, split: Split) -> list[Example]:

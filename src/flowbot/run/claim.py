@@ -10,8 +10,9 @@ from pathlib import Path
 from flowbot.fields import UserError
 from flowbot.fields.files import require_place
 
+from .events import Started
 from .examples import NAME
-from .journal import read_journal
+from .journal import read_events
 from .lock import run_lock
 from .sessions import NAME as SESSIONS
 
@@ -50,11 +51,12 @@ def claimed(directory: Path, run_id: str, *, fresh: bool, named: bool) -> Genera
         for name in WRITTEN:
             require_place(directory / name)
         journal = directory / "journal.jsonl"
-        before = read_journal(journal)[:1] if os.path.lexists(journal) else []
-        if before and before[0].get("run") != run_id:
+        before = read_events(journal)[:1] if os.path.lexists(journal) else []
+        if before and (not isinstance(before[0], Started) or before[0].run != run_id):
+            other = before[0].run if isinstance(before[0], Started) else "without a start"
             raise UserError(
                 f"run directory {directory}",
-                f"another run ({before[0].get('run')})",
+                f"another run ({other})",
                 f"that of {run_id}; or --fresh (fresh=True)",
             )
         yield

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, Strict, TypeAdapter, ValidationError
 
 from flowbot.fields import UserError
-from flowbot.fields.foreign import Amount, Count, Gain, Record, Share, explain
+from flowbot.fields.foreign import Amount, Count, Gain, Record, Share, explain, place_text
+from flowbot.stats import Estimate
 
 VERSION = 2
 """Of the journal's format: what `Started` says. Version 1, of FlowBot 0.1, had events without a class."""
@@ -25,6 +26,8 @@ Decision: TypeAlias = Literal["adopt", "drop", "set aside", "confirm", "refute"]
 """Of a candidate in the search: adopted as the incumbent, dropped, or kept open while calls are better spent elsewhere. At the
 end, on validation: confirmed as the result, or refuted."""
 Split: TypeAlias = Literal["train", "val", "test"]
+Texts: TypeAlias = Annotated[tuple[str, ...], Strict(False)]
+"""JSON has lists alone; what is in it is strict."""
 
 
 class Arm(Record):
@@ -45,6 +48,11 @@ class Measure(Record):
     high: Share
     n: Count
 
+    @staticmethod
+    def of(estimate: Estimate) -> Measure:
+        """An estimate as an event has it."""
+        return Measure(mean=estimate.mean, low=estimate.low, high=estimate.high, n=estimate.n)
+
 
 class Difference(Record):
     """A mean paired difference of scores with its 95 % interval, over `n` examples."""
@@ -53,6 +61,11 @@ class Difference(Record):
     low: Gain
     high: Gain
     n: Count
+
+    @staticmethod
+    def of(estimate: Estimate) -> Difference:
+        """As of a `Measure`."""
+        return Difference(mean=estimate.mean, low=estimate.low, high=estimate.high, n=estimate.n)
 
 
 class Started(Record):
@@ -64,7 +77,7 @@ class Started(Record):
     task: str
     goal: str
     method: str
-    seed: Count
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
     effort: Count
     """Planned search calls."""
     models: Mapping[str, str]
@@ -88,7 +101,7 @@ class Feedback(Record):
     """Address of the call; "" speaks of the structure."""
     text: str
     source: Literal["meta", "rule"]
-    after: tuple[str, ...] = ()
+    after: Texts = ()
     """Ids of the feedback that it came from: of the calls that read what this one gave."""
 
 
@@ -106,26 +119,26 @@ class Proposal(Record):
     id: str
     level: Level
     arm: Arm
-    parents: tuple[str, ...]
+    parents: Annotated[tuple[str, ...], Strict(False), Field(min_length=1)]
     """Hashes of the programs that it was made from, the one that it is compared with first."""
     program: str | None
     """Its hash; None where no valid program came of it."""
     dump: Mapping[str, Any] | None = None
     """The program as data."""
-    edits: tuple[str, ...] = ()
+    edits: Texts = ()
     """What was changed, in words."""
     title: str
     source: Source
     reason: str = ""
     """Why, in a sentence of whoever proposed it."""
-    because: tuple[str, ...] = ()
+    because: Texts = ()
     """Ids of the feedback that asked for it."""
     votes: Votes | None = None
     code_by: Literal["meta", "prior"] | None = None
     """Who wrote its code, where it has some."""
-    shown: tuple[str, ...] = ()
+    shown: Texts = ()
     """Ids of the training rows that its author was shown: they are left out where it is judged."""
-    faults: tuple[str, ...] = ()
+    faults: Texts = ()
     """What was wrong with earlier tries, or with this one."""
 
 
@@ -204,17 +217,17 @@ def dump(event: Event) -> dict[str, Any]:
 
 
 def load(data: Any, where: str) -> Event:
-    """The event of JSON data.
+    """The event of JSON data. Types are strict, as of every `Record`.
 
     Args:
-        data: one line of a journal.
+        data: what one line of a journal holds.
         where: how errors name it, such as the file and line.
 
     Raises:
         UserError: naming the member, what was found and what was expected.
     """
     try:
-        return _adapter().validate_python(data, strict=False)
+        return _adapter().validate_python(data)
     except ValidationError as error:
-        member, found, expected = explain(error)
+        member, found, expected = explain(error, lambda place, kind: place_text(place[1:], kind))  # without the class
         raise UserError(f"{where}: {member}" if member else where, found, expected) from None

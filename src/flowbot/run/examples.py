@@ -13,16 +13,18 @@ beyond `MOST_TRACES` they are kept without their steps, and `whole` is false. Se
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from flowbot.fields import InfrastructureError
 from flowbot.fields.files import replaced
 from flowbot.fields.secrets import hide
-from flowbot.optimizer.search import Search, Split
+from flowbot.optimizer.search import Search
 from flowbot.runtime.evaluation import Row
 from flowbot.workflow.workflow import Workflow
+
+from .events import Event, Feedback, Split
 
 NAME = "examples.jsonl"
 MOST_TRACES = 64_000_000
@@ -62,7 +64,7 @@ def _lines(search: Search, start: Workflow, final: Workflow | None) -> Iterator[
         for example in search.order(split):
             sides: dict[str, dict[str, Any]] = {}
             for workflow in dict.fromkeys([*two, *asked.get(example.id, ())]):
-                row = search.scored(workflow, example.id)
+                row = search.row(workflow, example.id)
                 if row is not None:
                     sides[workflow] = side = _side(row, whole=room > 0)
                     room -= len(json.dumps(side["trace"])) if room > 0 else 0
@@ -78,12 +80,12 @@ def _lines(search: Search, start: Workflow, final: Workflow | None) -> Iterator[
             yield json.dumps(hide(line)) + "\n"  # ASCII: a text may hold half a surrogate pair
 
 
-def _asked_about(events: list[dict[str, Any]]) -> dict[str, list[str]]:
+def _asked_about(events: Sequence[Event]) -> dict[str, list[str]]:
     """Hashes of the workflows on whose runs there are gradients, by example."""
     asked: dict[str, list[str]] = {}
     for event in events:
-        if event["event"] == "gradient":
-            asked.setdefault(event["example"], []).append(event["workflow"])
+        if isinstance(event, Feedback):
+            asked.setdefault(event.example, []).append(event.about)
     return asked
 
 

@@ -1,7 +1,7 @@
-"""The journal of a run: what was proposed, found and decided, one JSON line an event, in an order that replay repeats.
+"""The journal of a run: its events, one JSON line each, in an order that replay repeats.
 
 A run is a deterministic function of its responses, so the same command walks through the events that stand there and
-writes only what comes after them. Events hold no wall-clock times, and no secrets but for what a workflow itself holds.
+writes only what comes after them. A line holds no secrets but for what a program itself holds.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import Any
 from flowbot.fields import InfrastructureError, UserError, canonical_json
 from flowbot.fields.files import new_file, open_own, read_bytes, write_all
 from flowbot.fields.secrets import hide
-from flowbot.store.rows import load
+from flowbot.store import rows
 
-Event = dict[str, Any]
+from .events import VERSION, Event, dump, load
+
 MOST_JOURNAL = 256_000_000
 """Bytes of the largest journal that is read."""
-_WORKFLOWS = ("workflow", "dump")
-"""Members of events that hold whole workflows, which are programs and must not be changed."""
+_PROGRAMS = ("program", "dump")
+"""Members of events that hold whole programs, which must not be changed."""
 
 
 class Journal:
@@ -34,11 +35,10 @@ class Journal:
     by whoever writes next. An event is on disk when `record` returns.
     """
 
-    def __init__(self, path: Path, recorded: list[Event], size: int) -> None:
+    def __init__(self, path: Path, recorded: list[dict[str, Any]], size: int) -> None:
         """Use `Journal.open`."""
         self.path = path
-        self._recorded = [canonical_json(_without_secrets(event)) for event in recorded]
-        self._lines = len(recorded)
+        self._recorded = [canonical_json(_without_secrets(line)) for line in recorded]
         self._size = size
         self._events: list[Event] = []
         self._file: FileIO | None = None
@@ -50,12 +50,13 @@ class Journal:
         """Open the journal at `path`; a missing file is an empty journal. Nothing is written yet.
 
         Raises:
-            UserError: if the file cannot be read or is damaged.
+            UserError: as of `read_events`.
         """
         if not os.path.lexists(path):
             return Journal(path, [], 0)
-        events, size = _read(path)
-        return Journal(path, events, size)
+        lines, size = _read(path)
+        _ = _events(path, lines)
+        return Journal(path, lines, size)
 
     def record(self, event: Event) -> None:
         """Note the next event: walk past it if it stands there already, else write it.
@@ -66,21 +67,20 @@ class Journal:
             InfrastructureError: if the disk fails.
             ValueError: for NaN, infinity or a value that JSON cannot hold.
         """
-        event = _without_secrets(event)
-        text = canonical_json(event)
-        line = json.dumps(event, allow_nan=False)
+        data = _without_secrets(dump(event))
+        text = canonical_json(data)
         place = len(self._events)
         if place < len(self._recorded):
             if self._recorded[place] == text:
                 self.replayed += 1
-                self._events.append(json.loads(line))
+                self._events.append(event)
                 return
             self._keep_aside(place)
         try:
-            self._append(line.encode() + b"\n")
+            self._append(json.dumps(data, allow_nan=False).encode() + b"\n")
         except OSError as error:
             raise InfrastructureError(f"journal {self.path}: {error.strerror or error}", kind="disk") from None
-        self._events.append(json.loads(line))
+        self._events.append(event)
 
     def events(self) -> list[Event]:
         """The events recorded so far by this process, replayed ones included, in order."""
@@ -135,32 +135,50 @@ class Journal:
         self.diverged = True
 
 
-def read_journal(path: Path) -> list[Event]:
+def read_events(path: Path) -> list[Event]:
     """All events of a journal file, in order, without opening it for writing; an unfinished last line is left out.
 
     Secrets are masked, also where somebody else wrote the file: once a text is cut for show, they would not be known.
 
     Raises:
-        UserError: if the file is missing, cannot be read or is damaged.
+        UserError: if the file is missing, cannot be read or is damaged, naming line and member; or if another version of
+            FlowBot wrote it.
     """
-    return [_without_secrets(event) for event in _read(path)[0]]
+    return _events(path, read_lines(path))
 
 
-def _read(path: Path) -> tuple[list[Event], int]:
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The JSON objects of a file that has one a line; otherwise as `read_events`."""
+    return [_without_secrets(line) for line in _read(path)[0]]
+
+
+def _events(path: Path, lines: list[dict[str, Any]]) -> list[Event]:
+    first = lines[0] if lines else {}
+    version = (
+        first.get("version") if first.get("event") == "started" else 1 if first.get("event") == "start" else VERSION
+    )
+    if version != VERSION:
+        wrote = "FlowBot 0.1" if version == 1 else f"another FlowBot (version {version!r:.20} of the format)"
+        expected = f"version {VERSION}: `--fresh` (fresh=True) moves the old run aside and starts anew"
+        raise UserError(f"journal {path}", f"a journal of {wrote}", expected)
+    return [load(line, f"journal {path}:{number}") for number, line in enumerate(lines, start=1)]
+
+
+def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
     data = _bytes(path)
-    events: list[Event] = []
+    read: list[dict[str, Any]] = []
     size = 0
     lines = data.splitlines(keepends=True)
     for number, line in enumerate(lines, start=1):
         try:
-            events.append(_event(line))
+            read.append(_object(line))
         except ValueError as error:
             if number == len(lines):
                 break
             expected = "one JSON object a line; with the file moved away the same command writes it anew"
             raise UserError(f"journal {path}:{number}", str(error), expected) from None
         size += len(line)
-    return events, size
+    return read, size
 
 
 def _bytes(path: Path) -> bytes:
@@ -170,20 +188,20 @@ def _bytes(path: Path) -> bytes:
         raise error.at(f"journal {error.where}") from None
 
 
-def _event(line: bytes) -> Event:
-    """The event of a line.
+def _object(line: bytes) -> dict[str, Any]:
+    """What a line holds.
 
     Raises:
         ValueError: saying what stands there instead.
     """
     if not line.endswith(b"\n"):
         raise ValueError("half a line")
-    return load(line)
+    return rows.load(line)
 
 
-def _without_secrets(event: Event) -> Event:
-    """An event with its secrets masked; its workflows are as they are."""
-    return {name: value if name in _WORKFLOWS else hide(value) for name, value in event.items()}
+def _without_secrets(line: dict[str, Any]) -> dict[str, Any]:
+    """A line with its secrets masked; its programs are as they are."""
+    return {name: value if name in _PROGRAMS else hide(value) for name, value in line.items()}
 
 
 def _free_name(path: Path) -> Path:

@@ -21,9 +21,13 @@ class Scores:
     val: Estimate | None = None
     test: Estimate | None = None
 
+    def by_split(self) -> dict[Literal["val", "test"], Estimate | None]:
+        """Both, by the split's name."""
+        return {"val": self.val, "test": self.test}
+
     def dump(self) -> dict[str, Any]:
         """As JSON data."""
-        return {"val": self.val.dump() if self.val else None, "test": self.test.dump() if self.test else None}
+        return {split: each.dump() if each else None for split, each in self.by_split().items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from flowbot.fields.foreign import Amount, Count, Record, checked
 from flowbot.fields.yaml import parse_json
 from flowbot.lm.ledger import Ledger
 
-from .journal import read_journal
+from .journal import read_lines
 
 NAME = "sessions.jsonl"
 MOST_RESULT = 16_000_000
@@ -82,7 +82,7 @@ def read_sessions(run_dir: Path) -> tuple[WorkSession, ...]:
     path = run_dir / NAME
     if not path.exists():
         return ()
-    read = [checked(_Line, line, f"{path}:{number}") for number, line in enumerate(read_journal(path), start=1)]
+    read = [checked(_Line, line, f"{path}:{number}") for number, line in enumerate(read_lines(path), start=1)]
     return tuple(WorkSession(each.began, each.seconds, each.status, **dict(each.spent)) for each in read)
 
 

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flowbot.fields import InfrastructureError, UserError
 
-from .migrations import ForeignFileError, NewerStoreError
-
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
-def open_error(path: Path, error: Exception) -> UserError | InfrastructureError:
-    """The error for a store that cannot be opened."""
-    if _code(error) in _BUSY:
-        return use_error(path, error)
-    where = f"store {path}"
-    move = "a FlowBot store; move the file away, or name another folder with --cache-dir"
-    if isinstance(error, NewerStoreError):
-        return UserError(
-            where,
-            f"a file of a newer FlowBot ({error})",
-            mend="update FlowBot, or name another folder with --cache-dir",
-        )
-    if isinstance(error, ForeignFileError):
-        return UserError(where, "a database of another program", move)
-    if _code(error) == sqlite3.SQLITE_NOTADB:
-        return UserError(where, "a file that is not a database", move)
-    if _code(error) == sqlite3.SQLITE_CORRUPT:
-        return UserError(where, "a damaged database", move)
-    if _code(error) == sqlite3.SQLITE_FULL:
-        return UserError(where, "a full disk", mend="free space there, or name another folder with --cache-dir")
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return UserError(where, f"no way to write there ({reason})", "a folder that can be written; see --cache-dir")
+@contextmanager
+def opening(path: Path) -> Generator[None]:
+    """What SQLite and the file system say in the block becomes the error for a store that cannot be opened.
+
+    Raises:
+        UserError: if it cannot serve.
+        InfrastructureError: if another process keeps it locked.
+    """
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise _open_error(path, error) from None
+
+
+def not_ours(path: Path, found: str = "a database of another program") -> UserError:
+    """The error for a file that is no store, or none any more."""
+    expected = "a FlowBot store; move the file away, or name another folder with --cache-dir"
+    return UserError(f"store {path}", found, expected)
 
 
 def use_error(path: Path, error: Exception) -> InfrastructureError:
@@ -56,6 +52,20 @@ def damaged_error(path: Path, key: str) -> InfrastructureError:
     """The error for a response that is not what was stored."""
     text = f"store {path}: the response {key[:12]} is damaged; `flowbot cache verify --repair` drops it"
     return InfrastructureError(text, kind="disk")
+
+
+def _open_error(path: Path, error: Exception) -> UserError | InfrastructureError:
+    if _code(error) in _BUSY:
+        return use_error(path, error)
+    where = f"store {path}"
+    if _code(error) == sqlite3.SQLITE_NOTADB:
+        return not_ours(path, "a file that is not a database")
+    if _code(error) == sqlite3.SQLITE_CORRUPT:
+        return not_ours(path, "a damaged database")
+    if _code(error) == sqlite3.SQLITE_FULL:
+        return UserError(where, "a full disk", mend="free space there, or name another folder with --cache-dir")
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return UserError(where, f"no way to write there ({reason})", "a folder that can be written; see --cache-dir")
 
 
 def _code(error: Exception) -> int:

@@ -10,22 +10,21 @@ from pathlib import Path
 from flowbot.fields import UserError
 from flowbot.fields.files import require_own
 
-from .faults import open_error, use_error
-from .migrations import ForeignFileError, NewerStoreError, check_file, migrate
+from .faults import opening, use_error
+from .migrations import check_file, migrate
 from .rows import MOST_BYTES
 
 BUSY_SECONDS = 30.0
 """How long a file that another process keeps locked is waited for."""
 _BESIDE = ("", "-wal", "-shm", "-journal")
-OPEN_FAULTS = (sqlite3.Error, OSError, NewerStoreError, ForeignFileError)
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
     """A connection in autocommit mode that may write; the file is made, or brought to the newest version, if need be.
 
     Raises:
-        sqlite3.Error, OSError, NewerStoreError, ForeignFileError: see `faults.open_error`.
-        UserError: if it, or one of SQLite's files beside it, is a link, a pipe or a device.
+        sqlite3.Error, OSError: see `faults.opening`.
+        UserError: if it, or one of SQLite's files beside it, is a link, a pipe or a device; or as `check_file`.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +39,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         # A committed response survives a kill; only a power cut may lose the last of them, never the file.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA cache_size = -8000")
-        migrate(connection)
+        migrate(connection, path)
         # A file system without room or rights shows only when something is written.
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("ROLLBACK")
@@ -58,7 +57,7 @@ def open_reader(path: Path, *, alone: bool) -> tuple[sqlite3.Connection, int]:
         alone: True where this process has not opened it for writing.
 
     Raises:
-        sqlite3.Error, NewerStoreError, ForeignFileError: see `faults.open_error`.
+        sqlite3.Error: see `faults.opening`.
         UserError: as `open_writer`.
     """
     _require_own(path)
@@ -67,7 +66,7 @@ def open_reader(path: Path, *, alone: bool) -> tuple[sqlite3.Connection, int]:
         uri = f"{path.resolve().as_uri()}?{mode}"
         connection = _connect(uri, uri=True)
         try:
-            return connection, check_file(connection)
+            return connection, check_file(connection, path)
         except BaseException:
             connection.close()
             raise
@@ -105,10 +104,8 @@ def opened(path: Path, *, write: bool) -> Generator[sqlite3.Connection]:
     """
     if not write and not path.exists():
         raise UserError(f"store {path}", "no such file", "an existing store; see --cache-dir")
-    try:
+    with opening(path):
         connection = open_writer(path) if write else open_reader(path, alone=True)[0]
-    except OPEN_FAULTS as error:
-        raise open_error(path, error) from None
     try:
         yield connection
     except sqlite3.Error as error:

@@ -5,25 +5,19 @@ A step that has been released is never changed; a new one is appended.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+from flowbot.fields import UserError
+
+from .faults import not_ours
 from .rows import DAY, checksum
-
-if TYPE_CHECKING:
-    import sqlite3
+from .transaction import transaction
 
 APPLICATION_ID = 0x464C4257
 """SQLite's application_id of our files ("FLBW"), so that another program's database is not mistaken for ours."""
-
-
-class NewerStoreError(Exception):
-    """The file was written by a newer FlowBot."""
-
-
-class ForeignFileError(Exception):
-    """The file is a database of another program."""
 
 
 def _responses(connection: sqlite3.Connection) -> None:
@@ -49,57 +43,49 @@ def _use_and_settings(connection: sqlite3.Connection) -> None:
 MIGRATIONS: list[Callable[[sqlite3.Connection], None]] = [_responses, _use_and_settings]
 
 
-def check_file(connection: sqlite3.Connection) -> int:
+def check_file(connection: sqlite3.Connection, path: Path) -> int:
     """The version of a file that is ours; nothing is written.
 
     Raises:
-        NewerStoreError: if the file's version is above ours.
-        ForeignFileError: if it is another program's, empty, or holds a view, a trigger or anything else that is not ours
-            and might run when a response is read.
+        UserError: if it is of a newer FlowBot, another program's, empty, or holds a view, a trigger or anything else that
+            is not ours and might run when a response is read.
     """
     connection.execute("BEGIN")  # version and schema of one moment
     try:
-        version = _version(connection)
         if not _is_ours(connection):
-            raise ForeignFileError
-        if version > len(MIGRATIONS):
-            raise NewerStoreError(f"version {version}")
+            raise not_ours(path)
+        version = _version(connection, path)
         if _schema(connection) != _own_schema(version):
-            raise ForeignFileError
+            raise not_ours(path)
         return version
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
 
 
-def migrate(connection: sqlite3.Connection) -> None:
+def migrate(connection: sqlite3.Connection, path: Path) -> None:
     """Bring an open file (autocommit connection) to the newest version; safe when two processes do it at once.
 
     Raises:
-        NewerStoreError: if the file's version is above ours.
-        ForeignFileError: if it holds another program's tables.
+        UserError: as `check_file`; an empty file is made a store.
     """
-    if _is_ours(connection) and check_file(connection) == len(MIGRATIONS):
+    if _is_ours(connection) and check_file(connection, path) == len(MIGRATIONS):
         return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         if not _is_ours(connection) and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise ForeignFileError
-        version = _version(connection)
-        if version > len(MIGRATIONS):
-            raise NewerStoreError(f"version {version}")
+            raise not_ours(path)
+        version = _version(connection, path)
         for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
             step(connection)
             connection.execute(f"PRAGMA user_version = {number}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # a full disk has rolled back already
-            connection.execute("ROLLBACK")
-        raise
 
 
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(MIGRATIONS):
+        mend = "update FlowBot, or name another folder with --cache-dir"
+        raise UserError(f"store {path}", f"a file of a newer FlowBot (version {version})", mend=mend)
+    return version
 
 
 def _schema(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
@@ -110,8 +96,6 @@ def _schema(connection: sqlite3.Connection) -> set[tuple[str, str, str]]:
 
 
 def _own_schema(version: int) -> set[tuple[str, str, str]]:
-    import sqlite3
-
     with closing(sqlite3.connect(":memory:")) as connection:
         for step in MIGRATIONS[:version]:
             step(connection)

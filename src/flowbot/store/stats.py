@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from .files import opened
-from .limits import Limits, read_limits
-from .prune import live_bytes
+from .limits import Limits, read_limits, space
 from .rows import LAST
-
-_CREATED = f"CASE WHEN created >= 0 AND created < {LAST} THEN created END"
-"""A file of others may hold any time, and what is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +44,23 @@ def read_stats(path: Path) -> Stats:
     """
     if not path.exists():
         return Stats({}, {}, None, None, 0, 0, Limits())
+    entries, sizes = Counter[str](), Counter[str]()
+    oldest, newest = math.inf, -math.inf
     with opened(path, write=False) as connection:
-        rows = connection.execute(
-            f"SELECT kind, count(*), sum(coalesce(length(value), 0)), min({_CREATED}), max({_CREATED}) FROM responses "
-            "GROUP BY kind ORDER BY kind"
-        ).fetchall()
-        page_size, pages = (
-            int(connection.execute(f"PRAGMA {name}").fetchone()[0]) for name in ("page_size", "page_count")
-        )
-        free = page_size * pages - live_bytes(connection)
+        # Counted here: to group, SQLite would sort the rows, values and all, in a temporary file.
+        for kind, size, created in connection.execute("SELECT kind, length(value), created FROM responses"):
+            entries[str(kind)] += 1
+            sizes[str(kind)] += size
+            if isinstance(created, int | float) and 0 <= created < LAST:  # a file of others may hold any time
+                oldest, newest = min(oldest, created), max(newest, created)
+        free = space(connection)[1]
         limits = read_limits(connection)
     files = [path, path.with_name(f"{path.name}-wal")]
     return Stats(
-        entries={str(kind): int(entries) for kind, entries, *_ in rows},
-        bytes={str(kind): int(size) for kind, _, size, *_ in rows},
-        oldest=min((float(row[3]) for row in rows if row[3] is not None), default=None),
-        newest=max((float(row[4]) for row in rows if row[4] is not None), default=None),
+        entries=dict(sorted(entries.items())),
+        bytes=dict(sizes),
+        oldest=None if oldest > newest else oldest,
+        newest=None if oldest > newest else newest,
         file_bytes=sum(file.stat().st_size for file in files if file.exists()),
         free_bytes=free,
         limits=limits,

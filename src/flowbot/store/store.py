@@ -75,8 +75,8 @@ class Store:
             UserError: if it is not there (`read_only`), cannot be written, or is not a store; the text names the file.
             InfrastructureError: if another process keeps it locked.
         """
-        from .faults import open_error
-        from .files import OPEN_FAULTS, open_reader, open_writer
+        from .faults import opening
+        from .files import open_reader, open_writer
         from .reader import Reader
         from .writer import Writer
 
@@ -84,12 +84,13 @@ class Store:
             raise UserError(f"store {path}", "no such file", "an existing store")
         write: sqlite3.Connection | None = None
         try:
-            write = None if read_only else open_writer(path)
-            read, version = open_reader(path, alone=read_only)
-        except OPEN_FAULTS as error:
+            with opening(path):
+                write = None if read_only else open_writer(path)
+                read, version = open_reader(path, alone=read_only)
+        except BaseException:
             if write is not None:
                 write.close()
-            raise open_error(path, error) from None
+            raise
         _log.debug("store %s opened", path, extra={"event": "store.opened", "path": str(path)})
         writer = None if write is None else Writer(path, write)
         return Store(path, Reader(path, read, version, None if writer is None else writer.use), writer)

@@ -6,25 +6,26 @@ import gzip
 import json
 import sqlite3
 import zlib
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, BinaryIO, cast
 
-from flowbot.fields import UserError
+from flowbot.fields import InfrastructureError, UserError
+from flowbot.fields.files import lines, replaced
 from flowbot.fields.files import opened as opened_file
-from flowbot.fields.files import replaced
 from flowbot.fields.secrets import hide
 
 from .files import opened
 from .rows import DAY, INSERT, check_row, checksum, dump, load, today
-from .scan import scan
-from .verify import Check
+from .transaction import transaction
+from .verify import Check, scan
 
 MAX_LINE = 64_000_000
 """Bytes of the longest line that is taken."""
 _CHUNK = 500
+_EXPORT = "what `flowbot cache export` writes"
 _Row = tuple[str, str, str, float, int, int]
 
 
@@ -59,24 +60,28 @@ def export_responses(path: Path, out: Path, *, kind: str | None = None) -> Expor
         InfrastructureError: if the store fails while it is read.
     """
     entries, damaged = 0, list[str]()
-    with opened(path, write=False) as connection, _packed(out) as file:
-        for row in scan(connection, kind):
-            try:
-                value = row.value()
-            except ValueError:
-                damaged.append(row.key)
-                continue
-            line = {"key": row.key, "kind": row.kind, "created": row.created, "value": value}
-            file.write(json.dumps(hide(line), separators=(",", ":")).encode() + b"\n")
-            entries += 1
+    with opened(path, write=False) as connection:
+        try:
+            with replaced(out) as raw, _packed(out, raw) as file:
+                for row in scan(connection, kind):
+                    if row.why:
+                        damaged.append(row.key)
+                        continue
+                    line = {"key": row.key, "kind": row.kind, "created": row.created, "value": row.value}
+                    file.write(json.dumps(hide(line), separators=(",", ":")).encode() + b"\n")
+                    entries += 1
+        except OSError as error:
+            found = f"no way to write there ({error.strerror or error})"
+            raise UserError(str(out), found, "a file that can be written") from None
     return Exported(entries, tuple(damaged))
 
 
 def import_responses(path: Path, source: Path, *, check: Check) -> Imported:
     """Add the responses of a file, plain or gzip, to the store; it is made if it is missing.
 
-    Every line is checked before anything is written; then they are added in small transactions, so that after a kill
-    or a full disk the same import goes on. What is added counts as used today.
+    Every line is checked, and put aside in a temporary file of SQLite's own, before anything is written to the store; then
+    they are added in small transactions, so that after a kill or a full disk the same import goes on. What is added
+    counts as used today.
 
     Args:
         path: the store.
@@ -85,55 +90,42 @@ def import_responses(path: Path, source: Path, *, check: Check) -> Imported:
 
     Raises:
         UserError: naming the line that is wrong, or if a file cannot be read or opened.
-        InfrastructureError: if the store fails while it is written.
+        InfrastructureError: if the store fails while it is written, or there is no room for the temporary file.
     """
-    entries = sum(1 for _ in _lines(source, check))
-    new = 0
-    with opened(path, write=True) as connection:
-        chunk: list[_Row] = []
-        for row in _lines(source, check):
-            chunk.append(row)
-            if len(chunk) == _CHUNK:
-                new += _add(connection, chunk)
-                chunk.clear()
-        new += _add(connection, chunk)
+    with closing(sqlite3.connect("", isolation_level=None)) as aside:
+        try:
+            aside.execute("CREATE TABLE rows (key, kind, value, created, used, crc)")
+            aside.execute("BEGIN")
+            aside.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)", _rows(source, check))
+        except sqlite3.Error as error:
+            raise InfrastructureError(f"{source}: no room for temporary files ({error})", kind="disk") from None
+        entries = new = 0
+        checked = aside.execute("SELECT * FROM rows")
+        with opened(path, write=True) as connection:
+            while chunk := checked.fetchmany(_CHUNK):
+                entries += len(chunk)
+                with transaction(connection):
+                    new += connection.executemany(INSERT, chunk).rowcount
     return Imported(entries, new)
 
 
-def _add(connection: sqlite3.Connection, rows: list[_Row]) -> int:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        new = connection.executemany(INSERT, rows).rowcount if rows else 0
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    return new
-
-
-def _lines(source: Path, check: Check) -> Iterator[_Row]:
+def _rows(source: Path, check: Check) -> Iterator[_Row]:
+    """The rows that the lines of a file stand for."""
     day = today()
-    number = 0
     try:
         with opened_file(source) as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            file = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if packed else raw
-            while line := file.readline(MAX_LINE + 1):
-                number += 1
-                if len(line) > MAX_LINE:
-                    raise ValueError(f"a line of more than {MAX_LINE:,} bytes")
-                if line.strip():
-                    yield _row(line, day, check)
-    except ValueError as error:
-        raise UserError(f"{source}:{number}", str(error), "what `flowbot cache export` writes") from None
+            file = gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == b"\x1f\x8b" else raw
+            for number, line in enumerate(lines(cast("BinaryIO", file), str(source), most=MAX_LINE), start=1):
+                try:
+                    if line.strip():
+                        yield _row(line, day, check)
+                except ValueError as error:
+                    raise UserError(f"{source}:{number}", str(error), _EXPORT) from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(str(source), f"a damaged gzip file ({error})", "what `flowbot cache export` writes") from None
+        raise UserError(str(source), f"a damaged gzip file ({error})", _EXPORT) from None
     except OSError as error:
-        raise UserError(
-            str(source), f"no way to read it ({error.strerror or error})", "a file that can be read"
-        ) from None
+        found = f"no way to read it ({error.strerror or error})"
+        raise UserError(str(source), found, "a file that can be read") from None
 
 
 def _row(line: bytes, day: int, check: Check) -> _Row:
@@ -157,17 +149,8 @@ def _row(line: bytes, day: int, check: Check) -> _Row:
     return key, kind, text, float(created), day, checksum(text)
 
 
-@contextmanager
-def _packed(out: Path) -> Generator[IO[bytes]]:
-    """A file to write to that takes the place of `out` at the end, and leaves nothing behind if that is not reached."""
-    try:
-        with replaced(out) as raw:
-            if out.suffix == ".gz":
-                with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as file:
-                    yield cast("IO[bytes]", file)
-            else:
-                yield raw
-    except OSError as error:
-        raise UserError(
-            str(out), f"no way to write there ({error.strerror or error})", "a file that can be written"
-        ) from None
+def _packed(out: Path, raw: BinaryIO) -> AbstractContextManager[IO[bytes]]:
+    """What is written to it is packed if the file's name says so."""
+    if out.suffix != ".gz":
+        return nullcontext(raw)
+    return cast("AbstractContextManager[IO[bytes]]", gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0))

@@ -13,6 +13,7 @@ from .faults import use_error
 from .limits import keep_limits
 from .reader import Use
 from .rows import DAY, INSERT, REPLACE, ROW, checksum, today
+from .transaction import transaction
 from .worker import Answer, Worker, settle
 
 # A row that another process pruned just after it was read is put back.
@@ -83,23 +84,20 @@ class Writer:
         connection = self._connection
         answers: list[Answer] = []
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            now = time.time()
-            cursor = connection.cursor()
-            for write in group:
-                answers.append((write.committed, _write(cursor, write, now)))
-            connection.execute("COMMIT")
+            with transaction(connection):
+                now = time.time()
+                cursor = connection.cursor()
+                for write in group:
+                    answers.append((write.committed, _write(cursor, write, now)))
         except Exception as error:
-            self._roll_back()
             failure = use_error(self._path, error) if isinstance(error, sqlite3.Error) else error
             answers = [(write.committed, failure) for write in group]
         settle(answers)
 
     def _note(self, used: list[Use]) -> None:
         day = today()
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany(_USE, ((*row[:4], day, row[4]) for row in used))
-        self._connection.execute("COMMIT")
+        with transaction(self._connection):
+            self._connection.executemany(_USE, ((*row[:4], day, row[4]) for row in used))
 
     def _keep_young(self) -> None:
         """On a new day: what this process may have used since it opened the file counts as used today."""
@@ -111,13 +109,7 @@ class Writer:
         self._day = day
 
     def _let_be(self, error: sqlite3.Error) -> None:
-        self._roll_back()
         _log.debug("%s", use_error(self._path, error))
-
-    def _roll_back(self) -> None:
-        # A full disk rolls back by itself; a second ROLLBACK is then an error of no interest.
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
 
 
 def _write(cursor: sqlite3.Cursor, write: Write, now: float) -> str:

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from flowbot.optimizer.prompts import fill
-from flowbot.optimizer.search import Search
+from flowbot.optimizer.seams import Context
 from flowbot.optimizer.words import expected_text, instruction_text, loss_text, output_text, values_text
 from flowbot.run.events import Feedback
 from flowbot.runtime.evaluation import Row
@@ -78,7 +78,9 @@ def most_questions(program: WorkflowProgram, row: Row, until: str | None = None)
     )
 
 
-async def backward(search: Search, program: WorkflowProgram, row: Row, until: str | None = None) -> Gradients:
+async def backward(
+    search: Context[WorkflowProgram], program: WorkflowProgram, row: Row, until: str | None = None
+) -> Gradients:
     """Gradients of one scored run in reverse order of its calls, back to the calls of the node at `until`, or to the first.
 
     A node with a body has none: its steps have. What the meta model failed to say is left out.
@@ -110,14 +112,14 @@ async def backward(search: Search, program: WorkflowProgram, row: Row, until: st
 
 
 async def backward_all(
-    search: Search, program: WorkflowProgram, rows: Sequence[Row], until: str | None = None
+    search: Context[WorkflowProgram], program: WorkflowProgram, rows: Sequence[Row], until: str | None = None
 ) -> list[Gradients]:
     """Gradients of several runs side by side, in the order of the rows."""
     return await all_of(backward(search, program, row, until) for row in rows)
 
 
 async def _ask(
-    search: Search, program: WorkflowProgram, row: Row, step: Step, later: Sequence[tuple[Step, str]]
+    search: Context[WorkflowProgram], program: WorkflowProgram, row: Row, step: Step, later: Sequence[tuple[Step, str]]
 ) -> str:
     shared = {
         "goal": search.task.goal,

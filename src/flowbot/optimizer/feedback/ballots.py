@@ -16,7 +16,6 @@ from flowbot.fields import Field, Type
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.seams import Ballots, Context, Option
-from flowbot.optimizer.search import Search
 from flowbot.optimizer.words import mistake_text, sentence
 from flowbot.run.events import Feedback
 from flowbot.runtime.evaluation import Row
@@ -39,7 +38,7 @@ class _Ballot(NamedTuple):
     feedback: tuple[Feedback, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class BallotCritic:
     """Votes by the meta model.
 
@@ -54,7 +53,6 @@ class BallotCritic:
     ) -> Ballots:
         """As of `Critic`: ballots on the mistakes of the parent's recorded runs; none where it made none. A ballot that the model
         fails to cast counts as asked and names nothing."""
-        assert isinstance(context, Search)
         rows = context.recorded(parent.program, context.rows)
         wrong = [row for row in rows if row.score.value < PERFECT]
         if not wrong or not options:
@@ -70,7 +68,7 @@ class BallotCritic:
 
     async def _ballot(
         self,
-        search: Search,
+        search: Context[WorkflowProgram],
         program: WorkflowProgram,
         shown: Sequence[Option],
         wrong: Sequence[Row],

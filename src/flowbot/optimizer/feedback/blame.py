@@ -14,7 +14,7 @@ from random import Random
 
 from flowbot.fields import Field, Type
 from flowbot.optimizer.prompts import fill
-from flowbot.optimizer.search import Search
+from flowbot.optimizer.seams import Context
 from flowbot.optimizer.words import instruction_text, right_text, run_text
 from flowbot.run.events import Feedback
 from flowbot.runtime.evaluation import Row
@@ -72,7 +72,7 @@ class Blame:
             return 0
         return min(ASKED, len(failing(rows)))
 
-    async def of(self, search: Search, program: WorkflowProgram) -> Blamed:
+    async def of(self, search: Context[WorkflowProgram], program: WorkflowProgram) -> Blamed:
         """What the failing runs that are recorded by the first call say. The program has at least one suspect."""
         async with self._asking:
             if program.hash not in self._known:
@@ -80,7 +80,7 @@ class Blame:
             return self._known[program.hash]
 
 
-async def _blamed(search: Search, program: WorkflowProgram) -> Blamed:
+async def _blamed(search: Context[WorkflowProgram], program: WorkflowProgram) -> Blamed:
     paths = suspects(program)
     if len(paths) < 2:
         return Blamed(dict.fromkeys(paths, 0))
@@ -92,7 +92,9 @@ async def _blamed(search: Search, program: WorkflowProgram) -> Blamed:
     return Blamed({path: against[path] for path in paths}, tuple(said))
 
 
-async def _first_wrong(search: Search, program: WorkflowProgram, row: Row, paths: Sequence[str]) -> Feedback | None:
+async def _first_wrong(
+    search: Context[WorkflowProgram], program: WorkflowProgram, row: Row, paths: Sequence[str]
+) -> Feedback | None:
     """Feedback on the step that a run speaks against; None where the meta model names none."""
     failed = row.trace.error.partition(": ")[0]
     if node_path(failed) in paths:

@@ -14,7 +14,6 @@ from flowbot.optimizer.feedback.runs import alike, alternated, failing, good, ty
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.optimizer.search import Search
 from flowbot.optimizer.words import values_text
 from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.evaluation import Row
@@ -45,7 +44,6 @@ class Demonstrations:
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """A set for every step with a model that has something to show; none for every step that is shown one."""
-        assert isinstance(context, Search)
         program = parent.program
         rows = context.recorded(program, context.rows)
         found: list[Option] = []
@@ -63,7 +61,6 @@ class Demonstrations:
         self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
     ) -> Sequence[Proposal[WorkflowProgram]]:
         """One set; which one the number of the draw says."""
-        assert isinstance(context, Search)
         program, arm, draw = parent.program, focus.option.arm, focus.draw
         told = dict(_steps(program))[arm.place]
         if arm.kind == HIDE:

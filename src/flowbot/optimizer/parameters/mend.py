@@ -10,7 +10,6 @@ from flowbot.optimizer.feedback.runs import varied
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.optimizer.search import Search
 from flowbot.optimizer.words import output_text, values_text
 from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.evaluation import Row
@@ -39,7 +38,6 @@ class Mend:
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """One for every computing step that failed in a run and is not frozen."""
-        assert isinstance(context, Search)
         program = parent.program
         rows, sketch = context.recorded(program, context.rows), parent.program.workflow.sketch
         return [
@@ -54,7 +52,6 @@ class Mend:
         self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
     ) -> Sequence[Proposal[WorkflowProgram]]:
         """One mended code, that no longer fails on all that it was shown."""
-        assert isinstance(context, Search)
         program, path = parent.program, focus.option.arm.place
         rows = [row for row in context.recorded(program, focus.rows or context.rows) if _failed(row, path)]
         shown = varied(rows, context.rng(f"mend/{program.hash}/{focus.draw}"))[: self.failures]
@@ -98,10 +95,10 @@ def _said(step: Step) -> str:
     return f"It received {values_text(step.inputs)}\n{output_text(step)}"
 
 
-async def _error(search: Search, code: str, step: Step) -> str:
+async def _error(search: Context[WorkflowProgram], code: str, step: Step) -> str:
     """What mended code raises where the old code failed; "" for nothing."""
     try:
-        await search.engine.run_code(code, step.inputs)
+        await search.run_code(code, step.inputs)
     except StepError as error:
         return str(error)
     return ""

@@ -11,7 +11,6 @@ from flowbot.optimizer.feedback.runs import failing, varied
 from flowbot.optimizer.population import Candidate, Population
 from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.optimizer.search import Search
 from flowbot.optimizer.words import instruction_text, value_text
 from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.evaluation import Row
@@ -47,7 +46,6 @@ class Rewrite:
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """One, where runs went wrong and a step may be changed."""
-        assert isinstance(context, Search)
         program = parent.program
         rows = context.recorded(program, context.rows)
         paths, wrong = suspects(program), failing(rows)
@@ -63,7 +61,6 @@ class Rewrite:
         self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
     ) -> Sequence[Proposal[WorkflowProgram]]:
         """One rewrite, from other failing runs than the draws before as far as there are others."""
-        assert isinstance(context, Search)
         program, draw = parent.program, focus.draw
         blamed = await self.blame.of(context, program)
         path = blamed.draw(context.rng(f"rewrite/{program.hash}/{draw}"))
@@ -100,7 +97,9 @@ class Rewrite:
     def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
         """Nothing: what was tried stands in the population."""
 
-    def _mistakes(self, search: Search, program: WorkflowProgram, focus: Focus, blamed: Blamed, path: str) -> list[Row]:
+    def _mistakes(
+        self, search: Context[WorkflowProgram], program: WorkflowProgram, focus: Focus, blamed: Blamed, path: str
+    ) -> list[Row]:
         """Failing runs in which the step ran, those first that speak against it and those last that speak against another."""
         against = {each.example: False for each in blamed.feedback} | {each.example: True for each in blamed.on(path)}
         wrong = [

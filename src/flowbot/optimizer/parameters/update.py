@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flowbot.optimizer.prompts import fill
-from flowbot.optimizer.search import META_TOKENS, Search
+from flowbot.optimizer.seams import Context
+from flowbot.optimizer.search import META_TOKENS
 from flowbot.optimizer.words import MOST_PROMPT, fenced, instruction_text, value_text
 from flowbot.run.events import Feedback
 from flowbot.runtime.program import WorkflowProgram
@@ -25,7 +26,7 @@ PART = "[PART]"
 
 
 async def update(
-    search: Search,
+    search: Context[WorkflowProgram],
     program: WorkflowProgram,
     path: str,
     feedback: Sequence[Feedback],

@@ -16,7 +16,6 @@ from flowbot.optimizer.catalogue.change import Change
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.optimizer.search import Search
 from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.edits import EditError, applied
@@ -47,7 +46,6 @@ class CatalogueChanges:
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """As of `Proposer`: the changes about every step that is not frozen, and removals of any."""
-        assert isinstance(context, Search)
         return [option for option, _ in self._offered(parent.program, context).values()]
 
     async def propose(
@@ -59,7 +57,6 @@ class CatalogueChanges:
     ) -> Sequence[Proposal[WorkflowProgram]]:
         """The changed workflow. Of a computing step there are two, by the meta model's code and by the plain prior's: the first
         draw gives the meta model's where it wrote one that runs, another draw the prior's; both at once where two are wanted."""
-        assert isinstance(context, Search)
         _, change = self._offered(parent.program, context)[focus.option.key]
         workflow = parent.program.workflow
         if change.computes is None:
@@ -77,14 +74,16 @@ class CatalogueChanges:
     def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
         """Nothing: what a kind gained the planner knows."""
 
-    def _offered(self, program: WorkflowProgram, search: Search) -> Mapping[str, tuple[Option, Change]]:
+    def _offered(
+        self, program: WorkflowProgram, search: Context[WorkflowProgram]
+    ) -> Mapping[str, tuple[Option, Change]]:
         """The options by key, each with its change. They are kept: it takes long to see which changes are valid."""
         if program.hash not in self._offers:
             found = self._find(program, search)
             self._offers[program.hash] = {option.key: (option, change) for option, change in found}
         return self._offers[program.hash]
 
-    def _find(self, program: WorkflowProgram, search: Search) -> Iterator[tuple[Option, Change]]:
+    def _find(self, program: WorkflowProgram, search: Context[WorkflowProgram]) -> Iterator[tuple[Option, Change]]:
         workflow = program.workflow
         structure = stable_hash(workflow.sketch.dump())
         for change in self.catalogue.changes(workflow, search.task):
@@ -108,7 +107,7 @@ class CatalogueChanges:
 
 
 def _made(
-    search: Search,
+    search: Context[WorkflowProgram],
     workflow: Workflow,
     change: Change,
     focus: Focus,

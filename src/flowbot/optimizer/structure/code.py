@@ -6,8 +6,9 @@ from typing import Any
 
 from flowbot.fields import StepError, Type
 from flowbot.optimizer.prompts import fill
-from flowbot.optimizer.search import Search
+from flowbot.optimizer.seams import Context
 from flowbot.optimizer.words import fenced
+from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.workflow import Workflow
 
 TRIES = 2
@@ -15,7 +16,7 @@ PURPOSE = "proposals"
 
 
 async def write_code(
-    search: Search, workflow: Workflow, inputs: dict[str, str], outputs: dict[str, str]
+    search: Context[WorkflowProgram], workflow: Workflow, inputs: dict[str, str], outputs: dict[str, str]
 ) -> tuple[str, list[str]]:
     """The meta model's code for a step with these inputs and outputs (name to type text).
 
@@ -69,13 +70,13 @@ def sample(type_: Type) -> Any:
             return "two"
 
 
-async def _fault(search: Search, code: str, inputs: dict[str, str], outputs: dict[str, str]) -> str:
+async def _fault(search: Context[WorkflowProgram], code: str, inputs: dict[str, str], outputs: dict[str, str]) -> str:
     """What is wrong with the code, found by running it; "" for nothing."""
     if "def run(" not in code:
         return "there is no `def run(` in it"
     try:
         values = {name: sample(Type.parse(type_)) for name, type_ in inputs.items()}
-        result = await search.engine.run_code(code, values)
+        result = await search.run_code(code, values)
         if not isinstance(result, dict):
             return f"run(...) returned {result!r:.60}; expected a dict with {', '.join(outputs)}"
         for name, type_ in outputs.items():

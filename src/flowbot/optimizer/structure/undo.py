@@ -67,7 +67,7 @@ def _merged(base: Any, ours: Any, theirs: Any, *, steps: bool = False) -> Any:
         return theirs
     if _same(base, theirs):
         return ours
-    if not all(isinstance(each, dict) for each in (base, ours, theirs)) or base.get("kind") != ours.get("kind"):
+    if not all(isinstance(each, dict) for each in (base, ours, theirs)):
         raise _Conflict
     merged: dict[str, Any] = {}
     for key in _keys(base, ours, theirs):
@@ -81,11 +81,8 @@ def _merged(base: Any, ours: Any, theirs: Any, *, steps: bool = False) -> Any:
 
 def _keys(base: Mapping[str, Any], ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[str]:
     """The names on both sides, in the order of the side that changed it: an output that comes first is written first."""
-    leading, other = (
-        (ours, theirs)
-        if [key for key in base if key in theirs] == [key for key in theirs if key in base]
-        else (theirs, ours)
-    )
+    unchanged = [key for key in base if key in theirs] == [key for key in theirs if key in base]
+    leading, other = (ours, theirs) if unchanged else (theirs, ours)
     order, at = list(leading), 0
     for key in other:
         if key in leading:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from .applying import Applied, applied, apply
-from .basic import AddNode, EditError, RemoveNode, RenameNode, ReplaceNode, Rewire, Rewrite, SetOutput
-from .compound import Decompose, Ensemble, Fuse, InsertBranch, InsertRetrieval, InsertStep, Review, Split
+from .basic import AddNode, RemoveNode, RenameNode, ReplaceNode, Rewire, Rewrite, SetOutput
+from .draft import EditError
+from .edit import Edit, describe, dump_edits
+from .inserts import Decompose, InsertBranch, InsertRetrieval, InsertStep
 from .parse import parse_edits
+from .patterns import Ensemble, Fuse, Review, Split
 from .schema import edits_schema
-from .text import Edit, describe, dump_edits
 
 __all__ = [
     "AddNode",

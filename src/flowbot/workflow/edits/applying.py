@@ -12,18 +12,14 @@ from typing import TypeVar
 from flowbot.fields import Field, ToolSignature
 from flowbot.workflow.check import check
 from flowbot.workflow.graph import topological
-from flowbot.workflow.nodes import LLMNode, LoopNode, MapNode, Sketch, is_frozen, walk
-from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.nodes import LoopNode, MapNode, Sketch, walk
 from flowbot.workflow.prompt import following
 from flowbot.workflow.rules import demonstration_fault
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
 
-from . import changes, inserts, patterns
-from .basic import AddNode, EditError, RemoveNode, RenameNode, ReplaceNode, Rewire, Rewrite, SetOutput
-from .compound import Decompose, Ensemble, Fuse, InsertBranch, InsertRetrieval, InsertStep, Review, Split
-from .draft import Draft
-from .text import Compound, Edit, describe
+from .draft import Draft, EditError
+from .edit import Edit
 
 _H = TypeVar("_H", bound=Sketch | LoopNode | MapNode)
 
@@ -83,14 +79,10 @@ def applied(
     draft = Draft(workflow, tools)
     said: list[str] = []
     for edit in edits:
-        draft.start(edit)
-        _make(draft, edit)
-        new = f" (new: {', '.join(draft.added)})" if draft.added and isinstance(edit, Compound) else ""
-        said.append(describe(edit) + new)
-    empty = next((path for path, holder in _holders(draft.sketch) if not holder.nodes), None)
-    if empty is not None:
-        where = f" in the body of {empty}" if empty else ""
-        raise EditError(f"no node would be left{where}; keep one, or add one in the same list of edits")
+        draft.start(str(edit))
+        edit.make(draft)
+        said.append(str(edit) + (f" (new: {', '.join(draft.added)})" if draft.added else ""))
+    _require_nodes(draft.sketch)
     _complete_references(draft)
     said += _show_inputs(draft)
     said += _drop_demonstrations(draft)
@@ -103,85 +95,41 @@ def applied(
     return Applied(workflow, tuple(edits), after, tuple(said))
 
 
+def _require_nodes(sketch: Sketch) -> None:
+    inner = ((f" in the body of {path}", node) for path, node in walk(sketch) if isinstance(node, LoopNode | MapNode))
+    for where, holder in (("", sketch), *inner):
+        if not holder.nodes:
+            raise EditError(f"no node would be left{where}; keep one, or add one in the same list of edits")
+
+
 def _complete_references(draft: Draft) -> None:
     """A reference to a node that gives one thing means that thing: models write `list` for `list.items`."""
-    only = {name: f"{name}.{node.gives[0]}" for name, node in draft.nodes("").items() if len(node.gives) == 1}
-    draft.redirect("", lambda reference: only.get(reference, reference))
-
-
-def _make(draft: Draft, edit: Edit) -> None:
-    match edit:
-        case AddNode():
-            changes.add(draft, edit)
-        case RemoveNode():
-            changes.remove(draft, edit)
-        case ReplaceNode():
-            changes.replace(draft, edit)
-        case Rewire():
-            changes.rewire(draft, edit)
-        case RenameNode():
-            changes.rename(draft, edit)
-        case SetOutput():
-            changes.set_output(draft, edit)
-        case Rewrite():
-            changes.rewrite(draft, edit)
-        case Split():
-            patterns.split_in_two(draft, edit)
-        case Fuse():
-            patterns.fuse(draft, edit)
-        case Review():
-            patterns.review(draft, edit)
-        case Ensemble():
-            patterns.ensemble(draft, edit)
-        case Decompose():
-            patterns.decompose(draft, edit)
-        case InsertBranch():
-            inserts.insert_branch(draft, edit)
-        case InsertRetrieval():
-            inserts.insert_retrieval(draft, edit)
-        case InsertStep():
-            inserts.insert_step(draft, edit)
-
-
-def _holders(sketch: Sketch) -> Iterator[tuple[str, Sketch | LoopNode | MapNode]]:
-    yield "", sketch
-    yield from ((path, node) for path, node in walk(sketch) if isinstance(node, LoopNode | MapNode))
+    single = {name: f"{name}.{node.gives[0]}" for name, node in draft.nodes("").items() if len(node.gives) == 1}
+    draft.take_over("", single)
 
 
 def _show_inputs(draft: Draft) -> Iterator[str]:
     """Messages follow what their node reads, and say so: what it no longer reads loses its places, what is new gets one at
     the end. Those of a frozen node stay, for the checker to see."""
-    for path, node in walk(draft.sketch):
-        given = draft.parameters.get(path)
-        if not isinstance(node, LLMNode) or not isinstance(given, LLMParameters) or not given.messages:
+    for path, node, parameters in draft.open_calls():
+        before = {ref for message in parameters.messages for ref in message.refs}
+        if not parameters.messages or before == set(node.inputs):
             continue
-        before = {ref for message in given.messages for ref in message.refs}
-        if before == set(node.inputs) or is_frozen(draft.sketch, path):
-            continue
-        draft.parameters[path] = given.model_copy(update={"messages": following(given.messages, node.inputs)})
-        gone, new = (
-            ", ".join(each) for each in (sorted(before - set(node.inputs)), [n for n in node.inputs if n not in before])
-        )
-        yield (
-            f"the prompt of {path}"
-            + (f" shows {new} at its end" * bool(new))
-            + (" and" * bool(new and gone))
-            + (f" loses the places of {gone}" * bool(gone))
-        )
+        draft.parameters[path] = parameters.model_copy(update={"messages": following(parameters.messages, node.inputs)})
+        new = ", ".join(name for name in node.inputs if name not in before)
+        gone = ", ".join(sorted(before - set(node.inputs)))
+        parts = (f"shows {new} at its end" if new else "", f"loses the places of {gone}" if gone else "")
+        yield f"the prompt of {path} {' and '.join(filter(None, parts))}"
 
 
 def _drop_demonstrations(draft: Draft) -> Iterator[str]:
     """Drops demonstrations that no longer fit their node, and says so; those of a frozen node stay, for the checker to see."""
     scope = Scope.of(draft.sketch)
-    for path, node in walk(draft.sketch):
-        given = draft.parameters.get(path)
-        if not isinstance(node, LLMNode) or not isinstance(given, LLMParameters) or not given.demonstrations:
-            continue
-        inside = scope.at(path)
-        kept = tuple(shown for shown in given.demonstrations if not demonstration_fault(node, inside, shown))
-        lost = len(given.demonstrations) - len(kept)
-        if lost and not is_frozen(draft.sketch, path):
-            draft.parameters[path] = given.model_copy(update={"demonstrations": kept})
+    for path, node, parameters in draft.open_calls():
+        inside, shown = scope.at(path), parameters.demonstrations
+        kept = tuple(each for each in shown if not demonstration_fault(node, inside, each))
+        if lost := len(shown) - len(kept):
+            draft.parameters[path] = parameters.model_copy(update={"demonstrations": kept})
             yield f"{path} loses {lost} {'demonstration that no longer fits' if lost == 1 else 'demonstrations that no longer fit'}"
 
 

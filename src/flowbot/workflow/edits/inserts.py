@@ -1,125 +1,234 @@
-"""How the compound edits that insert nodes are made on a draft: a branch, a retrieval step, any other step."""
+"""The compound edits that put steps around a node: a map, a branch, a tool call, any other step."""
 
 from __future__ import annotations
 
-from flowbot.fields import ToolSignature
-from flowbot.workflow.nodes import BranchNode, CodeNode, LLMNode, LoopNode, MapNode, MergeNode, Node, ToolNode
-from flowbot.workflow.parameters import ChoiceParameters, LLMParameters, Parameters
+from typing import Annotated, Any, Literal
 
-from .changes import give
-from .compound import InsertBranch, InsertRetrieval, InsertStep
-from .draft import Draft, free, split
-from .patterns import in_stead, joined_text, like
+from pydantic import BeforeValidator, Field
 
+from flowbot.workflow.conditions import Condition, Guard, say
+from flowbot.workflow.nodes import MAX_ITEMS, BranchNode, CodeNode, LLMNode, MapNode, Node, ToolNode
+from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters, Parameters
+
+from .derived import beside, in_stead, like, lines, merge_each
+from .draft import Draft, split
+from .edit import Call, Edit, NewCall, NewNode, Path, Text, WithNode, as_parameters, in_words, listed
+from .written import CONDITION, PYTHON, TEXT, Written, always, one_of, rows
+
+DIVIDE = "Divide the task into parts that can be done one by one."
+COMBINE = "Answer from the answers to the parts."
 ASK = "Write the arguments of the tool {name}{about}."
 
 
-def insert_branch(draft: Draft, edit: InsertBranch) -> None:
-    """A node on one way, a new one on the other, merges after both."""
-    node = draft.node(edit.id)
-    if not isinstance(node, LLMNode | ToolNode | CodeNode):
-        draft.refuse(f"{edit.id} is of kind {node.kind}: name an llm, tool or code node")
-    given = draft.parameters.get(edit.id)
-    if isinstance(given, LLMParameters):
-        draft.one_answer(edit.id)
-    body, name = split(edit.id)
-    read = draft.read(edit.id)
-    other, parameters = _alternative(draft, edit, node, given)
-    missing = [output for output in read if output not in other.gives]
-    if missing:
-        draft.refuse(f"{', '.join(missing)} of {edit.id} is read: the new node must give it too")
-    route = draft.fresh("route")
-    model = node.model if isinstance(node, LLMNode) else None
-    asks = edit.condition is None
-    branch = BranchNode(
-        when=node.when,
-        inputs=edit.inputs or node.inputs,
-        ways={edit.name: edit.condition, name: None if asks else "else"},
-        model=model if asks else None,
+class Decompose(Edit):
+    """An `llm` node works on each item of a list, side by side, and a new step `name` combines what it gives.
+
+    The list is that which the node reads as its input `over`; left out: a new `llm` node divides the task into parts.
+    The combining step is Python where `code` is given, else an `llm` node. Least-to-most and map-reduce prompting.
+    """
+
+    op = "decompose"
+    needs = frozenset({"llm", "map"})
+    id: Call
+    name: Text = ""
+    over: Text = ""
+    limit: int = Field(default=10, ge=1, le=MAX_ITEMS)
+    divide: NewCall = None
+    combine: NewCall = None
+    code: Annotated[str, Written(lambda offer: PYTHON if "code" in offer.kinds else None)] = ""
+
+    def __str__(self) -> str:
+        parts = f"each item of {self.over}" if self.over else "each part that a new call divides the task into"
+        how = "Python" if self.code else "another call"
+        return f"run {self.id} on {parts} (at most {self.limit}), and combine the results by {how}"
+
+    def make(self, draft: Draft) -> None:
+        """Put the node into a map; a step before it makes the list, if need be, and one after it combines."""
+        node, parameters = draft.one_answer(self.id)
+        prefix, name = split(self.id)
+        out = draft.read(self.id, node.out)
+        combine = self.name or draft.fresh("combine")
+        each, item = draft.fresh("each"), draft.fresh("part")
+        inputs = {key: item if key == self.over else reference for key, reference in node.inputs.items()}
+        if self.over:
+            if self.over not in node.inputs:
+                draft.refuse(f"{self.id} reads {', '.join(node.inputs)}, not {self.over}: go over one of these")
+            over = node.inputs[self.over]
+        else:
+            parts = draft.fresh("parts")
+            divided = LLMNode(when=node.when, inputs=node.inputs, out={"parts": "list[str]"}, model=node.model)
+            divide = self.divide or lines(DIVIDE, parameters.said)
+            draft.add_beside(prefix, parts, divided, like(node, parameters, divide))
+            over = f"{parts}.parts"
+            inputs = beside(inputs, {item: item})
+        inner = node.model_copy(update={"inputs": inputs, "when": None, "feedback_from": ()})
+        ends = {output: f"{name}.{output}" for output in out}
+        draft.move_parameters(self.id, f"{prefix}{each}/{name}")
+        around = MapNode(when=node.when, over=over, limit=self.limit, item=item, out=ends, nodes={name: inner})
+        draft.add_beside(prefix, each, around)
+        results = {output: f"{each}.{output}" for output in out}
+        fields: dict[str, Any] = {"when": node.when, "out": out, "feedback_from": node.feedback_from}
+        if self.code.strip():
+            draft.add_beside(prefix, combine, CodeNode(inputs=results, **fields), CodeParameters(code=self.code))
+        else:
+            shown = beside(node.inputs, results)
+            answer = LLMNode(inputs=shown, model=node.model, rounds=node.rounds, **fields)
+            instruction = self.combine or lines(parameters.said, COMBINE)
+            draft.add_beside(prefix, combine, answer, in_stead(node, parameters, instruction))
+        draft.relink(prefix, name, combine)
+        taken = {f"{name}.{output}": f"{combine}.{output}" for output in out}
+        draft.take_over(prefix, taken, but=[name, each, combine])
+        draft.set_nodes(prefix, {other: kept for other, kept in draft.nodes(prefix).items() if other != name})
+
+
+def _call_or_code(written: Any) -> Any:
+    """Parameters as those of the kind that they look like; a plain text is an instruction."""
+    if isinstance(written, dict) and "code" in written:
+        return CodeParameters.model_validate(written)
+    return as_parameters(written)
+
+
+class InsertBranch(Edit, populate_by_name=True):
+    """A node runs on one way only, and a new one, `name`, on the other; merges join what both give.
+
+    The ways are called as the nodes. The new node's is taken where `condition` holds over `inputs` (name to reference;
+    left out: what the node reads); without a condition a model chooses by `instruction`. The new node is `node`; left
+    out: like the old one, to be tuned apart from it.
+    """
+
+    op = "insert_branch"
+    needs = frozenset({"branch", "merge"})
+    id: Path
+    name: Text
+    inputs: Annotated[dict[str, str], rows("name", "from")] = Field(
+        default_factory=dict, validation_alias="in", serialization_alias="in"
     )
-    chooser = given.model if isinstance(given, LLMParameters) else None
-    choice = ChoiceParameters(instruction=edit.instruction, model=chooser) if asks else None
-    draft.add_beside(body, route, branch, choice)
-    draft.add_beside(body, edit.name, other.model_copy(update={"when": f"{route}.{edit.name}"}), parameters)
-    draft.put(edit.id, node.model_copy(update={"when": f"{route}.{name}"}))
-    taken: dict[str, str] = {}
-    for output in read:
-        merge = draft.fresh(f"either_{output}")
-        inputs = (f"{edit.name}.{output}", f"{name}.{output}")
-        draft.add_beside(
-            body, merge, MergeNode(how="first", when=node.when, inputs=inputs, out={output: node.out[output]})
-        )
-        taken[f"{name}.{output}"] = f"{merge}.{output}"
-    merges = [reference.partition(".")[0] for reference in taken.values()]
-    draft.take_over(body, taken, but=[name, edit.name, *merges])
+    condition: Annotated[Condition | None, always(CONDITION)] = None
+    instruction: Text = ""
+    node: NewNode | None = None
+    parameters: Annotated[LLMParameters | CodeParameters | None, BeforeValidator(_call_or_code), always(TEXT)] = None
 
+    def __str__(self) -> str:
+        when = f"when {say(self.condition)}" if self.condition is not None else "when a model so chooses"
+        what = in_words(self.name, self.node) if self.node is not None else f"{self.name}, a copy of {self.id}"
+        return f"run {what} instead of {self.id} {when}"
 
-def insert_retrieval(draft: Draft, edit: InsertRetrieval) -> None:
-    """A tool call before an `llm` node, with another call that writes its arguments where they are not bound."""
-    node, told = draft.llm(edit.id)
-    body, _ = split(edit.id)
-    signature = _signature(draft, edit.tool)
-    types = {field.name: str(field.type) for field in signature.inputs}
-    unknown = next((argument for argument in edit.bind if argument not in types), None)
-    if unknown is not None:
-        draft.refuse(f"{edit.tool} takes no {unknown}: bind {', '.join(types) or 'nothing'}")
-    written = {name: text for name, text in types.items() if name not in signature.optional and name not in edit.bind}
-    bound = dict(edit.bind)
-    if written:
-        ask = draft.fresh(f"ask_{edit.tool}")
-        about = f" ({signature.about})" if signature.about else ""
-        said = joined_text(told.said, ASK.format(name=edit.tool, about=about))
-        asking = LLMNode(when=node.when, inputs=node.inputs, out=written, model=node.model)
-        draft.add_beside(body, ask, asking, like(node, told, edit.ask or LLMParameters(instruction=said)))
-        bound |= {argument: f"{ask}.{argument}" for argument in written}
-    call = edit.name or draft.fresh(edit.tool)
-    gives = {field.name: str(field.type) for field in signature.outputs}
-    draft.add_beside(body, call, ToolNode(when=node.when, tool=edit.tool, inputs=bound, out=gives))
-    inputs = dict(node.inputs)
-    for output in gives:
-        inputs[free(f"{call}_{output}", inputs)] = f"{call}.{output}"
-    draft.put(edit.id, node.model_copy(update={"inputs": inputs}))
+    def make(self, draft: Draft) -> None:
+        """Put a branch before both nodes, and merges after them."""
+        node = draft.node(self.id)
+        if not isinstance(node, LLMNode | ToolNode | CodeNode):
+            draft.refuse(f"{self.id} is of kind {node.kind}: name an llm, tool or code node")
+        parameters = draft.parameters.get(self.id)
+        if isinstance(parameters, LLMParameters):
+            draft.one_answer(self.id)
+        prefix, name = split(self.id)
+        out = draft.read(self.id, node.out)
+        other, own = self._alternative(draft, node, parameters)
+        if missing := ", ".join(output for output in out if output not in other.gives):
+            draft.refuse(f"{missing} of {self.id} is read: the new node must give it too")
+        route = draft.fresh("route")
+        asks = self.condition is None
+        ways: dict[str, Guard | None] = {self.name: self.condition, name: None if asks else "else"}
+        pinned = node.model if asks and isinstance(node, LLMNode) else None
+        branch = BranchNode(when=node.when, inputs=self.inputs or node.inputs, ways=ways, model=pinned)
+        model = parameters.model if isinstance(parameters, LLMParameters) else None
+        choice = ChoiceParameters(instruction=self.instruction, model=model) if asks else None
+        draft.add_beside(prefix, route, branch, choice)
+        draft.add_beside(prefix, self.name, other.model_copy(update={"when": f"{route}.{self.name}"}), own)
+        draft.put(self.id, node.model_copy(update={"when": f"{route}.{name}"}))
+        merge_each(draft, prefix, [self.name, name], out, "either", how="first", when=node.when)
 
-
-def insert_step(draft: Draft, edit: InsertStep) -> None:
-    """A new node before another, which reads it, or after it, where it gives in its stead."""
-    node = draft.node(edit.id, whole=False)
-    body, name = split(edit.id)
-    new = edit.node if edit.node.when is not None else edit.node.model_copy(update={"when": node.when})
-    path = draft.add_beside(body, edit.name, new)
-    give(draft, path, edit.parameters)
-    if edit.where == "after":
-        read = {reference for reader, reference in draft.readers(body, name) if reader != path}
-        taken = {f"{name}.{output}": f"{edit.name}.{output}" for output in new.gives if f"{name}.{output}" in read}
-        if not taken:
-            listed = " or ".join(f"{name}.{output}" for output in new.gives)
-            draft.refuse(f"nothing reads {listed}: give the new node an output that is read of {edit.id}")
-        draft.take_over(body, taken, but=[edit.name])
-        return
-    if isinstance(node, MergeNode | LoopNode | MapNode):
-        draft.refuse(f"{edit.id} is of kind {node.kind}: add the node, and rewire {edit.id}")
-    clash = next((output for output in new.gives if output in node.inputs), None)
-    if clash is not None:
-        draft.refuse(f"{edit.id} reads an input {clash} already: call the new output otherwise")
-    inputs = {**node.inputs, **{output: f"{edit.name}.{output}" for output in new.gives}}
-    draft.put(edit.id, node.model_copy(update={"inputs": inputs}))
-
-
-def _alternative(
-    draft: Draft, edit: InsertBranch, node: LLMNode | ToolNode | CodeNode, given: Parameters | None
-) -> tuple[Node, Parameters | None]:
-    """The node of the other way and its parameters: those of the edit, else those of the node that is there."""
-    if edit.node is None:
-        new = edit.parameters or given
-        if isinstance(node, LLMNode) and isinstance(given, LLMParameters) and isinstance(new, LLMParameters):
-            new = in_stead(node, given, new)
+    def _alternative(
+        self, draft: Draft, node: LLMNode | ToolNode | CodeNode, parameters: Parameters | None
+    ) -> tuple[Node, Parameters | None]:
+        """The node of the other way and its parameters: those of the edit, else those of the node that is there."""
+        if isinstance(self.node, BranchNode):
+            draft.refuse("a branch gives nothing: name a node that gives what is read")
+        if self.node is not None:
+            return self.node, self.parameters
+        new = self.parameters or parameters
+        if isinstance(node, LLMNode) and isinstance(parameters, LLMParameters) and isinstance(new, LLMParameters):
+            new = in_stead(node, parameters, new)
         return node.model_copy(update={"feedback_from": ()}), new
-    if isinstance(edit.node, BranchNode):
-        draft.refuse("a branch gives nothing: name a node that gives what is read")
-    return edit.node, edit.parameters
 
 
-def _signature(draft: Draft, tool: str) -> ToolSignature:
-    if draft.tools is None or tool not in draft.tools:
-        draft.refuse(f"there is no tool {tool}; there are {', '.join(draft.tools or ()) or 'none'}")
-    return draft.tools[tool]
+class InsertRetrieval(Edit):
+    """A tool is called before an `llm` node, which then reads what it gives.
+
+    `bind` gives arguments their references; a new `llm` node writes the others that the tool needs.
+    """
+
+    op = "insert_retrieval"
+    needs = frozenset({"llm", "tool"})
+    id: Call
+    tool: Annotated[str, Written(lambda offer: offer.tools)]
+    name: Text = ""
+    bind: Annotated[dict[str, str], rows("name", "from")] = Field(default_factory=dict)
+    ask: NewCall = None
+
+    def __str__(self) -> str:
+        bound = f" with {listed(self.bind)}" if self.bind else ""
+        return f"call the tool {self.tool}{bound} before {self.id}, which reads what it gives"
+
+    def make(self, draft: Draft) -> None:
+        """Add the tool call, and a call that writes its arguments where they are not bound."""
+        node, parameters = draft.llm(self.id)
+        prefix, _ = split(self.id)
+        if draft.tools is None or self.tool not in draft.tools:
+            draft.refuse(f"there is no tool {self.tool}; there are {', '.join(draft.tools or ()) or 'none'}")
+        signature = draft.tools[self.tool]
+        types = {field.name: str(field.type) for field in signature.inputs}
+        if unknown := [argument for argument in self.bind if argument not in types]:
+            draft.refuse(f"{self.tool} takes no {unknown[0]}: bind {', '.join(types) or 'nothing'}")
+        unbound = {name: text for name, text in types.items() if name not in {*signature.optional, *self.bind}}
+        bound = dict(self.bind)
+        if unbound:
+            ask = draft.fresh(f"ask_{self.tool}")
+            about = f" ({signature.about})" if signature.about else ""
+            instruction = self.ask or lines(parameters.said, ASK.format(name=self.tool, about=about))
+            asking = LLMNode(when=node.when, inputs=node.inputs, out=unbound, model=node.model)
+            draft.add_beside(prefix, ask, asking, like(node, parameters, instruction))
+            bound |= {argument: f"{ask}.{argument}" for argument in unbound}
+        call = self.name or draft.fresh(self.tool)
+        out = {field.name: str(field.type) for field in signature.outputs}
+        draft.add_beside(prefix, call, ToolNode(when=node.when, tool=self.tool, inputs=bound, out=out))
+        inputs = beside(node.inputs, {f"{call}_{output}": f"{call}.{output}" for output in out})
+        draft.put(self.id, node.model_copy(update={"inputs": inputs}))
+
+
+class InsertStep(WithNode):
+    """A new node `name` beside another: a computing step, mostly.
+
+    `before`: the other reads all that it gives, under the same names. `after`: whoever read an output of the other that
+    the new node gives too reads it from there.
+    """
+
+    op = "insert"
+    id: Path
+    where: Annotated[Literal["before", "after"], always(one_of(["before", "after"]))]
+    name: Text
+
+    def __str__(self) -> str:
+        return f"insert {self.where} {self.id}: {in_words(self.name, self.node)}"
+
+    def make(self, draft: Draft) -> None:
+        """Add the new node, and let it be read."""
+        node = draft.node(self.id, whole=False)
+        prefix, name = split(self.id)
+        new = self.node if self.node.when is not None else self.node.model_copy(update={"when": node.when})
+        path = draft.add_beside(prefix, self.name, new)
+        draft.assign(path, self.parameters)
+        if self.where == "after":
+            read = {reference for reader, reference in draft.readers(prefix, name) if reader != path}
+            taken = {f"{name}.{output}": f"{self.name}.{output}" for output in new.gives if f"{name}.{output}" in read}
+            if not taken:
+                known = " or ".join(f"{name}.{output}" for output in new.gives)
+                draft.refuse(f"nothing reads {known}: give the new node an output that is read of {self.id}")
+            draft.take_over(prefix, taken, but=[self.name])
+            return
+        if not isinstance(node, LLMNode | ToolNode | CodeNode | BranchNode):
+            draft.refuse(f"{self.id} is of kind {node.kind}: add the node, and rewire {self.id}")
+        if clash := [output for output in new.gives if output in node.inputs]:
+            draft.refuse(f"{self.id} reads an input {clash[0]} already: call the new output otherwise")
+        inputs = {**node.inputs, **{output: f"{self.name}.{output}" for output in new.gives}}
+        draft.put(self.id, node.model_copy(update={"inputs": inputs}))

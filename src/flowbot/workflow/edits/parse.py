@@ -7,23 +7,26 @@ say, and is not read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, cast, get_args
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
 from pydantic import ValidationError
 
 from flowbot.workflow.messages import explain, short
 from flowbot.workflow.parameters import Parameters, unwritable
 
-from .basic import EditError
-from .text import Compound, Edit
+from .basic import AddNode, RemoveNode, RenameNode, ReplaceNode, Rewire, Rewrite, SetOutput
+from .draft import EditError
+from .edit import Edit
+from .inserts import Decompose, InsertBranch, InsertRetrieval, InsertStep
+from .patterns import Ensemble, Fuse, Review, Split
 
-EDITS: dict[str, type[Edit]] = {kind.model_fields["op"].default: kind for kind in get_args(Edit)}
+_BASIC = (AddNode, RemoveNode, ReplaceNode, Rewire, RenameNode, SetOutput, Rewrite)
+_COMPOUND = (Split, Fuse, Review, Ensemble, Decompose, InsertBranch, InsertRetrieval, InsertStep)
+EDITS: Mapping[str, type[Edit]] = {kind.op: kind for kind in (*_BASIC, *_COMPOUND)}
 """The classes of edits by `op`."""
-COMPOUND: tuple[str, ...] = tuple(kind.model_fields["op"].default for kind in get_args(Compound))
-"""The `op`s of those that are made of several basic changes."""
 
-_TOLD = ("instruction", "format_hint", "code")
+_PARAMETERS = ("instruction", "format_hint", "code")
 _MAPPINGS = {"in": ("name", "from"), "out": ("name", "type"), "given": ("name", "from"), "carry": ("name", None)}
 
 
@@ -42,13 +45,13 @@ def parse_edits(data: Any) -> tuple[Edit, ...]:
 def _edit(data: Any, where: str) -> Edit:
     if not isinstance(data, dict):
         raise EditError(f"{where}: found {short(data)}; expected an object with `op`")
-    given = cast("dict[str, Any]", data)
-    op = given.get("op")
+    written = cast("dict[str, Any]", data)
+    op = written.get("op")
     if not isinstance(op, str) or op not in EDITS:
-        found = short(op) if "op" in given else "no op"
+        found = short(op) if "op" in written else "no op"
         raise EditError(f"{where}: found {found}; expected one of {', '.join(map(repr, EDITS))}")
     try:
-        edit = EDITS[op].model_validate(_plain(given, where))
+        edit = EDITS[op].model_validate(_plain(EDITS[op], written, where))
     except ValidationError as error:
         place, found, expected = explain(error)
         raise EditError(f"{where}{f', {place}' if place else ''}: found {found}; expected {expected}") from error
@@ -69,27 +72,20 @@ def _brought(edit: Edit) -> Iterator[tuple[str, Parameters]]:
             yield from ((f"{name}.{path}", each) for path, each in held if isinstance(each, Parameters))
 
 
-def _plain(written: dict[str, Any], where: str) -> dict[str, Any]:
+def _plain(kind: type[Edit], written: dict[str, Any], where: str) -> dict[str, Any]:
     """An edit in the form of the file format."""
-    plain = {key: value for key, value in written.items() if value is not None}
-    for key, (name, value) in {"bypass": ("from", "to"), "bind": ("name", "from"), "outputs": ("name", "from")}.items():
-        if key in plain:
-            plain[key] = _mapping(plain[key], name, value, f"{where}, {key}")
-    for key in ("in", "out"):
-        if key in plain:
-            plain[key] = _mapping(plain[key], *_MAPPINGS[key], f"{where}, {key}")
+    plain = {key: value for key, value in written.items() if value is not None and key != "op"}
+    for key, mark in kind.written().items():
+        if mark.rows and key in plain:
+            plain[key] = _mapping(plain[key], *mark.rows, f"{where}, {key}")
     inside: dict[str, Any] = {}
     if isinstance(plain.get("node"), dict):
         plain["node"], inside = _node(plain["node"], f"{where}, node")
-        own = inside.pop("", None)
-        if plain.get("parameters") is None and (inside or own):
-            plain["parameters"] = inside or own
-    elif plain["op"] == "rewrite" and "nodes" in plain:
+    elif "nodes" in plain and "nodes" in kind.model_fields:
         plain["nodes"], inside = _nodes(plain["nodes"], f"{where}, nodes")
-        if plain.get("parameters") is None:
-            plain["parameters"] = inside
-    elif plain["op"] == "split" and "instruction" in plain:
-        plain.setdefault("parameters", {"instruction": plain.pop("instruction")})
+    own = inside.pop("", None)
+    if inside or own:
+        plain.setdefault("parameters", inside or own)
     return plain
 
 
@@ -97,9 +93,9 @@ def _node(written: dict[str, Any], where: str) -> tuple[dict[str, Any], dict[str
     """A node in the form of the file format, and the parameters that were written in it and its body, by path."""
     node = {key: each for key, each in written.items() if key != "frozen" and (key, each) != ("model", "pinned")}
     inside: dict[str, Any] = {}
-    told = {key: node.pop(key) for key in _TOLD if key in node}
-    if any(told.values()):
-        inside[""] = {key: value for key, value in told.items() if value}
+    own = {key: value for key in _PARAMETERS if (value := node.pop(key, None))}
+    if own:
+        inside[""] = own
     for key, (name, value) in _MAPPINGS.items():
         if key in node:
             at = "from" if key == "out" and node.get("kind") == "map" else value
@@ -109,8 +105,8 @@ def _node(written: dict[str, Any], where: str) -> tuple[dict[str, Any], dict[str
         asks = isinstance(ways, dict) and not any(cast("dict[str, Any]", ways).values())
         node["ways"] = list(cast("dict[str, Any]", ways)) if asks else ways
     if "nodes" in node:
-        node["nodes"], body = _nodes(node["nodes"], f"{where}.nodes")
-        inside |= body
+        node["nodes"], deeper = _nodes(node["nodes"], f"{where}.nodes")
+        inside |= deeper
     if not node.get("when"):
         node.pop("when", None)
     return node, inside
@@ -126,8 +122,8 @@ def _nodes(written: Any, where: str) -> tuple[Any, dict[str, Any]]:
         if not isinstance(each, dict):
             plain[name] = each
             continue
-        plain[name], body = _node(cast("dict[str, Any]", each), f"{where}.{name}")
-        inside |= {f"{name}/{path}" if path else name: given for path, given in body.items()}
+        plain[name], deeper = _node(cast("dict[str, Any]", each), f"{where}.{name}")
+        inside |= {f"{name}/{path}".rstrip("/"): parameters for path, parameters in deeper.items()}
     return plain, inside
 
 

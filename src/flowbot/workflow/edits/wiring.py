@@ -2,93 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from flowbot.workflow.conditions import All, AnyOf, Condition, Not, Test
-from flowbot.workflow.nodes import Carry, LoopNode, MapNode, MergeNode, Node, Sketch
+from flowbot.workflow.nodes import LoopNode, MapNode, MergeNode, Node, Sketch
 
-Swap = Callable[[str], str]
-"""What is read instead of a reference; itself where nothing changes."""
+Swap = Mapping[str, str]
+"""What is read instead of a reference: old to new."""
 Holder = TypeVar("Holder", bound=Sketch | LoopNode | MapNode)
+_M = TypeVar("_M", bound=BaseModel)
+
+
+def changed(model: _M, /, **fields: Any) -> _M:
+    """A copy with other values of fields; the same object where they are what it has."""
+    new = {name: value for name, value in fields.items() if getattr(model, name) != value}
+    return model.model_copy(update=new) if new else model
 
 
 def rewired(node: Node, swap: Swap) -> Node:
     """A node that, with its body, reads what `swap` says; the same object where that changes nothing."""
-    change: dict[str, Any] = {}
     match node:
         case MergeNode():
-            inputs = joined(node.inputs, swap)
-            if inputs != node.inputs:
-                change["inputs"] = inputs
-            _mapped(change, "given", node.given, swap)
+            return changed(node, inputs=joined(node.inputs, swap), given=_swapped(node.given, swap))
         case LoopNode():
-            carry = _carried(node.carry, "start", swap)
-            if carry is not node.carry:
-                node = node.model_copy(update={"carry": carry})
-            return _with_body(node, swap)
+            carry = {name: changed(each, start=swap.get(each.start, each.start)) for name, each in node.carry.items()}
+            return _with_inner(changed(node, carry=carry), swap)
         case MapNode():
-            if swap(node.over) != node.over:
-                node = node.model_copy(update={"over": swap(node.over)})
-            return _with_body(node, swap)
+            return _with_inner(changed(node, over=swap.get(node.over, node.over)), swap)
         case _:
-            _mapped(change, "inputs", node.inputs, swap)
-    return node.model_copy(update=change) if change else node
+            return changed(node, inputs=_swapped(node.inputs, swap))
 
 
 def joined(inputs: tuple[str, ...], swap: Swap) -> tuple[str, ...]:
     """What a merge joins after a swap: what becomes the same is joined once, what was there twice stays so."""
     was: dict[str, str] = {}
-    swapped = ((reference, swap(reference)) for reference in inputs)
+    swapped = ((reference, swap.get(reference, reference)) for reference in inputs)
     return tuple(new for old, new in swapped if was.setdefault(new, old) == old)
 
 
 def with_ends(holder: Holder, swap: Swap) -> Holder:
     """What holds nodes, taking from them what `swap` says; the same object where that changes nothing."""
-    change: dict[str, Any] = {}
     match holder:
         case Sketch():
-            _mapped(change, "outputs", holder.outputs, swap)
+            return changed(holder, outputs=_swapped(holder.outputs, swap))
         case MapNode():
-            _mapped(change, "out", holder.out, swap)
+            return changed(holder, out=_swapped(holder.out, swap))
         case LoopNode():
-            carry = _carried(holder.carry, "next", swap)
-            if carry is not holder.carry:
-                change["carry"] = carry
-            until = None if holder.until is None else _tested(holder.until, swap)
-            if until != holder.until:
-                change["until"] = until
-    return holder.model_copy(update=change) if change else holder
+            carry = {name: changed(each, next=swap.get(each.next, each.next)) for name, each in holder.carry.items()}
+            return changed(holder, carry=carry, until=holder.until and _tested(holder.until, swap))
 
 
-def _with_body(node: LoopNode | MapNode, swap: Swap) -> Node:
+def _with_inner(node: LoopNode | MapNode, swap: Swap) -> Node:
     own = {*node.nodes, *node.own()}
-
-    def inside(reference: str) -> str:
-        return reference if reference.partition(".")[0] in own else swap(reference)
-
+    inside = {old: new for old, new in swap.items() if old.partition(".")[0] not in own}
     nodes = {name: rewired(each, inside) for name, each in node.nodes.items()}
-    if any(nodes[name] is not each for name, each in node.nodes.items()):
-        node = node.model_copy(update={"nodes": nodes})
-    return with_ends(node, inside)
+    return with_ends(changed(node, nodes=nodes), inside)
 
 
-def _carried(carry: dict[str, Carry], end: Literal["start", "next"], swap: Swap) -> dict[str, Carry]:
-    if all(swap(getattr(each, end)) == getattr(each, end) for each in carry.values()):
-        return carry
-    return {name: each.model_copy(update={end: swap(getattr(each, end))}) for name, each in carry.items()}
-
-
-def _mapped(change: dict[str, Any], key: str, given: dict[str, str], swap: Swap) -> None:
-    changed = {name: swap(reference) for name, reference in given.items()}
-    if changed != given:
-        change[key] = changed
+def _swapped(references: Mapping[str, str], swap: Swap) -> dict[str, str]:
+    return {name: swap.get(reference, reference) for name, reference in references.items()}
 
 
 def _tested(condition: Condition, swap: Swap) -> Condition:
     match condition:
         case Test():
-            return condition.model_copy(update={"ref": swap(condition.ref)})
+            return condition.model_copy(update={"ref": swap.get(condition.ref, condition.ref)})
         case All():
             return All(all=tuple(_tested(part, swap) for part in condition.all))
         case AnyOf():

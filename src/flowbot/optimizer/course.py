@@ -1,0 +1,201 @@
+"""The course of one run: the start's first rows, the search, the choice, and the one closing test.
+
+Room for the closing test is set aside first, by an estimate, then by the replies that were seen. Nothing here depends on time or
+on the order of answers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+
+from flowbot.fields import BudgetExceeded, InfrastructureError, UserError
+from flowbot.fields.words import count, interval, percent
+from flowbot.lm.budget import Hold
+from flowbot.lm.lm import LM
+from flowbot.run.events import Difference, Ended, Noted, Split
+from flowbot.run.result import RunResult, Scores
+from flowbot.runtime.evaluation import Row
+from flowbot.runtime.judge import require_verdicts
+from flowbot.runtime.program import WorkflowProgram
+from flowbot.stats import Estimate, estimate_mean, paired_difference
+from flowbot.workflow.file import save
+
+from .measuring import measure
+from .methods import Loop
+from .population import Candidate
+from .room import BLOCK, FEWEST
+from .rooms import Rooms
+from .search import Search
+
+_SPLITS: dict[Split, str] = {"train": "training", "val": "validation", "test": "test"}
+
+
+async def carry_out(
+    search: Search, loop: Loop, blank: RunResult, hold: Hold, models: Sequence[LM], given_up: ExitStack
+) -> RunResult:
+    """Search, choose, test once.
+
+    Args:
+        search: the run's context.
+        loop: how it is searched and chosen.
+        blank: the result so far.
+        hold: room for the smallest closing test.
+        models: all that are asked.
+        given_up: holds what a ceiling left over and nobody counts on.
+    """
+    with ExitStack() as kept:
+        closing = kept.enter_context(hold)
+        stopped_by, why = "finished", ""
+        rooms: Rooms | None = None
+        best = search.population.start
+        try:
+            await _open(search, loop, models)
+            closing.release()
+            rooms = Rooms(search, given_up)
+            closing = kept.enter_context(rooms.closing())
+            with rooms.validation():
+                search.watch.enter("search", 1)
+                why = await loop.search(search)
+        except BudgetExceeded as error:
+            stopped_by, why = "budget", str(error)
+            if rooms is not None:
+                rooms.give_up_rest()
+        search.record(Noted(about="stopped", text=why, spent=search.spent))
+        if rooms is not None:
+            search.watch.enter("validation", 1)
+            best = await loop.choose(search)
+            closing.release()
+            kept.enter_context(rooms.closing([best.program]))
+            fewest = min(FEWEST, len(search.order("test")))
+            if best.parent is not None and rooms.testable([search.start, best.program], fewest) < fewest:
+                search.watch.news(f"Left out, since a ceiling leaves no room to test it: {best.title}")
+                best, stopped_by = search.population.start, "budget"
+        return await _close(search, best, stopped_by, why, blank, rooms)
+
+
+async def _open(search: Search, loop: Loop, models: Sequence[LM]) -> None:
+    """The start's first rows, by which everything else is planned."""
+    for each in models:
+        await each.limit(0)  # how each is asked is settled before the first of them is
+    search.session.budget.forget_largest()
+    rows = loop.opening(search)
+    search.watch.enter("start", len(rows))
+    await search.run(search.start, rows, "val" if set(rows) <= set(search.validation) else "train")
+    examples = search.examples(rows)
+    require_verdicts(search.task.metric, examples, len(search.recorded(search.start, rows)))
+    if fault := failure(search.recorded(search.start, rows)):
+        text = f"The start gave no answer on any of {count(len(rows), 'row')}; most often: {fault}"
+        search.watch.news(text)
+        search.record(Noted(about="start", text=text, spent=search.spent))
+
+
+async def _close(
+    search: Search, best: Candidate[WorkflowProgram], stopped_by: str, why: str, blank: RunResult, rooms: Rooms | None
+) -> RunResult:
+    """The closing comparison: start and final on the same validation rows and, once, on test, or on as much as a ceiling allows."""
+    start, final = search.start, best.program
+    sides = {"the start": start, "the found workflow": final}
+    whole = len(search.order("test"))
+    search.watch.enter("test", whole * len({start.hash, final.hash}))
+    tested = await run_in_blocks(search, sides, "test", rooms)
+    if len(tested) < whole:
+        stopped_by = "budget"
+        search.watch.news(f"A ceiling left room to test on {len(tested)} of {whole} examples")
+    scores: dict[Split, tuple[Estimate | None, Estimate | None, Estimate | None]] = {}
+    looked_at: dict[Split, Sequence[str]] = {"test": tested, "val": search.validation}
+    for split, rows in looked_at.items():
+        scores[split] = _compared(search, start, final, split, rows)
+    differences = {split: each[2] for split, each in scores.items()}
+    search.record(
+        Ended(
+            program=final.hash,
+            title=best.title,
+            source=best.source,
+            stopped_by=stopped_by,
+            difference={split: None if each is None else Difference.of(each) for split, each in differences.items()},  # pyright: ignore[reportArgumentType]
+        )
+    )
+    try:
+        save(final.workflow, blank.run_dir / "found.flow.yaml")
+    except UserError as error:  # the folder could be written when the run began: nothing the user gave is wrong
+        raise InfrastructureError(f"{error.where}: {error.found}", kind="disk") from None
+    return replace(
+        blank,
+        status="done",
+        stopped_by=stopped_by,
+        found=final.workflow,
+        start_scores=Scores(**{split: each[0] for split, each in scores.items()}),
+        final_scores=Scores(**{split: each[1] for split, each in scores.items()}),
+        difference=Scores(**differences),
+        details={
+            **blank.details,
+            "stopped_because": why,
+            "kept_from": [f"{each.source}: {each.title}" for each in best.lineage[1:]] or ["start"],
+            "kept": best.title,
+            "dropped": sorted(search.dropped),
+            "tested": {"run": len(tested), "of": whole},
+        },
+    )
+
+
+def _compared(
+    search: Search, start: WorkflowProgram, final: WorkflowProgram, split: Split, rows: Sequence[str]
+) -> tuple[Estimate | None, Estimate | None, Estimate | None]:
+    """Start, final and their paired difference on the rows that both were run on; journalled, with every axis."""
+    both = [each for each in rows if search.row(start.hash, each) and search.row(final.hash, each)]
+    if not both:
+        return None, None, None
+    found: list[Estimate] = []
+    for who, program in (("the start", start), ("the found workflow", final)):
+        measured = measure(search, program, split, both)
+        search.record(measured)
+        found.append(estimate := estimate_mean([row.score.value for row in search.recorded(program, both)]))
+        text = f"{who} scores {percent(estimate.mean)} ({interval(estimate)}) on {examples_of(split, estimate.n)}"
+        between = (estimate.low, estimate.high)
+        search.watch.scored(text[:1].upper() + text[1:], estimate.mean, between, validation=split == "val")
+    values = [[row.score.value for row in search.recorded(each, both)] for each in (final, start)]
+    return found[0], found[1], paired_difference(*values)
+
+
+async def run_in_blocks(
+    search: Search, programs: Mapping[str, WorkflowProgram], split: Split, rooms: Rooms | None
+) -> list[str]:
+    """Run programs, by what they are called, on a split, block by block where a ceiling may end it.
+
+    A block counts whole or not at all, so that it does not matter which of its calls was the last that fitted.
+
+    Returns:
+        ids of the rows on which all of them were run.
+    """
+    rows = [each.id for each in search.order(split)]
+    different = {program.hash: program for program in programs.values()}
+    done = 0
+    while done < len(rows):
+        left = len(rows) - done
+        size = min(BLOCK, left) if rooms is None else rooms.block(list(different.values()), left)
+        if size == 0:
+            break
+        try:
+            for program in different.values():
+                await search.run(program, rows[done : done + size], split)
+                search.watch.passed(size)
+        except BudgetExceeded:
+            if rooms is not None:
+                rooms.give_up_rest()
+            break
+        done += size
+    return rows[:done]
+
+
+def failure(rows: Sequence[Row]) -> str:
+    """What most runs ended with, where none of them gave an answer; "" otherwise."""
+    errors = Counter(row.trace.error for row in rows)
+    return errors.most_common(1)[0][0] if errors and not errors[""] else ""
+
+
+def examples_of(split: Split, number: int) -> str:
+    """`72 validation examples`."""
+    return count(number, f"{_SPLITS[split]} example")

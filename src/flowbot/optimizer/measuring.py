@@ -1,0 +1,30 @@
+"""How a program does on rows that it was run on, on every axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+
+from flowbot.run.events import Measure, Measured, Split
+from flowbot.stats import estimate_mean
+
+from .population import P
+from .seams import Context
+
+
+def measure(context: Context[P], program: P, split: Split, rows: Sequence[str]) -> Measured:
+    """How a program does on rows that it was run on, on every axis."""
+    seen = context.population.outcomes(program)
+    outcomes = [seen[each] for each in rows if each in seen]
+    prices = [each.usd for each in outcomes]
+    known = [each for each in prices if each is not None]
+    return Measured(
+        program=program.hash,
+        split=split,
+        score=Measure.of(estimate_mean([each.score for each in outcomes])),
+        calls=fmean(each.calls for each in outcomes),
+        tokens=fmean(each.tokens for each in outcomes),
+        usd=fmean(known) if len(known) == len(prices) else None,
+        seconds=fmean(each.seconds for each in outcomes),
+        spent=context.spent,
+    )

@@ -1,0 +1,108 @@
+"""The paper's inner step: layer-wise gradients of the batch, then theta_k <- optim_call(theta_k, {g_k}) for every step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flowbot.optimizer.belief import Belief
+from flowbot.optimizer.feedback.backward import MOST_CALLS, backward_all, feedback_on, is_tuned
+from flowbot.optimizer.judge import PRIOR_SPREAD
+from flowbot.optimizer.parameters.update import update
+from flowbot.optimizer.population import Candidate
+from flowbot.optimizer.seams import Context, Focus, Option, Proposal
+from flowbot.run.events import Arm, Verdict
+from flowbot.runtime.program import WorkflowProgram
+from flowbot.runtime.together import all_of
+from flowbot.workflow.nodes import is_frozen, walk
+from flowbot.workflow.parameters import CodeParameters, LLMParameters
+
+TITLE = "update of all steps from the batch's gradients"
+BATCH = 5
+"""Rows whose gradients are asked for, where no batch is given: the first mistakes."""
+DRAWS = 4
+
+
+class Layerwise:
+    """Every tunable step is updated once, from the gradients of the whole batch; an update that is not valid leaves its step as
+    it was."""
+
+    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+        """One: all steps."""
+        calls = len(_tunable(parent.program)) + BATCH * _most_questions(parent.program)
+        return [
+            Option(
+                Arm(kind="layerwise"),
+                f"layerwise {parent.program.hash}",
+                TITLE,
+                Belief(0.0, PRIOR_SPREAD),
+                cost=calls,
+                most=DRAWS,
+                level="parameters",
+            )
+        ]
+
+    async def propose(
+        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
+    ) -> Sequence[Proposal[WorkflowProgram]]:
+        """The updated program; nothing where nothing changed and nothing was wrong."""
+        program = parent.program
+        looked_at = focus.rows or self._mistakes(program, focus, context)
+        await context.run(program, looked_at, "train")
+        rows = context.recorded(program, looked_at)
+        context.watch.step("layer-wise gradients", 0, len(rows))
+        gradients = await backward_all(context, program, rows)
+        tunable = _tunable(program)
+        feedback = [feedback_on(path, gradients) for path in tunable]
+        updates = await all_of(
+            update(context, program, path, said, draw=0 if focus.rows else focus.draw)
+            for path, said in zip(tunable, feedback, strict=True)
+        )
+        updated, changed, faults = program, list[str](), list[str]()
+        for path, (parameters, fault) in zip(tunable, updates, strict=True):
+            if parameters is None:
+                faults.append(f"{path}: {fault}")
+            elif parameters != program.workflow.parameter(path):
+                updated = updated.with_slot(path, parameters)
+                changed.append(f"{path}: new {'code' if isinstance(parameters, CodeParameters) else 'instruction'}")
+        said = tuple(each for of_row in gradients for each in of_row.values())
+        return [
+            Proposal(
+                updated if changed else None,
+                TITLE,
+                "meta",
+                reason=next((each.text for each in said), ""),
+                edits=tuple(changed),
+                shown=tuple(row.example.id for row in rows),
+                feedback=said,
+                because=tuple(each.id for of_step in feedback for each in of_step),
+                faults=tuple(faults),
+            )
+        ]
+
+    def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
+        """Nothing: the protocol has no memory."""
+
+    def _mistakes(self, program: WorkflowProgram, focus: Focus, context: Context[WorkflowProgram]) -> Sequence[str]:
+        """Rows on which the program fell short of its best, other ones for each draw."""
+        rows = context.recorded(program, context.rows)
+        best = max((row.score.value for row in rows), default=0.0)
+        wrong = [row.example.id for row in rows if row.score.value < max(best, 1.0)]
+        start = focus.draw * BATCH % max(1, len(wrong))
+        return (wrong[start:] + wrong[:start])[:BATCH]
+
+
+def _tunable(program: WorkflowProgram) -> list[str]:
+    sketch = program.workflow.sketch
+    return [path for path, node in walk(sketch) if is_tuned(node) and not is_frozen(sketch, path)]
+
+
+def _most_questions(program: WorkflowProgram) -> int:
+    """Gradients of one run at most: of what is repeated the last calls are asked about."""
+    workflow = program.workflow
+    questions = 0
+    for path, node in walk(workflow.sketch):
+        if is_tuned(node):
+            parameters = workflow.parameter(path)
+            repeated = "/" in path or (isinstance(parameters, LLMParameters) and parameters.samples > 1)
+            questions += MOST_CALLS if repeated else 1
+    return questions

@@ -1,0 +1,155 @@
+"""The built-in methods, each a recipe of the seams on one of two loops: the pool, and the paper's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import TypeAlias
+
+from flowbot.runtime.program import WorkflowProgram
+
+from .allocator import Thompson
+from .bilevel import BATCH, INNER_STEPS, LOOPS, Bilevel
+from .confirm import Confirm
+from .feedback.ballots import BallotCritic
+from .judge import PosteriorJudge
+from .methods import Loop, Method, Sizes
+from .paper.edits import TRIES, Edits
+from .paper.layerwise import Layerwise
+from .parameters.demonstrations import Demonstrations
+from .parameters.mend import Mend
+from .parameters.rewrite import Rewrite
+from .planner import Bandit
+from .pool import OPENING, Pool
+from .population import Candidate
+from .seams import Context, Critic, Proposer
+from .structure.catalogue_changes import CatalogueChanges
+
+Proposers: TypeAlias = Sequence[Proposer[WorkflowProgram]]
+META_SHARE = 0.15
+"""Share of the planned calls that questions to the meta model are assumed to take."""
+
+
+def recipe(outer: str, inner: str) -> Method:
+    """The built-in method of an outer and an inner strategy that `methods` knows."""
+    name = f"{outer}+{inner}"
+    if name == "none+none":
+        return Baseline()
+    if outer == "paper" or (outer == "none" and inner == "layerwise"):
+        return PaperMethod(name, with_edits=outer == "paper", inner=inner)
+    asks = outer != "random"
+
+    def proposers() -> Proposers:
+        structural: Proposers = [] if outer == "none" else [CatalogueChanges(asks=asks)]
+        if inner == "none":
+            return structural
+        if inner == "layerwise":
+            return [*structural, Layerwise()]
+        return [*structural, *(_tuning() if asks else [Demonstrations()])]
+
+    return PoolMethod(name, proposers, critic=BallotCritic if outer == "flowbot" else None, even=not asks)
+
+
+def _tuning() -> Proposers:
+    return [Demonstrations(), Rewrite(), Mend()]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolMethod:
+    """A search by the pool.
+
+    Args:
+        name: of the method.
+        proposers: makes those that propose.
+        critic: makes the one that votes; None: nobody does.
+        even: True: every change is as likely as any other.
+    """
+
+    name: str
+    proposers: Callable[[], Proposers]
+    critic: Callable[[], Critic[WorkflowProgram]] | None = None
+    even: bool = False
+
+    def calls(self, sizes: Sizes) -> Mapping[str, int]:
+        """The effort is the plan; how it is divided is a guess."""
+        val = int(Confirm().room(sizes.effort, sizes.val, sizes.start_calls))
+        meta = 0 if self.critic is None else int(META_SHARE * sizes.effort)
+        return {"train": sizes.effort - val - meta, "val": val, "gradients": meta // 2, "proposals": meta - meta // 2}
+
+    def loop(self, sizes: Sizes) -> Loop:
+        """As of `Method`."""
+        critic = None if self.critic is None else self.critic()
+        planner = Bandit(self.proposers(), critic, even=self.even)
+        return PoolLoop(Pool(planner, Thompson(), PosteriorJudge()), Confirm())
+
+
+@dataclass(slots=True)
+class PoolLoop:
+    """The pool, and validation at its end; see `methods.Loop`."""
+
+    pool: Pool[WorkflowProgram]
+    closing: Confirm[WorkflowProgram]
+
+    def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
+        """Some training rows, as many as the plan allows."""
+        return context.rows[: min(OPENING, int(context.left // context.calls_of(context.population.start.program)))]
+
+    async def search(self, context: Context[WorkflowProgram]) -> str:
+        """Search with what is not set aside for validation."""
+        start = context.calls_of(context.population.start.program)
+        with context.set_aside(self.closing.room(context.left + context.spent, len(context.validation), start)):
+            return await self.pool.search(context)
+
+    async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
+        """What validation confirms."""
+        return await self.closing.choose(context)
+
+
+@dataclass(frozen=True, slots=True)
+class PaperMethod:
+    """A search by the paper's protocol; what it takes follows from the number of rows and not from the effort.
+
+    Args:
+        name: of the method.
+        with_edits: whether the structure is changed.
+        inner: `layerwise`, `blame` or `none`.
+    """
+
+    name: str
+    with_edits: bool
+    inner: str
+
+    def calls(self, sizes: Sizes) -> Mapping[str, int]:
+        """Of an epoch, if programs have a step more than the start on average."""
+        steps = sizes.start_calls + 1
+        loops = ceil(sizes.train / BATCH) * LOOPS
+        inner = 0 if self.inner == "none" else INNER_STEPS
+        return {
+            "train": sizes.train * LOOPS * (self.with_edits + inner) * steps,
+            "val": sizes.val * (sizes.start_calls + ceil(sizes.train / BATCH) * steps),
+            "gradients": sizes.train * LOOPS * (self.with_edits + inner * steps),
+            "proposals": loops * (TRIES * self.with_edits + inner * steps),
+        }
+
+    def loop(self, sizes: Sizes) -> Loop:
+        """As of `Method`."""
+        outer = Edits() if self.with_edits else None
+        if self.inner == "blame":
+            return Bilevel(outer, tuner=Bandit(_tuning()), judge=PosteriorJudge())
+        return Bilevel(outer, Layerwise() if self.inner == "layerwise" else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The method `none+none`: the start is scored and tested."""
+
+    name: str = "none+none"
+
+    def calls(self, sizes: Sizes) -> Mapping[str, int]:
+        """Validation of the start."""
+        return {"train": 0, "val": sizes.val * sizes.start_calls, "gradients": 0, "proposals": 0}
+
+    def loop(self, sizes: Sizes) -> Loop:
+        """As of `Method`."""
+        return Bilevel()

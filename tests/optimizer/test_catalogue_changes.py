@@ -1,0 +1,222 @@
+"""Structural changes as options: about every step, remembered by what is near them, code by the meta model and by the prior."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from search_help import searching
+
+from flowbot.fields import UserError
+from flowbot.lm.client import Request
+from flowbot.optimizer.belief import Belief
+from flowbot.optimizer.catalogue.catalogue import Catalogue
+from flowbot.optimizer.catalogue.change import Change, Place
+from flowbot.optimizer.population import Candidate
+from flowbot.optimizer.seams import Focus, Option, Proposal
+from flowbot.optimizer.search import Search
+from flowbot.optimizer.structure.catalogue_changes import CatalogueChanges
+from flowbot.optimizer.structure.code import TRIES
+from flowbot.run.events import Arm
+from flowbot.runtime.program import WorkflowProgram
+from flowbot.task import Task
+from flowbot.workflow.edits import RemoveNode
+from flowbot.workflow.file import from_data
+from flowbot.workflow.nodes import CodeNode
+from flowbot.workflow.parameters import CodeParameters, LLMParameters
+from flowbot.workflow.workflow import Workflow
+
+Parent = Candidate[WorkflowProgram]
+
+GOOD = "```python\ndef run(items):\n    return {'total': max([each['number'] for each in items], default=0)}\n```"
+BAD = "```python\ndef run(items):\n    return {'sum': 1}\n```"
+CHAIN = from_data(
+    {
+        "flowbot": 1,
+        "inputs": {"note": "str"},
+        "outputs": {"total": "add.total"},
+        "nodes": {
+            "tidy": {"kind": "llm", "in": {"note": "note"}, "out": {"text": "str"}},
+            "list": {"kind": "llm", "in": {"text": "tidy.text"}, "out": {"lines": "str"}},
+            "add": {"kind": "llm", "in": {"lines": "list.lines"}, "out": {"total": "int"}},
+        },
+        "parameters": {name: {"instruction": f"You {name}."} for name in ("tidy", "list", "add")},
+    }
+)
+
+
+class Meta:
+    """A pretend meta model that writes code: first what it is to say first."""
+
+    def __init__(self, *replies: str) -> None:
+        self.replies = list(replies)
+        self.asked: list[str] = []
+
+    def __call__(self, request: Request) -> str:
+        self.asked.append(request.messages[-1].content)
+        return self.replies.pop(0)
+
+
+@pytest.fixture
+def meta() -> Meta:
+    return Meta(GOOD)
+
+
+@pytest.fixture
+async def search(orders: Task, meta: Meta, tmp_path: Path) -> AsyncIterator[Search]:
+    async with searching(orders, CHAIN, meta, tmp_path) as search:
+        yield search
+
+
+def parent_of(search: Search, workflow: Workflow) -> Parent:
+    return Candidate("p1", WorkflowProgram(workflow), search.population.start, Arm(kind="test"), Belief(0.0, 0.1))
+
+
+def named(options: list[Option], kind: str, place: str) -> Option:
+    (found,) = [each for each in options if each.arm == Arm(kind=kind, place=place)]
+    return found
+
+
+async def proposed(
+    changes: CatalogueChanges,
+    search: Search,
+    kind: str,
+    place: str,
+    *,
+    want: int = 1,
+    draw: int = 0,
+    votes: float = 0.0,
+) -> list[Proposal[WorkflowProgram]]:
+    parent = search.population.start
+    option = named(list(changes.options(parent, search)), kind, place)
+    focus = Focus(option, draw, option.prior, option.prior, votes, "it adds wrongly" if votes else "", because=("g1",))
+    return list(await changes.propose(parent, focus, want, search))
+
+
+def code_of(proposal: Proposal[WorkflowProgram]) -> str:
+    assert proposal.program is not None
+    workflow = proposal.program.workflow
+    (path,) = [path for path, node in workflow.sketch.nodes.items() if isinstance(node, CodeNode)]
+    parameters = workflow.parameter(path)
+    assert isinstance(parameters, CodeParameters)
+    return parameters.code
+
+
+async def test_every_step_has_options_with_what_they_cost_and_what_is_believed_of_them(search: Search) -> None:
+    options = list(CatalogueChanges().options(search.population.start, search))
+    assert {each.arm.place for each in options} == {"tidy", "list", "add"}
+    assert len({each.key for each in options}) == len(options)
+    assert named(options, "vote", "list").extra == 2, "three samples in place of one"
+    assert named(options, "remove", "tidy").extra == -1
+    compute, vote = named(options, "compute", "add"), named(options, "vote", "add")
+    assert (compute.cost, compute.most) == (TRIES, 2)
+    assert (vote.cost, vote.most) == (0, 1)
+    assert vote.prior.mean > named(options, "remove", "tidy").prior.mean
+    assert {each.level for each in options} == {"structure"}
+
+
+async def test_a_frozen_step_has_no_option(search: Search) -> None:
+    data = CHAIN.dump()
+    data["nodes"]["list"]["frozen"] = True
+    options = CatalogueChanges().options(parent_of(search, from_data(data)), search)
+    assert {each.arm.place for each in options} == {"tidy", "add"}
+
+
+async def test_a_change_is_another_once_the_parameters_beside_its_step_are(search: Search) -> None:
+    changes = CatalogueChanges()
+    tuned = CHAIN.with_parameter("add", LLMParameters(instruction="You add with care."))
+    before = {str(each.arm): each.key for each in changes.options(search.population.start, search)}
+    after = {str(each.arm): each.key for each in changes.options(parent_of(search, tuned), search)}
+    assert before.keys() == after.keys()
+    same = {arm for arm, key in before.items() if after[arm] == key}
+    assert same == {arm for arm in before if arm.endswith(" tidy")}, (
+        "`list` feeds the step that was tuned, `tidy` does not"
+    )
+
+
+async def test_options_are_found_once_a_parent(search: Search) -> None:
+    looked: list[str] = []
+
+    def counted(place: Place) -> list[Change]:
+        looked.append(place.path)
+        return []
+
+    changes = CatalogueChanges(Catalogue((lambda place: iter(counted(place)),)))
+    for _ in range(3):
+        assert changes.options(search.population.start, search) == []
+    assert looked == ["tidy", "list", "add"]
+
+
+async def test_a_change_without_code_takes_no_call_and_says_who_asked_for_it(search: Search, meta: Meta) -> None:
+    (plain,) = await proposed(CatalogueChanges(), search, "vote", "add")
+    (voted,) = await proposed(CatalogueChanges(), search, "vote", "add", votes=0.5)
+    assert meta.asked == []
+    assert plain.program is not None
+    assert "vote_total" in plain.program.workflow.sketch.nodes
+    assert (plain.source, plain.reason, plain.code_by) == ("prior", "", None)
+    assert (voted.source, voted.reason, voted.because) == ("meta", "it adds wrongly", ("g1",))
+    assert any("3 times" in line for line in plain.edits)
+
+
+async def test_code_is_the_meta_models_first_and_the_priors_at_another_draw(search: Search, meta: Meta) -> None:
+    changes = CatalogueChanges()
+    (first,) = await proposed(changes, search, "compute", "add")
+    (other,) = await proposed(changes, search, "compute", "add", draw=1)
+    assert len(meta.asked) == 1, "the prior's code is not asked for"
+    assert (first.code_by, other.code_by) == ("meta", "prior")
+    assert "max(" in code_of(first)
+    assert "sum(" in code_of(other)
+
+
+async def test_both_codes_are_handed_in_where_two_are_wanted(search: Search) -> None:
+    both = await proposed(CatalogueChanges(), search, "compute", "add", want=2)
+    assert [each.code_by for each in both] == ["meta", "prior"]
+    assert code_of(both[0]) != code_of(both[1])
+
+
+@pytest.mark.parametrize("meta", [Meta(BAD, GOOD)])
+async def test_code_that_fails_in_the_sandbox_is_asked_for_again_with_its_fault(search: Search, meta: Meta) -> None:
+    (made,) = await proposed(CatalogueChanges(), search, "compute", "add")
+    assert made.code_by == "meta"
+    assert made.faults == ("run(...) returned no 'total'",)
+    assert "It failed: run(...) returned no 'total'" in meta.asked[1]
+
+
+@pytest.mark.parametrize("meta", [Meta(BAD, "I cannot.")])
+async def test_where_the_meta_model_writes_none_that_runs_the_prior_stands_in(search: Search) -> None:
+    (made,) = await proposed(CatalogueChanges(), search, "compute", "add")
+    assert (made.code_by, len(made.faults)) == ("prior", TRIES)
+    assert "sum(" in code_of(made)
+
+
+async def test_nothing_is_asked_where_nothing_may_be(search: Search, meta: Meta) -> None:
+    changes = CatalogueChanges(asks=False)
+    option = named(list(changes.options(search.population.start, search)), "compute", "add")
+    (made,) = await proposed(changes, search, "compute", "add", want=2)
+    assert (option.cost, option.most) == (0, 1)
+    assert (made.code_by, meta.asked) == ("prior", [])
+
+
+async def test_a_change_that_cannot_be_made_is_a_fault_and_no_program(search: Search) -> None:
+    def fickle(place: Place) -> list[Change]:
+        """Valid when it is looked at, and not any more when it is asked for."""
+        edits: Callable[[], list[RemoveNode]] = iter([[], [RemoveNode(id="nobody")]]).__next__
+        return [Change("fickle", place.path, "Fickle.", lambda _: list(edits()))] if place.path == "add" else []
+
+    changes = CatalogueChanges(Catalogue((lambda place: iter(fickle(place)),)))
+    (made,) = await proposed(changes, search, "fickle", "add")
+    assert made.program is None
+    assert "nobody" in made.faults[0]
+
+
+async def test_without_a_sandbox_there_is_no_computing_step(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Missing:
+        @property
+        def identity(self) -> str:
+            raise UserError("sandbox", "none", "one that can be had")
+
+    monkeypatch.setattr(search.engine, "sandbox", Missing())
+    kinds = {each.arm.kind for each in CatalogueChanges().options(search.population.start, search)}
+    assert "vote" in kinds
+    assert "compute" not in kinds
