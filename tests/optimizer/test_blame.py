@@ -16,7 +16,7 @@ from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.file import from_data
 from flowbot.workflow.workflow import Workflow
 
-TASK = task_of([{"q": f"question {n}", "a": "silver" if n % 2 else "gold"} for n in range(20)])
+TASK = task_of([{"q": f"question {n}", "a": "silver" if n < 3 else "gold"} for n in range(20)])
 
 
 def two_steps(**plan: Any) -> Workflow:

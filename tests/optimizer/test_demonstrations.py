@@ -12,11 +12,11 @@ from proposer_help import Roles, drawn, task_of, told
 from search_help import searching
 
 from flowbot.fields import Score
-from flowbot.optimizer.feedback.runs import alternated, failing, good
+from flowbot.optimizer.feedback.runs import alternated, failing, good, typical
 from flowbot.optimizer.parameters.demonstrations import Demonstrations
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.runtime.trace import Trace
+from flowbot.runtime.trace import Step, Trace
 from flowbot.workflow.file import from_data
 from flowbot.workflow.parameters import Demonstration, LLMParameters
 from flowbot.workflow.workflow import Workflow
@@ -57,6 +57,8 @@ async def test_draws_show_good_runs_in_other_numbers_chosen_other_ways(tmp_path:
     assert [len(each) for each in shown] == [4, 8, 2, 8, 2, 4, 2, 4]
     assert len({each.program.hash for each in made if each.program}) == 8
     assert again == made[3]
+    names = [[each.example for each in every] for every in shown]
+    assert names == [sorted(each) for each in names], "the same set chosen two ways is one program"
     right = {example.id for example in TASK.splits["train"] if example.inputs["q"].strip() in RIGHT}
     assert {each.example for every in shown for each in every} <= right, "only what went well is imitated"
     assert {each.outputs["a"] for each in shown[0]} == {"red", "blue", "green"}, "of each answer one"
@@ -88,6 +90,24 @@ async def test_a_step_that_got_nothing_right_is_shown_what_is_expected_of_it(tmp
     assert len(shown) == 4
     assert all(each.outputs == {"a": expected[each.example]} for each in shown)
     assert "right answers" in made.title
+
+
+async def test_what_is_nearest_to_a_mistake_is_another_row(tmp_path: Path) -> None:
+    parts = [" ".join(f"{letter}{n}" for n in range(5)) for letter in "abcdefghij"]
+    rows = [{"q": text, "a": "right"} for text in (" ".join(parts), *parts)]
+    async with searching(task_of(rows), one_step(), knowing({}), tmp_path) as search:
+        await search.run(search.start, search.rows, "train")
+        made = await drawn(Demonstrations(), search, "demonstrate", 4)
+    assert rows[0]["q"] in [each.inputs["q"] for each in told(made, "answer").demonstrations]
+
+
+def test_of_samples_what_most_gave_is_typical_and_of_a_loop_the_last_step() -> None:
+    def calls(*addresses: str) -> list[Step]:
+        outputs = ("blue", "blue", "red")
+        return [Step(address, "llm", {}, {"a": said}) for address, said in zip(addresses, outputs, strict=True)]
+
+    assert typical(calls("answer#1", "answer#2", "answer#3")).address == "answer#2"
+    assert typical(calls("loop[1]/answer", "loop[2]/answer", "loop[3]/answer")).address == "loop[3]/answer"
 
 
 async def test_nothing_is_offered_where_nothing_can_be_shown(tmp_path: Path) -> None:
@@ -130,13 +150,15 @@ def row_of(score: float) -> Row:
     return Row(TASK.splits["train"][0], Trace("", {}, (), None), Score(score))
 
 
-@given(st.lists(st.floats(0, 1), max_size=30))
+@given(st.lists(st.integers(0, 20).map(lambda n: n / 20), max_size=30))
 def test_good_runs_and_failing_ones(scores: list[float]) -> None:
     rows = [row_of(score) for score in scores]
     best, worst = good(rows), failing(rows)
     assert all(row.score.value > 0 for row in best)
     assert all(row.score.value < 1 for row in worst)
     assert bool(worst) == any(score < 1 for score in scores)
+    wrong = sorted(score for score in scores if score < 1)
+    assert sorted(row.score.value for row in worst) == [each for each in wrong if each <= wrong[(len(wrong) - 1) // 2]]
     assert not scores or max(scores) == 0 or best, "graded scores have good runs too, though none is perfect"
     if set(scores) <= {0.0, 1.0} and scores:
         assert [row.score.value for row in worst] == [0.0] * scores.count(0.0)

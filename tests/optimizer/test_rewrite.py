@@ -107,6 +107,20 @@ async def test_only_the_calls_from_the_blamed_step_to_the_end_are_asked_about(tm
     assert made.feedback.index(last) > [each.id for each in made.feedback].index(last.after[0]), "causes come first"
 
 
+async def test_runs_that_speak_against_the_step_come_first(tmp_path: Path) -> None:
+    def meta(prompt: str) -> Given:
+        if prompt.startswith("A run of"):
+            return {"step": "plan" if "silver" in prompt else "answer"}
+        return "You are new."
+
+    answers = {each.id: each.expected["a"] for each in TASK.splits["train"]}
+    async with searching(TASK, chain("plan", "answer"), Roles(lambda name, _: name, meta), tmp_path) as search:
+        await begun(search)
+        made = await drawn(Rewrite(), search, "rewrite")
+    expected = {"plan: rewritten": "silver", "answer: rewritten": "gold"}[made.edits[0]]
+    assert [answers[each] for each in made.shown] == [expected] * 3
+
+
 async def test_draws_of_one_parent_side_by_side_ask_for_blame_once_and_repeat(tmp_path: Path) -> None:
     edits: list[list[tuple[str, ...]]] = []
     for folder in ("one", "two"):

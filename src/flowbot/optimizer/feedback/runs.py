@@ -6,11 +6,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
-from statistics import median
+from statistics import median_low
 from typing import TypeVar
 
 from flowbot.optimizer.words import values_text
 from flowbot.runtime.evaluation import Row
+from flowbot.runtime.trace import Step
 
 T = TypeVar("T")
 PERFECT = 1.0
@@ -22,7 +23,7 @@ _WORD = re.compile(r"\w+")
 def failing(rows: Sequence[Row]) -> list[Row]:
     """The runs with a mistake to learn from: those below the best score, of graded ones the worse half."""
     wrong = [row for row in rows if row.score.value < PERFECT]
-    middle = median(row.score.value for row in wrong) if wrong else 0.0
+    middle = median_low(row.score.value for row in wrong) if wrong else 0.0
     return [row for row in wrong if row.score.value <= middle]
 
 
@@ -30,7 +31,16 @@ def good(rows: Sequence[Row]) -> list[Row]:
     """The runs to imitate: those from the 80th percentile of the scores on, unless that is nothing."""
     scores = sorted(row.score.value for row in rows)
     least = scores[int(GOOD * len(scores))] if scores else 0.0
-    return [row for row in rows if row.score.value >= max(least, 1e-9)]
+    return [row for row in rows if row.score.value >= least and row.score.value > 0]
+
+
+def typical(calls: Sequence[Step]) -> Step:
+    """Of one node's calls in a run the last, since what stands after a loop reads its last step; of several samples one that
+    gave what most of them gave."""
+    place = calls[-1].address.partition("#")[0]
+    samples = [step for step in reversed(calls) if step.address.partition("#")[0] == place]
+    counts = Counter(values_text(step.outputs) for step in samples)
+    return max(samples, key=lambda step: counts[values_text(step.outputs)])
 
 
 def alternated(items: Sequence[T], label: Callable[[T], str]) -> list[T]:

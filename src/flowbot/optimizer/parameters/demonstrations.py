@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import comb
 from random import Random
 
-from flowbot.optimizer.feedback.runs import alike, alternated, failing, good
+from flowbot.optimizer.feedback.runs import alike, alternated, failing, good, typical
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
@@ -72,7 +71,8 @@ class Demonstrations:
         worked, own = _worked(program, arm.place, rows)
         way, size = WAYS[draw % len(WAYS)], SIZES[(draw + draw // len(WAYS)) % len(SIZES)]
         mistakes = [values_text(step.inputs) for row in failing(rows) for step in _calls(row, arm.place)]
-        chosen = _chosen(worked, mistakes, way, context.rng(f"demonstrate/{focus.option.key}/{draw}"))[:size]
+        ranked = _chosen(worked, mistakes, way, context.rng(f"demonstrate/{focus.option.key}/{draw}"))
+        chosen = sorted(ranked[:size], key=lambda each: each.example)  # one order: the same set twice is one program
         names = ", ".join(each.example for each in chosen)
         return [
             proposal(
@@ -105,18 +105,12 @@ def _calls(row: Row, path: str) -> list[Step]:
 
 def _worked(program: WorkflowProgram, path: str, rows: Sequence[Row]) -> tuple[list[Demonstration], bool]:
     """What a step can be shown, one call a row, and whether these are its own good runs."""
-    own = [_demonstration(row, _typical(calls)) for row in good(rows) if (calls := _given(_calls(row, path)))]
+    own = [_demonstration(row, typical(calls)) for row in good(rows) if (calls := _given(_calls(row, path)))]
     return (own, True) if own else (_expected(program, path, rows), False)
 
 
 def _given(calls: Sequence[Step]) -> list[Step]:
     return [step for step in calls if step.outputs is not None]
-
-
-def _typical(calls: Sequence[Step]) -> Step:
-    """Of several calls in one run the last of those that gave what most gave: of samples the one that won."""
-    counts = Counter(_json(step.outputs) for step in calls)
-    return max(reversed(calls), key=lambda step: counts[_json(step.outputs)])
 
 
 def _expected(program: WorkflowProgram, path: str, rows: Sequence[Row]) -> list[Demonstration]:
