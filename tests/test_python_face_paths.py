@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import flowbot as fb
-from flowbot.report.data import read_run
+from flowbot.run.view import read_run
 from flowbot.runtime.toolbox import opened_task, opened_tools
 from flowbot.task import MCPSource, SearchSource, SQLSource
 from flowbot.workflow.file import load, save

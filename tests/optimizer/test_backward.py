@@ -13,11 +13,12 @@ import pytest
 from flowbot.lm.client import Request
 from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
-from flowbot.optimizer.backward import backward, feedback_on
+from flowbot.optimizer.backward import backward, backward_all, feedback_on
 from flowbot.optimizer.effort import EFFORTS
 from flowbot.optimizer.inner.layerwise import Layerwise
 from flowbot.optimizer.outer.paper import PaperOuter
 from flowbot.optimizer.search import Search
+from flowbot.run.events import Feedback, Proposal
 from flowbot.run.journal import Journal
 from flowbot.runtime.engine import Engine
 from flowbot.store import Store
@@ -174,9 +175,9 @@ async def test_edits_that_stay_wrong_leave_the_workflow_and_say_why(searching: C
     workflow = from_data(FLOW)
     after = await PaperOuter().step(search, workflow, search.order("train"), 0)
     assert after.hash == workflow.hash
-    (proposal,) = [event for event in search.journal.events() if event["event"] == "proposal"]
-    assert proposal["workflow"] is None
-    assert len(proposal["errors"]) == 3
+    (proposal,) = [event for event in search.journal.events() if isinstance(event, Proposal)]
+    assert proposal.program is None
+    assert len(proposal.faults) == 3
 
 
 def looping() -> Workflow:
@@ -224,7 +225,16 @@ async def test_gradients_unroll_loops_and_fan_out_over_maps(searching: Callable[
     (glue,) = [prompt for prompt in asked.prompts if step_of(prompt) == "refine/glue[1]"]
     assert second.index("feedback on refine/each[2]/say[1]") < second.index("feedback on refine/each[2]/say[2]")
     assert "feedback on refine/better[2]" in glue, "what a step carries over links it to the next step"
-    assert len(feedback_on("refine/each/say", [gradients])) == 4
+    [journalled] = await backward_all(search, workflow, [row])
+    said = feedback_on("refine/each/say", [journalled])
+    assert [each.text for each in said] == [gradients[each.place] for each in said]
+    assert len(said) == 4
+    by_id = {each.id: each.place for each in journalled.values()}
+    after = {address: [by_id[name] for name in each.after] for address, each in journalled.items()}
+    assert after["refine/better[2]"] == ["refine/each[2]/say[1]", "refine/each[2]/say[2]"]
+    assert after["refine/glue[1]"] == ["refine/better[2]"]
+    assert after["refine/glue[2]"] == []
+    assert [event.id for event in search.journal.events() if isinstance(event, Feedback)] == list(by_id)
 
 
 async def test_an_inner_step_tunes_the_nodes_of_a_body(searching: Callable[[Asked], Search]) -> None:

@@ -112,9 +112,8 @@ def _start_and_found(path: Path) -> tuple[Side, Side]:
             str(folder), "a folder without journal.jsonl", "the folder of a run, or two workflows to compare"
         )
     run = read_run(folder)
-    if run.start is None or run.found is None:
-        lacking = "start" if run.start is None else "found workflow yet"
-        raise UserError(str(run.run_dir), f"a run without a {lacking}", "a finished run, or two files")
+    if run.found is None:
+        raise UserError(str(run.run_dir), "a run without a found workflow yet", "a finished run, or two files")
     return Side("start", run.start), Side("found", run.found)
 
 

@@ -10,7 +10,7 @@ from statistics import fmean
 from flowbot.fields import BudgetExceeded, InfrastructureError, UserError
 from flowbot.run.course import lineage
 from flowbot.run.events import Difference, Ended, Split
-from flowbot.run.result import RunResult, Scores, Tested
+from flowbot.run.result import ClosingTest, RunResult, Scores
 from flowbot.stats import Estimate, paired_difference
 from flowbot.task import Example
 from flowbot.workflow.file import save
@@ -98,7 +98,7 @@ async def close(
         kept_from=kept_from or ("start",),
         kept=best.title,
         dropped=tuple(sorted(search.dropped)),
-        tested=Tested(run=len(rows["test"]), of=whole),
+        tested=ClosingTest(run=len(rows["test"]), of=whole),
     )
 
 
