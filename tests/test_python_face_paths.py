@@ -12,9 +12,9 @@ from types import FunctionType
 from typing import Any
 
 import pytest
-from flowbot.report.data import read_run
 
 import flowbot as fb
+from flowbot.run.view import read_run
 from flowbot.runtime.toolbox import opened_task, opened_tools
 from flowbot.task import MCPSource, SearchSource, SQLSource
 from flowbot.workflow.starts import single_call

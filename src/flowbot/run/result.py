@@ -48,7 +48,7 @@ class Judging(Spent):
     spread: Amount | None
 
 
-class Tested(Record):
+class ClosingTest(Record):
     """Test examples that were run, of all: fewer where a ceiling left no room."""
 
     run: Count
@@ -122,7 +122,7 @@ class RunResult:
     kept: str = ""
     kept_from: Sequence[str] = ()
     dropped: Sequence[str] = ()
-    tested: Tested | None = None
+    tested: ClosingTest | None = None
     judge: Judging | None = None
     replayed_events: int = 0
 
@@ -293,7 +293,7 @@ class _Stored(Record):
     kept: str
     kept_from: Texts
     dropped: Texts
-    tested: Tested | None
+    tested: ClosingTest | None
     judge: Judging | None
     replayed_events: Count
 
