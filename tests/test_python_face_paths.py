@@ -20,7 +20,10 @@ from flowbot.task import MCPSource, SearchSource, SQLSource
 from flowbot.workflow.starts import single_call
 from flowbot.workflow.workflow import Workflow
 
-PUBLIC = ("flowbot", "flowbot.optimizer", "flowbot.report", "flowbot.runtime", "flowbot.task", "flowbot.workflow")
+PUBLIC = (
+    "flowbot", "flowbot.optimizer.run", "flowbot.optimizer.measure", "flowbot.report.report", "flowbot.runtime.flow",
+    "flowbot.runtime.toolbox.open", "flowbot.task", "flowbot.workflow.file",
+)  # fmt: skip
 GIVEN_BACK = {"RunResult.run_dir", "RunView.run_dir"}
 """Paths of objects that FlowBot makes and nobody else."""
 PATHS = re.compile(r"\bPath\b|\bRows\b|\bGivenTask\b|\bGivenWorkflow\b")
@@ -35,9 +38,10 @@ def arguments() -> Iterator[tuple[str, str]]:
     """Function, or class, and parameter, with its annotation; of methods as well."""
     seen: set[int] = set()
     for package in map(import_module, PUBLIC):
-        for name in package.__all__:
+        for name in getattr(package, "__all__", [each for each in vars(package) if not each.startswith("_")]):
             value = getattr(package, name)
-            if not callable(value) or id(value) in seen:
+            own = str(getattr(value, "__module__", "")).startswith("flowbot")
+            if not callable(value) or not own or id(value) in seen:
                 continue
             seen.add(id(value))
             yield from _of(name, value)

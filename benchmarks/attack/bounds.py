@@ -96,7 +96,8 @@ if how == "stays":
 
 CALLS = """
 import asyncio, json, os, sys, time
-from flowbot.runtime import ToolRunner, opened_tools
+from flowbot.runtime.tools import ToolRunner
+from flowbot.runtime.toolbox import opened_tools
 from flowbot.runtime.memo import Memo
 from flowbot.runtime.toolbox import mcp, server
 from flowbot.store import Store
@@ -132,7 +133,7 @@ asyncio.run(main())
 
 TOOL = """
 import asyncio, json, sys
-from flowbot.runtime import ToolRunner
+from flowbot.runtime.tools import ToolRunner
 from flowbot.task import tool_of
 def spoken(text: str) -> str:
     "Speak."
@@ -274,7 +275,8 @@ def script_error_of_20_million_characters(at: Ground) -> None:
     """the Python interpreter's script raises an error of 20 MB: it is an output, and stored"""
     code = """
 import asyncio
-from flowbot.runtime import ToolRunner, opened_tools
+from flowbot.runtime.tools import ToolRunner
+from flowbot.runtime.toolbox import opened_tools
 from flowbot.task import PythonSource
 async def main():
     async with opened_tools([PythonSource()]) as tools:

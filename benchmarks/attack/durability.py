@@ -169,7 +169,7 @@ def lock_taken_while_the_folder_moves(at: Ground) -> None:
         import os, sys, time
         from pathlib import Path
         from flowbot.fields import UserError
-        from flowbot.store import run_lock
+        from flowbot.run.lock import run_lock
         path, mark, end = Path("run"), Path("run/inside"), time.monotonic() + 1.2
         for number in range(10**9):
             if time.monotonic() > end: break

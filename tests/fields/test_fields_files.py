@@ -239,7 +239,7 @@ _MODULES = {
 }
 _MAY = {
     "fields/files.py": "the door",
-    "store/lock.py": "a folder that is held",
+    "run/lock.py": "a folder that is held",
     "store/files.py": "SQLite opens its own file, after a look at what is there",
     "store/migrations.py": "a database in memory",
     "runtime/toolbox/sql.py": "SQLite reads the user's database, which nothing can write",

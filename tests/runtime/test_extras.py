@@ -18,7 +18,7 @@ OPENING = """
 import asyncio, sys
 from pathlib import Path
 {without}
-from flowbot.runtime import opened_tools
+from flowbot.runtime.toolbox import opened_tools
 from flowbot.task import CalculatorSource, MCPSource, SearchSource
 Path("notes.jsonl").write_text('{{"text": "a red pear"}}\\n')
 source = {source}

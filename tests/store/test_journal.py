@@ -133,7 +133,7 @@ def test_the_file_holds_what_the_last_run_recorded(
 _HOLDER = """
 import sys
 from pathlib import Path
-from flowbot.store import run_lock
+from flowbot.run.lock import run_lock
 with run_lock(Path(sys.argv[1])):
     sys.stdout.write("held\\n")
     sys.stdout.flush()

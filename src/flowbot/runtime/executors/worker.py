@@ -97,12 +97,11 @@ def _listen(channel: Channel, jobs: queue.SimpleQueue[Any]) -> None:
 
 
 def _work(channel: Channel, jobs: queue.SimpleQueue[Any]) -> None:
+    from flowbot.runtime.executors.address import Functions, Unsendable
+    from flowbot.runtime.executors.calling import result_of
+    from flowbot.runtime.executors.faults import described
+    from flowbot.runtime.executors.job import Job
     from flowbot.runtime.threads import as_exception
-
-    from .address import Functions, Unsendable
-    from .calling import result_of
-    from .faults import described
-    from .job import Job
 
     functions = Functions()
     channel.write({"ready": True})
