@@ -14,8 +14,8 @@ from random import Random
 from statistics import NormalDist, fmean
 
 _PHI = NormalDist().cdf
-PSEUDO_PAIRS = 4
-"""Weight, in pairs, of the variance that is assumed before there are pairs."""
+PSEUDO_PAIRS = 8
+"""Weight, in pairs, of the variance that is assumed before there are pairs: with less, one win among ties passes for a gain."""
 STRATUM_PSEUDO_PAIRS = 2
 """The same of each stratum."""
 STRATUM_SHARE = 0.8

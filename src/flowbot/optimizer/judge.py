@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import fmean, median, pvariance
 from typing import Generic, Literal, Protocol
 
 from .belief import STRATUM_SHARE, VARIANCE, Belief, mean_and_variance, stratified
@@ -22,8 +22,8 @@ LEAST_SPREAD = 0.025
 """The learned spread falls no lower: the door stays open a little."""
 PRIOR_WEIGHT = 4
 """Candidates that `PRIOR_SPREAD` weighs as much as."""
-POOLED_PAIRS = 8
-"""Weight, in pairs, of `VARIANCE` among the variance of all pairs of a run."""
+POOLED_PAIRS = 16
+"""Weight, in pairs, of the variance that is assumed before there are any, among all pairs of a run."""
 CALL_WORTH = 0.01
 """Gain in score that one further model call an example must bring."""
 
@@ -106,9 +106,7 @@ class PosteriorJudge(Generic[P]):
         pairs = population.pairs(candidate, rows)
         belief = self.believe(candidate, population, rows)
         p = belief.above()
-        worth = belief.mean > CALL_WORTH * population.scale * max(0.0, extra) and not _of_one_pair(
-            pairs, population.scale
-        )
+        worth = belief.mean > CALL_WORTH * population.scale * max(0.0, extra)
         ended = last or len(pairs) >= sum(row not in candidate.shown for row in rows)
         decision: Literal["adopt", "drop", "set aside"] | None = None
         if worth and ((p >= self.adopt and len(pairs) >= self.fewest) or (ended and p >= self.final)):
@@ -129,10 +127,10 @@ class PosteriorJudge(Generic[P]):
 
     def assumed(self, population: Population[P], rows: Sequence[str]) -> float:
         """Variance of a pair before the pairs of a candidate show theirs: pooled over all pairs of this run, so that every metric
-        has its own, and `VARIANCE` with the weight of `POOLED_PAIRS`."""
+        has its own; before there are any that of `unpaired`, with the weight of `POOLED_PAIRS`."""
         if self._variance[0] == population.version:
             return self._variance[1]
-        squares, weight = POOLED_PAIRS * VARIANCE * population.scale**2, float(POOLED_PAIRS)
+        squares, weight = POOLED_PAIRS * unpaired(population), float(POOLED_PAIRS)
         for each in population.members[1:]:
             differences = population.pairs(each, rows).differences
             if differences:
@@ -163,11 +161,6 @@ class PosteriorJudge(Generic[P]):
         return factor
 
 
-def _of_one_pair(pairs: Pairs, scale: float) -> bool:
-    """Whether there is no gain without the pair that speaks most for it: one row is no evidence, however equal the others."""
-    return math.fsum(sorted(pairs.differences)[:-1]) <= 1e-9 * scale
-
-
 def observed(candidate: Candidate[P], population: Population[P], pairs: Pairs, assumed: float) -> tuple[float, float]:
     """Mean gain over the pairs and its variance, post-stratified by the parent's score where that is possible.
 
@@ -188,7 +181,17 @@ def observed(candidate: Candidate[P], population: Population[P], pairs: Pairs, a
     return mean_and_variance(pairs.differences, assumed)
 
 
+def unpaired(population: Population[P]) -> float:
+    """Variance of a difference before any is seen: of two scores, as 0 and 1, that half of the pairs are alike; else that of the
+    start's scores."""
+    scores = [each.score for each in population.outcomes(population.start.program).values()]
+    return VARIANCE * population.scale**2 if _two(scores) else pvariance(scores)
+
+
+def _two(scores: Sequence[float]) -> bool:
+    return set(scores) <= {min(scores, default=0.0), max(scores, default=1.0)}
+
+
 def split_at(scores: Sequence[float]) -> float:
     """Above this a row is one that the parent does well on: half way for two values, as 0 and 1, else the median."""
-    low, high = min(scores, default=0.0), max(scores, default=1.0)
-    return (low + high) / 2 if set(scores) <= {low, high} else median(scores)
+    return (min(scores, default=0.0) + max(scores, default=1.0)) / 2 if _two(scores) else median(scores)
