@@ -64,11 +64,8 @@ class Simulated:
         self.events.append(event)
 
 
-@dataclass
 class Structures:
-    """Adds a kind, or takes one away."""
-
-    retry: bool = True
+    """Adds a kind, or takes one away; tuning opens a change again."""
 
     def options(self, parent: Candidate[Program], context: Simulated) -> list[Option]:
         task, program = context.task, parent.program
@@ -79,7 +76,7 @@ class Structures:
             found.append(
                 Option(
                     Arm(kind=name),
-                    key=f"{program.hash if self.retry else sorted(program.structure)}+{name}",
+                    key=f"{program.hash}+{name}",
                     title=name,
                     prior=Belief(-0.03 if there else ADD[kind], PRIOR_SPREAD),
                     extra=-calls if there else calls,
@@ -165,8 +162,6 @@ class Settings:
     drop: float = 0.30
     texts: tuple[str, ...] = ("demonstrate", "rewrite")
     most: int = 8
-    back: bool = True
-    key: str = "all"
 
 
 def search(task: Task, budget: int, seed: int, settings: Settings = Settings()) -> tuple[Program, int]:
@@ -176,10 +171,10 @@ def search(task: Task, budget: int, seed: int, settings: Settings = Settings()) 
 
 async def _search(task: Task, budget: int, seed: int, s: Settings) -> tuple[Program, int]:
     context = Simulated(task, budget, seed)
-    closing: Confirm[Program] = Confirm(bar=s.gate, back=s.back)
+    closing: Confirm[Program] = Confirm(bar=s.gate)
     context.planned = budget - closing.room(budget, task.n, 1)
     planner: Bandit[Program] = Bandit(
-        [Structures(s.key == "all"), Texts(s.most, s.texts)], Voters() if s.votes else None, even=s.even
+        [Structures(), Texts(s.most, s.texts)], Voters() if s.votes else None, even=s.even
     )
     pool = Pool(planner, Thompson(s.side_by_side), PosteriorJudge(s.adopt, s.final, s.drop), s.width)
     await pool.search(context)

@@ -89,12 +89,13 @@ class Bandit(Generic[P]):
             return []
         ballots = await self._votes(parent, [option for _, option in offers], context)
         found: list[Pick[P]] = []
+        left = context.left
         for _ in range(want):
             self._asked += 1
             rng = context.rng(f"plan/{self._asked}")
             drawn: list[tuple[float, int]] = []
             for place, (_, option) in enumerate(offers):
-                if self._tries[option.key] < option.most:
+                if self._tries[option.key] < option.most and option.cost <= left:
                     belief = self.belief(option, ballots)
                     drawn.append((rng.random() if self.even else belief.draw(rng), -place))
             if not drawn:
@@ -102,12 +103,15 @@ class Bandit(Generic[P]):
             proposer, option = offers[-max(drawn)[1]]
             found.append(Pick(parent, proposer, self._focus(option, ballots)))
             self._tries[option.key] += 1
+            left -= option.cost
         return found
 
     def learn(self, outcomes: Sequence[tuple[Candidate[P], Verdict]]) -> None:
         """What a kind gained tells of its other places; what was named by votes tells of the critic."""
         for candidate, verdict in outcomes:
             self._gains.setdefault(candidate.arm.kind, []).append(candidate.belief.mean)
+            if str(candidate.arm) in self._carried:
+                self.carry([candidate])  # tried again since; that is what is known of it now
             if candidate.votes and candidate.plain is not None and verdict.n:
                 self.weight.learn(better=verdict.mine - verdict.theirs > candidate.plain.mean)
 

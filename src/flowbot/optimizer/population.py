@@ -6,6 +6,7 @@ the front of score, cost and latency: whom nobody beats on one axis without losi
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -136,7 +137,8 @@ class Population(Generic[P]):
         self.members: list[Candidate[P]] = [self.start]
         self._outcomes: dict[str, dict[str, Outcome]] = {}
         self.version = 0
-        """Grows with every outcome."""
+        """Grows with every outcome and with every decision."""
+        self._low, self._high = math.inf, -math.inf
 
     @property
     def open(self) -> list[Candidate[P]]:
@@ -147,9 +149,20 @@ class Population(Generic[P]):
         """Take a candidate in."""
         self.members.append(candidate)
 
+    def close(self, candidate: Candidate[P], state: State) -> None:
+        """Note what was decided of a candidate."""
+        candidate.state = state
+        self.version += 1
+
+    @property
+    def scale(self) -> float:
+        """The range of all scores so far, so that a metric whose scores are a tenth is judged alike; 1 before there are two."""
+        return self._high - self._low if self._high > self._low else 1.0
+
     def record(self, program: str, row: str, outcome: Outcome) -> None:
         """Note how the program of that hash did on a row."""
         self._outcomes.setdefault(program, {})[row] = outcome
+        self._low, self._high = min(self._low, outcome.score), max(self._high, outcome.score)
         self.version += 1
 
     def outcomes(self, program: Hashed) -> Mapping[str, Outcome]:
