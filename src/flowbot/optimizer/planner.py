@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Generic
 
-from flowbot.run.events import Verdict
+from flowbot.run.events import Level, Verdict
 
 from .belief import Belief
-from .judge import CALL_WORTH, PRIOR_SPREAD
+from .judge import CALL_WORTH
 from .population import Candidate, P
 from .seams import Ballots, Context, Critic, Focus, Option, Pick, Proposer
 
@@ -70,9 +70,9 @@ class Bandit(Generic[P]):
     critic: Critic[P] | None = None
     even: bool = False
     weight: VoteWeight = field(default_factory=VoteWeight)
-    _gains: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    _gains: dict[tuple[Level, str], list[float]] = field(default_factory=dict[tuple[Level, str], list[float]])
     _tries: Counter[str] = field(default_factory=Counter[str])
-    _carried: dict[str, Belief] = field(default_factory=dict[str, Belief])
+    _carried: dict[tuple[str, str], Belief] = field(default_factory=dict[tuple[str, str], Belief])
     _ballots: dict[str, Ballots] = field(default_factory=dict[str, Ballots])
     _asked: int = 0
 
@@ -109,8 +109,8 @@ class Bandit(Generic[P]):
     def learn(self, outcomes: Sequence[tuple[Candidate[P], Verdict]]) -> None:
         """What a kind gained tells of its other places; what was named by votes tells of the critic."""
         for candidate, verdict in outcomes:
-            self._gains.setdefault(candidate.arm.kind, []).append(candidate.belief.mean)
-            if str(candidate.arm) in self._carried:
+            self._gains.setdefault((candidate.level, candidate.arm.kind), []).append(candidate.belief.mean)
+            if _change(candidate) in self._carried:
                 self.carry([candidate])  # tried again since; that is what is known of it now
             if candidate.votes and candidate.plain is not None and verdict.n:
                 self.weight.learn(better=verdict.mine - verdict.theirs > candidate.plain.mean)
@@ -121,7 +121,7 @@ class Bandit(Generic[P]):
             if each.level != "structure":
                 continue  # another draw of a text is another text
             spread = math.hypot(each.belief.spread, CARRIED_SPREAD)
-            self._carried[str(each.arm)] = Belief(CARRIED * each.belief.mean, spread)
+            self._carried[_change(each)] = Belief(CARRIED * each.belief.mean, spread)
 
     def belief(self, option: Option, ballots: Ballots | None = None) -> Belief:
         """What is believed of an option's gain, votes and calls included."""
@@ -131,9 +131,9 @@ class Bandit(Generic[P]):
 
     def plain(self, option: Option) -> Belief:
         """The same without votes."""
-        carried = self._carried.get(str(option.arm))
+        carried = self._carried.get(_change(option))
         if carried is None:
-            gains = self._gains.get(option.arm.kind, [])
+            gains = self._gains.get((option.level, option.arm.kind), [])
             mean = (PRIOR_WEIGHT * option.prior.mean + sum(gains)) / (PRIOR_WEIGHT + len(gains))
             carried = Belief(mean, option.prior.spread / math.sqrt(1 + len(gains) / PRIOR_WEIGHT))
         return Belief(carried.mean - CALL_WORTH * option.extra, carried.spread)
@@ -159,6 +159,7 @@ class Bandit(Generic[P]):
             belief=_prior(self.belief(option, ballots)),
             plain=self.plain(option),
             votes=won / max(1, ballots.asked) if ballots else 0.0,
+            ballots=ballots.asked if ballots else 0,
             reason=ballots.reasons.get(option.key, "") if ballots else "",
             because=ballots.because.get(option.key, ()) if ballots else (),
         )
@@ -168,6 +169,6 @@ def _prior(belief: Belief) -> Belief:
     return Belief(belief.mean, max(LEAST_SPREAD, belief.spread))
 
 
-def shipped(kind: str, priors: Callable[[str], float]) -> Belief:
-    """The prior of a kind of change: its mean gain as shipped, and the spread that all kinds have."""
-    return Belief(priors(kind), PRIOR_SPREAD)
+def _change(of: Option | Candidate[P]) -> tuple[str, str]:
+    """What is the same change on another parent."""
+    return str(of.arm), of.title

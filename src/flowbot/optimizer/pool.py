@@ -208,10 +208,11 @@ def admitted(name: str, pick: Pick[P], proposal: Proposal[P], program: P, state:
 
 def proposed(name: str, pick: Pick[P], proposal: Proposal[P]) -> events.Proposal:
     """The event of a proposal."""
+    focus = pick.focus
     return events.Proposal(
         id=name,
-        level=pick.focus.option.level,
-        arm=pick.focus.option.arm,
+        level=focus.option.level,
+        arm=focus.option.arm,
         parents=(pick.parent.program.hash,),
         program=None if proposal.program is None else proposal.program.hash,
         dump=None if proposal.program is None else proposal.program.dump(),
@@ -220,7 +221,7 @@ def proposed(name: str, pick: Pick[P], proposal: Proposal[P]) -> events.Proposal
         source=proposal.source,
         reason=proposal.reason,
         because=proposal.because,
-        votes=None if proposal.votes is None else events.Votes(won=proposal.votes[0], of=proposal.votes[1]),
+        votes=events.Votes(won=round(focus.votes * focus.ballots), of=focus.ballots) if focus.ballots else None,
         code_by=proposal.code_by,
         shown=proposal.shown,
         faults=proposal.faults,
