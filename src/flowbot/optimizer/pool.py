@@ -91,7 +91,7 @@ class Pool(Generic[P]):
             Candidate(
                 name,
                 program,
-                pick.parent,
+                population.incumbent,
                 option.arm,
                 prior=pick.focus.belief,
                 key=option.key,
@@ -101,6 +101,7 @@ class Pool(Generic[P]):
                 shown=frozenset(proposal.shown),
                 title=proposal.title,
                 source=proposal.source,
+                origin=None if pick.parent is population.incumbent else pick.parent,
             )
         )
 
