@@ -168,12 +168,13 @@ class RunResult:
         return self.run_dir / "found.flow.yaml"
 
     @staticmethod
-    def load(run_dir: Path) -> RunResult:
+    def load(run_dir: Path | str) -> RunResult:
         """The result that stands in a run's folder, as `save` wrote it.
 
         Raises:
             UserError: if a file is missing or damaged, or says what cannot be, naming file and member.
         """
+        run_dir = Path(run_dir)
         path = run_dir / NAME
         data = parse_json(read_text(path, limit=MOST_BYTES, links=False), str(path), depth=DEPTH, halves=True)
         stored = checked(_Stored, hide(data), str(path), AGAIN)
