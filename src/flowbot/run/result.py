@@ -14,10 +14,10 @@ from flowbot.fields import InfrastructureError, UserError
 from flowbot.fields.files import read_text, write_text
 from flowbot.fields.foreign import Amount, Count, Record, checked
 from flowbot.fields.secrets import hide
+from flowbot.fields.words import brief, count, printable
 from flowbot.fields.yaml import parse_json
 from flowbot.stats import Estimate
 from flowbot.store.rows import DEPTH
-from flowbot.workflow.file import load as load_workflow
 from flowbot.workflow.workflow import Workflow
 
 from .events import Difference, Measure, Texts
@@ -76,7 +76,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """An optimisation's outcome; everything in it is also on disk in `run_dir`. In a notebook it shows itself.
+    """An optimisation's outcome; everything in it is also on disk in `run_dir`.
 
         >>> result = fb.optimize(task, lm="openai/gpt-4.1-mini", budget=fb.Budget(usd=2))
         >>> result.verdict
@@ -88,7 +88,8 @@ class RunResult:
     purpose: what the run takes with an empty store. `requests` are what endpoints served for them, answers that were not used
     included. `spent` is what the run was really paid for, `{calls, tokens, usd}`, and `seconds` how long that took, over all
     `sessions` that worked on it; `now` is what of it this session paid, nothing where it replayed. `passed` says which ceiling an
-    endpoint made the run pass, "" for none. `kept` is the title of the last change that was kept, and `kept_from` names them all
+    endpoint made the run pass, "" for none. `stopped_because` says in words why the search ended where it did.
+    `kept` is the title of the last change that was kept, and `kept_from` names them all
     with who proposed them. `dropped` are the examples that an endpoint refuses on every try.
     """
 
@@ -116,6 +117,7 @@ class RunResult:
     sessions: Sequence[WorkSession] = ()
     seconds: float = 0.0
     reason: str = ""
+    stopped_because: str = ""
     passed: str = ""
     kept: str = ""
     kept_from: Sequence[str] = ()
@@ -174,16 +176,16 @@ class RunResult:
         Raises:
             UserError: if a file is missing or damaged, or says what cannot be, naming file and member.
         """
-        run_dir = Path(run_dir)
-        path = run_dir / NAME
+        folder = Path(run_dir)
+        path = folder / NAME
         data = parse_json(read_text(path, limit=MOST_BYTES, links=False), str(path), depth=DEPTH, halves=True)
         stored = checked(_Stored, hide(data), str(path), AGAIN)
         told = {name: getattr(stored, name) for name in _Stored.model_fields if name != "scores"}
         return RunResult(
             **told,
-            run_dir=run_dir,
-            start=load_workflow(run_dir / "start.flow.yaml"),
-            found=load_workflow(run_dir / "found.flow.yaml") if stored.status == "done" else None,
+            run_dir=folder,
+            start=Workflow.load(folder / "start.flow.yaml"),
+            found=Workflow.load(folder / "found.flow.yaml") if stored.status == "done" else None,
             start_scores=_scores(stored.scores.start),
             final_scores=_scores(stored.scores.final),
             difference=_scores(stored.scores.difference),
@@ -209,6 +211,7 @@ class RunResult:
             "status": self.status,
             "stopped_by": self.stopped_by,
             "reason": self.reason,
+            "stopped_because": self.stopped_because,
             "method": self.method,
             "effort": self.effort,
             "seed": self.seed,
@@ -240,19 +243,12 @@ class RunResult:
         }
 
     def __repr__(self) -> str:
-        from flowbot.optimizer.html import run_text
-
-        return f"RunResult({run_text(self)})"
+        return f"RunResult({self})"
 
     def __str__(self) -> str:
-        from flowbot.optimizer.html import run_text
-
-        return run_text(self)
-
-    def _repr_html_(self) -> str:
-        from flowbot.optimizer.html import run_html
-
-        return run_html(self)
+        calls = count(sum(self.calls.values()), "call")
+        reason = f" {self.reason}." if self.reason else ""
+        return printable(brief(f"{self.status}: {self.verdict}{reason} {calls}; {self.run_dir}", 500))
 
 
 class _Means(Record):
@@ -278,6 +274,7 @@ class _Stored(Record):
     status: Status
     stopped_by: str
     reason: str
+    stopped_because: str
     method: str
     effort: str
     seed: Annotated[int, Field(ge=0, lt=2**63)]
