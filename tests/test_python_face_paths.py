@@ -15,6 +15,7 @@ import pytest
 from flowbot.report.data import read_run
 
 import flowbot as fb
+from flowbot.run.view import read_run
 from flowbot.runtime.toolbox import opened_task, opened_tools
 from flowbot.task import MCPSource, SearchSource, SQLSource
 from flowbot.workflow.starts import single_call
@@ -146,6 +147,7 @@ async def optimized(place: Path, as_given: AsGiven) -> None:
     assert result.report_path == written
     assert written.is_file()
     assert read_run(as_given(place / "run")).run_dir == place / "run"
+    assert fb.RunResult.load(as_given(place / "run")).run_dir == place / "run"
 
 
 async def evaluated(place: Path, as_given: AsGiven) -> None:
@@ -178,7 +180,7 @@ USES: dict[str, Callable[[Path, AsGiven], Any]] = {
     "Flow.cache_dir": lambda place, as_given: searched(place, as_given, fb.Flow, Workflow.load(place / "search.flow.yaml")),
     **dict.fromkeys(("Workflow.load.path", "Workflow.save.path", "save.path"), saved),
     **dict.fromkeys((f"{name}.{each}" for name in ("optimize", "optimize_async") for each in ("task", "start", "run_dir", "cache_dir")), optimized),
-    **dict.fromkeys(("write_report.run_dir", "read_run.run_dir"), optimized),
+    **dict.fromkeys(("write_report.run_dir", "read_run.run_dir", "RunResult.load.run_dir"), optimized),
     **dict.fromkeys((f"{name}.{each}" for name in ("evaluate", "evaluate_async") for each in ("workflow", "task", "cache_dir")), evaluated),
 }  # fmt: skip
 """What uses each path of the public face. Plain functions share the code of those that are awaited, which a test holds them to."""
