@@ -12,7 +12,6 @@ from types import FunctionType
 from typing import Any
 
 import pytest
-from flowbot.report.data import read_run
 
 import flowbot as fb
 from flowbot.run.view import read_run
