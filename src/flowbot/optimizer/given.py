@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias, get_args
 
@@ -16,6 +17,7 @@ from flowbot.runtime.executors import ExecutorName
 from flowbot.runtime.flow import Flow
 from flowbot.runtime.own_models import own_models, require_own_models
 from flowbot.runtime.sandbox import SandboxName
+from flowbot.runtime.workbench import Workbench
 from flowbot.task import Task
 from flowbot.workflow.file import load
 from flowbot.workflow.starts import Start, find_start, fit
@@ -101,6 +103,35 @@ def users_models(
     return own
 
 
+@asynccontextmanager
+async def on_bench(
+    workbench: Workbench | None,
+    *,
+    cache_dir: Path | str | None,
+    pace: Pace | None,
+    sandbox: SandboxName | None,
+    executor: ExecutorName,
+) -> AsyncGenerator[Workbench]:
+    """The workbench that was given, or one for this run alone.
+
+    Raises:
+        UserError: if a setting stands beside a workbench, which has its own.
+    """
+    if workbench is None:
+        async with Workbench(cache_dir=cache_dir, pace=pace, sandbox=sandbox, executor=executor) as own:
+            yield own
+        return
+    beside = {
+        "cache_dir": cache_dir,
+        "pace": pace,
+        "sandbox": sandbox,
+        "executor": None if executor == "loop" else executor,
+    }
+    if named := [name for name, value in beside.items() if value is not None]:
+        raise UserError(", ".join(named), "beside a workbench, which has its own", f"fb.Workbench({named[0]}=…)")
+    yield workbench
+
+
 def require_models(*, needed: tuple[str, ...] = (), **models: object) -> None:
     """Refuse what is no model string; None stands for none where the model is not needed.
 
@@ -149,6 +180,7 @@ _SETTINGS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "price": (is_price, "two numbers, USD per million input and output tokens, such as (0.4, 1.6)"),
     "run_dir": _FOLDER,
     "cache_dir": _FOLDER,
+    "workbench": (_is(Workbench), "an fb.Workbench()"),
     "executor": _one_of(get_args(ExecutorName)),
     "sandbox": _one_of(get_args(SandboxName)),
 }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flowbot.lm.pace import Pace
     from flowbot.task import Tool, ToolSource
 
+    from .sandbox import SandboxName
     from .trace import Trace
 
 
@@ -66,7 +67,7 @@ class Flow:
         models: Sequence[str] | None = None,
         tools: Sequence[Callable[..., Any] | Tool | ToolSource] = (),
         pace: Pace | None = None,
-        sandbox: str | None = None,
+        sandbox: SandboxName | None = None,
         cache_dir: Path | str | None = None,
         say: Callable[[str], None] | None = None,
     ) -> None:
@@ -159,7 +160,7 @@ def load(
     models: Sequence[str] | None = None,
     tools: Sequence[Callable[..., Any] | Tool | ToolSource] = (),
     pace: Pace | None = None,
-    sandbox: str | None = None,
+    sandbox: SandboxName | None = None,
     cache_dir: Path | str | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Flow:

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from flowbot.fields import InfrastructureError, UserError
-from flowbot.store import Kind, Store, default_cache_dir
+
+from .workbench import Workbench
 
 if TYPE_CHECKING:
     from flowbot.fields import ToolSignature
-    from flowbot.lm.lm import LM
     from flowbot.lm.pace import Pace
     from flowbot.task import Tool, ToolSource
     from flowbot.workflow.workflow import Workflow
 
     from .engine import Engine
+    from .sandbox import SandboxName
     from .trace import Trace
 
 
@@ -167,13 +168,6 @@ def _turn(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-class _Forgetful(Store):
-    """Remembers what an endpoint can do and no response: a workflow in use asks anew, and grows with no call."""
-
-    async def put(self, key: str, value: dict[str, Any], *, kind: Kind = "lm", replace: bool = False) -> dict[str, Any]:
-        return await super().put(key, value, kind=kind, replace=replace) if kind == "probe" else value
-
-
 @asynccontextmanager
 async def opened_engine(
     lm: str | None,
@@ -181,32 +175,16 @@ async def opened_engine(
     *,
     models: Collection[str],
     pace: Pace | None,
-    sandbox: str | None,
+    sandbox: SandboxName | None,
     cache_dir: Path | str | None,
     say: Callable[[str], None] | None,
 ) -> AsyncGenerator[Engine]:
     """An engine for a workflow in use, its tools opened; arguments as of `Flow`."""
-    from flowbot.lm.pace import Pace
-    from flowbot.lm.session import Session
-
-    from .engine import Engine
-    from .open_model import open_lm
-    from .sandbox import ChosenSandbox
     from .toolbox import opened_tools
 
-    cache = Path(cache_dir or default_cache_dir())
-    session = Session(store=_Forgetful(None, None, None), pace=pace or Pace(), lasting=False)
-
-    def opened(name: str) -> LM:
-        return open_lm(name, session, cache_dir=cache, say=say)
-
-    box = ChosenSandbox(sandbox)
-    async with opened_tools(tools, sandbox=box, cache_dir=cache, say=say, pinned=False) as by_name:
-        model = None if lm is None else opened(lm)
-        engine = Engine(model, session, tools=by_name, sandbox=box, open_model=opened, models=models, live=True)
-        try:
-            yield engine
-        finally:
-            await engine.close()
-            if engine.lm is not None:
-                await engine.lm.close()
+    async with (
+        Workbench(cache_dir=cache_dir, pace=pace, sandbox=sandbox, stored=False) as bench,
+        opened_tools(tools, sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=say, pinned=False) as by_name,
+        bench.engine(lm, bench.session(), tools=by_name, models=models, say=say, live=True) as engine,
+    ):
+        yield engine
