@@ -46,8 +46,10 @@ def blocking(call: Callable[P, Coroutine[Any, Any, T]], name: str) -> Callable[P
         given = cast("dict[str, Any]", kwargs)
         stop: StopSignal = given.get("stop") or StopSignal()
         given["stop"] = stop
-        bench: Workbench | None = given.get("workbench")
-        return _waited(call(*args, **kwargs), stop) if bench is None else _on(bench.loop, call(*args, **kwargs), stop)
+        bench = given.get("workbench")
+        if isinstance(bench, Workbench):
+            return _on(bench.loop, call(*args, **kwargs), stop)
+        return _waited(call(*args, **kwargs), stop)
 
     waiting.__name__ = waiting.__qualname__ = name
     return waiting

@@ -105,8 +105,13 @@ class Workbench:
             say: told of calls that are sent again.
 
         Raises:
-            UserError: if the store cannot serve, or the budget is one of another run.
+            UserError: if the store cannot serve, the budget is one of another run, or the workbench is not open on this
+                event loop.
         """
+        if self._loop is not asyncio.get_running_loop():
+            raise UserError(
+                "workbench", "one that is not open on this event loop", "async with fb.Workbench() as bench: …"
+            )
         if self.budget is not None:
             budget = self.budget.child() if budget is None else budget.within(self.budget)
         own = stop or StopSignal()
