@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias, get_args
 
@@ -101,35 +100,6 @@ def users_models(
     where = str(given) if isinstance(given, str | Path) else "workflow"
     require_own_models(own, workflow=begun, where=where, metric=task.metric)
     return own
-
-
-@asynccontextmanager
-async def on_bench(
-    workbench: Workbench | None,
-    *,
-    cache_dir: Path | str | None,
-    pace: Pace | None,
-    sandbox: SandboxName | None,
-    executor: ExecutorName,
-) -> AsyncGenerator[Workbench]:
-    """The workbench that was given, or one for this run alone.
-
-    Raises:
-        UserError: if a setting stands beside a workbench, which has its own.
-    """
-    if workbench is None:
-        async with Workbench(cache_dir=cache_dir, pace=pace, sandbox=sandbox, executor=executor) as own:
-            yield own
-        return
-    beside = {
-        "cache_dir": cache_dir,
-        "pace": pace,
-        "sandbox": sandbox,
-        "executor": None if executor == "loop" else executor,
-    }
-    if named := [name for name, value in beside.items() if value is not None]:
-        raise UserError(", ".join(named), "beside a workbench, which has its own", f"fb.Workbench({named[0]}=…)")
-    yield workbench
 
 
 def require_models(*, needed: tuple[str, ...] = (), **models: object) -> None:

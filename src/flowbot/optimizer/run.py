@@ -29,7 +29,7 @@ from flowbot.runtime.judge import judge_facts, judge_models, require_verdicts
 from flowbot.runtime.sandbox import SandboxName
 from flowbot.runtime.toolbox import opened_task
 from flowbot.runtime.tools import not_stored, require_stand_ins
-from flowbot.runtime.workbench import Workbench
+from flowbot.runtime.workbench import Workbench, on_workbench
 from flowbot.task import Example, MetricError, Task, Tool
 from flowbot.workflow.calls import asked_models, most_calls
 from flowbot.workflow.check import require_valid
@@ -47,7 +47,6 @@ from .given import (
     fitted,
     given_task,
     given_workflow,
-    on_bench,
     require_models,
     require_settings,
     users_models,
@@ -136,7 +135,7 @@ async def optimize_async(
     began = time.monotonic()
     async with AsyncExitStack() as stack:
         bench = await stack.enter_async_context(
-            on_bench(workbench, cache_dir=cache_dir, pace=pace, sandbox=sandbox, executor=executor)
+            on_workbench(workbench, cache_dir=cache_dir, pace=pace, sandbox=sandbox, executor=executor)
         )
         opened_tools = opened_task(task, sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=watch.news)
         task = await stack.enter_async_context(opened_tools)

@@ -48,6 +48,7 @@ def blocking(call: Callable[P, Coroutine[Any, Any, T]], name: str) -> Callable[P
         given["stop"] = stop
         bench = given.get("workbench")
         if isinstance(bench, Workbench):
+            bench.require_elsewhere()
             return _on(bench.loop, call(*args, **kwargs), stop)
         return _waited(call(*args, **kwargs), stop)
 

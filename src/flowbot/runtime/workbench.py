@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,7 @@ class Workbench:
         self._stored = stored
         self._connections: Connections | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
         self._thread: threading.Thread | None = None
 
     @property
@@ -95,7 +97,12 @@ class Workbench:
         return self._connections
 
     def session(
-        self, budget: Budget | None = None, *, stop: StopSignal | None = None, say: Say | None = None
+        self,
+        budget: Budget | None = None,
+        *,
+        stop: StopSignal | None = None,
+        say: Say | None = None,
+        stored: bool = True,
     ) -> Session:
         """One run's own: what it counts, and its wish to stop.
 
@@ -103,12 +110,13 @@ class Workbench:
             budget: the run's ceilings, within those of all.
             stop: pauses this run alone.
             say: told of calls that are sent again.
+            stored: False: replies are kept nowhere, and none that is kept is taken.
 
         Raises:
             UserError: if the store cannot serve, the budget is one of another run, or the workbench is not open on this
                 event loop.
         """
-        if self._loop is not asyncio.get_running_loop():
+        if self.loop is not asyncio.get_running_loop():
             raise UserError(
                 "workbench", "one that is not open on this event loop", "async with fb.Workbench() as bench: …"
             )
@@ -116,8 +124,9 @@ class Workbench:
             budget = self.budget.child() if budget is None else budget.within(self.budget)
         own = stop or StopSignal()
         own.follow(self.stop)
-        store, connections = self.connections.store, self.connections
-        return Session(store, budget, stop=own, on_retry=say, lasting=self._stored, connections=connections)
+        stored = stored and self._stored
+        store = self.connections.store if stored else _Forgetful(None, None, None)
+        return Session(store, budget, stop=own, on_retry=say, lasting=stored, connections=self.connections)
 
     def opener(
         self, session: Session, *, price: tuple[float, float] | None = None, say: Say | None = None
@@ -184,17 +193,25 @@ class Workbench:
         """The event loop that its runs work on.
 
         Raises:
-            UserError: if it is not open, or this is that loop's own thread, which cannot wait for itself.
+            UserError: if it is not open in this process.
         """
-        if self._loop is None:
+        if self._loop is None or self._process != os.getpid():
             raise UserError("workbench", "one that is not open", "with fb.Workbench() as bench: …")
-        try:
-            here = asyncio.get_running_loop()
-        except RuntimeError:
-            here = None
-        if here is self._loop:
-            raise UserError("workbench", "one of this event loop", "await fb.optimize_async(…), fb.evaluate_async(…)")
         return self._loop
+
+    def require_elsewhere(self) -> None:
+        """Refuse to wait for a run in the thread that the run would work in.
+
+        Raises:
+            UserError: if it is this one, naming what to do.
+        """
+        with suppress(RuntimeError):
+            if asyncio.get_running_loop() is self.loop:
+                raise UserError(
+                    "workbench",
+                    "one of this event loop, which cannot wait for itself",
+                    "await fb.optimize_async(…), fb.evaluate_async(…) or flow.acall(…)",
+                )
 
     async def close(self) -> None:
         """Close what was opened: models, sandbox, executor, store. May be called twice."""
@@ -208,7 +225,7 @@ class Workbench:
             stack.push_async_callback(self.sandbox.close)
 
     async def __aenter__(self) -> Workbench:
-        self._loop = asyncio.get_running_loop()
+        self._loop, self._process = asyncio.get_running_loop(), os.getpid()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -218,7 +235,7 @@ class Workbench:
         loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=_turn, args=(loop,), name="flowbot-workbench", daemon=True)
         self._thread.start()
-        self._loop = loop
+        self._loop, self._process = loop, os.getpid()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -227,6 +244,41 @@ class Workbench:
         loop.call_soon_threadsafe(loop.stop)
         if thread is not None:
             thread.join()
+
+
+@asynccontextmanager
+async def on_workbench(
+    workbench: Workbench | None,
+    *,
+    cache_dir: Path | str | None = None,
+    pace: Pace | None = None,
+    sandbox: SandboxName | None = None,
+    executor: ExecutorName = "loop",
+    stored: bool = True,
+) -> AsyncGenerator[Workbench]:
+    """The workbench that the user gives, or one for this run alone; arguments as of `Workbench`.
+
+    Raises:
+        UserError: if a setting stands beside a workbench; see `refuse_beside`.
+    """
+    if workbench is not None:
+        refuse_beside(
+            cache_dir=cache_dir, pace=pace, sandbox=sandbox, executor=None if executor == "loop" else executor
+        )
+        yield workbench
+    else:
+        async with Workbench(cache_dir=cache_dir, pace=pace, sandbox=sandbox, executor=executor, stored=stored) as own:
+            yield own
+
+
+def refuse_beside(**settings: object) -> None:
+    """Refuse settings that stand beside a workbench, which has its own.
+
+    Raises:
+        UserError: naming them.
+    """
+    if named := [name for name, value in settings.items() if value is not None]:
+        raise UserError(", ".join(named), "beside a workbench, which has its own", f"fb.Workbench({named[0]}=…)")
 
 
 def _turn(loop: asyncio.AbstractEventLoop) -> None:
