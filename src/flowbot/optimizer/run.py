@@ -34,7 +34,7 @@ from flowbot.workflow.calls import asked_models
 from flowbot.workflow.check import require_valid
 from flowbot.workflow.starts import single_call
 
-from .costs import estimate, phases, sizes_of
+from .costs import estimate, sizes_of
 from .course import carry_out
 from .effort import Effort, planned_calls
 from .given import (
@@ -150,7 +150,6 @@ async def optimize_async(
         )
         watch.planned = planned.calls
         sizes = sizes_of(task, first, effort)
-        watch.plan = phases(planned, sizes.start_calls)
         store = Store.open(cache / "store.sqlite")
         stack.push_async_callback(store.close)
         session = Session(
@@ -238,7 +237,9 @@ async def optimize_async(
         )  # fmt: skip
         try:
             with ExitStack() as given_up:
-                result = await carry_out(search, strategy.loop(sizes), blank, hold, (model, meta, *judges), given_up)
+                result = await carry_out(
+                    search, strategy.loop(sizes), planned, blank, hold, (model, meta, *judges), given_up
+                )
         except DeniedError:
             await engine.settle()
             sessions.end("failed", time.monotonic() - began)
