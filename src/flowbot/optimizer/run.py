@@ -33,7 +33,7 @@ from flowbot.workflow.calls import asked_models
 from flowbot.workflow.check import require_valid
 from flowbot.workflow.starts import single_call
 
-from .costs import estimate, phases, sizes_of
+from .costs import estimate, sizes_of
 from .course import carry_out
 from .effort import Effort, planned_calls
 from .given import (
@@ -154,7 +154,6 @@ async def optimize_async(
         )
         watch.planned = planned.calls
         sizes = sizes_of(task, first, effort)
-        watch.plan = phases(planned, sizes.start_calls)
         session = bench.session(budget, stop=stop, say=watch.news)
         opened = bench.opener(session, price=price, say=watch.news)
         watch.calls = lambda: sum(session.ledger.calls.values())
@@ -239,7 +238,9 @@ async def optimize_async(
         )  # fmt: skip
         try:
             with ExitStack() as given_up:
-                result = await carry_out(search, strategy.loop(sizes), blank, hold, (model, meta, *judges), given_up)
+                result = await carry_out(
+                    search, strategy.loop(sizes), planned, blank, hold, (model, meta, *judges), given_up
+                )
         except DeniedError:
             await engine.settle()
             sessions.end("failed", time.monotonic() - began)
