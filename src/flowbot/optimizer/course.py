@@ -23,7 +23,7 @@ from flowbot.runtime.program import WorkflowProgram
 from flowbot.stats import Estimate, estimate_mean, paired_difference
 
 from .measuring import measure
-from .methods import Loop
+from .method import Loop
 from .population import Candidate
 from .room import BLOCK, FEWEST
 from .rooms import Rooms
