@@ -11,7 +11,6 @@ from search_help import searching
 from flowbot.optimizer.feedback.backward import backward, backward_all, feedback_on, most_questions
 from flowbot.optimizer.search import Search
 from flowbot.runtime.evaluation import Row
-from flowbot.workflow.file import from_data
 from flowbot.workflow.workflow import Workflow
 
 FLOW: dict[str, Any] = {
@@ -44,7 +43,7 @@ async def run_of(search: Search) -> Row:
 
 async def test_gradients_go_backward_layer_by_layer_and_join_all_successors(tmp_path: Path) -> None:
     asked = scripted()
-    async with searching(TASK, from_data(FLOW), asked, tmp_path) as search:
+    async with searching(TASK, Workflow.from_data(FLOW), asked, tmp_path) as search:
         gradients = await backward(search, search.start, await run_of(search))
     assert list(gradients) == ["join", "right", "left", "plan"]
     assert {step_of(prompt) for prompt in asked.prompts} == {"plan", "left", "right"}, "a merge costs no call"
@@ -55,7 +54,7 @@ async def test_gradients_go_backward_layer_by_layer_and_join_all_successors(tmp_
 
 
 async def test_feedback_names_what_it_came_from_and_who_said_it_and_is_not_journalled_yet(tmp_path: Path) -> None:
-    async with searching(TASK, from_data(FLOW), scripted(), tmp_path) as search:
+    async with searching(TASK, Workflow.from_data(FLOW), scripted(), tmp_path) as search:
         row = await run_of(search)
         said = await backward(search, search.start, row)
         again = await backward(search, search.start, row)
@@ -69,7 +68,7 @@ async def test_feedback_names_what_it_came_from_and_who_said_it_and_is_not_journ
 
 async def test_for_one_step_only_the_calls_from_it_to_the_end_are_asked_about(tmp_path: Path) -> None:
     asked = scripted()
-    async with searching(TASK, from_data(FLOW), asked, tmp_path) as search:
+    async with searching(TASK, Workflow.from_data(FLOW), asked, tmp_path) as search:
         row = await run_of(search)
         gradients = await backward(search, search.start, row, until="left")
         assert most_questions(search.start, row) == 3
@@ -80,21 +79,21 @@ async def test_for_one_step_only_the_calls_from_it_to_the_end_are_asked_about(tm
 async def test_the_question_about_a_step_does_not_depend_on_how_far_back_one_goes(tmp_path: Path) -> None:
     whole, part = scripted(), scripted()
     for asked, until in ((whole, None), (part, "right")):
-        async with searching(TASK, from_data(FLOW), asked, tmp_path) as search:
+        async with searching(TASK, Workflow.from_data(FLOW), asked, tmp_path) as search:
             await backward(search, search.start, await run_of(search), until)
     assert part.prompts == [each for each in whole.prompts if step_of(each) == "right"]
 
 
 async def test_what_the_meta_model_failed_to_say_is_left_out(tmp_path: Path) -> None:
     asked = Roles(lambda name, _: name, lambda prompt: "" if step_of(prompt) == "left" else "wrong")
-    async with searching(TASK, from_data(FLOW), asked, tmp_path) as search:
+    async with searching(TASK, Workflow.from_data(FLOW), asked, tmp_path) as search:
         gradients = await backward(search, search.start, await run_of(search))
     assert list(gradients) == ["join", "right", "plan"]
     assert gradients["plan"].after == (gradients["right"].id,)
 
 
 async def test_gradients_of_several_runs_come_in_the_order_of_the_rows(tmp_path: Path) -> None:
-    async with searching(TASK, from_data(FLOW), scripted(), tmp_path) as search:
+    async with searching(TASK, Workflow.from_data(FLOW), scripted(), tmp_path) as search:
         await search.run(search.start, search.rows, "train")
         rows = search.recorded(search.start, search.rows)
         found = await backward_all(search, search.start, rows)
@@ -129,7 +128,7 @@ def looping() -> Workflow:
             "refine/glue": {"code": "def run(said):\n    return {'text': ' '.join(said)}"},
         },
     }  # fmt: skip
-    return from_data(data)
+    return Workflow.from_data(data)
 
 
 async def test_gradients_unroll_loops_and_fan_out_over_maps(tmp_path: Path) -> None:
@@ -172,7 +171,7 @@ async def test_of_a_long_loop_the_last_steps_are_asked_about(tmp_path: Path) -> 
         "parameters": {"refine/better": {"instruction": "You are better."}, "end": {"instruction": "You are end."}},
     }  # fmt: skip
     asked = scripted()
-    async with searching(TASK, from_data(data), asked, tmp_path) as search:
+    async with searching(TASK, Workflow.from_data(data), asked, tmp_path) as search:
         gradients = await backward(search, search.start, await run_of(search))
     assert list(gradients) == ["end", *(f"refine/better[{step}]" for step in (6, 5, 4, 3))]
     (last,) = [prompt for prompt in asked.prompts if step_of(prompt) == "refine/better[6]"]

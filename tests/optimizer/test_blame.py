@@ -13,14 +13,13 @@ from search_help import searching
 
 from flowbot.optimizer.feedback.blame import ASKED, Blame, Blamed, suspects
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.workflow.file import from_data
 from flowbot.workflow.workflow import Workflow
 
 TASK = task_of([{"q": f"question {n}", "a": "silver" if n < 3 else "gold"} for n in range(20)])
 
 
 def two_steps(**plan: Any) -> Workflow:
-    return from_data(
+    return Workflow.from_data(
         {
             "flowbot": 1,
             "inputs": {"q": "str"},

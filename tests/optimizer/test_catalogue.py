@@ -17,7 +17,6 @@ from flowbot.optimizer.catalogue.change import Call, Change, Place
 from flowbot.task import Task, tool_of
 from flowbot.workflow.check import check
 from flowbot.workflow.edits import EditError, Ensemble, apply
-from flowbot.workflow.file import from_data
 from flowbot.workflow.nodes import LLMNode, is_frozen, walk
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.starts import find_start, fit, single_call
@@ -176,7 +175,7 @@ def test_a_review_asks_the_model_of_the_step_with_its_tools_and_bounds(counting:
     data = single_call(counting.inputs, counting.outputs, counting.goal, reasoning=False).dump()
     data["nodes"]["answer"] |= {"model": "pinned", "rounds": 9}
     data["parameters"]["answer"] |= {"model": "openai/local", "max_tokens": 99, "tools": ["count"]}
-    reviewed = after(counting, from_data(data))["review:answer"]
+    reviewed = after(counting, Workflow.from_data(data))["review:answer"]
     node, told = reviewed.sketch.nodes["review"], reviewed.parameter("review")
     assert isinstance(node, LLMNode)
     assert isinstance(told, LLMParameters)
@@ -273,7 +272,7 @@ def test_two_changes_of_one_key_are_the_users_error(counting: Task) -> None:
 
 @given(workflow_data())
 def test_changes_of_any_workflow_are_valid_or_refused_and_about_steps_that_are_not_frozen(data: dict[str, Any]) -> None:
-    workflow, task = from_data(data), asking("Answer.")
+    workflow, task = Workflow.from_data(data), asking("Answer.")
     steps = {path for path, _ in walk(workflow.sketch) if not is_frozen(workflow.sketch, path)}
     for change in Catalogue().changes(workflow, task):
         assert change.place in steps

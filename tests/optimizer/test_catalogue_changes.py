@@ -22,7 +22,6 @@ from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.task import Task
 from flowbot.workflow.edits import RemoveNode
-from flowbot.workflow.file import from_data
 from flowbot.workflow.nodes import CodeNode
 from flowbot.workflow.parameters import CodeParameters, LLMParameters
 from flowbot.workflow.workflow import Workflow
@@ -31,7 +30,7 @@ Parent = Candidate[WorkflowProgram]
 
 GOOD = "```python\ndef run(items):\n    return {'total': max([each['number'] for each in items], default=0)}\n```"
 BAD = "```python\ndef run(items):\n    return {'sum': 1}\n```"
-CHAIN = from_data(
+CHAIN = Workflow.from_data(
     {
         "flowbot": 1,
         "inputs": {"note": "str"},
@@ -119,7 +118,7 @@ async def test_every_step_has_options_with_what_they_cost_and_what_is_believed_o
 async def test_a_frozen_step_has_no_option(search: Search) -> None:
     data = CHAIN.dump()
     data["nodes"]["list"]["frozen"] = True
-    options = CatalogueChanges().options(parent_of(search, from_data(data)), search)
+    options = CatalogueChanges().options(parent_of(search, Workflow.from_data(data)), search)
     assert {each.arm.place for each in options} == {"tidy", "add"}
 
 

@@ -17,7 +17,6 @@ from flowbot.optimizer.parameters.demonstrations import Demonstrations
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.trace import Step, Trace
-from flowbot.workflow.file import from_data
 from flowbot.workflow.parameters import Demonstration, LLMParameters
 from flowbot.workflow.workflow import Workflow
 
@@ -27,7 +26,7 @@ RIGHT = {row["q"].strip(): row["a"] for row in ROWS[:12]}
 
 
 def one_step(**more: Any) -> Workflow:
-    return from_data(
+    return Workflow.from_data(
         {
             "flowbot": 1,
             "inputs": {"q": "str"},
@@ -121,7 +120,7 @@ async def test_nothing_is_offered_where_nothing_can_be_shown(tmp_path: Path) -> 
 async def test_a_frozen_step_is_let_be(tmp_path: Path) -> None:
     data = one_step().dump()
     data["nodes"]["answer"]["frozen"] = True
-    async with searching(TASK, from_data(data), knowing(RIGHT), tmp_path) as search:
+    async with searching(TASK, Workflow.from_data(data), knowing(RIGHT), tmp_path) as search:
         await search.run(search.start, search.rows, "train")
         assert Demonstrations().options(search.population.start, search) == []
 

@@ -10,7 +10,6 @@ from proposer_help import Roles, drawn, task_of
 from search_help import searching
 
 from flowbot.optimizer.parameters.mend import Mend
-from flowbot.workflow.file import from_data
 from flowbot.workflow.parameters import CodeParameters
 from flowbot.workflow.workflow import Workflow
 
@@ -22,7 +21,7 @@ MENDED = "def run(q):\n    return {'a': q.split()[0]}"
 def computing(code: str, **more: Any) -> Workflow:
     node = {"kind": "code", "in": {"q": "q"}, "out": {"a": "str"}, **more}
     data = {"flowbot": 1, "inputs": {"q": "str"}, "outputs": {"a": "count.a"}, "nodes": {"count": node}}
-    return from_data({**data, "parameters": {"count": {"code": code}}})
+    return Workflow.from_data({**data, "parameters": {"count": {"code": code}}})
 
 
 def writing(code: str) -> Roles:

@@ -17,7 +17,6 @@ from flowbot.optimizer.population import Candidate, Outcome
 from flowbot.optimizer.search import Search
 from flowbot.run.events import Arm
 from flowbot.testing.fake import Given
-from flowbot.workflow.file import from_data
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.workflow import Workflow
 
@@ -33,7 +32,7 @@ def chain(*names: str, **more: Any) -> Workflow:
         nodes[name] = {"kind": "llm", "in": {"read": reads}, "out": {"a": "str"}, **more.get(name, {})}
         reads = f"{name}.a"
     told_ = {name: {"instruction": f"You are {name}."} for name in names}
-    return from_data(
+    return Workflow.from_data(
         {"flowbot": 1, "inputs": {"q": "str"}, "outputs": {"a": reads}, "nodes": nodes, "parameters": told_}
     )
 
@@ -209,7 +208,7 @@ async def test_a_step_is_rewritten_from_runs_in_which_it_ran(tmp_path: Path) -> 
         },
         "parameters": {name: {"instruction": f"You are {name}."} for name in ("rare", "usual")},
     }
-    async with searching(TASK, from_data(data), scripted("rare"), tmp_path) as search:
+    async with searching(TASK, Workflow.from_data(data), scripted("rare"), tmp_path) as search:
         await begun(search)
         made = await drawn(Rewrite(), search, "rewrite")
     (only,) = [each.id for each in TASK.splits["train"] if each.inputs["q"] == "question 1"]

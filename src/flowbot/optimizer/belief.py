@@ -14,12 +14,12 @@ from random import Random
 from statistics import NormalDist, fmean
 
 _PHI = NormalDist().cdf
-PSEUDO_PAIRS = 4
-"""Weight, in pairs, of the variance that is assumed before there are pairs."""
+PSEUDO_PAIRS = 8
+"""Weight, in pairs, of the variance that is assumed before there are pairs: with less, one win among ties passes for a gain."""
 STRATUM_PSEUDO_PAIRS = 2
 """The same of each stratum."""
-STRATUM_VARIANCE = 0.2
-"""Variance of differences that is assumed within a stratum, for scores of 0 and 1: there all differences have one sign."""
+STRATUM_SHARE = 0.8
+"""Of the variance of a pair, that which is assumed within a stratum: there all differences have one sign."""
 VARIANCE = 0.25
 """Variance of paired differences that is assumed before there are any, for scores of 0 and 1 (half of the pairs alike)."""
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import fmean, median, pvariance
 from typing import Generic, Literal, Protocol
 
-from .belief import STRATUM_VARIANCE, VARIANCE, Belief, mean_and_variance, stratified
+from .belief import STRATUM_SHARE, VARIANCE, Belief, mean_and_variance, stratified
 from .population import Candidate, P, Pairs, Population
 
 PRIOR_SPREAD = 0.12
@@ -22,6 +22,8 @@ LEAST_SPREAD = 0.025
 """The learned spread falls no lower: the door stays open a little."""
 PRIOR_WEIGHT = 4
 """Candidates that `PRIOR_SPREAD` weighs as much as."""
+POOLED_PAIRS = 16
+"""Weight, in pairs, of the variance that is assumed before there are any, among all pairs of a run."""
 CALL_WORTH = 0.01
 """Gain in score that one further model call an example must bring."""
 
@@ -73,11 +75,6 @@ class Judge(Protocol[P]):
         ...
 
 
-def scale_of(scores: Sequence[float]) -> float:
-    """The metric's own scale: the range of the scores seen, so that scores divided by ten are judged alike; 1 for 0/1 scores."""
-    return (max(scores) - min(scores)) or 1.0 if scores else 1.0
-
-
 @dataclass(slots=True)
 class PosteriorJudge(Generic[P]):
     """Adopts, drops and sets aside by the posterior of the gain.
@@ -93,7 +90,7 @@ class PosteriorJudge(Generic[P]):
     final: float = 0.80
     drop: float = 0.30
     fewest: int = 12
-    _scale: tuple[int, float] = (-1, 1.0)
+    _variance: tuple[int, float] = (-1, 1.0)
     _shrink: tuple[int, float] = (-1, 1.0)
 
     def ruling(
@@ -109,7 +106,7 @@ class PosteriorJudge(Generic[P]):
         pairs = population.pairs(candidate, rows)
         belief = self.believe(candidate, population, rows)
         p = belief.above()
-        worth = belief.mean > CALL_WORTH * self.scale(population) * max(0.0, extra)
+        worth = belief.mean > CALL_WORTH * population.scale * max(0.0, extra)
         ended = last or len(pairs) >= sum(row not in candidate.shown for row in rows)
         decision: Literal["adopt", "drop", "set aside"] | None = None
         if worth and ((p >= self.adopt and len(pairs) >= self.fewest) or (ended and p >= self.final)):
@@ -122,19 +119,26 @@ class PosteriorJudge(Generic[P]):
 
     def believe(self, candidate: Candidate[P], population: Population[P], rows: Sequence[str]) -> Belief:
         """The prior, shrunk by what this run shows, and the pairs, post-stratified where both strata have two."""
-        scale = self.scale(population)
-        prior = candidate.prior.shrunk(self.shrinking(population, rows), LEAST_SPREAD * scale)
+        prior = candidate.prior.shrunk(self.shrinking(population, rows), LEAST_SPREAD * population.scale)
         pairs = population.pairs(candidate, rows)
         if not pairs.rows:
             return prior
-        return prior.updated(*observed(candidate, population, pairs, scale))
+        return prior.updated(*observed(candidate, population, pairs, self.assumed(population, rows)))
 
-    def scale(self, population: Population[P]) -> float:
-        """See `scale_of`."""
-        if self._scale[0] != population.version:
-            seen = [each.score for each in population.outcomes(population.start.program).values()]
-            self._scale = population.version, scale_of(seen)
-        return self._scale[1]
+    def assumed(self, population: Population[P], rows: Sequence[str]) -> float:
+        """Variance of a pair before the pairs of a candidate show theirs: pooled over all pairs of this run, so that every metric
+        has its own; before there are any that of `unpaired`, with the weight of `POOLED_PAIRS`."""
+        if self._variance[0] == population.version:
+            return self._variance[1]
+        squares, weight = POOLED_PAIRS * unpaired(population), float(POOLED_PAIRS)
+        for each in population.members[1:]:
+            differences = population.pairs(each, rows).differences
+            if differences:
+                mean = fmean(differences)
+                squares += sum((gain - mean) ** 2 for gain in differences)
+                weight += len(differences) - 1
+        self._variance = population.version, squares / weight
+        return self._variance[1]
 
     def shrinking(self, population: Population[P], rows: Sequence[str]) -> float:
         """How much smaller gains are in this run than the prior has it, at most 1.
@@ -144,12 +148,12 @@ class PosteriorJudge(Generic[P]):
         """
         if self._shrink[0] == population.version:
             return self._shrink[1]
-        scale = self.scale(population)
+        scale = population.scale
         total, weight = PRIOR_WEIGHT * (PRIOR_SPREAD * scale) ** 2, float(PRIOR_WEIGHT)
         for each in population.members[1:]:
             pairs = population.pairs(each, rows)
-            if pairs.rows and (len(pairs) >= self.fewest or each.state != "open"):
-                mean, variance = mean_and_variance(pairs.differences, VARIANCE * scale**2)
+            if pairs.rows and (len(pairs) >= self.fewest or each.state == "dropped"):
+                mean, variance = mean_and_variance(pairs.differences, self.assumed(population, rows))
                 total += mean * mean - variance if mean > 0 else 0.0
                 weight += 1.0 if mean > 0 else 0.5
         factor = min(1.0, math.sqrt(max(0.0, total) / weight) / (PRIOR_SPREAD * scale))
@@ -157,10 +161,15 @@ class PosteriorJudge(Generic[P]):
         return factor
 
 
-def observed(
-    candidate: Candidate[P], population: Population[P], pairs: Pairs, scale: float = 1.0
-) -> tuple[float, float]:
-    """Mean gain over the pairs and its variance, post-stratified by the parent's score where that is possible."""
+def observed(candidate: Candidate[P], population: Population[P], pairs: Pairs, assumed: float) -> tuple[float, float]:
+    """Mean gain over the pairs and its variance, post-stratified by the parent's score where that is possible.
+
+    Args:
+        candidate: with its parent.
+        population: how the parent did on other rows too.
+        pairs: at least one.
+        assumed: variance of a pair before these show theirs.
+    """
     assert candidate.parent is not None
     parent = [each.score for each in population.outcomes(candidate.parent.program).values()]
     middle = split_at(parent)
@@ -168,11 +177,21 @@ def observed(
     wrong = [gain for gain, theirs in zip(pairs.differences, pairs.theirs, strict=True) if theirs <= middle]
     if len(right) > 1 and len(wrong) > 1 and len(parent) > len(pairs):
         share = fmean(score > middle for score in parent)
-        return stratified(right, wrong, share, STRATUM_VARIANCE * scale**2)
-    return mean_and_variance(pairs.differences, VARIANCE * scale**2)
+        return stratified(right, wrong, share, STRATUM_SHARE * assumed)
+    return mean_and_variance(pairs.differences, assumed)
+
+
+def unpaired(population: Population[P]) -> float:
+    """Variance of a difference before any is seen: of two scores, as 0 and 1, that half of the pairs are alike; else that of the
+    start's scores."""
+    scores = [each.score for each in population.outcomes(population.start.program).values()]
+    return VARIANCE * population.scale**2 if _two(scores) else pvariance(scores)
+
+
+def _two(scores: Sequence[float]) -> bool:
+    return set(scores) <= {min(scores, default=0.0), max(scores, default=1.0)}
 
 
 def split_at(scores: Sequence[float]) -> float:
     """Above this a row is one that the parent does well on: half way for two values, as 0 and 1, else the median."""
-    low, high = min(scores, default=0.0), max(scores, default=1.0)
-    return (low + high) / 2 if set(scores) <= {low, high} else median(scores)
+    return (min(scores, default=0.0) + max(scores, default=1.0)) / 2 if _two(scores) else median(scores)

@@ -11,9 +11,9 @@ matters.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic
+from typing import Generic, Literal, TypeAlias
 
 from flowbot.run import events
 from flowbot.runtime.together import all_of
@@ -22,6 +22,12 @@ from .judge import Judge, Ruling
 from .population import Candidate, P, State
 from .seams import Allocator, Context, Pick, Planner, Proposal
 
+Blocks: TypeAlias = Sequence[tuple[Candidate[P], Sequence[str]]]
+STATES: Mapping[Literal["adopt", "drop", "set aside"], State] = {
+    "adopt": "adopted",
+    "drop": "dropped",
+    "set aside": "set aside",
+}
 OPENING = 16
 """Rows that the start is run on first: mistakes to propose from."""
 
@@ -49,14 +55,15 @@ class Pool(Generic[P]):
             BudgetExceeded: at a ceiling of the user's; what was adopted by then stands.
         """
         population = context.population
-        opening = int(context.left // max(1.0, context.calls_of(population.start.program)))
-        await self._run(context, population.start.program, context.rows[: min(OPENING, opening)])
+        start = population.start.program
+        opening = context.rows[: min(OPENING, int(context.left // max(1.0, context.calls_of(start))))]
+        await context.run(start, population.missing(start, opening), "train")
         while True:
             await self._fill(context)
-            blocks = self._affordable(context, self.allocator.blocks(population.open, context))
+            blocks = affordable(context, self.allocator.blocks(population.open, context))
             if not blocks:
                 break
-            await all_of(self._pair(context, candidate, rows) for candidate, rows in blocks)
+            await all_of(context.run(program, rows, "train") for program, rows in _runs(context, blocks))
             self._decide(context, [candidate for candidate, _ in blocks])
         self._take_likely(context)
         return "nothing is left to try" if not population.open else "the planned calls are used"
@@ -85,37 +92,7 @@ class Pool(Generic[P]):
         program = proposal.program
         if program is None or any(each.program.hash == program.hash for each in population.members):
             return
-        population.add(admitted(name, pick, proposal, program))
-
-    async def _pair(self, context: Context[P], candidate: Candidate[P], rows: Sequence[str]) -> None:
-        assert candidate.parent is not None
-        await all_of(self._run(context, each, rows) for each in (candidate.parent.program, candidate.program))
-
-    async def _run(self, context: Context[P], program: P, rows: Sequence[str]) -> None:
-        await context.run(program, context.population.missing(program, rows), "train")
-
-    def _affordable(
-        self, context: Context[P], blocks: Sequence[tuple[Candidate[P], Sequence[str]]]
-    ) -> list[tuple[Candidate[P], Sequence[str]]]:
-        """As many of the blocks as the planned calls surely allow, the last one cut."""
-        left = context.left
-        found: list[tuple[Candidate[P], Sequence[str]]] = []
-        paid: set[tuple[str, str]] = set()
-        for candidate, rows in blocks:
-            fits: list[str] = []
-            for row in rows:
-                cost = 0.0
-                for program in (candidate.program, candidate.parent.program) if candidate.parent else ():
-                    if (program.hash, row) not in paid and row not in context.population.outcomes(program):
-                        paid.add((program.hash, row))
-                        cost += context.calls_of(program)
-                if cost > left:
-                    break
-                left -= cost
-                fits.append(row)
-            if fits:
-                found.append((candidate, fits))
-        return found
+        population.add(admitted(name, pick, proposal, program, population.incumbent))
 
     def _decide(self, context: Context[P], candidates: Sequence[Candidate[P]]) -> None:
         population = context.population
@@ -146,12 +123,11 @@ class Pool(Generic[P]):
         context: Context[P],
         candidate: Candidate[P],
         ruling: Ruling,
-        decision: events.Decision,
+        decision: Literal["adopt", "drop", "set aside"],
         *,
         learned: bool = True,
     ) -> None:
-        states = {"adopt": "adopted", "drop": "dropped", "set aside": "set aside"}
-        candidate.state = states[decision]  # pyright: ignore[reportAttributeAccessIssue]
+        context.population.close(candidate, STATES[decision])
         verdict = decided(candidate, ruling, decision, context.spent)
         context.record(verdict)
         if learned:
@@ -171,13 +147,59 @@ class Pool(Generic[P]):
             population.incumbent = best
 
 
-def admitted(name: str, pick: Pick[P], proposal: Proposal[P], program: P, state: State = "open") -> Candidate[P]:
-    """The candidate of a valid proposal."""
+def affordable(context: Context[P], blocks: Blocks[P]) -> Blocks[P]:
+    """As many of the rows of the blocks, in their order, as the planned calls surely allow."""
+    left = context.left
+    found: list[tuple[Candidate[P], Sequence[str]]] = []
+    paid: set[tuple[str, str]] = set()
+    for candidate, rows in blocks:
+        fits: list[str] = []
+        for row in rows:
+            unpaid = [each for each in _sides(context, candidate, row) if (each.hash, row) not in paid]
+            cost = sum(context.calls_of(each) for each in unpaid)
+            if cost > left:
+                break
+            paid.update((each.hash, row) for each in unpaid)
+            left -= cost
+            fits.append(row)
+        if fits:
+            found.append((candidate, fits))
+    return found
+
+
+def _sides(context: Context[P], candidate: Candidate[P], row: str) -> list[P]:
+    """Of candidate and parent those that were not run on the row."""
+    assert candidate.parent is not None
+    sides = (candidate.parent.program, candidate.program)
+    return [each for each in sides if row not in context.population.outcomes(each)]
+
+
+def _runs(context: Context[P], blocks: Blocks[P]) -> list[tuple[P, list[str]]]:
+    """What is to be run for the blocks: each program once, with all of its rows, however many candidates are compared with it."""
+    found: dict[str, tuple[P, list[str]]] = {}
+    for candidate, rows in blocks:
+        for row in rows:
+            for program in _sides(context, candidate, row):
+                _, of_program = found.setdefault(program.hash, (program, []))
+                if row not in of_program:
+                    of_program.append(row)
+    return list(found.values())
+
+
+def admitted(
+    name: str,
+    pick: Pick[P],
+    proposal: Proposal[P],
+    program: P,
+    against: Candidate[P],
+    state: State = "open",
+) -> Candidate[P]:
+    """The candidate of a valid proposal, to be compared with `against`."""
     focus = pick.focus
     return Candidate(
         name,
         program,
-        pick.parent,
+        against,
         focus.option.arm,
         prior=focus.belief,
         key=focus.option.key,
@@ -188,15 +210,17 @@ def admitted(name: str, pick: Pick[P], proposal: Proposal[P], program: P, state:
         title=proposal.title,
         source=proposal.source,
         state=state,
+        origin=None if pick.parent is against else pick.parent,
     )
 
 
 def proposed(name: str, pick: Pick[P], proposal: Proposal[P]) -> events.Proposal:
     """The event of a proposal."""
+    focus = pick.focus
     return events.Proposal(
         id=name,
-        level=pick.focus.option.level,
-        arm=pick.focus.option.arm,
+        level=focus.option.level,
+        arm=focus.option.arm,
         parents=(pick.parent.program.hash,),
         program=None if proposal.program is None else proposal.program.hash,
         dump=None if proposal.program is None else proposal.program.dump(),
@@ -205,7 +229,7 @@ def proposed(name: str, pick: Pick[P], proposal: Proposal[P]) -> events.Proposal
         source=proposal.source,
         reason=proposal.reason,
         because=proposal.because,
-        votes=None if proposal.votes is None else events.Votes(won=proposal.votes[0], of=proposal.votes[1]),
+        votes=events.Votes(won=round(focus.votes * focus.ballots), of=focus.ballots) if focus.ballots else None,
         code_by=proposal.code_by,
         shown=proposal.shown,
         faults=proposal.faults,

@@ -6,6 +6,7 @@ the front of score, cost and latency: whom nobody beats on one axis without losi
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,7 +62,7 @@ class Candidate(Generic[P]):
     Args:
         id: of its proposal; `start` for the program that the search began with.
         program: what is run.
-        parent: what it was made from and is compared with; None for the start.
+        parent: what it is compared with, the incumbent of the time; None for the start.
         arm: the kind of change about a place.
         key: what the planner remembers it by; see `seams.Option`.
         level: which loop changed it.
@@ -71,6 +72,7 @@ class Candidate(Generic[P]):
         shown: ids of rows that its author was shown; they are no evidence for it.
         title: the change, in words.
         source: who thought of it.
+        origin: what it was made from, where that is not `parent`.
     """
 
     id: str
@@ -85,6 +87,7 @@ class Candidate(Generic[P]):
     shown: frozenset[str] = frozenset()
     title: str = ""
     source: Source = "prior"
+    origin: Candidate[P] | None = None
     state: State = "open"
     belief: Belief = field(init=False)
     """What is believed of its gain now."""
@@ -136,7 +139,8 @@ class Population(Generic[P]):
         self.members: list[Candidate[P]] = [self.start]
         self._outcomes: dict[str, dict[str, Outcome]] = {}
         self.version = 0
-        """Grows with every outcome."""
+        """Grows with every outcome and with every decision."""
+        self._low, self._high = math.inf, -math.inf
 
     @property
     def open(self) -> list[Candidate[P]]:
@@ -147,9 +151,20 @@ class Population(Generic[P]):
         """Take a candidate in."""
         self.members.append(candidate)
 
+    def close(self, candidate: Candidate[P], state: State) -> None:
+        """Note what was decided of a candidate."""
+        candidate.state = state
+        self.version += 1
+
+    @property
+    def scale(self) -> float:
+        """The range of all scores so far, so that a metric whose scores are a tenth is judged alike; 1 before there are two."""
+        return self._high - self._low if self._high > self._low else 1.0
+
     def record(self, program: str, row: str, outcome: Outcome) -> None:
         """Note how the program of that hash did on a row."""
         self._outcomes.setdefault(program, {})[row] = outcome
+        self._low, self._high = min(self._low, outcome.score), max(self._high, outcome.score)
         self.version += 1
 
     def outcomes(self, program: Hashed) -> Mapping[str, Outcome]:

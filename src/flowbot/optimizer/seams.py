@@ -63,6 +63,7 @@ class Focus:
         reason: what a ballot said for it.
         because: ids of the feedback that speaks for it.
         rows: ids of the training rows to look at; empty: the proposer looks at those that were run.
+        ballots: how many were cast.
     """
 
     option: Option
@@ -73,6 +74,7 @@ class Focus:
     reason: str = ""
     because: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
+    ballots: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,6 @@ class Proposal(Generic[P]):
         shown: ids of training rows that the author was shown.
         feedback: what was said to bring it about; the loop journals it before the proposal, since proposals are made side by side.
         because: ids of the feedback that asked for it, this and older.
-        votes: ballots that named it, and all ballots; None where nobody voted.
         code_by: who wrote its code, where it has some.
         faults: what was wrong with earlier tries, or with this one.
     """
@@ -101,7 +102,6 @@ class Proposal(Generic[P]):
     shown: tuple[str, ...] = ()
     feedback: tuple[Feedback, ...] = ()
     because: tuple[str, ...] = ()
-    votes: tuple[int, int] | None = None
     code_by: Literal["meta", "prior"] | None = None
     faults: tuple[str, ...] = ()
 
