@@ -19,6 +19,7 @@ class AppendRule:
     """Offers to append a rule to the instruction of every LLM call that may be tuned: no model is asked for it."""
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+        """What could be tried on a parent: a rule for each of its steps."""
         program, priors = parent.program, shipped_priors()
         paths = [path for path in suspects(program) if isinstance(program.workflow.parameter(path), LLMParameters)]
         arms = [Arm(kind="rule", place=path) for path in paths]
@@ -27,6 +28,7 @@ class AppendRule:
     async def propose(
         self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
     ) -> Sequence[Proposal[WorkflowProgram]]:
+        """The parent with the next rule at the step in focus."""
         path, rule = focus.option.arm.place, RULES[focus.draw]
         told = parent.program.workflow.parameter(path)
         assert isinstance(told, LLMParameters)

@@ -16,7 +16,7 @@ from flowbot.fields.words import count, interval, percent
 from flowbot.lm.budget import Hold
 from flowbot.lm.lm import LM
 from flowbot.run.events import Difference, Ended, Noted, Split
-from flowbot.run.result import RunResult, Scores, ClosingTest
+from flowbot.run.result import ClosingTest, RunResult, Scores
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.judge import require_verdicts
 from flowbot.runtime.program import WorkflowProgram
