@@ -167,6 +167,11 @@ class Population(Generic[P]):
         self._low, self._high = min(self._low, outcome.score), max(self._high, outcome.score)
         self.version += 1
 
+    def forget(self, program: str, row: str) -> None:
+        """Take back how a program did on a row."""
+        del self._outcomes[program][row]
+        self.version += 1
+
     def outcomes(self, program: Hashed) -> Mapping[str, Outcome]:
         """How a program did, by row, in the order in which the rows were run."""
         return self._outcomes.get(program.hash, {})
