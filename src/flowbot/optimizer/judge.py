@@ -20,7 +20,7 @@ PRIOR_SPREAD = 0.12
 """Standard deviation of true gains of changes of one kind, before the run shows anything."""
 LEAST_SPREAD = 0.025
 """The learned spread falls no lower: the door stays open a little."""
-TOLERATED = 0.02
+TOLERATED = 0.03
 """Loss in score that a cheaper program may have."""
 CHEAPER = 0.8
 """P(loss is no greater than that) from which on it is taken."""
@@ -137,11 +137,12 @@ class PosteriorJudge(Generic[P]):
         """As of `Judge`; drops on few pairs are cheap to take back, since the change may be tried again."""
         pairs = population.pairs(candidate, rows)
         belief = self.believe(candidate, population, rows)
-        ended = last or len(pairs) >= sum(row not in candidate.shown for row in rows)
-        bar = self.final if ended else self.adopt
-        case = weighed(belief, extra, population.scale, bar)
+        every = len(pairs) >= sum(row not in candidate.shown for row in rows)
+        ended = every or last
+        case = weighed(belief, extra, population.scale, self.final if ended else self.adopt)
+        enough = every if case.rule == "cheaper" else ended or len(pairs) >= self.fewest
         decision: Literal["adopt", "drop", "set aside"] | None = None
-        if case.replaces and (ended or (case.rule == "posterior" and len(pairs) >= self.fewest)):
+        if case.replaces and enough:
             decision = "adopt"
         elif case.p <= self.drop:
             decision = "drop"
