@@ -16,6 +16,7 @@ from flowbot.optimizer.outer.paper import PaperOuter
 from flowbot.lm.session import Session
 from flowbot.optimizer.effort import EFFORTS
 from flowbot.optimizer.search import Search
+from flowbot.run.events import Proposal
 from flowbot.run.journal import Journal
 from flowbot.runtime.engine import Engine
 from flowbot.runtime.open_model import open_lm
@@ -46,7 +47,7 @@ def model_string(role: str) -> str:
     return f"{path}?record={MODELS[role]}" if os.environ.get("FLOWBOT_RECORD") else path
 
 
-async def mended(task: Task, folder: Path, flow: Workflow, seed: int) -> tuple[Workflow, dict[str, Any]]:
+async def mended(task: Task, folder: Path, flow: Workflow, seed: int) -> tuple[Workflow, Proposal]:
     """One outer step of the method `paper`: the workflow after it, and its proposal as journalled."""
     session = Session(store=Store.memory())
     steps, meta = open_lm(model_string("steps"), session), open_lm(model_string("meta"), session)
@@ -57,7 +58,7 @@ async def mended(task: Task, folder: Path, flow: Workflow, seed: int) -> tuple[W
     )  # fmt: skip
     try:
         after = await PaperOuter().step(search, flow, search.order("train")[:2], 0)
-        return after, next(event for event in journal.events() if event["event"] == "proposal")
+        return after, next(event for event in journal.events() if isinstance(event, Proposal))
     finally:
         journal.close()
         await engine.close()
@@ -69,7 +70,7 @@ async def mended(task: Task, folder: Path, flow: Workflow, seed: int) -> tuple[W
 async def test_a_real_model_mends_its_edit_from_the_checkers_words(orders: Task, tmp_path: Path) -> None:
     before = Workflow.from_data(FLOW)
     after, proposal = await mended(orders, tmp_path, before, SEED)
-    assert proposal["errors"], "its first edits were refused"
-    assert after.hash == proposal["workflow"] != before.hash
+    assert proposal.faults, "its first edits were refused"
+    assert after.hash == proposal.program != before.hash
     assert check(after, task_inputs=orders.inputs, task_outputs=orders.outputs) == []
     assert after.sketch != before.sketch

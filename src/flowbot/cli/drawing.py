@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from flowbot.fields.words import cut
+
 from .text import shown, wrap
 
 if TYPE_CHECKING:
@@ -117,5 +119,4 @@ def _cut(lines: list[str], most: int, width: int) -> list[str]:
 
 
 def _shortened(text: str, width: int) -> str:
-    text = shown(text)
-    return text if len(text) <= width else text[: width - 1] + "…"
+    return cut(shown(text), width)

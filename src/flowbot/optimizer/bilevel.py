@@ -179,6 +179,6 @@ class Bilevel:
         context.record(proposed(name, pick, proposal))
         if proposal.program is None or proposal.program.hash == pick.parent.program.hash:
             return None
-        candidate = admitted(name, pick, proposal, proposal.program, state)
+        candidate = admitted(name, pick, proposal, proposal.program, pick.parent, state)
         context.population.add(candidate)
         return candidate

@@ -16,7 +16,7 @@ from flowbot.fields.words import count, interval, percent
 from flowbot.lm.budget import Hold
 from flowbot.lm.lm import LM
 from flowbot.run.events import Difference, Ended, Noted, Split
-from flowbot.run.result import CostEstimate, RunResult, Scores, Tested
+from flowbot.run.result import ClosingTest, CostEstimate, RunResult, Scores
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.judge import require_verdicts
 from flowbot.runtime.program import WorkflowProgram
@@ -163,7 +163,7 @@ async def _close(
         kept=best.title,
         kept_from=[f"{each.source}: {each.title}" for each in best.lineage[1:]] or ["start"],
         dropped=sorted(search.dropped),
-        tested=Tested(run=len(tested), of=whole),
+        tested=ClosingTest(run=len(tested), of=whole),
     )
 
 
