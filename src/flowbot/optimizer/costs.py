@@ -99,7 +99,9 @@ def phases(planned: CostEstimate, opening: float, *, validates: bool) -> dict[Ph
     """
     ran = sum(planned.by_purpose[each] for each in ("train", "val", "test"))
     judged = 1 + planned.by_purpose.get(JUDGED, 0) / max(1, ran)
-    by = {name: calls * (judged if name in ("train", "val", "test") else 1) for name, calls in planned.by_purpose.items()}
+    by = {
+        name: calls * (judged if name in ("train", "val", "test") else 1) for name, calls in planned.by_purpose.items()
+    }
     at_end = 0 if validates else by["val"]
     search = by["train"] + by["val"] + by["gradients"] + by["proposals"] - at_end
     opening = min(opening, search)
