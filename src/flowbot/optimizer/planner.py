@@ -66,11 +66,13 @@ class Bandit(Generic[P]):
         proposers: whose options there are.
         critic: None: nobody votes.
         even: True: every option is as likely as any other: the control that shows what choosing is worth.
+        wanders: False: it stays with the incumbent, whatever plateau there is.
     """
 
     proposers: Sequence[Proposer[P]]
     critic: Critic[P] | None = None
     even: bool = False
+    wanders: bool = True
     weight: VoteWeight = field(default_factory=VoteWeight)
     _gains: dict[tuple[Level, str], list[float]] = field(default_factory=dict[tuple[Level, str], list[float]])
     _tries: Counter[str] = field(default_factory=Counter[str])
@@ -113,7 +115,7 @@ class Bandit(Generic[P]):
         population = context.population
         parent = self._parent or population.incumbent
         offers = self._untried(parent, context)
-        while self._barren >= PATIENCE or not offers:
+        while self.wanders and (self._barren >= PATIENCE or not offers):
             if parent is population.incumbent and not offers:
                 why = "nothing is left to try on the incumbent"
             elif not offers:
