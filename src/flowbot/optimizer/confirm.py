@@ -8,7 +8,7 @@ gains nothing in simulation (`benchmarks/simulate`) and lets more luck through. 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, Protocol
 
 from flowbot.fields import BudgetExceeded
 from flowbot.run.events import Decision
@@ -26,6 +26,24 @@ CERTAIN = 0.97
 REFUTED = 0.05
 BELIEVED = 0.5
 """What the gains that the search believes in count before validation: they are the best of many, and so too high."""
+
+
+class Closing(Protocol[P]):
+    """Chooses what is returned, on validation rows that the search did not run; what it decides it records."""
+
+    def room(self, calls: float, rows: int, start_calls: float) -> float:
+        """Planned calls to set aside for it, of `calls` in all.
+
+        Args:
+            calls: of the search and the choice together.
+            rows: of validation.
+            start_calls: model calls an example of the start at most.
+        """
+        ...
+
+    async def choose(self, context: Context[P]) -> Candidate[P]:
+        """The candidate to return; the start where nothing is better. A ceiling that ends it early leaves a choice all the same."""
+        ...
 
 
 @dataclass(slots=True)
