@@ -25,15 +25,15 @@ from flowbot.cli.app import app
 
 FOLDER = Path(__file__).parent
 CHAPTERS = {
-    "task": "Tasks, examples and metrics",
-    "optimize": "Optimising and evaluating",
-    "runtime": "Using a workflow",
-    "workflow": "Workflows",
-    "lm": "Budget and pace",
-    "fields": "Values and errors",
-    "report": "Reports",
+    "Tasks, examples and metrics": ("task",),
+    "Optimising and evaluating": ("optimizer", "run", "show"),
+    "Using a workflow": ("runtime",),
+    "Workflows": ("workflow",),
+    "Budget and pace": ("lm",),
+    "Values and errors": ("fields",),
+    "Reports": ("report",),
 }
-"""Chapters of the Python page, by the package that a name comes from."""
+"""Chapters of the Python page, with the packages that their names come from."""
 CLI_INTRODUCTION = """\
 # Command line
 
@@ -69,9 +69,10 @@ def python_page() -> str:
     found: dict[str, list[str]] = {chapter: [] for chapter in CHAPTERS}
     for name in sorted(flowbot.__all__, key=str.casefold):
         value = getattr(flowbot, name)
-        chapter = value.__module__.split(".")[1]
+        package = value.__module__.split(".")[1]
+        chapter = next(title for title, packages in CHAPTERS.items() if package in packages)
         found[chapter].append("\n\n".join(_object(name, value)))
-    chapters = [f"## {CHAPTERS[chapter]}\n\n" + "\n\n".join(texts) for chapter, texts in found.items() if texts]
+    chapters = [f"## {chapter}\n\n" + "\n\n".join(texts) for chapter, texts in found.items() if texts]
     return PYTHON_INTRODUCTION + "\n" + "\n\n".join(chapters) + "\n"
 
 

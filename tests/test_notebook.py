@@ -134,7 +134,7 @@ def test_the_stop_button_pauses_a_cell_and_the_same_cell_goes_on(
         ("error", "CancelledError"),
     }
     said: list[str] = []
-    again = f"result = {call}\nprint(result.status, result.now['calls'] < sum(result.calls.values()))"
+    again = f"result = {call}\nprint(result.status, result.now.calls < sum(result.calls.values()))"
     reply = client.execute_interactive(
         again, output_hook=lambda message: said.append(message["content"].get("text", "")), timeout=60
     )

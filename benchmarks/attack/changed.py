@@ -90,7 +90,7 @@ def example_of(folder: Path) -> str:
     """The id of an example that gradients speak of, in the run beside it that nobody changed."""
     for line in (folder / "other" / "journal.jsonl").read_text().splitlines():
         event = json.loads(line)
-        if event["event"] == "gradient":
+        if event["event"] == "feedback":
             return event["example"]
     raise LookupError("no gradient")
 

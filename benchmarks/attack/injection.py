@@ -147,7 +147,7 @@ def no_answer_told(at: Ground) -> None:
 
 def refused(at: Ground, *whys: str) -> None:
     """A proposal was refused for one of these reasons: the guard was reached, and nothing before it."""
-    errors = [error for each in events(at) if each["event"] == "proposal" for error in each.get("errors", ())]
+    errors = [error for each in events(at) if each["event"] == "proposal" for error in each.get("faults", ())]
     held(any(why in error for why in whys for error in errors), f"not refused for {whys}, but for {errors[:3]}")
 
 

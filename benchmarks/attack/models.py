@@ -307,7 +307,7 @@ def a_journal_that_proposes(at: Ground) -> None:
     lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
     for event in lines:
         event.update({"dump": evil} if event["event"] == "proposal" else {})
-        event.update({"workflow": evil, "models": {"task": RECORDED}} if event["event"] == "start" else {})
+        event.update({"program": evil, "models": {"task": RECORDED}} if event["event"] == "started" else {})
     (folder / "journal.jsonl").write_text("".join(json.dumps(event) + "\n" for event in lines))
     for command in (["report", folder], ["show", folder, "r1"], again):
         at.flowbot(*command)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from simulate.product import search
+from simulate.product import BY_CHANCE, Settings, search
 from simulate.rivals.halving import halving
 from simulate.rivals.peers import aflow, gepa, mipro, paper
 from simulate.rivals.pool import VARIANTS, pool
@@ -26,5 +26,7 @@ METHODS: dict[str, Method] = {
     "paper": paper,
     "halving": halving,
     "flowbot": search,
+    "flowbot-open": partial(search, settings=Settings(joined=True)),
+    "random": partial(search, settings=BY_CHANCE),
     **{name: partial(pool, settings=settings) for name, settings in VARIANTS.items()},
 }

@@ -20,9 +20,12 @@ from flowbot.run.events import Arm, Event, Verdict
 from simulate.rivals.arms import ADD
 from simulate.world import KINDS, Program, Task
 
+DRAWS = 8
+"""Texts of each kind for one program."""
 MISTAKES = 3
 """Rows that a rewrite is made from."""
 BALLOTS = 2
+"""Calls of one vote."""
 
 
 class Simulated:
@@ -43,36 +46,48 @@ class Simulated:
 
     @property
     def left(self) -> float:
+        """Planned calls that are left."""
         return self.planned - self.spent
 
     def rng(self, label: str) -> Random:
+        """By the seed and the label."""
         return Random(f"{self.seed}/{label}")
 
     def calls_of(self, program: Program) -> float:
+        """Calls an example."""
         return program.cost
 
     def pay(self, calls: int) -> None:
+        """Count calls of a meta model."""
         self.spent += calls
 
     async def run(self, program: Program, rows: Sequence[str], why: str) -> None:
+        """Look the rows up."""
         scores = self.task.rows(program)
         self.pay(program.cost * len(rows))
         for row in rows:
             self.population.record(program.hash, row, Outcome(scores[int(row)], program.cost))
 
     def record(self, event: Event) -> None:
+        """Keep it."""
         self.events.append(event)
 
 
+@dataclass
 class Structures:
-    """Adds a kind, or takes one away; tuning opens a change again."""
+    """Adds a kind, or takes one away; tuning opens a change again. Without a meta model none whose code it would write."""
+
+    meta: bool = True
 
     def options(self, parent: Candidate[Program], context: Simulated) -> list[Option]:
+        """All of them, whatever was tried."""
         task, program = context.task, parent.program
         found: list[Option] = []
         for kind in task.kinds:
             there = kind in program.structure
             calls, name = KINDS[kind].calls, f"-{kind}" if there else kind
+            if name == "compute" and not self.meta:
+                continue
             found.append(
                 Option(
                     Arm(kind=name),
@@ -88,6 +103,7 @@ class Structures:
     async def propose(
         self, parent: Candidate[Program], focus: Focus, want: int, context: Simulated
     ) -> list[Proposal[Program]]:
+        """One."""
         context.pay(focus.option.cost)
         return [Proposal(context.task.apply(parent.program, focus.option.title), focus.option.title, "prior")]
 
@@ -99,10 +115,10 @@ class Structures:
 class Texts:
     """Draws demonstrations, or rewrites the instruction from mistakes."""
 
-    most: int = 8
-    kinds: tuple[str, ...] = ("demonstrate", "rewrite")
+    kinds: tuple[str, ...]
 
     def options(self, parent: Candidate[Program], context: Simulated) -> list[Option]:
+        """All of them, whatever was tried."""
         return [
             Option(
                 Arm(kind=kind),
@@ -110,7 +126,7 @@ class Texts:
                 title=kind,
                 prior=Belief({"demonstrate": 0.03, "rewrite": 0.02}[kind], PRIOR_SPREAD),
                 cost=1 + MISTAKES if kind == "rewrite" else 0,
-                most=self.most,
+                most=DRAWS,
                 level="parameters",
             )
             for kind in self.kinds
@@ -119,6 +135,7 @@ class Texts:
     async def propose(
         self, parent: Candidate[Program], focus: Focus, want: int, context: Simulated
     ) -> list[Proposal[Program]]:
+        """One."""
         rng = context.rng(f"propose/{focus.option.key}/{focus.draw}")
         if focus.option.title == "demonstrate":
             return [Proposal(context.task.demos(parent.program, rng), "demonstrate", "prior")]
@@ -139,6 +156,7 @@ class Voters:
     cost: int = BALLOTS
 
     async def vote(self, parent: Candidate[Program], options: Sequence[Option], context: Simulated) -> Ballots:
+        """Ballots for what may be added."""
         added = {each.title: each.key for each in options if not each.title.startswith("-")}
         if not added:
             return Ballots(0, {}, {}, {})
@@ -148,37 +166,59 @@ class Voters:
         return Ballots(self.cost, won, {}, {})
 
 
+FEW_ROWS = 30
+"""Validation of fewer rows joins those of the search: a confirmation on them would refute what is good."""
+FEW_CALLS = 100
+"""So it does where fewer calls are planned."""
+
+
 @dataclass(frozen=True)
 class Settings:
-    """What is varied."""
+    """A variant of the search.
 
-    width: int = 5
-    side_by_side: int = 2
-    votes: bool = True
+    Args:
+        meta: whether there is a meta model: a critic, rewritten instructions, code.
+        even: whether all changes are as likely as any other.
+        joined: whether validation joins the rows of the search, with stricter bars and without a confirmation at the end; None:
+            where it has few rows, or where few calls are planned.
+    """
+
+    meta: bool = True
     even: bool = False
+    joined: bool | None = None
     gate: float = 0.8
     adopt: float = 0.90
     final: float = 0.80
     drop: float = 0.30
-    texts: tuple[str, ...] = ("demonstrate", "rewrite")
-    most: int = 8
+
+
+BY_CHANCE = Settings(meta=False, even=True)
+"""Changes drawn evenly, and no call to a meta model: the control that shows what choosing is worth."""
 
 
 def search(task: Task, budget: int, seed: int, settings: Settings = Settings()) -> tuple[Program, int]:
     """The product's search on a task."""
-    return asyncio.run(_search(task, budget, seed, settings))
-
-
-async def _search(task: Task, budget: int, seed: int, s: Settings) -> tuple[Program, int]:
     context = Simulated(task, budget, seed)
-    closing: Confirm[Program] = Confirm(bar=s.gate)
-    context.planned = budget - closing.room(budget, task.n, 1)
-    planner: Bandit[Program] = Bandit(
-        [Structures(), Texts(s.most, s.texts)], Voters() if s.votes else None, even=s.even
-    )
-    pool = Pool(planner, Thompson(s.side_by_side), PosteriorJudge(s.adopt, s.final, s.drop), s.width)
-    await pool.search(context)
-    context.planned = budget
-    found = await closing.choose(context)
+    found = asyncio.run(searched(context, settings))
     assert context.spent <= budget, (context.spent, budget)
-    return found.program, context.spent
+    return found, context.spent
+
+
+async def searched(context: Simulated, s: Settings = Settings()) -> Program:
+    """The program that the product's search returns."""
+    task, budget = context.task, context.planned
+    planner: Bandit[Program] = Bandit(
+        [Structures(s.meta), Texts(("demonstrate", "rewrite") if s.meta else ("demonstrate",))],
+        Voters() if s.meta else None,
+        even=s.even,
+    )
+    joined = s.joined if s.joined is not None else task.n < FEW_ROWS or budget < FEW_CALLS
+    if joined:
+        context.rows, context.validation = context.rows + context.validation, []
+        await Pool(planner, Thompson(), PosteriorJudge(0.95, 0.90)).search(context)
+        return context.population.incumbent.program
+    closing: Confirm[Program] = Confirm(s.gate)
+    context.planned = budget - closing.room(budget, task.n, 1)
+    await Pool(planner, Thompson(), PosteriorJudge(s.adopt, s.final, s.drop)).search(context)
+    context.planned = budget
+    return (await closing.choose(context)).program

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from .run.result import RunResult
     from .runtime.flow import Flow, load
     from .runtime.trace import Trace
+    from .runtime.workbench import Workbench
     from .show.progress_bar import ProgressBar
     from .task import Example, Judge, Metric, Part, Parts, Task
     from .workflow.workflow import Workflow
@@ -66,6 +67,7 @@ _HOME = {
     "write_report": "report.report",
     **dict.fromkeys(("Flow", "load"), "runtime.flow"),
     "Trace": "runtime.trace",
+    "Workbench": "runtime.workbench",
     **dict.fromkeys(("Example", "Judge", "Metric", "Part", "Parts", "Task"), "task"),
     "Workflow": "workflow.workflow",
 }
@@ -117,6 +119,7 @@ __all__ = [
     "Trace",
     "Usage",
     "UserError",
+    "Workbench",
     "Workflow",
     "evaluate",
     "evaluate_async",

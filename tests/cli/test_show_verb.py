@@ -12,7 +12,7 @@ import pytest
 from cli_help import flowbot, write_task
 
 from flowbot.optimizer.api import optimize
-from flowbot.run import record
+from flowbot.run import examples
 from flowbot.task import Task
 
 Capture = pytest.CaptureFixture[str]
@@ -45,7 +45,7 @@ def lines(run_dir: Path) -> list[dict[str, Any]]:
 def rewrite(run_dir: Path, folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
     """A copy of a run whose examples are changed."""
     folder.mkdir()
-    for name in ("journal.jsonl", "result.json", "start.flow.yaml", "found.flow.yaml"):
+    for name in ("journal.jsonl", "result.json", "sessions.jsonl", "start.flow.yaml", "found.flow.yaml"):
         (folder / name).write_bytes((run_dir / name).read_bytes())
     kept = lines(run_dir)
     for line in kept:
@@ -124,7 +124,7 @@ def test_gradients_are_shown_with_the_workflow_they_are_about_and_the_proposals_
     rows = flowbot(capsys, "show", str(place), "--json").json["examples"]
     shown = [flowbot(capsys, "show", str(place), row["id"], "--json").json for row in rows if row["gradients"]]
     events = [json.loads(line) for line in (place / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
-    written = {(each["example"], each["text"]) for each in events if each["event"] == "gradient" and each["text"]}
+    written = {(each["example"], each["text"]) for each in events if each["event"] == "feedback" and each["text"]}
     assert {(facts["id"], each["text"]) for facts in shown for each in facts["gradients"]} == written
     gradients = [each for facts in shown for each in facts["gradients"]]
     assert any(each["about"] == "the start" for each in gradients)
@@ -132,8 +132,8 @@ def test_gradients_are_shown_with_the_workflow_they_are_about_and_the_proposals_
     used = [(each, use) for each in gradients for use in each["used_by"]]
     assert used
     for gradient, use in used:
-        assert proposals[use["id"]]["parent"] == gradient["workflow"]
-        assert (use["level"] == "structure") == (gradient["level"] == "workflow")
+        assert proposals[use["id"]]["parents"] == [gradient["workflow"]]
+        assert use["level"] == "parameters" or not gradient["node"]
     one = next(facts for facts in shown if any(each["used_by"] for each in facts["gradients"]))
     said = flowbot(capsys, "show", str(place), one["id"], "--full").out
     assert f"→ {next(use['id'] for each in one['gradients'] for use in each['used_by'])}: " in said
@@ -143,17 +143,17 @@ def test_gradients_are_shown_with_the_workflow_they_are_about_and_the_proposals_
 def test_a_step_that_was_rewritten_from_its_gradients_names_them_all(capsys: Capture, paper: Path) -> None:
     events = [json.loads(line) for line in (paper / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
     update = next(
-        each for each in events if each["event"] == "proposal" and each["changes"] == ["answer: new instruction"]
+        each for each in events if each["event"] == "proposal" and each["edits"] == ["answer: new instruction"]
     )
     behind = [
         each["example"]
         for each in events
-        if each["event"] == "gradient" and each["workflow"] == update["parent"] and each["level"] == "call"
+        if each["event"] == "feedback" and each["about"] == update["parents"][0] and each["place"]
     ]
     assert behind
     for example in behind:
         gradients = flowbot(capsys, "show", str(paper), example, "--json").json["gradients"]
-        mine = [each for each in gradients if each["workflow"] == update["parent"] and each["level"] == "call"]
+        mine = [each for each in gradients if each["workflow"] == update["parents"][0] and each["node"]]
         assert all(update["id"] in [use["id"] for use in each["used_by"]] for each in mine)
 
 
@@ -232,7 +232,7 @@ def test_tools_parts_errors_and_bodies_are_told(capsys: Capture, done: Path, tmp
 def test_beyond_a_bound_traces_are_kept_without_their_steps_and_that_is_said(
     capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record, "MOST_TRACES", 3000)
+    monkeypatch.setattr(examples, "MOST_TRACES", 3000)
     place = optimized(write_task(tmp_path, sizes=(3, 2, 8)), method="none")
     tested = [line for line in lines(place) if line["split"] == "test"]
     whole = [line["start"]["whole"] for line in tested]
@@ -270,9 +270,9 @@ def test_a_key_in_a_gradient_is_never_shown(
     monkeypatch.setenv("MY_SERVICE_TOKEN", secret)
     run_dir = rewrite(done, tmp_path / "leak", lambda line: None)
     events = [json.loads(line) for line in (run_dir / "journal.jsonl").read_text(encoding="utf-8").splitlines()]
-    named = sorted({event["example"] for event in events if event["event"] == "gradient" and event["text"]})
+    named = sorted({event["example"] for event in events if event["event"] == "feedback" and event["text"]})
     for event in events:
-        if event["event"] == "gradient":
+        if event["event"] == "feedback":
             event["text"] += f" {secret}"
         elif event["event"] == "proposal":
             event.update(title=f"{event['title']} {secret}", reason=f"{event['reason']} {secret}")

@@ -33,7 +33,7 @@ def start_of(task: fb.Task) -> fb.Workflow:
 async def test_inside_a_running_loop_waiting_or_not_it_gives_the_same(small: fb.Task, given: dict[str, Any]) -> None:
     waited = await fb.optimize_async(small, **given)
     plain = fb.optimize(small, **given)  # the loop of this test is running
-    assert (plain.status, plain.now["calls"]) == ("done", 0)
+    assert (plain.status, plain.now.calls) == ("done", 0)
     assert plain.to_json()["scores"] == waited.to_json()["scores"]
 
 
@@ -78,7 +78,7 @@ def test_an_error_in_the_callback_pauses_with_its_words_and_loses_nothing(
     assert "the progress callback raised KeyError: 'no such widget'" in paused.reason
     resumed = fb.optimize(small, **given)
     assert resumed.status == "done"
-    assert paused.spent["calls"] + resumed.now["calls"] == undisturbed.spent["calls"]
+    assert paused.spent.calls + resumed.now.calls == undisturbed.spent.calls
     assert resumed.to_json()["scores"] == undisturbed.to_json()["scores"]
 
 
@@ -111,7 +111,7 @@ def test_the_stop_button_pauses_and_the_same_call_goes_on(small: fb.Task, given:
     assert (given["run_dir"] / "result.json").exists()  # the run came to its pause before that was raised
     resumed = fb.optimize(small, **given)
     assert resumed.status == "done"
-    assert 0 < resumed.now["calls"] < sum(resumed.calls.values())
+    assert 0 < resumed.now.calls < sum(resumed.calls.values())
 
 
 def test_pressing_it_twice_leaves_without_waiting() -> None:
@@ -148,7 +148,7 @@ async def test_a_cancelled_run_resumes(small: fb.Task, given: dict[str, Any]) ->
         await running
     resumed = await fb.optimize_async(small, **given)
     assert resumed.status == "done"
-    assert resumed.now["calls"] < sum(resumed.calls.values())
+    assert resumed.now.calls < sum(resumed.calls.values())
 
 
 def test_a_stop_of_the_users_own_is_the_one_that_counts(small: fb.Task, given: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from flowbot.optimizer.progress import ProgressEvent
 from flowbot.optimizer.room import FEWEST, Room
 from flowbot.optimizer.rooms import Rooms
 from flowbot.optimizer.run import optimize_async
-from flowbot.run.result import CostEstimate
+from flowbot.run.result import ClosingTest, CostEstimate
 from flowbot.task import Task
 from flowbot.testing.fake_behaviours import counter
 from flowbot.workflow.calls import usual_calls
@@ -74,12 +74,12 @@ async def test_a_ceiling_of_what_the_run_takes_lets_it_end_although_the_estimate
 ) -> None:
     free = await run(small, tmp_path / "free")
     planned = estimate(small, lm=MODEL, effort="low", start=start_of(small), price=PRICE).usd
-    budget = Budget(usd=1.6 * free.spent["usd"])
+    budget = Budget(usd=1.6 * free.spent.usd)
     bound = await run(small, tmp_path / "bound", budget=budget)
     assert planned is not None
-    assert planned > 2 * 1.6 * free.spent["usd"]
+    assert planned > 2 * 1.6 * free.spent.usd
     assert bound.stopped_by == "finished"
-    assert bound.details["tested"] == {"run": 24, "of": 24}
+    assert bound.tested == ClosingTest(run=24, of=24)
     assert bound.to_json()["scores"] == free.to_json()["scores"]
 
 
@@ -89,7 +89,7 @@ async def test_below_that_the_test_shrinks_the_ceiling_holds_and_the_replay_ends
     priced: Endpoint, small: Task, tmp_path: Path, kind: str, share: float
 ) -> None:
     free = await run(small, tmp_path / "free")
-    took = {"usd": free.spent["usd"], "tokens": free.spent["tokens"], "calls": sum(free.calls.values())}[kind]
+    took = {"usd": free.spent.usd, "tokens": free.spent.tokens, "calls": sum(free.calls.values())}[kind]
     ceiling = share * took if kind == "usd" else int(share * took)
     news: list[str] = []
     ends: list[Any] = []
@@ -103,9 +103,9 @@ async def test_below_that_the_test_shrinks_the_ceiling_holds_and_the_replay_ends
     assert first["scores"]["start"]["test"]["n"] == first["tested"]["run"]
     shrunk = first["tested"]["run"] < 24
     assert any("left room to test on" in line for line in news) == shrunk
-    same = ("scores", "calls", "tested", "stopped_by", "curve", "kept_from")
+    same = ("scores", "calls", "tested", "stopped_by", "kept_from")
     assert {name: again[name] for name in same} == {name: first[name] for name in same}
-    assert ends[1].details["replayed_events"] > 0
+    assert ends[1].replayed_events > 0
 
 
 async def test_at_some_ceiling_the_test_is_smaller_and_what_was_found_is_tested_all_the_same(
@@ -113,11 +113,11 @@ async def test_at_some_ceiling_the_test_is_smaller_and_what_was_found_is_tested_
 ) -> None:
     free = await run(orders, tmp_path)
     bound = await run(
-        orders, tmp_path / "bound", cache_dir=tmp_path / "cache", budget=Budget(usd=0.75 * free.spent["usd"])
+        orders, tmp_path / "bound", cache_dir=tmp_path / "cache", budget=Budget(usd=0.75 * free.spent.usd)
     )
-    assert FEWEST <= bound.details["tested"]["run"] < bound.details["tested"]["of"]
+    assert FEWEST <= bound.tested.run < bound.tested.of
     assert bound.difference.test is not None
-    assert bound.difference.test.n == bound.details["tested"]["run"]
+    assert bound.difference.test.n == bound.tested.run
     assert bound.workflow.hash != bound.start.hash
 
 
@@ -152,7 +152,7 @@ async def test_the_order_in_which_answers_come_decides_nothing_under_a_ceiling(
     left: list[float] = []
     give_up = Rooms.give_up_rest
     for number in range(3):
-        budget = Budget(usd=share * free.spent["usd"])
+        budget = Budget(usd=share * free.spent.usd)
 
         async def late(body: Body, count: int, number: int = number) -> web.Response:
             await asyncio.sleep(int(stable_hash([number, body])[:4], 16) / 65536 / 30)

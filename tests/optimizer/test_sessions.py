@@ -14,10 +14,10 @@ from flowbot.lm.ledger import Ledger
 from flowbot.lm.stop import StopSignal
 from flowbot.optimizer.progress import ProgressEvent
 from flowbot.optimizer.run import optimize_async
-from flowbot.report.data import read_run
 from flowbot.run.result import RunResult
-from flowbot.run.sessions import NAME, Sessions, read_sessions, spent_in_all
+from flowbot.run.sessions import NAME, Sessions, Spent, read_sessions, spent_in_all
 from flowbot.run.taken import account
+from flowbot.run.view import read_run
 from flowbot.task import Task
 
 
@@ -50,8 +50,8 @@ async def test_a_replay_leaves_what_was_paid_and_when_as_it_was_and_says_that_it
         assert facts[1][name] == facts[0][name]
     assert facts[1]["now"]["calls"] == 0
     assert json.loads((again.run_dir / "result.json").read_text())["spent"] == facts[0]["spent"]
-    told = account(facts[1])
-    assert told[:2] == account(facts[0])
+    told = account(again)
+    assert told[:2] == account(first)
     assert told[2] == "This time it was replayed from the store: nothing was made."
 
 
@@ -62,20 +62,20 @@ async def test_sessions_that_paused_are_added_up(orders: Task, tmp_path: Path) -
     )
     done = await run(orders, tmp_path)
     assert (paused.status, done.status) == ("paused", "done")
-    assert paused.spent["calls"] + done.now["calls"] == done.spent["calls"] == sum(done.requests.values())
-    assert [each["status"] for each in done.sessions] == ["paused", "done"]
-    assert done.seconds == pytest.approx(sum(each["seconds"] for each in done.sessions), abs=0.02)
-    told = account(done.to_json())
+    assert paused.spent.calls + done.now.calls == done.spent.calls == sum(done.requests.values())
+    assert [each.status for each in done.sessions] == ["paused", "done"]
+    assert done.seconds == pytest.approx(sum(each.seconds for each in done.sessions), abs=0.02)
+    told = account(done)
     assert "in 2 sessions since" in told[1]
-    assert told[2].startswith(f"Of that this session made {done.now['calls']:,} calls")
+    assert told[2].startswith(f"Of that this session made {done.now.calls:,} calls")
 
 
 async def test_a_run_that_another_runs_store_serves_has_paid_nothing(orders: Task, tmp_path: Path) -> None:
     await run(orders, tmp_path)
     other = await run(orders, tmp_path, run_dir=tmp_path / "other")
-    assert other.spent["calls"] == 0
+    assert other.spent.calls == 0
     assert len(other.sessions) == 1
-    assert "Nothing of it was made by this run" in account(other.to_json())[1]
+    assert "Nothing of it was made by this run" in account(other)[1]
 
 
 def test_of_a_killed_session_what_was_written_counts(tmp_path: Path) -> None:
@@ -87,9 +87,9 @@ def test_of_a_killed_session_what_was_written_counts(tmp_path: Path) -> None:
     resumed = Sessions(tmp_path, ledger(3), 10.0, clock())
     found = resumed.end("done", 4.0)
     resumed.close()
-    assert [(each.status, each.calls, each.seconds) for each in found] == [("working", 7, 2.0), ("done", 3, 4.0)]
+    assert [(each.status, each.spent.calls, each.seconds) for each in found] == [("working", 7, 2.0), ("done", 3, 4.0)]
     assert read_sessions(tmp_path) == found
-    assert spent_in_all(found) == {"calls": 10, "tokens": 1100, "usd": 1.0}
+    assert spent_in_all(found) == Spent(calls=10, tokens=1100, usd=1.0)
 
 
 def test_a_session_that_ended_before_it_paid_is_forgotten_once_another_pays(tmp_path: Path) -> None:
@@ -97,7 +97,9 @@ def test_a_session_that_ended_before_it_paid_is_forgotten_once_another_pays(tmp_
         sessions = Sessions(tmp_path, ledger(calls), 0.0)
         found = sessions.end(status, 1.0)
         sessions.close()
-        assert [(each.status, each.calls) for each in found] == ([("done", 3)] if status == "done" else [(status, 0)])
+        assert [(each.status, each.spent.calls) for each in found] == (
+            [("done", 3)] if status == "done" else [(status, 0)]
+        )
         assert read_sessions(tmp_path) == found
 
 
@@ -107,13 +109,13 @@ async def test_every_payment_is_on_disk_before_anything_else_is_done_about_it(or
     def look(event: ProgressEvent) -> None:
         if event.calls:
             lines = read_sessions(tmp_path / "run")
-            seen.append((len(lines), lines[0].calls))
+            seen.append((len(lines), lines[0].spent.calls))
 
     done = await run(orders, tmp_path, progress=look)
     assert [lines for lines, _ in seen] == [1] * len(seen)
     paid = [calls for _, calls in seen]
     assert paid == sorted(paid)
-    assert paid[-1] == done.spent["calls"] == sum(done.requests.values())
+    assert paid[-1] == done.spent.calls == sum(done.requests.values())
 
 
 def test_what_a_session_pays_is_written_with_each_payment(tmp_path: Path) -> None:
@@ -122,7 +124,7 @@ def test_what_a_session_pays_is_written_with_each_payment(tmp_path: Path) -> Non
     paid.noted = sessions.note
     for calls in (2, 3, 4):
         paid.pay("val", Usage(1, 5, 5, usd=0.25), model="openai/x")
-        assert [each.calls for each in read_sessions(tmp_path)] == [calls]
+        assert [each.spent.calls for each in read_sessions(tmp_path)] == [calls]
     sessions.close()
 
 
@@ -141,7 +143,7 @@ def test_an_unknown_price_of_one_session_leaves_the_whole_unknown(tmp_path: Path
         sessions = Sessions(tmp_path, ledger(2, usd), 0.0)
         sessions.end("done", 1.0)
         sessions.close()
-    assert spent_in_all(read_sessions(tmp_path)) == {"calls": 4, "tokens": 440, "usd": None}
+    assert spent_in_all(read_sessions(tmp_path)) == Spent(calls=4, tokens=440, usd=None)
 
 
 @pytest.mark.parametrize(
@@ -166,15 +168,4 @@ async def test_of_a_run_that_was_killed_before_its_result_the_report_knows_what_
 ) -> None:
     first = await run(orders, tmp_path)
     (first.run_dir / "result.json").unlink()
-    assert read_run(first.run_dir).result["spent"] == first.spent
-
-
-async def test_a_replay_of_a_run_from_before_there_was_such_a_file_keeps_what_its_result_says(
-    orders: Task, tmp_path: Path
-) -> None:
-    first = await run(orders, tmp_path)
-    (first.run_dir / NAME).unlink()
-    assert (await run(orders, tmp_path)).spent == first.spent
-    (first.run_dir / NAME).unlink(missing_ok=True)
-    (first.run_dir / "result.json").write_text("[")
-    assert (await run(orders, tmp_path)).spent["calls"] == 0
+    assert read_run(first.run_dir).spent == first.spent

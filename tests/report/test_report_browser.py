@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,7 +11,17 @@ from pathlib import Path
 import pytest
 from browser_probes import FAINT, HEADINGS, HIDDEN_IN_PRINT, NAMELESS, OPEN_ALL, PAINTED, TOO_WIDE
 from playwright.sync_api import Browser, Page, sync_playwright
-from report_sample import journal, recorded, write_nested, write_paused, write_recorded, write_sample, write_unchanged
+from report_sample import (
+    everywhere,
+    recorded,
+    rewrite,
+    write_journal,
+    write_nested,
+    write_paused,
+    write_recorded,
+    write_sample,
+    write_unchanged,
+)
 
 from flowbot.report.report import write_report
 
@@ -31,17 +40,8 @@ HOSTILE = (
 def write_hostile(run_dir: Path) -> Path:
     """Every text that a run holds, out to break the page."""
     run = write_recorded(run_dir, recorded(8, reply=HOSTILE, note=HOSTILE))
-    events = journal(HOSTILE)
-    for event in events:
-        for name in ("text", "title", "reason"):
-            if name in event:
-                event[name] = HOSTILE
-        if event["event"] == "proposal":
-            event["changes"], event["errors"] = [HOSTILE], [HOSTILE]
-    (run / "journal.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
-    told = json.loads((run / "result.json").read_text(encoding="utf-8"))
-    told.update(task=HOSTILE, method=HOSTILE, models={"task": HOSTILE, "meta": HOSTILE}, dropped=[HOSTILE])
-    (run / "result.json").write_text(json.dumps(told), encoding="utf-8")
+    write_journal(run, everywhere(HOSTILE))
+    rewrite(run, task=HOSTILE, method=HOSTILE, models={"task": HOSTILE, "meta": HOSTILE}, dropped=[HOSTILE])
     return run
 
 

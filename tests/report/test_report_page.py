@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from report_sample import final, journal, result, write_nested, write_sample
+from report_sample import everywhere, final, result, write_journal, write_nested, write_sample
 
 from flowbot.fields import UserError
-from flowbot.report.data import read_run
+from flowbot.report.examples import nested
 from flowbot.report.report import write_report
-from flowbot.report.words import verdict
+from flowbot.run.result import Scores
+from flowbot.run.view import read_run
+from flowbot.stats import Estimate
 
 VOID = {"meta", "br", "hr", "img", "input", "link", "circle", "line", "path", "rect", "polygon"}
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'{{ 1234 * 5678 }}"
@@ -90,16 +91,8 @@ def test_page_needs_no_network_and_no_script(tmp_path: Path) -> None:
 
 def test_what_comes_from_outside_is_text_and_never_markup(tmp_path: Path) -> None:
     run = write_sample(tmp_path / "run", goal=HOSTILE, note=HOSTILE)
-    events = journal(HOSTILE)
-    for event in events:
-        for name in ("text", "title", "reason"):
-            if name in event:
-                event[name] = HOSTILE
-        if event["event"] == "proposal":
-            event["changes"], event["errors"] = [HOSTILE], [HOSTILE]
-    (run / "journal.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
-    changed = {**result(), "task": HOSTILE, "method": HOSTILE, "reason": HOSTILE, "models": {"task": HOSTILE}}
-    (run / "result.json").write_text(json.dumps(changed), encoding="utf-8")
+    write_journal(run, everywhere(HOSTILE))
+    result(run, task=HOSTILE, method=HOSTILE, reason=HOSTILE, models={"task": HOSTILE}).save()
     page = page_of(run)
     assert not {tag for tag, _ in page.tags} & {"script", "img"}
     assert "<script>alert(1)</script>" in page.words
@@ -151,12 +144,12 @@ def test_lineage_and_gradients_are_those_of_each_change(tmp_path: Path) -> None:
     run = read_run(write_sample(tmp_path / "run"))
     assert [change.id for change in run.lineage] == ["p1", "p4"]
     one, two, three, four = run.changes
-    assert [(each.text[:19], each.example) for each in one.gradients] == [
-        ("The amounts are fou", "train-007, train-031")
+    assert [(each.text[:19], each.examples) for each in one.feedback] == [
+        ("The amounts are fou", ("train-007", "train-031"))
     ]
-    assert two.gradients == ()
-    assert [each.example for each in three.gradients] == ["train-003"]
-    assert len(four.gradients) == 4
+    assert two.feedback == ()
+    assert [each.examples for each in three.feedback] == [("train-003",)]
+    assert len(four.feedback) == 4
     assert [change.outcome for change in run.changes] == ["kept", "rejected", "invalid", "kept"]
     assert run.found is not None
     assert run.found.hash == final().hash
@@ -165,42 +158,41 @@ def test_lineage_and_gradients_are_those_of_each_change(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("difference", "said"),
     [
-        ({"mean": 0.44, "low": 0.33, "high": 0.55, "n": 100}, "better by 44 points"),
-        ({"mean": 0.04, "low": -0.03, "high": 0.11, "n": 100}, "may be chance"),
-        ({"mean": -0.2, "low": -0.3, "high": -0.1, "n": 100}, "worse by 20 points"),
+        (Estimate(0.44, 0.33, 0.55, 100), "better by 44 points"),
+        (Estimate(0.04, -0.03, 0.11, 100), "may be chance"),
+        (Estimate(-0.2, -0.3, -0.1, 100), "worse by 20 points"),
         (None, "no claim is made"),
     ],
 )
-def test_verdict_claims_no_more_than_the_test_shows(tmp_path: Path, difference: object, said: str) -> None:
+def test_verdict_claims_no_more_than_the_test_shows(tmp_path: Path, difference: Estimate | None, said: str) -> None:
     run = write_sample(tmp_path / "run")
-    changed = result()
-    changed["scores"]["difference"]["test"] = difference
-    (run / "result.json").write_text(json.dumps(changed), encoding="utf-8")
-    assert said in verdict(read_run(run))
+    result(run, difference=Scores(test=difference)).save()
+    assert said in read_run(run).verdict
 
 
 def test_verdict_says_when_nothing_better_was_found(tmp_path: Path) -> None:
     run = write_sample(tmp_path / "run")
     (run / "found.flow.yaml").write_text((run / "start.flow.yaml").read_text(encoding="utf-8"), encoding="utf-8")
-    assert "no change proved better" in verdict(read_run(run))
+    assert "no change proved better" in read_run(run).verdict
 
 
 def test_verdict_of_a_pause_says_how_to_go_on(tmp_path: Path) -> None:
     run = write_sample(tmp_path / "run")
-    (run / "result.json").write_text(json.dumps({**result(), "status": "paused"}), encoding="utf-8")
-    assert "the same command goes on" in verdict(read_run(run))
+    result(run, status="paused", found=None).save()
+    assert "the same command goes on" in read_run(run).verdict
 
 
 def test_steps_of_a_body_stand_within_the_step_that_has_it(tmp_path: Path) -> None:
     [example] = read_run(write_nested(tmp_path / "run")).examples
     assert example.final is not None
-    steps = {step.address: step for step in example.final.steps}
+    steps = {each.step.address: each for each in nested(example.final.trace.steps)}
     assert list(steps) == ["split", "route", "whole#1", "whole#2", "each", "best"]
     assert steps["route"].way == "one"
-    assert [step.address for step in steps["each"].steps] == ["each/guess[1]", "each/guess[2]", "each/refine[2]"]
+    inside = [each.step.address for each in steps["each"].steps]
+    assert inside == ["each/guess[1]", "each/guess[2]", "each/refine[2]"]
     loop = steps["each"].steps[2]
-    assert [step.address for step in loop.steps] == ["each/refine[2]/critic[1]", "each/refine[2]/critic[2]"]
-    assert [step.failed for step in (steps["split"], steps["each"], loop)] == [False, True, True]
+    assert [each.step.address for each in loop.steps] == ["each/refine[2]/critic[1]", "each/refine[2]/critic[2]"]
+    assert [each.failed for each in (steps["split"], steps["each"], loop)] == [False, True, True]
 
 
 def test_page_shows_bodies_ways_notes_samples_and_tool_calls(tmp_path: Path) -> None:
@@ -220,9 +212,3 @@ def test_page_shows_bodies_ways_notes_samples_and_tool_calls(tmp_path: Path) -> 
         assert said in page.words
     drawn = {attributes["data-node"] for tag, attributes in page.tags if tag == "g" and "data-node" in attributes}
     assert {"answer", "route", "each", "each/refine", "each/refine/critic"} <= drawn
-
-
-def test_a_trace_without_notes_and_calls_is_read(tmp_path: Path) -> None:
-    run = read_run(write_sample(tmp_path / "run"))
-    assert run.examples[0].final is not None
-    assert [(step.note, step.calls, step.steps) for step in run.examples[0].final.steps] == [("", (), ())] * 2

@@ -10,13 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_sample import final, listed, nested, start
 
+from flowbot.fields.words import duration, interval, money, percent
+from flowbot.fields.words import points as in_points
 from flowbot.report.chart import interval_bar, score_chart
-from flowbot.report.data import Interval, Point
 from flowbot.report.diffs import pieces, text_diffs
-from flowbot.report.words import duration, interval, money, percent
-from flowbot.report.words import points as in_points
+from flowbot.run.events import Measure
+from flowbot.run.view import Point
+from flowbot.stats import Estimate
 
 SVG = "{http://www.w3.org/2000/svg}"
+
+
+def score(low: float, mean: float, high: float) -> Measure:
+    return Measure(mean=mean, low=low, high=high, n=10)
+
+
 shares = st.floats(0, 1, allow_nan=False)
 
 
@@ -25,10 +33,7 @@ shares = st.floats(0, 1, allow_nan=False)
     st.sampled_from([320, 820]),
 )
 def test_chart_draws_every_point_inside_its_frame(raw: list[tuple[int, float, float, float]], width: int) -> None:
-    drawn = [
-        Point(calls, Interval(sorted(scores)[1], sorted(scores)[0], sorted(scores)[2], 10), "tried")
-        for calls, *scores in sorted(raw)
-    ]
+    drawn = [Point(calls, score(*sorted(scores)), "tried") for calls, *scores in sorted(raw)]
     tree = ElementTree.fromstring(score_chart(drawn, width=width))
     circles = list(tree.iter(f"{SVG}circle"))
     assert len(circles) == len(drawn)
@@ -43,7 +48,7 @@ def test_chart_without_points_is_nothing() -> None:
 
 
 def test_higher_scores_stand_higher_and_the_line_keeps_the_best() -> None:
-    low, high = Interval(0.2, 0.1, 0.3, 10), Interval(0.7, 0.6, 0.8, 10)
+    low, high = score(0.1, 0.2, 0.3), score(0.6, 0.7, 0.8)
     text = score_chart([Point(10, high, "start"), Point(20, low, "tried")], width=320)
     first, second = (float(each) for each in re.findall(r'cy="([\d.]+)"', text))
     assert {first > second, first < second} == {True, False}
@@ -53,7 +58,7 @@ def test_higher_scores_stand_higher_and_the_line_keeps_the_best() -> None:
 
 
 def test_interval_bar_says_its_numbers_to_screen_readers() -> None:
-    assert 'aria-label="62 %, 95 % interval 53 to 72 %"' in interval_bar(Interval(0.62, 0.53, 0.72, 100), kind="final")
+    assert 'aria-label="62 %, 95 % interval 53 to 72 %"' in interval_bar(Estimate(0.62, 0.53, 0.72, 100), kind="final")
 
 
 @given(st.text(max_size=200), st.text(max_size=200), st.booleans())
@@ -90,9 +95,9 @@ def test_text_diffs_find_bodies_by_path_and_settings() -> None:
         (in_points(0.0), "0"),
         (in_points(-0.0025), "−0.2"),
         (in_points(1e-12), "0"),
-        (interval(Interval(0.08, -0.0025, 0.16, 60), difference=True), "−0.2 to +16"),
-        (interval(Interval(0.998, 0.996, 0.999, 60)), "99.6 to 99.9 %"),
-        (interval(Interval(0.2, 0.1, 0.3, 9)), "10 to 30 %"),
+        (interval(Estimate(0.08, -0.0025, 0.16, 60), difference=True), "−0.2 to +16"),
+        (interval(Estimate(0.998, 0.996, 0.999, 60)), "99.6 to 99.9 %"),
+        (interval(Estimate(0.2, 0.1, 0.3, 9)), "10 to 30 %"),
         (money(None), "unknown"),
         (money(0.0), "$0"),
         (money(12.345), "$12.35"),

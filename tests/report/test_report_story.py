@@ -12,15 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from report_sample import (
+    feedback,
     final,
-    gradient,
     journal,
     listed,
     nested,
     proposal,
     recorded,
     result,
+    rewrite,
     start,
+    started,
+    write_journal,
     write_paused,
     write_recorded,
     write_sample,
@@ -32,113 +35,90 @@ from flowbot.report.advice import advice
 from flowbot.report.brief import in_short, in_vain, stopped
 from flowbot.report.commands import again, python, show, use
 from flowbot.report.cost import per_run, where_it_went
-from flowbot.report.data import RunView, read_run
 from flowbot.report.examples import errors, grouped, parts, per_example
 from flowbot.report.report import OUTCOMES, write_report
-from flowbot.report.story import chapters, tell
+from flowbot.report.story import came, why
 from flowbot.report.template import cut
-from flowbot.report.traces import ExamplePair, RunOnExample
+from flowbot.run.changes import Change
+from flowbot.run.events import Event
+from flowbot.run.examples import RecordedExample, Side
+from flowbot.run.result import Scores
+from flowbot.run.sessions import Spent
+from flowbot.run.view import RunView, read_run
+from flowbot.runtime.trace import Trace
+from flowbot.stats import Estimate
 from flowbot.workflow.starts import single_call
 
 
-def with_events(run_dir: Path, events: list[dict[str, Any]], **told: Any) -> RunView:
+def with_events(run_dir: Path, events: list[Event]) -> RunView:
     run = write_sample(run_dir)
-    (run / "journal.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
-    (run / "result.json").write_text(json.dumps({**result(), **told}), encoding="utf-8")
+    write_journal(run, events)
     return read_run(run)
+
+
+def only(run_dir: Path, *events: Event) -> tuple[RunView, Change]:
+    """A run that began, with these events, and its last change."""
+    run = with_events(run_dir, [journal()[0], *events])
+    return run, run.changes[-1]
 
 
 def test_each_change_says_why_at_what_cost_and_what_came_of_it(tmp_path: Path) -> None:
     run = read_run(write_sample(tmp_path / "run"))
-    one, two, three, four = (tell(change, run) for change in run.changes)
-    assert one.why == (
-        "The meta model asked for it, having seen what went wrong:",
+    one, two, three, four = run.changes
+    assert why(one) == (
+        "Asked for by what was said of a mistake:",
         "It got 2 of the meta model's 3 votes.",
         "Its code is from the meta model.",
     )
-    assert one.took == "50 model calls, those that led to it included."
-    assert one.outcome == (
-        "It won its race: it scored 54 % against 17 % on 24 training examples; P(better) 0.97, where 0.80 is needed."
+    assert one.spent == 50
+    assert came(one, run) == (
+        "Adopted on 24 pairs (54 % against 17 %, P(better) 0.97). On validation it scored 55 % (46 to 65 %). The result was "
+        "built on it."
     )
-    assert one.later == "On validation it scored 55 % (46 to 65 %). The result was built on it."
-    assert two.why == ("No gradient asked for it: it was the next in the catalogue of known patterns.",)
-    assert "P(better) 0.11, where 0.20 ends a race" in two.outcome
-    assert (three.outcome, three.took) == ("It was not valid, so it never ran.", "")
-    assert four.later.endswith("the best, so it is the result.")
+    assert why(two) == ("No feedback asked for it: it was the next in the catalogue of known patterns.",)
+    assert came(two, run) == "Dropped on 8 pairs (12 % against 25 %, P(better) 0.11)."
+    assert (came(three, run), three.spent) == ("Not valid, so it never ran.", None)
+    assert came(four, run).startswith("Adopted on 24 pairs (71 % against 54 %, P(better) 0.86); best on validation.")
+    assert came(four, run).endswith("It is the result.")
 
 
 def test_the_search_in_short_counts_what_came_of_all_changes(tmp_path: Path) -> None:
     said = " ".join(in_short(read_run(write_sample(tmp_path / "run"))))
-    assert "In 2 rounds 4 changes were tried: 2 won their races, 1 lost, 1 not valid." not in said
-    assert "In 1 round 4 changes were tried: 2 won their races, 1 lost, 1 not valid." in said
-    assert "holds 2 of them (p1, p4); the largest gain in a race was +37 points, by p1" in said
+    assert "4 changes were tried: 2 adopted, 1 dropped, 1 not valid." in said
+    assert "holds 2 of them (p1, p4); the largest gain on training examples was +37 points, by p1" in said
     assert "2 workflows were scored on 40 validation examples" in said
 
 
-def test_a_blamed_step_names_the_runs_that_spoke_against_it(tmp_path: Path) -> None:
-    events = journal()
-    blame = [gradient("the first wrong step", f"train-{number:03}", "answer", "call") for number in range(5)]
-    made = proposal(
-        9, listed(), final(), "parameters", "prior", "show step `answer` 2 of its own good runs",
-        "runs on train-030, train-125 were scored 1",
-    )  # fmt: skip
-    run = with_events(tmp_path / "run", [*events[:-1], *blame, made])
-    assert tell(run.changes[-1], run).why == (
-        "The meta model named step `answer` as the first wrong step of the runs on `train-000`, `train-001`, `train-002`, "
-        "`train-003` and 1 more.",
-        "By rule: the runs on train-030, train-125 were right, so the step is shown what it did there.",
-    )
-    assert run.changes[-1].gradients == ()
+def test_a_reason_stands_as_its_author_wrote_it_whatever_it_looks_like(tmp_path: Path) -> None:
+    reason = "runs on train-1 were scored 1 (9 of 9 votes); code by the meta model"
+    _, change = only(tmp_path / "run", proposal(1, start(), listed(), "structure", "prior", "t", reason=reason))
+    assert why(change) == (reason,)
 
 
-def test_examples_shown_to_a_step_that_was_never_right_are_said_to_be_what_is_expected(tmp_path: Path) -> None:
-    title = "show step `answer` 2 right answers"
-    made = proposal(9, listed(), final(), "parameters", "prior", title, "no run was scored 1")
-    run = with_events(tmp_path / "run", [*journal()[:-1], made])
-    assert tell(run.changes[-1], run).why == (
-        "By rule: no run was right to learn from, so the step is shown what training examples expect.",
+def test_a_change_for_which_nobody_gave_a_reason_says_where_it_comes_from(tmp_path: Path) -> None:
+    _, change = only(tmp_path / "run", proposal(1, start(), listed(), "structure", "history", "t", code_by="prior"))
+    assert why(change) == (
+        "It comes from what the run had learned.",
+        "Its code is from the catalogue of known patterns.",
     )
 
 
-def test_a_change_drawn_at_random_says_so_and_whose_code_it_has(tmp_path: Path) -> None:
-    made = proposal(
-        1, start(), listed(), "structure", "prior", "Add it up in code.", "drawn at random; code by the meta model"
-    )
-    run = with_events(tmp_path / "run", [journal()[0], made])
-    assert tell(run.changes[0], run).why == (
-        "Drawn at random from the catalogue: this method asks nobody.",
-        "Its code is from the meta model.",
-    )
-
-
-def test_a_change_of_structure_after_one_of_prompts_begins_a_round(tmp_path: Path) -> None:
-    levels = ["structure", "structure", "parameters", "structure", "parameters", "parameters"]
-    made = [proposal(number, start(), None, level, "prior", "t", "r") for number, level in enumerate(levels)]
-    run = with_events(tmp_path / "run", [journal()[0], *made])
-    assert [[told.change.id for told in each.told] for each in chapters(run)] == [
-        ["p0", "p1", "p2"],
-        ["p3", "p4", "p5"],
-    ]
-    assert chapters(run)[0].summary.startswith("2 changes of the structure and 1 change of prompts or code")
-
-
-def test_a_method_without_races_is_told_without_verdicts(tmp_path: Path) -> None:
+def test_a_method_without_comparisons_is_told_without_verdicts(tmp_path: Path) -> None:
     made = [
-        proposal(1, start(), listed(), "structure", "meta", "edits by the meta model", "The sum is wrong."),
-        proposal(2, listed(), final(), "parameters", "meta", "update of all steps", ""),
+        proposal(1, start(), listed(), "structure", "meta", "edits by the meta model"),
+        proposal(2, listed(), final(), "parameters", "meta", "update of all steps"),
     ]
-    run = with_events(tmp_path / "run", [journal()[0], *made])
+    run, _ = only(tmp_path / "run", *made)
     assert [change.outcome for change in run.changes] == ["kept", "kept"]
-    assert "without a race, as this method does" in tell(run.changes[0], run).outcome
-    assert "In 1 round 2 changes were tried: 2 taken into the result." in in_short(run)[0]
+    assert came(run.changes[0], run).startswith("Taken on without a comparison.")
+    assert "2 changes were tried: 2 taken on without a comparison." in in_short(run)[0]
 
 
 def test_nothing_better_is_a_story_too(tmp_path: Path) -> None:
     run = read_run(write_unchanged(tmp_path / "run"))
     said = " ".join(in_vain(run))
-    assert "1 change did worse than what it changed, and was dropped as soon as P(better) fell to 20 %" in said
-    assert "2 changes ran all examples of their race without being clearly better; the closest was" in said
-    assert "P(better) 0.70 where 0.80 was needed" in said
+    assert "3 changes were not clearly better than what they changed; the closest was p2 (" in said
+    assert "P(better) 0.70" in said
     assert "1 proposal was not valid" in said
     assert "Try more: `--effort high`" in " ".join(advice(run))
     words = write_report(run.run_dir).read_text(encoding="utf-8")
@@ -173,16 +153,17 @@ def test_advice_fits_what_the_run_shows(tmp_path: Path, change: dict[str, Any], 
     told = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     if "scores" in change:
         mean = 1.0 if change["scores"] == "full" else 0.0
-        change = {"scores": {**told["scores"], "final": {"test": {"mean": mean, "low": mean, "high": mean, "n": 100}}}}
-    (folder / "result.json").write_text(json.dumps({**told, **change}), encoding="utf-8")
+        side = {"val": None, "test": {"mean": mean, "low": mean, "high": mean, "n": 100}}
+        change = {"scores": {**told["scores"], "final": side}}
+    if "models" in change:
+        write_journal(folder, [started(**change), *journal()[1:]])
+    rewrite(folder, **change)
     assert said in " ".join(advice(read_run(folder)))
 
 
 def test_a_difference_that_may_be_chance_says_how_many_examples_would_settle_it(tmp_path: Path) -> None:
     run = write_sample(tmp_path / "run")
-    told = result()
-    told["scores"]["difference"]["test"] = {"mean": 0.05, "low": -0.04, "high": 0.14, "n": 100}
-    (run / "result.json").write_text(json.dumps(told), encoding="utf-8")
+    result(run, difference=Scores(test=Estimate(0.05, -0.04, 0.14, 100))).save()
     said = advice(read_run(run))[0]
     assert re.match(
         r"100 test examples like these show a difference reliably from about 13 points on; one of 5 points needs about 66\d",
@@ -228,8 +209,9 @@ def test_parts_errors_and_cost_come_from_all_examples(tmp_path: Path) -> None:
     assert "A thousand examples cost $2.00 against $2.00" in per_run(before, after)
     first, *others = run.examples
     assert first.final is not None
-    assert first.final.used is not None
-    unknown = replace(first, final=replace(first.final, used=replace(first.final.used, usd=None)))
+    trace = first.final.trace
+    steps = tuple(replace(step, usage=replace(step.usage, usd=None)) for step in trace.steps)
+    unknown = replace(first, final=replace(first.final, trace=replace(trace, steps=steps)))
     partly = per_example([unknown, *others], "final")
     assert partly is not None
     assert partly.usd is None
@@ -250,19 +232,19 @@ def test_page_shows_judge_parts_errors_and_dropped_examples(tmp_path: Path) -> N
 
 def test_where_the_calls_went_and_who_paid(tmp_path: Path) -> None:
     run = write_sample(tmp_path / "run")
-    told = result()
-    (run / "result.json").write_text(json.dumps({**told, "spent": {"calls": 500, "tokens": 90_000, "usd": 1.0}}))
-    said = " ".join(where_it_went(read_run(run)))
-    assert "625 model calls, 123,900 tokens, no cost. Of the calls 42 % ran workflows on training examples" in said
-    assert "Made by this run: 500 of the calls, 90,000 tokens, $1.00, in" in said
-    (run / "result.json").write_text(json.dumps({**told, "spent": {"calls": 625, "tokens": 123_900, "usd": 1.0}}))
-    assert any(line.startswith("All of it was made by this run in") for line in where_it_went(read_run(run)))
-    told["by_purpose"]["train"]["usd"] = None
-    (run / "result.json").write_text(json.dumps(told))
-    assert "no known price" in " ".join(where_it_went(read_run(run)))
-    told["by_purpose"]["train"]["usd"] = 3.0
-    (run / "result.json").write_text(json.dumps(told))
-    assert "Most of the cost, $3.00, ran workflows on training" in " ".join(where_it_went(read_run(run)))
+
+    def said(train: float | None = 0.0, **spent: Any) -> str:
+        paid = Spent(**{"calls": 500, "tokens": 90_000, "usd": 1.0, **spent})
+        used = result().by_purpose
+        priced = {**used, "train": used["train"].model_copy(update={"usd": train})}
+        result(run, spent=paid, by_purpose=priced).save()
+        return " ".join(where_it_went(read_run(run)))
+
+    assert "625 model calls, 123,900 tokens, no cost. Of the calls 42 % ran workflows on training examples" in said()
+    assert "Made by this run: 500 of the calls, 90,000 tokens, $1.00, in" in said()
+    assert "All of it was made by this run in" in said(calls=625)
+    assert "no known price" in said(train=None)
+    assert "Most of the cost, $3.00, ran workflows on training" in said(train=3.0)
 
 
 def test_commands_can_be_typed_as_they_stand(tmp_path: Path) -> None:
@@ -276,14 +258,14 @@ def test_commands_can_be_typed_as_they_stand(tmp_path: Path) -> None:
     compile(python(run), "report", "exec")
     assert "fb.load(" in python(run)
     inputs = (Field.of("note", "str"),)
-    plain = single_call(inputs, (Field.of("total", "int", "how many"),), run.goal, reasoning=True)
+    plain = single_call(inputs, (Field.of("total", "int", "how many"),), run.started.goal, reasoning=True)
     assert "--start" not in again(replace(run, start=plain))
-    other = single_call(inputs, (Field.of("total", "int"),), run.goal, reasoning=False)
+    other = single_call(inputs, (Field.of("total", "int"),), run.started.goal, reasoning=False)
     assert "--start" in again(replace(run, start=other))
-    judged = {**run.models, "judge": "openai/gpt-4.1"}
-    assert "--judge-model openai/gpt-4.1" in again(replace(run, models=judged))
+    judged = started(models={**run.started.models, "judge": "openai/gpt-4.1"})
+    assert "--judge-model openai/gpt-4.1" in again(replace(run, started=judged))
     numbers = single_call((Field.of("note", "list[int]"),), (Field.of("total", "int"),), "Add.", reasoning=False)
-    asked = replace(run.examples[0], inputs=(("note", "[1, 2]"),))
+    asked = replace(run.examples[0], inputs={"note": [1, 2]})
     assert "flow(note=[1, 2])" in python(replace(run, found=numbers, examples=(asked,)))
     with_tools = replace(run, found=nested())
     assert " --task task.yaml --model local/" in use(with_tools)
@@ -301,9 +283,21 @@ def test_texts_without_end_leave_a_page_of_a_few_megabytes(tmp_path: Path) -> No
 def test_a_search_without_end_leaves_a_page_of_a_few_megabytes(tmp_path: Path) -> None:
     events = [journal()[0]]
     for number in range(600):
-        events += [gradient("g" * 5000, f"train-{number}") for _ in range(4)]
+        events += [feedback(4 * number + at, "g" * 5000, f"train-{number}") for at in range(4)]
+        because = tuple(f"g{4 * number + at}" for at in range(4))
+        edits = ("c" * 3000,) * 40
         events.append(
-            proposal(number, start(), listed(), "structure", "meta", "t" * 3000, "g" * 5000, changes=["c" * 3000] * 40)
+            proposal(
+                number,
+                start(),
+                listed(),
+                "structure",
+                "meta",
+                "t" * 3000,
+                because=because,
+                reason="r" * 5000,
+                edits=edits,
+            )
         )
     run = with_events(tmp_path / "run", events)
     page = write_report(run.run_dir)
@@ -332,10 +326,14 @@ scores = st.none() | st.sampled_from([0.0, 0.25, 1.0])
 
 @given(st.lists(st.tuples(scores, scores), max_size=40))
 def test_every_example_is_in_one_group(pairs: list[tuple[float | None, float | None]]) -> None:
-    def side(score: float | None) -> RunOnExample | None:
-        return None if score is None else RunOnExample(score, "", (), "", ())
+    def side(score: float | None) -> Side | None:
+        return None if score is None else Side(score, "", {}, None, False, Trace("", {}, (), None))
 
-    examples = [ExamplePair(str(at), (), (), side(one), side(two)) for at, (one, two) in enumerate(pairs)]
+    examples = [
+        RecordedExample(str(at), "test", {}, {}, side(one), side(two))
+        for at, (one, two) in enumerate(pairs)
+        if (one, two) != (None, None)  # a view leaves out what neither was run on
+    ]
     groups = grouped(examples)
     assert sum(group.count for group in groups) == len(examples)
     assert len({group.outcome for group in groups}) == len(groups)

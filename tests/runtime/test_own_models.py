@@ -14,7 +14,8 @@ import flowbot as fb
 from flowbot.fields import UserError
 from flowbot.runtime.open_model import names_file
 from flowbot.runtime.own_models import SHOWN, named_models, own_models, require_own_models
-from flowbot.task import Judge, Metric, Parts
+from flowbot.task import Judge, Metric
+from flowbot.task.read_metric import plainly, read_metric
 from flowbot.workflow.workflow import Workflow
 
 NAMES = st.sampled_from(["fake/echo", "fake/echo?seed=1", "openai/a", "openai/b", "recorded/x", "local//x", "local/x"])
@@ -28,7 +29,9 @@ def refusal(own: Any, **more: Any) -> str:
 
 def judged(model: str) -> Metric:
     """As from a task's file."""
-    return Parts({"a": Judge("Kind?", model=model), "b": "exact"}).metric()
+    return read_metric(
+        {"parts": {"a": {"judge": {"rubric": "Kind?", "model": model}}, "b": "exact"}}, "metric", plainly
+    )
 
 
 def test_the_list_is_what_the_user_names() -> None:

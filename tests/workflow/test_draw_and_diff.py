@@ -8,8 +8,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from flowbot.draw.draw import draw_mermaid, draw_text
+from flowbot.draw.mermaid import draw_mermaid
 from flowbot.draw.svg import draw_svg
+from flowbot.draw.text import draw_text
 from flowbot.fields import Field
 from flowbot.workflow.check import check
 from flowbot.workflow.diff import MOST_SHOWN, changed_nodes, changed_parameters, diff

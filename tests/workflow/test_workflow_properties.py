@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_workflows import TOOLS, damaged_data, shuffled, workflow_data, workflows
 
-from flowbot.draw.draw import draw_mermaid, draw_text
+from flowbot.draw.mermaid import draw_mermaid
 from flowbot.draw.svg import draw_svg
+from flowbot.draw.text import draw_text
 from flowbot.fields import UserError
 from flowbot.workflow.check import check, require_valid
 from flowbot.workflow.diff import diff

@@ -27,6 +27,7 @@ from flowbot.fields import Paused, Usage
 from flowbot.lm.ledger import Ledger
 from flowbot.lm.pace import Pace
 from flowbot.lm.session import Session
+from flowbot.run.events import Noted
 from flowbot.run.journal import Journal
 from flowbot.runtime.engine import Engine
 from flowbot.runtime.evaluation import Row, evaluate_each
@@ -98,7 +99,8 @@ async def evaluated(task: Task, pace: Pace, folder: Path, ledger: Ledger) -> Tal
         engine = Engine(lm, session)
         try:
             await evaluate_each(engine, workflow(), task, task.val, purpose="val", take=take)
-            journal.record({"event": "evaluated", "mean": total / tally.finished, "rows": tally.finished})
+            told = f"{total / tally.finished:.3f} on {tally.finished} rows"
+            journal.record(Noted(about="stopped", text=told, spent=tally.finished))
         finally:
             await engine.close()
             await lm.close()

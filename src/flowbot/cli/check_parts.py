@@ -98,7 +98,7 @@ async def _examine(
 def _check_workflow(
     workflow: Workflow, task: Task | None, tools: Mapping[str, ToolSignature], findings: Findings, width: int
 ) -> None:
-    from flowbot.draw.draw import draw_text
+    from flowbot.draw.text import draw_text
     from flowbot.fields import UserError
     from flowbot.runtime.open_model import names_file
     from flowbot.runtime.own_models import named_models, require_own_models

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LOCAL_MODEL = "local/qwen2.5-coder-0.5b"
 LOCAL_META_MODEL = "local/qwen2.5-coder-1.5b"
+EFFORT, SHORT_EFFORT = 200, 100
+"""Planned search calls, without and with `--short`."""
 SHORT = {"train": 24, "val": 20, "test": 40}
 """Examples of each split that `--short` uses."""
 
@@ -63,7 +65,7 @@ def demo(
         start_words=words,
         model=model,
         meta_model=meta_model,
-        effort=search.effort or ("low" if short else "medium"),
+        effort=search.effort_or(SHORT_EFFORT if short else EFFORT),
         next_task="task.yaml",
     )
     _introduce(task, console)

@@ -1,18 +1,15 @@
-"""What `run` and `eval` need: the store, the session, the model, the engine, each closed at the end."""
+"""What `run` and `eval` need: models with known prices, and a workbench as the options have it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
 from flowbot.fields import UserError
 
 if TYPE_CHECKING:
     from flowbot.lm.stop import StopSignal
-    from flowbot.runtime.engine import Engine
-    from flowbot.runtime.sandbox import Sandbox
-    from flowbot.task import Metric, Tool
+    from flowbot.runtime.workbench import Workbench
+    from flowbot.task import Metric
     from flowbot.workflow.workflow import Workflow
 
     from .options import Calls
@@ -77,31 +74,16 @@ def require_price(calls: Calls, *models: str | None) -> None:
             )
 
 
-def open_engine(
-    model: str | None,
-    calls: Calls,
-    *,
-    models: Collection[str],
-    tools: Mapping[str, Tool],
-    stop: StopSignal,
-    say: Callable[[str], None],
-    sandbox: Sandbox | None = None,
-    live: bool = False,
-) -> AbstractAsyncContextManager[Engine]:
-    """An engine with a session of its own, as the options have it; see `stored_engine`."""
-    from flowbot.runtime.stored import stored_engine
+def workbench(calls: Calls, stop: StopSignal) -> Workbench:
+    """A workbench as the options have it."""
+    from flowbot.runtime.workbench import Workbench
 
-    return stored_engine(
-        model,
-        models=models,
-        tools=tools,
-        sandbox=sandbox,
+    return Workbench(
         budget=calls.budget(),
         cache_dir=calls.cache_dir,
         pace=calls.pace(),
         price=calls.prices(),
+        sandbox=calls.sandbox,
         executor=calls.executor,
         stop=stop,
-        say=say,
-        live=live,
     )

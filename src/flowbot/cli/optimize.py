@@ -58,7 +58,7 @@ def optimize(
         model=model,
         meta_model=meta_model or model,
         judge_model=judge_model,
-        effort=search.effort or "medium",
+        effort=search.effort_or("medium"),
         next_task="other-task.yaml",
         start_place=f"--start {start}",
     )

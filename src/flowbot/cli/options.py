@@ -13,6 +13,7 @@ from cyclopts import Group, Parameter, Token
 if TYPE_CHECKING:
     from flowbot.lm.budget import Budget
     from flowbot.lm.pace import Pace
+    from flowbot.optimizer.effort import Effort
 
 OWN = Parameter(show_env_var=False)
 """Of options that are a verb's own: none has an environment variable."""
@@ -166,8 +167,8 @@ class SearchOptions:
 
     method: Annotated[str, Parameter(group=SEARCH)] = "flowbot+blame"
     """OUTER[+INNER]; outer: flowbot, paper, random, none; inner: blame, layerwise, none."""
-    effort: Annotated[Literal["low", "medium", "high"] | None, Parameter(group=SEARCH, show_default=False)] = None
-    """How much is tried: low, medium (default) or high."""
+    effort: Annotated[str | None, Parameter(group=SEARCH, show_default=False)] = None
+    """Planned search calls, no ceiling: low (200), medium (500, the default), high (2000), or a whole number."""
     seed: Annotated[int, Parameter(group=SEARCH, converter=whole)] = 0
     """Seed of every random choice."""
     run_dir: Annotated[Path | None, Parameter(group=PLACES)] = None
@@ -176,3 +177,13 @@ class SearchOptions:
     """Call tools that write for real, thousands of times; without it they need a stand-in (`simulate:`)."""
     fresh: Annotated[bool, Parameter(group=PLACES, negative=(), show_default=False)] = False
     """Begin anew: an earlier run of the same name is moved aside."""
+
+    def effort_or(self, default: Effort) -> Effort:
+        """The effort, or what a verb tries by itself.
+
+        Raises:
+            UserError: if it is none.
+        """
+        from flowbot.optimizer.effort import parse_effort
+
+        return default if self.effort is None else parse_effort(self.effort, "--effort")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flowbot.optimizer.effort import EffortName
+    from flowbot.optimizer.effort import Effort
     from flowbot.task import Task
     from flowbot.workflow.workflow import Workflow
 
@@ -23,7 +23,7 @@ class Plan:
         model: model string of the task model.
         meta_model: model string of the meta model.
         judge_model: model string of the metric's judges that name none; the meta model when None.
-        effort: how much is tried.
+        effort: planned search calls.
         next_task: a task file to name in what to do next.
     """
 
@@ -32,7 +32,7 @@ class Plan:
     start_words: str
     model: str
     meta_model: str
-    effort: EffortName
+    effort: Effort
     next_task: str
     judge_model: str | None = None
     start_place: str = "workflow"

@@ -102,28 +102,27 @@ async def _run(
     """A trace for each of the rows, and which ceiling was passed; None where the calls shall not be made."""
     import asyncio
 
-    from flowbot.runtime.sandbox import ChosenSandbox
     from flowbot.runtime.together import together
     from flowbot.runtime.toolbox import opened_tools
     from flowbot.workflow.check import require_valid
 
-    from .engine import open_engine, require_model, require_price
+    from .engine import require_model, require_price, workbench
 
     def say(line: str) -> None:
         console.say(line, "soft")
 
-    sandbox = ChosenSandbox(calls.sandbox)
-    async with opened_tools(tools, sandbox=sandbox, cache_dir=calls.cache_dir, say=say) as opened:
+    async with (
+        workbench(calls, stop) as bench,
+        opened_tools(tools, sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=say) as opened,
+    ):
         signatures = {name: tool.signature for name, tool in opened.items()}
         require_valid(workflow, where=str(flow), tools=signatures, allow_writes=True)
         require_model(workflow, model)
         require_price(calls, model)
-        calls.budget()
         if calls.dry_run:
             return None
-        async with open_engine(
-            model, calls, models=own, tools=opened, sandbox=sandbox, stop=stop, say=say, live=True
-        ) as engine:
+        session = bench.session(say=say)
+        async with bench.engine(model, session, tools=opened, models=own, say=say, live=True) as engine:
             tasks = [asyncio.create_task(engine.run(workflow, row, purpose="run")) for row in rows]
             return await together(tasks), engine.session.budget.passed
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -11,6 +10,7 @@ from typing import Any, cast
 
 from flowbot.fields import Type, TypeSyntaxError, UserError
 from flowbot.fields.forms import look_alike
+from flowbot.fields.words import as_text
 from flowbot.task.cells import cell_value
 
 FEW_LABELS, MOST_LABELS = 30, 100
@@ -79,7 +79,7 @@ def kind_of(values: Sequence[Any], *, cells: bool, output: bool, closed: bool | 
     elif present:
         found = _kind(present, cells=cells, output=output, spelt=spelt)
     else:
-        found = Kind(Type("str"), "no values", _text)
+        found = Kind(Type("str"), "no values", as_text)
     return _with_gaps(found) if len(present) < len(values) else found
 
 
@@ -113,7 +113,7 @@ def _kind(present: list[Any], *, cells: bool, output: bool, spelt: bool) -> Kind
     if found is None:
         scalars = all(not isinstance(value, list | dict) for value in present)
         why = "mixed types, written as texts" if scalars else "lists or objects of mixed types, written as JSON texts"
-        return Kind(Type("str"), why, _text)
+        return Kind(Type("str"), why, as_text)
     if not output and len(str(found)) > _LONGEST_TYPE:
         found = _unspelt(found)
     return Kind(found, _says(found), found.coerce)
@@ -140,7 +140,7 @@ def _of_texts(present: list[str], *, cells: bool, output: bool, spelt: bool) -> 
         literal = _parsable(Type("literal", options=options)) if options else None
         if literal is not None:
             return Kind(literal, _label_words(literal.options), literal.coerce)
-    return Kind(Type("str"), "texts", _text)
+    return Kind(Type("str"), "texts", as_text)
 
 
 def _type_of(values: Sequence[Any], *, spelt: bool) -> Type | None:
@@ -213,12 +213,8 @@ def _with_gaps(found: Kind) -> Kind:
             options = Type("literal", options=("", *found.type.options))
             kind = Kind(options, f"{found.why}; '' where there is none", options.coerce)
         case _:
-            kind = Kind(Type("str"), f"{found.why}, some missing: texts, '' where there is none", _text)
+            kind = Kind(Type("str"), f"{found.why}, some missing: texts, '' where there is none", as_text)
     return Kind(kind.type, kind.why, lambda value: empty if value is None else kind.fit(value))
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _json(value: Any) -> Any:

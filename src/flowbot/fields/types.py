@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, Literal, cast
 
 from .forms import look_alike, plain_form
+from .words import cut
 from .yaml_core import MOST_BITS, TOO_LONG
 
 Kind = Literal["str", "int", "float", "bool", "object", "literal", "list"]
@@ -269,8 +270,7 @@ def _expect(tokens: list[str], mark: str, text: str) -> list[str]:
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=repr)
-    return text if len(text) <= 60 else text[:57] + "…"
+    return cut(json.dumps(value, ensure_ascii=False, default=repr), 60)
 
 
 def _coerce_str(value: Any, place: str) -> str:

@@ -40,7 +40,16 @@ def printable(text: str, *, keep: str = "") -> str:
 
 def brief(value: object, most: int = 300) -> str:
     """A value as plain text of at most `most` letters: a text as it is, anything else as JSON; secrets are masked."""
-    text = hide_text(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr))
+    return cut(hide_text(as_text(value)), most)
+
+
+def as_text(value: object) -> str:
+    """A text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=repr)
+
+
+def cut(text: str, most: int) -> str:
+    """A text of at most `most` letters: of a longer one the beginning, and a mark."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

@@ -25,6 +25,7 @@ class StopSignal:
 
     def __init__(self) -> None:
         self._reason = ""
+        self._followed: StopSignal | None = None
         self._told: WeakSet[Listener] = WeakSet()
         self._waiting: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
 
@@ -43,6 +44,17 @@ class StopSignal:
         self._told.add(who)
         if self.is_set():
             who.asked()
+
+    def follow(self, other: StopSignal) -> None:
+        """A wish that `other` is told is told here too, from now on or as it stands."""
+        if other is not self:
+            self._followed = other
+            other.tell(self)
+
+    def asked(self) -> None:
+        """What is followed was told."""
+        if self._followed is not None:
+            self.set(self._followed._reason)
 
     def is_set(self) -> bool:
         """Whether somebody asked to stop."""

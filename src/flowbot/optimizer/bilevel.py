@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import ceil
 
 from flowbot.run.events import Verdict
 from flowbot.runtime.program import WorkflowProgram
@@ -58,6 +59,7 @@ class Bilevel:
         context.record(measure(context, here.program, "val", context.validation))
         if self.outer is None and self.inner is None and self.tuner is None:
             return "there is nothing to try"
+        context.watch.enter("search", ceil(len(rows) / BATCH))
         for first in range(0, len(rows), BATCH):
             batch = rows[first : first + BATCH]
             for _ in range(LOOPS):
@@ -71,6 +73,7 @@ class Bilevel:
             self._validated.append(here)
             context.population.incumbent = here
             context.record(measure(context, here.program, "val", context.validation))
+            context.watch.passed()
         return "every batch was walked through"
 
     async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
@@ -176,6 +179,6 @@ class Bilevel:
         context.record(proposed(name, pick, proposal))
         if proposal.program is None or proposal.program.hash == pick.parent.program.hash:
             return None
-        candidate = admitted(name, pick, proposal, proposal.program, state)
+        candidate = admitted(name, pick, proposal, proposal.program, pick.parent, state)
         context.population.add(candidate)
         return candidate

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic
 
+from flowbot.fields import BudgetExceeded
 from flowbot.run.events import Decision
 from flowbot.runtime.together import all_of
 
@@ -55,18 +56,22 @@ class Confirm(Generic[P]):
         gains = sum(each.belief.mean for each in candidate.lineage[1:])
         prior = belief = Belief(BELIEVED * gains, PRIOR_SPREAD * scale)
         pairs = population.pairs(candidate, context.validation, start)
+        extra = population.extra_calls(candidate, start)
         sides = [candidate.program, start.program]
         for end in range(BLOCK, len(context.validation) + BLOCK, BLOCK):
             rows = context.validation[:end]
             cost = sum(context.calls_of(side) * len(population.missing(side, rows)) for side in sides)
             if cost > context.left:
                 break
-            await all_of(context.run(side, population.missing(side, rows), "val") for side in sides)
+            try:
+                await all_of(context.run(side, population.missing(side, rows), "val") for side in sides)
+            except BudgetExceeded:
+                break  # the rows end with the last whole block
+            extra = population.extra_calls(candidate, start)
             pairs = population.pairs(candidate, rows, start)
             belief = prior.updated(*mean_and_variance(pairs.differences, VARIANCE * scale**2))
             if not REFUTED < belief.above() < CERTAIN:
                 break
-        extra = population.extra_calls(candidate, start)
         p = belief.above()
         sure = p >= self.bar and belief.mean >= CALL_WORTH * scale * max(0.0, extra)
         decision: Decision = "confirm" if sure else "refute"

@@ -16,7 +16,6 @@ from flowbot.workflow.workflow import Workflow
 
 from .effort import planned_calls
 from .methods import Sizes, find_method
-from .pool import OPENING
 from .progress import Phase
 
 FOUND_STEPS = 2
@@ -88,17 +87,19 @@ def thinking(usage: Usage, model: str) -> Usage:
     return replace(usage, output_tokens=usage.output_tokens + usage.calls * usual_thoughts(model))
 
 
-def phases(planned: CostEstimate, start_calls: int) -> dict[Phase, float]:
+def phases(planned: CostEstimate, opening: float, *, validates: bool) -> dict[Phase, float]:
     """Planned calls by phase of a run, in their order.
 
     Args:
         planned: by purpose.
-        start_calls: model calls an example of the start.
+        opening: calls of the start's first rows.
+        validates: whether the search itself validates, so that there is nothing to do at its end.
     """
     by = planned.by_purpose
-    search = by["train"] + by["gradients"] + by["proposals"]
-    opening = min(OPENING * start_calls, search)
-    return {"start": opening, "search": search - opening, "validation": by["val"], "test": by["test"]}
+    at_end = 0 if validates else by["val"]
+    search = by["train"] + by["val"] + by["gradients"] + by["proposals"] - at_end
+    opening = min(opening, search)
+    return {"start": opening, "search": search - opening, "validation": at_end, "test": by["test"]}
 
 
 def read_tokens(task: Task) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, UserError
@@ -16,79 +16,111 @@ from flowbot.fields.words import count, interval, percent
 from flowbot.lm.budget import Hold
 from flowbot.lm.lm import LM
 from flowbot.run.events import Difference, Ended, Noted, Split
-from flowbot.run.result import RunResult, Scores, Tested
+from flowbot.run.result import ClosingTest, CostEstimate, RunResult, Scores
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.judge import require_verdicts
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.stats import Estimate, estimate_mean, paired_difference
 
+from .costs import phases
 from .measuring import measure
 from .methods import Loop
 from .population import Candidate
 from .room import BLOCK, FEWEST
 from .rooms import Rooms
-from .search import Search
-
-_SPLITS: dict[Split, str] = {"train": "training", "val": "validation", "test": "test"}
+from .search import SPLITS, Search
 
 
 async def carry_out(
-    search: Search, loop: Loop, blank: RunResult, hold: Hold, models: Sequence[LM], given_up: ExitStack
+    search: Search,
+    loop: Loop,
+    planned: CostEstimate,
+    blank: RunResult,
+    hold: Hold,
+    models: Sequence[LM],
+    given_up: ExitStack,
 ) -> RunResult:
     """Search, choose, test once.
 
     Args:
         search: the run's context.
         loop: how it is searched and chosen.
+        planned: what was estimated, by which progress is measured.
         blank: the result so far.
         hold: room for the smallest closing test.
         models: all that are asked.
         given_up: holds what a ceiling left over and nobody counts on.
     """
+    stopped_by, why = "budget", "a ceiling is reached before the search"
+    rooms: Rooms | None = None
+    best = search.population.start
     with ExitStack() as kept:
         closing = kept.enter_context(hold)
-        stopped_by, why = "finished", ""
-        rooms: Rooms | None = None
-        best = search.population.start
-        try:
-            await _open(search, loop, models)
-            closing.release()
+        with suppress(BudgetExceeded):
+            await _open(search, loop, planned, models)
             rooms = Rooms(search, given_up)
-            closing = kept.enter_context(rooms.closing())
-            with rooms.validation():
-                search.watch.enter("search", 1)
-                why = await loop.search(search)
-        except BudgetExceeded as error:
-            stopped_by, why = "budget", str(error)
-            if rooms is not None:
-                rooms.give_up_rest()
-        search.record(Noted(about="stopped", text=why, spent=search.spent))
         if rooms is not None:
-            search.watch.enter("validation", 1)
-            best = await loop.choose(search)
+            closing.release()
+            closing = kept.enter_context(rooms.closing())
+            stopped_by, why = await _search(search, loop, rooms)
+        _record_end(search, why)
+        if rooms is not None:
+            best = await _chosen(search, loop)
             closing.release()
             kept.enter_context(rooms.closing([best.program]))
             fewest = min(FEWEST, len(search.order("test")))
             if best.parent is not None and rooms.testable([search.start, best.program], fewest) < fewest:
                 search.watch.news(f"Left out, since a ceiling leaves no room to test it: {best.title}")
                 best, stopped_by = search.population.start, "budget"
-        return await _close(search, best, stopped_by, why, blank, rooms)
+    return await _close(search, best, stopped_by, why, blank, rooms)
 
 
-async def _open(search: Search, loop: Loop, models: Sequence[LM]) -> None:
+async def _open(search: Search, loop: Loop, planned: CostEstimate, models: Sequence[LM]) -> None:
     """The start's first rows, by which everything else is planned."""
     for each in models:
         await each.limit(0)  # how each is asked is settled before the first of them is
     search.session.budget.forget_largest()
     rows = loop.opening(search)
+    validates = set(rows) <= set(search.validation)
+    search.watch.plan = phases(planned, search.calls_of(search.start) * len(rows), validates=validates)
     search.watch.enter("start", len(rows))
-    await search.run(search.start, rows, "val" if set(rows) <= set(search.validation) else "train")
+    await search.run(search.start, rows, "val" if validates else "train")
+    search.settle()
     examples = search.examples(rows)
     require_verdicts(search.task.metric, examples, len(search.recorded(search.start, rows)))
     if fault := failure(search.recorded(search.start, rows)):
         text = f"The start gave no answer on any of {count(len(rows), 'row')}; most often: {fault}"
         search.watch.news(text)
         search.record(Noted(about="start", text=text, spent=search.spent))
+
+
+async def _search(search: Search, loop: Loop, rooms: Rooms) -> tuple[str, str]:
+    """Search with what is not set aside; says what ended it, and why in words."""
+    with rooms.validation():
+        search.watch.enter("search", 1)
+        try:
+            return "finished", await loop.search(search)
+        except BudgetExceeded as error:
+            search.cut_short()
+            rooms.give_up_rest()  # while the room for validation is set aside still
+            return "budget", f"the ceiling of {error.ceiling} is reached"
+
+
+def _record_end(search: Search, why: str) -> None:
+    """Why the search stopped, and how every program did that it ran: each axis of each of them."""
+    search.record(Noted(about="stopped", text=why, spent=search.spent))
+    for program in {each.program.hash: each.program for each in search.population.members}.values():
+        if any(row in search.population.outcomes(program) for row in search.rows):
+            search.record(measure(search, program, "train", search.rows))
+
+
+async def _chosen(search: Search, loop: Loop) -> Candidate[WorkflowProgram]:
+    """What is returned, with what is said of it."""
+    search.watch.enter("validation", 1)
+    likely = search.population.incumbent
+    text = f"Validating: {likely.title}" if likely.parent else "Nothing proved better: there is nothing to validate"
+    search.watch.news(text)
+    return await loop.choose(search)
 
 
 async def _close(
@@ -98,16 +130,14 @@ async def _close(
     start, final = search.start, best.program
     sides = {"the start": start, "the found workflow": final}
     whole = len(search.order("test"))
+    compared = {"val": _compared(search, start, final, "val", search.validation)}
     search.watch.enter("test", whole * len({start.hash, final.hash}))
     tested = await run_in_blocks(search, sides, "test", rooms)
     if len(tested) < whole:
         stopped_by = "budget"
         search.watch.news(f"A ceiling left room to test on {len(tested)} of {whole} examples")
-    scores: dict[Split, tuple[Estimate | None, Estimate | None, Estimate | None]] = {}
-    looked_at: dict[Split, Sequence[str]] = {"test": tested, "val": search.validation}
-    for split, rows in looked_at.items():
-        scores[split] = _compared(search, start, final, split, rows)
-    differences = {split: each[2] for split, each in scores.items()}
+    compared["test"] = _compared(search, start, final, "test", tested)
+    starts, finals, differences = ({split: each[place] for split, each in compared.items()} for place in range(3))
     search.record(
         Ended(
             program=final.hash,
@@ -126,14 +156,14 @@ async def _close(
         status="done",
         stopped_by=stopped_by,
         found=final.workflow,
-        start_scores=Scores(**{split: each[0] for split, each in scores.items()}),
-        final_scores=Scores(**{split: each[1] for split, each in scores.items()}),
+        start_scores=Scores(**starts),
+        final_scores=Scores(**finals),
         difference=Scores(**differences),
         stopped_because=why,
         kept=best.title,
         kept_from=[f"{each.source}: {each.title}" for each in best.lineage[1:]] or ["start"],
         dropped=sorted(search.dropped),
-        tested=Tested(run=len(tested), of=whole),
+        tested=ClosingTest(run=len(tested), of=whole),
     )
 
 
@@ -194,4 +224,4 @@ def failure(rows: Sequence[Row]) -> str:
 
 def examples_of(split: Split, number: int) -> str:
     """`72 validation examples`."""
-    return count(number, f"{_SPLITS[split]} example")
+    return count(number, f"{SPLITS[split]} example")

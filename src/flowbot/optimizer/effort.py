@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from flowbot.fields import UserError
 from flowbot.fields.numbers import shown
@@ -15,19 +15,25 @@ MOST = 1_000_000
 
 
 def planned_calls(effort: object, where: str = "effort") -> int:
-    """The planned search calls of an effort; a text of digits counts as the number.
+    """The planned search calls of an effort.
 
     Raises:
         UserError: if it is neither a name nor a whole number from 1 on.
     """
     if isinstance(effort, str) and effort in EFFORTS:
         return EFFORTS[effort]
-    number = (
-        int(effort)
-        if isinstance(effort, str) and effort.isascii() and effort.isdigit() and len(effort) < 10
-        else effort
-    )
-    if isinstance(number, int) and not isinstance(number, bool) and 1 <= number <= MOST:
-        return number
+    if isinstance(effort, int) and not isinstance(effort, bool) and 1 <= effort <= MOST:
+        return effort
     expected = f"low, medium, high, or a whole number of search calls from 1 to {MOST:,}"
     raise UserError(where, shown(effort), expected)
+
+
+def parse_effort(text: str, where: str) -> Effort:
+    """An effort as it is typed.
+
+    Raises:
+        UserError: as of `planned_calls`.
+    """
+    effort = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else text
+    planned_calls(effort, where)
+    return cast("Effort", effort)

@@ -16,6 +16,7 @@ from flowbot.runtime.executors import ExecutorName
 from flowbot.runtime.flow import Flow
 from flowbot.runtime.own_models import own_models, require_own_models
 from flowbot.runtime.sandbox import SandboxName
+from flowbot.runtime.workbench import Workbench
 from flowbot.task import Task
 from flowbot.workflow.starts import Start, find_start, fit
 from flowbot.workflow.workflow import Workflow
@@ -148,6 +149,7 @@ _SETTINGS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "price": (is_price, "two numbers, USD per million input and output tokens, such as (0.4, 1.6)"),
     "run_dir": _FOLDER,
     "cache_dir": _FOLDER,
+    "workbench": (_is(Workbench), "an fb.Workbench()"),
     "executor": _one_of(get_args(ExecutorName)),
     "sandbox": _one_of(get_args(SandboxName)),
 }

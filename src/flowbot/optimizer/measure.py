@@ -20,12 +20,11 @@ from flowbot.runtime.evaluation import Row, evaluate_each
 from flowbot.runtime.executors import ExecutorName
 from flowbot.runtime.flow import Flow
 from flowbot.runtime.judge import judge_facts, judge_models, require_verdicts
-from flowbot.runtime.sandbox import ChosenSandbox, SandboxName
-from flowbot.runtime.stored import stored_engine
+from flowbot.runtime.sandbox import SandboxName
 from flowbot.runtime.toolbox import opened_task
 from flowbot.runtime.tools import require_stand_ins
+from flowbot.runtime.workbench import Workbench, on_workbench
 from flowbot.stats import estimate_mean
-from flowbot.store import default_cache_dir
 from flowbot.workflow.calls import asked_models, most_calls
 from flowbot.workflow.check import require_valid
 
@@ -64,6 +63,7 @@ async def evaluate_async(
     traces: bool = True,
     stop: StopSignal | None = None,
     progress: ProgressCallback | None = None,
+    workbench: Workbench | None = None,
 ) -> EvalResult:
     """Score `workflow` on a split of `task`: `evaluate` in plain code, `await evaluate_async` in async code.
 
@@ -92,6 +92,8 @@ async def evaluate_async(
         traces: False: what each step received and gave is not kept, for splits that are larger than memory.
         stop: when set, no new call is sent, those in flight have 10 s to finish, and `Paused` is raised.
         progress: called with a `ProgressEvent` at every example and at all news.
+        workbench: what it shares with other runs, which then says `cache_dir`, `pace`, `sandbox` and `executor`; one of its own
+            when None.
 
     Raises:
         UserError: for anything wrong in what was given, before the first paid call.
@@ -104,7 +106,7 @@ async def evaluate_async(
     task = given_task(task)
     require_models(lm=lm, judge_lm=judge_lm)
     require_settings(budget=budget, pace=pace, stop=stop, price=price, cache_dir=cache_dir)
-    require_settings(executor=executor, sandbox=sandbox)
+    require_settings(executor=executor, sandbox=sandbox, workbench=workbench)
     examples = _examples(task, split)
     given = given_workflow(workflow, "workflow")
     named = lm or (workflow.lm if isinstance(workflow, Flow) else None)
@@ -112,10 +114,12 @@ async def evaluate_async(
     watch = Watch(progress)
     watch.plan = {"evaluation": 1.0}
     watch.enter("evaluation", len(examples))
-    cache = Path(cache_dir or default_cache_dir())
     async with AsyncExitStack() as stack:
-        box = ChosenSandbox(sandbox)
-        task = await stack.enter_async_context(opened_task(task, sandbox=box, cache_dir=cache, say=watch.news))
+        bench = await stack.enter_async_context(
+            on_workbench(workbench, cache_dir=cache_dir, pace=pace, sandbox=sandbox, executor=executor)
+        )
+        opened = opened_task(task, sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=watch.news)
+        task = await stack.enter_async_context(opened)
         scored = fitted(given, task)
         judges = _judges(task, scored, named, judge_lm)
         tools = {tool.signature.name: tool for tool in task.tools}
@@ -132,16 +136,11 @@ async def evaluate_async(
             most_calls(scored) + sum(judge.repeats for judge in task.metric.judges.values())
         )
         engine = await stack.enter_async_context(
-            stored_engine(
+            bench.engine(
                 named,
+                bench.session(budget, stop=stop, say=watch.news),
                 tools=tools,
-                sandbox=box,
-                budget=budget,
-                cache_dir=cache,
-                pace=pace,
                 price=price,
-                executor=executor,
-                stop=stop,
                 say=watch.news,
                 allow_writes=allow_writes,
                 models=own,

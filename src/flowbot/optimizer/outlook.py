@@ -168,7 +168,7 @@ def first_hold(
     budget: Budget, task: Task, start: Workflow, models: tuple[str, str | None], price: tuple[float, float] | None
 ) -> Hold:
     """Room for the smallest closing test, until the start's own replies tell what it takes."""
-    short = Expected.of(task, start, models, price, usd=budget.usd is not None, written=SHORT_REPLY)
+    short = Expected.of(task, start, models, price, usd=budget.limits("usd"), written=SHORT_REPLY)
     return _least_test(short, task).hold(budget)
 
 

@@ -13,10 +13,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Generic
 
-from flowbot.run.events import Level, Verdict
+from flowbot.run.events import Level, Noted, Verdict
 
-from .belief import Belief
-from .judge import CALL_WORTH
+from .belief import Belief, mean_and_variance
+from .judge import CALL_WORTH, PRIOR_SPREAD, unpaired
 from .population import Candidate, P
 from .seams import Ballots, Context, Critic, Focus, Option, Pick, Proposer
 
@@ -30,6 +30,8 @@ VOTE_WORTH = 0.10
 """Gain in score that all ballots for a change are first taken to mean."""
 LEAST_SPREAD = 0.06
 """Of a candidate's prior: a kind that was tried often is known, this one of it is not."""
+PATIENCE = 8
+"""Candidates in a row that were closed without an adoption, after which another parent is tried."""
 LEAST_WEIGHT = 0.02
 """A critic whose votes are worth less is not asked any more."""
 
@@ -75,19 +77,17 @@ class Bandit(Generic[P]):
     _carried: dict[tuple[str, str], Belief] = field(default_factory=dict[tuple[str, str], Belief])
     _ballots: dict[str, Ballots] = field(default_factory=dict[str, Ballots])
     _asked: int = 0
+    _parent: Candidate[P] | None = None
+    _left_behind: set[str] = field(default_factory=set[str])
+    _barren: int = 0
 
     async def picks(self, want: int, context: Context[P]) -> Sequence[Pick[P]]:
         """As of `Planner`: one draw of every belief for each pick; the highest is tried."""
-        parent = context.population.incumbent
-        offers = [
-            (proposer, option)
-            for proposer in self.proposers
-            for option in proposer.options(parent, context)
-            if self._tries[option.key] < option.most and option.cost <= context.left
-        ]
+        parent, offers = self._offers(context)
         if not offers:
             return []
         ballots = await self._votes(parent, [option for _, option in offers], context)
+        behind = self._behind(parent, context)
         found: list[Pick[P]] = []
         left = context.left
         for _ in range(want):
@@ -101,14 +101,70 @@ class Bandit(Generic[P]):
             if not drawn:
                 break
             proposer, option = offers[-max(drawn)[1]]
-            found.append(Pick(parent, proposer, self._focus(option, ballots)))
+            found.append(Pick(parent, proposer, self._focus(option, ballots, behind)))
             self._tries[option.key] += 1
             left -= option.cost
         return found
 
+    def _offers(self, context: Context[P]) -> tuple[Candidate[P], list[tuple[Proposer[P], Option]]]:
+        """What may be tried, on the incumbent or, on a plateau, on another member: the next of the instance front (GEPA's parents)
+        that was not tried since the last adoption. With none left it is the incumbent's turn until nothing is left there."""
+        population = context.population
+        parent = self._parent or population.incumbent
+        offers = self._untried(parent, context)
+        while self._barren >= PATIENCE or not offers:
+            if parent is population.incumbent and not offers:
+                why = "nothing is left to try on the incumbent"
+            elif not offers:
+                why = "nothing is left to try on this parent"
+            else:
+                why = f"{PATIENCE} candidates in a row were not better"
+            self._left_behind.add(parent.program.hash)
+            other = self._elsewhere(context)
+            if other is None and parent is population.incumbent and not offers:
+                context.record(Noted(about="plateau", text=f"{why}, nor on another parent", spent=context.spent))
+                return parent, []
+            if other is None and parent is population.incumbent:
+                break  # it alone is left
+            parent = other or population.incumbent
+            self._parent, self._barren = parent, 0
+            context.record(Noted(about="plateau", text=f"{why}: now from {parent.title}", spent=context.spent))
+            offers = self._untried(parent, context)
+        return parent, offers
+
+    def _untried(self, parent: Candidate[P], context: Context[P]) -> list[tuple[Proposer[P], Option]]:
+        return [
+            (proposer, option)
+            for proposer in self.proposers
+            for option in proposer.options(parent, context)
+            if self._tries[option.key] < option.most and option.cost <= context.left
+        ]
+
+    def _elsewhere(self, context: Context[P]) -> Candidate[P] | None:
+        """Another parent: of the instance front, that which is best on most rows and was not left behind."""
+        population = context.population
+        wins = population.instance_front(context.rows)
+        members = [each for each in population.members if wins[each.id] and each.program.hash not in self._left_behind]
+        return max(members, key=lambda each: (wins[each.id], each.id), default=None)
+
+    def _behind(self, parent: Candidate[P], context: Context[P]) -> Belief:
+        """What is believed of a parent over the incumbent."""
+        population = context.population
+        if parent is population.incumbent:
+            return Belief(0.0, 0.0)
+        pairs = population.pairs(parent, context.rows, population.incumbent)
+        prior = Belief(0.0, PRIOR_SPREAD * population.scale)
+        return prior.updated(*mean_and_variance(pairs.differences, unpaired(population))) if pairs.rows else prior
+
     def learn(self, outcomes: Sequence[tuple[Candidate[P], Verdict]]) -> None:
         """What a kind gained tells of its other places; what was named by votes tells of the critic."""
         for candidate, verdict in outcomes:
+            self._barren += 1
+            if verdict.decision == "adopt":
+                self._barren, self._parent = 0, None
+                self._left_behind.clear()
+            if candidate.origin is not None:
+                continue  # its gain is over the incumbent, not over what it was made from
             self._gains.setdefault((candidate.level, candidate.arm.kind), []).append(candidate.belief.mean)
             if _change(candidate) in self._carried:
                 self.carry([candidate])  # tried again since; that is what is known of it now
@@ -118,7 +174,7 @@ class Bandit(Generic[P]):
     def carry(self, candidates: Collection[Candidate[P]]) -> None:
         """As of `Planner`, shrunk: a change need not do on the new incumbent what it did on the old one."""
         for each in candidates:
-            if each.level != "structure":
+            if each.level != "structure" or each.origin is not None:
                 continue  # another draw of a text is another text
             spread = math.hypot(each.belief.spread, CARRIED_SPREAD)
             self._carried[_change(each)] = Belief(CARRIED * each.belief.mean, spread)
@@ -151,13 +207,13 @@ class Bandit(Generic[P]):
             context.record(each)
         return ballots
 
-    def _focus(self, option: Option, ballots: Ballots | None) -> Focus:
+    def _focus(self, option: Option, ballots: Ballots | None, behind: Belief) -> Focus:
         won = ballots.won.get(option.key, 0) if ballots else 0
         return Focus(
             option,
             draw=self._tries[option.key],
-            belief=_prior(self.belief(option, ballots)),
-            plain=self.plain(option),
+            belief=_sum(behind, _prior(self.belief(option, ballots))),
+            plain=_sum(behind, self.plain(option)),
             votes=won / max(1, ballots.asked) if ballots else 0.0,
             ballots=ballots.asked if ballots else 0,
             reason=ballots.reasons.get(option.key, "") if ballots else "",
@@ -172,3 +228,7 @@ def _prior(belief: Belief) -> Belief:
 def _change(of: Option | Candidate[P]) -> tuple[str, str]:
     """What is the same change on another parent."""
     return str(of.arm), of.title
+
+
+def _sum(one: Belief, other: Belief) -> Belief:
+    return Belief(one.mean + other.mean, math.hypot(one.spread, other.spread))

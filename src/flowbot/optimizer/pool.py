@@ -92,7 +92,7 @@ class Pool(Generic[P]):
         program = proposal.program
         if program is None or any(each.program.hash == program.hash for each in population.members):
             return
-        population.add(admitted(name, pick, proposal, program))
+        population.add(admitted(name, pick, proposal, program, population.incumbent))
 
     def _decide(self, context: Context[P], candidates: Sequence[Candidate[P]]) -> None:
         population = context.population
@@ -186,13 +186,20 @@ def _runs(context: Context[P], blocks: Blocks[P]) -> list[tuple[P, list[str]]]:
     return list(found.values())
 
 
-def admitted(name: str, pick: Pick[P], proposal: Proposal[P], program: P, state: State = "open") -> Candidate[P]:
-    """The candidate of a valid proposal."""
+def admitted(
+    name: str,
+    pick: Pick[P],
+    proposal: Proposal[P],
+    program: P,
+    against: Candidate[P],
+    state: State = "open",
+) -> Candidate[P]:
+    """The candidate of a valid proposal, to be compared with `against`."""
     focus = pick.focus
     return Candidate(
         name,
         program,
-        pick.parent,
+        against,
         focus.option.arm,
         prior=focus.belief,
         key=focus.option.key,
@@ -203,6 +210,7 @@ def admitted(name: str, pick: Pick[P], proposal: Proposal[P], program: P, state:
         title=proposal.title,
         source=proposal.source,
         state=state,
+        origin=None if pick.parent is against else pick.parent,
     )
 
 

@@ -62,7 +62,7 @@ class Candidate(Generic[P]):
     Args:
         id: of its proposal; `start` for the program that the search began with.
         program: what is run.
-        parent: what it was made from and is compared with; None for the start.
+        parent: what it is compared with, the incumbent of the time; None for the start.
         arm: the kind of change about a place.
         key: what the planner remembers it by; see `seams.Option`.
         level: which loop changed it.
@@ -72,6 +72,7 @@ class Candidate(Generic[P]):
         shown: ids of rows that its author was shown; they are no evidence for it.
         title: the change, in words.
         source: who thought of it.
+        origin: what it was made from, where that is not `parent`.
     """
 
     id: str
@@ -86,6 +87,7 @@ class Candidate(Generic[P]):
     shown: frozenset[str] = frozenset()
     title: str = ""
     source: Source = "prior"
+    origin: Candidate[P] | None = None
     state: State = "open"
     belief: Belief = field(init=False)
     """What is believed of its gain now."""
@@ -163,6 +165,11 @@ class Population(Generic[P]):
         """Note how the program of that hash did on a row."""
         self._outcomes.setdefault(program, {})[row] = outcome
         self._low, self._high = min(self._low, outcome.score), max(self._high, outcome.score)
+        self.version += 1
+
+    def forget(self, program: str, row: str) -> None:
+        """Take back how a program did on a row."""
+        del self._outcomes[program][row]
         self.version += 1
 
     def outcomes(self, program: Hashed) -> Mapping[str, Outcome]:

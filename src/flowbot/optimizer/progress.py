@@ -26,19 +26,19 @@ class ProgressEvent:
     """Something happened in a run.
 
     Args:
-        phase: `start`: the start is scored on validation; `search`: changes are tried on training examples;
-            `validation`: the best of them are scored; `test`: start and winner are tested, once; `evaluation`: an
-            evaluation outside of a search.
+        phase: `start`: the start is run on its first examples; `search`: changes are tried on training examples;
+            `validation`: winner and start are run on unseen examples, as far as needed; `test`: both are tested, once;
+            `evaluation`: an evaluation outside of a search.
         text: it in words, one line.
         done: examples done in this step.
         total: examples of this step in all; 0 where there is nothing to count.
         calls: logical model calls so far.
         what: `step`: an example is done, or something begins; `scored`: a workflow was scored on a whole split; `kept`
-            and `rejected`: a change was tried in a race; `news`: anything else that is worth a line of its own;
+            and `rejected`: something was decided of a change; `news`: anything else that is worth a line of its own;
             `ended`: the last event, with what came of it.
         planned: model calls that the run is expected to make in all, roughly and rather too many; 0 if unknown.
         score: of what was scored or tried: a mean in [0, 1]. None for other events.
-        best: the highest mean on validation so far; None before the start is scored.
+        best: the highest mean on validation so far; None before there is one.
         between: its 95 % interval.
         usd: what was paid so far, by this process; None where a price is unknown.
         share: how much of the planned work is done, in [0, 1]; it never falls, and is 1 at the end alone.
@@ -158,7 +158,7 @@ class Watch:
         self._tell(ProgressEvent(self.phase, text, what="scored", score=score, **self._state()))
 
     def decided(self, text: str, score: float, *, kept: bool) -> None:
-        """A change was tried; `score` is what it reached in its race."""
+        """Something was decided of a change; `score` is what it reached on the pairs that decided."""
         self._tell(ProgressEvent(self.phase, text, what="kept" if kept else "rejected", score=score, **self._state()))
 
     def ended(self, text: str) -> None:
@@ -182,8 +182,8 @@ class Watch:
     def _advance(self, done: int) -> None:
         """Move the share of the work that is done; it stops short of what is not there yet, and never goes back.
 
-        Parts that are examples are counted. How long a step of a search takes nobody knows: it goes by its planned calls, and
-        jumps to its end where it ends before.
+        Parts that are examples are counted. How much is searched, and validated, nobody knows: that goes by its planned calls,
+        and jumps to its end where it ends before.
         """
         order = list(self.plan)
         if self.phase not in order:
@@ -191,7 +191,7 @@ class Watch:
         whole, mine = sum(self.plan.values()), self.plan[self.phase]
         before = sum(self.plan[each] for each in order[: order.index(self.phase)])
         inside = float(done)
-        if self.phase == "search":
+        if self.phase in ("search", "validation"):
             inside = min(_NEARLY, (self.calls() - self._from) * self._parts / max(1.0, mine))
         within = min(1.0, (self._done + inside) / self._parts)
         self._share = max(self._share, min(_NEARLY, (before + mine * within) / max(1.0, whole)))

@@ -112,7 +112,7 @@ class Rooms:
 
     def _priced(self, usage: Usage) -> Room:
         """A usage; its price is looked up where it was not known when it was paid."""
-        if usage.usd is not None or self._budget.usd is None:
+        if usage.usd is not None or not self._budget.limits("usd"):
             return Room.of(usage)
         return Room(usage.calls, usage.tokens, price_of(self._search.model, usage, self._search.price) or 0.0)
 

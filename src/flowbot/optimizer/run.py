@@ -21,20 +21,19 @@ from flowbot.run.lock import claimed
 from flowbot.run.result import Judging, RunResult, Used
 from flowbot.run.sessions import Sessions, Spent, spent_in_all
 from flowbot.runtime.engine import Engine
-from flowbot.runtime.executors import ExecutorName, open_executor
+from flowbot.runtime.executors import ExecutorName
 from flowbot.runtime.judge import judge_facts, judge_models
-from flowbot.runtime.open_model import open_lm
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.runtime.sandbox import ChosenSandbox, SandboxName
+from flowbot.runtime.sandbox import SandboxName
 from flowbot.runtime.toolbox import opened_task
 from flowbot.runtime.tools import not_stored, require_stand_ins
-from flowbot.store import Store, default_cache_dir
+from flowbot.runtime.workbench import Workbench, on_workbench
 from flowbot.task import MetricError, Task, Tool
 from flowbot.workflow.calls import asked_models
 from flowbot.workflow.check import require_valid
 from flowbot.workflow.starts import single_call
 
-from .costs import estimate, phases, sizes_of
+from .costs import estimate, sizes_of
 from .course import carry_out
 from .effort import Effort, planned_calls
 from .given import (
@@ -78,6 +77,7 @@ async def optimize_async(
     allow_writes: bool = False,
     stop: StopSignal | None = None,
     progress: ProgressCallback | None = None,
+    workbench: Workbench | None = None,
 ) -> RunResult:
     """Find a better workflow for `task`: `optimize` in plain code, `await optimize_async` in async code.
 
@@ -107,6 +107,8 @@ async def optimize_async(
         allow_writes: True: tools that write are called for real; without it they need a stand-in.
         stop: when set, the run pauses; calls in flight have 10 s to finish.
         progress: called with a `ProgressEvent` at every step and at all news; see `ProgressCallback`.
+        workbench: what it shares with other runs, which then says `cache_dir`, `pace`, `sandbox` and `executor`; one of its own
+            when None.
 
     Returns:
         the result; its `status` is `paused` with a reason when the same command should be run again.
@@ -120,16 +122,18 @@ async def optimize_async(
     task = given_task(task)
     require_models(needed=("lm",), lm=lm, meta_lm=meta_lm, judge_lm=judge_lm)
     require_settings(budget=budget, pace=pace, stop=stop, seed=seed, price=price, run_dir=run_dir, cache_dir=cache_dir)
-    require_settings(executor=executor, sandbox=sandbox)
+    require_settings(executor=executor, sandbox=sandbox, workbench=workbench)
     watch = Watch(progress)
     begin = None if start is None else given_workflow(start, "start")
     own = users_models(begin, start, task, lm, meta_lm, judge_lm, models=models)
     _check_task(task)
-    cache = Path(cache_dir or default_cache_dir())
     began = time.monotonic()
     async with AsyncExitStack() as stack:
-        box = ChosenSandbox(sandbox)
-        task = await stack.enter_async_context(opened_task(task, sandbox=box, cache_dir=cache, say=watch.news))
+        bench = await stack.enter_async_context(
+            on_workbench(workbench, cache_dir=cache_dir, pace=pace, sandbox=sandbox, executor=executor)
+        )
+        opened_tools = opened_task(task, sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=watch.news)
+        task = await stack.enter_async_context(opened_tools)
         if allow_writes:
             task = replace(task, tools=[_as_simulated(tool) for tool in task.tools])
         tools = {tool.signature.name: tool for tool in task.tools}
@@ -150,20 +154,16 @@ async def optimize_async(
         )
         watch.planned = planned.calls
         sizes = sizes_of(task, first, effort)
-        watch.plan = phases(planned, sizes.start_calls)
-        store = Store.open(cache / "store.sqlite")
-        stack.push_async_callback(store.close)
-        session = Session(
-            store=store, budget=budget or Budget(), stop=stop or StopSignal(), pace=pace or Pace(), on_retry=watch.news
-        )
+        session = bench.session(budget, stop=stop, say=watch.news)
+        opened = bench.opener(session, price=price, say=watch.news)
         watch.calls = lambda: sum(session.ledger.calls.values())
         watch.usd = lambda: session.ledger.spent.usd
-        model = open_lm(lm, session, cache_dir=cache, price=price, say=watch.news)
+        model = opened(lm)
         stack.push_async_callback(model.close)
-        meta = open_lm(meta_lm or lm, session, cache_dir=cache, price=price, say=watch.news)
+        meta = opened(meta_lm or lm)
         stack.push_async_callback(meta.close)
         judge_names = judge_models(task.metric, judge_lm or meta_lm or lm)
-        judges = [open_lm(name, session, cache_dir=cache, price=price, say=watch.news) for name in judge_names]
+        judges = [opened(name) for name in judge_names]
         for each in judges:
             stack.push_async_callback(each.close)
         asked = {"task": lm, "meta": meta_lm or lm, **({"judge": ", ".join(judge_names)} if judges else {})}
@@ -175,7 +175,7 @@ async def optimize_async(
             "effort": effort_calls,
             "start": first.hash,
             **({"judges": [each.identity.dump() for each in judges]} if judges else {}),
-            **({"sandbox": sandbox} if sandbox else {}),
+            **({"sandbox": bench.sandbox.name} if bench.sandbox.name else {}),
             **({"allow_writes": True} if allow_writes else {}),
         }
         asking = (lm, judge_lm or meta_lm)
@@ -188,10 +188,10 @@ async def optimize_async(
             model,
             session,
             tools=tools,
-            sandbox=box,
-            executor=open_executor(executor),
+            sandbox=bench.sandbox,
+            executor=bench.executor,
             allow_writes=allow_writes,
-            open_model=lambda name: open_lm(name, session, cache_dir=cache, price=price, say=watch.news),
+            open_model=opened,
             models=own,
             judge_model=judge_lm or meta_lm,
         )
@@ -238,7 +238,9 @@ async def optimize_async(
         )  # fmt: skip
         try:
             with ExitStack() as given_up:
-                result = await carry_out(search, strategy.loop(sizes), blank, hold, (model, meta, *judges), given_up)
+                result = await carry_out(
+                    search, strategy.loop(sizes), planned, blank, hold, (model, meta, *judges), given_up
+                )
         except DeniedError:
             await engine.settle()
             sessions.end("failed", time.monotonic() - began)

@@ -60,10 +60,10 @@ class Focus:
         belief: what is believed of its gain, votes included.
         plain: the same without votes.
         votes: share of the ballots that named it.
-        ballots: how many were cast.
         reason: what a ballot said for it.
         because: ids of the feedback that speaks for it.
         rows: ids of the training rows to look at; empty: the proposer looks at those that were run.
+        ballots: how many were cast.
     """
 
     option: Option
@@ -71,10 +71,10 @@ class Focus:
     belief: Belief
     plain: Belief
     votes: float = 0.0
-    ballots: int = 0
     reason: str = ""
     because: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
+    ballots: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from random import Random
 from typing import Any, Literal
 
 from flowbot.fields import BudgetExceeded, Field, ModelError, RefusedError, ToolSignature, UserError, stable_hash
+from flowbot.fields.words import count, percent
 from flowbot.lm.client import Message, Request
 from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
-from flowbot.run.events import Event, Feedback, Split
+from flowbot.run.events import Decision, Event, Feedback, Split, Verdict
 from flowbot.run.journal import Journal
 from flowbot.runtime.engine import Engine
 from flowbot.runtime.evaluation import Row, evaluate
@@ -73,6 +74,9 @@ class Search:
         self._examples = {each.id: each for examples in self._order.values() for each in examples}
         self._judging = sum(each.repeats for each in self.task.metric.judges.values())
         self._kept_back = 0.0
+        self._unsettled: list[tuple[str, str]] = []
+        self._settled_at = self._by_chance = 0
+        self._cut = False
         self._sandbox_told = False
         self.signatures: Mapping[str, ToolSignature] = {each.signature.name: each.signature for each in self.task.tools}
         """The task's tools as data, by name."""
@@ -91,8 +95,8 @@ class Search:
 
     @property
     def spent(self) -> int:
-        """As of `Context`."""
-        return sum(self.session.ledger.calls.values())
+        """As of `Context`. What a ceiling cut short does not count: how much of it was made is chance."""
+        return self._settled_at if self._cut else sum(self.session.ledger.calls.values()) - self._by_chance
 
     @property
     def left(self) -> float:
@@ -155,7 +159,7 @@ class Search:
         missing = self.population.missing(program, [each for each in rows if each not in self.dropped])
         if not missing:
             return
-        label = f"running on {len(missing)} {_SPLITS.get(why, '')}rows".replace("  ", " ")
+        label = f"{self._named(program)}: {count(len(missing), f'{SPLITS[why]} example')}"
         self.watch.step(label, 0, len(missing))
         try:
             evaluation = await evaluate(
@@ -168,11 +172,13 @@ class Search:
             )
         except BudgetExceeded:
             await self.session.drain()
+            self.cut_short()
             raise
         self.dropped.update(evaluation.dropped)
         for row in evaluation.rows:
             self._rows[program.hash, row.example.id] = row
             self.population.record(program.hash, row.example.id, _outcome(row))
+            self._unsettled.append((program.hash, row.example.id))
 
     async def ask_text(self, prompt: str, purpose: str, *, max_tokens: int = META_TOKENS, draw: int = 0) -> str:
         """A plain-text reply of the meta model; empty when the model fails to give one. Each `draw` is another reply."""
@@ -237,8 +243,44 @@ class Search:
         )
 
     def record(self, event: Event) -> None:
-        """As of `Context`."""
+        """As of `Context`; verdicts are said, too."""
+        self.settle()
         self.journal.record(event)
+        if isinstance(event, Verdict):
+            self._say(event)
+
+    def cut_short(self) -> None:
+        """A ceiling ended what runs side by side: what came of it counts whole or not at all.
+
+        Which calls were the last that fitted depends on the order in which answers came. So all that was run since the last
+        event is forgotten once all of it has ended, with the next event or with `settle`.
+        """
+        self._cut = True
+
+    def settle(self) -> None:
+        """What was run until now stands, unless a ceiling cut it short."""
+        if self._cut:
+            self._by_chance = sum(self.session.ledger.calls.values()) - self._settled_at
+            for program, row in self._unsettled:
+                del self._rows[program, row]
+                self.population.forget(program, row)
+        self._cut = False
+        self._unsettled.clear()
+        self._settled_at = self.spent
+
+    def _say(self, verdict: Verdict) -> None:
+        """A verdict in words; of what was set aside without having been run nothing is said."""
+        if not verdict.n and verdict.decision == "set aside":
+            return
+        title = next(each.title for each in self.population.members if each.id == verdict.proposal)
+        sides = f"{percent(verdict.mine)} against {percent(verdict.theirs)} on {count(verdict.n, 'pair')}"
+        text = f"{_DECISIONS[verdict.decision]} ({sides}): {title}" if verdict.n else f"Taken as it is: {title}"
+        self.watch.decided(text, verdict.mine, kept=verdict.decision in ("adopt", "confirm"))
+
+    def _named(self, program: WorkflowProgram) -> str:
+        """What a program is called: its change in words."""
+        titles = [each.title for each in self.population.members if each.program.hash == program.hash]
+        return titles[0] if titles else "start"
 
     def _ordered(self, split: Split) -> list[Example]:
         examples = sorted(self.task.splits.get(split, ()), key=lambda example: example.id)
@@ -249,7 +291,15 @@ class Search:
         return [each.id for each in self._order[split] if each.id not in self.dropped]
 
 
-_SPLITS = {"train": "training ", "val": "validation ", "test": "test "}
+SPLITS: dict[str, str] = {"train": "training", "val": "validation", "test": "test"}
+"""What a split is called."""
+_DECISIONS: dict[Decision, str] = {
+    "adopt": "Adopted",
+    "drop": "Dropped",
+    "set aside": "Set aside",
+    "confirm": "Confirmed on validation",
+    "refute": "Not confirmed on validation",
+}
 
 
 def _drawn(draw: int) -> dict[str, Any]:

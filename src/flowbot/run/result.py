@@ -48,7 +48,7 @@ class Judging(Spent):
     spread: Amount | None
 
 
-class Tested(Record):
+class ClosingTest(Record):
     """Test examples that were run, of all: fewer where a ceiling left no room."""
 
     run: Count
@@ -122,7 +122,7 @@ class RunResult:
     kept: str = ""
     kept_from: Sequence[str] = ()
     dropped: Sequence[str] = ()
-    tested: Tested | None = None
+    tested: ClosingTest | None = None
     judge: Judging | None = None
     replayed_events: int = 0
 
@@ -170,21 +170,22 @@ class RunResult:
         return self.run_dir / "found.flow.yaml"
 
     @staticmethod
-    def load(run_dir: Path) -> RunResult:
+    def load(run_dir: Path | str) -> RunResult:
         """The result that stands in a run's folder, as `save` wrote it.
 
         Raises:
             UserError: if a file is missing or damaged, or says what cannot be, naming file and member.
         """
-        path = run_dir / NAME
+        folder = Path(run_dir)
+        path = folder / NAME
         data = parse_json(read_text(path, limit=MOST_BYTES, links=False), str(path), depth=DEPTH, halves=True)
         stored = checked(_Stored, hide(data), str(path), AGAIN)
         told = {name: getattr(stored, name) for name in _Stored.model_fields if name != "scores"}
         return RunResult(
             **told,
-            run_dir=run_dir,
-            start=Workflow.load(run_dir / "start.flow.yaml"),
-            found=Workflow.load(run_dir / "found.flow.yaml") if stored.status == "done" else None,
+            run_dir=folder,
+            start=Workflow.load(folder / "start.flow.yaml"),
+            found=Workflow.load(folder / "found.flow.yaml") if stored.status == "done" else None,
             start_scores=_scores(stored.scores.start),
             final_scores=_scores(stored.scores.final),
             difference=_scores(stored.scores.difference),
@@ -293,7 +294,7 @@ class _Stored(Record):
     kept: str
     kept_from: Texts
     dropped: Texts
-    tested: Tested | None
+    tested: ClosingTest | None
     judge: Judging | None
     replayed_events: Count
 

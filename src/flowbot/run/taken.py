@@ -11,7 +11,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from flowbot.fields.words import count, duration, money
 
-from .result import Judging, RunResult, Tested, Used
+from .result import ClosingTest, Judging, RunResult, Used
 from .sessions import WorkSession
 
 Verb: TypeAlias = Literal["made", "paid"]
@@ -130,7 +130,7 @@ def judged(judge: Judging) -> str:
     return f"Judge {judge.model}: {took}{varied}."
 
 
-def tested(test: Tested | None) -> list[str]:
+def tested(test: ClosingTest | None) -> list[str]:
     """That a ceiling shrank the closing test; nothing where it did not."""
     if test is None or test.run >= test.of:
         return []

@@ -15,6 +15,8 @@ from flowbot.fields import FlowBotError, UserError
 from flowbot.fields.near import one_of
 from flowbot.lm.stop import StopSignal
 
+from .workbench import Workbench
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -25,7 +27,7 @@ INTERRUPTED = "interrupted; what was paid for is stored, and the same call goes 
 def blocking(call: Callable[P, Coroutine[Any, Any, T]], name: str) -> Callable[P, T]:
     """`call` as a function that waits for its result, with the same arguments, hints and documentation.
 
-    The work runs on an event loop in a thread of its own, with the caller's context variables, so it does not matter
+    The work runs on an event loop in a thread of its own (that of the argument `workbench`, where there is one), with the caller's context variables, so it does not matter
     whether a loop runs already. Ctrl-C, or a notebook's stop button, sets the argument `stop`: the calls in flight
     finish and are stored, then `KeyboardInterrupt` is raised. A second one does not wait for them.
 
@@ -44,6 +46,10 @@ def blocking(call: Callable[P, Coroutine[Any, Any, T]], name: str) -> Callable[P
         given = cast("dict[str, Any]", kwargs)
         stop: StopSignal = given.get("stop") or StopSignal()
         given["stop"] = stop
+        bench = given.get("workbench")
+        if isinstance(bench, Workbench):
+            bench.require_elsewhere()
+            return _on(bench.loop, call(*args, **kwargs), stop)
         return _waited(call(*args, **kwargs), stop)
 
     waiting.__name__ = waiting.__qualname__ = name
@@ -64,17 +70,26 @@ def _waited(work: Coroutine[Any, Any, T], stop: StopSignal) -> T:
             done.set_result(result)
 
     thread = threading.Thread(target=target, daemon=True, name="flowbot-blocking")
+    thread.start()
+    return _outcome(done, stop)
+
+
+def _outcome(done: Future[T], stop: StopSignal) -> T:
+    """Wait for it. Ctrl-C asks it to stop, and waits for that; a second one leaves at once."""
     try:
-        thread.start()
         error = _ending(done)
     except KeyboardInterrupt:
         stop.set("interrupted")
-        if thread.ident is not None:  # it has begun
-            _ending(done)  # the pause; a second Ctrl-C leaves from here
+        _ending(done)
         raise KeyboardInterrupt(INTERRUPTED) from None
     if isinstance(error, FlowBotError):
         raise error.with_traceback(None)  # its text says all; where in the other thread it was raised says nothing
     return done.result()
+
+
+def _on(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], stop: StopSignal) -> T:
+    """Run on a workbench's loop, and wait."""
+    return _outcome(asyncio.run_coroutine_threadsafe(work, loop), stop)
 
 
 def _ending(done: Future[T]) -> BaseException | None:

@@ -43,11 +43,11 @@ class Engine:
         lm: the model of every node that names no other; None for workflows that ask no model.
         session: what calls share; its store also keeps what tools and code gave.
         tools: by name.
-        sandbox: where code runs; the first that can be had when None. Closed with the engine.
+        sandbox: where code runs; one of its own, the first that can be had, when None.
         open_model: opens the model string of a node or judge that names one; None: such a node is a user's error.
         models: the user's list: what nodes and judges may name beside `lm` and `judge_model`; see `own_models`.
         allow_writes: call tools that write for real.
-        executor: where tools that are plain callables, and metrics, run; this process when None. Closed with the engine.
+        executor: where tools that are plain callables, and metrics, run; this process when None.
         live: True: the workflow is in use and not under evaluation: every tool is called for real, every time.
         judge_model: model string of a metric's judge that names none; the engine's own model when None.
 
@@ -78,6 +78,7 @@ class Engine:
             tools or {}, None if live else self.memo, allow_writes=allow_writes or live, executor=self.executor
         )
         self.sandbox: Sandbox = sandbox or ChosenSandbox()
+        self._own_sandbox, self._own_executor = sandbox is None, executor is None
         self.judge_model = judge_model
         self.unjudged: set[str] = set()
         """Ids of examples on which a judge gave no verdict."""
@@ -184,8 +185,10 @@ class Engine:
     async def close(self) -> None:
         """Wait for what is under way, end the sandbox, the executor and the models that the engine opened. May be called twice."""
         await self.settle()
-        await self.sandbox.close()
-        await self.executor.close()
+        if self._own_sandbox:
+            await self.sandbox.close()
+        if self._own_executor:
+            await self.executor.close()
         opened, self._opened = self._opened, {}
         for lm in opened.values():
             await lm.close()

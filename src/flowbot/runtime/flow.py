@@ -16,12 +16,12 @@ from flowbot.workflow.nodes import CodeNode, walk
 from flowbot.workflow.workflow import Workflow
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future
-
     from flowbot.lm.pace import Pace
     from flowbot.task import Tool, ToolSource
 
+    from .sandbox import SandboxName
     from .trace import Trace
+    from .workbench import Workbench
 
 
 class Flow:
@@ -47,6 +47,8 @@ class Flow:
         sandbox: where code runs, `monty` or `bubblewrap`; the first that can be had when None.
         cache_dir: folder of local models and search indexes; the user's cache folder when None. Replies are not kept.
         say: called with one-line news, as of a model that is fetched or an index that is built.
+        workbench: what it shares with other flows and runs, which then says `pace`, `sandbox` and `cache_dir`; its calls run on
+            that one's event loop and count in its budget.
 
     Attributes:
         workflow: as given.
@@ -66,9 +68,10 @@ class Flow:
         models: Sequence[str] | None = None,
         tools: Sequence[Callable[..., Any] | Tool | ToolSource] = (),
         pace: Pace | None = None,
-        sandbox: str | None = None,
+        sandbox: SandboxName | None = None,
         cache_dir: Path | str | None = None,
         say: Callable[[str], None] | None = None,
+        workbench: Workbench | None = None,
     ) -> None:
         self.workflow = workflow
         self.lm = lm
@@ -76,7 +79,10 @@ class Flow:
 
         from .live import Live, opened_engine
         from .own_models import own_models, require_own_models
+        from .workbench import refuse_beside
 
+        if workbench is not None:
+            refuse_beside(pace=pace, sandbox=sandbox, cache_dir=cache_dir)
         self.models = own_models(lm, models=models)
         require_own_models(self.models, workflow=workflow)
         given = [each if isinstance(each, ToolSource) else tool_of(each) for each in tools]
@@ -90,8 +96,9 @@ class Flow:
             sandbox=sandbox,
             cache_dir=cache_dir,
             say=say,
+            workbench=workbench,
         )
-        self._live = Live(opened)
+        self._live = Live(opened, workbench)
         # Also at the end of the program, where nobody called `close`.
         self._finalizer = weakref.finalize(self, self._live.close)
         signatures = {each.signature.name: each.signature for each in given if not isinstance(each, ToolSource)}
@@ -111,7 +118,7 @@ class Flow:
             ModelError: if a step failed so that an output is missing.
             InfrastructureError: if the endpoint fails.
         """
-        return _outputs(self._begin(inputs).result())
+        return _outputs(self.trace(**inputs))
 
     async def acall(self, /, **inputs: Any) -> dict[str, Any]:
         """As calling it, from async code."""
@@ -119,13 +126,15 @@ class Flow:
 
     def trace(self, /, **inputs: Any) -> Trace:
         """What every step received and gave; a failed step is told there and not raised."""
-        return self._begin(inputs).result()
+        _require_inputs(self.workflow, inputs)
+        return self._live.waited(self.workflow, inputs)
 
     async def atrace(self, /, **inputs: Any) -> Trace:
         """As `trace`, from async code."""
         import asyncio
 
-        return await asyncio.wrap_future(self._begin(inputs))
+        _require_inputs(self.workflow, inputs)
+        return await asyncio.wrap_future(self._live.begin(self.workflow, inputs))
 
     def __repr__(self) -> str:
         return f"Flow({self.workflow.summary}; lm {self.lm or 'none'})"
@@ -140,10 +149,6 @@ class Flow:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _begin(self, inputs: Mapping[str, Any]) -> Future[Trace]:
-        _require_inputs(self.workflow, inputs)
-        return self._live.begin(self.workflow, inputs)
-
 
 def load(
     path: str | Path,
@@ -152,9 +157,10 @@ def load(
     models: Sequence[str] | None = None,
     tools: Sequence[Callable[..., Any] | Tool | ToolSource] = (),
     pace: Pace | None = None,
-    sandbox: str | None = None,
+    sandbox: SandboxName | None = None,
     cache_dir: Path | str | None = None,
     say: Callable[[str], None] | None = None,
+    workbench: Workbench | None = None,
 ) -> Flow:
     """A `Flow` from a workflow's file; see `Flow` for the arguments. Reading the file runs no code.
 
@@ -174,6 +180,7 @@ def load(
         sandbox=sandbox,
         cache_dir=cache_dir,
         say=say,
+        workbench=workbench,
     )
 
 

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from flowbot.fields import InfrastructureError, UserError
-from flowbot.store import Kind, Store, default_cache_dir
+
+from .workbench import Workbench, on_workbench
 
 if TYPE_CHECKING:
     from flowbot.fields import ToolSignature
-    from flowbot.lm.lm import LM
     from flowbot.lm.pace import Pace
     from flowbot.task import Tool, ToolSource
     from flowbot.workflow.workflow import Workflow
 
     from .engine import Engine
+    from .sandbox import SandboxName
     from .trace import Trace
 
 
@@ -34,10 +35,14 @@ class Live:
 
     Args:
         engine: opens the engine, and closes it with all that belongs to it.
+        workbench: whose event loop it works on; a private one in a thread of its own when None.
     """
 
-    def __init__(self, engine: Callable[[], AbstractAsyncContextManager[Engine]]) -> None:
+    def __init__(
+        self, engine: Callable[[], AbstractAsyncContextManager[Engine]], workbench: Workbench | None = None
+    ) -> None:
         self._open = engine
+        self._bench = workbench
         self._by_process: dict[int, _Running] = {}
         _ALL.add(self)
 
@@ -45,12 +50,24 @@ class Live:
         """Start a run on the private loop, which the first call opens."""
         return self._here().begin(workflow, inputs)
 
+    def waited(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Trace:
+        """As `begin`, to its end.
+
+        Raises:
+            UserError: in the thread of the workbench's loop.
+        """
+        if self._bench is not None:
+            self._bench.require_elsewhere()
+        return self.begin(workflow, inputs).result()
+
     def signatures(self) -> dict[str, ToolSignature]:
         """What the engine's tools take and give; opens them.
 
         Raises:
             UserError: if one cannot be opened.
         """
+        if self._bench is not None:
+            self._bench.require_elsewhere()
         return self._here().signatures()
 
     def close(self) -> None:
@@ -70,7 +87,7 @@ class Live:
 
     def _here(self) -> _Running:
         own = os.getpid()
-        return self._by_process.get(own) or self._by_process.setdefault(own, _Running(self._open))
+        return self._by_process.get(own) or self._by_process.setdefault(own, _Running(self._open, self._bench))
 
 
 _ALL: WeakSet[Live] = WeakSet()
@@ -81,8 +98,9 @@ if hasattr(os, "register_at_fork"):
 class _Running:
     """A thread with an event loop, and on it the engine; of one process."""
 
-    def __init__(self, engine: Callable[[], AbstractAsyncContextManager[Engine]]) -> None:
+    def __init__(self, engine: Callable[[], AbstractAsyncContextManager[Engine]], workbench: Workbench | None) -> None:
         self._open = engine
+        self._bench = workbench
         self._changing = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.current_thread()
@@ -103,14 +121,21 @@ class _Running:
     def close(self) -> None:
         with self._changing:
             loop, self._loop = self._loop, None
-            if loop is not None:
-                asyncio.run_coroutine_threadsafe(self._shut(loop), loop)
+            if loop is not None and not loop.is_closed():
+                ended = asyncio.run_coroutine_threadsafe(self._shut(loop), loop)
+                if self._bench is not None:
+                    with suppress(UserError):  # its own thread goes on, and ends it
+                        self._bench.require_elsewhere()
+                        ended.result()
+                    return
                 # The garbage collector may call this from the loop's own thread, which cannot wait for itself.
                 if self._thread is not threading.current_thread():
                     self._thread.join()
 
     def _turning(self) -> asyncio.AbstractEventLoop:
-        """The private loop, in its thread."""
+        """The workbench's loop, or the private one in its thread."""
+        if self._bench is not None:
+            self._loop = self._bench.loop
         if self._loop is None:
             loop = asyncio.new_event_loop()
             thread = threading.Thread(target=_turn, args=(loop,), name="flowbot-flow", daemon=True)
@@ -156,7 +181,8 @@ class _Running:
         try:
             await self._stack.aclose()
         finally:
-            loop.stop()
+            if self._bench is None:
+                loop.stop()
 
 
 def _turn(loop: asyncio.AbstractEventLoop) -> None:
@@ -167,13 +193,6 @@ def _turn(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-class _Forgetful(Store):
-    """Remembers what an endpoint can do and no response: a workflow in use asks anew, and grows with no call."""
-
-    async def put(self, key: str, value: dict[str, Any], *, kind: Kind = "lm", replace: bool = False) -> dict[str, Any]:
-        return await super().put(key, value, kind=kind, replace=replace) if kind == "probe" else value
-
-
 @asynccontextmanager
 async def opened_engine(
     lm: str | None,
@@ -181,32 +200,22 @@ async def opened_engine(
     *,
     models: Collection[str],
     pace: Pace | None,
-    sandbox: str | None,
+    sandbox: SandboxName | None,
     cache_dir: Path | str | None,
     say: Callable[[str], None] | None,
+    workbench: Workbench | None,
 ) -> AsyncGenerator[Engine]:
     """An engine for a workflow in use, its tools opened; arguments as of `Flow`."""
-    from flowbot.lm.pace import Pace
-    from flowbot.lm.session import Session
-
-    from .engine import Engine
-    from .open_model import open_lm
-    from .sandbox import ChosenSandbox
     from .toolbox import opened_tools
 
-    cache = Path(cache_dir or default_cache_dir())
-    session = Session(store=_Forgetful(None, None, None), pace=pace or Pace(), lasting=False)
-
-    def opened(name: str) -> LM:
-        return open_lm(name, session, cache_dir=cache, say=say)
-
-    box = ChosenSandbox(sandbox)
-    async with opened_tools(tools, sandbox=box, cache_dir=cache, say=say, pinned=False) as by_name:
-        model = None if lm is None else opened(lm)
-        engine = Engine(model, session, tools=by_name, sandbox=box, open_model=opened, models=models, live=True)
-        try:
-            yield engine
-        finally:
-            await engine.close()
-            if engine.lm is not None:
-                await engine.lm.close()
+    async with AsyncExitStack() as stack:
+        bench = await stack.enter_async_context(
+            on_workbench(workbench, cache_dir=cache_dir, pace=pace, sandbox=sandbox, stored=False)
+        )
+        by_name = await stack.enter_async_context(
+            opened_tools(tools, sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=say, pinned=False)
+        )
+        session = bench.session(stored=False)
+        yield await stack.enter_async_context(
+            bench.engine(lm, session, tools=by_name, models=models, say=say, live=True)
+        )

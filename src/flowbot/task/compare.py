@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from flowbot.fields import Type
 from flowbot.fields.forms import plain_form
+from flowbot.fields.words import cut
 
 from .numerals import Numeral, Quantity, folded, numerals
 
@@ -302,8 +303,7 @@ def _verdict(equal: bool, found: Any, expected: Any) -> Verdict:
 
 
 def _short(value: Any) -> str:
-    text = "nothing" if value is None else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 200 else text[:197] + "…"
+    return cut("nothing" if value is None else json.dumps(value, ensure_ascii=False), 200)
 
 
 def _listed(quantities: Sequence[Quantity]) -> str:

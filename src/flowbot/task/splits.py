@@ -8,6 +8,7 @@ from typing import Literal
 
 from flowbot.fields import UserError, canonical_json, stable_hash
 from flowbot.fields.numbers import is_number, shown
+from flowbot.fields.words import cut
 
 from .examples import Placed
 from .faults import RAISED, Faults
@@ -89,12 +90,8 @@ def check_disjoint(rows: Mapping[Split, Sequence[Placed]], faults: Faults = RAIS
             other, place = groups.setdefault(group, (split, placed.place)) if group else (split, "")
             with faults:
                 if other != split:
-                    found = f"the group {_short(group)} of {place} ({other})"
+                    found = f"the group {cut(group, 60)!r} of {place} ({other})"
                     raise UserError(placed.place, found, "splits that share no group")
-
-
-def _short(group: str) -> str:
-    return repr(group if len(group) <= 60 else group[:57] + "…")
 
 
 def _together(rows: Sequence[Placed]) -> list[list[Placed]]:

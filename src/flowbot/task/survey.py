@@ -13,6 +13,7 @@ from typing import Any
 
 from flowbot.fields import Field, canonical_json
 from flowbot.fields.forms import look_alike, plain_form
+from flowbot.fields.words import as_text, cut
 
 from .delimited import is_spreadsheet_error
 from .examples import Placed
@@ -80,8 +81,7 @@ def commonest(examples: Iterable[Placed]) -> tuple[Mapping[str, Any], float] | N
 
 def short(value: Any) -> str:
     """A value on one short line, as JSON but for texts."""
-    text = " ".join((value if isinstance(value, str) else canonical_json(value)).split())
-    return text if len(text) <= _LONG else text[: _LONG - 1] + "…"
+    return cut(" ".join(as_text(value).split()), _LONG)
 
 
 def places(rows: Sequence[Placed]) -> str:

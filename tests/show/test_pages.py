@@ -15,7 +15,8 @@ import flowbot as fb
 from flowbot.fields.words import brief
 from flowbot.lm.client import Message
 from flowbot.run.eval_result import EvalRow
-from flowbot.run.result import Scores
+from flowbot.run.result import Scores, Used
+from flowbot.run.sessions import Spent
 from flowbot.runtime.trace import Step
 from flowbot.show.html import html
 from flowbot.show.markup import Markup, card, folded, shown, table, text
@@ -106,10 +107,9 @@ def result(folder: Path, words: str = "because", **more: Any) -> fb.RunResult:
         "run_id": "orders-1", "run_dir": folder, "status": "done", "stopped_by": "finished", "method": "flowbot+blame",
         "effort": "low", "seed": 0, "found": workflow(words), "start": workflow("Count them."), "start_scores": start,
         "final_scores": final, "difference": better, "calls": {"train": 400, "val": 108},
-        "spent": {"calls": 8, "tokens": 900, "usd": 0.0}, "seconds": 3.0,
-        "details": {
-            "kept_from": [f"meta: {words}"], "by_purpose": {"train": {"calls": 508, "tokens": 61_000, "usd": 0.0}}
-        }, **more,
+        "task": "orders", "task_hash": "one", "metric": "numeric", "models": {"task": "fake/x"},
+        "spent": Spent(calls=8, tokens=900, usd=0.0), "seconds": 3.0, "kept_from": (f"meta: {words}",),
+        "by_purpose": {"train": Used(calls=508, requests=508, tokens=61_000, usd=0.0, seconds=3.0)}, **more,
     }  # fmt: skip
     return fb.RunResult(**made)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowbot.fields import UserError
-from flowbot.report.compare import compare_runs
+from flowbot.run.comparisons import compare_runs
 from flowbot.stats import holm, paired_difference, paired_p
 
 FLAT = [1.0] * 10 + [0.0] * 30

@@ -1,4 +1,4 @@
-"""Workflows as lines of text for a terminal. `mermaid.draw_mermaid` draws them for a page, `svg.draw_svg` as a picture."""
+"""Workflows as lines of text for a terminal."""
 
 from __future__ import annotations
 
@@ -20,11 +20,6 @@ from flowbot.workflow.captions import (
 from flowbot.workflow.nodes import BranchNode, LoopNode, MapNode, Node
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
-
-from .mermaid import draw_mermaid
-from .svg import draw_svg
-
-__all__ = ["draw_mermaid", "draw_svg", "draw_text"]
 
 _GUIDE = "│ "
 _WIDEST = 28

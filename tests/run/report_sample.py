@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flowbot.run.events import (
+    Arm,
+    Decision,
+    Ended,
+    Event,
+    Feedback,
+    Level,
+    Measure,
+    Measured,
+    Proposal,
+    Source,
+    Split,
+    Started,
+    Verdict,
+    Votes,
+    dump,
+)
+from flowbot.run.result import Judging, RunResult, Scores, Used
+from flowbot.run.sessions import Spent, WorkSession
+from flowbot.stats import Estimate
 from flowbot.workflow.nodes import CodeNode, LLMNode, Sketch
 from flowbot.workflow.parameters import CodeParameters, Demonstration, LLMParameters
 from flowbot.workflow.workflow import Workflow
 
 GOAL = "Count how many items the customer orders in all: add up the amounts."
 NOTE = "Hi there - pls send half a dozen desk lamps, and 1 USB stick. And Dee wants two clipboards too; ta"
+USAGE = {"calls": 1, "input_tokens": 100, "output_tokens": 20, "cached_tokens": 0, "usd": 0.0, "seconds": 1.0}
 ITEMS = "list[{item: str, number: int}]"
 
 
@@ -68,129 +90,138 @@ def planned() -> Workflow:
     )
 
 
-def score(mean: float, n: int) -> dict[str, float | int]:
-    return {"mean": mean, "low": round(max(0.0, mean - 0.09), 3), "high": round(min(1.0, mean + 0.1), 3), "n": n}
+def score(mean: float, n: int) -> Estimate:
+    return Estimate(mean, round(max(0.0, mean - 0.09), 3), round(min(1.0, mean + 0.1), 3), n)
 
 
-def gradient(text: str, example: str, node: str = "", level: str = "workflow") -> dict[str, Any]:
-    return {"event": "gradient", "level": level, "example": example, "node": node, "text": text, "source": "meta"}
+def feedback(number: int, text: str, example: str, place: str = "", about: Workflow | None = None) -> Feedback:
+    hashed = (about or start()).hash
+    return Feedback(id=f"g{number}", about=hashed, example=example, place=place, text=text, source="meta")
 
 
 def proposal(
-    number: int,
-    parent: Workflow,
-    workflow: Workflow | None,
-    level: str,
-    source: str,
-    title: str,
-    reason: str,
-    **more: Any,
-) -> dict[str, Any]:
-    return {
-        "event": "proposal", "id": f"p{number}", "level": level, "parent": parent.hash,
-        "workflow": workflow.hash if workflow else None, "source": source, "title": title, "reason": reason,
-        "changes": [], "errors": [], "dump": workflow.dump() if workflow else None, **more,
+    number: int, parent: Workflow, made: Workflow | None, level: Level, source: Source, title: str, **more: Any
+) -> Proposal:
+    return Proposal(
+        id=f"p{number}", level=level, arm=Arm(kind="compute", place="answer"), parents=(parent.hash,),
+        program=made.hash if made else None, dump=made.dump() if made else None, title=title, source=source, **more,
+    )  # fmt: skip
+
+
+def verdict(number: int, decision: Decision, mine: float, theirs: float, n: int, p: float, **more: Any) -> Verdict:
+    return Verdict(
+        proposal=f"p{number}", incumbent=start().hash, decision=decision, n=n, mine=mine, theirs=theirs,
+        gain=mine - theirs, spread=0.1, p=p, spent=40 + 50 * number, **{"rule": "race", **more},
+    )  # fmt: skip
+
+
+def measured(workflow: Workflow, split: Split, mean: float, n: int, spent: int) -> Measured:
+    return Measured(
+        program=workflow.hash, split=split, score=Measure.of(score(mean, n)), calls=1.0, tokens=120.0, usd=0.0,
+        seconds=1.5, spent=spent,
+    )  # fmt: skip
+
+
+MODELS = {"task": "local/qwen2.5-coder-0.5b", "meta": "local/qwen2.5-coder-1.5b"}
+
+
+def started(goal: str = GOAL, **more: Any) -> Started:
+    facts: dict[str, Any] = {
+        "run": "orders-5f2c9a0d11be", "task": "orders", "goal": goal, "method": "flowbot+blame", "seed": 0,
+        "effort": 500, "models": MODELS, "start": start().hash, "program": start().dump(),
     }  # fmt: skip
+    return Started(**{**facts, **more})
 
 
-def verdict(
-    number: int, kept: bool, reason: str, candidate: float, incumbent: float, n: int, p: float
-) -> dict[str, Any]:
-    return {
-        "event": "verdict", "id": f"p{number}", "kept": kept, "reason": reason, "candidate": candidate,
-        "incumbent": incumbent, "n": n, "p_better": p, "calls": 40 + 50 * number,
-    }  # fmt: skip
-
-
-def evaluated(what: str, workflow: Workflow, split: str, mean: float, n: int, calls: int) -> dict[str, Any]:
-    return {
-        "event": "evaluated", "what": what, "workflow": workflow.hash, "split": split, **score(mean, n), "calls": calls,
-    }  # fmt: skip
-
-
-def journal(goal: str = GOAL) -> list[dict[str, Any]]:
+def journal(goal: str = GOAL) -> list[Event]:
     first, second, third, lost = start(), listed(), final(), planned()
     adding = "The amounts are found, but they are added up wrongly: 6 + 1 + 2 is given as 8."
+    on_step = [
+        ("`9` of “bus 9 stops right outside” must not be among the items.", "train-003"),
+        ("“a pair of” is 2, the reply has 1.", "train-018"),
+        ("The list is empty, though three things are ordered.", "train-022"),
+        ("An order without a number counts as 1.", "train-029"),
+    ]
     return [
-        {
-            "event": "start", "task": "orders", "goal": goal, "method": "flowbot+blame", "seed": 0, "effort": "medium",
-            "models": {"task": "local/qwen2.5-coder-0.5b", "meta": "local/qwen2.5-coder-1.5b"},
-            "workflow": first.dump(), "hash": first.hash,
-        },
-        evaluated("start", first, "val", 0.2, 40, 40),
-        gradient(adding, "train-007"),
-        gradient(adding, "train-031"),
-        gradient("The house number is taken for an amount.", "train-012"),
+        started(goal),
+        measured(first, "val", 0.2, 40, 40),
+        feedback(1, adding, "train-007"),
+        feedback(2, adding, "train-031"),
+        feedback(3, "The house number is taken for an amount.", "train-012"),
         proposal(
             1, first, second, "structure", "meta",
             "Let the LLM call list the things with their numbers, and compute the total in code.",
-            f"{adding} (2 of 3 votes); code by the meta model",
-            changes=["replace answer: llm, note → items", "add compute: code, answer.items → total"],
+            because=("g1", "g2"), votes=Votes(won=2, of=3), code_by="meta",
+            edits=("replace answer: llm, note → items", "add compute: code, answer.items → total"),
         ),
-        verdict(1, True, "P(better) 0.97 reaches 0.80", 0.54, 0.17, 24, 0.97),
+        verdict(1, "adopt", 0.54, 0.17, 24, 0.97),
         proposal(
             2, first, lost, "structure", "prior",
             "Split the LLM call into two calls: one writes a plan, the other answers by the plan.",
-            "next in the catalogue", changes=["add plan: llm, note → plan", "replace answer"],
+            reason="No feedback asked for it: it was the next in the catalogue of known patterns.",
+            edits=("add plan: llm, note → plan", "replace answer"),
         ),
-        verdict(2, False, "P(better) 0.11 falls to 0.20", 0.12, 0.25, 8, 0.11),
-        gradient("`9` of “bus 9 stops right outside” must not be among the items.", "train-003", "answer", "call"),
-        gradient("“a pair of” is 2, the reply has 1.", "train-018", "answer", "call"),
-        gradient("The list is empty, though three things are ordered.", "train-022", "answer", "call"),
-        gradient("An order without a number counts as 1.", "train-029", "answer", "call"),
+        verdict(2, "drop", 0.12, 0.25, 8, 0.11),
+        *(feedback(4 + at, text, name, "answer", second) for at, (text, name) in enumerate(on_step)),
         proposal(
-            3, second, None, "parameters", "meta", "rewrite step `answer` from its gradients",
-            "`9` of “bus 9 stops right outside” must not be among the items.",
-            errors=["the instruction copies an answer of train-003 (“26 items”)"],
+            3, second, None, "parameters", "meta", "rewrite step `answer` from its gradients", because=("g4",),
+            faults=("the instruction copies an answer of train-003 (“26 items”)",),
         ),
         proposal(
             4, second, third, "parameters", "meta", "rewrite step `answer` from its gradients",
-            "Numbers that are no amounts get into the list.", changes=["answer: rewritten"],
+            because=("g4", "g5", "g6", "g7"), edits=("answer: rewritten",),
         ),
-        verdict(4, True, "P(better) 0.86 reaches 0.80", 0.71, 0.54, 24, 0.86),
-        evaluated("candidate", second, "val", 0.55, 40, 420),
-        evaluated("candidate", third, "val", 0.675, 40, 460),
-        evaluated("start", first, "test", 0.18, 100, 560),
-        evaluated("final", third, "test", 0.62, 100, 660),
-        {"event": "result", "workflow": third.hash, "title": "rewrite", "source": "meta"},
+        verdict(4, "adopt", 0.71, 0.54, 24, 0.86),
+        measured(second, "val", 0.55, 40, 420),
+        measured(third, "val", 0.675, 40, 460),
+        measured(first, "test", 0.18, 100, 560),
+        measured(third, "test", 0.62, 100, 660),
+        Ended(program=third.hash, title="rewrite", source="meta", stopped_by="finished", difference={"val": None, "test": None}),
     ]  # fmt: skip
 
 
-def result() -> dict[str, Any]:
-    first, second, third = start(), listed(), final()
+def everywhere(text: str) -> list[Event]:
+    """The journal with a text in every place that a person reads."""
+    changed: dict[type[Event], dict[str, Any]] = {
+        Started: {"task": text, "method": text, "models": {"task": text}},
+        Feedback: {"text": text},
+        Proposal: {"title": text, "reason": text, "edits": (text,), "faults": (text,)},
+    }
+    return [event.model_copy(update=changed.get(type(event), {})) for event in journal(text)]
 
-    def point(workflow: Workflow, mean: float, calls: int, what: str, *, kept: bool = False) -> dict[str, Any]:
-        return {"calls": calls, "workflow": workflow.hash, **score(mean, 40), "kept": kept, "what": what}
 
+def write_journal(run_dir: Path, events: Sequence[Event]) -> None:
+    lines = "".join(json.dumps(dump(event)) + "\n" for event in events)
+    (run_dir / "journal.jsonl").write_text(lines, encoding="utf-8")
+
+
+def result(run_dir: Path = Path("runs/orders-5f2c9a0d11be"), **more: Any) -> RunResult:
     purposes = {
         "val": (120, 21_500), "train": (262, 49_100), "gradients": (31, 12_400), "proposals": (12, 4_900),
         "test": (200, 36_000),
     }  # fmt: skip
-    return {
-        "run_id": "orders-5f2c9a0d11be", "run_dir": "runs/orders-5f2c9a0d11be", "status": "done",
-        "stopped_by": "finished", "method": "flowbot+blame", "effort": "medium", "seed": 0,
-        "workflow": "runs/orders-5f2c9a0d11be/found.flow.yaml",
-        "scores": {
-            "start": {"val": score(0.2, 40), "test": score(0.18, 100)},
-            "final": {"val": score(0.675, 40), "test": score(0.62, 100)},
-            "difference": {
-                "val": {"mean": 0.475, "low": 0.3, "high": 0.65, "n": 40},
-                "test": {"mean": 0.44, "low": 0.33, "high": 0.55, "n": 100},
-            },
-        },
-        "calls": {purpose: calls for purpose, (calls, _) in purposes.items()},
-        "spent": {"calls": 588, "tokens": 118_400, "usd": 0.0},
-        "seconds": 611.4, "nodes": 2, "reason": "", "task": "orders",
-        "models": {"task": "local/qwen2.5-coder-0.5b", "meta": "local/qwen2.5-coder-1.5b"},
-        "curve": [
-            point(first, 0.2, 40, "start"), point(second, 0.55, 420, "candidate"),
-            point(third, 0.675, 460, "candidate", kept=True),
-        ],
+    spent = Spent(calls=588, tokens=118_400, usd=0.0)
+    facts: dict[str, Any] = {
+        "run_id": "orders-5f2c9a0d11be", "run_dir": run_dir, "status": "done", "stopped_by": "finished",
+        "method": "flowbot+blame", "effort": "medium", "seed": 0, "task": "orders", "task_hash": "one",
+        "metric": "numeric", "models": MODELS, "found": final(), "start": start(),
+        "start_scores": Scores(score(0.2, 40), score(0.18, 100)),
+        "final_scores": Scores(score(0.675, 40), score(0.62, 100)),
+        "difference": Scores(Estimate(0.475, 0.3, 0.65, 40), Estimate(0.44, 0.33, 0.55, 100)),
+        "calls": {purpose: calls for purpose, (calls, _) in purposes.items()}, "spent": spent, "now": spent,
+        "seconds": 611.4, "kept": "rewrite", "kept_from": ("meta: rewrite",),
         "by_purpose": {
-            purpose: {"calls": calls, "tokens": tokens, "usd": 0.0, "seconds": 1.0}
+            purpose: Used(calls=calls, requests=calls, tokens=tokens, usd=0.0, seconds=1.0)
             for purpose, (calls, tokens) in purposes.items()
         },
     }  # fmt: skip
+    return RunResult(**{**facts, **more})
+
+
+def rewrite(run_dir: Path, **members: Any) -> None:
+    """Change members of a run's `result.json`, as JSON data."""
+    path = run_dir / "result.json"
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **members}), encoding="utf-8")
 
 
 def three_rows(note: str = NOTE) -> list[dict[str, Any]]:
@@ -205,7 +236,7 @@ def three_rows(note: str = NOTE) -> list[dict[str, Any]]:
         ]
         return {
             "address": address, "kind": kind, "inputs": inputs, "outputs": outputs, "error": "",
-            "messages": messages if reply else [], "reply": reply, "usage": {}, "seconds": 1.0, "reads": [], "note": "",
+            "messages": messages if reply else [], "reply": reply, "usage": USAGE, "seconds": 1.0, "reads": [], "note": "",
             "calls": [],
         }  # fmt: skip
 
@@ -214,6 +245,7 @@ def three_rows(note: str = NOTE) -> list[dict[str, Any]]:
         right = found == 9
         return {
             "score": float(right), "feedback": "" if right else f"total: found {found}, expected 9", "whole": True,
+            "parts": {}, "spread": None,
             "trace": {
                 "example": f"test-{number:03}", "inputs": {"note": note}, "steps": steps, "outputs": outputs,
                 "error": error, "seconds": 2.0,
@@ -293,28 +325,27 @@ def write_recorded(run_dir: Path, rows: list[dict[str, Any]] | None = None) -> P
     """A run that has written all its examples, with a judge and parts of the score."""
     run = write_sample(run_dir)
     _write_examples(run, recorded() if rows is None else rows)
-    judge = {"model": "openai/gpt-4.1", "calls": 120, "tokens": 44_000, "usd": 0.25, "spread": 0.08}
-    (run / "result.json").write_text(
-        json.dumps({**result(), "judge": judge, "dropped": ["test-099"]}), encoding="utf-8"
-    )
+    judge = Judging(model="openai/gpt-4.1", calls=120, tokens=44_000, usd=0.25, spread=0.08)
+    result(run, judge=judge, dropped=("test-099",)).save()
     return run
 
 
 def write_unchanged(run_dir: Path) -> Path:
-    """A run that found nothing better: every race was lost."""
+    """A run that found nothing better: every comparison was lost."""
     run = write_sample(run_dir)
-    events = [event for event in journal() if event["event"] not in ("evaluated", "result")]
-    for event in events:
-        if event["event"] == "verdict":
-            event.update(kept=False, p_better=0.1 if event["id"] == "p1" else 0.7)
-    (run / "journal.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
-    told = result()
-    told["scores"]["final"] = told["scores"]["start"]
-    told["scores"]["difference"] = {
-        split: {"mean": 0.0, "low": -0.03, "high": 0.03, "n": 100} for split in ("val", "test")
-    }
-    told["curve"] = told["curve"][:1]
-    (run / "result.json").write_text(json.dumps(told), encoding="utf-8")
+    events = [event for event in journal() if not isinstance(event, Measured | Ended)]
+    write_journal(
+        run,
+        [
+            event.model_copy(update={"decision": "drop", "p": 0.1 if event.proposal == "p1" else 0.7})
+            if isinstance(event, Verdict)
+            else event
+            for event in events
+        ],
+    )
+    same = Scores(score(0.2, 40), score(0.18, 100))
+    none = Scores(*(Estimate(0.0, -0.03, 0.03, 100) for _ in range(2)))
+    result(run, found=start(), start_scores=same, final_scores=same, difference=none).save()
     start().save(run / "found.flow.yaml")
     (run / "examples.jsonl").unlink()
     return run
@@ -325,26 +356,28 @@ def write_paused(run_dir: Path) -> Path:
     run = write_sample(run_dir)
     for name in ("examples.jsonl", "found.flow.yaml"):
         (run / name).unlink()
-    nothing = {side: {"val": None, "test": None} for side in ("start", "final", "difference")}
-    told = {
-        **result(), "status": "paused", "stopped_by": "infrastructure", "scores": nothing,
-        "reason": "openai/x: cannot be reached (tried 6 times)",
-    }  # fmt: skip
-    del told["curve"]
-    (run / "result.json").write_text(json.dumps(told), encoding="utf-8")
+    nothing = {name: Scores() for name in ("start_scores", "final_scores", "difference")}
+    reason = "openai/x: cannot be reached (tried 6 times)"
+    result(run, status="paused", stopped_by="infrastructure", reason=reason, found=None, **nothing).save()
     return run
 
 
 def write_sample(run_dir: Path, *, goal: str = GOAL, note: str = NOTE) -> Path:
     """Write the run directory and return it."""
     run_dir.mkdir(parents=True, exist_ok=True)
-    lines = [json.dumps(event, ensure_ascii=False) + "\n" for event in journal(goal)]
-    (run_dir / "journal.jsonl").write_text("".join(lines), encoding="utf-8")
-    (run_dir / "result.json").write_text(json.dumps(result()), encoding="utf-8")
+    write_journal(run_dir, journal(goal))
+    write_sessions(run_dir, result().spent)
+    result(run_dir).save()
     _write_examples(run_dir, three_rows(note))
     start().save(run_dir / "start.flow.yaml")
     final().save(run_dir / "found.flow.yaml")
     return run_dir
+
+
+def write_sessions(run_dir: Path, spent: Spent) -> None:
+    """One session that paid all of it."""
+    session = WorkSession(began="2026-03-01T09:00:00+00:00", seconds=611.4, status="done", spent=spent)
+    (run_dir / "sessions.jsonl").write_text(session.model_dump_json() + "\n", encoding="utf-8")
 
 
 def _write_examples(run_dir: Path, rows: list[dict[str, Any]]) -> None:
@@ -393,7 +426,7 @@ def nested_steps() -> list[dict[str, Any]]:
     told = [{"role": "user", "content": "6 desk lamps"}]
 
     def step(address: str, kind: str, outputs: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
-        whole = {"messages": [], "reply": "", "usage": {}, "seconds": 0.0, "reads": [], "note": "", "calls": []}
+        whole = {"messages": [], "reply": "", "usage": USAGE, "seconds": 0.0, "reads": [], "note": "", "calls": []}
         return {"address": address, "kind": kind, "inputs": {}, "outputs": outputs, "error": "", **whole, **more}
 
     called = [
@@ -422,9 +455,10 @@ def write_nested(run_dir: Path) -> Path:
     row["final"]["trace"]["steps"] = nested_steps()
     _write_examples(run, [row])
     nested().save(run / "found.flow.yaml")
-    change = proposal(5, final(), nested(), "structure", "meta", "Count line by line.", "Lines are mixed up.")
-    blamed = gradient("Two lines are taken for one.", "train-004", "each/refine/critic[2]", "call")
-    with (run / "journal.jsonl").open("a", encoding="utf-8") as file:
-        for event in (blamed, change, verdict(5, True, "P(better) 0.9 reaches 0.80", 0.8, 0.7, 24, 0.9)):
-            file.write(json.dumps(event, ensure_ascii=False) + "\n")
+    said = feedback(9, "Two lines are taken for one.", "train-004", "each/refine/critic[2]", final())
+    change = proposal(
+        5, final(), nested(), "structure", "meta", "Count line by line.", reason="Lines are mixed up.", because=("g9",)
+    )
+    write_journal(run, [*journal(), said, change, verdict(5, "adopt", 0.8, 0.7, 24, 0.9)])
+    result(run, found=nested()).save()
     return run

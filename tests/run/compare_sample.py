@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from flowbot.fields import Field
+from flowbot.run.events import Started, dump
+from flowbot.run.result import RunResult, Status, Used
 from flowbot.workflow.starts import single_call
 from flowbot.workflow.workflow import Workflow
 
 START = single_call([Field.of("note", "str")], [Field.of("total", "int")], "Add up the amounts.", reasoning=False)
+MODELS = {"task": "fake/counter", "meta": "fake/counter"}
 
 
 def scores(values: Sequence[float]) -> dict[str, float]:
@@ -29,27 +32,30 @@ def write_run(
     task_hash: str = "one",
     metric: str = "numeric",
     inputs: str = "a note",
-    status: str = "done",
+    status: Status | Literal["unfinished"] = "done",
     usd: float | None = 0.0,
     workflow: Workflow = START,
 ) -> Path:
     """A run's folder. `status` other than done: without scores of a found workflow; unfinished: without a result."""
     folder.mkdir(parents=True)
-    facts: dict[str, Any] = {
-        "task": "sums", "goal": "Add up the amounts.", "method": method, "seed": seed, "effort": "low",
-        "models": {"task": "fake/counter", "meta": "fake/counter"},
-    }  # fmt: skip
-    begin = {"event": "start", "run": folder.name, "workflow": workflow.dump(), "hash": workflow.hash, **facts}
-    (folder / "journal.jsonl").write_text(json.dumps(begin) + "\n", encoding="utf-8")
+    started = Started(
+        run=folder.name, task="sums", goal="Add up the amounts.", method=method, seed=seed, effort=200, models=MODELS,
+        start=workflow.hash, program=workflow.dump(),
+    )  # fmt: skip
+    (folder / "journal.jsonl").write_text(json.dumps(dump(started)) + "\n", encoding="utf-8")
     if status == "unfinished":
         return folder
-    used = {"train": {"calls": 30, "tokens": 900, "usd": usd}, "test": {"calls": 10, "tokens": 300, "usd": usd}}
-    result = {
-        "run_id": folder.name, "status": status, "stopped_by": "finished", "scores": {}, "seconds": 65.0, "nodes": 1,
-        "calls": {name: row["calls"] for name, row in used.items()}, "by_purpose": used, "task_hash": task_hash,
-        "metric": metric, **facts,
-    }  # fmt: skip
-    (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
+    for name in ("start", "found"):
+        workflow.save(folder / f"{name}.flow.yaml")
+    used = {
+        "train": Used(calls=30, requests=30, tokens=900, usd=usd, seconds=1.0),
+        "test": Used(calls=10, requests=10, tokens=300, usd=usd, seconds=1.0),
+    }
+    RunResult(
+        run_id=folder.name, run_dir=folder, status=status, stopped_by="finished", method=method, effort="low", seed=seed,
+        task="sums", task_hash=task_hash, metric=metric, models=MODELS, found=workflow, start=workflow, seconds=65.0,
+        calls={name: each.calls for name, each in used.items()}, by_purpose=used,
+    ).save()  # fmt: skip
     with (folder / "examples.jsonl").open("w", encoding="utf-8") as file:
         for name, value in found.items():
             line = {"id": name, "split": "test", "inputs": {"note": inputs}, "expected": {"total": 3}}

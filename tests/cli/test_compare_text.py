@@ -7,7 +7,7 @@ from pathlib import Path
 from compare_sample import scores, write_run
 
 from flowbot.cli.compare_text import lines_of
-from flowbot.report.compare import compare_runs
+from flowbot.run.comparisons import compare_runs
 
 FLAT = [1.0] * 10 + [0.0] * 30
 BETTER = [1.0] * 30 + [0.0] * 10

@@ -1,0 +1,289 @@
+"""What runs are worked on with, opened once and shared by any number of them: store, models, limits, sandbox, executor."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowbot.fields import UserError
+from flowbot.lm.connections import Connections
+from flowbot.lm.pace import Pace
+from flowbot.lm.session import Session
+from flowbot.lm.stop import StopSignal
+from flowbot.store import Kind, Store, default_cache_dir
+
+from .engine import Engine
+from .executors import Executor, ExecutorName, open_executor
+from .open_model import Say, open_lm
+from .sandbox import ChosenSandbox, SandboxName
+
+if TYPE_CHECKING:
+    from flowbot.lm.budget import Budget
+    from flowbot.lm.lm import LM
+    from flowbot.task import Tool
+
+
+class _Forgetful(Store):
+    """Remembers what an endpoint can do and no response: a workflow in use asks anew, and grows with no call."""
+
+    async def put(
+        self, key: str, value: dict[str, object], *, kind: Kind = "lm", replace: bool = False
+    ) -> dict[str, object]:
+        return await super().put(key, value, kind=kind, replace=replace) if kind == "probe" else value
+
+
+class Workbench:
+    """What any number of runs share, at once or one after another: the stored responses, the models' servers and
+    connections, the limits of each endpoint, the sandbox, the executor and a budget. Each run counts for itself.
+
+        >>> async with fb.Workbench(budget=fb.Budget(usd=10), pace=fb.Pace(concurrency=32)) as bench:
+        ...     runs = (fb.optimize_async(task, lm="openai/gpt-4.1-mini", seed=seed, workbench=bench) for seed in range(3))
+        ...     results = await asyncio.gather(*runs)
+
+    In plain code it is a `with`, on an event loop in a thread of its own; `fb.optimize` and `fb.evaluate` then work on that
+    loop. Nothing is opened before it is needed.
+
+    Args:
+        budget: ceilings of all runs together; a run's own budget counts within it.
+        cache_dir: folder of the store and of local models; the user's cache folder when None.
+        pace: how fast each endpoint may be called, by all runs together.
+        price: USD per million input and output tokens, where a model's price is not known and a run does not say it.
+        sandbox: where code runs; the first that can be had when None.
+        executor: where metrics and tools that are plain functions run.
+        stop: when set, all runs pause.
+        stored: False: replies are kept nowhere, and nothing is written.
+    """
+
+    def __init__(
+        self,
+        *,
+        budget: Budget | None = None,
+        cache_dir: Path | str | None = None,
+        pace: Pace | None = None,
+        price: tuple[float, float] | None = None,
+        sandbox: SandboxName | None = None,
+        executor: ExecutorName = "loop",
+        stop: StopSignal | None = None,
+        stored: bool = True,
+    ) -> None:
+        self.budget = budget
+        self.cache_dir = Path(cache_dir or default_cache_dir())
+        self.price = price
+        self.stop = stop or StopSignal()
+        self.sandbox = ChosenSandbox(sandbox)
+        self.executor: Executor = open_executor(executor)
+        self._pace = pace
+        self._stored = stored
+        self._connections: Connections | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
+        self._thread: threading.Thread | None = None
+
+    @property
+    def connections(self) -> Connections:
+        """The models' clients and gates, with the store, which is opened at first need.
+
+        Raises:
+            UserError: if the store cannot serve.
+        """
+        if self._connections is None:
+            store = Store.open(self.cache_dir / "store.sqlite") if self._stored else _Forgetful(None, None, None)
+            self._connections = Connections(store, self._pace, keep=True)
+        return self._connections
+
+    def session(
+        self,
+        budget: Budget | None = None,
+        *,
+        stop: StopSignal | None = None,
+        say: Say | None = None,
+        stored: bool = True,
+    ) -> Session:
+        """One run's own: what it counts, and its wish to stop.
+
+        Args:
+            budget: the run's ceilings, within those of all.
+            stop: pauses this run alone.
+            say: told of calls that are sent again.
+            stored: False: replies are kept nowhere, and none that is kept is taken.
+
+        Raises:
+            UserError: if the store cannot serve, the budget is one of another run, or the workbench is not open on this
+                event loop.
+        """
+        if self.loop is not asyncio.get_running_loop():
+            raise UserError(
+                "workbench", "one that is not open on this event loop", "async with fb.Workbench() as bench: …"
+            )
+        if self.budget is not None:
+            budget = self.budget.child() if budget is None else budget.within(self.budget)
+        own = stop or StopSignal()
+        own.follow(self.stop)
+        stored = stored and self._stored
+        store = self.connections.store if stored else _Forgetful(None, None, None)
+        return Session(store, budget, stop=own, on_retry=say, lasting=stored, connections=self.connections)
+
+    def opener(
+        self, session: Session, *, price: tuple[float, float] | None = None, say: Say | None = None
+    ) -> Callable[[str], LM]:
+        """Opens models for one run by their strings; see `open_lm`."""
+
+        def opened(name: str) -> LM:
+            return open_lm(name, session, cache_dir=self.cache_dir, price=price or self.price, say=say)
+
+        return opened
+
+    @asynccontextmanager
+    async def engine(
+        self,
+        model: str | None,
+        session: Session,
+        *,
+        tools: Mapping[str, Tool],
+        price: tuple[float, float] | None = None,
+        say: Say | None = None,
+        allow_writes: bool = False,
+        models: Collection[str] = (),
+        judge_model: str | None = None,
+        live: bool = False,
+    ) -> AsyncGenerator[Engine]:
+        """What runs workflows for one run; at the end nothing of it is under way any more.
+
+        Args:
+            model: model string of the steps that name no other; None where all of them do.
+            session: the run.
+            tools: by name.
+            price: USD per million input and output tokens, where a model's price is not known.
+            say: told news in a line, as of models that are fetched.
+            allow_writes: let tools write for real.
+            models: the user's list: what steps and judges may name; see `own_models`.
+            judge_model: model string of the metric's judges that name none; `model` when None.
+            live: True for a workflow in use: its tools are called for real, every time.
+
+        Raises:
+            UserError: for an unknown model, a missing key or price, or a store that cannot serve.
+        """
+        opened = self.opener(session, price=price, say=say)
+        async with AsyncExitStack() as stack:
+            lm = None if model is None else opened(model)
+            if lm is not None:
+                stack.push_async_callback(lm.close)
+            engine = Engine(
+                lm,
+                session,
+                tools=tools,
+                sandbox=self.sandbox,
+                executor=self.executor,
+                allow_writes=allow_writes,
+                open_model=opened,
+                models=models,
+                judge_model=judge_model,
+                live=live,
+            )
+            stack.push_async_callback(engine.close)
+            yield engine
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that its runs work on.
+
+        Raises:
+            UserError: if it is not open in this process.
+        """
+        if self._loop is None or self._process != os.getpid():
+            raise UserError("workbench", "one that is not open", "with fb.Workbench() as bench: …")
+        return self._loop
+
+    def require_elsewhere(self) -> None:
+        """Refuse to wait for a run in the thread that the run would work in.
+
+        Raises:
+            UserError: if it is this one, naming what to do.
+        """
+        with suppress(RuntimeError):
+            if asyncio.get_running_loop() is self.loop:
+                raise UserError(
+                    "workbench",
+                    "one of this event loop, which cannot wait for itself",
+                    "await fb.optimize_async(…), fb.evaluate_async(…) or flow.acall(…)",
+                )
+
+    async def close(self) -> None:
+        """Close what was opened: models, sandbox, executor, store. May be called twice."""
+        self._loop = None
+        connections, self._connections = self._connections, None
+        async with AsyncExitStack() as stack:
+            if connections is not None:
+                stack.push_async_callback(connections.store.close)
+                stack.push_async_callback(connections.close)
+            stack.push_async_callback(self.executor.close)
+            stack.push_async_callback(self.sandbox.close)
+
+    async def __aenter__(self) -> Workbench:
+        self._loop, self._process = asyncio.get_running_loop(), os.getpid()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __enter__(self) -> Workbench:
+        loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=_turn, args=(loop,), name="flowbot-workbench", daemon=True)
+        self._thread.start()
+        self._loop, self._process = loop, os.getpid()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        loop, thread = self.loop, self._thread
+        asyncio.run_coroutine_threadsafe(self.close(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        if thread is not None:
+            thread.join()
+
+
+@asynccontextmanager
+async def on_workbench(
+    workbench: Workbench | None,
+    *,
+    cache_dir: Path | str | None = None,
+    pace: Pace | None = None,
+    sandbox: SandboxName | None = None,
+    executor: ExecutorName = "loop",
+    stored: bool = True,
+) -> AsyncGenerator[Workbench]:
+    """The workbench that the user gives, or one for this run alone; arguments as of `Workbench`.
+
+    Raises:
+        UserError: if a setting stands beside a workbench; see `refuse_beside`.
+    """
+    if workbench is not None:
+        refuse_beside(
+            cache_dir=cache_dir, pace=pace, sandbox=sandbox, executor=None if executor == "loop" else executor
+        )
+        yield workbench
+    else:
+        async with Workbench(cache_dir=cache_dir, pace=pace, sandbox=sandbox, executor=executor, stored=stored) as own:
+            yield own
+
+
+def refuse_beside(**settings: object) -> None:
+    """Refuse settings that stand beside a workbench, which has its own.
+
+    Raises:
+        UserError: naming them.
+    """
+    if named := [name for name, value in settings.items() if value is not None]:
+        raise UserError(", ".join(named), "beside a workbench, which has its own", f"fb.Workbench({named[0]}=…)")
+
+
+def _turn(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()

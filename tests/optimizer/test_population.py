@@ -1,0 +1,71 @@
+"""What is kept of programs: pairs, means, and the two fronts."""
+
+from __future__ import annotations
+
+import pytest
+from pool_world import START, Named, judged
+
+from flowbot.optimizer.belief import Belief
+from flowbot.optimizer.population import Candidate, Outcome, Population
+from flowbot.run.events import Arm
+
+
+def member(population: Population[Named], name: str, scores: str, *, calls: float = 1.0, seconds: float = 0.0) -> None:
+    population.add(Candidate(name, Named(name), population.start, Arm(kind="k"), Belief(0.0, 0.1)))
+    fill(population, name, scores, calls, seconds)
+
+
+def fill(population: Population[Named], name: str, scores: str, calls: float = 1.0, seconds: float = 0.0) -> None:
+    for row, score in enumerate(scores):
+        if score != " ":
+            population.record(name, str(row), Outcome(int(score) / 9, calls, seconds=seconds))
+
+
+def test_pairs_are_the_rows_that_both_were_run_on_in_the_order_of_the_run() -> None:
+    candidate, population, _ = judged([1.0, 0.0, 1.0], [0.0, 0.0, 1.0], Belief(0.0, 0.1), shown=["1"])
+    population.record("changed", "7", Outcome(1.0))
+    pairs = population.pairs(candidate, ["2", "7", "1", "0"])
+    assert (pairs.rows, pairs.mine, pairs.theirs, pairs.differences) == (["2", "0"], [1.0, 1.0], [1.0, 0.0], [0.0, 1.0])
+    assert population.missing(START, ["7", "0"]) == ["7"]
+
+
+def test_the_scale_is_the_range_of_all_scores() -> None:
+    population = Population(START)
+    assert population.scale == 1.0
+    fill(population, "start", "33")
+    assert population.scale == 1.0
+    fill(population, "other", "6")
+    assert population.scale == pytest.approx(1 / 3)
+
+
+def test_the_instance_front_is_who_is_best_on_some_row_and_not_only_beside_another() -> None:
+    population = Population(START)
+    fill(population, "start", "9000")
+    member(population, "a", "0990")
+    member(population, "b", "0900")  # best on row 1 only together with a
+    member(population, "c", "0009")
+    member(population, "unrun", "")
+    assert dict(population.instance_front([str(row) for row in range(4)])) == {"start": 1, "a": 2, "c": 1}
+
+
+def test_the_front_is_whom_nobody_beats_on_all_axes() -> None:
+    population = Population(START)
+    fill(population, "start", "90", seconds=2.0)
+    member(population, "dearer and better", "99", calls=3.0, seconds=3.0)
+    member(population, "dearer and no better", "90", calls=2.0, seconds=2.0)
+    member(population, "worse but faster", "00", seconds=1.0)
+    assert [each.id for each in population.front()] == ["start", "dearer and better", "worse but faster"]
+    assert population.mean(START, "score") == 0.5
+    assert population.mean(Named("unknown"), "score") is None
+
+
+def test_what_is_closed_is_open_no_more_and_lineages_lead_to_the_start() -> None:
+    population = Population(START)
+    member(population, "a", "9")
+    a = population.open[0]
+    version = population.version
+    population.close(a, "adopted")
+    assert (population.open, population.version) == ([], version + 1)
+    child = Candidate("b", Named("b"), a, Arm(kind="k"), Belief(0.1, 0.1))
+    assert [each.id for each in child.lineage] == ["start", "a", "b"]
+    assert child.belief == Belief(0.1, 0.1)

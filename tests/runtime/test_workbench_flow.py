@@ -1,0 +1,57 @@
+"""Flows on a workbench: one event loop, one budget, and nothing kept."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+import flowbot as fb
+from flowbot.fields import BudgetExceeded, UserError
+from flowbot.runtime.workbench import Workbench
+from flowbot.workflow.starts import single_call
+from flowbot.workflow.workflow import Workflow
+
+
+@pytest.fixture
+def repeating() -> Workflow:
+    """One call that a model answers with what it was asked."""
+    return single_call([fb.Field.of("note", "str")], [fb.Field.of("reply", "str")], "Say it again.", reasoning=False)
+
+
+def test_flows_count_in_the_workbenchs_budget_and_keep_nothing(repeating: Workflow, tmp_path: Path) -> None:
+    budget = fb.Budget(calls=3)
+    with fb.Workbench(cache_dir=tmp_path, budget=budget) as bench:
+        flow = fb.Flow(repeating, lm="fake/echo", workbench=bench)
+        with fb.Flow(repeating, lm="fake/echo", workbench=bench) as other:
+            assert flow(note="a") == other(note="a")
+        assert "a" in flow(note="a")["reply"]
+        with pytest.raises(BudgetExceeded):
+            flow(note="a")
+    assert budget.used["calls"] == 3
+    with pytest.raises(UserError, match="not open"):
+        flow(note="a")
+    flow.close()
+
+
+def test_settings_of_the_workbench_are_refused_beside_it(repeating: Workflow, tmp_path: Path) -> None:
+    with (
+        fb.Workbench(cache_dir=tmp_path) as bench,
+        pytest.raises(UserError, match="pace: found beside a workbench"),
+    ):
+        fb.Flow(repeating, lm="fake/echo", pace=fb.Pace(concurrency=2), workbench=bench)
+
+
+async def test_in_async_code_a_flow_is_awaited_and_runs_on_the_loop_of_the_workbench(
+    repeating: Workflow, tmp_path: Path
+) -> None:
+    async with Workbench(cache_dir=tmp_path) as bench:
+        flow = fb.Flow(repeating, lm="fake/echo", workbench=bench)
+        found = await asyncio.gather(*(flow.acall(note=str(number)) for number in range(5)))
+        assert [str(number) in each["reply"] for number, each in enumerate(found)] == [True] * 5
+        with pytest.raises(UserError, match="await"):
+            flow(note="a")
+        flow.close()
+        await asyncio.sleep(0)
+        assert not (tmp_path / "store.sqlite").exists() or await bench.connections.store.count("lm") == 0
