@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from io import StringIO
 
 import pytest
+from cli_help import set_lines
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console as RichConsole
@@ -48,10 +49,7 @@ def status(clock: Clock, width: int = 80) -> Status:
 
 def shown(status: Status) -> list[str]:
     """The lines that stand at the bottom."""
-    console = status.console
-    with console.capture() as captured:
-        console.print(status.get_renderable())
-    return [line.rstrip() for line in captured.get().splitlines()]
+    return set_lines(status.get_renderable(), status.console.width)
 
 
 def test_time_left_follows_the_speed_of_late() -> None:
@@ -157,20 +155,20 @@ def test_live_display_writes_no_markup_of_others(capsys: Capture) -> None:
 
 @given(st.text(max_size=300), st.integers(30, 60))
 def test_boxes_keep_to_their_width(instruction: str, width: int) -> None:
-    lines = boxes(workflow(instruction), width)
+    lines = set_lines(boxes(workflow(instruction), width))
     assert all(len(line) <= width for line in lines)
     assert len(lines) < 20
 
 
 def test_box_says_what_a_step_reads_gives_and_is_told() -> None:
-    text = "\n".join(boxes(workflow(), 40))
+    text = "\n".join(set_lines(boxes(workflow(), 40)))
     for part in ("answer · llm", "reads note", "gives total", "“Add up the amounts.”", "1 worked example"):
         assert part in text
 
 
 def test_two_workflows_stand_side_by_side_where_there_is_room() -> None:
     pair = ("Start", workflow()), ("Found", workflow())
-    wide, narrow = side_by_side(*pair, 90), side_by_side(*pair, 50)
+    wide, narrow = (set_lines(side_by_side(*pair, width)) for width in (90, 50))
     assert wide[0].split() == ["Start", "Found"]
     assert "Found" not in narrow[0]
     assert len(narrow) > len(wide)

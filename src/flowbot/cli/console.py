@@ -160,7 +160,12 @@ class Console:
         self.print(_text(parts), indent=indent)
 
     def table(
-        self, head: Sequence[str], rows: Iterable[Sequence[str]], *, left: Collection[int] = (0,), styles: Sequence[Style] = ()
+        self,
+        head: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        *,
+        left: Collection[int] = (0,),
+        styles: Sequence[Style] = (),
     ) -> None:
         """A table without lines.
 
@@ -188,7 +193,9 @@ class Console:
         with rich.capture() as captured:
             rich.print(what, width=self.width - indent)
         with _written():
-            sys.stdout.write("".join(f"{' ' * indent}{line}".rstrip() + "\n" for line in captured.get().split("\n")[:-1]))
+            sys.stdout.write(
+                "".join(f"{' ' * indent}{line}".rstrip() + "\n" for line in captured.get().split("\n")[:-1])
+            )
             sys.stdout.flush()
 
     def result(self, text: str, style: Style = "") -> None:

@@ -66,9 +66,7 @@ def _boxes(workflow: Workflow, scope: Scope, width: int) -> Iterator[Panel]:
         lines: list[RenderableType] = [_line(each) for each in _facts(workflow, f"{scope.path}{name}", node, inner)]
         if isinstance(node, LoopNode | MapNode):
             body = scope.inner(name)
-            lines += (
-                [_line(f"runs {', '.join(body.nodes)}")] if inner < LEAST else [*_boxes(workflow, body, inner)]
-            )
+            lines += [_line(f"runs {', '.join(body.nodes)}")] if inner < LEAST else [*_boxes(workflow, body, inner)]
         kind = kind_text(node).replace(" ", ", " if node.kind == "merge" else " ", 1)
         yield Panel(Group(*lines), title=_line(f"{name} · {kind}"), title_align="left", width=width)
 

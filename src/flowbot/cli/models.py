@@ -118,7 +118,13 @@ def _list(cache: Path, console: Console) -> None:
         (
             f"{each['provider']}/NAME",
             f"{each['base_url'] or 'the address in ' + each['base_variable']} · "
-            + ("key set" if each["key_set"] else f"needs {' or '.join(each['keys'])}" if each["needs_key"] else "no key needed"),
+            + (
+                "key set"
+                if each["key_set"]
+                else f"needs {' or '.join(each['keys'])}"
+                if each["needs_key"]
+                else "no key needed"
+            ),
         )
         for each in providers
     ]
