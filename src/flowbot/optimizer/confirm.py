@@ -14,8 +14,8 @@ from flowbot.fields import BudgetExceeded
 from flowbot.run.events import Decision
 from flowbot.runtime.together import all_of
 
-from .belief import VARIANCE, Belief, mean_and_variance
-from .judge import CALL_WORTH, PRIOR_SPREAD, Ruling
+from .belief import Belief, mean_and_variance
+from .judge import PRIOR_SPREAD, Ruling, unpaired, weighed
 from .pool import decided
 from .population import Candidate, P
 from .seams import Context
@@ -87,11 +87,11 @@ class Confirm(Generic[P]):
                 break  # the rows end with the last whole block
             extra = population.extra_calls(candidate, start)
             pairs = population.pairs(candidate, rows, start)
-            belief = prior.updated(*mean_and_variance(pairs.differences, VARIANCE * scale**2))
+            belief = prior.updated(*mean_and_variance(pairs.differences, unpaired(population)))
             if not REFUTED < belief.above() < CERTAIN:
                 break
-        p = belief.above()
-        sure = p >= self.bar and belief.mean >= CALL_WORTH * scale * max(0.0, extra)
-        decision: Decision = "confirm" if sure else "refute"
-        context.record(decided(candidate, Ruling(None, "validation", belief, pairs, p), decision, context.spent))
-        return sure
+        case = weighed(belief, extra, scale, self.bar)
+        decision: Decision = "confirm" if case.replaces else "refute"
+        ruling = Ruling(None, "validation", belief, pairs, case.p)
+        context.record(decided(candidate, ruling, decision, context.spent))
+        return case.replaces

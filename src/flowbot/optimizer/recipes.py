@@ -152,7 +152,7 @@ class PaperMethod:
         """As of `Method`."""
         outer = Edits() if self.with_edits else None
         if self.inner == "blame":
-            return Bilevel(outer, tuner=Bandit(tuning()), judge=PosteriorJudge())
+            return Bilevel(outer, tuner=Bandit(tuning(), wanders=False), judge=PosteriorJudge())
         return Bilevel(outer, Layerwise() if self.inner == "layerwise" else None)
 
 
