@@ -6,7 +6,6 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -14,16 +13,14 @@ from typing import Any
 import pytest
 
 import flowbot as fb
+from flowbot import task
 from flowbot.run.view import read_run
+from flowbot.runtime import toolbox
 from flowbot.runtime.toolbox import opened_task, opened_tools
 from flowbot.task import MCPSource, SearchSource, SQLSource
 from flowbot.workflow.starts import single_call
 from flowbot.workflow.workflow import Workflow
 
-PUBLIC = (
-    "flowbot", "flowbot.optimizer.run", "flowbot.optimizer.measure", "flowbot.report.data", "flowbot.report.report", "flowbot.runtime.flow",
-    "flowbot.runtime.toolbox.open", "flowbot.task",
-)  # fmt: skip
 GIVEN_BACK = {"RunResult.run_dir", "RunView.run_dir"}
 """Paths of objects that FlowBot makes and nobody else."""
 PATHS = re.compile(r"\bPath\b|\bRows\b|\bGivenTask\b|\bGivenWorkflow\b")
@@ -36,15 +33,9 @@ AsGiven = Callable[[Path], Path | str]
 
 def arguments() -> Iterator[tuple[str, str]]:
     """Function, or class, and parameter, with its annotation; of methods as well."""
-    seen: set[int] = set()
-    for package in map(import_module, PUBLIC):
-        for name in getattr(package, "__all__", [each for each in vars(package) if not each.startswith("_")]):
-            value = getattr(package, name)
-            home = str(getattr(value, "__module__", ""))
-            own = home.startswith("flowbot") if hasattr(package, "__all__") else home == package.__name__
-            if not callable(value) or not own or id(value) in seen:
-                continue
-            seen.add(id(value))
+    named = {name: getattr(package, name) for package in (fb, task, toolbox) for name in package.__all__}
+    for name, value in (named | {"read_run": read_run}).items():
+        if callable(value):
             yield from _of(name, value)
             for member, attribute in vars(value).items() if inspect.isclass(value) else ():
                 if not member.startswith("_") and isinstance(attribute, staticmethod | classmethod | FunctionType):

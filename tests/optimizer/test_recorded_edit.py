@@ -11,15 +11,14 @@ import os
 from pathlib import Path
 from typing import Any
 
-from flowbot.optimizer.outer.paper import PaperOuter
-
 from flowbot.lm.session import Session
-from flowbot.optimizer.effort import EFFORTS
+from flowbot.optimizer.paper.edits import Edits
+from flowbot.optimizer.seams import Focus, Proposal
 from flowbot.optimizer.search import Search
-from flowbot.run.events import Proposal
 from flowbot.run.journal import Journal
 from flowbot.runtime.engine import Engine
 from flowbot.runtime.open_model import open_lm
+from flowbot.runtime.program import WorkflowProgram
 from flowbot.store import Store
 from flowbot.task import Task
 from flowbot.workflow.check import check
@@ -47,18 +46,20 @@ def model_string(role: str) -> str:
     return f"{path}?record={MODELS[role]}" if os.environ.get("FLOWBOT_RECORD") else path
 
 
-async def mended(task: Task, folder: Path, flow: Workflow, seed: int) -> tuple[Workflow, Proposal]:
-    """One outer step of the method `paper`: the workflow after it, and its proposal as journalled."""
+async def mended(task: Task, folder: Path, flow: Workflow, seed: int) -> Proposal[WorkflowProgram]:
+    """What one outer step of the method `paper` proposes."""
     session = Session(store=Store.memory())
     steps, meta = open_lm(model_string("steps"), session), open_lm(model_string("meta"), session)
     engine, journal = Engine(steps, session), Journal.open(folder / "journal.jsonl")
     search = Search(
-        task=task, engine=engine, meta=meta, session=session, journal=journal, seed=seed, effort=EFFORTS["low"],
-        model=MODELS["steps"],
-    )  # fmt: skip
+        task, WorkflowProgram(flow), engine, meta, session, journal, seed=seed, planned=200, model=MODELS["steps"]
+    )
     try:
-        after = await PaperOuter().step(search, flow, search.order("train")[:2], 0)
-        return after, next(event for event in journal.events() if isinstance(event, Proposal))
+        start, edits = search.population.start, Edits()
+        (option,) = edits.options(start, search)
+        focus = Focus(option, 0, option.prior, option.prior, rows=tuple(search.rows[:2]))
+        (proposal,) = await edits.propose(start, focus, 1, search)
+        return proposal
     finally:
         journal.close()
         await engine.close()
@@ -69,8 +70,9 @@ async def mended(task: Task, folder: Path, flow: Workflow, seed: int) -> tuple[W
 
 async def test_a_real_model_mends_its_edit_from_the_checkers_words(orders: Task, tmp_path: Path) -> None:
     before = Workflow.from_data(FLOW)
-    after, proposal = await mended(orders, tmp_path, before, SEED)
+    proposal = await mended(orders, tmp_path, before, SEED)
     assert proposal.faults, "its first edits were refused"
-    assert after.hash == proposal.program != before.hash
+    assert proposal.program is not None
+    after = proposal.program.workflow
     assert check(after, task_inputs=orders.inputs, task_outputs=orders.outputs) == []
     assert after.sketch != before.sketch

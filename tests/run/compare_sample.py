@@ -10,7 +10,6 @@ from typing import Any, Literal
 from flowbot.fields import Field
 from flowbot.run.events import Started, dump
 from flowbot.run.result import RunResult, Status, Used
-from flowbot.workflow.file import save
 from flowbot.workflow.starts import single_call
 from flowbot.workflow.workflow import Workflow
 
@@ -47,7 +46,7 @@ def write_run(
     if status == "unfinished":
         return folder
     for name in ("start", "found"):
-        save(workflow, folder / f"{name}.flow.yaml")
+        workflow.save(folder / f"{name}.flow.yaml")
     used = {
         "train": Used(calls=30, requests=30, tokens=900, usd=usd, seconds=1.0),
         "test": Used(calls=10, requests=10, tokens=300, usd=usd, seconds=1.0),

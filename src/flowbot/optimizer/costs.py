@@ -15,7 +15,8 @@ from flowbot.workflow.calls import most_calls
 from flowbot.workflow.workflow import Workflow
 
 from .effort import planned_calls
-from .methods import Sizes, find_method
+from .method import Sizes, planned_by_purpose
+from .methods import find_method
 from .progress import Phase
 
 FOUND_STEPS = 2
@@ -54,7 +55,7 @@ def estimate(
     what may be found with twice its calls. What judges take stands under `judge`, for search and test alike.
     """
     sizes = sizes_of(task, start, effort)
-    by_purpose = {**find_method(method).calls(sizes)}
+    by_purpose = planned_by_purpose(find_method(method), sizes)
     searched = sum(by_purpose[each] for each in ("gradients", "proposals")) or by_purpose["train"]
     by_purpose["test"] = sizes.test * sizes.start_calls * (1 + (FOUND_STEPS if searched else 0))
     read = read_tokens(task)

@@ -82,6 +82,7 @@ class Bandit(Generic[P]):
     _parent: Candidate[P] | None = None
     _left_behind: set[str] = field(default_factory=set[str])
     _barren: int = 0
+    _exhausted: bool = False
 
     async def picks(self, want: int, context: Context[P]) -> Sequence[Pick[P]]:
         """As of `Planner`: one draw of every belief for each pick; the highest is tried."""
@@ -123,11 +124,11 @@ class Bandit(Generic[P]):
                 why = f"{PATIENCE} candidates in a row were not better"
             self._left_behind.add(parent.program.hash)
             other = self._elsewhere(context)
-            if other is None and parent is population.incumbent and not offers:
-                context.record(Noted(about="plateau", text=f"{why}, nor on another parent", spent=context.spent))
-                return parent, []
             if other is None and parent is population.incumbent:
-                break  # it alone is left
+                if not offers and not self._exhausted:
+                    context.record(Noted(about="plateau", text=f"{why}, nor on another parent", spent=context.spent))
+                    self._exhausted = True
+                break
             parent = other or population.incumbent
             self._parent, self._barren = parent, 0
             context.record(Noted(about="plateau", text=f"{why}: now from {parent.title}", spent=context.spent))
@@ -163,7 +164,7 @@ class Bandit(Generic[P]):
         for candidate, verdict in outcomes:
             self._barren += 1
             if verdict.decision == "adopt":
-                self._barren, self._parent = 0, None
+                self._barren, self._parent, self._exhausted = 0, None, False
                 self._left_behind.clear()
             if candidate.origin is not None:
                 continue  # its gain is over the incumbent, not over what it was made from

@@ -176,16 +176,16 @@ class RunResult:
         Raises:
             UserError: if a file is missing or damaged, or says what cannot be, naming file and member.
         """
-        run_dir = Path(run_dir)
-        path = run_dir / NAME
+        folder = Path(run_dir)
+        path = folder / NAME
         data = parse_json(read_text(path, limit=MOST_BYTES, links=False), str(path), depth=DEPTH, halves=True)
         stored = checked(_Stored, hide(data), str(path), AGAIN)
         told = {name: getattr(stored, name) for name in _Stored.model_fields if name != "scores"}
         return RunResult(
             **told,
-            run_dir=run_dir,
-            start=Workflow.load(run_dir / "start.flow.yaml"),
-            found=Workflow.load(run_dir / "found.flow.yaml") if stored.status == "done" else None,
+            run_dir=folder,
+            start=Workflow.load(folder / "start.flow.yaml"),
+            found=Workflow.load(folder / "found.flow.yaml") if stored.status == "done" else None,
             start_scores=_scores(stored.scores.start),
             final_scores=_scores(stored.scores.final),
             difference=_scores(stored.scores.difference),

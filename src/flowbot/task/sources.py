@@ -1,6 +1,6 @@
 """Declared tools: what a task says of a server, a corpus, a database or a built-in tool. Data only.
 
-A source becomes one or more `Tool`s when a run opens it (`flowbot.runtime.opened_tools`); nothing is started, read or
+A source becomes one or more `Tool`s when a run opens it (`flowbot.runtime.toolbox.opened_tools`); nothing is started, read or
 imported before.
 """
 
