@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console, RenderableType
 
 from flowbot.cli.app import run
 
@@ -37,6 +39,14 @@ def flowbot(capsys: pytest.CaptureFixture[str], *arguments: str) -> Said:
     status = run(list(arguments))
     captured = capsys.readouterr()
     return Said(status, captured.out, captured.err)
+
+
+def set_lines(what: RenderableType, width: int = 100) -> list[str]:
+    """What rich makes of it, line by line."""
+    console = Console(width=width, color_system=None, file=StringIO())
+    with console.capture() as captured:
+        console.print(what)
+    return [line.rstrip() for line in captured.get().splitlines()]
 
 
 def write_task(folder: Path, *, metric: str = "numeric", sizes: Sequence[int] = (16, 8, 8), more: str = "") -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cli_help import set_lines
 
 from flowbot.cli.drawing import boxes
 from flowbot.workflow.workflow import Workflow
@@ -28,7 +29,7 @@ def nested(depth: int) -> Workflow:
 
 
 def test_a_body_stands_within_the_box_of_its_node() -> None:
-    lines = boxes(nested(2), 46)
+    lines = set_lines(boxes(nested(2), 46))
     [inner] = [line for line in lines if "inner · llm" in line]
     assert inner.startswith("│ │ ╭─ inner · llm ─")
     assert inner.endswith("╮ │ │")
@@ -41,10 +42,10 @@ def test_a_body_stands_within_the_box_of_its_node() -> None:
 @pytest.mark.parametrize("width", [30, 46, 60])
 @pytest.mark.parametrize("depth", [1, 3, 8])
 def test_boxes_within_boxes_keep_to_the_width(width: int, depth: int) -> None:
-    lines = boxes(nested(depth), width)
+    lines = set_lines(boxes(nested(depth), width))
     assert all(len(line) <= width for line in lines)
     assert all(len(line) == width for line in lines if line.startswith(("│ ", "╭", "╰")))
 
 
 def test_a_body_too_deep_for_boxes_is_named() -> None:
-    assert any("runs loop" in line for line in boxes(nested(8), 30))
+    assert any("runs loop" in line for line in set_lines(boxes(nested(8), 30)))

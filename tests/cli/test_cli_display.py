@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import signal
 from dataclasses import dataclass
+from io import StringIO
 
 import pytest
+from cli_help import set_lines
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console as RichConsole
 
 from flowbot.cli.console import Console
 from flowbot.cli.drawing import boxes, score_line, side_by_side
-from flowbot.cli.progress import PLAIN_EVERY, Display, Status, TimeLeft
+from flowbot.cli.progress import PLAIN_EVERY, Display, Status
 from flowbot.cli.signals import pausing
 from flowbot.fields.words import printable
 from flowbot.lm.stop import StopSignal
@@ -40,23 +43,37 @@ def workflow(instruction: str = "Add up the amounts.") -> Workflow:
     )
 
 
+def status(clock: Clock, width: int = 80) -> Status:
+    return Status(RichConsole(file=StringIO(), width=width, color_system=None), clock)
+
+
+def shown(status: Status) -> list[str]:
+    """The lines that stand at the bottom."""
+    return set_lines(status.get_renderable(), status.console.width)
+
+
 def test_time_left_follows_the_speed_of_late() -> None:
-    left = TimeLeft()
-    assert left.seconds() is None
+    clock = Clock()
+    bottom = status(clock)
+    assert bottom.left() is None
     for second in range(11):
-        left.add(second / 100, float(second))
-    assert left.seconds() == pytest.approx(90)
+        clock.now = float(second)
+        bottom.show(Event("search", "", share=second / 100))
+    assert bottom.left() == 90
     for second in range(11, 200):
-        left.add(0.1 + (second - 10) // 10 / 100, float(second))
-    assert left.seconds() == pytest.approx((100 - 28) * 10, rel=0.15)
+        clock.now = float(second)
+        bottom.show(Event("search", "", share=0.1 + (second - 10) // 10 / 100))
+    assert bottom.left() == pytest.approx((100 - 28) * 10, rel=0.15)
 
 
-def test_time_left_is_silent_without_a_share_or_at_the_end() -> None:
-    for share in (0.0, 1.0):
-        left = TimeLeft()
-        for second in range(20):
-            left.add(share, float(second))
-        assert left.seconds() is None
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_time_left_is_silent_without_a_share_and_at_the_end(share: float) -> None:
+    clock = Clock()
+    bottom = status(clock)
+    for second in range(20):
+        clock.now = float(second)
+        bottom.show(Event("search", "", share=share * (second + 1) / 20))
+    assert bottom.left() is None
 
 
 def test_plain_lines_come_with_each_step_and_now_and_then_within(capsys: Capture) -> None:
@@ -84,27 +101,23 @@ def test_plain_lines_come_with_each_step_and_now_and_then_within(capsys: Capture
 
 @given(
     st.lists(st.text(alphabet="abcdefghij", min_size=1, max_size=12), min_size=1, max_size=12),
-    st.integers(30, 100),
+    st.integers(40, 100),
     st.floats(0, 1),
     st.sampled_from([0.0, None, 0.004, 12.5]),
 )
-def test_the_lines_at_the_bottom_keep_to_any_width_and_break_no_word(
+def test_the_lines_at_the_bottom_keep_to_any_width_and_break_no_fact(
     words: list[str], width: int, share: float, usd: float | None
 ) -> None:
-    status = Status(Clock())
-    status.event = Event("search", " ".join(words), 3, 24, 1_240, best=0.3, between=(0.18, 0.45), usd=usd, share=share)
-    status.left = 250.0
-    lines = status.lines(width)
-    whole = [lines.what, lines.done + lines.rest, *lines.facts]
-    assert all(len(line) <= width for line in whole)
-    assert "1,240 calls" in whole[2]
-    assert "best 30 % (18 to 45 %)" in "".join(lines.facts)
-    assert ("$12.50" in "".join(lines.facts)) == (usd == 12.5)
-    assert lines.what.endswith("3 of 24")
-    shown = lines.what.removesuffix(" 3 of 24").removeprefix("Searching: ")
-    if shown.endswith("…") and " " in shown:
-        assert set(shown.removesuffix("…").split()) <= set(words)
-    assert len(lines.done) + lines.rest.count("╌") >= 8
+    text = " ".join(words)
+    bottom = status(Clock(), width)
+    bottom.show(Event("search", text, 3, 24, 1_240, best=0.3, between=(0.18, 0.45), usd=usd, share=share))
+    what, numbers, *facts = shown(bottom)
+    assert all(len(line) <= width for line in (what, numbers, *facts))
+    assert f"Searching: {text}".startswith(what.removesuffix("…"))
+    assert "%" in numbers
+    said = " ".join(facts)
+    assert all(part in said for part in ("3 of 24", "1,240 calls", "best 30 % (18 to 45 %)"))
+    assert ("$12.50" in said) == (usd == 12.5)
 
 
 @pytest.mark.parametrize("width", [40, 60, 80])
@@ -142,20 +155,20 @@ def test_live_display_writes_no_markup_of_others(capsys: Capture) -> None:
 
 @given(st.text(max_size=300), st.integers(30, 60))
 def test_boxes_keep_to_their_width(instruction: str, width: int) -> None:
-    lines = boxes(workflow(instruction), width)
+    lines = set_lines(boxes(workflow(instruction), width))
     assert all(len(line) <= width for line in lines)
     assert len(lines) < 20
 
 
 def test_box_says_what_a_step_reads_gives_and_is_told() -> None:
-    text = "\n".join(boxes(workflow(), 40))
+    text = "\n".join(set_lines(boxes(workflow(), 40)))
     for part in ("answer · llm", "reads note", "gives total", "“Add up the amounts.”", "1 worked example"):
         assert part in text
 
 
 def test_two_workflows_stand_side_by_side_where_there_is_room() -> None:
     pair = ("Start", workflow()), ("Found", workflow())
-    wide, narrow = side_by_side(*pair, 90), side_by_side(*pair, 50)
+    wide, narrow = (set_lines(side_by_side(*pair, width)) for width in (90, 50))
     assert wide[0].split() == ["Start", "Found"]
     assert "Found" not in narrow[0]
     assert len(narrow) > len(wide)

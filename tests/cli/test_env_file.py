@@ -31,7 +31,7 @@ def test_keys_and_base_url_of_one_file(tmp_path: Path) -> None:
         assert os.environ["OPENAI_API_KEY"] == KEY
         assert os.environ["OPENAI_BASE_URL"] == "http://127.0.0.1:1/v1"
         assert os.environ["PATH"] == before
-        assert taken.news == "taken from .env: OPENAI_API_KEY, OPENAI_BASE_URL"
+        assert taken.notice == "taken from .env: OPENAI_API_KEY, OPENAI_BASE_URL"
     assert "OPENAI_API_KEY" not in os.environ
     assert secrets.hide(KEY) == secrets.MASK
 
@@ -46,7 +46,7 @@ def test_a_key_of_the_environment_goes_to_no_address_of_the_file(
         assert "OPENAI_BASE_URL" not in os.environ
         assert "OLLAMA_HOST" not in os.environ
     assert set(taken.left_out) == {"OPENAI_BASE_URL", "OLLAMA_HOST"}
-    assert "OPENAI_BASE_URL in .env is not used" in taken.news
+    assert "OPENAI_BASE_URL in .env is not used" in taken.notice
 
 
 def test_nothing_is_interpolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,7 @@ def test_a_malformed_line_is_named(tmp_path: Path, text: str, line: int) -> None
     (tmp_path / ".env").write_text(text)
     with env_file() as taken:
         assert not taken.values
-    assert taken.news.startswith(f".env is not read: line {line} ")
+    assert taken.notice.startswith(f".env is not read: line {line} ")
 
 
 def test_what_was_set_before_is_set_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,19 +90,19 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     place = tmp_path / ".env"
     place.symlink_to(elsewhere)
     with env_file() as taken:
-        assert taken.news == ".env is not read: a symbolic link"
+        assert taken.notice == ".env is not read: a symbolic link"
     place.unlink()
     os.mkfifo(place)
     with env_file() as taken:
-        assert taken.news == ".env is not read: a pipe or a device"
+        assert taken.notice == ".env is not read: a pipe or a device"
     place.unlink()
     place.write_text("#" * (MOST_BYTES + 1))
     with env_file() as taken:
-        assert "65" in taken.news
+        assert "65" in taken.notice
     place.unlink()
     place.mkdir()
     with env_file() as taken:
-        assert taken.news == ""
+        assert taken.notice == ""
 
 
 def test_parents_are_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

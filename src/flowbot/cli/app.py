@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 from .cache import cache
 from .check import check
 from .compare import compare
-from .console import Console, OutputError, news
+from .console import Console, OutputError, notices
 from .demo import demo
 from .diff import diff
 from .env_file import env_file
@@ -105,7 +105,7 @@ def run(arguments: Sequence[str]) -> int:
     out = sys.stdout
     try:
         with env_file() as taken:
-            news[:] = [taken.news] if taken.news else []
+            notices[:] = [taken.notice] if taken.notice else []
             status = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         verb = next((name for name in arguments[:1] if name in app and not name.startswith("-")), "")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
@@ -17,10 +17,12 @@ from .text import complain, json_text, shown, wrap
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
+    from rich.console import RenderableType
     from rich.text import Text
 
     from .options import Output
 
+Mode = Literal["rich", "plain", "json", "quiet"]
 Style = Literal["", "title", "soft", "good", "bad", "warn", "accent"]
 
 _STYLES: dict[Style, str] = {
@@ -34,10 +36,12 @@ _STYLES: dict[Style, str] = {
 }
 WIDEST = 100
 """Columns that running text and drawings use at most."""
+_PAGE = 80
+"""The same for pages that are read from top to bottom."""
 _LAYOUT = "\n\t"
 
-news: list[str] = []
-"""What is to be told on standard error as soon as it is known how the verb is to speak."""
+notices: list[str] = []
+"""Lines for standard error that wait until it is known whether they are wanted there."""
 
 
 class OutputError(Exception):
@@ -53,14 +57,16 @@ def _written() -> Generator[None]:
 
 
 class Console:
-    """Where a verb speaks.
+    """Where a verb writes.
 
     Args:
         mode: `rich` on a terminal, `plain` otherwise, `json`, or `quiet`.
+        widest: columns to write in at most.
     """
 
-    def __init__(self, mode: Literal["rich", "plain", "json", "quiet"]) -> None:
-        self.mode: Literal["rich", "plain", "json", "quiet"] = mode
+    def __init__(self, mode: Mode, widest: int = WIDEST) -> None:
+        self.mode: Mode = mode
+        self._widest = widest
         self._rich: RichConsole | None = None
         self._out = sys.stdout
 
@@ -73,9 +79,9 @@ class Console:
         """
         set_up(output)
         if not output.quiet:
-            for line in news:
+            for line in notices:
                 complain(line)
-        news.clear()
+        notices.clear()
         if output.json:
             console = Console("json")
             sys.stdout = sys.stderr  # what a user's metric or tool prints is no part of the object
@@ -84,19 +90,27 @@ class Console:
             return Console("quiet")
         return Console("rich" if is_terminal(sys.stdout) else "plain")
 
+    def page(self) -> Console:
+        """The console for a page that is the result itself, also with `--quiet`: at most 80 columns."""
+        return Console("plain" if self.mode == "quiet" else self.mode, _PAGE)
+
     @property
     def width(self) -> int:
         """Columns to write in."""
-        if self.mode != "rich":
-            return WIDEST
-        return max(40, min(WIDEST, self.rich().width))
+        return max(40, min(self._widest, self.rich().width)) if self.mode == "rich" else self._widest
 
     def rich(self) -> RichConsole:
         """The rich console on standard output, or on standard error where standard output is for a program."""
         if self._rich is None:
             from rich.console import Console as RichConsole
 
-            self._rich = RichConsole(stderr=self.mode == "json", highlight=False, emoji=False, markup=False)
+            self._rich = RichConsole(
+                stderr=self.mode == "json",
+                highlight=False,
+                emoji=False,
+                markup=False,
+                **({"color_system": None, "force_terminal": False, "width": WIDEST} if self.mode == "plain" else {}),
+            )
         return self._rich
 
     @property
@@ -114,34 +128,75 @@ class Console:
         if self.mode in ("rich", "plain"):
             self._write(text, style)
 
-    def row(self, name: str, text: str, *, width: int = 10) -> None:
-        """`name  text`, the text wrapped beside the name."""
-        name = shown(name)
-        for line in wrap(text, max(20, self.width - width - 4), break_long_words=False) or [""]:
-            beside = f"  {name.ljust(width)}"
-            if self.mode == "rich":
-                self._print((beside, "soft"), (f"  {line}", ""))
-            else:
-                self.say(f"{beside}  {line}".rstrip())
-            name = ""
+    def rows(self, rows: Iterable[tuple[str, str]], *, width: int = 0) -> None:
+        """Lines `name  text`, each text wrapped beside its name.
 
-    def paragraph(self, text: str, style: Style = "", *, indent: int = 0) -> None:
-        """Running text, wrapped."""
+        Args:
+            rows: names and texts.
+            width: columns of the names; as many as the longest takes when 0.
+        """
+        rows = [(shown(name), text) for name, text in rows]
+        width = width or max(len(name) for name, _ in rows)
+        for name, text in rows:
+            for number, line in enumerate(wrap(text, max(20, self.width - width - 4), break_long_words=False) or [""]):
+                beside = f"  {'' if number else name:<{width}}"
+                if self.mode == "rich":
+                    self._print((beside, "soft"), (f"  {line}", ""))
+                else:
+                    self.say(f"{beside}  {line}".rstrip())
+
+    def row(self, name: str, text: str) -> None:
+        """One line of `rows`; several calls make one table."""
+        self.rows([(name, text)], width=10)
+
+    def paragraph(self, text: str, style: Style = "", *, indent: int = 0, hang: int = 0) -> None:
+        """Running text, wrapped; `hang` more blanks before all lines but the first."""
         blank = " " * indent
-        for line in wrap(text, min(self.width, 88), initial_indent=blank, subsequent_indent=blank):
+        for line in wrap(text, min(self.width, 88), initial_indent=blank, subsequent_indent=blank + " " * hang):
             self.say(line, style)
 
     def styled(self, parts: Sequence[tuple[str, Style]], *, indent: int = 0) -> None:
         """Running text in several styles, wrapped; its own line ends stay."""
-        if self.mode == "rich":
-            from rich.padding import Padding
+        self.print(_text(parts), indent=indent)
 
-            self.rich().print(Padding(_text(parts), (0, 0, 0, indent)), width=self.width)
+    def table(
+        self,
+        head: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        *,
+        left: Collection[int] = (0,),
+        styles: Sequence[Style] = (),
+    ) -> None:
+        """A table without lines.
+
+        Args:
+            head: the columns' names.
+            rows: the cells.
+            left: the columns that begin left; the others end right, as numbers do.
+            styles: of each row.
+        """
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style=_STYLES["soft"])
+        for place, name in enumerate(head):
+            table.add_column(name, justify="left" if place in left else "right", overflow="fold")
+        for number, row in enumerate(rows):
+            style = _STYLES[styles[number]] if styles else ""
+            table.add_row(*(_text([(cell, "")]) for cell in row), style=style)
+        self.print(table)
+
+    def print(self, what: RenderableType, *, indent: int = 0) -> None:
+        """What rich sets, such as a table, in at most `width` columns; programs and `--quiet` do not get it."""
+        if self.mode not in ("rich", "plain"):
             return
-        blank = " " * indent
-        for line in "".join(part for part, _ in parts).split("\n"):
-            for each in wrap(line, self.width - indent, break_long_words=False) or [""]:
-                self.say(f"{blank}{each}".rstrip())
+        rich = self.rich()
+        with rich.capture() as captured:
+            rich.print(what, width=self.width - indent)
+        with _written():
+            sys.stdout.write(
+                "".join(f"{' ' * indent}{line}".rstrip() + "\n" for line in captured.get().split("\n")[:-1])
+            )
+            sys.stdout.flush()
 
     def result(self, text: str, style: Style = "") -> None:
         """A line of the result itself: also with `--quiet`."""

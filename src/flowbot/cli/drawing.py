@@ -1,66 +1,77 @@
-"""Workflows as boxes of text, and two of them side by side."""
+"""Workflows as boxes, and two of them side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import zip_longest
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from flowbot.fields.words import cut
+from rich.console import Group
+from rich.constrain import Constrain
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
 
 from .text import shown, wrap
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from flowbot.workflow.nodes import Node
     from flowbot.workflow.parameters import Parameters
     from flowbot.workflow.scope import Scope
     from flowbot.workflow.workflow import Workflow
 
-GAP = "   "
+GAP = 3
 LEAST = 18
-"""Letters within a box below which the steps of its body are only named."""
+"""Columns within a box below which the steps of its body are only named."""
 
 
-def boxes(workflow: Workflow, width: int) -> list[str]:
-    """The steps from top to bottom, each in a box with what it reads, gives and is told; those of a body in its box.
-
-    Lines of at most `width`.
-    """
+def boxes(workflow: Workflow, width: int) -> RenderableType:
+    """The steps from top to bottom, each in a box with what it reads, gives and is asked; those of a body in its box."""
     from flowbot.workflow.scope import Scope
 
     sketch = workflow.sketch
-    lines = _centred(_shortened(", ".join(sketch.inputs), width - 4), width)
-    for box in _body(workflow, Scope.of(sketch), width):
-        lines += [*_centred("│", width), *box]
-    lines += _centred("│", width)
-    return lines + _centred(_shortened(", ".join(sketch.outputs), width - 4), width)
+    ends = [_line(", ".join(names), centred=True) for names in (sketch.inputs, sketch.outputs)]
+    arrow = _line("│", centred=True)
+    steps = (each for box in _boxes(workflow, Scope.of(sketch), width) for each in (arrow, box))
+    return Constrain(Group(ends[0], *steps, arrow, ends[1]), width)
 
 
-def _body(workflow: Workflow, scope: Scope, width: int) -> Iterator[list[str]]:
+def side_by_side(left: tuple[str, Workflow], right: tuple[str, Workflow], width: int) -> RenderableType:
+    """Two workflows under their titles, beside each other where `width` allows, else one below the other."""
+    each = min(46, (width - GAP) // 2)
+    if each < 30:
+        wide = min(60, width)
+        return Group(_line(left[0]), boxes(left[1], wide), "", _line(right[0]), boxes(right[1], wide))
+    table = Table.grid(padding=(0, GAP, 0, 0))
+    table.add_row(_line(left[0]), _line(right[0]))
+    table.add_row(boxes(left[1], each), boxes(right[1], each))
+    return table
+
+
+def score_line(low: float, mean: float, high: float, width: int) -> str:
+    """A score with its interval on a line from 0 to 1, such as `───━━●━━────`."""
+    last = width - 1
+    start, dot, end = (round(max(0.0, min(1.0, value)) * last) for value in (low, mean, high))
+    return "".join("●" if at == dot else "━" if start <= at <= end else "─" for at in range(width))
+
+
+def _boxes(workflow: Workflow, scope: Scope, width: int) -> Iterator[Panel]:
     from flowbot.workflow.captions import drawing_order, kind_text
     from flowbot.workflow.nodes import LoopNode, MapNode
 
     inner = width - 4
     for name in drawing_order(scope.holder):
         node = scope.nodes[name]
-        lines = [_shortened(line, inner) for line in _said(workflow, f"{scope.path}{name}", node, inner)]
+        lines: list[RenderableType] = [_line(each) for each in _facts(workflow, f"{scope.path}{name}", node, inner)]
         if isinstance(node, LoopNode | MapNode):
             body = scope.inner(name)
-            if inner < LEAST:
-                lines.append(_shortened(f"runs {', '.join(body.nodes)}", inner))
-            else:
-                lines += [line for box in _body(workflow, body, inner) for line in box]
-        title = _shortened(
-            f" {name} · {kind_text(node).replace(' ', ', ' if node.kind == 'merge' else ' ', 1)} ", inner
-        )
-        yield [
-            f"╭─{title}{'─' * (width - 3 - len(title))}╮",
-            *(f"│ {line:<{inner}} │" for line in lines),
-            f"╰{'─' * (width - 2)}╯",
-        ]
+            lines += [_line(f"runs {', '.join(body.nodes)}")] if inner < LEAST else [*_boxes(workflow, body, inner)]
+        kind = kind_text(node).replace(" ", ", " if node.kind == "merge" else " ", 1)
+        yield Panel(Group(*lines), title=_line(f"{name} · {kind}"), title_align="left", width=width)
 
 
-def _said(workflow: Workflow, path: str, node: Node, inner: int) -> Iterator[str]:
+def _facts(workflow: Workflow, path: str, node: Node, inner: int) -> Iterator[str]:
     """The lines of a step's box, a body left out."""
     from flowbot.workflow.captions import bound_text, remarks, way_text
     from flowbot.workflow.nodes import BranchNode, LoopNode, MapNode
@@ -74,49 +85,26 @@ def _said(workflow: Workflow, path: str, node: Node, inner: int) -> Iterator[str
         yield from (f"{label} {way_text(guard)}".strip() for label, guard in node.ways.items())
     else:
         yield f"{'carries' if isinstance(node, LoopNode) else 'gives'} {', '.join(node.gives)}"
-    yield from _told(workflow.parameter(path), inner)
+    yield from _texts(workflow.parameter(path), inner)
     yield from (each for each in remarks(node, workflow.parameters.get(path)) if each != "frozen")
 
 
-def _told(told: Parameters, inner: int) -> Iterator[str]:
-    """What a step is told."""
+def _texts(parameters: Parameters, inner: int) -> Iterator[str]:
+    """A step's prompt or code."""
     from flowbot.workflow.parameters import CodeParameters, LLMParameters
 
-    said = told.said if isinstance(told, LLMParameters) else getattr(told, "instruction", "")
-    if said:
-        yield from _cut(wrap(f"“{' '.join(said.split())}”", inner), 3, inner)
-    if isinstance(told, LLMParameters) and said and told.demonstrations:
-        yield f"+ {len(told.demonstrations)} worked example{'s' * (len(told.demonstrations) > 1)}"
-    if isinstance(told, CodeParameters):
-        yield from _cut([line for line in told.code.splitlines() if line.strip()], 4, inner)
+    prompt = parameters.said if isinstance(parameters, LLMParameters) else getattr(parameters, "instruction", "")
+    if prompt:
+        yield from _cut(wrap(f"“{' '.join(prompt.split())}”", inner), 3, inner)
+    if isinstance(parameters, LLMParameters) and prompt and parameters.demonstrations:
+        yield f"+ {len(parameters.demonstrations)} worked example{'s' * (len(parameters.demonstrations) > 1)}"
+    if isinstance(parameters, CodeParameters):
+        yield from _cut([line for line in parameters.code.splitlines() if line.strip()], 4, inner)
 
 
-def side_by_side(left: tuple[str, Workflow], right: tuple[str, Workflow], width: int) -> list[str]:
-    """Two workflows under their titles, beside each other where `width` allows, else one below the other."""
-    each = min(46, (width - len(GAP)) // 2)
-    if each < 30:
-        wide = min(60, width)
-        return [left[0], *boxes(left[1], wide), "", right[0], *boxes(right[1], wide)]
-    pairs = zip_longest([left[0], *boxes(left[1], each)], [right[0], *boxes(right[1], each)], fillvalue="")
-    return [f"{one:<{each}}{GAP}{other}".rstrip() for one, other in pairs]
+def _line(text: str, *, centred: bool = False) -> Text:
+    return Text(shown(text), justify="center" if centred else None, no_wrap=True, overflow="ellipsis")
 
 
-def score_line(low: float, mean: float, high: float, width: int) -> str:
-    """A score with its interval on a line from 0 to 1, such as `───━━●━━────`."""
-    last = width - 1
-    start, dot, end = (round(max(0.0, min(1.0, value)) * last) for value in (low, mean, high))
-    return "".join("●" if at == dot else "━" if start <= at <= end else "─" for at in range(width))
-
-
-def _centred(text: str, width: int) -> list[str]:
-    return [text.center(width).rstrip()]
-
-
-def _cut(lines: list[str], most: int, width: int) -> list[str]:
-    if len(lines) <= most:
-        return lines
-    return [*lines[: most - 1], f"{lines[most - 1][: width - 2]} …"]
-
-
-def _shortened(text: str, width: int) -> str:
-    return cut(shown(text), width)
+def _cut(lines: Sequence[str], most: int, width: int) -> Sequence[str]:
+    return lines if len(lines) <= most else [*lines[: most - 1], f"{lines[most - 1][: width - 2]} …"]

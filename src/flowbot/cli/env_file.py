@@ -37,7 +37,7 @@ class Taken:
     unread: str = ""
 
     @property
-    def news(self) -> str:
+    def notice(self) -> str:
         """One line with names, never values; "" where there is nothing to tell."""
         told = [f"{NAME} is not read: {self.unread}"] if self.unread else []
         told += [f"taken from {NAME}: {', '.join(self.values)}"] if self.values else []

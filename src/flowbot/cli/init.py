@@ -139,10 +139,11 @@ def _report(console: Console, draft: Draft, folder: Path, guesses: list[Guess], 
         console.result("No column has answers: a model will judge. Finish the rubric in task.yaml.", "warn")
     console.say()
     console.say("What was guessed, and how to change it (the options make it anew; task.yaml may be edited):", "title")
-    width = max(len(each.what) for each in guesses)
+    rows: list[tuple[str, str]] = []
     for each in guesses:
-        console.row(each.what, f"{each.guess}{f' ({each.why})' if each.why else ''}", width=width)
-        console.row("", f"to change: {each.change}", width=width)
+        why = f" ({each.why})" if each.why else ""
+        rows += [(each.what, f"{each.guess}{why}"), ("", f"to change: {each.change}")]
+    console.rows(rows)
     console.say()
     console.say("Next:", "title")
     for line in following:

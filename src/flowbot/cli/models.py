@@ -84,7 +84,7 @@ def _list(cache: Path, console: Console) -> None:
     from flowbot.lm.local.weights import catalogue, on_disk
     from flowbot.lm.providers import PROVIDERS
 
-    local = [
+    local: list[dict[str, Any]] = [
         {
             "model": f"local/{name}",
             "about": each.about,
@@ -94,7 +94,7 @@ def _list(cache: Path, console: Console) -> None:
         }
         for name, each in catalogue().items()
     ]
-    providers = [
+    providers: list[dict[str, Any]] = [
         {
             "provider": name,
             "base_url": each.base_url or None,
@@ -106,29 +106,45 @@ def _list(cache: Path, console: Console) -> None:
         for name, each in PROVIDERS.items()
     ]
     console.json({"local": local, "providers": providers})
-    console.say("On this machine", "title")
-    wide = max(len(str(each["model"])) for each in local)
-    for each in local:
-        there = "here" if each["on_disk"] else "fetched on first use"
-        text = f"{each['about']}, {each['licence']}, {int(each['bytes']) / 1e6:,.0f} MB, {there}"
-        console.row(str(each["model"]), text, width=wide)
-    console.row("local//path/to/file.gguf", "any other GGUF file", width=wide)
-    console.say()
-    console.say("By an endpoint", "title")
-    for each in providers:
-        where = each["base_url"] or f"the address in {each['base_variable']}"
-        keys = " or ".join(PROVIDERS[str(each["provider"])].keys)
-        state = "key set" if each["key_set"] else f"needs {keys}" if each["needs_key"] else "no key needed"
-        console.row(f"{each['provider']}/NAME", f"{where} · {state}", width=wide)
-    console.say()
-    console.say("For tests", "title")
-    console.row("fake/NAME", "a pretend model, deterministic, with latency and faults that can be set", width=wide)
-    console.row("recorded/FILE.jsonl", "replies that were recorded", width=wide)
+    here = [
+        (
+            each["model"],
+            f"{each['about']}, {each['licence']}, {each['bytes'] / 1e6:,.0f} MB, "
+            + ("here" if each["on_disk"] else "fetched on first use"),
+        )
+        for each in local
+    ]
+    remote = [
+        (
+            f"{each['provider']}/NAME",
+            f"{each['base_url'] or 'the address in ' + each['base_variable']} · "
+            + (
+                "key set"
+                if each["key_set"]
+                else f"needs {' or '.join(each['keys'])}"
+                if each["needs_key"]
+                else "no key needed"
+            ),
+        )
+        for each in providers
+    ]
+    groups = {
+        "On this machine": [*here, ("local//path/to/file.gguf", "any other GGUF file")],
+        "By an endpoint": remote,
+        "For tests": [
+            ("fake/NAME", "a pretend model, deterministic, with latency and faults that can be set"),
+            ("recorded/FILE.jsonl", "replies that were recorded"),
+        ],
+    }
+    width = max(len(name) for rows in groups.values() for name, _ in rows)
+    for number, (title, rows) in enumerate(groups.items()):
+        if number:
+            console.say()
+        console.say(title, "title")
+        console.rows(rows, width=width)
     if console.mode == "quiet":
-        for each in local:
-            console.result(str(each["model"]))
-        for each in providers:
-            console.result(f"{each['provider']}/NAME")
+        for name in (*(each["model"] for each in local), *(name for name, _ in remote)):
+            console.result(name)
 
 
 async def _probe(model: str, cache: Path, console: Console) -> dict[str, Any]:

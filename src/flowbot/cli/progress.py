@@ -1,13 +1,15 @@
-"""What a person sees while a run works: a few live lines with time left on a terminal, else a plain line now and then."""
+"""What a person sees while a run works: a few live lines with the time left on a terminal, else a plain line now and then."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
+
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from flowbot.fields.words import count, duration
 
@@ -16,8 +18,7 @@ from .text import shown, wrap
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
-    from rich.console import ConsoleOptions, RenderResult
-    from rich.live import Live
+    from rich.console import RenderableType
 
     from flowbot.optimizer.progress import Phase, ProgressEvent
 
@@ -27,10 +28,6 @@ LEAST = 5.0
 """Seconds to watch before anything is said of the time left."""
 LEAST_SHARE = 0.01
 """Share of the work to watch before that."""
-MOST_CELLS = 30
-"""Columns of the bar at most."""
-FEWEST_CELLS = 8
-"""Columns of the bar for which other things are left out."""
 PLAIN_EVERY = 15.0
 """Seconds between plain lines on one and the same step."""
 PHASES: dict[Phase, str] = {
@@ -42,109 +39,52 @@ PHASES: dict[Phase, str] = {
 }
 
 
-class TimeLeft:
-    """Seconds left, from how fast the planned work went lately."""
+class Status(Progress):
+    """What stands at the bottom of a terminal while a run works: what is done, how far it is, what it took.
 
-    def __init__(self) -> None:
-        self._past: deque[tuple[float, float]] = deque()
-
-    def add(self, share: float, now: float) -> None:
-        """Note that this share of the work is done by the time `now`, in seconds."""
-        if not share:  # models are being fetched or loaded: no sign of how fast the work goes
-            return
-        self._past.append((now, share))
-        while len(self._past) > 2 and now - self._past[0][0] > WINDOW:
-            self._past.popleft()
-
-    def seconds(self) -> float | None:
-        """Seconds left; None while there is nothing to tell it from."""
-        if len(self._past) < 2:
-            return None
-        (before, first), (now, last) = self._past[0], self._past[-1]
-        if last - first < LEAST_SHARE or now - before < LEAST or last >= 1:
-            return None
-        return (1 - last) * (now - before) / (last - first)
-
-
-class Shown(NamedTuple):
-    """The lines of a `Status`: what is done now, the bar in its two parts with what stands behind it, and facts."""
-
-    what: str
-    done: str
-    rest: str
-    facts: list[str]
-
-
-class Status:
-    """What stands at the bottom of a terminal while a run works, for any width: what is done, how far it is, what it took.
-
-    Whole words and facts are left out where they do not fit; none is broken.
+    Args:
+        console: where it stands.
+        now: the clock, in seconds.
     """
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._began = now()
-        self._spinner: Any = None
-        self.event: ProgressEvent | None = None
-        self.left: float | None = None
+    def __init__(self, console: RichConsole, now: Callable[[], float]) -> None:
+        super().__init__(
+            SpinnerColumn(),
+            BarColumn(30),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+            get_time=now,
+            transient=True,
+            speed_estimate_period=WINDOW,
+        )
+        self._facts: list[str] = []
+        self._task = self.add_task("Starting", total=1.0, left="")
 
-    def __rich_console__(self, console: RichConsole, options: ConsoleOptions) -> RenderResult:
-        """As rich asks for it, several times a second."""
-        from rich.spinner import Spinner
-        from rich.text import Text
+    def show(self, event: ProgressEvent) -> None:
+        """The run has come to `event`."""
+        self.update(self._task, completed=event.share)
+        left = self.left()
+        what = f"{PHASES[event.phase]}: {shown(event.text)}"
+        self.update(self._task, description=what, left="" if left is None else f"about {duration(left)} left")
+        self._facts = [each for each in (event.counted, *_facts(event)) if each]
 
-        self._spinner = self._spinner or Spinner("dots", style="cyan")
-        spinner = self._spinner.render(console.get_time())
-        lines = self.lines(options.max_width - 1)
-        yield Text.assemble(spinner if isinstance(spinner, Text) else "", " ", lines.what)
-        yield Text.assemble("  ", (lines.done, "cyan"), (lines.rest, "dim"))
-        for line in lines.facts:
-            yield Text(f"  {line}", "dim")
+    def left(self) -> float | None:
+        """Seconds left by the speed of late, as exact as such a guess deserves; None while it cannot be known."""
+        task = self.tasks[0]
+        left = task.time_remaining
+        if not left or (task.elapsed or 0) < LEAST or task.completed < LEAST_SHARE:
+            return None
+        step = 60 if left >= 120 else 10
+        return max(step, round(left / step) * step)
 
-    def lines(self, width: int) -> Shown:
-        """What stands there, in at most `width` columns."""
-        event, room = self.event, max(10, width - 2)
-        elapsed = clock(self._now() - self._began)
-        if event is None:
-            return Shown("Starting", "", elapsed, [])
-        counted = f" {event.counted}" if event.counted else ""
-        what = _cut(f"{PHASES[event.phase]}: {shown(event.text)}", room - len(counted)) + counted
-        left = "" if self.left is None else f"about {duration(_round(self.left))} left"
-        rest = _fitting([f"{100 * event.share:.0f} %", elapsed, left], "  ", room - FEWEST_CELLS - 1)
-        cells = min(MOST_CELLS, room - len(rest) - 1)
-        done = round(event.share * cells)
-        facts = [count(event.calls, "call"), event.paid, event.standing]
-        told = _lines([fact for fact in facts if fact], " · ", room)
-        return Shown(what, "━" * done, f"{'╌' * (cells - done)} {rest}", told)
-
-
-def _cut(text: str, width: int) -> str:
-    """As many whole words as fit, and a mark where some are left out."""
-    if len(text) <= width:
-        return text
-    words = text[: max(1, width - 1)].rsplit(" ", 1)
-    return (words[0] if len(words) > 1 and len(words[0]) > width // 2 else text[: max(1, width - 1)]).rstrip(
-        " ,:("
-    ) + "…"
-
-
-def _fitting(parts: Sequence[str], between: str, width: int) -> str:
-    """The parts from the first on that fit in a line."""
-    kept = [part for part in parts if part]
-    while len(kept) > 1 and len(between.join(kept)) > width:
-        kept.pop()
-    return between.join(kept)
-
-
-def _lines(parts: Sequence[str], between: str, width: int) -> list[str]:
-    """The parts in lines, none of them broken."""
-    lines: list[str] = []
-    for part in parts:
-        if lines and len(lines[-1]) + len(between) + len(part) <= width:
-            lines[-1] += between + part
-        else:
-            lines.append(part)
-    return lines
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The lines, as rich asks for them several times a second."""
+        for task in self.tasks:
+            yield Text(task.description, no_wrap=True, overflow="ellipsis")
+            yield self.make_tasks_table([task])
+            yield Text(" · ".join(self._facts), "dim")
 
 
 class Display:
@@ -152,89 +92,65 @@ class Display:
 
     Args:
         console: decides between live lines, plain lines and silence.
-        now: the clock.
+        now: the clock, in seconds.
     """
 
     def __init__(self, console: Console, *, now: Callable[[], float] = time.monotonic) -> None:
         self._console = console
         self._now = now
-        self._began = now()
-        self._left = TimeLeft()
-        self._said = ("", "")
-        self._said_at = self._began
-        self._live: Live | None = None
-        self._status = Status(now)
+        self._began = self._last_at = now()
+        self._last = ("", "")
+        self._live = console.mode == "rich" or (console.mode == "json" and is_terminal(sys.stderr))
+        self._status = Status(console.rich(), now)
 
     def __enter__(self) -> Display:
-        mode = self._console.mode
-        if mode == "rich" or (mode == "json" and is_terminal(sys.stderr)):
-            from rich.live import Live
-
-            self._live = Live(self._status, console=self._console.rich(), transient=True, refresh_per_second=8)
-            self._live.start()
+        if self._live:
+            self._status.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        if self._live:
+            self._live = False
+            self._status.stop()
 
     def show(self, event: ProgressEvent) -> None:
         """The run has come to `event`."""
-        now = self._now()
-        self._left.add(event.share, now)
-        if event.what == "ended":
-            return  # the verb itself says what came of it
-        if event.what != "step":
+        if event.what == "step":
+            self._status.show(event)
+            if self._console.mode == "plain":
+                self._plain(event)
+        elif event.what != "ended":  # the verb itself says what came of the run
             self.news(event.text)
-        elif self._live is not None:
-            self._status.event, self._status.left = event, self._left.seconds()
-        elif self._console.mode == "plain":
-            self._plain(event, now)
 
     def news(self, text: str) -> None:
         """A line that stays."""
-        if self._live is not None:
-            from rich.text import Text
-
-            console = self._live.console
+        if self._live:
+            console = self._status.console
             for line in wrap(text, max(20, console.width - 1), subsequent_indent="  "):
                 console.print(Text(line, "dim"), soft_wrap=True)
         else:
             self._say(text)
 
-    def _plain(self, event: ProgressEvent, now: float) -> None:
-        what = (event.phase, event.text)
-        if what == self._said and now - self._said_at < PLAIN_EVERY:
+    def _plain(self, event: ProgressEvent) -> None:
+        now, what = self._now(), (event.phase, event.text)
+        if what == self._last and now - self._last_at < PLAIN_EVERY:
             return
-        self._said, self._said_at = what, now
-        counted = f" ({event.counted})" if event.total and event.done else ""
-        left = self._left.seconds()
-        facts = [
-            count(event.calls, "call"),
-            event.paid,
-            event.standing,
-            "" if left is None else f"about {duration(_round(left))} left",
-        ]
-        told = ", ".join(fact for fact in facts if fact)
-        self._say(f"{PHASES[event.phase]}: {event.text}{counted} · {told}")
+        self._last, self._last_at = what, now
+        counted = f" ({event.counted})" if event.done and event.counted else ""
+        left = self._status.tasks[0].fields["left"]
+        facts = ", ".join(each for each in (*_facts(event), left) if each)
+        self._say(f"{PHASES[event.phase]}: {event.text}{counted} · {facts}")
 
     def _say(self, text: str) -> None:
         """A plain line with the time, wrapped where it is long."""
-        stamp = f"[{clock(self._now() - self._began)}] "
+        seconds = int(self._now() - self._began)
+        stamp = f"[{seconds // 60}:{seconds % 60:02}] "
         for line in wrap(text, WIDEST, initial_indent=stamp, subsequent_indent=" " * len(stamp)):
             self._console.say(line)
 
 
-def clock(seconds: float) -> str:
-    """`4:07`."""
-    whole = int(seconds)
-    return f"{whole // 60}:{whole % 60:02}"
-
-
-def _round(seconds: float) -> float:
-    """As exact as such a guess deserves: whole minutes from two minutes on, else tens of seconds."""
-    step = 60 if seconds >= 120 else 10
-    return max(step, round(seconds / step) * step)
+def _facts(event: ProgressEvent) -> tuple[str, ...]:
+    """What the run took, and the best score so far."""
+    return count(event.calls, "call"), event.paid, event.standing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,10 +10,11 @@ from cyclopts import Parameter
 
 from .console import Console, Style
 from .options import Output
-from .text import command_line, wrap
+from .text import command_line
 
 if TYPE_CHECKING:
-    from flowbot.run.examples import RecordedExample, Side
+    from flowbot.run.examples import RecordedExample
+    from flowbot.run.view import RunView
 
 LISTED = 40
 """Examples that are listed without --full."""
@@ -59,15 +61,15 @@ def show(
     from .runs import run_folder
 
     folder = run_folder(run)
-    for option, given in (("--step", step), ("--candidate", candidate)):
-        if example is None and given is not None:
-            raise UserError(option, repr(given), f"an example to show it of: flowbot show RUN EXAMPLE {option} …")
+    for option, value in (("--step", step), ("--candidate", candidate)):
+        if example is None and value is not None:
+            raise UserError(option, repr(value), f"an example to show it of: flowbot show RUN EXAMPLE {option} …")
     console = Console.open(output)
     if example is None:
         return _list(folder, run, console, full=full)
     from flowbot.report.show import read_shown
 
-    from .show_example import lines_of
+    from .show_example import show_example
 
     shown = read_shown(folder, example)
     one = start != found and not both
@@ -80,12 +82,12 @@ def show(
     left_out = {"start", "found"} - set(sides)
     facts = {name: value for name, value in shown.dump().items() if name not in left_out}
     console.json(facts)
-    for line, style in lines_of(shown, sides, full=full, width=min(console.width, 80)):
-        console.result(line, style)
+    show_example(shown, sides, console.page(), full=full)
     return 0
 
 
 def _list(folder: Path, run: Path, console: Console, *, full: bool) -> int:
+    from flowbot.fields.words import percent
     from flowbot.report.show import count_feedback
     from flowbot.run.examples import OUTCOMES, read_examples
     from flowbot.run.view import read_run
@@ -95,19 +97,28 @@ def _list(folder: Path, run: Path, console: Console, *, full: bool) -> int:
     # Without their traces: a split may be larger than memory.
     rows = [_row(each, gradients.get(each.id, 0)) for each in read_examples(folder)]
     rows.sort(key=lambda row: (OUTCOMES.index(row["outcome"]), list(SPLITS).index(row["split"])))
-    status = view.status
-    console.json({"run_dir": str(folder), "status": status, "unchanged": view.unchanged, "examples": rows})
-    _title(view.started.task, status, rows, console)
-    width = min(max([7, *(len(row["id"]) for row in rows)]), 36)
-    console.result(
-        f"  {'Example':<{width}}  {'Split':<10}  {'Start':>7}  {'Found':>7}  {'Outcome':<8}  Gradients", "soft"
+    console.json({"run_dir": str(folder), "status": view.status, "unchanged": view.unchanged, "examples": rows})
+    if console.mode != "quiet":
+        console.page().paragraph(_title(view, rows), "title")
+        console.say()
+    shown = rows if full else rows[:LISTED]
+    console.page().table(
+        ("Example", "Split", "Start", "Found", "Outcome", "Gradients"),
+        [
+            (
+                row["id"],
+                SPLITS[row["split"]],
+                *("–" if row[side] is None else percent(row[side]) for side in ("start", "found")),
+                row["outcome"],
+                str(row["gradients"] or ""),
+            )
+            for row in shown
+        ],
+        left=(0, 1, 4),
+        styles=[COLOURS.get(row["outcome"], "") for row in shown],
     )
-    for row in rows if full else rows[:LISTED]:
-        gradient = str(row["gradients"] or "")
-        line = f"  {row['id']:<{width}}  {SPLITS[row['split']]:<10}  {_score(row['start'])}  {_score(row['found'])}"
-        console.result(f"{line}  {row['outcome']:<8}  {gradient:>9}".rstrip(), COLOURS.get(row["outcome"], ""))
-    if len(rows) > LISTED and not full:
-        console.result(f"  … {len(rows) - LISTED:,} more (--full lists all)", "soft")
+    if len(rows) > len(shown):
+        console.result(f"… {len(rows) - LISTED:,} more (--full lists all)", "soft")
     console.say()
     if rows:
         console.say("To see one with its prompts and replies:")
@@ -115,36 +126,24 @@ def _list(folder: Path, run: Path, console: Console, *, full: bool) -> int:
     return 0
 
 
-def _title(task: str, status: str, rows: list[dict[str, Any]], console: Console) -> None:
+def _title(view: RunView, rows: list[dict[str, Any]]) -> str:
     from flowbot.fields.words import count
 
-    tested = [row["outcome"] for row in rows if row["split"] == "test"]
-    fixed, broken = tested.count("fixed"), tested.count("broken")
-    sizes = ", ".join(
-        f"{number:,} {name}" for split, name in SPLITS.items() if (number := sum(row["split"] == split for row in rows))
-    )
-    state = "" if status == "done" else f" The run is {status}: the command that began it goes on."
-    on_test = f" On the test {count(fixed, 'was', 'were')} fixed and {broken} broken." if status == "done" else ""
-    for line in wrap(f"Run on {task}: {sizes} examples.{on_test}{state}", min(console.width, 80)):
-        console.say(line, "title")
-    console.say()
+    sizes = Counter(row["split"] for row in rows)
+    tested = Counter(row["outcome"] for row in rows if row["split"] == "test")
+    named = ", ".join(f"{sizes[split]:,} {name}" for split, name in SPLITS.items() if sizes[split])
+    state = f"The run is {view.status}: the command that began it goes on."
+    if view.status == "done":
+        state = f"On the test {count(tested['fixed'], 'was', 'were')} fixed and {tested['broken']} broken."
+    return f"Run on {view.started.task}: {named} examples. {state}"
 
 
 def _row(example: RecordedExample, gradients: int) -> dict[str, Any]:
-    def score(side: Side | None) -> float | None:
-        return None if side is None else side.score
-
     return {
         "id": example.id,
         "split": example.split,
-        "start": score(example.start),
-        "found": score(example.final),
+        "start": None if example.start is None else example.start.score,
+        "found": None if example.final is None else example.final.score,
         "outcome": example.outcome,
         "gradients": gradients,
     }
-
-
-def _score(value: float | None) -> str:
-    from flowbot.fields.words import percent
-
-    return f"{'–' if value is None else percent(value):>7}"

@@ -1,18 +1,17 @@
-"""One example of a run as lines for a person: prompts as sent, replies as received, scores, gradients; bounded."""
+"""One example of a run for a person: prompts as sent, replies as received, scores, gradients; bounded."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowbot.fields.secrets import hide_text
-from flowbot.fields.words import count, duration, money, percent
+from flowbot.fields.words import as_text, brief, count, duration, money, percent
 from flowbot.report.diffs import node_texts
-from flowbot.run.examples import as_text
 from flowbot.run.verdict import SOURCES, decided
 
-from .console import Style
+from .console import Console, Style
 from .text import wrap
 
 if TYPE_CHECKING:
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from flowbot.runtime.trace import Step, ToolCall
     from flowbot.workflow.workflow import Workflow
 
-Line = tuple[str, Style]
-
+T = TypeVar("T")
 MOST_CHARACTERS = 1600
 """Characters of a text that are shown without --full."""
 MOST_LINES = 24
@@ -35,198 +33,189 @@ MOST_GRADIENTS = 12
 SPLITS = {"test": "a test example", "val": "a validation example", "train": "a training example"}
 
 
-def lines_of(shown: ShownExample, sides: Sequence[str], *, full: bool, width: int) -> Iterator[Line]:
+def show_example(shown: ShownExample, sides: Sequence[str], console: Console, *, full: bool) -> None:
     """The whole example.
 
     Args:
         shown: the example.
         sides: which runs of it: `start`, `found`, hashes of candidates.
+        console: where to.
         full: show long texts whole.
-        width: columns at most; only a name longer than that passes it.
     """
-    page = _Page(full, width)
-    example, names = shown.example, shown.names
-    yield f"{example.id}: {SPLITS.get(example.split, example.split)} of {shown.run.started.task}", "title"
-    yield "", ""
-    yield "Inputs", "title"
-    yield from page.values(example.inputs, 2)
-    yield "Expected", "title"
-    if example.expected:
-        yield from page.values(example.expected, 2)
-    else:
-        yield "  (none is given)", "soft"
+    page = _Page(console, full)
+    example = shown.example
+    console.say(f"{example.id}: {SPLITS.get(example.split, example.split)} of {shown.run.started.task}", "title")
+    console.say()
+    page.part("Inputs", example.inputs, 0, "title")
+    page.part("Expected", example.expected, 0, "title")
+    if not example.expected:
+        console.say("Expected", "title")
+        console.say("  (nothing)", "soft")
     for name in sides:
-        yield "", ""
+        console.say()
         if name == "found" and "start" in sides and shown.run.unchanged:
-            yield "Found workflow: the start was kept.", "title"
+            console.say("Found workflow: the start was kept.", "title")
         elif name == "start":
-            yield from page.side("Start workflow", example.start, "it was not run on this example", shown.run.start)
+            page.side("Start workflow", example.start, "it was not run on this example", shown.run.start)
         elif name == "found":
             missing = "it was not run on this example" if shown.run.done else "there is none yet"
-            yield from page.side("Found workflow", example.final, missing, shown.run.found)
+            page.side("Found workflow", example.final, missing, shown.run.found)
         else:
-            title = names.get(name, "A candidate")
-            yield from page.side(
-                title[:1].upper() + title[1:], shown.side_of(name), "its run is not recorded", shown.workflow(name)
-            )
-    yield "", ""
-    yield from page.gradients(shown)
+            title = shown.names.get(name, "a candidate")
+            title = title[:1].upper() + title[1:]
+            page.side(title, shown.side_of(name), "its run is not recorded", shown.workflow(name))
+    console.say()
+    page.gradients(shown)
 
 
+@dataclass(frozen=True, slots=True)
 class _Page:
-    """How texts are set: cut unless `full`, wrapped to `width` columns."""
+    """How texts are set: cut unless `full`."""
 
-    def __init__(self, full: bool, width: int) -> None:
-        self.full = full
-        self.width = width
+    console: Console
+    full: bool
 
-    def side(self, title: str, side: Side | None, missing: str, workflow: Workflow | None) -> Iterator[Line]:
+    def side(self, title: str, side: Side | None, missing: str, workflow: Workflow | None) -> None:
         """What one workflow did; `missing` says why that is not known, `workflow` has the code of its steps."""
+        score = missing + "." if side is None else f"scored {percent(side.score)}"
+        self.paragraph(f"{title}: {score}", 0, "title")
         if side is None:
-            yield from self.paragraph(f"{title}: {missing}.", 0, "title")
             return
-        yield from self.paragraph(f"{title}: scored {percent(side.score)}", 0, "title")
         if side.parts:
             parts = ", ".join(f"{name} {percent(value)}" for name, value in side.parts.items())
-            yield from self.paragraph(f"Parts: {parts}", 2)
+            self.paragraph(f"Parts: {parts}", 2)
         if side.spread is not None:
-            yield f"  Spread of the judge's verdicts: {side.spread:.2f}", "soft"
-        if side.feedback:
-            yield "  Feedback", "soft"
-            yield from self.verbatim(side.feedback, 4)
+            self.console.say(f"  Spread of the judge's verdicts: {side.spread:.2f}", "soft")
+        self.part("Feedback", side.feedback, 2)
         trace = side.trace
         if trace.error:
-            yield from self.paragraph(f"No result: {trace.error}", 2, "bad")
-        elif trace.outputs is not None:
-            yield "  Gave", "soft"
-            yield from self.values(trace.outputs, 4)
+            self.paragraph(f"No result: {trace.error}", 2, "bad")
+        else:
+            self.part("Gave", trace.outputs, 2)
         if not side.whole:
-            yield from self.paragraph("The run was too large to keep the steps of every example.", 2, "soft")
+            self.paragraph("The run was too large to keep the steps of every example.", 2, "soft")
             return
-        steps = trace.steps
         took = f", {duration(trace.seconds)}" if trace.seconds >= 1 else ""
-        yield f"  Took {_usage(trace.usage)}{took}; {count(len(steps), 'step')}", "soft"
-        for number, step in enumerate(steps if self.full else steps[:MOST_STEPS], start=1):
-            yield "", ""
-            yield from self.step(number, step, workflow)
-        if len(steps) > MOST_STEPS and not self.full:
-            yield "", ""
-            yield f"  … {count(len(steps) - MOST_STEPS, 'more step')} (--full shows all, --step PATH one)", "soft"
+        self.console.say(f"  Took {_usage(trace.usage)}{took}; {count(len(trace.steps), 'step')}", "soft")
+        for number, step in enumerate(self.some(trace.steps, MOST_STEPS), start=1):
+            self.console.say()
+            self.step(number, step, workflow)
+        self.more(len(trace.steps) - MOST_STEPS, "more step", "--full shows all, --step PATH one")
 
-    def step(self, number: int, step: Step, workflow: Workflow | None) -> Iterator[Line]:
+    def step(self, number: int, step: Step, workflow: Workflow | None) -> None:
         """One step: what it was sent, what came back, what it gave."""
-        yield f"  {number}. {step.address} ({step.kind})", "accent"
+        self.console.say(f"  {number}. {step.address} ({step.kind})", "accent")
         facts = [_usage(step.usage)] if step.usage.calls else []
         facts += [f"{step.seconds:.1f} s"] if step.seconds >= 0.05 else []
         facts += [f"reads {', '.join(step.reads)}"] if step.reads else []
-        if facts:
-            yield from self.paragraph("; ".join(facts), 5, "soft")
+        self.paragraph("; ".join(facts), 5, "soft")
         for message in step.messages:
-            yield f"     {message.role}", "soft"
-            text = message.content
-            for call in message.calls:
-                text += f"\n→ {call.name} {call.arguments}"
-            yield from self.verbatim(text.removeprefix("\n"), 7)
-        if not step.messages and step.inputs:
-            yield "     received", "soft"
-            yield from self.values(step.inputs, 7)
+            calls = (f"→ {call.name} {call.arguments}" for call in message.calls)
+            self.part(message.role, "\n".join(filter(None, (message.content, *calls))) or "\n", 5)
+        if not step.messages:
+            self.part("received", step.inputs, 5)
         if step.kind == "code" and workflow is not None:
-            yield "     code", "soft"
-            yield from self.verbatim(node_texts(workflow, step.node).get("code", ""), 7)
+            self.part("code", node_texts(workflow, step.node).get("code", "\n"), 5)
         for call in step.calls:
-            yield from self.call(call)
-        if step.reply:
-            yield "     reply", "soft"
-            yield from self.verbatim(step.reply, 7)
-        if step.outputs is not None:
-            yield "     gave", "soft"
-            yield from self.values(step.outputs, 7)
-        if step.error:
-            yield from self.paragraph(f"failed: {step.error}", 5, "bad")
-        if step.note:
-            yield from self.paragraph(step.note, 5, "warn")
+            self.call(call)
+        self.part("reply", step.reply, 5)
+        self.part("gave", step.outputs, 5)
+        self.paragraph(step.error and f"failed: {step.error}", 5, "bad")
+        self.paragraph(step.note, 5, "warn")
 
-    def call(self, call: ToolCall) -> Iterator[Line]:
+    def call(self, call: ToolCall) -> None:
         """One call of a tool that the model asked for."""
         took = f" ({call.seconds:.1f} s)" if call.seconds >= 0.05 else ""
-        yield f"     tool {call.tool}{took}", "soft"
-        yield from self.values(call.arguments, 7)
+        self.console.say(f"     tool {call.tool}{took}", "soft")
+        self.values(call.arguments, 7)
         if call.error:
-            yield from self.paragraph(f"failed: {call.error}", 7, "bad")
+            self.paragraph(f"failed: {call.error}", 7, "bad")
         else:
-            yield from self.verbatim(f"→ {as_text(dict(call.result or {}))}", 7)
+            self.verbatim(f"→ {as_text(dict(call.result or {}))}", 7)
 
-    def gradients(self, shown: ShownExample) -> Iterator[Line]:
+    def gradients(self, shown: ShownExample) -> None:
         """What the search said of this example, workflow by workflow, and what came of it."""
-        gradients, names = shown.gradients, shown.names
-        if not gradients:
-            yield "The search wrote no gradient on this example.", "title"
+        number = len(shown.gradients)
+        if not number:
+            self.console.say("The search wrote no gradient on this example.", "title")
             return
-        yield f"The search wrote {count(len(gradients), 'gradient')} on this example", "title"
+        self.console.say(f"The search wrote {count(number, 'gradient')} on this example", "title")
         about: str | None = None
-        for each in gradients if self.full else gradients[:MOST_GRADIENTS]:
+        for each in self.some(shown.gradients, MOST_GRADIENTS):
             if each.about != about:
                 about = each.about
-                told = names.get(about, "a workflow of the search") + self.result(shown.side_of(about))
-                yield "", ""
-                yield from self.paragraph(f"On {told}", 2, "accent")
+                self.console.say()
+                what = shown.names.get(about, "a workflow of the search")
+                self.paragraph(f"On {what}{_result(shown.side_of(about))}", 2, "accent")
             where = f"step {each.place}" if each.place else "the structure"
             often = f", {each.times} times" if each.times > 1 else ""
-            yield f"    {where}, by {SOURCES[each.source]}{often}", "soft"
-            yield from self.verbatim(each.text, 6)
+            self.part(f"{where}, by {SOURCES[each.source]}{often}", each.text, 4)
             for change in each.used_by:
-                told = f"→ {change.id}: {change.proposal.title.strip().rstrip('.')}; {decided(change)}."
-                yield from self.paragraph(told, 6, "good" if change.in_final else "", hang=2)
-        if len(gradients) > MOST_GRADIENTS and not self.full:
-            yield "", ""
-            yield f"  … {count(len(gradients) - MOST_GRADIENTS, 'more gradient')} (--full shows all)", "soft"
+                text = f"→ {change.id}: {change.proposal.title.strip().rstrip('.')}; {decided(change)}."
+                self.paragraph(text, 6, "good" if change.in_final else "", hang=2)
+        self.more(number - MOST_GRADIENTS, "more gradient", "--full shows all")
 
-    def result(self, side: Side | None) -> str:
-        """What a run came to, as a clause."""
-        if side is None:
-            return ""
-        trace = side.trace
-        given = ", ".join(f"{name}: {as_text(value)}" for name, value in (trace.outputs or {}).items())
-        gave = f"gave {textwrap.shorten(hide_text(given), 80, placeholder='…')}" if given else "gave no result"
-        return f", which {gave} and scored {percent(side.score)}"
+    def some(self, every: Sequence[T], most: int) -> Sequence[T]:
+        """As many as are shown."""
+        return every if self.full else every[:most]
 
-    def values(self, values: Mapping[str, Any], indent: int) -> Iterator[Line]:
+    def more(self, number: int, what: str, how: str) -> None:
+        """How many are left out, if any."""
+        if number > 0 and not self.full:
+            self.console.say()
+            self.console.say(f"  … {count(number, what)} ({how})", "soft")
+
+    def part(self, title: str, content: str | Mapping[str, Any] | None, indent: int, style: Style = "soft") -> None:
+        """A text or named values under a title; nothing where there are none."""
+        if not content:
+            return
+        self.console.say(f"{' ' * indent}{title}", style)
+        if isinstance(content, str):
+            self.verbatim(content.strip("\n"), indent + 2)
+        else:
+            self.values(content, indent + 2)
+
+    def values(self, values: Mapping[str, Any], indent: int) -> None:
         """Named values: short ones on the name's line."""
         for name, value in values.items():
             text = as_text(value)
-            if "\n" not in text and indent + len(name) + 2 + len(text) <= self.width:
-                yield f"{' ' * indent}{name}: {text}", ""
-            else:
-                yield f"{' ' * indent}{name}:", ""
-                yield from self.verbatim(text, indent + 2)
+            short = "\n" not in text and indent + len(name) + 2 + len(text) <= self.console.width
+            self.console.say(f"{' ' * indent}{name}:{f' {text}' if short else ''}")
+            if not short:
+                self.verbatim(text, indent + 2)
 
-    def verbatim(self, text: str, indent: int) -> Iterator[Line]:
-        """A text as it is, line by line behind a bar, long lines wrapped; cut where it is very long."""
-        text = hide_text(text)
-        kept, left = (text, 0) if self.full else cut(text)
-        bar = f"{' ' * indent}| "
+    def verbatim(self, text: str, indent: int) -> None:
+        """A text as it is, line by line behind a line, long lines wrapped; cut where it is very long."""
+        kept, left = self.cut(text)
+        edge = f"{' ' * indent}| "
         for line in kept.splitlines() or [""]:
-            wrapped = wrap(line, self.width - len(bar), replace_whitespace=False, drop_whitespace=False)
-            for number, part in enumerate(wrapped or [""]):
-                yield f"{bar}{part.lstrip(' ') if number else part}".rstrip(), ""
+            parts = wrap(line, self.console.width - len(edge), replace_whitespace=False, drop_whitespace=False)
+            for number, part in enumerate(parts or [""]):
+                self.console.say(f"{edge}{part.lstrip(' ') if number else part}".rstrip())
         if left:
-            yield f"{' ' * indent}… {left:,} more characters (--full shows all)", "soft"
+            self.console.say(f"{' ' * indent}… {left:,} more characters (--full shows all)", "soft")
 
-    def paragraph(self, text: str, indent: int, style: Style = "", *, hang: int = 0) -> Iterator[Line]:
+    def paragraph(self, text: str, indent: int, style: Style = "", *, hang: int = 0) -> None:
         """Running text, wrapped; cut where it is very long."""
-        text = hide_text(text)
-        kept, left = (text, 0) if self.full else cut(text)
+        kept, left = self.cut(text)
         more = f" … {left:,} more characters (--full shows all)" if left else ""
-        first, later = " " * indent, " " * (indent + hang)
-        for line in wrap(kept + more, self.width, initial_indent=first, subsequent_indent=later):
-            yield line, style
+        self.console.paragraph(kept + more, style, indent=indent, hang=hang)
+
+    def cut(self, text: str) -> tuple[str, int]:
+        """The text's beginning, and how many characters are left out: none of one that is only a little too long."""
+        text = hide_text(text)
+        kept = "\n".join(text.splitlines()[:MOST_LINES])[:MOST_CHARACTERS]
+        left = len(text) - len(kept)
+        near = left <= MOST_CHARACTERS // 10 and text.count("\n") <= MOST_LINES * 1.1
+        return (text, 0) if self.full or near else (kept, left)
 
 
-def cut(text: str) -> tuple[str, int]:
-    """The text's beginning, and how many characters are left out: none of a text that is only a little too long."""
-    kept = "\n".join(text.splitlines()[:MOST_LINES])[:MOST_CHARACTERS]
-    left = len(text) - len(kept)
-    return (text, 0) if left <= MOST_CHARACTERS // 10 and text.count("\n") <= MOST_LINES * 1.1 else (kept, left)
+def _result(side: Side | None) -> str:
+    """What a run came to, as a clause."""
+    if side is None:
+        return ""
+    outputs = ", ".join(f"{name}: {as_text(value)}" for name, value in (side.trace.outputs or {}).items())
+    return f", which gave {brief(outputs, 80) or 'no result'} and scored {percent(side.score)}"
 
 
 def _usage(usage: Usage) -> str:

@@ -152,14 +152,13 @@ def _list(console: Console) -> None:
 
     library = list_starts()
     console.json([_about(start) for start in library])
-    width = max(len(start.name) for start in library)
-    for start in library:
-        if console.mode == "quiet":
+    if console.mode == "quiet":
+        for start in library:
             console.result(start.name)
-            continue
-        console.row(start.name, start.what, width=width)
-        if start.needs:
-            console.row("", f"needs {'; '.join(start.needs)}", width=width)
-        console.row("", start.source, width=width)
+    rows: list[tuple[str, str]] = []
+    for start in library:
+        needs = [("", f"needs {'; '.join(start.needs)}")] if start.needs else []
+        rows += [(start.name, start.what), *needs, ("", start.source)]
+    console.rows(rows)
     console.say()
     console.say(f"To use one: {command_line('flowbot', 'starts', 'NAME', 'TASK', '--out', 'FILE')}", "soft")

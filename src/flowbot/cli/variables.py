@@ -18,7 +18,7 @@ from cyclopts.config import Env
 from flowbot.fields.near import nearest
 from flowbot.fields.paths import home_path
 
-from .console import news
+from .console import notices
 from .options import OWN
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Variables(Env):
         self._app = app
 
     def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-        """Add the values to `arguments`, and the news of variables that set nothing."""
+        """Add the values to `arguments`, and a notice of variables that set nothing."""
         _taken.clear()
         own = {variable(argument): argument for argument in arguments if argument.parameter.show_env_var}
         for name, argument in own.items():
@@ -56,7 +56,7 @@ class Variables(Env):
         others = {name for name, value in os.environ.items() if name.startswith(PREFIX) and value} - own.keys()
         known = set(_all(self._app())) if others else set[str]()
         if others - known:
-            news.append("; ".join(_no_option(name, known) for name in sorted(others - known)))
+            notices.append("; ".join(_no_option(name, known) for name in sorted(others - known)))
 
 
 def variable(argument: Argument) -> str:

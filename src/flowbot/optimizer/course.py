@@ -24,7 +24,7 @@ from flowbot.stats import Estimate, estimate_mean, paired_difference
 
 from .costs import phases
 from .measuring import measure
-from .methods import Loop
+from .method import Loop
 from .population import Candidate
 from .room import BLOCK, FEWEST
 from .rooms import Rooms

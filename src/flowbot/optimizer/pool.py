@@ -84,7 +84,9 @@ class Pool(Generic[P]):
         self._proposals += 1
         name = f"p{self._proposals}"
         for each in proposal.feedback:
-            context.record(each)
+            if each.id not in self._written:  # proposals for one parent share what was said of it
+                self._written.add(each.id)
+                context.record(each)
         context.record(proposed(name, pick, proposal))
         program = proposal.program
         if program is None or any(each.program.hash == program.hash for each in population.members):
