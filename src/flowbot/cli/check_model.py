@@ -136,18 +136,23 @@ def answered(facts: Mapping[str, Any]) -> str:
     can = facts["capabilities"]
     if can is None:
         return f"{facts['model']} answers ({took})"
-    told = [f"{facts['model']} answers ({took})"]
-    told += [f"it takes {takes(can)}"] if takes(can) else []
-    told += [", ".join(facts["dropped"])] if facts["dropped"] else []
-    told += [thinking(facts)] if facts["thinking"]["room"] else []
-    return "; ".join(told)
+    parts = [f"{facts['model']} answers ({took})", endpoint_text(can), *facts["dropped"]]
+    return "; ".join([*parts, thinking(facts)] if facts["thinking"]["room"] else parts)
 
 
-def takes(can: Mapping[str, Any]) -> str:
-    """What an endpoint was found to take, as `Capabilities.dump` gives it: `JSON by schema, temperature, seed`; "" for nothing."""
-    formats = {"schema": "JSON by schema", "tool": "JSON by a forced tool call", "json": "JSON objects"}
-    named = [formats.get(can["reply_format"], ""), *(name for name in ("temperature", "seed") if can[name])]
-    return ", ".join(each for each in named if each)
+def endpoint_text(can: Mapping[str, Any]) -> str:
+    """What an endpoint was found to take, as `Capabilities.dump` gives it."""
+    forms = {
+        "schema": "a JSON schema",
+        "tool": "a forced tool call",
+        "json": "a JSON object",
+        "prompt": "the prompt alone",
+    }
+    takes = [each for each in ("temperature", "seed", "system messages") if can[each.partition(" ")[0]]]
+    calls = "of its own" if can["tools"] == "native" else "as JSON"
+    return ", ".join(
+        [f"replies by {forms[can['reply_format']]}", f"tool calls {calls}", *takes, f"limit as {can['max_tokens']}"]
+    )
 
 
 def thinking(facts: Mapping[str, Any]) -> str:
