@@ -146,5 +146,6 @@ def test_a_slip_in_a_cell_is_shown_as_one_line(kernel: tuple[KernelManager, Bloc
     _, client = kernel
     reply = client.execute_interactive("fb.optimize(task, lm='fake/counter', effort='mediun')", timeout=60)
     assert reply["content"]["traceback"] == [
-        "UserError: effort: found 'mediun'; expected one of low, medium, high (did you mean 'medium'?)"
+        "UserError: effort: found 'mediun'; expected one of low, medium, high (did you mean 'medium'?), "
+        "or a whole number of search calls from 1 to 1,000,000"
     ]

@@ -187,7 +187,7 @@ class Settings:
     even: bool = False
     joined: bool | None = None
     gate: float = 0.8
-    adopt: float = 0.90
+    adopt: float = 0.92
     final: float = 0.80
     drop: float = 0.30
 

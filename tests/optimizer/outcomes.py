@@ -13,13 +13,14 @@ from flowbot.run.result import RunResult, Scores
 def outcome(run_dir: Path, result: RunResult) -> dict[str, Any]:
     """All that must be equal when the same run is made by other code. No times, no intervals, no names of events.
 
-    An evaluation is of one workflow (by its hash) on one split; where a run looks at one again, that is not another.
+    An evaluation is of one workflow (by its hash) on one split; where a run looks at one again, that is not another. How
+    programs did on training rows is left out: it follows from the rest.
     """
     events = read_events(run_dir / "journal.jsonl")
     evaluations = [
         {"workflow": each.program, "split": each.split, "mean": each.score.mean}
         for each in events
-        if isinstance(each, Measured)
+        if isinstance(each, Measured) and each.split != "train"
     ]
     return {
         "proposals": [

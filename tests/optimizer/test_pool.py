@@ -120,7 +120,7 @@ async def test_it_stops_where_nothing_is_left_to_try_and_says_so() -> None:
     assert context.spent < 10_000
     noted = [event for event in context.events if event.event == "noted"]
     assert noted[-1].about == "plateau"
-    assert "nothing is left to try" in noted[-1].text
+    assert [event.text for event in noted].count("nothing is left to try on the incumbent, nor on another parent") == 1
     assert (await searched(60))[1] == "the planned calls are used"
 
 

@@ -65,6 +65,19 @@ def test_a_gain_must_pay_for_the_calls_that_it_takes() -> None:
     assert ruling(*scores, extra=30.0).decision != "adopt"
 
 
+def test_a_cheaper_program_that_hardly_loses_is_taken_once_all_rows_were_run_and_a_worse_one_is_not() -> None:
+    equal, worse = pairs_of(1, 1, 38), pairs_of(1, 5, 34)
+    tight = Belief(0.0, 0.06)
+    verdict = ruling(*equal, prior=tight, extra=-2.0)
+    assert (verdict.decision, verdict.rule) == ("adopt", "cheaper")
+    assert ruling(*equal, prior=tight).decision == "set aside"
+    assert ruling(*worse, prior=tight, extra=-2.0).decision != "adopt"
+    candidate, population, rows = judged(*equal, tight)
+    judge = PosteriorJudge[Named]()
+    early = judge.ruling(candidate, population, [*rows, "further"], -2.0, last=True)
+    assert early.decision != "adopt"
+
+
 GRADES = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 8)), min_size=6, max_size=40)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -42,19 +43,30 @@ async def test_phases_take_the_share_that_is_planned_for_them(orders: Task, tmp_
     assert all(event.share <= 0.5 for event in events if event.phase == "start")
 
 
-async def test_which_finalist_is_scored_is_said_and_the_best_score_has_its_interval(
+async def test_what_is_tried_and_decided_is_said_and_the_best_score_has_its_interval(
     orders: Task, tmp_path: Path
 ) -> None:
-    events = await watched(orders, tmp_path, effort="high")
-    steps = [event.text for event in events if event.phase == "validation" and event.what == "step"]
-    assert any(text.startswith("finalist 1 of ") and "(" in text for text in steps)
-    told = [event.text for event in events if event.what == "scored" and event.phase == "validation"]
-    assert told[0].startswith("Finalist 1 of ")
+    events = await watched(orders, tmp_path, method="paper")
+    decided = [event for event in events if event.what in ("kept", "rejected")]
+    assert decided
+    assert all(event.text.startswith("Taken as it is: ") and event.phase == "search" for event in decided)
+    steps = [event.text for event in events if event.phase == "search" and event.what == "step"]
+    assert any(text.endswith(" training examples") for text in steps)
     last = events[-1]
     assert last.best is not None
     assert last.between is not None
     assert last.between[0] <= last.best <= last.between[1]
     assert "best" in str(last)
+
+
+async def test_verdicts_are_said_with_what_they_stand_on(orders: Task, tmp_path: Path) -> None:
+    events = await watched(orders, tmp_path, effort=300)
+    told = [event.text for event in events if event.what in ("kept", "rejected")]
+    assert told
+    for text in told:
+        assert re.match(
+            r"(Adopted|Dropped|Set aside|(C|Not c)onfirmed on validation) \(\d+ % against \d+ % on \d+ pairs?\): ", text
+        )
 
 
 def test_a_search_step_that_ends_early_moves_the_share_to_its_end_and_one_that_takes_long_waits_there() -> None:

@@ -228,5 +228,5 @@ def test_what_fits_is_told_by_the_tightest_of_the_ceilings_that_there_are() -> N
 def test_a_refusal_comes_before_any_call_and_nothing_is_written(orders: Task, tmp_path: Path) -> None:
     planned = CostEstimate(calls=659, tokens=150_000, usd=None, by_purpose={})
     with pytest.raises(UserError, match="up to 659 calls"):
-        require_room(outlook(Budget(calls=59), orders, start_of(orders), (MODEL, None), None), orders, planned)
-    require_room(outlook(Budget(calls=60), orders, start_of(orders), (MODEL, None), None), orders, planned)
+        require_room(outlook(Budget(calls=35), orders, start_of(orders), (MODEL, None), None), orders, planned)
+    require_room(outlook(Budget(calls=36), orders, start_of(orders), (MODEL, None), None), orders, planned)

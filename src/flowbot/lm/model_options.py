@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .options import choice, flag, number, split_options, whole
-from .providers import OWN, split_model
+from .providers import PROVIDERS, split_model
 from .thinking import USUAL, known_room
 from .tiers import Tier
 
@@ -74,7 +74,7 @@ def room_for_thoughts(model: str) -> int:
         UserError: for an unknown provider or option.
     """
     provider, rest = split_model(model)
-    return 0 if provider in OWN else model_options(provider, rest)[1].thinking or 0
+    return 0 if provider not in PROVIDERS else model_options(provider, rest)[1].thinking or 0
 
 
 def may_think(model: str) -> bool:
@@ -84,7 +84,7 @@ def may_think(model: str) -> bool:
         UserError: as `room_for_thoughts`.
     """
     provider, rest = split_model(model)
-    return provider not in OWN and model_options(provider, rest)[1].thinking is None
+    return provider in PROVIDERS and model_options(provider, rest)[1].thinking is None
 
 
 def usual_thoughts(model: str) -> int:

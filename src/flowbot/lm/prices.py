@@ -10,7 +10,7 @@ from flowbot.fields import Usage, UserError
 from flowbot.fields.numbers import is_number
 
 from .model_options import model_options
-from .providers import FREE, OWN, endpoint_of, split_model
+from .providers import FREE, OWN, endpoint_of, is_added, split_model
 
 PriceOf = Callable[[Usage], float | None]
 """USD for that usage; None when the price is unknown."""
@@ -97,6 +97,8 @@ def price_of(model: str, usage: Usage, price: tuple[float, float] | None = None)
     provider, rest = split_model(model)
     if provider in OWN:
         return 0.0
+    if is_added(provider):
+        return None if price is None else per_million(price)(usage)
     name, options = model_options(provider, rest)
     if price is not None:
         return per_million(price)(usage)

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TypeAlias, cast
 from urllib.parse import urlunsplit
 
-from flowbot.fields import UserError
+from flowbot.fields import UserError, is_name
 from flowbot.fields.near import one_of
+from flowbot.fields.numbers import shown
+from flowbot.fields.plugins import find_plugin, plugin_names
 from flowbot.fields.secrets import public_url
 
 from .addresses import address
 from .capabilities import Capabilities
+from .client import Client
 
 FREE = "free"
 """The price reference of what costs nothing: local, fake and recorded models, and servers of one's own."""
 OWN = ("local", "fake", "recorded")
 """Providers that are no endpoints of others."""
+OpenClient: TypeAlias = Callable[[str], Client]
+"""Makes the client of a model by what stands behind `PROVIDER/`, options included; it opens no connection yet."""
+_ADDED: dict[str, OpenClient] = {}
 
 _BY_SCHEMA = Capabilities()
 _COMPLETION_TOKENS = Capabilities(max_tokens="max_completion_tokens")
@@ -159,12 +166,57 @@ def split_model(model: str) -> tuple[str, str]:
         UserError: if it has no name or its provider is unknown; lists the known ones.
     """
     provider, slash, name = model.partition("/")
-    known = (*OWN, *PROVIDERS)
+    known = (*OWN, *PROVIDERS, *_ADDED)
+    if provider not in known:  # the metadata of installed packages is read for a name that is not known otherwise
+        known = (*known, *plugin_names("models"))
     if provider in known and not name.partition("?")[0]:
         raise UserError(f"model {model!r}", "a provider without a model's name", f"{provider}/NAME")
     if provider not in known or not slash:
         raise UserError(f"model {model!r}", repr(provider), f"PROVIDER/NAME with {one_of(provider, known)}")
     return provider, name
+
+
+def add_provider(provider: str, open_client: OpenClient) -> None:
+    """Make `PROVIDER/NAME` a model string of this process; the entry point group `flowbot.models` does it for a package.
+
+    Args:
+        provider: as it stands before the slash; added again, it is replaced.
+        open_client: makes the client of a model; the provider in its identity is this one.
+
+    Raises:
+        UserError: for a name that FlowBot has itself, or that is no identifier.
+    """
+    if not is_name(provider) or provider in (*OWN, *PROVIDERS):
+        raise UserError("provider", shown(provider), "an identifier that no provider of FlowBot has")
+    _ADDED[provider] = open_client
+
+
+def is_added(provider: str) -> bool:
+    """Whether a provider that `split_model` knows is the user's or a package's: what its models cost or think is not known."""
+    return provider not in OWN and provider not in PROVIDERS
+
+
+def open_added(provider: str, name: str) -> Client:
+    """The client of a model of a provider that was added, or that a package offers; its code runs only now.
+
+    Raises:
+        UserError: if the package cannot be loaded, or what it makes is no client of this provider.
+    """
+    where, opener = f"model {provider}/{name}", _ADDED.get(provider)
+    if opener is None:
+        plugin = find_plugin("models", provider)
+        if plugin is None:
+            raise UserError(where, repr(provider), "a provider that there is")
+        found = plugin.load()
+        if not callable(found):
+            raise plugin.refused(shown(found), "a function from a model's name to its client")
+        opener = cast("OpenClient", found)
+    client = cast("object", opener(name))
+    if not isinstance(client, Client):
+        raise UserError(where, shown(client), "a client: see flowbot.lm.client.Client")
+    if client.identity.provider != provider:
+        raise UserError(where, f"a client of the provider {client.identity.provider!r}", f"one of {provider!r}")
+    return client
 
 
 def endpoint_of(provider: str, model: str, environment: Mapping[str, str] | None = None) -> Endpoint:

@@ -8,14 +8,14 @@ gains nothing in simulation (`benchmarks/simulate`) and lets more luck through. 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, Protocol
 
 from flowbot.fields import BudgetExceeded
 from flowbot.run.events import Decision
 from flowbot.runtime.together import all_of
 
-from .belief import VARIANCE, Belief, mean_and_variance
-from .judge import CALL_WORTH, PRIOR_SPREAD, Ruling
+from .belief import Belief, mean_and_variance
+from .judge import PRIOR_SPREAD, Ruling, unpaired, weighed
 from .pool import decided
 from .population import Candidate, P
 from .seams import Context
@@ -26,6 +26,24 @@ CERTAIN = 0.97
 REFUTED = 0.05
 BELIEVED = 0.5
 """What the gains that the search believes in count before validation: they are the best of many, and so too high."""
+
+
+class Closing(Protocol[P]):
+    """Chooses what is returned, on validation rows that the search did not run; what it decides it records."""
+
+    def room(self, calls: float, rows: int, start_calls: float) -> float:
+        """Planned calls to set aside for it, of `calls` in all.
+
+        Args:
+            calls: of the search and the choice together.
+            rows: of validation.
+            start_calls: model calls an example of the start at most.
+        """
+        ...
+
+    async def choose(self, context: Context[P]) -> Candidate[P]:
+        """The candidate to return; the start where nothing is better. A ceiling that ends it early leaves a choice all the same."""
+        ...
 
 
 @dataclass(slots=True)
@@ -69,11 +87,11 @@ class Confirm(Generic[P]):
                 break  # the rows end with the last whole block
             extra = population.extra_calls(candidate, start)
             pairs = population.pairs(candidate, rows, start)
-            belief = prior.updated(*mean_and_variance(pairs.differences, VARIANCE * scale**2))
+            belief = prior.updated(*mean_and_variance(pairs.differences, unpaired(population)))
             if not REFUTED < belief.above() < CERTAIN:
                 break
-        p = belief.above()
-        sure = p >= self.bar and belief.mean >= CALL_WORTH * scale * max(0.0, extra)
-        decision: Decision = "confirm" if sure else "refute"
-        context.record(decided(candidate, Ruling(None, "validation", belief, pairs, p), decision, context.spent))
-        return sure
+        case = weighed(belief, extra, scale, self.bar)
+        decision: Decision = "confirm" if case.replaces else "refute"
+        ruling = Ruling(None, "validation", belief, pairs, case.p)
+        context.record(decided(candidate, ruling, decision, context.spent))
+        return case.replaces

@@ -15,7 +15,8 @@ from flowbot.workflow.calls import most_calls
 from flowbot.workflow.workflow import Workflow
 
 from .effort import planned_calls
-from .methods import Sizes, find_method
+from .method import Sizes, planned_by_purpose
+from .methods import find_method
 from .progress import Phase
 
 FOUND_STEPS = 2
@@ -51,22 +52,24 @@ def estimate(
     """What `optimize` would take at most, without any call; tokens come from the lengths of the examples.
 
     What the search takes is what the method plans, which it never passes; the closing test is counted for the start, and for
-    what may be found with twice its calls. What judges take is in these calls, and stands under `judge` besides.
+    what may be found with twice its calls. What judges take stands under `judge`, for search and test alike.
     """
     sizes = sizes_of(task, start, effort)
-    by_purpose = {**find_method(method).calls(sizes)}
+    by_purpose = planned_by_purpose(find_method(method), sizes)
     searched = sum(by_purpose[each] for each in ("gradients", "proposals")) or by_purpose["train"]
     by_purpose["test"] = sizes.test * sizes.start_calls * (1 + (FOUND_STEPS if searched else 0))
     read = read_tokens(task)
     meta_calls = by_purpose["gradients"] + by_purpose["proposals"]
-    runs = by_purpose["train"] + by_purpose["val"] + by_purpose["test"]
+    judging = sum(each.repeats for each in task.metric.judges.values())
+    scored = {each: by_purpose[each] // sizes.start_calls for each in ("train", "val", "test")}
+    by_purpose.update({each: by_purpose[each] - judging * rows for each, rows in scored.items()})
+    runs = sum(by_purpose[each] for each in scored)
     judges = [
-        (each.model or judge_lm or meta_lm or lm, judge_usage(each, runs // sizes.start_calls, read))
+        (each.model or judge_lm or meta_lm or lm, judge_usage(each, sum(scored.values()), read))
         for each in task.metric.judges.values()
     ]
-    judged = sum(usage.calls for _, usage in judges)
     parts = [
-        (lm, Usage(runs - judged, (runs - judged) * read, (runs - judged) * REPLY_TOKENS)),
+        (lm, Usage(runs, runs * read, runs * REPLY_TOKENS)),
         (meta_lm or lm, Usage(meta_calls, meta_calls * 3 * read, meta_calls * REPLY_TOKENS)),
         *judges,
     ]
@@ -78,7 +81,7 @@ def estimate(
         calls=used.calls,
         tokens=used.tokens,
         usd=sum(known) if len(known) == len(costs) else None,
-        by_purpose={**by_purpose, **({JUDGED: judged} if judges else {})},
+        by_purpose={**by_purpose, **({JUDGED: judging * sum(scored.values())} if judges else {})},
     )
 
 
@@ -95,7 +98,11 @@ def phases(planned: CostEstimate, opening: float, *, validates: bool) -> dict[Ph
         opening: calls of the start's first rows.
         validates: whether the search itself validates, so that there is nothing to do at its end.
     """
-    by = planned.by_purpose
+    ran = sum(planned.by_purpose[each] for each in ("train", "val", "test"))
+    judged = 1 + planned.by_purpose.get(JUDGED, 0) / max(1, ran)
+    by = {
+        name: calls * (judged if name in ("train", "val", "test") else 1) for name, calls in planned.by_purpose.items()
+    }
     at_end = 0 if validates else by["val"]
     search = by["train"] + by["val"] + by["gradients"] + by["proposals"] - at_end
     opening = min(opening, search)

@@ -24,7 +24,7 @@ from flowbot.stats import Estimate, estimate_mean, paired_difference
 
 from .costs import phases
 from .measuring import measure
-from .methods import Loop
+from .method import Loop
 from .population import Candidate
 from .room import BLOCK, FEWEST
 from .rooms import Rooms
@@ -161,8 +161,8 @@ async def _close(
         difference=Scores(**differences),
         stopped_because=why,
         kept=best.title,
-        kept_from=[f"{each.source}: {each.title}" for each in best.lineage[1:]] or ["start"],
-        dropped=sorted(search.dropped),
+        kept_from=tuple(f"{each.source}: {each.title}" for each in best.lineage[1:]) or ("start",),
+        dropped=tuple(sorted(search.dropped)),
         tested=ClosingTest(run=len(tested), of=whole),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias, cast
 
 from flowbot.fields import UserError
+from flowbot.fields.near import one_of
 from flowbot.fields.numbers import shown
 
 EffortName = Literal["low", "medium", "high"]
@@ -24,7 +25,7 @@ def planned_calls(effort: object, where: str = "effort") -> int:
         return EFFORTS[effort]
     if isinstance(effort, int) and not isinstance(effort, bool) and 1 <= effort <= MOST:
         return effort
-    expected = f"low, medium, high, or a whole number of search calls from 1 to {MOST:,}"
+    expected = f"{one_of(effort, EFFORTS)}, or a whole number of search calls from 1 to {MOST:,}"
     raise UserError(where, shown(effort), expected)
 
 

@@ -3,113 +3,74 @@
     outer: flowbot (chooses by beliefs and votes), random (the control: any change is as likely, nothing is asked), paper, none
     inner: blame (demonstrations, rewrites and mended code of the step that is blamed), layerwise (the paper's), none
 
-A package adds a method under the entry point group `flowbot.methods`: a name, and an object with the members of `Method`.
+An own method is any object with the members of `Method`; `PoolMethod` makes one of parts:
+
+    import flowbot.optimizer.methods as m
+    fb.optimize(task, lm="openai/gpt-4.1-mini", method=m.PoolMethod("strict", judge=Strict))
+
+A package offers one under the entry point group `flowbot.methods`; it is asked for by its name there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib.metadata import entry_points
-from typing import Protocol, cast, runtime_checkable
+from typing import cast
 
 from flowbot.fields import UserError
 from flowbot.fields.near import one_of
 from flowbot.fields.numbers import shown
-from flowbot.runtime.program import WorkflowProgram
+from flowbot.fields.plugins import find_plugin, plugin_names
 
-from .population import Candidate
-from .seams import Context
+from .method import PURPOSES, Loop, Method, Sizes
+from .recipes import PaperMethod, PoolMethod, default_proposers, recipe, tuning
 
-GROUP = "flowbot.methods"
+__all__ = [
+    "PURPOSES", "Loop", "Method", "PaperMethod", "PoolMethod", "Sizes", "default_proposers", "find_method", "tuning",
+]  # fmt: skip
+
 OUTERS = ("flowbot", "paper", "random", "none")
 INNERS = ("blame", "layerwise", "none")
 DEFAULT_INNER = {"flowbot": "blame", "paper": "layerwise", "random": "blame", "none": "blame"}
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """What a search would work on.
-
-    Args:
-        train, val, test: rows of each split.
-        start_calls: model calls an example of the start, judges included.
-        effort: planned search calls.
-    """
-
-    train: int
-    val: int
-    test: int
-    start_calls: int
-    effort: int
-
-
-class Loop(Protocol):
-    """One search by a method: made anew for every run, so it may keep what it learns."""
-
-    def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
-        """Ids of the rows that the start is run on before anything else."""
-        ...
-
-    async def search(self, context: Context[WorkflowProgram]) -> str:
-        """Search; says why it stopped. What was adopted stands in the population at any time.
-
-        Raises:
-            BudgetExceeded: at a ceiling of the user's.
-        """
-        ...
-
-    async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
-        """What is returned. A ceiling that ends it early leaves a choice all the same."""
-        ...
-
-
-@runtime_checkable
-class Method(Protocol):
-    """A recipe: what `optimize(method=…)` takes besides a name."""
-
-    @property
-    def name(self) -> str:
-        """Part of the run's identity: two methods that propose or decide differently have different names."""
-        ...
-
-    def calls(self, sizes: Sizes) -> Mapping[str, int]:
-        """Model calls by purpose (`train`, `val`, `gradients`, `proposals`) that the search takes at most; the closing test aside.
-        Their sum is what is planned: the search stops there."""
-        ...
-
-    def loop(self, sizes: Sizes) -> Loop:
-        """A new search."""
-        ...
+EXPECTED = "an object with `name`, `calls(sizes)` and `loop(sizes)`"
 
 
 def find_method(method: object) -> Method:
     """The method of a name, or the object itself.
 
     Raises:
-        UserError: for an unknown name, or an object that is no method.
+        UserError: for an unknown name, an object that is no method, or a package whose method cannot be loaded.
     """
     if isinstance(method, str):
         return _named(method)
-    if isinstance(method, type) or not isinstance(method, Method) or not isinstance(cast("object", method.name), str):
-        raise UserError(
-            "method",
-            shown(method),
-            "a name such as 'flowbot+blame', or an object with `name`, `calls(sizes)` and `loop(sizes)`",
-        )
-    return method
+    if not _is_method(method):
+        raise UserError("method", shown(method), f"a name such as 'flowbot+blame', or {EXPECTED}")
+    return cast("Method", method)
+
+
+def _is_method(method: object) -> bool:
+    if isinstance(method, type) or not isinstance(method, Method):
+        return False
+    name = cast("object", method.name)
+    return isinstance(name, str) and bool(name) and callable(method.calls) and callable(method.loop)
 
 
 def _named(text: str) -> Method:
-    own = {each.name: each for each in entry_points(group=GROUP)}
     outer, _, inner = text.partition("+")
-    if text in own:
-        return find_method(own[text].load())
     if outer not in OUTERS:
-        raise UserError("method", shown(text), f"an outer strategy, {one_of(outer, (*OUTERS, *own))}")
+        return _installed(text)
     inner = inner or DEFAULT_INNER[outer]
     if inner not in INNERS:
         raise UserError("method", repr(inner), f"an inner strategy, {one_of(inner, INNERS)}")
-    from .recipes import recipe
-
     return recipe(outer, inner)
+
+
+def _installed(name: str) -> Method:
+    plugin = find_plugin("methods", name)
+    if plugin is None:
+        outer = name.partition("+")[0]
+        raise UserError(
+            "method", shown(name), f"an outer strategy, {one_of(outer, (*OUTERS, *plugin_names('methods')))}"
+        )
+    found = plugin.load()
+    if not _is_method(found):
+        raise plugin.refused(shown(found), EXPECTED)
+    return cast("Method", found)

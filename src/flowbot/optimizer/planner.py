@@ -66,11 +66,13 @@ class Bandit(Generic[P]):
         proposers: whose options there are.
         critic: None: nobody votes.
         even: True: every option is as likely as any other: the control that shows what choosing is worth.
+        wanders: False: it stays with the incumbent, whatever plateau there is.
     """
 
     proposers: Sequence[Proposer[P]]
     critic: Critic[P] | None = None
     even: bool = False
+    wanders: bool = True
     weight: VoteWeight = field(default_factory=VoteWeight)
     _gains: dict[tuple[Level, str], list[float]] = field(default_factory=dict[tuple[Level, str], list[float]])
     _tries: Counter[str] = field(default_factory=Counter[str])
@@ -80,6 +82,7 @@ class Bandit(Generic[P]):
     _parent: Candidate[P] | None = None
     _left_behind: set[str] = field(default_factory=set[str])
     _barren: int = 0
+    _exhausted: bool = False
 
     async def picks(self, want: int, context: Context[P]) -> Sequence[Pick[P]]:
         """As of `Planner`: one draw of every belief for each pick; the highest is tried."""
@@ -112,7 +115,7 @@ class Bandit(Generic[P]):
         population = context.population
         parent = self._parent or population.incumbent
         offers = self._untried(parent, context)
-        while self._barren >= PATIENCE or not offers:
+        while self.wanders and (self._barren >= PATIENCE or not offers):
             if parent is population.incumbent and not offers:
                 why = "nothing is left to try on the incumbent"
             elif not offers:
@@ -121,11 +124,11 @@ class Bandit(Generic[P]):
                 why = f"{PATIENCE} candidates in a row were not better"
             self._left_behind.add(parent.program.hash)
             other = self._elsewhere(context)
-            if other is None and parent is population.incumbent and not offers:
-                context.record(Noted(about="plateau", text=f"{why}, nor on another parent", spent=context.spent))
-                return parent, []
             if other is None and parent is population.incumbent:
-                break  # it alone is left
+                if not offers and not self._exhausted:
+                    context.record(Noted(about="plateau", text=f"{why}, nor on another parent", spent=context.spent))
+                    self._exhausted = True
+                break
             parent = other or population.incumbent
             self._parent, self._barren = parent, 0
             context.record(Noted(about="plateau", text=f"{why}: now from {parent.title}", spent=context.spent))
@@ -161,7 +164,7 @@ class Bandit(Generic[P]):
         for candidate, verdict in outcomes:
             self._barren += 1
             if verdict.decision == "adopt":
-                self._barren, self._parent = 0, None
+                self._barren, self._parent, self._exhausted = 0, None, False
                 self._left_behind.clear()
             if candidate.origin is not None:
                 continue  # its gain is over the incumbent, not over what it was made from

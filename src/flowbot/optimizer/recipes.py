@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from typing import TypeAlias
 
@@ -11,10 +12,10 @@ from flowbot.runtime.program import WorkflowProgram
 
 from .allocator import Thompson
 from .bilevel import BATCH, INNER_STEPS, LOOPS, Bilevel
-from .confirm import Confirm
+from .confirm import Closing, Confirm
 from .feedback.ballots import BallotCritic
-from .judge import PosteriorJudge
-from .methods import Loop, Method, Sizes
+from .judge import Judge, PosteriorJudge
+from .method import Loop, Method, Sizes
 from .paper.edits import TRIES, Edits
 from .paper.layerwise import Layerwise
 from .parameters.demonstrations import Demonstrations
@@ -23,7 +24,7 @@ from .parameters.rewrite import Rewrite
 from .planner import Bandit
 from .pool import OPENING, Pool
 from .population import Candidate
-from .seams import Context, Critic, Proposer
+from .seams import Allocator, Context, Critic, Planner, Proposer
 from .structure.catalogue_changes import CatalogueChanges
 
 Proposers: TypeAlias = Sequence[Proposer[WorkflowProgram]]
@@ -46,42 +47,57 @@ def recipe(outer: str, inner: str) -> Method:
             return structural
         if inner == "layerwise":
             return [*structural, Layerwise()]
-        return [*structural, *(_tuning() if asks else [Demonstrations()])]
+        return [*structural, *(tuning() if asks else [Demonstrations()])]
 
-    return PoolMethod(name, proposers, critic=BallotCritic if outer == "flowbot" else None, even=not asks)
+    critic = BallotCritic if outer == "flowbot" else None
+    return PoolMethod(name, proposers, critic, planner=Bandit if asks else partial(Bandit, even=True))
 
 
-def _tuning() -> Proposers:
+def tuning() -> Proposers:
+    """New proposers that tune the steps of a program as it stands."""
     return [Demonstrations(), Rewrite(), Mend()]
+
+
+def default_proposers() -> Proposers:
+    """New proposers of the default method: changes of the catalogue, and tuning."""
+    return [CatalogueChanges(), *tuning()]
 
 
 @dataclass(frozen=True, slots=True)
 class PoolMethod:
-    """A search by the pool.
+    """A search by the pool. What is left out is the part of the default method.
+
+    Each part is a factory, since a part may keep what it learns in a run; a class that needs no arguments is one.
 
     Args:
-        name: of the method.
+        name: of the method; see `Method.name`.
         proposers: makes those that propose.
         critic: makes the one that votes; None: nobody does.
-        even: True: every change is as likely as any other.
+        planner: makes, of proposers and critic, what chooses among the changes; see `seams.Planner`.
+        judge: makes what adopts and drops; see `judge.Judge`.
+        allocator: makes what chooses who runs on which rows; see `seams.Allocator`.
+        closing: makes what chooses the program that is returned; see `confirm.Closing`.
     """
 
     name: str
-    proposers: Callable[[], Proposers]
-    critic: Callable[[], Critic[WorkflowProgram]] | None = None
-    even: bool = False
+    proposers: Callable[[], Proposers] = default_proposers
+    critic: Callable[[], Critic[WorkflowProgram]] | None = BallotCritic
+    planner: Callable[[Proposers, Critic[WorkflowProgram] | None], Planner[WorkflowProgram]] = Bandit
+    judge: Callable[[], Judge[WorkflowProgram]] = PosteriorJudge
+    allocator: Callable[[], Allocator[WorkflowProgram]] = Thompson
+    closing: Callable[[], Closing[WorkflowProgram]] = Confirm
 
     def calls(self, sizes: Sizes) -> Mapping[str, int]:
         """The effort is the plan; how it is divided is a guess."""
-        val = int(Confirm().room(sizes.effort, sizes.val, sizes.start_calls))
+        val = int(self.closing().room(sizes.effort, sizes.val, sizes.start_calls))
         meta = 0 if self.critic is None else int(META_SHARE * sizes.effort)
         return {"train": sizes.effort - val - meta, "val": val, "gradients": meta // 2, "proposals": meta - meta // 2}
 
     def loop(self, sizes: Sizes) -> Loop:
         """As of `Method`."""
         critic = None if self.critic is None else self.critic()
-        planner = Bandit(self.proposers(), critic, even=self.even)
-        return PoolLoop(Pool(planner, Thompson(), PosteriorJudge()), Confirm())
+        planner = self.planner(self.proposers(), critic)
+        return PoolLoop(Pool(planner, self.allocator(), self.judge()), self.closing())
 
 
 @dataclass(slots=True)
@@ -89,7 +105,7 @@ class PoolLoop:
     """The pool, and validation at its end; see `methods.Loop`."""
 
     pool: Pool[WorkflowProgram]
-    closing: Confirm[WorkflowProgram]
+    closing: Closing[WorkflowProgram]
 
     def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
         """Some training rows, as many as the plan allows."""
@@ -136,7 +152,7 @@ class PaperMethod:
         """As of `Method`."""
         outer = Edits() if self.with_edits else None
         if self.inner == "blame":
-            return Bilevel(outer, tuner=Bandit(_tuning()), judge=PosteriorJudge())
+            return Bilevel(outer, tuner=Bandit(tuning(), wanders=False), judge=PosteriorJudge())
         return Bilevel(outer, Layerwise() if self.inner == "layerwise" else None)
 
 

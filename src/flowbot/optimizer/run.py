@@ -46,7 +46,8 @@ from .given import (
     require_settings,
     users_models,
 )
-from .methods import Method, find_method
+from .method import Method, planned_by_purpose
+from .methods import find_method
 from .outlook import first_hold, outlook, require_room
 from .progress import ProgressCallback, Watch
 from .search import Search
@@ -212,7 +213,7 @@ async def optimize_async(
             session=session,
             journal=journal,
             seed=seed,
-            planned=sum(strategy.calls(sizes).values()),
+            planned=sum(planned_by_purpose(strategy, sizes).values()),
             model=lm,
             price=price,
             watch=watch,

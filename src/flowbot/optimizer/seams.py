@@ -1,7 +1,7 @@
 """The seams of a search: who proposes, who plans, who allocates rows. Strategies propose, rules decide.
 
 A strategy is one object behind one of these protocols. It knows the `Context` and nothing else: no journal, no budget, no other
-strategy. The loop alone journals, races and keeps. See also `judge.Judge`, `closing.Closing` and `catalogue.Catalogue`.
+strategy. The loop alone journals, races and keeps. See also `judge.Judge`, `confirm.Closing` and `catalogue.Catalogue`.
 """
 
 from __future__ import annotations
@@ -158,7 +158,8 @@ class Context(Protocol[P]):
         ...
 
     def record(self, event: Event) -> None:
-        """Write an event to the journal. For the loops alone: a strategy hands in its feedback with its proposals."""
+        """Write an event to the journal, feedback that stands there once only: proposals for one parent share what was said of it.
+        For the loops alone: a strategy hands in its feedback with its proposals."""
         ...
 
     # What proposers and critics need besides.

@@ -11,7 +11,7 @@ from flowbot.fields import UserError
 from flowbot.lm.model_options import model_options
 from flowbot.lm.options import is_path
 from flowbot.lm.prices import is_known, listed, per_million
-from flowbot.lm.providers import endpoint_of, require_key, split_model
+from flowbot.lm.providers import endpoint_of, is_added, open_added, require_key, split_model
 from flowbot.lm.tiers import FLEX
 from flowbot.store import Store, default_cache_dir
 
@@ -93,6 +93,8 @@ def open_client(
             from flowbot.lm.local import open_local
 
             return open_local(rest, cache_dir or default_cache_dir(), say=say or _silent)
+        case _ if is_added(provider):
+            return open_added(provider, rest)
         case _:
             return _open_endpoint(provider, rest, store)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 from flowbot.fields import Field, UserError
+from flowbot.fields.plugins import find_plugin
 from flowbot.fields.words import kind_of
 from flowbot.fields.yaml import read_data
 
@@ -21,7 +22,7 @@ from .hub import hub_rows, is_of_hub
 from .identity import file_identity
 from .load_tools import load_tools
 from .mapping import mapping
-from .metrics import FORMS, Metric, MetricError
+from .metrics import FORMS, METRICS, Metric, MetricError
 from .modules import Modules, reference
 from .read_metric import plainly, read_metric
 from .sources import ToolSource
@@ -200,22 +201,25 @@ def _metric(given: Any, path: Path, modules: Modules) -> Metric:
         if not isinstance(text, str):
             raise UserError(where, "nothing" if text is None else repr(text), FORMS)
         if ":" not in text:
-            return plainly(text, pure, where)
+            plugin = None if modules.run or text in METRICS else find_plugin("metrics", text)
+            return plainly(text, pure, where) if plugin is None else _unread(text, pure, plugin.identity())
         file, name = reference(text, where, path.parent)
         # The file that the task names is hashed, so that the identity is the same whether it is imported or not.
         identity = file_identity(name, file)
         if not modules.run:
-            return Metric(name, pure, identity, _not_imported(name))
+            return _unread(name, pure, identity)
         return replace(plainly(modules.load(file, name, where), pure, where), identity=identity, kept=True)
 
     return read_metric(given, f"{path}: metric", named)
 
 
-def _not_imported(name: str) -> Callable[..., Any]:
+def _unread(name: str, pure: bool, identity: str) -> Metric:
+    """A metric that cannot be called, since its Python is not to be imported."""
+
     def call(example: Any, outputs: Mapping[str, Any]) -> float:
         raise MetricError("the task was loaded without its Python", metric=name, example=example.id)
 
-    return call
+    return Metric(name, pure, identity, call)
 
 
 @contextmanager

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from flowbot.fields import UserError
+from flowbot.fields import UserError, is_name
+from flowbot.fields.near import one_of
+from flowbot.fields.plugins import find_plugin, plugin_names
 from flowbot.fields.words import kind_of
 
 from .faults import RAISED, Faults
@@ -16,7 +19,7 @@ from .modules import Modules, reference
 from .sources import CalculatorSource, MCPSource, PythonSource, SearchSource, SQLSource, ToolSource, own_name
 from .tools import Effects, Tool, tool_of
 
-_FORMS = "FILE.py:NAME, python, calculator, or a mapping with call, mcp, search or sql"
+_FORMS = "FILE.py:NAME, python, calculator, or a mapping with call, use, mcp, search or sql"
 _CALL_KEYS = ("call", "effects", "simulate", "pure", "identity")
 _MCP_KEYS = ("mcp", "only", "effects", "simulate")
 _SERVER_KEYS = ("command", "url", "env", "headers", "seconds")
@@ -58,6 +61,9 @@ def _tool(given: Any, where: str, folder: Path, modules: Modules) -> Tool | Tool
             return _callable({"call": given}, where, folder, modules)
         case {"call": _}:
             return _callable(mapping(given, where, _CALL_KEYS), where, folder, modules)
+        case {"use": name}:
+            mapping(given, where, ("use",))
+            return _installed(_text(name, f"{where}.use"), f"{where}.use", modules)
         case {"mcp": _}:
             return _server(mapping(given, where, _MCP_KEYS), where, folder, modules)
         case {"search": file}:
@@ -110,6 +116,25 @@ def _callable(parts: dict[str, Any], where: str, folder: Path, modules: Modules)
         )
     except UserError as error:
         raise error.at(f"{where}: {error.where}") from None
+
+
+def _installed(name: str, where: str, modules: Modules) -> Tool | None:
+    """A tool that an installed package offers under a name, by which workflows call it: a callable, which reads, or a `Tool` that
+    says itself what it does. Within a version of a package the name stands for one object."""
+    plugin = find_plugin("tools", name)
+    if plugin is None or not is_name(name):
+        known = plugin_names("tools")
+        raise UserError(
+            where, repr(name), one_of(name, known) if known else "a tool of an installed package; there is none"
+        )
+    if not modules.run:
+        return None
+    found = plugin.load()
+    if not callable(found) and not isinstance(found, Tool):
+        raise plugin.refused(kind_of(found), "a function, or what flowbot.task.tools.tool_of gives")
+    tool = tool_of(cast("Callable[..., Any] | Tool", found), name=name)
+    signature = replace(tool.signature, name=name)
+    return replace(tool, signature=signature, identity=plugin.identity(tool.identity), kept=True)
 
 
 def _server(parts: dict[str, Any], where: str, folder: Path, modules: Modules) -> MCPSource:

@@ -10,6 +10,7 @@ from typing import Any, Union, cast
 
 from flowbot.fields import Field, FlowBotError, Score, UserError, stable_hash
 from flowbot.fields.bounds import bounded, raised
+from flowbot.fields.plugins import find_plugin
 from flowbot.fields.words import kind_of
 
 from .built_in import COMPARISONS, VERSION, comparing
@@ -86,9 +87,7 @@ class Metric:
             case Metric():
                 return metric
             case str():
-                if metric not in METRICS:
-                    raise UserError("metric", repr(metric), FORMS)
-                return METRICS[metric]
+                return METRICS[metric] if metric in METRICS else _installed(metric, pure)
             case Judge():
                 return Metric("judge", True, metric.identity, _asks_a_model, judge=metric)
             case Parts():
@@ -155,6 +154,18 @@ def _own(metric: MetricCall, pure: bool) -> Metric:
     if getattr(getattr(function, "__code__", None), "co_flags", 0) & _COROUTINE:
         raise UserError("metric", f"the async function {name}", "a plain function (example, outputs)")
     return Metric(name, pure, callable_identity(metric), metric, kept=is_told_apart(metric))
+
+
+def _installed(name: str, pure: bool) -> Metric:
+    """The metric that an installed package offers under a name. Within a version of a package it stands for one function."""
+    plugin = find_plugin("metrics", name)
+    if plugin is None:
+        raise UserError("metric", repr(name), FORMS)
+    found = plugin.load()
+    if not callable(found):
+        raise plugin.refused(kind_of(found), "a function (example, outputs)")
+    own = _own(cast("MetricCall", found), pure)
+    return replace(own, name=name, identity=plugin.identity(own.identity), kept=True)
 
 
 def _asks_a_model(example: Example, outputs: Mapping[str, Any]) -> Score:

@@ -8,5 +8,5 @@ task: it knows types and wiring, never what the task is about. Add your own: a p
             edit = Ensemble(id=place.path, samples=2, how="judge")
             yield Change("twice", place.path, "Ask twice and let a model choose.", lambda _: [edit])
 
-    Catalogue(patterns=(*PATTERNS, twice))
+    Catalogue(patterns=(*PATTERNS, twice))                        # or find_pattern("twice"), of an installed package
 """

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from flowbot.fields import UserError
+from flowbot.fields.near import one_of
+from flowbot.fields.numbers import shown
+from flowbot.fields.plugins import find_plugin, plugin_names
 from flowbot.task import Task
 from flowbot.workflow.nodes import LLMNode, is_frozen, walk
 from flowbot.workflow.scope import Scope
@@ -52,3 +56,21 @@ class Catalogue:
                 if found.setdefault(change.key, change) is not change:
                     raise UserError("catalogue", f"two changes {change.key!r}", "a kind or variant of its own for each")
         return list(found.values())
+
+
+def find_pattern(name: str) -> Pattern:
+    """The pattern that an installed package offers under a name, by the entry point group `flowbot.patterns`.
+
+    Raises:
+        UserError: if none does, or it cannot be loaded.
+    """
+    plugin = find_plugin("patterns", name)
+    if plugin is None:
+        known = plugin_names("patterns")
+        raise UserError(
+            "pattern", shown(name), one_of(name, known) if known else "one of an installed package; there is none"
+        )
+    found = plugin.load()
+    if not callable(found):
+        raise plugin.refused(shown(found), "a function from a Place to changes")
+    return cast("Pattern", found)

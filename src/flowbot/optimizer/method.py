@@ -1,0 +1,90 @@
+"""What a method is: how many calls it plans, and the loop that searches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from flowbot.fields import UserError
+from flowbot.fields.near import one_of
+from flowbot.fields.numbers import is_number, shown
+from flowbot.runtime.program import WorkflowProgram
+
+from .population import Candidate
+from .seams import Context
+
+PURPOSES = ("train", "val", "gradients", "proposals")
+"""What the calls of a search are for: running programs on training or validation rows, feedback, new texts and structures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What a search would work on.
+
+    Args:
+        train, val, test: rows of each split.
+        start_calls: model calls an example of the start, judges included.
+        effort: planned search calls.
+    """
+
+    train: int
+    val: int
+    test: int
+    start_calls: int
+    effort: int
+
+
+class Loop(Protocol):
+    """One search by a method: made anew for every run, so it may keep what it learns."""
+
+    def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
+        """Ids of the rows that the start is run on before anything else."""
+        ...
+
+    async def search(self, context: Context[WorkflowProgram]) -> str:
+        """Search; says why it stopped. What was adopted stands in the population at any time.
+
+        Raises:
+            BudgetExceeded: at a ceiling of the user's.
+        """
+        ...
+
+    async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
+        """What is returned. A ceiling that ends it early leaves a choice all the same."""
+        ...
+
+
+@runtime_checkable
+class Method(Protocol):
+    """A recipe: what `optimize(method=…)` takes besides a name."""
+
+    @property
+    def name(self) -> str:
+        """Part of the run's identity: two methods that propose or decide differently have different names."""
+        ...
+
+    def calls(self, sizes: Sizes) -> Mapping[str, int]:
+        """Model calls by purpose (see `PURPOSES`) that the search takes at most; the closing test aside. Their sum is what is
+        planned: `Context.left` counts it down, and the search stops there."""
+        ...
+
+    def loop(self, sizes: Sizes) -> Loop:
+        """A new search."""
+        ...
+
+
+def planned_by_purpose(method: Method, sizes: Sizes) -> dict[str, int]:
+    """What a method plans, every purpose named.
+
+    Raises:
+        UserError: for a purpose that there is none of, or a number of calls that is none.
+    """
+    planned = {**dict.fromkeys(PURPOSES, 0), **method.calls(sizes)}
+    for purpose, calls in planned.items():
+        where = f"method {method.name}: calls"
+        if purpose not in PURPOSES:
+            raise UserError(where, shown(purpose), one_of(purpose, PURPOSES))
+        if not is_number(calls) or calls < 0 or calls != int(calls):
+            raise UserError(f"{where}[{purpose!r}]", shown(calls), "a whole number of calls, at least 0")
+    return planned

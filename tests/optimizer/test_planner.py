@@ -1,0 +1,164 @@
+"""What is tried next: beliefs of changes, votes that must earn their weight, and what is known after the incumbent has changed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+from pool_world import Lookup, Named
+
+from flowbot.optimizer.belief import Belief
+from flowbot.optimizer.judge import CALL_WORTH
+from flowbot.optimizer.planner import CARRIED, LEAST_WEIGHT, VOTE_WORTH, Bandit, VoteWeight
+from flowbot.optimizer.population import Candidate
+from flowbot.optimizer.seams import Ballots, Focus, Option, Proposal
+from flowbot.run.events import Arm, Verdict
+
+
+class Offers:
+    """A proposer with these options, whatever the parent."""
+
+    def __init__(self, *options: Option) -> None:
+        self.given = options
+
+    def options(self, parent: Candidate[Named], context: Lookup) -> Sequence[Option]:
+        return self.given
+
+    async def propose(
+        self, parent: Candidate[Named], focus: Focus, want: int, context: Lookup
+    ) -> Sequence[Proposal[Named]]:
+        raise AssertionError("a planner proposes nothing")
+
+    def learn(self, outcomes: Sequence[tuple[Candidate[Named], Verdict]]) -> None:
+        """Nothing."""
+
+
+class Voice:
+    """A critic that always names the same."""
+
+    cost = 2
+
+    def __init__(self, key: str) -> None:
+        self.key, self.asked = key, 0
+
+    async def vote(self, parent: Candidate[Named], options: Sequence[Option], context: Lookup) -> Ballots:
+        self.asked += 1
+        return Ballots(2, {self.key: 2}, {self.key: "because"}, {self.key: ("f1",)})
+
+
+def option(
+    kind: str, mean: float = 0.0, spread: float = 1e-6, *, extra: float = 0.0, cost: int = 0, most: int = 1
+) -> Option:
+    return Option(Arm(kind=kind), kind, kind, Belief(mean, spread), extra=extra, cost=cost, most=most)
+
+
+def context(planned: float = 100.0) -> Lookup:
+    return Lookup(lambda program, row: 0.0, 10, planned)
+
+
+def closed(kind: str, gain: float, decision: str = "drop", *, votes: float = 0.0) -> tuple[Candidate[Named], Verdict]:
+    candidate = Candidate(
+        "p1", Named(kind), None, Arm(kind=kind), Belief(gain, 0.05), plain=Belief(0.0, 0.1), votes=votes
+    )
+    return candidate, Verdict(
+        proposal="p1", incumbent="start", decision=decision, rule="posterior", n=12, mine=0.5 + gain, theirs=0.5,
+        gain=gain, spread=0.05, p=0.5, spent=24,
+    )  # fmt: skip
+
+
+async def kinds(bandit: Bandit[Named], want: int, where: Lookup) -> list[str]:
+    return [pick.focus.option.title for pick in await bandit.picks(want, where)]
+
+
+async def test_what_is_believed_to_gain_most_is_tried_first_and_no_more_often_than_it_is_worth() -> None:
+    bandit = Bandit([Offers(option("a", 0.1), option("b", 0.2, most=2)), Offers(option("c", -0.1))])
+    picks = await bandit.picks(5, context())
+    assert [(pick.focus.option.title, pick.focus.draw) for pick in picks] == [("b", 0), ("b", 1), ("a", 0), ("c", 0)]
+    assert await kinds(bandit, 5, context()) == []
+
+
+async def test_further_calls_must_be_gained_back() -> None:
+    cheap, dear = option("cheap", 0.1), option("dear", 0.1 + 2.5 * CALL_WORTH, extra=3.0)
+    assert await kinds(Bandit([Offers(dear, cheap)]), 1, context()) == ["cheap"]
+
+
+async def test_proposals_are_asked_for_as_far_as_the_planned_calls_reach() -> None:
+    offers = Offers(*(option(kind, cost=4) for kind in "abc"))
+    assert len(await kinds(Bandit([offers]), 3, context(9))) == 2
+    assert await kinds(Bandit([offers]), 3, context(3)) == []
+
+
+async def test_drawn_evenly_beliefs_do_not_matter() -> None:
+    offers = Offers(option("good", 0.5), option("bad", -0.5))
+    first: Counter[str] = Counter()
+    for seed in range(60):
+        where = Lookup(lambda program, row: 0.0, 10, 100, seed=seed)
+        first.update(await kinds(Bandit([offers], even=True), 1, where))
+    assert 15 <= first["bad"] <= 45
+
+
+async def test_votes_lift_what_they_name_and_are_asked_for_once_a_parent() -> None:
+    voice = Voice("b")
+    bandit = Bandit([Offers(option("a", 0.05), option("b"), option("c", 0.04))], voice)
+    where = context()
+    (pick,) = await bandit.picks(1, where)
+    assert (pick.focus.option.title, pick.focus.votes, pick.focus.reason, pick.focus.because) == (
+        "b",
+        1.0,
+        "because",
+        ("f1",),
+    )
+    assert pick.focus.belief.mean == pytest.approx(VOTE_WORTH)
+    assert pick.focus.plain.mean == 0.0
+    await bandit.picks(1, where)
+    assert voice.asked == 1
+
+
+async def test_a_critic_that_is_right_half_of_the_time_is_asked_no_more() -> None:
+    voice = Voice("a")
+    bandit = Bandit([Offers(option("a"), option("b"))], voice)
+    for gain in (0.2, -0.2) * 40:
+        bandit.learn([closed("a", gain, votes=1.0)])
+    assert bandit.weight.value < LEAST_WEIGHT
+    await bandit.picks(1, context())
+    assert voice.asked == 0
+
+
+def test_the_weight_of_votes_follows_what_they_were_worth() -> None:
+    weight = VoteWeight()
+    assert weight.value == VOTE_WORTH
+    weight.learn(better=False)
+    assert 0 < weight.value < VOTE_WORTH
+    for _ in range(9):
+        weight.learn(better=False)
+    assert weight.value == 0.0
+
+
+def test_gains_of_a_kind_tell_of_its_other_places() -> None:
+    bandit: Bandit[Named] = Bandit([])
+    before = bandit.plain(option("a", 0.0, 0.1))
+    bandit.learn([closed("a", 0.3), closed("a", 0.3)])
+    after = bandit.plain(option("a", 0.0, 0.1))
+    assert after.mean == pytest.approx(0.15)
+    assert after.spread < before.spread
+    assert bandit.plain(option("b", 0.0, 0.1)) == before
+
+
+def test_what_an_open_candidate_showed_is_the_prior_of_its_change_on_the_next_incumbent_until_it_is_tried_there() -> (
+    None
+):
+    bandit: Bandit[Named] = Bandit([])
+    candidate, _ = closed("a", 0.2)
+    bandit.carry([candidate])
+    assert bandit.plain(option("a")).mean == pytest.approx(CARRIED * 0.2)
+    bandit.learn([closed("a", -0.1)])
+    assert bandit.plain(option("a")).mean == pytest.approx(CARRIED * -0.1)
+
+
+def test_of_texts_nothing_is_carried() -> None:
+    bandit: Bandit[Named] = Bandit([])
+    candidate, _ = closed("a", 0.2)
+    candidate.level = "parameters"
+    bandit.carry([candidate])
+    assert bandit.plain(option("a")).mean == 0.0
