@@ -32,7 +32,7 @@ class Asking:
         listed: what else judges of files may name.
         price: USD per million input and output tokens, where a price is not known.
         cache_dir: folder of the store, of local models and of search indexes.
-        say: told in one line of what takes long.
+        say: is called with a line about what takes long.
     """
 
     models: Mapping[str, str]
@@ -59,9 +59,9 @@ async def ask_models(asking: Asking, session: Session, findings: Findings) -> No
                     model, session, cache_dir=asking.cache_dir, price=asking.price, say=asking.say
                 )
         except (InfrastructureError, UserError) as error:
-            said = error.what if isinstance(error, UserError) else str(error)
-            said = error.reason if isinstance(error, DeniedError) else said
-            findings.defects.append(Remark(f"{option} {model}", said.removeprefix(f"{model}: "), advice(model, error)))
+            why = error.what if isinstance(error, UserError) else str(error)
+            why = error.reason if isinstance(error, DeniedError) else why
+            findings.defects.append(Remark(f"{option} {model}", why.removeprefix(f"{model}: "), advice(model, error)))
             findings.facts[name.replace("-", "_")] = {"model": model, "ok": False, "error": str(error)}
             continue
         facts = asked[model].dump()
@@ -156,7 +156,7 @@ def endpoint_text(can: Mapping[str, Any]) -> str:
 
 
 def thinking(facts: Mapping[str, Any]) -> str:
-    """What is said of a model that thinks; `facts` as `Probe.dump` gives them."""
+    """How a model thinks, in words; `facts` as `Probe.dump` gives them."""
     seen, room = facts["thinking"]["seen"], facts["thinking"]["room"]
     return f"it thinks{f' ({seen:,} tokens here)' if seen else ''}: replies have room for {room:,} tokens more"
 

@@ -107,7 +107,7 @@ def _scores(run: RunView, console: Console) -> None:
 
 
 def within(passed: str) -> int:
-    """The exit status of work that is done: 0, or 1 where an endpoint made it pass a ceiling, which is said."""
+    """The exit status of work that is done: 0, or 1 where an endpoint made it pass a ceiling, which a line says."""
     if passed:
         complain(passed)
     return int(bool(passed))
