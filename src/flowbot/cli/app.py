@@ -109,18 +109,18 @@ def run(arguments: Sequence[str]) -> int:
             status = app(list(arguments), exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
         verb = next((name for name in arguments[:1] if name in app and not name.startswith("-")), "")
-        said = misuse(error, app)
+        fault = misuse(error, app)
         help_of = command_line("flowbot", *([verb] if verb else []), "--help")
-        complain(f"{said}{'' if said.endswith('?') else '.'} See: {help_of}")
+        complain(f"{fault}{'' if fault.endswith('?') else '.'} See: {help_of}")
         return WRONG_USE
     except KeyboardInterrupt as error:
         complain(f"stopped ({str(error) or 'Ctrl-C'}); the same command goes on from what was stored")
         return PAUSED
     except (OutputError, BrokenPipeError) as error:
-        # A reader that has left, as `head` does, is no fault. Nothing more can be said there, at exit neither.
+        # A reader that has left, as `head` does, is no fault. Nothing more can be written there, at exit neither.
         silence(out)
         if isinstance(error, OutputError) and not isinstance(error.__cause__, BrokenPipeError):
-            complain(f"standard output: {error}; the same command says it again")
+            complain(f"standard output: {error}; the same command prints it again")
         return FAILED
     except Exception as error:
         _log.debug("where it happened", exc_info=True, extra={"event": "command.failed"})

@@ -114,8 +114,8 @@ def prune(
         after = read_stats(path)
     taken = {"before": before.file_bytes, "after": after.file_bytes}
     console.json({"path": str(path), "dry_run": dry_run, **asdict(pruned), "file_bytes": taken})
-    said = f"{_responses(pruned.entries)}, about {size_text(pruned.bytes)}"
-    console.result(f"would drop {said}" if dry_run else f"dropped {said}")
+    what = f"{_responses(pruned.entries)}, about {size_text(pruned.bytes)}"
+    console.result(f"would drop {what}" if dry_run else f"dropped {what}")
     if not dry_run:
         console.row("File", f"{size_text(before.file_bytes)} before, {size_text(after.file_bytes)} now")
     if pruned.kept:

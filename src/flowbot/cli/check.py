@@ -59,9 +59,9 @@ def check(
     path = file / "task.yaml" if (file / "task.yaml").is_file() else flow_file(file) if file.is_dir() else file
     if not path.is_file():
         raise UserError(str(path), "no such file", "a task or a workflow file")
-    given = {"--model": model, "--meta-model": meta_model, "--judge-model": judge_model}
+    named = {"--model": model, "--meta-model": meta_model, "--judge-model": judge_model}
     asking = Asking(
-        models={option: name for option, name in given.items() if name is not None},
+        models={option: name for option, name in named.items() if name is not None},
         listed=listed_models(models),
         price=None if price is None else parse_price(price),
         cache_dir=cache_dir or default_cache_dir(),

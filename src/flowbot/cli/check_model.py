@@ -32,7 +32,7 @@ class Asking:
         listed: what else judges of files may name.
         price: USD per million input and output tokens, where a price is not known.
         cache_dir: folder of the store, of local models and of search indexes.
-        say: told in one line of what takes long.
+        say: is called with a line about what takes long.
     """
 
     models: Mapping[str, str]
@@ -59,9 +59,9 @@ async def ask_models(asking: Asking, session: Session, findings: Findings) -> No
                     model, session, cache_dir=asking.cache_dir, price=asking.price, say=asking.say
                 )
         except (InfrastructureError, UserError) as error:
-            said = error.what if isinstance(error, UserError) else str(error)
-            said = error.reason if isinstance(error, DeniedError) else said
-            findings.defects.append(Remark(f"{option} {model}", said.removeprefix(f"{model}: "), advice(model, error)))
+            why = error.what if isinstance(error, UserError) else str(error)
+            why = error.reason if isinstance(error, DeniedError) else why
+            findings.defects.append(Remark(f"{option} {model}", why.removeprefix(f"{model}: "), advice(model, error)))
             findings.facts[name.replace("-", "_")] = {"model": model, "ok": False, "error": str(error)}
             continue
         facts = asked[model].dump()
@@ -136,22 +136,27 @@ def answered(facts: Mapping[str, Any]) -> str:
     can = facts["capabilities"]
     if can is None:
         return f"{facts['model']} answers ({took})"
-    told = [f"{facts['model']} answers ({took})"]
-    told += [f"it takes {takes(can)}"] if takes(can) else []
-    told += [", ".join(facts["dropped"])] if facts["dropped"] else []
-    told += [thinking(facts)] if facts["thinking"]["room"] else []
-    return "; ".join(told)
+    parts = [f"{facts['model']} answers ({took})", endpoint_text(can), *facts["dropped"]]
+    return "; ".join([*parts, thinking(facts)] if facts["thinking"]["room"] else parts)
 
 
-def takes(can: Mapping[str, Any]) -> str:
-    """What an endpoint was found to take, as `Capabilities.dump` gives it: `JSON by schema, temperature, seed`; "" for nothing."""
-    formats = {"schema": "JSON by schema", "tool": "JSON by a forced tool call", "json": "JSON objects"}
-    named = [formats.get(can["reply_format"], ""), *(name for name in ("temperature", "seed") if can[name])]
-    return ", ".join(each for each in named if each)
+def endpoint_text(can: Mapping[str, Any]) -> str:
+    """What an endpoint was found to take, as `Capabilities.dump` gives it."""
+    forms = {
+        "schema": "a JSON schema",
+        "tool": "a forced tool call",
+        "json": "a JSON object",
+        "prompt": "the prompt alone",
+    }
+    takes = [each for each in ("temperature", "seed", "system messages") if can[each.partition(" ")[0]]]
+    calls = "of its own" if can["tools"] == "native" else "as JSON"
+    return ", ".join(
+        [f"replies by {forms[can['reply_format']]}", f"tool calls {calls}", *takes, f"limit as {can['max_tokens']}"]
+    )
 
 
 def thinking(facts: Mapping[str, Any]) -> str:
-    """What is said of a model that thinks; `facts` as `Probe.dump` gives them."""
+    """How a model thinks, in words; `facts` as `Probe.dump` gives them."""
     seen, room = facts["thinking"]["seen"], facts["thinking"]["room"]
     return f"it thinks{f' ({seen:,} tokens here)' if seen else ''}: replies have room for {room:,} tokens more"
 

@@ -29,7 +29,7 @@ SMALL = 0.2
 _TO: Mapping[Split, str] = {"train": "learn from", "val": "choose by", "test": "report on"}
 _TARGETS = (0.2, 0.1)
 _EXACT = 0.05
-"""A difference below which tenths of a point are told."""
+"""A difference below which tenths of a point are shown."""
 _COMMON = 0.1
 """Share of the commonest answer below which nobody would give it always."""
 _MEND = "mend the metric or the row: what is expected must score 1"
@@ -219,7 +219,7 @@ def _gold(gold: Sequence[GoldRow], task: Task, rows: int, findings: Findings) ->
 
 
 def _gold_remark(row: GoldRow, more: int) -> Remark:
-    """What is to be said of a row, and of so many more that it can be said of as well."""
+    """What is wrong with a row, and with so many more rows alike."""
     expected = ", ".join(f"{name}: {short(value)}" for name, value in row.placed.example.expected.items())
     if row.score is None:
         what = f"the metric fails on its own expected outputs ({expected}): {row.said}"
@@ -237,8 +237,8 @@ def _baseline(found: Baseline | None, findings: Findings) -> None:
         return
     findings.facts["task"]["baseline"] = {"outputs": dict(found.outputs), "mean": found.mean, "n": found.n}
     if found.share >= _COMMON:
-        told = ", ".join(f"{name}: {short(value)}" for name, value in found.outputs.items())
-        findings.rows.append(("To beat", f"always answering {told} scores {found.mean:.0%} on validation and test"))
+        answer = ", ".join(f"{name}: {short(value)}" for name, value in found.outputs.items())
+        findings.rows.append(("To beat", f"always answering {answer} scores {found.mean:.0%} on validation and test"))
     findings.warnings += lopsided(found)
 
 

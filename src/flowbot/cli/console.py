@@ -104,12 +104,15 @@ class Console:
         if self._rich is None:
             from rich.console import Console as RichConsole
 
+            plain = self.mode == "plain"
             self._rich = RichConsole(
                 stderr=self.mode == "json",
                 highlight=False,
                 emoji=False,
                 markup=False,
-                **({"color_system": None, "force_terminal": False, "width": WIDEST} if self.mode == "plain" else {}),
+                color_system=None if plain else "auto",
+                force_terminal=False if plain else None,
+                width=WIDEST if plain else None,
             )
         return self._rich
 

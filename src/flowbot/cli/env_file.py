@@ -1,7 +1,7 @@
 """`.env` in the working directory: keys and base URLs of providers, for the command line alone.
 
 The folder may be anybody's, as one that was cloned, so the file is data: it says nothing of where files are written or what
-is allowed, it sends no key that it does not hold itself anywhere, and what is taken from it is told.
+is allowed, it sends no key that it does not hold itself anywhere, and one line names what is taken from it.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class Taken:
     @property
     def notice(self) -> str:
         """One line with names, never values; "" where there is nothing to tell."""
-        told = [f"{NAME} is not read: {self.unread}"] if self.unread else []
-        told += [f"taken from {NAME}: {', '.join(self.values)}"] if self.values else []
-        told += [f"{name} in {NAME} is not used: {why}" for name, why in self.left_out.items()]
-        return "; ".join(told)
+        lines = [f"{NAME} is not read: {self.unread}"] if self.unread else []
+        lines += [f"taken from {NAME}: {', '.join(self.values)}"] if self.values else []
+        lines += [f"{name} in {NAME} is not used: {why}" for name, why in self.left_out.items()]
+        return "; ".join(lines)
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def env_file(folder: Path | None = None) -> Generator[Taken]:
         folder: where it lies; the working directory when None.
     """
     taken = _chosen(_read((folder or Path()) / NAME), os.environ)
-    declare_named(taken.values)  # also while errors are told, after it has left the environment
+    declare_named(taken.values)  # also for errors that are shown after it has left the environment
     before = {name: os.environ.get(name) for name in taken.values}
     os.environ.update(taken.values)
     try:
@@ -96,13 +96,13 @@ def _parsed(text: str) -> dict[str, str] | str:
     return found
 
 
-def _chosen(given: dict[str, str] | str, environment: Mapping[str, str]) -> Taken:
+def _chosen(found: dict[str, str] | str, environment: Mapping[str, str]) -> Taken:
     """What is taken of a file's variables."""
     from flowbot.lm.providers import PROVIDERS
 
-    if isinstance(given, str):
-        return Taken({}, {}, unread=given)
-    new = {name: value for name, value in given.items() if not environment.get(name)}
+    if isinstance(found, str):
+        return Taken({}, {}, unread=found)
+    new = {name: value for name, value in found.items() if not environment.get(name)}
     taken: dict[str, str] = {}
     left_out: dict[str, str] = {}
     for provider in PROVIDERS.values():

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from .console import Console
 from .options import ALLOW_WRITES, CEILINGS, MODEL, MODELS, Calls, Output, whole
 from .text import complain
-
-if TYPE_CHECKING:
-    from flowbot.task import Task
-    from flowbot.workflow.workflow import Workflow
 
 SHOWN = 5
 """Wrong examples that a person is shown."""
@@ -69,6 +65,7 @@ def evaluate_flow(
     from .engine import require_judge, require_model, require_price
     from .progress import Display
     from .runs import flow_file
+    from .search import require_tools
     from .signals import pausing
     from .summary import within
 
@@ -101,7 +98,7 @@ def evaluate_flow(
         about += f" ({judged} of them by the judge, {', '.join(judges)})"
     about += ", besides those that ask again or probe the model"
     if calls.dry_run:
-        asyncio.run(_check(flow, workflow, loaded, calls, console, allow_writes=allow_writes))
+        asyncio.run(require_tools(loaded, calls, console, allow_writes=allow_writes, flow=(str(flow), workflow)))
         by_judge = {"judge": {"model": ", ".join(judges), "calls": judged}} if judges else {}
         console.json({"dry_run": True, "n": len(examples), "calls": expected, **by_judge})
         console.result(f"{about}; none was made.")
@@ -137,34 +134,8 @@ def evaluate_flow(
     return within(found.passed) or _reached(facts["mean"], fail_under)
 
 
-async def _check(
-    flow: Path, workflow: Workflow, task: Task, calls: Calls, console: Console, *, allow_writes: bool
-) -> None:
-    """Open the tools, which tells what an evaluation would refuse, and close them."""
-    from flowbot.runtime.sandbox import ChosenSandbox
-    from flowbot.runtime.toolbox import opened_task
-    from flowbot.runtime.tools import require_stand_ins
-    from flowbot.workflow.check import require_valid
-
-    async with opened_task(
-        task,
-        sandbox=ChosenSandbox(calls.sandbox),
-        cache_dir=calls.cache_dir,
-        say=lambda line: console.say(line, "soft"),
-    ) as ready:
-        require_valid(
-            workflow,
-            where=str(flow),
-            tools={tool.signature.name: tool.signature for tool in ready.tools},
-            task_inputs=ready.inputs,
-            task_outputs=ready.outputs,
-            allow_writes=allow_writes,
-        )
-        require_stand_ins(ready.tools, allow_writes=allow_writes)
-
-
 def _reached(mean: float, least: float | None) -> int:
-    """The exit status for a mean score, of which `least` is wanted; one that is below is told."""
+    """The exit status for a mean score, of which `least` is wanted; one line says that it is below."""
     if least is None or mean >= least:
         return 0
     complain(f"the mean score {mean:.4g} is below --fail-under {least:g}")
@@ -194,5 +165,5 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
     console.say()
     if "judge" in facts:
         console.say(judged(Judging(**facts["judge"])), "soft")
-    told = evaluation(facts["calls"], facts["requests"], facts["tokens"], facts["usd"], Spent(**facts["spent"]))
-    console.say(f"{told}, {duration(facts['seconds'])}.", "soft")
+    took = evaluation(facts["calls"], facts["requests"], facts["tokens"], facts["usd"], Spent(**facts["spent"]))
+    console.say(f"{took}, {duration(facts['seconds'])}.", "soft")

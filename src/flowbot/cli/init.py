@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from flowbot.fields import UserError
+from flowbot.fields.numbers import require_above_0
+
 from .console import Console
 from .options import FORCE, OUT, Output, whole
 from .text import command_line
@@ -78,24 +81,30 @@ def init(
         What is wanted, in a sentence.
     """
     from flowbot.draft import MOST, Wishes, draft_task, read_table, refuse_existing, write_folder
-    from flowbot.fields.prompt import read_chat
+    from flowbot.fields.chat import read_chat
+    from flowbot.task.decode import decoded
     from flowbot.task.hub import is_of_hub
+    from flowbot.workflow.starts.prompted import read_prompt
 
     console = Console.open(output)
     if out is not None and not force:
         refuse_existing(out)
     closed = None if labels is None else () if labels == ["none"] else _names(labels)
     wishes = Wishes(_names(inputs), _names(outputs), "" if group == "none" else group, closed)
-    scored, fractions, at_most = _metric(metric), _fractions(split), _most(most, MOST)
-    text = "" if prompt is None else _text(prompt)
+    _require_known(metric)
+    require_above_0(most, "--most")
+    fractions = _fractions(split)
+    text = "" if prompt is None else decoded(prompt, piped=True)[0]
     if text:
-        _ = read_chat(text, str(prompt))  # a malformed one is told by its name, before any row is read
+        read_chat(text, str(prompt))  # a malformed chat is refused by its name, before any row is read
     for file in filter(is_of_hub, files):
         console.say(f"Reading {file} from the Hugging Face hub, or from its cache…", "soft")
     table = read_table(files, as_is=as_is)
 
     def drafted(wishes: Wishes) -> Draft:
-        return draft_task(table, wishes, prompt=text, goal=goal or "", metric=scored, fractions=fractions, most=at_most)
+        return draft_task(
+            table, wishes, prompt=text, goal=goal or "", metric=metric or "", fractions=fractions, most=most or MOST
+        )
 
     draft = drafted(wishes)
     if console.asks and not draft.sure:
@@ -105,9 +114,12 @@ def init(
         draft = drafted(replace(wishes, labels=_confirmed(draft.closed, console)))
     shown = "the prompt of the rows" if prompt is None else prompt.name
     asked = text or table.prompt
-    read = _prompted(asked, shown if prompt is None else str(prompt), draft) if asked or prompt is not None else None
-    if read is not None:
-        draft = _with_goal(draft, read, said=goal is not None)
+    read = None
+    if asked or prompt is not None:
+        columns = {field.name: (draft.columns[field.name],) for field in draft.inputs}
+        read = read_prompt(asked, shown if prompt is None else str(prompt), columns)
+        if goal is None:
+            draft = _with_goal(draft, read)
     folder = out or _free_folder(draft.name, files)
     start = {} if read is None else {_START: _start(draft, read)}
     write_folder(draft, folder, beside=start, read=(*files, *([prompt] if prompt else [])) if force else None)
@@ -160,44 +172,31 @@ def _next(folder: Path, *, started: bool) -> list[str]:
     return lines
 
 
-def _names(given: list[str] | None) -> tuple[str, ...] | None:
-    if given is None:
+def _names(lists: list[str] | None) -> tuple[str, ...] | None:
+    if lists is None:
         return None
-    return tuple(dict.fromkeys(name.strip() for each in given for name in each.split(",") if name.strip()))
+    return tuple(dict.fromkeys(name.strip() for each in lists for name in each.split(",") if name.strip()))
 
 
-def _metric(given: str | None) -> str:
-    from flowbot.fields import UserError
+def _require_known(metric: str | None) -> None:
     from flowbot.task import METRICS
 
-    if given is not None and given not in METRICS:
-        found = f"one of {', '.join(METRICS)}; a judge or one of your own is written into task.yaml"
-        raise UserError("--metric", repr(given), found)
-    return given or ""
+    if metric is not None and metric not in METRICS:
+        expected = f"one of {', '.join(METRICS)}; a judge or one of your own is written into task.yaml"
+        raise UserError("--metric", repr(metric), expected)
 
 
-def _fractions(given: str | None) -> tuple[float, ...] | None:
-    from flowbot.fields import UserError
-
-    if given is None:
+def _fractions(text: str | None) -> tuple[float, ...] | None:
+    if text is None:
         return None
     try:
-        parts = tuple(float(part) for part in given.split(","))
+        parts = tuple(float(part) for part in text.split(","))
     except ValueError:
         parts = ()
     if len(parts) != 3 or not all(0 <= part <= 1 for part in parts) or abs(sum(parts) - 1) > 1e-6:
-        raise UserError(
-            "--split", repr(given), "three parts for train, val and test that sum to 1, such as 0.4,0.3,0.3"
-        )
+        expected = "three parts for train, val and test that sum to 1, such as 0.4,0.3,0.3"
+        raise UserError("--split", repr(text), expected)
     return parts
-
-
-def _most(given: int | None, otherwise: int) -> int:
-    from flowbot.fields import UserError
-
-    if given is not None and given < 1:
-        raise UserError("--most", str(given), "a number above 0")
-    return given or otherwise
 
 
 def _free_folder(name: str, files: tuple[Path, ...]) -> Path:
@@ -207,22 +206,13 @@ def _free_folder(name: str, files: tuple[Path, ...]) -> Path:
     return Path(f"{name}-task") if folder.resolve() in own else folder
 
 
-def _text(prompt: Path) -> str:
-    from flowbot.fields.chat import read_chat
-    from flowbot.task.decode import decoded
-
-    text = decoded(prompt, piped=True)[0]
-    read_chat(text, str(prompt))  # a chat that is malformed is told by its file's name
-    return text
-
-
 def _wanted(draft: Draft, table: Table, console: Console) -> tuple[str, ...]:
-    """The columns that a person wants for outputs; the guess where nothing is said."""
+    """The columns that a person wants for outputs; the guess where there is no answer."""
     guess = [draft.columns.get(field.name, field.name) for field in draft.outputs]
     question = f"Which columns are wanted, of {', '.join(table.columns)}? [{','.join(guess)}]"
-    said = _names([console.ask(question)]) or tuple(guess)
+    named = _names([console.ask(question)]) or tuple(guess)
     called = {column.casefold(): column for column in reversed(table.columns)}
-    return tuple(name if name in table.columns else called.get(name.casefold(), name) for name in said)
+    return tuple(name if name in table.columns else called.get(name.casefold(), name) for name in named)
 
 
 def _confirmed(closed: Mapping[str, Sequence[str]], console: Console) -> tuple[str, ...]:
@@ -236,23 +226,16 @@ def _confirmed(closed: Mapping[str, Sequence[str]], console: Console) -> tuple[s
     return tuple(found)
 
 
-def _prompted(text: str, where: str, draft: Draft) -> Prompted:
-    from flowbot.workflow.starts.prompted import read_prompt
-
-    inputs = {field.name: (draft.columns[field.name],) for field in draft.inputs}
-    return read_prompt(text, where, inputs)
-
-
-def _with_goal(draft: Draft, read: Prompted, *, said: bool) -> Draft:
+def _with_goal(draft: Draft, read: Prompted) -> Draft:
     """The goal in the prompt's own words: its first sentence that asks for something."""
     from flowbot.draft import Guess
 
     sentences = re.split(r"(?<=[.!?])\s+|\n\s*\n|\n(?=\s*[-*#\d])", read.asks)
     sentence = next((" ".join(each.split()) for each in sentences if not _PERSON.match(each)), "")
-    if said or not 8 <= len(sentence) <= _LONGEST_GOAL:
+    if not 8 <= len(sentence) <= _LONGEST_GOAL:
         return draft
-    told = Guess("goal", sentence, "from your prompt", "--goal TEXT, or goal in task.yaml")
-    guesses = tuple(told if each.what == "goal" else each for each in draft.guesses)
+    own = Guess("goal", sentence, "from your prompt", "--goal TEXT, or goal in task.yaml")
+    guesses = tuple(own if each.what == "goal" else each for each in draft.guesses)
     return replace(draft, goal=sentence, guesses=guesses)
 
 

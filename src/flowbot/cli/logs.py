@@ -112,7 +112,7 @@ def set_up(output: Output) -> None:
     for each in before:
         with suppress(OSError):
             each.close()
-    # What the MCP SDK logs of a server is told by our own errors; without a handler it would be printed with tracebacks.
+    # What the MCP SDK logs of a server our own errors say; without a handler it would be printed with tracebacks.
     logging.getLogger("mcp").addHandler(logging.NullHandler())
 
 

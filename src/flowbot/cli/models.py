@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from .check_model import thinking
+from .check_model import endpoint_text, thinking
 from .console import Console
 from .options import PLACES, Output
 
@@ -54,28 +53,13 @@ def models(
     if facts["note"]:
         console.row("Note", facts["note"])
     if facts["capabilities"] is not None:
-        console.row("Endpoint", _endpoint_text(facts["capabilities"]))
+        console.row("Endpoint", endpoint_text(facts["capabilities"]))
     if facts["dropped"]:
         console.row("Left out", "; ".join(facts["dropped"]))
     if facts["thinking"]["room"]:
         console.row("Thinking", thinking(facts))
     console.row("Price", _price_text(facts["price"]))
     return 0
-
-
-def _endpoint_text(can: Mapping[str, Any]) -> str:
-    """What an endpoint takes, in words."""
-    forms = {
-        "schema": "a JSON schema",
-        "tool": "a forced tool call",
-        "json": "a JSON object",
-        "prompt": "the prompt alone",
-    }
-    takes = [each for each in ("temperature", "seed", "system messages") if can[each.partition(" ")[0]]]
-    calls = "of its own" if can["tools"] == "native" else "as JSON"
-    return ", ".join(
-        [f"replies by {forms[can['reply_format']]}", f"tool calls {calls}", *takes, f"limit as {can['max_tokens']}"]
-    )
 
 
 def _list(cache: Path, console: Console) -> None:
@@ -148,15 +132,11 @@ def _list(cache: Path, console: Console) -> None:
 
 
 async def _probe(model: str, cache: Path, console: Console) -> dict[str, Any]:
-    from flowbot.lm.session import Session
     from flowbot.runtime.probe import probe
-    from flowbot.store import Store
+    from flowbot.runtime.workbench import Workbench
 
-    store = Store.open(cache / "store.sqlite")
-    try:
-        found = await probe(model, Session(store=store), cache_dir=cache, say=lambda line: console.say(line, "soft"))
-    finally:
-        await store.close()
+    async with Workbench(cache_dir=cache) as bench:
+        found = await probe(model, bench.session(), cache_dir=cache, say=lambda line: console.say(line, "soft"))
     return found.dump()
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WINDOW = 90.0
 """Seconds of the past that the speed is read from."""
 LEAST = 5.0
-"""Seconds to watch before anything is said of the time left."""
+"""Seconds to watch before the time left is shown."""
 LEAST_SHARE = 0.01
 """Share of the work to watch before that."""
 PLAIN_EVERY = 15.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 FOLDER = Path("runs")
-"""Where `optimize` puts runs unless told otherwise."""
+"""Where `optimize` puts runs without --run-dir."""
 
 
 def run_folder(run: Path) -> Path:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from flowbot.lm.stop import StopSignal
     from flowbot.optimizer.outlook import Outlook
     from flowbot.run.result import CostEstimate, RunResult
+    from flowbot.task import Task
+    from flowbot.workflow.workflow import Workflow
 
     from .plan import Plan
     from .progress import Display
@@ -28,7 +30,7 @@ def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console)
     """Search by `plan`; returns the exit status.
 
     Raises:
-        UserError: for anything wrong in what was given, before the first paid call.
+        UserError: for anything wrong in the task and the options, before the first paid call.
     """
     import asyncio
 
@@ -60,7 +62,7 @@ def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console)
     ceilings = outlook(calls.budget(), plan.task, plan.start, asked, calls.prices())
     _announce(plan, search, expected, console)
     if calls.dry_run:
-        asyncio.run(_open_tools(plan, search, calls, console))
+        asyncio.run(require_tools(plan.task, calls, console, allow_writes=search.allow_writes))
         _dry(plan, search, expected, ceilings, console)
     require_room(ceilings, plan.task, expected)
     for each in ceilings:
@@ -73,19 +75,41 @@ def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console)
     return conclude(result, plan, console)
 
 
-async def _open_tools(plan: Plan, search: SearchOptions, calls: Calls, console: Console) -> None:
-    """Open the tools, which tells what the search would refuse, and close them."""
+async def require_tools(
+    task: Task, calls: Calls, console: Console, *, allow_writes: bool, flow: tuple[str, Workflow] | None = None
+) -> None:
+    """Open the tools of a task and close them, which shows what a search or an evaluation would refuse.
+
+    Args:
+        task: the task.
+        calls: the options.
+        console: for what takes long.
+        allow_writes: whether tools that write are called.
+        flow: a workflow that is to be valid with them, behind how an error names it.
+
+    Raises:
+        UserError: if one cannot be opened or has no stand-in, or the workflow is not valid.
+    """
     from flowbot.runtime.sandbox import ChosenSandbox
     from flowbot.runtime.toolbox import opened_task
     from flowbot.runtime.tools import require_stand_ins
+    from flowbot.workflow.check import require_valid
 
-    async with opened_task(
-        plan.task,
-        sandbox=ChosenSandbox(calls.sandbox),
-        cache_dir=calls.cache_dir,
-        say=lambda line: console.say(line, "soft"),
-    ) as task:
-        require_stand_ins(task.tools, allow_writes=search.allow_writes)
+    def say(line: str) -> None:
+        console.say(line, "soft")
+
+    sandbox = ChosenSandbox(calls.sandbox)
+    async with opened_task(task, sandbox=sandbox, cache_dir=calls.cache_dir, say=say) as ready:
+        if flow is not None:
+            require_valid(
+                flow[1],
+                where=flow[0],
+                tools={tool.signature.name: tool.signature for tool in ready.tools},
+                task_inputs=ready.inputs,
+                task_outputs=ready.outputs,
+                allow_writes=allow_writes,
+            )
+        require_stand_ins(ready.tools, allow_writes=allow_writes)
 
 
 async def _optimize(plan: Plan, search: SearchOptions, calls: Calls, stop: StopSignal, display: Display) -> RunResult:
@@ -119,7 +143,7 @@ def conclude(result: RunResult, plan: Plan, console: Console) -> int:
     """Write the report, say what came of the run, and return the exit status.
 
     Raises:
-        Paused: if the run is, so that it is said in the same words as everywhere.
+        Paused: if the run is, which every verb reports in the same words.
     """
     from flowbot.report.report import write_report
 
@@ -184,26 +208,26 @@ def _say_ceiling(plan: Plan, ceiling: Outlook, console: Console) -> None:
 
     test = len(plan.task.splits["test"])
 
-    def said(value: float, *, up: bool = False) -> str:
-        told = amount(ceiling.ceiling, value, up=up).removesuffix(f" {ceiling.ceiling}")
-        return told if ceiling.ceiling == "calls" else f"about {told}"
+    def of_it(value: float, *, up: bool = False) -> str:
+        text = amount(ceiling.ceiling, value, up=up).removesuffix(f" {ceiling.ceiling}")
+        return text if ceiling.ceiling == "calls" else f"about {text}"
 
     whole = amount(ceiling.ceiling, ceiling.given)
     if ceiling.start > ceiling.given:
-        text = f"{whole} may not be enough for a score: the start alone takes {said(ceiling.start)}."
+        text = f"{whole} may not be enough for a score: the start alone takes {of_it(ceiling.start)}."
     else:
         kept = (
-            f"{said(ceiling.test)} are kept for the closing test on {ceiling.rows} of {count(test, 'example')}"
+            f"{of_it(ceiling.test)} are kept for the closing test on {ceiling.rows} of {count(test, 'example')}"
             if ceiling.rows
             else "there is no room for a closing test"
         )
         text = (
-            f"Of {whole} {said(ceiling.start)} are to score the start, and {kept}; "
-            f"{said(ceiling.left)} are left to search and to validate what is found."
+            f"Of {whole} {of_it(ceiling.start)} are to score the start, and {kept}; "
+            f"{of_it(ceiling.left)} are left to search and to validate what is found."
         )
     low = ceiling.given < ceiling.enough
     if low:
-        text += f" It may be too little to find anything, which takes {said(ceiling.enough, up=True)}."
+        text += f" It may be too little to find anything, which takes {of_it(ceiling.enough, up=True)}."
     console.paragraph(text, "warn" if low or ceiling.rows < test else "soft")
     console.say()
 

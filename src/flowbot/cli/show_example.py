@@ -134,7 +134,7 @@ class _Page:
             self.verbatim(f"→ {as_text(dict(call.result or {}))}", 7)
 
     def gradients(self, shown: ShownExample) -> None:
-        """What the search said of this example, workflow by workflow, and what came of it."""
+        """What the search wrote on this example, workflow by workflow, and what came of it."""
         number = len(shown.gradients)
         if not number:
             self.console.say("The search wrote no gradient on this example.", "title")

@@ -35,17 +35,17 @@ def pausing(
 
     Args:
         stop: the run's wish to stop.
-        say: told what happens, in a line.
+        say: is called with a line about what happens.
         leave: ends the process; None: `os._exit`, which waits for nothing that is under way.
     """
-    terminals = [number for number in (1, 2) if os.isatty(number)]  # once it is closed, none can be told from a file
+    terminals = [number for number in (1, 2) if os.isatty(number)]  # once it is closed, it looks like a file
 
     def ask(number: int, frame: FrameType | None) -> None:
         if number == _HANG_UP:
             _silence(terminals)
         if not stop.is_set():
             stop.set(REASONS[number])
-            # Nothing can be said on a stream that is gone, nor in the midst of a write to it.
+            # Nothing can be written to a stream that is gone, nor in the midst of a write to it.
             with suppress(OSError, RuntimeError):
                 say("Pausing: calls under way have 10 s to finish and are stored. Ctrl-C again leaves at once.")
         elif number != _HANG_UP:

@@ -81,7 +81,7 @@ def starts(
     return 0
 
 
-def start_workflow(given: str, task: Task, *, cache_dir: Path | None) -> tuple[Workflow, str]:
+def start_workflow(start: str, task: Task, *, cache_dir: Path | None) -> tuple[Workflow, str]:
     """The workflow of `--start`, and what it is in words: a start's name, else a file (`./react` for one of that name).
 
     Raises:
@@ -95,11 +95,11 @@ def start_workflow(given: str, task: Task, *, cache_dir: Path | None) -> tuple[W
     from .runs import FOLDER, flow_file
 
     library = {each.name: each for each in list_starts()}
-    if given in library:
-        return fitted(library[given], task, cache_dir=cache_dir), f"{given}: {library[given].what}"
-    if not Path(given).suffix and not Path(given).exists() and not (FOLDER / given).is_dir():
-        raise UserError("--start", repr(given), f"a workflow's file, a run, or {one_of(given, library)}")
-    return Workflow.load(flow_file(Path(given))), given
+    if start in library:
+        return fitted(library[start], task, cache_dir=cache_dir), f"{start}: {library[start].what}"
+    if not Path(start).suffix and not Path(start).exists() and not (FOLDER / start).is_dir():
+        raise UserError("--start", repr(start), f"a workflow's file, a run, or {one_of(start, library)}")
+    return Workflow.load(flow_file(Path(start))), start
 
 
 def fitted(
@@ -125,11 +125,11 @@ async def _signatures(task: Task, cache_dir: Path | None) -> dict[str, ToolSigna
         return {tool.signature.name: tool.signature for tool in opened.tools}
 
 
-def _pins(given: list[str]) -> dict[str, str]:
+def _pins(options: list[str]) -> dict[str, str]:
     from flowbot.fields import UserError
 
     pins: dict[str, str] = {}
-    for each in given:
+    for each in options:
         step, _, model = each.partition("=")
         if not step or not model:
             raise UserError("--pin", repr(each), "STEP=MODEL")

@@ -15,7 +15,7 @@ from flowbot.runtime.own_models import named_models
 
 from .console import Console
 from .drawing import score_line, side_by_side
-from .text import command_line, complain, wrap
+from .text import command_line, complain
 
 if TYPE_CHECKING:
     from flowbot.run.result import RunResult
@@ -32,19 +32,22 @@ _LONGEST = 120
 def summarise(result: RunResult, report: Path, plan: Plan, console: Console) -> None:
     """Say what was found. With `--quiet`: the verdict and the two files."""
     run = read_run(result.run_dir)
+    if console.mode == "quiet":
+        for line in (run.verdict, result.workflow_path, report):
+            console.result(str(line))
+        return
     if not run.unchanged:
-        _heading("What it found", console)
-        for line in side_by_side(("Start", result.start), ("Found", result.workflow), console.width - 2):
-            console.say(f"  {line}".rstrip())
+        console.say("What it found", "title")
+        drawing = side_by_side(("Start", result.start), ("Found", result.workflow), console.width - 2)
+        console.print(drawing, indent=2)
         console.say()
         _changes(run, console)
-    _heading("How good it is", console)
+    console.say("How good it is", "title")
     _scores(run, console)
     console.say()
-    for line in _wrapped(run.verdict, console):
-        console.result(line, "title")
+    console.paragraph(run.verdict, "title")
     console.say()
-    _heading("What it took", console)
+    console.say("What it took", "title")
     for line in account(result):
         console.paragraph(line, indent=2)
     if result.judge is not None:
@@ -55,38 +58,26 @@ def summarise(result: RunResult, report: Path, plan: Plan, console: Console) -> 
     for line in tested(result.tested):
         console.paragraph(line, "warn", indent=2)
     console.say()
-    if console.mode == "quiet":
-        console.result(str(result.workflow_path))
-        console.result(str(report))
-        return
-    _heading("Where it is", console)
+    console.say("Where it is", "title")
     console.row("Report", str(report))
     console.row("Workflow", str(result.workflow_path))
     console.say()
-    _heading("What next", console)
+    console.say("What next", "title")
     for text, command in _next(result, plan):
         console.paragraph(text, indent=2)
         console.say(f"    {command}", "accent")
 
 
-def _heading(text: str, console: Console) -> None:
-    console.say(text, "title")
-
-
-def _wrapped(text: str, console: Console) -> list[str]:
-    return [text] if console.mode == "quiet" else wrap(text, min(console.width, 88))
-
-
 def _changes(run: RunView, console: Console) -> None:
     if not run.lineage:
         return
-    _heading("What changed, and why", console)
+    console.say("What changed, and why", "title")
     for number, change in enumerate(run.lineage, start=1):
         console.paragraph(f"{number}. {_sentence(change.proposal.title)}", indent=2)
         if reason := change.proposal.reason or next((each.text for each in change.feedback), ""):
             console.paragraph(f"Why: {_sentence(reason)}", "soft", indent=5)
-        told = f"{decided(change)}; proposed by {SOURCES[change.proposal.source]}."
-        console.paragraph(_sentence(told), "soft", indent=5)
+        verdict = f"{decided(change)}; proposed by {SOURCES[change.proposal.source]}."
+        console.paragraph(_sentence(verdict), "soft", indent=5)
     console.say()
 
 
@@ -94,8 +85,8 @@ def _scores(run: RunView, console: Console) -> None:
     drawn = min(34, console.width - 46) if console.width >= _ROOM_TO_DRAW else 0
     splits: tuple[tuple[Literal["val", "test"], str], ...] = (("val", "validation"), ("test", "test"))
     if not any(run.score("final", split) for split, _ in splits):
-        told = "Nobody knows: it ended before the start was scored. With a higher ceiling the same command goes on from here."
-        console.paragraph(told, "warn", indent=2)
+        unknown = "Nobody knows: it ended before the start was scored. With a higher ceiling the same command goes on from here."
+        console.paragraph(unknown, "warn", indent=2)
     for split, name in splits:
         start, final = run.score("start", split), run.score("final", split)
         difference = run.score("difference", split)
@@ -105,18 +96,18 @@ def _scores(run: RunView, console: Console) -> None:
         console.paragraph(f"{count(final.n, f'{name} example')}{note}", "soft", indent=2)
         for who, score in (("start", start), ("found", final)):
             drawing = score_line(score.low, score.mean, score.high, drawn) + "  " if drawn else ""
-            told = f"    {who:<7}{drawing}{percent(score.mean):>6}   ({interval(score)})"
-            console.say(told, "" if who == "start" else "accent")
+            line = f"    {who:<7}{drawing}{percent(score.mean):>6}   ({interval(score)})"
+            console.say(line, "" if who == "start" else "accent")
         if difference is not None:
-            told = f"{points(difference.mean):>4} points (95 % interval {interval(difference, difference=True)})"
+            gain = f"{points(difference.mean):>4} points (95 % interval {interval(difference, difference=True)})"
             if drawn:
-                console.say(f"    {'':<7}{'':<{drawn}}  {told}")
+                console.say(f"    {'':<7}{'':<{drawn}}  {gain}")
             else:
-                console.paragraph(told.strip(), indent=4)
+                console.paragraph(gain.strip(), indent=4)
 
 
 def within(passed: str) -> int:
-    """The exit status of work that is done: 0, or 1 where an endpoint made it pass a ceiling, which is said."""
+    """The exit status of work that is done: 0, or 1 where an endpoint made it pass a ceiling, which a line says."""
     if passed:
         complain(passed)
     return int(bool(passed))

@@ -34,7 +34,7 @@ _taken: dict[str, tuple[str, str]] = {}
 
 class Variables(Env):
     """Gives options that were not typed the values of their variables; one that is empty counts as not set. A variable that
-    sets no option of any verb is told: it may be one with a slip in its name.
+    sets no option of any verb is named in a line: its name may have a typing error.
 
     Args:
         app: gives the app of all verbs.
@@ -85,7 +85,7 @@ def _no_option(name: str, known: set[str]) -> str:
 
 
 def of_environment(error: UserError) -> str:
-    """Which variables an error is about, to be said behind it: the option or its value stands in it, nobody typed it."""
+    """Which variables an error is about, to be added to it: the option or its value stands in it, and nobody typed it."""
     text = str(error)
     named = [
         name
