@@ -148,6 +148,12 @@ async def evaluated(place: Path, as_given: AsGiven) -> None:
     assert (place / "cache" / "store.sqlite").is_file()
 
 
+async def shared(place: Path, as_given: AsGiven) -> None:
+    async with fb.Workbench(cache_dir=as_given(place / "shared")) as bench:
+        await fb.evaluate_async(place / "one.flow.yaml", place, lm="fake/counter", workbench=bench)
+    assert (place / "shared" / "store.sqlite").is_file()
+
+
 async def saved(place: Path, as_given: AsGiven) -> None:
     workflow = fb.Workflow.load(as_given(place / "one.flow.yaml"))
     workflow.save(as_given(place / "again.flow.yaml"))
@@ -166,6 +172,7 @@ USES: dict[str, Callable[[Path, AsGiven], Any]] = {
     "MCPSource.folder": server_started,
     **dict.fromkeys(("load.path", "load.cache_dir"), lambda place, as_given: searched(place, as_given, fb.load, as_given(place / "search.flow.yaml"))),
     "Flow.cache_dir": lambda place, as_given: searched(place, as_given, fb.Flow, Workflow.load(place / "search.flow.yaml")),
+    "Workbench.cache_dir": shared,
     **dict.fromkeys(("Workflow.load.path", "Workflow.save.path"), saved),
     **dict.fromkeys((f"{name}.{each}" for name in ("optimize", "optimize_async") for each in ("task", "start", "run_dir", "cache_dir")), optimized),
     **dict.fromkeys(("write_report.run_dir", "read_run.run_dir", "RunResult.load.run_dir"), optimized),
