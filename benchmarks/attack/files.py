@@ -440,9 +440,7 @@ def two_gigabytes_of_nothing_in_a_run_folder(at: Ground) -> None:
 @attempt("files", "run folder")
 def one_line_of_examples_without_end(at: Ground) -> None:
     """a file of examples within its limit that is one line"""
-    (at.folder / "run").mkdir()
-    at.write("run/journal.jsonl", '{"event": "started"}\n')
-    _sparse(at.folder / "run" / "examples.jsonl", 500_000_000)
+    _sparse(_finished(at) / "examples.jsonl", 500_000_000)
     _refused(_limited(at, "show", "run"), "examples.jsonl:1")
 
 

@@ -148,7 +148,7 @@ def test_demo_runs_on_the_example_that_comes_with_it(capsys: Capture, here: Path
     command = ["demo", "--short", *FAKE, "--meta-model", "fake/counter", "--cache-dir", "cache"]
     facts = flowbot(capsys, *command, "--json").json
     assert facts["status"] == "done"
-    assert facts["effort"] == "low"
+    assert facts["effort"] == "100"
     assert facts["scores"]["final"]["test"]["n"] == 40
     said = flowbot(capsys, *command)
     assert said.status == 0
@@ -194,7 +194,8 @@ def test_a_dry_run_below_a_ceiling_shows_the_estimate_beside_the_refusal_and_wha
 
 
 def test_a_ceiling_that_may_be_too_low_for_a_score_says_so_before_it_is_spent(capsys: Capture, here: Path) -> None:
-    common = ["optimize", str(write_task(here, sizes=(16, 60, 3))), *FAKE, *LOW, "--dry-run"]
+    task = str(write_task(here, sizes=(16, 60, 2)))
+    common = ["optimize", task, "--start", "self-refine", *FAKE, *LOW, "--dry-run"]
     facts = flowbot(capsys, *common, "--max-tokens", "1000000", "--json").json["ceilings"]["tokens"]
     assert facts["least"] < facts["start"]
     least = round(facts["least"])

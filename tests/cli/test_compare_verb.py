@@ -20,7 +20,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Two seeds of our method, and the start alone."""
     folder = tmp_path_factory.mktemp("compared")
     task = write_task(folder, sizes=(12, 6, 12))
-    return [optimized(task, "one"), optimized(task, "two", seed=1), optimized(task, "none", method="none")]
+    return [optimized(task, "one"), optimized(task, "two", seed=1), optimized(task, "none", method="none+none")]
 
 
 def optimized(task: Path, name: str, **options: Any) -> str:
@@ -72,7 +72,7 @@ def test_a_person_reads_tables_of_eighty_columns(capsys: Capture, runs: list[str
 
 
 def test_runs_of_different_tasks_are_refused_in_one_line(capsys: Capture, runs: list[str], tmp_path: Path) -> None:
-    other = optimized(write_task(tmp_path, sizes=(4, 2, 3)), "other", method="none")
+    other = optimized(write_task(tmp_path, sizes=(4, 2, 3)), "other", method="none+none")
     said = flowbot(capsys, "compare", runs[0], other)
     assert said.status == 2
     assert "another task" in said.error

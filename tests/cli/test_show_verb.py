@@ -20,13 +20,14 @@ Capture = pytest.CaptureFixture[str]
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of the fake model that has ended."""
-    return optimized(write_task(tmp_path_factory.mktemp("shown"), sizes=(14, 6, 6)), effort="medium")
+    """A run of the fake model that has ended, and has found a workflow that computes."""
+    task = write_task(tmp_path_factory.mktemp("shown"), sizes=(14, 6, 6))
+    return optimized(task, method="flowbot+none", effort="medium")
 
 
 @pytest.fixture(scope="module")
 def paper(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that races nothing: it writes gradients on the runs of one candidate after the other."""
+    """A run that compares nothing: it writes gradients on the runs of one candidate after the other."""
     return optimized(write_task(tmp_path_factory.mktemp("paper"), sizes=(5, 3, 3)), method="paper")
 
 
@@ -134,7 +135,9 @@ def test_gradients_are_shown_with_the_workflow_they_are_about_and_the_proposals_
     for gradient, use in used:
         assert proposals[use["id"]]["parents"] == [gradient["workflow"]]
         assert use["level"] == "parameters" or not gradient["node"]
-    one = next(facts for facts in shown if any(each["used_by"] for each in facts["gradients"]))
+    one = next(
+        facts for facts in shown if any(each["used_by"] and each["about"] == "the start" for each in facts["gradients"])
+    )
     said = flowbot(capsys, "show", str(place), one["id"], "--full").out
     assert f"→ {next(use['id'] for each in one['gradients'] for use in each['used_by'])}: " in said
     assert "  On the start" in said
@@ -292,7 +295,7 @@ def test_a_paused_run_shows_its_start_and_says_that_it_goes_on(capsys: Capture, 
         encoding="utf-8",
     )
     task = write_task(tmp_path, sizes=(8, 4, 4), metric="metrics.py:score")
-    place = str(optimized(task, "paused", effort="low"))
+    place = str(optimized(task, "paused", effort="low", method="paper"))
     facts = flowbot(capsys, "show", place, "--json").json
     assert facts["status"] == "paused"
     assert {row["outcome"] for row in facts["examples"]} <= {"one side", "not run"}

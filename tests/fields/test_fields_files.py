@@ -249,6 +249,7 @@ _MAY = {
     "runtime/executors/link.py": "what the system says of a process",
     "runtime/toolbox/server.py": "a pipe from a server",
     "lm/local/server.py": "a nameless file",
+    "store/transfer.py": "a nameless file of SQLite's own",
     "workflow/starts/library.py": "the package's own files",
     "cli/signals.py": "/dev/null",
     "cli/streams.py": "/dev/null, and the standard streams",

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import flowbot.optimizer.confirm
 import flowbot.optimizer.judge
 import flowbot.optimizer.recipes
 import flowbot.optimizer.seams
+from flowbot.optimizer import allocator
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
@@ -59,3 +61,14 @@ def test_files_that_the_page_names_are_there() -> None:
     named = re.findall(r"`((?:[\w]+/)+\w+(?:\.py)?)`", PAGE)
     assert len(named) > 5
     assert [each for each in named if not any((at / each).exists() for at in (ROOT, SOURCE))] == []
+
+
+def test_the_figures_of_a_decision_are_those_of_the_judge() -> None:
+    judge, confirm = flowbot.optimizer.judge, flowbot.optimizer.confirm
+    own = judge.PosteriorJudge[Any]()
+    assert (round(own.adopt, 1), own.final, own.drop, own.fewest) == (0.9, 0.8, 0.3, 12)
+    assert (judge.CALL_WORTH, judge.TOLERATED, judge.CHEAPER) == (0.01, 0.03, 0.8)
+    assert (allocator.BLOCK, confirm.BLOCK) == (6, 10)
+    said = "nine in ten on twelve pairs|eight in ten where no rows|At three in ten|gain a point|three points|two in ten|six at a time|ten rows"
+    text = " ".join(PAGE.split())
+    assert [each for each in said.split("|") if each not in text] == []

@@ -18,6 +18,9 @@ class Named:
 
     hash: str
 
+    def dump(self) -> dict[str, str]:
+        return {"name": self.hash}
+
 
 START = Named("start")
 

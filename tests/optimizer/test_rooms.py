@@ -19,7 +19,6 @@ from flowbot.lm.budget import Budget
 from flowbot.lm.client import Message, Request
 from flowbot.optimizer.costs import estimate
 from flowbot.optimizer.outlook import outlook, require_room
-from flowbot.optimizer.progress import ProgressEvent
 from flowbot.optimizer.room import FEWEST, Room
 from flowbot.optimizer.rooms import Rooms
 from flowbot.optimizer.run import optimize_async
@@ -69,15 +68,14 @@ def start_of(task: Task) -> Any:
     return single_call(task.inputs, task.outputs, task.goal, reasoning=True)
 
 
-async def test_a_ceiling_of_what_the_run_takes_lets_it_end_although_the_estimate_is_a_multiple(
+async def test_a_ceiling_of_what_the_run_takes_lets_it_end_although_the_estimate_is_higher(
     priced: Endpoint, small: Task, tmp_path: Path
 ) -> None:
     free = await run(small, tmp_path / "free")
     planned = estimate(small, lm=MODEL, effort="low", start=start_of(small), price=PRICE).usd
-    budget = Budget(usd=1.6 * free.spent.usd)
-    bound = await run(small, tmp_path / "bound", budget=budget)
     assert planned is not None
-    assert planned > 2 * 1.6 * free.spent.usd
+    budget = Budget(usd=0.8 * planned)
+    bound = await run(small, tmp_path / "bound", budget=budget)
     assert bound.stopped_by == "finished"
     assert bound.tested == ClosingTest(run=24, of=24)
     assert bound.to_json()["scores"] == free.to_json()["scores"]
@@ -108,9 +106,7 @@ async def test_below_that_the_test_shrinks_the_ceiling_holds_and_the_replay_ends
     assert ends[1].replayed_events > 0
 
 
-async def test_at_some_ceiling_the_test_is_smaller_and_what_was_found_is_tested_all_the_same(
-    priced: Endpoint, orders: Task, tmp_path: Path
-) -> None:
+async def test_at_some_ceiling_the_test_is_smaller(priced: Endpoint, orders: Task, tmp_path: Path) -> None:
     free = await run(orders, tmp_path)
     bound = await run(
         orders, tmp_path / "bound", cache_dir=tmp_path / "cache", budget=Budget(usd=0.75 * free.spent.usd)
@@ -118,28 +114,23 @@ async def test_at_some_ceiling_the_test_is_smaller_and_what_was_found_is_tested_
     assert FEWEST <= bound.tested.run < bound.tested.of
     assert bound.difference.test is not None
     assert bound.difference.test.n == bound.tested.run
-    assert bound.workflow.hash != bound.start.hash
 
 
-async def test_a_finalist_that_cannot_be_validated_whole_is_validated_on_fewer_examples(
+async def test_a_winner_is_validated_in_whole_blocks_beside_the_start_on_as_many_as_a_ceiling_allows(
     priced: Endpoint, orders: Task, tmp_path: Path
 ) -> None:
-    free = await run(orders, tmp_path)
-    of = len(orders.splits["val"])
     validated: list[int] = []
-    for share in (0.45, 0.5, 0.55, 0.6, 0.65):
-        events: list[ProgressEvent] = []
-        budget = Budget(calls=int(share * sum(free.calls.values())))
-        folder = tmp_path / f"{share}"
-        bound = await run(orders, folder, cache_dir=tmp_path / "cache", budget=budget, progress=events.append)
+    for seed in range(4):
+        budget = Budget(calls=700)
+        bound = await run(orders, tmp_path / f"{seed}", cache_dir=tmp_path, effort=2000, seed=seed, budget=budget)
+        assert bound.stopped_by == "budget"
+        assert bound.start_scores.test is not None
         if bound.workflow.hash == bound.start.hash:
             continue
-        assert bound.start_scores.val is not None
-        assert bound.final_scores.val is not None
-        assert bound.start_scores.val.n == bound.final_scores.val.n >= FEWEST
+        assert bound.start_scores.val.n == bound.final_scores.val.n
         validated.append(bound.final_scores.val.n)
-        assert any(f"on {validated[-1]} of {of} examples" in event.text for event in events) == (validated[-1] < of)
-    assert min(validated) < of
+    assert validated
+    assert all(number >= 10 and number % 10 == 0 for number in validated)
 
 
 @pytest.mark.parametrize("share", [0.66, 0.84])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from flowbot.lm.budget import Budget
 from flowbot.lm.stop import StopSignal
 from flowbot.optimizer.costs import estimate
 from flowbot.optimizer.run import optimize_async
+from flowbot.run.events import Feedback, Measured, Noted, Verdict
+from flowbot.run.journal import read_events
 from flowbot.task import Judge, Metric, Task
 from flowbot.workflow.calls import usual_calls
 from flowbot.workflow.starts import find_start, fit, single_call
@@ -72,12 +75,13 @@ async def test_every_method_ends_done(orders: Task, tmp_path: Path, method: str)
 async def test_the_paper_protocol_is_one_epoch_of_batches_of_five(orders: Task, tmp_path: Path) -> None:
     small = replace(orders, splits={split: rows[:10] for split, rows in orders.splits.items()})
     result = await run(small, tmp_path, method="paper")
-    events = [json.loads(line) for line in (result.run_dir / "journal.jsonl").read_text().splitlines()]
-    validated = {e["program"] for e in events if e["event"] == "measured"} - {result.start.hash}
-    structure = [e for e in events if e["event"] == "feedback" and not e["place"]]
-    assert len(validated) == 2
+    events = read_events(result.run_dir / "journal.jsonl")
+    stopped = next(at for at, each in enumerate(events) if isinstance(each, Noted) and each.about == "stopped")
+    validated = [each for each in events[:stopped] if isinstance(each, Measured) and each.split == "val"]
+    structure = [each for each in events if isinstance(each, Feedback) and not each.place]
+    assert len(validated) == 1 + 2, "the start, and what stands after each batch"
     assert len(structure) == 2 * 2 * 5
-    assert not [e for e in events if e["event"] == "verdict"]
+    assert {each.rule for each in events if isinstance(each, Verdict)} <= {"always"}
 
 
 async def test_a_ceiling_ends_the_search_and_the_best_so_far_is_tested(orders: Task, tmp_path: Path) -> None:

@@ -25,8 +25,9 @@ def planned_calls(effort: object, where: str = "effort") -> int:
         return EFFORTS[effort]
     if isinstance(effort, int) and not isinstance(effort, bool) and 1 <= effort <= MOST:
         return effort
-    expected = f"{one_of(effort, EFFORTS)}, or a whole number of search calls from 1 to {MOST:,}"
-    raise UserError(where, shown(effort), expected)
+    found = shown(effort)
+    names = one_of(found.strip("'"), EFFORTS)
+    raise UserError(where, found, f"{names}, or a whole number of search calls from 1 to {MOST:,}")
 
 
 def parse_effort(text: str, where: str) -> Effort:

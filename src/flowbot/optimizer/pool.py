@@ -12,7 +12,7 @@ matters.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeAlias
 
 from flowbot.run import events
@@ -46,6 +46,7 @@ class Pool(Generic[P]):
     judge: Judge[P]
     width: int = 5
     _proposals: int = 0
+    _written: set[str] = field(default_factory=set[str])
 
     async def search(self, context: Context[P]) -> str:
         """Search until the planned calls are used or nothing is left to try; says which. The result is the incumbent.
@@ -84,7 +85,9 @@ class Pool(Generic[P]):
         self._proposals += 1
         name = f"p{self._proposals}"
         for each in proposal.feedback:
-            context.record(each)
+            if each.id not in self._written:  # proposals for one parent share what was said of it
+                self._written.add(each.id)
+                context.record(each)
         context.record(proposed(name, pick, proposal))
         program = proposal.program
         if program is None or any(each.program.hash == program.hash for each in population.members):

@@ -158,8 +158,7 @@ class Context(Protocol[P]):
         ...
 
     def record(self, event: Event) -> None:
-        """Write an event to the journal, feedback that stands there once only: proposals for one parent share what was said of it.
-        For the loops alone: a strategy hands in its feedback with its proposals."""
+        """Write an event to the journal. For the loops alone: a strategy hands in its feedback with its proposals."""
         ...
 
     # What proposers and critics need besides.

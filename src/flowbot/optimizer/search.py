@@ -69,7 +69,6 @@ class Search:
         self.population: Population[WorkflowProgram] = Population(self.start)
         self.guard = Guard(self.task)
         self._rows: dict[tuple[str, str], Row] = {}
-        self._said: set[str] = set()
         splits: tuple[Split, ...] = ("train", "val", "test")
         self._order = {split: self._ordered(split) for split in splits}
         self._examples = {each.id: each for examples in self._order.values() for each in examples}
@@ -246,10 +245,6 @@ class Search:
     def record(self, event: Event) -> None:
         """As of `Context`; verdicts are said, too."""
         self.settle()
-        if isinstance(event, Feedback):
-            if event.id in self._said:
-                return
-            self._said.add(event.id)
         self.journal.record(event)
         if isinstance(event, Verdict):
             self._say(event)
