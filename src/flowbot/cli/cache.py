@@ -66,10 +66,10 @@ def stats(*, place: Place = Place()) -> int:
             "limits": asdict(found.limits),
         }
     )
-    console.result(f"{count(entries, "response")}, {size_text(found.file_bytes)}" if entries else "nothing is stored")
+    console.result(f"{_responses(entries)}, {size_text(found.file_bytes)}" if entries else "nothing is stored")
     console.row("Place", str(path))
     for kind in found.entries:
-        console.row(kind, f"{count(found.entries[kind], "response")}, {size_text(found.bytes[kind])}")
+        console.row(kind, f"{_responses(found.entries[kind])}, {size_text(found.bytes[kind])}")
     if entries:
         console.row("Stored", f"from {_date(found.oldest)} to {_date(found.newest)}")
         console.row("File", f"{size_text(found.file_bytes)}, {size_text(found.free_bytes)} of it free for what comes")
@@ -116,7 +116,7 @@ def prune(
         after = read_stats(path)
     taken = {"before": before.file_bytes, "after": after.file_bytes}
     console.json({"path": str(path), "dry_run": dry_run, **asdict(pruned), "file_bytes": taken})
-    what = f"{count(pruned.entries, "response")}, about {size_text(pruned.bytes)}"
+    what = f"{_responses(pruned.entries)}, about {size_text(pruned.bytes)}"
     console.result(f"would drop {what}" if dry_run else f"dropped {what}")
     if not dry_run:
         console.row("File", f"{size_text(before.file_bytes)} before, {size_text(after.file_bytes)} now")
@@ -150,7 +150,7 @@ def limit(*, size: str | None = None, age: str | None = None, place: Place = Pla
     console.json({"path": str(path), **asdict(limits), "pruned": asdict(pruned)})
     console.result(_limits_text(limits))
     if pruned.entries:
-        console.say(f"dropped {count(pruned.entries, "response")}, about {size_text(pruned.bytes)}", "soft")
+        console.say(f"dropped {_responses(pruned.entries)}, about {size_text(pruned.bytes)}", "soft")
     return 0
 
 
@@ -179,13 +179,13 @@ def verify(
     left = len(found.damaged) - found.dropped
     if found.sound:
         mended = f"; {found.dropped:,} damaged ones were dropped" if found.dropped else ""
-        console.result(f"{count(found.entries - found.dropped, "response")}, all whole{mended}", "good")
+        console.result(f"{_responses(found.entries - found.dropped)}, all whole{mended}", "good")
         return 0
     if not repair:
         todo = f"{command_line('flowbot', 'cache', 'verify', '--repair')} drops what is damaged"
     else:
         todo = "export what can be read (flowbot cache export), move the file away, and import it into a new one"
-    wrong = [f"{count(left, "response")} damaged"] if left else []
+    wrong = [f"{_responses(left)} damaged"] if left else []
     wrong += [f"the file's structure is damaged ({line[:80]})" for line in found.structure[:1]]
     complain(f"store {path}: {' and '.join(wrong)}; {todo}")
     return 1
@@ -215,11 +215,11 @@ def export_store(
 
     with _store(place) as (console, path):
         require_new(file, force=force)
-        done = exportcount(path, file, kind=kind, "response")
+        done = export_responses(path, file, kind=kind)
     console.json({"path": str(path), "file": str(file), **asdict(done)})
-    console.result(f"{count(done.entries, "response")} in {file}", "good")
+    console.result(f"{_responses(done.entries)} in {file}", "good")
     if done.damaged:
-        complain(f"store {path}: {count(len(done.damaged), "response")} left out because damaged; see flowbot cache verify")
+        complain(f"store {path}: {_responses(len(done.damaged))} left out because damaged; see flowbot cache verify")
     return 1 if done.damaged else 0
 
 
@@ -235,9 +235,9 @@ def import_store(file: Annotated[Path, _FILE], /, *, place: Place = Place()) -> 
     from flowbot.store.transfer import import_responses
 
     with _store(place) as (console, path):
-        done = importcount(path, file, check=_check_value, "response")
+        done = import_responses(path, file, check=_check_value)
     console.json({"path": str(path), "file": str(file), **asdict(done)})
-    console.result(f"{count(done.entries, "response")}, {done.new:,} of them new", "good")
+    console.result(f"{_responses(done.entries)}, {done.new:,} of them new", "good")
     return 0
 
 
@@ -274,6 +274,10 @@ def _check_value(kind: str, value: Mapping[str, Any]) -> None:
         from flowbot.lm.rows import check_value
 
         check_value(kind, value)
+
+
+def _responses(number: int) -> str:
+    return count(number, "response")
 
 
 def _limits_text(limits: Limits) -> str:
