@@ -118,9 +118,9 @@ def run(arguments: Sequence[str]) -> int:
         return PAUSED
     except (OutputError, BrokenPipeError) as error:
         # A reader that has left, as `head` does, is no fault. Nothing more can be written there, at exit neither.
-        silence(out)
+        silence(out.fileno())
         if isinstance(error, OutputError) and not isinstance(error.__cause__, BrokenPipeError):
-            complain(f"standard output: {error}; the same command prints it again")
+            complain(f"standard output: {error}; the same command says it again")
         return FAILED
     except Exception as error:
         _log.debug("where it happened", exc_info=True, extra={"event": "command.failed"})

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from cyclopts import App, Parameter
 
+from flowbot.fields.words import count
+
 from .console import Console
 from .options import FORCE, OUTPUT, PLACES, Output, require_new
 from .quantities import age_text, parse_age, parse_size, size_text
@@ -275,7 +277,7 @@ def _check_value(kind: str, value: Mapping[str, Any]) -> None:
 
 
 def _responses(number: int) -> str:
-    return f"{number:,} response" + ("" if number == 1 else "s")
+    return count(number, "response")
 
 
 def _limits_text(limits: Limits) -> str:

@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from .streams import silence
+
 if TYPE_CHECKING:
     from flowbot.lm.stop import StopSignal
 
@@ -42,7 +44,7 @@ def pausing(
 
     def ask(number: int, frame: FrameType | None) -> None:
         if number == _HANG_UP:
-            _silence(terminals)
+            silence(*terminals)
         if not stop.is_set():
             stop.set(REASONS[number])
             # Nothing can be written to a stream that is gone, nor in the midst of a write to it.
@@ -78,14 +80,6 @@ def _handling(handler: _Handler) -> Generator[None]:
     finally:
         for number, earlier in before.items():
             signal.signal(number, earlier)
-
-
-def _silence(terminals: list[int]) -> None:
-    """From now on what is written there goes nowhere, instead of failing."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    for number in terminals:
-        os.dup2(null, number)
-    os.close(null)
 
 
 def _leave() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TextIO
 
 
 def open_missing() -> None:
@@ -24,10 +23,11 @@ def open_missing() -> None:
             setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
-def silence(stream: TextIO) -> None:
-    """What is written there from now on goes nowhere."""
+def silence(*numbers: int) -> None:
+    """What is written to these file descriptors from now on goes nowhere."""
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, stream.fileno())
+    for number in numbers:
+        os.dup2(null, number)
     os.close(null)
 
 
@@ -37,4 +37,4 @@ def flush() -> None:
         try:
             stream.flush()
         except OSError:
-            silence(stream)
+            silence(stream.fileno())
