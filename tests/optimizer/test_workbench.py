@@ -24,7 +24,7 @@ from flowbot.task import Task
 from flowbot.testing.fake import FakeClient
 
 MODEL = "fake/counter"
-SAME = ("workflow", "scores", "calls", "nodes", "kept_from", "curve")
+SAME = ("workflow", "scores", "calls", "nodes", "kept_from")
 
 
 @pytest.fixture
