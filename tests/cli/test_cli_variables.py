@@ -88,7 +88,7 @@ def test_a_folder_of_a_variable_may_begin_at_home(
         ("MAX_CALLS", "many", "found 'many'; expected a whole number"),
         ("MAX_CALLS", "-2", "--max-calls: found -2"),
         ("MAX_USD", "2 dollars", "2 dollars"),
-        ("EFFORT", "most", "Choose from"),
+        ("EFFORT", "most", "one of low, medium, high"),
         ("FRESH", "perhaps", "perhaps"),
         ("PRICE", "cheap", "--price: found 'cheap'"),
         ("METHOD", "guess", "method: found 'guess'"),

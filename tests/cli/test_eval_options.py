@@ -111,7 +111,7 @@ def test_python_runs_it_by_the_packages_name() -> None:
 def test_bash_completes_verbs_options_and_choices(capsys: Capture, tmp_path: Path) -> None:
     script = tmp_path / "completion.bash"
     script.write_text(flowbot(capsys, "completion", "bash").out, encoding="utf-8")
-    asked = {"opt": "optimize", "eval --fail": "--fail-under", "optimize t.yaml --effort m": "medium"}
+    asked = {"opt": "optimize", "eval --fail": "--fail-under", "optimize t.yaml --meth": "--method"}
     for line, wanted in asked.items():
         words = (
             f'COMP_WORDS=(flowbot {line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _flowbot; echo "${{COMPREPLY[@]}}"'
