@@ -151,7 +151,11 @@ class Named(Shapeless):
     name = "named"  # type: ignore[assignment]
 
 
-@pytest.mark.parametrize("given", [object(), m.PoolMethod, Named, None, 3, Shapeless(), {"name": "x"}], ids=lambda given: type(given).__name__)
+@pytest.mark.parametrize(
+    "given",
+    [object(), m.PoolMethod, Named, None, 3, Shapeless(), {"name": "x"}],
+    ids=lambda given: type(given).__name__,
+)
 def test_what_is_no_method_is_refused_in_one_line_before_anything_is_opened(given: Any, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         fb.optimize("no/such/task.yaml", lm="toy/one", method=given, run_dir=tmp_path / "run", cache_dir=tmp_path / "c")
