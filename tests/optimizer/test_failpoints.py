@@ -54,7 +54,7 @@ def test_dying_at_every_passage_of_a_rare_point_changes_nothing(calm: Run, tmp_p
 def test_dying_at_a_different_point_each_time_changes_nothing(calm: Run, tmp_path: Path) -> None:
     run = Run(tmp_path)
     die(
-        run, "in-migration:1", "after-reply:40", "in-commit:30", "in-journal:2", "after-commit:60", "before-journal:3",
+        run, "in-migration:1", "after-reply:20", "in-commit:15", "in-journal:2", "after-commit:20", "before-journal:3",
         "after-journal:2", "in-result:5",
     )  # fmt: skip
     assert run.violations(calm) == []

@@ -51,7 +51,7 @@ async def test_runs_at_once_on_a_workbench_find_what_they_find_apart_and_pay_onc
             *(run(small, tmp_path / f"run{seed}", seed=seed, workbench=bench) for seed in (0, 1))
         )
     assert [facts(each) for each in together] == [facts(each) for each in apart]
-    paid = [sum(each.now["calls"] for each in runs) for runs in (apart, together)]
+    paid = [sum(each.now.calls for each in runs) for runs in (apart, together)]
     assert paid[1] < paid[0]  # what both ask, as of the start, is sent once
     distinct = Store.open(tmp_path / "cache" / "store.sqlite")
     assert paid[1] == await distinct.count("lm")
