@@ -171,6 +171,9 @@ FEW_ROWS = 30
 FEW_CALLS = 100
 """So it does where fewer calls are planned."""
 
+STRICTER = 0.95, 0.90
+"""The judge's bars then: no unseen rows refute luck."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -186,10 +189,6 @@ class Settings:
     meta: bool = True
     even: bool = False
     joined: bool | None = None
-    gate: float = 0.8
-    adopt: float = 0.92
-    final: float = 0.80
-    drop: float = 0.30
 
 
 BY_CHANCE = Settings(meta=False, even=True)
@@ -215,10 +214,10 @@ async def searched(context: Simulated, s: Settings = Settings()) -> Program:
     joined = s.joined if s.joined is not None else task.n < FEW_ROWS or budget < FEW_CALLS
     if joined:
         context.rows, context.validation = context.rows + context.validation, []
-        await Pool(planner, Thompson(), PosteriorJudge(0.95, 0.90)).search(context)
+        await Pool(planner, Thompson(), PosteriorJudge(*STRICTER)).search(context)
         return context.population.incumbent.program
-    closing: Confirm[Program] = Confirm(s.gate)
+    closing: Confirm[Program] = Confirm()
     context.planned = budget - closing.room(budget, task.n, 1)
-    await Pool(planner, Thompson(), PosteriorJudge(s.adopt, s.final, s.drop)).search(context)
+    await Pool(planner, Thompson(), PosteriorJudge()).search(context)
     context.planned = budget
     return (await closing.choose(context)).program
