@@ -10,8 +10,8 @@ from random import Random
 
 from flowbot.optimizer.allocator import Thompson
 from flowbot.optimizer.belief import Belief
-from flowbot.optimizer.confirm import Confirm
-from flowbot.optimizer.judge import PRIOR_SPREAD, PosteriorJudge
+from flowbot.optimizer.confirm import Confirm, few
+from flowbot.optimizer.judge import PRIOR_SPREAD, STRICTER, PosteriorJudge
 from flowbot.optimizer.planner import Bandit
 from flowbot.optimizer.pool import Pool
 from flowbot.optimizer.population import Candidate, Outcome, Population
@@ -166,15 +166,6 @@ class Voters:
         return Ballots(self.cost, won, {}, {})
 
 
-FEW_ROWS = 30
-"""Validation of fewer rows joins those of the search: a confirmation on them would refute what is good."""
-FEW_CALLS = 100
-"""So it does where fewer calls are planned."""
-
-STRICTER = 0.95, 0.90
-"""The judge's bars then: no unseen rows refute luck."""
-
-
 @dataclass(frozen=True)
 class Settings:
     """A variant of the search.
@@ -211,8 +202,7 @@ async def searched(context: Simulated, s: Settings = Settings()) -> Program:
         Voters() if s.meta else None,
         even=s.even,
     )
-    joined = s.joined if s.joined is not None else task.n < FEW_ROWS or budget < FEW_CALLS
-    if joined:
+    if few(task.n, budget) if s.joined is None else s.joined:
         context.rows, context.validation = context.rows + context.validation, []
         await Pool(planner, Thompson(), PosteriorJudge(*STRICTER)).search(context)
         return context.population.incumbent.program
