@@ -10,8 +10,8 @@ from random import Random
 
 from flowbot.optimizer.allocator import Thompson
 from flowbot.optimizer.belief import Belief
-from flowbot.optimizer.confirm import Confirm
-from flowbot.optimizer.judge import PRIOR_SPREAD, PosteriorJudge
+from flowbot.optimizer.confirm import Confirm, few
+from flowbot.optimizer.judge import PRIOR_SPREAD, STRICTER, PosteriorJudge
 from flowbot.optimizer.planner import Bandit
 from flowbot.optimizer.pool import Pool
 from flowbot.optimizer.population import Candidate, Outcome, Population
@@ -166,12 +166,6 @@ class Voters:
         return Ballots(self.cost, won, {}, {})
 
 
-FEW_ROWS = 30
-"""Validation of fewer rows joins those of the search: a confirmation on them would refute what is good."""
-FEW_CALLS = 100
-"""So it does where fewer calls are planned."""
-
-
 @dataclass(frozen=True)
 class Settings:
     """A variant of the search.
@@ -186,10 +180,6 @@ class Settings:
     meta: bool = True
     even: bool = False
     joined: bool | None = None
-    gate: float = 0.8
-    adopt: float = 0.92
-    final: float = 0.80
-    drop: float = 0.30
 
 
 BY_CHANCE = Settings(meta=False, even=True)
@@ -212,13 +202,12 @@ async def searched(context: Simulated, s: Settings = Settings()) -> Program:
         Voters() if s.meta else None,
         even=s.even,
     )
-    joined = s.joined if s.joined is not None else task.n < FEW_ROWS or budget < FEW_CALLS
-    if joined:
+    if few(task.n, budget) if s.joined is None else s.joined:
         context.rows, context.validation = context.rows + context.validation, []
-        await Pool(planner, Thompson(), PosteriorJudge(0.95, 0.90)).search(context)
+        await Pool(planner, Thompson(), PosteriorJudge(*STRICTER)).search(context)
         return context.population.incumbent.program
-    closing: Confirm[Program] = Confirm(s.gate)
+    closing: Confirm[Program] = Confirm()
     context.planned = budget - closing.room(budget, task.n, 1)
-    await Pool(planner, Thompson(), PosteriorJudge(s.adopt, s.final, s.drop)).search(context)
+    await Pool(planner, Thompson(), PosteriorJudge()).search(context)
     context.planned = budget
     return (await closing.choose(context)).program

@@ -27,6 +27,15 @@ REFUTED = 0.05
 BELIEVED = 0.5
 """What the gains that the search believes in count before validation: they are the best of many, and so too high."""
 
+FEW_ROWS = 30
+FEW_CALLS = 100
+
+
+def few(rows: int, calls: float) -> bool:
+    """Whether validation of so many rows, or so few planned calls, is better spent on the search: on fewer than 30 rows a
+    confirmation refutes what is good. The search then has all rows, and a judge of `STRICTER` bars in its place."""
+    return rows < FEW_ROWS or calls < FEW_CALLS
+
 
 class Closing(Protocol[P]):
     """Chooses what is returned, on validation rows that the search did not run; what it decides it records."""

@@ -31,6 +31,9 @@ POOLED_PAIRS = 16
 CALL_WORTH = 0.01
 """Gain in score that one further model call an example must bring."""
 
+STRICTER = 0.95, 0.90
+"""Bars of adoption, before and when the rows end, where no unseen rows confirm the result."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
