@@ -59,7 +59,7 @@ def context(planned: float = 100.0) -> Lookup:
 
 def closed(kind: str, gain: float, decision: str = "drop", *, votes: float = 0.0) -> tuple[Candidate[Named], Verdict]:
     candidate = Candidate(
-        "p1", Named(kind), None, Arm(kind=kind), Belief(gain, 0.05), plain=Belief(0.0, 0.1), votes=votes
+        "p1", Named(kind), None, Arm(kind=kind), Belief(gain, 0.05), plain=Belief(0.0, 0.1), votes=votes, title=kind
     )
     return candidate, Verdict(
         proposal="p1", incumbent="start", decision=decision, rule="posterior", n=12, mine=0.5 + gain, theirs=0.5,

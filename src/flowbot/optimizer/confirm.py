@@ -55,6 +55,18 @@ class Closing(Protocol[P]):
         ...
 
 
+class AsAdopted(Generic[P]):
+    """Returns the incumbent: where validation has joined the search there are no unseen rows."""
+
+    def room(self, calls: float, rows: int, start_calls: float) -> float:
+        """None is needed."""
+        return 0.0
+
+    async def choose(self, context: Context[P]) -> Candidate[P]:
+        """What was adopted last."""
+        return context.population.incumbent
+
+
 @dataclass(slots=True)
 class Confirm(Generic[P]):
     """Confirms the incumbent against the start on unseen rows.
@@ -99,6 +111,8 @@ class Confirm(Generic[P]):
             belief = prior.updated(*mean_and_variance(pairs.differences, unpaired(population)))
             if not REFUTED < belief.above() < CERTAIN:
                 break
+        if not pairs.rows:
+            return False  # nothing that the search did not see speaks for it
         case = weighed(belief, extra, scale, self.bar)
         decision: Decision = "confirm" if case.replaces else "refute"
         ruling = Ruling(None, "validation", belief, pairs, case.p)

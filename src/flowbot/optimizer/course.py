@@ -110,8 +110,8 @@ def _record_end(search: Search, why: str) -> None:
     """Why the search stopped, and how every program did that it ran: each axis of each of them."""
     search.record(Noted(about="stopped", text=why, spent=search.spent))
     for program in {each.program.hash: each.program for each in search.population.members}.values():
-        if any(row in search.population.outcomes(program) for row in search.rows):
-            search.record(measure(search, program, "train", search.rows))
+        if any(row in search.population.outcomes(program) for row in search.training):
+            search.record(measure(search, program, "train", search.training))
 
 
 async def _chosen(search: Search, loop: Loop) -> Candidate[WorkflowProgram]:
@@ -161,7 +161,7 @@ async def _close(
         difference=Scores(**differences),
         stopped_because=why,
         kept=best.title,
-        kept_from=tuple(f"{each.source}: {each.title}" for each in best.lineage[1:]) or ("start",),
+        kept_from=tuple(f"{each.source}: {each.title}" for each in best.history[1:]) or ("start",),
         dropped=tuple(sorted(search.dropped)),
         tested=ClosingTest(run=len(tested), of=whole),
     )

@@ -212,6 +212,8 @@ class Bandit(Generic[P]):
 
     def _focus(self, option: Option, ballots: Ballots | None, behind: Belief) -> Focus:
         won = ballots.won.get(option.key, 0) if ballots else 0
+        because = ballots.because.get(option.key, ()) if ballots else ()
+        seen = [each.example for each in ballots.feedback if each.id in because] if ballots else []
         return Focus(
             option,
             draw=self._tries[option.key],
@@ -220,7 +222,8 @@ class Bandit(Generic[P]):
             votes=won / max(1, ballots.asked) if ballots else 0.0,
             ballots=ballots.asked if ballots else 0,
             reason=ballots.reasons.get(option.key, "") if ballots else "",
-            because=ballots.because.get(option.key, ()) if ballots else (),
+            because=because,
+            shown=tuple(dict.fromkeys(seen)),
         )
 
 

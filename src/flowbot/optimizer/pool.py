@@ -206,7 +206,7 @@ def admitted(
         level=focus.option.level,
         plain=focus.plain,
         votes=focus.votes,
-        shown=frozenset(proposal.shown),
+        shown=frozenset(proposal.shown) | frozenset(focus.shown),
         title=proposal.title,
         source=proposal.source,
         state=state,
@@ -231,7 +231,7 @@ def proposed(name: str, pick: Pick[P], proposal: Proposal[P]) -> events.Proposal
         because=proposal.because,
         votes=events.Votes(won=round(focus.votes * focus.ballots), of=focus.ballots) if focus.ballots else None,
         code_by=proposal.code_by,
-        shown=proposal.shown,
+        shown=tuple(dict.fromkeys((*proposal.shown, *focus.shown))),
         faults=proposal.faults,
     )
 

@@ -96,6 +96,16 @@ class Candidate(Generic[P]):
         self.belief = self.prior
 
     @property
+    def history(self) -> list[Candidate[P]]:
+        """From the start to this one, by what each was made from: whose changes it holds."""
+        chain: list[Candidate[P]] = []
+        here: Candidate[P] | None = self
+        while here is not None:
+            chain.append(here)
+            here = here.origin or here.parent
+        return chain[::-1]
+
+    @property
     def lineage(self) -> list[Candidate[P]]:
         """From the start to this one."""
         chain: list[Candidate[P]] = []

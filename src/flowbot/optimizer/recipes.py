@@ -12,9 +12,9 @@ from flowbot.runtime.program import WorkflowProgram
 
 from .allocator import Thompson
 from .bilevel import BATCH, INNER_STEPS, LOOPS, Bilevel
-from .confirm import Closing, Confirm
+from .confirm import AsAdopted, Closing, Confirm, few
 from .feedback.ballots import BallotCritic
-from .judge import Judge, PosteriorJudge
+from .judge import STRICTER, Judge, PosteriorJudge
 from .method import Loop, Method, Sizes
 from .paper.edits import TRIES, Edits
 from .paper.layerwise import Layerwise
@@ -89,7 +89,8 @@ class PoolMethod:
 
     def calls(self, sizes: Sizes) -> Mapping[str, int]:
         """The effort is the plan; how it is divided is a guess."""
-        val = int(self.closing().room(sizes.effort, sizes.val, sizes.start_calls))
+        closing = AsAdopted[WorkflowProgram]() if self._joins(sizes) else self.closing()
+        val = int(closing.room(sizes.effort, sizes.val, sizes.start_calls))
         meta = 0 if self.critic is None else int(META_SHARE * sizes.effort)
         return {"train": sizes.effort - val - meta, "val": val, "gradients": meta // 2, "proposals": meta - meta // 2}
 
@@ -97,7 +98,14 @@ class PoolMethod:
         """As of `Method`."""
         critic = None if self.critic is None else self.critic()
         planner = self.planner(self.proposers(), critic)
-        return PoolLoop(Pool(planner, self.allocator(), self.judge()), self.closing())
+        if not self._joins(sizes):
+            return PoolLoop(Pool(planner, self.allocator(), self.judge()), self.closing())
+        judge = PosteriorJudge[WorkflowProgram](*STRICTER) if self.judge is PosteriorJudge else self.judge()
+        return PoolLoop(Pool(planner, self.allocator(), judge), AsAdopted(), joined=True)
+
+    def _joins(self, sizes: Sizes) -> bool:
+        """Whether validation joins the search: where it has few rows, or few calls are planned, and nobody says otherwise."""
+        return self.closing is Confirm and few(sizes.val, sizes.effort)
 
 
 @dataclass(slots=True)
@@ -106,6 +114,8 @@ class PoolLoop:
 
     pool: Pool[WorkflowProgram]
     closing: Closing[WorkflowProgram]
+    joined: bool = False
+    """Whether validation joins the rows of the search."""
 
     def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
         """Some training rows, as many as the plan allows."""
@@ -113,6 +123,8 @@ class PoolLoop:
 
     async def search(self, context: Context[WorkflowProgram]) -> str:
         """Search with what is not set aside for validation."""
+        if self.joined:
+            context.join_validation()
         start = context.calls_of(context.population.start.program)
         with context.set_aside(self.closing.room(context.left + context.spent, len(context.validation), start)):
             return await self.pool.search(context)

@@ -64,6 +64,7 @@ class Focus:
         because: ids of the feedback that speaks for it.
         rows: ids of the training rows to look at; empty: the proposer looks at those that were run.
         ballots: how many were cast.
+        shown: ids of the training rows that whoever named it was shown.
     """
 
     option: Option
@@ -75,6 +76,7 @@ class Focus:
     because: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
     ballots: int = 0
+    shown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,17 @@ class Context(Protocol[P]):
 
     @property
     def rows(self) -> Sequence[str]:
-        """Ids of the training rows, in the seeded order of this run."""
+        """Ids of the rows that candidates are judged on, in the seeded order of this run: those of training, and those of validation
+        where they have joined them."""
+        ...
+
+    @property
+    def training(self) -> Sequence[str]:
+        """Ids of the training rows. From these alone come demonstrations, and what an author is shown."""
+        ...
+
+    def join_validation(self) -> None:
+        """From now on candidates are judged on validation rows, too, and there is no unseen one left."""
         ...
 
     @property

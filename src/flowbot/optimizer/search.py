@@ -74,6 +74,7 @@ class Search:
         self._examples = {each.id: each for examples in self._order.values() for each in examples}
         self._judging = sum(each.repeats for each in self.task.metric.judges.values())
         self._kept_back = 0.0
+        self._joined = False
         self._unsettled: list[tuple[str, str]] = []
         self._settled_at = self._by_chance = 0
         self._cut = False
@@ -86,12 +87,21 @@ class Search:
     @property
     def rows(self) -> list[str]:
         """As of `Context`."""
+        return [*self.training, *self._ids("val")] if self._joined else self.training
+
+    @property
+    def training(self) -> list[str]:
+        """As of `Context`."""
         return self._ids("train")
 
     @property
     def validation(self) -> list[str]:
         """As of `Context`."""
-        return self._ids("val")
+        return [] if self._joined else self._ids("val")
+
+    def join_validation(self) -> None:
+        """As of `Context`."""
+        self._joined = True
 
     @property
     def spent(self) -> int:

@@ -120,7 +120,7 @@ class Proposal(Record):
     level: Level
     arm: Arm
     parents: Annotated[tuple[str, ...], Strict(False), Field(min_length=1)]
-    """Hashes of the programs that it was made from, the one that it is compared with first."""
+    """Hashes of the programs that it was made from. What it is compared with its verdict says."""
     program: str | None
     """Its hash; None where no valid program came of it."""
     dump: Mapping[str, Any] | None = None

@@ -53,7 +53,7 @@ class BallotCritic:
     ) -> Ballots:
         """As of `Critic`: ballots on the mistakes of the parent's recorded runs; none where it made none. A ballot that the model
         fails to cast counts as asked and names nothing."""
-        rows = context.recorded(parent.program, context.rows)
+        rows = context.recorded(parent.program, context.training)
         wrong = [row for row in rows if row.score.value < PERFECT]
         if not wrong or not options:
             return Ballots(0, {}, {}, {})

@@ -84,7 +84,7 @@ async def _blamed(search: Context[WorkflowProgram], program: WorkflowProgram) ->
     paths = suspects(program)
     if len(paths) < 2:
         return Blamed(dict.fromkeys(paths, 0))
-    wrong = failing(search.recorded(program, search.rows))
+    wrong = failing(search.recorded(program, search.training))
     rows = varied(wrong, search.rng(f"blame/{program.hash}"))[:ASKED]
     search.watch.step(f"asking for the first wrong step of {len(rows)} runs")
     said = [each for each in await all_of(_first_wrong(search, program, row, paths) for row in rows) if each]

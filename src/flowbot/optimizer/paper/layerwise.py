@@ -84,7 +84,7 @@ class Layerwise:
 
     def _mistakes(self, program: WorkflowProgram, focus: Focus, context: Context[WorkflowProgram]) -> Sequence[str]:
         """Rows on which the program fell short of its best, other ones for each draw."""
-        rows = context.recorded(program, context.rows)
+        rows = context.recorded(program, context.training)
         best = max((row.score.value for row in rows), default=0.0)
         wrong = [row.example.id for row in rows if row.score.value < max(best, 1.0)]
         start = focus.draw * BATCH % max(1, len(wrong))

@@ -45,7 +45,7 @@ class Demonstrations:
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """A set for every step with a model that has something to show; none for every step that is shown one."""
         program = parent.program
-        rows = context.recorded(program, context.rows)
+        rows = context.recorded(program, context.training)
         found: list[Option] = []
         for path, told in _steps(program):
             if known := len(_worked(program, path, rows)[0]):
@@ -67,7 +67,7 @@ class Demonstrations:
             bare = told.model_copy(update={"demonstrations": ()})
             edit = "its demonstrations are left out"
             return [proposal(program, arm.place, bare, "", edit, title=focus.option.title, source="prior")]
-        rows = context.recorded(program, focus.rows or context.rows)
+        rows = context.recorded(program, focus.rows or context.training)
         worked, own = _worked(program, arm.place, rows)
         way, size = WAYS[draw % len(WAYS)], SIZES[(draw + draw // len(WAYS)) % len(SIZES)]
         mistakes = [values_text(step.inputs) for row in failing(rows) for step in _calls(row, arm.place)]

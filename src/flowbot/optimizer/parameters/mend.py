@@ -39,7 +39,7 @@ class Mend:
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """One for every computing step that failed in a run and is not frozen."""
         program = parent.program
-        rows, sketch = context.recorded(program, context.rows), parent.program.workflow.sketch
+        rows, sketch = context.recorded(program, context.training), parent.program.workflow.sketch
         return [
             option(
                 program, Arm(kind="mend", place=path), f"mend the code of `{path}`", self.priors, cost=1, most=self.most
@@ -53,7 +53,7 @@ class Mend:
     ) -> Sequence[Proposal[WorkflowProgram]]:
         """One mended code, that no longer fails on all that it was shown."""
         program, path = parent.program, focus.option.arm.place
-        rows = [row for row in context.recorded(program, focus.rows or context.rows) if _failed(row, path)]
+        rows = [row for row in context.recorded(program, focus.rows or context.training) if _failed(row, path)]
         shown = varied(rows, context.rng(f"mend/{program.hash}/{focus.draw}"))[: self.failures]
         calls = [(row, step) for row in shown if (step := _failed(row, path))]
         feedback = [

@@ -47,7 +47,7 @@ class Rewrite:
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """One, where runs went wrong and a step may be changed."""
         program = parent.program
-        rows = context.recorded(program, context.rows)
+        rows = context.recorded(program, context.training)
         paths, wrong = suspects(program), failing(rows)
         if not paths or not wrong:
             return []
@@ -104,7 +104,7 @@ class Rewrite:
         against = {each.example: False for each in blamed.feedback} | {each.example: True for each in blamed.on(path)}
         wrong = [
             row
-            for row in failing(search.recorded(program, focus.rows or search.rows))
+            for row in failing(search.recorded(program, focus.rows or search.training))
             if any(step.node == path for step in row.trace.steps)
         ]
         order = varied(wrong, search.rng(f"mistakes/{program.hash}"))

@@ -1,0 +1,45 @@
+"""Where validation has few rows, or few calls are planned, its rows are rows of the search; what may be shown stays training."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import flowbot as fb
+from flowbot.run.events import Measured, Proposal, Verdict
+from flowbot.run.journal import read_events
+from flowbot.task import Task
+
+
+def searched(task: Task, folder: Path, effort: int) -> tuple[fb.RunResult, list[object]]:
+    found = fb.optimize(
+        task, lm="fake/counter", effort=effort, run_dir=folder / "run", cache_dir=folder / "cache", method="flowbot"
+    )
+    return found, list(read_events(folder / "run" / "journal.jsonl"))
+
+
+def test_few_validation_rows_are_judged_on_and_shown_to_nobody(orders: Task, tmp_path: Path) -> None:
+    few = replace(orders, splits={**orders.splits, "val": orders.splits["val"][:20]})
+    result, events = searched(few, tmp_path, 500)
+    train = {each.id for each in few.splits["train"]}
+    shown = {row for each in events if isinstance(each, Proposal) for row in each.shown}
+    assert shown
+    assert shown <= train
+    assert max(each.n for each in events if isinstance(each, Verdict)) > len(train) - 3
+    assert not any(isinstance(each, Measured) and each.split == "val" for each in events)
+    assert result.final_scores.val is None
+    assert result.calls.get("val", 0) == 0
+
+
+def test_many_validation_rows_are_kept_from_the_search(orders: Task, tmp_path: Path) -> None:
+    _, events = searched(orders, tmp_path, 500)
+    assert max(each.n for each in events if isinstance(each, Verdict) and each.rule != "validation") <= len(
+        orders.splits["train"]
+    )
+
+
+def test_rows_that_a_ballot_showed_are_no_evidence_for_what_it_named(orders: Task, tmp_path: Path) -> None:
+    _, events = searched(orders, tmp_path, 500)
+    voted = [each for each in events if isinstance(each, Proposal) and each.votes is not None and each.votes.won]
+    assert voted
+    assert all(each.shown for each in voted)
