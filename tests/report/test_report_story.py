@@ -120,7 +120,7 @@ def test_nothing_better_is_a_story_too(tmp_path: Path) -> None:
     assert "3 changes were not clearly better than what they changed; the closest was p2 (" in said
     assert "P(better) 0.70" in said
     assert "1 proposal was not valid" in said
-    assert "Try more: `--effort high`" in " ".join(advice(run))
+    assert "Try more: `--effort 2000`" in " ".join(advice(run))
     words = write_report(run.run_dir).read_text(encoding="utf-8")
     assert "Why nothing of it is in the result" in words
     assert "What next?" in words

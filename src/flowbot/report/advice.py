@@ -16,7 +16,8 @@ MANY_ERRORS = 0.1
 """Share of runs without a result above which errors are the first thing to look at."""
 FULL = 0.97
 """Score above which little room is left."""
-_EFFORTS = {"low": "medium", "medium": "high"}
+_EFFORTS = (500, 2000)
+"""Planned search calls that are advised, where fewer found nothing."""
 
 
 def advice(run: RunView) -> tuple[str, ...]:
@@ -62,10 +63,8 @@ def _unchanged(run: RunView) -> list[str]:
     said: list[str] = []
     if run.stopped_by == "budget":
         said.append("A ceiling ended the search early. A higher one goes on from here and pays for nothing twice.")
-    if run.effort in _EFFORTS:
-        said.append(
-            f"Try more: `--effort {_EFFORTS[run.effort]}`, another `--seed`, or another start (`flowbot starts`)."
-        )
+    if more := next((each for each in _EFFORTS if each > run.started.effort), None):
+        said.append(f"Try more: `--effort {more}`, another `--seed`, or another start (`flowbot starts`).")
     if run.started.models.get("meta") == run.started.models.get("task"):
         said.append("A stronger model to find faults and write changes often helps: `--meta-model`.")
     return said

@@ -11,7 +11,7 @@ from flowbot.run.verdict import scores_of
 from flowbot.run.view import RunView
 
 ENDS = {
-    "finished": "it had tried what its effort allows",
+    "finished": "its planned calls were used, or nothing was left to try",
     "budget": "a ceiling was reached",
     "signal": "somebody stopped it",
     "seconds": "the time was up",
