@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LOCAL_MODEL = "local/qwen2.5-coder-0.5b"
 LOCAL_META_MODEL = "local/qwen2.5-coder-1.5b"
-EFFORT, SHORT_EFFORT = 200, 100
+EFFORT, SHORT_EFFORT = 500, 100
 """Planned search calls, without and with `--short`."""
 SHORT = {"train": 24, "val": 20, "test": 40}
 """Examples of each split that `--short` uses."""
