@@ -98,7 +98,7 @@ class CatalogueChanges:
                 Arm(kind=change.kind, place=change.place),
                 key=stable_hash([structure, _near(workflow, change.place), change.key]),
                 title=change.title,
-                prior=self.priors.belief(change.kind),
+                prior=self.priors.belief(_believed(change)),
                 extra=WorkflowProgram(changed).usual_calls - program.usual_calls,
                 cost=TRIES if asked else 0,
                 most=2 if asked else 1,
@@ -143,3 +143,9 @@ def _near(workflow: Workflow, place: str) -> dict[str, object]:
         for path, _ in walk(workflow.sketch)
         if path.startswith(scope.path) and path.removeprefix(scope.path).partition("/")[0] in beside
     }
+
+
+def _believed(change: Change) -> str:
+    """Under which name the priors have a change: a step that computes nothing but numbers has one of its own."""
+    computes_numbers = change.computes is not None and set(change.computes[1].values()) <= {"int", "float"}
+    return f"{change.kind} number" if computes_numbers else change.kind
