@@ -56,7 +56,7 @@ class Pool(Generic[P]):
         """
         population = context.population
         start = population.start.program
-        opening = context.rows[: min(OPENING, int(context.left // max(1.0, context.calls_of(start))))]
+        opening = context.rows[: min(OPENING, max(0, int(context.left // max(1.0, context.calls_of(start)))))]
         await context.run(start, population.missing(start, opening), "train")
         while True:
             await self._fill(context)
