@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -122,6 +123,23 @@ async def test_it_stops_where_nothing_is_left_to_try_and_says_so() -> None:
     assert noted[-1].about == "plateau"
     assert [event.text for event in noted].count("nothing is left to try on the incumbent, nor on another parent") == 1
     assert (await searched(60))[1] == "the planned calls are used"
+
+
+async def test_what_no_row_is_evidence_for_is_set_aside_and_does_not_end_the_search() -> None:
+    class ShownAll(Changes):
+        async def propose(
+            self, parent: Candidate[Named], focus: Focus, want: int, context: Lookup
+        ) -> list[Proposal[Named]]:
+            (made,) = await super().propose(parent, focus, want, context)
+            return [replace(made, shown=tuple(context.rows)) if focus.option.title == "b" else made]
+
+    context, why = await searched(10_000, changes=ShownAll())
+    assert why == "nothing is left to try"
+    assert not context.population.open
+    assert "+a" in context.population.incumbent.program.hash
+    unseen = [each for each in verdicts(context.events) if each.n == 0]
+    assert unseen
+    assert {each.decision for each in unseen} == {"set aside"}
 
 
 async def test_proposals_without_a_program_are_journaled_and_end() -> None:
