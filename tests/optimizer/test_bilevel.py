@@ -53,3 +53,11 @@ async def test_a_row_that_is_refused_in_the_middle_does_not_hold_up_the_judge() 
     assert await loop.search(context)
     (verdict,) = [each for each in context.events if each.event == "verdict"]
     assert (verdict.decision, verdict.n) == ("set aside", 9)
+
+
+async def test_where_all_of_validation_is_refused_the_start_is_returned() -> None:
+    context = Refusing(lambda program, row: 0.0, 10, 1000)
+    context.validation = []
+    loop = Bilevel()
+    assert await loop.search(context)
+    assert await loop.choose(context) is context.population.start

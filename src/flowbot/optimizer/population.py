@@ -178,8 +178,10 @@ class Population(Generic[P]):
         self.version += 1
 
     def forget(self, program: str, row: str) -> None:
-        """Take back how a program did on a row."""
+        """Take back how a program did on a row, from the scale, too: what a ceiling cut short is chance."""
         del self._outcomes[program][row]
+        scores = [each.score for seen in self._outcomes.values() for each in seen.values()]
+        self._low, self._high = min(scores, default=math.inf), max(scores, default=-math.inf)
         self.version += 1
 
     def outcomes(self, program: Hashed) -> Mapping[str, Outcome]:
