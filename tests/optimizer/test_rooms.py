@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 from endpoint_help import Body, Endpoint, chat, serving
+from search_help import searching
 
 from flowbot.fields import UserError, stable_hash
 from flowbot.lm import gate
 from flowbot.lm.budget import Budget
 from flowbot.lm.client import Message, Request
 from flowbot.optimizer.costs import estimate
+from flowbot.optimizer.course import run_in_blocks
 from flowbot.optimizer.outlook import outlook, require_room
 from flowbot.optimizer.room import FEWEST, Room
 from flowbot.optimizer.rooms import Rooms
@@ -214,6 +216,16 @@ def test_what_fits_is_told_by_the_tightest_of_the_ceilings_that_there_are() -> N
     assert room.times_in({"calls": 9, "tokens": 899}, 50) == 2
     assert room.times_in({"usd": -0.5}, 50) == 0
     assert room.times_in({}, 50) == 50
+
+
+async def test_the_blocks_before_the_one_that_a_ceiling_cut_short_stand(small: Task, tmp_path: Path) -> None:
+    start = start_of(small)
+    async with searching(small, start, lambda request: counter(request, ""), tmp_path) as search:
+        search.session.budget = Budget(calls=19)
+        tested = await run_in_blocks(search, {"the start": search.start}, "test", None)
+        search.settle()
+        assert len(tested) == 16
+        assert len(search.recorded(search.start, tested)) == 16
 
 
 def test_a_refusal_comes_before_any_call_and_nothing_is_written(orders: Task, tmp_path: Path) -> None:

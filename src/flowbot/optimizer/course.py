@@ -212,6 +212,7 @@ async def run_in_blocks(
             if rooms is not None:
                 rooms.give_up_rest()
             break
+        search.settle()  # what the next block meets does not undo this one
         done += size
     return rows[:done]
 
