@@ -18,13 +18,18 @@ from flowbot.fields import UserError, stable_hash
 from flowbot.lm import gate
 from flowbot.lm.budget import Budget
 from flowbot.lm.client import Message, Request
+from flowbot.optimizer.belief import Belief
+from flowbot.optimizer.confirm import Confirm
 from flowbot.optimizer.costs import estimate
 from flowbot.optimizer.course import run_in_blocks
 from flowbot.optimizer.outlook import outlook, require_room
+from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.room import FEWEST, Room
 from flowbot.optimizer.rooms import Rooms
 from flowbot.optimizer.run import optimize_async
+from flowbot.run.events import Arm
 from flowbot.run.result import ClosingTest, CostEstimate
+from flowbot.runtime.program import WorkflowProgram
 from flowbot.task import Task
 from flowbot.testing.fake_behaviours import counter
 from flowbot.workflow.calls import usual_calls
@@ -226,6 +231,20 @@ async def test_the_blocks_before_the_one_that_a_ceiling_cut_short_stand(small: T
         search.settle()
         assert len(tested) == 16
         assert len(search.recorded(search.start, tested)) == 16
+
+
+async def test_validation_blocks_before_the_one_that_a_ceiling_cut_short_stand(small: Task, tmp_path: Path) -> None:
+    start = start_of(small)
+    async with searching(small, start, lambda request: counter(request, ""), tmp_path) as search:
+        found = WorkflowProgram(single_call(small.inputs, small.outputs, small.goal, reasoning=False))
+        population = search.population
+        winner = Candidate("p1", found, population.start, Arm(kind="change"), Belief(0.1, 0.05))
+        population.add(winner)
+        population.incumbent = winner
+        search.session.budget = Budget(calls=33)
+        await Confirm[WorkflowProgram]().choose(search)
+        search.settle()
+        assert [len(search.recorded(each, search.validation)) for each in (search.start, found)] == [10, 10]
 
 
 def test_a_refusal_comes_before_any_call_and_nothing_is_written(orders: Task, tmp_path: Path) -> None:
