@@ -13,9 +13,9 @@ from flowbot.optimizer.allocator import Thompson
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.judge import PosteriorJudge
 from flowbot.optimizer.planner import Bandit
-from flowbot.optimizer.pool import Pool
-from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.seams import Focus, Option, Proposal
+from flowbot.optimizer.pool import Pool, admitted
+from flowbot.optimizer.population import Candidate, Population
+from flowbot.optimizer.seams import Focus, Option, Pick, Proposal
 from flowbot.run.events import Arm, Event, Verdict
 
 EFFECTS = {"a": 0.25, "b": -0.2, "c": 0.0, "d": 0.1, "e!": 0.02, "f": -0.05}
@@ -158,3 +158,17 @@ async def test_on_a_plateau_another_parent_is_tried_and_compared_with_the_incumb
     assert grown
     assert all(each.parent is not each.origin for each in grown)
     assert all(each.origin.program.hash in each.program.hash for each in grown if each.origin)
+
+
+def test_rows_that_the_author_of_another_parent_was_shown_are_no_evidence_over_the_incumbent() -> None:
+    population = Population(Named("start"))
+    arm, belief = Arm(kind="k"), Belief(0.0, 0.1)
+    incumbent = Candidate("p1", Named("a"), population.start, arm, belief, shown=frozenset({"1"}))
+    other = Candidate("p2", Named("b"), population.start, arm, belief, shown=frozenset({"2"}))
+    proposal = Proposal(Named("b+c"), "c", "meta", shown=("3",))
+    focus = Focus(Option(arm, "c", "c", belief), 0, belief, belief, shown=("4",))
+    made = [
+        admitted("p3", Pick(parent, Changes(), focus), proposal, Named("b+c"), incumbent)
+        for parent in (other, incumbent)
+    ]
+    assert [sorted(each.shown) for each in made] == [["2", "3", "4"], ["3", "4"]]

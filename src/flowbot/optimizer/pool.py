@@ -206,6 +206,8 @@ def admitted(
 ) -> Candidate[P]:
     """The candidate of a valid proposal, to be compared with `against`."""
     focus = pick.focus
+    held = {each.id for each in against.history}
+    theirs = (each.shown for each in pick.parent.history if each.id not in held)  # whose changes it brings besides
     return Candidate(
         name,
         program,
@@ -216,7 +218,7 @@ def admitted(
         level=focus.option.level,
         plain=focus.plain,
         votes=focus.votes,
-        shown=frozenset(proposal.shown) | frozenset(focus.shown),
+        shown=frozenset(proposal.shown).union(focus.shown, *theirs),
         title=proposal.title,
         source=proposal.source,
         state=state,

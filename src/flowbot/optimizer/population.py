@@ -69,7 +69,8 @@ class Candidate(Generic[P]):
         prior: what was believed of its gain before any pair.
         plain: the same without the critic's votes.
         votes: share of the ballots that named it.
-        shown: ids of rows that its author was shown; they are no evidence for it.
+        shown: ids of rows that its author was shown, or the authors of changes that it has and `parent` has not; they are no
+            evidence for it.
         title: the change, in words.
         source: who thought of it.
         origin: what it was made from, where that is not `parent`.
