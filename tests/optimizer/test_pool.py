@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -12,9 +13,9 @@ from flowbot.optimizer.allocator import Thompson
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.judge import PosteriorJudge
 from flowbot.optimizer.planner import Bandit
-from flowbot.optimizer.pool import Pool
-from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.seams import Focus, Option, Proposal
+from flowbot.optimizer.pool import Pool, admitted
+from flowbot.optimizer.population import Candidate, Population
+from flowbot.optimizer.seams import Focus, Option, Pick, Proposal
 from flowbot.run.events import Arm, Event, Verdict
 
 EFFECTS = {"a": 0.25, "b": -0.2, "c": 0.0, "d": 0.1, "e!": 0.02, "f": -0.05}
@@ -93,11 +94,11 @@ async def test_who_answers_first_does_not_matter(late: int) -> None:
     assert shuffled.together > 1
 
 
-@pytest.mark.parametrize("planned", [0, 1, 5, 17, 40, 101, 250])
+@pytest.mark.parametrize("planned", [-30, -3, 0, 1, 5, 17, 40, 101, 250])
 @pytest.mark.parametrize("cost", [0, 5])
 async def test_no_call_goes_past_what_was_planned(planned: int, cost: int) -> None:
     context, _ = await searched(planned, changes=Changes(cost=cost))
-    assert context.spent <= planned
+    assert context.spent <= max(0, planned)
 
 
 async def test_first_blocks_are_run_side_by_side() -> None:
@@ -124,6 +125,23 @@ async def test_it_stops_where_nothing_is_left_to_try_and_says_so() -> None:
     assert (await searched(60))[1] == "the planned calls are used"
 
 
+async def test_what_no_row_is_evidence_for_is_set_aside_and_does_not_end_the_search() -> None:
+    class ShownAll(Changes):
+        async def propose(
+            self, parent: Candidate[Named], focus: Focus, want: int, context: Lookup
+        ) -> list[Proposal[Named]]:
+            (made,) = await super().propose(parent, focus, want, context)
+            return [replace(made, shown=tuple(context.rows)) if focus.option.title == "b" else made]
+
+    context, why = await searched(10_000, changes=ShownAll())
+    assert why == "nothing is left to try"
+    assert not context.population.open
+    assert "+a" in context.population.incumbent.program.hash
+    unseen = [each for each in verdicts(context.events) if each.n == 0]
+    assert unseen
+    assert {each.decision for each in unseen} == {"set aside"}
+
+
 async def test_proposals_without_a_program_are_journaled_and_end() -> None:
     context, why = await searched(300, changes=Changes(empty=True))
     proposals = [event for event in context.events if event.event == "proposal"]
@@ -140,3 +158,17 @@ async def test_on_a_plateau_another_parent_is_tried_and_compared_with_the_incumb
     assert grown
     assert all(each.parent is not each.origin for each in grown)
     assert all(each.origin.program.hash in each.program.hash for each in grown if each.origin)
+
+
+def test_rows_that_the_author_of_another_parent_was_shown_are_no_evidence_over_the_incumbent() -> None:
+    population = Population(Named("start"))
+    arm, belief = Arm(kind="k"), Belief(0.0, 0.1)
+    incumbent = Candidate("p1", Named("a"), population.start, arm, belief, shown=frozenset({"1"}))
+    other = Candidate("p2", Named("b"), population.start, arm, belief, shown=frozenset({"2"}))
+    proposal = Proposal(Named("b+c"), "c", "meta", shown=("3",))
+    focus = Focus(Option(arm, "c", "c", belief), 0, belief, belief, shown=("4",))
+    made = [
+        admitted("p3", Pick(parent, Changes(), focus), proposal, Named("b+c"), incumbent)
+        for parent in (other, incumbent)
+    ]
+    assert [sorted(each.shown) for each in made] == [["2", "3", "4"], ["3", "4"]]

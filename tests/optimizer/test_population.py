@@ -38,6 +38,18 @@ def test_the_scale_is_the_range_of_all_scores() -> None:
     assert population.scale == pytest.approx(1 / 3)
 
 
+def test_what_is_forgotten_leaves_the_scale_as_it_was() -> None:
+    population = Population(START)
+    for row, score in enumerate((0.2, 0.4)):
+        population.record("start", str(row), Outcome(score))
+    population.record("new", "0", Outcome(1.0))
+    population.forget("new", "0")
+    assert population.scale == pytest.approx(0.2)
+    for row in "01":
+        population.forget("start", row)
+    assert population.scale == 1.0
+
+
 def test_the_instance_front_is_who_is_best_on_some_row_and_not_only_beside_another() -> None:
     population = Population(START)
     fill(population, "start", "9000")

@@ -152,3 +152,11 @@ def test_a_gain_of_twenty_points_is_mostly_adopted(discordant: float) -> None:
     prior = Belief(-0.02, PRIOR_SPREAD)
     share = sum(adopted(seed, discordant + 0.1, 0.2, prior) for seed in range(100)) / 100
     assert share >= 0.6
+
+
+@pytest.mark.parametrize("mean", [-0.9, 0.9])
+@pytest.mark.parametrize("last", [False, True])
+def test_without_a_pair_nothing_is_adopted_or_dropped(mean: float, *, last: bool) -> None:
+    candidate, population, rows = judged([1.0, 0.0], [0.0, 1.0], Belief(mean, 0.05), shown=["0", "1"])
+    found = PosteriorJudge[Named]().ruling(candidate, population, rows, -1.0, last=last)
+    assert (found.decision, len(found.pairs)) == ("set aside", 0)

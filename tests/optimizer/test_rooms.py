@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,26 @@ from typing import Any
 import pytest
 from aiohttp import web
 from endpoint_help import Body, Endpoint, chat, serving
+from search_help import searching
 
-from flowbot.fields import UserError, stable_hash
+from flowbot.fields import BudgetExceeded, RefusedError, UserError, stable_hash
 from flowbot.lm import gate
 from flowbot.lm.budget import Budget
 from flowbot.lm.client import Message, Request
+from flowbot.optimizer.belief import Belief
+from flowbot.optimizer.confirm import AsAdopted, Confirm
 from flowbot.optimizer.costs import estimate
+from flowbot.optimizer.course import run_in_blocks
 from flowbot.optimizer.outlook import outlook, require_room
+from flowbot.optimizer.population import Candidate
+from flowbot.optimizer.recipes import PoolMethod
 from flowbot.optimizer.room import FEWEST, Room
 from flowbot.optimizer.rooms import Rooms
 from flowbot.optimizer.run import optimize_async
+from flowbot.optimizer.seams import Context
+from flowbot.run.events import Arm
 from flowbot.run.result import ClosingTest, CostEstimate
+from flowbot.runtime.program import WorkflowProgram
 from flowbot.task import Task
 from flowbot.testing.fake_behaviours import counter
 from flowbot.workflow.calls import usual_calls
@@ -214,6 +224,71 @@ def test_what_fits_is_told_by_the_tightest_of_the_ceilings_that_there_are() -> N
     assert room.times_in({"calls": 9, "tokens": 899}, 50) == 2
     assert room.times_in({"usd": -0.5}, 50) == 0
     assert room.times_in({}, 50) == 50
+
+
+async def test_the_blocks_before_the_one_that_a_ceiling_cut_short_stand(small: Task, tmp_path: Path) -> None:
+    start = start_of(small)
+    async with searching(small, start, lambda request: counter(request, ""), tmp_path) as search:
+        search.session.budget = Budget(calls=19)
+        tested = await run_in_blocks(search, {"the start": search.start}, "test", None)
+        search.settle()
+        assert len(tested) == 16
+        assert len(search.recorded(search.start, tested)) == 16
+
+
+async def test_validation_blocks_before_the_one_that_a_ceiling_cut_short_stand(small: Task, tmp_path: Path) -> None:
+    start = start_of(small)
+    async with searching(small, start, lambda request: counter(request, ""), tmp_path) as search:
+        found = WorkflowProgram(single_call(small.inputs, small.outputs, small.goal, reasoning=False))
+        population = search.population
+        winner = Candidate("p1", found, population.start, Arm(kind="change"), Belief(0.1, 0.05))
+        population.add(winner)
+        population.incumbent = winner
+        search.session.budget = Budget(calls=33)
+        await Confirm[WorkflowProgram]().choose(search)
+        search.settle()
+        assert [len(search.recorded(each, search.validation)) for each in (search.start, found)] == [10, 10]
+
+
+class Whole(AsAdopted[WorkflowProgram]):
+    """Runs the start on all of validation, whatever is left."""
+
+    async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
+        with suppress(BudgetExceeded):
+            await context.run(context.population.start.program, context.validation, "val")
+        return context.population.start
+
+
+async def test_what_a_ceiling_met_in_validation_left_over_is_not_for_the_test(
+    monkeypatch: pytest.MonkeyPatch, small: Task, tmp_path: Path
+) -> None:
+    given_up: list[float] = []
+    give_up = Rooms.give_up_rest
+    budget = Budget(calls=50)
+
+    def noted(rooms: Rooms) -> None:
+        given_up.append(budget.left["calls"])
+        give_up(rooms)
+
+    monkeypatch.setattr(Rooms, "give_up_rest", noted)
+    method = PoolMethod("whole", closing=Whole)
+    result = await run(small, tmp_path, lm="fake/counter", price=None, effort=1, method=method, budget=budget)
+    assert result.status == "done"
+    assert len(given_up) == 1
+    assert result.tested.run >= FEWEST
+
+
+async def test_a_row_that_was_refused_in_what_a_ceiling_cut_short_is_a_row_again(small: Task, tmp_path: Path) -> None:
+    def refused(request: Request) -> str:
+        raise RefusedError("no")
+
+    async with searching(small, start_of(small), refused, tmp_path) as search:
+        row = search.training[0]
+        await search.run(search.start, [row], "train")
+        assert search.dropped == {row}
+        search.cut_short()
+        search.settle()
+        assert (search.dropped, search.training[0]) == (set(), row)
 
 
 def test_a_refusal_comes_before_any_call_and_nothing_is_written(orders: Task, tmp_path: Path) -> None:

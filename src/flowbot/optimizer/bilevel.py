@@ -126,14 +126,17 @@ class Bilevel:
         self, context: Context[WorkflowProgram], candidate: Candidate[WorkflowProgram], judge: Judge[WorkflowProgram]
     ) -> Verdict:
         assert candidate.parent is not None
-        population, rows, end = context.population, context.rows, 0
+        population, end, last = context.population, 0, False
         while True:
             end += BLOCK
-            last = not self._fits(context, candidate, (*rows[:end], *context.validation))
-            if not last:
+            rows = context.rows[:end]
+            if not last and self._fits(context, candidate, (*rows, *context.validation)):
                 both = (candidate.parent.program, candidate.program)
-                await all_of(context.run(each, rows[:end], "train") for each in both)
-            ruling = judge.ruling(candidate, population, rows, population.extra_calls(candidate), last=last)
+                await all_of(context.run(each, rows, "train") for each in both)
+                last = end >= len(context.rows)  # fewer than before where an endpoint refused some
+            else:
+                last = True
+            ruling = judge.ruling(candidate, population, context.rows, population.extra_calls(candidate), last=last)
             if ruling.decision is not None:
                 candidate.belief = ruling.belief
                 candidate.state = "adopted" if ruling.decision == "adopt" else "dropped"

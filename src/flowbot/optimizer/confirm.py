@@ -106,6 +106,7 @@ class Confirm(Generic[P]):
                 await all_of(context.run(side, population.missing(side, rows), "val") for side in sides)
             except BudgetExceeded:
                 break  # the rows end with the last whole block
+            context.settle()
             extra = population.extra_calls(candidate, start)
             pairs = population.pairs(candidate, rows, start)
             belief = prior.updated(*mean_and_variance(pairs.differences, unpaired(population)))

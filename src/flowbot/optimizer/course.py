@@ -65,7 +65,10 @@ async def carry_out(
             stopped_by, why = await _search(search, loop, rooms)
         _record_end(search, why)
         if rooms is not None:
+            cuts = search.cuts
             best = await _chosen(search, loop)
+            if search.cuts > cuts:
+                rooms.give_up_rest()  # while the room for the test is set aside still
             closing.release()
             kept.enter_context(rooms.closing([best.program]))
             fewest = min(FEWEST, len(search.order("test")))
@@ -102,6 +105,7 @@ async def _search(search: Search, loop: Loop, rooms: Rooms) -> tuple[str, str]:
             return "finished", await loop.search(search)
         except BudgetExceeded as error:
             search.cut_short()
+            await search.session.drain()  # calls that were sent go on, and what they take is known when they end
             rooms.give_up_rest()  # while the room for validation is set aside still
             return "budget", f"the ceiling of {error.ceiling} is reached"
 
@@ -212,6 +216,7 @@ async def run_in_blocks(
             if rooms is not None:
                 rooms.give_up_rest()
             break
+        search.settle()  # what the next block meets does not undo this one
         done += size
     return rows[:done]
 

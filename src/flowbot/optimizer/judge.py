@@ -137,7 +137,8 @@ class PosteriorJudge(Generic[P]):
         *,
         last: bool = False,
     ) -> Ruling:
-        """As of `Judge`; drops on few pairs are cheap to take back, since the change may be tried again."""
+        """As of `Judge`; drops on few pairs are cheap to take back, since the change may be tried again. Without a pair nothing is
+        adopted or dropped, whatever the prior."""
         pairs = population.pairs(candidate, rows)
         belief = self.believe(candidate, population, rows)
         every = len(pairs) >= sum(row not in candidate.shown for row in rows)
@@ -145,9 +146,9 @@ class PosteriorJudge(Generic[P]):
         case = weighed(belief, extra, population.scale, self.final if ended else self.adopt)
         enough = every if case.rule == "cheaper" else ended or len(pairs) >= self.fewest
         decision: Literal["adopt", "drop", "set aside"] | None = None
-        if case.replaces and enough:
+        if case.replaces and enough and pairs.rows:
             decision = "adopt"
-        elif case.p <= self.drop:
+        elif case.p <= self.drop and pairs.rows:
             decision = "drop"
         elif ended:
             decision = "set aside"

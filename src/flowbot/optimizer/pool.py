@@ -56,10 +56,13 @@ class Pool(Generic[P]):
         """
         population = context.population
         start = population.start.program
-        opening = context.rows[: min(OPENING, int(context.left // max(1.0, context.calls_of(start))))]
+        opening = context.rows[: min(OPENING, max(0, int(context.left // max(1.0, context.calls_of(start)))))]
         await context.run(start, population.missing(start, opening), "train")
         while True:
             await self._fill(context)
+            if ended := [each for each in population.open if not _has_rows(context, each)]:
+                self._decide(context, ended, ended=True)
+                continue
             blocks = affordable(context, self.allocator.blocks(population.open, context))
             if not blocks:
                 break
@@ -94,17 +97,19 @@ class Pool(Generic[P]):
             return
         population.add(admitted(name, pick, proposal, program, population.incumbent))
 
-    def _decide(self, context: Context[P], candidates: Sequence[Candidate[P]]) -> None:
+    def _decide(self, context: Context[P], candidates: Sequence[Candidate[P]], *, ended: bool = False) -> None:
+        """Verdicts in this order up to an adoption; where the rows of these have ended each is closed."""
         population = context.population
         for candidate in population.open:
             candidate.belief = self.judge.believe(candidate, population, context.rows)
         for candidate in candidates:
             extra = population.extra_calls(candidate)
-            ruling = self.judge.ruling(candidate, population, context.rows, extra)
-            if ruling.decision is None:
+            ruling = self.judge.ruling(candidate, population, context.rows, extra, last=ended)
+            decision = ruling.decision or ("set aside" if ended else None)
+            if decision is None:
                 continue
-            self._close(context, candidate, ruling, ruling.decision)
-            if ruling.decision == "adopt":
+            self._close(context, candidate, ruling, decision, learned=len(ruling.pairs) > 0)
+            if decision == "adopt":
                 self._adopt(context, candidate)
                 return
 
@@ -167,6 +172,11 @@ def affordable(context: Context[P], blocks: Blocks[P]) -> Blocks[P]:
     return found
 
 
+def _has_rows(context: Context[P], candidate: Candidate[P]) -> bool:
+    """Whether a row is left that is evidence for a candidate: its author may have been shown all of them, or they are refused."""
+    return any(row not in candidate.shown and _sides(context, candidate, row) for row in context.rows)
+
+
 def _sides(context: Context[P], candidate: Candidate[P], row: str) -> list[P]:
     """Of candidate and parent those that were not run on the row."""
     assert candidate.parent is not None
@@ -196,6 +206,8 @@ def admitted(
 ) -> Candidate[P]:
     """The candidate of a valid proposal, to be compared with `against`."""
     focus = pick.focus
+    held = {each.id for each in against.history}
+    theirs = (each.shown for each in pick.parent.history if each.id not in held)  # whose changes it brings besides
     return Candidate(
         name,
         program,
@@ -206,7 +218,7 @@ def admitted(
         level=focus.option.level,
         plain=focus.plain,
         votes=focus.votes,
-        shown=frozenset(proposal.shown) | frozenset(focus.shown),
+        shown=frozenset(proposal.shown).union(focus.shown, *theirs),
         title=proposal.title,
         source=proposal.source,
         state=state,

@@ -69,7 +69,8 @@ class Candidate(Generic[P]):
         prior: what was believed of its gain before any pair.
         plain: the same without the critic's votes.
         votes: share of the ballots that named it.
-        shown: ids of rows that its author was shown; they are no evidence for it.
+        shown: ids of rows that its author was shown, or the authors of changes that it has and `parent` has not; they are no
+            evidence for it.
         title: the change, in words.
         source: who thought of it.
         origin: what it was made from, where that is not `parent`.
@@ -178,8 +179,10 @@ class Population(Generic[P]):
         self.version += 1
 
     def forget(self, program: str, row: str) -> None:
-        """Take back how a program did on a row."""
+        """Take back how a program did on a row, from the scale, too: what a ceiling cut short is chance."""
         del self._outcomes[program][row]
+        scores = [each.score for seen in self._outcomes.values() for each in seen.values()]
+        self._low, self._high = min(scores, default=math.inf), max(scores, default=-math.inf)
         self.version += 1
 
     def outcomes(self, program: Hashed) -> Mapping[str, Outcome]:

@@ -119,7 +119,8 @@ class PoolLoop:
 
     def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
         """Some training rows, as many as the plan allows."""
-        return context.rows[: min(OPENING, int(context.left // context.calls_of(context.population.start.program)))]
+        fits = int(context.left // context.calls_of(context.population.start.program))
+        return context.rows[: min(OPENING, max(0, fits))]
 
     async def search(self, context: Context[WorkflowProgram]) -> str:
         """Search with what is not set aside for validation."""

@@ -169,6 +169,10 @@ class Context(Protocol[P]):
         """
         ...
 
+    def settle(self) -> None:
+        """What was run until now stands, though a ceiling cuts short what is run next. Every event settles, too."""
+        ...
+
     def record(self, event: Event) -> None:
         """Write an event to the journal. For the loops alone: a strategy hands in its feedback with its proposals."""
         ...

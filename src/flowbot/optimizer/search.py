@@ -64,6 +64,8 @@ class Search:
     watch: Watch = field(default_factory=Watch)
     dropped: set[str] = field(default_factory=set[str])
     """Ids of examples that an endpoint refuses on every try: they are left out on both sides of every pair."""
+    cuts: int = field(default=0, init=False)
+    """How often a ceiling cut short what ran side by side."""
 
     def __post_init__(self) -> None:
         self.population: Population[WorkflowProgram] = Population(self.start)
@@ -76,6 +78,7 @@ class Search:
         self._kept_back = 0.0
         self._joined = False
         self._unsettled: list[tuple[str, str]] = []
+        self._unsettled_drops: set[str] = set()
         self._settled_at = self._by_chance = 0
         self._cut = False
         self._sandbox_told = False
@@ -184,6 +187,7 @@ class Search:
             await self.session.drain()
             self.cut_short()
             raise
+        self._unsettled_drops.update(set(evaluation.dropped) - self.dropped)
         self.dropped.update(evaluation.dropped)
         for row in evaluation.rows:
             self._rows[program.hash, row.example.id] = row
@@ -266,6 +270,7 @@ class Search:
         event is forgotten once all of it has ended, with the next event or with `settle`.
         """
         self._cut = True
+        self.cuts += 1
 
     def settle(self) -> None:
         """What was run until now stands, unless a ceiling cut it short."""
@@ -274,8 +279,10 @@ class Search:
             for program, row in self._unsettled:
                 del self._rows[program, row]
                 self.population.forget(program, row)
+            self.dropped -= self._unsettled_drops
         self._cut = False
         self._unsettled.clear()
+        self._unsettled_drops.clear()
         self._settled_at = self.spent
 
     def _say(self, verdict: Verdict) -> None:
