@@ -74,6 +74,17 @@ async def test_runs_at_once_stay_together_within_the_budget_of_the_workbench(sma
     assert not any(each.passed for each in results)
 
 
+async def test_a_run_that_is_refused_leaves_its_room_in_the_workbenchs_budget_to_others(
+    small: Task, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    async with Workbench(cache_dir=tmp_path / "cache", budget=fb.Budget(calls=170)) as bench:
+        with pytest.raises(UserError, match="taken"):
+            await run(small, tmp_path / "taken", workbench=bench)
+        assert bench.budget is not None
+        assert bench.budget.left == {"calls": 170}
+
+
 async def test_a_wish_to_stop_of_the_workbench_pauses_all_and_one_of_a_run_that_run(
     small: Task, tmp_path: Path
 ) -> None:

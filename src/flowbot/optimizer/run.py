@@ -181,7 +181,7 @@ async def optimize_async(
         }
         asking = (lm, judge_lm or meta_lm)
         require_room(outlook(session.budget, task, first, asking, price), task, planned)
-        hold = first_hold(session.budget, task, first, asking, price)
+        hold = stack.enter_context(first_hold(session.budget, task, first, asking, price))
         run_id = f"{task.name}-{stable_hash(identity)[:12]}"
         directory = Path(run_dir or Path("runs") / run_id)
         stack.enter_context(claimed(directory, run_id, fresh=fresh, named=run_dir is not None))
