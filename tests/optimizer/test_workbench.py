@@ -85,6 +85,14 @@ async def test_a_run_that_is_refused_leaves_its_room_in_the_workbenchs_budget_to
         assert bench.budget.left == {"calls": 170}
 
 
+async def test_what_an_earlier_run_fetched_is_not_taken_from_the_seconds_of_a_later_one(
+    small: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeClient, "fetch_seconds", 1000.0, raising=False)
+    result = await run(small, tmp_path / "run", method="none+none", cache_dir=tmp_path / "cache")
+    assert result.seconds > 0
+
+
 async def test_a_wish_to_stop_of_the_workbench_pauses_all_and_one_of_a_run_that_run(
     small: Task, tmp_path: Path
 ) -> None:
