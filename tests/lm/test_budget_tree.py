@@ -221,3 +221,13 @@ def test_a_budget_is_put_within_one_other_before_it_counts() -> None:
         part.within(Budget())
     with pytest.raises(UserError, match="of its own"):
         whole.within(part)
+
+
+def test_what_a_part_gives_up_is_left_to_the_others() -> None:
+    whole = Budget(tokens=100, calls=9)
+    part, other = whole.child(calls=4, tokens=60), whole.child()
+    part.add(_usage(20))
+    with part.hold_rest():
+        assert part.left == {"calls": 0, "tokens": 0}
+        assert other.left == {"calls": 8, "tokens": 80}
+    assert part.left == {"calls": 3, "tokens": 40}

@@ -74,6 +74,25 @@ async def test_runs_at_once_stay_together_within_the_budget_of_the_workbench(sma
     assert not any(each.passed for each in results)
 
 
+async def test_a_run_that_is_refused_leaves_its_room_in_the_workbenchs_budget_to_others(
+    small: Task, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    async with Workbench(cache_dir=tmp_path / "cache", budget=fb.Budget(calls=170)) as bench:
+        with pytest.raises(UserError, match="taken"):
+            await run(small, tmp_path / "taken", workbench=bench)
+        assert bench.budget is not None
+        assert bench.budget.left == {"calls": 170}
+
+
+async def test_what_an_earlier_run_fetched_is_not_taken_from_the_seconds_of_a_later_one(
+    small: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeClient, "fetch_seconds", 1000.0, raising=False)
+    result = await run(small, tmp_path / "run", method="none+none", cache_dir=tmp_path / "cache")
+    assert result.seconds > 0
+
+
 async def test_a_wish_to_stop_of_the_workbench_pauses_all_and_one_of_a_run_that_run(
     small: Task, tmp_path: Path
 ) -> None:
@@ -186,6 +205,66 @@ async def test_runs_that_want_the_same_calls_under_one_narrow_budget_do_not_wait
     assert any(went)
     assert whole.used["calls"] <= 30
     assert whole.used["calls"] == sum(lm.session.budget.used["calls"] for lm in lms)
+
+
+async def test_a_run_that_waits_for_what_others_have_of_a_budget_can_be_stopped() -> None:
+    client, store, whole = Slow(), Store.memory(), fb.Budget(calls=1)
+    connections = Connections(store)
+    first, second = (LM(client, Session(store, whole.child(), connections=connections)) for _ in range(2))
+    one = asyncio.create_task(first.ask(question("one"), purpose="t"))
+    other = asyncio.create_task(second.ask(question("other"), purpose="t"))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    second.session.stop.set("enough")
+    for _ in range(50):
+        await asyncio.sleep(0)
+    stopped = other.done()
+    client.go.set()
+    assert (await one).text == "yes"
+    with pytest.raises(Paused if stopped else fb.BudgetExceeded):
+        await other
+    assert stopped
+
+
+async def test_closing_a_model_waits_for_what_was_asked_within_a_part_of_the_budget() -> None:
+    client, store = Slow(), Store.memory()
+    lm = LM(client, Session(store, fb.Budget(calls=5)))
+    part = lm.within(lm.session.budget.child())
+    asked = asyncio.create_task(part.ask(question("a"), purpose="t"))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    closing = asyncio.create_task(lm.close())
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert not closing.done()
+    client.go.set()
+    await closing
+    assert (await asked).text == "yes"
+
+
+class Stubborn(FakeClient):
+    """Cannot be closed the first time."""
+
+    def __init__(self, fault: str = "") -> None:
+        super().__init__(lambda request: "yes")
+        self.fault = fault
+        self.closed = 0
+
+    async def close(self) -> None:
+        self.closed += 1
+        if self.fault:
+            raise OSError(self.fault)
+
+
+async def test_all_clients_are_closed_also_where_one_cannot_be_and_none_twice() -> None:
+    connections, clients = Connections(Store.memory(), keep=True), [Stubborn(), Stubborn("no"), Stubborn()]
+    for number, client in enumerate(clients):
+        connections.share(str(number), lambda client=client: client)
+    with pytest.raises(OSError, match="no"):
+        await connections.close()
+    await connections.close()
+    await connections.release("0")  # by a run that ends later
+    assert [each.closed for each in clients] == [1, 1, 1]
 
 
 async def test_calls_counted_in_a_part_of_a_runs_budget_count_in_the_run() -> None:

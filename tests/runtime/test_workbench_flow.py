@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import flowbot as fb
 from flowbot.fields import BudgetExceeded, UserError
+from flowbot.runtime.live import _Running
 from flowbot.runtime.workbench import Workbench
 from flowbot.workflow.starts import single_call
 from flowbot.workflow.workflow import Workflow
@@ -55,3 +59,41 @@ async def test_in_async_code_a_flow_is_awaited_and_runs_on_the_loop_of_the_workb
         flow.close()
         await asyncio.sleep(0)
         assert not (tmp_path / "store.sqlite").exists() or await bench.connections.store.count("lm") == 0
+
+
+async def test_a_flow_is_closed_in_a_thread_while_the_loop_begins_another_call(
+    repeating: Workflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Workbench(cache_dir=tmp_path) as bench:
+        flow = fb.Flow(repeating, lm="fake/echo", workbench=bench)
+        await flow.acall(note="a")
+        closing, shut = threading.Event(), _Running._shut
+
+        def shutting(running: _Running, loop: asyncio.AbstractEventLoop) -> Coroutine[Any, Any, None]:
+            closing.set()
+            return shut(running, loop)
+
+        monkeypatch.setattr(_Running, "_shut", shutting)
+        thread = threading.Thread(target=flow.close)
+        thread.start()
+        closing.wait()  # the loop stands still: it cannot have ended the flow yet
+        assert "b" in (await flow.acall(note="b"))["reply"]
+        await asyncio.to_thread(thread.join)
+        assert "c" in (await flow.acall(note="c"))["reply"]
+        flow.close()
+
+
+def test_what_is_under_way_when_a_workbench_ends_is_ended_too(tmp_path: Path) -> None:
+    with fb.Workbench(cache_dir=tmp_path) as bench:
+        waiting = asyncio.run_coroutine_threadsafe(asyncio.Event().wait(), bench.loop)
+    assert waiting.cancelled()
+
+
+async def test_a_workbench_is_opened_once(tmp_path: Path) -> None:
+    async with Workbench(cache_dir=tmp_path) as bench:
+        with pytest.raises(UserError, match="open already"), bench:
+            pass
+        with pytest.raises(UserError, match="open already"):
+            async with bench:
+                pass
+        assert bench.loop is asyncio.get_running_loop()

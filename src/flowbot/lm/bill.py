@@ -91,8 +91,9 @@ class Bill:
             BudgetExceeded: if it does not fit although nothing is in flight.
         """
         session, turns = self.session, self.session.connections.turns
-        if not self.counted and (self._room is None or not self._room.open):
+        if (self._room is None or not self._room.open) and not self.try_reserve():
             turns.leave(self.key, self)
+            session.cut.arm()  # it may be other runs whose calls are waited for
             self._room = await session.budget.reserve(self._worst)
         if session.lasting:
             if turns.busy(self.key, self):

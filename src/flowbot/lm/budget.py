@@ -322,6 +322,12 @@ class Budget:
             each._ended = None
         return Hold(path, amounts)
 
+    def hold_rest(self) -> Hold:
+        """Set aside what is left here, and here alone: of the budgets around it is for whoever else is within them."""
+        calls, tokens, usd = (max(0, self._free(index) or 0) for index in range(len(_NAMES)))
+        self._held, self._ended = _add(self._held, (calls, tokens, usd)), None
+        return Hold((self,), (calls, tokens, usd))
+
     def begin(self) -> None:
         """Start counting seconds; only the first time."""
         for each in self._path:

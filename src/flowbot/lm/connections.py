@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 from flowbot.store import Store
 
@@ -85,7 +86,9 @@ class Connections:
         return self._clients[name]
 
     async def release(self, name: str) -> None:
-        """One user of the client is gone."""
+        """One user of the client is gone. Nothing happens where all are closed."""
+        if name not in self._users:
+            return
         self._users[name] -= 1
         if not self._users[name] and not self._keep:
             del self._users[name]
@@ -95,5 +98,6 @@ class Connections:
         """Close all clients. May be called twice."""
         clients, self._clients = self._clients, {}
         self._users.clear()
-        for each in clients.values():
-            await each.close()
+        async with AsyncExitStack() as stack:  # also where closing one of them fails
+            for each in clients.values():
+                stack.push_async_callback(each.close)

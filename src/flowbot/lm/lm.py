@@ -140,7 +140,9 @@ class LM:
                 # Everybody has a turn, so that hits come in the order in which the calls were first made.
                 await asyncio.sleep(0)
                 return row.answer()
-        row = await session.flights.join(key, self, lambda flight: self._fly(key, request, purpose, draw, flight))
+        row = await session.flights.join(
+            key, self.endpoint, lambda flight: self._fly(key, request, purpose, draw, flight)
+        )
         if self._room is None and isinstance(row.reply, Reply):
             self._learnt = max(self._learnt, seen_room(row.reply))
         return row.answer()
@@ -185,7 +187,7 @@ class LM:
         if self._closed:
             return
         self._closed = True
-        await self.session.drain(self)
+        await self.session.drain(self.endpoint)
         await self._close()
 
     def _at_hand(self, key: str, request: Request, purpose: str) -> StoredRow | None:

@@ -78,7 +78,7 @@ class Rooms:
         Which calls were the last that fitted under a ceiling depends on the order in which answers came, and so does what they
         left over. It is less than the worst case of one call, and a replay must not test on more rows for it.
         """
-        self._kept.enter_context(Room(**self._budget.left).hold(self._budget))
+        self._kept.enter_context(self._budget.hold_rest())
 
     def testable(self, programs: Sequence[WorkflowProgram], most: int) -> int:
         """Test examples, `most` at most, for which what is left is enough to run all of these workflows on them."""

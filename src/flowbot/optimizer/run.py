@@ -11,6 +11,7 @@ from typing import Any
 
 from flowbot.fields import DeniedError, InfrastructureError, Paused, UserError, stable_hash
 from flowbot.lm.budget import Budget
+from flowbot.lm.lm import LM
 from flowbot.lm.pace import Pace
 from flowbot.lm.session import Session
 from flowbot.lm.stop import StopSignal
@@ -181,7 +182,7 @@ async def optimize_async(
         }
         asking = (lm, judge_lm or meta_lm)
         require_room(outlook(session.budget, task, first, asking, price), task, planned)
-        hold = first_hold(session.budget, task, first, asking, price)
+        hold = stack.enter_context(first_hold(session.budget, task, first, asking, price))
         run_id = f"{task.name}-{stable_hash(identity)[:12]}"
         directory = Path(run_dir or Path("runs") / run_id)
         stack.enter_context(claimed(directory, run_id, fresh=fresh, named=run_dir is not None))
@@ -200,6 +201,7 @@ async def optimize_async(
         for _, named in asked_models(first):
             if named is not None:
                 engine.model(named)  # a missing key or price is found now and not in mid-run
+        fetched = _fetching((model, meta, *judges))  # by earlier runs on the workbench
         sessions = Sessions(directory, session.ledger, began)
         stack.callback(sessions.close)
         session.ledger.noted = sessions.note
@@ -251,10 +253,7 @@ async def optimize_async(
             stopped_by = error.stopped_by if isinstance(error, Paused) else stopped_by
             result = replace(blank, stopped_by=stopped_by, reason=str(error))
         await engine.settle()  # what is still under way is paid for too
-        fetching = sum(
-            getattr(each.client, "fetch_seconds", 0.0)
-            for each in {id(x.client): x for x in (model, meta, *judges)}.values()
-        )
+        fetching = _fetching((model, meta, *judges)) - fetched
         worked = sessions.end(result.status, time.monotonic() - began - fetching)
         result = replace(
             result,
@@ -282,6 +281,12 @@ async def optimize_async(
 def _as_simulated(tool: Tool) -> Tool:
     """A tool that writes as the search sees it where writing is allowed: one that it may call."""
     return replace(tool, signature=replace(tool.signature, simulated=True))
+
+
+def _fetching(models: Sequence[LM]) -> float:
+    """Seconds in which local models were fetched."""
+    clients = {id(each.client): each.client for each in models}
+    return sum(getattr(each, "fetch_seconds", 0.0) for each in clients.values())
 
 
 def _costs(session: Session) -> dict[str, Any]:

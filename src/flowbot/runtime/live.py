@@ -14,7 +14,7 @@ from weakref import WeakSet
 
 from flowbot.fields import InfrastructureError, UserError
 
-from .workbench import Workbench, on_workbench
+from .workbench import Workbench, on_workbench, turn
 
 if TYPE_CHECKING:
     from flowbot.fields import ToolSignature
@@ -111,26 +111,28 @@ class _Running:
 
     def begin(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Future[Trace]:
         with self._changing:
-            return asyncio.run_coroutine_threadsafe(self._run(workflow, inputs), self._turning())
+            loop = self._turning()
+            return asyncio.run_coroutine_threadsafe(self._run(workflow, inputs), loop)
 
     def signatures(self) -> dict[str, ToolSignature]:
         with self._changing:
-            opening = asyncio.run_coroutine_threadsafe(self._opened(), self._turning())
+            loop = self._turning()
+            opening = asyncio.run_coroutine_threadsafe(self._opened(), loop)
         return opening.result().signatures
 
     def close(self) -> None:
         with self._changing:
             loop, self._loop = self._loop, None
-            if loop is not None and not loop.is_closed():
-                ended = asyncio.run_coroutine_threadsafe(self._shut(loop), loop)
-                if self._bench is not None:
-                    with suppress(UserError):  # its own thread goes on, and ends it
-                        self._bench.require_elsewhere()
-                        ended.result()
-                    return
-                # The garbage collector may call this from the loop's own thread, which cannot wait for itself.
-                if self._thread is not threading.current_thread():
-                    self._thread.join()
+            if loop is None or loop.is_closed():
+                return
+            ended = asyncio.run_coroutine_threadsafe(self._shut(loop), loop)
+            # The garbage collector may call this from the loop's own thread, which cannot wait for itself.
+            if self._bench is None and self._thread is not threading.current_thread():
+                self._thread.join()
+        if self._bench is not None:  # the lock is free: its loop must not wait for it to begin a call
+            with suppress(UserError):  # its own thread goes on, and ends it
+                self._bench.require_elsewhere()
+                ended.result()
 
     def _turning(self) -> asyncio.AbstractEventLoop:
         """The workbench's loop, or the private one in its thread."""
@@ -138,7 +140,7 @@ class _Running:
             self._loop = self._bench.loop
         if self._loop is None:
             loop = asyncio.new_event_loop()
-            thread = threading.Thread(target=_turn, args=(loop,), name="flowbot-flow", daemon=True)
+            thread = threading.Thread(target=turn, args=(loop,), name="flowbot-flow", daemon=True)
             try:
                 thread.start()
             except RuntimeError as error:
@@ -174,23 +176,16 @@ class _Running:
 
     async def _shut(self, loop: asyncio.AbstractEventLoop) -> None:
         self._engine = None
+        stack, self._stack = self._stack, AsyncExitStack()  # what a later call opens is not closed here
         running = tuple(self._running)
         for each in running:
             each.cancel()  # whoever waits for it is told
         await asyncio.gather(*running, return_exceptions=True)
         try:
-            await self._stack.aclose()
+            await stack.aclose()
         finally:
             if self._bench is None:
                 loop.stop()
-
-
-def _turn(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-    finally:
-        loop.close()
 
 
 @asynccontextmanager

@@ -225,7 +225,7 @@ class Workbench:
             stack.push_async_callback(self.sandbox.close)
 
     async def __aenter__(self) -> Workbench:
-        self._loop, self._process = asyncio.get_running_loop(), os.getpid()
+        self._open_on(asyncio.get_running_loop())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -233,17 +233,35 @@ class Workbench:
 
     def __enter__(self) -> Workbench:
         loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=_turn, args=(loop,), name="flowbot-workbench", daemon=True)
+        try:
+            self._open_on(loop)
+        except UserError:
+            loop.close()
+            raise
+        self._thread = threading.Thread(target=turn, args=(loop,), name="flowbot-workbench", daemon=True)
         self._thread.start()
-        self._loop, self._process = loop, os.getpid()
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._process != os.getpid():  # forked: all of it is the parent's
+            return
         loop, thread = self.loop, self._thread
-        asyncio.run_coroutine_threadsafe(self.close(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        if thread is not None:
-            thread.join()
+        try:
+            asyncio.run_coroutine_threadsafe(self.close(), loop).result()
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            if thread is not None:
+                thread.join()
+
+    def _open_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Open it for runs on that loop.
+
+        Raises:
+            UserError: if it is open already: whoever closes it first would close it for both.
+        """
+        if self._loop is not None and self._process == os.getpid():
+            raise UserError("workbench", "one that is open already", "one `with` around all runs on it")
+        self._loop, self._process = loop, os.getpid()
 
 
 @asynccontextmanager
@@ -281,9 +299,13 @@ def refuse_beside(**settings: object) -> None:
         raise UserError(", ".join(named), "beside a workbench, which has its own", f"fb.Workbench({named[0]}=…)")
 
 
-def _turn(loop: asyncio.AbstractEventLoop) -> None:
+def turn(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped, then end what is under way still: in other threads somebody may wait for it."""
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
+        for task in (left := asyncio.all_tasks(loop)):
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
     finally:
         loop.close()
