@@ -101,7 +101,9 @@ def test_a_result_that_was_saved_is_read_as_it_was(tmp_path: Path, made: RunResu
 
 def test_a_paused_run_has_no_found_workflow_even_where_a_file_stands(tmp_path: Path) -> None:
     folder = write_paused(tmp_path / "run")
+    (folder / "found.flow.yaml").write_text((folder / "start.flow.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     assert RunResult.load(folder).found is None
+    assert read_run(folder).found is None
     assert read_run(folder).status == "paused"
 
 
@@ -173,6 +175,15 @@ def test_a_verdict_without_pairs_is_no_comparison(tmp_path: Path) -> None:
     run, words = last(tmp_path, made, verdict(1, "adopt", 0, 0, 0, 0.5, rule="always"))
     assert (words, run.changes[0].outcome) == ("taken on without a comparison", "passed")
     assert last(tmp_path, made, verdict(1, "set aside", 0, 0, 0, 0.6))[1] == "not compared before the search ended"
+
+
+def test_a_workflow_that_was_proposed_before_is_not_told_as_taken_on(tmp_path: Path) -> None:
+    first, again = (proposal(number, start(), listed(), "structure", "meta", "t") for number in (1, 2))
+    after = proposal(3, listed(), start(), "structure", "meta", "t")
+    run, words = last(tmp_path, first, verdict(1, "adopt", 0.5, 0.4, 12, 0.9), again, after)
+    assert decided(run.changes[1]) == "the same workflow as p1, so it was not run again"
+    assert words == "the same workflow as the start, so it was not run again"
+    assert [change.outcome for change in run.changes] == ["won", "open", "open"]
 
 
 def test_texts_of_all_but_a_few_traces_are_let_go_and_what_they_took_is_kept(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def _came(change: Change) -> str:
         return "taken on without a comparison"
     if change.outcome == "invalid":
         return "not valid"
-    return "not compared" if change.verdict is None else "set aside"
+    return "set aside" if change.verdict is not None else "tried before" if change.repeats else "not compared"
 
 
 def _into_result(run: RunView) -> str:

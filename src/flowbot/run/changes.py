@@ -11,7 +11,7 @@ from flowbot.workflow.diff import changed_parameters
 from flowbot.workflow.workflow import Workflow
 
 from .course import lineage
-from .events import Event, Feedback, Measure, Measured, Proposal, Verdict
+from .events import Event, Feedback, Measure, Measured, Proposal, Started, Verdict
 from .examples import as_text
 
 Outcome: TypeAlias = Literal["kept", "won", "rejected", "invalid", "passed", "open"]
@@ -31,6 +31,7 @@ class Change:
         closing: what validation said of it at the end, if it was asked and had rows.
         in_final: whether the final workflow descends from it; `is_result`: whether it made that workflow.
         followed: whether the search went on from it.
+        repeats: what made the same workflow before, `the start` or the id of a proposal; "" where nothing did.
         val: its score on validation, where it came so far.
     """
 
@@ -43,6 +44,7 @@ class Change:
     in_final: bool
     is_result: bool
     followed: bool
+    repeats: str
     val: Measure | None
 
     @property
@@ -134,6 +136,7 @@ def read_changes(events: Sequence[Event], workflows: Mapping[str, Workflow], fin
             scores.setdefault(event.program, event.score)
     leading = {each.id for each in lineage(events, final)} if final is not None else set[str]()
     followed = {parent for each in proposals for parent in each.parents} | set(scores)
+    repeated = _repeated(events, proposals)
     taken = {each.proposal for each in verdicts if each.decision == "adopt"}
     return tuple(
         Change(
@@ -145,11 +148,22 @@ def read_changes(events: Sequence[Event], workflows: Mapping[str, Workflow], fin
             closing=closing.get(each.id),
             in_final=each.id in leading,
             is_result=each.id in leading and each.program == final,
-            followed=each.program in followed or each.id in taken,
+            followed=each.id in taken or (each.program in followed and not repeated[each.id]),
+            repeats=repeated[each.id],
             val=scores.get(each.program or ""),
         )
         for each in proposals
     )
+
+
+def _repeated(events: Sequence[Event], proposals: Sequence[Proposal]) -> dict[str, str]:
+    """By proposal, what made the same workflow before it."""
+    makers: dict[str | None, str] = {event.start: "the start" for event in events if isinstance(event, Started)}
+    repeated: dict[str, str] = {}
+    for each in proposals:
+        maker = each.id if each.program is None else makers.setdefault(each.program, each.id)
+        repeated[each.id] = "" if maker == each.id else maker
+    return repeated
 
 
 def _value(value: object) -> str:

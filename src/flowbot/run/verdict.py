@@ -102,6 +102,8 @@ def scores_of(change: Change) -> str:
 
 def _in_search(change: Change) -> str:
     if change.verdict is None:
+        if change.repeats and not change.followed:
+            return f"the same workflow as {change.repeats}, so it was not run again"
         return (
             "taken on without a comparison"
             if change.followed or change.in_final
