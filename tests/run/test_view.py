@@ -157,7 +157,7 @@ def test_what_was_never_compared_says_why(tmp_path: Path) -> None:
     assert last(tmp_path, proposal(1, start(), None, "structure", "meta", "t"))[1] == "not valid, so it never ran"
     assert (
         last(tmp_path, proposal(1, start(), listed(), "structure", "meta", "t"))[1]
-        == "not compared before the search ended"
+        == "not compared when the search stopped"
     )
     assert last(tmp_path, proposal(1, start(), final(), "structure", "meta", "t"))[1] == "taken on without a comparison"
 
@@ -174,7 +174,7 @@ def test_a_verdict_without_pairs_is_no_comparison(tmp_path: Path) -> None:
     made = proposal(1, start(), listed(), "structure", "meta", "t")
     run, words = last(tmp_path, made, verdict(1, "adopt", 0, 0, 0, 0.5, rule="always"))
     assert (words, run.changes[0].outcome) == ("taken on without a comparison", "passed")
-    assert last(tmp_path, made, verdict(1, "set aside", 0, 0, 0, 0.6))[1] == "not compared before the search ended"
+    assert last(tmp_path, made, verdict(1, "set aside", 0, 0, 0, 0.6))[1] == "not compared when the search stopped"
 
 
 def test_a_workflow_that_was_proposed_before_is_not_told_as_taken_on(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def in_vain(run: RunView) -> tuple[str, ...]:
         (change.val.mean, change.id) for change in run.changes if change.val is not None and not change.closing
     ]
     if validated and run.start_val is not None:
-        most, best = max(validated)
+        most, best = max(validated, key=lambda each: each[0])
         said.append(
             f"Best on validation was {best}: {percent(most)} against {percent(run.start_val.mean)} of the start."
         )

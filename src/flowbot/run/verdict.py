@@ -107,6 +107,6 @@ def _in_search(change: Change) -> str:
         return (
             "taken on without a comparison"
             if change.followed or change.in_final
-            else "not compared before the search ended"
+            else "not compared when the search stopped"
         )
     return f"{_DECISIONS[change.verdict.decision]} on {count(change.verdict.n, 'pair')} ({scores_of(change)})"
