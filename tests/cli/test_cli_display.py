@@ -100,6 +100,15 @@ def test_plain_lines_come_with_each_step_and_now_and_then_within(capsys: Capture
     assert max(map(len, lines)) <= 100
 
 
+def test_plain_lines_of_steps_side_by_side_are_as_few(capsys: Capture) -> None:
+    clock = Clock()
+    with Display(Console("plain"), now=clock) as display:
+        for done in range(8):
+            for text in ("one", "two"):
+                display.show(Event("search", text, done, 8, done))
+    assert capsys.readouterr().out.splitlines() == [f"[0:00] Searching: {text} · 0 calls" for text in ("one", "two")]
+
+
 @given(
     st.lists(st.text(alphabet="abcdefghij", min_size=1, max_size=12), min_size=1, max_size=12),
     st.integers(40, 100),

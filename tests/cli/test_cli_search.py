@@ -63,6 +63,14 @@ def test_optimize_tells_a_person_what_was_found(capsys: Capture, here: Path) -> 
     assert "found.flow.yaml" in command
 
 
+def test_a_start_that_stays_is_scored_once_and_not_beside_itself(capsys: Capture, here: Path) -> None:
+    said = flowbot(capsys, "optimize", str(write_task(here)), *FAKE, "--method", "none+none", "--cache-dir", "cache")
+    scores = said.out.partition("How good it is")[2].partition("What it took")[0]
+    assert "start" in scores
+    assert "found" not in scores
+    assert "points" not in scores
+
+
 def test_the_command_to_go_on_with_has_an_input_that_can_be_typed(capsys: Capture, here: Path) -> None:
     task = write_task(here)
     rows = [json.loads(line) for line in (here / "train.jsonl").read_text(encoding="utf-8").splitlines()]

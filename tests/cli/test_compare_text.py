@@ -78,5 +78,5 @@ def test_a_run_that_ended_without_scores_is_not_said_to_go_on(read: Read, tmp_pa
     runs = [write_run(tmp_path / name, scores(FLAT), method=name) for name in "ab"]
     (runs[1] / "examples.jsonl").unlink()
     said = read(*runs)
-    assert "Ended without scores of every test example" in said
+    assert "Ended without scores of both workflows on test examples, as at a ceiling" in said
     assert "goes on" not in said

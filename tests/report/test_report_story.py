@@ -23,6 +23,7 @@ from report_sample import (
     rewrite,
     start,
     started,
+    verdict,
     write_journal,
     write_paused,
     write_recorded,
@@ -62,7 +63,7 @@ def only(run_dir: Path, *events: Event) -> tuple[RunView, Change]:
     return run, run.changes[-1]
 
 
-def test_each_change_says_why_at_what_cost_and_what_came_of_it(tmp_path: Path) -> None:
+def test_each_change_says_why_and_what_came_of_it(tmp_path: Path) -> None:
     run = read_run(write_sample(tmp_path / "run"))
     one, two, three, four = run.changes
     assert why(one) == (
@@ -70,14 +71,13 @@ def test_each_change_says_why_at_what_cost_and_what_came_of_it(tmp_path: Path) -
         "It got 2 of the meta model's 3 votes.",
         "Its code is from the meta model.",
     )
-    assert one.spent == 50
     assert came(one, run) == (
         "Adopted on 24 pairs (54 % against 17 %, P(better) 0.97). On validation it scored 55 % (46 to 65 %). The result was "
         "built on it."
     )
     assert why(two) == ("No feedback asked for it: it was the next in the catalogue of known patterns.",)
     assert came(two, run) == "Dropped on 8 pairs (12 % against 25 %, P(better) 0.11)."
-    assert (came(three, run), three.spent) == ("Not valid, so it never ran.", None)
+    assert came(three, run) == "Not valid, so it never ran."
     assert came(four, run).startswith("Adopted on 24 pairs (71 % against 54 %, P(better) 0.86); best on validation.")
     assert came(four, run).endswith("It is the result.")
 
@@ -124,6 +124,22 @@ def test_nothing_better_is_a_story_too(tmp_path: Path) -> None:
     words = write_report(run.run_dir).read_text(encoding="utf-8")
     assert "Why nothing of it is in the result" in words
     assert "What next?" in words
+
+
+def test_a_winner_that_validation_did_not_confirm_says_so_with_its_numbers(tmp_path: Path) -> None:
+    made = proposal(1, start(), listed(), "structure", "meta", "t")
+    adopted = verdict(1, "adopt", 0.54, 0.5, 16, 0.8)
+    closing = verdict(1, "refute", 0.05, 0.15, 40, 0.1, rule="validation")
+    folder = write_unchanged(tmp_path / "run")
+    result(folder, found=start(), stopped_because="the planned calls are used").save()
+    write_journal(folder, [journal()[0], made, adopted, closing])
+    run = read_run(folder)
+    assert in_vain(run) == ("p1 was not confirmed on validation (5 % against 15 % on 40 pairs).",)
+    assert "The search ended: the planned calls are used." in in_short(run)
+    write_journal(folder, [journal()[0], made, adopted])
+    assert in_vain(read_run(folder)) == (
+        "1 change was adopted on training examples, and none was confirmed on validation.",
+    )
 
 
 def test_a_pause_says_why_and_how_to_go_on(tmp_path: Path) -> None:

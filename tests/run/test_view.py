@@ -101,7 +101,9 @@ def test_a_result_that_was_saved_is_read_as_it_was(tmp_path: Path, made: RunResu
 
 def test_a_paused_run_has_no_found_workflow_even_where_a_file_stands(tmp_path: Path) -> None:
     folder = write_paused(tmp_path / "run")
+    (folder / "found.flow.yaml").write_text((folder / "start.flow.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     assert RunResult.load(folder).found is None
+    assert read_run(folder).found is None
     assert read_run(folder).status == "paused"
 
 
@@ -118,7 +120,7 @@ def last(folder: Path, *events: Event) -> tuple[RunView, str]:
     [
         ("adopt", "adopted on 16 pairs (54 % against 50 %, P(better) 0.70)"),
         ("drop", "dropped on 16 pairs (54 % against 50 %, P(better) 0.70)"),
-        ("set aside", "undecided on 16 pairs (54 % against 50 %, P(better) 0.70)"),
+        ("set aside", "set aside on 16 pairs (54 % against 50 %, P(better) 0.70)"),
     ],
 )
 def test_a_verdict_is_told_with_its_numbers(tmp_path: Path, decision: Decision, said: str) -> None:
@@ -126,23 +128,23 @@ def test_a_verdict_is_told_with_its_numbers(tmp_path: Path, decision: Decision, 
     assert last(tmp_path, made, verdict(1, decision, 0.54, 0.5, 16, 0.7))[1] == said
 
 
-def test_an_undecided_change_that_validation_chose_says_so(tmp_path: Path) -> None:
+def test_a_change_set_aside_that_validation_chose_says_so(tmp_path: Path) -> None:
     made = proposal(1, start(), final(), "structure", "meta", "t")
     run, said = last(
         tmp_path, made, verdict(1, "set aside", 0.54, 0.5, 16, 0.7), measured(final(), "val", 0.6, 40, 300)
     )
-    assert said == "undecided on 16 pairs (54 % against 50 %, P(better) 0.70); kept as a finalist; best on validation"
+    assert said == "set aside on 16 pairs (54 % against 50 %, P(better) 0.70); scored on validation; best on validation"
     assert (run.changes[0].outcome, run.changes[0].kept) == ("kept", None)
 
 
-@pytest.mark.parametrize(("decision", "said"), [("confirm", "confirmed"), ("refute", "refuted")])
+@pytest.mark.parametrize(("decision", "said"), [("confirm", "confirmed"), ("refute", "not confirmed")])
 def test_what_validation_said_stands_behind_what_the_search_said(tmp_path: Path, decision: Decision, said: str) -> None:
     made = proposal(1, start(), listed(), "structure", "meta", "t")
-    closing = verdict(1, decision, 0.5, 0.5, 40, 0.4, rule="validation")
+    closing = verdict(1, decision, 0.55, 0.5, 40, 0.4, rule="validation")
     run, words = last(
         tmp_path, made, verdict(1, "set aside", 0.54, 0.5, 16, 0.7), measured(listed(), "val", 0.6, 40, 300), closing
     )
-    assert words.endswith(f"; kept as a finalist; {said} on validation")
+    assert words.endswith(f"; scored on validation; {said} on validation (55 % against 50 % on 40 pairs)")
     assert run.changes[0].outcome == ("rejected" if decision == "refute" else "open")
 
 
@@ -155,9 +157,33 @@ def test_what_was_never_compared_says_why(tmp_path: Path) -> None:
     assert last(tmp_path, proposal(1, start(), None, "structure", "meta", "t"))[1] == "not valid, so it never ran"
     assert (
         last(tmp_path, proposal(1, start(), listed(), "structure", "meta", "t"))[1]
-        == "not decided when the run stopped"
+        == "not compared when the search stopped"
     )
     assert last(tmp_path, proposal(1, start(), final(), "structure", "meta", "t"))[1] == "taken on without a comparison"
+
+
+def test_what_was_adopted_and_then_not_confirmed_is_rejected(tmp_path: Path) -> None:
+    made = proposal(1, start(), listed(), "structure", "meta", "t")
+    closing = verdict(1, "refute", 0.05, 0.15, 40, 0.1, rule="validation")
+    run, words = last(tmp_path, made, verdict(1, "adopt", 0.54, 0.5, 16, 0.8), closing)
+    assert words.endswith("; not confirmed on validation (5 % against 15 % on 40 pairs)")
+    assert run.changes[0].outcome == "rejected"
+
+
+def test_a_verdict_without_pairs_is_no_comparison(tmp_path: Path) -> None:
+    made = proposal(1, start(), listed(), "structure", "meta", "t")
+    run, words = last(tmp_path, made, verdict(1, "adopt", 0, 0, 0, 0.5, rule="always"))
+    assert (words, run.changes[0].outcome) == ("taken on without a comparison", "passed")
+    assert last(tmp_path, made, verdict(1, "set aside", 0, 0, 0, 0.6))[1] == "not compared when the search stopped"
+
+
+def test_a_workflow_that_was_proposed_before_is_not_told_as_taken_on(tmp_path: Path) -> None:
+    first, again = (proposal(number, start(), listed(), "structure", "meta", "t") for number in (1, 2))
+    after = proposal(3, listed(), start(), "structure", "meta", "t")
+    run, words = last(tmp_path, first, verdict(1, "adopt", 0.5, 0.4, 12, 0.9), again, after)
+    assert decided(run.changes[1]) == "the same workflow as p1, so it was not run again"
+    assert words == "the same workflow as the start, so it was not run again"
+    assert [change.outcome for change in run.changes] == ["won", "open", "open"]
 
 
 def test_texts_of_all_but_a_few_traces_are_let_go_and_what_they_took_is_kept(tmp_path: Path) -> None:

@@ -212,4 +212,5 @@ def _remarks(comparison: Comparison) -> Iterator[str]:
     if open_ := ", ".join(f"{run.label} ({run.view.status})" for run in untested if run.view.status != "done"):
         yield f"Without scores of a found workflow: {open_}. The command that began such a run goes on, and ends it."
     if ended := ", ".join(run.label for run in untested if run.view.status == "done"):
-        yield f"Ended without scores of every {SPLITS[comparison.split]} example, as at a ceiling or in an older version: {ended}."
+        why = "as at a ceiling" if comparison.split == "test" else "as where a search has nothing to validate"
+        yield f"Ended without scores of both workflows on {SPLITS[comparison.split]} examples, {why}: {ended}."

@@ -98,8 +98,8 @@ class Display:
     def __init__(self, console: Console, *, now: Callable[[], float] = time.monotonic) -> None:
         self._console = console
         self._now = now
-        self._began = self._last_at = now()
-        self._last = ("", "")
+        self._began = now()
+        self._shown: dict[tuple[str, str], float] = {}
         self._live = console.mode == "rich" or (console.mode == "json" and is_terminal(sys.stderr))
         self._status = Status(console.rich(), now)
 
@@ -135,9 +135,11 @@ class Display:
 
     def _plain(self, event: ProgressEvent) -> None:
         now, what = self._now(), (event.phase, event.text)
-        if what == self._last and now - self._last_at < PLAIN_EVERY:
+        if (
+            now - self._shown.get(what, -PLAIN_EVERY) < PLAIN_EVERY
+        ):  # steps run side by side, so each has a time of its own
             return
-        self._last, self._last_at = what, now
+        self._shown[what] = now
         counted = f" ({event.counted})" if event.done and event.counted else ""
         left = self._status.tasks[0].fields["left"]
         facts = ", ".join(each for each in (*_facts(event), left) if each)

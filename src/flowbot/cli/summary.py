@@ -94,11 +94,11 @@ def _scores(run: RunView, console: Console) -> None:
             continue
         note = ", used once at the end" if split == "test" else ", which chose the workflow"
         console.paragraph(f"{count(final.n, f'{name} example')}{note}", "soft", indent=2)
-        for who, score in (("start", start), ("found", final)):
+        for who, score in (("start", start), ("found", final))[: 1 if run.unchanged else 2]:
             drawing = score_line(score.low, score.mean, score.high, drawn) + "  " if drawn else ""
             line = f"    {who:<7}{drawing}{percent(score.mean):>6}   ({interval(score)})"
             console.say(line, "" if who == "start" else "accent")
-        if difference is not None:
+        if difference is not None and not run.unchanged:
             gain = f"{points(difference.mean):>4} points (95 % interval {interval(difference, difference=True)})"
             if drawn:
                 console.say(f"    {'':<7}{'':<{drawn}}  {gain}")

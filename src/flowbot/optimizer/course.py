@@ -122,8 +122,12 @@ async def _chosen(search: Search, loop: Loop) -> Candidate[WorkflowProgram]:
     """What is returned, with what is said of it."""
     search.watch.enter("validation", 1)
     likely = search.population.incumbent
-    text = f"Validating: {likely.title}" if likely.parent else "Nothing proved better: there is nothing to validate"
-    search.watch.news(text)
+    text = (
+        "Validating" if search.validation else "Nothing is validated, since the search had the rows of validation, too"
+    )
+    search.watch.news(
+        f"{text}: {likely.title}" if likely.parent else "Nothing proved better: there is nothing to validate"
+    )
     return await loop.choose(search)
 
 

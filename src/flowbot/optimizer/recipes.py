@@ -126,6 +126,9 @@ class PoolLoop:
         """Search with what is not set aside for validation."""
         if self.joined:
             context.join_validation()
+            context.watch.news(
+                "Validation is small, or few calls are planned: its rows join the search, and none validate"
+            )
         start = context.calls_of(context.population.start.program)
         with context.set_aside(self.closing.room(context.left + context.spent, len(context.validation), start)):
             return await self.pool.search(context)

@@ -297,7 +297,7 @@ class Search:
     def _named(self, program: WorkflowProgram) -> str:
         """What a program is called: its change in words."""
         titles = [each.title for each in self.population.members if each.program.hash == program.hash]
-        return titles[0] if titles else "start"
+        return titles[0].rstrip(".") if titles else "start"
 
     def _ordered(self, split: Split) -> list[Example]:
         examples = sorted(self.task.splits.get(split, ()), key=lambda example: example.id)

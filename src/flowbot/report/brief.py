@@ -7,11 +7,10 @@ from collections import Counter
 from flowbot.fields.words import count, percent, points
 from flowbot.run.changes import Change
 from flowbot.run.taken import tested
-from flowbot.run.verdict import scores_of
+from flowbot.run.verdict import decided, scores_of
 from flowbot.run.view import RunView
 
 ENDS = {
-    "finished": "its planned calls were used, or nothing was left to try",
     "budget": "a ceiling was reached",
     "signal": "somebody stopped it",
     "seconds": "the time was up",
@@ -41,6 +40,8 @@ def in_short(run: RunView) -> tuple[str, ...]:
         said.append(f"{count(len(finalists), 'workflow was', 'workflows were')} scored on {on}, beside the start.")
     if run.done and run.stopped_by in ENDS:
         said.append(f"The search ended because {ENDS[run.stopped_by]}.")
+    elif run.result is not None and run.result.stopped_because:
+        said.append(f"The search ended: {run.result.stopped_because}.")
     said += tested(run.result.tested if run.result else None)
     return tuple(each for each in said if each)
 
@@ -60,7 +61,7 @@ def in_vain(run: RunView) -> tuple[str, ...]:
         return ()
     said: list[str] = []
     left = [change for change in run.changes if change.verdict is not None and not change.kept]
-    won = [change for change in run.changes if change.kept]
+    won = [change for change in run.changes if change.kept and not change.refuted]
     if left:
         nearest = max(left, key=lambda change: change.verdict.p if change.verdict else 0.0)
         said.append(
@@ -68,12 +69,19 @@ def in_vain(run: RunView) -> tuple[str, ...]:
             f"changed; the closest was {nearest.id} ({scores_of(nearest)})."
         )
     if won:
-        best = max(won, key=lambda change: change.val.mean if change.val else -1.0)
-        at = f": {percent(best.val.mean)}" if best.val else ""
-        beside = f" against {percent(run.start_val.mean)} of the start" if run.start_val and best.val else ""
+        confirmed = next((change.id for change in won if change.closing is not None and not change.refuted), "")
+        without = f"a ceiling left no room to test {confirmed}, which was" if confirmed else "none was"
         said.append(
-            f"{count(len(won), 'change was', 'changes were')} adopted on training examples, and no workflow with "
-            f"{'it' if len(won) == 1 else 'them'} beat the start on validation ({best.id}{at}{beside})."
+            f"{count(len(won), 'change was', 'changes were')} adopted on training examples, and {without} confirmed on validation."
+        )
+    said += [f"{change.id} was {decided(change).rpartition('; ')[2]}." for change in run.changes if change.refuted]
+    validated = [
+        (change.val.mean, change.id) for change in run.changes if change.val is not None and not change.closing
+    ]
+    if validated and run.start_val is not None:
+        most, best = max(validated, key=lambda each: each[0])
+        said.append(
+            f"Best on validation was {best}: {percent(most)} against {percent(run.start_val.mean)} of the start."
         )
     invalid = sum(change.outcome == "invalid" for change in run.changes)
     if invalid:
@@ -86,7 +94,9 @@ def _came(change: Change) -> str:
         return "adopted" if change.kept else "dropped"
     if change.outcome in ("kept", "passed"):
         return "taken on without a comparison"
-    return "not valid" if change.outcome == "invalid" else "undecided"
+    if change.outcome == "invalid":
+        return "not valid"
+    return "set aside" if change.verdict is not None else "tried before" if change.repeats else "not compared"
 
 
 def _into_result(run: RunView) -> str:

@@ -13,7 +13,7 @@ BADGES: dict[Outcome, str] = {
     "rejected": "rejected",
     "invalid": "not valid",
     "passed": "left behind",
-    "open": "undecided",
+    "open": "not decided",
 }
 """What became of a change, in a word or two."""
 

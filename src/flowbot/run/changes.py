@@ -11,7 +11,7 @@ from flowbot.workflow.diff import changed_parameters
 from flowbot.workflow.workflow import Workflow
 
 from .course import lineage
-from .events import Event, Feedback, Measure, Measured, Proposal, Verdict
+from .events import Event, Feedback, Measure, Measured, Proposal, Started, Verdict
 from .examples import as_text
 
 Outcome: TypeAlias = Literal["kept", "won", "rejected", "invalid", "passed", "open"]
@@ -26,12 +26,12 @@ class Change:
         proposal: what was proposed, by whom and why.
         because: the feedback that asked for it.
         parent, workflow: what it was made from and what it made; None where that is not known or not valid.
-        verdict: what the search decided of it last; None where nothing was (not valid, not compared, or the run ended before).
-        closing: what validation said of it at the end, if it was asked.
+        verdict: what the search decided of it last, on a comparison; None where there was none (not valid, taken as it was, or
+            not run before the end).
+        closing: what validation said of it at the end, if it was asked and had rows.
         in_final: whether the final workflow descends from it; `is_result`: whether it made that workflow.
         followed: whether the search went on from it.
-        spent: logical calls from the event before that counted them to its verdict, those for its feedback among them; None
-            without a verdict.
+        repeats: what made the same workflow before, `the start` or the id of a proposal; "" where nothing did.
         val: its score on validation, where it came so far.
     """
 
@@ -44,7 +44,7 @@ class Change:
     in_final: bool
     is_result: bool
     followed: bool
-    spent: int | None
+    repeats: str
     val: Measure | None
 
     @property
@@ -59,21 +59,26 @@ class Change:
         return None if decision == "set aside" else decision == "adopt"
 
     @property
+    def refuted(self) -> bool:
+        """Whether validation was asked and did not confirm it."""
+        return self.closing is not None and self.closing.decision == "refute"
+
+    @property
     def outcome(self) -> Outcome:
         """What became of it.
 
         `kept`: the final workflow has it; `won`: it was adopted, and the final workflow does without it; `rejected`: it was
-        dropped, or refuted on validation; `invalid`: it never ran; `passed`: the search went on from it without a
+        dropped, or validation did not confirm it; `invalid`: it never ran; `passed`: the search went on from it without a
         comparison, and left it later; `open`: not decided.
         """
         if self.in_final:
             return "kept"
-        if self.kept is not None:
-            return "won" if self.kept else "rejected"
+        if self.kept is False or self.refuted:
+            return "rejected"
+        if self.kept:
+            return "won"
         if self.proposal.program is None:
             return "invalid"
-        if self.closing is not None and self.closing.decision == "refute":
-            return "rejected"
         return "passed" if self.followed and self.verdict is None else "open"
 
     @cached_property
@@ -122,15 +127,17 @@ def read_changes(events: Sequence[Event], workflows: Mapping[str, Workflow], fin
     proposals = [event for event in events if isinstance(event, Proposal)]
     feedback = {event.id: event for event in events if isinstance(event, Feedback)}
     verdicts = [event for event in events if isinstance(event, Verdict)]
-    searched = {each.proposal: each for each in verdicts if each.decision in _SEARCH}
-    closing = {each.proposal: each for each in verdicts if each.decision not in _SEARCH}
+    compared = [each for each in verdicts if each.n]
+    searched = {each.proposal: each for each in compared if each.decision in _SEARCH}
+    closing = {each.proposal: each for each in compared if each.decision not in _SEARCH}
     scores: dict[str, Measure] = {}
     for event in events:
         if isinstance(event, Measured) and event.split == "val":
             scores.setdefault(event.program, event.score)
     leading = {each.id for each in lineage(events, final)} if final is not None else set[str]()
     followed = {parent for each in proposals for parent in each.parents} | set(scores)
-    spent = _spent(events)
+    repeated = _repeated(events, proposals)
+    taken = {each.proposal for each in verdicts if each.decision == "adopt"}
     return tuple(
         Change(
             proposal=each,
@@ -141,24 +148,22 @@ def read_changes(events: Sequence[Event], workflows: Mapping[str, Workflow], fin
             closing=closing.get(each.id),
             in_final=each.id in leading,
             is_result=each.id in leading and each.program == final,
-            followed=each.program in followed,
-            spent=spent.get(each.id),
+            followed=each.id in taken or (each.program in followed and not repeated[each.id]),
+            repeats=repeated[each.id],
             val=scores.get(each.program or ""),
         )
         for each in proposals
     )
 
 
-def _spent(events: Sequence[Event]) -> dict[str, int]:
-    """Calls by proposal: what was counted at its verdicts beyond the count before."""
-    spent: dict[str, int] = {}
-    before = 0
-    for event in events:
-        if isinstance(event, Verdict | Measured):
-            if isinstance(event, Verdict):
-                spent[event.proposal] = spent.get(event.proposal, 0) + max(0, event.spent - before)
-            before = max(before, event.spent)
-    return spent
+def _repeated(events: Sequence[Event], proposals: Sequence[Proposal]) -> dict[str, str]:
+    """By proposal, what made the same workflow before it."""
+    makers: dict[str | None, str] = {event.start: "the start" for event in events if isinstance(event, Started)}
+    repeated: dict[str, str] = {}
+    for each in proposals:
+        maker = each.id if each.program is None else makers.setdefault(each.program, each.id)
+        repeated[each.id] = "" if maker == each.id else maker
+    return repeated
 
 
 def _value(value: object) -> str:

@@ -17,7 +17,7 @@ SOURCES = {
     "rule": "a fixed rule",
 }
 """Who thought of a change, or gave feedback."""
-_DECISIONS = {"adopt": "adopted", "drop": "dropped", "set aside": "undecided"}
+_DECISIONS = {"adopt": "adopted", "drop": "dropped", "set aside": "set aside"}
 
 
 class Mean(Protocol):
@@ -77,16 +77,17 @@ def verdict_on(
 
 
 def decided(change: Change) -> str:
-    """`undecided on 16 pairs (54 % against 50 %, P(better) 0.70); kept as a finalist; best on validation`."""
+    """`adopted on 16 pairs (54 % against 50 %, P(better) 0.80); confirmed on validation (60 % against 50 % on 40 pairs)`."""
     if change.proposal.program is None:
         return "not valid, so it never ran"
     said = [_in_search(change)]
     if change.val is not None and not change.kept:
-        said.append("kept as a finalist" if change.verdict is not None else "scored on validation")
-    if change.is_result and change.val is not None:
+        said.append("scored on validation")
+    if (closing := change.closing) is not None:
+        sides = f"{percent(closing.mine)} against {percent(closing.theirs)} on {count(closing.n, 'pair')}"
+        said.append(f"{'not confirmed' if change.refuted else 'confirmed'} on validation ({sides})")
+    elif change.is_result and change.val is not None:
         said.append("best on validation")
-    elif change.closing is not None:
-        said.append("confirmed on validation" if change.closing.decision == "confirm" else "refuted on validation")
     return "; ".join(said)
 
 
@@ -101,9 +102,11 @@ def scores_of(change: Change) -> str:
 
 def _in_search(change: Change) -> str:
     if change.verdict is None:
+        if change.repeats and not change.followed:
+            return f"the same workflow as {change.repeats}, so it was not run again"
         return (
             "taken on without a comparison"
             if change.followed or change.in_final
-            else "not decided when the run stopped"
+            else "not compared when the search stopped"
         )
     return f"{_DECISIONS[change.verdict.decision]} on {count(change.verdict.n, 'pair')} ({scores_of(change)})"

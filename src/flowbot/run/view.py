@@ -158,8 +158,7 @@ def read_run(run_dir: Path | str) -> RunView:
         raise UserError(f"journal {path}:1", "no beginning of a run", "the event `started`")
     result = RunResult.load(run_dir) if os.path.lexists(run_dir / RESULT) else None
     start = Workflow.from_data(dict(events[0].program), f"journal {path}:1: program")
-    found = run_dir / "found.flow.yaml"
-    final = Workflow.load(found) if found.is_file() else None
+    final = None if result is None else result.found
     workflows = {start.hash: start}
     for number, event in enumerate(events, start=1):
         if isinstance(event, Proposal) and event.program is not None and event.dump is not None:
