@@ -81,3 +81,18 @@ def test_what_is_closed_is_open_no_more_and_lineages_lead_to_the_start() -> None
     child = Candidate("b", Named("b"), a, Arm(kind="k"), Belief(0.1, 0.1))
     assert [each.id for each in child.lineage] == ["start", "a", "b"]
     assert child.belief == Belief(0.1, 0.1)
+
+
+def test_extra_calls_are_those_on_the_same_rows_and_a_reply_asked_for_again_is_none() -> None:
+    population: Population[Named] = Population(START)
+    candidate = Candidate("p1", Named("c"), population.start, Arm(kind="a"), Belief(0.0, 0.1))
+    for row in range(20):
+        population.record(START.hash, f"r{row}", Outcome(1.0, calls=1 if row else 2))
+    population.record("c", "r1", Outcome(1.0, calls=1))
+    assert population.extra_calls(candidate) == 0.0, "row 0, which took two calls, is no common row"
+    for row in range(20):
+        population.record("c", f"r{row}", Outcome(1.0, calls=1))
+    assert population.extra_calls(candidate) == 0.0, "one repeated reply in twenty rows"
+    for row in range(20):
+        population.record("c", f"r{row}", Outcome(1.0, calls=3))
+    assert population.extra_calls(candidate) == pytest.approx(1.95)

@@ -33,6 +33,8 @@ class Hashed(Protocol):
         ...
 
 
+SAME_CALLS = 0.1
+"""Model calls an example that tell two programs apart at least."""
 P = TypeVar("P", bound=Hashed)
 
 
@@ -208,10 +210,15 @@ class Population(Generic[P]):
         return Pairs(both, [mine[row].score for row in both], [theirs[row].score for row in both])
 
     def extra_calls(self, candidate: Candidate[P], other: Candidate[P] | None = None) -> float:
-        """Model calls an example that a candidate takes more than its parent (or `other`), on average over what was run."""
+        """Model calls an example that a candidate takes more than its parent (or `other`), on average over the rows that both were run
+        on. Less than `SAME_CALLS` is none: a reply that was asked for again makes no program dearer than another."""
         against = other or candidate.parent
-        mine = self.mean(candidate.program, "calls") or 0.0
-        return mine - (self.mean(against.program, "calls") or 0.0 if against else 0.0)
+        if against is None:
+            return 0.0
+        mine, theirs = self.outcomes(candidate.program), self.outcomes(against.program)
+        more = [mine[row].calls - theirs[row].calls for row in mine if row in theirs]
+        mean = fmean(more) if more else 0.0
+        return mean if abs(mean) >= SAME_CALLS else 0.0
 
     def mean(self, program: Hashed, axis: Literal["score", "calls", "tokens", "usd", "seconds"]) -> float | None:
         """Mean of an axis over the rows that a program was run on; None where it is not known of one, or there is none."""
