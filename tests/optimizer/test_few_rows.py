@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,13 +20,16 @@ def searched(task: Task, folder: Path, effort: int) -> tuple[fb.RunResult, list[
 
 
 def test_few_validation_rows_are_judged_on_and_shown_to_nobody(orders: Task, tmp_path: Path) -> None:
-    few = replace(orders, splits={**orders.splits, "val": orders.splits["val"][:20]})
+    few = replace(
+        orders, splits={**orders.splits, "train": orders.splits["train"][:12], "val": orders.splits["val"][:20]}
+    )
     result, events = searched(few, tmp_path, 500)
     train = {each.id for each in few.splits["train"]}
     shown = {row for each in events if isinstance(each, Proposal) for row in each.shown}
     assert shown
     assert shown <= train
-    assert max(each.n for each in events if isinstance(each, Verdict)) > len(train) - 3
+    told = [json.loads(line) for line in (tmp_path / "run" / "examples.jsonl").read_text().splitlines()]
+    assert any(each["split"] == "val" and each["start"] for each in told), "they are rows of the search"
     assert not any(isinstance(each, Measured) and each.split == "val" for each in events)
     assert result.final_scores.val is None
     assert result.calls.get("val", 0) == 0

@@ -39,7 +39,7 @@ async def test_the_share_never_falls_moves_in_small_steps_and_is_whole_at_the_en
 async def test_phases_take_the_share_that_is_planned_for_them(orders: Task, tmp_path: Path) -> None:
     events = await watched(orders, tmp_path)
     at = {event.phase: event.share for event in events}
-    assert at["start"] < at["search"] < at["validation"] < at["test"] == 1
+    assert at["start"] < at["search"] <= at["validation"] < at["test"] == 1, "there may be nothing to validate"
     assert all(event.share <= 0.5 for event in events if event.phase == "start")
 
 

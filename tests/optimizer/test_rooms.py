@@ -118,9 +118,7 @@ async def test_below_that_the_test_shrinks_the_ceiling_holds_and_the_replay_ends
 
 async def test_at_some_ceiling_the_test_is_smaller(priced: Endpoint, orders: Task, tmp_path: Path) -> None:
     free = await run(orders, tmp_path)
-    bound = await run(
-        orders, tmp_path / "bound", cache_dir=tmp_path / "cache", budget=Budget(usd=0.75 * free.spent.usd)
-    )
+    bound = await run(orders, tmp_path / "bound", cache_dir=tmp_path / "cache", budget=Budget(usd=0.5 * free.spent.usd))
     assert FEWEST <= bound.tested.run < bound.tested.of
     assert bound.difference.test is not None
     assert bound.difference.test.n == bound.tested.run
