@@ -37,7 +37,7 @@ def test_output_that_cannot_be_written_is_one_line_and_status_1() -> None:
     ended = _shell(">/dev/full", code)
     assert (ended.returncode, ended.stdout) == (1, b"")
     assert ended.stderr.decode().splitlines() == [
-        "flowbot: standard output: No space left on device; the same command prints it again"
+        "flowbot: standard output: No space left on device; the same command says it again"
     ]
 
 

@@ -251,7 +251,6 @@ _MAY = {
     "lm/local/server.py": "a nameless file",
     "store/transfer.py": "a nameless file of SQLite's own",
     "workflow/starts/library.py": "the package's own files",
-    "cli/signals.py": "/dev/null",
     "cli/streams.py": "/dev/null, and the standard streams",
 }
 

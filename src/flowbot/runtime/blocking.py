@@ -70,17 +70,20 @@ def _waited(work: Coroutine[Any, Any, T], stop: StopSignal) -> T:
             done.set_result(result)
 
     thread = threading.Thread(target=target, daemon=True, name="flowbot-blocking")
-    thread.start()
-    return _outcome(done, stop)
+    return _outcome(done, stop, thread)
 
 
-def _outcome(done: Future[T], stop: StopSignal) -> T:
-    """Wait for it. Ctrl-C asks it to stop, and waits for that; a second one leaves at once."""
+def _outcome(done: Future[T], stop: StopSignal, thread: threading.Thread | None = None) -> T:
+    """Begin, and wait for it. Ctrl-C, which may come as soon as it has begun, asks it to stop, and waits for that; a second one
+    leaves at once."""
     try:
+        if thread is not None:
+            thread.start()
         error = _ending(done)
     except KeyboardInterrupt:
         stop.set("interrupted")
-        _ending(done)
+        if thread is None or thread.ident is not None:  # it has begun
+            _ending(done)  # the pause; a second Ctrl-C leaves from here
         raise KeyboardInterrupt(INTERRUPTED) from None
     if isinstance(error, FlowBotError):
         raise error.with_traceback(None)  # its text says all; where in the other thread it was raised says nothing
