@@ -40,7 +40,7 @@ async def test_the_search_finds_the_computing_structure_and_says_where_it_came_f
     assert result.difference.test is not None
     assert result.difference.test.low > 0
     assert any("compute the answer in Python" in line for line in result.kept_from)
-    assert {node.kind for node in result.workflow.sketch.nodes.values()} == {"llm", "code"}
+    assert {node.kind for node in result.workflow.sketch.nodes.values()} >= {"llm", "code"}
     assert Workflow.load(result.workflow_path).hash == result.workflow.hash
 
 
