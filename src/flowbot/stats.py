@@ -1,8 +1,6 @@
-"""When is a workflow better? Intervals, races and paired tests, on the standard library.
+"""What may be claimed: intervals and paired tests, on the standard library. What the search believes is `optimizer.belief`'s.
 
-Two levels: races with a lenient bar inside the search (no claim is made), and one paired test with a fixed n at the end
-(what is claimed). Sources: Wilson 1927 (score interval); Rubin 1981 (Bayesian bootstrap); Efron & Tibshirani 1993, ch. 13
-(percentile bootstrap); Waudby-Smith & Ramdas 2024, sec. 4 (betting confidence sequences); Holm 1979 (many comparisons).
+Sources: Wilson 1927 (score interval); Efron & Tibshirani 1993, ch. 13 (percentile bootstrap); Waudby-Smith & Ramdas 2024, sec. 4 (betting confidence sequences); Holm 1979 (many comparisons).
 """
 
 from __future__ import annotations
@@ -12,11 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from statistics import NormalDist, fmean, stdev
-
-BAR = 0.8
-"""In a race a candidate is kept when P(better) reaches this."""
-FUTILE = 0.2
-"""In a race a candidate is dropped early when P(better) falls to this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,22 +112,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def p_better(differences: Sequence[float], *, draws: int = 2000) -> float:
-    """P(mean difference > 0) by Bayesian bootstrap over paired differences, for races.
-
-    One pseudo-pair of each sign is added, so that a few lucky pairs do not decide. Ties count half.
-    """
-    if not differences:
-        return 0.5
-    values = [*differences, 0.5, -0.5]
-    rng = Random(20260426)
-    total = 0.0
-    for _ in range(draws):
-        drawn = sum(rng.expovariate(1.0) * value for value in values)
-        total += 1.0 if drawn > 0 else 0.5 if drawn == 0 else 0.0
-    return total / draws
-
-
 def confidence_sequence(differences: Sequence[float], *, confidence: float = 0.95) -> tuple[float, float]:
     """Interval of the mean of values in [-1, 1] that holds at any stopping time (hedged betting capital process).
 
@@ -170,40 +147,3 @@ def _capital(values: Sequence[float], mean: float) -> float:
 def standard_error(values: Sequence[float]) -> float:
     """Of the mean of values; 0 where there are fewer than two."""
     return stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a race decided, and on what: paired scores of both sides over `n` examples."""
-
-    kept: bool
-    reason: str
-    candidate: float
-    incumbent: float
-    n: int
-    p_better: float
-
-
-def judge(candidate: Sequence[float], incumbent: Sequence[float], *, last: bool) -> Verdict | None:
-    """The verdict of a race after a block, or None to go on.
-
-    Args:
-        candidate: scores so far, paired with those of `incumbent`.
-        incumbent: scores of the workflow to beat.
-        last: True after the last block, when there must be a verdict.
-    """
-    differences = [a - b for a, b in zip(candidate, incumbent, strict=True)]
-    p = p_better(differences)
-    n = len(differences)
-    mine, theirs = fmean(candidate), fmean(incumbent)
-
-    def verdict(kept: bool, why: str) -> Verdict:
-        return Verdict(
-            kept, f"{why}: {mine:.2f} against {theirs:.2f} on {n} pairs, P(better) {p:.2f}", mine, theirs, n, p
-        )
-
-    if p <= FUTILE:
-        return verdict(False, "worse")
-    if last:
-        return verdict(True, "better") if p >= BAR else verdict(False, "not clearly better")
-    return None
