@@ -45,8 +45,8 @@ class ProgressEvent:
 
     As text it is a line to print:
 
-        >>> print(ProgressEvent("search", "racing: add a step", 8, 24, calls=120, planned=508, best=0.3, usd=0.25))
-        search: racing: add a step (8 of 24) · 120 of about 508 calls, $0.25 · best 30 %
+        >>> print(ProgressEvent("search", "add a step: 24 training examples", 8, 24, calls=120, planned=508, best=0.3, usd=0.25))
+        search: add a step: 24 training examples (8 of 24) · 120 of about 508 calls, $0.25 · best 30 %
     """
 
     phase: Phase
