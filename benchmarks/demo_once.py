@@ -1,6 +1,6 @@
 """The demo on an empty store: how long, how much memory, and, if wished, what a `kill -9` in mid-run costs.
 
-    python benchmarks/demo_once.py OUT [--seed 0] [--kill-after SECONDS]
+    python benchmarks/demo_once.py OUT [--seed 0] [--effort 200] [--kill-after SECONDS]
 
 The cache folder is OUT/cache, with the models of the user's cache linked into it. Memory is the sum of the resident sets of all processes of
 the run, sampled twice a second (Linux). With `--kill-after` the first process is killed that many seconds after its first stored
@@ -89,6 +89,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--effort", help="planned search calls; the demo's own if it is left out")
     parser.add_argument("--kill-after", type=float)
     options = parser.parse_args()
     cache: Path = options.out / "cache"
@@ -97,6 +98,7 @@ def main() -> None:
         (cache / "models").symlink_to(default_cache_dir() / "models", target_is_directory=True)
     command = [sys.executable, "-m", "flowbot", "demo", "--json", "--seed", str(options.seed)]
     command += ["--cache-dir", str(cache), "--run-dir", str(options.out / "run")]
+    command += ["--effort", options.effort] if options.effort else []
     runs = [once(command, cache, options.kill_after)] if options.kill_after is not None else []
     runs += [once(command, cache, None), once(command, cache, None)]
     print(json.dumps({"seed": options.seed, "runs": runs}, ensure_ascii=False, indent=1))

@@ -158,13 +158,13 @@ async def test_the_worst_case_of_a_call_counts_the_tools() -> None:
     read_in = sum(len(message.content) for message in as_json(asked).messages)
     lm = make_lm(lambda request, number: reply("ok", read=read_in), budget=Budget(tokens=10_000))
     reserved: list[Usage] = []
-    inner = lm.session.budget.reserve
+    inner = lm.session.budget.try_reserve
 
-    async def reserve(worst: Usage) -> Any:
+    def try_reserve(worst: Usage) -> Any:
         reserved.append(worst)
-        return await inner(worst)
+        return inner(worst)
 
-    lm.session.budget.reserve = reserve  # type: ignore[method-assign]
+    lm.session.budget.try_reserve = try_reserve  # type: ignore[method-assign]
     await lm.ask(asked, purpose="train")
     assert read_in > 3000
     assert reserved[0].input_tokens >= read_in
