@@ -227,7 +227,8 @@ def test_parts_errors_and_cost_come_from_all_examples(tmp_path: Path) -> None:
     assert first.final is not None
     trace = first.final.trace
     steps = tuple(replace(step, usage=replace(step.usage, usd=None)) for step in trace.steps)
-    unknown = replace(first, final=replace(first.final, trace=replace(trace, steps=steps)))
+    final_side = first.final.model_copy(update={"trace": replace(trace, steps=steps)})
+    unknown = first.model_copy(update={"final": final_side})
     partly = per_example([unknown, *others], "final")
     assert partly is not None
     assert partly.usd is None
@@ -281,7 +282,7 @@ def test_commands_can_be_typed_as_they_stand(tmp_path: Path) -> None:
     judged = started(models={**run.started.models, "judge": "openai/gpt-4.1"})
     assert "--judge-model openai/gpt-4.1" in again(replace(run, started=judged))
     numbers = single_call((Field.of("note", "list[int]"),), (Field.of("total", "int"),), "Add.", reasoning=False)
-    asked = replace(run.examples[0], inputs={"note": [1, 2]})
+    asked = run.examples[0].model_copy(update={"inputs": {"note": [1, 2]}})
     assert "flow(note=[1, 2])" in python(replace(run, found=numbers, examples=(asked,)))
     with_tools = replace(run, found=nested())
     assert " --task task.yaml --model local/" in use(with_tools)
@@ -343,10 +344,14 @@ scores = st.none() | st.sampled_from([0.0, 0.25, 1.0])
 @given(st.lists(st.tuples(scores, scores), max_size=40))
 def test_every_example_is_in_one_group(pairs: list[tuple[float | None, float | None]]) -> None:
     def side(score: float | None) -> Side | None:
-        return None if score is None else Side(score, "", {}, None, False, Trace("", {}, (), None))
+        if score is None:
+            return None
+        return Side(score=score, feedback="", parts={}, spread=None, whole=False, trace=Trace("", {}, (), None))
 
     examples = [
-        RecordedExample(str(at), "test", {}, {}, side(one), side(two))
+        RecordedExample(
+            id=str(at), split="test", inputs={}, expected={}, start=side(one), final=side(two), candidates={}
+        )
         for at, (one, two) in enumerate(pairs)
         if (one, two) != (None, None)  # a view leaves out what neither was run on
     ]

@@ -88,14 +88,14 @@ def show(
 
 def _list(folder: Path, run: Path, console: Console, *, full: bool) -> int:
     from flowbot.fields.words import percent
-    from flowbot.report.show import count_feedback
+    from flowbot.run.changes import by_text
     from flowbot.run.examples import OUTCOMES, read_examples
     from flowbot.run.view import read_run
 
     view = read_run(folder)
-    gradients = count_feedback(view)
+    gradients = Counter(name for each in by_text(view.feedback) for name in each.examples)
     # Without their traces: a split may be larger than memory.
-    rows = [_row(each, gradients.get(each.id, 0)) for each in read_examples(folder)]
+    rows = [_row(each, gradients[each.id]) for each in read_examples(folder)]
     rows.sort(key=lambda row: (OUTCOMES.index(row["outcome"]), list(SPLITS).index(row["split"])))
     console.json({"run_dir": str(folder), "status": view.status, "unchanged": view.unchanged, "examples": rows})
     if console.mode != "quiet":

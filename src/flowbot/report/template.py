@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import words
-from flowbot.run.examples import as_text
+from flowbot.fields.words import as_text
 from flowbot.run.taken import PURPOSES
 from flowbot.run.verdict import SOURCES, Mean
 

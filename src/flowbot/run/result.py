@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import Field, Strict
+from pydantic_core import to_jsonable_python
 
 from flowbot.fields import InfrastructureError, UserError
 from flowbot.fields.files import read_text, write_text
@@ -180,9 +181,9 @@ class RunResult:
         path = folder / NAME
         data = parse_json(read_text(path, limit=MOST_BYTES, links=False), str(path), depth=DEPTH, halves=True)
         stored = checked(_Stored, hide(data), str(path), AGAIN)
-        told = {name: getattr(stored, name) for name in _Stored.model_fields if name != "scores"}
+        members = {name: getattr(stored, name) for name in _Stored.model_fields if name != "scores"}
         return RunResult(
-            **told,
+            **members,
             run_dir=folder,
             start=Workflow.load(folder / "start.flow.yaml"),
             found=Workflow.load(folder / "found.flow.yaml") if stored.status == "done" else None,
@@ -205,20 +206,11 @@ class RunResult:
 
     def to_json(self) -> dict[str, Any]:
         """The object that `optimize --json` and `demo --json` print, and that `result.json` holds."""
-        return {
+        members = {name: getattr(self, name) for name in _Stored.model_fields if name != "scores"}
+        whole = {
             "run_id": self.run_id,
             "run_dir": str(self.run_dir),
-            "status": self.status,
-            "stopped_by": self.stopped_by,
-            "reason": self.reason,
-            "stopped_because": self.stopped_because,
-            "method": self.method,
-            "effort": self.effort,
-            "seed": self.seed,
-            "task": self.task,
-            "task_hash": self.task_hash,
-            "metric": self.metric,
-            "models": dict(self.models),
+            **members,
             "workflow": str(self.workflow_path),
             "nodes": len((self.found or self.start).sketch.nodes),
             "scores": {
@@ -226,21 +218,8 @@ class RunResult:
                 "final": self.final_scores.dump(),
                 "difference": self.difference.dump(),
             },
-            "calls": dict(self.calls),
-            "requests": dict(self.requests),
-            "by_purpose": {purpose: each.model_dump() for purpose, each in self.by_purpose.items()},
-            "spent": self.spent.model_dump(),
-            "now": self.now.model_dump(),
-            "sessions": [each.model_dump() for each in self.sessions],
-            "seconds": self.seconds,
-            "passed": self.passed,
-            "kept": self.kept,
-            "kept_from": list(self.kept_from),
-            "dropped": list(self.dropped),
-            "tested": self.tested and self.tested.model_dump(),
-            "judge": self.judge and self.judge.model_dump(),
-            "replayed_events": self.replayed_events,
         }
+        return cast("dict[str, Any]", to_jsonable_python(whole))
 
     def __repr__(self) -> str:
         return f"RunResult({self})"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 from flowbot.fields.words import count, interval, percent, points
+from flowbot.stats import Estimate
+
+from .events import Difference, Measure
 
 if TYPE_CHECKING:
     from .changes import Change
@@ -20,17 +23,8 @@ SOURCES = {
 _DECISIONS = {"adopt": "adopted", "drop": "dropped", "set aside": "set aside"}
 
 
-class Mean(Protocol):
-    """A mean with its interval over `n` examples, as an `Estimate` or a `Measure`."""
-
-    @property
-    def mean(self) -> float: ...  # noqa: D102
-    @property
-    def low(self) -> float: ...  # noqa: D102
-    @property
-    def high(self) -> float: ...  # noqa: D102
-    @property
-    def n(self) -> int: ...  # noqa: D102
+Mean: TypeAlias = Estimate | Measure | Difference
+"""A mean with its interval over `n` examples."""
 
 
 def verdict_on(
