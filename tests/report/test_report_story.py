@@ -41,7 +41,7 @@ from flowbot.report.report import OUTCOMES, write_report
 from flowbot.report.story import came, why
 from flowbot.report.template import cut
 from flowbot.run.changes import Change
-from flowbot.run.events import Event
+from flowbot.run.events import Event, Noted
 from flowbot.run.examples import RecordedExample, Side
 from flowbot.run.result import Scores
 from flowbot.run.sessions import Spent
@@ -112,6 +112,26 @@ def test_a_method_without_comparisons_is_told_without_verdicts(tmp_path: Path) -
     assert [change.outcome for change in run.changes] == ["kept", "kept"]
     assert came(run.changes[0], run).startswith("Taken on without a comparison.")
     assert "2 changes were tried: 2 taken on without a comparison." in in_short(run)[0]
+
+
+def test_what_the_search_noted_is_told_in_its_order(tmp_path: Path) -> None:
+    run = write_sample(tmp_path / "run")
+    noted = (
+        Noted(about="plateau", text="6 candidates in a row were not better: now from `list`", spent=310),
+        Noted(about="left out", text="p7 had no room to be tested", spent=1),
+        Noted(about="stopped", text="nothing is left to try", spent=1200),
+    )
+    write_journal(run, [*journal(), *noted])
+    page = write_report(run).read_text(encoding="utf-8")
+    told = (
+        "After 310 calls, a plateau: 6 candidates in a row were not better: now from <code>list</code>",
+        "After 1 call, left out: p7 had no room to be tested",
+        "After 1,200 calls, the search stopped: nothing is left to try",
+    )
+    places = [page.find(each) for each in told]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert "What the search noted" not in write_report(write_sample(tmp_path / "other")).read_text(encoding="utf-8")
 
 
 def test_nothing_better_is_a_story_too(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from flowbot.fields.files import read_text, write_text
 from flowbot.fields.foreign import Amount, Count, Record, checked
 from flowbot.fields.secrets import hide
 from flowbot.fields.words import brief, count, printable
-from flowbot.fields.yaml import parse_json
+from flowbot.fields.yaml import parse_json, read_data
 from flowbot.stats import Estimate
 from flowbot.store.rows import DEPTH
 from flowbot.workflow.workflow import Workflow
@@ -26,6 +26,8 @@ from .sessions import Spent, WorkSession
 from .verdict import verdict_on
 
 NAME = "result.json"
+START, FOUND = "start.flow.yaml", "found.flow.yaml"
+"""The workflows of a run, beside it."""
 MOST_BYTES = 16_000_000
 """Bytes of the largest `result.json` that is read."""
 AGAIN = "the command that made the run writes it anew, and pays for nothing twice"
@@ -168,7 +170,7 @@ class RunResult:
     @property
     def workflow_path(self) -> Path:
         """Where the found workflow stands."""
-        return self.run_dir / "found.flow.yaml"
+        return self.run_dir / FOUND
 
     @staticmethod
     def load(run_dir: Path | str) -> RunResult:
@@ -185,8 +187,8 @@ class RunResult:
         return RunResult(
             **members,
             run_dir=folder,
-            start=Workflow.load(folder / "start.flow.yaml"),
-            found=Workflow.load(folder / "found.flow.yaml") if stored.status == "done" else None,
+            start=_workflow(folder / START),
+            found=_workflow(folder / FOUND) if stored.status == "done" else None,
             start_scores=_scores(stored.scores.start),
             final_scores=_scores(stored.scores.final),
             difference=_scores(stored.scores.difference),
@@ -276,6 +278,11 @@ class _Stored(Record):
     tested: ClosingTest | None
     judge: Judging | None
     replayed_events: Count
+
+
+def _workflow(path: Path) -> Workflow:
+    """A workflow of a run's folder, which may be somebody else's: no link leads out of it."""
+    return Workflow.from_data(read_data(path, links=False), str(path))
 
 
 def _scores(stored: _Means | _Differences) -> Scores:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from flowbot.fields.words import count, interval, percent, points
 from flowbot.stats import Estimate
 
-from .events import Difference, Measure
+from .events import Difference, Measure, Noted
 
 if TYPE_CHECKING:
     from .changes import Change
@@ -83,6 +83,12 @@ def decided(change: Change) -> str:
     elif change.is_result and change.val is not None:
         said.append("best on validation")
     return "; ".join(said)
+
+
+def noted(note: Noted) -> str:
+    """`After 310 calls, the search stopped: nothing is left to try`."""
+    about = {"plateau": "a plateau", "restart": "a restart", "stopped": "the search stopped", "start": "the start"}
+    return f"After {count(note.spent, 'call')}, {about.get(note.about, note.about)}: {note.text}"
 
 
 def scores_of(change: Change) -> str:
