@@ -41,7 +41,7 @@ from flowbot.report.report import OUTCOMES, write_report
 from flowbot.report.story import came, why
 from flowbot.report.template import cut
 from flowbot.run.changes import Change
-from flowbot.run.events import Event
+from flowbot.run.events import Event, Noted
 from flowbot.run.examples import RecordedExample, Side
 from flowbot.run.result import Scores
 from flowbot.run.sessions import Spent
@@ -112,6 +112,26 @@ def test_a_method_without_comparisons_is_told_without_verdicts(tmp_path: Path) -
     assert [change.outcome for change in run.changes] == ["kept", "kept"]
     assert came(run.changes[0], run).startswith("Taken on without a comparison.")
     assert "2 changes were tried: 2 taken on without a comparison." in in_short(run)[0]
+
+
+def test_what_the_search_noted_is_told_in_its_order(tmp_path: Path) -> None:
+    run = write_sample(tmp_path / "run")
+    noted = (
+        Noted(about="plateau", text="6 candidates in a row were not better: now from `list`", spent=310),
+        Noted(about="left out", text="p7 had no room to be tested", spent=1),
+        Noted(about="stopped", text="nothing is left to try", spent=1200),
+    )
+    write_journal(run, [*journal(), *noted])
+    page = write_report(run).read_text(encoding="utf-8")
+    told = (
+        "After 310 calls, a plateau: 6 candidates in a row were not better: now from <code>list</code>",
+        "After 1 call, left out: p7 had no room to be tested",
+        "After 1,200 calls, the search stopped: nothing is left to try",
+    )
+    places = [page.find(each) for each in told]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert "What the search noted" not in write_report(write_sample(tmp_path / "other")).read_text(encoding="utf-8")
 
 
 def test_nothing_better_is_a_story_too(tmp_path: Path) -> None:
@@ -227,7 +247,8 @@ def test_parts_errors_and_cost_come_from_all_examples(tmp_path: Path) -> None:
     assert first.final is not None
     trace = first.final.trace
     steps = tuple(replace(step, usage=replace(step.usage, usd=None)) for step in trace.steps)
-    unknown = replace(first, final=replace(first.final, trace=replace(trace, steps=steps)))
+    final_side = first.final.model_copy(update={"trace": replace(trace, steps=steps)})
+    unknown = first.model_copy(update={"final": final_side})
     partly = per_example([unknown, *others], "final")
     assert partly is not None
     assert partly.usd is None
@@ -281,7 +302,7 @@ def test_commands_can_be_typed_as_they_stand(tmp_path: Path) -> None:
     judged = started(models={**run.started.models, "judge": "openai/gpt-4.1"})
     assert "--judge-model openai/gpt-4.1" in again(replace(run, started=judged))
     numbers = single_call((Field.of("note", "list[int]"),), (Field.of("total", "int"),), "Add.", reasoning=False)
-    asked = replace(run.examples[0], inputs={"note": [1, 2]})
+    asked = run.examples[0].model_copy(update={"inputs": {"note": [1, 2]}})
     assert "flow(note=[1, 2])" in python(replace(run, found=numbers, examples=(asked,)))
     with_tools = replace(run, found=nested())
     assert " --task task.yaml --model local/" in use(with_tools)
@@ -343,10 +364,14 @@ scores = st.none() | st.sampled_from([0.0, 0.25, 1.0])
 @given(st.lists(st.tuples(scores, scores), max_size=40))
 def test_every_example_is_in_one_group(pairs: list[tuple[float | None, float | None]]) -> None:
     def side(score: float | None) -> Side | None:
-        return None if score is None else Side(score, "", {}, None, False, Trace("", {}, (), None))
+        if score is None:
+            return None
+        return Side(score=score, feedback="", parts={}, spread=None, whole=False, trace=Trace("", {}, (), None))
 
     examples = [
-        RecordedExample(str(at), "test", {}, {}, side(one), side(two))
+        RecordedExample(
+            id=str(at), split="test", inputs={}, expected={}, start=side(one), final=side(two), candidates={}
+        )
         for at, (one, two) in enumerate(pairs)
         if (one, two) != (None, None)  # a view leaves out what neither was run on
     ]

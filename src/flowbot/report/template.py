@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import words
-from flowbot.run.examples import as_text
+from flowbot.fields.words import as_text
 from flowbot.run.taken import PURPOSES
-from flowbot.run.verdict import SOURCES, Mean
+from flowbot.run.verdict import SOURCES, Mean, noted
 
 from .chart import ROLES, interval_bar
 from .diffs import joined_diffs, node_texts
@@ -49,6 +49,7 @@ def environment(run: RunView) -> jinja2.Environment:
         "ROLES": ROLES,
         "badges": BADGES,
         "why": why,
+        "noted": noted,
         "came": partial(_came, run),
         "nested": nested,
         "quoted": run.quoted,
