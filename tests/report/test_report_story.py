@@ -32,6 +32,7 @@ from report_sample import (
 )
 
 from flowbot.fields import Field
+from flowbot.fields.words import count
 from flowbot.report.advice import advice
 from flowbot.report.brief import in_short, in_vain, stopped
 from flowbot.report.commands import again, python, show, use
@@ -385,5 +386,5 @@ def test_every_example_is_in_one_group(pairs: list[tuple[float | None, float | N
 @given(st.text(max_size=300), st.integers(1, 100))
 def test_a_text_that_was_cut_says_how_much_is_missing(text: str, most: int) -> None:
     shown = cut(text, most)
-    assert shown == text or (shown.startswith(text[:most]) and f"({len(text) - most:,} more characters)" in shown)
+    assert shown == text or (shown.startswith(text[:most]) and f"({count(len(text) - most, 'more character')})" in shown)
     assert len(shown) <= most * 1.1 + 40
