@@ -213,8 +213,8 @@ def test_examples_stand_by_what_became_of_them(tmp_path: Path) -> None:
     counts = {group.outcome: group.count for group in grouped(run.examples)}
     assert counts == {"fixed": 30, "broken": 10, "wrong": 10, "right": 10}
     page = write_report(run.run_dir).read_text(encoding="utf-8")
-    for outcome, count in counts.items():
-        assert f"{count} {OUTCOMES[outcome]}" in page
+    for outcome, number in counts.items():
+        assert f"{number} {OUTCOMES[outcome]}" in page
     assert f"flowbot show {run.run_dir} test-003" in page
     assert "25 more are not shown here" in page
 
