@@ -35,10 +35,9 @@ if TYPE_CHECKING:
     from .lm.budget import Budget
     from .lm.pace import Pace
     from .lm.stop import StopSignal
-    from .optimizer.api import evaluate, optimize
-    from .optimizer.measure import evaluate_async
+    from .optimizer.evaluate import evaluate, evaluate_async
     from .optimizer.progress import ProgressEvent
-    from .optimizer.run import optimize_async
+    from .optimizer.run import optimize, optimize_async
     from .report.report import write_report
     from .run.eval_result import EvalResult, EvalRow
     from .run.result import RunResult
@@ -57,9 +56,8 @@ _HOME = {
     "Budget": "lm.budget",
     "Pace": "lm.pace",
     "StopSignal": "lm.stop",
-    **dict.fromkeys(("evaluate", "optimize"), "optimizer.api"),
-    "evaluate_async": "optimizer.measure",
-    "optimize_async": "optimizer.run",
+    **dict.fromkeys(("evaluate", "evaluate_async"), "optimizer.evaluate"),
+    **dict.fromkeys(("optimize", "optimize_async"), "optimizer.run"),
     "ProgressBar": "show.progress_bar",
     "ProgressEvent": "optimizer.progress",
     **dict.fromkeys(("EvalResult", "EvalRow"), "run.eval_result"),

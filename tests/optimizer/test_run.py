@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from flowbot.fields import UserError
 from flowbot.lm.budget import Budget
 from flowbot.lm.stop import StopSignal
-from flowbot.optimizer.costs import estimate
+from flowbot.optimizer.estimate import estimate
 from flowbot.optimizer.run import optimize_async
 from flowbot.run.events import Feedback, Measured, Noted, Verdict
 from flowbot.run.journal import read_events

@@ -16,7 +16,7 @@ from flowbot.lm.client import Message, Patience, Reply, Request
 from flowbot.lm.connections import Connections, Turns
 from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
-from flowbot.optimizer.measure import evaluate_async
+from flowbot.optimizer.evaluate import evaluate_async
 from flowbot.optimizer.run import optimize_async
 from flowbot.runtime.workbench import Workbench
 from flowbot.store import Store

@@ -58,7 +58,7 @@ def evaluate_flow(
     from flowbot.fields import UserError
     from flowbot.fields.numbers import require_above_0
     from flowbot.lm.stop import StopSignal
-    from flowbot.optimizer.measure import evaluate_async
+    from flowbot.optimizer.evaluate import evaluate_async
     from flowbot.runtime.own_models import own_models, require_own_models
     from flowbot.task import Task
     from flowbot.workflow.calls import most_calls
@@ -92,8 +92,8 @@ def evaluate_flow(
     require_model(workflow, model)
     judges = require_judge(loaded.metric, judge_model, model)
     require_price(calls, model, *judges)
-    budget = calls.budget()
-    judged = len(examples) * sum(judge.repeats for judge in loaded.metric.judges.values())
+    calls.budget()  # a ceiling that is none is refused also where nothing is called
+    judged = len(examples) * loaded.metric.judge_calls
     expected = len(examples) * most_calls(workflow) + judged
     about = f"{of}, at most {count(expected, 'model call')}"
     if judged:
@@ -116,15 +116,9 @@ def evaluate_flow(
                 lm=model,
                 judge_lm=judge_model,
                 models=calls.listed(),
-                budget=budget,
-                cache_dir=calls.cache_dir,
-                pace=calls.pace(),
-                price=calls.prices(),
-                sandbox=calls.sandbox,
-                executor=calls.executor,
+                **calls.settings(stop),
                 allow_writes=allow_writes,
                 traces=False,  # a split may be larger than memory
-                stop=stop,
                 progress=display.show,
             )
         )

@@ -106,15 +106,16 @@ async def _run(
 
     from flowbot.runtime.together import together
     from flowbot.runtime.toolbox import opened_tools
+    from flowbot.runtime.workbench import Workbench
     from flowbot.workflow.check import require_valid
 
-    from .engine import require_model, require_price, workbench
+    from .engine import require_model, require_price
 
     def say(line: str) -> None:
         console.say(line, "soft")
 
     async with (
-        workbench(calls, stop) as bench,
+        Workbench(**calls.settings(stop)) as bench,
         opened_tools(tools, sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=say) as opened,
     ):
         signatures = {name: tool.signature for name, tool in opened.items()}

@@ -21,9 +21,9 @@ from flowbot.runtime.together import all_of
 from .allocator import BLOCK
 from .belief import Belief
 from .judge import Judge, Ruling
-from .measuring import measure
 from .pool import admitted, decided, proposed
 from .population import Candidate, Pairs, State
+from .scored import scored
 from .seams import Context, Focus, Pick, Planner, Proposal, Proposer
 
 BATCH, LOOPS, INNER_STEPS = 5, 2, 5
@@ -56,7 +56,7 @@ class Bilevel:
         """One epoch of batches, or until the planned calls are used."""
         rows = context.rows
         here = context.population.start
-        context.record(measure(context, here.program, "val", context.validation))
+        context.record(scored(context, here.program, "val", context.validation))
         if self.outer is None and self.inner is None and self.tuner is None:
             return "there is nothing to try"
         context.watch.enter("search", ceil(len(rows) / BATCH))
@@ -72,7 +72,7 @@ class Bilevel:
             await context.run(here.program, context.validation, "val")
             self._validated.append(here)
             context.population.incumbent = here
-            context.record(measure(context, here.program, "val", context.validation))
+            context.record(scored(context, here.program, "val", context.validation))
             context.watch.passed()
         return "every batch was walked through"
 

@@ -74,7 +74,7 @@ class Search:
         splits: tuple[Split, ...] = ("train", "val", "test")
         self._order = {split: self._ordered(split) for split in splits}
         self._examples = {each.id: each for examples in self._order.values() for each in examples}
-        self._judging = sum(each.repeats for each in self.task.metric.judges.values())
+        self._judging = self.task.metric.judge_calls
         self._kept_back = 0.0
         self._joined = False
         self._unsettled: list[tuple[str, str]] = []

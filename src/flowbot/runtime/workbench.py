@@ -8,22 +8,22 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack, cast
 
 from flowbot.fields import UserError
+from flowbot.lm.budget import Budget
 from flowbot.lm.connections import Connections
-from flowbot.lm.pace import Pace
 from flowbot.lm.session import Session
 from flowbot.lm.stop import StopSignal
 from flowbot.store import Kind, Store, default_cache_dir
 
 from .engine import Engine
-from .executors import Executor, ExecutorName, open_executor
+from .executors import Executor, open_executor
 from .open_model import Say, open_lm
-from .sandbox import ChosenSandbox, SandboxName
+from .sandbox import ChosenSandbox
+from .settings import DEFAULTS, CallSettings, WorkbenchSettings, require_settings, with_settings
 
 if TYPE_CHECKING:
-    from flowbot.lm.budget import Budget
     from flowbot.lm.lm import LM
     from flowbot.task import Tool
 
@@ -37,6 +37,7 @@ class _Forgetful(Store):
         return await super().put(key, value, kind=kind, replace=replace) if kind == "probe" else value
 
 
+@with_settings(CallSettings, WorkbenchSettings)
 class Workbench:
     """What any number of runs share, at once or one after another: the stored responses, the models' servers and
     connections, the limits of each endpoint, the sandbox, the executor and a budget. Each run counts for itself.
@@ -49,35 +50,21 @@ class Workbench:
     loop. Nothing is opened before it is needed.
 
     Args:
-        budget: ceilings of all runs together; a run's own budget counts within it.
-        cache_dir: folder of the store and of local models; the user's cache folder when None.
-        pace: how fast each endpoint may be called, by all runs together.
-        price: USD per million input and output tokens, where a model's price is not known and a run does not say it.
-        sandbox: where code runs; the first that can be had when None.
-        executor: where metrics and tools that are plain functions run.
-        stop: when set, all runs pause.
         stored: False: replies are kept nowhere, and nothing is written.
+
+    Raises:
+        UserError: for a setting that there is none of, or of another kind than it is.
     """
 
-    def __init__(
-        self,
-        *,
-        budget: Budget | None = None,
-        cache_dir: Path | str | None = None,
-        pace: Pace | None = None,
-        price: tuple[float, float] | None = None,
-        sandbox: SandboxName | None = None,
-        executor: ExecutorName = "loop",
-        stop: StopSignal | None = None,
-        stored: bool = True,
-    ) -> None:
-        self.budget = budget
-        self.cache_dir = Path(cache_dir or default_cache_dir())
-        self.price = price
-        self.stop = stop or StopSignal()
-        self.sandbox = ChosenSandbox(sandbox)
-        self.executor: Executor = open_executor(executor)
-        self._pace = pace
+    def __init__(self, *, stored: bool = True, **settings: Unpack[WorkbenchSettings]) -> None:
+        require_settings("Workbench", settings, WorkbenchSettings)
+        self.budget = settings.get("budget")
+        self.cache_dir = Path(settings.get("cache_dir") or default_cache_dir())
+        self.price = settings.get("price")
+        self.stop = settings.get("stop") or StopSignal()
+        self.sandbox = ChosenSandbox(settings.get("sandbox"))
+        self.executor: Executor = open_executor(settings.get("executor") or "loop")
+        self._pace = settings.get("pace")
         self._stored = stored
         self._connections: Connections | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -95,6 +82,16 @@ class Workbench:
             store = Store.open(self.cache_dir / "store.sqlite") if self._stored else _Forgetful(None, None, None)
             self._connections = Connections(store, self._pace, keep=True)
         return self._connections
+
+    def budget_within(self, budget: Budget | None) -> Budget:
+        """A run's ceilings, which count within those of all.
+
+        Raises:
+            UserError: if they are those of another run.
+        """
+        if self.budget is None:
+            return budget or Budget()
+        return self.budget.child() if budget is None else budget.within(self.budget)
 
     def session(
         self,
@@ -120,8 +117,7 @@ class Workbench:
             raise UserError(
                 "workbench", "one that is not open on this event loop", "async with fb.Workbench() as bench: …"
             )
-        if self.budget is not None:
-            budget = self.budget.child() if budget is None else budget.within(self.budget)
+        budget = self.budget_within(budget)
         own = stop or StopSignal()
         own.follow(self.stop)
         stored = stored and self._stored
@@ -266,37 +262,35 @@ class Workbench:
 
 @asynccontextmanager
 async def on_workbench(
-    workbench: Workbench | None,
-    *,
-    cache_dir: Path | str | None = None,
-    pace: Pace | None = None,
-    sandbox: SandboxName | None = None,
-    executor: ExecutorName = "loop",
-    stored: bool = True,
+    workbench: Workbench | None, settings: WorkbenchSettings, *, stored: bool = True
 ) -> AsyncGenerator[Workbench]:
-    """The workbench that the user gives, or one for this run alone; arguments as of `Workbench`.
+    """The workbench that the user gives, or one for this run alone; its budget, price and stop are the run's own either way.
 
     Raises:
-        UserError: if a setting stands beside a workbench; see `refuse_beside`.
+        UserError: if a setting stands beside a workbench that has its own; see `refuse_beside`.
     """
     if workbench is not None:
-        refuse_beside(
-            cache_dir=cache_dir, pace=pace, sandbox=sandbox, executor=None if executor == "loop" else executor
-        )
+        refuse_beside(settings)
         yield workbench
-    else:
-        async with Workbench(cache_dir=cache_dir, pace=pace, sandbox=sandbox, executor=executor, stored=stored) as own:
-            yield own
+        return
+    opening = {name: value for name, value in settings.items() if name in _OF_ALL and value is not None}
+    async with Workbench(**cast("WorkbenchSettings", opening), stored=stored) as own:
+        yield own
 
 
-def refuse_beside(**settings: object) -> None:
+_OF_ALL = ("cache_dir", "pace", "sandbox", "executor")
+"""Settings of a workbench that its runs have none of their own of."""
+
+
+def refuse_beside(settings: Mapping[str, object]) -> None:
     """Refuse settings that stand beside a workbench, which has its own.
 
     Raises:
         UserError: naming them.
     """
-    if named := [name for name, value in settings.items() if value is not None]:
-        raise UserError(", ".join(named), "beside a workbench, which has its own", f"fb.Workbench({named[0]}=…)")
+    given = [name for name in _OF_ALL if settings.get(name) not in (None, DEFAULTS.get(name))]
+    if given:
+        raise UserError(", ".join(given), "beside a workbench, which has its own", f"fb.Workbench({given[0]}=…)")
 
 
 def turn(loop: asyncio.AbstractEventLoop) -> None:
