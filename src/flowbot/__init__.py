@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .lm.budget import Budget
     from .lm.pace import Pace
     from .lm.stop import StopSignal
+    from .notebook.progress_bar import ProgressBar
     from .optimizer.evaluate import evaluate, evaluate_async
     from .optimizer.progress import ProgressEvent
     from .optimizer.run import optimize, optimize_async
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from .runtime.flow import Flow, load
     from .runtime.trace import Trace
     from .runtime.workbench import Workbench
-    from .show.progress_bar import ProgressBar
     from .task import Example, Judge, Metric, Part, Parts, Task
     from .workflow.workflow import Workflow
 
@@ -58,7 +58,7 @@ _HOME = {
     "StopSignal": "lm.stop",
     **dict.fromkeys(("evaluate", "evaluate_async"), "optimizer.evaluate"),
     **dict.fromkeys(("optimize", "optimize_async"), "optimizer.run"),
-    "ProgressBar": "show.progress_bar",
+    "ProgressBar": "notebook.progress_bar",
     "ProgressEvent": "optimizer.progress",
     **dict.fromkeys(("EvalResult", "EvalRow"), "run.eval_result"),
     "RunResult": "run.result",
@@ -80,7 +80,7 @@ def __getattr__(name: str) -> Any:
             f"module 'flowbot' has no attribute {name!r}{f' (did you mean {near!r}?)' if near else ''}"
         )
     if "IPython" in sys.modules:
-        from .show.notebook import register
+        from .notebook.register import register
 
         register()
     return getattr(import_module(f"flowbot.{_HOME[name]}"), name)

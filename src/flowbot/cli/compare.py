@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from flowbot.fields.words import count, duration, interval, money, percent, points
+from flowbot.fields.words import count, duration, in_points, interval, money, percent, points
 
 from .console import Console
 from .options import Output
@@ -141,7 +141,7 @@ def _groups(comparison: Comparison, console: Console) -> None:
             group.name,
             textwrap.shorten(" ".join(group.runs), 16, placeholder=" …"),
             percent(group.mean),
-            NONE if group.deviation is None else f"{points(group.deviation, sign=False)} points",
+            NONE if group.deviation is None else in_points(group.deviation, sign=False),
             percent(group.low),
             percent(group.high),
         )

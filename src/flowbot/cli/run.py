@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from flowbot.fields.words import count
+
 from .console import Console
 from .options import MODEL, Calls, Output
 from .text import json_text
@@ -69,9 +71,9 @@ def run_flow(
     with pausing(stop, say=lambda line: console.say(line, "warn")):
         ran = asyncio.run(_run(flow, workflow, rows, model, own, calls, tools, stop, console))
     if ran is None:
-        count = len(rows) * most_calls(workflow)
-        console.json({"dry_run": True, "calls": count})
-        console.result(f"{count} model calls at most, besides those that ask again; none was made.")
+        calls_at_most = len(rows) * most_calls(workflow)
+        console.json({"dry_run": True, "calls": calls_at_most})
+        console.result(f"{count(calls_at_most, 'model call')} at most, besides those that ask again; none was made.")
         return 0
     traces, passed = ran
     status = within(passed)

@@ -177,7 +177,9 @@ def _announce(job: Job, search: SearchOptions, plan: Plan, console: Console) -> 
     console.row("Start", job.start_words)
     console.row("Models", models)
     console.row("Method", f"{search.method}, effort {job.effort}, seed {search.seed}")
-    console.row("Estimate", f"up to about {count(expected.calls, 'model call')}, {expected.tokens:,} tokens; {cost}")
+    console.row(
+        "Estimate", f"up to about {count(expected.calls, 'model call')}, {count(expected.tokens, 'token')}; {cost}"
+    )
     console.say()
     if not expected.calls:
         return
@@ -241,7 +243,7 @@ def _dry(job: Job, search: SearchOptions, plan: Plan, console: Console) -> None:
     for purpose, number in expected.by_purpose.items():
         console.result(f"{number:>8,}  {PURPOSES.get(purpose, purpose)}")
     console.result(
-        f"{expected.calls:>8,}  model calls, about {expected.tokens:,} tokens; none was made. Retries and larger workflows may add some."
+        f"{expected.calls:>8,}  {'model call' if expected.calls == 1 else 'model calls'}, about {count(expected.tokens, 'token')}; none was made. Retries and larger workflows may add some."
     )
     console.say()
 

@@ -144,7 +144,7 @@ def _title(view: RunView, rows: list[dict[str, Any]]) -> str:
     state = f"The run is {view.status}: the command that began it goes on."
     if view.status == "done":
         state = f"On the test {count(tested['fixed'], 'was', 'were')} fixed and {tested['broken']} broken."
-    return f"Run on {view.started.task}: {named} examples. {state}"
+    return f"Run on {view.started.task}: {named} {'example' if len(rows) == 1 else 'examples'}. {state}"
 
 
 def _row(example: RecordedExample, gradients: int) -> dict[str, Any]:

@@ -193,12 +193,12 @@ class _Page:
             for number, part in enumerate(parts or [""]):
                 self.console.say(f"{edge}{part.lstrip(' ') if number else part}".rstrip())
         if left:
-            self.console.say(f"{' ' * indent}… {left:,} more characters (--full shows all)", "soft")
+            self.console.say(f"{' ' * indent}… {count(left, 'more character')} (--full shows all)", "soft")
 
     def paragraph(self, text: str, indent: int, style: Style = "", *, hang: int = 0) -> None:
         """Running text, wrapped; cut where it is very long."""
         kept, left = self.cut(text)
-        more = f" … {left:,} more characters (--full shows all)" if left else ""
+        more = f" … {count(left, 'more character')} (--full shows all)" if left else ""
         self.console.paragraph(kept + more, style, indent=indent, hang=hang)
 
     def cut(self, text: str) -> tuple[str, int]:

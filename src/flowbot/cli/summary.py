@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from flowbot.fields.words import count, interval, percent, points
+from flowbot.fields.words import count, in_points, interval, percent
 from flowbot.run.taken import account, caveats, judged
 from flowbot.run.verdict import SOURCES, decided
 from flowbot.run.view import read_run
@@ -99,7 +99,7 @@ def _scores(run: RunView, console: Console) -> None:
             line = f"    {who:<7}{drawing}{percent(score.mean):>6}   ({interval(score)})"
             console.say(line, "" if who == "start" else "accent")
         if difference is not None and not run.unchanged:
-            gain = f"{points(difference.mean):>4} points (95 % interval {interval(difference, difference=True)})"
+            gain = f"{in_points(difference.mean):>11} (95 % interval {interval(difference, difference=True)})"
             if drawn:
                 console.say(f"    {'':<7}{'':<{drawn}}  {gain}")
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from flowbot.fields.words import count, percent, points
+from flowbot.fields.words import count, in_points, percent
 from flowbot.power import measured_difference, smallest_difference
 from flowbot.run.result import PLAN_USED
 from flowbot.run.view import RunView
@@ -84,10 +84,10 @@ def _chance(run: RunView) -> list[str]:
     more = ""
     if difference.mean > 0.01:
         needed = math.ceil(difference.n * (seen / difference.mean) ** 2)  # the interval narrows with the root of n
-        more = f"; one of {points(difference.mean, sign=False)} points needs about {needed:,}"
+        more = f"; one of {in_points(difference.mean, sign=False)} needs about {needed:,}"
     return [
         f"{count(difference.n, 'test example')} like these show a difference reliably from about "
-        f"{points(seen, sign=False)} points on{more}. More test examples would settle it."
+        f"{in_points(seen, sign=False)} on{more}. More test examples would settle it."
     ]
 
 

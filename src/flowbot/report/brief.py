@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from flowbot.fields.words import count, percent, points
+from flowbot.fields.words import count, in_points, percent
 from flowbot.run.changes import Change
 from flowbot.run.taken import caveats
 from flowbot.run.verdict import decided, scores_of
@@ -109,7 +109,7 @@ def _into_result(run: RunView) -> str:
     if len(gains) < 2:
         return f"{held}."
     gain, best = max(gains)
-    return f"{held}; the largest gain on training examples was {points(gain)} points, by {best}."
+    return f"{held}; the largest gain on training examples was {in_points(gain)}, by {best}."
 
 
 def _nothing_tried(run: RunView) -> str:

@@ -66,7 +66,7 @@ def environment(run: RunView) -> jinja2.Environment:
 def cut(text: str, most: int = LONGEST) -> str:
     """A text that may be of any length, as far as the page shows it, with the number of characters that are left out."""
     left = len(text) - most
-    return text if left <= most // 10 else f"{text[:most]} … ({left:,} more characters)"
+    return text if left <= most // 10 else f"{text[:most]} … ({words.count(left, 'more character')})"
 
 
 def _ticks(text: str) -> Markup:

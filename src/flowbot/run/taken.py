@@ -49,7 +49,7 @@ def takes(calls: int, requests: int, tokens: int, usd: float | None) -> str:
         usd: logical cost; None where a price is unknown.
     """
     served = f" ({count(requests, 'request')} served)" if requests > calls else ""
-    return f"{count(calls, 'model call')}{served}, {tokens:,} tokens, {priced(usd)}"
+    return f"{count(calls, 'model call')}{served}, {count(tokens, 'token')}, {priced(usd)}"
 
 
 def priced(usd: float | None) -> str:
@@ -78,7 +78,7 @@ def made(
     if paid == requests:
         return f"All of it was {verb} by this run {', '.join(told)}."
     number = f"{paid:,} of the calls" if paid < requests else count(paid, "call")
-    of_it = [number, f"{spent.tokens:,} tokens", priced(spent.usd), *told]
+    of_it = [number, f"{count(spent.tokens, 'token')}", priced(spent.usd), *told]
     rest = (
         "the rest stood in the store"
         if paid < requests
@@ -93,7 +93,7 @@ def again(now: Paid, spent: Paid, *, verb: Verb = "paid") -> str:
         return ""
     if not now.calls:
         return f"This time it was replayed from the store: nothing was {verb}."
-    return f"Of that this session {verb} {now.calls:,} calls, {now.tokens:,} tokens, {priced(now.usd)}."
+    return f"Of that this session {verb} {count(now.calls, 'call')}, {count(now.tokens, 'token')}, {priced(now.usd)}."
 
 
 def logical(by_purpose: Mapping[str, Used]) -> tuple[int, int, int, float | None]:
@@ -121,7 +121,7 @@ def account(result: RunResult) -> list[str]:
 
 def judged(judge: Judging) -> str:
     """What judging took, and how much a judge disagrees with itself."""
-    took = f"{count(judge.calls, 'call')}, {judge.tokens:,} tokens, cost {money(judge.usd)}"
+    took = f"{count(judge.calls, 'call')}, {count(judge.tokens, 'token')}, cost {money(judge.usd)}"
     varied = (
         ""
         if judge.spread is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from flowbot.fields.words import count, interval, percent, points
+from flowbot.fields.words import count, in_points, interval, percent
 from flowbot.stats import Estimate
 
 from .events import Difference, Measure, Noted
@@ -64,10 +64,10 @@ def verdict_on(
     )
     inside = f"95 % interval {interval(difference, difference=True)}"
     if difference.low > 0:
-        return f"{scores}: better by {points(difference.mean, sign=False)} points ({inside})."
+        return f"{scores}: better by {in_points(difference.mean, sign=False)} ({inside})."
     if difference.high < 0:
-        return f"{scores}: worse by {points(-difference.mean, sign=False)} points ({inside})."
-    return f"{scores}: a difference of {points(difference.mean)} points, which may be chance ({inside})."
+        return f"{scores}: worse by {in_points(-difference.mean, sign=False)} ({inside})."
+    return f"{scores}: a difference of {in_points(difference.mean)}, which may be chance ({inside})."
 
 
 def decided(change: Change) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 
 from flowbot.fields import Score
-from flowbot.fields.words import brief, count, duration, interval, percent, points
+from flowbot.fields.words import brief, count, duration, in_points, interval, percent
 from flowbot.run.eval_result import EvalResult, EvalRow
 from flowbot.run.result import RunResult
 from flowbot.run.taken import account, caveats
@@ -72,7 +72,7 @@ def _scores(result: RunResult) -> Markup:
                 rows.append((f"{name}, {who}", percent(score.mean), spread, interval(score), f"n = {score.n}"))
         if difference is not None:
             between = interval(difference, difference=True)
-            rows.append((f"{name}, difference", f"{points(difference.mean)} points", "", between, ""))
+            rows.append((f"{name}, difference", in_points(difference.mean), "", between, ""))
     return table(rows, ("", "score", "", "95 % interval", "")) if rows else Markup("")
 
 
