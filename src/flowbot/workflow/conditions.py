@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
@@ -27,13 +28,13 @@ class Test(_Condition):
 class All(_Condition):
     """True when every part is."""
 
-    all: tuple[Condition, ...] = Field(min_length=1)
+    parts: tuple[Condition, ...] = Field(min_length=1, validation_alias="all", serialization_alias="all")
 
 
 class AnyOf(_Condition):
     """True when one part is."""
 
-    any: tuple[Condition, ...] = Field(min_length=1)
+    parts: tuple[Condition, ...] = Field(min_length=1, validation_alias="any", serialization_alias="any")
 
 
 class Not(_Condition):
@@ -52,23 +53,16 @@ def _form(data: Any) -> str:
 
 
 # The tags stand in the place of an error; no name of a file looks like one, so they can be told and left out.
-Condition = Annotated[
-    Annotated[Test, Tag("<test>")]
-    | Annotated[All, Tag("<all>")]
-    | Annotated[AnyOf, Tag("<any>")]
-    | Annotated[Not, Tag("<not>")],
-    Discriminator(_form),
-]
-"""A comparison, or comparisons joined."""
-
-Guard = Annotated[
+_Forms = (
     Annotated[Test, Tag("<test>")]
     | Annotated[All, Tag("<all>")]
     | Annotated[AnyOf, Tag("<any>")]
     | Annotated[Not, Tag("<not>")]
-    | Annotated[Literal["else"], Tag("<else>")],
-    Discriminator(_form),
-]
+)
+Condition = Annotated[_Forms, Discriminator(_form)]
+"""A comparison, or comparisons joined."""
+
+Guard = Annotated[_Forms | Annotated[Literal["else"], Tag("<else>")], Discriminator(_form)]
 """What stands before a way of a branch: a condition, or `else`."""
 
 
@@ -77,14 +71,22 @@ def tests_of(condition: Condition) -> Iterator[Test]:
     match condition:
         case Test():
             yield condition
-        case All():
-            for part in condition.all:
-                yield from tests_of(part)
-        case AnyOf():
-            for part in condition.any:
-                yield from tests_of(part)
         case Not():
             yield from tests_of(condition.part)
+        case All() | AnyOf():
+            for part in condition.parts:
+                yield from tests_of(part)
+
+
+def rewired_condition(condition: Condition, swap: Mapping[str, str]) -> Condition:
+    """The condition on other references: old to new."""
+    match condition:
+        case Test():
+            return condition.model_copy(update={"ref": swap.get(condition.ref, condition.ref)})
+        case Not():
+            return Not(part=rewired_condition(condition.part, swap))
+        case All() | AnyOf():
+            return condition.model_copy(update={"parts": tuple(rewired_condition(p, swap) for p in condition.parts)})
 
 
 def holds(condition: Condition, value_of: Callable[[str], Any]) -> bool:
@@ -96,11 +98,11 @@ def holds(condition: Condition, value_of: Callable[[str], Any]) -> bool:
     """
     match condition:
         case Test():
-            return _compared(condition.op, value_of(condition.ref), condition.value)
+            return bool(_COMPARISONS[condition.op](value_of(condition.ref), condition.value))
         case All():
-            return all(holds(part, value_of) for part in condition.all)
+            return all(holds(part, value_of) for part in condition.parts)
         case AnyOf():
-            return any(holds(part, value_of) for part in condition.any)
+            return any(holds(part, value_of) for part in condition.parts)
         case Not():
             return not holds(condition.part, value_of)
 
@@ -120,9 +122,9 @@ def say(condition: Condition) -> str:
             shown = str(value).lower() if isinstance(value, bool) else str(value)
             return f"{condition.ref} {condition.op} {shown}"
         case All():
-            return " and ".join(_inside(part) for part in condition.all)
+            return " and ".join(_inside(part) for part in condition.parts)
         case AnyOf():
-            return " or ".join(_inside(part) for part in condition.any)
+            return " or ".join(_inside(part) for part in condition.parts)
         case Not():
             return f"not {_inside(condition.part)}"
 
@@ -131,23 +133,14 @@ def _inside(condition: Condition) -> str:
     return f"({say(condition)})" if isinstance(condition, All | AnyOf) else say(condition)
 
 
-def _compared(op: Op, left: Any, right: Any) -> bool:
-    match op:
-        case "==":
-            return left == right
-        case "!=":
-            return left != right
-        case "<":
-            return left < right
-        case "<=":
-            return left <= right
-        case ">":
-            return left > right
-        case ">=":
-            return left >= right
-        case "in":
-            return left in right
-        case "contains":
-            return right in left
-        case "empty":
-            return is_empty(left)
+_COMPARISONS: Mapping[Op, Callable[[Any, Any], Any]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "in": lambda value, known: value in known,
+    "contains": operator.contains,
+    "empty": lambda value, _: is_empty(value),
+}

@@ -8,7 +8,7 @@ from flowbot.fields import Field, ToolSignature
 
 from .defects import Defect, choices, name_defects, type_defects
 from .graph import cycles, unused
-from .nodes import BranchNode, LoopNode, MapNode
+from .nodes import BodyNode, BranchNode
 from .rules_nodes import NodeRules
 from .rules_parameters import demonstration_fault, parameter_defects
 from .rules_references import References
@@ -84,7 +84,7 @@ class Checker:
                 yield from self._nodes.check(f"{where}.{name}", name, node, scope)
                 yield from ways.when(f"{where}.{name}", name)
                 yield from ways.reads(f"{where}.{name}", name)
-            if isinstance(scope.holder, LoopNode | MapNode):
+            if isinstance(scope.holder, BodyNode):
                 for reference in dict.fromkeys(each for each in scope.holder.ends() if scope.is_own(each)):
                     yield from ways.end(place, reference)
             yield from self._wiring(where, scope)

@@ -9,7 +9,7 @@ from flowbot.fields import ToolSignature, Type
 from .conditions import tests_of
 from .defects import Defect, choices, name_defects, type_defects
 from .graph import split_reference
-from .nodes import MAX_ITEMS, MAX_STEPS, BranchNode, LLMNode, LoopNode, MapNode, MergeNode, Node, ToolNode
+from .nodes import MAX_ITEMS, MAX_STEPS, BodyNode, BranchNode, LLMNode, LoopNode, MapNode, MergeNode, Node, ToolNode
 from .rules_conditions import condition_defects
 from .rules_references import References, clashes, hidden
 from .scope import Scope, parsed
@@ -39,7 +39,7 @@ class NodeRules:
             if other not in scope.nodes:
                 mend = f"name {choices(other, scope.nodes)}"
                 yield Defect(f"{where}.feedback_from", f"there is no node {other!r} in this body", mend)
-        if not isinstance(node, BranchNode | LoopNode | MapNode):
+        if not isinstance(node, BranchNode | BodyNode):
             if not node.out:
                 yield Defect(f"{where}.out", "the node gives nothing", "declare an output, as `answer: str`")
             for output, text in node.out.items():

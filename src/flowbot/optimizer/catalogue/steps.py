@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowbot.workflow.edits import Edit, InsertRetrieval, InsertStep, ReplaceNode, Split
+from flowbot.workflow.edits.basic import ReplaceNode
+from flowbot.workflow.edits.edit import Edit
+from flowbot.workflow.edits.inserts import InsertRetrieval, InsertStep
+from flowbot.workflow.edits.patterns import Split
 from flowbot.workflow.nodes import CodeNode, LLMNode
 from flowbot.workflow.parameters import CodeParameters, LLMParameters
 from flowbot.workflow.starts import REASONING, reasoning_hint

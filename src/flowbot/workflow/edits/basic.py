@@ -8,12 +8,22 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationInfo, field_validator
 
 from flowbot.fields import canonical_json
-from flowbot.workflow.nodes import BranchNode, LLMNode, LoopNode, MapNode, MergeNode, Node, asks_model, is_frozen, walk
+from flowbot.workflow.nodes import (
+    BodyNode,
+    BranchNode,
+    LLMNode,
+    LoopNode,
+    MapNode,
+    MergeNode,
+    Node,
+    changed,
+    is_frozen,
+    walk,
+)
 from flowbot.workflow.parameters import PARAMETERS, ChoiceParameters, LLMParameters, Parameters
 
 from .draft import AnyParameters, Draft, split
 from .edit import Edit, NewNode, Output, Path, Text, WithNode, by_path, in_words
-from .wiring import changed, joined
 from .written import NAMED, always, rows
 
 
@@ -107,7 +117,7 @@ class Rewire(Edit):
             case MergeNode():
                 if self.input not in node.inputs:
                     draft.refuse(f"the merge joins {', '.join(node.inputs)}: name the one to replace as input")
-                change = {"inputs": joined(node.inputs, {self.input: self.to})}
+                change = {"inputs": node.rewired({self.input: self.to}).inputs}
             case LoopNode():
                 name, dot, end = self.input.partition(".")
                 if name not in node.carry or (dot and end != "next"):
@@ -141,7 +151,7 @@ class RenameNode(Edit):
         holder, new = draft.holder(prefix), self.to
         if "/" in new:
             draft.refuse("a node is renamed where it stands: give the new name alone")
-        if new in holder.nodes or new in (holder.own() if isinstance(holder, LoopNode | MapNode) else holder.inputs):
+        if new in holder.nodes or new in holder.input_names():
             draft.refuse(f"{new} is there already: choose another name")
         draft.take_over(prefix, {f"{old}.{output}": f"{new}.{output}" for output in node.gives})
         if isinstance(node, BranchNode):
@@ -236,7 +246,7 @@ def _renew(draft: Draft, old: Mapping[str, Node], path: str, parameters: AnyPara
         if pinned:
             draft.put(each, node.model_copy(update={"model": "pinned"}))
         now = draft.parameters.get(each) or PARAMETERS[node.kind]()
-        if not isinstance(now, LLMParameters | ChoiceParameters) or not (pinned or asks_model(node)):
+        if not isinstance(now, LLMParameters | ChoiceParameters) or not (pinned or node.asks):
             continue
         kept: dict[str, Any] = {}
         if pinned or now.model is None:
@@ -249,7 +259,7 @@ def _renew(draft: Draft, old: Mapping[str, Node], path: str, parameters: AnyPara
 
 def _fits(old: Node, new: Node) -> bool:
     """Whether a node can have the parameters of another: one of its kind; a branch or a merge only where it asks a model."""
-    return old.kind == new.kind and (asks_model(new) or not isinstance(new, BranchNode | MergeNode))
+    return old.kind == new.kind and (new.asks or not isinstance(new, BranchNode | MergeNode))
 
 
 def _with_frozen(draft: Draft, prefix: str, old: Mapping[str, Node], new: Mapping[str, Node]) -> dict[str, Node]:
@@ -261,8 +271,8 @@ def _with_frozen(draft: Draft, prefix: str, old: Mapping[str, Node], new: Mappin
             if now is None or not _same(was, now):
                 draft.refuse(f"{path} is frozen: write it as it is: {canonical_json(was.dump())}")
             nodes[name] = was
-        elif isinstance(was, LoopNode | MapNode):
-            inside = now.nodes if isinstance(now, LoopNode | MapNode) else {}
+        elif isinstance(was, BodyNode):
+            inside = now.nodes if isinstance(now, BodyNode) else {}
             kept = _with_frozen(draft, f"{path}/", was.nodes, inside)
             if now is not None and kept:
                 nodes[name] = now.model_copy(update={"nodes": kept})

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, PlainSerializer, ValidationErro
 from pydantic_core import PydanticCustomError
 
 from flowbot.workflow.messages import explained
-from flowbot.workflow.nodes import BranchNode, LoopNode, MapNode, MergeNode, Node, Sketch, ToolNode, node_at
+from flowbot.workflow.nodes import BodyNode, BranchNode, LoopNode, MapNode, MergeNode, Node, Sketch, ToolNode, node_at
 from flowbot.workflow.parameters import PARAMETERS, LLMParameters, Parameters
 
 from .draft import AnyParameters, Draft
@@ -41,11 +41,6 @@ class Edit(BaseModel):
         fields = sorted(cls.model_fields.items(), key=lambda item: item[0] == "node")
         marks = ((name, field, mark) for name, field in fields for mark in field.metadata if isinstance(mark, Written))
         return {mark.name or field.serialization_alias or name: mark for name, field, mark in marks}
-
-
-def describe(edit: Edit) -> str:
-    """An edit in one line, for people and for prompts."""
-    return str(edit)
 
 
 def dump_edits(edits: Iterable[Edit]) -> list[dict[str, Any]]:
@@ -82,7 +77,7 @@ class WithNode(Edit):
     def _of_its_kind(cls, data: Any, info: ValidationInfo) -> Any:
         """Reads parameters as those of their node's kind: which class they are does not show in them."""
         node: Node | None = info.data.get("node")
-        if isinstance(node, LoopNode | MapNode):
+        if isinstance(node, BodyNode):
             return by_path(node.nodes, data)
         return data if node is None or not isinstance(data, dict) else _of_kind(node, data, "parameters")
 
