@@ -37,7 +37,8 @@ _TOKEN = re.compile(
 _ESCAPES = re.compile(r"""(?:[^\\\n]|\\(?:[\\'"abfnrtv]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}))*\Z""")
 _THOUSANDS = re.compile(r"[-+]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?\Z")
 _MAX_DEPTH = 8
-_MOST_TOLD = 200
+MOST_SHOWN = 200
+"""Characters of a type's text that errors show."""
 MOST_NOTATION = 50_000
 """Characters of the longest type; of a Literal, some thousands of options."""
 
@@ -67,7 +68,7 @@ class Type:
         Raises:
             TypeSyntaxError: if `text` is not in the notation.
         """
-        told = notation_told(text)
+        told = cut(text, MOST_SHOWN)
         if len(text) > MOST_NOTATION:
             raise TypeSyntaxError(f"type {told!r}: longer than {MOST_NOTATION:,} characters")
         parsed, rest = _parse(_tokens(text, told), told, 0)
@@ -174,11 +175,6 @@ def object_schema(members: dict[str, Type]) -> dict[str, Any]:
         "required": list(members),
         "additionalProperties": False,
     }
-
-
-def notation_told(text: str) -> str:
-    """A type's text as errors show it."""
-    return text if len(text) <= _MOST_TOLD else f"{text[: _MOST_TOLD - 1]}…"
 
 
 def _tokens(text: str, told: str) -> list[str]:

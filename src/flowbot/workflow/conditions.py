@@ -6,16 +6,14 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
+
+from flowbot.fields.foreign import Closed
 
 Op = Literal["==", "!=", "<", "<=", ">", ">=", "in", "contains", "empty"]
 
 
-class _Condition(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, populate_by_name=True)
-
-
-class Test(_Condition):
+class Test(Closed, populate_by_name=True):
     """One comparison of what a reference carries with a constant; `empty` compares with nothing."""
 
     __test__ = False  # not one of pytest's
@@ -25,19 +23,19 @@ class Test(_Condition):
     value: Any = None
 
 
-class All(_Condition):
+class All(Closed, populate_by_name=True):
     """True when every part is."""
 
     parts: tuple[Condition, ...] = Field(min_length=1, validation_alias="all", serialization_alias="all")
 
 
-class AnyOf(_Condition):
+class AnyOf(Closed, populate_by_name=True):
     """True when one part is."""
 
     parts: tuple[Condition, ...] = Field(min_length=1, validation_alias="any", serialization_alias="any")
 
 
-class Not(_Condition):
+class Not(Closed, populate_by_name=True):
     """True when its part is not."""
 
     part: Condition = Field(validation_alias="not", serialization_alias="not")

@@ -6,12 +6,13 @@ Orders follow the sketch, never a set or a clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from heapq import heappop, heappush
+from itertools import chain, count
 
 from flowbot.fields import UserError
 
-from .nodes import BodyNode, HasNodes
+from .nodes import BodyNode, HasNodes, Sketch, walk
 
 MOST_CIRCLES = 200
 """Circles that are looked for at once."""
@@ -146,3 +147,17 @@ def _circle(before: Mapping[str, Mapping[str, None]], ordered: Mapping[str, None
         path[name] = len(path)
         name = next(each for each in before[name] if each not in ordered)
     return (name, *reversed(list(path)[path[name] :]))
+
+
+def all_names(sketch: Sketch) -> set[str]:
+    """The names of all inputs, nodes, and what bodies are handed."""
+    names = set(sketch.inputs)
+    for path, node in walk(sketch):
+        names.add(path.rpartition("/")[2])
+        names.update(node.input_names() if isinstance(node, BodyNode) else ())
+    return names
+
+
+def free_name(wish: str, taken: Collection[str]) -> str:
+    """The wished name, or it with the lowest number from 2 on, that is not taken."""
+    return next(name for name in chain([wish], (f"{wish}_{number}" for number in count(2))) if name not in taken)

@@ -10,11 +10,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from flowbot.fields import UserError
+from flowbot.fields.foreign import Closed
 
 from .conditions import Condition, Guard, rewired_condition, tests_of
 
@@ -29,10 +30,8 @@ NOTHING: Swap = MappingProxyType({})
 _M = TypeVar("_M", bound=BaseModel)
 
 
-class _Node(BaseModel):
+class _Node(Closed, populate_by_name=True):
     """What every kind has."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, populate_by_name=True)
 
     when: str | None = None
     """A way of a branch of the same body, as `route.many`: the node runs only if it was taken."""
@@ -51,10 +50,15 @@ class _Node(BaseModel):
         """Whether a model is asked in this node itself: an `llm`, a branch that a model chooses, a merge that a model judges."""
         return False
 
+    @classmethod
+    def kind_name(cls) -> str:
+        """The kind, as it stands in a file."""
+        return str(cls.model_fields["kind"].default)
+
     def dump(self) -> dict[str, Any]:
         """The node as it stands in a file: the kind first, nothing that goes without saying."""
         data = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        kind = {"kind": type(self).model_fields["kind"].default}
+        kind = {"kind": self.kind_name()}
         return kind | {key: data[key] for key in ("when", "how", "tool", "in", "out") if key in data} | data
 
     def references(self) -> tuple[str, ...]:
@@ -170,7 +174,23 @@ class MergeNode(_Node):
 class BodyNode(_Node):
     """A node with a body: its nodes, what they are handed, what is read of them, and what is read before they run."""
 
+    bounded_by: ClassVar[tuple[str, int]]
+    """The field that says how often the body runs at most, and the most that it may say."""
+
     nodes: dict[str, Node]
+
+    @property
+    def bound(self) -> int:
+        """How often the body runs at most.
+
+        Raises:
+            UserError: if there is no bound, or one beyond what it may be.
+        """
+        key, most = self.bounded_by
+        given: int | None = getattr(self, key)
+        if given is None or not 1 <= given <= most:
+            raise UserError("workflow", f"a {self.kind_name()} with `{key}: {given}`", f"a number from 1 to {most}")
+        return given
 
     @abstractmethod
     def input_names(self) -> tuple[str, ...]:
@@ -212,10 +232,8 @@ class BodyNode(_Node):
         return {**data, "nodes": {name: node.dump() for name, node in self.nodes.items()}}
 
 
-class Carry(BaseModel):
+class Carry(Closed):
     """A value that a loop carries from step to step; after the last step it is an output of the loop."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     type: str
     start: str
@@ -227,21 +245,14 @@ class Carry(BaseModel):
 class LoopNode(BodyNode):
     """Repeats a body until a condition holds after a step, at most `max` times. Its outputs are what it carries."""
 
+    bounded_by = ("max", MAX_STEPS)
+
     kind: Literal["loop"] = "loop"
     max: int | None = None
     """Most steps, `MAX_STEPS` at most. None only in a workflow that does not pass the checker."""
     until: Condition | None = None
     """Over references of the body, read after each step; none: always `max` steps."""
     carry: dict[str, Carry]
-
-    @property
-    def bound(self) -> int:
-        """Most steps.
-
-        Raises:
-            UserError: if the loop has no bound, or one beyond `MAX_STEPS`.
-        """
-        return _bound("a loop", "max", self.max, MAX_STEPS)
 
     @property
     def gives(self) -> tuple[str, ...]:
@@ -273,6 +284,8 @@ class LoopNode(BodyNode):
 class MapNode(BodyNode):
     """Runs a body for each item of a list, side by side, for at most the first `limit` items."""
 
+    bounded_by = ("limit", MAX_ITEMS)
+
     kind: Literal["map"] = "map"
     over: str
     limit: int | None = None
@@ -281,15 +294,6 @@ class MapNode(BodyNode):
     """How the body calls the item."""
     out: dict[str, str]
     """Output to reference in the body: a list of what it was for each item, in order."""
-
-    @property
-    def bound(self) -> int:
-        """Most items.
-
-        Raises:
-            UserError: if the map has no bound, or one beyond `MAX_ITEMS`.
-        """
-        return _bound("a map", "limit", self.limit, MAX_ITEMS)
 
     def input_names(self) -> tuple[str, ...]:
         """The item's name."""
@@ -313,10 +317,8 @@ Node = Annotated[
 ]
 
 
-class Sketch(BaseModel):
+class Sketch(Closed):
     """The nodes and their wiring. Hashable by content, diffable, without prompt text."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     inputs: dict[str, str]
     """Inputs of the workflow: name to type."""
@@ -356,27 +358,12 @@ def _swapped(references: Mapping[str, str], swap: Swap) -> dict[str, str]:
     return {name: swap.get(reference, reference) for name, reference in references.items()}
 
 
-def _bound(what: str, key: str, given: int | None, most: int) -> int:
-    if given is None or not 1 <= given <= most:
-        raise UserError("workflow", f"{what} with `{key}: {given}`", f"a number from 1 to {most}")
-    return given
-
-
 def walk(holder: HasNodes, path: str = "") -> Iterator[tuple[str, Node]]:
     """Every node with its path (`refine/critic` for a node of a body), each body after its node, in sketch order."""
     for name, node in holder.nodes.items():
         yield f"{path}{name}", node
         if isinstance(node, BodyNode):
             yield from walk(node, f"{path}{name}/")
-
-
-def all_names(sketch: Sketch) -> set[str]:
-    """The names of all inputs, nodes, and what bodies are handed."""
-    names = set(sketch.inputs)
-    for path, node in walk(sketch):
-        names.add(path.rpartition("/")[2])
-        names.update(node.input_names() if isinstance(node, BodyNode) else ())
-    return names
 
 
 def node_at(holder: HasNodes, path: str) -> Node:

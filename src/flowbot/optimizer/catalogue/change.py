@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,7 +10,8 @@ from flowbot.fields import Type
 from flowbot.task import Task
 from flowbot.workflow.edits.basic import ReplaceNode
 from flowbot.workflow.edits.edit import Edit
-from flowbot.workflow.nodes import LLMNode, Node, all_names
+from flowbot.workflow.graph import all_names, free_name
+from flowbot.workflow.nodes import LLMNode, Node
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.starts import REASONING
@@ -82,7 +83,7 @@ class Place:
 
     def fresh(self, name: str) -> str:
         """The name, or it with a number, that nothing in the workflow has."""
-        return free(name, all_names(self.workflow.sketch))
+        return free_name(name, all_names(self.workflow.sketch))
 
     def leaves(self) -> tuple[str, ...]:
         """What leaves its body: the references that the workflow's outputs, or a loop or map, take from it."""
@@ -134,8 +135,3 @@ class Call(Place):
 
 Pattern: TypeAlias = Callable[[Place], Iterator[Change]]
 """Finds changes about a step; it yields none where it has none."""
-
-
-def free(name: str, taken: Collection[str]) -> str:
-    """The name, or it with the lowest number from 2 on, that is not taken."""
-    return next(each for each in (name, *(f"{name}_{n}" for n in range(2, len(taken) + 3))) if each not in taken)

@@ -14,7 +14,7 @@ from flowbot.workflow.check import check
 from flowbot.workflow.graph import topological
 from flowbot.workflow.nodes import BodyNode, HasNodes, Sketch, walk
 from flowbot.workflow.prompt import following
-from flowbot.workflow.rules import demonstration_fault
+from flowbot.workflow.rules_parameters import demonstration_fault
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
 

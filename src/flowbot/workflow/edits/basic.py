@@ -23,7 +23,7 @@ from flowbot.workflow.nodes import (
 from flowbot.workflow.parameters import PARAMETERS, ChoiceParameters, LLMParameters, Parameters
 
 from .draft import AnyParameters, Draft, split
-from .edit import Edit, NewNode, Output, Path, Text, WithNode, by_path, in_words
+from .edit import Edit, NewNode, Output, Path, Text, WithNode, by_path, node_text
 from .written import NAMED, always, rows
 
 
@@ -34,7 +34,7 @@ class AddNode(WithNode):
     id: Text
 
     def __str__(self) -> str:
-        return f"add {in_words(self.id, self.node)}"
+        return f"add {node_text(self.id, self.node)}"
 
     def make(self, draft: Draft) -> None:
         """Add it, last of its body."""
@@ -82,7 +82,7 @@ class ReplaceNode(WithNode):
     id: Path
 
     def __str__(self) -> str:
-        return f"replace {self.id} by {in_words(self.id, self.node)}"
+        return f"replace {self.id} by {node_text(self.id, self.node)}"
 
     def make(self, draft: Draft) -> None:
         """Put it in the place of the other."""
@@ -197,7 +197,7 @@ class Rewrite(Edit):
         return data if nodes is None else by_path(nodes, data)
 
     def __str__(self) -> str:
-        nodes = "; ".join(in_words(name, node) for name, node in self.nodes.items())
+        nodes = "; ".join(node_text(name, node) for name, node in self.nodes.items())
         ends = ", ".join(f"{output} from {reference}" for output, reference in self.outputs.items())
         return f"rewrite the workflow: {nodes}; {ends}"
 

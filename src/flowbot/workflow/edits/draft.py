@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from itertools import chain, count
 from typing import Never
 
 from flowbot.fields import FlowBotError, ToolSignature
 from flowbot.workflow.defects import Defect
-from flowbot.workflow.nodes import BodyNode, HasNodes, LLMNode, Node, Sketch, all_names, changed, is_frozen, walk
+from flowbot.workflow.graph import all_names, free_name
+from flowbot.workflow.nodes import (
+    BodyNode,
+    HasNodes,
+    LLMNode,
+    Node,
+    Sketch,
+    changed,
+    is_frozen,
+    walk,
+)
 from flowbot.workflow.parameters import LLMParameters, Parameters
 from flowbot.workflow.prompt import places
 from flowbot.workflow.workflow import Workflow
@@ -129,7 +138,7 @@ class Draft:
         """The wished name, or it with a number, that nothing in the workflow has; it is taken from now on."""
         if self._taken is None:
             self._taken = all_names(self.sketch)
-        name = free(wish, self._taken)
+        name = free_name(wish, self._taken)
         self._taken.add(name)
         return name
 
@@ -186,7 +195,7 @@ class Draft:
         was = self.parameters.get(path)
         if isinstance(parameters, LLMParameters) and isinstance(was, LLMParameters) and was.messages:
             if not parameters.messages:
-                kept = was.told(parameters.instruction) if parameters.instruction.strip() else was
+                kept = was.with_text(parameters.instruction) if parameters.instruction.strip() else was
                 parameters = parameters.model_copy(update={"instruction": "", "messages": kept.messages})
             elif places(parameters.messages) != places(was.messages):
                 self.refuse(f"the places in the prompt of {path} stay: change its texts alone")
@@ -252,11 +261,6 @@ def split(path: str) -> tuple[str, str]:
     """A path as the prefix of its body (`refine/`, or "" for the workflow's) and the name in it."""
     outer, slash, name = path.rpartition("/")
     return f"{outer}{slash}", name
-
-
-def free(wish: str, taken: Collection[str]) -> str:
-    """The wished name, or it with the lowest number from 2 on, that is not taken."""
-    return next(name for name in chain([wish], (f"{wish}_{number}" for number in count(2))) if name not in taken)
 
 
 def _within(path: str, outer: str) -> bool:

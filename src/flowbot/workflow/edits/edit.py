@@ -6,9 +6,10 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, cast
 
-from pydantic import BaseModel, BeforeValidator, PlainSerializer, ValidationError, ValidationInfo, field_validator
+from pydantic import BeforeValidator, PlainSerializer, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from flowbot.fields.foreign import Closed
 from flowbot.workflow.messages import explained
 from flowbot.workflow.nodes import BodyNode, BranchNode, LoopNode, MapNode, MergeNode, Node, Sketch, ToolNode, node_at
 from flowbot.workflow.parameters import PARAMETERS, LLMParameters, Parameters
@@ -17,14 +18,12 @@ from .draft import AnyParameters, Draft
 from .written import NODE, TEXT, Written, always
 
 
-class Edit(BaseModel):
+class Edit(Closed):
     """A typed change to a sketch. Nodes are named by their paths: `refine/critic` stands in the body of `refine`.
 
     A class has all that an edit is: its fields are what it is written with, those that are `Written` by models as well;
     `str` says in one line, for people and for prompts, what it does.
     """
-
-    model_config = {"frozen": True, "extra": "forbid", "defer_build": True}
 
     op: ClassVar[str]
     """What it is called in data."""
@@ -106,7 +105,7 @@ def _of_kind(node: Node, data: Any, place: str) -> Parameters:
         raise explained(error, place) from error
 
 
-def in_words(name: str, node: Node) -> str:
+def node_text(name: str, node: Node) -> str:
     """A node in words: what it is, reads and gives."""
     what = f"tool {node.tool}" if isinstance(node, ToolNode) else node.kind
     how, gives = "", ", ".join(node.gives)
