@@ -15,6 +15,7 @@ from .connections import Connections
 from .flight import Flight
 from .hedge import Hedge
 from .retry import RetryPolicy
+from .rows import StoredRow
 from .spans import KEY_LENGTH, Span, chat_span
 
 USUAL_TOKENS = 256
@@ -54,8 +55,9 @@ class Endpoint:
         self.hedge = Hedge(client, self.gate, self.clock) if connections.pace.hedge else None
         self._retry: RetryPolicy = retry or getattr(client, "retry", None) or RetryPolicy()
 
-    async def send(self, request: Request, bill: Bill, flight: Flight) -> Reply:
-        """The reply to a request, sent until there is one, as long as the policy says.
+    async def send(self, request: Request, bill: Bill, flight: Flight) -> Reply | StoredRow:
+        """The reply to a request, sent until there is one, as long as the policy says; or the response that another run has
+        stored when it is this one's turn again.
 
         Args:
             request: what is sent.
@@ -75,10 +77,11 @@ class Endpoint:
                 reply = await call.send()
             except (InfrastructureError, RefusedError) as fault:
                 reply = await self._again(fault, call, bill)
-            span.replied(reply)
+            if isinstance(reply, Reply):
+                span.replied(reply)
         return reply
 
-    async def _again(self, fault: Exception, call: _Call, bill: Bill) -> Reply:
+    async def _again(self, fault: Exception, call: _Call, bill: Bill) -> Reply | StoredRow:
         """Send a call again whose first try met `fault`, as long as the policy says."""
         session = bill.session
         first: Exception | None = fault
@@ -90,7 +93,7 @@ class Endpoint:
             call.note("call.retry", "try %d: %s; again in %.1f s", tries, error, wait, wait=wait, kind=kind_of(error))
             session.retried(f"{self.name}: {error}; trying again in {wait:.0f} s", self.clock.now())
 
-        async def once() -> Reply:
+        async def once() -> Reply | StoredRow:
             nonlocal first
             if first is not None:
                 error, first = first, None
@@ -130,8 +133,8 @@ class _Call:
         self._cuts = 0
         self._empty = 0
 
-    async def send(self) -> Reply:
-        """Send it once.
+    async def send(self) -> Reply | StoredRow:
+        """Send it once, unless the store has a response by then.
 
         Raises:
             InfrastructureError, RefusedError, ModelError: as the client does; an empty reply is a fault the first times.
@@ -151,11 +154,12 @@ class _Call:
                 await self._bill.wasted(took)
             raise
 
-    async def _send(self) -> Reply:
+    async def _send(self) -> Reply | StoredRow:
         bill, gate, group = self._bill, self._endpoint.gate, self._group
         estimate = _estimate(self._request) if gate.counts_tokens else 0
         while True:
-            await bill.reserve()
+            if (row := await bill.reserve()) is not None:
+                return row
             await gate.enter(group, tokens=estimate, first=self._tries > 0)
             if bill.counted or bill.session.budget.sound:
                 break
