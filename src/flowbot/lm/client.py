@@ -223,7 +223,7 @@ class Client(Protocol):
     A client may carry an attribute `clock: Clock`; waiting between tries then happens on that clock. One with
     `max_concurrency: int` lets more calls go at once than it begins with, as long as the endpoint keeps up. The calls of
     one with `patient = True` are never cut off for being slow, nor sent twice. `retry: RetryPolicy` says when a call is sent
-    again, `tier: Tier` what its service tier costs, and `thinking: int | None` how many tokens of room its thoughts need: 0
+    again, `account: str` tells who pays from others who ask the same model, `tier: Tier` what its service tier costs, and `thinking: int | None` how many tokens of room its thoughts need: 0
     where there is no such attribute, None where it is to be asked.
     """
 

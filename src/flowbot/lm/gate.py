@@ -91,6 +91,10 @@ class Gate:
         """Whether a call's tokens have to be estimated."""
         return self._tokens.limited
 
+    def reopen(self) -> None:
+        """Let calls in again where a fault has shut it."""
+        self._fault = None
+
     async def enter(self, group: str, *, tokens: float = 0.0, first: bool = False) -> None:
         """Wait for one's turn. Whoever has entered must `leave`.
 
