@@ -13,7 +13,7 @@ from typing import Any
 from flowbot.fields import BudgetExceeded, Usage, stable_hash
 
 from .budget import Reservation
-from .client import Reply, ToolUse, dump_usage
+from .client import Reply, ToolUse, members
 from .prices import PriceOf
 from .rows import StoredRow, read_row, read_usage
 from .session import Session
@@ -177,7 +177,7 @@ class Bill:
     async def wasted(self, took: Usage) -> None:
         """What was settled last is of no use: keep that it was served."""
         self._note(took)
-        await self.session.store.put(self.key, {"tries": dump_usage(self.besides)}, kind="tries")
+        await self.session.store.put(self.key, {"tries": members(self.besides)}, kind="tries")
 
     def copy(self) -> Copy | None:
         """Room for a second sending beside the first; None where there is none at once."""
@@ -194,7 +194,7 @@ class Bill:
 
     def kept(self, row: dict[str, Any]) -> dict[str, Any]:
         """The row of the response with what the call took besides."""
-        more: dict[str, Any] = {"besides": dump_usage(self.besides)} if self.besides.calls else {}
+        more: dict[str, Any] = {"besides": members(self.besides)} if self.besides.calls else {}
         return {**row, **more, **({"copy": True} if self.copies else {})}
 
     async def replayed(self, row: StoredRow) -> None:
@@ -278,7 +278,7 @@ class Copy:
         """Keep what it took, with those of other tries."""
         store, before = self._bill.session.store, await self._bill.copied()
         whole = replace(took if before is None else before + took, seconds=0.0)
-        await store.put(self._bill.copy_key, dump_usage(whole), kind="copy", replace=True)
+        await store.put(self._bill.copy_key, members(whole), kind="copy", replace=True)
 
     def failed(self) -> None:
         """That sending, or the first beside it, met a fault or was given up: it took nothing."""
