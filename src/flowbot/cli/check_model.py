@@ -46,7 +46,7 @@ class Asking:
 async def ask_models(asking: Asking, session: Session, findings: Findings) -> None:
     """Ask each model one question; one that does not answer is a defect. Adds facts `model`, `meta_model`…"""
     from flowbot.fields import DeniedError, InfrastructureError, UserError
-    from flowbot.lm.advice import advice
+    from flowbot.lm.endpoint import advice
     from flowbot.runtime.probe import Probe, probe
 
     if not asking.models:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
@@ -46,11 +46,19 @@ class Wire:
         key: sent in `key_header`; "" sends none.
         key_header: `Authorization` (as a bearer token), or the name of a header that takes the key alone.
         seconds: of a call whose caller names no patience.
+        adapt: makes of a request's body the one that is sent.
     """
 
     def __init__(
-        self, base_url: str, *, key: str = "", key_header: str = "Authorization", seconds: float = 300.0
+        self,
+        base_url: str,
+        *,
+        key: str = "",
+        key_header: str = "Authorization",
+        seconds: float = 300.0,
+        adapt: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
+        self._adapt = adapt
         self._base = URL(base_url)
         # An answer is a few kilobytes: to unpack it would cost more than to receive it.
         self._headers = {
@@ -82,7 +90,7 @@ class Wire:
         """
         session = self._open()
         url = self._urls.get(path) or self._url(path)
-        data = json.dumps(body).encode()
+        data = json.dumps(body if self._adapt is None else self._adapt(body)).encode()
         now = asyncio.get_running_loop().time
         deadline = Deadline(self._waits, patience or _NO_PATIENCE, now())
         CURRENT.set(deadline)
