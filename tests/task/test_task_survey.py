@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flowbot.fields import Field
-from flowbot.task.examples import Placed, placed_examples
+from flowbot.task import Example
+from flowbot.task.examples import checked_examples
 from flowbot.task.splits import SPLITS, Split
 from flowbot.task.survey import Remark, commonest, survey
 
@@ -19,8 +20,8 @@ def _row(number: int, **changes: Any) -> dict[str, Any]:
 
 
 def _survey(outputs: Sequence[Field] = OUTPUTS, **splits: Sequence[Mapping[str, Any]]) -> list[Remark]:
-    rows: dict[Split, list[Placed]] = {
-        split: placed_examples(splits.get(split, ()), where=split, inputs=INPUTS, outputs=outputs) for split in SPLITS
+    rows: dict[Split, Sequence[Example]] = {
+        split: checked_examples(splits.get(split, ()), where=split, inputs=INPUTS, outputs=outputs) for split in SPLITS
     }
     return survey(rows, INPUTS, outputs)
 
@@ -75,7 +76,7 @@ def test_rows_of_two_splits_that_differ_in_case_and_blanks_are_told() -> None:
 
 
 def test_the_commonest_answer_is_the_first_of_equals() -> None:
-    rows = placed_examples(
+    rows = checked_examples(
         [_row(n, kind=kind, total=1) for n, kind in enumerate("cabab")], where="x", inputs=INPUTS, outputs=OUTPUTS
     )
     assert commonest(rows) == ({"kind": "a", "total": 1}, 0.4)
@@ -101,8 +102,8 @@ def test_an_input_that_tells_an_output_is_told_and_the_only_input_is_not() -> No
     rows = [_row(n, shop=f"shelf {'abc'[n % 3]}") for n in range(24)]
     (remark,) = _survey(train=rows)
     assert (remark.where, remark.what) == ("input shop", "a leak: it ends with the answer (kind)")
-    placed: dict[Split, list[Placed]] = {
-        "train": placed_examples(rows, where="train", inputs=INPUTS[1:], outputs=OUTPUTS)
+    placed: dict[Split, Sequence[Example]] = {
+        "train": checked_examples(rows, where="train", inputs=INPUTS[1:], outputs=OUTPUTS)
     }
     assert not any("leak" in each.what for each in survey(placed, INPUTS[1:], OUTPUTS))
 

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flowbot.fields import Field, Type, UserError, is_name
+from flowbot.fields.words import some
+from flowbot.task import Example
 from flowbot.task.splits import SPLITS, Split
 
 from .asked import lists_all
-from .guess import Guess, some
+from .guess import Guess
 from .kinds import LABEL_RULE, Kind, kind_of
 from .names import field_names, words
 from .roles import Roles, Wishes, roles_of
-from .rows import Layout, Made, crossing, made_rows, split_rows
+from .rows import Layout, crossing, record, split_rows, task_rows
 from .scoring import goal_of, metric_of
 from .table import Table
 
@@ -89,8 +91,8 @@ def draft_task(
         table = table.without_splits()
     roles = roles_of(table, wishes, prompt)
     layout, notes = _layout(table, roles, wishes), list(table.notes)
-    rows = made_rows(table, layout, notes)
-    told = any(row.split for row in rows)
+    rows = task_rows(table, layout, notes)
+    told = any(split for split in rows)
     if told and layout.group and crossing(rows):
         if wishes.group:
             found = f"rows with the same {layout.group} in two of your splits"
@@ -101,13 +103,17 @@ def draft_task(
         mend = f"--group {layout.group} --split 0.3,0.3,0.4, which puts all rows together and parts them anew"
         notes.append(Guess("possible leak", leak, "they may help each other: the result would look too good", mend))
         layout = replace(layout, group="")
-        rows = made_rows(table, layout, [])
+        rows = task_rows(table, layout, [])
     where = str(table.files[0])
     made = split_rows(rows, fractions or FRACTIONS, most, where, notes)
     inputs = _fields(layout.inputs)
     outputs = _fields(layout.outputs) or tuple(_asked(name) for name in roles.outputs)
     sentence = goal or goal_of(inputs, outputs, labelled=roles.labelled)
-    scored, why = (metric, "as you say") if metric else metric_of(outputs, rows, labelled=roles.labelled)
+    scored, why = (
+        (metric, "as you say")
+        if metric
+        else metric_of(outputs, [row for each in rows.values() for row in each], labelled=roles.labelled)
+    )
     if table.form and table.form.metric and not metric and all(field.type.kind == "str" for field in outputs):
         scored, why = table.form.metric, f"as in {table.form.name}"
     guesses = [
@@ -131,7 +137,7 @@ def draft_task(
         outputs=outputs,
         metric=scored,
         group=_kept_as(layout, layout.group),
-        splits={split: [row.record for row in made[split]] for split in SPLITS},
+        splits={split: [record(row) for row in made[split]] for split in SPLITS},
         guesses=tuple(guesses),
         columns={field: column for column, (field, _) in {**layout.inputs, **layout.outputs}.items()},
         labelled=roles.labelled,
@@ -249,7 +255,7 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _of_splits(
-    made: Mapping[Split, Sequence[Made]], table: Table, *, told: bool, fractions: Sequence[float] | None
+    made: Mapping[Split, Sequence[Example]], table: Table, *, told: bool, fractions: Sequence[float] | None
 ) -> Guess:
     sizes = ", ".join(f"{len(made[split])} {split}" for split in SPLITS)
     why = (

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import UserError
-from flowbot.task.data import Row
+from flowbot.fields.words import count
 from flowbot.task.delimited import is_spreadsheet_error
 from flowbot.task.hub import is_of_hub, known_splits
+from flowbot.task.row import Row
 from flowbot.task.splits import Split, split_called
 
 from .files import files_of, name_of, splits_of
 from .forms import form_of
-from .guess import Guess, counted
+from .guess import Guess
 from .kinds import parsed_cells, without_gaps
 from .names import words
 from .reading import read_file, read_hub
@@ -25,21 +26,6 @@ MOST_COLUMNS = 1_000
 MOST_CELLS = 20_000_000
 """Rows times columns that they have at most."""
 _SPLIT_COLUMNS = ("split", "partition", "subset")
-
-
-@dataclass(frozen=True, slots=True)
-class TableRow:
-    """One row.
-
-    Args:
-        place: file and line.
-        values: what it has by column; None for an empty cell, and no key for what it lacks.
-        split: the split that its file or its own column names, if any.
-    """
-
-    place: str
-    values: Mapping[str, Any]
-    split: Split | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +54,7 @@ class Table:
         files: that they come from, in order.
         columns: in order of their first appearance.
         cells: columns whose values are texts because their file can hold nothing else.
-        rows: in the order of the files; none is empty.
+        rows: in the order of the files; none is empty. None stands for an empty cell; what a row lacks has no key.
         notes: what had to be done to read them.
         unused: files of the folder that are no data of the task.
         split_column: the column that names the splits, "" for none.
@@ -81,7 +67,7 @@ class Table:
     files: tuple[Path, ...]
     columns: tuple[str, ...]
     cells: frozenset[str]
-    rows: tuple[TableRow, ...]
+    rows: tuple[Row, ...]
     notes: tuple[Guess, ...] = ()
     unused: tuple[str, ...] = ()
     split_column: str = ""
@@ -104,7 +90,7 @@ class _Reading:
 
     columns: dict[str, None] = field(default_factory=dict[str, None])
     cells: set[str] = field(default_factory=set[str])
-    rows: list[TableRow] = field(default_factory=list[TableRow])
+    rows: list[Row] = field(default_factory=list[Row])
     notes: list[Guess] = field(default_factory=list[Guess])
     empty: int = 0
     errors: int = 0
@@ -140,16 +126,16 @@ def read_table(given: Sequence[Path], *, as_is: bool = False) -> Table:
     if not reading.rows:
         raise UserError(str(files[0]), "only empty rows", "rows of data")
     if reading.empty:
-        rows = counted(reading.empty, "empty row")
+        rows = count(reading.empty, "empty row")
         reading.notes.append(Guess("left out", rows, "they hold nothing", "fill them"))
     if reading.errors:
-        cells = counted(reading.errors, "cell")
+        cells = count(reading.errors, "cell")
         reading.notes.append(Guess("no value", f"{cells} such as #N/A", "a spreadsheet's errors", "mend the cells"))
     told = any(row.split for row in reading.rows)
     column = "" if told else _split_column(reading)
     rows = reading.rows
     if column:
-        rows = [TableRow(row.place, row.values, split_called(row.values[column])) for row in rows]
+        rows = [replace(row, split=split_called(row.values[column])) for row in rows]
     return Table(
         name=name_of(given, files, splits),
         files=tuple(files),
@@ -175,14 +161,15 @@ def _take(reading: _Reading) -> None:
     reading.cells = {
         name for name in reading.cells if all(row.get(name) is None or isinstance(row[name], str) for row in whole)
     }
-    rows: list[TableRow] = []
+    rows: list[Row] = []
     given: dict[str, None] = {}
     wanted: dict[str, None] = {}
     for row, several in zip(reading.rows, taken, strict=True):
         for number, each in enumerate(several):
             place = row.place if len(several) == 1 else f"{row.place}#{number}"
             values = {**each.beside, **each.given, **each.wanted}
-            rows.append(TableRow(place, {name: _value(value, reading) for name, value in values.items()}, row.split))
+            values = {name: _value(value, reading) for name, value in values.items()}
+            rows.append(Row(place, values, split=row.split))
             given |= dict.fromkeys(each.given)
             wanted |= dict.fromkeys(each.wanted)
     others = dict.fromkeys(name for row in rows for name in row.values)
@@ -237,7 +224,7 @@ def _add(rows: Sequence[Row], split: Split | None, into: _Reading) -> None:
         if all(value is None or value == "" for value in whole.values()):
             into.empty += 1
         else:
-            into.rows.append(TableRow(row.place, whole, split))
+            into.rows.append(Row(row.place, whole, split=split))
 
 
 def _value(value: Any, into: _Reading) -> Any:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import ast
 import io
-import math
+import json
 import tokenize
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from flowbot.fields import UserError
 from flowbot.fields.yaml import parse_json
-from flowbot.fields.yaml_core import MAX_DEPTH, MOST_BITS
 
 _MOST = 1_000_000
 """Characters of a cell that is read as Python writes it."""
@@ -42,30 +40,10 @@ def _literal(text: str) -> Any:
             warnings.simplefilter("ignore")  # of a path with backslashes, as its writer left it
             tree = ast.parse(text, mode="eval")
         value: object = ast.literal_eval(tree)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        is_json = parse_json(json.dumps(value), "") == value  # no tuples, and no keys but texts
+    except (UserError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError):
         return None
     # `['a' 'b']`, as numpy prints an array, would be one text in Python.
     texts = sum(isinstance(each, ast.Constant) and isinstance(each.value, str) for each in ast.walk(tree))
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
-    if sum(each.type == tokenize.STRING for each in tokens) != texts:
-        return None
-    return value if _is_plain(value, MAX_DEPTH) else None
-
-
-def _is_plain(value: object, levels: int) -> bool:
-    if levels < 0:
-        return False
-    match value:
-        case None | bool() | str():
-            return True
-        case int():
-            return value.bit_length() <= MOST_BITS
-        case float():
-            return math.isfinite(value)
-        case list():
-            return all(_is_plain(each, levels - 1) for each in cast("Sequence[object]", value))
-        case dict():
-            members = cast("Mapping[object, object]", value)
-            return all(isinstance(name, str) and _is_plain(each, levels - 1) for name, each in members.items())
-        case _:
-            return False
+    return value if is_json and sum(each.type == tokenize.STRING for each in tokens) == texts else None
