@@ -96,7 +96,7 @@ async def test_a_metric_that_fails_on_a_wrong_answer_is_told(engine: Engine) -> 
 
 async def test_always_the_commonest_answer_is_scored_on_what_is_held_out(engine: Engine) -> None:
     task, rows = _task("exact")
-    train = [row for row in rows if row.example.expected["total"] != 3]
+    train = [row for row in rows if row.expected["total"] != 3]
     found = await score_baseline(engine, task, train, rows)
     assert found is not None
     assert (dict(found.outputs), found.share, found.mean, found.n) == ({"total": 0}, 2 / 6, 0.25, 8)
@@ -110,4 +110,4 @@ async def test_always_the_commonest_answer_is_scored_on_what_is_held_out(engine:
 async def test_few_of_many_rows_are_spread_over_all(engine: Engine) -> None:
     _, rows = _task("exact")
     assert [row.place for row in spread(rows, 3)] == ["train[0]", "train[2]", "train[5]"]
-    assert spread(rows, 100) == rows
+    assert spread(rows, 100) == list(rows)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from .taken import Taken, Values, mapping, objects, without
+from .takers import Taken, Taker, Values, mapping, objects, without
 
 _SPEAKERS = {
     "system": "system", "developer": "system",
@@ -22,7 +22,7 @@ _SYSTEM = "systemInstruction"
 """Where Gemini's chats have what `system` is elsewhere."""
 
 
-def chat(column: str, role: str, content: str) -> Callable[[Sequence[Values]], list[list[Taken]]]:
+def chat(column: str, role: str, content: str) -> Taker:
     """Rows with a list of messages: the assistant's last one is wanted, what the user says is given."""
 
     def take(rows: Sequence[Values]) -> list[list[Taken]]:

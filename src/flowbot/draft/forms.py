@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from .chats import chat, preference
-from .taken import Taken, Values
 from .takers import (
+    Taker,
+    Values,
     argilla,
     argilla_flat,
     argilla_old,
@@ -44,7 +45,7 @@ class Known:
 
     name: str
     has: tuple[str, ...]
-    take: Callable[[Sequence[Values]], list[list[Taken]]]
+    take: Taker
     when: Callable[[Values], bool] = field(default=_any)
     told: str = ""
 
@@ -75,7 +76,10 @@ def _are_answers(row: Values) -> bool:
 
 _CONVERSATIONS = ("conversations", "conversation")
 _QUESTION, _CONTEXTS = "question|user_input|query", "contexts|retrieved_contexts"
-_GOLD = "ground_truth|ground_truths|reference"
+_REFERENCE = "ground_truth|ground_truths|reference"
+_ASSERTED = "expected is what the first assertion that names an answer says; rubrics are kept as feedback"
+_TRIED = "the answers of the system that was tried are not expected"
+_RESPONSES = "expected is what most people answered; suggestions are a model's"
 FORMS: tuple[Known, ...] = (
     Known("SQuAD's articles", ("paragraphs",), squad_articles, _lists("paragraphs", "context", "qas")),
     Known(
@@ -92,19 +96,8 @@ FORMS: tuple[Known, ...] = (
         _object("data"),
         "expected is what people annotated; predictions are a model's",
     ),
-    Known(
-        "an Argilla export",
-        ("fields", "responses"),
-        argilla,
-        _object("fields"),
-        "expected is what most people answered; suggestions are a model's",
-    ),
-    Known(
-        "a flattened Argilla export",
-        ("*.responses|*-suggestion",),
-        argilla_flat,
-        told="expected is what most people answered; suggestions are a model's",
-    ),
+    Known("an Argilla export", ("fields", "responses"), argilla, _object("fields"), _RESPONSES),
+    Known("a flattened Argilla export", ("*.responses|*-suggestion",), argilla_flat, told=_RESPONSES),
     Known(
         "a classic Argilla export",
         ("annotation", "prediction", "inputs|text"),
@@ -144,42 +137,31 @@ FORMS: tuple[Known, ...] = (
         preference,
         told="expected is what was preferred",
     ),
-    Known(
-        "promptfoo tests",
-        ("vars",),
-        promptfoo,
-        _object("vars"),
-        "expected is what the first assertion that names an answer says; rubrics are kept as feedback",
-    ),
-    Known(
-        "promptfoo tests in a table",
-        ("__expected|__expected1",),
-        promptfoo_table,
-        told="expected is what the first assertion that names an answer says; rubrics are kept as feedback",
-    ),
+    Known("promptfoo tests", ("vars",), promptfoo, _object("vars"), _ASSERTED),
+    Known("promptfoo tests in a table", ("__expected|__expected1",), promptfoo_table, told=_ASSERTED),
     Known(
         "a Ragas export",
-        (_QUESTION, "answer|response", _CONTEXTS, _GOLD),
-        by_columns((_QUESTION, _CONTEXTS), (_GOLD,)),
-        told="the answers of the system that was tried are not expected",
+        (_QUESTION, "answer|response", _CONTEXTS, _REFERENCE),
+        by_columns((_QUESTION, _CONTEXTS), (_REFERENCE,)),
+        told=_TRIED,
     ),
     Known(
         "a Ragas export",
         ("user_input", "response", "reference"),
         by_columns(("user_input",), ("reference",)),
-        told="the answers of the system that was tried are not expected",
+        told=_TRIED,
     ),
     Known(
         "a Ragas test set",
         ("user_input", "reference", "synthesizer_name|reference_contexts"),
-        by_columns((_QUESTION,), (_GOLD,)),
+        by_columns((_QUESTION,), (_REFERENCE,)),
         told="reference_contexts are no input: the question alone is known in use",
     ),
     Known(
         "DeepEval goldens",
         ("input", "actual_output", "expected_output"),
         by_columns(("input", "retrieval_context"), ("expected_output",)),
-        told="the answers of the system that was tried are not expected",
+        told=_TRIED,
     ),
     Known("a Jira export", ("key", "fields"), fields_as_columns, _object("fields", "summary")),
     Known("Airtable's records", ("createdTime", "fields"), fields_as_columns, _object("fields")),

@@ -62,17 +62,17 @@ def read_hub(given: str, notes: list[Guess]) -> tuple[dict[str, Sequence[Row]], 
     Raises:
         UserError: as `hub_data`.
     """
-    data = hub_data(hub_name(given, "FILE"), given)
+    source, tables = hub_data(hub_name(given, "FILE"), given)
     found: dict[str, Sequence[Row]] = {}
-    for name, table in data.splits.items():
+    for name, table in tables.items():
         size: int = table.num_rows
         if size > MOST_TAKEN:
             table = table.take([number * size // MOST_TAKEN for number in range(MOST_TAKEN)])
             told = f"{MOST_TAKEN:,} of the {size:,} rows of {name}"
             notes.append(Guess("rows read", told, "evenly from all of it", "a file of your own with the rows you want"))
         if size:
-            found[name] = arrow_rows(table, str(replace(data.name, split=name)))
-    return found, str(data.name)
+            found[name] = arrow_rows(table, str(replace(source, split=name)))
+    return found, str(source)
 
 
 def _rows(text: str, where: str, ending: str, mended: list[str]) -> Sequence[Row]:

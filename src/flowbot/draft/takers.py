@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from flowbot.fields import canonical_json
 
-from .taken import NOTHING, Taken, Values, as_list, mapping, objects, without
-
-Taker = Callable[[Sequence[Values]], "list[list[Taken]]"]
+Values = Mapping[str, Any]
 _NAMES_AN_ANSWER = ("equals", "contains", "icontains", "starts-with", "similar", "factuality")
 _CHECK = re.compile(
     r"((?:not-)?(?:equals|contains(?:-any|-all|-json)?|icontains(?:-any|-all)?|starts-with|regex|is-json|similar|levenshtein"
@@ -22,58 +21,104 @@ _CHECK = re.compile(
 """An assertion as a cell of a table has it: `contains: Paris`, `similar(0.8): text`; any other text is what is equal."""
 _KEPT = ("id", "external_id", "status", "inserted_at", "updated_at", "vectors")
 """Columns of a flattened record that are neither given nor wanted."""
-_RUBRICS = ("llm-rubric", "model-graded-closedqa", "g-eval")
+_RUBRICS = ("llm-rubric", "grade", "model-graded-closedqa", "g-eval")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A row that is taken.
+
+    Args:
+        given: what may be an input.
+        wanted: what is expected, None where it is not known.
+        beside: what is neither.
+        prompt: the prompt that goes with it, as a list of messages in JSON.
+        metric: how its answer is to be compared, "" where the form does not say.
+    """
+
+    given: Values = field(default_factory=dict[str, Any])
+    wanted: Values = field(default_factory=dict[str, Any])
+    beside: Values = field(default_factory=dict[str, Any])
+    prompt: str = ""
+    metric: str = ""
+
+
+Taker = Callable[[Sequence[Values]], list[list[Taken]]]
+"""The rows of a task that the rows of a file make: several or none for each."""
+
+
+def each_row(take: Callable[[Values], Taken]) -> Taker:
+    """The taker of a form in which each row makes one, whatever the others are."""
+    return lambda rows: [[take(row)] for row in rows]
+
+
+def objects(value: Any) -> list[Values]:
+    """The objects of a list; none of what is no list."""
+    listed = cast("list[Any]", value) if isinstance(value, list) else []
+    return [cast("Values", each) for each in listed if isinstance(each, Mapping)]
+
+
+def mapping(value: Any) -> Values:
+    """An object as it is, an empty one for anything else."""
+    return cast("Values", value) if isinstance(value, Mapping) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """A list as it is, a value as a list of one, nothing as an empty one."""
+    return cast("list[Any]", value) if isinstance(value, list) else [] if value is None else [value]
+
+
+def only(row: Values, *names: str) -> dict[str, Any]:
+    """These columns of the row alone."""
+    return {name: value for name, value in row.items() if name in names}
+
+
+def without(row: Values, *names: str) -> dict[str, Any]:
+    """The row without these columns."""
+    return {name: value for name, value in row.items() if name not in names}
 
 
 def by_columns(given: Sequence[str], wanted: Sequence[str]) -> Taker:
     """Rows that are taken as they are, columns by these names; "a|b" is either, what is in none is beside."""
 
-    def take(rows: Sequence[Values]) -> list[list[Taken]]:
-        found: list[list[Taken]] = []
-        for row in rows:
-            inputs = {name: row[name] for each in given for name in each.split("|") if name in row}
-            outputs = {name: _single(row[name]) for each in wanted for name in each.split("|") if name in row}
-            found.append([Taken(inputs, outputs, without(row, *inputs, *outputs))])
-        return found
+    @each_row
+    def take(row: Values) -> Taken:
+        inputs = {name: row[name] for each in given for name in each.split("|") if name in row}
+        outputs = {name: _single(row[name]) for each in wanted for name in each.split("|") if name in row}
+        return Taken(inputs, outputs, without(row, *inputs, *outputs))
 
     return take
 
 
-def promptfoo(rows: Sequence[Values]) -> list[list[Taken]]:
+@each_row
+def promptfoo(row: Values) -> Taken:
     """Tests with variables and assertions."""
-    found: list[list[Taken]] = []
-    for row in rows:
-        checks = [each for each in objects(row.get("assert")) if isinstance(each.get("value"), str | int | float)]
-        named = [each for each in checks if each.get("type") in _NAMES_AN_ANSWER]
-        metric = "contains" if named and str(named[0]["type"]).endswith("contains") else ""
-        rubrics = [str(each["value"]) for each in checks if each.get("type") in _RUBRICS]
-        beside = without(row, "vars", "assert") | ({"feedback": "\n".join(rubrics)} if rubrics else {})
-        found.append([Taken(row["vars"], {"expected": named[0]["value"] if named else None}, beside, metric=metric)])
-    return found
+    checks = [each for each in objects(row.get("assert")) if isinstance(each.get("value"), str | int | float)]
+    told = [(str(each.get("type")), each["value"]) for each in checks]
+    return _asserted(row["vars"], told, without(row, "vars", "assert"))
 
 
-def promptfoo_table(rows: Sequence[Values]) -> list[list[Taken]]:
+@each_row
+def promptfoo_table(row: Values) -> Taken:
     """The same in a table: a column for each variable, and assertions in columns that begin with `__`."""
-    found: list[list[Taken]] = []
-    for row in rows:
-        told = [str(value) for name, value in row.items() if name.startswith("__expected") and value is not None]
-        checks = [_CHECK.match(each) for each in told]
-        named = [
-            (check[1] if check else "equals", check[2] if check else text)
-            for text, check in zip(told, checks, strict=True)
-            if check is None or check[1] in _NAMES_AN_ANSWER
-        ]
-        metric = "contains" if named and named[0][0].endswith("contains") else ""
-        rubrics = [check[2] for check in checks if check and check[1] in (*_RUBRICS, "grade")]
-        given = {name: value for name, value in row.items() if not name.startswith("__")}
-        beside = {"feedback": "\n".join(rubrics)} if rubrics else {}
-        found.append([Taken(given, {"expected": named[0][1] if named else None}, beside, metric=metric)])
-    return found
+    cells = [str(value) for name, value in row.items() if name.startswith("__expected") and value is not None]
+    told = [(found[1], found[2]) if (found := _CHECK.match(cell)) else ("equals", cell) for cell in cells]
+    return _asserted({name: value for name, value in row.items() if not name.startswith("__")}, told, {})
 
 
-def squad(rows: Sequence[Values]) -> list[list[Taken]]:
+def _asserted(given: Values, checks: Sequence[tuple[str, Any]], beside: Values) -> Taken:
+    """A test with its assertions, each a kind and a value."""
+    named = [check for check in checks if check[0] in _NAMES_AN_ANSWER]
+    metric = "contains" if named and named[0][0].endswith("contains") else ""
+    rubrics = "\n".join(str(value) for kind, value in checks if kind in _RUBRICS)
+    wanted = {"expected": named[0][1] if named else None}
+    return Taken(given, wanted, {**beside, **({"feedback": rubrics} if rubrics else {})}, metric=metric)
+
+
+@each_row
+def squad(row: Values) -> Taken:
     """Questions on a passage, with one or more answers and where they begin; no answer where there is none in it."""
-    return [[_squad_row(row, row, without(row, "context", "question", "answers"))] for row in rows]
+    return _squad_row(row, row, without(row, "context", "question", "answers"))
 
 
 def squad_articles(rows: Sequence[Values]) -> list[list[Taken]]:
@@ -98,29 +143,29 @@ def _squad_row(passage: Values, row: Values, beside: Values) -> Taken:
 
 def label_studio(rows: Sequence[Values]) -> list[list[Taken]]:
     """Tasks with what people annotated; of several annotators the first counts that did not skip."""
-    found: list[Taken] = []
+    every: list[dict[str, list[Any]]] = []
     for row in rows:
-        every = objects(row.get("annotations", row.get("completions")))
-        held = next((each for each in every if not each.get("was_cancelled") and each.get("result")), NOTHING)
+        annotations = objects(row.get("annotations", row.get("completions")))
+        held = next((each for each in annotations if not each.get("was_cancelled") and each.get("result")), {})
         wanted: dict[str, list[Any]] = {}
         for each in objects(held.get("result")):
             if value := _annotated(each):
                 wanted.setdefault(str(each.get("from_name", "label")), []).extend(value)
-        beside = {name: value for name, value in row.items() if name in ("id", "meta")}
-        found.append(Taken(row["data"], wanted, beside))
+        every.append(wanted)
     # Choices of which no row has several are one; texts that are marked are always a list.
-    lists = {name for each in found for name, value in each.wanted.items() if len(value) > 1}
-    lists |= {name for each in found for name, value in each.wanted.items() if isinstance(value[0], Mapping)}
-    names = dict.fromkeys(name for each in found for name in each.wanted)
+    several = [
+        (name, len(value) > 1 or isinstance(value[0], Mapping)) for each in every for name, value in each.items()
+    ]
+    lists = {name for name, is_list in several if is_list}
     return [
         [
             Taken(
-                each.given,
-                {name: each.wanted.get(name) if name in lists else _single(each.wanted.get(name)) for name in names},
-                each.beside,
+                row["data"],
+                {name: value if name in lists else _single(value) for name, value in wanted.items()},
+                only(row, "id", "meta"),
             )
         ]
-        for each in found
+        for row, wanted in zip(rows, every, strict=True)
     ]
 
 
@@ -138,22 +183,18 @@ def _annotated(result: Values) -> list[Any]:
     return [{"text": value["text"], "label": each} for each in as_list(value.get("labels"))] if "text" in value else []
 
 
-def argilla(rows: Sequence[Values]) -> list[list[Taken]]:
+@each_row
+def argilla(row: Values) -> Taken:
     """Records with fields, and people's responses by question or by person."""
-    found: list[Taken] = []
-    for row in rows:
-        said: dict[str, list[Any]] = {
-            name: [one.get("value") for one in objects(each) if _counts(one)]
-            for name, each in mapping(row.get("responses")).items()
-        }
-        for one in filter(_counts, objects(row.get("responses"))):
-            for name, each in mapping(one.get("values")).items():
-                said.setdefault(name, []).append(mapping(each).get("value", each))
-        wanted = {name: _commonest(values) for name, values in said.items()}
-        beside = {name: value for name, value in row.items() if name in ("id", "metadata")}
-        found.append(Taken(row["fields"], wanted, beside))
-    names = dict.fromkeys(name for each in found for name in each.wanted)
-    return [[Taken(each.given, {name: each.wanted.get(name) for name in names}, each.beside)] for each in found]
+    said: dict[str, list[Any]] = {
+        name: [one.get("value") for one in objects(each) if _counts(one)]
+        for name, each in mapping(row.get("responses")).items()
+    }
+    for one in filter(_counts, objects(row.get("responses"))):
+        for name, each in mapping(one.get("values")).items():
+            said.setdefault(name, []).append(mapping(each).get("value", each))
+    wanted = {name: _commonest(values) for name, values in said.items()}
+    return Taken(row["fields"], wanted, only(row, "id", "metadata"))
 
 
 def argilla_flat(rows: Sequence[Values]) -> list[list[Taken]]:
@@ -193,30 +234,19 @@ def _counts(response: Values) -> bool:
     return response.get("status") in (None, "submitted")
 
 
-def argilla_old(rows: Sequence[Values]) -> list[list[Taken]]:
+@each_row
+def argilla_old(row: Values) -> Taken:
     """Records with one annotation, as the tool's first version has them."""
-    found: list[list[Taken]] = []
-    for row in rows:
-        inputs = row.get("inputs")
-        given = cast("Values", inputs) if isinstance(inputs, Mapping) else {"text": row.get("text", inputs)}
-        beside = {name: value for name, value in row.items() if name in ("id", "metadata")}
-        found.append([Taken(given, {"annotation": row.get("annotation")}, beside)])
-    return found
+    inputs = row.get("inputs")
+    given = cast("Values", inputs) if isinstance(inputs, Mapping) else {"text": row.get("text", inputs)}
+    return Taken(given, {"annotation": row.get("annotation")}, only(row, "id", "metadata"))
 
 
-def fields_as_columns(rows: Sequence[Values]) -> list[list[Taken]]:
+@each_row
+def fields_as_columns(row: Values) -> Taken:
     """Records with their fields as columns; what has a name is its name. Which of them is wanted is not said."""
-    return [
-        [
-            Taken(
-                beside={
-                    "id": row.get("key", row.get("id")),
-                    **{name: _named(value) for name, value in row["fields"].items()},
-                }
-            )
-        ]
-        for row in rows
-    ]
+    named = {name: _named(value) for name, value in row["fields"].items()}
+    return Taken(beside={"id": row.get("key", row.get("id")), **named})
 
 
 def _named(value: Any) -> Any:
