@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 from flowbot.draft.kinds import kind_of
 from flowbot.fields import UserError
 from flowbot.task import Example, Task
-from flowbot.task.cells import cell_value
 from flowbot.task.data import read_rows
 from flowbot.task.decode import decoded
-from flowbot.task.delimited import table_rows
+from flowbot.task.delimited import cell_value, table_rows
 
 
 def rows_of(folder: Path, name: str, content: str | bytes) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowbot.task.survey import Remark
+from flowbot.task.quality import Remark
 
 from .check_task import all_rows, every_row
 from .findings import Findings

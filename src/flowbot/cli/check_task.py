@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from flowbot.draft.scoring import UNFINISHED
 from flowbot.fields.words import count
+from flowbot.task.quality import Remark, short
 from flowbot.task.splits import Split
-from flowbot.task.survey import Remark, short
 
 from .findings import Findings
 
@@ -49,7 +49,7 @@ def read_task(path: Path, findings: Findings) -> ReadTask:
 
 def look_at(read: ReadTask, tools: Mapping[str, ToolSignature], findings: Findings) -> None:
     """Say what the task is, and what its examples are like."""
-    from flowbot.task.survey import survey
+    from flowbot.task.quality import remarks_on
 
     task = read.task
     if task is None:
@@ -78,7 +78,7 @@ def look_at(read: ReadTask, tools: Mapping[str, ToolSignature], findings: Findin
         findings.rows.append(("Examples", ", ".join(f"{size:,} {split}" for split, size in sizes.items()) + partly))
     if tools:
         findings.rows.append(("Tools", ", ".join(tools)))
-    findings.warnings += survey(read.rows, task.inputs, task.outputs)
+    findings.warnings += remarks_on(read.rows, task.inputs, task.outputs)
     if any(UNFINISHED in each.text for judge in task.metric.judges.values() for each in judge.criteria):
         mend = "say what a good answer has and what makes one bad: the judge knows nothing else"
         findings.warnings.append(Remark("metric.judge.rubric", f"still as drafted: “({UNFINISHED} …)”", mend))

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from flowbot.fields import UserError
-from flowbot.task.survey import Remark
+from flowbot.task.quality import Remark
 
 from .console import Console
 

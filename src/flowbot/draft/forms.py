@@ -1,4 +1,4 @@
-"""The forms in which tools export rows: by what each is known, and how a row of it is taken.
+"""The forms in which tools export rows: by what each is known, and how a row of it is read.
 
 A form is known by its columns and by what stands in them, never by a file's name. What a model or a system answered is
 never what is expected.
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from .chats import chat, preference
-from .takers import (
-    Taker,
+from .exports import (
+    Reader,
     Values,
     argilla,
     argilla_flat,
@@ -38,14 +38,14 @@ class Known:
     Args:
         name: with its article, as in "the file is {name}".
         has: a column that there is for each; "a|b" is either.
-        take: the rows of a task that the rows of the file make, several or none for each.
+        read: the rows of a task that the rows of the file make, several or none for each.
         when: what else is true of every row.
         told: what of it is worth a word.
     """
 
     name: str
     has: tuple[str, ...]
-    take: Taker
+    read: Reader
     when: Callable[[Values], bool] = field(default=_any)
     told: str = ""
 

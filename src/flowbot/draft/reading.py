@@ -15,7 +15,7 @@ from flowbot.task.hub import hub_data, hub_name
 from flowbot.task.row import Row
 
 from .guess import Guess
-from .shells import rows_within, unwrapped
+from .wrappers import rows_within, unwrapped
 
 MOST_TAKEN = 20_000
 """Rows that are read of a split of a data set of the hub."""
@@ -50,19 +50,19 @@ def read_file(path: Path, notes: list[Guess]) -> Sequence[Row]:
     return rows
 
 
-def read_hub(given: str, notes: list[Guess]) -> tuple[dict[str, Sequence[Row]], str]:
+def read_hub(text: str, notes: list[Guess]) -> tuple[dict[str, Sequence[Row]], str]:
     """The rows of a data set of the hub by its own names of its splits, and what was read, with its revision.
 
     Of a split of more than `MOST_TAKEN` rows as many are taken, evenly from all of it.
 
     Args:
-        given: see `flowbot.task.hub`.
+        text: see `flowbot.task.hub`.
         notes: what was left out is added.
 
     Raises:
         UserError: as `hub_data`.
     """
-    source, tables = hub_data(hub_name(given, "FILE"), given)
+    source, tables = hub_data(hub_name(text, "FILE"), text)
     found: dict[str, Sequence[Row]] = {}
     for name, table in tables.items():
         size: int = table.num_rows

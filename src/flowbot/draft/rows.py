@@ -142,11 +142,11 @@ def _any(row: Row, columns: Mapping[str, Any], *, empty: tuple[str, ...] = ()) -
     return any(value is not None and not (isinstance(value, str) and value.strip() in empty) for value in values)
 
 
-def _without_leaks(given: Rows, notes: list[Guess]) -> dict[Split, list[Example]]:
+def _without_leaks(by_split: Rows, notes: list[Guess]) -> dict[Split, list[Example]]:
     kept: dict[Split, list[Example]] = {}
     later: dict[str, Split] = {}
     for split in reversed(SPLITS):
-        rows = [(stable_hash(row.inputs), row) for row in given.get(split, ())]
+        rows = [(stable_hash(row.inputs), row) for row in by_split.get(split, ())]
         leaks = [row.place for key, row in rows if key in later]
         kept[split] = [row for key, row in rows if key not in later]
         later |= {key: split for key, _ in rows}

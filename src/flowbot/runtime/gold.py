@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flowbot.fields import RefusedError, Type
 from flowbot.task import MetricError
 from flowbot.task.modules import own_line
-from flowbot.task.survey import Remark, commonest, places, short
+from flowbot.task.quality import Remark, commonest, places, short
 
 from .scoring import scored
 from .trace import Trace

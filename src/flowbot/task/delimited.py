@@ -1,17 +1,25 @@
-"""Tables as text: cells between commas, semicolons, tabs or bars, in quotes where they hold such a mark."""
+"""Tables as text: cells between commas, semicolons, tabs or bars, in quotes where they hold such a mark.
+
+A cell may hold a list or an object, as JSON or as Python writes them (`['red', 'blue']`), which is read and never run.
+"""
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
+import tokenize
+import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from threading import Lock
+from typing import Any
 
 from flowbot.fields import UserError
 from flowbot.fields.words import listed
+from flowbot.fields.yaml import parse_json
 
 from .faults import RAISED, Faults
 from .row import Row
@@ -39,6 +47,8 @@ _LOOKED_AT = 200
 """Lines by which it is told whether there are titles above a table."""
 _MOSTLY = 0.9
 """Share of the lines below a title that have several cells."""
+_LONGEST_LITERAL = 1_000_000
+"""Characters of a cell that is read as Python writes it."""
 _LONGEST_NAME = 60
 """Characters of a column's name, where there is a title above it."""
 
@@ -180,3 +190,40 @@ def _long_cells(longest: int) -> Generator[None, None, None]:
             yield
         finally:
             _ = csv.field_size_limit(before)
+
+
+def cell_value(text: str, where: str) -> Any:
+    """The value that a cell holds.
+
+    Raises:
+        UserError: if it is neither JSON nor a Python list or dict of texts, numbers, true, false and None.
+    """
+    try:
+        return parse_json(text, where)
+    except UserError:
+        value = _literal(text.strip())
+        if value is None:
+            raise
+        return value
+
+
+def _literal(text: str) -> Any:
+    """The list or dict of a Python literal; None for anything else."""
+    if (
+        text[:1] not in ("[", "{")
+        or len(text) > _LONGEST_LITERAL
+        or max(text.count("["), text.count("{")) > _LONGEST_LITERAL // 10
+    ):
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a path with backslashes, as its writer left it
+            tree = ast.parse(text, mode="eval")
+        value: object = ast.literal_eval(tree)
+        is_json = parse_json(json.dumps(value), "") == value  # no tuples, and no keys but texts
+    except (UserError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    # `['a' 'b']`, as numpy prints an array, would be one text in Python.
+    texts = sum(isinstance(each, ast.Constant) and isinstance(each.value, str) for each in ast.walk(tree))
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return value if is_json and sum(each.type == tokenize.STRING for each in tokens) == texts else None

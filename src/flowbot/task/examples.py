@@ -10,7 +10,7 @@ from typing import Any, cast
 from flowbot.fields import Field, UserError, ValueMismatch, canonical_json, stable_hash
 from flowbot.fields.words import kind_of, listed
 
-from .cells import cell_value
+from .delimited import cell_value
 from .example import Example
 from .faults import RAISED, Faults
 from .row import Row
@@ -69,13 +69,11 @@ def checked_examples(
 
 
 def _checked(example: Example, place: str, inputs: Sequence[Field], outputs: Sequence[Field]) -> Example:
-    unknown = [name for name in example.expected if name not in {field.name for field in outputs}]
+    names = [field.name for field in outputs]
+    unknown = [name for name in example.expected if name not in names]
     if unknown:
-        raise UserError(
-            place,
-            f"an expected value of {', '.join(unknown)}",
-            f"values of the task's outputs alone, {_names(outputs)}",
-        )
+        expected = f"values of the task's outputs alone, {', '.join(names)}"
+        raise UserError(place, f"an expected value of {', '.join(unknown)}", expected)
     row = Row(place, {**example.inputs, **example.expected})
     made = _example(row, inputs, outputs, "", "")
     extra = {**made.extra, **example.extra}
@@ -122,21 +120,16 @@ def _has(row: Row, field: Field) -> bool:
 def _value(row: Row, field: Field) -> Any:
     value = row.values[field.name]
     if row.texts and field.type.kind in ("list", "object"):
-        value = _cell(row, field, value)
+        try:
+            value = cell_value(value, row.place)
+        except UserError as error:
+            raise UserError(f"{row.place}: {field.name}", error.found, f"{field.type} as JSON") from None
     try:
         return field.type.coerce(value, field.name)
     except ValueMismatch as error:
         said, _, expected = str(error).rpartition("; expected ")
         spot, _, found = said.partition(": ")
         raise UserError(f"{row.place}: {spot}", found.removeprefix("found "), expected) from None
-
-
-def _cell(row: Row, field: Field, text: str) -> Any:
-    """A list or object in a CSV cell."""
-    try:
-        return cell_value(text, row.place)
-    except UserError as error:
-        raise UserError(f"{row.place}: {field.name}", error.found, f"{field.type} as JSON") from None
 
 
 def _id(value: Any, place: str) -> str:
@@ -187,10 +180,6 @@ def _with_ids(found: Sequence[Example], faults: Faults) -> list[Example]:
             example = replace(example, id=unique)
         done.append(example)
     return done
-
-
-def _names(fields: Iterable[Field]) -> str:
-    return ", ".join(field.name for field in fields)
 
 
 def _columns(row: Row) -> str:

@@ -50,20 +50,20 @@ class HubName:
         return f"{PREFIX}{self.name}{''.join(parts)}{f':{self.split}' * bool(self.split)}"
 
 
-def is_of_hub(given: object) -> bool:
+def is_of_hub(place: object) -> bool:
     """Whether a place of data is on the hub."""
-    return isinstance(given, str | Path) and str(given).startswith(PREFIX)
+    return isinstance(place, str | Path) and str(place).startswith(PREFIX)
 
 
-def hub_name(given: str, where: str) -> HubName:
+def hub_name(text: str, where: str) -> HubName:
     """What a text asks of the hub.
 
     Raises:
         UserError: naming `where`, if it is not of the form.
     """
-    found = _FORM.match(given)
+    found = _FORM.match(text)
     if not found:
-        raise UserError(where, repr(given), FORM)
+        raise UserError(where, repr(text), FORM)
     return HubName(found["name"], found["config"] or "", found["revision"] or "", found["split"] or "")
 
 
@@ -98,18 +98,18 @@ def hub_data(asked: HubName, where: str) -> tuple[HubName, Mapping[str, ArrowTab
     return replace(asked, revision=commit or asked.revision), found
 
 
-def hub_rows(given: str, split: str, where: str) -> tuple[list[Row], str]:
+def hub_rows(text: str, split: str, where: str) -> tuple[list[Row], str]:
     """The rows of one split, and what was read, with its revision.
 
     Args:
-        given: what is asked for.
+        text: what is asked for.
         split: FlowBot's own name of the split that the rows are for, which is taken if none is named; "" for none.
         where: how errors name the request.
 
     Raises:
         UserError: as `hub_data`; if it is not clear which split is meant, or that is too large.
     """
-    found, tables = hub_data(hub_name(given, where), where)
+    found, tables = hub_data(hub_name(text, where), where)
     names = [name for name in tables if found.split or (split_called(name) == split if split else len(tables) == 1)]
     if len(names) != 1:
         expected = f"one split, such as {found}:{next(iter(tables))}"

@@ -17,7 +17,7 @@ from typing import Any, cast
 from flowbot.fields import canonical_json, stable_hash
 
 from .imports import content_hash, is_installed, own_imports
-from .origin import CACHED, function_identity, is_current, source_file, source_identity
+from .source_code import CACHED, function_identity, is_current, source_file, source_identity
 
 _PLAIN = (str, int, float, bool, type(None))
 _DEPTH = 100
@@ -173,11 +173,11 @@ class _Reader:
             case _:
                 return self.of_object(value, depth)
 
-    def of_items(self, given: Mapping[Any, Any], depth: int) -> list[Any]:
-        texts = all(type(name) is str for name in given)
+    def of_items(self, items: Mapping[Any, Any], depth: int) -> list[Any]:
+        texts = all(type(name) is str for name in items)
         return [
             [name if texts else self.of_value(name, depth - 1), self.of_value(value, depth - 1)]
-            for name, value in given.items()
+            for name, value in items.items()
         ]
 
     def of_class(self, found: type[Any]) -> Any:

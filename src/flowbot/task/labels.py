@@ -8,7 +8,7 @@ from flowbot.fields import Field, UserError
 
 from .example import Example
 from .faults import RAISED, Faults
-from .metrics import Metric, Part, leaves
+from .metrics import Metric, Part, parts_of
 
 UNLABELLED = "; without labels, a judge (metric: {judge: {rubric: TEXT}}) or a function of your own can score"
 
@@ -28,7 +28,7 @@ def check_labels(rows: Sequence[Example], outputs: Sequence[Field], metric: Metr
         UserError: naming the row and what is missing in it, or the part that is on what is no output.
     """
     names = [field.name for field in outputs]
-    for name, part in leaves(metric).items():
+    for name, part in parts_of(metric).items():
         strange = next((each for each in part.on if each not in names), None)
         if strange is not None:
             raise UserError(f"metric.parts.{name}.on", repr(strange), f"an output of the task: {', '.join(names)}")

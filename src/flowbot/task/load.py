@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from flowbot.fields import Field, UserError
+from flowbot.fields.numbers import is_number
 from flowbot.fields.plugins import find_plugin
 from flowbot.fields.words import kind_of
 from flowbot.fields.yaml import read_data
@@ -114,10 +115,10 @@ def _read(data: dict[str, Any], parts: TaskParts, modules: Modules, faults: Faul
         parts.tools = load_tools(data.get("tools"), path, modules, faults)
 
 
-def _fields(given: Any, role: str, path: Path, faults: Faults) -> tuple[Field, ...] | None:
+def _fields(value: Any, role: str, path: Path, faults: Faults) -> tuple[Field, ...] | None:
     """The fields, each read by itself, so that the fault of one does not hide another's."""
-    single = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
-    alone = [{name: each} for name, each in single.items()] or [given]
+    single = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    alone = [{name: each} for name, each in single.items()] or [value]
     found: list[Field] = []
     for each in alone:
         with faults, naming(path):
@@ -125,11 +126,11 @@ def _fields(given: Any, role: str, path: Path, faults: Faults) -> tuple[Field, .
     return tuple(found) if len(found) == len(alone) else None
 
 
-def _rows(given: Any, parts: TaskParts, faults: Faults) -> Mapping[Split, Sequence[Example]] | None:
+def _rows(value: Any, parts: TaskParts, faults: Faults) -> Mapping[Split, Sequence[Example]] | None:
     """The examples by split; None where a file cannot be read, or the fields are not known."""
     where = f"{parts.path}: data"
-    whole = isinstance(given, dict) and ("all" in given or "split" in given)
-    data = mapping(given, where, (*(("all", "split") if whole else SPLITS), "group", "feedback"))
+    whole = isinstance(value, dict) and ("all" in value or "split" in value)
+    data = mapping(value, where, (*(("all", "split") if whole else SPLITS), "group", "feedback"))
     named = {key: _column(data.get(key) or "", f"{where}.{key}") for key in ("group", "feedback")}
     for key in ("all", "split") if whole else ():
         if key not in data:
@@ -145,7 +146,7 @@ def _rows(given: Any, parts: TaskParts, faults: Faults) -> Mapping[Split, Sequen
             if found is not None:
                 read[key] = found
     fractions = cast("list[Any]", data["split"] if isinstance(data.get("split"), list) else [data.get("split")])
-    if whole and not all(isinstance(part, int | float) and not isinstance(part, bool) for part in fractions):
+    if whole and not all(map(is_number, fractions)):
         raise UserError(f"{where}.split", repr(fractions), "three fractions that sum to 1, such as [0.4, 0.2, 0.4]")
     if len(read) < (1 if whole else len(SPLITS)):
         return None
@@ -181,13 +182,13 @@ def _file_rows(
     return checked_examples(rows, where=file, inputs=parts.inputs, outputs=parts.outputs, faults=inside, **named)
 
 
-def _column(given: object, where: str) -> str:
-    if not isinstance(given, str):
-        raise UserError(where, kind_of(given), "the name of a column")
-    return given
+def _column(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise UserError(where, kind_of(value), "the name of a column")
+    return value
 
 
-def _metric(given: Any, path: Path, modules: Modules) -> Metric:
+def _metric(value: Any, path: Path, modules: Modules) -> Metric:
     """The metric, the user's Python looked up beside the task file; see `read_metric` for the forms."""
 
     def named(text: Any, pure: bool, where: str) -> Metric:
@@ -203,7 +204,7 @@ def _metric(given: Any, path: Path, modules: Modules) -> Metric:
             return _unread(name, pure, identity)
         return replace(plainly(modules.load(file, name, where), pure, where), identity=identity, kept=True)
 
-    return read_metric(given, f"{path}: metric", named)
+    return read_metric(value, f"{path}: metric", named)
 
 
 def _unread(name: str, pure: bool, identity: str) -> Metric:

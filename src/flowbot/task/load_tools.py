@@ -36,11 +36,11 @@ _MCP_KEYS = ("mcp", "only", "effects", "simulate")
 _SERVER_KEYS = ("command", "url", "env", "headers", "seconds")
 
 
-def load_tools(given: Any, path: Path, modules: Modules, faults: Faults = RAISED) -> list[Tool | ToolSource] | None:
+def load_tools(value: Any, path: Path, modules: Modules, faults: Faults = RAISED) -> list[Tool | ToolSource] | None:
     """The tools of a task file, in its order; none where its Python may not be imported.
 
     Args:
-        given: what stands under `tools:`.
+        value: what stands under `tools:`.
         path: the task file; what the tools name is looked up beside it.
         modules: the user's Python.
         faults: where mistakes go; None is returned where it kept one.
@@ -48,11 +48,11 @@ def load_tools(given: Any, path: Path, modules: Modules, faults: Faults = RAISED
     Raises:
         UserError: naming file and place, for anything wrong that can be seen without opening a tool.
     """
-    if given is None:
+    if value is None:
         return []
-    if not isinstance(given, list):
-        raise UserError(f"{path}: tools", kind_of(given), "a list such as [tools.py:lookup]")
-    items = cast("list[Any]", given)
+    if not isinstance(value, list):
+        raise UserError(f"{path}: tools", kind_of(value), "a list such as [tools.py:lookup]")
+    items = cast("list[Any]", value)
     tools: list[Tool | ToolSource | None] = []
     for index, each in enumerate(items):
         with faults:
@@ -62,32 +62,32 @@ def load_tools(given: Any, path: Path, modules: Modules, faults: Faults = RAISED
     return [tool for tool in tools if tool is not None] if modules.run else []
 
 
-def _tool(given: Any, where: str, folder: Path, modules: Modules) -> Tool | ToolSource | None:
-    match given:
+def _tool(value: Any, where: str, folder: Path, modules: Modules) -> Tool | ToolSource | None:
+    match value:
         case "python":
             return PythonSource(where=where)
         case "calculator":
             return CalculatorSource(where=where)
         case str():
-            return _callable({"call": given}, where, folder, modules)
+            return _callable({"call": value}, where, folder, modules)
         case {"call": _}:
-            return _callable(mapping(given, where, _CALL_KEYS), where, folder, modules)
+            return _callable(mapping(value, where, _CALL_KEYS), where, folder, modules)
         case {"use": name}:
-            mapping(given, where, ("use",))
+            mapping(value, where, ("use",))
             require_text(name, f"{where}.use")
             return _installed(name, f"{where}.use", modules)
         case {"mcp": _}:
-            return _server(mapping(given, where, _MCP_KEYS), where, folder, modules)
+            return _server(mapping(value, where, _MCP_KEYS), where, folder, modules)
         case {"search": _}:
-            parts = mapping(given, where, ("search", "name", "k", "about"))
+            parts = mapping(value, where, ("search", "name", "k", "about"))
             return SearchSource(corpus=_beside(folder, parts.pop("search"), f"{where}.search"), where=where, **parts)
         case {"sql": _}:
-            parts = mapping(given, where, ("sql", "name", "about"))
+            parts = mapping(value, where, ("sql", "name", "about"))
             return SQLSource(file=_beside(folder, parts.pop("sql"), f"{where}.sql"), where=where, **parts)
         case {**parts} if parts:
             raise UserError(where, f"the keys {', '.join(map(str, parts))}", _FORMS)
         case _:
-            raise UserError(where, kind_of(given) if given else "nothing", _FORMS)
+            raise UserError(where, kind_of(value) if value else "nothing", _FORMS)
 
 
 def _callable(parts: dict[str, Any], where: str, folder: Path, modules: Modules) -> Tool | None:

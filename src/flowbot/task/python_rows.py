@@ -141,11 +141,11 @@ def _plain(value: Any, where: str, levels: int) -> Any:
     raise UserError(where, kind_of(value), "a text, a number, true or false, a list or an object")
 
 
-def _side(given: object, where: str, role: str, fields: Sequence[Field]) -> Mapping[str, Any]:
+def _side(value: object, where: str, role: str, fields: Sequence[Field]) -> Mapping[str, Any]:
     names = [field.name for field in fields]
-    named: Mapping[str, Any] = cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {}
+    named: Mapping[str, Any] = cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
     if any(name in named for name in names):
         return named
     if len(names) == 1 and (not named or fields[0].type.kind == "object"):
-        return {names[0]: given}
-    raise UserError(where, f"{given!r:.60} as {role}", f"a dict with {', '.join(names)}")
+        return {names[0]: value}
+    raise UserError(where, f"{value!r:.60} as {role}", f"a dict with {', '.join(names)}")

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from flowbot.fields import Field, ToolSignature, Type, UserError, is_name
 
-from .origin import underlying
+from .source_code import underlying
 
 _SCALARS: dict[Any, Type] = {str: Type("str"), int: Type("int"), float: Type("float"), bool: Type("bool")}
 _KNOWN = "str, int, float, bool, list[T], dict, Literal of texts, a TypedDict or a dataclass"

@@ -173,10 +173,10 @@ def _is_address(url: str) -> bool:
         return False
 
 
-def require_text(given: object, where: str) -> None:
+def require_text(value: object, where: str) -> None:
     """Refuse what is no text."""
-    if not isinstance(given, str):
-        raise UserError(where, kind_of(given), "a text")
+    if not isinstance(value, str):
+        raise UserError(where, kind_of(value), "a text")
 
 
 def _require_name(name: str, where: str) -> None:
@@ -192,20 +192,20 @@ def _require_file(file: Path | str, where: str, expected: str) -> None:
         raise UserError(where, f"no file {file}", expected)
 
 
-def texts(given: object, where: str) -> tuple[str, ...]:
+def texts(value: object, where: str) -> tuple[str, ...]:
     """The texts of a list, none of them empty; anything else is refused."""
-    if not isinstance(given, list | tuple):
-        raise UserError(where, kind_of(given), "a list of texts")
-    for index, each in enumerate(items := cast("Sequence[object]", given)):
+    if not isinstance(value, list | tuple):
+        raise UserError(where, kind_of(value), "a list of texts")
+    for index, each in enumerate(items := cast("Sequence[object]", value)):
         if not isinstance(each, str) or not each:
             raise UserError(f"{where}[{index}]", repr(each), "a text")
     return tuple(cast("Sequence[str]", items))
 
 
-def require_pairs(given: object, where: str) -> None:
+def require_pairs(pairs: object, where: str) -> None:
     """Refuse what is no mapping of texts that are not empty."""
-    if not isinstance(given, Mapping):
-        raise UserError(where, kind_of(given), "NAME: TEXT, …")
-    for name, value in cast("Mapping[object, object]", given).items():
+    if not isinstance(pairs, Mapping):
+        raise UserError(where, kind_of(pairs), "NAME: TEXT, …")
+    for name, value in cast("Mapping[object, object]", pairs).items():
         if not isinstance(value, str) or not value:
             raise UserError(f"{where}.{name}", repr(value), "a text")

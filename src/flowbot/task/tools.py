@@ -10,7 +10,7 @@ from flowbot.fields import ToolSignature, UserError, is_name
 from flowbot.fields.words import kind_of
 
 from .identity import callable_identity, is_told_apart
-from .origin import source_identity, underlying
+from .source_code import source_identity, underlying
 
 Effects = Literal["reads", "writes"]
 

@@ -1,4 +1,4 @@
-"""How the rows of a form are taken: what in them is given, what is wanted, and what stands beside."""
+"""How the rows of a form are read: what in them is an input, what is expected, and what stands beside."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, cast
 from flowbot.fields import canonical_json
 
 Values = Mapping[str, Any]
+NOTHING: Values = {}
 _NAMES_AN_ANSWER = ("equals", "contains", "icontains", "starts-with", "similar", "factuality")
 _CHECK = re.compile(
     r"((?:not-)?(?:equals|contains(?:-any|-all|-json)?|icontains(?:-any|-all)?|starts-with|regex|is-json|similar|levenshtein"
@@ -25,31 +26,31 @@ _RUBRICS = ("llm-rubric", "grade", "model-graded-closedqa", "g-eval")
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """A row that is taken.
+class ExportRow:
+    """A row of an export, as a row of a task.
 
     Args:
-        given: what may be an input.
-        wanted: what is expected, None where it is not known.
-        beside: what is neither.
+        inputs: what may be an input.
+        expected: what is expected, None where it is not known.
+        extra: what is neither.
         prompt: the prompt that goes with it, as a list of messages in JSON.
         metric: how its answer is to be compared, "" where the form does not say.
     """
 
-    given: Values = field(default_factory=dict[str, Any])
-    wanted: Values = field(default_factory=dict[str, Any])
-    beside: Values = field(default_factory=dict[str, Any])
+    inputs: Values = field(default_factory=dict[str, Any])
+    expected: Values = field(default_factory=dict[str, Any])
+    extra: Values = field(default_factory=dict[str, Any])
     prompt: str = ""
     metric: str = ""
 
 
-Taker = Callable[[Sequence[Values]], list[list[Taken]]]
+Reader = Callable[[Sequence[Values]], list[list[ExportRow]]]
 """The rows of a task that the rows of a file make: several or none for each."""
 
 
-def each_row(take: Callable[[Values], Taken]) -> Taker:
-    """The taker of a form in which each row makes one, whatever the others are."""
-    return lambda rows: [[take(row)] for row in rows]
+def each_row(read: Callable[[Values], ExportRow]) -> Reader:
+    """The reader of a form in which each row makes one, whatever the others are."""
+    return lambda rows: [[read(row)] for row in rows]
 
 
 def objects(value: Any) -> list[Values]:
@@ -60,7 +61,7 @@ def objects(value: Any) -> list[Values]:
 
 def mapping(value: Any) -> Values:
     """An object as it is, an empty one for anything else."""
-    return cast("Values", value) if isinstance(value, Mapping) else {}
+    return cast("Values", value) if isinstance(value, Mapping) else NOTHING
 
 
 def as_list(value: Any) -> list[Any]:
@@ -78,20 +79,20 @@ def without(row: Values, *names: str) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in names}
 
 
-def by_columns(given: Sequence[str], wanted: Sequence[str]) -> Taker:
-    """Rows that are taken as they are, columns by these names; "a|b" is either, what is in none is beside."""
+def by_columns(input_names: Sequence[str], expected_names: Sequence[str]) -> Reader:
+    """Rows as they are, columns by these names; "a|b" is either, what is in none is beside."""
 
     @each_row
-    def take(row: Values) -> Taken:
-        inputs = {name: row[name] for each in given for name in each.split("|") if name in row}
-        outputs = {name: _single(row[name]) for each in wanted for name in each.split("|") if name in row}
-        return Taken(inputs, outputs, without(row, *inputs, *outputs))
+    def read(row: Values) -> ExportRow:
+        inputs = {name: row[name] for each in input_names for name in each.split("|") if name in row}
+        outputs = {name: _single(row[name]) for each in expected_names for name in each.split("|") if name in row}
+        return ExportRow(inputs, outputs, without(row, *inputs, *outputs))
 
-    return take
+    return read
 
 
 @each_row
-def promptfoo(row: Values) -> Taken:
+def promptfoo(row: Values) -> ExportRow:
     """Tests with variables and assertions."""
     checks = [each for each in objects(row.get("assert")) if isinstance(each.get("value"), str | int | float)]
     told = [(str(each.get("type")), each["value"]) for each in checks]
@@ -99,29 +100,29 @@ def promptfoo(row: Values) -> Taken:
 
 
 @each_row
-def promptfoo_table(row: Values) -> Taken:
+def promptfoo_table(row: Values) -> ExportRow:
     """The same in a table: a column for each variable, and assertions in columns that begin with `__`."""
     cells = [str(value) for name, value in row.items() if name.startswith("__expected") and value is not None]
     told = [(found[1], found[2]) if (found := _CHECK.match(cell)) else ("equals", cell) for cell in cells]
     return _asserted({name: value for name, value in row.items() if not name.startswith("__")}, told, {})
 
 
-def _asserted(given: Values, checks: Sequence[tuple[str, Any]], beside: Values) -> Taken:
+def _asserted(inputs: Values, checks: Sequence[tuple[str, Any]], extra: Values) -> ExportRow:
     """A test with its assertions, each a kind and a value."""
     named = [check for check in checks if check[0] in _NAMES_AN_ANSWER]
     metric = "contains" if named and named[0][0].endswith("contains") else ""
     rubrics = "\n".join(str(value) for kind, value in checks if kind in _RUBRICS)
     wanted = {"expected": named[0][1] if named else None}
-    return Taken(given, wanted, {**beside, **({"feedback": rubrics} if rubrics else {})}, metric=metric)
+    return ExportRow(inputs, wanted, {**extra, **({"feedback": rubrics} if rubrics else {})}, metric=metric)
 
 
 @each_row
-def squad(row: Values) -> Taken:
+def squad(row: Values) -> ExportRow:
     """Questions on a passage, with one or more answers and where they begin; no answer where there is none in it."""
     return _squad_row(row, row, without(row, "context", "question", "answers"))
 
 
-def squad_articles(rows: Sequence[Values]) -> list[list[Taken]]:
+def squad_articles(rows: Sequence[Values]) -> list[list[ExportRow]]:
     """The same as it is published: articles of paragraphs of questions."""
     return [
         [
@@ -133,20 +134,20 @@ def squad_articles(rows: Sequence[Values]) -> list[list[Taken]]:
     ]
 
 
-def _squad_row(passage: Values, row: Values, beside: Values) -> Taken:
+def _squad_row(passage: Values, row: Values, beside: Values) -> ExportRow:
     answers = row.get("answers")
     texts = [each.get("text") for each in objects(answers)] or as_list(mapping(answers).get("text"))
     first = texts[0] if texts else None
     given = {name: held[name] for name, held in (("context", passage), ("question", row)) if name in held}
-    return Taken(given, {"answer": first}, {**beside, "answers": texts})
+    return ExportRow(given, {"answer": first}, {**beside, "answers": texts})
 
 
-def label_studio(rows: Sequence[Values]) -> list[list[Taken]]:
+def label_studio(rows: Sequence[Values]) -> list[list[ExportRow]]:
     """Tasks with what people annotated; of several annotators the first counts that did not skip."""
     every: list[dict[str, list[Any]]] = []
     for row in rows:
         annotations = objects(row.get("annotations", row.get("completions")))
-        held = next((each for each in annotations if not each.get("was_cancelled") and each.get("result")), {})
+        held = next((each for each in annotations if not each.get("was_cancelled") and each.get("result")), NOTHING)
         wanted: dict[str, list[Any]] = {}
         for each in objects(held.get("result")):
             if value := _annotated(each):
@@ -159,7 +160,7 @@ def label_studio(rows: Sequence[Values]) -> list[list[Taken]]:
     lists = {name for name, is_list in several if is_list}
     return [
         [
-            Taken(
+            ExportRow(
                 row["data"],
                 {name: value if name in lists else _single(value) for name, value in wanted.items()},
                 only(row, "id", "meta"),
@@ -184,7 +185,7 @@ def _annotated(result: Values) -> list[Any]:
 
 
 @each_row
-def argilla(row: Values) -> Taken:
+def argilla(row: Values) -> ExportRow:
     """Records with fields, and people's responses by question or by person."""
     said: dict[str, list[Any]] = {
         name: [one.get("value") for one in objects(each) if _counts(one)]
@@ -194,22 +195,22 @@ def argilla(row: Values) -> Taken:
         for name, each in mapping(one.get("values")).items():
             said.setdefault(name, []).append(mapping(each).get("value", each))
     wanted = {name: _commonest(values) for name, values in said.items()}
-    return Taken(row["fields"], wanted, only(row, "id", "metadata"))
+    return ExportRow(row["fields"], wanted, only(row, "id", "metadata"))
 
 
-def argilla_flat(rows: Sequence[Values]) -> list[list[Taken]]:
+def argilla_flat(rows: Sequence[Values]) -> list[list[ExportRow]]:
     """The same with a column for each thing."""
     columns = dict.fromkeys(name for row in rows for name in row)
     dotted = [name.removesuffix(".responses") for name in columns if name.endswith(".responses")]
     dashed = [name.removesuffix("-suggestion") for name in columns if name.endswith("-suggestion")]
     asked = {name: f"{name}.responses" for name in dotted} | {name: name for name in dashed if name in columns}
     own = tuple(f"{name}{mark}" for name in asked for mark in (".", "-"))
-    found: list[list[Taken]] = []
+    found: list[list[ExportRow]] = []
     for row in rows:
         wanted = {name: _responded(row.get(column), row.get(f"{column}.status")) for name, column in asked.items()}
         rest = {name: value for name, value in row.items() if name not in asked and not name.startswith(own)}
         beside = {name: value for name, value in rest.items() if name.startswith(("_", "metadata")) or name in _KEPT}
-        found.append([Taken(without(rest, *beside), wanted, beside)])
+        found.append([ExportRow(without(rest, *beside), wanted, beside)])
     return found
 
 
@@ -235,18 +236,18 @@ def _counts(response: Values) -> bool:
 
 
 @each_row
-def argilla_old(row: Values) -> Taken:
+def argilla_old(row: Values) -> ExportRow:
     """Records with one annotation, as the tool's first version has them."""
     inputs = row.get("inputs")
     given = cast("Values", inputs) if isinstance(inputs, Mapping) else {"text": row.get("text", inputs)}
-    return Taken(given, {"annotation": row.get("annotation")}, only(row, "id", "metadata"))
+    return ExportRow(given, {"annotation": row.get("annotation")}, only(row, "id", "metadata"))
 
 
 @each_row
-def fields_as_columns(row: Values) -> Taken:
+def fields_as_columns(row: Values) -> ExportRow:
     """Records with their fields as columns; what has a name is its name. Which of them is wanted is not said."""
     named = {name: _named(value) for name, value in row["fields"].items()}
-    return Taken(beside={"id": row.get("key", row.get("id")), **named})
+    return ExportRow(extra={"id": row.get("key", row.get("id")), **named})
 
 
 def _named(value: Any) -> Any:

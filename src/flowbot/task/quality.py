@@ -49,7 +49,7 @@ class Remark:
         return {"where": self.where, "what": self.what, "mend": self.mend}
 
 
-def survey(rows: Rows, inputs: Sequence[Field], outputs: Sequence[Field]) -> list[Remark]:
+def remarks_on(rows: Rows, inputs: Sequence[Field], outputs: Sequence[Field]) -> list[Remark]:
     """Remarks on the examples of a task.
 
     Args:
