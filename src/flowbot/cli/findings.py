@@ -8,7 +8,7 @@ from typing import Any
 
 from flowbot.fields import UserError
 from flowbot.fields.words import count
-from flowbot.task.survey import Remark
+from flowbot.task.quality import Remark
 
 from .console import Console
 
