@@ -27,6 +27,8 @@ from .http_faults import HttpFault, Told, classify, fault_in, json_object, retry
 from .waits import CURRENT, Connector, Deadline, Waits
 
 _NO_PATIENCE = Patience()
+PATIENCE = 300.0
+"""Seconds of a call whose caller names none."""
 EXCERPT = 4000
 """Characters at the beginning of an answer that are looked at to say what it is."""
 
@@ -55,7 +57,7 @@ class Wire:
         *,
         key: str = "",
         key_header: str = "Authorization",
-        seconds: float = 300.0,
+        seconds: float = PATIENCE,
         adapt: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
         self._adapt = adapt

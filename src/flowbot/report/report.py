@@ -21,7 +21,7 @@ from .chart import MOST_RACES, outcome_bar, race_chart, score_chart
 from .cost import per_run, where_it_went
 from .examples import MOST_ERRORS, errors, grouped, parts, per_example
 from .figures import settings, tiles
-from .providers import advice
+from .advice import advice
 from .template import environment, markup
 
 if TYPE_CHECKING:
