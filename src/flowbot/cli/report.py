@@ -25,9 +25,8 @@ def report(
         The run's folder, or its name in runs/.
     """
     from flowbot.report.report import write_report
+    from flowbot.run.folders import run_folder
     from flowbot.run.view import read_run
-
-    from .runs import run_folder
 
     console = Console.open(output)
     folder = run_folder(run)

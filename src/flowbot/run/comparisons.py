@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
@@ -17,6 +16,7 @@ from flowbot.stats import Estimate, estimate_mean, holm, paired_difference, pair
 
 from .compared import ComparedRun, Split, in_common, read_runs
 from .examples import RIGHT
+from .folders import RunLike, run_folder
 
 LEVEL = 0.05
 """A corrected p value below this is no chance."""
@@ -136,19 +136,23 @@ class Comparison:
         }
 
 
-def compare_runs(folders: Sequence[Path], split: Split = "test") -> Comparison:
-    """Compare runs.
+def compare(*runs: RunLike, split: Split = "test") -> Comparison:
+    """Runs of one task side by side: scores, cost, and paired differences with intervals. Asks no model.
+
+        >>> found = fb.compare("runs/a", "runs/b")
+        >>> [(each.first, each.second, each.estimate.mean, each.clear) for each in found.differences]
+        [('A', 'B', 0.08, True)]
 
     Args:
-        folders: two or more runs.
+        runs: two or more: results, folders, or names in runs/. Runs that differ in their seed alone form a group.
         split: the examples to compare on: `test`, or `val` (which chose the workflows, so it flatters them).
 
     Raises:
-        UserError: if they do not compare; see `compared.read_runs`.
+        UserError: if there is no such run, or they do not compare.
     """
-    runs = read_runs(folders, split)
-    common = in_common(runs)
-    tested = [run for run in runs if run.tested]
+    compared = read_runs([run_folder(run) for run in runs], split)
+    common = in_common(compared)
+    tested = [run for run in compared if run.tested]
     kinds = dict.fromkeys(run.kind for run in tested)
     members = [[run for run in tested if run.kind == kind] for kind in kinds]
     by_group = len(members) > 1 and any(len(each) > 1 for each in members)
@@ -157,12 +161,12 @@ def compare_runs(folders: Sequence[Path], split: Split = "test") -> Comparison:
     if not by_group:
         units = {run.label: [run] for run in tested}
     right = {run.label: {name for name in common if _found(run, name) >= RIGHT} for run in tested}
-    hashes = {run.view.result.task_hash for run in runs if run.view.result is not None}
+    hashes = {run.view.result.task_hash for run in compared if run.view.result is not None}
     return Comparison(
         split=split,
         examples=common,
         other_examples={run.label: more for run in tested if (more := len(run.examples) - len(common))},
-        runs=tuple(_scores(run, common) for run in runs),
+        runs=tuple(_scores(run, common) for run in compared),
         groups=tuple(_group(name, each, common) for name, each in zip(names, members, strict=True)) if common else (),
         by_group=by_group,
         differences=_differences(units, common),
