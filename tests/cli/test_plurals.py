@@ -30,7 +30,9 @@ from flowbot.run.sessions import Spent
 from flowbot.run.taken import evaluation, made
 from flowbot.stats import Estimate
 
-MANY = re.compile(r"(?<![\d.,/-])1 (?:[a-z]+ )?(?:\w+s|were|are)\b(?<! is)(?<!was)(?<!has)(?<!stands)(?<!this)(?<!pass)")
+MANY = re.compile(
+    r"(?<![\d.,/-])1 (?:[a-z]+ )?(?:\w+s|were|are)\b(?<! is)(?<!was)(?<!has)(?<!stands)(?<!this)(?<!pass)"
+)
 """`1 calls`, `1 model calls`, `1 were`."""
 
 

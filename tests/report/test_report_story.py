@@ -34,13 +34,11 @@ from report_sample import (
 from flowbot.fields import Field
 from flowbot.fields.words import count
 from flowbot.report.advice import advice
-from flowbot.report.brief import in_short, in_vain, stopped
 from flowbot.report.commands import again, python, show, use
-from flowbot.report.cost import per_run, where_it_went
 from flowbot.report.examples import errors, grouped, parts, per_example
-from flowbot.report.report import OUTCOMES, write_report
-from flowbot.report.story import came, why
-from flowbot.report.template import cut
+from flowbot.report.figures import per_run, where_it_went
+from flowbot.report.report import OUTCOMES, cut, write_report
+from flowbot.report.story import came, in_short, in_vain, stopped, why
 from flowbot.run.changes import Change
 from flowbot.run.events import Event, Noted
 from flowbot.run.examples import RecordedExample, Side
@@ -386,5 +384,7 @@ def test_every_example_is_in_one_group(pairs: list[tuple[float | None, float | N
 @given(st.text(max_size=300), st.integers(1, 100))
 def test_a_text_that_was_cut_says_how_much_is_missing(text: str, most: int) -> None:
     shown = cut(text, most)
-    assert shown == text or (shown.startswith(text[:most]) and f"({count(len(text) - most, 'more character')})" in shown)
+    assert shown == text or (
+        shown.startswith(text[:most]) and f"({count(len(text) - most, 'more character')})" in shown
+    )
     assert len(shown) <= most * 1.1 + 40
