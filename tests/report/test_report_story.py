@@ -34,13 +34,11 @@ from report_sample import (
 from flowbot.fields import Field
 from flowbot.fields.words import count
 from flowbot.report.advice import advice
-from flowbot.report.brief import in_short, in_vain, stopped
 from flowbot.report.commands import again, python, show, use
-from flowbot.report.cost import per_run, where_it_went
 from flowbot.report.examples import errors, grouped, parts, per_example
-from flowbot.report.report import OUTCOMES, write_report
-from flowbot.report.story import came, why
-from flowbot.report.template import cut
+from flowbot.report.figures import per_run, where_it_went
+from flowbot.report.report import OUTCOMES, cut, write_report
+from flowbot.report.story import came, in_short, in_vain, stopped, why
 from flowbot.run.changes import Change
 from flowbot.run.events import Event, Noted
 from flowbot.run.examples import RecordedExample, Side
