@@ -46,15 +46,17 @@ def blocking(call: Callable[P, Coroutine[Any, Any, T]], name: str) -> Callable[P
         _require_known(signature, name, args, kwargs)
         given = cast("dict[str, Any]", kwargs)
         stop: StopSignal = given.get("stop") or StopSignal()
+        bench, loop = given.get("workbench"), None
+        if isinstance(bench, Workbench):
+            bench.require_elsewhere()
+            loop = bench.loop
         if "stop" in signature.parameters:
             given["stop"] = stop
             work = call(*args, **kwargs)
         else:
             work = _until(stop, call(*args, **kwargs))
-        bench = given.get("workbench")
-        if isinstance(bench, Workbench):
-            bench.require_elsewhere()
-            return _on(bench.loop, work, stop)
+        if loop is not None:
+            return _outcome(asyncio.run_coroutine_threadsafe(work, loop), stop)
         return _waited(work, stop)
 
     waiting.__name__ = waiting.__qualname__ = name
@@ -111,11 +113,6 @@ def _outcome(done: Future[T], stop: StopSignal, thread: threading.Thread | None 
     if isinstance(error, FlowBotError):
         raise error.with_traceback(None)  # its text says all; where in the other thread it was raised says nothing
     return done.result()
-
-
-def _on(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], stop: StopSignal) -> T:
-    """Run on a workbench's loop, and wait."""
-    return _outcome(asyncio.run_coroutine_threadsafe(work, loop), stop)
 
 
 def _ending(done: Future[T]) -> BaseException | None:
