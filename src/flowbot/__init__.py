@@ -80,7 +80,7 @@ def __getattr__(name: str) -> Any:
             f"module 'flowbot' has no attribute {name!r}{f' (did you mean {near!r}?)' if near else ''}"
         )
     if "IPython" in sys.modules:
-        from .show.notebook import register
+        from .show.html import register
 
         register()
     return getattr(import_module(f"flowbot.{_HOME[name]}"), name)

@@ -18,9 +18,8 @@ from flowbot.run.eval_result import EvalRow
 from flowbot.run.result import Scores, Used
 from flowbot.run.sessions import Spent
 from flowbot.runtime.trace import Step
-from flowbot.show.html import html
+from flowbot.show.html import PAGES, html
 from flowbot.show.markup import Markup, card, folded, shown, table, text
-from flowbot.show.notebook import SHOWN
 from flowbot.stats import Estimate, estimate_mean
 from flowbot.workflow.parameters import Demonstration, LLMParameters
 from flowbot.workflow.starts import single_call
@@ -142,8 +141,8 @@ def test_lines_and_pages_are_bounded_however_long_the_data() -> None:
 
 
 def test_a_notebook_is_told_of_every_type_that_has_a_page() -> None:
-    pages = {f"{kind.__module__}.{kind.__name__}" for kind in html.registry if kind is not object}
-    assert pages == set(SHOWN)
+    drawn = {f"{type(each).__module__}.{type(each).__qualname__}" for each in everything("word", Path("runs/x"))}
+    assert drawn | {"flowbot.runtime.flow.Flow"} == set(PAGES)
 
 
 def test_a_value_without_a_page_is_shown_as_its_text() -> None:
