@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from .console import Console
-from .options import MODEL, MODELS, PLACES, Output, listed_models
+from .options import MODEL, MODELS, CacheDir, JudgeModel, ListedModels, Output, Price, listed_models
 
 
 def check(
@@ -18,10 +18,10 @@ def check(
     task: Annotated[Path | None, Parameter(name="--task")] = None,
     model: Annotated[str | None, MODEL] = None,
     meta_model: Annotated[str | None, Parameter(group=MODELS)] = None,
-    judge_model: Annotated[str | None, Parameter(group=MODELS)] = None,
-    models: Annotated[str | None, Parameter(group=MODELS, show_default=False)] = None,
-    price: Annotated[str | None, Parameter(group=MODELS)] = None,
-    cache_dir: Annotated[Path | None, Parameter(group=PLACES)] = None,
+    judge_model: JudgeModel = None,
+    models: ListedModels = None,
+    price: Price = None,
+    cache_dir: CacheDir = None,
     output: Output = Output(),  # noqa: B008
 ) -> int:
     """Check a task or a workflow file: every defect, what is worth a second look, and whether the model answers.
@@ -37,14 +37,6 @@ def check(
         model is asked.
     meta_model
         Another model to ask, for the search.
-    judge_model
-        Model of the metric's judge, where it has one that names none; --meta-model or --model otherwise.
-    models
-        A,B: models that judges of the task's file may name beside those of the options; a file alone calls none.
-    price
-        IN,OUT: US dollars per million input and output tokens, where a model's price is not known.
-    cache_dir
-        Folder of stored responses, local models and search indexes; the user's cache folder otherwise.
     """
     from flowbot.fields import UserError
     from flowbot.lm.prices import parse_price

@@ -9,14 +9,14 @@ from cyclopts import Parameter
 
 from .check_model import endpoint_text, thinking
 from .console import Console
-from .options import PLACES, Output
+from .options import CacheDir, Output
 
 
 def models(
     model: Annotated[str | None, Parameter(name="MODEL")] = None,
     /,
     *,
-    cache_dir: Annotated[Path | None, Parameter(group=PLACES)] = None,
+    cache_dir: CacheDir = None,
     output: Output = Output(),  # noqa: B008
 ) -> int:
     """List the models that can be used; with MODEL, ask it one small question and show what its endpoint can do.
@@ -25,8 +25,6 @@ def models(
     ----------
     model
         A model string, such as openai/gpt-4.1-mini. A local model is fetched if it is not there yet.
-    cache_dir
-        Folder of stored responses and local models; the user's cache folder otherwise.
     """
     from flowbot.store import default_cache_dir
 
