@@ -99,7 +99,7 @@ def __getattr__(name: str) -> Any:
             f"module 'flowbot' has no attribute {name!r}{f' (did you mean {near!r}?)' if near else ''}"
         )
     if "IPython" in sys.modules:
-        from .notebook.register import register
+        from .notebook.html import register
 
         register()
     return getattr(import_module(f"flowbot.{_HOME[name]}"), name)

@@ -14,7 +14,7 @@ from cyclopts import App, Parameter
 from flowbot.fields.words import count
 
 from .console import Console
-from .options import FORCE, OUTPUT, PLACES, Output, require_new
+from .options import FORCE, OUTPUT, CacheDir, Output, require_new
 from .quantities import age_text, parse_age, parse_size, size_text
 from .text import command_line, complain
 
@@ -40,8 +40,7 @@ cache = App(
 class Place:
     """Where the store is, and how a verb speaks."""
 
-    cache_dir: Annotated[Path | None, Parameter(group=PLACES)] = None
-    """Folder of the store; the user's cache folder otherwise."""
+    cache_dir: CacheDir = None
     output: Output = Output()  # noqa: RUF009
 
 

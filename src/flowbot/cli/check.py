@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from flowbot.fields.words import count
 
 from .console import Console
-from .options import MODEL, MODELS, PLACES, Output, listed_models
+from .options import MODEL, MODELS, CacheDir, JudgeModel, ListedModels, Output, Price, listed_models
 
 if TYPE_CHECKING:
     from flowbot.checks.findings import Findings
@@ -28,10 +28,10 @@ def check(
     task: Annotated[Path | None, Parameter(name="--task")] = None,
     model: Annotated[str | None, MODEL] = None,
     meta_model: Annotated[str | None, Parameter(group=MODELS)] = None,
-    judge_model: Annotated[str | None, Parameter(group=MODELS)] = None,
-    models: Annotated[str | None, Parameter(group=MODELS, show_default=False)] = None,
-    price: Annotated[str | None, Parameter(group=MODELS)] = None,
-    cache_dir: Annotated[Path | None, Parameter(group=PLACES)] = None,
+    judge_model: JudgeModel = None,
+    models: ListedModels = None,
+    price: Price = None,
+    cache_dir: CacheDir = None,
     output: Output = Output(),  # noqa: B008
 ) -> int:
     """Check a task or a workflow file: every defect, what is worth a second look, and whether the model answers.
@@ -47,14 +47,6 @@ def check(
         model is asked.
     meta_model
         Another model to ask, for the search.
-    judge_model
-        Model of the metric's judge, where it has one that names none; --meta-model or --model otherwise.
-    models
-        A,B: models that judges of the task's file may name beside those of the options; a file alone calls none.
-    price
-        IN,OUT: US dollars per million input and output tokens, where a model's price is not known.
-    cache_dir
-        Folder of stored responses, local models and search indexes; the user's cache folder otherwise.
     """
     from flowbot.checks import check as checking
     from flowbot.lm.prices import parse_price

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -10,7 +9,7 @@ from cyclopts import Parameter
 from flowbot.fields.words import count
 
 from .console import Console
-from .options import ALLOW_WRITES, CEILINGS, MODEL, MODELS, Calls, Output, whole
+from .options import ALLOW_WRITES, CEILINGS, Calls, FlowFile, JudgeModel, Output, StepsModel, TaskFile, whole
 from .text import complain
 
 if TYPE_CHECKING:
@@ -21,15 +20,15 @@ SHOWN = 5
 
 
 def evaluate_flow(
-    flow: Annotated[Path, Parameter(name="FLOW", negative=())],
-    task: Annotated[Path, Parameter(name="TASK", negative=())],
+    flow: FlowFile,
+    task: TaskFile,
     /,
     *,
     split: Literal["train", "val", "test"] = "val",
     limit: Annotated[int | None, Parameter(group=CEILINGS, converter=whole)] = None,
     fail_under: float | None = None,
-    model: Annotated[str | None, MODEL] = None,
-    judge_model: Annotated[str | None, Parameter(group=MODELS)] = None,
+    model: StepsModel = None,
+    judge_model: JudgeModel = None,
     allow_writes: Annotated[bool, ALLOW_WRITES] = False,
     calls: Calls = Calls(),  # noqa: B008
     output: Output = Output(),  # noqa: B008
@@ -38,20 +37,12 @@ def evaluate_flow(
 
     Parameters
     ----------
-    flow
-        The workflow's file, or a run's folder or name.
-    task
-        The task's file.
     split
         Which examples. The test is for once, at the end.
     limit
         Only the first examples of the split, in the order of the file: as many as this.
     fail_under
         Exit with status 1 if the mean score is below this, a number from 0 to 1.
-    model
-        Model of the steps that name no other, such as openai/gpt-4.1-mini or local/qwen2.5-coder-0.5b.
-    judge_model
-        Model of the metric's judge, where it has one that names none; --model otherwise.
     allow_writes
         Call tools that write, for real, on every example.
     """

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from .console import Console
-from .options import PLACES, Output
+from .options import CacheDir, Output
 
 if TYPE_CHECKING:
     from flowbot.runtime.models import ModelList
@@ -18,7 +17,7 @@ def models(
     model: Annotated[str | None, Parameter(name="MODEL")] = None,
     /,
     *,
-    cache_dir: Annotated[Path | None, Parameter(group=PLACES)] = None,
+    cache_dir: CacheDir = None,
     output: Output = Output(),  # noqa: B008
 ) -> int:
     """List the models that can be used; with MODEL, ask it one small question and show what its endpoint can do.
@@ -27,8 +26,6 @@ def models(
     ----------
     model
         A model string, such as openai/gpt-4.1-mini. A local model is fetched if it is not there yet.
-    cache_dir
-        Folder of stored responses and local models; the user's cache folder otherwise.
     """
     from flowbot.checks.models import endpoint_text, thinking
     from flowbot.fields import InfrastructureError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from .console import Console, Style
-from .options import Output
+from .options import Output, RunFolder
 from .text import command_line
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ SPLITS = {"test": "test", "val": "validation", "train": "training"}
 
 
 def show(
-    run: Annotated[Path, Parameter(name="RUN", negative=())],
+    run: RunFolder,
     example: Annotated[str | None, Parameter(name="EXAMPLE", show_default=False)] = None,
     /,
     *,
@@ -41,8 +41,6 @@ def show(
 
     Parameters
     ----------
-    run
-        The run's folder, or its name in runs/.
     example
         The example's id; without it the examples are listed, those fixed and broken first.
     start

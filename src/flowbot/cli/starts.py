@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from .console import Console
-from .options import FORCE, MODELS, OUT, PLACES, Output, require_new
+from .options import FORCE, MODELS, OUT, CacheDir, Output, require_new
 from .text import command_line
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def starts(
     out: Annotated[Path | None, OUT] = None,
     force: Annotated[bool, FORCE] = False,
     pin: Annotated[list[str] | None, Parameter(group=MODELS, negative=(), show_env_var=False)] = None,
-    cache_dir: Annotated[Path | None, Parameter(group=PLACES)] = None,
+    cache_dir: CacheDir = None,
     output: Output = Output(),  # noqa: B008
 ) -> int:
     """List the hand-written workflows of the literature; with NAME, show one; with TASK, make it fit the task.
@@ -42,8 +42,6 @@ def starts(
         Replace the file of --out if it is there.
     pin
         STEP=MODEL: another model for a step that names one. May be given several times.
-    cache_dir
-        Folder of the indexes of corpora that a task's tools search; the user's cache folder otherwise.
     """
     from flowbot.fields import UserError
     from flowbot.fields.yaml import dump_yaml
