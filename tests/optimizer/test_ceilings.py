@@ -19,6 +19,7 @@ from flowbot.fields import BudgetExceeded, RefusedError, UserError, stable_hash
 from flowbot.lm import gate
 from flowbot.lm.budget import Budget
 from flowbot.lm.client import Message, Request
+from flowbot.optimizer import course
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.ceilings import FEWEST, Cost, ceiling_outlooks, require_room
 from flowbot.optimizer.confirm import AsAdopted, Confirm
@@ -29,6 +30,7 @@ from flowbot.optimizer.recipes import PoolMethod
 from flowbot.optimizer.reserve import Reserve
 from flowbot.optimizer.run import optimize_async
 from flowbot.optimizer.seams import Context
+from flowbot.optimizer.search import Search
 from flowbot.run.events import Arm
 from flowbot.run.result import ClosingTest, CostEstimate
 from flowbot.runtime.program import WorkflowProgram
@@ -271,6 +273,30 @@ async def test_what_a_ceiling_met_in_validation_left_over_is_not_for_the_test(
     method = PoolMethod("whole", closing=Whole)
     result = await run(small, tmp_path, lm="fake/counter", price=None, effort=1, method=method, budget=budget)
     assert result.status == "done"
+    assert len(given_up) == 1
+    assert result.tested.run >= FEWEST
+
+
+async def test_what_a_ceiling_met_on_the_starts_first_rows_left_over_is_not_for_the_test(
+    monkeypatch: pytest.MonkeyPatch, small: Task, tmp_path: Path
+) -> None:
+    given_up: list[float] = []
+    budget = Budget(calls=40)
+    hold_rest = budget.hold_rest
+
+    async def opened(search: Search, *_: object) -> None:
+        for number in range(9):  # each time another program, so that none of it is stored
+            program = WorkflowProgram(single_call(small.inputs, small.outputs, f"{number}", reasoning=False))
+            await search.run(program, search.training, "train")
+
+    def noted() -> object:
+        given_up.append(budget.left["calls"])
+        return hold_rest()
+
+    monkeypatch.setattr(course, "_open", opened)
+    monkeypatch.setattr(budget, "hold_rest", noted)
+    result = await run(small, tmp_path, lm="fake/counter", price=None, effort=1, budget=budget)
+    assert (result.status, result.stopped_by) == ("done", "budget")
     assert len(given_up) == 1
     assert result.tested.run >= FEWEST
 

@@ -259,7 +259,7 @@ class Stubborn(FakeClient):
 async def test_all_clients_are_closed_also_where_one_cannot_be_and_none_twice() -> None:
     connections, clients = Connections(Store.memory(), keep=True), [Stubborn(), Stubborn("no"), Stubborn()]
     for number, client in enumerate(clients):
-        connections.share(str(number), lambda client=client: client)
+        connections.share(str(number), lambda _, client=client: client)
     with pytest.raises(OSError, match="no"):
         await connections.close()
     await connections.close()

@@ -18,7 +18,7 @@ from flowbot.runtime.own_models import named_models, require_own_models
 from flowbot.store import Store, default_cache_dir
 from flowbot.task import Task
 from flowbot.task.defects import ReadTask
-from flowbot.task.survey import Remark
+from flowbot.task.quality import Remark
 from flowbot.workflow.check import check as check_workflow
 from flowbot.workflow.messages import FormatError
 from flowbot.workflow.workflow import Workflow

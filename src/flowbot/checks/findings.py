@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import UserError
-from flowbot.task.survey import Remark
+from flowbot.task.quality import Remark
 
 if TYPE_CHECKING:
     from flowbot.workflow.workflow import Workflow

@@ -15,7 +15,7 @@ from .options import MODEL, MODELS, CacheDir, JudgeModel, ListedModels, Output, 
 
 if TYPE_CHECKING:
     from flowbot.checks.findings import Findings
-    from flowbot.task.survey import Remark
+    from flowbot.task.quality import Remark
 
 ALIKE = 3
 """Defects in a row that say the same of other places, as many rows can, and are all written out."""

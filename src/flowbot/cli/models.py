@@ -76,9 +76,11 @@ def _list(found: ModelList, console: Console) -> None:
         )
         for each in found.providers
     ]
+    installed = [(f"{each.provider}/NAME", each.error or f"of {each.package}") for each in found.packages]
     groups = {
         "On this machine": [*here, ("local//path/to/file.gguf", "any other GGUF file")],
         "By an endpoint": remote,
+        **({"By an installed package": installed} if installed else {}),
         "For tests": [
             ("fake/NAME", "a pretend model, deterministic, with latency and faults that can be set"),
             ("recorded/FILE.jsonl", "replies that were recorded"),
@@ -91,7 +93,7 @@ def _list(found: ModelList, console: Console) -> None:
         console.say(title, "title")
         console.rows(rows, width=width)
     if console.mode == "quiet":
-        for name in (*(each.model for each in found.local), *(name for name, _ in remote)):
+        for name in (*(each.model for each in found.local), *(name for name, _ in (*remote, *installed))):
             console.result(name)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flowbot.lm.stop import StopSignal
     from flowbot.runtime.trace import Trace
     from flowbot.task import Tool, ToolSource
-    from flowbot.task.data import Row
+    from flowbot.task.row import Row
     from flowbot.workflow.workflow import Workflow
 
 
@@ -148,8 +148,8 @@ def _print(console: Console, traces: list[Trace], *, many: bool) -> None:
 def _rows(workflow: Workflow, values: tuple[str, ...], file: str | None) -> list[dict[str, Any]]:
     """The inputs of each run, by name and of the right types."""
     from flowbot.fields import Field, Type, UserError
-    from flowbot.task.data import Row
     from flowbot.task.examples import input_values
+    from flowbot.task.row import Row
 
     wanted = {name: Type.parse(kind) for name, kind in workflow.sketch.inputs.items()}
     if file is not None and values:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from .secrets import hide_text
@@ -57,6 +57,11 @@ def listed(names: Iterable[str], most: int = 24) -> str:
     """The first names in a line: `a, b, c, …`."""
     every = list(names)
     return ", ".join(every[:most]) + (", …" if len(every) > most else "")
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """The first names in a line, and how many more there are: `a, b, c and 2 more`."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def named(values: Mapping[str, object], most: int = 300) -> str:

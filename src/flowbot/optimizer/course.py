@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, UserError
@@ -56,9 +56,12 @@ async def carry_out(
     best = search.population.start
     with ExitStack() as kept:
         closing = kept.enter_context(hold)
-        with suppress(BudgetExceeded):
+        try:
             await _open(search, loop, planned, models)
             reserve = Reserve(search, given_up)
+        except BudgetExceeded:
+            await _cut_short(search)
+            given_up.enter_context(search.session.budget.hold_rest())  # see `Reserve.give_up_rest`
         if reserve is not None:
             closing.release()
             closing = kept.enter_context(reserve.closing())
@@ -104,10 +107,15 @@ async def _search(search: Search, loop: Loop, reserve: Reserve) -> tuple[str, st
         try:
             return "finished", await loop.search(search)
         except BudgetExceeded as error:
-            search.cut_short()
-            await search.session.drain()  # calls that were sent go on, and what they take is known when they end
+            await _cut_short(search)
             reserve.give_up_rest()  # while the room for validation is set aside still
             return "budget", f"the ceiling of {error.ceiling} is reached"
+
+
+async def _cut_short(search: Search) -> None:
+    """A ceiling was met: which rows were run by then, and what they left over, is by chance, and counts for nothing."""
+    search.cut_short()
+    await search.session.drain()  # calls that were sent go on, and what they take is known when they end
 
 
 def _record_end(search: Search, why: str) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, overload
 
+from flowbot.fields import UserError
+from flowbot.fields.plugins import find_plugin, plugin_names
 from flowbot.lm.local.weights import catalogue, on_disk
-from flowbot.lm.providers import PROVIDERS
+from flowbot.lm.providers import OWN, PROVIDERS
 from flowbot.store import default_cache_dir
 
 from .blocking import blocking
@@ -41,11 +43,21 @@ class RemoteProvider:
 
 
 @dataclass(frozen=True, slots=True)
+class PackageProvider:
+    """A provider that an installed package offers; `error` says why it cannot be had."""
+
+    provider: str
+    package: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ModelList:
-    """The models that can be used: those of this machine, and the providers of others."""
+    """The models that can be used: those of this machine, the providers of others, and those of installed packages."""
 
     local: tuple[LocalModel, ...]
     providers: tuple[RemoteProvider, ...]
+    packages: tuple[PackageProvider, ...]
 
     def dump(self) -> dict[str, Any]:
         """The object that `models --json` prints."""
@@ -102,7 +114,20 @@ def models(
         )
         for name, each in PROVIDERS.items()
     )
-    return ModelList(tuple(local), tuple(remote))
+    return ModelList(tuple(local), tuple(remote), tuple(_of_packages()))
+
+
+def _of_packages() -> Iterator[PackageProvider]:
+    """The providers that installed packages offer; nothing of theirs is imported."""
+    for name in plugin_names("models"):
+        if name in OWN or name in PROVIDERS:  # FlowBot's own win
+            continue
+        try:
+            plugin = find_plugin("models", name)
+        except UserError as fault:
+            yield PackageProvider(name, None, str(fault))
+        else:
+            yield PackageProvider(name, None if plugin is None else plugin.package, None)
 
 
 async def _probed(

@@ -78,7 +78,6 @@ class Workbench:
         self._process = 0
         self._under_way = 0
         self._idle = asyncio.Event()
-        self._idle.set()
         self._closing = False
         self._pausing = StopSignal()
         self._thread: threading.Thread | None = None
@@ -300,8 +299,9 @@ class Workbench:
         if self._loop is not None and self._process == os.getpid():
             raise UserError("workbench", "one that is open already", "one `with` around all runs on it")
         self._loop, self._process, self._closing = loop, os.getpid(), False
-        self._pausing = StopSignal()
+        self._pausing, self._idle = StopSignal(), asyncio.Event()
         self._pausing.follow(self.stop)
+        self._idle.set()
 
 
 @asynccontextmanager
