@@ -66,7 +66,7 @@ def blocking(call: Callable[P, Coroutine[Any, Any, T]], name: str) -> Callable[P
 async def _until(stop: StopSignal, work: Coroutine[Any, Any, T]) -> T:
     """Do the work; it is cancelled as soon as somebody asks to stop."""
     cancelling = _Cancelling(asyncio.ensure_future(work), asyncio.get_running_loop())
-    stop.tell(cancelling)
+    stop.listen(cancelling)
     return await cancelling.task
 
 
@@ -77,7 +77,7 @@ class _Cancelling:
     task: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
 
-    def asked(self) -> None:
+    def asked(self, reason: str) -> None:
         self.loop.call_soon_threadsafe(self.task.cancel)
 
 
