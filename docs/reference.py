@@ -25,7 +25,7 @@ from flowbot.cli.app import app
 
 FOLDER = Path(__file__).parent
 CHAPTERS = {
-    "Tasks, examples and metrics": ("task",),
+    "Tasks, examples and metrics": ("task", "draft", "checks"),
     "Optimising and evaluating": ("optimizer", "run", "notebook"),
     "Using a workflow": ("runtime",),
     "Workflows": ("workflow",),

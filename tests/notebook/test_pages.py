@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 import flowbot as fb
 from flowbot.fields.words import brief
 from flowbot.lm.client import Message
-from flowbot.notebook.html import html
+from flowbot.notebook.html import PAGES, html
 from flowbot.notebook.markup import Markup, card, folded, shown, table, text
-from flowbot.notebook.register import SHOWN
 from flowbot.run.eval_result import EvalRow
 from flowbot.run.result import Scores, Used
 from flowbot.run.sessions import Spent
@@ -142,8 +141,8 @@ def test_lines_and_pages_are_bounded_however_long_the_data() -> None:
 
 
 def test_a_notebook_is_told_of_every_type_that_has_a_page() -> None:
-    pages = {f"{kind.__module__}.{kind.__name__}" for kind in html.registry if kind is not object}
-    assert pages == set(SHOWN)
+    drawn = {f"{type(each).__module__}.{type(each).__qualname__}" for each in everything("word", Path("runs/x"))}
+    assert drawn | {"flowbot.runtime.flow.Flow"} == set(PAGES)
 
 
 def test_a_value_without_a_page_is_shown_as_its_text() -> None:

@@ -220,3 +220,18 @@ def test_a_failed_step_is_a_row_with_its_error(small: fb.Task, tmp_path: Path) -
     assert found.dropped
     assert len(found.rows) + len(found.dropped) == 10
     assert set(found.dropped).isdisjoint(row.example.id for row in found.rows)
+
+
+def test_what_cannot_pause_is_cancelled_by_the_stop_button() -> None:
+    ended = threading.Event()
+
+    async def endless() -> None:
+        interrupt()
+        try:
+            await asyncio.sleep(600)
+        finally:
+            ended.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        blocking(endless, "endless")()
+    assert ended.is_set()

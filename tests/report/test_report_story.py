@@ -34,15 +34,13 @@ from report_sample import (
 from flowbot.fields import Field
 from flowbot.fields.words import count
 from flowbot.report.advice import advice
-from flowbot.report.brief import in_short, in_vain, stopped
 from flowbot.report.commands import again, python, show, use
-from flowbot.report.cost import per_run, where_it_went
 from flowbot.report.examples import errors, grouped, parts, per_example
-from flowbot.report.report import OUTCOMES, write_report
-from flowbot.report.story import came, why
-from flowbot.report.template import cut
+from flowbot.report.figures import per_run, where_it_went
+from flowbot.report.report import OUTCOMES, cut, write_report
+from flowbot.report.story import came, in_short, in_vain, stopped, why
 from flowbot.run.changes import Change
-from flowbot.run.events import Event, Noted
+from flowbot.run.events import Event, Measured, Noted
 from flowbot.run.examples import RecordedExample, Side
 from flowbot.run.result import Scores
 from flowbot.run.sessions import Spent
@@ -133,6 +131,14 @@ def test_what_the_search_noted_is_told_in_its_order(tmp_path: Path) -> None:
     assert -1 not in places
     assert places == sorted(places)
     assert "What the search noted" not in write_report(write_sample(tmp_path / "other")).read_text(encoding="utf-8")
+
+
+def test_scores_that_all_came_at_the_end_are_no_curve(tmp_path: Path) -> None:
+    run = write_sample(tmp_path / "run")
+    assert "Score against model calls" in write_report(run).read_text(encoding="utf-8")
+    at_once = [event.model_copy(update={"spent": 460}) if isinstance(event, Measured) else event for event in journal()]
+    write_journal(run, at_once)
+    assert "Score against model calls" not in write_report(run).read_text(encoding="utf-8")
 
 
 def test_nothing_better_is_a_story_too(tmp_path: Path) -> None:

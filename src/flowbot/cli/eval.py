@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from flowbot.fields.words import count
 
 from .console import Console
-from .options import ALLOW_WRITES, CEILINGS, MODEL, MODELS, Calls, Output, whole
+from .options import ALLOW_WRITES, CEILINGS, Calls, FlowFile, JudgeModel, Output, StepsModel, TaskFile, whole
 from .text import complain
+
+if TYPE_CHECKING:
+    from flowbot.run.eval_result import EvalResult
 
 SHOWN = 5
 """Wrong examples that a person is shown."""
 
 
 def evaluate_flow(
-    flow: Annotated[Path, Parameter(name="FLOW", negative=())],
-    task: Annotated[Path, Parameter(name="TASK", negative=())],
+    flow: FlowFile,
+    task: TaskFile,
     /,
     *,
     split: Literal["train", "val", "test"] = "val",
     limit: Annotated[int | None, Parameter(group=CEILINGS, converter=whole)] = None,
     fail_under: float | None = None,
-    model: Annotated[str | None, MODEL] = None,
-    judge_model: Annotated[str | None, Parameter(group=MODELS)] = None,
+    model: StepsModel = None,
+    judge_model: JudgeModel = None,
     allow_writes: Annotated[bool, ALLOW_WRITES] = False,
     calls: Calls = Calls(),  # noqa: B008
     output: Output = Output(),  # noqa: B008
@@ -35,20 +37,12 @@ def evaluate_flow(
 
     Parameters
     ----------
-    flow
-        The workflow's file, or a run's folder or name.
-    task
-        The task's file.
     split
         Which examples. The test is for once, at the end.
     limit
         Only the first examples of the split, in the order of the file: as many as this.
     fail_under
         Exit with status 1 if the mean score is below this, a number from 0 to 1.
-    model
-        Model of the steps that name no other, such as openai/gpt-4.1-mini or local/qwen2.5-coder-0.5b.
-    judge_model
-        Model of the metric's judge, where it has one that names none; --model otherwise.
     allow_writes
         Call tools that write, for real, on every example.
     """
@@ -58,16 +52,14 @@ def evaluate_flow(
     from flowbot.fields import UserError
     from flowbot.fields.numbers import require_above_0
     from flowbot.lm.stop import StopSignal
-    from flowbot.optimizer.evaluate import evaluate_async
+    from flowbot.optimizer.evaluate import evaluation
+    from flowbot.run.folders import flow_file
     from flowbot.runtime.own_models import own_models, require_own_models
     from flowbot.task import Task
-    from flowbot.workflow.calls import most_calls
     from flowbot.workflow.workflow import Workflow
 
     from .engine import require_judge, require_model, require_price
     from .progress import Display
-    from .runs import flow_file
-    from .search import require_tools
     from .signals import pausing
     from .summary import within
 
@@ -92,36 +84,39 @@ def evaluate_flow(
     require_model(workflow, model)
     judges = require_judge(loaded.metric, judge_model, model)
     require_price(calls, model, *judges)
-    calls.budget()  # a ceiling that is none is refused also where nothing is called
-    judged = len(examples) * loaded.metric.judge_calls
-    expected = len(examples) * most_calls(workflow) + judged
-    about = f"{of}, at most {count(expected, 'model call')}"
-    if judged:
-        about += f" ({judged} of them by the judge, {', '.join(judges)})"
-    about += ", besides those that ask again or probe the model"
-    if calls.dry_run:
-        asyncio.run(require_tools(loaded, calls, console, allow_writes=allow_writes, flow=(str(flow), workflow)))
-        by_judge = {"judge": {"model": ", ".join(judges), "calls": judged}} if judges else {}
-        console.json({"dry_run": True, "n": len(examples), "calls": expected, **by_judge})
-        console.result(f"{about}; none was made.")
+
+    async def evaluated(stop: StopSignal, display: Display) -> EvalResult | None:
+        """The result; None where nothing shall be called."""
+        async with evaluation(
+            flow,
+            loaded,
+            split=split,
+            lm=model,
+            judge_lm=judge_model,
+            models=calls.listed(),
+            allow_writes=allow_writes,
+            traces=False,  # a split may be larger than memory
+            progress=display.show,
+            **calls.settings(stop),
+        ) as plan:
+            about = f"{of}, at most {count(plan.calls, 'model call')}"
+            if plan.judge_calls:
+                about += f" ({plan.judge_calls} of them by the judge, {', '.join(judges)})"
+            about += ", besides those that ask again or probe the model"
+            if calls.dry_run:
+                by_judge = {"judge": {"model": ", ".join(judges), "calls": plan.judge_calls}} if judges else {}
+                console.json({"dry_run": True, "n": len(examples), "calls": plan.calls, **by_judge})
+                console.result(f"{about}; none was made.")
+                return None
+            console.say(f"{about}.", "soft")
+            with display:
+                return await plan.run()
+
+    stop, display = StopSignal(), Display(console)
+    with pausing(stop, say=display.news):
+        found = asyncio.run(evaluated(stop, display))
+    if found is None:
         return 0
-    console.say(f"{about}.", "soft")
-    stop = StopSignal()
-    with Display(console) as display, pausing(stop, say=display.news):
-        found = asyncio.run(
-            evaluate_async(
-                flow,
-                loaded,
-                split=split,
-                lm=model,
-                judge_lm=judge_model,
-                models=calls.listed(),
-                **calls.settings(stop),
-                allow_writes=allow_writes,
-                traces=False,  # a split may be larger than memory
-                progress=display.show,
-            )
-        )
     facts = found.to_json()
     if limit is not None:
         facts["limit"] = {"n": len(examples), "of": len(every)}

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from .console import Console
-from .options import MODEL, MODELS, Calls, Output, SearchOptions
+from .options import MODEL, MODELS, Calls, JudgeModel, Output, SearchOptions, TaskFile
 
 
 def optimize(
-    task: Annotated[Path, Parameter(name="TASK", negative=())],
+    task: TaskFile,
     /,
     *,
     start: Annotated[str | None, Parameter(name="--start")] = None,
     model: Annotated[str, MODEL],
     meta_model: Annotated[str | None, Parameter(group=MODELS)] = None,
-    judge_model: Annotated[str | None, Parameter(group=MODELS)] = None,
+    judge_model: JudgeModel = None,
     search: SearchOptions = SearchOptions(),  # noqa: B008
     calls: Calls = Calls(),  # noqa: B008
     output: Output = Output(),  # noqa: B008
@@ -27,16 +26,12 @@ def optimize(
 
     Parameters
     ----------
-    task
-        The task's file.
     start
         The workflow to improve: a file, a run, or a name that `flowbot starts` lists; a single call that reasons otherwise.
     model
         The task model, which runs the steps, such as openai/gpt-4.1-mini or local/qwen2.5-coder-0.5b.
     meta_model
         The meta model, which finds out what is wrong and proposes changes; the task model otherwise.
-    judge_model
-        Model of the metric's judge, where it has one that names none; the meta model otherwise.
     """
     from flowbot.task import Task
     from flowbot.workflow.starts import single_call

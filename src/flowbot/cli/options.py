@@ -34,6 +34,31 @@ OUT = Parameter(name=("--out", "-o"), group=PLACES, negative=(), show_env_var=Fa
 FORCE = Parameter(group=PLACES, negative=(), show_default=False)
 ALLOW_WRITES = Parameter(group=TOOLS, negative=(), show_default=False)
 
+# Options and arguments that mean the same in several verbs.
+FlowFile = Annotated[Path, Parameter(name="FLOW", negative=(), help="The workflow's file, or a run's folder or name.")]
+TaskFile = Annotated[Path, Parameter(name="TASK", negative=(), help="The task's file.")]
+RunFolder = Annotated[Path, Parameter(name="RUN", negative=(), help="The run's folder, or its name in runs/.")]
+_OF_STEPS = "Model of the steps that name no other, such as openai/gpt-4.1-mini or local/qwen2.5-coder-0.5b."
+StepsModel = Annotated[str | None, Parameter(name=("--model", "-m"), group=MODELS, help=_OF_STEPS)]
+_OF_JUDGES = (
+    "Model of the metric's judge, where it has one that names none; the meta model, else the task model, otherwise."
+)
+JudgeModel = Annotated[str | None, Parameter(group=MODELS, help=_OF_JUDGES)]
+_LISTED = "A,B: models that steps and judges of files may name beside those of the options; a file alone calls none."
+ListedModels = Annotated[str | None, Parameter(group=MODELS, show_default=False, help=_LISTED)]
+_PER_MILLION = "IN,OUT: US dollars per million input and output tokens, where a model's price is not known."
+Price = Annotated[str | None, Parameter(group=MODELS, help=_PER_MILLION)]
+_SANDBOX = (
+    "Where code runs: monty (a Python without classes and most modules), or bubblewrap (all of CPython, confined by the "
+    "system; Linux); the first that can be had otherwise."
+)
+_EXECUTOR = (
+    "Where metrics and tools of your own run: loop (in this process, metrics one at a time), or processes (in worker "
+    "processes, as many side by side as there are processors)."
+)
+_CACHE = "Folder of stored responses, local models and search indexes; the user's cache folder otherwise."
+CacheDir = Annotated[Path | None, Parameter(group=PLACES, help=_CACHE)]
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 
@@ -84,8 +109,7 @@ class Output:
 class Calls:
     """How models are called, and how often at most."""
 
-    models: Annotated[str | None, Parameter(group=MODELS, show_default=False)] = None
-    """A,B: models that steps and judges of files may name beside those of the options; a file alone calls none."""
+    models: ListedModels = None
     concurrency: Annotated[int | None, Parameter(group=MODELS, converter=whole)] = None
     """Calls in flight at most; otherwise as many as the endpoint bears, from its own default upwards."""
     requests_per_minute: Annotated[float | None, Parameter(group=MODELS)] = None
@@ -94,14 +118,11 @@ class Calls:
     """Tokens read and written by an endpoint in a minute at most."""
     hedge: Annotated[bool, Parameter(group=MODELS, negative=(), show_default=False)] = False
     """Send a call that takes much longer than its like a second time and take the first answer; both are paid for."""
-    sandbox: Annotated[Literal["monty", "bubblewrap"] | None, Parameter(group=MODELS, show_default=False)] = None
-    """Where code runs: monty (a Python without classes and most modules), or bubblewrap (all of CPython, confined by
-    the system; Linux); the first that can be had otherwise."""
-    executor: Annotated[Literal["loop", "processes"], Parameter(group=MODELS)] = "loop"
-    """Where metrics and tools of your own run: loop (in this process, metrics one at a time), or processes (in worker
-    processes, as many side by side as there are processors)."""
-    price: Annotated[str | None, Parameter(group=MODELS)] = None
-    """IN,OUT: US dollars per million input and output tokens, where a model's price is not known."""
+    sandbox: Annotated[
+        Literal["monty", "bubblewrap"] | None, Parameter(group=MODELS, show_default=False, help=_SANDBOX)
+    ] = None
+    executor: Annotated[Literal["loop", "processes"], Parameter(group=MODELS, help=_EXECUTOR)] = "loop"
+    price: Price = None
     max_calls: Annotated[int | None, Parameter(group=CEILINGS, converter=whole)] = None
     """Model calls."""
     max_tokens: Annotated[int | None, Parameter(group=CEILINGS, converter=whole)] = None
@@ -110,8 +131,7 @@ class Calls:
     """US dollars."""
     max_seconds: Annotated[float | None, Parameter(group=CEILINGS)] = None
     """Seconds; the run then pauses, and the same command goes on."""
-    cache_dir: Annotated[Path | None, Parameter(group=PLACES)] = None
-    """Folder of stored responses and local models; the user's cache folder otherwise."""
+    cache_dir: CacheDir = None
     dry_run: Annotated[bool, Parameter(group=OUTPUT, negative=(), show_default=False)] = False
     """Say what would be done and what it would take; call no model."""
 

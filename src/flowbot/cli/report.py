@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
-
 from .console import Console
-from .options import Output
+from .options import Output, RunFolder
 
 
 def report(
-    run: Annotated[Path, Parameter(name="RUN", negative=())],
+    run: RunFolder,
     /,
     *,
     output: Output = Output(),  # noqa: B008
 ) -> int:
-    """Write the report of a run: one HTML file that needs no network.
-
-    Parameters
-    ----------
-    run
-        The run's folder, or its name in runs/.
-    """
+    """Write the report of a run: one HTML file that needs no network."""
     from flowbot.report.report import write_report
+    from flowbot.run.folders import run_folder
     from flowbot.run.view import read_run
-
-    from .runs import run_folder
 
     console = Console.open(output)
     folder = run_folder(run)

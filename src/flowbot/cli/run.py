@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from flowbot.fields.words import count
 
 from .console import Console
-from .options import MODEL, Calls, Output
+from .options import Calls, FlowFile, Output, StepsModel
 from .text import json_text
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 def run_flow(
-    flow: Annotated[Path, Parameter(name="FLOW", negative=())],
+    flow: FlowFile,
     /,
     *values: Annotated[str, Parameter(name="NAME=VALUE", allow_leading_hyphen=True)],
     inputs: Annotated[str | None, Parameter(name="--inputs", allow_leading_hyphen=True)] = None,
     task: Annotated[Path | None, Parameter(name="--task")] = None,
-    model: Annotated[str | None, MODEL] = None,
+    model: StepsModel = None,
     calls: Calls = Calls(),  # noqa: B008
     output: Output = Output(),  # noqa: B008
 ) -> int:
@@ -37,8 +37,6 @@ def run_flow(
 
     Parameters
     ----------
-    flow
-        The workflow's file, or a run's folder or name.
     values
         Inputs, as in: note="two lamps and a dozen pens".
     inputs
@@ -46,17 +44,15 @@ def run_flow(
         that are no inputs do not matter.
     task
         The task file that defines the workflow's tools.
-    model
-        Model of the steps that name no other, such as openai/gpt-4.1-mini or local/qwen2.5-coder-0.5b.
     """
     import asyncio
 
     from flowbot.lm.stop import StopSignal
+    from flowbot.run.folders import flow_file
     from flowbot.runtime.own_models import own_models, require_own_models
     from flowbot.workflow.calls import most_calls
     from flowbot.workflow.workflow import Workflow
 
-    from .runs import flow_file
     from .signals import pausing
     from .summary import within
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from flowbot.optimizer.run import Plan
     from flowbot.run.result import RunResult
     from flowbot.task import Task
-    from flowbot.workflow.workflow import Workflow
 
     from .plan import Job
     from .progress import Display
@@ -83,43 +82,6 @@ async def _search(
             return None
         with display:
             return await plan.run()
-
-
-async def require_tools(
-    task: Task, calls: Calls, console: Console, *, allow_writes: bool, flow: tuple[str, Workflow] | None = None
-) -> None:
-    """Open the tools of a task and close them, which shows what a search or an evaluation would refuse.
-
-    Args:
-        task: the task.
-        calls: the options.
-        console: for what takes long.
-        allow_writes: whether tools that write are called.
-        flow: a workflow that is to be valid with them, behind how an error names it.
-
-    Raises:
-        UserError: if one cannot be opened or has no stand-in, or the workflow is not valid.
-    """
-    from flowbot.runtime.sandbox import ChosenSandbox
-    from flowbot.runtime.toolbox import opened_task
-    from flowbot.runtime.tools import require_stand_ins
-    from flowbot.workflow.check import require_valid
-
-    def say(line: str) -> None:
-        console.say(line, "soft")
-
-    sandbox = ChosenSandbox(calls.sandbox)
-    async with opened_task(task, sandbox=sandbox, cache_dir=calls.cache_dir, say=say) as ready:
-        if flow is not None:
-            require_valid(
-                flow[1],
-                where=flow[0],
-                tools={tool.signature.name: tool.signature for tool in ready.tools},
-                task_inputs=ready.inputs,
-                task_outputs=ready.outputs,
-                allow_writes=allow_writes,
-            )
-        require_stand_ins(ready.tools, allow_writes=allow_writes)
 
 
 def conclude(result: RunResult, job: Job, console: Console) -> int:
@@ -237,7 +199,7 @@ def _dry(job: Job, search: SearchOptions, plan: Plan, console: Console) -> None:
                 "usd": expected.usd,
                 "by_purpose": dict(expected.by_purpose),
             },
-            "ceilings": {each.ceiling: _dump_ceiling(each) for each in plan.ceilings},
+            "ceilings": {each.ceiling: _dump(each) for each in plan.ceilings},
         }
     )
     for purpose, number in expected.by_purpose.items():
@@ -248,12 +210,6 @@ def _dry(job: Job, search: SearchOptions, plan: Plan, console: Console) -> None:
     console.say()
 
 
-def _dump_ceiling(each: CeilingOutlook) -> dict[str, float]:
-    return {
-        "given": each.given,
-        "least": each.least,
-        "enough": each.enough,
-        "start": each.start,
-        "test": each.test,
-        "test_rows": each.rows,
-    }
+def _dump(each: CeilingOutlook) -> dict[str, float]:
+    facts = {name: getattr(each, name) for name in ("given", "least", "enough", "start", "test")}
+    return {**facts, "test_rows": each.rows}

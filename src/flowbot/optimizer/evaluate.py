@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Unpack, cast
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from flowbot.fields import UserError
 from flowbot.fields.near import one_of
@@ -15,7 +18,7 @@ from flowbot.runtime.blocking import blocking
 from flowbot.runtime.evaluation import Row, evaluate_each
 from flowbot.runtime.flow import Flow
 from flowbot.runtime.judge import judge_facts, judge_models, require_verdicts
-from flowbot.runtime.settings import with_settings
+from flowbot.runtime.settings import arguments_of, with_settings
 from flowbot.stats import estimate_mean
 from flowbot.workflow.calls import asked_models, most_calls
 
@@ -31,7 +34,7 @@ from .arguments import (
     require_run,
     users_models,
 )
-from .prepare import prepared
+from .prepare import Prepared, prepared
 from .progress import Watch
 
 if TYPE_CHECKING:
@@ -39,8 +42,85 @@ if TYPE_CHECKING:
     from flowbot.workflow.workflow import Workflow
 
 
+@dataclass(frozen=True, slots=True)
+class EvaluationPlan:
+    """An evaluation that is ready to begin. No model is opened yet, nothing stored or paid for.
+
+    Args:
+        ready: its task, workflow and what they are run on.
+        split: which examples.
+        lm, judge_lm: model strings.
+        judges: model strings of the metric's judges, each once.
+        traces: whether what each step received and gave is kept.
+    """
+
+    ready: Prepared
+    split: Split
+    lm: str | None
+    judge_lm: str | None
+    judges: Sequence[str]
+    traces: bool
+
+    @property
+    def examples(self) -> tuple[Example, ...]:
+        """What is run."""
+        return self.ready.task.splits[self.split]
+
+    @property
+    def judge_calls(self) -> int:
+        """Model calls of judges."""
+        return len(self.examples) * self.ready.task.metric.judge_calls
+
+    @property
+    def calls(self) -> int:
+        """Model calls at most, judging included, besides those that ask again."""
+        return len(self.examples) * most_calls(self.ready.workflow) + self.judge_calls
+
+    async def run(self) -> EvalResult:
+        """Run and score; see `evaluate_async`."""
+        ready, examples, watch = self.ready, self.examples, self.ready.watch
+        watch.planned = self.calls
+        rows: list[EvalRow | None] = [None] * len(examples)
+
+        def take(number: int, row: Row | None) -> None:
+            if row is not None:
+                rows[number] = EvalRow.of(row, traced=self.traces)
+
+        def step(done: int, total: int) -> None:
+            watch.step(f"on {count(total, f'{self.split} example')}", done, total)
+
+        async with ready.engine(self.lm, self.judge_lm) as engine:
+            await evaluate_each(
+                engine, ready.workflow, ready.task, examples, purpose=self.split, take=take, progress=step
+            )
+            await engine.settle()  # second tries of stragglers are paid for too
+        ledger = engine.session.ledger
+        kept = tuple(row for row in rows if row is not None)
+        require_verdicts(ready.task.metric, examples, len(kept))
+        spreads = [row.score.spread for row in kept if row.score.spread is not None]
+        result = EvalResult(
+            workflow=ready.workflow,
+            task=ready.task.name,
+            split=self.split,
+            lm=self.lm,
+            estimate=estimate_mean([row.score.value for row in kept]),
+            rows=kept,
+            dropped=tuple(example.id for example, row in zip(examples, rows, strict=True) if row is None),
+            calls=sum(ledger.calls.values()),
+            usage=ledger.logical,
+            spent=ledger.spent,
+            seconds=time.monotonic() - ready.began,
+            requests=sum(ledger.requests.values()),
+            passed=engine.session.budget.passed,
+            judge=judge_facts(", ".join(self.judges), ledger, spreads) if self.judges else None,
+        )
+        watch.ended(str(result))
+        return result
+
+
+@asynccontextmanager
 @with_settings(*SETTINGS, defaults=RUN_DEFAULTS)
-async def evaluate_async(
+async def evaluation(
     workflow: WorkflowLike,
     task: TaskLike,
     *,
@@ -48,7 +128,25 @@ async def evaluate_async(
     lm: str | None = None,
     traces: bool = True,
     **settings: Unpack[RunSettings],
-) -> EvalResult:
+) -> AsyncGenerator[EvaluationPlan]:
+    """An evaluation that is ready to begin, while inside; arguments and errors as of `evaluate_async`."""
+    task = as_task(task)
+    require_run("evaluate", settings, {"lm": lm})
+    _require_examples(task, split)
+    begin = as_workflow(workflow, "workflow")
+    lm = lm or (workflow.lm if isinstance(workflow, Flow) else None)
+    judge_lm = settings.get("judge_lm")
+    models = users_models(begin, workflow, task, lm, judge_lm, models=settings.get("models"))
+    watch = Watch(settings.get("progress"))
+    watch.plan = {"evaluation": 1.0}
+    watch.enter("evaluation", len(task.splits[split]))
+    async with prepared(task, begin, named(workflow), models, settings, watch, search=False) as ready:
+        yield EvaluationPlan(ready, split, lm, judge_lm, _judges(ready.task, ready.workflow, lm, judge_lm), traces)
+
+
+@with_settings(*SETTINGS)
+@arguments_of(evaluation)
+async def evaluate_async(*args: Any, **kwargs: Any) -> EvalResult:
     """Score `workflow` on a split of `task`: `evaluate` in plain code, `await evaluate_async` in async code.
 
     Responses are stored, so the same evaluation again costs nothing and gives the same result.
@@ -73,53 +171,8 @@ async def evaluate_async(
         BudgetExceeded: if a ceiling would be passed.
         MetricError: if the metric raised; it names the example.
     """
-    task = as_task(task)
-    require_run("evaluate", settings, {"lm": lm})
-    examples = _examples(task, split)
-    begin = as_workflow(workflow, "workflow")
-    lm = lm or (workflow.lm if isinstance(workflow, Flow) else None)
-    judge_lm = settings.get("judge_lm")
-    models = users_models(begin, workflow, task, lm, judge_lm, models=settings.get("models"))
-    watch = Watch(settings.get("progress"))
-    watch.plan = {"evaluation": 1.0}
-    watch.enter("evaluation", len(examples))
-    async with prepared(task, begin, named(workflow), models, settings, watch, search=False) as ready:
-        judges = _judges(ready.task, ready.workflow, lm, judge_lm)
-        watch.planned = len(examples) * (most_calls(ready.workflow) + task.metric.judge_calls)
-        async with ready.engine(lm, judge_lm) as engine:
-            rows: list[EvalRow | None] = [None] * len(examples)
-
-            def take(number: int, row: Row | None) -> None:
-                if row is not None:
-                    rows[number] = EvalRow.of(row, traced=traces)
-
-            def step(done: int, total: int) -> None:
-                watch.step(f"on {count(total, f'{split} example')}", done, total)
-
-            await evaluate_each(engine, ready.workflow, ready.task, examples, purpose=split, take=take, progress=step)
-            await engine.settle()  # second tries of stragglers are paid for too
-    ledger = engine.session.ledger
-    kept = tuple(row for row in rows if row is not None)
-    require_verdicts(task.metric, examples, len(kept))
-    spreads = [row.score.spread for row in kept if row.score.spread is not None]
-    result = EvalResult(
-        workflow=ready.workflow,
-        task=task.name,
-        split=split,
-        lm=lm,
-        estimate=estimate_mean([row.score.value for row in kept]),
-        rows=kept,
-        dropped=tuple(example.id for example, row in zip(examples, rows, strict=True) if row is None),
-        calls=sum(ledger.calls.values()),
-        usage=ledger.logical,
-        spent=ledger.spent,
-        seconds=time.monotonic() - ready.began,
-        requests=sum(ledger.requests.values()),
-        passed=engine.session.budget.passed,
-        judge=judge_facts(", ".join(judges), ledger, spreads) if judges else None,
-    )
-    watch.ended(str(result))
-    return result
+    async with evaluation(*args, **kwargs) as plan:
+        return await plan.run()
 
 
 def _judges(task: Task, workflow: Workflow, lm: str | None, judge_lm: str | None) -> list[str]:
@@ -137,8 +190,8 @@ def _judges(task: Task, workflow: Workflow, lm: str | None, judge_lm: str | None
     return judges
 
 
-def _examples(task: Task, split: str) -> tuple[Example, ...]:
-    """The examples of a split.
+def _require_examples(task: Task, split: str) -> None:
+    """Refuse a split without examples.
 
     Raises:
         UserError: if there is no such split, or it is empty.
@@ -149,7 +202,6 @@ def _examples(task: Task, split: str) -> tuple[Example, ...]:
     if not known[split]:
         filled = " or ".join(name for name, examples in known.items() if examples)
         raise UserError(f"{task.name}: split {split}", "no examples", f"at least one, or another split: {filled}")
-    return known[split]
 
 
 evaluate = blocking(evaluate_async, "evaluate")

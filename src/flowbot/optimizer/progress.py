@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypedDict
+from typing import Literal, TypeAlias
 
 from flowbot.fields import Paused, UserError
 from flowbot.fields.bounds import raised
@@ -97,15 +97,6 @@ ProgressCallback: TypeAlias = Callable[[ProgressEvent], object]
 (not async). An error in it pauses the run; what was paid for is stored, and the same call goes on from there."""
 
 
-class _State(TypedDict):
-    calls: int
-    planned: int
-    best: float | None
-    between: tuple[float, float] | None
-    usd: float | None
-    share: float
-
-
 class Watch:
     """Makes the events of one run and hands them to whoever watches.
 
@@ -145,39 +136,29 @@ class Watch:
     def step(self, text: str, done: int = 0, total: int = 0) -> None:
         """An example is done, or something begins."""
         self._advance(done)
-        self._tell(ProgressEvent(self.phase, text, done, total, **self._state()))
+        self._tell(text, "step", done=done, total=total)
 
     def news(self, text: str) -> None:
         """A line that stays."""
-        self._tell(ProgressEvent(self.phase, text, what="news", **self._state()))
+        self._tell(text, "news")
 
     def scored(self, text: str, score: float, between: tuple[float, float], *, validation: bool) -> None:
         """A workflow was scored on a whole split; `between` is the interval of its score."""
         if validation and (self._best is None or score > self._best):
             self._best, self._between = score, between
-        self._tell(ProgressEvent(self.phase, text, what="scored", score=score, **self._state()))
+        self._tell(text, "scored", score)
 
     def decided(self, text: str, score: float, *, kept: bool) -> None:
         """Something was decided of a change; `score` is what it reached on the pairs that decided."""
-        self._tell(ProgressEvent(self.phase, text, what="kept" if kept else "rejected", score=score, **self._state()))
+        self._tell(text, "kept" if kept else "rejected", score)
 
     def ended(self, text: str) -> None:
         """It is over: done, or paused with everything stored. No error in the callback can change that any more."""
         self.planned, self._share = self.calls(), 1.0
         try:
-            self._tell(ProgressEvent(self.phase, text, what="ended", **self._state()))
+            self._tell(text, "ended")
         except Paused as error:
             _log.warning("%s", error, extra={"event": "progress.failed"})
-
-    def _state(self) -> _State:
-        return {
-            "calls": self.calls(),
-            "planned": self.planned,
-            "best": self._best,
-            "between": self._between,
-            "usd": self.usd(),
-            "share": self._share,
-        }
 
     def _advance(self, done: int) -> None:
         """Move the share of the work that is done; it stops short of what is not there yet, and never goes back.
@@ -196,18 +177,21 @@ class Watch:
         within = min(1.0, (self._done + inside) / self._parts)
         self._share = max(self._share, min(_NEARLY, (before + mine * within) / max(1.0, whole)))
 
-    def _tell(self, event: ProgressEvent) -> None:
+    def _tell(self, text: str, what: What, score: float | None = None, *, done: int = 0, total: int = 0) -> None:
         if self._callback is None:
             return
+        event = ProgressEvent(
+            self.phase, text, done, total, calls=self.calls(), what=what, planned=self.planned, score=score, best=self._best,
+            between=self._between, usd=self.usd(), share=self._share,
+        )  # fmt: skip
         try:
-            given = self._callback(event)
-            if inspect.iscoroutine(given):
-                given.close()
+            returned = self._callback(event)
+            if inspect.iscoroutine(returned):
+                returned.close()
                 raise TypeError("it is async, so nothing of it ran; it must be a plain function")
         except Exception as error:  # whatever somebody's function raises
             self._callback = None  # it is not asked again while the run comes to its pause
-            said = f"the progress callback raised {raised(error)}"
-            raise Paused(said, stopped_by="callback") from error
+            raise Paused(f"the progress callback raised {raised(error)}", stopped_by="callback") from error
 
 
 def _is_async(callback: ProgressCallback) -> bool:

@@ -82,7 +82,7 @@ class Search:
         self._unsettled_drops: set[str] = set()
         self._settled_at = self._by_chance = 0
         self._cut = False
-        self._sandbox_told = False
+        self._sandbox_noted = False
         self.signatures: Mapping[str, ToolSignature] = {each.signature.name: each.signature for each in self.task.tools}
         """The task's tools as data, by name."""
 
@@ -160,8 +160,8 @@ class Search:
         try:
             _ = self.engine.sandbox.identity
         except UserError as error:
-            if not self._sandbox_told:
-                self._sandbox_told = True
+            if not self._sandbox_noted:
+                self._sandbox_noted = True
                 self.watch.news(f"Computing steps are left out: {error.found}; {error.mend}")
             return False
         return True

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+import json
+import math
+import re
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowbot.fields import InfrastructureError
+from flowbot.fields import InfrastructureError, words
 from flowbot.fields.files import read_text, write_text
 from flowbot.fields.secrets import hide_text
 from flowbot.fields.yaml import MAX_BYTES
 from flowbot.run.examples import Outcome
-from flowbot.run.taken import logical
+from flowbot.run.taken import PURPOSES, logical
+from flowbot.run.verdict import SOURCES, noted, scores_of
 from flowbot.run.view import RunView, read_run
 
 from . import commands
 from .advice import advice
-from .brief import in_short, in_vain, stopped
-from .chart import MOST_RACES, outcome_bar, race_chart, score_chart
-from .cost import per_run, where_it_went
-from .examples import MOST_ERRORS, errors, grouped, parts, per_example
-from .figures import settings, tiles
-from .template import environment, markup
+from .diffs import joined_diffs, node_texts
+from .examples import MOST_ERRORS, errors, grouped, nested, parts, per_example
+from .figures import per_run, settings, tiles, where_it_went
+from .story import BADGES, came, in_short, in_vain, stopped, why
 
 if TYPE_CHECKING:
+    import jinja2
     from markupsafe import Markup
 
     from flowbot.workflow.workflow import Workflow
 
+LONGEST = 1500
+"""Characters of one text from the run that the page shows, unless a place says otherwise."""
+MOST_COMPARED = 40
+"""Comparisons that the chart shows: the first ones."""
 MOST_TRACES = 16
 """Examples whose steps the page shows."""
 MOST_TOLD = 120
@@ -69,13 +75,14 @@ def render(run: RunView) -> str:
     start, final = per_example(run.examples, "start"), per_example(run.examples, "final")
     groups = grouped(run.examples)
     kinds = errors(run.examples)
+    compared = [change for change in run.changes if change.verdict is not None]
     facts: dict[str, Any] = {
         "run": run,
         "price": "" if run.unchanged else per_run(start, final),
         "stopped": stopped(run),
         "tiles": tiles(run),
         "drawings": [
-            (title, workflow, markup(_draw(workflow, other)))
+            (title, workflow, _draw(workflow, other))
             for title, workflow, other in (("Start", run.start, run.found), ("Found", run.found, run.start))
             if workflow is not None
         ],
@@ -83,18 +90,13 @@ def render(run: RunView) -> str:
         "in_short": in_short(run),
         "in_vain": in_vain(run),
         "whole": {change.id for change in (*run.lineage, *run.changes[:MOST_TOLD])},
-        "races": _both(lambda width: race_chart(run.changes, width=width)),
-        "more_races": max(0, sum(change.verdict is not None for change in run.changes) - MOST_RACES),
+        "compared": compared[:MOST_COMPARED],
+        "more_compared": max(0, len(compared) - MOST_COMPARED),
         "where_it_went": where_it_went(run),
         "total": logical(run.by_purpose),
         "per_example": {"start": start, "final": final},
-        "curve": _both(lambda width: score_chart(run.curve, width=width, height=300 if width > 400 else 260))
-        if len(run.curve) > 1
-        else {},
         "parts": parts(run.examples),
         "groups": groups,
-        "outcomes": OUTCOMES,
-        "outcome_bar": _both(lambda width: outcome_bar(groups, OUTCOMES, width=width)),
         "traced": {each.id for group in groups for each in group.shown if each.traced and group.outcome != "right"},
         "most_traces": MOST_TRACES,
         "errors": kinds[:MOST_ERRORS],
@@ -108,21 +110,90 @@ def render(run: RunView) -> str:
         "found_file": _found_file(run),
         "facts": settings(run),
     }
-    return environment(run).get_template("report.html.jinja").render(facts)
+    return templates().get_template("report.html.jinja").render(facts)
 
 
-def _both(draw: Callable[[int], str]) -> dict[str, Markup]:
-    """A chart for desks and one for phones, whose text stays readable; empty where there is nothing to draw."""
-    wide, narrow = draw(820), draw(326)
-    return {"wide": markup(wide), "narrow": markup(narrow)} if wide else {}
+@cache
+def templates() -> jinja2.Environment:
+    """The templates of the page. Everything is escaped; what is missing is an error."""
+    import jinja2
+    from jinja2.sandbox import SandboxedEnvironment
+
+    made = SandboxedEnvironment(
+        loader=jinja2.PackageLoader("flowbot.report", "page"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(
+        {"ticks": _ticks, "cut": cut, "text": words.as_text, "json": partial(json.dumps, ensure_ascii=False)}
+    )
+    known: dict[str, Any] = {
+        "words": words,
+        "SOURCES": SOURCES,
+        "PURPOSES": PURPOSES,
+        "ROLES": {"start": "start", "final": "found", "tried": "tried"},
+        "badges": BADGES,
+        "outcomes": OUTCOMES,
+        "why": why,
+        "noted": noted,
+        "came": came,
+        "scores_of": scores_of,
+        "nested": nested,
+        "axis_step": axis_step,
+        "joined_diffs": joined_diffs,
+        "node_texts": node_texts,
+        "paths": _paths,
+        "in_words": _in_words,
+    }
+    made.globals.update(known)
+    return made
 
 
-def _draw(workflow: Workflow, other: Workflow | None) -> str:
+def cut(text: str, most: int = LONGEST) -> str:
+    """A text that may be of any length, as far as the page shows it, with the number of characters that are left out."""
+    left = len(text) - most
+    return text if left <= most // 10 else f"{text[:most]} … ({words.count(left, 'more character')})"
+
+
+def axis_step(most: int, ticks: int) -> int:
+    """A round distance (1, 2 or 5 times a power of ten) that gives at most `ticks` steps up to `most`."""
+    rough = max(1.0, most / ticks)
+    power = 10 ** math.floor(math.log10(rough))
+    return next(int(factor * power) for factor in (1, 2, 5, 10) if factor * power >= rough)
+
+
+def _ticks(text: str) -> Markup:
+    """A line with `names in ticks` set as code. Escaped first, so that only the tags put in here are tags."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))
+
+
+def _draw(workflow: Workflow, other: Workflow | None) -> Markup:
     """The drawing, with the steps picked out that the other side lacks, or has with other wiring or prompts."""
+    from markupsafe import Markup
+
     from flowbot.draw.svg import draw_svg
     from flowbot.workflow.diff import changed_nodes
 
-    return draw_svg(workflow, highlight=changed_nodes(other, workflow) if other is not None else frozenset())
+    return Markup(draw_svg(workflow, highlight=changed_nodes(other, workflow) if other is not None else frozenset()))
+
+
+def _in_words(workflow: Workflow) -> str:
+    """The workflow in one line of plain words."""
+    from flowbot.optimizer.rendering import sentence
+
+    return sentence(workflow)
+
+
+def _paths(workflow: Workflow) -> dict[str, str]:
+    """The kind of every node by path, those of bodies too."""
+    from flowbot.workflow.captions import kind_text
+    from flowbot.workflow.nodes import walk
+
+    return {path: kind_text(node) for path, node in walk(workflow.sketch)}
 
 
 def _found_file(run: RunView) -> str:

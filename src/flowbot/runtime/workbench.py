@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, cast
@@ -26,6 +26,10 @@ from .settings import DEFAULTS, CallSettings, WorkbenchSettings, require_setting
 if TYPE_CHECKING:
     from flowbot.lm.lm import LM
     from flowbot.task import Tool
+
+
+CLOSED = "the workbench is closed"
+"""Why a run paused that was under way when a workbench was left."""
 
 
 class _Forgetful(Store):
@@ -74,7 +78,6 @@ class Workbench:
         self._process = 0
         self._under_way = 0
         self._idle = asyncio.Event()
-        self._idle.set()
         self._closing = False
         self._pausing = StopSignal()
         self._thread: threading.Thread | None = None
@@ -132,16 +135,6 @@ class Workbench:
         store = self.connections.store if stored else _Forgetful(None, None, None)
         return Session(store, budget, stop=own, on_retry=say, lasting=stored, connections=self.connections)
 
-    def opener(
-        self, session: Session, *, price: tuple[float, float] | None = None, say: Say | None = None
-    ) -> Callable[[str], LM]:
-        """Opens models for one run by their strings; see `open_lm`."""
-
-        def opened(name: str) -> LM:
-            return open_lm(name, session, cache_dir=self.cache_dir, price=price or self.price, say=say)
-
-        return opened
-
     @asynccontextmanager
     async def engine(
         self,
@@ -172,7 +165,10 @@ class Workbench:
         Raises:
             UserError: for an unknown model, a missing key or price, or a store that cannot serve.
         """
-        opened = self.opener(session, price=price, say=say)
+
+        def opened(name: str) -> LM:
+            return open_lm(name, session, cache_dir=self.cache_dir, price=price or self.price, say=say)
+
         async with AsyncExitStack() as stack:
             lm = None if model is None else opened(model)
             if lm is not None:
@@ -303,11 +299,9 @@ class Workbench:
         if self._loop is not None and self._process == os.getpid():
             raise UserError("workbench", "one that is open already", "one `with` around all runs on it")
         self._loop, self._process, self._closing = loop, os.getpid(), False
-        self._pausing = StopSignal()
+        self._pausing, self._idle = StopSignal(), asyncio.Event()
         self._pausing.follow(self.stop)
-
-
-CLOSED = "the workbench is closed"
+        self._idle.set()
 
 
 @asynccontextmanager

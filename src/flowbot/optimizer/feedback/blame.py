@@ -15,8 +15,8 @@ from random import Random
 from flowbot.fields import Field, Type
 from flowbot.fields.words import count
 from flowbot.optimizer.prompts import fill
+from flowbot.optimizer.rendering import instruction_text, right_text, run_text
 from flowbot.optimizer.seams import Context
-from flowbot.optimizer.words import instruction_text, right_text, run_text
 from flowbot.run.events import Feedback
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram

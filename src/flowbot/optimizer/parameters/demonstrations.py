@@ -14,8 +14,8 @@ from flowbot.fields.words import count
 from flowbot.optimizer.feedback.runs import alike, alternated, failing, good, typical
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
+from flowbot.optimizer.rendering import values_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.optimizer.words import values_text
 from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram

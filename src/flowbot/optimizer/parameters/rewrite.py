@@ -11,8 +11,8 @@ from flowbot.optimizer.feedback.blame import Blame, Blamed, suspects
 from flowbot.optimizer.feedback.runs import failing, varied
 from flowbot.optimizer.population import Candidate, Population
 from flowbot.optimizer.priors import Priors, shipped_priors
+from flowbot.optimizer.rendering import instruction_text, value_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.optimizer.words import instruction_text, value_text
 from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
