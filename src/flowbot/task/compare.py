@@ -38,8 +38,9 @@ class Verdict:
     fault: str = ""
 
 
-Comparison = Callable[[Any, Any], Verdict]
-"""(found, expected) to a verdict. Both are JSON values; found is None when there is no such output."""
+Comparison = Callable[[Any, Any, Type | None], Verdict]
+"""(found, expected, its type where that is known) to a verdict. Both are JSON values; found is None when there is no such
+output."""
 
 
 def exact(found: Any, expected: Any, kind: Type | None = None) -> Verdict:
@@ -53,7 +54,7 @@ def exact(found: Any, expected: Any, kind: Type | None = None) -> Verdict:
     return _verdict(_same(found, expected, _form(kind)), found, expected)
 
 
-def normalised(found: Any, expected: Any) -> Verdict:
+def normalised(found: Any, expected: Any, kind: Type | None = None) -> Verdict:
     """Equal texts apart from case, punctuation, articles and blanks; numbers and dates by value; lists item by item.
 
     The normalisation of SQuAD's evaluation script (Rajpurkar et al. 2016), but that marks which are part of a number
@@ -62,7 +63,7 @@ def normalised(found: Any, expected: Any) -> Verdict:
     return _verdict(_same(found, expected, _words), found, expected)
 
 
-def numeric(found: Any, expected: Any) -> Verdict:
+def numeric(found: Any, expected: Any, kind: Type | None = None) -> Verdict:
     """Equal numbers: a number, or the last one in a text. Places beyond 1 part in 10^6 need not be told.
 
     Currency, percent and `<` count where both have one. An expected range, or a text of nothing but numbers, is compared
@@ -80,7 +81,7 @@ def numeric(found: Any, expected: Any) -> Verdict:
     return Verdict(0.0, f"found {_listed(given)}, expected {_listed(wanted)}")
 
 
-def f1(found: Any, expected: Any) -> Verdict:
+def f1(found: Any, expected: Any, kind: Type | None = None) -> Verdict:
     """Token F1 as in SQuAD's evaluation script, over the words of `normalised` (which keep numbers whole).
 
     A list of expected texts gives the best F1 of them.
@@ -95,7 +96,7 @@ def f1(found: Any, expected: Any) -> Verdict:
     return Verdict(value, f"found {_short(found)}, expected {_short(expected)} (token F1 {value:.2f})")
 
 
-def contains(found: Any, expected: Any) -> Verdict:
+def contains(found: Any, expected: Any, kind: Type | None = None) -> Verdict:
     """The expected text occurs in what was found, as whole words, normalised; of a list, the share that occurs."""
     wanted = cast("list[Any]", expected) if isinstance(expected, list) else [expected]
     text = _text(found)
