@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import string
 from collections import Counter
@@ -17,7 +16,7 @@ from flowbot.fields import Type
 from flowbot.fields.forms import plain_form
 from flowbot.fields.words import cut
 
-from .numerals import Numeral, Quantity, folded, numerals
+from .numerals import Numeral, Quantity, folded, numbers_in, numerals
 
 _MARKS = re.compile(
     r"(?<=\w)([#+]+)(?!\w)"  # C# and C++ are not C
@@ -73,7 +72,7 @@ def numeric(found: Any, expected: Any, kind: Type | None = None) -> Verdict:
     wanted = _wanted(expected)
     if not wanted:
         return normalised(found, expected)
-    given = [each for numeral in _numbers(found) for each in numeral.quantities][-len(wanted) :]
+    given = [each for numeral in numbers_in(found) for each in numeral.quantities][-len(wanted) :]
     if not given:
         return Verdict(0.0, f"found no number in {_short(found)}, expected {_listed(wanted)}")
     if len(given) == len(wanted) and all(map(Quantity.equals, given, wanted)):
@@ -124,40 +123,15 @@ def json_fields(found: Any, expected: Any, kind: Type | None = None) -> Verdict:
     return Verdict(right / total, "; ".join(faults[:5]) + (f"; {len(faults) - 5} more" if len(faults) > 5 else ""))
 
 
-def _numbers(value: Any) -> list[Numeral]:
-    """The numbers in a text; a number is its own."""
-    if isinstance(value, str):
-        return list(numerals(folded(value)))
-    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
-        return []
-    return [Numeral(0, 0, (Quantity(value),))]
-
-
-def number_in(text: str) -> int | float | None:
-    """The last number in a text (`$1,234.50` is 1234.5); None if there is none, or what stands last is a date or a time."""
-    found = _numbers(text)
-    value = found[-1].quantities[-1].value if found else ""
-    if isinstance(value, str):
-        return None
-    return int(value) if value == value.to_integral_value() else float(value)
-
-
 def _wanted(expected: Any) -> Sequence[Quantity]:
     """What of the expected value must be found: its last number, or all where it is nothing but numbers."""
-    found = _numbers(expected)
+    found = numbers_in(expected)
     if not found or not isinstance(expected, str):
         return found[0].quantities if found else ()
     text, ends = folded(expected), [0, *(numeral.end for numeral in found)]
     starts = [*(numeral.start for numeral in found), len(text)]
     only = all(_LISTED.match(text[end:start]) for end, start in zip(ends, starts, strict=True))
     return [each for numeral in found for each in numeral.quantities] if only else found[-1].quantities
-
-
-def _is_finite(number: float) -> bool:
-    try:
-        return math.isfinite(number)
-    except OverflowError:  # an int beyond the floats
-        return False
 
 
 def _same(found: Any, expected: Any, form: Callable[[str], Any] = plain_form) -> bool:
