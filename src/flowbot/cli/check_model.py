@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flowbot.fields.words import count
 from flowbot.task.quality import Remark
 
 from .check_task import all_rows, every_row
@@ -45,7 +46,7 @@ class Asking:
 async def ask_models(asking: Asking, session: Session, findings: Findings) -> None:
     """Ask each model one question; one that does not answer is a defect. Adds facts `model`, `meta_model`…"""
     from flowbot.fields import DeniedError, InfrastructureError, UserError
-    from flowbot.lm.advice import advice
+    from flowbot.lm.endpoint import advice
     from flowbot.runtime.probe import Probe, probe
 
     if not asking.models:
@@ -158,7 +159,8 @@ def endpoint_text(can: Mapping[str, Any]) -> str:
 def thinking(facts: Mapping[str, Any]) -> str:
     """How a model thinks, in words; `facts` as `Probe.dump` gives them."""
     seen, room = facts["thinking"]["seen"], facts["thinking"]["room"]
-    return f"it thinks{f' ({seen:,} tokens here)' if seen else ''}: replies have room for {room:,} tokens more"
+    here = f" ({count(seen, 'token')} here)" if seen else ""
+    return f"it thinks{here}: replies have room for {count(room, 'token')} more"
 
 
 def too_long(facts: Mapping[str, Any] | None, rows: Sequence[Example]) -> list[Remark]:
@@ -172,7 +174,7 @@ def too_long(facts: Mapping[str, Any] | None, rows: Sequence[Example]) -> list[R
         return []
     worst = max(over, key=lambda index: sizes[index])
     what = (
-        f"{len(over):,} of {len(rows):,} rows are likely too long for its context of {context:,} tokens; the longest, "
+        f"{len(over):,} of {count(len(rows), 'row')} {'is' if len(over) == 1 else 'are'} likely too long for its context of {context:,} tokens; the longest, "
         f"{rows[worst].place}, has about {sizes[worst] - REPLY_TOKENS:,.0f}"
     )
     return [Remark(f"model {facts['model']}", what, "use a model with a longer context, or let a tool search the text")]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from flowbot.fields.words import count
+
 from .console import Console
 from .options import MODEL, Calls, Output
 from .text import json_text
@@ -69,9 +71,9 @@ def run_flow(
     with pausing(stop, say=lambda line: console.say(line, "warn")):
         ran = asyncio.run(_run(flow, workflow, rows, model, own, calls, tools, stop, console))
     if ran is None:
-        count = len(rows) * most_calls(workflow)
-        console.json({"dry_run": True, "calls": count})
-        console.result(f"{count} model calls at most, besides those that ask again; none was made.")
+        calls_at_most = len(rows) * most_calls(workflow)
+        console.json({"dry_run": True, "calls": calls_at_most})
+        console.result(f"{count(calls_at_most, 'model call')} at most, besides those that ask again; none was made.")
         return 0
     traces, passed = ran
     status = within(passed)
@@ -104,15 +106,16 @@ async def _run(
 
     from flowbot.runtime.together import together
     from flowbot.runtime.toolbox import opened_tools
+    from flowbot.runtime.workbench import Workbench
     from flowbot.workflow.check import require_valid
 
-    from .engine import require_model, require_price, workbench
+    from .engine import require_model, require_price
 
     def say(line: str) -> None:
         console.say(line, "soft")
 
     async with (
-        workbench(calls, stop) as bench,
+        Workbench(**calls.settings(stop)) as bench,
         opened_tools(tools, sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=say) as opened,
     ):
         signatures = {name: tool.signature for name, tool in opened.items()}

@@ -94,6 +94,12 @@ def points(value: float, *, sign: bool = True) -> str:
     return f"+{text}" if sign and number > 0 else text
 
 
+def in_points(value: float, *, sign: bool = True) -> str:
+    """As `points`, with the word: `+38 points`, `1 point`."""
+    text = points(value, sign=sign)
+    return f"{text} point{'' if text.lstrip('+' + MINUS) == '1' else 's'}"
+
+
 def interval(score: Between, *, difference: bool = False) -> str:
     """`18 to 34 %`; for a difference `+33 to +55`."""
     if difference:

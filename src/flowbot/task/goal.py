@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from flowbot.fields import Field, Type, TypeSyntaxError, UserError, is_name
 from flowbot.fields.near import one_of
-from flowbot.fields.types import notation_told
-from flowbot.fields.words import kind_of
+from flowbot.fields.types import MOST_SHOWN
+from flowbot.fields.words import cut, kind_of
 
 _TYPES = ("str", "int", "float", "bool", "object", "list[T]", "Literal['a', 'b']")
 Fields = Mapping[str, Any] | Sequence[Field]
@@ -80,7 +80,7 @@ def _field(name: object, value: object, where: str) -> Field:
     try:
         return Field(str(name), Type.parse(value), about)
     except TypeSyntaxError as error:
-        told = notation_told(value)
+        told = cut(value, MOST_SHOWN)
         detail = str(error).removeprefix(f"type {told!r}: ").partition("; expected ")[0]
         found = f"the type {told!r}" + ("" if detail == f"found {told!r}" else f" ({detail})")
         raise UserError(spot, found, one_of(value, _TYPES)) from None

@@ -117,6 +117,11 @@ class Metric:
         own = {} if self.judge is None else {"": self.judge}
         return own or {name: part.metric.judge for name, part in self.parts.items() if part.metric.judge is not None}
 
+    @property
+    def judge_calls(self) -> int:
+        """Model calls that judging one answer takes."""
+        return sum(each.repeats for each in self.judges.values())
+
     def without_model(self) -> Metric | None:
         """What of it can be called without a model: all, the parts that are no judge's, or nothing."""
         if not self.needs_model:
