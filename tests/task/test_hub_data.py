@@ -17,6 +17,7 @@ import pytest
 from flowbot.draft import draft_task, read_table, task_text, write_folder
 from flowbot.fields import UserError
 from flowbot.task import Task
+from flowbot.task.arrow import arrow_rows
 from flowbot.task.data import read_rows
 from flowbot.task.hub import HubName, hub_name
 
@@ -190,3 +191,16 @@ def test_without_the_extra_it_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     for given in (tmp_path / "rows.parquet", Path("hf:shop/mails")):
         with pytest.raises(UserError, match=r"pip install 'flowbot\[hf\]'"):
             read_table([given])
+
+
+def test_a_map_is_an_object_and_bytes_of_every_kind_are_left_out(tmp_path: Path) -> None:
+    maps = pa.array([[("red", 1), ("blue", 2)], [], None], type=pa.map_(pa.string(), pa.int64()))
+    numbered = pa.array([[(1, "a")], [(2, "b")], []], type=pa.map_(pa.int64(), pa.string()))
+    views = pa.array([b"a", b"b", b"c"], type=pa.binary_view())
+    coded = pa.array([b"a", b"b", b"a"], type=pa.binary()).dictionary_encode()
+    table = pa.table({"counts": maps, "names": numbered, "picture": views, "again": coded})
+    assert [dict(row.values) for row in arrow_rows(table, "t")] == [
+        {"counts": {"red": 1, "blue": 2}, "names": {"1": "a"}},
+        {"counts": {}, "names": {"2": "b"}},
+        {"counts": None, "names": {}},
+    ]

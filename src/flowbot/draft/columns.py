@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from flowbot.fields import canonical_json
+from flowbot.task.leaks import key
 
 from .kinds import DATE, labels
 from .names import words
@@ -88,8 +88,3 @@ def different(values: Sequence[Any]) -> tuple[Any, ...]:
     if all(isinstance(value, bool) for value in present):
         return (False, True)
     return labels(map(key, present)) or ()
-
-
-def key(value: Any) -> str:
-    """A text as it is, any other value as JSON: what is told apart by."""
-    return value if isinstance(value, str) else canonical_json(value)

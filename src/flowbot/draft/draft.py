@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -109,24 +109,25 @@ def draft_task(
     inputs = _fields(layout.inputs)
     outputs = _fields(layout.outputs) or tuple(_asked(name) for name in roles.outputs)
     sentence = goal or goal_of(inputs, outputs, labelled=roles.labelled)
-    scored, why = (
-        (metric, "as you say")
-        if metric
-        else metric_of(outputs, [row for each in rows.values() for row in each], labelled=roles.labelled)
-    )
-    if table.form and table.form.metric and not metric and all(field.type.kind == "str" for field in outputs):
+    if metric:
+        scored, why = metric, "as you say"
+    elif table.form and table.form.metric and all(field.type.kind == "str" for field in outputs):
         scored, why = table.form.metric, f"as in {table.form.name}"
-    closed = _closed(layout)
+    else:
+        every = [row for each in rows.values() for row in each]
+        scored, why = metric_of(outputs, every, labelled=roles.labelled)
+    closed = {column: options for column, (_, kind) in layout.outputs.items() if (options := _options(kind.type))}
+    unlisted = {column: options for column, options in closed.items() if not lists_all(prompt, options)}
     guesses = [
         *_of_columns(roles, layout, inputs, outputs),
         *_of_labels(layout, closed, wishes),
         Guess("goal", sentence, "as you say" if goal else "made of the fields' names", "goal in task.yaml"),
         Guess("metric", scored if isinstance(scored, str) else "a judge", why, "--metric NAME"),
         _of_splits(made, table, told=told, fractions=fractions),
-        *_of_source(table),
-        _of_group(layout, roles),
-        *_left_out(table, roles, layout, notes),
     ]
+    if table.source:
+        guesses.append(Guess("rows", table.source, "as they are on the hub", "another revision: hf:NAME@REVISION"))
+    guesses += [_of_group(layout, roles), *_left_out(table, roles, layout), *notes]
     return Draft(
         name=table.name,
         goal=sentence,
@@ -139,11 +140,7 @@ def draft_task(
         columns={field: column for column, (field, _) in {**layout.inputs, **layout.outputs}.items()},
         labelled=roles.labelled,
         sure=roles.sure,
-        closed={
-            column: options
-            for column, options in closed.items()
-            if wishes.labels is None and not lists_all(prompt, options)
-        },
+        closed={} if wishes.labels is not None else unlisted,
         source=table.source,
     )
 
@@ -203,45 +200,33 @@ def _asked(name: str) -> Field:
     return Field.of(name, "str", _about(name, name))
 
 
-def _of_columns(roles: Roles, layout: Layout, inputs: Sequence[Field], outputs: Sequence[Field]) -> list[Guess]:
-    why = dict(roles.why)
-    found = [
-        Guess("inputs", _listed(inputs), why["inputs"], "--inputs NAME,NAME"),
-        Guess("outputs", _listed(outputs), why["outputs"], "--outputs NAME"),
-    ]
+def _of_columns(roles: Roles, layout: Layout, inputs: Sequence[Field], outputs: Sequence[Field]) -> Iterator[Guess]:
+    yield Guess("inputs", _listed(inputs), roles.why["inputs"], "--inputs NAME,NAME")
+    yield Guess("outputs", _listed(outputs), roles.why["outputs"], "--outputs NAME")
     for column, (name, kind) in {**layout.inputs, **layout.outputs}.items():
         if kind.why != "texts" and kind.type.kind != "literal":
-            told = f"the type of {name} in task.yaml"
-            found.append(Guess(f"type of {name}", _cut(str(kind.type), 120), kind.why, told))
+            yield Guess(f"type of {name}", _cut(str(kind.type), 120), kind.why, f"the type of {name} in task.yaml")
         if column != name:
-            why_so = "a name of letters, digits and _"
-            found.append(Guess(f"name {name}", f"of the column {column!r}", why_so, "rename the column"))
-    if "id" in why and roles.id != "id":
-        found.append(Guess("id", roles.id or "none", why["id"], "rename the column"))
-    return found
-
-
-def _closed(layout: Layout) -> dict[str, tuple[str, ...]]:
-    """The columns whose texts were taken for all that there can be, and these texts."""
-    found = {column: _options(kind.type) for column, (_, kind) in layout.outputs.items()}
-    return {column: options for column, options in found.items() if options}
+            why = "a name of letters, digits and _"
+            yield Guess(f"name {name}", f"of the column {column!r}", why, "rename the column")
+    if "id" in roles.why and roles.id != "id":
+        yield Guess("id", roles.id or "none", roles.why["id"], "rename the column")
 
 
 def _options(kind: Type) -> tuple[str, ...]:
+    """The texts that were taken for all that there can be, in a value or within it."""
     inner = [kind.item] if kind.item else [member for _, member in kind.members]
     return tuple(option for option in kind.options if option) + tuple(each for one in inner for each in _options(one))
 
 
-def _of_labels(layout: Layout, closed: Mapping[str, Sequence[str]], wishes: Wishes) -> list[Guess]:
+def _of_labels(layout: Layout, closed: Mapping[str, Sequence[str]], wishes: Wishes) -> Iterator[Guess]:
     """That no other answers than those of the rows can be given is no small matter: it is said by itself."""
-    found: list[Guess] = []
     for column, options in closed.items():
         field, kind = layout.outputs[column]
-        others = [name for name in closed if name != column]
+        others = ",".join(name for name in closed if name != column)
         told = f"no other answers than the {len(options)} that the rows have: {some(options, 6)}"
         why = f"{kind.why}; {'as you say' if wishes.labels is not None else f'labels are {LABEL_RULE}'}"
-        found.append(Guess(f"labels of {field}", told, why, f"--labels {','.join(others) or 'none'}, for any text"))
-    return found
+        yield Guess(f"labels of {field}", told, why, f"--labels {others or 'none'}, for any text")
 
 
 def _listed(fields: Sequence[Field]) -> str:
@@ -269,11 +254,6 @@ def _of_splits(
     return Guess("splits", sizes, why, f"--split 0.4,0.3,0.3{', for all rows together' * told}; --most N")
 
 
-def _of_source(table: Table) -> list[Guess]:
-    change = "another revision: hf:NAME@REVISION"
-    return [Guess("rows", table.source, "as they are on the hub", change)] if table.source else []
-
-
 def _of_group(layout: Layout, roles: Roles) -> Guess:
     if roles.group and not layout.group:
         why = f"{roles.group} stands in two of your splits"
@@ -282,21 +262,17 @@ def _of_group(layout: Layout, roles: Roles) -> Guess:
     return Guess("group", layout.group or "none", roles.why["group"], change)
 
 
-def _left_out(table: Table, roles: Roles, layout: Layout, notes: Sequence[Guess]) -> list[Guess]:
-    found = [
-        Guess("no input", name, f"it {how}, and a workflow in use would not have it", f"--inputs {name},…")
-        for name, how in roles.leaks.items()
-    ]
+def _left_out(table: Table, roles: Roles, layout: Layout) -> Iterator[Guess]:
+    for name, how in roles.leaks.items():
+        yield Guess("no input", name, f"it {how}, and a workflow in use would not have it", f"--inputs {name},…")
     others = [name for name in layout.extras if name not in (layout.group, table.split_column)]
     if others:
-        reason = "kept in the files for a metric of your own; no model sees them"
-        found.append(Guess("other columns", some(others, 8), reason, "--inputs NAME,NAME"))
+        why = "kept in the files for a metric of your own; no model sees them"
+        yield Guess("other columns", some(others, 8), why, "--inputs NAME,NAME")
     renamed = [f"{name} is {kept}" for name, kept in layout.extras.items() if name != kept]
     if renamed:
-        why = "the name has another meaning in a task"
-        found.append(Guess("renamed", ", ".join(renamed), why, "rename the column"))
+        yield Guess("renamed", ", ".join(renamed), "the name has another meaning in a task", "rename the column")
     if "feedback" in others:
-        found.append(Guess("feedback", "words of people on the rows", "by the column's name", "rename the column"))
+        yield Guess("feedback", "words of people on the rows", "by the column's name", "rename the column")
     if table.unused:
-        found.append(Guess("other files", some(table.unused, 8), "not named for a split", "name the files to use"))
-    return [*found, *notes]
+        yield Guess("other files", some(table.unused, 8), "not named for a split", "name the files to use")

@@ -11,13 +11,15 @@ from typing import Any
 
 from flowbot.fields import Field, UserError
 from flowbot.fields.files import new_file, new_folder
-from flowbot.fields.yaml import dump_yaml
+from flowbot.fields.yaml import dump_yaml, parse_data
 from flowbot.task.splits import SPLITS
 from flowbot.task.task import Task
 
 from .draft import Draft
 
 _LINE = 110
+_TYPE = re.compile(r"^    type: .+$", re.MULTILINE)
+"""A field's type that stands on a line of its own."""
 _HEADS = {
     "goal": "What is wanted, in a sentence; it is the first instruction that a model gets.",
     "inputs": "What is given: name, type and, if you like, what it is (`about`).",
@@ -107,42 +109,36 @@ def task_text(draft: Draft) -> str:
         data["group"] = draft.group
     parts: dict[str, Any] = {
         "goal": draft.goal,
-        "inputs": _fields(draft.inputs, 0),
-        "outputs": _fields(draft.outputs, len(draft.inputs)),
+        "inputs": _fields(draft.inputs),
+        "outputs": _fields(draft.outputs),
         "metric": draft.metric,
         "data": data,
     }
-    said = "".join(f"\n# {_HEADS[key]}\n{dump_yaml({key: value})}" for key, value in parts.items())
-    for number, field in enumerate((*draft.inputs, *draft.outputs)):
-        said = said.replace(_stand_in(number), _folded(str(field.type)))
+    texts = {key: dump_yaml({key: value}) for key, value in parts.items()}
+    texts |= {key: _TYPE.sub(_folded, texts[key]) for key in ("inputs", "outputs")}
+    said = "".join(f"\n# {_HEADS[key]}\n{text}" for key, text in texts.items())
     source = f"# The rows are of {draft.source}.\n" if draft.source else ""
     return f"# Drafted by flowbot init: change what you like, then run flowbot check.\n{source}flowbot: 1\n{said}"
 
 
-def _fields(fields: Sequence[Field], first: int) -> dict[str, dict[str, str]]:
-    """The fields as they stand in the file, a stand-in for each type that needs several lines."""
-    found: dict[str, dict[str, str]] = {}
-    for number, field in enumerate(fields, first):
-        notation = str(field.type)
-        found[field.name] = {"type": notation if len(notation) <= _LINE else _stand_in(number)}
-        if field.about:
-            found[field.name]["about"] = field.about
-    return found
+def _fields(fields: Sequence[Field]) -> dict[str, dict[str, str]]:
+    return {
+        field.name: {"type": str(field.type), **({"about": field.about} if field.about else {})} for field in fields
+    }
 
 
-def _stand_in(number: int) -> str:
-    return f"TYPE-{number}-{'X' * _LINE}"
-
-
-def _folded(notation: str) -> str:
-    """A type's notation as a folded block, whose line breaks are read as blanks."""
+def _folded(line: re.Match[str]) -> str:
+    """A field's type, a long one as a folded block, whose line breaks are read as blanks."""
+    notation: str = parse_data(line[0], "")["type"]
+    if len(notation) <= _LINE:
+        return line[0]
     lines = [""]
     for part in re.split(r"(?<=,) (?! )", notation):
         if lines[-1] and len(lines[-1]) + len(part) >= _LINE:
             lines.append(part)
         else:
             lines[-1] = f"{lines[-1]} {part}" if lines[-1] else part
-    return ">-\n" + "\n".join(f"      {line}" for line in lines)
+    return "    type: >-\n" + "\n".join(f"      {each}" for each in lines)
 
 
 def _write(draft: Draft, place: Path, beside: Mapping[str, str]) -> None:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from flowbot.fields import UserError
-from flowbot.task.leaks import leak
+from flowbot.task.leaks import key, leak
 
-from .columns import different, is_answer, is_code, is_late, is_record, is_sql, key, leads, tells, varies
+from .columns import different, is_answer, is_code, is_late, is_record, is_sql, leads, tells, varies
 from .names import words
 from .prompt_columns import asked_for, has_one_place, placed_columns, said_in
 from .table import Table
@@ -81,33 +81,28 @@ def roles_of(table: Table, wishes: Wishes, prompt: str = "") -> Roles:
     row_id = _id(table, why)
     usable = [name for name in table.columns if name not in (row_id, table.split_column)]
     placed = [name for name in placed_columns(prompt, table.columns) if name not in (wishes.outputs or ())]
-    inputs, why["inputs"] = (
-        (wishes.inputs, "as you say")
-        if wishes.inputs is not None
-        else (tuple(placed), "your prompt has a place for each")
-        if placed
-        else (None, "")
-    )
+    inputs = tuple(placed) if placed and wishes.inputs is None else wishes.inputs
+    why["inputs"] = "as you say" if wishes.inputs is not None else "your prompt has a place for each"
     outputs, labelled = _outputs(table, usable, wishes, inputs or (), prompt, why)
     leaks: dict[str, str] = {}
+    by_place = False
     given = [name for name in usable if name not in outputs]
     if inputs is None:
-        why["inputs"] = "by name and place" if labelled else "all that may be given"
+        why["inputs"], by_place = "by name and place" if labelled else "all that may be given", True
         guessed = _inputs(table, given, outputs if labelled else ())
         if table.form and (own := [name for name in table.form.inputs if name in given]):
-            why["inputs"] = f"as in {table.form.name}"
+            why["inputs"], by_place = f"as in {table.form.name}", False
             guessed = [name for name in own if not is_record(table, name) and varies(table, name)] or own
         leaks = _leaks(table, guessed, outputs if labelled else ())
         inputs = tuple(name for name in guessed if name not in leaks)
         if has_one_place(prompt) and len(inputs) > 1:
             inputs = (max(inputs, key=lambda name: sum(len(key(value)) for value in table.values(name))),)
-            why["inputs"] = "your prompt has one place, and it has most to read"
+            why["inputs"], by_place = "your prompt has one place, and it has most to read", False
     chosen = list(inputs)
     group = _group(table, given, chosen, why) if wishes.group is None else wishes.group
     if wishes.group is not None:
         why["group"] = "as you say"
-    guessed = why["inputs"] in ("by name and place", "all that may be given")
-    if guessed and len(chosen) > 1 and group in chosen and not _is_read(table, group):
+    if by_place and len(chosen) > 1 and group in chosen and not _is_read(table, group):
         chosen.remove(group)
     both = [name for name in chosen if name in outputs]
     if both:
@@ -230,9 +225,8 @@ def _id(table: Table, why: dict[str, str]) -> str:
             why["id"] = "different in every row"
             return name
     if "id" in named:
-        why["id"] = (
-            "the column id has gaps or stands twice: kept as a column, and rows are told apart by what they hold"
-        )
+        told = "kept as a column, and rows are told apart by what they hold"
+        why["id"] = f"the column id has gaps or stands twice: {told}"
     return ""
 
 

@@ -39,18 +39,14 @@ def metric_of(outputs: Sequence[Field], rows: Sequence[Example], *, labelled: bo
         )
     kinds = {field.type.kind for field in outputs}
     if kinds & {"list", "object"}:
-        said = "lists and objects: the share of their parts that are right"
-        labelled_lists = any("list[Literal[" in str(field.type) for field in outputs)
-        order = (
-            "lists of labels in any order (list[str] where the order counts)"
-            if labelled_lists
-            else "lists item by item in order"
-        )
-        return "json_fields", f"{said}, {order}"
+        order = "lists item by item in order"
+        if any("list[Literal[" in str(field.type) for field in outputs):
+            order = "lists of labels in any order (list[str] where the order counts)"
+        return "json_fields", f"lists and objects: the share of their parts that are right, {order}"
     if kinds <= {"int", "float"}:
         return "numeric", "numbers: right or wrong"
     if "str" not in kinds:
-        return ("numeric" if "float" in kinds and kinds <= {"int", "float"} else "exact"), "labels: right or wrong"
+        return "exact", "labels: right or wrong"
     texts = [text for row in rows for field in outputs if isinstance(text := row.expected.get(field.name), str)]
     if texts and all(SQL.match(text) for text in texts):
         return "f1", (

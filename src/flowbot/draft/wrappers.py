@@ -7,6 +7,8 @@ from typing import Any, cast
 
 from flowbot.fields import UserError
 
+from .exports import mapping
+
 _USUAL = ("tests", "rows", "data", "examples", "records", "items", "results", "tickets", "issues")
 """Names under which rows stand; the first counts where a file has several lists."""
 _FEWEST = 3
@@ -37,9 +39,9 @@ def unwrapped(rows: list[Any], notes: list[str]) -> list[Any]:
         rows: JSON values.
         notes: the name is added, in words, if there is one.
     """
-    wraps = {next(iter(row)) if len(row) == 1 else "" for row in map(_mapping, rows)}
-    wrap = next((name for name in _WRAPS if all(isinstance(_mapping(row).get(name), dict) for row in rows)), "")
-    if not wrap and len(wraps) == 1 and all(isinstance(_mapping(row).get(next(iter(wraps))), dict) for row in rows):
+    wraps = {next(iter(row)) if len(row) == 1 else "" for row in map(mapping, rows)}
+    wrap = next((name for name in _WRAPS if all(isinstance(mapping(row).get(name), dict) for row in rows)), "")
+    if not wrap and len(wraps) == 1 and all(isinstance(mapping(row).get(next(iter(wraps))), dict) for row in rows):
         wrap = next(iter(wraps))
     if not (rows and wrap):
         return rows
@@ -51,7 +53,7 @@ def _in_object(value: Any, where: str, notes: list[str]) -> list[Any]:
     if not isinstance(value, dict):
         raise UserError(where, "JSON that is no list", "a list of objects, or JSON Lines: an object on each line")
     whole = cast("dict[str, Any]", value)
-    for inside, before in ((whole, ""), *((_mapping(each), f"{name}.") for name, each in whole.items())):
+    for inside, before in ((whole, ""), *((mapping(each), f"{name}.") for name, each in whole.items())):
         lists = {name: each for name, each in inside.items() if _are_objects(each)}
         if not lists and not before and (rows := _side_by_side(inside)) is not None:
             notes.append("the file has its columns, or its rows by their keys, side by side")
@@ -80,9 +82,9 @@ def _side_by_side(whole: Mapping[str, Any]) -> list[Any] | None:
         and len({len(each) for each in values}) == 1 < len(cast("list[Any]", values[0]))
     ):
         return [dict(zip(whole, row, strict=True)) for row in zip(*values, strict=True)]
-    if not values or not all(map(_mapping, values)):
+    if not values or not all(map(mapping, values)):
         return None
-    keys = list(_mapping(values[0]))
+    keys = list(mapping(values[0]))
     if all(list(each) == keys for each in values) and all(key.isdigit() for key in keys):
         return [{name: each[key] for name, each in whole.items()} for key in keys]
     if len(values) >= _FEWEST and frozenset[str].intersection(*map(frozenset[str], values)):
@@ -96,7 +98,3 @@ def _are_objects(value: Any) -> bool:
 
 def _is_list(value: Any) -> bool:
     return isinstance(value, list)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", value) if isinstance(value, dict) else {}

@@ -158,7 +158,7 @@ def read_lone(text: str, fields: Sequence[Field], *, whole: bool = True) -> dict
 def _meant(text: str, kind: Type) -> Any:
     """The value of a plain type that a text of some more letters means; None if that cannot be told."""
     if kind.kind in ("int", "float"):
-        from flowbot.task.compare import number_in
+        from flowbot.task.numerals import number_in
 
         return number_in(text)
     options = {option: option for option in kind.options} if kind.kind == "literal" else _SAID

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -71,7 +71,7 @@ def arrow_rows(table: ArrowTable, where: str) -> list[Row]:
         raise UserError(where, "no rows", "at least one row of data")
     return [
         Row(place, {name: _plain(row[name], features.get(name), f"{place}: {name}") for name in kept})
-        for number, row in enumerate(table.select(kept).to_pylist())
+        for number, row in enumerate(table.select(kept).to_pylist(maps_as_pydicts="lossy"))
         for place in (f"{where}[{number}]",)
     ]
 
@@ -88,8 +88,10 @@ def _features(metadata: Mapping[bytes, bytes] | None) -> Mapping[str, Any]:
 
 def _has_bytes(kind: Any) -> bool:
     types: Any = import_module("pyarrow").types
+    if types.is_dictionary(kind):
+        return _has_bytes(kind.value_type)
+    binary = (types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_binary_view)
     inner = [kind.field(number).type for number in range(kind.num_fields)]
-    binary: Sequence[Callable[[Any], bool]] = (types.is_binary, types.is_large_binary, types.is_fixed_size_binary)
     return any(check(kind) for check in binary) or any(map(_has_bytes, inner))
 
 
@@ -110,8 +112,8 @@ def _plain(value: Any, feature: Any, place: str) -> Any:
         inner: Any = cast("list[Any]", feature)[0] if isinstance(feature, list) and feature else of.get("feature")
         return [_plain(each, inner, place) for each in items]
     if isinstance(value, dict):
-        members = cast("dict[str, Any]", value)
-        return {name: _plain(each, of.get(name), place) for name, each in members.items()}
+        members = cast("dict[object, Any]", value)
+        return {str(name): _plain(each, of.get(str(name)), place) for name, each in members.items()}
     if hasattr(value, "isoformat"):
         return value.isoformat()
     return str(value)  # a decimal number, which a float would change; a span of time

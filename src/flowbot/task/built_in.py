@@ -3,40 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from flowbot.fields import Field, Score
 
-from .compare import Comparison, Verdict, contains, exact, f1, json_fields, normalised, numeric
+from .compare import Comparison, contains, exact, f1, json_fields, normalised, numeric
 from .example import Example
 
 VERSION = 2
 """Another where any of them scores otherwise than before, so that runs and scores are not mixed."""
 COMPARISONS: Mapping[str, Comparison] = MappingProxyType(
-    {
-        "exact": exact,
-        "normalised": normalised,
-        "numeric": numeric,
-        "f1": f1,
-        "contains": contains,
-        "json_fields": json_fields,
-    }
+    {each.__name__: each for each in (exact, normalised, numeric, f1, contains, json_fields)}
 )
 """How each compares one output, by name."""
-_TYPED: Mapping[str, Callable[..., Verdict]] = {"exact": exact, "json_fields": json_fields}
-"""Those that compare by the type of an output."""
 
 
 def comparing(name: str, outputs: Sequence[Field] = ()) -> Callable[[Example, Mapping[str, Any]], Score]:
     """The built-in metric of that name as a function; told a task's `outputs`, some compare by their types."""
-    compare = COMPARISONS[name]
-    own = {each.name: partial(_TYPED[name], kind=each.type) for each in outputs} if name in _TYPED else {}
+    compare, kinds = COMPARISONS[name], {field.name: field.type for field in outputs}
 
     def call(example: Example, outputs: Mapping[str, Any]) -> Score:
         verdicts = {
-            field: own.get(field, compare)(outputs.get(field), wanted) for field, wanted in example.expected.items()
+            field: compare(outputs.get(field), wanted, kinds.get(field)) for field, wanted in example.expected.items()
         }
         if not verdicts:
             return Score(0.0, "the example has no expected outputs")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 import string
 from collections import Counter
@@ -17,7 +16,7 @@ from flowbot.fields import Type
 from flowbot.fields.forms import plain_form
 from flowbot.fields.words import cut
 
-from .numerals import Numeral, Quantity, folded, numerals
+from .numerals import Numeral, Quantity, folded, numbers_in, numerals
 
 _MARKS = re.compile(
     r"(?<=\w)([#+]+)(?!\w)"  # C# and C++ are not C
@@ -38,8 +37,9 @@ class Verdict:
     fault: str = ""
 
 
-Comparison = Callable[[Any, Any], Verdict]
-"""(found, expected) to a verdict. Both are JSON values; found is None when there is no such output."""
+Comparison = Callable[[Any, Any, Type | None], Verdict]
+"""(found, expected, its type where that is known) to a verdict. Both are JSON values; found is None when there is no such
+output."""
 
 
 def exact(found: Any, expected: Any, kind: Type | None = None) -> Verdict:
@@ -53,7 +53,7 @@ def exact(found: Any, expected: Any, kind: Type | None = None) -> Verdict:
     return _verdict(_same(found, expected, _form(kind)), found, expected)
 
 
-def normalised(found: Any, expected: Any) -> Verdict:
+def normalised(found: Any, expected: Any, kind: Type | None = None) -> Verdict:
     """Equal texts apart from case, punctuation, articles and blanks; numbers and dates by value; lists item by item.
 
     The normalisation of SQuAD's evaluation script (Rajpurkar et al. 2016), but that marks which are part of a number
@@ -62,7 +62,7 @@ def normalised(found: Any, expected: Any) -> Verdict:
     return _verdict(_same(found, expected, _words), found, expected)
 
 
-def numeric(found: Any, expected: Any) -> Verdict:
+def numeric(found: Any, expected: Any, kind: Type | None = None) -> Verdict:
     """Equal numbers: a number, or the last one in a text. Places beyond 1 part in 10^6 need not be told.
 
     Currency, percent and `<` count where both have one. An expected range, or a text of nothing but numbers, is compared
@@ -72,7 +72,7 @@ def numeric(found: Any, expected: Any) -> Verdict:
     wanted = _wanted(expected)
     if not wanted:
         return normalised(found, expected)
-    given = [each for numeral in _numbers(found) for each in numeral.quantities][-len(wanted) :]
+    given = [each for numeral in numbers_in(found) for each in numeral.quantities][-len(wanted) :]
     if not given:
         return Verdict(0.0, f"found no number in {_short(found)}, expected {_listed(wanted)}")
     if len(given) == len(wanted) and all(map(Quantity.equals, given, wanted)):
@@ -80,7 +80,7 @@ def numeric(found: Any, expected: Any) -> Verdict:
     return Verdict(0.0, f"found {_listed(given)}, expected {_listed(wanted)}")
 
 
-def f1(found: Any, expected: Any) -> Verdict:
+def f1(found: Any, expected: Any, kind: Type | None = None) -> Verdict:
     """Token F1 as in SQuAD's evaluation script, over the words of `normalised` (which keep numbers whole).
 
     A list of expected texts gives the best F1 of them.
@@ -95,7 +95,7 @@ def f1(found: Any, expected: Any) -> Verdict:
     return Verdict(value, f"found {_short(found)}, expected {_short(expected)} (token F1 {value:.2f})")
 
 
-def contains(found: Any, expected: Any) -> Verdict:
+def contains(found: Any, expected: Any, kind: Type | None = None) -> Verdict:
     """The expected text occurs in what was found, as whole words, normalised; of a list, the share that occurs."""
     wanted = cast("list[Any]", expected) if isinstance(expected, list) else [expected]
     text = _text(found)
@@ -123,40 +123,15 @@ def json_fields(found: Any, expected: Any, kind: Type | None = None) -> Verdict:
     return Verdict(right / total, "; ".join(faults[:5]) + (f"; {len(faults) - 5} more" if len(faults) > 5 else ""))
 
 
-def _numbers(value: Any) -> list[Numeral]:
-    """The numbers in a text; a number is its own."""
-    if isinstance(value, str):
-        return list(numerals(folded(value)))
-    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
-        return []
-    return [Numeral(0, 0, (Quantity(value),))]
-
-
-def number_in(text: str) -> int | float | None:
-    """The last number in a text (`$1,234.50` is 1234.5); None if there is none, or what stands last is a date or a time."""
-    found = _numbers(text)
-    value = found[-1].quantities[-1].value if found else ""
-    if isinstance(value, str):
-        return None
-    return int(value) if value == value.to_integral_value() else float(value)
-
-
 def _wanted(expected: Any) -> Sequence[Quantity]:
     """What of the expected value must be found: its last number, or all where it is nothing but numbers."""
-    found = _numbers(expected)
+    found = numbers_in(expected)
     if not found or not isinstance(expected, str):
         return found[0].quantities if found else ()
     text, ends = folded(expected), [0, *(numeral.end for numeral in found)]
     starts = [*(numeral.start for numeral in found), len(text)]
     only = all(_LISTED.match(text[end:start]) for end, start in zip(ends, starts, strict=True))
     return [each for numeral in found for each in numeral.quantities] if only else found[-1].quantities
-
-
-def _is_finite(number: float) -> bool:
-    try:
-        return math.isfinite(number)
-    except OverflowError:  # an int beyond the floats
-        return False
 
 
 def _same(found: Any, expected: Any, form: Callable[[str], Any] = plain_form) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from statistics import fmean
 from typing import Any
 
 from flowbot.fields import canonical_json
@@ -36,20 +37,20 @@ def leak(inputs: Sequence[Any], outputs: Sequence[Any]) -> str:
         inputs: the input's value in each row, None where there is none.
         outputs: the output's, in the same order.
     """
-    both = [(one, other) for one, other in zip(inputs, outputs, strict=True) if not _is_none(one, other)]
+    both = [pair for pair in zip(inputs, outputs, strict=True) if all(each is not None and each != "" for each in pair)]
     # A leak shows in every part of the rows.
-    pairs = [(_text(one), _text(other)) for one, other in both[:: max(1, len(both) // _SAMPLE)]]
+    pairs = [(key(one), key(other)) for one, other in both[:: max(1, len(both) // _SAMPLE)]]
     answers = Counter(answer for _, answer in pairs)
     if len(pairs) < _LEAST or len(answers) < 2:
         return ""
-    if _share(one == other for one, other in pairs) >= _NEARLY_ALL:
+    if fmean(one == other for one, other in pairs) >= _NEARLY_ALL:
         return "is the answer itself"
     if all(isinstance(value, bool | int | float) for value in outputs if value is not None):
         return "alone decides the answer" if _decides(pairs, answers) else ""
     # A running text may well mention what is asked about it, and end so: that is what extracting is.
     read = _words(one for one, _ in pairs) >= _RUNNING
     told = not read or _words(answers) >= _SENTENCE
-    if told and _share(_ends_with(one, other) for one, other in pairs) >= _NEARLY_ALL:
+    if told and fmean(_ends_with(one, other) for one, other in pairs) >= _NEARLY_ALL:
         return "ends with the answer"
     if not read and 2 * len(answers) <= len(pairs) and len(answers) <= _LABELS and _mentions(pairs, answers):
         return "contains the answer"
@@ -58,8 +59,7 @@ def leak(inputs: Sequence[Any], outputs: Sequence[Any]) -> str:
 
 def _words(texts: Iterable[str]) -> float:
     """How many words they have on average."""
-    counts = [len(text.split()) for text in texts]
-    return sum(counts) / len(counts)
+    return fmean(len(text.split()) for text in texts)
 
 
 def _decides(pairs: Sequence[tuple[str, str]], answers: Counter[str]) -> bool:
@@ -80,10 +80,10 @@ def _mentions(pairs: Sequence[tuple[str, str]], answers: Counter[str]) -> bool:
     said = {answer: re.compile(rf"(?<!\w){re.escape(answer.casefold())}(?!\w)") for answer in answers}
     in_order = list(answers)
     other = {answer: in_order[(number + 1) % len(in_order)] for number, answer in enumerate(in_order)}
-    own = _share(bool(said[answer].search(text.casefold())) for text, answer in pairs)
+    own = fmean(bool(said[answer].search(text.casefold())) for text, answer in pairs)
     if own < _NEARLY_ALL:
         return False
-    return _share(bool(said[other[answer]].search(text.casefold())) for text, answer in pairs) <= _HARDLY_ANY
+    return fmean(bool(said[other[answer]].search(text.casefold())) for text, answer in pairs) <= _HARDLY_ANY
 
 
 def _ends_with(text: str, answer: str) -> bool:
@@ -91,14 +91,6 @@ def _ends_with(text: str, answer: str) -> bool:
     return bool(bare) and bool(re.search(rf"(?<!\w){re.escape(bare)}[\"'`.\]}}\s]*\Z", text.casefold()))
 
 
-def _text(value: Any) -> str:
+def key(value: Any) -> str:
+    """A text as it is, any other value as JSON: what values are told apart by."""
     return value if isinstance(value, str) else canonical_json(value)
-
-
-def _is_none(one: Any, other: Any) -> bool:
-    return one is None or other is None or one == "" or other == ""
-
-
-def _share(true: Any) -> float:
-    values = list(true)
-    return sum(values) / len(values)

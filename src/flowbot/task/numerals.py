@@ -9,11 +9,13 @@ first or second, equals no other notation.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 _DASHES = r"\-\u2010\u2011\u2012\u2013\u2212\uff0d"
 """What stands for a minus, or between the ends of a range, within a pattern's brackets."""
@@ -160,6 +162,24 @@ def numerals(text: str) -> Iterator[Numeral]:
         yield Numeral(match.start(), at, quantities, joint)
 
 
+def numbers_in(value: Any) -> list[Numeral]:
+    """The numbers in a text; of a number that itself, of anything else none."""
+    if isinstance(value, str):
+        return list(numerals(folded(value)))
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
+        return []
+    return [Numeral(0, 0, (Quantity(value),))]
+
+
+def number_in(text: str) -> int | float | None:
+    """The last number in a text (`$1,234.50` is 1234.5); None if there is none, or what stands last is a date or a time."""
+    found = numbers_in(text)
+    value = found[-1].quantities[-1].value if found else ""
+    if isinstance(value, str):
+        return None
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
 def is_amount(text: str) -> bool:
     """Whether a text is one number, with a currency or percent perhaps, and nothing else. `007` is a name."""
     text = folded(text).strip()
@@ -168,6 +188,13 @@ def is_amount(text: str) -> bool:
         return False
     numbers = [each for each in found.quantities if not isinstance(each.value, str)]
     return len(found.quantities) == len(numbers) == 1 and not re.match("0[0-9]", numbers[0].key)
+
+
+def _is_finite(number: float) -> bool:
+    try:
+        return math.isfinite(number)
+    except OverflowError:  # an int beyond the floats
+        return False
 
 
 def _places(number: Decimal) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,28 +57,26 @@ def remarks_on(rows: Rows, inputs: Sequence[Field], outputs: Sequence[Field]) ->
         inputs: the task's inputs.
         outputs: the task's outputs.
     """
-    by_split: list[_InSplit] = [(split, row) for split in SPLITS for row in rows.get(split, ())]
-    every = [row for _, row in by_split]
-    remarks = [*_empty_inputs(every, inputs), *_contradictions(by_split), *_nearly_equal(by_split)]
-    remarks += [*_leaks(every, inputs, outputs), *_spreadsheet_errors(every, outputs)]
-    for field in outputs:
-        remarks += _label(rows, field)
-    return remarks
+    in_split: list[_InSplit] = [(split, row) for split in SPLITS for row in rows.get(split, ())]
+    every = [row for _, row in in_split]
+    return [
+        *_inputs(every, inputs),
+        *_contradictions(in_split),
+        *_nearly_equal(in_split),
+        *_leaks(every, inputs, outputs),
+        *_spreadsheet_errors(every, outputs),
+        *(remark for field in outputs for remark in _label(in_split, field)),
+    ]
 
 
-def commonest(examples: Iterable[Example]) -> tuple[Mapping[str, Any], float] | None:
+def commonest(examples: Sequence[Example]) -> tuple[Mapping[str, Any], float] | None:
     """The expected outputs that occur most often, the first of equals, and their share; None without any."""
-    seen: dict[str, Mapping[str, Any]] = {}
-    times: Counter[str] = Counter()
-    for row in examples:
-        if row.expected:
-            key = canonical_json(row.expected)
-            seen.setdefault(key, row.expected)
-            times[key] += 1
+    known = {canonical_json(row.expected): row.expected for row in examples if row.expected}
+    times = Counter(canonical_json(row.expected) for row in examples if row.expected)
     if not times:
         return None
     key, most = times.most_common(1)[0]
-    return seen[key], most / times.total()
+    return known[key], most / times.total()
 
 
 def short(value: Any) -> str:
@@ -91,119 +89,115 @@ def places(rows: Sequence[Example]) -> str:
     return some([_place(row) for row in rows], SHOWN)
 
 
-def _empty_inputs(rows: Sequence[Example], inputs: Sequence[Field]) -> list[Remark]:
-    remarks: list[Remark] = []
+def _inputs(rows: Sequence[Example], inputs: Sequence[Field]) -> Iterator[Remark]:
+    """Inputs that are empty, or say nothing."""
     for field in inputs:
-        values = [row.inputs[field.name] for row in rows]
+        where = f"input {field.name}"
         blank = [row for row in rows if _is_blank(row.inputs[field.name])]
         if blank and len(blank) == len(rows):
-            remarks.append(Remark(f"input {field.name}", "empty in every row", "fill it in, or leave the field out"))
+            yield Remark(where, "empty in every row", "fill it in, or leave the field out")
         elif blank:
             what = f"empty in {len(blank):,} of {len(rows):,} rows ({places(blank)})"
-            remarks.append(Remark(f"input {field.name}", what, "fill it in, or leave these rows out"))
-        elif len(rows) >= _LEAST and len({canonical_json(value) for value in values}) == 1:
-            what = f"the same in every row: {short(values[0])}"
-            mend = "leave the field out, and say what is always so in the goal"
-            remarks.append(Remark(f"input {field.name}", what, mend))
-    return remarks
+            yield Remark(where, what, "fill it in, or leave these rows out")
+        elif len(rows) >= _LEAST and len({canonical_json(row.inputs[field.name]) for row in rows}) == 1:
+            what = f"the same in every row: {short(rows[0].inputs[field.name])}"
+            yield Remark(where, what, "leave the field out, and say what is always so in the goal")
 
 
-def _contradictions(rows: Sequence[_InSplit]) -> list[Remark]:
+def _contradictions(rows: Sequence[_InSplit]) -> Iterator[Remark]:
     """Rows with equal inputs and different expected outputs."""
-    found = _like_another(
-        rows, lambda row: canonical_json(row.inputs), lambda one, other: one[1].expected != other[1].expected
-    )
-    what = (
-        f"{count(len(found), 'row has', 'rows have')} the inputs of another and other expected outputs: {_pairs(found)}"
-    )
-    return [Remark("data", what, "decide which is right: no workflow can be right on both")] if found else []
-
-
-def _nearly_equal(rows: Sequence[_InSplit]) -> list[Remark]:
-    """Rows of two splits whose inputs differ in case and blanks alone."""
-    found = _like_another(
-        rows,
-        lambda row: " ".join(canonical_json(row.inputs).replace("\\n", " ").casefold().split()),
-        lambda one, other: one[0] != other[0] and one[1].inputs != other[1].inputs,
-    )
-    many = count(len(found), "row differs", "rows differ")
-    what = f"{many} from a row of another split in case or blanks alone: {_pairs(found)}"
-    mend = "leave one of each pair out: what is learned from one answers the other"
-    return [Remark("data", what, mend)] if found else []
-
-
-def _like_another(
-    rows: Sequence[_InSplit], key: Callable[[Example], str], differ: Callable[[_InSplit, _InSplit], bool]
-) -> list[tuple[Example, Example]]:
-    """The first row of each key, and every other one of it that differs from that."""
-    first: dict[str, _InSplit] = {}
-    both = [(first.setdefault(key(each[1]), each), each) for each in rows]
-    return [(one[1], other[1]) for one, other in both if differ(one, other)]
-
-
-def _leaks(rows: Sequence[Example], inputs: Sequence[Field], outputs: Sequence[Field]) -> list[Remark]:
-    """Inputs that tell an output: the score would be of a question that nobody asks."""
-    if len(inputs) < 2:
-        return []  # what the only input tells is what the task is about
-    remarks: list[Remark] = []
-    for field in inputs:
-        given = [row.inputs[field.name] for row in rows]
-        for output in outputs:
-            how = leak(given, [row.expected.get(output.name) for row in rows])
-            if how:
-                mend = "leave it out of the inputs, unless a workflow in use will have it before the answer is known"
-                remarks.append(Remark(f"input {field.name}", f"a leak: it {how} ({output.name})", mend))
-    return remarks
-
-
-def _spreadsheet_errors(rows: Sequence[Example], outputs: Sequence[Field]) -> list[Remark]:
-    """Outputs that expect what a spreadsheet says where it could not compute a cell."""
-    found = {
-        field.name: [row for row in rows if is_spreadsheet_error(row.expected.get(field.name))] for field in outputs
-    }
-    return [
-        Remark(
-            f"output {name}",
-            f"a spreadsheet's error such as {bad[0].expected[name]} is expected ({places(bad)})",
-            "mend the cells, or leave these rows out",
-        )
-        for name, bad in found.items()
-        if bad
+    found = [
+        (one, other)
+        for (_, one), (_, other) in _like_another(rows, lambda row: canonical_json(row.inputs))
+        if one.expected != other.expected
     ]
+    if found:
+        many = count(len(found), "row has", "rows have")
+        what = f"{many} the inputs of another and other expected outputs: {_pairs(found)}"
+        yield Remark("data", what, "decide which is right: no workflow can be right on both")
 
 
-def _label(rows: Rows, field: Field) -> list[Remark]:
+def _nearly_equal(rows: Sequence[_InSplit]) -> Iterator[Remark]:
+    """Rows of two splits whose inputs differ in case and blanks alone."""
+
+    def folded(row: Example) -> str:
+        return " ".join(canonical_json(row.inputs).replace("\\n", " ").casefold().split())
+
+    found = [
+        (one, other)
+        for (split, one), (other_split, other) in _like_another(rows, folded)
+        if split != other_split and one.inputs != other.inputs
+    ]
+    if found:
+        many = count(len(found), "row differs", "rows differ")
+        what = f"{many} from a row of another split in case or blanks alone: {_pairs(found)}"
+        yield Remark("data", what, "leave one of each pair out: what is learned from one answers the other")
+
+
+def _like_another(rows: Sequence[_InSplit], key: Callable[[Example], str]) -> Iterator[tuple[_InSplit, _InSplit]]:
+    """The first row of each key, beside each row of that key."""
+    first: dict[str, _InSplit] = {}
+    return ((first.setdefault(key(each[1]), each), each) for each in rows)
+
+
+def _leaks(rows: Sequence[Example], inputs: Sequence[Field], outputs: Sequence[Field]) -> Iterator[Remark]:
+    """Inputs that tell an output: the score would be of a question that nobody asks."""
+    for field in inputs if len(inputs) > 1 else ():  # what the only input tells is what the task is about
+        values = [row.inputs[field.name] for row in rows]
+        for output in outputs:
+            if how := leak(values, [row.expected.get(output.name) for row in rows]):
+                mend = "leave it out of the inputs, unless a workflow in use will have it before the answer is known"
+                yield Remark(f"input {field.name}", f"a leak: it {how} ({output.name})", mend)
+
+
+def _spreadsheet_errors(rows: Sequence[Example], outputs: Sequence[Field]) -> Iterator[Remark]:
+    """Outputs that expect what a spreadsheet says where it could not compute a cell."""
+    for name in (field.name for field in outputs):
+        if bad := [row for row in rows if is_spreadsheet_error(row.expected.get(name))]:
+            what = f"a spreadsheet's error such as {bad[0].expected[name]} is expected ({places(bad)})"
+            yield Remark(f"output {name}", what, "mend the cells, or leave these rows out")
+
+
+def _label(rows: Sequence[_InSplit], field: Field) -> Iterator[Remark]:
     """Remarks on the values of one output, if it is a label, a list of labels, or always the same."""
-    by_split: dict[Split, list[tuple[str, Example]]] = defaultdict(list)
-    for split in SPLITS:
-        for row in rows.get(split, ()):
-            if field.name in row.expected:
-                by_split[split].append((canonical_json(row.expected[field.name]), row))
-    values = Counter(value for pairs in by_split.values() for value, _ in pairs)
+    values = [
+        (canonical_json(row.expected[field.name]), split, row) for split, row in rows if field.name in row.expected
+    ]
+    times = Counter(value for value, _, _ in values)
     where = f"output {field.name}"
-    if values.total() < _LEAST:
-        return []
-    if len(values) == 1:
-        what = f"the same in every row: {_said(next(iter(values)))}"
-        return [Remark(where, what, "a workflow that always says this is right: nothing can be learned or shown")]
-    if not _is_label(field, values):
-        return _alike(where, field.type.item.options) if field.type.item else []
-    new = [] if field.type.kind == "int" else _unseen(where, by_split)  # a number may well be worked out
-    texts = [text for value in values if isinstance(text := json.loads(value), str)]
-    return [*_alike(where, field.type.options or sorted(texts)), *new, *_missing(where, field, values)]
+    if times.total() < _LEAST:
+        return
+    if len(times) == 1:
+        what = f"the same in every row: {_said(values[0][0])}"
+        yield Remark(where, what, "a workflow that always says this is right: nothing can be learned or shown")
+        return
+    if not _is_label(field, times):
+        yield from _alike(where, field.type.item.options if field.type.item else ())
+        return
+    texts = [text for value in times if isinstance(text := json.loads(value), str)]
+    yield from _alike(where, field.type.options or sorted(texts))
+    learned = {value for value, split, _ in values if split == "train"}
+    if learned and field.type.kind != "int":  # a number may well be worked out
+        yield from _unseen(where, [(value, row) for value, _, row in values if value not in learned])
+    never = [option for option in field.type.options if canonical_json(option) not in times]
+    if never:
+        yield Remark(
+            where,
+            f"no row expects {', '.join(never[:LABELS])}",
+            "add rows that do, or leave the option out of the type",
+        )
 
 
-def _alike(where: str, labels: Sequence[str]) -> list[Remark]:
+def _alike(where: str, labels: Sequence[str]) -> Iterator[Remark]:
     """Labels that one takes for the same."""
     groups: dict[str, list[str]] = defaultdict(list)
     for label in labels:
         groups[look_alike(label)].append(label)
     told = [_told_apart(group) for group in groups.values() if len(group) > 1]
-    if not told:
-        return []
-    more = f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
-    what = f"{'; '.join(told[:SHOWN])}{more}: they differ in case, blanks or form alone"
-    return [Remark(where, what, "write each label in one way, unless they mean different things")]
+    if told:
+        more = f"; and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
+        what = f"{'; '.join(told[:SHOWN])}{more}: they differ in case, blanks or form alone"
+        yield Remark(where, what, "write each label in one way, unless they mean different things")
 
 
 def _told_apart(labels: Sequence[str]) -> str:
@@ -212,31 +206,14 @@ def _told_apart(labels: Sequence[str]) -> str:
     return " and ".join(map(repr if len(seen) == len(labels) else ascii, labels))
 
 
-def _unseen(where: str, by_split: Mapping[Split, Sequence[tuple[str, Example]]]) -> list[Remark]:
-    """Values of validation and test that no training row has."""
-    train = {value for value, _ in by_split.get("train", ())}
-    new: dict[str, list[Example]] = defaultdict(list)
-    for split in ("val", "test"):
-        for value, row in by_split.get(split, ()):
-            if train and value not in train:
-                new[value].append(row)
-    if not new:
-        return []
-    where_found = places([row for rows in new.values() for row in rows])
-    what = (
-        f"{some([_said(value) for value in new], SHOWN)} in validation or test and in no training row ({where_found})"
-    )
-    return [Remark(where, what, "move rows, so that every value can be learned from; or split one file by `split:`")]
-
-
-def _missing(where: str, field: Field, values: Mapping[str, int]) -> list[Remark]:
-    """Options of the type that no row has."""
-    named = {canonical_json(option): option for option in field.type.options}
-    never = [option for key, option in named.items() if key not in values]
-    if not never:
-        return []
-    told = ", ".join(never[:LABELS])
-    return [Remark(where, f"no row expects {told}", "add rows that do, or leave the option out of the type")]
+def _unseen(where: str, held_out: Sequence[tuple[str, Example]]) -> Iterator[Remark]:
+    """Values of validation and test that no training row has, each with the rows that have it."""
+    if held_out:
+        values = list(dict.fromkeys(value for value, _ in held_out))
+        rows = [row for value in values for other, row in held_out if other == value]
+        told = some([_said(value) for value in values], SHOWN)
+        what = f"{told} in validation or test and in no training row ({places(rows)})"
+        yield Remark(where, what, "move rows, so that every value can be learned from; or split one file by `split:`")
 
 
 def _is_label(field: Field, values: Counter[str]) -> bool:

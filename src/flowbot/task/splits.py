@@ -76,22 +76,15 @@ def check_disjoint(rows: Mapping[Split, Sequence[Example]], faults: Faults = RAI
     Raises:
         UserError: naming both places.
     """
-    inputs: dict[str, tuple[Split, str]] = {}
-    groups: dict[str, tuple[Split, str]] = {}
+    homes: dict[tuple[str, str], tuple[Split, str]] = {}
     for split in SPLITS:
         for row in rows.get(split, ()):
-            key = stable_hash(row.inputs)
-            other, place = inputs.setdefault(key, (split, row.place))
-            with faults:
-                if other != split:
-                    found = f"the same inputs as {place} ({other})"
-                    raise UserError(row.place, found, "splits that share no example")
-            group = row.group
-            other, place = groups.setdefault(group, (split, row.place)) if group else (split, "")
-            with faults:
-                if other != split:
-                    found = f"the group {cut(group, 60)!r} of {place} ({other})"
-                    raise UserError(row.place, found, "splits that share no group")
+            for what, key in (("example", stable_hash(row.inputs)), ("group", row.group)):
+                other, place = homes.setdefault((what, key), (split, row.place)) if key else (split, "")
+                with faults:
+                    if other != split:
+                        same = "the same inputs as" if what == "example" else f"the group {cut(key, 60)!r} of"
+                        raise UserError(row.place, f"{same} {place} ({other})", f"splits that share no {what}")
 
 
 def _together(rows: Sequence[Example]) -> list[list[Example]]:
