@@ -16,7 +16,7 @@ from flowbot.fields import InfrastructureError, Usage, UserError
 from flowbot.lm.budget import Budget
 from flowbot.lm.http_faults import classify
 from flowbot.lm.lm import LM
-from flowbot.lm.model_options import KNOWN, model_options, usual_thoughts
+from flowbot.lm.model_options import KNOWN, model_options, usual_thinking
 from flowbot.lm.prices import listed, price_of
 from flowbot.lm.providers import PROVIDERS
 from flowbot.lm.retry import PATIENT, RetryPolicy
@@ -236,8 +236,8 @@ def test_lists_of_models_take_options_too() -> None:
 
 
 def test_estimates_expect_thoughts_of_those_that_are_known_to_think() -> None:
-    assert usual_thoughts("openai/gpt-5") > usual_thoughts("openai/gpt-5?reasoning_effort=low") > 0
-    assert usual_thoughts("openai/gpt-4.1-mini") == usual_thoughts("fake/echo") == usual_thoughts("openai/unknown") == 0
+    assert usual_thinking("openai/gpt-5") > usual_thinking("openai/gpt-5?reasoning_effort=low") > 0
+    assert usual_thinking("openai/gpt-4.1-mini") == usual_thinking("fake/echo") == usual_thinking("openai/unknown") == 0
 
 
 def test_options_are_documented() -> None:

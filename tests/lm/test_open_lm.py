@@ -107,7 +107,7 @@ def test_azure_needs_its_address() -> None:
         endpoint_of("azure", "x", {})
     endpoint = endpoint_of("azure", "x", {"AZURE_OPENAI_ENDPOINT": "https://me.openai.azure.com/"})
     assert endpoint.base_url == "https://me.openai.azure.com/openai/v1"
-    assert endpoint.key_header == "api-key"
+    assert endpoint.row.key_header == "api-key"
 
 
 async def test_a_fake_model_answers() -> None:

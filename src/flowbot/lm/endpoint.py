@@ -108,7 +108,7 @@ class Endpoint:
         except InfrastructureError as error:
             number = tries.statistics.get("attempt_number", 1)
             text = f"{self.name}: {error}" + (f" (tried {number} times)" if number > 1 else "")
-            if error.fatal and error.kind != "disk" and bill.account.who not in session.heard:
+            if error.fatal and error.kind != "disk" and bill.account.who not in session.answered_by:
                 raise DeniedError(text, advice(self.name, error), kind=error.kind) from error.__cause__
             raise InfrastructureError(
                 text, kind=error.kind, fatal=error.fatal, retry_after=error.retry_after

@@ -24,7 +24,7 @@ from .prices import PriceOf, listed
 from .retry import RetryPolicy
 from .rows import StoredRow
 from .session import Session
-from .thinking import PURPOSE, QUESTION, seen_room
+from .thinking import PURPOSE, QUESTION, seen_thinking_budget
 from .tiers import Tier
 
 Draw = tuple[int | str, ...]
@@ -111,7 +111,7 @@ class LM:
             return answer + self._learnt
         if self._room is None:
             try:
-                room = seen_room(await self.ask(QUESTION, purpose=PURPOSE))
+                room = seen_thinking_budget(await self.ask(QUESTION, purpose=PURPOSE))
             except (ModelError, RefusedError):
                 room = 0  # that tells nothing of thoughts
             self._room = room
@@ -151,7 +151,7 @@ class LM:
                     raise
                 # The ceiling of another part of the run, for which the call was under way: here there may be room.
         if self._room is None and isinstance(row.reply, Reply):
-            self._learnt = max(self._learnt, seen_room(row.reply))
+            self._learnt = max(self._learnt, seen_thinking_budget(row.reply))
         return row.answer()
 
     async def ask_fields(
@@ -249,7 +249,7 @@ class LM:
     def _failed(self, flight: Flight, bill: Bill, value: dict[str, Any]) -> dict[str, Any]:
         """What is stored in place of a reply. The call counts as one, however often it was refused; what it took nobody says."""
         flight.sent = True
-        self.session.heard.add(self._who)
+        self.session.answered_by.add(self._who)
         took = Usage(calls=1)
         self.session.ledger.pay(bill.purpose, took, model=self.name)
         bill.settle(took)

@@ -165,14 +165,16 @@ class OpenAIClient:
             fault.took = _served(fault.answer, asked)
         left = refusals.without_named(fault, asked, used)
         if left is None:
-            await self._measure(fault, asked, used, patience)
+            await self._check_length(fault, asked, used, patience)
             return refusals.without_unnamed(fault, asked, used)
         if not refusals.puzzling:
             await self._learnt.given_up(used, left, refusals)
             refusals.base = left
         return left
 
-    async def _measure(self, fault: HttpFault, asked: Request, used: Capabilities, patience: Patience | None) -> None:
+    async def _check_length(
+        self, fault: HttpFault, asked: Request, used: Capabilities, patience: Patience | None
+    ) -> None:
         """Where a long request is refused and nobody says why: send its beginning. If that goes through, it was too long.
 
         Raises:
@@ -185,7 +187,7 @@ class OpenAIClient:
             answer = await self._wire.post("chat/completions", self._body(short, used), patience)
         except InfrastructureError:
             return
-        said = f"{TOO_LONG}, it seems: refused without a reason that is known, and taken when cut short: {fault.told.shown}"
+        said = f"{TOO_LONG}, it seems: refused without a reason that is known, and taken when cut short: {fault.details.shown}"
         raise ModelError(said, took=_usage(answer, short, "")[0]) from None
 
 
@@ -270,7 +272,7 @@ def _reply(answer: dict[str, Any], request: Request, seconds: float, tier: Tier)
         estimated=estimated,
         calls=calls,
         thought=thought_tokens(_thought(answer), message, said_in_all, usage.output_tokens),
-        tier=tier.told(answer.get("service_tier")),
+        tier=tier.served_in(answer.get("service_tier")),
         slip=slip,
     )
 
@@ -282,10 +284,10 @@ def _slip(fault: HttpFault, written: str, request: Request, seconds: float) -> R
         text, calls = split_calls(written, request.tools)
         if not calls:
             text, calls = "", (ToolUse("", written),)
-    cut = _CUT.search(fault.told.words) is not None
+    cut = _CUT.search(fault.details.words) is not None
     usage = _usage({}, request, written)[0]
     finish: Finish = "length" if cut else "stop"
-    return Reply(text, finish, usage, seconds, estimated=True, calls=calls, slip=fault.told.shown)
+    return Reply(text, finish, usage, seconds, estimated=True, calls=calls, slip=fault.details.shown)
 
 
 def _served(answer: Mapping[str, Any], request: Request) -> Usage | None:

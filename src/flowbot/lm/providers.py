@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeAlias, cast
 from urllib.parse import urlunsplit
@@ -68,29 +68,21 @@ class Endpoint:
     Args:
         provider: its name.
         model: the model's name there.
+        row: the provider's line of the table, as it holds at this address.
         base_url: without user, password and trailing slash; a key in its query is masked.
         address: where requests go: the same with its query as it is (never shown: `repr` leaves it out).
         key: the key, or "" (never shown: `repr` leaves it out).
-        key_names: the variables that could have held it.
-        key_header: how it is sent.
         price_ref: see `prices.listed`.
-        capabilities: what is tried first.
-        concurrency: calls at once by default.
-        needs_key: whether to refuse to start without a key.
         elsewhere: whether it is at an address that the environment names, where any model may answer to any name.
     """
 
     provider: str
     model: str
+    row: Provider
     base_url: str
     address: str
     key: str
-    key_names: tuple[str, ...]
-    key_header: str
     price_ref: str | None
-    capabilities: Capabilities
-    concurrency: int
-    needs_key: bool
     elsewhere: bool = False
 
     @property
@@ -242,20 +234,18 @@ def endpoint_of(provider: str, model: str, environment: Mapping[str, str] | None
     base_url = public_url(address)
     elsewhere = base_url != row.base_url and bool(row.base_url)
     price_ref = None if not row.priced_as else FREE if row.priced_as == FREE else f"{row.priced_as}:{model}"
+    if elsewhere:
+        # Some servers ignore the newer name of the ceiling without a word, and would write without end.
+        row = replace(row, capabilities=_BY_SCHEMA, needs_key=False)
     return Endpoint(
         provider=provider,
         model=model,
+        row=row,
         base_url=base_url,
         address=address,
         key=next((value for name in row.keys if (value := known.get(name, "").strip())), ""),
-        key_names=row.keys,
-        key_header=row.key_header,
         # Who answers at another address, and at what price, only the user knows.
         price_ref=None if elsewhere and price_ref != FREE else price_ref,
-        # Some servers ignore the newer name of the ceiling without a word, and would write without end.
-        capabilities=_BY_SCHEMA if elsewhere else row.capabilities,
-        concurrency=row.concurrency,
-        needs_key=row.needs_key and not elsewhere,
         elsewhere=elsewhere,
     )
 
@@ -266,14 +256,12 @@ def require_key(endpoint: Endpoint) -> None:
     Raises:
         UserError: if it is needed and missing, or cannot be a key; names the variable, never the value.
     """
-    where = f"model {endpoint.provider}/{endpoint.model}"
-    if endpoint.needs_key and not endpoint.key:
-        names = " or ".join(endpoint.key_names)
+    where, names = f"model {endpoint.provider}/{endpoint.model}", " or ".join(endpoint.row.keys)
+    if endpoint.row.needs_key and not endpoint.key:
         raise UserError(
             where, f"no key in the environment variable {names}", mend=f"set it to your key of {endpoint.provider}"
         )
     if not all(" " < each <= "~" for each in endpoint.key):
-        names = " or ".join(endpoint.key_names)
         raise UserError(where, f"blanks or unprintable characters in the key in {names}", "the key alone")
 
 

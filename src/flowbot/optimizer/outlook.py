@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from flowbot.fields import Usage, UserError
 from flowbot.fields.words import count, money
 from flowbot.lm.budget import Budget, Ceiling, Hold
-from flowbot.lm.model_options import room_for_thoughts
+from flowbot.lm.model_options import thinking_budget
 from flowbot.lm.prices import price_of
 from flowbot.run.result import CostEstimate
 from flowbot.runtime.engine import DEFAULT_MAX_TOKENS
@@ -110,9 +110,7 @@ class Expected:
         )
         worst = priced(
             models[0],
-            Usage(
-                1, longest + len(task.goal.encode()) + PROMPT_BYTES, DEFAULT_MAX_TOKENS + room_for_thoughts(models[0])
-            ),
+            Usage(1, longest + len(task.goal.encode()) + PROMPT_BYTES, DEFAULT_MAX_TOKENS + thinking_budget(models[0])),
         )
         steps = usual_calls(start)
         return Expected(call * steps + judged, call * max(steps, MOST_STEPS) + judged, worst.beyond(call))

@@ -132,20 +132,20 @@ def _open_endpoint(provider: str, rest: str, store: Store | None) -> Client:
     if endpoint.elsewhere and not options.thinking and "thinking" not in dict(options.extra):
         # Who answers there to a name is not known; that it thinks, and has to be given room, may be.
         options = replace(options, thinking=None)
-    more = {"seconds": LONGEST_TRY} if options.tier.asked == FLEX else {}
 
     from flowbot.lm.client import Identity
     from flowbot.lm.openai import OpenAIClient
-    from flowbot.lm.wire import Wire
+    from flowbot.lm.wire import USUAL_SECONDS, Wire
 
+    seconds = LONGEST_TRY if options.tier.asked == FLEX else USUAL_SECONDS
     return OpenAIClient(
         Identity(provider, endpoint.base_url, name, options.extra),
-        Wire(endpoint.address, key=endpoint.key, key_header=endpoint.key_header, **more),
+        Wire(endpoint.address, key=endpoint.key, key_header=endpoint.row.key_header, seconds=seconds),
         options=options,
-        capabilities=endpoint.capabilities,
+        capabilities=endpoint.row.capabilities,
         store=store,
         price_ref=endpoint.price_ref,
-        concurrency=endpoint.concurrency,
+        concurrency=endpoint.row.concurrency,
         account=endpoint.account,
     )
 
