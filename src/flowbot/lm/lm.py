@@ -15,7 +15,7 @@ from flowbot.fields import BudgetExceeded, Field, ModelError, RefusedError, Usag
 from .answers import Answer, Reader, ask_fields
 from .bill import Account, Bill
 from .budget import Budget
-from .client import Client, Identity, Message, Reply, Request, request_bytes
+from .client import Client, Message, Reply, Request, request_bytes
 from .endpoint import Endpoint
 from .flight import Flight
 from .json_tools import as_json
@@ -64,8 +64,9 @@ class LM:
         self.endpoint = Endpoint(client, session.connections, name=self.name, retry=retry)
         self._close = close or client.close
         self._closed = False
-        self._identity = client.identity
-        self._who = json.dumps(self._identity.dump(), sort_keys=True)
+        self.identity = client.identity
+        """Who answers; part of every key."""
+        self._who = json.dumps(self.identity.dump(), sort_keys=True)
         self._account = Account(session, self.name, self._who, price or listed(client.price_ref), tier)
         self._room: int | None = getattr(client, "thinking", 0)
         self._learnt = 0
@@ -74,11 +75,6 @@ class LM:
     def client(self) -> Client:
         """What sends."""
         return self.endpoint.client
-
-    @property
-    def identity(self) -> Identity:
-        """Who answers; part of every key."""
-        return self._identity
 
     def within(self, budget: Budget) -> LM:
         """The same model for the same run, its calls counted in `budget`, which is within the run's.

@@ -82,37 +82,18 @@ class OpenAIClient:
         options: ModelOptions | None = None,
         account: str = "",
     ) -> None:
-        self._identity = identity
+        self.identity = identity
         self._wire = wire
         self._learnt = Learnt(identity, capabilities or Capabilities(), store)
-        self._price_ref = price_ref
-        self._concurrency = concurrency
+        self.price_ref = price_ref
+        self.default_concurrency = concurrency
+        self.max_concurrency = GROWTH * concurrency
         self._options = options or ModelOptions(Tier(identity.provider, identity.name), thinking=0)
         self.account = account
         self.thinking = self._options.thinking
         self.tier = self._options.tier
         self.patient = self.tier.asked == FLEX
         self.retry = PATIENT if self.patient else None
-
-    @property
-    def identity(self) -> Identity:
-        """Who answers."""
-        return self._identity
-
-    @property
-    def default_concurrency(self) -> int:
-        """Calls at once when the user names no number."""
-        return self._concurrency
-
-    @property
-    def max_concurrency(self) -> int:
-        """Calls at once that are felt for when the user names no number."""
-        return GROWTH * self._concurrency
-
-    @property
-    def price_ref(self) -> str | None:
-        """The model's name in the price table."""
-        return self._price_ref
 
     @property
     def capabilities(self) -> Capabilities:
@@ -155,7 +136,7 @@ class OpenAIClient:
         await self._wire.close()
 
     def _body(self, request: Request, can: Capabilities) -> dict[str, Any]:
-        return _body(self._identity.name, request, can) | self._options.sent
+        return _body(self.identity.name, request, can) | self._options.sent
 
     async def _after(
         self, fault: HttpFault, refusals: Refusals, asked: Request, used: Capabilities, patience: Patience | None
