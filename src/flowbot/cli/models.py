@@ -66,7 +66,7 @@ def _list(cache: Path, console: Console) -> None:
     import os
 
     from flowbot.lm.local.weights import catalogue, on_disk
-    from flowbot.lm.providers import PROVIDERS
+    from flowbot.lm.providers import providers
 
     local: list[dict[str, Any]] = [
         {
@@ -78,7 +78,7 @@ def _list(cache: Path, console: Console) -> None:
         }
         for name, each in catalogue().items()
     ]
-    providers: list[dict[str, Any]] = [
+    endpoints: list[dict[str, Any]] = [
         {
             "provider": name,
             "base_url": each.base_url or None,
@@ -87,10 +87,10 @@ def _list(cache: Path, console: Console) -> None:
             "needs_key": each.needs_key,
             "key_set": any(os.environ.get(key) for key in each.keys),
         }
-        for name, each in PROVIDERS.items()
+        for name, each in providers().items()
     ]
     packages = _of_packages()
-    console.json({"local": local, "providers": providers, "packages": packages})
+    console.json({"local": local, "providers": endpoints, "packages": packages})
     here = [
         (
             each["model"],
@@ -111,7 +111,7 @@ def _list(cache: Path, console: Console) -> None:
                 else "no key needed"
             ),
         )
-        for each in providers
+        for each in endpoints
     ]
     installed = [(f"{each['provider']}/NAME", each["error"] or f"of {each['package']}") for each in packages]
     groups = {
@@ -138,11 +138,11 @@ def _of_packages() -> list[dict[str, Any]]:
     """The providers that installed packages offer; nothing of theirs is imported."""
     from flowbot.fields import UserError
     from flowbot.fields.plugins import find_plugin, plugin_names
-    from flowbot.lm.providers import OWN, PROVIDERS
+    from flowbot.lm.providers import OWN, providers
 
     found: list[dict[str, Any]] = []
     for name in plugin_names("models"):
-        if name in OWN or name in PROVIDERS:  # FlowBot's own win
+        if name in OWN or name in providers():  # FlowBot's own win
             continue
         package, error = None, None
         try:

@@ -16,12 +16,12 @@ from flowbot.run.taken import logical
 from flowbot.run.view import RunView, read_run
 
 from . import commands
+from .advice import advice
 from .brief import in_short, in_vain, stopped
 from .chart import MOST_RACES, outcome_bar, race_chart, score_chart
 from .cost import per_run, where_it_went
 from .examples import MOST_ERRORS, errors, grouped, parts, per_example
 from .figures import settings, tiles
-from .providers import advice
 from .template import environment, markup
 
 if TYPE_CHECKING:
@@ -127,4 +127,4 @@ def _draw(workflow: Workflow, other: Workflow | None) -> str:
 
 def _found_file(run: RunView) -> str:
     path = run.run_dir / "found.flow.yaml"
-    return read_text(path, limit=MAX_BYTES) if run.found is not None else ""
+    return read_text(path, limit=MAX_BYTES, links=False) if run.found is not None else ""
