@@ -36,8 +36,8 @@ from .http_faults import (
 from .waits import CURRENT, Connector, Deadline, Waits
 
 _NO_PATIENCE = Patience()
-USUAL_SECONDS = 300.0
-"""Of a call whose caller names no patience."""
+PATIENCE = 300.0
+"""Seconds of a call whose caller names none."""
 EXCERPT = 4000
 """Characters at the beginning of an answer that are looked at to say what it is."""
 
@@ -66,7 +66,7 @@ class Wire:
         *,
         key: str = "",
         key_header: str = "Authorization",
-        seconds: float = USUAL_SECONDS,
+        seconds: float = PATIENCE,
         adapt: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
         self._adapt = adapt

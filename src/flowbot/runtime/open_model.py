@@ -132,12 +132,11 @@ def _open_endpoint(provider: str, rest: str, store: Store | None) -> Client:
     if endpoint.elsewhere and not options.thinking and "thinking" not in dict(options.extra):
         # Who answers there to a name is not known; that it thinks, and has to be given room, may be.
         options = replace(options, thinking=None)
-
     from flowbot.lm.client import Identity
     from flowbot.lm.openai import OpenAIClient
-    from flowbot.lm.wire import USUAL_SECONDS, Wire
+    from flowbot.lm.wire import PATIENCE, Wire
 
-    seconds = LONGEST_TRY if options.tier.asked == FLEX else USUAL_SECONDS
+    seconds = LONGEST_TRY if options.tier.asked == FLEX else PATIENCE
     return OpenAIClient(
         Identity(provider, endpoint.base_url, name, options.extra),
         Wire(endpoint.address, key=endpoint.key, key_header=endpoint.row.key_header, seconds=seconds),
