@@ -461,13 +461,13 @@ print("ended")
 def waits_without_measure(at: Ground) -> None:
     """Retry-After of 1e400, nan, 400 digits, or a date of the year 99999"""
     code = """
-from flowbot.lm.http_faults import LONGEST_ASKED, json_object, retry_after_seconds, what_is_said
+from flowbot.lm.http_faults import LONGEST_ASKED, json_object, retry_after_seconds, read_error
 for text in ("1e400", "nan", "-5", "9" * 400, "Fri, 31 Dec 99999 23:59:59 GMT", "Mon, 01 Jan 0001 00:00:00 +2359", "x" * 100000):
     for name in ("Retry-After", "Retry-After-Ms"):
         found = retry_after_seconds({name: text})
         assert found is None or 0 <= found <= LONGEST_ASKED, (name, text[:40], found)
 assert json_object('{"error": ' + "[" * 900 + "]" * 900 + "}") is None
-what_is_said('{"error": {"message": ' + "[" * 900 + "]" * 900 + "}}")
+read_error('{"error": {"message": ' + "[" * 900 + "]" * 900 + "}}")
 print("ended")
 """
     found = at.python("-c", code)

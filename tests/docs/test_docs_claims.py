@@ -9,7 +9,7 @@ from pathlib import Path
 from doc_snippets import ROOT, commands, pages
 
 from flowbot.cli.app import run
-from flowbot.lm.providers import OWN, PROVIDERS
+from flowbot.lm.providers import OWN, providers
 from flowbot.power import smallest_difference
 
 OTHERS_OPTIONS = {"--clearenv"}
@@ -30,7 +30,7 @@ def test_options_that_are_named_are_ones_that_there_are() -> None:
 
 def test_every_provider_stands_on_the_page_of_models() -> None:
     page = (ROOT / "docs" / "models-and-cost.md").read_text(encoding="utf-8")
-    assert [name for name in (*PROVIDERS, *OWN) if f"`{name}/" not in page] == []
+    assert [name for name in (*providers(), *OWN) if f"`{name}/" not in page] == []
 
 
 def test_the_files_of_a_run_are_those_on_the_page(folder: Path) -> None:

@@ -12,7 +12,7 @@ from lm_helpers import request
 from flowbot.fields import Field, InfrastructureError, ModelError, RefusedError
 from flowbot.lm.answers import AnswerError
 from flowbot.lm.client import Message, Request
-from flowbot.lm.http_faults import fault_in, status_of, what_is_said
+from flowbot.lm.http_faults import fault_in, read_error, status_of
 from flowbot.store import Store
 
 HALF = "The answer is forty-"
@@ -142,7 +142,7 @@ def test_sound_answers_tell_of_no_fault() -> None:
     ],
 )
 def test_the_status_of_an_error_within_a_success(body: Any, status: int) -> None:
-    assert status_of(what_is_said(json.dumps(body))) == status
+    assert status_of(read_error(json.dumps(body))) == status
 
 
 FILTERED: dict[str, Any] = {

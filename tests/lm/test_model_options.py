@@ -16,9 +16,9 @@ from flowbot.fields import InfrastructureError, Usage, UserError
 from flowbot.lm.budget import Budget
 from flowbot.lm.http_faults import classify
 from flowbot.lm.lm import LM
-from flowbot.lm.model_options import KNOWN, model_options, usual_thoughts
+from flowbot.lm.model_options import KNOWN, model_options, usual_thinking
 from flowbot.lm.prices import listed, price_of
-from flowbot.lm.providers import PROVIDERS
+from flowbot.lm.providers import providers
 from flowbot.lm.retry import PATIENT, RetryPolicy
 from flowbot.lm.session import Session
 from flowbot.lm.tiers import Tier
@@ -33,7 +33,7 @@ GPT_5 = 1.25 + 10.0
 
 @pytest.fixture(autouse=True)
 def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for provider in PROVIDERS.values():
+    for provider in providers().values():
         monkeypatch.delenv(provider.base_variable or "NOTHING", raising=False)
         for name in provider.keys[:1]:
             monkeypatch.setenv(name, KEY)
@@ -43,9 +43,11 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
 def at_home(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Makes an endpoint that of a provider itself, whose prices are known."""
 
+    table = providers()
+
     def move(endpoint: Endpoint, provider: str = "openai") -> None:
-        there = replace(PROVIDERS[provider], base_url=str(endpoint.server.make_url("/v1")))
-        monkeypatch.setattr("flowbot.lm.providers.PROVIDERS", {**PROVIDERS, provider: there})
+        there = replace(table[provider], base_url=str(endpoint.server.make_url("/v1")))
+        monkeypatch.setattr("flowbot.lm.providers.providers", lambda: {**table, provider: there})
 
     return move
 
@@ -226,7 +228,7 @@ def test_a_tier_without_capacity_is_asked_again() -> None:
 def test_every_tier_says_where_its_price_is_known_from() -> None:
     data = json.loads((Path(Tier.factor.__code__.co_filename).parent / "tiers.json").read_text(encoding="utf-8"))
     assert data["as_of"]
-    assert {row["provider"] for row in data["tiers"]} <= PROVIDERS.keys()
+    assert {row["provider"] for row in data["tiers"]} <= providers().keys()
     assert all(row["source"].startswith("https://") for row in data["tiers"])
 
 
@@ -236,8 +238,8 @@ def test_lists_of_models_take_options_too() -> None:
 
 
 def test_estimates_expect_thoughts_of_those_that_are_known_to_think() -> None:
-    assert usual_thoughts("openai/gpt-5") > usual_thoughts("openai/gpt-5?reasoning_effort=low") > 0
-    assert usual_thoughts("openai/gpt-4.1-mini") == usual_thoughts("fake/echo") == usual_thoughts("openai/unknown") == 0
+    assert usual_thinking("openai/gpt-5") > usual_thinking("openai/gpt-5?reasoning_effort=low") > 0
+    assert usual_thinking("openai/gpt-4.1-mini") == usual_thinking("fake/echo") == usual_thinking("openai/unknown") == 0
 
 
 def test_options_are_documented() -> None:

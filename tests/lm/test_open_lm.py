@@ -14,7 +14,7 @@ from flowbot.lm.budget import Budget
 from flowbot.lm.capabilities import Capabilities
 from flowbot.lm.client import Message, Reply, Request
 from flowbot.lm.prices import is_known, listed, parse_price, price_of
-from flowbot.lm.providers import PROVIDERS, endpoint_of, require_key, split_model
+from flowbot.lm.providers import endpoint_of, providers, require_key, split_model
 from flowbot.lm.session import Session
 from flowbot.runtime.open_model import open_lm
 from flowbot.store import Store
@@ -22,7 +22,7 @@ from flowbot.store import Store
 
 @pytest.fixture(autouse=True)
 def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for provider in PROVIDERS.values():
+    for provider in providers().values():
         for name in (*provider.keys, provider.base_variable):
             monkeypatch.delenv(name or "NOTHING", raising=False)
 
@@ -48,9 +48,9 @@ def test_a_name_may_hold_slashes() -> None:
     assert split_model("local//tmp/x.gguf") == ("local", "/tmp/x.gguf")
 
 
-@pytest.mark.parametrize("provider", [name for name, row in PROVIDERS.items() if row.needs_key and row.base_url])
+@pytest.mark.parametrize("provider", [name for name, row in providers().items() if row.needs_key and row.base_url])
 def test_a_missing_key_names_its_variable(provider: str) -> None:
-    with pytest.raises(UserError, match=PROVIDERS[provider].keys[0]):
+    with pytest.raises(UserError, match=providers()[provider].keys[0]):
         open_lm(f"{provider}/x", _session())
 
 
@@ -107,7 +107,7 @@ def test_azure_needs_its_address() -> None:
         endpoint_of("azure", "x", {})
     endpoint = endpoint_of("azure", "x", {"AZURE_OPENAI_ENDPOINT": "https://me.openai.azure.com/"})
     assert endpoint.base_url == "https://me.openai.azure.com/openai/v1"
-    assert endpoint.key_header == "api-key"
+    assert endpoint.row.key_header == "api-key"
 
 
 async def test_a_fake_model_answers() -> None:

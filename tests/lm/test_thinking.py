@@ -15,7 +15,16 @@ from flowbot.lm.client import Identity, Message, Reply
 from flowbot.lm.lm import LM
 from flowbot.lm.openai import OpenAIClient
 from flowbot.lm.session import Session
-from flowbot.lm.thinking import FACTOR, LEAST, MOST, PURPOSE, QUESTION, known_room, seen_room, thought_tokens
+from flowbot.lm.thinking import (
+    FACTOR,
+    LEAST,
+    MOST,
+    PURPOSE,
+    QUESTION,
+    known_thinking_budget,
+    seen_thinking_budget,
+    thought_tokens,
+)
 from flowbot.lm.wire import Wire
 from flowbot.runtime.flow import Flow
 from flowbot.runtime.open_model import open_client, open_lm
@@ -58,11 +67,13 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_a_name_tells(name: str, effort: str, room: int | None) -> None:
-    assert known_room(name, effort=effort) == room
+    assert known_thinking_budget(name, effort=effort) == room
 
 
 def test_every_family_says_where_that_is_known_from() -> None:
-    data = json.loads((Path(known_room.__code__.co_filename).parent / "thinking.json").read_text(encoding="utf-8"))
+    data = json.loads(
+        (Path(known_thinking_budget.__code__.co_filename).parent / "thinking.json").read_text(encoding="utf-8")
+    )
     assert data["as_of"]
     assert all(each["source"].startswith("https://") for each in data["families"])
     assert {each["effort"] for each in data["families"]} <= {None, *data["room"]}
@@ -98,7 +109,7 @@ def test_how_thoughts_are_seen(counted: int, message: Body, text: str, written: 
 )
 def test_the_room_by_a_reply(thought: int, text: str, finish: Any, room: int) -> None:
     given = Reply(text, finish, Usage(1, 10, max(thought, 400)), 0.1, thought=thought)
-    assert seen_room(given) == room
+    assert seen_thinking_budget(given) == room
     assert room == 0 or room >= FACTOR * thought or room == MOST
 
 

@@ -10,7 +10,7 @@ from flowbot.optimizer.seams import Focus, Proposal, Proposer
 from flowbot.optimizer.search import Search
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.task import Task
-from flowbot.testing.fake import Given
+from flowbot.testing.fake import ReplyContent
 from flowbot.workflow.parameters import LLMParameters
 
 
@@ -20,11 +20,11 @@ class Roles:
     What it was asked as the meta model is kept in `prompts`.
     """
 
-    def __init__(self, step: Callable[[str, str], Given], meta: Callable[[str], Given]) -> None:
+    def __init__(self, step: Callable[[str, str], ReplyContent], meta: Callable[[str], ReplyContent]) -> None:
         self.prompts: list[str] = []
         self._step, self._meta = step, meta
 
-    def __call__(self, request: Request) -> Given:
+    def __call__(self, request: Request) -> ReplyContent:
         prompt = "\n".join(message.content for message in request.messages)
         if prompt.startswith("You are "):
             return self._step(prompt.split()[2].strip("."), request.messages[-1].content)

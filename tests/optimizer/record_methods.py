@@ -26,7 +26,7 @@ from outcomes import outcome
 from flowbot.lm.client import Request
 from flowbot.optimizer.run import optimize_async
 from flowbot.testing.fake import chance
-from flowbot.testing.fake_behaviours import BEHAVIOURS, Given, counter
+from flowbot.testing.fake_behaviours import BEHAVIOURS, ReplyContent, counter
 
 RECORDED = Path(__file__).with_name("recorded_methods")
 METHODS = ("paper+layerwise", "none+layerwise", "paper+none", "paper+blame")
@@ -76,7 +76,7 @@ PLAN = {
 COPIED = {**PLAN, "id": "plan", "name": "before", "out": {"hint": "str"}, "parameters": {"instruction": COPY}}
 
 
-def clerk(request: Request, key: str) -> Given:
+def clerk(request: Request, key: str) -> ReplyContent:
     """The pretend model; `key` is a text unique to request and seed."""
     said = request.messages[0].content
     if said.startswith("Change the structure"):
@@ -90,7 +90,7 @@ def clerk(request: Request, key: str) -> Given:
     return counter(request, key)
 
 
-def _edits(request: Request) -> Given:
+def _edits(request: Request) -> ReplyContent:
     """By the workflow that it is shown, and by what it replied before where that was refused."""
     found = re.search(r"\nWorkflow:\n(\{.*\})\n", request.messages[0].content)
     nodes = json.loads(found[1])["nodes"] if found else {}

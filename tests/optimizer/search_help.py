@@ -16,13 +16,13 @@ from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.sandbox.monty import MontySandbox
 from flowbot.store import Store
 from flowbot.task import Task
-from flowbot.testing.fake import FakeClient, Given
+from flowbot.testing.fake import FakeClient, ReplyContent
 from flowbot.workflow.workflow import Workflow
 
 
 @asynccontextmanager
 async def searching(
-    task: Task, start: Workflow, reply: Callable[[Request], Given], folder: Path, *, planned: int = 1000
+    task: Task, start: Workflow, reply: Callable[[Request], ReplyContent], folder: Path, *, planned: int = 1000
 ) -> AsyncGenerator[Search]:
     """A search from `start`; `reply` answers as task model and as meta model."""
     session = Session(store=Store.memory())

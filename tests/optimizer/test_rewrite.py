@@ -16,7 +16,7 @@ from flowbot.optimizer.parameters.rewrite import Rewrite
 from flowbot.optimizer.population import Candidate, Outcome
 from flowbot.optimizer.search import Search
 from flowbot.run.events import Arm
-from flowbot.testing.fake import Given
+from flowbot.testing.fake import ReplyContent
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.workflow import Workflow
 
@@ -41,7 +41,7 @@ def scripted(blamed: str = "answer", rewrite: Callable[[int], str] | None = None
     """Steps that are never right; a meta model that blames a step, has something to say of each, and numbers its rewrites."""
     count = 0
 
-    def meta(prompt: str) -> Given:
+    def meta(prompt: str) -> ReplyContent:
         nonlocal count
         if prompt.startswith("A run of"):
             return {"step": blamed}
@@ -107,7 +107,7 @@ async def test_only_the_calls_from_the_blamed_step_to_the_end_are_asked_about(tm
 
 
 async def test_runs_that_speak_against_the_step_come_first(tmp_path: Path) -> None:
-    def meta(prompt: str) -> Given:
+    def meta(prompt: str) -> ReplyContent:
         if prompt.startswith("A run of"):
             return {"step": "plan" if "silver" in prompt else "answer"}
         return "You are new."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flowbot.lm.budget import Budget
-from flowbot.lm.model_options import room_for_thoughts, usual_thoughts
+from flowbot.lm.model_options import thinking_budget, usual_thinking
 from flowbot.optimizer.ceilings import ceiling_outlooks
 from flowbot.optimizer.estimate import estimate
 from flowbot.task import Task
@@ -20,7 +20,7 @@ def _here(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_estimate_holds_thoughts_where_a_name_tells_of_them(orders: Task) -> None:
     plain, thinks = (estimate(orders, lm=f"openai/{name}") for name in ("gpt-4.1", "gpt-5"))
     assert plain.calls == thinks.calls
-    assert thinks.tokens - plain.tokens == thinks.calls * usual_thoughts("openai/gpt-5") > 0
+    assert thinks.tokens - plain.tokens == thinks.calls * usual_thinking("openai/gpt-5") > 0
 
 
 def test_an_estimate_is_that_of_the_tier_that_is_asked_for(orders: Task) -> None:
@@ -37,4 +37,4 @@ def test_what_is_kept_for_the_closing_test_expects_thoughts_and_what_is_refused_
         for name in ("gpt-4.1", "gpt-5", "gpt-5?thinking=40000")
     }
     assert seen["gpt-4.1"].test < seen["gpt-5"].test < seen["gpt-5?thinking=40000"].test
-    assert room_for_thoughts("openai/gpt-5?thinking=40000") == 40_000
+    assert thinking_budget("openai/gpt-5?thinking=40000") == 40_000

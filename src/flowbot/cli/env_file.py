@@ -98,16 +98,16 @@ def _parsed(text: str) -> dict[str, str] | str:
 
 def _chosen(found: dict[str, str] | str, environment: Mapping[str, str]) -> Taken:
     """What is taken of a file's variables."""
-    from flowbot.lm.providers import PROVIDERS
+    from flowbot.lm.providers import providers
 
     if isinstance(found, str):
         return Taken({}, {}, unread=found)
     new = {name: value for name, value in found.items() if not environment.get(name)}
     taken: dict[str, str] = {}
     left_out: dict[str, str] = {}
-    for provider in PROVIDERS.values():
+    for provider in providers().values():
         taken |= {name: new[name] for name in provider.keys if name in new}
-    for provider in PROVIDERS.values():
+    for provider in providers().values():
         base = provider.base_variable
         if base in new:
             own = any(name in new for name in provider.keys) and not any(

@@ -16,7 +16,7 @@ from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 from .calls_in_text import split_calls
 from .client import Message, Reply, Request
 from .mending import mended, unfenced
-from .thinking import with_more_room
+from .thinking import with_higher_limit
 from .thoughts import without_thought
 
 _SHOWN = 2000
@@ -78,7 +78,7 @@ async def ask_fields(
         text = without_thought(reply.text)
         if not text and _is_cut(reply, request) and not roomier:
             roomier = True
-            request = with_more_room(request, reply)
+            request = with_higher_limit(request, reply)
             continue
         try:
             if plain or lone:

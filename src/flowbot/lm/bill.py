@@ -55,7 +55,7 @@ class Account:
 
     def paid(self, reply: Reply, purpose: str) -> Reply:
         """The reply with its price, counted as paid."""
-        self.session.heard.add(self.who)
+        self.session.answered_by.add(self.who)
         usage = self.pay(replace(reply.usage, seconds=reply.seconds), purpose, tier=reply.tier)
         calls = tuple(ToolUse(_clean(call.name), _clean(call.arguments)) for call in reply.calls)
         return replace(reply, text=_clean(reply.text), calls=calls, usage=usage)
@@ -71,7 +71,7 @@ class Account:
         except ValueError:
             raise self.session.store.damaged(key) from None
         if row.reply is not None:
-            self.session.heard.add(self.who)
+            self.session.answered_by.add(self.who)
         return row
 
 

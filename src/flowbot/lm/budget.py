@@ -23,6 +23,7 @@ from .reservations import (
     Hold,
     Level,
     Reservation,
+    add,
     amounts_of,
     reserve,
     try_reserve,
@@ -169,7 +170,7 @@ class Budget:
     def add(self, actual: Usage) -> None:
         """Count what was taken without room of its own."""
         for each in self._levels:
-            each.add(amounts_of(actual))
+            each.used = add(each.used, amounts_of(actual))
 
     def try_reserve(self, worst: Usage) -> Reservation | None:
         """Reserve at once; None if that must wait for calls in flight.
@@ -240,7 +241,8 @@ class Budget:
             raise UserError("budget: usd", "a model of unknown price", mend="give its price with --price IN,OUT")
         amounts = amounts_of(worst)
         for each in self._levels:
-            each.saw(amounts)
+            calls, tokens, usd = map(max, each.largest, amounts)
+            each.largest = (calls, tokens, usd)
         return amounts
 
 

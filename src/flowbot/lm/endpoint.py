@@ -13,7 +13,7 @@ from .clock import Clock, RealClock
 from .connections import Connections
 from .flight import Flight
 from .hedge import Hedge
-from .providers import PROVIDERS
+from .providers import providers
 from .retry import RetryPolicy
 from .rows import StoredRow
 from .spans import KEY_LENGTH, Span, chat_span
@@ -108,7 +108,7 @@ class Endpoint:
         except InfrastructureError as error:
             number = tries.statistics.get("attempt_number", 1)
             text = f"{self.name}: {error}" + (f" (tried {number} times)" if number > 1 else "")
-            if error.fatal and error.kind != "disk" and bill.account.who not in session.heard:
+            if error.fatal and error.kind != "disk" and bill.account.who not in session.answered_by:
                 raise DeniedError(text, advice(self.name, error), kind=error.kind) from error.__cause__
             raise InfrastructureError(
                 text, kind=error.kind, fatal=error.fatal, retry_after=error.retry_after
@@ -223,9 +223,9 @@ def advice(model: str, error: Exception) -> str:
     if isinstance(error, UserError):
         return error.mend
     provider = model.partition("/")[0]
-    if provider not in PROVIDERS or not isinstance(error, InfrastructureError):
+    if provider not in providers() or not isinstance(error, InfrastructureError):
         return "`flowbot models` lists the models that can be used"
-    row = PROVIDERS[provider]
+    row = providers()[provider]
     match error.kind:
         case "auth":
             return f"check the key in {' or '.join(row.keys)}, and that it may use this model"

@@ -20,8 +20,8 @@ from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 
 LONGEST_ASKED = 86_400.0
 """Seconds that an endpoint may sensibly ask to wait; more is taken for a mistake, as a moment sent for a duration is."""
-_SAID = 400
-_HEARD = 20 * _SAID
+_SHOWN = 400
+_LOOKED_AT = 20 * _SHOWN
 """Characters of an error's text that are looked at."""
 _MOST_DIGITS = 400
 _DEEPEST = 4
@@ -29,7 +29,7 @@ _DEEPEST = 4
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Told:
+class ErrorDetails:
     """What an error says, as it was received. It is decided upon; what is shown of it is redacted first.
 
     A key that is a word of ordinary text, masked before, would make an error say something else.
@@ -51,12 +51,12 @@ class Told:
     @property
     def words(self) -> str:
         """Codes and text, in small letters."""
-        return f"{self.code} {self.text[:_HEARD]}".casefold()
+        return f"{self.code} {self.text[:_LOOKED_AT]}".casefold()
 
     @property
     def shown(self) -> str:
         """The text as it may be shown."""
-        return bounded(hide_text(self.text[:_HEARD])[:_SAID]) or "no text"
+        return bounded(hide_text(self.text[:_LOOKED_AT])[:_SHOWN]) or "no text"
 
 
 class HttpFault(InfrastructureError):
@@ -64,7 +64,7 @@ class HttpFault(InfrastructureError):
 
     Args:
         message: as for every fault.
-        told: what the error says.
+        details: what the error says.
         status: of the answer, or the one that an error within a success names.
         answer: the answer of a success that the error stood in; None where nothing was served.
     """
@@ -77,12 +77,12 @@ class HttpFault(InfrastructureError):
         fatal: bool,
         retry_after: float | None,
         status: int,
-        told: Told,
+        details: ErrorDetails,
         answer: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message, kind=kind, fatal=fatal, retry_after=retry_after)
         self.status = status
-        self.told = told
+        self.details = details
         self.answer = answer
 
 
@@ -108,15 +108,15 @@ def classify(status: int, code: str = "") -> tuple[FaultKind, bool]:
     return "other", True
 
 
-def what_is_said(text: str) -> Told:
+def read_error(text: str) -> ErrorDetails:
     """What an error's body says; HTML as plain text."""
     found = json_object(text, listed=True)
     if found is None:
-        return Told(re.sub(r"(?:<[^>]*>|\s)+", " ", text[:_HEARD]).strip())
-    return _told(found, found.get("error") or found.get("errors"))
+        return ErrorDetails(re.sub(r"(?:<[^>]*>|\s)+", " ", text[:_LOOKED_AT]).strip())
+    return _details(found, found.get("error") or found.get("errors"))
 
 
-def fault_in(answer: Mapping[str, Any]) -> Told | None:
+def fault_in(answer: Mapping[str, Any]) -> ErrorDetails | None:
     """The fault that an answer with a status of success tells of; None if it is sound.
 
     An error stands in the body or in the choice, alone, beside a choice, or beside the half text that was written before it;
@@ -124,30 +124,30 @@ def fault_in(answer: Mapping[str, Any]) -> Told | None:
     """
     error: Any = answer.get("error") or answer.get("errors") or _own_report(answer)
     if _is_error(error):
-        return _told(answer, error)
+        return _details(answer, error)
     choices: Any = answer.get("choices")
     if not choices:
         said = any(isinstance(answer.get(name), str) and answer[name] for name in _MESSAGES)
-        return _told(answer, None) if said else None
+        return _details(answer, None) if said else None
     choice: Any = cast("list[Any]", choices)[0] if isinstance(choices, list) else None
     if not isinstance(choice, dict):
         return None
     given = cast("dict[str, Any]", choice)
     if _is_error(given.get("error")):
-        return _told(given, given["error"])
+        return _details(given, given["error"])
     ended = given.get("finish_reason")
     if isinstance(ended, str) and _BROKEN_OFF.fullmatch(ended):
-        return Told(f"the endpoint broke off ({ended})", ended)
+        return ErrorDetails(f"the endpoint broke off ({ended})", ended)
     return None
 
 
-def status_of(told: Told) -> int:
+def status_of(details: ErrorDetails) -> int:
     """The status of an error that was sent with a status of success: its own, else by its words; 502 where they say nothing."""
-    if told.status is not None:
-        return told.status
-    code = told.code.casefold()
+    if details.status is not None:
+        return details.status
+    code = details.code.casefold()
     by_code = (status for pattern, status in _BY_CODE if re.search(pattern, code))
-    return next(by_code, next((status for pattern, status in _BY_TEXT if re.search(pattern, told.words)), 502))
+    return next(by_code, next((status for pattern, status in _BY_TEXT if re.search(pattern, details.words)), 502))
 
 
 _MESSAGES = ("message", "detail", "msg", "error_message", "error_msg", "status_msg", "description")
@@ -189,16 +189,16 @@ def _own_report(answer: Mapping[str, Any]) -> Any:
     return report if _member(report, "status_code") else None
 
 
-def _told(body: Mapping[str, Any], error: Any, depth: int = 0) -> Told:
+def _details(body: Mapping[str, Any], error: Any, depth: int = 0) -> ErrorDetails:
     """What an error says: an object, a text (which may be JSON again), or a list of either; else the body is the error."""
     if isinstance(error, list) and error:
         error = cast("list[Any]", error)[0]
     if isinstance(error, str):
         inner = json_object(error, listed=True) if depth < _DEEPEST and error.lstrip()[:1] in ("{", "[") else None
         if inner is None:
-            named = _NAMED.search(error[:_HEARD])
-            return Told(error, _codes(body), status=_status(body) or (int(named[1]) if named else None))
-        return _told(inner, inner.get("error"), depth + 1)
+            named = _NAMED.search(error[:_LOOKED_AT])
+            return ErrorDetails(error, _codes(body), status=_status(body) or (int(named[1]) if named else None))
+        return _details(inner, inner.get("error"), depth + 1)
     given = cast("Mapping[str, Any]", error) if isinstance(error, dict) else body
     message: Any = next((given[name] for name in _MESSAGES if given.get(name)), given)
     said = _of_members(cast("list[Any]", message)) if isinstance(message, list) else _as_text(message)
@@ -206,10 +206,10 @@ def _told(body: Mapping[str, Any], error: Any, depth: int = 0) -> Told:
     generated: Any = given.get("failed_generation")
     raw = _member(given.get("metadata"), "raw")  # what the provider behind a gateway said
     if raw and depth < _DEEPEST:
-        behind = _told({}, raw if isinstance(raw, (str, list)) else _member(raw, "error") or raw, depth + 1)
+        behind = _details({}, raw if isinstance(raw, (str, list)) else _member(raw, "error") or raw, depth + 1)
         said, code, param = f"{said}: {behind.text}", f"{code} {behind.code}".strip(), param or behind.param
         generated = behind.generated if generated is None else generated
-    return Told(said, code, param, status, None if generated is None else _as_text(generated))
+    return ErrorDetails(said, code, param, status, None if generated is None else _as_text(generated))
 
 
 def _of_members(listed: list[Any]) -> str:

@@ -15,7 +15,7 @@ from flowbot.fields import BudgetExceeded, Field, ModelError, RefusedError, Usag
 from .answers import Answer, Reader, ask_fields
 from .bill import Account, Bill
 from .budget import Budget
-from .client import Client, Identity, Message, Reply, Request, request_bytes
+from .client import Client, Message, Reply, Request, request_bytes
 from .endpoint import Endpoint
 from .flight import Flight
 from .json_tools import as_json
@@ -24,7 +24,7 @@ from .prices import PriceOf, listed
 from .retry import RetryPolicy
 from .rows import StoredRow
 from .session import Session
-from .thinking import PURPOSE, QUESTION, seen_room
+from .thinking import PURPOSE, QUESTION, seen_thinking_budget
 from .tiers import Tier
 
 Draw = tuple[int | str, ...]
@@ -64,8 +64,9 @@ class LM:
         self.endpoint = Endpoint(client, session.connections, name=self.name, retry=retry)
         self._close = close or client.close
         self._closed = False
-        self._identity = client.identity
-        self._who = json.dumps(self._identity.dump(), sort_keys=True)
+        self.identity = client.identity
+        """Who answers; part of every key."""
+        self._who = json.dumps(self.identity.dump(), sort_keys=True)
         self._account = Account(session, self.name, self._who, price or listed(client.price_ref), tier)
         self._room: int | None = getattr(client, "thinking", 0)
         self._learnt = 0
@@ -74,11 +75,6 @@ class LM:
     def client(self) -> Client:
         """What sends."""
         return self.endpoint.client
-
-    @property
-    def identity(self) -> Identity:
-        """Who answers; part of every key."""
-        return self._identity
 
     def within(self, budget: Budget) -> LM:
         """The same model for the same run, its calls counted in `budget`, which is within the run's.
@@ -111,7 +107,7 @@ class LM:
             return answer + self._learnt
         if self._room is None:
             try:
-                room = seen_room(await self.ask(QUESTION, purpose=PURPOSE))
+                room = seen_thinking_budget(await self.ask(QUESTION, purpose=PURPOSE))
             except (ModelError, RefusedError):
                 room = 0  # that tells nothing of thoughts
             self._room = room
@@ -151,7 +147,7 @@ class LM:
                     raise
                 # The ceiling of another part of the run, for which the call was under way: here there may be room.
         if self._room is None and isinstance(row.reply, Reply):
-            self._learnt = max(self._learnt, seen_room(row.reply))
+            self._learnt = max(self._learnt, seen_thinking_budget(row.reply))
         return row.answer()
 
     async def ask_fields(
@@ -249,7 +245,7 @@ class LM:
     def _failed(self, flight: Flight, bill: Bill, value: dict[str, Any]) -> dict[str, Any]:
         """What is stored in place of a reply. The call counts as one, however often it was refused; what it took nobody says."""
         flight.sent = True
-        self.session.heard.add(self._who)
+        self.session.answered_by.add(self._who)
         took = Usage(calls=1)
         self.session.ledger.pay(bill.purpose, took, model=self.name)
         bill.settle(took)

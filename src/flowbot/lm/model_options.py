@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .options import choice, flag, number, split_options, whole
-from .providers import PROVIDERS, split_model
-from .thinking import USUAL, known_room
+from .providers import providers, split_model
+from .thinking import USUAL, known_thinking_budget
 from .tiers import Tier
 
 _Reader = Callable[[Mapping[str, str], str, str], Any]
-MOST_ROOM = 1_000_000
+MOST_THINKING = 1_000_000
 """Tokens that may be kept for thoughts."""
 
 
@@ -67,29 +67,29 @@ class ModelOptions:
         return {**self.body, **({"service_tier": self.tier.asked} if self.tier.asked else {})}
 
 
-def room_for_thoughts(model: str) -> int:
+def thinking_budget(model: str) -> int:
     """Tokens of room for a model's thoughts, as far as its string tells; 0 where it does not.
 
     Raises:
         UserError: for an unknown provider or option.
     """
     provider, rest = split_model(model)
-    return 0 if provider not in PROVIDERS else model_options(provider, rest)[1].thinking or 0
+    return 0 if provider not in providers() else model_options(provider, rest)[1].thinking or 0
 
 
 def may_think(model: str) -> bool:
     """Whether a model may think without its string telling so: it is asked, and no estimate knows of its thoughts.
 
     Raises:
-        UserError: as `room_for_thoughts`.
+        UserError: as `thinking_budget`.
     """
     provider, rest = split_model(model)
-    return provider in PROVIDERS and model_options(provider, rest)[1].thinking is None
+    return provider in providers() and model_options(provider, rest)[1].thinking is None
 
 
-def usual_thoughts(model: str) -> int:
-    """Tokens that a model's thoughts usually take in a reply, for estimates; see `room_for_thoughts`."""
-    return room_for_thoughts(model) // USUAL
+def usual_thinking(model: str) -> int:
+    """Tokens that a model's thoughts usually take in a reply, for estimates; see `thinking_budget`."""
+    return thinking_budget(model) // USUAL
 
 
 def model_options(provider: str, rest: str) -> tuple[str, ModelOptions]:
@@ -104,11 +104,11 @@ def model_options(provider: str, rest: str) -> tuple[str, ModelOptions]:
     tier.require()
     read = {key: _BODY[key](given, key, where) for key in sorted(given.keys() & _BODY.keys())}
     extra = [(key, str(value).lower()) for key, value in read.items()]
-    thinking = known_room(name, effort=given.get("reasoning_effort", ""))
+    thinking = known_thinking_budget(name, effort=given.get("reasoning_effort", ""))
     if read.get("enable_thinking") is False:
         thinking = 0
     if "thinking" in given:
-        thinking = whole(given, "thinking", 0, where, high=MOST_ROOM)
+        thinking = whole(given, "thinking", 0, where, high=MOST_THINKING)
         extra.append(("thinking", str(thinking)))
     body = {key: value for key, value in read.items() if key not in _TEMPLATE}
     if template := {key: value for key, value in read.items() if key in _TEMPLATE}:

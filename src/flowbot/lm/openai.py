@@ -82,37 +82,18 @@ class OpenAIClient:
         options: ModelOptions | None = None,
         account: str = "",
     ) -> None:
-        self._identity = identity
+        self.identity = identity
         self._wire = wire
         self._learnt = Learnt(identity, capabilities or Capabilities(), store)
-        self._price_ref = price_ref
-        self._concurrency = concurrency
+        self.price_ref = price_ref
+        self.default_concurrency = concurrency
+        self.max_concurrency = GROWTH * concurrency
         self._options = options or ModelOptions(Tier(identity.provider, identity.name), thinking=0)
         self.account = account
         self.thinking = self._options.thinking
         self.tier = self._options.tier
         self.patient = self.tier.asked == FLEX
         self.retry = PATIENT if self.patient else None
-
-    @property
-    def identity(self) -> Identity:
-        """Who answers."""
-        return self._identity
-
-    @property
-    def default_concurrency(self) -> int:
-        """Calls at once when the user names no number."""
-        return self._concurrency
-
-    @property
-    def max_concurrency(self) -> int:
-        """Calls at once that are felt for when the user names no number."""
-        return GROWTH * self._concurrency
-
-    @property
-    def price_ref(self) -> str | None:
-        """The model's name in the price table."""
-        return self._price_ref
 
     @property
     def capabilities(self) -> Capabilities:
@@ -155,7 +136,7 @@ class OpenAIClient:
         await self._wire.close()
 
     def _body(self, request: Request, can: Capabilities) -> dict[str, Any]:
-        return _body(self._identity.name, request, can) | self._options.sent
+        return _body(self.identity.name, request, can) | self._options.sent
 
     async def _after(
         self, fault: HttpFault, refusals: Refusals, asked: Request, used: Capabilities, patience: Patience | None
@@ -165,14 +146,16 @@ class OpenAIClient:
             fault.took = _served(fault.answer, asked)
         left = refusals.without_named(fault, asked, used)
         if left is None:
-            await self._measure(fault, asked, used, patience)
+            await self._check_length(fault, asked, used, patience)
             return refusals.without_unnamed(fault, asked, used)
         if not refusals.puzzling:
             await self._learnt.given_up(used, left, refusals)
             refusals.base = left
         return left
 
-    async def _measure(self, fault: HttpFault, asked: Request, used: Capabilities, patience: Patience | None) -> None:
+    async def _check_length(
+        self, fault: HttpFault, asked: Request, used: Capabilities, patience: Patience | None
+    ) -> None:
         """Where a long request is refused and nobody says why: send its beginning. If that goes through, it was too long.
 
         Raises:
@@ -185,7 +168,7 @@ class OpenAIClient:
             answer = await self._wire.post("chat/completions", self._body(short, used), patience)
         except InfrastructureError:
             return
-        said = f"{TOO_LONG}, it seems: refused without a reason that is known, and taken when cut short: {fault.told.shown}"
+        said = f"{TOO_LONG}, it seems: refused without a reason that is known, and taken when cut short: {fault.details.shown}"
         raise ModelError(said, took=_usage(answer, short, "")[0]) from None
 
 
@@ -270,7 +253,7 @@ def _reply(answer: dict[str, Any], request: Request, seconds: float, tier: Tier)
         estimated=estimated,
         calls=calls,
         thought=thought_tokens(_thought(answer), message, said_in_all, usage.output_tokens),
-        tier=tier.told(answer.get("service_tier")),
+        tier=tier.served_in(answer.get("service_tier")),
         slip=slip,
     )
 
@@ -282,10 +265,10 @@ def _slip(fault: HttpFault, written: str, request: Request, seconds: float) -> R
         text, calls = split_calls(written, request.tools)
         if not calls:
             text, calls = "", (ToolUse("", written),)
-    cut = _CUT.search(fault.told.words) is not None
+    cut = _CUT.search(fault.details.words) is not None
     usage = _usage({}, request, written)[0]
     finish: Finish = "length" if cut else "stop"
-    return Reply(text, finish, usage, seconds, estimated=True, calls=calls, slip=fault.told.shown)
+    return Reply(text, finish, usage, seconds, estimated=True, calls=calls, slip=fault.details.shown)
 
 
 def _served(answer: Mapping[str, Any], request: Request) -> Usage | None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 from urllib.parse import urlunsplit
 
 from flowbot.fields import UserError, is_name
+from flowbot.fields.files import read_text
 from flowbot.fields.near import one_of
 from flowbot.fields.numbers import shown
 from flowbot.fields.plugins import find_plugin, plugin_names
@@ -28,10 +32,8 @@ OpenClient: TypeAlias = Callable[[str], Client]
 """Makes the client of a model by what stands behind `PROVIDER/`, options included; it opens no connection yet."""
 _ADDED: dict[str, OpenClient] = {}
 
-_BY_SCHEMA = Capabilities()
-_COMPLETION_TOKENS = Capabilities(max_tokens="max_completion_tokens")
-# Anthropic's compatible interface takes `response_format` and ignores it.
-_BY_TOOL = Capabilities(reply_format="tool", seed=False)
+_DATA = Path(__file__).with_name("providers.json")
+_MOST_DATA = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Provider:
     path: str = ""
     priced_as: str = ""
     key_header: str = "Authorization"
-    capabilities: Capabilities = _BY_SCHEMA
+    capabilities: Capabilities = field(default_factory=Capabilities)
     concurrency: int = 16
     needs_key: bool = True
 
@@ -68,29 +70,21 @@ class Endpoint:
     Args:
         provider: its name.
         model: the model's name there.
+        row: the provider's line of the table, as it holds at this address.
         base_url: without user, password and trailing slash; a key in its query is masked.
         address: where requests go: the same with its query as it is (never shown: `repr` leaves it out).
         key: the key, or "" (never shown: `repr` leaves it out).
-        key_names: the variables that could have held it.
-        key_header: how it is sent.
         price_ref: see `prices.listed`.
-        capabilities: what is tried first.
-        concurrency: calls at once by default.
-        needs_key: whether to refuse to start without a key.
         elsewhere: whether it is at an address that the environment names, where any model may answer to any name.
     """
 
     provider: str
     model: str
+    row: Provider
     base_url: str
     address: str
     key: str
-    key_names: tuple[str, ...]
-    key_header: str
     price_ref: str | None
-    capabilities: Capabilities
-    concurrency: int
-    needs_key: bool
     elsewhere: bool = False
 
     @property
@@ -102,67 +96,14 @@ class Endpoint:
         return f"Endpoint({self.provider}/{self.model} at {self.base_url})"
 
 
-PROVIDERS: Mapping[str, Provider] = MappingProxyType(
-    {
-        "openai": Provider(
-            "https://api.openai.com/v1",
-            ("OPENAI_API_KEY",),
-            base_variable="OPENAI_BASE_URL",
-            priced_as="openai",
-            capabilities=_COMPLETION_TOKENS,
-        ),
-        "anthropic": Provider(
-            "https://api.anthropic.com/v1", ("ANTHROPIC_API_KEY",), priced_as="anthropic", capabilities=_BY_TOOL
-        ),
-        "gemini": Provider(
-            "https://generativelanguage.googleapis.com/v1beta/openai",
-            ("GEMINI_API_KEY", "GOOGLE_API_KEY"),
-            priced_as="google",
-        ),
-        "openrouter": Provider("https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",), priced_as="openrouter"),
-        "azure": Provider(
-            "",
-            ("AZURE_OPENAI_API_KEY",),
-            base_variable="AZURE_OPENAI_ENDPOINT",
-            path="/openai/v1",
-            priced_as="azure",
-            key_header="api-key",
-            capabilities=_COMPLETION_TOKENS,
-        ),
-        "groq": Provider("https://api.groq.com/openai/v1", ("GROQ_API_KEY",), priced_as="groq"),
-        "mistral": Provider("https://api.mistral.ai/v1", ("MISTRAL_API_KEY",), priced_as="mistral"),
-        "deepseek": Provider("https://api.deepseek.com/v1", ("DEEPSEEK_API_KEY",), priced_as="deepseek"),
-        "together": Provider("https://api.together.xyz/v1", ("TOGETHER_API_KEY",), priced_as="together"),
-        "fireworks": Provider("https://api.fireworks.ai/inference/v1", ("FIREWORKS_API_KEY",), priced_as="fireworks"),
-        "xai": Provider("https://api.x.ai/v1", ("XAI_API_KEY",), priced_as="x-ai"),
-        "cerebras": Provider("https://api.cerebras.ai/v1", ("CEREBRAS_API_KEY",), priced_as="cerebras"),
-        "ollama": Provider(
-            "http://127.0.0.1:11434/v1",
-            ("OLLAMA_API_KEY",),
-            base_variable="OLLAMA_HOST",
-            path="/v1",
-            priced_as=FREE,
-            concurrency=4,
-            needs_key=False,
-        ),
-        "vllm": Provider(
-            "http://127.0.0.1:8000/v1",
-            ("VLLM_API_KEY",),
-            base_variable="VLLM_BASE_URL",
-            priced_as=FREE,
-            concurrency=32,
-            needs_key=False,
-        ),
-        "lmstudio": Provider(
-            "http://127.0.0.1:1234/v1",
-            ("LMSTUDIO_API_KEY",),
-            base_variable="LMSTUDIO_BASE_URL",
-            priced_as=FREE,
-            concurrency=4,
-            needs_key=False,
-        ),
-    }
-)
+@cache
+def providers() -> Mapping[str, Provider]:
+    """The table, by provider: `providers.json`."""
+    rows: dict[str, dict[str, Any]] = json.loads(read_text(_DATA, limit=_MOST_DATA))["providers"]
+    for row in rows.values():
+        row["keys"] = tuple(row["keys"])
+        row["capabilities"] = Capabilities(**row.get("capabilities", {}))
+    return MappingProxyType({name: Provider(**row) for name, row in rows.items()})
 
 
 def split_model(model: str) -> tuple[str, str]:
@@ -172,7 +113,7 @@ def split_model(model: str) -> tuple[str, str]:
         UserError: if it has no name or its provider is unknown; lists the known ones.
     """
     provider, slash, name = model.partition("/")
-    known = (*OWN, *PROVIDERS, *_ADDED)
+    known = (*OWN, *providers(), *_ADDED)
     if provider not in known:  # the metadata of installed packages is read for a name that is not known otherwise
         known = (*known, *plugin_names("models"))
     if provider in known and not name.partition("?")[0]:
@@ -192,14 +133,14 @@ def add_provider(provider: str, open_client: OpenClient) -> None:
     Raises:
         UserError: for a name that FlowBot has itself, or that is no identifier.
     """
-    if not is_name(provider) or provider in (*OWN, *PROVIDERS):
+    if not is_name(provider) or provider in (*OWN, *providers()):
         raise UserError("provider", shown(provider), "an identifier that no provider of FlowBot has")
     _ADDED[provider] = open_client
 
 
 def is_added(provider: str) -> bool:
     """Whether a provider that `split_model` knows is the user's or a package's: what its models cost or think is not known."""
-    return provider not in OWN and provider not in PROVIDERS
+    return provider not in OWN and provider not in providers()
 
 
 def open_added(provider: str, name: str) -> Client:
@@ -231,9 +172,9 @@ def endpoint_of(provider: str, model: str, environment: Mapping[str, str] | None
     Raises:
         UserError: if the provider is unknown or its base URL is missing or none.
     """
-    if provider not in PROVIDERS:
-        raise UserError(f"model {provider}/{model}", repr(provider), one_of(provider, (*OWN, *PROVIDERS)))
-    row = PROVIDERS[provider]
+    if provider not in providers():
+        raise UserError(f"model {provider}/{model}", repr(provider), one_of(provider, (*OWN, *providers())))
+    row = providers()[provider]
     known = os.environ if environment is None else environment
     named = known.get(row.base_variable, "").strip() if row.base_variable else ""
     if not named and not row.base_url:
@@ -242,20 +183,18 @@ def endpoint_of(provider: str, model: str, environment: Mapping[str, str] | None
     base_url = public_url(address)
     elsewhere = base_url != row.base_url and bool(row.base_url)
     price_ref = None if not row.priced_as else FREE if row.priced_as == FREE else f"{row.priced_as}:{model}"
+    if elsewhere:
+        # Some servers ignore the newer name of the ceiling without a word, and would write without end.
+        row = replace(row, capabilities=Capabilities(), needs_key=False)
     return Endpoint(
         provider=provider,
         model=model,
+        row=row,
         base_url=base_url,
         address=address,
         key=next((value for name in row.keys if (value := known.get(name, "").strip())), ""),
-        key_names=row.keys,
-        key_header=row.key_header,
         # Who answers at another address, and at what price, only the user knows.
         price_ref=None if elsewhere and price_ref != FREE else price_ref,
-        # Some servers ignore the newer name of the ceiling without a word, and would write without end.
-        capabilities=_BY_SCHEMA if elsewhere else row.capabilities,
-        concurrency=row.concurrency,
-        needs_key=row.needs_key and not elsewhere,
         elsewhere=elsewhere,
     )
 
@@ -266,14 +205,12 @@ def require_key(endpoint: Endpoint) -> None:
     Raises:
         UserError: if it is needed and missing, or cannot be a key; names the variable, never the value.
     """
-    where = f"model {endpoint.provider}/{endpoint.model}"
-    if endpoint.needs_key and not endpoint.key:
-        names = " or ".join(endpoint.key_names)
+    where, names = f"model {endpoint.provider}/{endpoint.model}", " or ".join(endpoint.row.keys)
+    if endpoint.row.needs_key and not endpoint.key:
         raise UserError(
             where, f"no key in the environment variable {names}", mend=f"set it to your key of {endpoint.provider}"
         )
     if not all(" " < each <= "~" for each in endpoint.key):
-        names = " or ".join(endpoint.key_names)
         raise UserError(where, f"blanks or unprintable characters in the key in {names}", "the key alone")
 
 

@@ -119,15 +119,15 @@ class Refusals:
             ModelError: if it is too long.
         """
         if is_policy(fault):
-            raise RefusedError(f"refused on policy grounds: {fault.told.shown}") from None
-        room = room_left(fault, min(asked.max_tokens, used.most_tokens or asked.max_tokens))
+            raise RefusedError(f"refused on policy grounds: {fault.details.shown}") from None
+        room = reply_tokens_left(fault, min(asked.max_tokens, used.most_tokens or asked.max_tokens))
         if room is not None and self._steps < _MOST_STEPS:
             self._steps += 1
             self.of_length = True
             return replace(used, most_tokens=room)
         if is_too_long(fault):
-            raise ModelError(f"{TOO_LONG}: {fault.told.shown}") from None
-        said = fault.told.words
+            raise ModelError(f"{TOO_LONG}: {fault.details.shown}") from None
+        said = fault.details.words
         # A system message is made for the schema where it has to be said in words.
         system = asked.schema is not None or any(message.role == "system" for message in asked.messages)
         refused = fault.status in (400, 404, 413, 422, 501)
@@ -143,7 +143,7 @@ class Refusals:
         self.of_schema |= _BAD_SCHEMA.search(said) is not None
         if any(word in said for word in CALL_EXTRAS):
             self.of_endpoint.add("tools")
-        named = f"{fault.told.param} {fault.told.text}"
+        named = f"{fault.details.param} {fault.details.text}"
         left = used.without(named, calls=self._calls, system=system, ceiling=asked.max_tokens)
         if left is None and fault.status in (404, 501):
             raise fault
@@ -168,12 +168,12 @@ class Refusals:
 
 def is_policy(fault: HttpFault) -> bool:
     """Whether a request is refused for what it asks about."""
-    return fault.status in (400, 403, 422, 451) and _POLICY.search(fault.told.words) is not None
+    return fault.status in (400, 403, 422, 451) and _POLICY.search(fault.details.words) is not None
 
 
 def is_too_long(fault: HttpFault) -> bool:
     """Whether a request is refused for its length, in whatever words."""
-    said = fault.told.words
+    said = fault.details.words
     if fault.status == 429:
         return _FAR_TOO_LARGE.search(said) is not None
     if fault.status not in (400, 413, 422, 500):
@@ -186,16 +186,16 @@ def is_too_long(fault: HttpFault) -> bool:
     return _ROOM.search(said) is not None or (fault.status < 500 and _TOO_LONG.search(said) is not None)
 
 
-def room_left(fault: HttpFault, ceiling: int) -> int | None:
+def reply_tokens_left(fault: HttpFault, ceiling: int) -> int | None:
     """The tokens of a reply that a context has room for, where a request is refused because its ceiling is above that.
 
     Such a refusal names the ceiling, what the messages take and what there is, and often the sum. A request is too long only if
     the messages alone leave no room: what a model that thinks is given room for is far more than its answer.
     """
-    said = fault.told.words
+    said = fault.details.words
     if fault.status not in (400, 413, 422) or "token" not in said or _OF_SOMETHING_ELSE.search(said):
         return None
-    named = {int(each.replace(",", "")) for each in _WHOLE.findall(fault.told.text)}
+    named = {int(each.replace(",", "")) for each in _WHOLE.findall(fault.details.text)}
     if ceiling not in named:
         return None
     others = named - {ceiling}
@@ -208,15 +208,15 @@ def room_left(fault: HttpFault, ceiling: int) -> int | None:
 
 def slip_in(fault: HttpFault) -> str | None:
     """What the model wrote, where the endpoint refuses that and not the request; "" where it does not show it; else None."""
-    told = fault.told
+    details = fault.details
     if fault.status not in (400, 422, 424, 500):
         return None
-    named = any(code in told.code.casefold() for code in _SLIP_CODES)
-    if told.generated is None and not named and not _SLIP.search(told.words):
+    named = any(code in details.code.casefold() for code in _SLIP_CODES)
+    if details.generated is None and not named and not _SLIP.search(details.words):
         return None
-    if told.generated is not None:
-        return told.generated
-    return next((found[1] for pattern in _WRITTEN if (found := pattern.search(told.text))), "")
+    if details.generated is not None:
+        return details.generated
+    return next((found[1] for pattern in _WRITTEN if (found := pattern.search(details.text))), "")
 
 
 def shortened(request: Request) -> Request | None:

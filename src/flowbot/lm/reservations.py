@@ -82,36 +82,19 @@ class Level:
 
     def take(self, amounts: Amounts) -> None:
         """Keep room for a call."""
-        self._reserved = _add(self._reserved, amounts)
+        self._reserved = add(self._reserved, amounts)
         self.in_flight += 1
 
     def settle(self, reserved: Amounts, actual: Amounts) -> None:
         """Give a call's room back and count what it took."""
         self._reserved = _subtract(self._reserved, reserved)
         self.in_flight -= 1
-        self.used = _add(self.used, actual)
+        self.used = add(self.used, actual)
 
-    def hold(self, amounts: Amounts) -> None:
-        """Set room aside."""
-        self.held = _add(self.held, amounts)
+    def set_aside(self, amounts: Amounts) -> None:
+        """Keep so much for later; negative amounts give it back."""
+        self.held = add(self.held, amounts)
         self._refused = None
-
-    def release(self, amounts: Amounts) -> None:
-        """Give back room that was set aside."""
-        self.held = _subtract(self.held, amounts)
-        self._refused = None
-
-    def add(self, actual: Amounts) -> None:
-        """Count what was taken without room of its own."""
-        self.used = _add(self.used, actual)
-
-    def saw(self, worst: Amounts) -> None:
-        """A call is asked for that may take so much."""
-        self.largest = (
-            max(self.largest[0], worst[0]),
-            max(self.largest[1], worst[1]),
-            max(self.largest[2], worst[2]),
-        )
 
     def join(self, waiting: _Waiting) -> None:
         """Wait for room behind those who wait already."""
@@ -189,14 +172,14 @@ class Hold:
         self.amounts = amounts
         self._open = True
         for each in path:
-            each.hold(amounts)
+            each.set_aside(amounts)
 
     def release(self) -> None:
         """Give the room back. A second time does nothing."""
         if self._open:
             self._open = False
             for each in self._path:
-                each.release(self.amounts)
+                each.set_aside(_subtract(NOTHING, self.amounts))
             _pump(self._path)
 
     def __enter__(self) -> Hold:
@@ -288,7 +271,8 @@ def _pump(path: Path) -> None:
         each.pump()
 
 
-def _add(one: Amounts, other: Amounts) -> Amounts:
+def add(one: Amounts, other: Amounts) -> Amounts:
+    """The sums of two."""
     return (one[0] + other[0], one[1] + other[1], one[2] + other[2])
 
 

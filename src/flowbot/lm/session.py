@@ -57,7 +57,7 @@ class Session:
         """The keys of the calls that were counted: a run counts each different call once."""
         self.tried: set[str] = set()
         """The keys of calls without a response whose tries were counted."""
-        self.heard: set[str] = set()
+        self.answered_by: set[str] = set()
         """Identities of the models that have answered, now or in the store."""
         self.flights = Flights()
         """Calls under way, by key."""

@@ -55,7 +55,7 @@ _DATA = Path(__file__).with_name("thinking.json")
 _MOST_DATA = 1_000_000
 
 
-def known_room(name: str, *, effort: str = "") -> int | None:
+def known_thinking_budget(name: str, *, effort: str = "") -> int | None:
     """Tokens of room that a model's name tells; 0 for one that does not think, None where its family is not known.
 
     Args:
@@ -70,7 +70,7 @@ def known_room(name: str, *, effort: str = "") -> int | None:
     return None
 
 
-def seen_room(reply: Reply) -> int:
+def seen_thinking_budget(reply: Reply) -> int:
     """Tokens of room that a model needs by one of its replies; 0 for one that did not think."""
     thought = reply.thought
     if not reply.text and not reply.calls and reply.finish == "length":
@@ -79,9 +79,9 @@ def seen_room(reply: Reply) -> int:
     return min(MOST, max(LEAST, 1 << (FACTOR * thought - 1).bit_length())) if thought else 0
 
 
-def with_more_room(request: Request, reply: Reply) -> Request:
+def with_higher_limit(request: Request, reply: Reply) -> Request:
     """The request whose reply was empty, because all of it went into thinking, with a higher limit."""
-    seen = seen_room(reply) if reply.thought else 0
+    seen = seen_thinking_budget(reply) if reply.thought else 0
     return replace(request, max_tokens=max(MORE * request.max_tokens, request.max_tokens + seen))
 
 

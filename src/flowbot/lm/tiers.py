@@ -63,7 +63,7 @@ class Tier:
             return row["factor"] if row is not None else None if self.asked else 1.0
         return self.most
 
-    def told(self, served: object) -> str:
+    def served_in(self, served: object) -> str:
         """The tier that an answer names; "" where it names none, or the usual one to who asked for none."""
         if not isinstance(served, str) or (served in USUAL and not self.asked):
             return ""

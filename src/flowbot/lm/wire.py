@@ -23,7 +23,16 @@ from flowbot.fields.secrets import Redactor, declare, declare_url, hide_text, is
 
 from .addresses import address, check_certificates
 from .client import Patience
-from .http_faults import HttpFault, Told, classify, fault_in, json_object, retry_after_seconds, status_of, what_is_said
+from .http_faults import (
+    ErrorDetails,
+    HttpFault,
+    classify,
+    fault_in,
+    json_object,
+    read_error,
+    retry_after_seconds,
+    status_of,
+)
 from .waits import CURRENT, Connector, Deadline, Waits
 
 _NO_PATIENCE = Patience()
@@ -105,7 +114,7 @@ class Wire:
             raise self._explained(error) from None
         text = content.decode("utf-8", "replace")
         if not 200 <= status < 300:
-            raise self._http_fault(status, what_is_said(text), headers)
+            raise self._http_fault(status, read_error(text), headers)
         found = json_object(text)
         if found is None:
             kind = headers.get("Content-Type", "no content type")
@@ -114,10 +123,10 @@ class Wire:
                 "garbage",
                 served=True,
             )
-        told = fault_in(found)
-        if told is not None:
+        details = fault_in(found)
+        if details is not None:
             # Some gateways say 200 and put the fault of the endpoint behind them into the answer.
-            raise self._http_fault(status_of(told), told, headers, found if found.get("choices") else None)
+            raise self._http_fault(status_of(details), details, headers, found if found.get("choices") else None)
         deadline.ended(now())
         return self._own.data(found)
 
@@ -195,18 +204,18 @@ class Wire:
         return InfrastructureError(f"{self._shown}: {text}", kind=kind, fatal=fatal, took=took)
 
     def _http_fault(
-        self, status: int, told: Told, headers: Mapping[str, str], answer: Mapping[str, Any] | None = None
+        self, status: int, details: ErrorDetails, headers: Mapping[str, str], answer: Mapping[str, Any] | None = None
     ) -> HttpFault:
-        kind, fatal = classify(status, told.code)
+        kind, fatal = classify(status, details.code)
         location = headers.get("Location") if 300 <= status < 400 else None
         moved = f" (redirects to {hide_text(location)[:200]}, which is not followed)" if location else ""
         return HttpFault(
-            f"{self._shown}: {status}: {told.shown}{moved}",
+            f"{self._shown}: {status}: {details.shown}{moved}",
             kind=kind,
             fatal=fatal,
             retry_after=retry_after_seconds(headers),
             status=status,
-            told=told,
+            details=details,
             answer=answer,
         )
 

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from flowbot.fields import Usage, UserError
 from flowbot.fields.words import count, money
 from flowbot.lm.budget import Budget, Ceiling, Hold
-from flowbot.lm.model_options import room_for_thoughts
+from flowbot.lm.model_options import thinking_budget
 from flowbot.lm.prices import price_of
 from flowbot.run.result import CostEstimate
 from flowbot.runtime.engine import DEFAULT_MAX_TOKENS
@@ -199,7 +199,7 @@ def _expected(
         for example in [*task.splits["val"], *task.splits["test"]]
     )
     prompt = longest + len(task.goal.encode()) + PROMPT_BYTES
-    worst = priced(models[0], Usage(1, prompt, DEFAULT_MAX_TOKENS + room_for_thoughts(models[0])))
+    worst = priced(models[0], Usage(1, prompt, DEFAULT_MAX_TOKENS + thinking_budget(models[0])))
     steps = usual_calls(start)
     return _Expected(
         start=call * steps + judged,

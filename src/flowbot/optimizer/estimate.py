@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 from flowbot.fields import Usage
-from flowbot.lm.model_options import usual_thoughts
+from flowbot.lm.model_options import usual_thinking
 from flowbot.lm.prices import price_of
 from flowbot.run.result import CostEstimate
 from flowbot.runtime.judge import PURPOSE as JUDGED
@@ -87,7 +87,7 @@ def estimate(
 
 def thinking(usage: Usage, model: str) -> Usage:
     """The usage with what a model that thinks writes besides."""
-    return replace(usage, output_tokens=usage.output_tokens + usage.calls * usual_thoughts(model))
+    return replace(usage, output_tokens=usage.output_tokens + usage.calls * usual_thinking(model))
 
 
 def phases(planned: CostEstimate, opening: float, *, validates: bool) -> dict[Phase, float]:

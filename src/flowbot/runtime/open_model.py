@@ -139,12 +139,12 @@ def _open_endpoint(provider: str, rest: str, store: Store | None) -> Client:
     seconds = LONGEST_TRY if options.tier.asked == FLEX else PATIENCE
     return OpenAIClient(
         Identity(provider, endpoint.base_url, name, options.extra),
-        Wire(endpoint.address, key=endpoint.key, key_header=endpoint.key_header, seconds=seconds),
+        Wire(endpoint.address, key=endpoint.key, key_header=endpoint.row.key_header, seconds=seconds),
         options=options,
-        capabilities=endpoint.capabilities,
+        capabilities=endpoint.row.capabilities,
         store=store,
         price_ref=endpoint.price_ref,
-        concurrency=endpoint.concurrency,
+        concurrency=endpoint.row.concurrency,
         account=endpoint.account,
     )
 

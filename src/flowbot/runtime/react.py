@@ -16,7 +16,7 @@ from flowbot.fields import Field, ModelError, StepError, ToolSignature, UserErro
 from flowbot.fields.bounds import NAME, bounded
 from flowbot.lm.answers import AnswerError, ask_fields, read_lone, read_values, refusal_text
 from flowbot.lm.client import TOO_LONG, Message, Reply, Request, ToolUse
-from flowbot.lm.thinking import with_more_room
+from flowbot.lm.thinking import with_higher_limit
 from flowbot.lm.thoughts import without_thought
 
 from .adapter import is_plain, show_value
@@ -153,7 +153,7 @@ class _Loop:
             elif not text and not reply.ready and reply.finish == "length" and not roomier:
                 # All of it went into thinking.
                 roomier = True
-                self.request = with_more_room(self.request, reply)
+                self.request = with_higher_limit(self.request, reply)
             else:
                 values = None if reply.ready else self.read(text, whole=reply.finish != "length")
                 if values is not None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
-import sqlite3
 import zlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
-from flowbot.fields import InfrastructureError, UserError
+from flowbot.fields import UserError
 from flowbot.fields.files import lines, replaced
 from flowbot.fields.files import opened as opened_file
 from flowbot.fields.secrets import hide
@@ -79,9 +79,8 @@ def export_responses(path: Path, out: Path, *, kind: str | None = None) -> Expor
 def import_responses(path: Path, source: Path, *, check: Check) -> Imported:
     """Add the responses of a file, plain or gzip, to the store; it is made if it is missing.
 
-    Every line is checked, and put aside in a temporary file of SQLite's own, before anything is written to the store; then
-    they are added in small transactions, so that after a kill or a full disk the same import goes on. What is added
-    counts as used today.
+    Every line is checked before anything is written; then they are read once more and added in small transactions, so that
+    after a kill or a full disk the same import goes on. What is added counts as used today.
 
     Args:
         path: the store.
@@ -90,22 +89,15 @@ def import_responses(path: Path, source: Path, *, check: Check) -> Imported:
 
     Raises:
         UserError: naming the line that is wrong, or if a file cannot be read or opened.
-        InfrastructureError: if the store fails while it is written, or there is no room for the temporary file.
+        InfrastructureError: if the store fails while it is written.
     """
-    with closing(sqlite3.connect("", isolation_level=None)) as aside:
-        try:
-            aside.execute("CREATE TABLE rows (key, kind, value, created, used, crc)")
-            aside.execute("BEGIN")
-            aside.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?)", _rows(source, check))
-        except sqlite3.Error as error:
-            raise InfrastructureError(f"{source}: no room for temporary files ({error})", kind="disk") from None
-        entries = new = 0
-        checked = aside.execute("SELECT * FROM rows")
-        with opened(path, write=True) as connection:
-            while chunk := checked.fetchmany(_CHUNK):
-                entries += len(chunk)
-                with transaction(connection):
-                    new += connection.executemany(INSERT, chunk).rowcount
+    entries = sum(1 for _ in _rows(source, check))
+    new = 0
+    rows = _rows(source, check)
+    with opened(path, write=True) as connection:
+        while chunk := list(islice(rows, _CHUNK)):
+            with transaction(connection):
+                new += connection.executemany(INSERT, chunk).rowcount
     return Imported(entries, new)
 
 

@@ -40,7 +40,7 @@ from flowbot.lm.clock import Clock, RealClock, VirtualClock
 from flowbot.lm.json_tools import as_json, from_json
 from flowbot.lm.options import number, split_options, whole
 
-from .fake_behaviours import BEHAVIOURS, Given, chance
+from .fake_behaviours import BEHAVIOURS, ReplyContent, chance
 
 HANG_SECONDS = 60.0
 
@@ -100,7 +100,7 @@ class FakeClient:
 
     def __init__(
         self,
-        reply: Callable[[Request], Given],
+        reply: Callable[[Request], ReplyContent],
         *,
         name: str = "custom",
         latency: float = 0.0,
@@ -188,7 +188,7 @@ class FakeClient:
         raise InfrastructureError(f"{self._shown}: no answer within {seconds:g} s", kind="timeout")
 
 
-def _parts(given: Given) -> tuple[str, tuple[ToolUse, ...]]:
+def _parts(given: ReplyContent) -> tuple[str, tuple[ToolUse, ...]]:
     if isinstance(given, str):
         return given, ()
     if isinstance(given, Mapping):
@@ -228,7 +228,7 @@ def open_fake(rest: str) -> Client:
     seed = whole(options, "seed", 0, where)
     behave = BEHAVIOURS[name]
 
-    def reply(request: Request) -> Given:
+    def reply(request: Request) -> ReplyContent:
         return behave(request, stable_hash({"request": request.dump(), "seed": seed}))
 
     return FakeClient(

@@ -15,13 +15,13 @@ from typing import Any, cast
 from flowbot.lm.client import Request, ToolUse
 from flowbot.lm.native_tools import parameters_schema
 
-Given = str | Mapping[str, Any] | Sequence[ToolUse]
+ReplyContent = str | Mapping[str, Any] | Sequence[ToolUse]
 """A reply: a text, a mapping that is sent as JSON, or tool calls."""
-Behaviour = Callable[[Request, str], Given]
+Behaviour = Callable[[Request, str], ReplyContent]
 """From a request and a seed text (unique to request and seed) to a reply."""
 
 Schema = Mapping[str, Any]
-Leaf = Callable[[Schema, str], Any]
+TextOf = Callable[[Schema, str], Any]
 """A value for a schema without members, at a place (a path text)."""
 
 ARRAY_WRONG = 0.2
@@ -124,7 +124,7 @@ def calls_once(behave: Behaviour) -> Behaviour:
     Which tool is decided by lot; texts among the arguments are what the user said, numbers are what it adds up to.
     """
 
-    def reply(request: Request, key: str) -> Given:
+    def reply(request: Request, key: str) -> ReplyContent:
         told = any(message.role == "tool" for message in request.messages)
         if not request.tools or request.tool_choice == "none" or told:
             return behave(request, key)
@@ -194,7 +194,7 @@ def run({given}):
 
 
 def fill(
-    schema: Schema, key: str, *, texts: Leaf, listed: list[tuple[float, str]] | None = None, total: float = 0.0
+    schema: Schema, key: str, *, texts: TextOf, listed: list[tuple[float, str]] | None = None, total: float = 0.0
 ) -> Any:
     """A value that fits a JSON schema.
 
@@ -209,7 +209,7 @@ def fill(
 
 
 class _Filler:
-    def __init__(self, root: Schema, key: str, texts: Leaf, listed: list[tuple[float, str]], total: float) -> None:
+    def __init__(self, root: Schema, key: str, texts: TextOf, listed: list[tuple[float, str]], total: float) -> None:
         self.root, self.key, self.texts, self.listed, self.total = root, key, texts, listed, total
 
     def value(self, schema: Schema, place: str, depth: int) -> Any:

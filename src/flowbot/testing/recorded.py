@@ -27,7 +27,7 @@ from flowbot.fields.yaml import parse_json
 from flowbot.lm.client import Client, Identity, Patience, Reply, Request
 from flowbot.lm.options import split_options
 from flowbot.lm.rows import read_reply
-from flowbot.lm.thinking import QUESTION, known_room
+from flowbot.lm.thinking import QUESTION, known_thinking_budget
 
 MOST_RECORDED = 256_000_000
 """Bytes of the largest file that is read."""
@@ -114,7 +114,7 @@ class RecordedClient:
         told = str(extra.get("thinking", ""))
         if told.isdecimal():
             return int(told)
-        return known_room(str(given.get("name", "")), effort=str(extra.get("reasoning_effort", ""))) or 0
+        return known_thinking_budget(str(given.get("name", "")), effort=str(extra.get("reasoning_effort", ""))) or 0
 
     def _append(self, line: dict[str, Any]) -> None:
         self._lines[_key(line["request"])] = line

@@ -17,9 +17,9 @@ from flowbot.fields import UserError
 from flowbot.fields.files import opened
 from flowbot.fields.paths import home_path
 from flowbot.lm.client import Client, Identity
-from flowbot.lm.model_options import MOST_ROOM
+from flowbot.lm.model_options import MOST_THINKING
 from flowbot.lm.options import is_path, number, split_options, whole
-from flowbot.lm.thinking import known_room
+from flowbot.lm.thinking import known_thinking_budget
 
 from .fitting import MOST_REPEATED, OPTIONS, Fitting
 from .weights import INSTALL, Weights, catalogue, ensure, file_sha256, models_dir, named, on_disk
@@ -85,10 +85,10 @@ def open_local(rest: str, cache_dir: Path, *, say: Callable[[str], None], fittin
         fitting=fitting,
     )
     if "thinking" in options:
-        client.thinking = whole(options, "thinking", 0, where, high=MOST_ROOM)
+        client.thinking = whole(options, "thinking", 0, where, high=MOST_THINKING)
         client.identity = replace(client.identity, extra=(*client.identity.extra, ("thinking", str(client.thinking))))
     elif isinstance(weights, Path):
-        client.thinking = known_room(label)  # those of the catalogue do not think
+        client.thinking = known_thinking_budget(label)  # those of the catalogue do not think
     return client
 
 
