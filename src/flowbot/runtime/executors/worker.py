@@ -98,9 +98,9 @@ def _listen(channel: Channel, jobs: queue.SimpleQueue[Any]) -> None:
 
 def _work(channel: Channel, jobs: queue.SimpleQueue[Any]) -> None:
     from flowbot.runtime.executors.address import Functions, Unsendable
-    from flowbot.runtime.executors.calling import result_of
-    from flowbot.runtime.executors.faults import described
-    from flowbot.runtime.executors.job import Job
+    from flowbot.runtime.executors.job import Job, described
+    from flowbot.runtime.executors.loop import result_of
+    from flowbot.runtime.executors.protocol import FunctionError
     from flowbot.runtime.threads import as_exception
 
     functions = Functions()
@@ -118,20 +118,12 @@ def _work(channel: Channel, jobs: queue.SimpleQueue[Any]) -> None:
             reply = {"value": result_of(call)}
         except BaseException as error:  # its sys.exit() is not ours
             reply = {"error": described(as_exception(error))}
-        _answer(channel, {**reply, "seconds": time.monotonic() - began})
-
-
-def _answer(channel: Channel, reply: dict[str, Any]) -> None:
-    try:
-        channel.write(reply)
-    except (TypeError, ValueError) as error:  # an exception that holds what JSON cannot
-        told = {
-            "type": "",
-            "name": type(error).__name__,
-            "text": f"an error that cannot be told: {error}",
-            "traceback": "",
-        }
-        channel.write({"error": told, "seconds": reply["seconds"]})
+        seconds = time.monotonic() - began
+        try:
+            channel.write({**reply, "seconds": seconds})
+        except (TypeError, ValueError) as error:  # an exception that holds what JSON cannot
+            fault = FunctionError(type(error).__name__, f"an error that cannot be told: {error}")
+            channel.write({"error": described(fault), "seconds": seconds})
 
 
 if __name__ == "__main__":
