@@ -17,15 +17,15 @@ from flowbot.lm.spans import workflow_span
 from flowbot.workflow.nodes import Sketch
 
 from .awake import undisturbed
-from .body import Bodies, Wiring
 from .executors import Executor, open_executor
 from .jsonlike import to_json
-from .leaf import DEFAULT_MAX_TOKENS, Calls, Place
 from .memo import Memo, Result
+from .node_calls import DEFAULT_MAX_TOKENS, NodeCalls
 from .sandbox import MEMORY_MB, SECONDS, ChosenSandbox, Sandbox
+from .schedule import Bodies, Wiring
 from .tools import ToolRunner
 from .trace import Trace
-from .values import Value
+from .values import Place, Value
 
 if TYPE_CHECKING:
     from flowbot.lm.lm import LM
@@ -111,7 +111,7 @@ class Engine:
             InfrastructureError, BudgetExceeded, Paused: as `LM.ask`; what was sent still ends and is stored.
         """
         values = _checked_inputs(workflow.sketch, inputs)
-        calls = Calls(self, workflow, example, purpose, replicate)
+        calls = NodeCalls(self, workflow, example, purpose, replicate)
         with workflow_span(example=example, purpose=purpose) as span:
             start = {name: Value(value) for name, value in values.items()}
             ran = await Bodies(calls, self._wiring_of(workflow.sketch)).run(workflow.sketch, start, Place())

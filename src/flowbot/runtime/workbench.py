@@ -19,6 +19,7 @@ from flowbot.store import Kind, Store, default_cache_dir
 
 from .engine import Engine
 from .executors import Executor, ExecutorName, open_executor
+from .forking import keep_when_forked
 from .open_model import Say, open_lm
 from .sandbox import ChosenSandbox, SandboxName
 
@@ -83,6 +84,7 @@ class Workbench:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = 0
         self._thread: threading.Thread | None = None
+        keep_when_forked(self)
 
     @property
     def connections(self) -> Connections:
@@ -215,6 +217,8 @@ class Workbench:
 
     async def close(self) -> None:
         """Close what was opened: models, sandbox, executor, store. May be called twice."""
+        if self._process not in (0, os.getpid()):  # forked: all of it is the parent's
+            return
         self._loop = None
         connections, self._connections = self._connections, None
         async with AsyncExitStack() as stack:

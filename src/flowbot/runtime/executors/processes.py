@@ -10,7 +10,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
 
 from flowbot.fields import InfrastructureError, StepError, UserError
-from flowbot.runtime.forking import keep_when_forked
 
 from .address import Address, Unsendable, address_of
 from .job import Job
@@ -47,7 +46,6 @@ class ProcessExecutor:
         # By identity, for not all callables can be hashed; the callable is kept, so that no other gets its number.
         self._addresses: dict[int, tuple[Callable[..., Any], Address | str]] = {}
         self._logged: set[str] = set()
-        keep_when_forked(self)
 
     @property
     def pids(self) -> tuple[int, ...]:

@@ -204,6 +204,7 @@ def _command(bwrap: str, files: Descriptors) -> list[str]:
         *("--setenv", "LD_LIBRARY_PATH", str(_PYTHON / "lib")),
         *_interpreter(),
         *("--ro-bind", str(Path(__file__).with_name("inside.py")), "/inside.py"),
+        *("--ro-bind", str(Path(__file__).parents[1] / "plain_json.py"), "/plain_json.py"),
         *("--proc", "/proc", "--remount-ro", "/proc"),
         *("--dev-bind", "/dev/null", "/dev/null", "--dev-bind", "/dev/urandom", "/dev/urandom"),
         *("--size", str(_FOLDER_BYTES), "--tmpfs", "/tmp", "--chdir", "/tmp", "--remount-ro", "/"),

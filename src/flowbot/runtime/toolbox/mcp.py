@@ -31,7 +31,7 @@ from flowbot.task.signature import read_signature
 from . import http_status
 from .http_status import patiently, status_fault
 from .schema import input_fields, output_fields
-from .server import Connection, Server, connected
+from .server import Connection, Server
 from .stdio import TOO_LARGE
 
 if TYPE_CHECKING:
@@ -72,9 +72,12 @@ async def opened_server(source: MCPSource, *, pinned: bool = True) -> AsyncGener
     except ImportError:
         raise UserError(source.where, "no MCP SDK", mend="install it: pip install 'flowbot[mcp]'") from None
     del mcp
-    async with connected(source, pinned=pinned) as connection:
+    connection = Connection(source, pinned=pinned)
+    try:
         server = await connection.server()
         yield [_tool(source, connection, server, offered, own) for offered, own in source.only.items()]
+    finally:
+        await connection.close()
 
 
 def _tool(source: MCPSource, connection: Connection, server: Server, offered: str, own: str) -> Tool:

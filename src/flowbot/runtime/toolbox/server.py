@@ -9,8 +9,9 @@ import re
 import shutil
 import sys
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -40,6 +41,7 @@ _log = logging.getLogger(__name__)
 _REFERENCE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 
 
+@dataclass
 class Server:
     """An open connection.
 
@@ -49,22 +51,19 @@ class Server:
         name: what the server calls itself.
         label: its name and version.
         identity: these, and how it is declared; holds no secret.
-
-    Attributes:
         lost: the connection has ended, or is not to be used any more.
         calls: how many are under way.
         fault: what the server sent that ended it; "" where it was nothing of that kind.
     """
 
-    def __init__(self, client: mcp.Client, tools: Mapping[str, mcp.Tool], name: str, label: str, identity: str) -> None:
-        self.client = client
-        self.tools = tools
-        self.name = name
-        self.label = label
-        self.identity = identity
-        self.lost = False
-        self.calls = 0
-        self.fault = ""
+    client: mcp.Client
+    tools: Mapping[str, mcp.Tool]
+    name: str
+    label: str
+    identity: str
+    lost: bool = False
+    calls: int = 0
+    fault: str = ""
 
 
 class Connection:
@@ -109,7 +108,7 @@ class Connection:
             self._said.close()
 
     async def _first(self) -> Server:
-        server = await self._connected({"rate_limit", "server"})
+        server = await self._connected("rate_limit", "server")
         self._identity = server.identity
         return server
 
@@ -118,7 +117,7 @@ class Connection:
         await self._left(busy=not self._source.url)
         _log.info("MCP server %s: connected anew", _place(self._source), extra={"event": "tool.reconnect"})
         try:
-            server = await self._connected({"rate_limit", "server", "connection"})
+            server = await self._connected("rate_limit", "server", "connection")
         except UserError as error:  # it started before
             raise InfrastructureError(str(error), kind="connection") from error
         if self._pinned and server.identity != self._identity:
@@ -128,7 +127,7 @@ class Connection:
             )
         return server
 
-    async def _connected(self, again: set[FaultKind]) -> Server:
+    async def _connected(self, *again: FaultKind) -> Server:
         opened = partial(_opened, self._source, self._said)
         found = await (patiently(opened, again=frozenset(again)) if self._source.url else opened())
         self._opened.append(found)
@@ -140,22 +139,6 @@ class Connection:
             if busy or not each[0].calls:
                 self._opened.remove(each)
                 await each[1]()
-
-
-@asynccontextmanager
-async def connected(source: MCPSource, *, pinned: bool = True) -> AsyncGenerator[Connection]:
-    """A connection to the server of a source, closed at the end; a server that was started is ended with its children.
-
-    Raises:
-        UserError: if a program or variable that is named does not exist, or the program does not speak the protocol.
-        InfrastructureError: if a server elsewhere cannot be reached.
-    """
-    connection = Connection(source, pinned=pinned)
-    try:
-        await connection.server()
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def _opened(source: MCPSource, said: _Said) -> tuple[Server, Callable[[], Awaitable[None]]]:

@@ -17,10 +17,10 @@ from flowbot.workflow.conditions import holds, tests_of
 from flowbot.workflow.graph import predecessors, split_reference, topological
 from flowbot.workflow.nodes import HasNodes, LoopNode, MapNode, MergeNode, Node, Sketch
 
-from .leaf import Calls, Place
+from .node_calls import NodeCalls
 from .together import together
 from .trace import Step
-from .values import MISSING, SKIPPED, Ended, Known, Value, made_by
+from .values import MISSING, SKIPPED, Ended, Known, Place, Value, made_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class Wiring:
 class Bodies:
     """Runs the bodies of one workflow."""
 
-    calls: Calls
+    calls: NodeCalls
     wiring: Wiring
 
     async def run(self, holder: HasNodes, known: Known, place: Place) -> Body:
