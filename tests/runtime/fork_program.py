@@ -175,7 +175,7 @@ def by_coroutine(flow: Flow) -> Found:
             os.close(writing)
             with os.fdopen(reading) as heard:
                 found = heard.read()
-            os.waitpid(child, 0)
+            await asyncio.to_thread(os.waitpid, child, 0)
             after = (await bench.executor.run(call)).value
         return {"before": before, "child": found, "after": after, "own": os.getpid()}
 
