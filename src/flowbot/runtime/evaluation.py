@@ -76,26 +76,10 @@ async def evaluate(
     progress: Callable[[int, int], None] | None = None,
     replicate: int = 0,
 ) -> Evaluation:
-    """Run and score a workflow on examples.
-
-    A failed step is part of the result: the metric is asked about outputs that are None. No row is made up: when the
-    infrastructure fails or the budget ends, no new call is sent, those in flight end and are stored, and the error is
-    raised.
-
-    Args:
-        engine: what runs it.
-        workflow: a valid workflow for the task.
-        task: for its metric.
-        examples: which ones.
-        purpose: what the ledger charges the calls to.
-        progress: called with examples done and all of them.
-        replicate: as for `Engine.run`.
+    """As `evaluate_each`, with all rows in the examples' order.
 
     Raises:
-        Paused: if the infrastructure failed, a signal came or the time is up.
-        DeniedError: if a model refuses the key or the name, and has answered nothing.
-        BudgetExceeded: if a ceiling would be passed.
-        MetricError: if the metric raised; it names the example.
+        Paused, DeniedError, BudgetExceeded, MetricError: as `evaluate_each`.
     """
     rows: list[Row | None] = [None] * len(examples)
     await evaluate_each(
@@ -125,17 +109,28 @@ async def evaluate_each(
     progress: Callable[[int, int], None] | None = None,
     replicate: int = 0,
 ) -> None:
-    """As `evaluate`, for any number of examples: each row is handed over as soon as it is there and kept no longer.
+    """Run and score a workflow on any number of examples: each row is handed over as soon as it is there and kept no longer.
 
-    So many examples are worked on at once that calls are always waiting at the endpoint, and no more.
+    A failed step is part of the result: the metric is asked about outputs that are None. No row is made up: when the
+    infrastructure fails or the budget ends, no new call is sent, those in flight end and are stored, and the error is
+    raised. So many examples are worked on at once that calls are always waiting at the endpoint, and no more.
 
     Args:
-        engine, workflow, task, examples, purpose, progress, replicate: as for `evaluate`.
+        engine: what runs it.
+        workflow: a valid workflow for the task.
+        task: for its metric.
+        examples: which ones.
+        purpose: what the ledger charges the calls to.
         take: called with each example's number, from 0, and its row, or None if the endpoint refuses it, or a judge gives
             no verdict on it, on every try. The order is that in which they end.
+        progress: called with examples done and all of them.
+        replicate: as for `Engine.run`.
 
     Raises:
-        Paused, BudgetExceeded, MetricError: as `evaluate`.
+        Paused: if the infrastructure failed, a signal came or the time is up.
+        DeniedError: if a model refuses the key or the name, and has answered nothing.
+        BudgetExceeded: if a ceiling would be passed.
+        MetricError: if the metric raised; it names the example.
     """
     total = len(examples) if isinstance(examples, Sized) else 0
     coming = enumerate(examples)

@@ -57,7 +57,11 @@ class Worker:
             OSError: if there can be no process.
         """
         process = await asyncio.create_subprocess_exec(
-            *_command(), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True
+            *_command(),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+            limit=MESSAGE_BYTES,
         )
         worker = Worker(process)
         try:
@@ -96,7 +100,7 @@ class Worker:
         self.free = False
         await self._send(job.dump())
         try:
-            # Not `wait_for`, which before Python 3.12 loses a cancellation that comes together with the frame.
+            # Not `wait_for`, which before Python 3.12 loses a cancellation that comes together with the line.
             async with asyncio.timeout(START_SECONDS):
                 begun = await self._receive()
         except TimeoutError:
@@ -139,9 +143,8 @@ class Worker:
             self.kill()
             await self._process.wait()
 
-    async def _send(self, frame: dict[str, Any]) -> None:
-        text = json.dumps(frame).encode()
-        self._input.write(len(text).to_bytes(4, "big") + text)
+    async def _send(self, message: dict[str, Any]) -> None:
+        self._input.write(json.dumps(message).encode() + b"\n")
         try:
             await self._input.drain()
         except ConnectionError:
@@ -149,11 +152,9 @@ class Worker:
 
     async def _receive(self) -> dict[str, Any]:
         try:
-            size = int.from_bytes(await self._output.readexactly(4), "big")
-            if size > MESSAGE_BYTES:
-                raise ValueError("no frame of a worker's")
-            return json.loads(await self._output.readexactly(size))
-        except (asyncio.IncompleteReadError, ConnectionError, ValueError):
+            line = await self._output.readline()
+            return json.loads(line)  # of a worker that ended there is none
+        except (ConnectionError, ValueError):  # also where the line is too long
             raise await self._lost() from None
 
     async def _lost(self) -> Lost:
