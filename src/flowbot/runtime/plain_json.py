@@ -46,19 +46,20 @@ class Plain:
         if value is None or isinstance(value, bool | int | float):
             return self._scalar(value, place)
         self._count(_CONTAINER, place)
-        items: Any = value
+        held: Any = value
         if isinstance(value, list | tuple):
-            return [self.value(each, f"{place}[{index}]", depth + 1) for index, each in enumerate(items)]
+            return [self.value(each, f"{place}[{index}]", depth + 1) for index, each in enumerate(held)]
         if isinstance(value, set | frozenset):
             # A set has no order of its own; sorted, so that equal sets are equal results.
-            return sorted((self.value(each, place, depth + 1) for each in items), key=_canonical)
+            return sorted((self.value(each, place, depth + 1) for each in held), key=_canonical)
         if isinstance(value, Mapping):
-            return self._members(items.items(), place, depth)
-        if hasattr(type(value), "__dataclass_fields__"):
+            return self._members(held.items(), place, depth)
+        kind: type[object] = type(held)
+        if hasattr(kind, "__dataclass_fields__"):
             from dataclasses import fields  # there already, where there is a dataclass
 
-            return self._members([(each.name, getattr(items, each.name)) for each in fields(items)], place, depth)
-        raise Unfit(f"{place}: found {type(value).__name__}; expected a JSON value")
+            return self._members([(each.name, getattr(held, each.name)) for each in fields(held)], place, depth)
+        raise Unfit(f"{place}: found {kind.__name__}; expected a JSON value")
 
     def _members(self, items: Iterable[tuple[Any, Any]], place: str, depth: int) -> dict[str, Any]:
         """An object's members; whole numbers may be keys."""

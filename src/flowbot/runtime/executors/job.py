@@ -60,8 +60,9 @@ class Job:
         """
         given = dict(call.arguments)
         if isinstance(example := given.get("example"), Example) and call.kind == "metric":
-            facts = {each.name: getattr(example, each.name) for each in fields(example)}
-            given["example"] = {name: dict(fact) if isinstance(fact, Mapping) else fact for name, fact in facts.items()}
+            facts: dict[str, Any] = {each.name: getattr(example, each.name) for each in fields(example)}
+            mappings = {name: dict(facts[name]) for name in ("inputs", "expected", "extra")}
+            given["example"] = {**facts, **mappings}
         if not is_plain(given):
             raise Unsendable("an argument is no JSON data")
         return Job(call.kind, call.name, function, given, call.seconds)
@@ -69,7 +70,8 @@ class Job:
     @staticmethod
     def load(data: Mapping[str, Any]) -> Job:
         """The job that `dump` gave."""
-        return Job(**{**data, "function": Address(**data["function"])})
+        facts: dict[str, Any] = {**data, "function": Address(**data["function"])}
+        return Job(**facts)
 
     def dump(self) -> dict[str, Any]:
         """As JSON data."""
