@@ -39,7 +39,6 @@ def test_reading_runs_none_of_the_users_python(
         ["diff", "runs/one/start.flow.yaml", "runs/one/found.flow.yaml"],
         ["diff", "runs/one", "runs/one/start.flow.yaml", "--json"],
         ["compare", "runs/one", "runs/two"],
-        ["runs"],
     ):
         said = flowbot(capsys, *verb)
         assert said.status == 0, (verb, said.err)

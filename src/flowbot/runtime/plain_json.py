@@ -54,7 +54,7 @@ class Plain:
             return sorted((self.value(each, place, depth + 1) for each in held), key=_canonical)
         if isinstance(value, Mapping):
             return self._members(held.items(), place, depth)
-        kind: type[object] = type(held)
+        kind: Any = held.__class__
         if hasattr(kind, "__dataclass_fields__"):
             from dataclasses import fields  # there already, where there is a dataclass
 
