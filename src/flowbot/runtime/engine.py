@@ -22,7 +22,7 @@ from .jsonlike import to_json
 from .memo import Memo, Result
 from .node_calls import DEFAULT_MAX_TOKENS, NodeCalls
 from .sandbox import MEMORY_MB, SECONDS, ChosenSandbox, Sandbox
-from .schedule import Bodies, Wiring
+from .schedule import Schedule, Wiring
 from .tools import ToolRunner
 from .trace import Trace
 from .values import Place, Value
@@ -114,7 +114,7 @@ class Engine:
         calls = NodeCalls(self, workflow, example, purpose, replicate)
         with workflow_span(example=example, purpose=purpose) as span:
             start = {name: Value(value) for name, value in values.items()}
-            ran = await Bodies(calls, self._wiring_of(workflow.sketch)).run(workflow.sketch, start, Place())
+            ran = await Schedule(calls, self._wiring_of(workflow.sketch)).run(workflow.sketch, start, Place())
             if ran.refused is not None and ran.refused.refused is not None:
                 raise ran.refused.refused  # only now: which calls were made must not depend on when the refusal came
             outputs = workflow.sketch.outputs

@@ -60,13 +60,7 @@ class MontySandbox:
     async def run(
         self, code: str, inputs: Mapping[str, Any], *, seconds: float = SECONDS, memory_mb: int = MEMORY_MB
     ) -> Any:
-        """What `run(**inputs)` returns, as JSON values.
-
-        Raises:
-            StepError: if the code raises, runs out of time or memory, or returns what JSON cannot hold.
-            InfrastructureError: if the workers cannot be started.
-            UserError: if pydantic-monty is not installed.
-        """
+        """As `Sandbox.run`."""
         if _is_forked():
             limits = {"seconds": seconds, "memory_mb": memory_mb}
             return await self._in_worker("run", {"code": code, "inputs": dict(inputs), **limits})
@@ -78,14 +72,7 @@ class MontySandbox:
         return to_json(result)
 
     async def script(self, code: str, *, seconds: float = SECONDS, memory_mb: int = MEMORY_MB) -> str:
-        """What the program prints.
-
-        Raises:
-            StepError: if the program raises, runs out of time or memory, or prints more than `PRINTED_BYTES`; with the
-                end of what it printed before.
-            InfrastructureError: if the workers cannot be started.
-            UserError: if pydantic-monty is not installed.
-        """
+        """As `Sandbox.script`."""
         if _is_forked():
             return await self._in_worker("script", {"code": code, "seconds": seconds, "memory_mb": memory_mb})
         pool = await self._opened()
