@@ -14,7 +14,7 @@ from .findings import Findings
 
 if TYPE_CHECKING:
     from flowbot.lm.session import Session
-    from flowbot.runtime.gold import GoldRow
+    from flowbot.runtime.reference_answers import GoldRow
     from flowbot.task.defects import ReadTask
     from flowbot.task.examples import Placed
 
@@ -76,9 +76,9 @@ async def judge_task(asking: Asking, session: Session, read: ReadTask, findings:
     from flowbot.fields import FlowBotError, UserError
     from flowbot.lm.lm import LM
     from flowbot.runtime.engine import Engine
-    from flowbot.runtime.gold import JUDGED, score_gold, spread, telling_apart
     from flowbot.runtime.open_model import open_lm
     from flowbot.runtime.own_models import own_models, require_own_models
+    from flowbot.runtime.reference_answers import JUDGED, score_gold, spread, telling_apart
 
     task = read.task
     if task is None or not task.metric.needs_model:

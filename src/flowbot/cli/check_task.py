@@ -17,7 +17,7 @@ from .findings import Findings
 if TYPE_CHECKING:
     from flowbot.fields import Field, ToolSignature
     from flowbot.lm.session import Session
-    from flowbot.runtime.gold import Baseline, GoldRow
+    from flowbot.runtime.reference_answers import Baseline, GoldRow
     from flowbot.task import Task
     from flowbot.task.defects import ReadTask
     from flowbot.task.examples import Placed
@@ -136,7 +136,14 @@ async def open_tools(
 async def score_task(session: Session, read: ReadTask, findings: Findings) -> None:
     """Score what the examples expect, what others expect, and the commonest answer; as far as no model is needed."""
     from flowbot.runtime.engine import Engine
-    from flowbot.runtime.gold import TRIED, known_answers, score_baseline, score_gold, spread, telling_apart
+    from flowbot.runtime.reference_answers import (
+        TRIED,
+        known_answers,
+        score_baseline,
+        score_gold,
+        spread,
+        telling_apart,
+    )
 
     task, rows = read.task, known_answers(every_row(read))
     assert task is not None
@@ -231,7 +238,7 @@ def _gold_remark(row: GoldRow, more: int) -> Remark:
 
 
 def _baseline(found: Baseline | None, findings: Findings) -> None:
-    from flowbot.runtime.gold import lopsided
+    from flowbot.runtime.reference_answers import lopsided
 
     if found is None:
         return

@@ -9,7 +9,7 @@ import pytest
 
 from flowbot.lm.session import Session
 from flowbot.runtime.engine import Engine
-from flowbot.runtime.gold import lopsided, score_baseline, score_gold, spread, telling_apart
+from flowbot.runtime.reference_answers import lopsided, score_baseline, score_gold, spread, telling_apart
 from flowbot.store import Store
 from flowbot.task import Example, Task
 from flowbot.task.examples import Placed, placed_examples
