@@ -43,3 +43,5 @@ def test_reading_runs_none_of_the_users_python(
         said = flowbot(capsys, *verb)
         assert said.status == 0, (verb, said.err)
         assert not marker.exists(), verb
+    assert flowbot(capsys, "check", str(task)).status != 0
+    assert marker.exists()  # that verb does import it: the marker tells
