@@ -11,7 +11,7 @@ from flowbot.fields import UserError
 from flowbot.lm.model_options import model_options
 from flowbot.lm.options import is_path
 from flowbot.lm.prices import PriceOf, is_known, listed, per_million
-from flowbot.lm.providers import FREE, endpoint_of, is_added, open_added, require_key, split_model
+from flowbot.lm.providers import FREE, OWN, endpoint_of, is_added, open_added, require_key, split_model
 from flowbot.lm.tiers import FLEX
 from flowbot.store import Store, default_cache_dir
 
@@ -50,10 +50,13 @@ def open_lm(
     """
     from flowbot.lm.lm import LM
 
-    shared, connections = f"{model} {base_dir or ''} {cache_dir or ''}", session.connections
-    client = connections.share(
-        shared, lambda: open_client(model, store=connections.store, base_dir=base_dir, cache_dir=cache_dir, say=say)
-    )
+    connections = session.connections
+    shared = f"{model} {base_dir or ''} {cache_dir or ''} {_account(model)}"
+
+    def make(tell: Say) -> Client:
+        return open_client(model, store=connections.store, base_dir=base_dir, cache_dir=cache_dir, say=tell)
+
+    client = connections.share(shared, make, say)
     cost, tier = priced(client, price)
     known = is_known(cost) and (tier is None or tier.expected is not None)
     if session.budget.limits("usd") and not known:
@@ -62,7 +65,7 @@ def open_lm(
             f"model {model}, whose price is unknown",
             mend="give its price: --price IN,OUT in dollars per million input and output tokens",
         )
-    return LM(client, session, name=model, price=cost, tier=tier, close=lambda: connections.release(shared))
+    return LM(client, session, name=model, price=cost, tier=tier, close=lambda: connections.release(shared, say))
 
 
 def open_client(
@@ -115,6 +118,14 @@ def priced(client: Client, price: tuple[float, float] | None) -> tuple[PriceOf, 
     return listed(client.price_ref), getattr(client, "tier", None)
 
 
+def _account(model: str) -> str:
+    """Who pays for an endpoint: a run with another key, or at another address, has connections of its own."""
+    provider, rest = split_model(model)
+    if provider in OWN or is_added(provider):
+        return ""
+    return endpoint_of(provider, model_options(provider, rest)[0]).account
+
+
 def _silent(line: str) -> None:
     """Say nothing."""
 
@@ -126,20 +137,20 @@ def _open_endpoint(provider: str, rest: str, store: Store | None) -> Client:
     if endpoint.elsewhere and not options.thinking and "thinking" not in dict(options.extra):
         # Who answers there to a name is not known; that it thinks, and has to be given room, may be.
         options = replace(options, thinking=None)
-    more = {"seconds": LONGEST_TRY} if options.tier.asked == FLEX else {}
-
     from flowbot.lm.client import Identity
     from flowbot.lm.openai import OpenAIClient
-    from flowbot.lm.wire import Wire
+    from flowbot.lm.wire import PATIENCE, Wire
 
+    seconds = LONGEST_TRY if options.tier.asked == FLEX else PATIENCE
     return OpenAIClient(
         Identity(provider, endpoint.base_url, name, options.extra),
-        Wire(endpoint.address, key=endpoint.key, key_header=endpoint.key_header, **more),
+        Wire(endpoint.address, key=endpoint.key, key_header=endpoint.key_header, seconds=seconds),
         options=options,
         capabilities=endpoint.capabilities,
         store=store,
         price_ref=endpoint.price_ref,
         concurrency=endpoint.concurrency,
+        account=endpoint.account,
     )
 
 
