@@ -100,8 +100,8 @@ def _check_workflow(
 ) -> None:
     from flowbot.draw.text import draw_text
     from flowbot.fields import UserError
+    from flowbot.runtime.allowed_models import named_models, require_allowed_models
     from flowbot.runtime.open_model import names_file
-    from flowbot.runtime.own_models import named_models, require_own_models
     from flowbot.workflow.check import check as check_workflow
 
     if task is None:
@@ -115,7 +115,7 @@ def _check_workflow(
             ("Models", f"its steps name {', '.join(may)}; who runs it must name them too, by --models")
         )
     try:
-        require_own_models(named, workflow=workflow)  # what even that does not allow
+        require_allowed_models(named, workflow=workflow)  # what even that does not allow
     except UserError as error:
         findings.fault(error)
     if not found:

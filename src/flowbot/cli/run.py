@@ -52,7 +52,7 @@ def run_flow(
     import asyncio
 
     from flowbot.lm.stop import StopSignal
-    from flowbot.runtime.own_models import own_models, require_own_models
+    from flowbot.runtime.allowed_models import allowed_models, require_allowed_models
     from flowbot.workflow.calls import most_calls
     from flowbot.workflow.workflow import Workflow
 
@@ -63,8 +63,8 @@ def run_flow(
     console = Console.open(output)
     flow = flow_file(flow)
     workflow = Workflow.load(flow)
-    own = own_models(model, models=calls.listed())
-    require_own_models(own, workflow=workflow, where=str(flow))
+    own = allowed_models(model, models=calls.listed())
+    require_allowed_models(own, workflow=workflow, where=str(flow))
     tools = _tools(task)
     rows = _rows(workflow, values, inputs)
     stop = StopSignal()

@@ -45,7 +45,7 @@ class Engine:
         tools: by name.
         sandbox: where code runs; one of its own, the first that can be had, when None.
         open_model: opens the model string of a node or judge that names one; None: such a node is a user's error.
-        models: the user's list: what nodes and judges may name beside `lm` and `judge_model`; see `own_models`.
+        models: the user's list: what nodes and judges may name beside `lm` and `judge_model`; see `allowed_models`.
         allow_writes: call tools that write for real.
         executor: where tools that are plain callables, and metrics, run; this process when None.
         live: True: the workflow is in use and not under evaluation: every tool is called for real, every time.

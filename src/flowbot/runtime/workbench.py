@@ -167,7 +167,7 @@ class Workbench:
             price: USD per million input and output tokens, where a model's price is not known.
             say: told news in a line, as of models that are fetched.
             allow_writes: let tools write for real.
-            models: the user's list: what steps and judges may name; see `own_models`.
+            models: the user's list: what steps and judges may name; see `allowed_models`.
             judge_model: model string of the metric's judges that name none; `model` when None.
             live: True for a workflow in use: its tools are called for real, every time.
 
