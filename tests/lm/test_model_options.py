@@ -22,8 +22,8 @@ from flowbot.lm.providers import providers
 from flowbot.lm.retry import PATIENT, RetryPolicy
 from flowbot.lm.session import Session
 from flowbot.lm.tiers import Tier
+from flowbot.runtime.allowed_models import allowed_models
 from flowbot.runtime.open_model import open_lm
-from flowbot.runtime.own_models import own_models
 from flowbot.store import Store
 
 MILLION = Usage(1, 1_000_000, 1_000_000)
@@ -234,7 +234,7 @@ def test_every_tier_says_where_its_price_is_known_from() -> None:
 
 def test_lists_of_models_take_options_too() -> None:
     model = "openai/gpt-5?reasoning_effort=low&service_tier=flex"
-    assert own_models("fake/echo", models=[model]) == {"fake/echo", model}
+    assert allowed_models("fake/echo", models=[model]) == {"fake/echo", model}
 
 
 def test_estimates_expect_thoughts_of_those_that_are_known_to_think() -> None:

@@ -17,8 +17,8 @@ from flowbot.fields.plugins import find_plugin, plugin_names
 from flowbot.lm.providers import open_added, split_model
 from flowbot.optimizer.catalogue.catalogue import Catalogue, find_pattern
 from flowbot.optimizer.methods import find_method
+from flowbot.runtime.allowed_models import require_allowed_models
 from flowbot.runtime.open_model import open_client
-from flowbot.runtime.own_models import require_own_models
 from flowbot.task import Metric, Task
 from flowbot.workflow.starts import single_call
 
@@ -227,7 +227,7 @@ def test_a_workflow_that_names_a_packages_model_runs_none_of_its_code(tmp_path: 
     told = START.parameter("answer").model_copy(update={"model": "mine/big"})
     workflow = START.with_parameter("answer", told)
     with pytest.raises(UserError, match="models that a file names and you do not: mine/big"):
-        require_own_models({"fake/counter"}, workflow=workflow)
+        require_allowed_models({"fake/counter"}, workflow=workflow)
     assert "rules" not in sys.modules
 
 

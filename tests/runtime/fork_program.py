@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import multiprocessing
 import os
@@ -11,7 +12,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from flowbot.fields import UserError
+from flowbot.runtime.executors import Call
 from flowbot.runtime.flow import Flow
+from flowbot.runtime.workbench import Workbench
 from flowbot.workflow.workflow import Workflow
 
 Found = dict[str, Any]
@@ -132,6 +136,50 @@ def by_signal(flow: Flow) -> Found:
     os.kill(child, signal.SIGTERM)
     _, status = os.waitpid(child, 0)
     return {"before": before, "child": found, "status": os.waitstatus_to_exitcode(status), "after": used(flow, 1)}
+
+
+def by_workbench(flow: Flow) -> Found:
+    """A program with worker processes forks; the child leaves the workbench, and ends, as programs do."""
+    with Workbench(executor="processes") as bench:
+
+        def pid() -> int:
+            loop = bench.loop
+            asked = bench.executor.run(Call("tool", "t", os.getpid, {}))
+            return asyncio.run_coroutine_threadsafe(asked, loop).result(20).value
+
+        def refused() -> str:
+            try:
+                return str(pid())
+            except UserError as error:
+                return str(error)
+
+        return {"before": pid(), "child": in_child(refused), "after": pid(), "own": os.getpid()}
+
+
+def by_coroutine(flow: Flow) -> Found:
+    """The same from within the workbench's event loop, which the child has a copy of."""
+
+    async def work() -> Found:
+        async with Workbench(executor="processes") as bench:
+            call = Call("tool", "t", os.getpid, {})
+            before = (await bench.executor.run(call)).value
+            reading, writing = os.pipe()
+            if (child := os.fork()) == 0:
+                try:
+                    await bench.executor.run(call)
+                except UserError as error:
+                    os.write(writing, str(error).encode())
+                await bench.executor.close()
+                await bench.close()
+                os._exit(0)
+            os.close(writing)
+            with os.fdopen(reading) as heard:
+                found = heard.read()
+            await asyncio.to_thread(os.waitpid, child, 0)
+            after = (await bench.executor.run(call)).value
+        return {"before": before, "child": found, "after": after, "own": os.getpid()}
+
+    return asyncio.run(work())
 
 
 if __name__ == "__main__":

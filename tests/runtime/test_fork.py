@@ -93,6 +93,22 @@ async def test_a_forked_worker_ends_when_it_is_told_to() -> None:
     assert (found["child"], found["status"], found["after"]) == (call(2), 7, call(1))
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("by_workbench", "workbench: found one that is not open; expected with fb.Workbench() as bench: …"),
+        (
+            "by_coroutine",
+            "executor: found worker processes of the one that this was forked from; expected its own: open it here",
+        ),
+    ],
+)
+async def test_a_forked_process_neither_uses_nor_ends_the_parents_workers(name: str, said: str) -> None:
+    found = await forked(name, "fake/echo")
+    assert found["child"] == said
+    assert found["before"] == found["after"] != found["own"]  # the same worker, which nobody has ended
+
+
 async def test_a_store_of_the_parents_is_refused_and_not_closed(tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store.sqlite")
     await store.put("a", {"n": 1})

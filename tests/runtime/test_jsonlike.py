@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from flowbot.fields import Field, StepError
 from flowbot.fields.bounds import VALUE_BYTES
 from flowbot.fields.yaml_core import MOST_BITS
-from flowbot.runtime import jsonlike
+from flowbot.runtime import plain_json
 from flowbot.runtime.jsonlike import to_json, to_outputs
-from flowbot.runtime.sandbox import inside
 
 JSON = st.recursive(
     st.none()
@@ -103,12 +102,12 @@ def test_numbers_and_empty_lists_count_for_what_they_take() -> None:
         assert len(str(caught.value)) < 400
 
 
-def test_inside_the_confined_process_the_same_bounds_hold() -> None:
-    assert (inside.MAX_BYTES, inside.MAX_INT_BITS) == (VALUE_BYTES, MOST_BITS)
+def test_the_bounds_are_those_of_all_values() -> None:
+    assert (plain_json.MAX_BYTES, plain_json.MAX_INT_BITS) == (VALUE_BYTES, MOST_BITS)
 
 
 @given(JSON)
 def test_what_passes_is_no_larger_as_json_than_it_counts(value: Any) -> None:
-    counting = jsonlike._Converter()
-    counting.plain(value, "result", 0)
+    counting = plain_json.Plain()
+    counting.value(value)
     assert len(json.dumps(value, ensure_ascii=False).encode()) <= VALUE_BYTES - counting.left + 32

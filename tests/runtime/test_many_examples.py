@@ -12,8 +12,7 @@ from runtime_help import engine_on
 from flowbot.fields import Paused, Usage
 from flowbot.lm.client import Identity, Patience, Reply, Request
 from flowbot.lm.clock import VirtualClock
-from flowbot.runtime.collector import OBJECTS, fewer_collections
-from flowbot.runtime.evaluation import Row, evaluate_each
+from flowbot.runtime.evaluation import OBJECTS, Row, evaluate_each, fewer_collections
 from flowbot.task import Example, Task
 from flowbot.workflow.workflow import Workflow
 

@@ -14,7 +14,7 @@ from flowbot.lm.session import Session
 from flowbot.run.folders import flow_file
 from flowbot.runtime.blocking import blocking
 from flowbot.runtime.open_model import names_file
-from flowbot.runtime.own_models import named_models, require_own_models
+from flowbot.runtime.allowed_models import named_models, require_allowed_models
 from flowbot.store import Store, default_cache_dir
 from flowbot.task import Task
 from flowbot.task.defects import ReadTask
@@ -139,7 +139,7 @@ def _check_workflow(
             ("Models", f"its steps name {', '.join(may)}; who runs it must name them too, by --models")
         )
     try:
-        require_own_models(named, workflow=workflow)  # what even that does not allow
+        require_allowed_models(named, workflow=workflow)  # what even that does not allow
     except UserError as error:
         findings.fault(error)
     if not found:

@@ -15,7 +15,7 @@ from .task import all_rows, every_row
 
 if TYPE_CHECKING:
     from flowbot.lm.session import Session
-    from flowbot.runtime.gold import GoldRow
+    from flowbot.runtime.reference_answers import AnswerScore
     from flowbot.task import Example
     from flowbot.task.defects import ReadTask
 
@@ -76,10 +76,10 @@ async def judge_task(asking: Asking, session: Session, read: ReadTask, findings:
     """Ask a metric's judge about a few rows whose worth is known; where a model was asked and answered."""
     from flowbot.fields import FlowBotError, UserError
     from flowbot.lm.lm import LM
+    from flowbot.runtime.allowed_models import allowed_models, require_allowed_models
     from flowbot.runtime.engine import Engine
-    from flowbot.runtime.gold import JUDGED, score_gold, spread, telling_apart
     from flowbot.runtime.open_model import open_lm
-    from flowbot.runtime.own_models import own_models, require_own_models
+    from flowbot.runtime.reference_answers import JUDGED, score_expected, spread, telling_apart
 
     task = read.task
     if task is None or not task.metric.needs_model:
@@ -87,9 +87,9 @@ async def judge_task(asking: Asking, session: Session, read: ReadTask, findings:
     if not asking.models:
         findings.rows.append(("Judge", "not asked; with --model NAME it is, about a few rows"))
         return
-    listed = own_models(*asking.models.values(), models=asking.listed, metric=task.metric)
+    listed = allowed_models(*asking.models.values(), models=asking.listed, metric=task.metric)
     try:
-        require_own_models(listed, metric=task.metric)
+        require_allowed_models(listed, metric=task.metric)
     except UserError as error:
         findings.fault(error)
         return
@@ -107,7 +107,7 @@ async def judge_task(asking: Asking, session: Session, read: ReadTask, findings:
     own = asking.models.get("--judge-model") or asking.models.get("--meta-model") or asking.models.get("--model")
     engine = Engine(None, session, open_model=opened, models=listed, judge_model=own)
     try:
-        gold = await score_gold(engine, task, rows)
+        gold = await score_expected(engine, task, rows)
         findings.warnings += [*_judged(gold, findings), *await telling_apart(engine, task, rows)]
     except FlowBotError as error:
         findings.defects.append(Remark("judge", str(error), "see that its model answers, or name another"))
@@ -115,7 +115,7 @@ async def judge_task(asking: Asking, session: Session, read: ReadTask, findings:
         await engine.close()
 
 
-def _judged(gold: Sequence[GoldRow], findings: Findings) -> list[Remark]:
+def _judged(gold: Sequence[AnswerScore], findings: Findings) -> list[Remark]:
     wrong = [row for row in gold if row.score != 1]
     if not wrong:
         findings.rows.append(("Judge", f"gives 1 to what is expected on {all_rows(len(gold))} that it was asked about"))

@@ -17,7 +17,7 @@ from .findings import Findings
 if TYPE_CHECKING:
     from flowbot.fields import Field, ToolSignature
     from flowbot.lm.session import Session
-    from flowbot.runtime.gold import Baseline, GoldRow
+    from flowbot.runtime.reference_answers import AnswerScore, Baseline
     from flowbot.task import Example, Task
     from flowbot.task.defects import ReadTask
 
@@ -135,7 +135,14 @@ async def open_tools(
 async def score_task(session: Session, read: ReadTask, findings: Findings) -> None:
     """Score what the examples expect, what others expect, and the commonest answer; as far as no model is needed."""
     from flowbot.runtime.engine import Engine
-    from flowbot.runtime.gold import TRIED, known_answers, score_baseline, score_gold, spread, telling_apart
+    from flowbot.runtime.reference_answers import (
+        TRIED,
+        known_answers,
+        score_baseline,
+        score_expected,
+        spread,
+        telling_apart,
+    )
 
     task, rows = read.task, known_answers(every_row(read))
     assert task is not None
@@ -150,7 +157,7 @@ async def score_task(session: Session, read: ReadTask, findings: Findings) -> No
     plain = task if own is task.metric else replace(task, metric=own, splits={})
     engine = Engine(None, session)
     try:
-        gold = await score_gold(engine, plain, rows)
+        gold = await score_expected(engine, plain, rows)
         if gold:
             _gold(gold, plain, sum(map(len, read.rows.values())), findings)
         if not own.built_in and all(row.score is not None for row in gold):
@@ -191,7 +198,7 @@ def _sizes(sizes: Mapping[Split, int], findings: Findings) -> None:
         )
 
 
-def _gold(gold: Sequence[GoldRow], task: Task, rows: int, findings: Findings) -> None:
+def _gold(gold: Sequence[AnswerScore], task: Task, rows: int, findings: Findings) -> None:
     from statistics import fmean
 
     known = [row.score for row in gold if row.score is not None]
@@ -206,7 +213,7 @@ def _gold(gold: Sequence[GoldRow], task: Task, rows: int, findings: Findings) ->
     # A row that expects only a part of the outputs is no whole answer: the metric may have good reasons.
     whole = [row for row in wrong if row not in partial]
     for bad, into in ((partial, findings.warnings), (whole, findings.defects)):
-        alike: dict[tuple[float | None, str], list[GoldRow]] = {}
+        alike: dict[tuple[float | None, str], list[AnswerScore]] = {}
         for row in bad:
             alike.setdefault((row.score, row.said), []).append(row)
         groups = list(alike.values())
@@ -217,7 +224,7 @@ def _gold(gold: Sequence[GoldRow], task: Task, rows: int, findings: Findings) ->
             into.append(Remark("metric", what, "mend the metric or the rows"))
 
 
-def _gold_remark(row: GoldRow, more: int) -> Remark:
+def _gold_remark(row: AnswerScore, more: int) -> Remark:
     """What is wrong with a row, and with so many more rows alike."""
     expected = ", ".join(f"{name}: {short(value)}" for name, value in row.example.expected.items())
     if row.score is None:
@@ -230,7 +237,7 @@ def _gold_remark(row: GoldRow, more: int) -> Remark:
 
 
 def _baseline(found: Baseline | None, findings: Findings) -> None:
-    from flowbot.runtime.gold import lopsided
+    from flowbot.runtime.reference_answers import lopsided
 
     if found is None:
         return

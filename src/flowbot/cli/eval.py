@@ -54,7 +54,7 @@ def evaluate_flow(
     from flowbot.lm.stop import StopSignal
     from flowbot.optimizer.evaluate import evaluation
     from flowbot.run.folders import flow_file
-    from flowbot.runtime.own_models import own_models, require_own_models
+    from flowbot.runtime.allowed_models import allowed_models, require_allowed_models
     from flowbot.task import Task
     from flowbot.workflow.workflow import Workflow
 
@@ -66,8 +66,8 @@ def evaluate_flow(
     console = Console.open(output)
     flow = flow_file(flow)
     workflow, loaded = Workflow.load(flow), Task.load(task)
-    own = own_models(model, judge_model, models=calls.listed(), metric=loaded.metric)
-    require_own_models(own, workflow=workflow, where=str(flow), metric=loaded.metric)
+    own = allowed_models(model, judge_model, models=calls.listed(), metric=loaded.metric)
+    require_allowed_models(own, workflow=workflow, where=str(flow), metric=loaded.metric)
     require_above_0(limit, "--limit")
     if fail_under is not None and not 0 <= fail_under <= 1:
         raise UserError("--fail-under", f"{fail_under:g}", "a mean score from 0 to 1, as 0.8 for 80 %")

@@ -49,7 +49,7 @@ def run_flow(
 
     from flowbot.lm.stop import StopSignal
     from flowbot.run.folders import flow_file
-    from flowbot.runtime.own_models import own_models, require_own_models
+    from flowbot.runtime.allowed_models import allowed_models, require_allowed_models
     from flowbot.workflow.calls import most_calls
     from flowbot.workflow.workflow import Workflow
 
@@ -59,8 +59,8 @@ def run_flow(
     console = Console.open(output)
     flow = flow_file(flow)
     workflow = Workflow.load(flow)
-    own = own_models(model, models=calls.listed())
-    require_own_models(own, workflow=workflow, where=str(flow))
+    own = allowed_models(model, models=calls.listed())
+    require_allowed_models(own, workflow=workflow, where=str(flow))
     tools = _tools(task)
     rows = _rows(workflow, values, inputs)
     stop = StopSignal()

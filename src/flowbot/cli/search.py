@@ -33,13 +33,13 @@ def carry_out(job: Job, search: SearchOptions, calls: Calls, console: Console) -
     import asyncio
 
     from flowbot.lm.stop import StopSignal
-    from flowbot.runtime.own_models import own_models, require_own_models
+    from flowbot.runtime.allowed_models import allowed_models, require_allowed_models
 
     from .progress import Display
     from .signals import pausing
 
-    own = own_models(job.model, job.meta_model, job.judge_model, models=calls.listed(), metric=job.task.metric)
-    require_own_models(own, workflow=job.start, where=job.start_place, metric=job.task.metric)
+    own = allowed_models(job.model, job.meta_model, job.judge_model, models=calls.listed(), metric=job.task.metric)
+    require_allowed_models(own, workflow=job.start, where=job.start_place, metric=job.task.metric)
     stop, display = StopSignal(), Display(console)
     with pausing(stop, say=display.news):
         result = asyncio.run(_search(job, search, calls, stop, display, console))

@@ -11,7 +11,7 @@ from flowbot.fields.words import count, in_points, interval, percent
 from flowbot.run.taken import account, caveats, judged
 from flowbot.run.verdict import SOURCES, decided
 from flowbot.run.view import read_run
-from flowbot.runtime.own_models import named_models
+from flowbot.runtime.allowed_models import named_models
 
 from .console import Console
 from .drawing import score_line, side_by_side

@@ -8,8 +8,8 @@ from typing import TypeAlias, cast
 
 from flowbot.fields import UserError
 from flowbot.fields.numbers import shown
+from flowbot.runtime.allowed_models import allowed_models, require_allowed_models
 from flowbot.runtime.flow import Flow
-from flowbot.runtime.own_models import own_models, require_own_models
 from flowbot.runtime.settings import (
     CHECKS,
     DEFAULTS,
@@ -112,7 +112,7 @@ def users_models(
     *lms: str | None,
     models: Sequence[str] | None,
 ) -> frozenset[str]:
-    """The user's list of models, to which what workflow and task name is held; see `flowbot.runtime.own_models`.
+    """The user's list of models, to which what workflow and task name is held; see `flowbot.runtime.allowed_models`.
 
     Args:
         workflow: what is to be run.
@@ -125,9 +125,9 @@ def users_models(
         UserError: naming all models beyond the list.
     """
     flow = given.models if isinstance(given, Flow) else ()
-    own = own_models(*lms, *flow, models=models, metric=task.metric)
+    own = allowed_models(*lms, *flow, models=models, metric=task.metric)
     begun = workflow.workflow if isinstance(workflow, Start) else workflow
-    require_own_models(own, workflow=begun, where=named(given), metric=task.metric)
+    require_allowed_models(own, workflow=begun, where=named(given), metric=task.metric)
     return own
 
 

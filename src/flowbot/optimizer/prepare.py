@@ -33,7 +33,7 @@ class Prepared:
         bench: what it is run on.
         budget: ceilings, within those of the workbench.
         settings: as they were given.
-        models: the user's list of models; see `own_models`.
+        models: the user's list of models; see `allowed_models`.
         watch: told what happens.
     """
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from flowbot.fields.words import as_text
 from flowbot.run.view import RunView
+from flowbot.runtime.allowed_models import named_models
 from flowbot.runtime.open_model import names_file
-from flowbot.runtime.own_models import named_models
 from flowbot.workflow.nodes import ToolNode, walk
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.workflow import Workflow

@@ -40,7 +40,7 @@ def messages(
         return _own(parameters, values, out_fields, leave_out)
     parts = [parameters.instruction.strip(), parameters.format_hint.strip()]
     if not is_plain(out_fields):
-        parts.append(_as_json(out_fields))
+        parts.append(reply_format(out_fields))
     system = "\n".join(part for part in parts if part)
     asked = [Message("system", system)] if system else []
     for shown in _shown(parameters, leave_out):
@@ -60,7 +60,7 @@ def _own(
     asked = [Message(each.role, each.filled(lambda name: show_value(values[name]))) for each in prompt]
     last = last_request(prompt)
     if hint := parameters.format_hint.strip():
-        hint += "" if len(out_fields) == 1 else f"\n{_as_json(out_fields)}"
+        hint += "" if len(out_fields) == 1 else f"\n{reply_format(out_fields)}"
         asked[last] = replace(asked[last], content=f"{asked[last].content}\n\n{hint}")
     turns: list[Message] = []
     for shown in _shown(parameters, leave_out):
@@ -87,7 +87,7 @@ def choice_messages(
         candidates: what the labels stand for, where they do not speak for themselves.
         choice: the field that is asked for, a literal of the labels.
     """
-    system = f"{instruction.strip()}\n{_as_json([choice])}"
+    system = f"{instruction.strip()}\n{reply_format([choice])}"
     shown = [f"{name}: {show_value(value)}" for name, value in given.items()]
     shown += [f"{label}: {show_value(value)}" for label, value in candidates.items()]
     return Message("system", system), Message("user", "\n".join(shown))
@@ -117,7 +117,8 @@ def _show_inputs(node: LLMNode, values: Mapping[str, Any]) -> str:
     return "\n".join(f"{name}: {show_value(values[name])}" for name in given)
 
 
-def _as_json(out_fields: Sequence[Field]) -> str:
+def reply_format(out_fields: Sequence[Field]) -> str:
+    """The line that asks for these as JSON."""
     return f"Reply with JSON: {_shape_of_object({field.name: field for field in out_fields})}"
 
 

@@ -17,15 +17,15 @@ from flowbot.lm.spans import workflow_span
 from flowbot.workflow.nodes import Sketch
 
 from .awake import undisturbed
-from .body import Bodies, Wiring
 from .executors import Executor, open_executor
 from .jsonlike import to_json
-from .leaf import DEFAULT_MAX_TOKENS, Calls, Place
 from .memo import Memo, Result
+from .node_calls import DEFAULT_MAX_TOKENS, NodeCalls
 from .sandbox import MEMORY_MB, SECONDS, ChosenSandbox, Sandbox
+from .schedule import Schedule, Wiring
 from .tools import ToolRunner
 from .trace import Trace
-from .values import Value
+from .values import Place, Value
 
 if TYPE_CHECKING:
     from flowbot.lm.lm import LM
@@ -45,7 +45,7 @@ class Engine:
         tools: by name.
         sandbox: where code runs; one of its own, the first that can be had, when None.
         open_model: opens the model string of a node or judge that names one; None: such a node is a user's error.
-        models: the user's list: what nodes and judges may name beside `lm` and `judge_model`; see `own_models`.
+        models: the user's list: what nodes and judges may name beside `lm` and `judge_model`; see `allowed_models`.
         allow_writes: call tools that write for real.
         executor: where tools that are plain callables, and metrics, run; this process when None.
         live: True: the workflow is in use and not under evaluation: every tool is called for real, every time.
@@ -111,10 +111,10 @@ class Engine:
             InfrastructureError, BudgetExceeded, Paused: as `LM.ask`; what was sent still ends and is stored.
         """
         values = _checked_inputs(workflow.sketch, inputs)
-        calls = Calls(self, workflow, example, purpose, replicate)
+        calls = NodeCalls(self, workflow, example, purpose, replicate)
         with workflow_span(example=example, purpose=purpose) as span:
             start = {name: Value(value) for name, value in values.items()}
-            ran = await Bodies(calls, self._wiring_of(workflow.sketch)).run(workflow.sketch, start, Place())
+            ran = await Schedule(calls, self._wiring_of(workflow.sketch)).run(workflow.sketch, start, Place())
             if ran.refused is not None and ran.refused.refused is not None:
                 raise ran.refused.refused  # only now: which calls were made must not depend on when the refusal came
             outputs = workflow.sketch.outputs

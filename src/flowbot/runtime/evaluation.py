@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence, Sized
+import gc
+from collections.abc import Callable, Generator, Iterable, Sequence, Sized
+from contextlib import contextmanager
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -11,7 +13,6 @@ from typing import TYPE_CHECKING
 from flowbot.fields import BudgetExceeded, DeniedError, InfrastructureError, Paused, RefusedError, Score, Usage
 from flowbot.lm.gate import TURN
 
-from .collector import fewer_collections
 from .scoring import scored
 from .together import together
 from .trace import Trace
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
     from flowbot.workflow.workflow import Workflow
 
     from .engine import Engine
+
+
+OBJECTS = 50_000
+"""New objects between two looks of Python's cycle collector while many examples are worked on. With thousands of calls under way
+every look goes through hundreds of thousands of living objects and finds nothing: measured, a third of all the processor time at
+500 calls in flight."""
+_thresholds_before: list[tuple[int, int, int]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,26 +76,10 @@ async def evaluate(
     progress: Callable[[int, int], None] | None = None,
     replicate: int = 0,
 ) -> Evaluation:
-    """Run and score a workflow on examples.
-
-    A failed step is part of the result: the metric is asked about outputs that are None. No row is made up: when the
-    infrastructure fails or the budget ends, no new call is sent, those in flight end and are stored, and the error is
-    raised.
-
-    Args:
-        engine: what runs it.
-        workflow: a valid workflow for the task.
-        task: for its metric.
-        examples: which ones.
-        purpose: what the ledger charges the calls to.
-        progress: called with examples done and all of them.
-        replicate: as for `Engine.run`.
+    """As `evaluate_each`, with all rows in the examples' order.
 
     Raises:
-        Paused: if the infrastructure failed, a signal came or the time is up.
-        DeniedError: if a model refuses the key or the name, and has answered nothing.
-        BudgetExceeded: if a ceiling would be passed.
-        MetricError: if the metric raised; it names the example.
+        Paused, DeniedError, BudgetExceeded, MetricError: as `evaluate_each`.
     """
     rows: list[Row | None] = [None] * len(examples)
     await evaluate_each(
@@ -117,17 +109,28 @@ async def evaluate_each(
     progress: Callable[[int, int], None] | None = None,
     replicate: int = 0,
 ) -> None:
-    """As `evaluate`, for any number of examples: each row is handed over as soon as it is there and kept no longer.
+    """Run and score a workflow on any number of examples: each row is handed over as soon as it is there and kept no longer.
 
-    So many examples are worked on at once that calls are always waiting at the endpoint, and no more.
+    A failed step is part of the result: the metric is asked about outputs that are None. No row is made up: when the
+    infrastructure fails or the budget ends, no new call is sent, those in flight end and are stored, and the error is
+    raised. So many examples are worked on at once that calls are always waiting at the endpoint, and no more.
 
     Args:
-        engine, workflow, task, examples, purpose, progress, replicate: as for `evaluate`.
+        engine: what runs it.
+        workflow: a valid workflow for the task.
+        task: for its metric.
+        examples: which ones.
+        purpose: what the ledger charges the calls to.
         take: called with each example's number, from 0, and its row, or None if the endpoint refuses it, or a judge gives
             no verdict on it, on every try. The order is that in which they end.
+        progress: called with examples done and all of them.
+        replicate: as for `Engine.run`.
 
     Raises:
-        Paused, BudgetExceeded, MetricError: as `evaluate`.
+        Paused: if the infrastructure failed, a signal came or the time is up.
+        DeniedError: if a model refuses the key or the name, and has answered nothing.
+        BudgetExceeded: if a ceiling would be passed.
+        MetricError: if the metric raised; it names the example.
     """
     total = len(examples) if isinstance(examples, Sized) else 0
     coming = enumerate(examples)
@@ -162,3 +165,22 @@ async def evaluate_each(
         if isinstance(fault, InfrastructureError) and not isinstance(fault, DeniedError):
             raise Paused(str(fault), stopped_by="infrastructure") from fault
         raise
+
+
+@contextmanager
+def fewer_collections() -> Generator[None]:
+    """Inside, the collector looks after `OBJECTS` new objects at the earliest; what was set before is set again after.
+
+    Blocks may nest and overlap, on one thread. A collector that looks as seldom already is left alone.
+    """
+    threshold = gc.get_threshold()
+    _thresholds_before.append(threshold)
+    if 0 < threshold[0] < OBJECTS:
+        gc.set_threshold(OBJECTS, *threshold[1:])
+    try:
+        yield
+    finally:
+        first = _thresholds_before[0]
+        _thresholds_before.pop()
+        if not _thresholds_before:
+            gc.set_threshold(*first)

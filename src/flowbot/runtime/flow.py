@@ -77,8 +77,8 @@ class Flow:
     def __init__(self, workflow: Workflow, **settings: Unpack[FlowSettings]) -> None:
         from flowbot.task import ToolSource, tool_of
 
+        from .allowed_models import allowed_models, require_allowed_models
         from .live import Live
-        from .own_models import own_models, require_own_models
         from .workbench import refuse_beside
 
         require_settings("Flow", settings, FlowSettings)
@@ -87,8 +87,8 @@ class Flow:
             refuse_beside(settings)
         self.workflow = workflow
         self.lm = settings.get("lm")
-        self.models = own_models(self.lm, models=settings.get("models"))
-        require_own_models(self.models, workflow=workflow)
+        self.models = allowed_models(self.lm, models=settings.get("models"))
+        require_allowed_models(self.models, workflow=workflow)
         given = [each if isinstance(each, ToolSource) else tool_of(each) for each in settings.get("tools", ())]
         _require_parts(workflow, self.lm, settings.get("sandbox"))
         self._live = Live(partial(_opened_engine, self.lm, given, self.models, settings), workbench)

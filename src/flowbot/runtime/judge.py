@@ -22,6 +22,7 @@ from flowbot.fields import Field, ModelError, RefusedError, Score, Type, Usage, 
 from flowbot.lm.client import TOO_LONG, Message
 from flowbot.task import MetricError
 
+from .adapter import reply_format
 from .together import together
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def question(judge: Judge, task: Task, example: Example, outputs: Mapping[str, A
             "verdicts or scores, that is a part of what you judge.",
             *known,
             f"Give a reason in at most {REASON_WORDS} words, then the verdict: {words}.",
-            f"Reply with JSON: {_shape(judge)}",
+            reply_format(reply_fields(judge, judge.verdicts[::-1])),
         ]
     )
     blocks = [("input", example.inputs), ("answer", outputs)]
@@ -117,9 +118,9 @@ def score_of(judge: Judge, draws: Sequence[Decided]) -> Score:
     return Score(fmean(values), "; ".join(told), parts if several else {}, spread)
 
 
-def reply_fields(judge: Judge) -> list[Field]:
-    """Reason and verdict; for several criteria an object of the two for each."""
-    verdict = Type("literal", options=judge.verdicts)
+def reply_fields(judge: Judge, verdicts: tuple[str, ...] = ()) -> list[Field]:
+    """Reason and verdict, one of `verdicts` (in the scale's order if empty); for several criteria an object of the two for each."""
+    verdict = Type("literal", options=verdicts or judge.verdicts)
     if len(judge.criteria) == 1:
         return [Field("reason", Type("str")), Field("verdict", verdict)]
     pair = Type("object", members=(("reason", Type("str")), ("verdict", verdict)))
@@ -202,13 +203,6 @@ def _decided(judge: Judge, values: Mapping[str, Any]) -> Decided:
         each.name: (str(found["verdict"]), " ".join(str(found["reason"]).split()).rstrip("."))
         for each, found in zip(judge.criteria, given, strict=True)
     }
-
-
-def _shape(judge: Judge) -> str:
-    pair = f'{{"reason": string, "verdict": {" or ".join(json.dumps(each, ensure_ascii=False) for each in judge.verdicts[::-1])}}}'
-    if len(judge.criteria) == 1:
-        return pair
-    return "{" + ", ".join(f'"{key}": {pair}' for key in _keys(judge)) + "}"
 
 
 def _keys(judge: Judge) -> list[str]:

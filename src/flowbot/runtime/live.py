@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
 
 from flowbot.fields import InfrastructureError, UserError
 
+from .forking import keep_when_forked
 from .workbench import Workbench, turn
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Live:
         self._open = engine
         self._bench = workbench
         self._by_process: dict[int, _Running] = {}
-        _ALL.add(self)
+        keep_when_forked(self)
 
     def begin(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Future[Trace]:
         """Start a run on the private loop, which the first call opens."""
@@ -72,23 +72,9 @@ class Live:
         if here is not None:
             here.close()
 
-    def forked(self) -> None:
-        """In a process that was forked: see that what was inherited is never collected, not even when the process ends. A
-        connection that is collected is taken from its loop's selector, which the system shares with the parent."""
-        with suppress(ImportError):
-            import ctypes
-
-            for inherited in self._by_process.values():
-                ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
-
     def _here(self) -> _Running:
         own = os.getpid()
         return self._by_process.get(own) or self._by_process.setdefault(own, _Running(self._open, self._bench))
-
-
-_ALL: WeakSet[Live] = WeakSet()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: [each.forked() for each in tuple(_ALL)])
 
 
 class _Running:

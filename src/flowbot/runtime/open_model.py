@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from flowbot.fields import UserError
 from flowbot.lm.model_options import model_options
 from flowbot.lm.options import is_path
-from flowbot.lm.prices import is_known, listed, per_million
-from flowbot.lm.providers import OWN, endpoint_of, is_added, open_added, require_key, split_model
+from flowbot.lm.prices import PriceOf, is_known, listed, per_million
+from flowbot.lm.providers import FREE, OWN, endpoint_of, is_added, open_added, require_key, split_model
 from flowbot.lm.tiers import FLEX
 from flowbot.store import Store, default_cache_dir
 
@@ -57,9 +57,7 @@ def open_lm(
         return open_client(model, store=connections.store, base_dir=base_dir, cache_dir=cache_dir, say=tell)
 
     client = connections.share(shared, make, say)
-    cost, tier = listed(client.price_ref), tier_of(client)
-    if price is not None and client.price_ref != "free":
-        cost, tier = per_million(price), None  # what the user says is the price of whatever tier is asked for
+    cost, tier = priced(client, price)
     known = is_known(cost) and (tier is None or tier.expected is not None)
     if session.budget.limits("usd") and not known:
         raise UserError(
@@ -108,9 +106,16 @@ def names_file(model: str) -> bool:
     return provider == "recorded" or (provider == "local" and is_path(rest.partition("?")[0]))
 
 
-def tier_of(client: Client) -> Tier | None:
-    """The service tier in which a client asks; None for one that knows of none."""
-    return getattr(client, "tier", None)
+def priced(client: Client, price: tuple[float, float] | None) -> tuple[PriceOf, Tier | None]:
+    """What a client's calls cost, and the service tier in which it asks; None for one that knows of none.
+
+    Args:
+        client: of any kind.
+        price: USD per million input and output tokens, as the user says: whatever tier is asked for.
+    """
+    if price is not None and client.price_ref != FREE:
+        return per_million(price), None
+    return listed(client.price_ref), getattr(client, "tier", None)
 
 
 def _account(model: str) -> str:

@@ -16,12 +16,11 @@ from flowbot.fields import ModelError, RefusedError, Usage, ValueMismatch
 from flowbot.fields.bounds import ABOUT, bounded
 from flowbot.lm.capabilities import Capabilities
 from flowbot.lm.client import Client, Reply
-from flowbot.lm.prices import listed, per_million
 from flowbot.lm.providers import FREE
 from flowbot.lm.retry import RetryPolicy
 from flowbot.lm.thinking import ANSWER, PURPOSE, QUESTION
 
-from .open_model import open_client, tier_of
+from .open_model import open_client, priced
 
 if TYPE_CHECKING:
     from flowbot.lm.lm import LM
@@ -67,12 +66,7 @@ class Probe:
             "reply": self.reply,
             "note": self.note,
             "seconds": round(self.usage.seconds, 2),
-            "usage": {
-                "calls": self.usage.calls,
-                "input_tokens": self.usage.input_tokens,
-                "output_tokens": self.usage.output_tokens,
-                "usd": self.usage.usd,
-            },
+            "usage": {name: getattr(self.usage, name) for name in ("calls", "input_tokens", "output_tokens", "usd")},
             "capabilities": can.dump() if can else None,
             "dropped": list(can.dropped()) if can else [],
             "thinking": {"seen": self.thought, "room": self.room},
@@ -105,9 +99,7 @@ async def probe(
     from flowbot.lm.lm import LM
 
     client = open_client(model, store=session.store, cache_dir=cache_dir, say=say)
-    cost, tier = listed(client.price_ref), tier_of(client)
-    if price is not None and client.price_ref != FREE:
-        cost, tier = per_million(price), None
+    cost, tier = priced(client, price)
     lm = LM(client, session, name=model, price=cost, tier=tier, retry=_RETRY)
     try:
         reply, note = await _asked(lm)

@@ -236,7 +236,7 @@ class _Loop:
                 fresh.discard(name)
                 call = replace(self.made.get(name) or made[name], seconds=0.0) if again else made[name]
             self.calls.append(call)
-            results.append(_AGAIN if again else told(call))
+            results.append(_AGAIN if again else result_text(call))
         wrote = any(isinstance(each, _Planned) and each.writes for each in planned)
         self.made = {} if wrote else self.made | made
         return results
@@ -277,7 +277,7 @@ class _Loop:
         return Reacted(values, error, self.request.messages, tuple(self.replies), tuple(self.calls))
 
 
-def told(call: ToolCall) -> str:
+def result_text(call: ToolCall) -> str:
     """What a model is told of a call: its result, cut to a bounded length, or why it failed."""
     if call.result is None:
         text = f"Error: {call.error}"

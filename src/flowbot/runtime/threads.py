@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TypeVar
 
 from flowbot.fields import InfrastructureError
@@ -41,30 +41,21 @@ async def in_thread(call: Callable[[], T], *, seconds: float | None = None) -> T
         InfrastructureError: if the system gives no thread.
         Exception: what `call` raises.
     """
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[T] = loop.create_future()
+    done: Future[T] = Future()
+    done.set_running_or_notify_cancel()  # what was begun cannot be taken back, whoever has ceased to wait
     context = contextvars.copy_context()
 
-    def settle(result: T | None, error: Exception | None) -> None:
-        if done.done():
-            return
-        if error is not None:
-            done.set_exception(error)
-        else:
-            done.set_result(result)  # pyright: ignore[reportArgumentType] - with no error it is a T
-
     def work() -> None:
-        result: T | None = None
-        fault: Exception | None = None
         try:
             result = context.run(call)
         except BaseException as error:  # its sys.exit() is not ours
-            fault = as_exception(error)
-        with contextlib.suppress(RuntimeError):  # the loop ended while the function was still running
-            loop.call_soon_threadsafe(settle, result, fault)
+            done.set_exception(as_exception(error))
+        else:
+            done.set_result(result)
 
+    waiting = asyncio.wrap_future(done)
     try:
         threading.Thread(target=work, daemon=True, name="flowbot-call").start()
     except RuntimeError as error:
         raise InfrastructureError(f"no thread to call a function in: {error}") from error
-    return await asyncio.wait_for(done, seconds)
+    return await asyncio.wait_for(waiting, seconds)

@@ -110,21 +110,13 @@ class ToolRunner:
         make = partial(self._result, tool, call, asked)
         if simulated or tool.signature.effects == "reads":
             make = partial(undisturbed, make)
-        if tool.signature.pure or not tool.kept or self._memo is None:
-            async with self._executor.turn(call), self._free:
+        facts = {"tool": tool.identity, "simulated": simulated, "arguments": asked, "seconds": self._seconds}
+        # The place is taken outside, so that a call that nobody waits for any more does not begin.
+        async with self._executor.turn(call), self._free:
+            if tool.signature.pure or not tool.kept or self._memo is None:
                 result = await make()
-        else:
-            key = stable_hash(
-                {
-                    "tool": tool.identity,
-                    "simulated": simulated,
-                    "arguments": asked,
-                    "seconds": self._seconds,
-                }
-            )
-            # The place is taken outside, so that a call that nobody waits for any more does not begin.
-            async with self._executor.turn(call), self._free:
-                result = await self._memo.once(key, "tool", make)
+            else:
+                result = await self._memo.once(stable_hash(facts), "tool", make)
         if "error" in result:
             raise StepError(result["error"])
         return result["outputs"], 0.0 if tool.signature.pure else result["seconds"]

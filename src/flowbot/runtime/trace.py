@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, cast
 
 from flowbot.fields import Usage
 from flowbot.fields.words import brief, count, named, printable
@@ -42,8 +42,7 @@ class ToolCall:
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
-        result = None if self.result is None else dict(self.result)
-        return {**asdict(self), "arguments": dict(self.arguments), "result": result}
+        return _facts(self)
 
     @staticmethod
     def load(data: Mapping[str, Any]) -> ToolCall:
@@ -94,37 +93,23 @@ class Step:
     def dump(self) -> dict[str, Any]:
         """As JSON."""
         return {
-            "address": self.address,
-            "kind": self.kind,
-            "inputs": dict(self.inputs),
-            "outputs": None if self.outputs is None else dict(self.outputs),
-            "error": self.error,
+            **_facts(self),
             "messages": [message.dump() for message in self.messages],
-            "reply": self.reply,
             "usage": asdict(self.usage),
-            "seconds": self.seconds,
             "reads": list(self.reads),
-            "note": self.note,
             "calls": [call.dump() for call in self.calls],
         }
 
     @staticmethod
     def load(data: Mapping[str, Any]) -> Step:
         """A step from what `dump` gave."""
-        return Step(
-            address=data["address"],
-            kind=data["kind"],
-            inputs=data["inputs"],
-            outputs=data["outputs"],
-            error=data["error"],
-            messages=tuple(Message.load(each) for each in data["messages"]),
-            reply=data["reply"],
-            usage=Usage(**data["usage"]),
-            seconds=data["seconds"],
-            reads=tuple(data["reads"]),
-            note=data["note"],
-            calls=tuple(ToolCall.load(each) for each in data["calls"]),
-        )
+        made: dict[str, Any] = {
+            "messages": tuple(Message.load(each) for each in data["messages"]),
+            "usage": Usage(**data["usage"]),
+            "reads": tuple(data["reads"]),
+            "calls": tuple(ToolCall.load(each) for each in data["calls"]),
+        }
+        return Step(**{**data, **made})
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,23 +157,19 @@ class Trace:
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
-        return {
-            "example": self.example,
-            "inputs": dict(self.inputs),
-            "steps": [step.dump() for step in self.steps],
-            "outputs": None if self.outputs is None else dict(self.outputs),
-            "error": self.error,
-            "seconds": self.seconds,
-        }
+        return {**_facts(self), "steps": [step.dump() for step in self.steps]}
 
     @staticmethod
     def load(data: Mapping[str, Any]) -> Trace:
         """A trace from what `dump` gave."""
-        return Trace(
-            example=data["example"],
-            inputs=data["inputs"],
-            steps=tuple(Step.load(each) for each in data["steps"]),
-            outputs=data["outputs"],
-            error=data["error"],
-            seconds=data["seconds"],
-        )
+        steps: Any = tuple(Step.load(each) for each in data["steps"])
+        return Trace(**{**data, "steps": steps})
+
+
+def _facts(record: ToolCall | Step | Trace) -> dict[str, Any]:
+    """Its fields by name, in order, those that are mappings as dicts."""
+    facts: dict[str, Any] = {}
+    for each in fields(record):
+        fact: Any = getattr(record, each.name)
+        facts[each.name] = dict(cast("Mapping[str, Any]", fact)) if isinstance(fact, Mapping) else fact
+    return facts

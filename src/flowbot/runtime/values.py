@@ -1,4 +1,4 @@
-"""What runs through a workflow: values with the steps that made them, and how a node ended."""
+"""What runs through a workflow: values with the steps that made them, where a node is called, and how it ended."""
 
 from __future__ import annotations
 
@@ -28,6 +28,39 @@ class Value:
 
 Known = Mapping[str, Value]
 """Values by reference."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a run a node is called: what goes around its name in addresses, and its numbers in the draw.
+
+    Args:
+        prefix: of addresses, as `each/refine[7]/`.
+        suffix: of addresses, as `[2]`.
+        path: of the body, as `each/refine/`.
+        steps: numbers of the loops around it, the outermost first.
+        items: numbers of the maps around it.
+    """
+
+    prefix: str = ""
+    suffix: str = ""
+    path: str = ""
+    steps: tuple[int, ...] = ()
+    items: tuple[int, ...] = ()
+
+    def address(self, name: str) -> str:
+        """The address of a node called here."""
+        return f"{self.prefix}{name}{self.suffix}"
+
+    def inside(self, name: str, *, step: int | None = None, item: int | None = None) -> Place:
+        """The place of the body of `name`, in its step or item of that number."""
+        return Place(
+            f"{self.address(name)}/",
+            f"[{step if step is not None else item}]",
+            f"{self.path}{name}/",
+            self.steps if step is None else (*self.steps, step),
+            self.items if item is None else (*self.items, item),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from flowbot.store import Kind, Store, default_cache_dir
 
 from .engine import Engine
 from .executors import Executor, open_executor
+from .forking import keep_when_forked
 from .open_model import Say, open_lm
 from .sandbox import ChosenSandbox
 from .settings import DEFAULTS, CallSettings, WorkbenchSettings, require_settings, with_settings
@@ -81,6 +82,7 @@ class Workbench:
         self._closing = False
         self._pausing = StopSignal()
         self._thread: threading.Thread | None = None
+        keep_when_forked(self)
 
     @property
     def connections(self) -> Connections:
@@ -158,7 +160,7 @@ class Workbench:
             price: USD per million input and output tokens, where a model's price is not known.
             say: told news in a line, as of models that are fetched.
             allow_writes: let tools write for real.
-            models: the user's list: what steps and judges may name; see `own_models`.
+            models: the user's list: what steps and judges may name; see `allowed_models`.
             judge_model: model string of the metric's judges that name none; `model` when None.
             live: True for a workflow in use: its tools are called for real, every time.
 
@@ -237,6 +239,8 @@ class Workbench:
         Args:
             pause: ask the runs to pause, which ends them within some 10 s. So does whoever cancels it while it waits.
         """
+        if self._process not in (0, os.getpid()):  # forked: all of it is the parent's
+            return
         self._closing = True
         if pause:
             self._pausing.set(CLOSED)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from flowbot.fields import UserError
 
+from .loop import LoopExecutor
+from .processes import ProcessExecutor
 from .protocol import Call, Executor, ExecutorName, FunctionError, Outcome
-
-if TYPE_CHECKING:
-    from .loop import LoopExecutor
-    from .processes import ProcessExecutor
 
 __all__ = ["Call", "Executor", "ExecutorName", "FunctionError", "Outcome", "open_executor"]
 
@@ -24,13 +22,7 @@ def open_executor(name: ExecutorName = "loop", *, workers: int | None = None) ->
         UserError: if there is no such executor.
     """
     if name == "loop":
-        from .loop import LoopExecutor
-
         return LoopExecutor()
     if name == "processes":
-        from .processes import ProcessExecutor
-
         return ProcessExecutor(workers)
-    from flowbot.fields import UserError
-
     raise UserError("executor", repr(name), "loop or processes")

@@ -16,14 +16,14 @@ from flowbot.fields import UserError
 from flowbot.fields.files import sha256
 from flowbot.task.modules import PREFIX, Modules
 
-from .calling import is_async
+from .loop import is_async
 
 
 class Unsendable(Exception):
     """A call that can be run in this process alone; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Address:
     """Where a function is.
 

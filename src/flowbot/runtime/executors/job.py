@@ -1,4 +1,4 @@
-"""A call as plain data, which another process or machine can run.
+"""A call, and what its function raised, as plain data: another process or machine can run the one and send the other.
 
 {"kind": "metric", "name": "score", "seconds": null,
  "function": {"name": "score", "module": "", "file": "/home/me/task/metrics.py", "sha256": "…"},
@@ -8,20 +8,32 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, cast
 
-from flowbot.task import Example
+from flowbot.fields import InfrastructureError, StepError, UserError
+from flowbot.fields.bounds import bounded, error_text
+from flowbot.task import Example, MetricError
 
 from .address import Address, Unsendable
-from .protocol import Call, Kind
+from .protocol import Call, FunctionError, Kind
 
 _DEPTH = 100
 _INT_BITS = 4096
+_TRACEBACK = 20_000
+_FACTS: dict[type[Exception], tuple[str, ...]] = {
+    MetricError: ("message", "metric", "example"),
+    StepError: ("message",),
+    UserError: ("where", "what", "mend"),
+    InfrastructureError: ("message", "kind", "fatal", "retry_after"),
+    FunctionError: ("type_name", "text"),
+}
+"""By what FlowBot tells one error from another: the arguments that make each again."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Job:
     """A call as plain data.
 
@@ -48,14 +60,9 @@ class Job:
         """
         given = dict(call.arguments)
         if isinstance(example := given.get("example"), Example) and call.kind == "metric":
-            given["example"] = {
-                "id": example.id,
-                "inputs": dict(example.inputs),
-                "expected": dict(example.expected),
-                "group": example.group,
-                "extra": dict(example.extra),
-                "feedback": example.feedback,
-            }
+            facts: dict[str, Any] = {each.name: getattr(example, each.name) for each in fields(example)}
+            mappings = {name: dict(facts[name]) for name in ("inputs", "expected", "extra")}
+            given["example"] = {**facts, **mappings}
         if not is_plain(given):
             raise Unsendable("an argument is no JSON data")
         return Job(call.kind, call.name, function, given, call.seconds)
@@ -63,17 +70,12 @@ class Job:
     @staticmethod
     def load(data: Mapping[str, Any]) -> Job:
         """The job that `dump` gave."""
-        return Job(data["kind"], data["name"], Address(**data["function"]), data["arguments"], data["seconds"])
+        facts: dict[str, Any] = {**data, "function": Address(**data["function"])}
+        return Job(**facts)
 
     def dump(self) -> dict[str, Any]:
         """As JSON data."""
-        return {
-            "kind": self.kind,
-            "name": self.name,
-            "function": asdict(self.function),
-            "arguments": dict(self.arguments),
-            "seconds": self.seconds,
-        }
+        return {**vars(self), "function": vars(self.function)}
 
     def call(self, function: Callable[..., Any]) -> Call:
         """The call to make where the job is run."""
@@ -98,3 +100,27 @@ def is_plain(value: Any, depth: int = _DEPTH) -> bool:
         members = cast("dict[Any, Any]", value)
         return all(type(name) is str and is_plain(each, depth - 1) for name, each in members.items())
     return False
+
+
+def described(error: Exception) -> dict[str, Any]:
+    """An exception as data: by what FlowBot tells it from others, or else by its type's name and its text."""
+    kind = next((each for each in _FACTS if isinstance(error, each)), None)
+    if kind is None:
+        kind, error_told = FunctionError, FunctionError(type(error).__name__, error_text(error))
+    else:
+        error_told = error
+    # A `message` that is no attribute is the error's text.
+    facts = {name: getattr(error_told, name) if hasattr(error_told, name) else str(error_told) for name in _FACTS[kind]}
+    try:
+        trace = "".join(traceback.format_exception(error))
+    except Exception:  # it asks the error for its text, and what is near it for theirs
+        trace = ""
+    return {"type": kind.__name__, "facts": facts, "traceback": bounded(trace, _TRACEBACK)}
+
+
+def rebuilt(data: dict[str, Any]) -> Exception:
+    """The exception that `described` was given, or that stands for it, with the traceback from elsewhere as a note."""
+    kind = next(each for each in _FACTS if each.__name__ == data["type"])
+    error = kind(**data["facts"])
+    error.add_note(data["traceback"])
+    return error

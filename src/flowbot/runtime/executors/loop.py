@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import Any
 
+from flowbot.fields import FlowBotError
+from flowbot.fields.bounds import error_text
+from flowbot.runtime.jsonlike import to_json
 from flowbot.runtime.threads import in_thread
+from flowbot.task import Metric
 
-from .calling import awaited_result_of, is_async, result_of
-from .protocol import Call, Outcome
+from .protocol import Call, FunctionError, Outcome
 
 
 class LoopExecutor:
@@ -30,25 +35,53 @@ class LoopExecutor:
 
     async def run(self, call: Call) -> Outcome:
         """Make one call; see `Executor`."""
-        if call.kind == "metric":
-            async with self._metric:
-                return await _outcome(call)
-        return await _outcome(call)
+        async with self._metric if call.kind == "metric" else nullcontext():
+            began = time.monotonic()
+            try:
+                if is_async(call.function):
+                    value = await asyncio.wait_for(_awaited(call), call.seconds)
+                else:
+                    value = await in_thread(partial(result_of, call), seconds=call.seconds)
+            except Exception as error:  # whatever somebody's function raises
+                return Outcome(error=error, seconds=time.monotonic() - began)
+            return Outcome(value, seconds=time.monotonic() - began)
 
     async def close(self) -> None:
         """Nothing is left to end."""
 
 
-async def _outcome(call: Call) -> Outcome:
-    began = time.monotonic()
+def result_of(call: Call) -> Any:
+    """Make the call, here and now, and give its result as JSON data: the same code wherever it runs.
+
+    Raises:
+        StepError: if a tool returns what JSON cannot hold.
+        MetricError: if a metric raises, or returns what is no score.
+        FunctionError: if a tool raises.
+        BaseException: what else the function raises.
+    """
+    if call.kind == "tool":
+        try:
+            return to_json(call.function(**call.arguments))
+        except Exception as error:
+            raise _told(error) from error
+    score = Metric(call.name, pure=False, identity="", call=call.function)(**call.arguments)
+    parts = {name: float(part) for name, part in score.parts.items()}
+    return {"value": float(score.value), "feedback": score.feedback, "parts": parts}
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether calling it gives a coroutine."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+
+
+async def _awaited(call: Call) -> Any:
+    """As `result_of`, of a tool that is a coroutine function."""
     try:
-        value = await _value(call)
-    except Exception as error:  # whatever somebody's function raises
-        return Outcome(error=error, seconds=time.monotonic() - began)
-    return Outcome(value, seconds=time.monotonic() - began)
+        return to_json(await call.function(**call.arguments))
+    except Exception as error:
+        raise _told(error) from error
 
 
-async def _value(call: Call) -> Any:
-    if is_async(call.function):
-        return await asyncio.wait_for(awaited_result_of(call), call.seconds)
-    return await in_thread(partial(result_of, call), seconds=call.seconds)
+def _told(error: Exception) -> Exception:
+    """What a tool raised, as the one error that is the same wherever it ran."""
+    return error if isinstance(error, FlowBotError) else FunctionError(type(error).__name__, error_text(error))

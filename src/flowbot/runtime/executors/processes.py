@@ -6,16 +6,16 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
 
-from flowbot.fields import InfrastructureError, StepError
+from flowbot.fields import InfrastructureError, StepError, UserError
 
 from .address import Address, Unsendable, address_of
 from .job import Job
-from .link import Lost, NotStarted, Worker
 from .loop import LoopExecutor
 from .protocol import Call, Outcome
+from .worker_process import Lost, NotStarted, Worker
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +27,8 @@ class ProcessExecutor:
     """Runs calls in worker processes, one at a time in each, metrics too. Processes are started when they are needed
     and kept until the end.
 
-    They have the environment of this process whole, API keys included, since a user's tools may need them.
+    They have the environment of this process whole, API keys included, since a user's tools may need them. A process that
+    is forked from this one can neither use them nor end them.
 
     Args:
         workers: how many at most; as many as there are processors for this process when None.
@@ -39,17 +40,17 @@ class ProcessExecutor:
         self._turns = asyncio.Semaphore(self._size)
         self._places = asyncio.Semaphore(self._size)
         self._workers: list[Worker] = []
-        self._ending: set[asyncio.Task[None]] = set()
         self._closed = False
         self._closing = asyncio.Lock()
+        self._process = os.getpid()
         # By identity, for not all callables can be hashed; the callable is kept, so that no other gets its number.
         self._addresses: dict[int, tuple[Callable[..., Any], Address | str]] = {}
-        self._told: set[str] = set()
+        self._logged: set[str] = set()
 
     @property
     def pids(self) -> tuple[int, ...]:
         """The numbers of the processes that are there."""
-        return tuple(sorted(worker.pid for worker in self._workers))
+        return tuple(sorted(worker.pid for worker in self._workers if worker.alive))
 
     def turn(self, call: Call) -> AbstractAsyncContextManager[None]:
         """As many as there are workers; those of this process for what cannot be sent."""
@@ -61,43 +62,59 @@ class ProcessExecutor:
             address = self._address(call)
             if isinstance(address, str):
                 raise Unsendable(address)
-            return await self._sent(Job.of(call, address), call)
+            job = Job.of(call, address)
+            try:
+                return await self.done(job)
+            except Unsendable as reason:
+                self._addresses[id(call.function)] = (call.function, str(reason))
+                raise
         except Unsendable as reason:
             line = f"{call.kind} {call.name} runs in this process: {reason}"
-            if line not in self._told:
-                self._told.add(line)
+            if line not in self._logged:
+                self._logged.add(line)
                 _log.info("%s", line, extra={"event": "executor.here", "tool": call.name})
             return await self._here.run(call)
+        except NotStarted as lost:
+            raise InfrastructureError(f"worker processes do not start: the last of {TRIES} {lost}") from lost
+        except Lost as lost:
+            return Outcome(error=StepError(f"its process was lost {TRIES} times out of {TRIES}; the last one {lost}"))
 
-    async def close(self) -> None:
-        """End the processes: those without work by themselves, the others at once."""
-        self._closed = True
-        async with self._closing:
-            for worker in tuple(self._workers):
-                self._discard(worker, kill=not worker.free)
-            for _ in range(self._size):  # until none is being started
-                await self._places.acquire()
-            for _ in range(self._size):
-                self._places.release()
-            while self._ending:
-                await asyncio.wait(self._ending)
+    async def done(self, job: Job) -> Outcome:
+        """Run a job to its end in a worker, in another one where that is lost.
 
-    async def _sent(self, job: Job, call: Call) -> Outcome:
-        lost: Lost | None = None
+        Raises:
+            Unsendable: if the workers cannot find its function.
+            Lost: how the last one was lost.
+            InfrastructureError: if there can be no process.
+            UserError: in a process that was forked from the workers' owner.
+        """
+        if self._process != os.getpid():
+            raise UserError(
+                "executor", "worker processes of the one that this was forked from", "its own: open it here"
+            )
+        lost = Lost()
         async with self._places:
-            for _ in range(TRIES):
+            for number in range(TRIES):
                 try:
-                    return await self._tried(job, fresh=lost is not None)
+                    return await self._tried(job, fresh=number > 0)
                 except Lost as now:
                     lost = now
                     more = {"event": "executor.lost", "tool": job.name}
                     _log.info("%s %s: its process %s", job.kind, job.name, lost, extra=more)
-                except Unsendable as reason:
-                    self._addresses[id(call.function)] = (call.function, str(reason))
-                    raise
-        if isinstance(lost, NotStarted):
-            raise InfrastructureError(f"worker processes do not start: the last of {TRIES} {lost}")
-        return Outcome(error=StepError(f"its process was lost {TRIES} times out of {TRIES}; the last one {lost}"))
+        raise lost
+
+    async def close(self) -> None:
+        """End the processes: those without work by themselves, the others at once."""
+        if self._process != os.getpid():
+            return
+        self._closed = True
+        async with self._closing:
+            ending = [worker.end(kill=not worker.free) for worker in self._workers]
+            async with AsyncExitStack() as places:
+                await asyncio.gather(*ending)
+                for _ in range(self._size):  # until none is at work, or being started
+                    await places.enter_async_context(self._places)
+            await asyncio.gather(*(worker.end(kill=True) for worker in self._workers))
 
     async def _tried(self, job: Job, *, fresh: bool) -> Outcome:
         worker = await self._worker(fresh=fresh)
@@ -107,21 +124,18 @@ class ProcessExecutor:
             return Outcome(error=error, seconds=job.seconds or 0.0)
         finally:
             if not worker.free:
-                self._discard(worker, kill=True)
+                worker.kill()
 
     async def _worker(self, *, fresh: bool) -> Worker:
         """A worker that is free; a new one after one was lost, for others may be gone too and not yet be known to be."""
-        for worker in tuple(self._workers):
-            if not worker.free:
-                continue
-            if worker.alive and not fresh:
-                return worker
-            self._discard(worker, kill=not worker.alive)
-            if fresh:
-                break
-        return await self._started()
-
-    async def _started(self) -> Worker:
+        for worker in self._workers:
+            if worker.free:
+                if worker.alive and not fresh:
+                    return worker
+                worker.kill()
+                if fresh:
+                    break
+        self._workers = [each for each in self._workers if not each.gone]
         if not self._closed:
             try:
                 worker = await Worker.start()
@@ -130,16 +144,8 @@ class ProcessExecutor:
             self._workers.append(worker)
             if not self._closed:
                 return worker
-            self._discard(worker, kill=True)
+            worker.kill()
         raise InfrastructureError("worker processes: closed while a call was under way")
-
-    def _discard(self, worker: Worker, *, kill: bool) -> None:
-        if worker not in self._workers:
-            return
-        self._workers.remove(worker)
-        ending = asyncio.create_task(worker.end(kill=kill))
-        self._ending.add(ending)
-        ending.add_done_callback(self._ending.discard)
 
     def _address(self, call: Call) -> Address | str:
         """Where the call's function is, or why it can only be called here."""

@@ -1,7 +1,7 @@
 """The program of a worker process: runs one job after the other, and ends when its owner does.
 
-Started by its path, so that it needs no module before its owner has told it where modules are. It speaks frames (four
-bytes of length, then JSON) over what were standard input and output:
+Started by its path, so that it needs no module before its owner has told it where modules are. It speaks lines of JSON over
+what were standard input and output:
 
     owner   {"path": [folders]}, then a job; the next one when the last is answered
     worker  {"ready": true}; for each job {"cannot": why}, or {"begun": true} and then
@@ -26,53 +26,42 @@ GRACE_SECONDS = 1.0
 """Time for a worker to end by itself when its owner is gone; one that is at work is ended."""
 
 
-class Channel:
-    """The frames to and from the owner."""
-
-    def __init__(self, reading: IO[bytes], writing: IO[bytes]) -> None:
-        self._reading = reading
-        self._writing = writing
-
-    @staticmethod
-    def taken() -> Channel:
-        """The channel on standard input and output, which are then others. Not inherited by what functions start."""
-        ours, theirs = os.dup(0), os.dup(1)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nothing, 0)
-        os.close(nothing)
-        os.dup2(2, 1)
-        channel = Channel(os.fdopen(ours, "rb"), os.fdopen(theirs, "wb"))
-        if sys.platform != "win32":  # a fork that outlives the worker would hide its end from the owner
-            open_here = [ours, theirs]
-            os.register_at_fork(after_in_child=lambda: [os.close(open_here.pop()) for _ in tuple(open_here)])
-        return channel
-
-    def read(self) -> Any:
-        """The next frame; None at the end."""
-        size = self._reading.read(4)
-        if len(size) < 4:
-            return None
-        text = self._reading.read(int.from_bytes(size, "big"))
-        return json.loads(text) if len(text) == int.from_bytes(size, "big") else None
-
-    def write(self, frame: Any) -> None:
-        """Send a frame."""
-        text = json.dumps(frame).encode()
-        self._writing.write(len(text).to_bytes(4, "big") + text)
-        self._writing.flush()
-
-
 def main() -> None:
     """Run jobs until the owner is gone."""
     _die_with_owner()
-    channel = Channel.taken()
-    hello = channel.read()
+    reading, writing = _channel()
+    hello = _read(reading)
     if hello is None:
         return
     sys.path[:] = hello["path"]
     jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(channel, jobs), daemon=True).start()
-    _work(channel, jobs)
+    threading.Thread(target=_listen, args=(reading, jobs), daemon=True).start()
+    _work(jobs, writing)
+
+
+def _channel() -> tuple[IO[bytes], IO[bytes]]:
+    """What were standard input and output, which are then others. Not inherited by what functions start."""
+    ours, theirs = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    if sys.platform != "win32":  # a fork that outlives the worker would hide its end from the owner
+        open_here = [ours, theirs]
+        os.register_at_fork(after_in_child=lambda: [os.close(open_here.pop()) for _ in tuple(open_here)])
+    return os.fdopen(ours, "rb"), os.fdopen(theirs, "wb")
+
+
+def _read(reading: IO[bytes]) -> Any:
+    """The next message; None at the end."""
+    line = reading.readline()
+    return json.loads(line) if line.endswith(b"\n") else None
+
+
+def _send(writing: IO[bytes], message: Any) -> None:
+    line = json.dumps(message).encode() + b"\n"
+    writing.write(line)
+    writing.flush()
 
 
 def _die_with_owner() -> None:
@@ -85,9 +74,9 @@ def _die_with_owner() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def _listen(channel: Channel, jobs: queue.SimpleQueue[Any]) -> None:
+def _listen(reading: IO[bytes], jobs: queue.SimpleQueue[Any]) -> None:
     """Pass jobs on; when the owner is gone, end this process and what it started, whatever it is at."""
-    while (job := channel.read()) is not None:
+    while (job := _read(reading)) is not None:
         jobs.put(job)
     jobs.put(None)
     time.sleep(GRACE_SECONDS)
@@ -96,42 +85,34 @@ def _listen(channel: Channel, jobs: queue.SimpleQueue[Any]) -> None:
     os._exit(1)
 
 
-def _work(channel: Channel, jobs: queue.SimpleQueue[Any]) -> None:
+def _work(jobs: queue.SimpleQueue[Any], writing: IO[bytes]) -> None:
     from flowbot.runtime.executors.address import Functions, Unsendable
-    from flowbot.runtime.executors.calling import result_of
-    from flowbot.runtime.executors.faults import described
-    from flowbot.runtime.executors.job import Job
+    from flowbot.runtime.executors.job import Job, described
+    from flowbot.runtime.executors.loop import result_of
+    from flowbot.runtime.executors.protocol import FunctionError
     from flowbot.runtime.threads import as_exception
 
     functions = Functions()
-    channel.write({"ready": True})
+    _send(writing, {"ready": True})
     while (data := jobs.get()) is not None:
         job = Job.load(data)
         try:
             call = job.call(functions.find(job.function))
         except Unsendable as reason:
-            channel.write({"cannot": str(reason)})
+            _send(writing, {"cannot": str(reason)})
             continue
-        channel.write({"begun": True})
+        _send(writing, {"begun": True})
         began = time.monotonic()
         try:
             reply = {"value": result_of(call)}
         except BaseException as error:  # its sys.exit() is not ours
             reply = {"error": described(as_exception(error))}
-        _answer(channel, {**reply, "seconds": time.monotonic() - began})
-
-
-def _answer(channel: Channel, reply: dict[str, Any]) -> None:
-    try:
-        channel.write(reply)
-    except (TypeError, ValueError) as error:  # an exception that holds what JSON cannot
-        told = {
-            "type": "",
-            "name": type(error).__name__,
-            "text": f"an error that cannot be told: {error}",
-            "traceback": "",
-        }
-        channel.write({"error": told, "seconds": reply["seconds"]})
+        seconds = time.monotonic() - began
+        try:
+            _send(writing, {**reply, "seconds": seconds})
+        except (TypeError, ValueError) as error:  # an exception that holds what JSON cannot
+            fault = FunctionError(type(error).__name__, f"an error that cannot be told: {error}")
+            _send(writing, {"error": described(fault), "seconds": seconds})
 
 
 if __name__ == "__main__":

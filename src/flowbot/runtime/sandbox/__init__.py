@@ -8,9 +8,8 @@ code is refused.
 from __future__ import annotations
 
 from .bubblewrap import BubblewrapSandbox
-from .chosen import ChosenSandbox
+from .chosen import ChosenSandbox, SandboxName, open_sandbox
 from .monty import MontySandbox
-from .opening import SandboxName, open_sandbox
 from .protocol import MEMORY_MB, PRINTED_BYTES, SECONDS, Sandbox
 
 __all__ = [

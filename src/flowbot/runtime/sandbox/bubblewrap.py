@@ -69,13 +69,7 @@ class BubblewrapSandbox:
     async def run(
         self, code: str, inputs: Mapping[str, Any], *, seconds: float = SECONDS, memory_mb: int = MEMORY_MB
     ) -> Any:
-        """What `run(**inputs)` returns, as JSON values.
-
-        Raises:
-            StepError: if the code raises, runs out of time or memory, or returns what JSON cannot hold.
-            InfrastructureError: if the process cannot be started.
-            UserError: if bubblewrap is not installed.
-        """
+        """As `Sandbox.run`."""
         try:
             request = _request(code, inputs, seconds, memory_mb)
         except (ValueError, TypeError, RecursionError) as error:  # a value that cannot cross the border
@@ -86,14 +80,7 @@ class BubblewrapSandbox:
         return result
 
     async def script(self, code: str, *, seconds: float = SECONDS, memory_mb: int = MEMORY_MB) -> str:
-        """What the program prints.
-
-        Raises:
-            StepError: if the program raises, runs out of time or memory, or prints more than `PRINTED_BYTES`; with the
-                end of what it printed before.
-            InfrastructureError: if the process cannot be started.
-            UserError: if bubblewrap is not installed.
-        """
+        """As `Sandbox.script`."""
         request = _request(code, None, seconds, memory_mb)
         outcome, error, _ = await self._ran(request, "script", seconds, memory_mb)
         printed = outcome.printed.decode("utf-8", "replace")
@@ -204,6 +191,7 @@ def _command(bwrap: str, files: Descriptors) -> list[str]:
         *("--setenv", "LD_LIBRARY_PATH", str(_PYTHON / "lib")),
         *_interpreter(),
         *("--ro-bind", str(Path(__file__).with_name("inside.py")), "/inside.py"),
+        *("--ro-bind", str(Path(__file__).parents[1] / "plain_json.py"), "/plain_json.py"),
         *("--proc", "/proc", "--remount-ro", "/proc"),
         *("--dev-bind", "/dev/null", "/dev/null", "--dev-bind", "/dev/urandom", "/dev/urandom"),
         *("--size", str(_FOLDER_BYTES), "--tmpfs", "/tmp", "--chdir", "/tmp", "--remount-ro", "/"),

@@ -11,13 +11,18 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import InfrastructureError, StepError, UserError
 from flowbot.fields.bounds import raised
+from flowbot.fields.files import sha256
+from flowbot.runtime.executors.address import Address
+from flowbot.runtime.executors.job import Job
+from flowbot.runtime.executors.processes import ProcessExecutor
+from flowbot.runtime.executors.worker_process import Lost
 from flowbot.runtime.jsonlike import to_json
 
-from .elsewhere import Elsewhere
 from .protocol import MEMORY_MB, PRINTED_BYTES, SECONDS, script_error
 
 if TYPE_CHECKING:
@@ -28,6 +33,7 @@ _LETTING_GO = 0.05
 """Seconds after closing in which the library's own threads let go of Python's objects. Measured with 1.4: of programs that end at once
 one in fifteen is aborted, of those that wait 0.02 s none."""
 _CALL = "\nrun(**_inputs)"
+_IN_WORKER = Path(__file__).resolve().with_name("in_worker.py")
 
 
 class MontySandbox:
@@ -35,7 +41,7 @@ class MontySandbox:
 
     def __init__(self) -> None:
         self._pool: AsyncMonty | None = None
-        self._elsewhere: Elsewhere | None = None
+        self._workers: ProcessExecutor | None = None
         self._opening = asyncio.Lock()
 
     @property
@@ -54,15 +60,10 @@ class MontySandbox:
     async def run(
         self, code: str, inputs: Mapping[str, Any], *, seconds: float = SECONDS, memory_mb: int = MEMORY_MB
     ) -> Any:
-        """What `run(**inputs)` returns, as JSON values.
-
-        Raises:
-            StepError: if the code raises, runs out of time or memory, or returns what JSON cannot hold.
-            InfrastructureError: if the workers cannot be started.
-            UserError: if pydantic-monty is not installed.
-        """
-        if (elsewhere := self._forked()) is not None:
-            return await elsewhere.ask("run", _asked(code, seconds, memory_mb, inputs=dict(inputs)))
+        """As `Sandbox.run`."""
+        if _is_forked():
+            limits = {"seconds": seconds, "memory_mb": memory_mb}
+            return await self._in_worker("run", {"code": code, "inputs": dict(inputs), **limits})
         pool = await self._opened()
         from pydantic_monty import CollectString
 
@@ -71,16 +72,9 @@ class MontySandbox:
         return to_json(result)
 
     async def script(self, code: str, *, seconds: float = SECONDS, memory_mb: int = MEMORY_MB) -> str:
-        """What the program prints.
-
-        Raises:
-            StepError: if the program raises, runs out of time or memory, or prints more than `PRINTED_BYTES`; with the
-                end of what it printed before.
-            InfrastructureError: if the workers cannot be started.
-            UserError: if pydantic-monty is not installed.
-        """
-        if (elsewhere := self._forked()) is not None:
-            return await elsewhere.ask("script", _asked(code, seconds, memory_mb))
+        """As `Sandbox.script`."""
+        if _is_forked():
+            return await self._in_worker("script", {"code": code, "seconds": seconds, "memory_mb": memory_mb})
         pool = await self._opened()
         from pydantic_monty import CollectString
 
@@ -94,20 +88,29 @@ class MontySandbox:
     async def close(self) -> None:
         """End the workers. May be called twice."""
         pool, self._pool = self._pool, None
-        elsewhere, self._elsewhere = self._elsewhere, None
-        if elsewhere is not None:
-            await elsewhere.close()
+        workers, self._workers = self._workers, None
+        if workers is not None:
+            await workers.close()
         if pool is not None:
             await pool.__aexit__(None, None, None)
             await asyncio.sleep(_LETTING_GO)
 
-    def _forked(self) -> Elsewhere | None:
-        """Where to run instead, if the library's threads are another process's."""
-        if _threads_of in ([], [os.getpid()]):
-            return None
-        if self._elsewhere is None:
-            self._elsewhere = Elsewhere()
-        return self._elsewhere
+    async def _in_worker(self, method: str, arguments: dict[str, Any]) -> Any:
+        """What that method gives in a process that is started anew.
+
+        The library's threads are the parent's and are not there after a fork: whatever waits for them waits for ever.
+        """
+        if self._workers is None:
+            self._workers = ProcessExecutor()
+        address = Address("call", f"{__package__}.in_worker", str(_IN_WORKER), sha256(_IN_WORKER))
+        try:
+            job = Job("tool", method, address, {"method": method, "arguments": arguments}, None)
+            outcome = await self._workers.done(job)
+        except Lost as lost:
+            raise InfrastructureError(f"the sandbox for code nodes: its process {lost}") from lost
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.value
 
     async def _opened(self) -> AsyncMonty:
         async with self._opening:
@@ -131,8 +134,9 @@ _threads_of: list[int] = []
 """The process that first used the library: its threads, one set for all pools, are there and in no process forked from it."""
 
 
-def _asked(code: str, seconds: float, memory_mb: int, **more: Any) -> dict[str, Any]:
-    return {"code": code, "seconds": seconds, "memory_mb": memory_mb, **more}
+def _is_forked() -> bool:
+    """Whether the library's threads are another process's."""
+    return _threads_of not in ([], [os.getpid()])
 
 
 class _Feed:

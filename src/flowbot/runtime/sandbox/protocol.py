@@ -33,11 +33,23 @@ class Sandbox(Protocol):
     async def run(
         self, code: str, inputs: Mapping[str, Any], *, seconds: float = SECONDS, memory_mb: int = MEMORY_MB
     ) -> Any:
-        """What `run(**inputs)` returns, as JSON values."""
+        """What `run(**inputs)` returns, as JSON values.
+
+        Raises:
+            StepError: if the code raises, runs out of time or memory, or returns what JSON cannot hold.
+            InfrastructureError: if the sandbox cannot be started.
+            UserError: if it is not installed.
+        """
         ...
 
     async def script(self, code: str, *, seconds: float = SECONDS, memory_mb: int = MEMORY_MB) -> str:
-        """What the program prints, at most `PRINTED_BYTES`."""
+        """What the program prints.
+
+        Raises:
+            StepError: if the program raises, runs out of time or memory, or prints more than `PRINTED_BYTES`; with the
+                end of what it printed before.
+            InfrastructureError, UserError: as `run`.
+        """
         ...
 
     async def close(self) -> None:

@@ -33,6 +33,7 @@ _FAULTS = {401, 402, 403, 404, 405, 408, 429}
 _MOST_STREAMED = 16 * MESSAGE_BYTES
 """Bytes of one stream of events; the SDK bounds each event."""
 _PIECE = 1 << 16
+_JSON = {"content-type": "application/json"}
 _CODED = {"content-encoding", "content-length", "transfer-encoding"}
 """Headers of a body as it was sent, and not as it was read."""
 _PLAIN = {"", "identity"}
@@ -85,24 +86,23 @@ def status_client(headers: Mapping[str, str], *, connect: float, read: float) ->
                     if len(content) > MESSAGE_BYTES:
                         break
             await response.aclose()
-            kind = {"content-type": "application/json"}
+
+            def told(error: dict[str, Any], status: int = 200) -> httpx2.Response:
+                return httpx2.Response(status, headers=_JSON, content=json.dumps(error), request=request)
+
             if not fault and (packed or len(content) > MESSAGE_BYTES or marks(content) > MOST_MARKS):
-                told = json.dumps(_error(_id(request.content), -32603, TOO_LARGE))
-                return httpx2.Response(200, headers=kind, content=told, request=request)
+                return told(_error(_id(request.content), -32603, TOO_LARGE))
             named = request.method == "POST" and "mcp-session-id" in request.headers
             if named and (status == 404 or (status == 400 and b"session" in content.lower())):
                 # A server that was started anew: 404 as the protocol has it, 400 as many servers do.
-                gone = _error(_id(request.content), -32600, f"HTTP {status}: no such session", {SESSION_GONE: True})
-                told = json.dumps(gone)
-                return httpx2.Response(200, headers=kind, content=told, request=request)
-            if not fault:
-                headers = [(name, text) for name, text in response.headers.multi_items() if name not in _CODED]
-                return httpx2.Response(status, headers=headers, content=bytes(content), request=request)
-            if status == 404 and _is_protocol_error(bytes(content)):
-                # How a server without sessions says that it has no such method.
-                return httpx2.Response(status, headers=kind, content=bytes(content), request=request)
-            told = json.dumps(_protocol_error(status, response.reason_phrase, response.headers))
-            return httpx2.Response(status, headers=kind, content=told, request=request)
+                message = f"HTTP {status}: no such session"
+                return told(_error(_id(request.content), -32600, message, {SESSION_GONE: True}))
+            if fault and not (status == 404 and _is_protocol_error(bytes(content))):
+                return told(_protocol_error(status, response.reason_phrase, response.headers), status)
+            # A fault here is how a server without sessions says that it has no such method.
+            kept = [(name, text) for name, text in response.headers.multi_items() if name not in _CODED]
+            sent = list(_JSON.items()) if fault else kept
+            return httpx2.Response(status, headers=sent, content=bytes(content), request=request)
 
     return Client(headers={"accept-encoding": "identity", **headers}, timeout=httpx2.Timeout(connect, read=read))
 

@@ -31,16 +31,13 @@ def interpreter(sandbox: Sandbox) -> Tool:
     async def run(code: str) -> Timed:
         async with places:
             began = time.monotonic()
-            outputs = await printed(code)
+            try:
+                said = await sandbox.script(unfenced(code), seconds=SECONDS, memory_mb=MEMORY_MB)
+                nothing = "" if said.strip() else "the script printed nothing: print() what is wanted"
+                outputs = {"result": said.rstrip(), "error": nothing}
+            except StepError as error:
+                outputs = {"result": "", "error": str(error)}
             return Timed(outputs, min(time.monotonic() - began, SECONDS))
-
-    async def printed(code: str) -> dict[str, str]:
-        try:
-            said = await sandbox.script(unfenced(code), seconds=SECONDS, memory_mb=MEMORY_MB)
-        except StepError as error:
-            return {"result": "", "error": str(error)}
-        nothing = "" if said.strip() else "the script printed nothing: print() what is wanted"
-        return {"result": said.rstrip(), "error": nothing}
 
     signature = ToolSignature(
         "python",

@@ -18,7 +18,7 @@ import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import Field, InfrastructureError, StepError, ToolSignature, UserError, stable_hash
 from flowbot.fields.bounds import ABOUT, TOOL_BYTES, bounded, error_text
@@ -30,8 +30,8 @@ from flowbot.task.signature import read_signature
 
 from . import http_status
 from .http_status import patiently, status_fault
-from .schema import input_fields, output_fields
-from .server import Connection, Server, connected
+from .schema import input_fields, output_fields, whole_numbers, without_pictures
+from .server import Connection, Server
 from .stdio import TOO_LARGE
 
 if TYPE_CHECKING:
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
     from flowbot.fields.errors import FaultKind
 
-_EXACT = 2**53
-"""Whole numbers up to here are exact as floats."""
 _PING_SECONDS = 5.0
 _EVENT_TOO_LARGE = "SSE stream failed: Server-sent event exceeded"
 _BROKEN = (
@@ -72,9 +70,12 @@ async def opened_server(source: MCPSource, *, pinned: bool = True) -> AsyncGener
     except ImportError:
         raise UserError(source.where, "no MCP SDK", mend="install it: pip install 'flowbot[mcp]'") from None
     del mcp
-    async with connected(source, pinned=pinned) as connection:
+    connection = Connection(source, pinned=pinned)
+    try:
         server = await connection.server()
         yield [_tool(source, connection, server, offered, own) for offered, own in source.only.items()]
+    finally:
+        await connection.close()
 
 
 def _tool(source: MCPSource, connection: Connection, server: Server, offered: str, own: str) -> Tool:
@@ -108,7 +109,7 @@ def _tool(source: MCPSource, connection: Connection, server: Server, offered: st
     theirs = {field.name: name for name, field in inputs.items()}
 
     async def call(**arguments: Any) -> Timed:
-        sent = {theirs[name]: _whole(value) for name, value in arguments.items()}
+        sent = {theirs[name]: whole_numbers(value) for name, value in arguments.items()}
         result, seconds = await answered(sent)
         return Timed(shaped(result), seconds)
 
@@ -141,9 +142,9 @@ def _tool(source: MCPSource, connection: Connection, server: Server, offered: st
     def shaped(result: CallToolResult) -> dict[str, Any]:
         match taken:
             case "members":
-                return _unpictured(result.structured_content)
+                return without_pictures(result.structured_content)
             case "whole":
-                return {"result": _unpictured(result.structured_content)}
+                return {"result": without_pictures(result.structured_content)}
             case "text":
                 return {"result": _text(result)}
 
@@ -158,34 +159,6 @@ def _tool(source: MCPSource, connection: Connection, server: Server, offered: st
 
 class _Undone(InfrastructureError):
     """A connection that failed before the server took the call."""
-
-
-def _whole(value: Any) -> Any:
-    """Arguments with whole numbers as such: `3.0` is a number to our types, and to many a server no `3`."""
-    match value:
-        case float() if value.is_integer() and abs(value) <= _EXACT:
-            return int(value)
-        case list():
-            return [_whole(each) for each in cast("list[Any]", value)]
-        case dict():
-            return {name: _whole(each) for name, each in cast("dict[str, Any]", value).items()}
-        case _:
-            return value
-
-
-def _unpictured(value: Any) -> Any:
-    """A structured result whose pictures, sounds and files are only named."""
-    match value:
-        case {"type": "image" | "audio" as kind, "data": str(), **rest}:
-            return {**rest, "type": kind, "data": f"[{kind}]"}
-        case {"blob": str(), "uri": str(uri), **rest}:
-            return {**rest, "uri": uri, "blob": f"[{uri}]"}
-        case dict():
-            return {name: _unpictured(each) for name, each in cast("dict[str, Any]", value).items()}
-        case list():
-            return [_unpictured(each) for each in cast("list[Any]", value)]
-        case _:
-            return value
 
 
 def _check_size(tool: mcp.Tool) -> None:
@@ -280,7 +253,7 @@ def _text(result: CallToolResult) -> str:
             case _:
                 parts.append(f"[{each.type}]")
     if not parts and result.structured_content is not None:
-        return json.dumps(_unpictured(result.structured_content), ensure_ascii=False)
+        return json.dumps(without_pictures(result.structured_content), ensure_ascii=False)
     return "\n".join(parts)
 
 

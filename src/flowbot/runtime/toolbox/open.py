@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import UserError
-from flowbot.runtime.sandbox import Sandbox
+from flowbot.runtime.sandbox import ChosenSandbox, Sandbox
 from flowbot.store import default_cache_dir
 from flowbot.task import (
     CalculatorSource,
@@ -51,10 +51,41 @@ async def opened_tools(
     """
     found: dict[str, Tool] = {}
     async with AsyncExitStack() as stack:
-        cache = Path(cache_dir or default_cache_dir())
-        opener = _Opener(stack, sandbox, cache, say or (lambda _: None), pinned=pinned)
+
+        async def opened(each: Callable[..., Any] | Tool | ToolSource) -> list[Tool]:
+            nonlocal sandbox
+            match each:
+                case MCPSource():
+                    from .mcp import opened_server
+
+                    return await stack.enter_async_context(opened_server(each, pinned=pinned))
+                case SearchSource():
+                    from .search import search_tool
+
+                    cache = Path(cache_dir or default_cache_dir())
+                    tool, close = await asyncio.to_thread(search_tool, each, cache, say or (lambda _: None))
+                    stack.callback(close)
+                case SQLSource():
+                    from .sql import sql_tool
+
+                    tool = await asyncio.to_thread(sql_tool, each)
+                case PythonSource():
+                    from .interpreter import interpreter
+
+                    if sandbox is None:
+                        sandbox = ChosenSandbox()
+                        stack.push_async_callback(sandbox.close)
+                    tool = interpreter(sandbox)
+                case CalculatorSource():
+                    from .calculator import calculator
+
+                    tool = calculator()
+                case _:
+                    tool = tool_of(each)
+            return [tool]
+
         for each in tools:
-            for tool in await opener.open(each):
+            for tool in await opened(each):
                 name = tool.signature.name
                 if name in found:
                     where = each.where if isinstance(each, ToolSource) else "tools"
@@ -79,62 +110,3 @@ async def opened_task(
         return
     async with opened_tools((*task.tools, *task.sources), sandbox=sandbox, cache_dir=cache_dir, say=say) as tools:
         yield replace(task, tools=tuple(tools.values()), sources=())
-
-
-class _Opener:
-    """Opens one declaration after the other; what it opens is closed with the stack."""
-
-    def __init__(
-        self,
-        stack: AsyncExitStack,
-        sandbox: Sandbox | None,
-        cache_dir: Path,
-        say: Callable[[str], None],
-        *,
-        pinned: bool,
-    ) -> None:
-        self._pinned = pinned
-        self._stack = stack
-        self._sandbox = sandbox
-        self._cache_dir = cache_dir
-        self._say = say
-
-    async def open(self, each: Callable[..., Any] | Tool | ToolSource) -> list[Tool]:
-        match each:
-            case MCPSource():
-                from .mcp import opened_server
-
-                return await self._stack.enter_async_context(opened_server(each, pinned=self._pinned))
-            case SearchSource():
-                return [await self._search(each)]
-            case SQLSource():
-                from .sql import sql_tool
-
-                return [await asyncio.to_thread(sql_tool, each)]
-            case PythonSource():
-                from .interpreter import interpreter
-
-                return [interpreter(self._scripts())]
-            case CalculatorSource():
-                from .calculator import calculator
-
-                return [calculator()]
-            case _:
-                return [tool_of(each)]
-
-    async def _search(self, source: SearchSource) -> Tool:
-        from .corpus import open_corpus
-        from .search import search_tool
-
-        where = f"{source.where}.search"
-        corpus = await asyncio.to_thread(open_corpus, Path(source.corpus), self._cache_dir, where=where, say=self._say)
-        self._stack.callback(corpus.close)
-        return search_tool(source, corpus)
-
-    def _scripts(self) -> Sandbox:
-        if self._sandbox is None:
-            from flowbot.runtime.sandbox import ChosenSandbox
-
-            self._sandbox = ChosenSandbox()
-            self._stack.push_async_callback(self._sandbox.close)
-        return self._sandbox

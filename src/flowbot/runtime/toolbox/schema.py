@@ -1,4 +1,4 @@
-"""Types from the JSON schemas by which MCP servers describe their tools.
+"""Types from the JSON schemas by which MCP servers describe their tools, and values as these take and give them.
 
 What our types cannot say becomes a wider type: an input then is a text or any object, and the server itself checks it;
 an output is an object as it comes.
@@ -18,6 +18,8 @@ Taken = Literal["members", "whole", "text"]
 
 _SCALARS = {"string": Type("str"), "integer": Type("int"), "number": Type("float"), "boolean": Type("bool")}
 _OBJECT = Type("object")
+_EXACT = 2**53
+"""Whole numbers up to here are exact as floats."""
 _MOST_DEPTH = 6
 _MOST_PARTS = 20_000
 
@@ -54,6 +56,34 @@ def output_fields(schema: Schema | None) -> tuple[tuple[Field, ...], Taken]:
         return (Field("result", kind),), "whole"
     members = _members(root)
     return tuple(Field(name, each, _about(members[name], whole)) for name, each in kind.members), "members"
+
+
+def whole_numbers(value: Any) -> Any:
+    """Arguments with whole numbers as such: `3.0` is a number to our types, and to many a server no `3`."""
+    match value:
+        case float() if value.is_integer() and abs(value) <= _EXACT:
+            return int(value)
+        case list():
+            return [whole_numbers(each) for each in cast("list[Any]", value)]
+        case dict():
+            return {name: whole_numbers(each) for name, each in cast("dict[str, Any]", value).items()}
+        case _:
+            return value
+
+
+def without_pictures(value: Any) -> Any:
+    """A structured result whose pictures, sounds and files are only named."""
+    match value:
+        case {"type": "image" | "audio" as kind, "data": str(), **rest}:
+            return {**rest, "type": kind, "data": f"[{kind}]"}
+        case {"blob": str(), "uri": str(uri), **rest}:
+            return {**rest, "uri": uri, "blob": f"[{uri}]"}
+        case dict():
+            return {name: without_pictures(each) for name, each in cast("dict[str, Any]", value).items()}
+        case list():
+            return [without_pictures(each) for each in cast("list[Any]", value)]
+        case _:
+            return value
 
 
 def _exact(schema: Any, root: _Root, depth: int) -> Type | None:

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from flowbot.fields import Field, StepError, ToolSignature
 from flowbot.task import SearchSource, Tool
 
-from .corpus import VERSION, Corpus
+from .corpus import VERSION, open_corpus
 
 MOST_CHARACTERS = 3500
 """Of the texts that one search gives, in equal parts; a model that calls tools is shown not much more of a result."""
 _LEAST_CHARACTERS = 300  # of a text
 
 
-def search_tool(source: SearchSource, corpus: Corpus) -> Tool:
-    """The tool that a source declares: `query` in, `results` out: texts, with their titles where the corpus has any.
+def search_tool(source: SearchSource, cache_dir: Path, say: Callable[[str], None]) -> tuple[Tool, Callable[[], None]]:
+    """The tool that a source declares, and what closes its index: `query` in, `results` out: texts, with their titles
+    where the corpus has any.
 
     Args:
         source: the declaration.
-        corpus: its opened index; whoever opened it closes it.
-    """
+        cache_dir, say: as of `open_corpus`.
 
+    Raises:
+        UserError, InfrastructureError: as `open_corpus`.
+    """
+    corpus = open_corpus(Path(source.corpus), cache_dir, where=f"{source.where}.search", say=say)
     shown = max(_LEAST_CHARACTERS, MOST_CHARACTERS // source.k)
 
     def search(query: str) -> dict[str, Any]:
@@ -36,16 +41,13 @@ def search_tool(source: SearchSource, corpus: Corpus) -> Tool:
     kind = "list[{title: str, text: str}]" if corpus.titled else "list[str]"
     signature = ToolSignature(
         source.name,
-        source.about or f"Search {len(corpus):,} documents of {_name(Path(source.corpus))}.",
+        source.about or f"Search {len(corpus):,} documents of {Path(source.corpus).stem.replace('_', ' ')}.",
         (Field.of("query", "str", "words to look for"),),
         (Field.of("results", kind, f"the {source.k} documents that fit best, best first"),),
         pure=True,
     )
-    return Tool(signature, search, None, f"search {VERSION} {corpus.sha} k={source.k} {shown}", plain=False)
-
-
-def _name(corpus: Path) -> str:
-    return corpus.stem.replace("_", " ")
+    tool = Tool(signature, search, None, f"search {VERSION} {corpus.sha} k={source.k} {shown}", plain=False)
+    return tool, corpus.close
 
 
 def _cut(text: str, most: int) -> str:

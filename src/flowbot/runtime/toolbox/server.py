@@ -8,9 +8,9 @@ import os
 import re
 import shutil
 import sys
-import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 from flowbot.fields import InfrastructureError, UserError, stable_hash
 from flowbot.fields.bounds import MESSAGE_BYTES, NAME, bounded, raised
 from flowbot.fields.files import sha256
-from flowbot.fields.secrets import declare_headers, declare_passed, declare_url, hide_known, hide_text, public_url
+from flowbot.fields.secrets import declare_headers, declare_passed, declare_url, hide_known, public_url
 from flowbot.task import MCPSource
 
 from .http_status import patiently, status_client, status_fault
-from .stdio import stdio_transport
+from .stdio import Ending, stdio_transport
 
 if TYPE_CHECKING:
     import mcp
@@ -35,11 +35,11 @@ CLOSE_SECONDS = 5.0
 """Time that a server elsewhere may take to answer that its session ends."""
 _MOST_PAGES = 100
 _MOST_TOOLS = 1000
-_MOST_SAID = 4000
 _log = logging.getLogger(__name__)
 _REFERENCE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
 
 
+@dataclass
 class Server:
     """An open connection.
 
@@ -49,22 +49,19 @@ class Server:
         name: what the server calls itself.
         label: its name and version.
         identity: these, and how it is declared; holds no secret.
-
-    Attributes:
         lost: the connection has ended, or is not to be used any more.
         calls: how many are under way.
         fault: what the server sent that ended it; "" where it was nothing of that kind.
     """
 
-    def __init__(self, client: mcp.Client, tools: Mapping[str, mcp.Tool], name: str, label: str, identity: str) -> None:
-        self.client = client
-        self.tools = tools
-        self.name = name
-        self.label = label
-        self.identity = identity
-        self.lost = False
-        self.calls = 0
-        self.fault = ""
+    client: mcp.Client
+    tools: Mapping[str, mcp.Tool]
+    name: str
+    label: str
+    identity: str
+    lost: bool = False
+    calls: int = 0
+    fault: str = ""
 
 
 class Connection:
@@ -79,7 +76,6 @@ class Connection:
     def __init__(self, source: MCPSource, *, pinned: bool) -> None:
         self._source = source
         self._pinned = pinned
-        self._said = _Said()
         self._server: Server | None = None
         self._opened: list[tuple[Server, Callable[[], Awaitable[None]]]] = []
         self._turn = asyncio.Lock()
@@ -98,7 +94,7 @@ class Connection:
             if self._closed:
                 raise InfrastructureError(f"MCP server {_place(self._source)}: closed while a call was under way")
             if self._server is None or self._server.lost:
-                self._server = await (self._again() if self._identity else self._first())
+                self._server = await self._connected(first=not self._identity)
             return self._server
 
     async def close(self) -> None:
@@ -106,33 +102,30 @@ class Connection:
         async with self._turn:
             self._closed = True
             await self._left(busy=True)
-            self._said.close()
 
-    async def _first(self) -> Server:
-        server = await self._connected({"rate_limit", "server"})
-        self._identity = server.identity
-        return server
-
-    async def _again(self) -> Server:
-        # What one call takes for the end of a session elsewhere may not be the end of another's; a program is one for all.
-        await self._left(busy=not self._source.url)
-        _log.info("MCP server %s: connected anew", _place(self._source), extra={"event": "tool.reconnect"})
+    async def _connected(self, *, first: bool) -> Server:
+        again: set[FaultKind] = {"rate_limit", "server"}
+        if not first:
+            # What one call takes for the end of a session elsewhere may not be the end of another's; a program is one for all.
+            await self._left(busy=not self._source.url)
+            _log.info("MCP server %s: connected anew", _place(self._source), extra={"event": "tool.reconnect"})
+            again.add("connection")
         try:
-            server = await self._connected({"rate_limit", "server", "connection"})
-        except UserError as error:  # it started before
-            raise InfrastructureError(str(error), kind="connection") from error
+            opened = partial(_opened, self._source)
+            found = await (patiently(opened, again=frozenset(again)) if self._source.url else opened())
+        except UserError as error:
+            if first:
+                raise
+            raise InfrastructureError(str(error), kind="connection") from error  # it started before
+        self._opened.append(found)
+        server = found[0]
+        self._identity = self._identity or server.identity
         if self._pinned and server.identity != self._identity:
             server.lost = True
             raise UserError(
                 self._source.where, f"another server than before ({server.label})", "the one that the run began with"
             )
         return server
-
-    async def _connected(self, again: set[FaultKind]) -> Server:
-        opened = partial(_opened, self._source, self._said)
-        found = await (patiently(opened, again=frozenset(again)) if self._source.url else opened())
-        self._opened.append(found)
-        return found[0]
 
     async def _left(self, *, busy: bool) -> None:
         """Close what was opened; `busy`: also where calls are under way."""
@@ -142,29 +135,14 @@ class Connection:
                 await each[1]()
 
 
-@asynccontextmanager
-async def connected(source: MCPSource, *, pinned: bool = True) -> AsyncGenerator[Connection]:
-    """A connection to the server of a source, closed at the end; a server that was started is ended with its children.
-
-    Raises:
-        UserError: if a program or variable that is named does not exist, or the program does not speak the protocol.
-        InfrastructureError: if a server elsewhere cannot be reached.
-    """
-    connection = Connection(source, pinned=pinned)
-    try:
-        await connection.server()
-        yield connection
-    finally:
-        await connection.close()
-
-
-async def _opened(source: MCPSource, said: _Said) -> tuple[Server, Callable[[], Awaitable[None]]]:
+async def _opened(source: MCPSource) -> tuple[Server, Callable[[], Awaitable[None]]]:
     """A connection, and what closes it."""
     opening: asyncio.Future[Server] = asyncio.get_running_loop().create_future()
     opening.add_done_callback(lambda done: done.cancelled() or done.exception())
     leave = asyncio.Event()
+    ending = Ending()
     # The SDK's task groups are left by the task that entered them, so the connection has one to itself.
-    owner = asyncio.create_task(_own(source, said, opening, leave), name="flowbot-mcp")
+    owner = asyncio.create_task(_own(source, ending, opening, leave), name="flowbot-mcp")
 
     async def close() -> None:
         leave.set()
@@ -182,25 +160,22 @@ async def _opened(source: MCPSource, said: _Said) -> tuple[Server, Callable[[], 
         await close()
         if isinstance(error, UserError | InfrastructureError) or not isinstance(error, Exception):
             raise
-        raise _refused(source, error, said) from error
+        raise _refused(source, error, ending) from error
 
 
-async def _own(source: MCPSource, said: _Said, opening: asyncio.Future[Server], leave: asyncio.Event) -> None:
+async def _own(source: MCPSource, ending: Ending, opening: asyncio.Future[Server], leave: asyncio.Event) -> None:
     """Hold the connection open until `leave` is set or it breaks."""
     import mcp
 
     server: Server | None = None
 
-    said.fault = ""
-
-    def broke(why: str) -> None:
-        said.fault = said.fault or why
+    def broke() -> None:
         if server is not None:
-            server.lost, server.fault = True, said.fault
+            server.lost, server.fault = True, ending.fault
 
     try:
         async with AsyncExitStack() as stack:
-            transport = await _transport(source, said, stack, broke)
+            transport = await _transport(source, stack, ending, broke)
             client = await stack.enter_async_context(mcp.Client(transport, cache=None))
             server = await _introduced(source, client)
             opening.set_result(server)
@@ -213,7 +188,7 @@ async def _own(source: MCPSource, said: _Said, opening: asyncio.Future[Server], 
             server.lost = True
 
 
-async def _transport(source: MCPSource, said: _Said, stack: AsyncExitStack, broke: Callable[[str], None]) -> Transport:
+async def _transport(source: MCPSource, stack: AsyncExitStack, ending: Ending, broke: Callable[[], None]) -> Transport:
     if source.url:
         from mcp.client.streamable_http import streamable_http_client
 
@@ -226,7 +201,7 @@ async def _transport(source: MCPSource, said: _Said, stack: AsyncExitStack, brok
 
     passed = {name: _filled(f"${name}", f"{source.where}.mcp.env") for name in source.env}
     command = [_program(source), *source.command[1:]]
-    return stdio_transport(command, {**get_default_environment(), **passed}, Path(source.folder), said.stream, broke)
+    return stdio_transport(command, {**get_default_environment(), **passed}, Path(source.folder), ending, broke)
 
 
 async def _introduced(source: MCPSource, client: mcp.Client) -> Server:
@@ -277,7 +252,7 @@ def _filled(text: str, where: str) -> str:
     return _REFERENCE.sub(lambda match: os.environ[match[1]], text)
 
 
-def _refused(source: MCPSource, error: Exception, said: _Said) -> UserError | InfrastructureError:
+def _refused(source: MCPSource, error: Exception, ending: Ending) -> UserError | InfrastructureError:
     """Why a server could not be had."""
     late = isinstance(error, TimeoutError)
     why = f"no answer within {source.seconds:g} s; `seconds:` allows more" if late else raised(error).splitlines()[0]
@@ -293,7 +268,7 @@ def _refused(source: MCPSource, error: Exception, said: _Said) -> UserError | In
         return fault
     return UserError(
         f"{source.where}.mcp.command",
-        f"{source.command[0]}, which did not start as an MCP server ({said.fault or said.last() or why})",
+        f"{source.command[0]}, which did not start as an MCP server ({ending.fault or ending.last_line() or why})",
         "a program that speaks MCP on its standard input and output",
     )
 
@@ -310,32 +285,3 @@ def _first(error: BaseException) -> Exception:
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     return error if isinstance(error, Exception) else RuntimeError(repr(error))
-
-
-class _Said:
-    """What a server writes on its standard error: read, so that it never has to wait, and its end kept."""
-
-    def __init__(self) -> None:
-        reading, writing = os.pipe()
-        self.stream = os.fdopen(writing, "w")
-        self.fault = ""
-        self._end = b""
-        self._thread = threading.Thread(target=self._read, args=(reading,), name="flowbot-mcp-errors", daemon=True)
-        self._thread.start()
-
-    def last(self) -> str:
-        """The last line, once the server has ended; values that were passed on to it are not shown."""
-        self.close()
-        self._thread.join(timeout=1)
-        text = hide_text(self._end.decode("utf-8", "replace"))
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        return lines[-1][:300] if lines else ""
-
-    def close(self) -> None:
-        """Let go of the writing end. May be called twice."""
-        self.stream.close()
-
-    def _read(self, reading: int) -> None:
-        with os.fdopen(reading, "rb", buffering=0) as stream:
-            while chunk := stream.read(65_536):
-                self._end = (self._end + chunk)[-_MOST_SAID:]

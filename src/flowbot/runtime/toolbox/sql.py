@@ -2,7 +2,7 @@
 
 The file is opened read-only and immutable, a callback of SQLite's lets only reading statements pass, and time, length
 and the number of rows are bounded. SQLite looks for no changes of such a file, so we do. Its clock is looked at between two
-steps and not within one, so functions that could stay in one step for long are replaced (see `_Bounded`).
+steps and not within one, so functions that could stay in one step for long are replaced (see `_bound_functions`).
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ def answer(file: Path, query: str) -> str:
     if len(query) > _MOST_STATEMENT:
         raise StepError(f"a statement of {len(query):,} characters; the most is {_MOST_STATEMENT:,}")
     end = time.monotonic() + SECONDS
-    with closing(_connect(file)) as connection, closing(_Bounded()) as functions:
-        functions.replace_in(connection)
+    with closing(_connect(file)) as connection, closing(sqlite3.connect(":memory:")) as own:
+        _bound_functions(connection, own)
         connection.set_authorizer(_authorise)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_VALUE)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, _MOST_PATTERN)
@@ -106,33 +106,26 @@ def answer(file: Path, query: str) -> str:
     return table
 
 
-class _Bounded:
-    """SQLite's own functions of whose arguments one step can be made to last, with bounds on those."""
+def _bound_functions(connection: sqlite3.Connection, own: sqlite3.Connection) -> None:
+    """Have a connection call, in place of SQLite's own functions of whose arguments one step can be made to last, these.
 
-    def __init__(self) -> None:
-        self._own: sqlite3.Connection | None = None
+    Args:
+        connection: whose functions are replaced.
+        own: another one, which formats.
+    """
+    own.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_VALUE)
 
-    def replace_in(self, connection: sqlite3.Connection) -> None:
-        """Have a connection call these."""
-        for name in ("printf", "format"):
-            connection.create_function(name, -1, self._format, deterministic=True)
-        # SQLite compares each character with each of those to take away.
-        for name, strip in (("trim", str.strip), ("ltrim", str.lstrip), ("rtrim", str.rstrip)):
-            connection.create_function(name, 2, _stripping(strip), deterministic=True)
-
-    def close(self) -> None:
-        """Close what was opened for it."""
-        if self._own is not None:
-            self._own.close()
-
-    def _format(self, *given: Any) -> Any:
+    def formatted(*given: Any) -> Any:
         """As SQLite formats; NULL, which it gives for what is too long, for what is to be very wide or precise."""
-        if self._own is None:
-            self._own = sqlite3.connect(":memory:")
-            self._own.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_VALUE)
-        if given and _sizes(self._own, _as_text(given[0]), given[1:]) > _MOST_VALUE:
+        if given and _sizes(own, _as_text(given[0]), given[1:]) > _MOST_VALUE:
             return None
-        return self._own.execute(f"SELECT printf({', '.join('?' * len(given))})", given).fetchone()[0]
+        return own.execute(f"SELECT printf({', '.join('?' * len(given))})", given).fetchone()[0]
+
+    for name in ("printf", "format"):
+        connection.create_function(name, -1, formatted, deterministic=True)
+    # SQLite compares each character with each of those to take away.
+    for name, strip in (("trim", str.strip), ("ltrim", str.lstrip), ("rtrim", str.rstrip)):
+        connection.create_function(name, 2, _stripping(strip), deterministic=True)
 
 
 def _sizes(connection: sqlite3.Connection, form: str, given: Sequence[Any]) -> int:
@@ -187,12 +180,8 @@ def _state(file: Path) -> tuple[int, int] | None:
 
 def _pending(file: Path) -> str:
     """The file beside a database that holds changes which are not in it yet; empty if there is none."""
-    for ending in ("-wal", "-journal"):
-        beside = file.with_name(file.name + ending)
-        state = _state(beside)
-        if state is not None and state[0]:
-            return beside.name
-    return ""
+    beside = (file.with_name(file.name + ending) for ending in ("-wal", "-journal"))
+    return next((each.name for each in beside if (state := _state(each)) is not None and state[0]), "")
 
 
 def _decoded(raw: bytes) -> str:

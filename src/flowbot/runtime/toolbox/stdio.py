@@ -15,10 +15,12 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from flowbot.fields.bounds import MESSAGE_BYTES, TOOL_BYTES
+from flowbot.fields.secrets import hide_text
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -46,6 +48,9 @@ _CHUNK = 1 << 16
 _END_SECONDS = 2.0
 """Time to end by itself when its input is closed, and again when it is told to."""
 _LOOK_SECONDS = 0.01
+_LAST_WORDS_SECONDS = 1.0
+"""Time to read the last of its standard error, which a child of its own may hold open."""
+_MOST_ERRORS = 4000
 # What a program writes first or last in its object; what stands between may hold members of that name too.
 _FIRST = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?"id"\s*:\s*(\d{1,15})\s*,')
 _LAST = re.compile(rb',\s*"id"\s*:\s*(\d{1,15})\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z')
@@ -53,6 +58,25 @@ _LAST = re.compile(rb',\s*"id"\s*:\s*(\d{1,15})\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\
 
 class Broken(Exception):
     """The program sent what ends the connection; the text says what."""
+
+
+@dataclass
+class Ending:
+    """What a program has to say about its end.
+
+    Args:
+        fault: what it sent that ended the connection; "" where it was nothing of that kind.
+        errors: the end of what it wrote on its standard error.
+    """
+
+    fault: str = ""
+    errors: bytes = b""
+
+    def last_line(self) -> str:
+        """The last line of `errors`; values that were passed on to the program are not shown."""
+        text = hide_text(self.errors.decode("utf-8", "replace"))
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        return lines[-1][:300] if lines else ""
 
 
 class Lines:
@@ -91,7 +115,7 @@ class Lines:
 
 @asynccontextmanager
 async def stdio_transport(
-    command: Sequence[str], env: Mapping[str, str], folder: Path, errors: IO[str], broke: Callable[[str], None]
+    command: Sequence[str], env: Mapping[str, str], folder: Path, ending: Ending, broke: Callable[[], None]
 ) -> AsyncGenerator[Streams]:
     """The streams of messages to and from a program, which is ended with the context.
 
@@ -99,8 +123,8 @@ async def stdio_transport(
         command: the program and its arguments.
         env: its environment.
         folder: its working directory.
-        errors: where it writes its standard error.
-        broke: told that the connection has ended; why, where what the program sent is what ended it.
+        ending: is told what the program has to say about its end.
+        broke: called when the connection has ended.
 
     Raises:
         OSError: if it cannot be started.
@@ -115,14 +139,15 @@ async def stdio_transport(
         *command,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        stderr=errors,
+        stderr=asyncio.subprocess.PIPE,
         env=dict(env),
         cwd=folder,
         start_new_session=True,
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    writing, reading = process.stdin, process.stdout
+    assert process.stderr is not None
+    writing, reading, erring = process.stdin, process.stdout, process.stderr
     came, incoming = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     outgoing, sent = anyio.create_memory_object_stream[SessionMessage](0)
     asked: set[str | int] = set()
@@ -164,23 +189,29 @@ async def stdio_transport(
         try:
             await work()
         except Broken as fault:
-            broke(str(fault))
+            ending.fault = ending.fault or str(fault)
         except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
             pass  # the program, or the session, has ended
-        broke("")
+        broke()
         came.close()  # whoever waits for an answer learns that none will come
 
-    tasks = [asyncio.create_task(guarded(each), name="flowbot-mcp-stdio") for each in (read, write)]
+    async def listen() -> None:
+        """Read what it writes on its standard error, so that it never has to wait, and keep the end."""
+        while chunk := await erring.read(_CHUNK):
+            ending.errors = (ending.errors + chunk)[-_MOST_ERRORS:]
+
+    work = (guarded(read), guarded(write), listen())
+    tasks = [asyncio.create_task(each, name="flowbot-mcp-stdio") for each in work]
     try:
         yield incoming, outgoing
     finally:
         for stream in (incoming, outgoing, came, sent):
             stream.close()
-        ending = asyncio.ensure_future(_end(process, tasks))
+        ended = asyncio.ensure_future(_end(process, tasks))
         try:
-            await asyncio.shield(ending)
+            await asyncio.shield(ended)
         except asyncio.CancelledError:
-            await asyncio.wait([ending])
+            await asyncio.wait([ended])
             raise
 
 
@@ -231,6 +262,8 @@ async def _end(process: asyncio.subprocess.Process, tasks: Sequence[asyncio.Task
             _signal(process, number)
         if await _ended(process):
             break
+    *_, listening = tasks
+    await asyncio.wait([listening], timeout=_LAST_WORDS_SECONDS)
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)

@@ -24,7 +24,9 @@ SHOWN = 30
 """Models, and steps of each, that a refusal names at most."""
 
 
-def own_models(*given: str | None, models: Sequence[str] | None = None, metric: Metric | None = None) -> frozenset[str]:
+def allowed_models(
+    *given: str | None, models: Sequence[str] | None = None, metric: Metric | None = None
+) -> frozenset[str]:
     """The user's list.
 
     Args:
@@ -51,13 +53,13 @@ def own_models(*given: str | None, models: Sequence[str] | None = None, metric: 
     return frozenset(name for name in (*given, *more, *own) if name is not None)
 
 
-def require_own_models(
+def require_allowed_models(
     own: Iterable[str], *, workflow: Workflow | None = None, where: str = "workflow", metric: Metric | None = None
 ) -> None:
     """Refuse a workflow or a metric that names models which the user does not, before anything is opened or paid for.
 
     Args:
-        own: the user's list; see `own_models`.
+        own: the user's list; see `allowed_models`.
         workflow: its steps are looked at.
         where: how to name the workflow, such as its file.
         metric: its judges are looked at, as far as they were read from a file.

@@ -12,8 +12,8 @@ from runtime_help import single
 
 import flowbot as fb
 from flowbot.fields import UserError
+from flowbot.runtime.allowed_models import SHOWN, allowed_models, named_models, require_allowed_models
 from flowbot.runtime.open_model import names_file
-from flowbot.runtime.own_models import SHOWN, named_models, own_models, require_own_models
 from flowbot.task import Judge, Metric
 from flowbot.task.read_metric import plainly, read_metric
 from flowbot.workflow.workflow import Workflow
@@ -23,7 +23,7 @@ NAMES = st.sampled_from(["fake/echo", "fake/echo?seed=1", "openai/a", "openai/b"
 
 def refusal(own: Any, **more: Any) -> str:
     with pytest.raises(UserError) as caught:
-        require_own_models(own, **more)
+        require_allowed_models(own, **more)
     return str(caught.value)
 
 
@@ -36,18 +36,18 @@ def judged(model: str) -> Metric:
 
 def test_the_list_is_what_the_user_names() -> None:
     metric = Metric.of(Judge("Kind?", model="openai/judge"))
-    assert own_models("openai/a", None, models=["fake/echo"], metric=metric) == {
+    assert allowed_models("openai/a", None, models=["fake/echo"], metric=metric) == {
         "openai/a",
         "fake/echo",
         "openai/judge",
     }
-    assert own_models(None, metric=judged("openai/judge")) == frozenset()
+    assert allowed_models(None, metric=judged("openai/judge")) == frozenset()
 
 
 @pytest.mark.parametrize("models", ["openai/a", 3, [None], [["openai/a"]], ["nowhere/x"], ["openai"]])
 def test_a_list_that_is_none_is_told(models: Any) -> None:
     with pytest.raises(UserError, match="model"):
-        own_models(models=models)
+        allowed_models(models=models)
 
 
 def test_all_models_beyond_the_list_are_named_with_their_places_and_the_way_to_allow_them() -> None:
@@ -55,7 +55,7 @@ def test_all_models_beyond_the_list_are_named_with_their_places_and_the_way_to_a
     assert "openai/b (my.flow.yaml: step " in said
     assert "openai/c (metric.parts.a.judge.model)" in said
     assert "allow them with --models openai/b,openai/c (models=[…])" in said
-    require_own_models({"openai/b", "openai/c"}, workflow=single(model="openai/b"), metric=judged("openai/c"))
+    require_allowed_models({"openai/b", "openai/c"}, workflow=single(model="openai/b"), metric=judged("openai/c"))
 
 
 def test_a_file_of_this_machine_is_refused_even_where_the_user_lists_it() -> None:
@@ -83,7 +83,7 @@ def test_what_passes_stands_in_the_list_and_names_no_file(own: list[str], model:
     workflow = single(model=model)
     assert [name for _, name in named_models(workflow)] == [model]
     try:
-        require_own_models(own, workflow=workflow)
+        require_allowed_models(own, workflow=workflow)
     except UserError:
         assert model not in own or names_file(model)
     else:

@@ -1,4 +1,4 @@
-"""One worker process, as its owner sees it."""
+"""One worker process, as its owner sees it; the program that it runs is `worker.py`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from typing import Any, cast
 from flowbot.fields.bounds import MESSAGE_BYTES
 
 from .address import Unsendable
-from .faults import rebuilt
-from .job import Job
+from .job import Job, rebuilt
 from .protocol import Outcome
 
 START_SECONDS = 60.0
@@ -38,11 +37,16 @@ class Worker:
 
     Attributes:
         free: it can be given a job. False for ever after a job that it did not answer.
+        pid: number of the process.
     """
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process, self._input, self._output = process, process.stdin, process.stdout
+        self.pid = process.pid
         self.free = False
+        self._killed = False
 
     @staticmethod
     async def start() -> Worker:
@@ -53,12 +57,17 @@ class Worker:
             OSError: if there can be no process.
         """
         process = await asyncio.create_subprocess_exec(
-            *_command(), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, start_new_session=True
+            *_command(),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,
+            limit=MESSAGE_BYTES,
         )
         worker = Worker(process)
         try:
             await worker._send({"path": [each for each in sys.path if isinstance(cast("object", each), str)]})
-            await asyncio.wait_for(worker._receive(), START_SECONDS)
+            async with asyncio.timeout(START_SECONDS):
+                await worker._receive()
         except TimeoutError:
             await worker.end(kill=True)
             raise NotStarted(f"was not ready in {START_SECONDS:g} s") from None
@@ -71,14 +80,14 @@ class Worker:
         return worker
 
     @property
-    def pid(self) -> int:
-        """Number of the process."""
-        return self._process.pid
-
-    @property
     def alive(self) -> bool:
         """Whether it is not known to have ended."""
-        return self._process.returncode is None and not self._output.at_eof()
+        return not self._killed and self._process.returncode is None and not self._output.at_eof()
+
+    @property
+    def gone(self) -> bool:
+        """Whether it has ended, and that is known."""
+        return self._process.returncode is not None
 
     async def do(self, job: Job) -> Outcome:
         """Run a job to its end. Ended in between, by an error or by being cancelled, the worker is of no more use.
@@ -91,7 +100,7 @@ class Worker:
         self.free = False
         await self._send(job.dump())
         try:
-            # Not `wait_for`, which before Python 3.12 loses a cancellation that comes together with the frame.
+            # Not `wait_for`, which before Python 3.12 loses a cancellation that comes together with the line.
             async with asyncio.timeout(START_SECONDS):
                 begun = await self._receive()
         except TimeoutError:
@@ -108,35 +117,34 @@ class Worker:
                 raise Lost("was stopped") from None
             raise
         self.free = True
-        if "error" in reply:
-            return Outcome(error=rebuilt(reply["error"]), seconds=reply["seconds"])
-        return Outcome(reply["value"], seconds=reply["seconds"])
+        error = rebuilt(reply["error"]) if "error" in reply else None
+        return Outcome(reply.get("value"), error, reply["seconds"])
+
+    def kill(self) -> None:
+        """End the process at once, with what its functions started."""
+        self.free, self._killed = False, True
+        self._input.close()
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                if sys.platform == "win32":
+                    self._process.kill()
+                else:
+                    os.killpg(self.pid, signal.SIGKILL)
 
     async def end(self, *, kill: bool = False) -> None:
         """End the process and wait for that. Without `kill` it may take a few seconds to end by itself."""
-        self.free = False
         if kill:
-            self._kill()
+            self.kill()
+        self.free = False
         self._input.close()
         try:
             await asyncio.wait_for(self._process.wait(), _END_SECONDS)
         except TimeoutError:
-            self._kill()
+            self.kill()
             await self._process.wait()
 
-    @property
-    def _input(self) -> asyncio.StreamWriter:
-        assert self._process.stdin is not None
-        return self._process.stdin
-
-    @property
-    def _output(self) -> asyncio.StreamReader:
-        assert self._process.stdout is not None
-        return self._process.stdout
-
-    async def _send(self, frame: dict[str, Any]) -> None:
-        text = json.dumps(frame).encode()
-        self._input.write(len(text).to_bytes(4, "big") + text)
+    async def _send(self, message: dict[str, Any]) -> None:
+        self._input.write(json.dumps(message).encode() + b"\n")
         try:
             await self._input.drain()
         except ConnectionError:
@@ -144,11 +152,9 @@ class Worker:
 
     async def _receive(self) -> dict[str, Any]:
         try:
-            size = int.from_bytes(await self._output.readexactly(4), "big")
-            if size > MESSAGE_BYTES:
-                raise ValueError("no frame of a worker's")
-            return json.loads(await self._output.readexactly(size))
-        except (asyncio.IncompleteReadError, ConnectionError, ValueError):
+            line = await self._output.readline()
+            return json.loads(line)  # of a worker that ended there is none
+        except (ConnectionError, ValueError):  # also where the line is too long
             raise await self._lost() from None
 
     async def _lost(self) -> Lost:
@@ -158,15 +164,6 @@ class Worker:
             with contextlib.suppress(ValueError):
                 return Lost(f"was killed by {signal.Signals(-status).name}")
         return Lost(f"ended with status {status}")
-
-    def _kill(self) -> None:
-        if self._process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            if sys.platform == "win32":
-                self._process.kill()
-            else:
-                os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def _is_stopped(pid: int) -> bool:

@@ -34,7 +34,7 @@ LOPSIDED = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class GoldRow:
+class AnswerScore:
     """What the metric says of one answer; `score` is None where it raised, `said` is then the error."""
 
     example: Example
@@ -71,7 +71,7 @@ def spread(rows: Sequence[Example], most: int) -> list[Example]:
     return [rows[index * len(rows) // most] for index in range(most)]
 
 
-async def score_gold(engine: Engine, task: Task, rows: Sequence[Example]) -> list[GoldRow]:
+async def score_expected(engine: Engine, task: Task, rows: Sequence[Example]) -> list[AnswerScore]:
     """The score of what each row expects, given as a workflow's answer.
 
     Args:
@@ -91,7 +91,7 @@ async def score_baseline(
     """What always giving the commonest answer scores; None where no answer occurs twice, there is nothing to score, or the metric fails.
 
     Raises:
-        InfrastructureError, BudgetExceeded, Paused: as `score_gold`.
+        InfrastructureError, BudgetExceeded, Paused: as `score_expected`.
     """
     found = commonest(train)
     if found is None or found[1] * len(train) < 2:
@@ -105,13 +105,13 @@ async def telling_apart(engine: Engine, task: Task, rows: Sequence[Example]) -> 
     """Whether the metric tells wrong answers from right ones, and bears them.
 
     Args:
-        engine, task: as for `score_gold`.
+        engine, task: as for `score_expected`.
         rows: each is scored with what the next one expects that differs, and with empty values.
 
     Raises:
-        InfrastructureError, BudgetExceeded, Paused: as `score_gold`.
+        InfrastructureError, BudgetExceeded, Paused: as `score_expected`.
     """
-    others: list[GoldRow] = []
+    others: list[AnswerScore] = []
     for index, example in enumerate(rows):
         around = [*rows[index + 1 :], *rows[:index]]
         other = next((each for each in around if each.expected != example.expected), None)
@@ -173,20 +173,20 @@ def _whole(task: Task, outputs: Mapping[str, Any]) -> dict[str, Any]:
     return {field.name: outputs.get(field.name, empty(field.type)) for field in task.outputs}
 
 
-async def _said(engine: Engine, task: Task, example: Example, outputs: Mapping[str, Any]) -> GoldRow:
+async def _said(engine: Engine, task: Task, example: Example, outputs: Mapping[str, Any]) -> AnswerScore:
     # A person's words are on what a workflow answered; here they would only stand in the way.
     asked = replace(example, feedback="")
     try:
         score = await scored(engine, task, asked, Trace(example.id, example.inputs, (), outputs))
     except MetricError as error:
         line = own_line(error.__cause__) if error.__cause__ is not None else ""
-        return GoldRow(example, None, f"{error.message} ({line})" if line else error.message)
+        return AnswerScore(example, None, f"{error.message} ({line})" if line else error.message)
     except RefusedError as error:
-        return GoldRow(example, None, str(error))
-    return GoldRow(example, score.value, score.feedback)
+        return AnswerScore(example, None, str(error))
+    return AnswerScore(example, score.value, score.feedback)
 
 
-def _raising(rows: Sequence[GoldRow], what: str) -> list[Remark]:
+def _raising(rows: Sequence[AnswerScore], what: str) -> list[Remark]:
     raised = [row for row in rows if row.score is None]
     if not raised:
         return []

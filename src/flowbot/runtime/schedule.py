@@ -17,14 +17,14 @@ from flowbot.workflow.conditions import holds, tests_of
 from flowbot.workflow.graph import predecessors, split_reference, topological
 from flowbot.workflow.nodes import HasNodes, LoopNode, MapNode, MergeNode, Node, Sketch
 
-from .leaf import Calls, Place
+from .node_calls import NodeCalls
 from .together import together
 from .trace import Step
-from .values import MISSING, SKIPPED, Ended, Known, Value, made_by
+from .values import MISSING, SKIPPED, Ended, Known, Place, Value, made_by
 
 
 @dataclass(frozen=True, slots=True)
-class Body:
+class BodyRun:
     """One run of a body.
 
     Args:
@@ -97,13 +97,13 @@ class Wiring:
 
 
 @dataclass(frozen=True, slots=True)
-class Bodies:
+class Schedule:
     """Runs the bodies of one workflow."""
 
-    calls: Calls
+    calls: NodeCalls
     wiring: Wiring
 
-    async def run(self, holder: HasNodes, known: Known, place: Place) -> Body:
+    async def run(self, holder: HasNodes, known: Known, place: Place) -> BodyRun:
         """Run the nodes of `holder` once.
 
         Args:
@@ -130,7 +130,7 @@ class Bodies:
             after.update({f"{name}.{output}": value for output, value in each.values.items()})
             if each.state != "skipped":
                 until[name] = each.seconds + max((until.get(other, 0.0) for other in wiring[name]), default=0.0)
-        return Body(ended, after, until, wiring)
+        return BodyRun(ended, after, until, wiring)
 
     async def _after(
         self, before: Mapping[str, Task[Ended]], name: str, node: Node, known: Known, place: Place

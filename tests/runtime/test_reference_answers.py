@@ -9,7 +9,7 @@ import pytest
 
 from flowbot.lm.session import Session
 from flowbot.runtime.engine import Engine
-from flowbot.runtime.gold import lopsided, score_baseline, score_gold, spread, telling_apart
+from flowbot.runtime.reference_answers import lopsided, score_baseline, score_expected, spread, telling_apart
 from flowbot.store import Store
 from flowbot.task import Example, Task
 from flowbot.task.examples import checked_examples
@@ -35,7 +35,7 @@ def _right(example: Example, outputs: Mapping[str, Any]) -> bool:
 @pytest.mark.parametrize("metric", ["exact", "numeric", _right])
 async def test_what_is_expected_scores_one(engine: Engine, metric: Any) -> None:
     task, rows = _task(metric)
-    assert [row.score for row in await score_gold(engine, task, rows)] == [1.0] * 8
+    assert [row.score for row in await score_expected(engine, task, rows)] == [1.0] * 8
     assert await telling_apart(engine, task, rows) == []
 
 
@@ -44,7 +44,7 @@ async def test_a_row_that_its_metric_does_not_take_is_told_with_the_feedback(eng
         return (0.5, "three is too many") if outputs["total"] == 3 else (1.0, "")
 
     task, rows = _task(picky)
-    wrong = [row for row in await score_gold(engine, task, rows) if row.score != 1]
+    wrong = [row for row in await score_expected(engine, task, rows) if row.score != 1]
     assert [(row.example.place, row.score, row.said) for row in wrong] == [
         ("train[3]", 0.5, "three is too many"),
         ("train[7]", 0.5, "three is too many"),
@@ -56,7 +56,7 @@ async def test_a_metric_that_raises_is_told_and_the_other_rows_are_scored(engine
         return outputs["total"] / outputs["total"]
 
     task, rows = _task(brittle)
-    scores = await score_gold(engine, task, rows)
+    scores = await score_expected(engine, task, rows)
     assert [row.score for row in scores] == [None, 1, 1, 1, None, 1, 1, 1]
     assert scores[0].said == "ZeroDivisionError: division by zero"
 

@@ -1,0 +1,280 @@
+"""The calls of single nodes: a model, a tool, code, a merge, a branch. Each ends as `Ended`; faults of the model or of the
+step are part of it, those of the infrastructure or the user are raised."""
+
+from __future__ import annotations
+
+from asyncio import create_task
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from flowbot.fields import Field, ModelError, RefusedError, StepError, ToolSignature, Type, Usage
+from flowbot.workflow.conditions import holds
+from flowbot.workflow.nodes import BranchNode, CodeNode, LLMNode, LoopNode, MapNode, MergeNode, Node, ToolNode, walk
+from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
+
+from .adapter import choice_messages, messages
+from .jsonlike import to_json, to_outputs
+from .merge import merge
+from .react import react
+from .together import together
+from .tools import ToolRunner
+from .trace import Step
+from .values import MISSING, Ended, Known, Place, Value, made_by
+
+if TYPE_CHECKING:
+    from flowbot.lm.client import Message, Reply
+    from flowbot.lm.lm import LM
+    from flowbot.workflow.workflow import Workflow
+
+DEFAULT_MAX_TOKENS = 512
+"""Tokens of a reply where a node's parameters name no number."""
+CHOICE_TOKENS = 64
+"""Tokens of a reply that picks one of several labels."""
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+class Services(Protocol):
+    """What calls need of whatever runs them, models, tools and a sandbox for code: `Engine` is one."""
+
+    @property
+    def tools(self) -> ToolRunner:
+        """Calls tools by name."""
+        ...
+
+    @property
+    def signatures(self) -> Mapping[str, ToolSignature]:
+        """Of the tools, by name."""
+        ...
+
+    def model(self, name: str | None) -> LM:
+        """The model of that model string; None: the one of nodes that name none."""
+        ...
+
+    async def run_code(self, code: str, values: Mapping[str, Any]) -> Any:
+        """What `run(**values)` returns; raises `StepError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NodeCalls:
+    """What all calls of one run need to know."""
+
+    engine: Services
+    workflow: Workflow
+    example: str
+    purpose: str
+    replicate: int
+
+    async def call(self, name: str, node: Node, known: Known, place: Place, led_by: tuple[str, ...]) -> Ended:
+        """Call a node whose inputs are there.
+
+        Args:
+            name: the node's, within its body.
+            node: a node without a body.
+            known: at least what the node reads.
+            place: where it is called.
+            led_by: address of the branch that let it run.
+        """
+        path = place.path + name
+        try:
+            if isinstance(node, MergeNode):
+                return await self._merge(place.address(name), path, node, known, led_by)
+            assert not isinstance(node, LoopNode | MapNode)
+            read = {key: known[reference] for key, reference in node.inputs.items()}
+            values = {key: value.data for key, value in read.items()}
+            # What is known of the step before it is done; what comes of it is filled in.
+            step = Step(place.address(name), node.kind, values, None, reads=led_by + made_by(read.values()))
+            match node:
+                case BranchNode():
+                    return await self._branch(step, path, node)
+                case LLMNode():
+                    return await self._llm(step, path, node, place)
+                case ToolNode() | CodeNode():
+                    return await self._computed(step, path, node)
+        except RefusedError as error:
+            return Ended("missing", refused=error)
+
+    async def _computed(self, step: Step, path: str, node: ToolNode | CodeNode) -> Ended:
+        """A tool's or code's call."""
+        seconds = 0.0
+        try:
+            if isinstance(node, ToolNode):
+                outputs, seconds = await self.engine.tools.call(node.tool, step.inputs)
+                found: Any = {key: outputs[key] for key in node.out if key in outputs}
+            else:
+                parameters = self.workflow.parameter(path)
+                assert isinstance(parameters, CodeParameters)  # the checker lets nothing else pass
+                found = await self.engine.run_code(parameters.code, step.inputs)
+            return _ended(replace(step, outputs=to_outputs(found, out_fields(node)), seconds=seconds))
+        except StepError as error:
+            return _ended(replace(step, error=str(error)))
+
+    async def _llm(self, step: Step, path: str, node: LLMNode, place: Place) -> Ended:
+        parameters = self.workflow.parameter(path)
+        assert isinstance(parameters, LLMParameters)  # the checker lets nothing else pass
+        asked = [
+            self._sample(replace(step, address=address), node, parameters, draw)
+            for address, draw in self._samples(step.address, path, parameters, place)
+        ]
+        ended = [await asked[0]] if len(asked) == 1 else await together([create_task(each) for each in asked])
+        refused = next((each for each in ended if isinstance(each, RefusedError)), None)
+        if refused is not None:  # only now: which calls were made must not depend on when the refusal came
+            return Ended("missing", refused=refused)
+        steps = tuple(each for each in ended if isinstance(each, Step))
+        seconds = max(each.seconds for each in steps)
+        done = [(each.outputs, each.address) for each in steps if each.outputs is not None]
+        if not done:
+            return Ended("missing", steps, seconds=seconds)
+        values: dict[str, Value] = {}
+        for key in done[0][0]:
+            first, *more = (Value(outputs[key], (address,)) for outputs, address in done)
+            values[key] = replace(first, samples=(first, *more)) if len(steps) > 1 else first
+        return Ended("done", steps, values, seconds)
+
+    def _samples(
+        self, address: str, path: str, parameters: LLMParameters, place: Place
+    ) -> list[tuple[str, tuple[int | str, ...]]]:
+        """Address and draw of each sample. At temperature 0 samples would be equal: there is one, without a draw."""
+        if parameters.temperature == 0:
+            return [(address, ())]
+        draw = (self.replicate, self._rank(path, parameters), _number(place.steps), _number(place.items))
+        if parameters.samples == 1:
+            return [(address, (*draw, 0))]
+        return [(f"{address}#{number + 1}", (*draw, number)) for number in range(parameters.samples)]
+
+    def _rank(self, path: str, parameters: LLMParameters) -> int:
+        """How many earlier nodes have equal parameters: with them equal draws would give equal samples."""
+        rank = 0
+        for other, node in walk(self.workflow.sketch):
+            if other == path:
+                break
+            rank += node.kind == "llm" and self.workflow.parameter(other) == parameters
+        return rank
+
+    async def _sample(
+        self, step: Step, node: LLMNode, parameters: LLMParameters, draw: tuple[int | str, ...]
+    ) -> Step | RefusedError:
+        fields = out_fields(node)
+        asked = messages(node, parameters, step.inputs, fields, leave_out=self.example)
+        lm = self.engine.model(parameters.model)
+        most = parameters.max_tokens or DEFAULT_MAX_TOKENS
+        replies: tuple[Reply, ...] = ()
+        try:
+            if parameters.tools:
+                ran = await react(
+                    lm, self.engine.tools, self.engine.signatures, asked, fields, allowed=parameters.tools,
+                    rounds=node.rounds, purpose=self.purpose, draw=draw, max_tokens=most,
+                    temperature=parameters.temperature, own_words=bool(parameters.messages),
+                )  # fmt: skip
+                step = replace(step, outputs=ran.values, calls=ran.calls)
+                return _with_exchange(step, ran.error, ran.messages, ran.replies)
+            answer = await lm.ask_fields(
+                asked, fields, purpose=self.purpose, draw=draw, max_tokens=most, temperature=parameters.temperature,
+                own_words=bool(parameters.messages),
+            )  # fmt: skip
+            replies = answer.replies
+            step = replace(step, outputs=to_json(answer.values, "reply"))
+        except RefusedError as error:
+            return error
+        except (ModelError, StepError) as fault:
+            return _with_exchange(step, str(fault), asked, getattr(fault, "replies", replies))
+        return _with_exchange(step, "", asked, replies)
+
+    async def _merge(self, address: str, path: str, node: MergeNode, known: Known, led_by: tuple[str, ...]) -> Ended:
+        arrived = [
+            (f"{reference}#{number}" if known[reference].samples else reference, sample)
+            for reference in node.inputs
+            if reference in known
+            for number, sample in enumerate(known[reference].samples or (known[reference],), start=1)
+        ]
+        if not arrived:
+            return MISSING
+        given = {key: known[reference].data for key, reference in node.given.items()}
+        reads = led_by + made_by([*(value for _, value in arrived), *(known[each] for each in node.given.values())])
+        candidates = [value.data for _, value in arrived]
+        step = Step(address, node.kind, {**given, **{name: value.data for name, value in arrived}}, None, reads=reads)
+        if node.how == "judge" and any(candidate != candidates[0] for candidate in candidates[1:]):
+            listed = dict(zip(_letters(len(candidates)), candidates, strict=True))
+            chosen, step = await self._choose(step, path, given, listed, list(listed))
+            if not chosen:
+                return _ended(step)
+            joined = listed[chosen]
+        else:
+            joined = merge("first" if node.how == "judge" else node.how, candidates)
+        try:
+            outputs = to_outputs({next(iter(node.out)): joined}, out_fields(node))
+        except StepError as error:
+            return _ended(replace(step, error=str(error)))
+        return _ended(replace(step, outputs=outputs))
+
+    async def _branch(self, step: Step, path: str, node: BranchNode) -> Ended:
+        if node.asks:
+            way, step = await self._choose(step, path, step.inputs, {}, list(node.ways))
+        else:
+            try:
+                way = next(
+                    label
+                    for label, condition in node.ways.items()
+                    if condition == "else"
+                    or (
+                        condition is not None
+                        and not isinstance(condition, str)
+                        and holds(condition, step.inputs.__getitem__)
+                    )
+                )
+            except TypeError as error:  # values of type object may not compare
+                return _ended(replace(step, error=f"the condition cannot be told: {error}"))
+        if not way:
+            return _ended(step)
+        step = replace(step, outputs={"way": way})
+        return Ended("done", (step,), {}, step.seconds, way=way)
+
+    async def _choose(
+        self, step: Step, path: str, given: Mapping[str, Any], candidates: Mapping[str, Any], labels: list[str]
+    ) -> tuple[str, Step]:
+        """The label that the model picks, "" if none, and the step with what was asked."""
+        parameters = self.workflow.parameter(path)
+        assert isinstance(parameters, ChoiceParameters)  # the checker lets nothing else pass
+        field = Field("choice", Type("literal", options=tuple(labels)))
+        asked = choice_messages(parameters.instruction, given, candidates, field)
+        try:
+            answer = await self.engine.model(parameters.model).ask_fields(
+                asked, [field], purpose=self.purpose, draw=(), max_tokens=CHOICE_TOKENS, temperature=0.0
+            )
+        except ModelError as fault:
+            return "", _with_exchange(step, str(fault), asked, getattr(fault, "replies", ()))
+        return str(answer.values["choice"]), _with_exchange(step, "", asked, answer.replies)
+
+
+def out_fields(node: LLMNode | ToolNode | CodeNode | MergeNode) -> list[Field]:
+    """The outputs that a node declares."""
+    return [Field.of(name, text) for name, text in node.out.items()]
+
+
+def _letters(count: int) -> list[str]:
+    return [LETTERS[number] if count <= len(LETTERS) else str(number + 1) for number in range(count)]
+
+
+def _number(numbers: tuple[int, ...]) -> int | str:
+    """The numbers of the loops (or maps) around a call as one part of its draw: 0 for none."""
+    return numbers[0] if len(numbers) == 1 else ".".join(map(str, numbers)) if numbers else 0
+
+
+def _with_exchange(step: Step, error: str, asked: tuple[Message, ...], replies: Sequence[Reply]) -> Step:
+    """The step with its talk with a model. Its tool calls count one after another, at most."""
+    return replace(
+        step,
+        error=error,
+        messages=asked,
+        reply=replies[-1].text if replies else "",
+        usage=replies[0].took if len(replies) == 1 else sum((reply.took for reply in replies), Usage()),
+        seconds=sum(reply.seconds for reply in replies) + sum(call.seconds for call in step.calls),
+    )
+
+
+def _ended(step: Step) -> Ended:
+    if step.outputs is None:
+        return Ended("missing", (step,), seconds=step.seconds)
+    values = {key: Value(value, (step.address,)) for key, value in step.outputs.items()}
+    return Ended("done", (step,), values, step.seconds)
