@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 
 from .forms import look_alike, plain_form
 from .words import cut
-from .yaml_core import MOST_BITS, TOO_LONG
+from .yaml_core import MOST_BITS, TOO_LONG, is_unicode
 
 Kind = Literal["str", "int", "float", "bool", "object", "literal", "list"]
 
@@ -267,10 +267,8 @@ def _short(value: Any) -> str:
 
 def _coerce_str(value: Any, place: str) -> str:
     if isinstance(value, str):
-        try:
-            _ = value.isascii() or value.encode()
-        except UnicodeEncodeError:  # no hash, file or endpoint could take it
-            raise ValueMismatch(f"{place}: found half of a surrogate pair; expected Unicode text") from None
+        if not is_unicode(value):
+            raise ValueMismatch(f"{place}: found half of a surrogate pair; expected Unicode text")
         return value
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from flowbot.fields import canonical_json
 
-from .captions import bound_text, carry_text, kind_text, reads_text, way_text, ways_text
+from .captions import bound_text, carry_text, gives, kind_text, reads_text, way_text, ways_text
 from .conditions import say
 from .nodes import BodyNode, BranchNode, HasNodes, LoopNode, Node, walk
 from .parameters import LLMParameters
@@ -87,14 +87,12 @@ def _bounded(value: Any) -> Any:
 
 
 def _line(workflow: Workflow, path: str, node: Node) -> str:
-    when = f", when {node.when}" if node.when is not None else ""
-    if isinstance(node, BranchNode):
-        return f"{kind_text(node)}{when}, {', '.join(node.references())} → {ways_text(node)}"
     scope, name = Scope.of(workflow.sketch).at(path), path.rpartition("/")[2]
-    given = ", ".join(f"{output}: {scope.type_text(f'{name}.{output}') or '?'}" for output in node.gives)
-    if isinstance(node, BodyNode):
-        return f"{kind_text(node)}{when}, {bound_text(node)}, {reads_text(node)} → {given}"
-    return f"{kind_text(node)}{when}, {', '.join(node.references())} → {given}"
+    when = f", when {node.when}" if node.when is not None else ""
+    body = isinstance(node, BodyNode)
+    reads = f"{bound_text(node)}, {reads_text(node)}" if body else ", ".join(node.references())
+    given = ways_text(node) if isinstance(node, BranchNode) else ", ".join(gives(name, node, scope))
+    return f"{kind_text(node)}{when}, {reads} → {given}"
 
 
 def _node(path: str, old: Node, new: Node) -> Iterator[str]:
