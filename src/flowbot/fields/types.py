@@ -177,14 +177,14 @@ def object_schema(members: dict[str, Type]) -> dict[str, Any]:
     }
 
 
-def _tokens(text: str, told: str) -> list[str]:
+def _tokens(text: str, shown: str) -> list[str]:
     tokens: list[str] = []
     position = 0
     stripped = text.rstrip()
     while position < len(stripped):
         match = _TOKEN.match(stripped, position)
         if match is None:
-            raise TypeSyntaxError(f"type {told!r}: found {stripped[position:].strip()[:20]!r}; expected a type")
+            raise TypeSyntaxError(f"type {shown!r}: found {stripped[position:].strip()[:20]!r}; expected a type")
         tokens.append(match.group().strip())
         position = match.end()
     return tokens

@@ -149,7 +149,7 @@ class _Checker:
                 yield from ways.when(f"{where}.{name}", name)
                 yield from ways.reads(f"{where}.{name}", name)
             if isinstance(scope.holder, BodyNode):
-                for reference in dict.fromkeys(each for each in scope.holder.ends() if scope.is_own(each)):
+                for reference in dict.fromkeys(each for each in scope.holder.ends() if scope.is_local(each)):
                     yield from ways.end(place, reference)
             yield from self._wiring(where, scope)
 

@@ -39,7 +39,7 @@ def diff(a: Workflow, b: Workflow) -> list[str]:
             lines.append(f"+ node {path}: {_line(b, path, node)}")
         else:
             lines += _node(path, old[path], node)
-    was, now = _said(a), _said(b)
+    was, now = _parameters_of(a), _parameters_of(b)
     for path in dict.fromkeys((*a.parameters, *b.parameters)):
         lines += _parameters(path, was.get(path, {}), now.get(path, {}))
     lines += _order("", a.sketch, b.sketch)
@@ -56,7 +56,7 @@ def changed_nodes(a: Workflow, b: Workflow) -> frozenset[str]:
     A node with a body counts by what is its own, not by what is in the body.
     """
     old = dict(walk(a.sketch))
-    was, now = _said(a), _said(b)
+    was, now = _parameters_of(a), _parameters_of(b)
     return frozenset(
         path
         for path, node in walk(b.sketch)
@@ -71,7 +71,7 @@ def changed_parameters(a: Workflow, b: Workflow) -> list[dict[str, Any]]:
 
     Values as they stand in a file, None where unset; of a long one the beginning, as a text.
     """
-    was, now = _said(a), _said(b)
+    was, now = _parameters_of(a), _parameters_of(b)
     return [
         {"node": path, "parameter": name, "old": _bounded(old), "new": _bounded(new)}
         for path in dict.fromkeys((*was, *now))
@@ -96,7 +96,7 @@ def _line(workflow: Workflow, path: str, node: Node) -> str:
 
 
 def _node(path: str, old: Node, new: Node) -> Iterator[str]:
-    before, after = _own(old), _own(new)
+    before, after = _parts(old), _parts(new)
     for key in dict.fromkeys((*before, *after)):
         was, now = before.get(key), after.get(key)
         if isinstance(was, dict) and isinstance(now, dict):
@@ -105,7 +105,7 @@ def _node(path: str, old: Node, new: Node) -> Iterator[str]:
             yield from _change(f"node {path}, {key}", _whole(was), _whole(now))
 
 
-def _own(node: Node) -> dict[str, _Pair | dict[str, _Pair]]:
+def _parts(node: Node) -> dict[str, _Pair | dict[str, _Pair]]:
     """What a node says for itself, without its body, each part with its words."""
     found: dict[str, _Pair | dict[str, _Pair]] = {}
     for key, value in node.dump().items():
@@ -167,7 +167,7 @@ def _order(where: str, old: HasNodes, new: HasNodes) -> Iterator[str]:
         yield f"~ order of nodes{where}: {', '.join(old.nodes)} → {', '.join(new.nodes)}"
 
 
-def _said(workflow: Workflow) -> dict[str, dict[str, Any]]:
+def _parameters_of(workflow: Workflow) -> dict[str, dict[str, Any]]:
     """The parameters by path as far as they say something."""
     return workflow.dump().get("parameters", {})
 

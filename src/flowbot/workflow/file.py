@@ -134,11 +134,11 @@ def _faults(value: Any, depth: int = 0) -> Iterator[tuple[str, str, str]]:
     elif isinstance(value, list):
         for index, each in reversed(list(enumerate(cast("list[Any]", value)))):
             yield from ((f"[{index}]{place}", *what) for place, *what in _faults(each, depth + 1))
-    elif found := _odd(value):
+    elif found := _scalar_fault(value):
         yield "", found, expected
 
 
-def _odd(value: Any) -> str:
+def _scalar_fault(value: Any) -> str:
     """What a value is that JSON cannot hold; "" for one that it can."""
     match value:
         case str():

@@ -141,7 +141,9 @@ class NodeRules:
             if split_reference(reference)[0] in node.nodes:
                 yield from self.references.check(place, reference, inside)
             else:
-                mend = f"name an output of its body: {choices(reference, (r for r in inside.own_names() if '.' in r))}"
+                mend = (
+                    f"name an output of its body: {choices(reference, (r for r in inside.local_names() if '.' in r))}"
+                )
                 yield Defect(place, f"{reference!r} does not come from the map's body", mend)
 
     def _merge(self, where: str, node: MergeNode, scope: Scope) -> Iterator[Defect]:
