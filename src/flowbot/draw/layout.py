@@ -45,13 +45,14 @@ class Link:
 
 @dataclass(slots=True)
 class Layout:
-    """Placed boxes and bends by name, the links, and the layers as (top, height)."""
+    """Placed boxes and bends by name, the links, the layers as (top, height), and what is placed inside boxes, by their names."""
 
     boxes: dict[str, Box]
     links: list[Link]
     layers: list[tuple[float, float]]
     width: float
     height: float
+    bodies: dict[str, Layout] = field(default_factory=dict[str, "Layout"])
 
     def shift(self, x: float, y: float) -> None:
         """Move everything to the right and down."""
@@ -115,6 +116,7 @@ def _neighbours(links: Sequence[Link]) -> tuple[_Neighbours, _Neighbours]:
     return above, below
 
 
+# The barycentre heuristic of Sugiyama, Tagawa, Toda 1981, section III: a node goes where its neighbours are on average.
 def _ordered(layers: list[list[str]], above: _Neighbours, below: _Neighbours) -> list[list[str]]:
     """Each layer in the order with the fewest crossings that sweeping by the mean of the neighbours' ranks finds."""
     best, fewest = layers, _crossings(layers, above)
@@ -166,6 +168,7 @@ def _wish(box: Box, beside: Sequence[Box]) -> float:
 
 def _apart(wished: Sequence[float], row: Sequence[Box]) -> list[float]:
     """Places nearest to those wished (least squares) that keep order and gaps: pool adjacent violators."""
+    # With the gaps taken off it is isotonic regression (Barlow et al. 1972): neighbours out of order share their mean.
     shifts = [0.0]
     for left, right in itertools.pairwise(row):
         shifts.append(shifts[-1] + (left.width + right.width) / 2 + (_GAP_BEND if left.bend or right.bend else GAP_X))

@@ -68,12 +68,12 @@ class Type:
         Raises:
             TypeSyntaxError: if `text` is not in the notation.
         """
-        told = cut(text, MOST_SHOWN)
+        shown = cut(text, MOST_SHOWN)
         if len(text) > MOST_NOTATION:
-            raise TypeSyntaxError(f"type {told!r}: longer than {MOST_NOTATION:,} characters")
-        parsed, rest = _parse(_tokens(text, told), told, 0)
+            raise TypeSyntaxError(f"type {shown!r}: longer than {MOST_NOTATION:,} characters")
+        parsed, rest = _parse(_tokens(text, shown), shown, 0)
         if rest:
-            raise TypeSyntaxError(f"type {told!r}: found {rest[0]!r} after the type")
+            raise TypeSyntaxError(f"type {shown!r}: found {rest[0]!r} after the type")
         return parsed
 
     def __str__(self) -> str:

@@ -138,6 +138,8 @@ class Ways:
 
     def _uncovered(self, there: Sequence[Way], chosen: Way, more: int) -> Way | None:
         """Choices, those made included, on which none of the ways is there; None if one always is."""
+        # Do partial choices cover all? That is whether a formula in disjunctive form always holds, which is co-NP-complete:
+        # choices are made branch by branch (Davis, Logemann, Loveland 1962), those first that a way is waiting for.
         self._effort.left -= 1 + len(there)
         if self._effort.left < 0 or more < 0:
             raise _TooManyError
