@@ -11,6 +11,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from flowbot.fields.words import count
+
 from .text import shown, wrap
 
 if TYPE_CHECKING:
@@ -99,7 +101,7 @@ def _texts(parameters: Parameters, inner: int) -> Iterator[str]:
     if prompt:
         yield from _cut(wrap(f"“{' '.join(prompt.split())}”", inner), 3, inner)
     if isinstance(parameters, LLMParameters) and prompt and parameters.demonstrations:
-        yield f"+ {len(parameters.demonstrations)} worked example{'s' * (len(parameters.demonstrations) > 1)}"
+        yield f"+ {count(len(parameters.demonstrations), 'worked example')}"
     if isinstance(parameters, CodeParameters):
         yield from _cut([line for line in parameters.code.splitlines() if line.strip()], 4, inner)
 

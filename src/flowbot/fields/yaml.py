@@ -23,14 +23,14 @@ __all__ = ["MAX_BYTES", "MAX_DEPTH", "dump_yaml", "parse_data", "parse_json", "r
 MAX_BYTES = 1_000_000
 
 
-def read_data(path: Path) -> Any:
-    """What a YAML or JSON file (by its suffix `.json`) holds, as JSON values.
+def read_data(path: Path, *, links: bool = True) -> Any:
+    """What a YAML or JSON file (by its suffix `.json`) holds, as JSON values. `links`: see `files.read_bytes`.
 
     Raises:
         UserError: naming file and line, if the file cannot be read, is larger than `MAX_BYTES`, is not UTF-8, is
             malformed, or uses what is refused (see the module's first lines).
     """
-    text = read_text(path, limit=MAX_BYTES)
+    text = read_text(path, limit=MAX_BYTES, links=links)
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise UserError(f"{path}:{line}", "a NUL character", "UTF-8 text")
