@@ -76,7 +76,7 @@ async def update(
             return None, "the reply was empty"
         said = reply.strip()[: max(2000, LETTERS_PER_WORD * limit)]
         new = (
-            old.with_text(said, part)
+            old.told(said, part)
             if isinstance(old, LLMParameters)
             else old.model_copy(update={"instruction": said})
         )
