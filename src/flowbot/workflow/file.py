@@ -66,7 +66,7 @@ def read_parts(data: Any, where: str) -> tuple[Sketch, dict[str, Parameters]]:
     if not isinstance(data, dict):
         raise UserError(where, short(data), "a mapping with flowbot, inputs, outputs and nodes")
     faults = islice(_faults(data), MOST_FINDINGS)
-    if defects := [finding_defect(place.lstrip("."), *what) for place, *what in faults]:
+    if defects := [finding_defect(place.lstrip("."), found, expected) for place, found, expected in faults]:
         raise FormatError(where, defects)
     given = cast("dict[str, Any]", data)
     version = given.get("flowbot")
@@ -130,10 +130,10 @@ def _faults(value: Any, depth: int = 0) -> Iterator[tuple[str, str, str]]:
         wrong = [key for key in members if not isinstance(key, str) or not is_unicode(key)]
         yield from (("", f"the key {short(key)}, which is no text", expected) for key in wrong)
         for key in reversed([key for key in members if key not in wrong] if wrong else [*members]):
-            yield from ((f".{key[:80]}{place}", *what) for place, *what in _faults(members[key], depth + 1))
+            yield from ((f".{key[:80]}{place}", found, said) for place, found, said in _faults(members[key], depth + 1))
     elif isinstance(value, list):
         for index, each in reversed(list(enumerate(cast("list[Any]", value)))):
-            yield from ((f"[{index}]{place}", *what) for place, *what in _faults(each, depth + 1))
+            yield from ((f"[{index}]{place}", found, said) for place, found, said in _faults(each, depth + 1))
     elif found := _scalar_fault(value):
         yield "", found, expected
 
