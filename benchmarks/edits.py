@@ -23,7 +23,7 @@ from typing import Any
 
 from flowbot.fields import Field, ToolSignature
 from flowbot.workflow.check import check
-from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.draft import EditError
 from flowbot.workflow.edits.edit import Edit
 from flowbot.workflow.edits.parse import parse_edits
@@ -132,7 +132,7 @@ def timed_edits(count: int) -> dict[str, Any]:
     for edit in edits:
         moment = perf_counter()
         try:
-            apply(start, [edit], tools=TOOLS)
+            applied(start, [edit], tools=TOOLS)
             made[edit.op] += 1
         except EditError:
             refused[edit.op] += 1

@@ -37,7 +37,7 @@ def said() -> Iterator[tuple[str, str, str]]:
             if (
                 isinstance(node, ast.Call)
                 and isinstance(node.func, ast.Name)
-                and node.func.id in ("UserError", "misfit")
+                and node.func.id in ("UserError", "finding_defect")
             ):
                 given = dict(zip(("where", "found", "expected"), node.args, strict=False))
                 given |= {each.arg: each.value for each in node.keywords if each.arg}

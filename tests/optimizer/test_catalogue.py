@@ -16,7 +16,7 @@ from flowbot.optimizer.catalogue.catalogue import PATTERNS, Catalogue
 from flowbot.optimizer.catalogue.change import Call, Change, Place
 from flowbot.task import Task, tool_of
 from flowbot.workflow.check import check
-from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.draft import EditError
 from flowbot.workflow.edits.patterns import Ensemble
 from flowbot.workflow.nodes import LLMNode, is_frozen, walk
@@ -44,7 +44,7 @@ def made(task: Task, workflow: Workflow) -> Iterator[tuple[Change, Workflow]]:
     tools = {tool.signature.name: tool.signature for tool in task.tools}
     for change in Catalogue().changes(workflow, task):
         with suppress(EditError):
-            yield change, apply(workflow, change.build(change.prior_code), tools=tools)
+            yield change, applied(workflow, change.build(change.prior_code), tools=tools).after
 
 
 def after(task: Task, workflow: Workflow) -> dict[str, Workflow]:
@@ -280,7 +280,7 @@ def test_changes_of_any_workflow_are_valid_or_refused_and_about_steps_that_are_n
         assert change.place in steps
         assert change.key.startswith(f"{change.kind}:")
         try:
-            changed = apply(workflow, change.build(change.prior_code), tools=TOOLS)
+            changed = applied(workflow, change.build(change.prior_code), tools=TOOLS).after
         except EditError:
             continue
         assert changed.sketch.outputs.keys() == workflow.sketch.outputs.keys()

@@ -15,7 +15,7 @@ from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.task import Task
 from flowbot.workflow.check import check
-from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.draft import EditError
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.starts import single_call
@@ -46,7 +46,7 @@ def lineage(*workflows: Workflow) -> list[Candidate[WorkflowProgram]]:
 
 def changed(workflow: Workflow, key: str) -> Workflow:
     (change,) = [each for each in Catalogue().changes(workflow, TASK) if each.key == key]
-    return apply(workflow, change.build(change.prior_code), tools=TOOLS)
+    return applied(workflow, change.build(change.prior_code), tools=TOOLS).after
 
 
 def told(workflow: Workflow, path: str, **members: Any) -> Workflow:
@@ -110,7 +110,7 @@ def test_whatever_is_taken_back_the_result_solves_the_task(picks: list[int], whi
         found = Catalogue().changes(workflows[-1], TASK)
         change = found[pick % len(found)]
         try:
-            workflows.append(apply(workflows[-1], change.build(change.prior_code), tools=TOOLS))
+            workflows.append(applied(workflows[-1], change.build(change.prior_code), tools=TOOLS).after)
         except EditError:
             continue
     assume(len(workflows) > 1)

@@ -9,7 +9,7 @@ import pytest
 
 from flowbot.fields import Field, ToolSignature
 from flowbot.workflow.check import check
-from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.basic import AddNode, RemoveNode, ReplaceNode, Rewire, SetOutput
 from flowbot.workflow.edits.draft import EditError
 from flowbot.workflow.edits.edit import dump_edits
@@ -43,7 +43,7 @@ def split() -> Workflow:
         {"op": "add", "id": "list", "node": {"kind": "llm", "in": {"note": "note"}, "out": {"items": "list[str]"}},
          "parameters": {"instruction": "List."}},
     ]  # fmt: skip
-    return apply(start(), parse_edits(edits))
+    return applied(start(), parse_edits(edits)).after
 
 
 def test_a_call_can_be_split_in_one_list_of_edits_and_nodes_come_in_order() -> None:
@@ -56,25 +56,25 @@ def test_a_call_can_be_split_in_one_list_of_edits_and_nodes_come_in_order() -> N
 def test_an_edit_that_leaves_an_invalid_workflow_is_refused_with_all_defects() -> None:
     edits = parse_edits([{"op": "add", "id": "sum", "node": SUM}])
     with pytest.raises(EditError, match="would not be valid") as caught:
-        apply(start(), edits)
+        applied(start(), edits)
     assert [d.where for d in caught.value.defects] == ["nodes.sum.in.items", "nodes.sum", "parameters.sum.code"]
 
 
 def test_parameters_stay_with_a_replaced_node_of_the_same_kind_only() -> None:
     wider = LLMNode.model_validate({"in": {"note": "note", "hint": "hint"}, "out": {"total": "int"}})
-    kept = apply(start(), [ReplaceNode(id="answer", node=wider)])
+    kept = applied(start(), [ReplaceNode(id="answer", node=wider)]).after
     assert kept.parameter("answer") == LLMParameters(instruction="Count.")
     other = CodeNode.model_validate({"in": {"note": "note"}, "out": {"total": "int"}})
     with pytest.raises(EditError, match="no function `run`"):
-        apply(start(), [ReplaceNode(id="answer", node=other)])
+        applied(start(), [ReplaceNode(id="answer", node=other)])
 
 
 def test_demonstrations_that_no_longer_fit_are_dropped_and_others_stay() -> None:
     shown = (Demonstration(inputs={"note": "a"}, outputs={"total": 1}, example="e1"),)
     before = start().with_parameter("answer", LLMParameters(instruction="Count.", demonstrations=shown))
-    rewired = apply(before, [Rewire(id="answer", input="note", to="hint")])
+    rewired = applied(before, [Rewire(id="answer", input="note", to="hint")]).after
     assert rewired.parameter("answer") == before.parameter("answer")
-    widened = apply(before, [Rewire(id="answer", input="hint", to="hint")])
+    widened = applied(before, [Rewire(id="answer", input="hint", to="hint")]).after
     assert widened.sketch.nodes["answer"].references() == ("note", "hint")
     assert widened.parameter("answer") == LLMParameters(instruction="Count.")
 
@@ -82,32 +82,32 @@ def test_demonstrations_that_no_longer_fit_are_dropped_and_others_stay() -> None
 def test_an_added_node_without_parameters_has_those_of_its_kind() -> None:
     vote = {"kind": "merge", "how": "vote", "in": ["answer.total"], "out": {"n": "int"}}
     edits = [{"op": "add", "id": "vote", "node": vote}, {"op": "output", "output": "total", "to": "vote.n"}]
-    assert apply(start(), parse_edits(edits)).parameter("vote") == ChoiceParameters()
+    assert applied(start(), parse_edits(edits)).after.parameter("vote") == ChoiceParameters()
 
 
 def test_a_node_that_takes_a_removed_ones_id_does_not_take_its_parameters() -> None:
     node = {"kind": "llm", "in": {"note": "note"}, "out": {"total": "int"}}
     edits = [{"op": "remove", "id": "answer", "bypass": {"answer.total": "answer.total"}}]
     with pytest.raises(EditError, match="the instruction is missing"):
-        apply(start(), parse_edits([*edits, {"op": "add", "id": "answer", "node": node}]))
+        applied(start(), parse_edits([*edits, {"op": "add", "id": "answer", "node": node}]))
 
 
 def test_removing_from_a_merge_leaves_each_reference_once() -> None:
     vote = {"kind": "merge", "how": "vote", "in": ["answer.total", "twice.n"], "out": {"n": "int"}}
     twice = {"kind": "code", "in": {"n": "answer.total"}, "out": {"n": "int"}}
     code = {"code": "def run(n):\n    return {'n': n}"}
-    both = apply(start(), parse_edits([
+    both = applied(start(), parse_edits([
         {"op": "add", "id": "twice", "node": twice, "parameters": code},
         {"op": "add", "id": "vote", "node": vote},
         {"op": "output", "output": "total", "to": "vote.n"},
-    ]))  # fmt: skip
-    after = apply(both, [RemoveNode(id="twice", bypass={"twice.n": "answer.total"})])
+    ])).after  # fmt: skip
+    after = applied(both, [RemoveNode(id="twice", bypass={"twice.n": "answer.total"})]).after
     assert after.sketch.nodes["vote"].references() == ("answer.total",)
     assert "twice" not in after.parameters
-    swapped = apply(both, [Rewire(id="vote", input="twice.n", to="answer.total"), RemoveNode(id="twice")])
+    swapped = applied(both, [Rewire(id="vote", input="twice.n", to="answer.total"), RemoveNode(id="twice")]).after
     assert swapped.hash == after.hash
     with pytest.raises(EditError, match=r"the merge joins answer\.total, twice\.n"):
-        apply(both, [Rewire(id="vote", input="n", to="answer.total")])
+        applied(both, [Rewire(id="vote", input="n", to="answer.total")])
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_removing_from_a_merge_leaves_each_reference_once() -> None:
 )
 def test_what_cannot_be_done_is_refused_with_what_to_change(edit: Any, says: str) -> None:
     with pytest.raises(EditError, match=says):
-        apply(start(), [edit])
+        applied(start(), [edit])
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_what_cannot_be_done_is_refused_with_what_to_change(edit: Any, says: str
 )
 def test_a_frozen_node_stays_as_it_is(edit: Any) -> None:
     with pytest.raises(EditError, match="answer is frozen"):
-        apply(start(frozen=True), [edit])
+        applied(start(frozen=True), [edit])
 
 
 def test_a_removal_does_not_rewire_a_frozen_reader() -> None:
@@ -150,15 +150,15 @@ def test_a_removal_does_not_rewire_a_frozen_reader() -> None:
     data["nodes"]["sum"]["frozen"] = True
     data["inputs"]["other"] = "list[str]"
     with pytest.raises(EditError, match="sum reads it and is frozen"):
-        apply(Workflow.from_data(data), [RemoveNode(id="list", bypass={"list.items": "other"})])
+        applied(Workflow.from_data(data), [RemoveNode(id="list", bypass={"list.items": "other"})])
 
 
 def test_the_tasks_types_decide_when_they_are_given() -> None:
     edits = [SetOutput(output="total", to="answer.why")]
     text = (Field.of("total", "str"),)
-    assert apply(start(), edits, task_outputs=text).sketch.outputs == {"total": "answer.why"}
+    assert applied(start(), edits, task_outputs=text).after.sketch.outputs == {"total": "answer.why"}
     with pytest.raises(EditError, match="no tool 'x'"):
-        apply(
+        applied(
             start(),
             parse_edits([{"op": "add", "id": "t", "node": {"kind": "tool", "tool": "x", "in": {}, "out": {}}}]),
             tools={},
@@ -291,6 +291,6 @@ def test_a_reference_to_a_node_that_gives_one_thing_means_that_thing() -> None:
         },
         {"op": "output", "output": "total", "to": "double"},
     ]
-    after = apply(before, parse_edits(edits))
+    after = applied(before, parse_edits(edits)).after
     assert after.sketch.nodes["double"].references() == ("list.total",)
     assert after.sketch.outputs == {"total": "double.total"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from edit_samples import TOOLS, made, nodes, stock
 
-from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.basic import ReplaceNode
 from flowbot.workflow.edits.draft import EditError
 from flowbot.workflow.edits.parse import parse_edits
@@ -161,10 +161,10 @@ def test_a_pinned_model_stays_and_is_that_of_the_nodes_derived_from_it() -> None
     node = {"kind": "llm", "when": "route.many", "in": {"q": "question"}, "out": {"n": "int"}}
     parameters = {**TOLD, "model": "openai/other"}
     replace = ReplaceNode(id="careful", node=LLMNode.model_validate(node), parameters=LLMParameters(**parameters))
-    replaced = apply(pinned(), [replace], tools=TOOLS)
+    replaced = applied(pinned(), [replace], tools=TOOLS).after
     assert nodes(replaced)["careful"]["model"] == "pinned"
     assert replaced.dump()["parameters"]["careful"] == {**TOLD, "model": "openai/safe"}
-    reviewed = apply(pinned(), [Review(id="careful", critic=LLMParameters(**parameters))], tools=TOOLS)
+    reviewed = applied(pinned(), [Review(id="careful", critic=LLMParameters(**parameters))], tools=TOOLS).after
     assert nodes(reviewed)["review"]["nodes"]["critic_2"]["model"] == "pinned"
     models = {path: given.get("model") for path, given in reviewed.dump()["parameters"].items() if "review/" in path}
     assert models == {"review/critic_2": "openai/safe", "review/revise_2": "openai/safe"}
@@ -224,7 +224,7 @@ def test_models_write_a_rewrite_as_a_list_of_nodes() -> None:
              "out": [{"name": "prices", "from": "guess.price"}]},
         ],
     }  # fmt: skip
-    after = apply(stock(), parse_edits([written]), tools=TOOLS)
+    after = applied(stock(), parse_edits([written]), tools=TOOLS).after
     told = {path: each["instruction"] for path, each in after.dump()["parameters"].items()}
     assert told == {"list": "List.", "count": "Count.", "each/guess": "Guess."}
 

@@ -9,7 +9,7 @@ from edit_samples import TOOLS, made, nodes, stock
 
 from flowbot.fields import ToolSignature
 from flowbot.workflow.check import check
-from flowbot.workflow.edits.applying import applied, apply
+from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.draft import EditError
 from flowbot.workflow.edits.inserts import InsertStep
 from flowbot.workflow.edits.parse import parse_edits
@@ -34,7 +34,7 @@ def test_a_record_has_the_state_before_the_edits_and_words() -> None:
     assert record.before is before
     assert before.hash == stock().hash
     assert record.said == ("ask careful 5 times at temperature 0.7, and read what most of them say (new: vote_n)",)
-    assert apply(record.before, record.edits, tools=TOOLS).hash == record.after.hash
+    assert applied(record.before, record.edits, tools=TOOLS).after.hash == record.after.hash
 
 
 def test_lost_demonstrations_are_told() -> None:
@@ -225,7 +225,7 @@ def test_a_computing_step_is_inserted_before_a_node_which_reads_it() -> None:
         "id": "refine/revise", "where": "before", "name": "size", "node": node,
         "parameters": {"code": "def run(q):\n    return {'size': len(q)}"},
     })  # fmt: skip
-    after = apply(stock(), [edit], tools=TOOLS)
+    after = applied(stock(), [edit], tools=TOOLS).after
     body = nodes(after)["refine"]["nodes"]
     assert list(body) == ["size", "revise", "critic"]
     assert body["revise"]["in"]["size"] == "size.size"
@@ -293,7 +293,7 @@ def test_models_write_compound_edits_in_closed_objects() -> None:
                        "out": [{"name": "n", "type": "int"}], "instruction": "Better."}]}},
         {"op": "rewire", "id": "refine", "input": "draft", "to": "again.value"},
     ]}  # fmt: skip
-    after = apply(stock(), parse_edits(written), tools=TOOLS)
+    after = applied(stock(), parse_edits(written), tools=TOOLS).after
     assert told(after, "again/better").instruction == "Better."
     assert told(after, "review/revise_2").instruction == "Mend."
     assert nodes(after)["route_3"]["in"] == {"q": "question"}
@@ -348,7 +348,7 @@ def test_a_derived_step_is_bound_as_the_old_one_and_has_its_tools_where_it_answe
 def test_a_derived_step_keeps_the_bound_and_the_tools_that_it_names() -> None:
     offered = {**TOOLS, "other": ToolSignature("other", "", (), ())}
     reviser = {"instruction": "Mend.", "max_tokens": 7, "tools": ["other"]}
-    after = apply(equipped(), [Review.model_validate({"id": "list", "reviser": reviser})], tools=offered)
+    after = applied(equipped(), [Review.model_validate({"id": "list", "reviser": reviser})], tools=offered).after
     assert (told(after, "review/revise_2").max_tokens, told(after, "review/revise_2").tools) == (7, ("other",))
 
 

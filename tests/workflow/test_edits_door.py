@@ -9,7 +9,7 @@ from edit_samples import TOOLS, made, nodes, stock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.draft import EditError
 from flowbot.workflow.edits.parse import parse_edits
 from flowbot.workflow.parameters import (
@@ -104,9 +104,9 @@ def test_a_step_that_is_replaced_keeps_its_model_and_its_room() -> None:
 
 def test_an_edit_freezes_and_pins_nothing() -> None:
     node = {**CALL, "frozen": True, "model": "pinned"}
-    after = apply(
+    after = applied(
         stock(), parse_edits([{"op": "replace", "id": "careful", "node": node, "parameters": TOLD}]), tools=TOOLS
-    )
+    ).after
     assert after.sketch.nodes["careful"].dump() == CALL
     with pytest.raises(EditError, match="expected 'pinned'"):
         parse_edits([{"op": "replace", "id": "careful", "node": {**CALL, "model": "openai/x"}}])
@@ -115,8 +115,25 @@ def test_an_edit_freezes_and_pins_nothing() -> None:
 def test_tools_are_some_of_those_offered() -> None:
     edit = {**PLACES["parameters"], "parameters": {**TOLD, "tools": ["shell"]}}
     with pytest.raises(EditError, match="shell"):
-        apply(stock(), parse_edits([edit]), tools=TOOLS)
+        applied(stock(), parse_edits([edit]), tools=TOOLS)
     edit["parameters"]["tools"] = ["lookup"]
-    told = apply(stock(), parse_edits([edit]), tools=TOOLS).parameter("careful")
+    told = applied(stock(), parse_edits([edit]), tools=TOOLS).after.parameter("careful")
     assert isinstance(told, LLMParameters)
     assert told.tools == ("lookup",)
+
+
+@pytest.mark.parametrize(
+    ("edit", "place"),
+    [
+        ({"op": "insert_retrieval", "id": "careful", "tool": 3}, "tool"),
+        ({"op": "output", "output": 3, "to": "total.n"}, "output"),
+        ({"op": "decompose", "id": "careful", "code": 3}, "code"),
+        (
+            {"op": "add", "id": "x", "node": {"kind": "code", "in": {}, "out": {}}, "parameters": {"code": 3}},
+            "parameters.code",
+        ),
+    ],
+)
+def test_a_member_that_is_called_like_a_kind_or_an_edit_is_named(edit: dict[str, Any], place: str) -> None:
+    with pytest.raises(EditError, match=rf"edit 1, {place}: found 3; expected a text"):
+        parse_edits([edit])

@@ -8,7 +8,7 @@ import pytest
 from edit_samples import TOOLS, made
 
 from flowbot.workflow.check import check
-from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.basic import AddNode
 from flowbot.workflow.edits.draft import EditError
 from flowbot.workflow.edits.parse import parse_edits
@@ -127,10 +127,10 @@ def test_an_edit_may_bring_other_texts_but_no_other_places() -> None:
     for parts in (MESSAGES[1]["parts"][:2], [{"ref": "tags"}, "x", {"ref": "note"}]):
         moved = {**edit, "parameters": {"messages": [MESSAGES[0], {"role": "user", "parts": parts}]}}
         with pytest.raises(EditError, match="the places in the prompt of sort stay"):
-            apply(triage(), parse_edits([moved]))
+            applied(triage(), parse_edits([moved]))
     rewrite = {**EDITS["rewrite"], "parameters": {"sort": {"messages": MESSAGES[1:]}}}
     with pytest.raises(EditError, match="the places in the prompt of sort stay"):
-        apply(triage(), parse_edits([rewrite]))
+        applied(triage(), parse_edits([rewrite]))
 
 
 def test_a_new_step_may_come_with_a_prompt_of_its_own() -> None:
@@ -140,12 +140,12 @@ def test_a_new_step_may_come_with_a_prompt_of_its_own() -> None:
         AddNode(id="new", node=node, parameters=told),
         *parse_edits([{"op": "rewire", "id": "sort", "input": "note", "to": "new.x"}]),
     ]
-    after = apply(triage(), edits)
+    after = applied(triage(), edits).after
     assert own(after, "new") == told
     assert own(after).messages == WAS
 
 
 def test_a_frozen_steps_prompt_is_left_to_the_checker() -> None:
     with pytest.raises(EditError, match="frozen"):
-        apply(triage(frozen=True), parse_edits([EDITS["split"]]))
+        applied(triage(frozen=True), parse_edits([EDITS["split"]]))
     assert [path for path, _ in walk(triage(frozen=True).sketch)] == ["sort"]

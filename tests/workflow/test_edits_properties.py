@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from random_workflows import workflows
 
 from flowbot.workflow.check import check
-from flowbot.workflow.edits.applying import applied, apply
+from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.draft import EditError
 from flowbot.workflow.edits.edit import dump_edits
 from flowbot.workflow.edits.parse import parse_edits
@@ -80,7 +80,7 @@ def test_edits_give_a_valid_workflow_or_an_error_and_leave_the_original(
     assert Workflow.from_data(after.dump()).hash == after.hash
     assert after.sketch.inputs == workflow.sketch.inputs
     assert list(after.sketch.outputs) == list(workflow.sketch.outputs)
-    assert apply(record.before, parse_edits(dump_edits(record.edits)), tools=TOOLS).hash == after.hash
+    assert applied(record.before, parse_edits(dump_edits(record.edits)), tools=TOOLS).after.hash == after.hash
     for path, node in walk(workflow.sketch):
         if is_frozen(workflow.sketch, path):
             assert dict(walk(after.sketch))[path] == node
@@ -90,19 +90,19 @@ def test_edits_give_a_valid_workflow_or_an_error_and_leave_the_original(
 @quick
 @given(st.one_of(st.builds(stock), workflows()), st.data())
 def test_a_name_given_and_taken_back_leaves_no_trace(workflow: Workflow, data: st.DataObject) -> None:
-    start = apply(workflow, [])  # in order
+    start = applied(workflow, []).after  # in order
     path = data.draw(st.sampled_from([path for path, _ in walk(start.sketch)]))
     body, slash, name = path.rpartition("/")
     away = parse_edits([{"op": "rename", "id": path, "to": "new_name"}])
     back = parse_edits([{"op": "rename", "id": f"{body}{slash}new_name", "to": name}])
     try:
-        renamed = apply(start, away)
+        renamed = applied(start, away).after
     except EditError:  # a frozen node reads it, or has it in its body
         assert any(node.frozen for _, node in walk(start.sketch))
         return
     assert told(renamed) == told(start)
     assert len(renamed.parameters) == len(start.parameters)
-    assert apply(renamed, back).hash == start.hash
+    assert applied(renamed, back).after.hash == start.hash
 
 
 @quick
@@ -114,7 +114,7 @@ def test_a_node_keeps_what_it_is_told_wherever_an_edit_takes_it(
     assume(paths)
     path = data.draw(st.sampled_from(paths))
     try:
-        after = apply(workflow, parse_edits([{"op": op, "id": path}]), tools=TOOLS)
+        after = applied(workflow, parse_edits([{"op": op, "id": path}]), tools=TOOLS).after
     except EditError:
         return
     left = told(after)

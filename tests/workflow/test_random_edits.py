@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from random_workflows import JUNK, NAMES, TYPES, workflows
 
 from flowbot.workflow.check import check
-from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.draft import EditError
 from flowbot.workflow.edits.edit import dump_edits
 from flowbot.workflow.edits.parse import parse_edits
@@ -106,7 +106,7 @@ def test_apply_gives_a_valid_workflow_or_nothing(case: tuple[Workflow, list[Any]
     if not isinstance(edits, EditError):
         assert parse_edits(dump_edits(edits)) == edits
         assert all(str(edit) for edit in edits)
-        changed = outcome(lambda: apply(workflow, edits))
+        changed = outcome(lambda: applied(workflow, edits).after)
         assert workflow.model_dump_json() == before
         if isinstance(changed, EditError):
             return

@@ -17,6 +17,7 @@ _GAP_BEND = 12.0
 _MUCH = 90.0
 """Room above and below from which on a box stands at the top of its layer, not in the middle."""
 _SWEEPS = 12
+_Neighbours = dict[str, list[str]]
 _PULLS = 80
 
 
@@ -44,13 +45,14 @@ class Link:
 
 @dataclass(slots=True)
 class Layout:
-    """Placed boxes and bends by name, the links, and the layers as (top, height)."""
+    """Placed boxes and bends by name, the links, the layers as (top, height), and what is placed inside boxes, by their names."""
 
     boxes: dict[str, Box]
     links: list[Link]
     layers: list[tuple[float, float]]
     width: float
     height: float
+    bodies: dict[str, Layout] = field(default_factory=dict[str, "Layout"])
 
     def shift(self, x: float, y: float) -> None:
         """Move everything to the right and down."""
@@ -79,14 +81,15 @@ def layout(boxes: Sequence[Box], links: Sequence[tuple[str, str]], *, first: str
     layers: list[list[str]] = [[] for _ in range(placed[last].layer + 1)]
     for box in placed.values():
         layers[box.layer].append(box.name)
-    layers = _ordered([layer for layer in layers if layer], routed)
+    above, below = _neighbours(routed)
+    layers = _ordered([layer for layer in layers if layer], above, below)
     heights = [max(placed[name].height for name in layer) for layer in layers]
     tops = [sum(heights[:index]) + GAP_Y * index for index in range(len(heights))]
     for layer, top, height in zip(layers, tops, heights, strict=True):
         for name in layer:
             room = height - placed[name].height
             placed[name].y = top + (room / 2 if room < _MUCH and not placed[name].bend else 0)
-    _place(layers, routed, placed)
+    _place(layers, above, below, placed)
     left = min(box.x - box.width / 2 for box in placed.values())
     for box in placed.values():
         box.x -= left
@@ -103,9 +106,9 @@ def _routed(index: int, source: str, target: str, placed: dict[str, Box]) -> Lin
     return Link(source, target, [source, *bends, target])
 
 
-def _neighbours(links: Sequence[Link]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    above: dict[str, list[str]] = {}
-    below: dict[str, list[str]] = {}
+def _neighbours(links: Sequence[Link]) -> tuple[_Neighbours, _Neighbours]:
+    above: _Neighbours = {}
+    below: _Neighbours = {}
     for link in links:
         for upper, lower in zip(link.path, link.path[1:], strict=False):
             above.setdefault(lower, []).append(upper)
@@ -113,9 +116,9 @@ def _neighbours(links: Sequence[Link]) -> tuple[dict[str, list[str]], dict[str, 
     return above, below
 
 
-def _ordered(layers: list[list[str]], links: Sequence[Link]) -> list[list[str]]:
+# The barycentre heuristic of Sugiyama, Tagawa, Toda 1981, section III: a node goes where its neighbours are on average.
+def _ordered(layers: list[list[str]], above: _Neighbours, below: _Neighbours) -> list[list[str]]:
     """Each layer in the order with the fewest crossings that sweeping by the mean of the neighbours' ranks finds."""
-    above, below = _neighbours(links)
     best, fewest = layers, _crossings(layers, above)
     current = [list(layer) for layer in layers]
     for sweep in range(_SWEEPS):
@@ -132,7 +135,7 @@ def _ordered(layers: list[list[str]], links: Sequence[Link]) -> list[list[str]]:
     return best
 
 
-def _crossings(layers: Sequence[Sequence[str]], above: Mapping[str, Sequence[str]]) -> int:
+def _crossings(layers: Sequence[Sequence[str]], above: _Neighbours) -> int:
     total = 0
     for upper, lower in itertools.pairwise(layers):
         rank = {name: index for index, name in enumerate(upper)}
@@ -141,8 +144,7 @@ def _crossings(layers: Sequence[Sequence[str]], above: Mapping[str, Sequence[str
     return total
 
 
-def _place(layers: Sequence[Sequence[str]], links: Sequence[Link], placed: Mapping[str, Box]) -> None:
-    above, below = _neighbours(links)
+def _place(layers: Sequence[Sequence[str]], above: _Neighbours, below: _Neighbours, placed: Mapping[str, Box]) -> None:
     for layer in layers:
         at = 0.0
         for name in layer:
@@ -166,6 +168,7 @@ def _wish(box: Box, beside: Sequence[Box]) -> float:
 
 def _apart(wished: Sequence[float], row: Sequence[Box]) -> list[float]:
     """Places nearest to those wished (least squares) that keep order and gaps: pool adjacent violators."""
+    # With the gaps taken off it is isotonic regression (Barlow et al. 1972): neighbours out of order share their mean.
     shifts = [0.0]
     for left, right in itertools.pairwise(row):
         shifts.append(shifts[-1] + (left.width + right.width) / 2 + (_GAP_BEND if left.bend or right.bend else GAP_X))

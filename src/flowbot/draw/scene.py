@@ -5,7 +5,7 @@ Both pictures, SVG and Mermaid, are drawn from this, so they cannot disagree.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -67,21 +67,14 @@ class Wire:
     """A link from one item to another.
 
     Args:
-        names: what goes along it, in order; empty on a way.
-        part: whether that is only a part of what the source gives.
+        label: what is written beside it: what goes along it, where that is only a part of what the source gives.
         back: it leads back in the order of the items, as in a circle.
     """
 
     source: str
     target: str
-    names: tuple[str, ...] = ()
-    part: bool = False
+    label: str = ""
     back: bool = False
-
-    @property
-    def label(self) -> str:
-        """What is written beside it: what goes along it, where that does not go without saying."""
-        return ", ".join(self.names) if self.part else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,18 +120,16 @@ class _Body:
         nodes = self.scope.nodes
         items = {IN: self.begin}
         for name in drawing_order(self.scope.holder):
-            node = nodes[name]
-            items[_key(name)] = self.item(name, node)
-            if isinstance(node, BranchNode):
-                items |= {each.key: each for each in _ways(name, node)}
+            items[_key(name)] = self.item(name, nodes[name])
+            ways = {each.key: each for each in _ways(name, nodes[name])}
+            items |= ways
+            self.wire(name, nodes[name], ways)
         items[OUT] = self.end
-        for name in drawing_order(self.scope.holder):
-            self.wire(name, nodes[name])
         for reference in self.scope.holder.ends():
             self.link(self.source(reference), OUT, reference)
         rank = {key: index for index, key in enumerate(items)}
         wires = tuple(
-            Wire(source, target, tuple(dict.fromkeys(names)), self.is_part(source, names), rank[source] > rank[target])
+            Wire(source, target, self.label(source, dict.fromkeys(names)), back=rank[source] > rank[target])
             for (source, target), names in self.read.items()
         )
         return Scene(items, wires, self.again)
@@ -169,7 +160,7 @@ class _Body:
         if node.when is not None and self.way(node.when) is None:
             yield f"? when {node.when}"
 
-    def wire(self, name: str, node: Node) -> None:
+    def wire(self, name: str, node: Node, ways: Iterable[str]) -> None:
         """The wires that lead to a node, and those from a branch to its ways."""
         key = _key(name)
         way = self.way(node.when) if node.when is not None else None
@@ -177,9 +168,8 @@ class _Body:
             self.link(way, key)
         for reference in node.references():
             self.link(self.source(reference), key, reference)
-        if isinstance(node, BranchNode):
-            for item in _ways(name, node):
-                self.link(key, item.key)
+        for each in ways:
+            self.link(key, each)
 
     def link(self, source: str | None, target: str, reference: str = "") -> None:
         if source is not None and source != target:
@@ -200,11 +190,11 @@ class _Body:
         ways = list(node.ways) if isinstance(node, BranchNode) else []
         return _way_key(branch or "", ways.index(label)) if label in ways else None
 
-    def is_part(self, source: str, names: Sequence[str]) -> bool:
-        if source == IN:
-            return 0 < len(set(names)) < len(self.begin.lines)
+    def label(self, source: str, names: Collection[str]) -> str:
+        """What goes along a wire, where that is only a part of what its source gives."""
         node = self.scope.nodes.get(source.removeprefix(_key("")))
-        return node is not None and 0 < len(set(names)) < len(node.gives)
+        all_there_are = len(self.begin.lines) if source == IN else len(node.gives) if node else 0
+        return ", ".join(names) if len(names) < all_there_are else ""
 
 
 def _inner(workflow: Workflow, scope: Scope, node: LoopNode | MapNode) -> Scene:
@@ -227,8 +217,8 @@ def _inner(workflow: Workflow, scope: Scope, node: LoopNode | MapNode) -> Scene:
     return _Body(workflow, scope, begin, end, tuple(node.carry)).scene()
 
 
-def _ways(name: str, node: BranchNode) -> Iterator[Item]:
-    for index, (label, guard) in enumerate(node.ways.items()):
+def _ways(name: str, node: Node) -> Iterator[Item]:
+    for index, (label, guard) in enumerate(node.ways.items() if isinstance(node, BranchNode) else ()):
         text = way_text(guard)
         line = (Line(text),) if text else ()
         yield Item(_way_key(name, index), "way", label, lines=line, about=f"{name} takes {label} {text}".strip())

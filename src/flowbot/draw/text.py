@@ -62,12 +62,12 @@ def _body(workflow: Workflow, scope: Scope, guide: str) -> Iterator[_Row]:
         node = scope.nodes[name]
         more = "".join(f" · {each}" for each in remarks(node, workflow.parameters.get(f"{scope.path}{name}")))
         when = f"when {node.when}: " if node.when is not None else ""
-        text = f"{when}{_own(name, node, scope)}{more}"
+        text = f"{when}{_summary(name, node, scope)}{more}"
         yield _Row(guide, *(printable(each) for each in (name, kind_text(node), text)))
         yield from _below(workflow, name, node, scope, guide)
 
 
-def _own(name: str, node: Node, scope: Scope) -> str:
+def _summary(name: str, node: Node, scope: Scope) -> str:
     if isinstance(node, BodyNode):
         return bound_text(node)
     given = ", ".join(gives(name, node, scope))

@@ -76,8 +76,8 @@ def chat_of(data: Sequence[Any], where: str) -> Chat:
     return Chat(messages, "a list of messages", tuple(notes))
 
 
-def _message(given: Any, where: str, notes: dict[str, None]) -> tuple[Role, str]:
-    data = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+def _message(entry: Any, where: str, notes: dict[str, None]) -> tuple[Role, str]:
+    data = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
     role, content = data.get("role"), data.get("content")
     if more := [name for name, value in data.items() if value and name not in ("role", "content")]:
         notes[f"of a message its role and content are kept, not {', '.join(more)}"] = None
@@ -90,7 +90,7 @@ def _message(given: Any, where: str, notes: dict[str, None]) -> tuple[Role, str]
             notes["what is no text (a picture, a file) is left out"] = None
         content = "\n".join(part for part in texts if isinstance(part, str))
     if not isinstance(role, str) or role.casefold() not in _ROLES or not isinstance(content, str):
-        found = json.dumps(given, ensure_ascii=False, default=str)[:60]
+        found = json.dumps(entry, ensure_ascii=False, default=str)[:60]
         raise UserError(where, found, '{"role": "system", "user" or "assistant", "content": TEXT}')
     if role.casefold() == "developer":
         notes["the developer's message is the system's: endpoints take them as one"] = None

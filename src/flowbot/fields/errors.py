@@ -33,7 +33,7 @@ class FlowBotError(Exception):
         super().__init__(safe_text(message))
 
 
-class _Told(FlowBotError):
+class _ShortError(FlowBotError):
     """An error whose text says all: a notebook shows that alone, without the calls that led to it."""
 
     def _render_traceback_(self) -> list[str]:
@@ -41,7 +41,7 @@ class _Told(FlowBotError):
         return [f"{type(self).__name__}: {self}"]
 
 
-class UserError(_Told):
+class UserError(_ShortError):
     """Something the user gave is wrong; found before anything is paid for.
 
         >>> try:
@@ -86,7 +86,7 @@ class UserError(_Told):
         return UserError(where, what=self.what, mend=self.mend)
 
 
-class ModelError(_Told):
+class ModelError(_ShortError):
     """A reply is of no use: unparseable, of a wrong type, truncated, refused. Part of the result, and feedback.
 
     A search or an evaluation scores it; a flow in use raises it where an output is missing:
@@ -112,7 +112,7 @@ class StepError(FlowBotError):
     """A tool or code step failed on its inputs (it raised, ran out of time or gave a wrong type). Becomes feedback."""
 
 
-class InfrastructureError(_Told):
+class InfrastructureError(_ShortError):
     """The endpoint, the network or the disk failed. Never a score: a search pauses, a flow in use raises it.
 
         >>> try:
@@ -168,11 +168,11 @@ class DeniedError(InfrastructureError):
         self.reason, self.mend = safe_text(reason), safe_text(mend)
 
 
-class RefusedError(_Told):
+class RefusedError(_ShortError):
     """The endpoint refuses this one request on policy grounds, the same way on every try."""
 
 
-class BudgetExceeded(_Told):
+class BudgetExceeded(_ShortError):
     """A ceiling would be passed by the next call. A search ends and tests the best so far; an evaluation raises it.
 
     >>> try:
@@ -195,7 +195,7 @@ class BudgetExceeded(_Told):
         self.budget = budget
 
 
-class Paused(_Told):
+class Paused(_ShortError):
     """The run stopped without a decision and the same command resumes it.
 
         >>> try:

@@ -81,11 +81,11 @@ def place_text(place: Place, kind: str) -> str:
     """A place in data as text: `steps[2].usage.calls`."""
     text = ""
     for step in place[:-1] if kind in ("missing", "extra_forbidden") else place:
-        text += f"[{step}]" if isinstance(step, int) else f".{_shown(step)}" if text else _shown(step)
+        text += f"[{step}]" if isinstance(step, int) else f".{_printable(step)}" if text else _printable(step)
     return text
 
 
-def _shown(text: str) -> str:
+def _printable(text: str) -> str:
     """A name from outside in at most eighty characters that can be printed."""
     return text[:80] if text.isprintable() else text[:80].encode("unicode_escape").decode()
 
@@ -121,7 +121,7 @@ def _finding(finding: ErrorDetails, where: PlaceText) -> tuple[str, str, str]:
     return where(finding["loc"], finding["type"]), found, expected
 
 
-def _words(kind: str, context: dict[str, Any], given: Any, message: str, place: Place) -> tuple[str, str]:
+def _words(kind: str, context: dict[str, Any], value: Any, message: str, place: Place) -> tuple[str, str]:
     match kind:
         case "missing":
             return f"no {short(place[-1])}", "one: it is required"
@@ -132,28 +132,28 @@ def _words(kind: str, context: dict[str, Any], given: Any, message: str, place: 
         case "union_tag_not_found":
             return f"no {context.get('discriminator')}", "one: it is required"
         case "model_type" if place[-1:] == ("<test>",):
-            return short(given), "a condition, as {ref: n, op: '>', value: 20}"
+            return short(value), "a condition, as {ref: n, op: '>', value: 20}"
         case "string_type" if place[-1:] == ("<text>",):
-            return short(given), "a text, or a place as {ref: question}"
+            return short(value), "a text, or a place as {ref: question}"
         case "string_too_short" if place[-1:] == ("<text>",):
             return "an empty text", "some text: leave the part out"
         case "too_short":
-            return short(given), f"at least {context['min_length']} of them"
+            return short(value), f"at least {context['min_length']} of them"
         case "string_too_long" | "too_long":
             return (
-                f"{len(given):,} {'characters' if isinstance(given, str) else 'items'}",
+                f"{len(value):,} {'characters' if isinstance(value, str) else 'items'}",
                 f"at most {context['max_length']:,}",
             )
         case "model_attributes_type" | "model_type" | "dict_type":
-            return short(given), "a mapping"
+            return short(value), "a mapping"
         case "tuple_type" | "list_type":
-            return short(given), "a list"
+            return short(value), "a list"
         case "string_type":
-            return short(given), "a text"
+            return short(value), "a text"
         case "literal_error":
-            return short(given), f"{context.get('expected')}"
+            return short(value), f"{context.get('expected')}"
         case _:
-            return short(given), _expected(message)
+            return short(value), _expected(message)
 
 
 def _expected(message: str) -> str:

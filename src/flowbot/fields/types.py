@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 
 from .forms import look_alike, plain_form
 from .words import cut
-from .yaml_core import MOST_BITS, TOO_LONG
+from .yaml_core import MOST_BITS, TOO_LONG, is_unicode
 
 Kind = Literal["str", "int", "float", "bool", "object", "literal", "list"]
 
@@ -68,12 +68,12 @@ class Type:
         Raises:
             TypeSyntaxError: if `text` is not in the notation.
         """
-        told = cut(text, MOST_SHOWN)
+        shown = cut(text, MOST_SHOWN)
         if len(text) > MOST_NOTATION:
-            raise TypeSyntaxError(f"type {told!r}: longer than {MOST_NOTATION:,} characters")
-        parsed, rest = _parse(_tokens(text, told), told, 0)
+            raise TypeSyntaxError(f"type {shown!r}: longer than {MOST_NOTATION:,} characters")
+        parsed, rest = _parse(_tokens(text, shown), shown, 0)
         if rest:
-            raise TypeSyntaxError(f"type {told!r}: found {rest[0]!r} after the type")
+            raise TypeSyntaxError(f"type {shown!r}: found {rest[0]!r} after the type")
         return parsed
 
     def __str__(self) -> str:
@@ -177,14 +177,14 @@ def object_schema(members: dict[str, Type]) -> dict[str, Any]:
     }
 
 
-def _tokens(text: str, told: str) -> list[str]:
+def _tokens(text: str, shown: str) -> list[str]:
     tokens: list[str] = []
     position = 0
     stripped = text.rstrip()
     while position < len(stripped):
         match = _TOKEN.match(stripped, position)
         if match is None:
-            raise TypeSyntaxError(f"type {told!r}: found {stripped[position:].strip()[:20]!r}; expected a type")
+            raise TypeSyntaxError(f"type {shown!r}: found {stripped[position:].strip()[:20]!r}; expected a type")
         tokens.append(match.group().strip())
         position = match.end()
     return tokens
@@ -267,10 +267,8 @@ def _short(value: Any) -> str:
 
 def _coerce_str(value: Any, place: str) -> str:
     if isinstance(value, str):
-        try:
-            _ = value.isascii() or value.encode()
-        except UnicodeEncodeError:  # no hash, file or endpoint could take it
-            raise ValueMismatch(f"{place}: found half of a surrogate pair; expected Unicode text") from None
+        if not is_unicode(value):
+            raise ValueMismatch(f"{place}: found half of a surrogate pair; expected Unicode text")
         return value
     if isinstance(value, bool):
         return "true" if value else "false"

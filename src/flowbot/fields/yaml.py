@@ -15,7 +15,7 @@ from typing import Any, NoReturn, cast
 
 from .errors import UserError
 from .files import read_text
-from .yaml_core import MAX_DEPTH, deeper, is_not_finite, plain, whole
+from .yaml_core import MAX_DEPTH, deeper, is_not_finite, is_unicode, plain, whole
 from .yaml_out import dump_yaml
 
 __all__ = ["MAX_BYTES", "MAX_DEPTH", "dump_yaml", "parse_data", "parse_json", "read_data"]
@@ -105,11 +105,8 @@ def parse_json(text: str, where: str, *, line: int | None = None, depth: int = M
         raise UserError(place, str(error), "a number of at most 300 digits") from None
     if text.count("[") + text.count("{") > depth and deeper(value, depth):
         raise UserError(place, "JSON nested too deeply", f"at most {depth} levels")
-    if not halves and "\\u" in text:
-        try:
-            _ = json.dumps(value, ensure_ascii=False).encode()
-        except UnicodeEncodeError:
-            raise UserError(place, "half of a surrogate pair in a text", "Unicode text") from None
+    if not halves and "\\u" in text and not is_unicode(json.dumps(value, ensure_ascii=False)):
+        raise UserError(place, "half of a surrogate pair in a text", "Unicode text")
     return value
 
 
@@ -190,9 +187,7 @@ class _Builder:
 
     def _text(self, event: Any) -> str:
         text = str(event.value)
-        try:
-            _ = text.encode()
-        except UnicodeEncodeError:
+        if not is_unicode(text):
             self._refuse(event, "half of a surrogate pair in a text", "Unicode text")
         return text
 

@@ -56,6 +56,14 @@ def is_not_finite(text: str) -> bool:
     return bool(_NOT_FINITE.match(text))
 
 
+def is_unicode(text: str) -> bool:
+    """Whether it is text that a file, a hash or an endpoint can take, without half of a surrogate pair."""
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeEncodeError:
+        return False
+
+
 def deeper(value: Any, levels: int) -> bool:
     """Whether collections nest deeper than `levels`; the walk itself goes no deeper."""
     if not isinstance(value, dict | list):

@@ -15,7 +15,6 @@ from .graph import cycles, unused
 from .nodes import BodyNode, BranchNode
 from .rules_nodes import NodeRules
 from .rules_parameters import parameter_defects
-from .rules_references import References
 from .scope import Scope
 from .ways import Effort, Ways
 from .workflow import Workflow
@@ -98,8 +97,7 @@ class _Checker:
         self.workflow = workflow
         self.sketch = workflow.sketch
         self.scope = Scope.of(workflow.sketch)
-        self._references = References()
-        self._nodes = NodeRules(self._references, tools, allow_writes=allow_writes)
+        self._rules = NodeRules(tools, allow_writes=allow_writes)
         self._effort = Effort()
 
     def inputs(self, task_inputs: tuple[Field, ...] | None) -> Iterator[Defect]:
@@ -125,14 +123,14 @@ class _Checker:
         for name, reference in self.sketch.outputs.items():
             where = f"outputs.{name}"
             yield from name_defects(where, name)
-            carried = yield from self._references.check(where, reference, self.scope)
+            carried = yield from self._rules.reference(where, reference, self.scope)
             yield from ways.end(where, reference)
             if carried is not None and name in wanted and not wanted[name].accepts(carried):
-                mend = f"bind it to {self._references.of_type(wanted[name], self.scope)}"
+                mend = f"bind it to {self._rules.of_type(wanted[name], self.scope)}"
                 yield Defect(where, f"{reference} is {carried}, and the task wants {wanted[name]}", mend)
         for name, kind in wanted.items():
             if name not in self.sketch.outputs:
-                mend = f"bind it to {self._references.of_type(kind, self.scope)}"
+                mend = f"bind it to {self._rules.of_type(kind, self.scope)}"
                 yield Defect("outputs", f"the task's output {name} is missing", mend)
 
     def bodies(self) -> Iterator[Defect]:
@@ -145,17 +143,17 @@ class _Checker:
                 yield Defect(where, what, "add a node")
             ways = Ways(scope.holder, self._effort)
             for name, node in scope.nodes.items():
-                yield from self._nodes.check(f"{where}.{name}", name, node, scope)
+                yield from self._rules.node(f"{where}.{name}", name, node, scope)
                 yield from ways.when(f"{where}.{name}", name)
                 yield from ways.reads(f"{where}.{name}", name)
             if isinstance(scope.holder, BodyNode):
-                for reference in dict.fromkeys(each for each in scope.holder.ends() if scope.is_own(each)):
+                for reference in dict.fromkeys(each for each in scope.holder.ends() if scope.is_local(each)):
                     yield from ways.end(place, reference)
             yield from self._wiring(where, scope)
 
     def parameters(self) -> Iterator[Defect]:
         """The parameters: of nodes that there are, of their kind, and sound."""
-        return parameter_defects(self.workflow, self.scope, self._nodes.tool)
+        return parameter_defects(self.workflow, self.scope, self._rules.tool)
 
     def _wiring(self, where: str, scope: Scope) -> Iterator[Defect]:
         """A body as a whole: no circles, nothing unused."""

@@ -36,7 +36,7 @@ def _faults(code: str, wanted: tuple[str, ...]) -> Sequence[tuple[str, str]]:
         return [("the code defines no function `run`", f"define `{signature}` at the top level")]
     function = runs[-1]
     faults = _argument_faults(function.args, wanted, signature)
-    if not any(isinstance(node, ast.Return) and node.value is not None for node in _own_nodes(function)):
+    if not any(isinstance(node, ast.Return) and node.value is not None for node in _outside_inner(function)):
         faults.append(("`run` returns nothing", "return a dict of the node's outputs"))
     return faults
 
@@ -58,7 +58,7 @@ def _argument_faults(arguments: ast.arguments, wanted: Sequence[str], signature:
     return faults
 
 
-def _own_nodes(function: ast.FunctionDef) -> Iterator[ast.AST]:
+def _outside_inner(function: ast.FunctionDef) -> Iterator[ast.AST]:
     """The syntax of a function's body without that of functions and classes inside it."""
     waiting: list[ast.AST] = list(function.body)
     while waiting:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from flowbot.fields import canonical_json
 
-from .captions import bound_text, carry_text, kind_text, reads_text, way_text, ways_text
+from .captions import bound_text, carry_text, gives, kind_text, reads_text, way_text, ways_text
 from .conditions import say
 from .nodes import BodyNode, BranchNode, HasNodes, LoopNode, Node, walk
 from .parameters import LLMParameters
@@ -39,7 +39,7 @@ def diff(a: Workflow, b: Workflow) -> list[str]:
             lines.append(f"+ node {path}: {_line(b, path, node)}")
         else:
             lines += _node(path, old[path], node)
-    was, now = _said(a), _said(b)
+    was, now = _parameters_of(a), _parameters_of(b)
     for path in dict.fromkeys((*a.parameters, *b.parameters)):
         lines += _parameters(path, was.get(path, {}), now.get(path, {}))
     lines += _order("", a.sketch, b.sketch)
@@ -56,7 +56,7 @@ def changed_nodes(a: Workflow, b: Workflow) -> frozenset[str]:
     A node with a body counts by what is its own, not by what is in the body.
     """
     old = dict(walk(a.sketch))
-    was, now = _said(a), _said(b)
+    was, now = _parameters_of(a), _parameters_of(b)
     return frozenset(
         path
         for path, node in walk(b.sketch)
@@ -71,7 +71,7 @@ def changed_parameters(a: Workflow, b: Workflow) -> list[dict[str, Any]]:
 
     Values as they stand in a file, None where unset; of a long one the beginning, as a text.
     """
-    was, now = _said(a), _said(b)
+    was, now = _parameters_of(a), _parameters_of(b)
     return [
         {"node": path, "parameter": name, "old": _bounded(old), "new": _bounded(new)}
         for path in dict.fromkeys((*was, *now))
@@ -87,18 +87,16 @@ def _bounded(value: Any) -> Any:
 
 
 def _line(workflow: Workflow, path: str, node: Node) -> str:
-    when = f", when {node.when}" if node.when is not None else ""
-    if isinstance(node, BranchNode):
-        return f"{kind_text(node)}{when}, {', '.join(node.references())} → {ways_text(node)}"
     scope, name = Scope.of(workflow.sketch).at(path), path.rpartition("/")[2]
-    given = ", ".join(f"{output}: {scope.type_text(f'{name}.{output}') or '?'}" for output in node.gives)
-    if isinstance(node, BodyNode):
-        return f"{kind_text(node)}{when}, {bound_text(node)}, {reads_text(node)} → {given}"
-    return f"{kind_text(node)}{when}, {', '.join(node.references())} → {given}"
+    when = f", when {node.when}" if node.when is not None else ""
+    body = isinstance(node, BodyNode)
+    reads = f"{bound_text(node)}, {reads_text(node)}" if body else ", ".join(node.references())
+    given = ways_text(node) if isinstance(node, BranchNode) else ", ".join(gives(name, node, scope))
+    return f"{kind_text(node)}{when}, {reads} → {given}"
 
 
 def _node(path: str, old: Node, new: Node) -> Iterator[str]:
-    before, after = _own(old), _own(new)
+    before, after = _parts(old), _parts(new)
     for key in dict.fromkeys((*before, *after)):
         was, now = before.get(key), after.get(key)
         if isinstance(was, dict) and isinstance(now, dict):
@@ -107,7 +105,7 @@ def _node(path: str, old: Node, new: Node) -> Iterator[str]:
             yield from _change(f"node {path}, {key}", _whole(was), _whole(now))
 
 
-def _own(node: Node) -> dict[str, _Pair | dict[str, _Pair]]:
+def _parts(node: Node) -> dict[str, _Pair | dict[str, _Pair]]:
     """What a node says for itself, without its body, each part with its words."""
     found: dict[str, _Pair | dict[str, _Pair]] = {}
     for key, value in node.dump().items():
@@ -169,7 +167,7 @@ def _order(where: str, old: HasNodes, new: HasNodes) -> Iterator[str]:
         yield f"~ order of nodes{where}: {', '.join(old.nodes)} → {', '.join(new.nodes)}"
 
 
-def _said(workflow: Workflow) -> dict[str, dict[str, Any]]:
+def _parameters_of(workflow: Workflow) -> dict[str, dict[str, Any]]:
     """The parameters by path as far as they say something."""
     return workflow.dump().get("parameters", {})
 

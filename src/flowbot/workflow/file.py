@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -12,11 +13,12 @@ from pydantic import BaseModel, ValidationError
 
 from flowbot.fields import UserError
 from flowbot.fields.files import write_text
+from flowbot.fields.foreign import MOST_FINDINGS, short
 from flowbot.fields.words import kind_of
-from flowbot.fields.yaml_core import MOST_BITS, TOO_LONG
+from flowbot.fields.yaml_core import MOST_BITS, TOO_LONG, is_unicode
 
 from .defects import Defect
-from .messages import MOST_FINDINGS, FormatError, finding_defect, findings, short
+from .messages import FormatError, finding_defect, findings
 from .nodes import Sketch
 from .parameters import PARAMETERS, CodeParameters, LLMParameters, Parameters
 
@@ -63,9 +65,9 @@ def read_parts(data: Any, where: str) -> tuple[Sketch, dict[str, Parameters]]:
     """
     if not isinstance(data, dict):
         raise UserError(where, short(data), "a mapping with flowbot, inputs, outputs and nodes")
-    faults = list(islice(_faults(data), MOST_FINDINGS))
-    if faults:
-        raise FormatError(where, faults)
+    faults = islice(_faults(data), MOST_FINDINGS)
+    if defects := [finding_defect(place.lstrip("."), found, expected) for place, found, expected in faults]:
+        raise FormatError(where, defects)
     given = cast("dict[str, Any]", data)
     version = given.get("flowbot")
     if type(version) is not int or version != FORMAT:
@@ -117,54 +119,35 @@ def _kind(nodes: Any, path: str, data: Any) -> type[Parameters]:
     return CodeParameters if isinstance(data, dict) and "code" in data else LLMParameters
 
 
-def _faults(data: Any) -> Iterator[Defect]:
-    """What no JSON file could hold: NaN, dates, keys that are no text, half characters, endless nesting."""
+def _faults(value: Any, depth: int = 0) -> Iterator[tuple[str, str, str]]:
+    """What no JSON file could hold, as (place, found, expected): NaN, dates, keys that are no text, half characters, endless
+    nesting. The texts of places are made on the way back from what is wrong: a long key may stand around many values."""
     expected = "plain data, as JSON holds it"
-    waiting: list[tuple[_Spot | None, Any, int]] = [(None, data, 0)]
-    while waiting:
-        spot, value, depth = waiting.pop()
-        if depth > _MAX_DEPTH:
-            yield finding_defect(_place(spot), f"nesting deeper than {_MAX_DEPTH}", f"at most {_MAX_DEPTH} levels")
-            continue
-        match value:
-            case dict():
-                for key, each in cast("dict[Any, Any]", value).items():
-                    if not isinstance(key, str) or not _encodable(key):
-                        yield finding_defect(_place(spot), f"the key {short(key)}, which is no text", expected)
-                    else:
-                        waiting.append(((spot, key), each, depth + 1))
-            case list():
-                waiting.extend(((spot, i), each, depth + 1) for i, each in enumerate(cast("list[Any]", value)))
-            case str():
-                if not _encodable(value):
-                    yield finding_defect(_place(spot), f"{short(value)}, which is no whole text", expected)
-            case float():
-                if value != value or value in (float("inf"), float("-inf")):
-                    yield finding_defect(_place(spot), repr(value), expected)
-            case None | bool():
-                pass
-            case int():
-                if value.bit_length() > MOST_BITS:
-                    yield finding_defect(_place(spot), TOO_LONG, expected)
-            case _:
-                yield finding_defect(_place(spot), kind_of(value), expected)
+    if depth > _MAX_DEPTH:
+        yield "", f"nesting deeper than {_MAX_DEPTH}", f"at most {_MAX_DEPTH} levels"
+    elif isinstance(value, dict):
+        members = cast("dict[Any, Any]", value)
+        wrong = [key for key in members if not isinstance(key, str) or not is_unicode(key)]
+        yield from (("", f"the key {short(key)}, which is no text", expected) for key in wrong)
+        for key in reversed([key for key in members if key not in wrong] if wrong else [*members]):
+            yield from ((f".{key[:80]}{place}", found, said) for place, found, said in _faults(members[key], depth + 1))
+    elif isinstance(value, list):
+        for index, each in reversed(list(enumerate(cast("list[Any]", value)))):
+            yield from ((f"[{index}]{place}", found, said) for place, found, said in _faults(each, depth + 1))
+    elif found := _scalar_fault(value):
+        yield "", found, expected
 
 
-_Spot = tuple["_Spot | None", str | int]
-"""A place as the one around it and the last step: texts are made only of places where something is wrong."""
-
-
-def _place(spot: _Spot | None) -> str:
-    steps: list[str] = []
-    while spot is not None:
-        spot, step = spot
-        steps.append(f"[{step}]" if isinstance(step, int) else f".{step[:80]}")
-    return "".join(reversed(steps)).lstrip(".")
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _scalar_fault(value: Any) -> str:
+    """What a value is that JSON cannot hold; "" for one that it can."""
+    match value:
+        case str():
+            return "" if is_unicode(value) else f"{short(value)}, which is no whole text"
+        case float():
+            return "" if math.isfinite(value) else repr(value)
+        case None | bool():
+            return ""
+        case int():
+            return TOO_LONG if value.bit_length() > MOST_BITS else ""
+        case _:
+            return kind_of(value)

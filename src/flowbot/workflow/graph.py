@@ -103,6 +103,7 @@ def _before(holder: HasNodes) -> dict[str, dict[str, None]]:
 def _sorted(before: Mapping[str, Mapping[str, None]], most: int) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """The order and the circles. What a circle holds is ordered as if it waited for nothing, so each is found once; after
     `most` of them the rest is left alone."""
+    # Kahn 1962, with a heap for the queue, so that sketch order decides among those that could come next.
     names = list(before)
     if _in_order(before):
         return tuple(names), []

@@ -8,20 +8,15 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from flowbot.fields import UserError, foreign
-from flowbot.fields.foreign import MOST_FINDINGS, Place, short
+from flowbot.fields.foreign import MOST_FINDINGS, Place
 
 from .defects import Defect
 from .parameters import PARAMETERS
 
-_HIDDEN = frozenset(PARAMETERS) | {"add", "remove", "replace", "rewire", "output"}
-"""Tags that pydantic puts into the place of an error in a union: they do not stand in the file."""
 _FORMS = frozenset({"<test>", "<all>", "<any>", "<not>", "<else>", "<text>", "<place>"})
-"""The same for the forms of a condition, and of a part of a prompt."""
+"""Tags that pydantic puts into the place of an error in a condition, or a part of a prompt: they do not stand in the file."""
 WHOLE = "workflow"
 """How a defect names the whole as its place."""
-
-
-__all__ = ["MOST_FINDINGS", "WHOLE", "FormatError", "explain", "explained", "finding_defect", "findings", "short"]
 
 
 class FormatError(UserError):
@@ -67,11 +62,9 @@ def _place(place: Place, kind: str) -> str:
     steps = list(place[:-1] if kind in ("missing", "extra_forbidden") else place)
     text = ""
     for index, step in enumerate(steps):
-        # A tag follows a node's name or an edit's start; a node may well be named `code`, so only such places count.
-        after_node = index >= 2 and steps[index - 2] == "nodes"
-        if step in _HIDDEN and (index == 0 or steps[index - 1] == "node" or after_node):
-            continue
-        if step in _FORMS:
+        # The tag of a node's kind follows its name, or the member `node`; a node may well be named `code`.
+        of_node = (index > 1 and steps[index - 2] == "nodes") or (index > 0 and steps[index - 1] == "node")
+        if step in _FORMS or (of_node and step in PARAMETERS):
             continue
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
     return text

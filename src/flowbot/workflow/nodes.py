@@ -120,10 +120,10 @@ class BranchNode(_Node):
 
     @field_validator("ways", mode="before")
     @classmethod
-    def _labels(cls, given: Any) -> Any:
-        if not isinstance(given, list | tuple):
-            return given
-        labels = cast("list[Any]", given)
+    def _labels(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        labels = cast("list[Any]", value)
         if all(isinstance(label, str) for label in labels) and len(set(labels)) == len(labels):
             return dict.fromkeys(labels)
         return labels

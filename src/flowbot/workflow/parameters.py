@@ -54,18 +54,18 @@ class LLMParameters(Closed):
     """Tools that the model may call before it answers."""
 
     @property
-    def instruction_text(self) -> str:
+    def said(self) -> str:
         """What the step is asked for, as a text that can be the instruction of another."""
         return self.instruction or plain_text(self.messages)[:_MOST_SAID].rstrip()
 
-    def with_text(self, text: str, slot: Slot | None = None) -> Self:
+    def told(self, text: str, slot: Slot | None = None) -> Self:
         """The same with `text` as the instruction, or in a slot of the messages: in the longest where none is named."""
         if not self.messages:
             return self.model_copy(update={"instruction": text})
         chosen = slot or next(iter(slots(self.messages)), None)
         return self.model_copy(update={"messages": reworded(self.messages, chosen, text)})
 
-    def with_added_text(self, text: str) -> Self:
+    def told_also(self, text: str) -> Self:
         """The same with `text` behind what is said already."""
         if not self.messages:
             return self.model_copy(update={"instruction": f"{self.instruction} {text}"})
@@ -114,20 +114,20 @@ WRITABLE: Mapping[type[Parameters], tuple[str, ...]] = {
 """What an edit that is read from data may set; of the messages of a step that has some, the texts alone. Which model is asked, and how much it may write, is the user's to say."""
 
 
-def unwritable(given: Parameters) -> str:
+def unwritable(parameters: Parameters) -> str:
     """Why an edit that is read from data may not bring these parameters, in words for who wrote it; "" where it may.
 
     Which tools there are the checker knows.
     """
-    may = WRITABLE[type(given)]
-    for name in sorted(given.model_fields_set):
-        value = getattr(given, name)
-        if name not in may and value != type(given).model_fields[name].default:
+    may = WRITABLE[type(parameters)]
+    for name in sorted(parameters.model_fields_set):
+        value = getattr(parameters, name)
+        if name not in may and value != type(parameters).model_fields[name].default:
             what = f"an edit sets {', '.join(may)}, and nothing else" if may else "an edit sets nothing here"
             return f"found {name} {value!r:.60}; {what}: leave {name} out, the step keeps its own"
-    if isinstance(given, LLMParameters):
-        if given.samples > CATALOGUE_SAMPLES:
-            return f"found samples {given.samples}; ask for {CATALOGUE_SAMPLES} at most"
-        if given.temperature > CATALOGUE_TEMPERATURE:
-            return f"found temperature {given.temperature:g}; set {CATALOGUE_TEMPERATURE:g} at most"
+    if isinstance(parameters, LLMParameters):
+        if parameters.samples > CATALOGUE_SAMPLES:
+            return f"found samples {parameters.samples}; ask for {CATALOGUE_SAMPLES} at most"
+        if parameters.temperature > CATALOGUE_TEMPERATURE:
+            return f"found temperature {parameters.temperature:g}; set {CATALOGUE_TEMPERATURE:g} at most"
     return ""

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from flowbot.fields import Type, ValueMismatch
+from flowbot.fields.foreign import short
 
 from .conditions import Condition, Test, tests_of
 from .defects import Defect, choices
-from .messages import short
 
 _ORDERED = ("int", "float", "str")
 

@@ -15,23 +15,20 @@ from .rules_references import References, clashes, hidden
 from .scope import Scope, parsed
 
 
-class NodeRules:
+class NodeRules(References):
     """The rules on single nodes.
 
     Args:
-        references: the rules on references.
         tools: signatures by name; None: not known.
         allow_writes: True: tools that write may be called for real.
     """
 
-    def __init__(
-        self, references: References, tools: Mapping[str, ToolSignature] | None, *, allow_writes: bool
-    ) -> None:
-        self.references = references
+    def __init__(self, tools: Mapping[str, ToolSignature] | None, *, allow_writes: bool) -> None:
+        super().__init__()
         self.tools = tools
         self.allow_writes = allow_writes
 
-    def check(self, where: str, name: str, node: Node, scope: Scope) -> Iterator[Defect]:
+    def node(self, where: str, name: str, node: Node, scope: Scope) -> Iterator[Defect]:
         """One node: names, types, references, and what its kind demands."""
         yield from name_defects(where, name)
         yield from clashes(where, name, scope)
@@ -53,7 +50,7 @@ class NodeRules:
             case MapNode():
                 yield from self._map(where, node, scope, scope.inner(name))
             case _:
-                carried = yield from self.references.bound(f"{where}.in", node.inputs, scope)
+                carried = yield from self.bound(f"{where}.in", node.inputs, scope)
                 if isinstance(node, ToolNode):
                     yield from self._tool(where, node, carried, scope)
                 elif isinstance(node, BranchNode):
@@ -112,21 +109,21 @@ class NodeRules:
             yield from hidden(place, name, scope)
             wanted = yield from type_defects(f"{place}.type", carry.type)
             for key, reference, seen in (("start", carry.start, scope), ("next", carry.next, inside)):
-                kind = yield from self.references.check(f"{place}.{key}", reference, seen)
+                kind = yield from self.reference(f"{place}.{key}", reference, seen)
                 if kind is not None and wanted is not None and not wanted.accepts(kind):
                     what = f"{reference} is {kind}, and {name} is {wanted}"
-                    yield Defect(f"{place}.{key}", what, f"name {self.references.of_type(wanted, seen)}")
+                    yield Defect(f"{place}.{key}", what, f"name {self.of_type(wanted, seen)}")
         if node.until is not None:
             known: dict[str, Type | None] = {}
             for test in tests_of(node.until):
                 if test.ref not in known:
-                    known[test.ref] = yield from self.references.check(f"{where}.until", test.ref, inside)
+                    known[test.ref] = yield from self.reference(f"{where}.until", test.ref, inside)
             yield from condition_defects(f"{where}.until", node.until, known, closed=False)
 
     def _map(self, where: str, node: MapNode, scope: Scope, inside: Scope) -> Iterator[Defect]:
         """It goes over a bounded list, and collects what its body produces."""
         yield from _bound(where, node, "20")
-        kind = yield from self.references.check(f"{where}.over", node.over, scope)
+        kind = yield from self.reference(f"{where}.over", node.over, scope)
         if kind is not None and kind.kind != "list":
             yield Defect(f"{where}.over", f"{node.over} is {kind}", "go over something of type list[T]")
         yield from name_defects(f"{where}.as", node.item)
@@ -139,9 +136,11 @@ class NodeRules:
             place = f"{where}.out.{output}"
             yield from name_defects(place, output)
             if split_reference(reference)[0] in node.nodes:
-                yield from self.references.check(place, reference, inside)
+                yield from self.reference(place, reference, inside)
             else:
-                mend = f"name an output of its body: {choices(reference, (r for r in inside.own_names() if '.' in r))}"
+                mend = (
+                    f"name an output of its body: {choices(reference, (r for r in inside.local_names() if '.' in r))}"
+                )
                 yield Defect(place, f"{reference!r} does not come from the map's body", mend)
 
     def _merge(self, where: str, node: MergeNode, scope: Scope) -> Iterator[Defect]:
@@ -155,14 +154,14 @@ class NodeRules:
             yield Defect(f"{where}.in", "the merge joins nothing", "list what it joins, as `in: [a.answer, b.answer]`")
         for index, reference in enumerate(node.inputs):
             place = f"{where}.in[{index}]"
-            carried = yield from self.references.check(place, reference, scope)
+            carried = yield from self.reference(place, reference, scope)
             if carried is not None and out is not None and not out.accepts(carried):
-                mend = f"join {self.references.of_type(out, scope)}, or change the output's type"
+                mend = f"join {self.of_type(out, scope)}, or change the output's type"
                 yield Defect(place, f"{reference} is {carried}, and the merge gives {out}", mend)
         if node.given and node.how != "judge":
             mend = "remove `given`, or write `how: judge`"
             yield Defect(f"{where}.given", f"a merge by {node.how} asks no model", mend)
-        yield from self.references.bound(f"{where}.given", node.given, scope)
+        yield from self.bound(f"{where}.given", node.given, scope)
 
     def _tool(self, where: str, node: ToolNode, carried: Mapping[str, Type | None], scope: Scope) -> Iterator[Defect]:
         """The tool exists, its arguments are bound and fit, its outputs are those it gives."""
@@ -178,10 +177,10 @@ class NodeRules:
                 yield Defect(place, f"tool {node.tool} takes no such argument", mend)
             elif kind is not None and not wanted[argument].accepts(kind):
                 what = f"{node.inputs[argument]} is {kind}, and {node.tool} wants {wanted[argument]}"
-                yield Defect(place, what, f"bind {self.references.of_type(wanted[argument], scope)}")
+                yield Defect(place, what, f"bind {self.of_type(wanted[argument], scope)}")
         for argument, kind in wanted.items():
             if argument not in carried and argument not in signature.optional:
-                mend = f"bind it to {self.references.of_type(kind, scope)}"
+                mend = f"bind it to {self.of_type(kind, scope)}"
                 yield Defect(f"{where}.in", f"the argument {argument} is not bound", mend)
         gives = {field.name: field.type for field in signature.outputs}
         for output, text in node.out.items():

@@ -83,41 +83,41 @@ def parameter_defects(workflow: Workflow, scope: Scope, tool_rule: ToolRule) -> 
                 yield from _choice(where, choice, asks=node.asks)
 
 
-def _choice(where: str, given: ChoiceParameters, *, asks: bool) -> Iterator[Defect]:
-    told = bool(given.instruction.strip())
+def _choice(where: str, parameters: ChoiceParameters, *, asks: bool) -> Iterator[Defect]:
+    told = bool(parameters.instruction.strip())
     if asks and not told:
         yield Defect(f"{where}.instruction", "the instruction is missing", "say by what the model is to choose")
     elif told and not asks:
         yield Defect(f"{where}.instruction", "no model is asked in this node", "remove the instruction")
 
 
-def _llm(where: str, node: LLMNode, given: LLMParameters, scope: Scope, *, joined: bool) -> Iterator[Defect]:
+def _llm(where: str, node: LLMNode, parameters: LLMParameters, scope: Scope, *, joined: bool) -> Iterator[Defect]:
     """An instruction or messages, samples that differ and are joined, demonstrations that fit."""
-    if given.messages:
-        yield from _prompt(where, node, given)
-    elif not given.instruction.strip():
+    if parameters.messages:
+        yield from _prompt(where, node, parameters)
+    elif not parameters.instruction.strip():
         yield Defect(f"{where}.instruction", "the instruction is missing", "say what this step is to do")
-    if given.samples > 1:
-        if given.temperature == 0:
+    if parameters.samples > 1:
+        if parameters.temperature == 0:
             mend = "set a temperature above 0, or samples to 1"
             yield Defect(f"{where}.samples", "at temperature 0 all samples are the same", mend)
         if not joined:
             mend = "join them in a merge (vote, concat or judge), or set samples to 1"
-            yield Defect(f"{where}.samples", f"no merge reads the {given.samples} samples", mend)
-    for index, shown in enumerate(given.demonstrations):
+            yield Defect(f"{where}.samples", f"no merge reads the {parameters.samples} samples", mend)
+    for index, shown in enumerate(parameters.demonstrations):
         fault = demonstration_fault(node, scope, shown)
         if fault:
             mend = "give each input and at least one output, with values of their types, or remove it"
             yield Defect(f"{where}.demonstrations[{index}]", fault, mend)
 
 
-def _prompt(where: str, node: LLMNode, given: LLMParameters) -> Iterator[Defect]:
+def _prompt(where: str, node: LLMNode, parameters: LLMParameters) -> Iterator[Defect]:
     """Messages in which each input has a place, and each place an input."""
-    if given.instruction.strip():
+    if parameters.instruction.strip():
         mend = "leave the instruction out, or the messages"
         yield Defect(f"{where}.instruction", "the messages stand in its place", mend)
-    shown = {ref for message in given.messages for ref in message.refs}
-    for number, message in enumerate(given.messages):
+    shown = {ref for message in parameters.messages for ref in message.refs}
+    for number, message in enumerate(parameters.messages):
         for ref in dict.fromkeys(message.refs):
             if ref not in node.inputs:
                 what, mend = f"{ref} is no input of the node", f"name {choices(ref, node.inputs)}, or remove it"

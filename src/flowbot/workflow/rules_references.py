@@ -18,7 +18,7 @@ class References:
     def __init__(self) -> None:
         self._fitting: dict[tuple[str, Type], str] = {}
 
-    def check(self, where: str, reference: str, scope: Scope) -> Generator[Defect, None, Type | None]:
+    def reference(self, where: str, reference: str, scope: Scope) -> Generator[Defect, None, Type | None]:
         """Yields what is wrong with a reference; returns its type where it has one."""
         text = scope.type_text(reference)
         if text is not None:
@@ -54,7 +54,7 @@ class References:
         carried: dict[str, Type | None] = {}
         for argument, reference in inputs.items():
             yield from name_defects(f"{where}.{argument}", argument)
-            carried[argument] = yield from self.check(f"{where}.{argument}", reference, scope)
+            carried[argument] = yield from self.reference(f"{where}.{argument}", reference, scope)
         return carried
 
     def of_type(self, wanted: Type, scope: Scope) -> str:

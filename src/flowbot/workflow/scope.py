@@ -16,19 +16,23 @@ class Scope:
 
     Args:
         holder: what has the nodes.
-        given: the body's own inputs: name to the text of its type, or to what finds it out.
+        inputs: the body's own inputs: name to the text of its type, or to what finds it out.
         path: of the body, as `refine/`; "" for the workflow itself.
         outer: the scope around it.
     """
 
     def __init__(
-        self, holder: HasNodes, given: Mapping[str, str | Callable[[], str]], path: str = "", outer: Scope | None = None
+        self,
+        holder: HasNodes,
+        inputs: Mapping[str, str | Callable[[], str]],
+        path: str = "",
+        outer: Scope | None = None,
     ) -> None:
         self.holder = holder
         self.nodes = holder.nodes
         self.path = path
         self.outer = outer
-        self._given = given
+        self._inputs = inputs
         self._inner: dict[str, Scope] = {}
         self._found: dict[str, str | None] = {}
 
@@ -48,24 +52,24 @@ class Scope:
         """The type that a reference carries; None where nothing produces it or its type is none."""
         return parsed(self.type_text(reference) or "")
 
-    def own_names(self) -> Iterator[str]:
+    def local_names(self) -> Iterator[str]:
         """Every reference that this body alone offers: its inputs, then node by node."""
-        yield from self._given
+        yield from self._inputs
         for name, node in self.nodes.items():
             yield from (f"{name}.{output}" for output in node.gives)
 
     def names(self) -> list[str]:
         """Every reference that a node of this body could read, the outermost first."""
-        return [*(self.outer.names() if self.outer else ()), *self.own_names()]
+        return [*(self.outer.names() if self.outer else ()), *self.local_names()]
 
-    def is_own(self, reference: str) -> bool:
+    def is_local(self, reference: str) -> bool:
         """Whether a reference names something of this body and not of one around it."""
         head, dot, _ = reference.partition(".")
-        return head in (self.nodes if dot else self._given)
+        return head in (self.nodes if dot else self._inputs)
 
     def inputs(self) -> tuple[str, ...]:
         """The names of the body's own inputs."""
-        return tuple(self._given)
+        return tuple(self._inputs)
 
     def inner(self, name: str) -> Scope:
         """The scope of the body of a `loop` or `map`."""
@@ -95,11 +99,11 @@ class Scope:
                 yield from self.inner(name).all()
 
     def _look_up(self, reference: str) -> str | None:
-        if not self.is_own(reference):
+        if not self.is_local(reference):
             return self.outer.type_text(reference) if self.outer else None
         head, dot, output = reference.partition(".")
         if not dot:
-            given = self._given[head]
+            given = self._inputs[head]
             return given if isinstance(given, str) else given()
         return self._output(head, self.nodes[head], output)
 

@@ -93,15 +93,15 @@ class Ways:
 
     def reads(self, where: str, name: str) -> Iterator[Defect]:
         """Reading what is not there whenever the node runs."""
-        node, own = self.nodes[name], self.of(name)
+        node, chosen = self.nodes[name], self.of(name)
         if isinstance(node, MergeNode):
-            yield from self._merge(where, node, own)
+            yield from self._merge(where, node, chosen)
         for reference in dict.fromkeys(_alone(node)):
-            missing = {branch: way for branch, way in self.of_reference(reference).items() if own.get(branch) != way}
+            missing = {branch: way for branch, way in self.of_reference(reference).items() if chosen.get(branch) != way}
             if missing:
                 last = list(missing.items())[-1]
                 mend = f"read a merge of all ways, or run this node `when: {last[0]}.{last[1]}` too"
-                yield Defect(where, f"{reference} is there only when {_said(missing)}", mend)
+                yield Defect(where, f"{reference} is there only when {_choices_text(missing)}", mend)
 
     def end(self, where: str, reference: str) -> Iterator[Defect]:
         """What leaves the body must be there on every way."""
@@ -113,31 +113,33 @@ class Ways:
         branch = split_reference(self.nodes[name].when or "")[0]
         return branch if branch is not None and isinstance(self.nodes.get(branch), BranchNode) else None
 
-    def _merge(self, where: str, node: MergeNode, own: Way) -> Iterator[Defect]:
+    def _merge(self, where: str, node: MergeNode, chosen: Way) -> Iterator[Defect]:
         """A merge has something to join on every way on which it runs."""
         joined = [self.of_reference(reference) for reference in node.inputs]
         for reference, way in zip(node.inputs, joined, strict=True):
-            if any(own.get(branch, label) != label for branch, label in way.items()):
+            if any(chosen.get(branch, label) != label for branch, label in way.items()):
                 mend = "remove it from the inputs, or take the merge out of the branch"
                 yield Defect(where, f"{reference} is never there when this merge runs", mend)
         if joined:
-            yield from self._gap(where, joined, own, "the merge has nothing to join", "join a value of that way too")
+            yield from self._gap(where, joined, chosen, "the merge has nothing to join", "join a value of that way too")
 
-    def _gap(self, where: str, there: Sequence[Way], own: Way, what: str, mend: str) -> Iterator[Defect]:
-        if any(way.items() <= own.items() for way in there):
+    def _gap(self, where: str, there: Sequence[Way], chosen: Way, what: str, mend: str) -> Iterator[Defect]:
+        if any(way.items() <= chosen.items() for way in there):
             return
         try:
-            gap = self._uncovered(there, own, _MOST_CHOICES)
+            gap = self._uncovered(there, chosen, _MOST_CHOICES)
         except _TooManyError:
             yield Defect(
                 where, "there are too many ways through these branches to check", "merge ways earlier, or use fewer"
             )
             return
         if gap is not None:
-            yield Defect(where, f"{what} when {_said(gap)}", mend)
+            yield Defect(where, f"{what} when {_choices_text(gap)}", mend)
 
     def _uncovered(self, there: Sequence[Way], chosen: Way, more: int) -> Way | None:
         """Choices, those made included, on which none of the ways is there; None if one always is."""
+        # Do partial choices cover all? That is whether a formula in disjunctive form always holds, which is co-NP-complete:
+        # choices are made branch by branch (Davis, Logemann, Loveland 1962), those first that a way is waiting for.
         self._effort.left -= 1 + len(there)
         if self._effort.left < 0 or more < 0:
             raise _TooManyError
@@ -161,5 +163,5 @@ def _alone(node: Node) -> tuple[str, ...]:
     return tuple(node.given.values()) if isinstance(node, MergeNode) else node.references()
 
 
-def _said(way: Way) -> str:
+def _choices_text(way: Way) -> str:
     return " and ".join(f"{branch} takes {label}" for branch, label in way.items()) or "no branch is taken"

@@ -19,7 +19,7 @@ from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import all_of
-from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.draft import EditError
 from flowbot.workflow.edits.parse import parse_edits
 from flowbot.workflow.edits.schema import edits_schema
@@ -141,7 +141,7 @@ class Edits:
             edits = parse_edits(mended(said))
             if not edits:
                 return None, [], said, "the list of edits is empty"
-            edited = apply(workflow, edits, tools=context.signatures)
+            edited = applied(workflow, edits, tools=context.signatures).after
             why = context.guard.copied(edited, workflow) or unsourced(workflow, edited, context.task.splits["train"])
             return (None, [], said, why) if why else (edited, [str(edit) for edit in edits], said, "")
         except (ModelError, RefusedError, EditError, ValueError, RecursionError) as error:

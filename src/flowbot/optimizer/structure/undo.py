@@ -15,7 +15,7 @@ from flowbot.fields import UserError
 from flowbot.optimizer.population import Candidate
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.task import Task
-from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.draft import EditError
 from flowbot.workflow.workflow import Workflow
 
@@ -34,13 +34,13 @@ def without(lineage: Sequence[Candidate[WorkflowProgram]], index: int, task: Tas
     last = lineage[-1].program
     before, after = (each.program.workflow.dump() for each in lineage[index - 1 : index + 1])
     try:
-        workflow = apply(
+        workflow = applied(
             Workflow.from_data(_merged(after, before, last.workflow.dump())),
             [],
             tools={tool.signature.name: tool.signature for tool in task.tools},
             task_inputs=task.inputs,
             task_outputs=task.outputs,
-        )
+        ).after
     except (_Conflict, UserError, EditError):
         return None
     found = WorkflowProgram(workflow)

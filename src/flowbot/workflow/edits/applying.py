@@ -41,18 +41,6 @@ class Applied:
     said: tuple[str, ...]
 
 
-def apply(
-    workflow: Workflow,
-    edits: Sequence[Edit],
-    *,
-    tools: Mapping[str, ToolSignature] | None = None,
-    task_inputs: tuple[Field, ...] | None = None,
-    task_outputs: tuple[Field, ...] | None = None,
-) -> Workflow:
-    """The workflow with all edits made: the `after` of `applied`, which has the arguments and errors of this."""
-    return applied(workflow, edits, tools=tools, task_inputs=task_inputs, task_outputs=task_outputs).after
-
-
 def applied(
     workflow: Workflow,
     edits: Sequence[Edit],

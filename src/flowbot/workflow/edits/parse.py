@@ -12,7 +12,8 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from flowbot.workflow.messages import explain, short
+from flowbot.fields.foreign import short
+from flowbot.workflow.messages import explain
 from flowbot.workflow.parameters import Parameters, unwritable
 
 from .basic import AddNode, RemoveNode, RenameNode, ReplaceNode, Rewire, Rewrite, SetOutput

@@ -81,9 +81,9 @@ def _hint(hint: str, before: Node, after: Node, abouts: Sequence[str]) -> str:
     return "\n".join([*([hint] if hint else []), *abouts])
 
 
-def _changed(start: Start, told: LLMParameters, changes: Mapping[str, object]) -> LLMParameters:
+def _changed(start: Start, parameters: LLMParameters, changes: Mapping[str, object]) -> LLMParameters:
     try:
-        return LLMParameters.model_validate({**dict(told), **changes})
+        return LLMParameters.model_validate({**dict(parameters), **changes})
     except ValidationError as error:
         place, found, expected = explain(error)
         raise UserError(f"{_where(start)}: {place} with the task's own words", found, expected) from None

@@ -13,11 +13,11 @@ from flowbot.fields import Field, UserError
 from flowbot.fields.chat import chat_of, read_chat
 from flowbot.fields.prompt import Mark, divided
 from flowbot.workflow.messages import explain
-from flowbot.workflow.nodes import LLMNode, Sketch
+from flowbot.workflow.nodes import Sketch
 from flowbot.workflow.parameters import LLMParameters, Parameters
 from flowbot.workflow.prompt import Part, Prompt, PromptMessage, Ref
 
-from .names import free
+from .names import one_call
 
 _LABEL = re.compile(r"[^\w]*(?:(?:\w+['’ ]?){1,2}[:=])?[^\w]*")
 """What stands on a line beside a place that only shows an input."""
@@ -60,16 +60,8 @@ class Prompted:
             inputs: the task's.
             outputs: the task's.
         """
-        node = free("answer", [field.name for field in inputs])
-        call = LLMNode(
-            inputs={name: name for name in self.used}, out={field.name: str(field.type) for field in outputs}
-        )
-        sketch = Sketch(
-            inputs={field.name: str(field.type) for field in inputs},
-            outputs={field.name: f"{node}.{field.name}" for field in outputs},
-            nodes={node: call},
-        )
-        return sketch, {node: LLMParameters(messages=self.messages)}
+        name, sketch = one_call(inputs, outputs, self.used, {})
+        return sketch, {name: LLMParameters(messages=self.messages)}
 
 
 def read_prompt(prompt: str | Sequence[Mapping[str, Any]], where: str, inputs: Mapping[str, Iterable[str]]) -> Prompted:

@@ -26,7 +26,7 @@ from flowbot.workflow.nodes import (
 )
 
 from .library import Start
-from .names import free
+from .names import free, types_of
 
 
 class Rewriting:
@@ -43,8 +43,8 @@ class Rewriting:
         self._question = start.input
         self._needed = start.inputs
         self._answer = start.output if start.wants is None else None
-        self._inputs = {field.name: str(field.type) for field in task_inputs}
-        self._outputs = {field.name: str(field.type) for field in task_outputs}
+        self._inputs = types_of(task_inputs)
+        self._outputs = types_of(task_outputs)
         self._fields = [*self._inputs, *(self._outputs if self._answer else ())]
         """What a model's step reads and gives by the names of the task."""
         self._nodes = {path.rpartition("/")[2]: node for path, node in walk(self._sketch)}
@@ -149,10 +149,10 @@ class Rewriting:
     def _out(self, out: Mapping[str, str]) -> dict[str, str]:
         made: dict[str, str] = {}
         for name, kind in out.items():
-            made |= self._outputs if name == self._answer else {self._own(name): kind}
+            made |= self._outputs if name == self._answer else {self._output_name(name): kind}
         return made
 
-    def _own(self, output: str) -> str:
+    def _output_name(self, output: str) -> str:
         """The name of an output that a model's step has beside the answer."""
         return free(output, self._fields)
 
@@ -174,7 +174,7 @@ class Rewriting:
             return [self._names.get(output, output)]  # a carried value, or an input that the task has too
         node = self._nodes[name]
         if output != self._answer:
-            now = self._own(output) if isinstance(node, LLMNode) else output
+            now = self._output_name(output) if isinstance(node, LLMNode) else output
             return [f"{self._names[name]}.{self._names[output] if isinstance(node, LoopNode) else now}"]
         if isinstance(node, MergeNode):
             return [f"{self._merges[name][each]}.{each}" for each in self._outputs]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from flowbot.fields import Field, UserError
-from flowbot.workflow.nodes import LLMNode, Sketch
 from flowbot.workflow.parameters import MOST_LETTERS, LLMParameters
 from flowbot.workflow.workflow import Workflow
 
-from .names import free
+from .names import free, one_call
 
 REASONING = "reasoning"
 """Name of the text field in which a step thinks before it answers."""
@@ -37,16 +36,10 @@ def single_call(
     """
     if len(goal.strip()) > MOST_LETTERS:
         raise UserError("goal", f"{len(goal.strip()):,} letters", f"a sentence, at most {MOST_LETTERS:,} letters")
-    inputs = {field.name: str(field.type) for field in task_inputs}
-    outputs = {field.name: str(field.type) for field in task_outputs}
-    node = free("answer", inputs)
-    thought = free(REASONING, (*inputs, *outputs))
-    hints = [reasoning_hint(outputs)] if reasoning else []
+    names = [field.name for field in (*task_inputs, *task_outputs)]
+    thought = {free(REASONING, names): "str"} if reasoning else {}
+    name, sketch = one_call(task_inputs, task_outputs, [field.name for field in task_inputs], thought)
+    hints = [reasoning_hint(field.name for field in task_outputs)] if reasoning else []
     hints += [f"{field.name}: {field.about}" for field in task_outputs if field.about]
-    call = LLMNode.model_validate(
-        {"in": {name: name for name in inputs}, "out": {thought: "str", **outputs} if reasoning else outputs}
-    )
-    return Workflow(
-        sketch=Sketch(inputs=inputs, outputs={name: f"{node}.{name}" for name in outputs}, nodes={node: call}),
-        parameters={node: LLMParameters(instruction=goal.strip(), format_hint="\n".join(hints))},
-    )
+    parameters = LLMParameters(instruction=goal.strip(), format_hint="\n".join(hints))
+    return Workflow(sketch=sketch, parameters={name: parameters})
