@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from flowbot.cli.starts import fitted
+from flowbot.runtime.starts import starts
 from flowbot.task import Task
 from flowbot.workflow.nodes import Sketch
 from flowbot.workflow.parameters import LLMParameters
@@ -55,7 +55,7 @@ def workflow_for(name: str, task: Task, model: str, untrusted: str) -> Workflow:
         sketch = Sketch(inputs=made.sketch.inputs, outputs=outputs, nodes=made.sketch.nodes)
         made = Workflow(sketch=sketch, parameters=made.parameters)
     else:
-        made = fitted(start, task)
+        made = starts(start.name, task)
     for path, told in made.parameters.items():
         if isinstance(told, LLMParameters):
             made = made.with_parameter(path, told.model_copy(update={"max_tokens": REPLY_TOKENS}))

@@ -23,7 +23,7 @@ from flowbot.workflow.workflow import Workflow
 
 GIVEN_BACK = {"RunResult.run_dir", "RunView.run_dir"}
 """Paths of objects that FlowBot makes and nobody else."""
-PATHS = re.compile(r"\bPath\b|\bRows\b|\bTaskLike\b|\bWorkflowLike\b")
+PATHS = re.compile(r"\bPath\b|\bRows\b|\bTaskLike\b|\bWorkflowLike\b|\bRunLike\b")
 """In an annotation: a path, or an alias that includes one."""
 TITLES = "docs.jsonl"
 SEARCH = {"s": {"kind": "tool", "tool": "search", "in": {"query": "note"}, "out": {"results": "list[str]"}}}
@@ -122,6 +122,34 @@ async def server_started(place: Path, as_given: AsGiven) -> None:
             pass
 
 
+def made(place: Path, as_given: AsGiven) -> None:
+    (place / "prompt.txt").write_text("Add up {note}.", encoding="utf-8")
+    found = fb.init(
+        as_given(place / "rows.jsonl"), prompt=as_given(place / "prompt.txt"), out=as_given(place / "made"), force=True
+    )
+    assert found.start == place / "made" / "start.flow.yaml"
+
+
+def checked(place: Path, as_given: AsGiven) -> None:
+    assert fb.check(as_given(place)).ok
+    flow, task = as_given(place / "one.flow.yaml"), as_given(place / "task.yaml")
+    assert fb.check(flow, task=task, cache_dir=as_given(place / "cache")).ok
+
+
+def fitted(place: Path, as_given: AsGiven) -> None:
+    assert fb.starts("single-call", as_given(place), cache_dir=as_given(place / "cache")).sketch.inputs
+
+
+def listed(place: Path, as_given: AsGiven) -> None:
+    assert fb.models(cache_dir=as_given(place / "cache")).local
+
+
+def stored(place: Path, as_given: AsGiven) -> None:
+    assert fb.models("fake/counter", cache_dir=as_given(place / "kept")).reply
+    store = fb.cache(as_given(place / "kept"))
+    assert store.export(as_given(place / "out.jsonl")).entries == store.add(as_given(place / "out.jsonl")).entries > 0
+
+
 async def optimized(place: Path, as_given: AsGiven) -> None:
     result = await fb.optimize_async(
         as_given(place / "task.yaml"),
@@ -138,6 +166,10 @@ async def optimized(place: Path, as_given: AsGiven) -> None:
     assert result.report_path == written
     assert written.is_file()
     assert read_run(as_given(place / "run")).run_dir == place / "run"
+    assert fb.show(as_given(place / "run")).run.run_dir == place / "run"
+    assert fb.diff(as_given(place / "one.flow.yaml"), as_given(place / "run")).a.workflow.hash == result.start.hash
+    with pytest.raises(fb.UserError, match="the same run twice"):
+        fb.compare(as_given(place / "run"), as_given(place / "run"))
     assert fb.RunResult.load(as_given(place / "run")).run_dir == place / "run"
 
 
@@ -173,6 +205,12 @@ USES: dict[str, Callable[[Path, AsGiven], Any]] = {
     **dict.fromkeys(("load.path", "load.cache_dir"), lambda place, as_given: searched(place, as_given, fb.load, as_given(place / "search.flow.yaml"))),
     "Flow.cache_dir": lambda place, as_given: searched(place, as_given, fb.Flow, Workflow.load(place / "search.flow.yaml")),
     "Workbench.cache_dir": shared,
+    **dict.fromkeys((f"init.{each}" for each in ("files", "prompt", "out")), made),
+    **dict.fromkeys((f"check.{each}" for each in ("file", "task", "cache_dir")), checked),
+    **dict.fromkeys(("starts.task", "starts.cache_dir"), fitted),
+    "models.cache_dir": listed,
+    "cache.cache_dir": stored,
+    **dict.fromkeys(("show.run", "diff.a", "diff.b", "compare.runs"), optimized),
     **dict.fromkeys(("Workflow.load.path", "Workflow.save.path"), saved),
     **dict.fromkeys((f"{name}.{each}" for name in ("optimize", "optimize_async") for each in ("task", "start", "run_dir", "cache_dir")), optimized),
     **dict.fromkeys(("write_report.run_dir", "read_run.run_dir", "RunResult.load.run_dir"), optimized),

@@ -7,6 +7,9 @@
     flow = fb.load("found.flow.yaml", lm="openai/gpt-4.1-mini")
     flow(question="...")
 
+What the command line does has a function of the same name: `fb.init`, `fb.check`, `fb.show`, `fb.diff`, `fb.compare`, `fb.starts`,
+`fb.models` and `fb.cache` give values to go on with.
+
 `fb.optimize` and `fb.evaluate` also work inside a running event loop, as in Jupyter; async code awaits
 `fb.optimize_async` and `fb.evaluate_async`. A notebook shows tasks, workflows, flows and results as pages.
 
@@ -20,6 +23,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .checks.check import check
+    from .draft.init import init
     from .fields import (
         BudgetExceeded,
         DeniedError,
@@ -35,16 +40,22 @@ if TYPE_CHECKING:
     from .lm.budget import Budget
     from .lm.pace import Pace
     from .lm.stop import StopSignal
+    from .notebook.progress_bar import ProgressBar
     from .optimizer.evaluate import evaluate, evaluate_async
     from .optimizer.progress import ProgressEvent
     from .optimizer.run import optimize, optimize_async
+    from .report.diffs import diff
     from .report.report import write_report
+    from .report.show import show
+    from .run.comparisons import compare
     from .run.eval_result import EvalResult, EvalRow
     from .run.result import RunResult
+    from .runtime.cache import cache
     from .runtime.flow import Flow, load
+    from .runtime.models import models
+    from .runtime.starts import starts
     from .runtime.trace import Trace
     from .runtime.workbench import Workbench
-    from .show.progress_bar import ProgressBar
     from .task import Example, Judge, Metric, Part, Parts, Task
     from .workflow.workflow import Workflow
 
@@ -58,11 +69,19 @@ _HOME = {
     "StopSignal": "lm.stop",
     **dict.fromkeys(("evaluate", "evaluate_async"), "optimizer.evaluate"),
     **dict.fromkeys(("optimize", "optimize_async"), "optimizer.run"),
-    "ProgressBar": "show.progress_bar",
+    "ProgressBar": "notebook.progress_bar",
     "ProgressEvent": "optimizer.progress",
     **dict.fromkeys(("EvalResult", "EvalRow"), "run.eval_result"),
     "RunResult": "run.result",
     "write_report": "report.report",
+    "cache": "runtime.cache",
+    "check": "checks.check",
+    "compare": "run.comparisons",
+    "diff": "report.diffs",
+    "init": "draft.init",
+    "models": "runtime.models",
+    "show": "report.show",
+    "starts": "runtime.starts",
     **dict.fromkeys(("Flow", "load"), "runtime.flow"),
     "Trace": "runtime.trace",
     "Workbench": "runtime.workbench",
@@ -80,7 +99,7 @@ def __getattr__(name: str) -> Any:
             f"module 'flowbot' has no attribute {name!r}{f' (did you mean {near!r}?)' if near else ''}"
         )
     if "IPython" in sys.modules:
-        from .show.html import register
+        from .notebook.html import register
 
         register()
     return getattr(import_module(f"flowbot.{_HOME[name]}"), name)
@@ -119,10 +138,18 @@ __all__ = [
     "UserError",
     "Workbench",
     "Workflow",
+    "cache",
+    "check",
+    "compare",
+    "diff",
     "evaluate",
     "evaluate_async",
+    "init",
     "load",
+    "models",
     "optimize",
     "optimize_async",
+    "show",
+    "starts",
     "write_report",
 ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cli_help import FAKE, flowbot, write_flow, write_task
 
-from flowbot.cli.check_model import too_long
+from flowbot.checks.models import too_long
 from flowbot.fields import Field
 from flowbot.task.examples import placed_examples
 

@@ -74,7 +74,7 @@ def test_traceback_is_shown_only_when_asked_for(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr("flowbot.cli.check_parts.look_at", broken)
+    monkeypatch.setattr("flowbot.checks.check.look_at", broken)
     task = write_task(tmp_path)
     assert "Traceback" not in flowbot(capsys, "check", str(task)).error
     said = flowbot(capsys, "check", str(task), "--log-level", "debug")

@@ -10,7 +10,7 @@ from compare_sample import scores, write_run
 
 from flowbot.cli.compare import show
 from flowbot.cli.console import Console
-from flowbot.run.comparisons import compare_runs
+from flowbot.run.comparisons import compare
 
 Read = Callable[..., str]
 FLAT = [1.0] * 10 + [0.0] * 30
@@ -23,7 +23,7 @@ def read(capsys: pytest.CaptureFixture[str]) -> Read:
 
     def reading(*runs: Path) -> str:
         capsys.readouterr()
-        show(compare_runs(runs), Console("plain").page())
+        show(compare(*runs), Console("plain").page())
         lines = capsys.readouterr().out.splitlines()
         assert max(len(line) for line in lines if "/" not in line) <= 80
         return " ".join(" ".join(lines).split())

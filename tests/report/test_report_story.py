@@ -189,6 +189,7 @@ def test_a_pause_says_why_and_how_to_go_on(tmp_path: Path) -> None:
         ({"scores": "full"}, "The start scores 100 % already"),
         ({"scores": "never"}, "The start is never right"),
         ({"models": {"task": "a/b", "meta": "a/b"}}, "A stronger model"),
+        ({"stopped_because": "nothing is left to try"}, "because nothing is left to try: try another `--method`"),
     ],
 )
 def test_advice_fits_what_the_run_shows(tmp_path: Path, change: dict[str, Any], said: str) -> None:

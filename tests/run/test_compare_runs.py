@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowbot.fields import UserError
-from flowbot.run.comparisons import compare_runs
+from flowbot.run.comparisons import compare
 from flowbot.stats import holm, paired_difference, paired_p
 
 FLAT = [1.0] * 10 + [0.0] * 30
@@ -24,7 +24,7 @@ def test_the_same_scores_are_no_difference_and_a_large_one_is_clear(tmp_path: Pa
         write_run(tmp_path / "b", scores(FLAT), method="random"),
         write_run(tmp_path / "c", scores(BETTER)),
     ]
-    found = compare_runs(runs)
+    found = compare(*runs)
     assert not found.by_group
     by_pair = {(each.first, each.second): each for each in found.differences}
     assert set(by_pair) == {("A", "B"), ("A", "C"), ("B", "C")}
@@ -41,11 +41,11 @@ def test_the_same_scores_are_no_difference_and_a_large_one_is_clear(tmp_path: Pa
 def test_many_comparisons_are_held_to_a_higher_bar(tmp_path: Path) -> None:
     slightly = [1.0] * 16 + [0.0] * 24  # six examples better than FLAT: clear alone, not among many
     pair = [write_run(tmp_path / "a", scores(FLAT)), write_run(tmp_path / "b", scores(slightly), method="random")]
-    alone = compare_runs(pair).differences[0]
+    alone = compare(*pair).differences[0]
     assert alone.clear
     assert alone.p == alone.p_corrected
     more = [write_run(tmp_path / f"m{each}", scores(FLAT), method=f"paper+{each}") for each in range(5)]
-    among = next(each for each in compare_runs([*pair, *more]).differences if (each.first, each.second) == ("A", "B"))
+    among = next(each for each in compare(*pair, *more).differences if (each.first, each.second) == ("A", "B"))
     assert among.p == alone.p
     assert among.p_corrected > among.p
 
@@ -56,7 +56,7 @@ def test_runs_that_differ_in_their_seed_alone_are_a_group_with_mean_and_spread(t
         write_run(tmp_path / "b", scores([1, 1, 0, 0, 0, 0, 0, 0] * 3), seed=1),
         write_run(tmp_path / "c", scores([0, 0, 0, 0, 0, 0, 0, 0] * 3), method="paper", seed=0),
     ]
-    found = compare_runs(runs)
+    found = compare(*runs)
     ours, paper = found.groups
     assert (ours.name, ours.runs) == ("flowbot+blame", ("A", "B"))
     assert (ours.mean, ours.low, ours.high) == pytest.approx((0.375, 0.25, 0.5))
@@ -74,7 +74,7 @@ def test_runs_of_different_tasks_are_no_group_of_seeds(tmp_path: Path) -> None:
         write_run(tmp_path / "b", scores(FLAT), seed=1),
         write_run(tmp_path / "c", scores(BETTER), seed=2, task_hash="two"),
     ]
-    found = compare_runs(runs)
+    found = compare(*runs)
     assert [(each.name, each.runs) for each in found.groups] == [
         ("flowbot+blame, task one", ("A", "B")),
         ("flowbot+blame, task two", ("C",)),
@@ -85,7 +85,7 @@ def test_runs_of_different_tasks_are_no_group_of_seeds(tmp_path: Path) -> None:
 
 def test_seeds_of_one_method_alone_are_compared_run_by_run(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / str(seed), scores(FLAT), seed=seed) for seed in range(3)]
-    found = compare_runs(runs)
+    found = compare(*runs)
     assert len(found.groups) == 1
     assert not found.by_group
     assert len(found.differences) == 3
@@ -96,7 +96,7 @@ def test_it_says_which_examples_only_one_gets_right(tmp_path: Path) -> None:
         write_run(tmp_path / "a", scores([1, 0, 0, 1, 0.5])),
         write_run(tmp_path / "b", scores([0, 1, 0, 1, 0.5]), method="paper"),
     ]
-    found = compare_runs(runs)
+    found = compare(*runs)
     assert found.only == {"A": ("e0",), "B": ("e1",)}
     assert found.all_right == ("e3",)
     assert found.none_right == ("e2", "e4")
@@ -105,7 +105,7 @@ def test_it_says_which_examples_only_one_gets_right(tmp_path: Path) -> None:
 def test_only_examples_that_all_have_scored_are_compared(tmp_path: Path) -> None:
     fewer = {name: value for name, value in scores(BETTER).items() if name != "e3"}
     runs = [write_run(tmp_path / "a", scores(FLAT)), write_run(tmp_path / "b", fewer, method="paper")]
-    found = compare_runs(runs)
+    found = compare(*runs)
     assert len(found.examples) == 39
     assert "e3" not in found.examples
     assert found.other_examples == {"A": 1}
@@ -118,7 +118,7 @@ def test_an_example_that_the_start_was_not_run_on_is_left_out(tmp_path: Path) ->
     rows = [json.loads(line) for line in (runs[1] / "examples.jsonl").read_text(encoding="utf-8").splitlines()]
     rows[2]["start"] = None
     (runs[1] / "examples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    found = compare_runs(runs)
+    found = compare(*runs)
     assert "e2" not in found.examples
     assert found.other_examples == {"A": 1, "B": 1}
 
@@ -126,29 +126,29 @@ def test_an_example_that_the_start_was_not_run_on_is_left_out(tmp_path: Path) ->
 def test_another_task_is_compared_if_enough_examples_are_the_same(tmp_path: Path) -> None:
     mine = write_run(tmp_path / "a", scores(FLAT))
     other = write_run(tmp_path / "b", scores(BETTER[:12]), task_hash="two")
-    found = compare_runs([mine, other])
+    found = compare(mine, other)
     assert (len(found.examples), found.same_task) == (12, False)
     few = write_run(tmp_path / "few", scores(BETTER[:9]), task_hash="two")
     with pytest.raises(UserError, match="only 9 test examples in common"):
-        compare_runs([mine, few])
+        compare(mine, few)
     elsewhere = write_run(tmp_path / "elsewhere", scores(BETTER), task_hash="two", inputs="another note")
     with pytest.raises(UserError, match="only 0 test examples in common"):
-        compare_runs([mine, elsewhere])
+        compare(mine, elsewhere)
 
 
 def test_another_metric_is_refused_however_many_examples_are_the_same(tmp_path: Path) -> None:
     mine = write_run(tmp_path / "a", scores(FLAT))
     words = write_run(tmp_path / "b", scores(FLAT), task_hash="two", metric="exact")
     with pytest.raises(UserError, match="with the metric exact"):
-        compare_runs([mine, words])
+        compare(mine, words)
 
 
 def test_one_run_or_the_same_run_twice_is_no_comparison(tmp_path: Path) -> None:
     mine = write_run(tmp_path / "a", scores(FLAT))
     with pytest.raises(UserError, match="two or more"):
-        compare_runs([mine])
+        compare(mine)
     with pytest.raises(UserError, match="twice"):
-        compare_runs([mine, tmp_path / "b" / ".." / "a"])
+        compare(mine, mine / ".." / "a")
 
 
 @pytest.mark.parametrize("status", ["paused", "unfinished"])
@@ -158,7 +158,7 @@ def test_a_run_that_has_not_ended_is_shown_without_scores(tmp_path: Path, status
         write_run(tmp_path / "b", scores(FLAT), status=status, seed=7),
         write_run(tmp_path / "c", scores(BETTER), method="paper"),
     ]
-    found = compare_runs(runs)
+    found = compare(*runs)
     assert found.runs[1].found is None
     facts = found.dump()["runs"][1]
     assert (facts["status"], facts["seed"], facts["method"]) == (status, 7, "flowbot+blame")
@@ -167,7 +167,7 @@ def test_a_run_that_has_not_ended_is_shown_without_scores(tmp_path: Path, status
 
 def test_runs_of_which_none_has_ended_still_stand_side_by_side(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / name, scores(FLAT), status="unfinished") for name in "ab"]
-    found = compare_runs(runs)
+    found = compare(*runs)
     assert (found.examples, found.differences, found.groups) == ((), (), ())
 
 
@@ -176,7 +176,7 @@ def test_a_price_that_is_not_known_is_not_zero(tmp_path: Path) -> None:
         write_run(tmp_path / "a", scores(FLAT), usd=None),
         write_run(tmp_path / "b", scores(FLAT), usd=0.25, seed=1),
     ]
-    facts = compare_runs(runs).dump()["runs"]
+    facts = compare(*runs).dump()["runs"]
     assert [each["usd"] for each in facts] == [None, 0.5]
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowbot.fields import UserError
-from flowbot.show.workflow import workflow_html
+from flowbot.notebook.workflow import workflow_html
 from flowbot.workflow.check import check
 from flowbot.workflow.diff import diff
 from flowbot.workflow.parameters import LLMParameters

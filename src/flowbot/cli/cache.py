@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
@@ -19,6 +19,7 @@ from .quantities import age_text, parse_age, parse_size, size_text
 from .text import command_line, complain
 
 if TYPE_CHECKING:
+    from flowbot.runtime.cache import Cache
     from flowbot.store.limits import Limits
 
 Kind = Literal["lm", "tool", "code", "metric", "probe", "tries", "copy"]
@@ -47,10 +48,9 @@ class Place:
 @cache.command(sort_key=0)
 def stats(*, place: Place = Place()) -> int:
     """Show how much is stored, of which kind, and how old it is. This is what `flowbot cache` alone does."""
-    from flowbot.store.stats import read_stats
-
-    with _store(place) as (console, path):
-        found = read_stats(path)
+    with _store(place) as (console, store):
+        found = store.stats()
+    path = store.path
     entries = sum(found.entries.values())
     console.json(
         {
@@ -100,19 +100,13 @@ def prune(
     dry_run
         Say what would be dropped; drop nothing.
     """
-    from flowbot.fields import UserError
-    from flowbot.store import limits
-    from flowbot.store.stats import read_stats
-
-    with _store(place) as (console, path):
+    with _store(place) as (console, store):
         age = None if older_than is None else parse_age("--older-than", older_than)
         most = None if size is None else parse_size("--size", size)
-        before = read_stats(path)
-        if age is None and most is None and kind is None and before.limits == limits.Limits():
-            expected = "--older-than, --size or --kind, or limits (flowbot cache limit)"
-            raise UserError("flowbot cache prune", "no condition", expected)
-        pruned = limits.prune(path, older_than=age, size=most, kind=kind, dry_run=dry_run)
-        after = read_stats(path)
+        before = store.stats()
+        pruned = store.prune(older_than=age, size=most, kind=kind, dry_run=dry_run)
+        after = store.stats()
+    path = store.path
     taken = {"before": before.file_bytes, "after": after.file_bytes}
     console.json({"path": str(path), "dry_run": dry_run, **asdict(pruned), "file_bytes": taken})
     what = f"{_responses(pruned.entries)}, about {size_text(pruned.bytes)}"
@@ -136,16 +130,16 @@ def limit(*, size: str | None = None, age: str | None = None, place: Place = Pla
     age
         12h, 30d, 2w since a response was last used; none lifts the limit.
     """
-    from flowbot.store.limits import Limits, Pruned, set_limits
-    from flowbot.store.stats import read_stats
+    from flowbot.store.limits import Limits, Pruned
 
-    with _store(place) as (console, path):
-        limits = read_stats(path).limits
+    with _store(place) as (console, store):
+        limits = store.stats().limits
         if size is not None:
             limits = Limits(None if size == "none" else parse_size("--size", size), limits.age)
         if age is not None:
             limits = Limits(limits.size, None if age == "none" else parse_age("--age", age))
-        pruned = Pruned() if size is None and age is None else set_limits(path, limits)
+        pruned = Pruned() if size is None and age is None else store.limit(size=limits.size, age=limits.age)
+    path = store.path
     console.json({"path": str(path), **asdict(limits), "pruned": asdict(pruned)})
     console.result(_limits_text(limits))
     if pruned.entries:
@@ -164,10 +158,9 @@ def verify(
     repair
         Drop damaged responses (they are asked for again when they are needed) and rebuild the file's indexes.
     """
-    from flowbot.store.verify import verify as check
-
-    with _store(place) as (console, path):
-        found = check(path, check=_check_value, repair=repair)
+    with _store(place) as (console, store):
+        found = store.verify(repair=repair)
+    path = store.path
     console.json({"path": str(path), "ok": found.sound, **asdict(found)})
     for each in found.damaged[:_SHOWN]:
         console.row("Damaged", f"{each.kind} {each.key or '(no key)'}: {each.why}")
@@ -210,11 +203,10 @@ def export_store(
     force
         Replace the file if it is there.
     """
-    from flowbot.store.transfer import export_responses
-
-    with _store(place) as (console, path):
+    with _store(place) as (console, store):
         require_new(file, force=force)
-        done = export_responses(path, file, kind=kind)
+        done = store.export(file, kind=kind)
+    path = store.path
     console.json({"path": str(path), "file": str(file), **asdict(done)})
     console.result(f"{_responses(done.entries)} in {file}", "good")
     if done.damaged:
@@ -231,48 +223,25 @@ def import_store(file: Annotated[Path, _FILE], /, *, place: Place = Place()) -> 
     file
         A .jsonl or .jsonl.gz file.
     """
-    from flowbot.store.transfer import import_responses
-
-    with _store(place) as (console, path):
-        done = import_responses(path, file, check=_check_value)
+    with _store(place) as (console, store):
+        done = store.add(file)
+    path = store.path
     console.json({"path": str(path), "file": str(file), **asdict(done)})
     console.result(f"{_responses(done.entries)}, {done.new:,} of them new", "good")
     return 0
 
 
 @contextmanager
-def _store(place: Place) -> Generator[tuple[Console, Path]]:
-    """The console and the store's file. A disk that fails makes these verbs fail; there is no run that could be paused."""
+def _store(place: Place) -> Generator[tuple[Console, Cache]]:
+    """The console and the store. A disk that fails makes these verbs fail; there is no run that could be paused."""
     from flowbot.fields import FlowBotError, InfrastructureError
-    from flowbot.store import default_cache_dir
+    from flowbot.runtime import cache as stored
 
     console = Console.open(place.output)
     try:
-        yield console, (place.cache_dir or default_cache_dir()) / "store.sqlite"
+        yield console, stored.cache(place.cache_dir)
     except InfrastructureError as error:
         raise FlowBotError(str(error)) from None
-
-
-def _check_value(kind: str, value: Mapping[str, Any]) -> None:
-    """Whether a stored value can be what is stored of its kind.
-
-    Raises:
-        ValueError: saying why not.
-    """
-    if kind == "probe":
-        from flowbot.lm.capabilities import Capabilities
-
-        known: object = value.get("capabilities")
-        if not isinstance(known, dict) or Capabilities.load(cast("dict[str, Any]", known)) is None:
-            raise ValueError("it is not what an endpoint can do")
-    elif kind in ("tool", "code", "metric"):
-        from flowbot.runtime.memo import check_result
-
-        check_result(kind, value)
-    else:
-        from flowbot.lm.rows import check_value
-
-        check_value(kind, value)
 
 
 def _responses(number: int) -> str:

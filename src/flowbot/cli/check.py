@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from flowbot.fields.words import count
+
 from .console import Console
 from .options import MODEL, MODELS, CacheDir, JudgeModel, ListedModels, Output, Price, listed_models
+
+if TYPE_CHECKING:
+    from flowbot.checks.findings import Findings
+    from flowbot.task.survey import Remark
+
+ALIKE = 3
+"""Defects in a row that say the same of other places, as many rows can, and are all written out."""
 
 
 def check(
@@ -38,28 +48,52 @@ def check(
     meta_model
         Another model to ask, for the search.
     """
-    from flowbot.fields import UserError
+    from flowbot.checks import check as checking
     from flowbot.lm.prices import parse_price
-    from flowbot.store import default_cache_dir
-
-    from .check_model import Asking
-    from .check_parts import examine
-    from .findings import show
-    from .runs import flow_file
 
     console = Console.open(output)
-    path = file / "task.yaml" if (file / "task.yaml").is_file() else flow_file(file) if file.is_dir() else file
-    if not path.is_file():
-        raise UserError(str(path), "no such file", "a task or a workflow file")
-    named = {"--model": model, "--meta-model": meta_model, "--judge-model": judge_model}
-    asking = Asking(
-        models={option: name for option, name in named.items() if name is not None},
-        listed=listed_models(models),
+    findings = checking.check(
+        file,
+        task=task,
+        lm=model,
+        meta_lm=meta_model,
+        judge_lm=judge_model,
+        models=listed_models(models),
         price=None if price is None else parse_price(price),
-        cache_dir=cache_dir or default_cache_dir(),
+        cache_dir=cache_dir,
         say=lambda line: console.say(line, "soft"),
     )
-    findings = examine(path, task, asking, width=console.width - 14)
     console.json(findings.dump())
     show(findings, str(file), console)
-    return 1 if findings.defects else 0
+    return 0 if findings.ok else 1
+
+
+def show(findings: Findings, name: str, console: Console) -> None:
+    """Say what was found, for a person: defects first, with `--quiet` they alone."""
+    defects, warnings = findings.defects, findings.warnings
+    for _, group in groupby(defects, key=lambda each: (each.what, each.mend)):
+        same = list(group)
+        for each in same if len(same) <= ALIKE + 1 else same[:ALIKE]:
+            console.result(_line(each), "bad")
+        if len(same) > ALIKE + 1:
+            console.result(f"… and {len(same) - ALIKE} more like that", "bad")
+    if defects:
+        console.say(f"{count(len(defects), 'defect')} in {name}.")
+    else:
+        console.say(f"{name} is sound.", "good")
+    if findings.workflow is not None:
+        from flowbot.draw.text import draw_text
+
+        for line in draw_text(findings.workflow, width=console.width - 14).splitlines():
+            console.say(f"{'':<14}{line}".rstrip())
+    for title, text in findings.rows:
+        console.row(title, text)
+    if warnings:
+        console.say()
+        console.say(f"Worth a second look ({len(warnings)})", "title")
+        for each in warnings:
+            console.paragraph(_line(each), "warn", indent=2)
+
+
+def _line(each: Remark) -> str:
+    return f"{each.where}: {each.what}; {each.mend}".rstrip("; ")

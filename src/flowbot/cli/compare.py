@@ -42,12 +42,10 @@ def compare(
     split
         The examples to compare on. Validation chose the workflows, so it flatters them.
     """
-    from flowbot.run.comparisons import compare_runs
-
-    from .runs import run_folder
+    from flowbot.run import comparisons
 
     console = Console.open(output)
-    comparison = compare_runs([run_folder(run) for run in runs], split)
+    comparison = comparisons.compare(*runs, split=split)
     console.json(comparison.dump())
     show(comparison, console.page())
     return 0

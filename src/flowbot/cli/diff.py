@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,8 +15,7 @@ from .options import Output
 from .text import complain, wrap
 
 if TYPE_CHECKING:
-    from flowbot.report.diffs import Piece, TextDiff
-    from flowbot.workflow.workflow import Workflow
+    from flowbot.report.diffs import Piece, TextDiff, WorkflowDiff
 
 AROUND = 100
 """Letters of unchanged text that are shown before and behind a change."""
@@ -26,23 +24,6 @@ NAME = 34
 LINES_AROUND = 3
 """Lines of unchanged code that are shown before and behind a change."""
 MARKS: dict[str, tuple[str, Style]] = {"same": ("  ", "soft"), "gone": ("- ", "bad"), "new": ("+ ", "good")}
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One of the two workflows, and what it is called."""
-
-    name: str
-    workflow: Workflow
-
-    def dump(self) -> dict[str, Any]:
-        """The object for programs: also the types of what the workflow takes and gives."""
-        from flowbot.workflow.scope import Scope
-
-        sketch = self.workflow.sketch
-        scope = Scope.of(sketch)
-        outputs = {name: scope.type_text(reference) or "?" for name, reference in sketch.outputs.items()}
-        return {"name": self.name, "hash": self.workflow.hash, "inputs": dict(sketch.inputs), "outputs": outputs}
 
 
 def diff(
@@ -61,76 +42,45 @@ def diff(
     b
         The same, compared with A. Of a run it is what was found. With a run as A alone: its start, and what it found.
     """
-    from flowbot.report.diffs import text_diffs
-    from flowbot.workflow.diff import diff as changes_between
+    from flowbot.report import diffs
 
     console = Console.open(output)
-    sides = _start_and_found(a) if b is None else _sides(a, b)
-    if len(sides) < 2:
+    if b is not None and not _are_workflows(a, b):
         return 2
-    left, right = sides
-    one, other = left.dump(), right.dump()
-    changes, texts = changes_between(left.workflow, right.workflow), text_diffs(left.workflow, right.workflow)
-    same_fields = all(one[role] == other[role] for role in ("inputs", "outputs"))
-    console.json(
-        {
-            "a": one,
-            "b": other,
-            "same": left.workflow.hash == right.workflow.hash,
-            "same_fields": same_fields,
-            "changes": changes,
-            "texts": [{"node": each.node, "what": each.what, "pieces": each.pieces} for each in texts],
-        }
-    )
-    if left.workflow.hash == right.workflow.hash:
-        console.result(f"{left.name} and {right.name} are the same workflow.", "good")
+    found = diffs.diff(a, b)
+    console.json(found.dump())
+    if found.same:
+        console.result(f"{found.a.name} and {found.b.name} are the same workflow.", "good")
     elif console.mode == "quiet":
-        for line in changes:
+        for line in found.changes:
             console.result(line)
     else:
-        console.say(f"{left.name} → {right.name}", "title")
-        if not same_fields:
+        console.say(f"{found.a.name} → {found.b.name}", "title")
+        if not found.same_fields:
             console.say()
-            _other_fields(one, other, console)
-        _structure(left, right, console)
-        for text in texts:
+            _other_fields(found.a.dump(), found.b.dump(), console)
+        _structure(found, console)
+        for text in found.texts:
             console.say()
             console.say(f"{text.node}, {text.what}", "title")
             _text(text, console)
     return 0
 
 
-def _sides(*paths: Path) -> list[Side]:
-    """The workflows in files, or those that runs found; of each that is none, one line says why."""
+def _are_workflows(*paths: Path) -> bool:
+    """Whether all of them are workflows; of each that is none, one line says why."""
+    from flowbot.run.folders import flow_file
     from flowbot.workflow.workflow import Workflow
 
-    from .runs import flow_file
-
-    sides: list[Side] = []
     faults: list[str] = []
     for path in paths:
         try:
-            file = flow_file(path)
-            sides.append(Side(str(path if file == path else file.parent), Workflow.load(file)))
+            Workflow.load(flow_file(path))
         except UserError as error:
             faults.append(str(error))
     for fault in dict.fromkeys(faults):
         complain(fault)
-    return sides
-
-
-def _start_and_found(path: Path) -> list[Side]:
-    from flowbot.run.view import read_run
-
-    from .runs import run_folder
-
-    if path.is_file():
-        raise UserError("B", "nothing", "a second workflow to compare with, or a run's folder as A alone")
-    folder = run_folder(path)
-    run = read_run(folder)
-    if run.found is None:
-        raise UserError(str(run.run_dir), "a run without a found workflow yet", "a finished run, or two files")
-    return [Side("start", run.start), Side("found", run.found)]
+    return not faults
 
 
 def _other_fields(one: dict[str, Any], other: dict[str, Any], console: Console) -> None:
@@ -140,17 +90,17 @@ def _other_fields(one: dict[str, Any], other: dict[str, Any], console: Console) 
         console.row(role.capitalize(), a if a == b else f"{a} → {b}")
 
 
-def _structure(left: Side, right: Side, console: Console) -> None:
+def _structure(found: WorkflowDiff, console: Console) -> None:
     """Both drawings, and what changed in the steps and their wiring, their texts left out."""
     from flowbot.workflow.diff import diff as changes_between
 
     from .drawing import side_by_side
 
     console.say()
-    titles = [each.name if len(each.name) <= NAME else f"…{each.name[1 - NAME :]}" for each in (left, right)]
-    drawing = side_by_side((titles[0], left.workflow), (titles[1], right.workflow), console.width - 2)
+    titles = [each.name if len(each.name) <= NAME else f"…{each.name[1 - NAME :]}" for each in (found.a, found.b)]
+    drawing = side_by_side((titles[0], found.a.workflow), (titles[1], found.b.workflow), console.width - 2)
     console.print(drawing, indent=2)
-    bare = [each.workflow.model_copy(update={"parameters": {}}) for each in (left, right)]
+    bare = [each.workflow.model_copy(update={"parameters": {}}) for each in (found.a, found.b)]
     lines = changes_between(*bare)
     console.say()
     console.say(*("Steps and wiring", "title") if lines else ("The steps and their wiring are the same.", "soft"))

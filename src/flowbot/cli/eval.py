@@ -50,6 +50,7 @@ def evaluate_flow(
     from flowbot.fields.numbers import require_above_0
     from flowbot.lm.stop import StopSignal
     from flowbot.optimizer.evaluate import evaluate_async
+    from flowbot.run.folders import flow_file
     from flowbot.runtime.own_models import own_models, require_own_models
     from flowbot.task import Task
     from flowbot.workflow.calls import most_calls
@@ -57,7 +58,6 @@ def evaluate_flow(
 
     from .engine import require_judge, require_model, require_price
     from .progress import Display
-    from .runs import flow_file
     from .search import require_tools
     from .signals import pausing
     from .summary import within

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from .check_model import endpoint_text, thinking
 from .console import Console
 from .options import CacheDir, Output
+
+if TYPE_CHECKING:
+    from flowbot.runtime.models import ModelList
 
 
 def models(
@@ -26,19 +27,16 @@ def models(
     model
         A model string, such as openai/gpt-4.1-mini. A local model is fetched if it is not there yet.
     """
-    from flowbot.store import default_cache_dir
+    from flowbot.checks.models import endpoint_text, thinking
+    from flowbot.fields import InfrastructureError
+    from flowbot.runtime import models as known
 
     console = Console.open(output)
-    cache = cache_dir or default_cache_dir()
     if model is None:
-        _list(cache, console)
+        _list(known.models(cache_dir=cache_dir), console)
         return 0
-    import asyncio
-
-    from flowbot.fields import InfrastructureError
-
     try:
-        facts = asyncio.run(_probe(model, cache, console))
+        facts = known.models(model, cache_dir=cache_dir, say=lambda line: console.say(line, "soft")).dump()
     except InfrastructureError as error:
         from .text import complain
 
@@ -60,55 +58,23 @@ def models(
     return 0
 
 
-def _list(cache: Path, console: Console) -> None:
-    import os
-
-    from flowbot.lm.local.weights import catalogue, on_disk
-    from flowbot.lm.providers import PROVIDERS
-
-    local: list[dict[str, Any]] = [
-        {
-            "model": f"local/{name}",
-            "about": each.about,
-            "licence": each.licence,
-            "bytes": each.bytes,
-            "on_disk": on_disk(each, cache) is not None,
-        }
-        for name, each in catalogue().items()
-    ]
-    providers: list[dict[str, Any]] = [
-        {
-            "provider": name,
-            "base_url": each.base_url or None,
-            "base_variable": each.base_variable or None,
-            "keys": each.keys,
-            "needs_key": each.needs_key,
-            "key_set": any(os.environ.get(key) for key in each.keys),
-        }
-        for name, each in PROVIDERS.items()
-    ]
-    console.json({"local": local, "providers": providers})
+def _list(found: ModelList, console: Console) -> None:
+    console.json(found.dump())
     here = [
         (
-            each["model"],
-            f"{each['about']}, {each['licence']}, {each['bytes'] / 1e6:,.0f} MB, "
-            + ("here" if each["on_disk"] else "fetched on first use"),
+            each.model,
+            f"{each.about}, {each.licence}, {each.bytes / 1e6:,.0f} MB, "
+            + ("here" if each.on_disk else "fetched on first use"),
         )
-        for each in local
+        for each in found.local
     ]
     remote = [
         (
-            f"{each['provider']}/NAME",
-            f"{each['base_url'] or 'the address in ' + each['base_variable']} · "
-            + (
-                "key set"
-                if each["key_set"]
-                else f"needs {' or '.join(each['keys'])}"
-                if each["needs_key"]
-                else "no key needed"
-            ),
+            f"{each.provider}/NAME",
+            f"{each.base_url or f'the address in {each.base_variable}'} · "
+            + ("key set" if each.key_set else f"needs {' or '.join(each.keys)}" if each.needs_key else "no key needed"),
         )
-        for each in providers
+        for each in found.providers
     ]
     groups = {
         "On this machine": [*here, ("local//path/to/file.gguf", "any other GGUF file")],
@@ -125,17 +91,8 @@ def _list(cache: Path, console: Console) -> None:
         console.say(title, "title")
         console.rows(rows, width=width)
     if console.mode == "quiet":
-        for name in (*(each["model"] for each in local), *(name for name, _ in remote)):
+        for name in (*(each.model for each in found.local), *(name for name, _ in remote)):
             console.result(name)
-
-
-async def _probe(model: str, cache: Path, console: Console) -> dict[str, Any]:
-    from flowbot.runtime.probe import probe
-    from flowbot.runtime.workbench import Workbench
-
-    async with Workbench(cache_dir=cache) as bench:
-        found = await probe(model, bench.session(), cache_dir=cache, say=lambda line: console.say(line, "soft"))
-    return found.dump()
 
 
 def _price_text(price: dict[str, float | None]) -> str:

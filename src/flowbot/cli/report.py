@@ -14,9 +14,8 @@ def report(
 ) -> int:
     """Write the report of a run: one HTML file that needs no network."""
     from flowbot.report.report import write_report
+    from flowbot.run.folders import run_folder
     from flowbot.run.view import read_run
-
-    from .runs import run_folder
 
     console = Console.open(output)
     folder = run_folder(run)

@@ -48,11 +48,11 @@ def run_flow(
     import asyncio
 
     from flowbot.lm.stop import StopSignal
+    from flowbot.run.folders import flow_file
     from flowbot.runtime.own_models import own_models, require_own_models
     from flowbot.workflow.calls import most_calls
     from flowbot.workflow.workflow import Workflow
 
-    from .runs import flow_file
     from .signals import pausing
     from .summary import within
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -13,7 +13,9 @@ from .options import Output, RunFolder
 from .text import command_line
 
 if TYPE_CHECKING:
-    from flowbot.run.examples import RecordedExample
+    from collections.abc import Sequence
+
+    from flowbot.report.show import ExampleScores, ShownRun
     from flowbot.run.view import RunView
 
 LISTED = 40
@@ -55,21 +57,17 @@ def show(
         Show long texts and lists whole.
     """
     from flowbot.fields import UserError
+    from flowbot.report import show as runs
 
-    from .runs import run_folder
+    from .show_example import show_example
 
-    folder = run_folder(run)
     for option, value in (("--step", step), ("--candidate", candidate)):
         if example is None and value is not None:
             raise UserError(option, repr(value), f"an example to show it of: flowbot show RUN EXAMPLE {option} …")
     console = Console.open(output)
     if example is None:
-        return _list(folder, run, console, full=full)
-    from flowbot.report.show import read_shown
-
-    from .show_example import show_example
-
-    shown = read_shown(folder, example)
+        return _list(runs.show(run), run, console, full=full)
+    shown = runs.show(run, example)
     one = start != found and not both
     sides = [name for name, asked in (("start", start or not one), ("found", found or not one)) if asked]
     if candidate is not None:
@@ -84,22 +82,12 @@ def show(
     return 0
 
 
-def _list(folder: Path, run: Path, console: Console, *, full: bool) -> int:
+def _list(found: ShownRun, run: Path, console: Console, *, full: bool) -> int:
     from flowbot.fields.words import percent
-    from flowbot.run.changes import by_text
-    from flowbot.run.examples import OUTCOMES, read_examples
     from flowbot.run.verdict import noted
-    from flowbot.run.view import read_run
 
-    view = read_run(folder)
-    gradients = Counter(name for each in by_text(view.feedback) for name in each.examples)
-    # Without their traces: a split may be larger than memory.
-    rows = [_row(each, gradients[each.id]) for each in read_examples(folder)]
-    notes = [{"about": each.about, "text": each.text, "calls": each.spent} for each in view.notes]
-    rows.sort(key=lambda row: (OUTCOMES.index(row["outcome"]), list(SPLITS).index(row["split"])))
-    console.json(
-        {"run_dir": str(folder), "status": view.status, "unchanged": view.unchanged, "notes": notes, "examples": rows}
-    )
+    view, rows = found.run, found.examples
+    console.json(found.dump())
     if console.mode != "quiet":
         console.page().paragraph(_title(view, rows), "title")
         console.say()
@@ -108,16 +96,16 @@ def _list(folder: Path, run: Path, console: Console, *, full: bool) -> int:
         ("Example", "Split", "Start", "Found", "Outcome", "Gradients"),
         [
             (
-                row["id"],
-                SPLITS[row["split"]],
-                *("–" if row[side] is None else percent(row[side]) for side in ("start", "found")),
-                row["outcome"],
-                str(row["gradients"] or ""),
+                row.id,
+                SPLITS[row.split],
+                *("–" if score is None else percent(score) for score in (row.start, row.found)),
+                row.outcome,
+                str(row.gradients or ""),
             )
             for row in shown
         ],
         left=(0, 1, 4),
-        styles=[COLOURS.get(row["outcome"], "") for row in shown],
+        styles=[COLOURS.get(row.outcome, "") for row in shown],
     )
     if len(rows) > len(shown):
         console.result(f"… {len(rows) - LISTED:,} more (--full lists all)", "soft")
@@ -129,28 +117,17 @@ def _list(folder: Path, run: Path, console: Console, *, full: bool) -> int:
     console.say()
     if rows:
         console.say("To see one with its prompts and replies:")
-        console.say(f"  {command_line('flowbot', 'show', str(run), rows[0]['id'])}", "accent")
+        console.say(f"  {command_line('flowbot', 'show', str(run), rows[0].id)}", "accent")
     return 0
 
 
-def _title(view: RunView, rows: list[dict[str, Any]]) -> str:
+def _title(view: RunView, rows: Sequence[ExampleScores]) -> str:
     from flowbot.fields.words import count
 
-    sizes = Counter(row["split"] for row in rows)
-    tested = Counter(row["outcome"] for row in rows if row["split"] == "test")
+    sizes = Counter(row.split for row in rows)
+    tested = Counter(row.outcome for row in rows if row.split == "test")
     named = ", ".join(f"{sizes[split]:,} {name}" for split, name in SPLITS.items() if sizes[split])
     state = f"The run is {view.status}: the command that began it goes on."
     if view.status == "done":
         state = f"On the test {count(tested['fixed'], 'was', 'were')} fixed and {tested['broken']} broken."
     return f"Run on {view.started.task}: {named} {'example' if len(rows) == 1 else 'examples'}. {state}"
-
-
-def _row(example: RecordedExample, gradients: int) -> dict[str, Any]:
-    return {
-        "id": example.id,
-        "split": example.split,
-        "start": None if example.start is None else example.start.score,
-        "found": None if example.final is None else example.final.score,
-        "outcome": example.outcome,
-        "gradients": gradients,
-    }

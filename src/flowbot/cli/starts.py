@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,6 @@ from .options import FORCE, MODELS, OUT, CacheDir, Output, require_new
 from .text import command_line
 
 if TYPE_CHECKING:
-    from flowbot.fields import ToolSignature
     from flowbot.task import Task
     from flowbot.workflow.starts import Start
     from flowbot.workflow.workflow import Workflow
@@ -47,7 +45,7 @@ def starts(
     """
     from flowbot.fields import UserError
     from flowbot.fields.yaml import dump_yaml
-    from flowbot.task import Task
+    from flowbot.runtime import starts as hand_written
     from flowbot.workflow.starts import find_start
 
     console = Console.open(output)
@@ -65,7 +63,7 @@ def starts(
             )
         workflow, text = start.workflow, start.text
     else:
-        workflow = fitted(start, Task.load(task), models=_pins(pin or []), cache_dir=cache_dir)
+        workflow = hand_written.starts(name, task, pins=_pins(pin or []), cache_dir=cache_dir)
         text = dump_yaml(workflow.dump())
     if out is not None:
         require_new(out, force=force)
@@ -87,40 +85,17 @@ def start_workflow(start: str, task: Task, *, cache_dir: Path | None) -> tuple[W
     """
     from flowbot.fields import UserError
     from flowbot.fields.near import one_of
+    from flowbot.run.folders import FOLDER, flow_file
+    from flowbot.runtime import starts as hand_written
     from flowbot.workflow.starts import list_starts
     from flowbot.workflow.workflow import Workflow
 
-    from .runs import FOLDER, flow_file
-
     library = {each.name: each for each in list_starts()}
     if start in library:
-        return fitted(library[start], task, cache_dir=cache_dir), f"{start}: {library[start].what}"
+        return hand_written.starts(start, task, cache_dir=cache_dir), f"{start}: {library[start].what}"
     if not Path(start).suffix and not Path(start).exists() and not (FOLDER / start).is_dir():
         raise UserError("--start", repr(start), f"a workflow's file, a run, or {one_of(start, library)}")
     return Workflow.load(flow_file(Path(start))), start
-
-
-def fitted(
-    start: Start, task: Task, *, models: Mapping[str, str] | None = None, cache_dir: Path | None = None
-) -> Workflow:
-    """A start made to fit a task, whose tools are opened only if the start needs any.
-
-    Raises:
-        UserError: if the task lacks what the start needs, or a tool cannot be opened.
-    """
-    import asyncio
-
-    from flowbot.workflow.starts import fit
-
-    tools = asyncio.run(_signatures(task, cache_dir)) if start.tools or start.chooses_tools else None
-    return fit(start, task.inputs, task.outputs, task.goal, tools=tools, models=models)
-
-
-async def _signatures(task: Task, cache_dir: Path | None) -> dict[str, ToolSignature]:
-    from flowbot.runtime.toolbox import opened_task
-
-    async with opened_task(task, cache_dir=cache_dir) as opened:
-        return {tool.signature.name: tool.signature for tool in opened.tools}
 
 
 def _pins(options: list[str]) -> dict[str, str]:

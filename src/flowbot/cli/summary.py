@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from flowbot.fields.words import count, in_points, interval, percent
-from flowbot.run.taken import account, judged, tested
+from flowbot.run.taken import account, caveats, judged
 from flowbot.run.verdict import SOURCES, decided
 from flowbot.run.view import read_run
 from flowbot.runtime.own_models import named_models
@@ -55,7 +55,7 @@ def summarise(result: RunResult, report: Path, job: Job, console: Console) -> No
     if result.stopped_by == "budget":
         best = "; the best so far was tested" if run.score("final", "test") else ""
         console.paragraph(f"A ceiling ended the search early{best}.", "warn", indent=2)
-    for line in tested(result.tested):
+    for line in caveats(result):
         console.paragraph(line, "warn", indent=2)
     console.say()
     console.say("Where it is", "title")

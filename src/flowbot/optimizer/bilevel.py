@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from flowbot.run.events import Verdict
+from flowbot.run.result import PLAN_USED
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import all_of
 
@@ -67,7 +68,7 @@ class Bilevel:
                 for _ in range(INNER_STEPS):
                     here = await self._tuned(context, await self._step(context, self.inner, here, batch))
             if not self._fits(context, here, (*batch, *context.validation)):
-                return "the planned calls are used"
+                return PLAN_USED
             await context.run(here.program, batch, "train")
             await context.run(here.program, context.validation, "val")
             self._validated.append(here)

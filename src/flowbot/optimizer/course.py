@@ -148,7 +148,7 @@ async def _close(
     tested = await run_in_blocks(search, sides, "test", reserve)
     if len(tested) < whole:
         stopped_by = "budget"
-        search.watch.news(f"A ceiling left room to test on {len(tested)} of {whole} examples")
+        search.watch.news(f"A ceiling left room to test on {len(tested)} of {count(whole, 'example')}")
     compared["test"] = _compared(search, start, final, "test", tested)
     starts, finals, differences = ({split: each[place] for split, each in compared.items()} for place in range(3))
     search.record(
@@ -176,6 +176,7 @@ async def _close(
         kept=best.title,
         kept_from=tuple(f"{each.source}: {each.title}" for each in best.history[1:]) or ("start",),
         dropped=tuple(sorted(search.dropped)),
+        validation_joined=search.joined,
         tested=ClosingTest(run=len(tested), of=whole),
     )
 

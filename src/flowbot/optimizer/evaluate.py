@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Unpack, cast
 from flowbot.fields import UserError
 from flowbot.fields.near import one_of
 from flowbot.fields.numbers import shown
+from flowbot.fields.words import count
 from flowbot.run.eval_result import EvalResult, EvalRow
 from flowbot.run.events import Split
 from flowbot.runtime.blocking import blocking
@@ -93,7 +94,7 @@ async def evaluate_async(
                     rows[number] = EvalRow.of(row, traced=traces)
 
             def step(done: int, total: int) -> None:
-                watch.step(f"on {total} {split} examples", done, total)
+                watch.step(f"on {count(total, f'{split} example')}", done, total)
 
             await evaluate_each(engine, ready.workflow, ready.task, examples, purpose=split, take=take, progress=step)
             await engine.settle()  # second tries of stragglers are paid for too

@@ -116,6 +116,7 @@ async def prepared(
     allow_writes = settings.get("allow_writes", False)
     async with (
         on_workbench(settings.get("workbench"), settings) as bench,
+        bench.working(),
         opened_task(task, sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=watch.news) as opened,
     ):
         if search and allow_writes:

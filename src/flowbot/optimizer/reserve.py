@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 from flowbot.fields import Usage
+from flowbot.fields.words import count
 from flowbot.lm.budget import Hold
 from flowbot.lm.prices import price_of
 from flowbot.runtime.judge import PURPOSE as JUDGED
@@ -60,7 +61,7 @@ class Reserve:
         rows = rows_to_test(row, validation, self._spare, self._budget.left, test)
         if rows < test and found is None:
             self._search.watch.news(
-                f"Room is kept to test on at least {rows} of {test} examples: a ceiling leaves no more"
+                f"Room is kept to test on at least {rows} of {count(test, 'example')}: a ceiling leaves no more"
             )
         return (row * rows + self._spare).hold(self._budget)
 

@@ -76,12 +76,13 @@ class Search:
         self._examples = {each.id: each for examples in self._order.values() for each in examples}
         self._judging = self.task.metric.judge_calls
         self._kept_back = 0.0
-        self._joined = False
+        self.joined = False
+        """Whether validation joined the search."""
         self._unsettled: list[tuple[str, str]] = []
         self._unsettled_drops: set[str] = set()
         self._settled_at = self._by_chance = 0
         self._cut = False
-        self._sandbox_told = False
+        self._sandbox_noted = False
         self.signatures: Mapping[str, ToolSignature] = {each.signature.name: each.signature for each in self.task.tools}
         """The task's tools as data, by name."""
 
@@ -90,7 +91,7 @@ class Search:
     @property
     def rows(self) -> list[str]:
         """As of `Context`."""
-        return [*self.training, *self._ids("val")] if self._joined else self.training
+        return [*self.training, *self._ids("val")] if self.joined else self.training
 
     @property
     def training(self) -> list[str]:
@@ -100,11 +101,11 @@ class Search:
     @property
     def validation(self) -> list[str]:
         """As of `Context`."""
-        return [] if self._joined else self._ids("val")
+        return [] if self.joined else self._ids("val")
 
     def join_validation(self) -> None:
         """As of `Context`."""
-        self._joined = True
+        self.joined = True
 
     @property
     def spent(self) -> int:
@@ -159,8 +160,8 @@ class Search:
         try:
             _ = self.engine.sandbox.identity
         except UserError as error:
-            if not self._sandbox_told:
-                self._sandbox_told = True
+            if not self._sandbox_noted:
+                self._sandbox_noted = True
                 self.watch.news(f"Computing steps are left out: {error.found}; {error.mend}")
             return False
         return True

@@ -6,6 +6,7 @@ import math
 
 from flowbot.fields.words import count, in_points, percent
 from flowbot.power import measured_difference, smallest_difference
+from flowbot.run.result import PLAN_USED
 from flowbot.run.view import RunView
 
 from .examples import Group, failed_runs, grouped
@@ -63,9 +64,13 @@ def _unchanged(run: RunView) -> list[str]:
     said: list[str] = []
     if run.stopped_by == "budget":
         said.append("A ceiling ended the search early. A higher one goes on from here and pays for nothing twice.")
-    if more := next((each for each in _EFFORTS if each > run.started.effort), None):
+    why = run.result.stopped_because if run.result else ""
+    more = next((each for each in _EFFORTS if each > run.started.effort), None)
+    if why not in ("", PLAN_USED) and run.stopped_by != "budget":  # more calls would have been left over, too
+        said.append(f"The search ended because {why}: try another `--method`, or another start (`flowbot starts`).")
+    elif more:
         said.append(f"Try more: `--effort {more}`, another `--seed`, or another start (`flowbot starts`).")
-    if run.started.models.get("meta") == run.started.models.get("task"):
+    if run.changes and run.started.models.get("meta") == run.started.models.get("task"):
         said.append("A stronger model to find faults and write changes often helps: `--meta-model`.")
     return said
 

@@ -1,4 +1,4 @@
-"""What a change did to the prompts and code of a workflow, as pieces that are the same, gone or new."""
+"""What is different between two workflows, their prompts and code in pieces that are the same, gone or new."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
+from flowbot.fields import UserError
 from flowbot.fields.words import count
+from flowbot.run.folders import RunLike, flow_file, run_folder
+from flowbot.run.result import RunResult
+from flowbot.run.view import read_run
+from flowbot.workflow.diff import diff as changes_between
 from flowbot.workflow.nodes import walk
 from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
 from flowbot.workflow.prompt import prompt_text
+from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
 
 Piece = tuple[Literal["same", "gone", "new"], str]
@@ -35,6 +42,97 @@ class TextDiff:
     def length(self) -> int:
         """Characters of both texts that are shown."""
         return sum(len(text) for _, text in self.pieces)
+
+
+@dataclass(frozen=True, slots=True)
+class DiffSide:
+    """One of two workflows, and what it is called."""
+
+    name: str
+    workflow: Workflow
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON data: also the types of what the workflow takes and gives."""
+        sketch = self.workflow.sketch
+        scope = Scope.of(sketch)
+        outputs = {name: scope.type_text(reference) or "?" for name, reference in sketch.outputs.items()}
+        return {"name": self.name, "hash": self.workflow.hash, "inputs": dict(sketch.inputs), "outputs": outputs}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowDiff:
+    """What is different between two workflows.
+
+    Args:
+        a, b: the two.
+        changes: steps, wiring and texts, a line each; empty if and only if they are the same.
+        texts: every prompt and code text that differs, in pieces.
+    """
+
+    a: DiffSide
+    b: DiffSide
+    changes: tuple[str, ...]
+    texts: tuple[TextDiff, ...]
+
+    @property
+    def same(self) -> bool:
+        """Whether they are the same workflow."""
+        return self.a.workflow.hash == self.b.workflow.hash
+
+    @property
+    def same_fields(self) -> bool:
+        """Whether they take and give the same."""
+        one, other = self.a.dump(), self.b.dump()
+        return all(one[role] == other[role] for role in ("inputs", "outputs"))
+
+    def dump(self) -> dict[str, Any]:
+        """The object that `diff --json` prints."""
+        return {
+            "a": self.a.dump(),
+            "b": self.b.dump(),
+            "same": self.same,
+            "same_fields": self.same_fields,
+            "changes": list(self.changes),
+            "texts": [{"node": each.node, "what": each.what, "pieces": each.pieces} for each in self.texts],
+        }
+
+
+def diff(a: Workflow | RunLike, b: Workflow | RunLike | None = None) -> WorkflowDiff:
+    """What is different between two workflows: the steps and their wiring, and every prompt word by word.
+
+        >>> print("\\n".join(fb.diff(result).changes))        # from the start to what the run found
+
+    Args:
+        a: a workflow, its file, or a run, of which it is what was found.
+        b: the same, compared with `a`; None: `a` is a run, and its start is compared with what it found.
+
+    Raises:
+        UserError: if there is no such workflow or run, or the run has found none yet.
+    """
+    if b is None:
+        if isinstance(a, Workflow) or (not isinstance(a, RunResult) and Path(a).is_file()):
+            raise UserError("B", "nothing", "a second workflow to compare with, or a run's folder as A alone")
+        run = read_run(run_folder(a))
+        if run.found is None:
+            raise UserError(str(run.run_dir), "a run without a found workflow yet", "a finished run, or two files")
+        left, right = DiffSide("start", run.start), DiffSide("found", run.found)
+    else:
+        left, right = _side(a, "a"), _side(b, "b")
+    return WorkflowDiff(
+        left,
+        right,
+        tuple(changes_between(left.workflow, right.workflow)),
+        text_diffs(left.workflow, right.workflow),
+    )
+
+
+def _side(given: Workflow | RunLike, name: str) -> DiffSide:
+    """The workflow, that of a file, or the one that a run found."""
+    if isinstance(given, Workflow):
+        return DiffSide(name, given)
+    file = flow_file(given)
+    own = not isinstance(given, RunResult) and file == Path(given)
+    return DiffSide(str(file if own else file.parent), Workflow.load(file))
 
 
 def joined_diffs(before: Workflow, after: Workflow) -> tuple[tuple[tuple[str, ...], TextDiff], ...]:

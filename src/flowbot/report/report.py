@@ -183,7 +183,7 @@ def _draw(workflow: Workflow, other: Workflow | None) -> Markup:
 
 def _in_words(workflow: Workflow) -> str:
     """The workflow in one line of plain words."""
-    from flowbot.optimizer.words import sentence
+    from flowbot.optimizer.rendering import sentence
 
     return sentence(workflow)
 

@@ -1,15 +1,16 @@
-"""One example of a run with all that is known of it, for `flowbot show`: the traces, and the feedback on it."""
+"""The examples of a run, and one with all that is known of it: the traces, and the feedback on it."""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from flowbot.fields import UserError
 from flowbot.fields.near import one_of
 from flowbot.run.changes import Change, FeedbackText, by_text
-from flowbot.run.examples import RecordedExample, Side, read_examples
+from flowbot.run.examples import OUTCOMES, RecordedExample, Side, read_examples
+from flowbot.run.folders import RunLike, run_folder
 from flowbot.run.verdict import decided
 from flowbot.run.view import RunView, read_run
 from flowbot.runtime.trace import Step, node_path
@@ -105,20 +106,78 @@ class ShownExample:
         }
 
 
-def read_shown(run_dir: Path, example: str) -> ShownExample:
-    """One example of a run.
+@dataclass(frozen=True, slots=True)
+class ExampleScores:
+    """An example of a run in short: both scores, None where it was not run, and how many texts of feedback it got."""
+
+    id: str
+    split: str
+    start: float | None
+    found: float | None
+    outcome: str
+    gradients: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRun:
+    """A run, with its examples: those fixed and broken first."""
+
+    run: RunView
+    examples: tuple[ExampleScores, ...]
+
+    def dump(self) -> dict[str, Any]:
+        """The object that `show --json` prints."""
+        return {
+            "run_dir": str(self.run.run_dir),
+            "status": self.run.status,
+            "unchanged": self.run.unchanged,
+            "notes": [{"about": each.about, "text": each.text, "calls": each.spent} for each in self.run.notes],
+            "examples": [asdict(each) for each in self.examples],
+        }
+
+
+@overload
+def show(run: RunLike, example: None = None) -> ShownRun: ...
+@overload
+def show(run: RunLike, example: str) -> ShownExample: ...
+def show(run: RunLike, example: str | None = None) -> ShownRun | ShownExample:
+    """What a run did on one example: prompts as sent, replies as received, tools, scores, feedback. Asks no model.
+
+        >>> broken = [each.id for each in fb.show(result).examples if each.outcome == "broken"]
+        >>> shown = fb.show(result, broken[0])
+        >>> shown.example.final.trace, shown.gradients
+
+    Args:
+        run: its result, its folder, or its name in runs/.
+        example: the example's id; None for all of them, in short.
 
     Raises:
         UserError: if there is no such run or example, or a file is damaged.
     """
-    run = read_run(run_dir)
+    folder = run_folder(run)
+    view = read_run(folder)
+    if example is None:
+        gradients = Counter(name for each in by_text(view.feedback) for name in each.examples)
+        # Without their traces: a split may be larger than memory.
+        rows = [_in_short(each, gradients[each.id]) for each in read_examples(folder)]
+        return ShownRun(
+            view, tuple(sorted(rows, key=lambda row: (OUTCOMES.index(row.outcome), SPLITS.index(row.split))))
+        )
     known: list[str] = []
-    for each in read_examples(run_dir):
+    for each in read_examples(folder):
         if each.id == example:
-            return ShownExample(run, each, by_text(said for said in run.feedback if said.example == example))
+            return ShownExample(view, each, by_text(said for said in view.feedback if said.example == example))
         known.append(each.id)
     expected = one_of(example, known) if known else "one that the run has recorded; it has none"
-    raise UserError(str(run_dir), f"no example {example!r}", expected)
+    raise UserError(str(folder), f"no example {example!r}", expected)
+
+
+SPLITS = ("test", "val", "train")
+
+
+def _in_short(example: RecordedExample, gradients: int) -> ExampleScores:
+    start, found = (None if each is None else each.score for each in (example.start, example.final))
+    return ExampleScores(example.id, example.split, start, found, example.outcome, gradients)
 
 
 def _matches(step: Step, path: str) -> bool:

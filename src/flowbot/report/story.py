@@ -6,7 +6,7 @@ from collections import Counter
 
 from flowbot.fields.words import count, in_points, interval, percent
 from flowbot.run.changes import Change, Outcome
-from flowbot.run.taken import tested
+from flowbot.run.taken import caveats
 from flowbot.run.verdict import SOURCES, decided, scores_of
 from flowbot.run.view import RunView
 
@@ -51,7 +51,7 @@ def in_short(run: RunView) -> tuple[str, ...]:
         said.append(f"The search ended because {ENDS[run.stopped_by]}.")
     elif run.result is not None and run.result.stopped_because:
         said.append(f"The search ended: {run.result.stopped_because}.")
-    said += tested(run.result.tested if run.result else None)
+    said += caveats(run.result) if run.result else []
     return tuple(each for each in said if each)
 
 

@@ -18,6 +18,7 @@ from flowbot.fields import UserError
 from flowbot.stats import Estimate, estimate_mean, holm, paired_difference, paired_p
 
 from .examples import RIGHT, RecordedExample, Side, has_examples, read_examples
+from .folders import RunLike, run_folder
 from .taken import logical
 from .view import RunView, read_run
 
@@ -198,16 +199,21 @@ class Comparison:
         }
 
 
-def compare_runs(folders: Sequence[Path], split: Split = "test") -> Comparison:
-    """Compare runs.
+def compare(*runs: RunLike, split: Split = "test") -> Comparison:
+    """Runs of one task side by side: scores, cost, and paired differences with intervals. Asks no model.
+
+        >>> found = fb.compare("runs/a", "runs/b")
+        >>> [(each.first, each.second, each.estimate.mean, each.clear) for each in found.differences]
+        [('A', 'B', 0.08, True)]
 
     Args:
-        folders: two or more runs.
+        runs: two or more: results, folders, or names in runs/. Runs that differ in their seed alone form a group.
         split: the examples to compare on: `test`, or `val` (which chose the workflows, so it flatters them).
 
     Raises:
         UserError: if there are fewer than two, one stands there twice, one is no run, or they do not compare.
     """
+    folders = [run_folder(run) for run in runs]
     if len(folders) < 2:
         raise UserError("compare", "one run" if folders else "no run", "two or more")
     seen: set[Path] = set()
@@ -215,10 +221,10 @@ def compare_runs(folders: Sequence[Path], split: Split = "test") -> Comparison:
         if folder.resolve() in seen:
             raise UserError(str(folder), "the same run twice", "each run once")
         seen.add(folder.resolve())
-    runs = tuple(_read(folder, _label(number), split) for number, folder in enumerate(folders))
-    _require_same_task(runs, split)
-    common = _in_common(runs)
-    tested = [run for run in runs if run.tested]
+    compared = tuple(_read(folder, _label(number), split) for number, folder in enumerate(folders))
+    _require_same_task(compared, split)
+    common = _in_common(compared)
+    tested = [run for run in compared if run.tested]
     kinds = list(dict.fromkeys(run.kind for run in tested))
     members = {
         name: [run for run in tested if run.kind == kind] for name, kind in zip(_names(kinds), kinds, strict=True)
@@ -228,12 +234,12 @@ def compare_runs(folders: Sequence[Path], split: Split = "test") -> Comparison:
         run.label: {name for name, score in zip(common, run.scores(common), strict=True) if score >= RIGHT}
         for run in tested
     }
-    hashes = {run.view.result.task_hash for run in runs if run.view.result is not None}
+    hashes = {run.view.result.task_hash for run in compared if run.view.result is not None}
     return Comparison(
         split=split,
         examples=common,
         other_examples={run.label: more for run in tested if (more := len(run.examples) - len(common))},
-        runs=tuple(run.scored(common) for run in runs),
+        runs=tuple(run.scored(common) for run in compared),
         groups=tuple(_group(name, each, common) for name, each in members.items()) if common else (),
         by_group=by_group,
         differences=_differences(members if by_group else {run.label: [run] for run in tested}, common),

@@ -32,6 +32,8 @@ MOST_BYTES = 16_000_000
 """Bytes of the largest `result.json` that is read."""
 AGAIN = "the command that made the run writes it anew, and pays for nothing twice"
 """How to come by a file of a run that is missing or damaged."""
+PLAN_USED = "the planned calls are used"
+"""Why a search ended that more planned calls would have continued; of all other reasons they change nothing."""
 Status: TypeAlias = Literal["done", "paused", "failed"]
 
 
@@ -92,7 +94,8 @@ class RunResult:
     included. `spent` is what the run was really paid for, `{calls, tokens, usd}`, and `seconds` how long that took, over all
     `sessions` that worked on it; `now` is what of it this session paid, nothing where it replayed. `passed` says which ceiling an
     endpoint made the run pass, "" for none. `stopped_because` says in words why the search ended where it did.
-    `kept` is the title of the last change that was kept, and `kept_from` names them all
+    `validation_joined` says whether validation was small, or few calls were planned, so that its rows were searched with and none
+    confirmed the choice. `kept` is the title of the last change that was kept, and `kept_from` names them all
     with who proposed them. `dropped` are the examples that an endpoint refuses on every try.
     """
 
@@ -126,6 +129,7 @@ class RunResult:
     kept_from: Sequence[str] = ()
     dropped: Sequence[str] = ()
     tested: ClosingTest | None = None
+    validation_joined: bool = False
     judge: Judging | None = None
     replayed_events: int = 0
 
@@ -276,6 +280,8 @@ class _Stored(Record):
     kept_from: Texts
     dropped: Texts
     tested: ClosingTest | None
+    validation_joined: bool = False
+    """Not in results of older versions."""
     judge: Judging | None
     replayed_events: Count
 

@@ -11,7 +11,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from flowbot.fields.words import count, duration, money
 
-from .result import ClosingTest, Judging, RunResult, Used
+from .result import Judging, RunResult, Used
 from .sessions import WorkSession
 
 Verb: TypeAlias = Literal["made", "paid"]
@@ -130,11 +130,16 @@ def judged(judge: Judging) -> str:
     return f"Judge {judge.model}: {took}{varied}."
 
 
-def tested(test: ClosingTest | None) -> list[str]:
-    """That a ceiling shrank the closing test; nothing where it did not."""
-    if test is None or test.run >= test.of:
-        return []
-    return [f"A ceiling left room to test on {test.run:,} of {count(test.of, 'example')}."]
+def caveats(result: RunResult) -> list[str]:
+    """What limits what the scores show: that validation joined the search, that a ceiling shrank the closing test."""
+    found: list[str] = []
+    if result.validation_joined:
+        found.append(
+            "Validation is small, or few calls were planned: its rows joined the search, so only the test is of unseen examples."
+        )
+    if (test := result.tested) is not None and test.run < test.of:
+        found.append(f"A ceiling left room to test on {test.run:,} of {count(test.of, 'example')}.")
+    return found
 
 
 def evaluation(calls: int, requests: int, tokens: int, usd: float | None, spent: Paid) -> str:

@@ -8,6 +8,7 @@ import inspect
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -32,7 +33,7 @@ def blocking(call: Callable[P, Coroutine[Any, Any, T]], name: str) -> Callable[P
     finish and are stored, then `KeyboardInterrupt` is raised. A second one does not wait for them.
 
     Args:
-        call: an async function with an argument `stop: StopSignal | None`.
+        call: an async function; one without an argument `stop: StopSignal | None` is cancelled instead.
         name: what the function is called.
 
     Raises:
@@ -45,15 +46,37 @@ def blocking(call: Callable[P, Coroutine[Any, Any, T]], name: str) -> Callable[P
         _require_known(signature, name, args, kwargs)
         given = cast("dict[str, Any]", kwargs)
         stop: StopSignal = given.get("stop") or StopSignal()
-        given["stop"] = stop
+        if "stop" in signature.parameters:
+            given["stop"] = stop
+            work = call(*args, **kwargs)
+        else:
+            work = _until(stop, call(*args, **kwargs))
         bench = given.get("workbench")
         if isinstance(bench, Workbench):
             bench.require_elsewhere()
-            return _on(bench.loop, call(*args, **kwargs), stop)
-        return _waited(call(*args, **kwargs), stop)
+            return _on(bench.loop, work, stop)
+        return _waited(work, stop)
 
     waiting.__name__ = waiting.__qualname__ = name
     return waiting
+
+
+async def _until(stop: StopSignal, work: Coroutine[Any, Any, T]) -> T:
+    """Do the work; it is cancelled as soon as somebody asks to stop."""
+    cancelling = _Cancelling(asyncio.ensure_future(work), asyncio.get_running_loop())
+    stop.tell(cancelling)
+    return await cancelling.task
+
+
+@dataclass(eq=False)
+class _Cancelling:
+    """Cancels a task of a loop when it is told of a wish to stop, from whatever thread."""
+
+    task: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+
+    def asked(self) -> None:
+        self.loop.call_soon_threadsafe(self.task.cancel)
 
 
 def _waited(work: Coroutine[Any, Any, T], stop: StopSignal) -> T:

@@ -7,7 +7,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
@@ -157,8 +157,9 @@ class _Running:
         assert own is not None
         self._running.add(own)
         try:
-            engine = await self._opened()
-            trace = await engine.run(workflow, inputs, purpose="run")
+            async with nullcontext() if self._bench is None else self._bench.working():
+                engine = await self._opened()
+                trace = await engine.run(workflow, inputs, purpose="run")
         except asyncio.CancelledError:
             if self._loop is asyncio.get_running_loop():  # not closed: whoever waited gave up, as at a time-out
                 raise

@@ -49,6 +49,9 @@ class Workbench:
     In plain code it is a `with`, on an event loop in a thread of its own; `fb.optimize` and `fb.evaluate` then work on that
     loop. Nothing is opened before it is needed.
 
+    Whoever leaves the `with` waits for the runs that are under way; no other one can begin meanwhile. Left by an error, or
+    interrupted while it waits, it asks them to pause first, as `stop` does: what was paid for is stored, and the same call goes on.
+
     Args:
         stored: False: replies are kept nowhere, and nothing is written.
 
@@ -69,6 +72,11 @@ class Workbench:
         self._connections: Connections | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = 0
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closing = False
+        self._pausing = StopSignal()
         self._thread: threading.Thread | None = None
 
     @property
@@ -119,7 +127,7 @@ class Workbench:
             )
         budget = self.budget_within(budget)
         own = stop or StopSignal()
-        own.follow(self.stop)
+        own.follow(self._pausing)
         stored = stored and self._stored
         store = self.connections.store if stored else _Forgetful(None, None, None)
         return Session(store, budget, stop=own, on_retry=say, lasting=stored, connections=self.connections)
@@ -209,23 +217,55 @@ class Workbench:
                     "await fb.optimize_async(…), fb.evaluate_async(…) or flow.acall(…)",
                 )
 
-    async def close(self) -> None:
-        """Close what was opened: models, sandbox, executor, store. May be called twice."""
-        self._loop = None
-        connections, self._connections = self._connections, None
-        async with AsyncExitStack() as stack:
-            if connections is not None:
-                stack.push_async_callback(connections.store.close)
-                stack.push_async_callback(connections.close)
-            stack.push_async_callback(self.executor.close)
-            stack.push_async_callback(self.sandbox.close)
+    @asynccontextmanager
+    async def working(self) -> AsyncGenerator[None]:
+        """Something is under way while inside: `close` waits for it.
+
+        Raises:
+            UserError: if the workbench is not open, or being closed.
+        """
+        if self.loop and self._closing:
+            raise UserError("workbench", "one that is being closed", "a run that begins before its `with` is left")
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    async def close(self, *, pause: bool = False) -> None:
+        """Wait for what is under way, then close what was opened: models, sandbox, executor, store. May be called twice.
+
+        Args:
+            pause: ask the runs to pause, which ends them within some 10 s. So does whoever cancels it while it waits.
+        """
+        self._closing = True
+        if pause:
+            self._pausing.set(CLOSED)
+        try:
+            await self._idle.wait()
+        except asyncio.CancelledError:
+            self._pausing.set(CLOSED)
+            await self._idle.wait()
+            raise
+        finally:
+            self._loop = None
+            connections, self._connections = self._connections, None
+            async with AsyncExitStack() as stack:
+                if connections is not None:
+                    stack.push_async_callback(connections.store.close)
+                    stack.push_async_callback(connections.close)
+                stack.push_async_callback(self.executor.close)
+                stack.push_async_callback(self.sandbox.close)
 
     async def __aenter__(self) -> Workbench:
         self._open_on(asyncio.get_running_loop())
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        await self.close(pause=kind is not None)
 
     def __enter__(self) -> Workbench:
         loop = asyncio.new_event_loop()
@@ -238,12 +278,17 @@ class Workbench:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._process != os.getpid():  # forked: all of it is the parent's
             return
         loop, thread = self.loop, self._thread
+        closed = asyncio.run_coroutine_threadsafe(self.close(pause=kind is not None), loop)
         try:
-            asyncio.run_coroutine_threadsafe(self.close(), loop).result()
+            closed.result()
+        except KeyboardInterrupt:
+            self._pausing.set(CLOSED)
+            closed.result()  # the pause; a second Ctrl-C leaves from here
+            raise
         finally:
             loop.call_soon_threadsafe(loop.stop)
             if thread is not None:
@@ -257,7 +302,12 @@ class Workbench:
         """
         if self._loop is not None and self._process == os.getpid():
             raise UserError("workbench", "one that is open already", "one `with` around all runs on it")
-        self._loop, self._process = loop, os.getpid()
+        self._loop, self._process, self._closing = loop, os.getpid(), False
+        self._pausing = StopSignal()
+        self._pausing.follow(self.stop)
+
+
+CLOSED = "the workbench is closed"
 
 
 @asynccontextmanager

@@ -17,8 +17,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from flowbot.optimizer.prompts import fill
+from flowbot.optimizer.rendering import expected_text, instruction_text, loss_text, output_text, values_text
 from flowbot.optimizer.seams import Context
-from flowbot.optimizer.words import expected_text, instruction_text, loss_text, output_text, values_text
 from flowbot.run.events import Feedback
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram

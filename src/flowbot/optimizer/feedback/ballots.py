@@ -15,8 +15,8 @@ from typing import NamedTuple
 from flowbot.fields import Field, Type
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
+from flowbot.optimizer.rendering import mistake_text, sentence
 from flowbot.optimizer.seams import Ballots, Context, Option
-from flowbot.optimizer.words import mistake_text, sentence
 from flowbot.run.events import Feedback
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram

@@ -9,7 +9,7 @@ from random import Random
 from statistics import median_low
 from typing import TypeVar
 
-from flowbot.optimizer.words import values_text
+from flowbot.optimizer.rendering import values_text
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.trace import Step
 

@@ -12,9 +12,9 @@ from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.guard import unsourced
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
+from flowbot.optimizer.rendering import expected_text, loss_text, run_text, sentence
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.optimizer.search import WARM
-from flowbot.optimizer.words import expected_text, loss_text, run_text, sentence
 from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram

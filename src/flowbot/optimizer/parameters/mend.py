@@ -9,8 +9,8 @@ from flowbot.fields import StepError
 from flowbot.optimizer.feedback.runs import varied
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
+from flowbot.optimizer.rendering import output_text, values_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.optimizer.words import output_text, values_text
 from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from flowbot.fields.words import count
 from flowbot.optimizer.feedback.backward import backward_all, feedback_on, most_questions
 from flowbot.optimizer.feedback.blame import Blame, Blamed, suspects
 from flowbot.optimizer.feedback.runs import failing, varied
 from flowbot.optimizer.population import Candidate, Population
 from flowbot.optimizer.priors import Priors, shipped_priors
+from flowbot.optimizer.rendering import instruction_text, value_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.optimizer.words import instruction_text, value_text
 from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
@@ -65,7 +66,7 @@ class Rewrite:
         blamed = await self.blame.of(context, program)
         path = blamed.draw(context.rng(f"rewrite/{program.hash}/{draw}"))
         rows = self._mistakes(context, program, focus, blamed, path)
-        context.watch.step(f"gradients of {len(rows)} runs")
+        context.watch.step(f"gradients of {count(len(rows), 'run')}")
         gradients = await backward_all(context, program, rows, until=path)
         feedback = [each for each in feedback_on(path, gradients) if not _lets_be(each.text)]
         texts = _texts(program, path)

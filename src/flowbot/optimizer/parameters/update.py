@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flowbot.optimizer.prompts import fill
+from flowbot.optimizer.rendering import MOST_PROMPT, fenced, instruction_text, value_text
 from flowbot.optimizer.seams import Context
 from flowbot.optimizer.search import META_TOKENS
-from flowbot.optimizer.words import MOST_PROMPT, fenced, instruction_text, value_text
 from flowbot.run.events import Feedback
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.check import check

@@ -6,8 +6,8 @@ from typing import Any
 
 from flowbot.fields import StepError, Type
 from flowbot.optimizer.prompts import fill
+from flowbot.optimizer.rendering import fenced
 from flowbot.optimizer.seams import Context
-from flowbot.optimizer.words import fenced
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.workflow import Workflow
 

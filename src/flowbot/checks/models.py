@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from flowbot.fields.words import count
 from flowbot.task.survey import Remark
 
-from .check_task import all_rows, every_row
 from .findings import Findings
+from .task import all_rows, every_row
 
 if TYPE_CHECKING:
     from flowbot.lm.session import Session

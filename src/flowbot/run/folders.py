@@ -3,37 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeAlias
 
 from flowbot.fields import UserError
+from flowbot.fields.near import one_of
+
+from .result import RunResult
 
 FOLDER = Path("runs")
 """Where `optimize` puts runs without --run-dir."""
 
 
-def run_folder(run: Path) -> Path:
+RunLike: TypeAlias = RunResult | Path | str
+"""A run: its result, its folder, or its name in runs/."""
+
+
+def run_folder(run: RunLike) -> Path:
     """The folder of a run: the path itself, or its name in runs/.
 
     Raises:
         UserError: if there is none, with the runs that there are.
     """
+    run = run.run_dir if isinstance(run, RunResult) else Path(run)
     if run.is_dir():
         return run
     if (FOLDER / run).is_dir():
         return FOLDER / run
-    from flowbot.fields.near import one_of
-
     known = sorted(path.name for path in FOLDER.iterdir() if path.is_dir()) if FOLDER.is_dir() else []
     named = "a run's folder, or its name in runs/"
     expected = f"{named}: {one_of(run.name, known)}" if known else named
     raise UserError(str(run), "a file" if run.is_file() else "no such run", expected)
 
 
-def flow_file(path: Path) -> Path:
+def flow_file(flow: RunLike) -> Path:
     """The file of a workflow: the path itself, or that of a run's folder or name, which serve wherever a workflow does.
 
     Raises:
         UserError: if the run has found none yet, or there is nothing of that name.
     """
+    path = flow.run_dir if isinstance(flow, RunResult) else Path(flow)
     if path.is_file() or (path.suffix and not path.is_dir()):
         return path
     folder = run_folder(path)

@@ -18,7 +18,7 @@ PAGES = {
     "flowbot.run.result.RunResult": "results.run_html",
     "flowbot.runtime.flow.Flow": "trace.flow_html",
     "flowbot.runtime.trace.Trace": "trace.trace_html",
-    "flowbot.show.progress_bar.ProgressBar": "progress_bar.progress_html",
+    "flowbot.notebook.progress_bar.ProgressBar": "progress_bar.progress_html",
     "flowbot.task.example.Example": "task.example_html",
     "flowbot.task.task.Task": "task.task_html",
     "flowbot.workflow.workflow.Workflow": "workflow.workflow_html",

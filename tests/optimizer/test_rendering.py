@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flowbot.fields import Score
-from flowbot.optimizer.words import (
+from flowbot.optimizer.rendering import (
     REPEATS,
     expected_text,
     instruction_text,

@@ -1,4 +1,4 @@
-"""Runs, steps and values in words, short, for the prompts of the meta model."""
+"""Runs, steps and values as short text for the prompts of the meta model."""
 
 from __future__ import annotations
 

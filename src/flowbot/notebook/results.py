@@ -8,7 +8,7 @@ from flowbot.fields import Score
 from flowbot.fields.words import brief, count, duration, in_points, interval, percent
 from flowbot.run.eval_result import EvalResult, EvalRow
 from flowbot.run.result import RunResult
-from flowbot.run.taken import account
+from flowbot.run.taken import account, caveats
 from flowbot.stats import Estimate
 from flowbot.workflow.diff import changed_nodes
 
@@ -54,7 +54,7 @@ def run_html(result: RunResult) -> Markup:
         result.verdict,
         line(strong(result.reason, "warn")) if result.reason else "",
         _scores(result),
-        *(line(soft(told)) for told in account(result)),
+        *(line(soft(told)) for told in (*account(result), *caveats(result))),
         *_workflows(result),
         line(soft("Files: "), *_files(result)),
     )

@@ -1,0 +1,146 @@
+"""All that can be found about a task's or a workflow's file: the file, tools, workflow or examples and metric, models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any, cast
+
+from flowbot.fields import ToolSignature, UserError
+from flowbot.fields.yaml import read_data
+from flowbot.lm.session import Session
+from flowbot.run.folders import flow_file
+from flowbot.runtime.blocking import blocking
+from flowbot.runtime.open_model import names_file
+from flowbot.runtime.own_models import named_models, require_own_models
+from flowbot.store import Store, default_cache_dir
+from flowbot.task import Task
+from flowbot.task.defects import ReadTask
+from flowbot.task.survey import Remark
+from flowbot.workflow.check import check as check_workflow
+from flowbot.workflow.messages import FormatError
+from flowbot.workflow.workflow import Workflow
+
+from .findings import Findings
+from .models import Asking, ask_models, judge_task, too_long
+from .task import every_row, look_at, open_tools, read_task, score_task
+
+
+def check(
+    file: Path | str,
+    *,
+    task: Path | str | None = None,
+    lm: str | None = None,
+    meta_lm: str | None = None,
+    judge_lm: str | None = None,
+    models: Sequence[str] = (),
+    price: tuple[float, float] | None = None,
+    cache_dir: Path | str | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Findings:
+    """Whether a task or a workflow is sound: every defect, what is worth a second look, and whether the models answer.
+
+        >>> found = fb.check("task.yaml")
+        >>> found.ok, [f"{each.where}: {each.what}" for each in found.defects]
+        (True, [])
+
+    A task's own Python is imported. Without a model none is asked.
+
+    Args:
+        file: a task.yaml or its folder, or a .flow.yaml (JSON works too), or the folder of a run that found one.
+        task: the task that a workflow is for: its tools, inputs and outputs are then checked as well.
+        lm: model to ask one small question, which proves the key, the name and what its endpoint can do.
+        meta_lm: another one, for the search.
+        judge_lm: model of the metric's judge, where it has one that names none; the meta model or the task model otherwise.
+        models: model strings that judges of the task's file may name beside these.
+        price: USD per million input and output tokens, where a model's price is not known.
+        cache_dir: folder of stored responses, local models and search indexes; the user's cache folder when None.
+        say: called with one-line news, as of a model that is fetched.
+
+    Raises:
+        UserError: if there is no such file.
+    """
+    given = Path(file)
+    path = given / "task.yaml" if (given / "task.yaml").is_file() else flow_file(given) if given.is_dir() else given
+    if not path.is_file():
+        raise UserError(str(path), "no such file", "a task or a workflow file")
+    named = {"--model": lm, "--meta-model": meta_lm, "--judge-model": judge_lm}
+    asking = Asking(
+        models={option: name for option, name in named.items() if name is not None},
+        listed=models,
+        price=price,
+        cache_dir=Path(cache_dir or default_cache_dir()),
+        say=say or (lambda _: None),
+    )
+    findings = Findings()
+    workflow = _workflow(path, findings)
+    read = None
+    if workflow is not None and task is not None:
+        read = read_task(Path(task), findings)
+    elif workflow is None and findings.ok:
+        if task is None:
+            read = read_task(path, findings)
+        else:
+            expected = "a workflow's file; --task names the task that it is for"
+            findings.fault(UserError(str(path), "no `nodes`, so it is no workflow", expected))
+    blocking(_examine, "check")(workflow, read, asking, findings)
+    return findings
+
+
+def _workflow(path: Path, findings: Findings) -> Workflow | None:
+    """The workflow in the file; None if it holds something else, or a defect."""
+    try:
+        data = read_data(path)
+        return Workflow.load(path) if isinstance(data, dict) and "nodes" in cast("dict[str, Any]", data) else None
+    except FormatError as error:
+        findings.defects += [Remark(each.where, each.what, each.mend) for each in error.defects]
+    except UserError as error:
+        findings.fault(error)
+    return None
+
+
+async def _examine(workflow: Workflow | None, read: ReadTask | None, asking: Asking, findings: Findings) -> None:
+    """All that needs an event loop: tools, the metric, the models."""
+    async with AsyncExitStack() as stack:
+        store = Store.open(asking.cache_dir / "store.sqlite") if asking.models else Store.memory()
+        stack.push_async_callback(store.close)
+        session = Session(store=store)
+        task = None if read is None else read.task
+        signatures: Mapping[str, ToolSignature] = {}
+        if task is not None:
+            signatures = await open_tools(task, findings, cache_dir=asking.cache_dir, say=asking.say)
+        if workflow is not None:
+            _check_workflow(workflow, task, signatures, findings)
+            await ask_models(asking, session, findings)
+        elif read is None or task is None:
+            await ask_models(asking, session, findings)
+        else:
+            look_at(read, signatures, findings)
+            with redirect_stdout(StringIO()):  # what a metric prints, a thousand times
+                await score_task(session, read, findings)
+            await ask_models(asking, session, findings)
+            await judge_task(asking, session, read, findings)
+            findings.warnings += too_long(findings.facts["model"], every_row(read))
+
+
+def _check_workflow(
+    workflow: Workflow, task: Task | None, tools: Mapping[str, ToolSignature], findings: Findings
+) -> None:
+    if task is None:
+        found = check_workflow(workflow)
+    else:
+        found = check_workflow(workflow, tools=tools, task_inputs=task.inputs, task_outputs=task.outputs)
+    findings.defects += [Remark(each.where, each.what, each.mend) for each in found]
+    named = sorted({model for _, model in named_models(workflow)})
+    if may := [model for model in named if not names_file(model)]:
+        findings.rows.append(
+            ("Models", f"its steps name {', '.join(may)}; who runs it must name them too, by --models")
+        )
+    try:
+        require_own_models(named, workflow=workflow)  # what even that does not allow
+    except UserError as error:
+        findings.fault(error)
+    if not found:
+        findings.workflow = workflow

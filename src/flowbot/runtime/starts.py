@@ -1,0 +1,67 @@
+"""The library of hand-written workflows, made to fit a task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import overload
+
+from flowbot.fields import ToolSignature
+from flowbot.task import Task
+from flowbot.workflow.starts import Start, find_start, fit, list_starts
+from flowbot.workflow.workflow import Workflow
+
+from .blocking import blocking
+from .toolbox import opened_task
+
+
+@overload
+def starts() -> tuple[Start, ...]: ...
+@overload
+def starts(name: str) -> Start: ...
+@overload
+def starts(
+    name: str,
+    task: Task | Path | str,
+    *,
+    pins: Mapping[str, str] | None = None,
+    cache_dir: Path | str | None = None,
+) -> Workflow: ...
+def starts(
+    name: str | None = None,
+    task: Task | Path | str | None = None,
+    *,
+    pins: Mapping[str, str] | None = None,
+    cache_dir: Path | str | None = None,
+) -> tuple[Start, ...] | Start | Workflow:
+    """The hand-written workflows of the literature: all, one of them, or one made to fit a task. Asks no model.
+
+        >>> [start.name for start in fb.starts()]
+        >>> fb.starts("self-refine", task).save("start.flow.yaml")
+
+    Args:
+        name: a start, such as `self-consistency`; None for all of them.
+        task: the workflow then has its inputs, outputs and goal; a task or its file. Its tools are opened only if the start
+            needs any.
+        pins: another model for a step that names one, by the step.
+        cache_dir: folder of the indexes of corpora that the tools search; the user's cache folder when None.
+
+    Raises:
+        UserError: if there is no such start, the task lacks what it needs, or a tool cannot be opened.
+    """
+    if name is None:
+        return tuple(list_starts())
+    start = find_start(name)
+    if task is None:
+        return start
+    solved = task if isinstance(task, Task) else Task.load(task)
+    tools = _signatures(solved, cache_dir) if start.tools or start.chooses_tools else None
+    return fit(start, solved.inputs, solved.outputs, solved.goal, tools=tools, models=pins)
+
+
+async def _opened(task: Task, cache_dir: Path | str | None) -> dict[str, ToolSignature]:
+    async with opened_task(task, cache_dir=cache_dir) as opened:
+        return {tool.signature.name: tool.signature for tool in opened.tools}
+
+
+_signatures = blocking(_opened, "starts")
