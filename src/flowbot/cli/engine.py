@@ -13,20 +13,15 @@ if TYPE_CHECKING:
     from .options import Calls
 
 
-def needs_model(workflow: Workflow) -> list[str]:
-    """The steps that ask the model of `--model`."""
-    from flowbot.workflow.calls import asked_models
-
-    return [path for path, model in asked_models(workflow) if model is None]
-
-
 def require_model(workflow: Workflow, model: str | None) -> None:
     """Refuse to start without a model that the workflow needs.
 
     Raises:
         UserError: naming the option.
     """
-    steps = needs_model(workflow)
+    from flowbot.workflow.calls import asked_models
+
+    steps = [path for path, asked in asked_models(workflow) if asked is None]
     if steps and model is None:
         raise UserError(
             "--model",

@@ -7,12 +7,13 @@ same. What was *made* is what endpoints were asked and paid for by the sessions 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
+from flowbot.fields import Usage
 from flowbot.fields.words import count, duration, money
 
 from .result import Judging, RunResult, Used
-from .sessions import WorkSession
+from .sessions import Spent, WorkSession
 
 Verb: TypeAlias = Literal["made", "paid"]
 
@@ -28,15 +29,8 @@ PURPOSES = {
 """What calls are made for, by the name that the ledger has for it."""
 
 
-class Paid(Protocol):
-    """Calls that were paid for, as of a `Spent` or a `Usage`."""
-
-    @property
-    def calls(self) -> int: ...  # noqa: D102
-    @property
-    def tokens(self) -> int: ...  # noqa: D102
-    @property
-    def usd(self) -> float | None: ...  # noqa: D102
+Paid: TypeAlias = Spent | Usage
+"""Calls that were paid for."""
 
 
 def takes(calls: int, requests: int, tokens: int, usd: float | None) -> str:
