@@ -12,9 +12,9 @@ from flowbot.fields import ToolSignature, UserError
 from flowbot.fields.yaml import read_data
 from flowbot.lm.session import Session
 from flowbot.run.folders import flow_file
+from flowbot.runtime.allowed_models import named_models, require_allowed_models
 from flowbot.runtime.blocking import blocking
 from flowbot.runtime.open_model import names_file
-from flowbot.runtime.allowed_models import named_models, require_allowed_models
 from flowbot.store import Store, default_cache_dir
 from flowbot.task import Task
 from flowbot.task.defects import ReadTask

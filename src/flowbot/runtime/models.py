@@ -11,7 +11,7 @@ from typing import Any, overload
 from flowbot.fields import UserError
 from flowbot.fields.plugins import find_plugin, plugin_names
 from flowbot.lm.local.weights import catalogue, on_disk
-from flowbot.lm.providers import OWN, PROVIDERS
+from flowbot.lm.providers import OWN, providers
 from flowbot.store import default_cache_dir
 
 from .blocking import blocking
@@ -112,7 +112,7 @@ def models(
             each.needs_key,
             any(os.environ.get(key) for key in each.keys),
         )
-        for name, each in PROVIDERS.items()
+        for name, each in providers().items()
     )
     return ModelList(tuple(local), tuple(remote), tuple(_of_packages()))
 
@@ -120,7 +120,7 @@ def models(
 def _of_packages() -> Iterator[PackageProvider]:
     """The providers that installed packages offer; nothing of theirs is imported."""
     for name in plugin_names("models"):
-        if name in OWN or name in PROVIDERS:  # FlowBot's own win
+        if name in OWN or name in providers():  # FlowBot's own win
             continue
         try:
             plugin = find_plugin("models", name)
