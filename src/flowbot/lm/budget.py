@@ -74,6 +74,16 @@ class Hold:
                 each._let_go(self.amounts)  # pyright: ignore[reportPrivateUsage]
             _pump(self._path)
 
+    def exchanged(self, hold: Callable[[], Hold]) -> Hold:
+        """Another in its place. `hold` makes it and finds this room free; nobody who waits gets it in between."""
+        self._open = False
+        for each in self._path:
+            each._let_go(self.amounts)  # pyright: ignore[reportPrivateUsage]
+        try:
+            return hold()
+        finally:
+            _pump(self._path)
+
     def __enter__(self) -> Hold:
         return self
 

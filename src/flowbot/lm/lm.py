@@ -134,6 +134,7 @@ class LM:
         """
         key = self.key(request, draw)
         session = self.session
+        session.admit(key)
         if key not in session.flights:
             row = self._at_hand(key, request, purpose)
             if row is not None:

@@ -62,6 +62,8 @@ class Session:
         self.flights = Flights()
         """Calls under way, by key."""
         self.strays = Strays()
+        self.admit: Callable[[str], object] = lambda key: None
+        """Asked before every call, with its key; what it raises is the call's error. It must follow from the calls asked for so far."""
         self.budget.begin()
         self.cut = Cut(self.flights, self.strays, self.budget, self.stop)
         self._tell_from = 0.0

@@ -28,6 +28,7 @@ from .method import Loop
 from .population import Candidate
 from .room import BLOCK, FEWEST
 from .rooms import Rooms
+from .seams import PlanUsed
 from .search import SPLITS, Search
 
 
@@ -55,13 +56,12 @@ async def carry_out(
     rooms: Rooms | None = None
     best = search.population.start
     with ExitStack() as kept:
-        closing = kept.enter_context(hold)
+        kept.enter_context(hold)
         with suppress(BudgetExceeded):
             await _open(search, loop, planned, models)
             rooms = Rooms(search, given_up)
         if rooms is not None:
-            closing.release()
-            closing = kept.enter_context(rooms.closing())
+            kept.enter_context(hold.exchanged(rooms.closing))
             stopped_by, why = await _search(search, loop, rooms)
         _record_end(search, why)
         if rooms is not None:
@@ -69,12 +69,11 @@ async def carry_out(
             best = await _chosen(search, loop)
             if search.cuts > cuts:
                 rooms.give_up_rest()  # while the room for the test is set aside still
-            closing.release()
-            kept.enter_context(rooms.closing([best.program]))
-            fewest = min(FEWEST, len(search.order("test")))
-            if best.parent is not None and rooms.testable([search.start, best.program], fewest) < fewest:
-                search.watch.news(f"Left out, since a ceiling leaves no room to test it: {best.title}")
-                best, stopped_by = search.population.start, "budget"
+    search.end_plan()
+    fewest = min(FEWEST, len(search.order("test")))
+    if rooms is not None and best.parent and rooms.testable([search.start, best.program], fewest) < fewest:
+        search.watch.news(f"Left out, since a ceiling leaves no room to test it: {best.title}")
+        best, stopped_by = search.population.start, "budget"
     return await _close(search, best, stopped_by, why, blank, rooms)
 
 
@@ -87,7 +86,10 @@ async def _open(search: Search, loop: Loop, planned: CostEstimate, models: Seque
     validates = set(rows) <= set(search.validation)
     search.watch.plan = phases(planned, search.calls_of(search.start) * len(rows), validates=validates)
     search.watch.enter("start", len(rows))
-    await search.run(search.start, rows, "val" if validates else "train")
+    try:
+        await search.run(search.start, rows, "val" if validates else "train")
+    except PlanUsed:
+        rows = ()  # so few calls are planned that the replies that were asked for again took them
     search.settle()
     examples = search.examples(rows)
     require_verdicts(search.task.metric, examples, len(search.recorded(search.start, rows)))
@@ -101,13 +103,18 @@ async def _search(search: Search, loop: Loop, rooms: Rooms) -> tuple[str, str]:
     """Search with what is not set aside; says what ended it, and why in words."""
     with rooms.validation():
         search.watch.enter("search", 1)
+        cuts = search.cuts
         try:
-            return "finished", await loop.search(search)
+            stopped_by, why = "finished", await loop.search(search)
+        except PlanUsed:
+            stopped_by, why = "finished", "the planned calls are used"
         except BudgetExceeded as error:
+            stopped_by, why = "budget", f"the ceiling of {error.ceiling} is reached"
             search.cut_short()
+        if search.cuts > cuts:
             await search.session.drain()  # calls that were sent go on, and what they take is known when they end
             rooms.give_up_rest()  # while the room for validation is set aside still
-            return "budget", f"the ceiling of {error.ceiling} is reached"
+        return stopped_by, why
 
 
 def _record_end(search: Search, why: str) -> None:
