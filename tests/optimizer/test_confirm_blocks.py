@@ -79,7 +79,7 @@ def even(program: str, row: int) -> float:
 @pytest.mark.parametrize("rows", [1, 9, 10, 11, 25, 40])
 async def test_rows_are_run_in_blocks_of_ten_and_no_more_than_there_are(rows: int) -> None:
     context = Validation(even, rows)
-    winner(context, gain=0.4)
+    winner(context, gain=0.1)
     await Confirm[Named]().choose(context)
     ran = [len(asked) for program, asked in context.asked if program == "new"]
     assert ran == [BLOCK] * (rows // BLOCK) + ([rows % BLOCK] if rows % BLOCK else [])
@@ -120,7 +120,7 @@ async def test_at_a_ceiling_whole_blocks_decide_and_without_one_nothing_is_claim
     ceiling: int, error: type[BudgetExceeded]
 ) -> None:
     context = Validation(even, 40, ceiling=ceiling, error=error)
-    winner(context, gain=0.4)
+    winner(context, gain=0.1)
     returned = await Confirm[Named]().choose(context)
     blocks = ceiling // (2 * BLOCK)
     if not blocks:
@@ -134,7 +134,7 @@ async def test_at_a_ceiling_whole_blocks_decide_and_without_one_nothing_is_claim
 @pytest.mark.parametrize("planned", [0, 19, 20, 45, 60])
 async def test_a_block_that_the_plan_does_not_surely_allow_is_not_begun(planned: int) -> None:
     context = Validation(even, 40, planned=planned)
-    winner(context, gain=0.4)
+    winner(context, gain=0.1)
     await Confirm[Named]().choose(context)
     assert context.spent == planned // (2 * BLOCK) * 2 * BLOCK
 
@@ -156,7 +156,7 @@ async def test_half_of_what_the_search_believes_counts_and_along_the_whole_linea
 
 async def test_rows_that_were_run_before_are_not_paid_for_again() -> None:
     context = Validation(even, 20)
-    winner(context, gain=0.4)
+    winner(context, gain=0.1)
     await context.run(context.population.start.program, context.validation[:15], "val")
     context.settle()
     await Confirm[Named]().choose(context)

@@ -14,10 +14,10 @@ import flowbot as fb
 from flowbot.fields import Usage
 from flowbot.lm.budget import Reservation
 from flowbot.optimizer.belief import Belief
+from flowbot.optimizer.ceilings import FEWEST
 from flowbot.optimizer.methods import Sizes
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.progress import ProgressEvent
-from flowbot.optimizer.room import FEWEST
 from flowbot.optimizer.run import optimize_async
 from flowbot.optimizer.seams import Context
 from flowbot.run.events import Arm, Noted
@@ -25,7 +25,8 @@ from flowbot.run.journal import read_events
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.workbench import Workbench
 from flowbot.task import Task
-from flowbot.workflow.edits import Ensemble, apply
+from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.patterns import Ensemble
 from flowbot.workflow.starts import single_call
 
 CALL = Usage(calls=1)

@@ -12,7 +12,7 @@ from search_help import searching
 import flowbot as fb
 from flowbot.fields import BudgetExceeded
 from flowbot.lm.client import Request
-from flowbot.optimizer.costs import estimate
+from flowbot.optimizer.estimate import estimate
 from flowbot.optimizer.run import optimize_async
 from flowbot.optimizer.seams import PlanUsed
 from flowbot.run.events import Measured

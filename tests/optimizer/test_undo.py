@@ -15,7 +15,8 @@ from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.task import Task
 from flowbot.workflow.check import check
-from flowbot.workflow.edits import EditError, apply
+from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.draft import EditError
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.starts import single_call
 from flowbot.workflow.workflow import Workflow

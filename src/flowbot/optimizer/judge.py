@@ -160,7 +160,8 @@ class PosteriorJudge(Generic[P]):
         pairs = population.pairs(candidate, rows)
         if not pairs.rows:
             return prior
-        return prior.updated(*observed(candidate, population, pairs, self.assumed(population, rows)))
+        assert candidate.parent is not None
+        return prior.updated(*observed(candidate.parent, population, pairs, self.assumed(population, rows)))
 
     def assumed(self, population: Population[P], rows: Sequence[str]) -> float:
         """Variance of a pair before the pairs of a candidate show theirs: pooled over all pairs of this run, so that every metric
@@ -198,17 +199,16 @@ class PosteriorJudge(Generic[P]):
         return factor
 
 
-def observed(candidate: Candidate[P], population: Population[P], pairs: Pairs, assumed: float) -> tuple[float, float]:
-    """Mean gain over the pairs and its variance, post-stratified by the parent's score where that is possible.
+def observed(other: Candidate[P], population: Population[P], pairs: Pairs, assumed: float) -> tuple[float, float]:
+    """Mean gain over the pairs and its variance, post-stratified by the other side's score where that is possible.
 
     Args:
-        candidate: with its parent.
-        population: how the parent did on other rows too.
+        other: what the gain is over.
+        population: how it did on other rows, too.
         pairs: at least one.
         assumed: variance of a pair before these show theirs.
     """
-    assert candidate.parent is not None
-    parent = [each.score for each in population.outcomes(candidate.parent.program).values()]
+    parent = [each.score for each in population.outcomes(other.program).values()]
     middle = split_at(parent)
     right = [gain for gain, theirs in zip(pairs.differences, pairs.theirs, strict=True) if theirs > middle]
     wrong = [gain for gain, theirs in zip(pairs.differences, pairs.theirs, strict=True) if theirs <= middle]

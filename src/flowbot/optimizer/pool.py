@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeAlias
 
 from flowbot.run import events
+from flowbot.run.result import PLAN_USED
 from flowbot.runtime.together import all_of
 
 from .judge import Judge, Ruling
@@ -66,7 +67,7 @@ class Pool(Generic[P]):
         else:
             used = bool(population.open)
         self._take_likely(context)
-        return "the planned calls are used" if used else "nothing is left to try"
+        return PLAN_USED if used else "nothing is left to try"
 
     async def _challenge(self, context: Context[P]) -> None:
         """Propose, run and decide until neither is left: nothing to try, or no calls."""

@@ -15,7 +15,8 @@ from flowbot.fields import UserError
 from flowbot.optimizer.population import Candidate
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.task import Task
-from flowbot.workflow.edits import EditError, apply
+from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.draft import EditError
 from flowbot.workflow.workflow import Workflow
 
 
