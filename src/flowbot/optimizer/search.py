@@ -5,7 +5,7 @@ It is the `Context` of the seams for workflows, and what proposers need besides:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Generator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -283,17 +283,23 @@ class Search:
         self._unsettled_drops.clear()
         self._settled_at = self.spent
 
-    def _admit(self, key: str) -> None:
-        """Hold the calls of the search to the plan, to the last one: an unreadable reply is asked for again beyond what was foreseen.
+    def _admit(self, key: str) -> Awaitable[None] | None:
+        """Hold the calls of the search to the plan, to the last one: an unreadable reply is asked for again beyond what was foreseen."""
+        if key in self._asked or key in self.session.charged:
+            return None
+        if self._settled_at + len(self._asked) + 1 > self.planned - self._kept_back - self._forgone:
+            return self._refuse()
+        self._asked.add(key)
+        return None
+
+    async def _refuse(self) -> None:
+        """Once the calls that were let through have ended, so that how many of them were made does not depend on time.
 
         Raises:
             PlanUsed: for a call more.
         """
-        if key in self._asked or key in self.session.charged:
-            return
-        if self._settled_at + len(self._asked) + 1 > self.planned - self._kept_back - self._forgone:
-            raise PlanUsed(f"the search has taken the {self.planned:g} calls that it planned", ceiling="calls")
-        self._asked.add(key)
+        await self.session.flights.ended()
+        raise PlanUsed(f"the search has taken the {self.planned:g} calls that it planned", ceiling="calls")
 
     @asynccontextmanager
     async def _cut_at_ceilings(self) -> AsyncGenerator[None]:
