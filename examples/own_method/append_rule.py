@@ -32,7 +32,7 @@ class AppendRule:
         path, rule = focus.option.arm.place, RULES[focus.draw]
         told = parent.program.workflow.parameter(path)
         assert isinstance(told, LLMParameters)
-        changed = None if rule in told.said else told.told_also(rule)
+        changed = None if rule in told.instruction_text else told.with_added_text(rule)
         title = f"append to `{path}`: {rule}"
         return [proposal(parent.program, path, changed, "the rule stands there", "a rule", title=title, source="prior")]
 

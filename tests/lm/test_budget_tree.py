@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowbot.fields import BudgetExceeded, Paused, Usage, UserError
-from flowbot.lm.budget import Budget
+from flowbot.lm.budget import Budget, Hold
 
 
 @dataclass(frozen=True)
@@ -231,3 +231,35 @@ def test_what_a_part_gives_up_is_left_to_the_others() -> None:
         assert part.left == {"calls": 0, "tokens": 0}
         assert other.left == {"calls": 8, "tokens": 80}
     assert part.left == {"calls": 3, "tokens": 40}
+
+
+async def test_a_hold_that_is_exchanged_is_free_for_the_next_one_and_for_nobody_who_waits() -> None:
+    whole = Budget(calls=10)
+    part, other = whole.child(), whole.child()
+    hold = part.hold(calls=6)
+    taken = [other.try_reserve(Usage(calls=1)) for _ in range(4)]
+    waiting = [asyncio.create_task(other.reserve(Usage(calls=1))) for _ in range(3)]
+    await asyncio.sleep(0)
+    found: list[float] = []
+
+    def larger() -> Hold:
+        found.append(part.left["calls"])
+        return part.hold(calls=5)
+
+    after = hold.exchanged(larger)
+    await asyncio.sleep(0)
+    assert found == [6], "its own room is free to the next"
+    assert [each.done() for each in waiting] == [True, False, False], "what the next one leaves is for who waits"
+    hold.release()
+    assert part.left["calls"] == 0, "what was exchanged holds nothing any more"
+    after.release()
+    assert all([await each for each in waiting])
+    assert all(taken)
+
+
+async def test_where_the_next_hold_cannot_be_made_the_first_is_given_back() -> None:
+    part = Budget(calls=3).child()
+    hold = part.hold(calls=2)
+    with pytest.raises(BudgetExceeded):
+        hold.exchanged(lambda: part.hold(calls=4))
+    assert part.left["calls"] == 3

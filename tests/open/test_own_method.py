@@ -88,7 +88,7 @@ async def test_the_example_finds_the_rule_that_helps(append_rule: Any, tmp_path:
     result = await found(tmp_path, rule, append_rule.METHOD)
     assert result.method == "append-rule"
     assert result.workflow.hash != result.start.hash
-    assert rule in result.workflow.parameter("answer").said  # type: ignore[union-attr]
+    assert rule in result.workflow.parameter("answer").instruction_text  # type: ignore[union-attr]
 
 
 async def test_a_judge_of_ones_own_has_the_say(append_rule: Any, tmp_path: Path) -> None:

@@ -77,6 +77,11 @@ class Flights:
                     if not waiter.done():
                         waiter.set_exception(Paused(str(pause), stopped_by=pause.stopped_by))
 
+    async def ended(self) -> None:
+        """Wait until no call is under way; none is given up."""
+        while tasks := [flight.task for flight in self._flights.values() if flight.task is not None]:
+            await asyncio.wait(tasks)
+
     async def drain(self, owner: object = None) -> None:
         """Cancel what has not been sent and wait for the rest: of one owner, or of all."""
         while under_way := [(k, f) for k, f in self._flights.items() if owner is None or f.owner is owner]:

@@ -130,6 +130,8 @@ class LM:
         """
         key = self.key(request, draw)
         session = self.session
+        if (refused := session.admit(key)) is not None:
+            await refused
         if key not in session.flights:
             row = self._at_hand(key, request, purpose)
             if row is not None:

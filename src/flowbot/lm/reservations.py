@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from flowbot.fields import BudgetExceeded, Usage
@@ -180,6 +181,16 @@ class Hold:
             self._open = False
             for each in self._path:
                 each.set_aside(_subtract(NOTHING, self.amounts))
+            _pump(self._path)
+
+    def exchanged(self, hold: Callable[[], Hold]) -> Hold:
+        """Another in its place. `hold` makes it and finds this room free; nobody who waits gets it in between."""
+        self._open = False
+        for each in self._path:
+            each.release(self.amounts)
+        try:
+            return hold()
+        finally:
             _pump(self._path)
 
     def __enter__(self) -> Hold:

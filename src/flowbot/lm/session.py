@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from copy import copy
 
 from flowbot.fields import Paused
@@ -62,6 +62,8 @@ class Session:
         self.flights = Flights()
         """Calls under way, by key."""
         self.strays = Strays()
+        self.admit: Callable[[str], Awaitable[None] | None] = lambda key: None
+        """Asked before every call, with its key; what is to be awaited where it is not to be made raises the call's error."""
         self.budget.begin()
         self.cut = Cut(self.flights, self.strays, self.budget, self.stop)
         self._tell_from = 0.0

@@ -16,7 +16,7 @@ from flowbot.fields.words import count, interval, percent
 from flowbot.lm.budget import Hold
 from flowbot.lm.lm import LM
 from flowbot.run.events import Difference, Ended, Noted, Split
-from flowbot.run.result import ClosingTest, CostEstimate, RunResult, Scores
+from flowbot.run.result import PLAN_USED, ClosingTest, CostEstimate, RunResult, Scores
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.judge import require_verdicts
 from flowbot.runtime.program import WorkflowProgram
@@ -28,6 +28,7 @@ from .method import Loop
 from .population import Candidate
 from .reserve import Reserve
 from .scored import scored
+from .seams import PlanUsed
 from .search import SPLITS, Search
 
 
@@ -55,7 +56,7 @@ async def carry_out(
     reserve: Reserve | None = None
     best = search.population.start
     with ExitStack() as kept:
-        closing = kept.enter_context(hold)
+        kept.enter_context(hold)
         try:
             await _open(search, loop, planned, models)
             reserve = Reserve(search, given_up)
@@ -63,8 +64,7 @@ async def carry_out(
             await _cut_short(search)
             given_up.enter_context(search.session.budget.hold_rest())  # see `Reserve.give_up_rest`
         if reserve is not None:
-            closing.release()
-            closing = kept.enter_context(reserve.closing())
+            kept.enter_context(hold.exchanged(reserve.closing))
             stopped_by, why = await _search(search, loop, reserve)
         _record_end(search, why)
         if reserve is not None:
@@ -72,12 +72,11 @@ async def carry_out(
             best = await _chosen(search, loop)
             if search.cuts > cuts:
                 reserve.give_up_rest()  # while the room for the test is set aside still
-            closing.release()
-            kept.enter_context(reserve.closing([best.program]))
-            fewest = min(FEWEST, len(search.order("test")))
-            if best.parent is not None and reserve.testable([search.start, best.program], fewest) < fewest:
-                search.watch.news(f"Left out, since a ceiling leaves no room to test it: {best.title}")
-                best, stopped_by = search.population.start, "budget"
+    search.end_plan()
+    fewest = min(FEWEST, len(search.order("test")))
+    if reserve is not None and best.parent and reserve.testable([search.start, best.program], fewest) < fewest:
+        search.watch.news(f"Left out, since a ceiling leaves no room to test it: {best.title}")
+        best, stopped_by = search.population.start, "budget"
     return await _close(search, best, stopped_by, why, blank, reserve)
 
 
@@ -90,7 +89,10 @@ async def _open(search: Search, loop: Loop, planned: CostEstimate, models: Seque
     validates = set(rows) <= set(search.validation)
     search.watch.plan = phases(planned, search.calls_of(search.start) * len(rows), validates=validates)
     search.watch.enter("start", len(rows))
-    await search.run(search.start, rows, "val" if validates else "train")
+    try:
+        await search.run(search.start, rows, "val" if validates else "train")
+    except PlanUsed:
+        rows = ()  # so few calls are planned that the replies that were asked for again took them
     search.settle()
     examples = search.examples(rows)
     require_verdicts(search.task.metric, examples, len(search.recorded(search.start, rows)))
@@ -104,12 +106,17 @@ async def _search(search: Search, loop: Loop, reserve: Reserve) -> tuple[str, st
     """Search with what is not set aside; says what ended it, and why in words."""
     with reserve.validation():
         search.watch.enter("search", 1)
+        cuts = search.cuts
         try:
-            return "finished", await loop.search(search)
+            stopped_by, why = "finished", await loop.search(search)
+        except PlanUsed:
+            stopped_by, why = "finished", PLAN_USED
         except BudgetExceeded as error:
+            stopped_by, why = "budget", f"the ceiling of {error.ceiling} is reached"
             await _cut_short(search)
+        if search.cuts > cuts:
             reserve.give_up_rest()  # while the room for validation is set aside still
-            return "budget", f"the ceiling of {error.ceiling} is reached"
+        return stopped_by, why
 
 
 async def _cut_short(search: Search) -> None:

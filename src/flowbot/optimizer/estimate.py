@@ -105,7 +105,7 @@ def phases(planned: CostEstimate, opening: float, *, validates: bool) -> dict[Ph
     }
     at_end = 0 if validates else by["val"]
     search = by["train"] + by["val"] + by["gradients"] + by["proposals"] - at_end
-    opening = min(opening, search)
+    opening = min(opening, search) if by["train"] else search
     return {"start": opening, "search": search - opening, "validation": at_end, "test": by["test"]}
 
 

@@ -21,7 +21,7 @@ from flowbot.runtime.together import all_of
 
 from .judge import Judge, Ruling
 from .population import Candidate, P, State
-from .seams import Allocator, Context, Pick, Planner, Proposal
+from .seams import Allocator, Context, Pick, Planner, PlanUsed, Proposal
 
 Blocks: TypeAlias = Sequence[tuple[Candidate[P], Sequence[str]]]
 STATES: Mapping[Literal["adopt", "drop", "set aside"], State] = {
@@ -58,7 +58,20 @@ class Pool(Generic[P]):
         population = context.population
         start = population.start.program
         opening = context.rows[: min(OPENING, max(0, int(context.left // max(1.0, context.calls_of(start)))))]
-        await context.run(start, population.missing(start, opening), "train")
+        try:
+            await context.run(start, population.missing(start, opening), "train")
+            await self._challenge(context)
+        except PlanUsed:
+            context.settle()  # the last block took more calls than a block should: it is forgotten
+            used = True
+        else:
+            used = bool(population.open)
+        self._take_likely(context)
+        return PLAN_USED if used else "nothing is left to try"
+
+    async def _challenge(self, context: Context[P]) -> None:
+        """Propose, run and decide until neither is left: nothing to try, or no calls."""
+        population = context.population
         while True:
             await self._fill(context)
             if ended := [each for each in population.open if not _has_rows(context, each)]:
@@ -66,11 +79,9 @@ class Pool(Generic[P]):
                 continue
             blocks = affordable(context, self.allocator.blocks(population.open, context))
             if not blocks:
-                break
+                return
             await all_of(context.run(program, rows, "train") for program, rows in _runs(context, blocks))
             self._decide(context, [candidate for candidate, _ in blocks])
-        self._take_likely(context)
-        return "nothing is left to try" if not population.open else PLAN_USED
 
     async def _fill(self, context: Context[P]) -> None:
         population = context.population

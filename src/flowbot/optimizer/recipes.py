@@ -28,6 +28,8 @@ from .seams import Allocator, Context, Critic, Planner, Proposer
 from .structure.catalogue_changes import CatalogueChanges
 
 Proposers: TypeAlias = Sequence[Proposer[WorkflowProgram]]
+ASKED_AGAIN = 2
+"""Calls that one step takes where its reply is of no use and is asked for once more."""
 META_SHARE = 0.15
 """Share of the planned calls that questions to the meta model are assumed to take."""
 
@@ -179,8 +181,8 @@ class Baseline:
     name: str = "none+none"
 
     def calls(self, sizes: Sizes) -> Mapping[str, int]:
-        """Validation of the start."""
-        return {"train": 0, "val": sizes.val * sizes.start_calls, "gradients": 0, "proposals": 0}
+        """Validation of the start, every reply of which may have to be asked for again."""
+        return {"train": 0, "val": ASKED_AGAIN * sizes.val * sizes.start_calls, "gradients": 0, "proposals": 0}
 
     def loop(self, sizes: Sizes) -> Loop:
         """As of `Method`."""

@@ -48,18 +48,13 @@ class Reserve:
         self._spare = Cost(*self._budget.largest.values()).beyond(self._call())
         """What must be free beyond what a call takes for the last one to be sent."""
 
-    def closing(self, found: Sequence[WorkflowProgram] | None = None) -> Hold:
-        """Room to test the start and one that is found on as many test examples as a fair share of what is left allows.
-
-        Args:
-            found: one of which it may be; None while nothing is found, which stands for a workflow of `MOST_STEPS` calls.
-        """
-        row = self._row(self._start)
-        row += self._found() if found is None else largest(self._row(each) for each in found)
+    def closing(self) -> Hold:
+        """Room to test the start and one that may be found on as many test examples as a fair share of what is left allows."""
+        row = self._row(self._start) + self._found()
         test = len(self._search.task.splits["test"])
-        validation = Cost() if found is not None else self._found() * len(self._search.task.splits["val"])
+        validation = self._found() * len(self._search.task.splits["val"])
         rows = rows_to_test(row, validation, self._spare, self._budget.left, test)
-        if rows < test and found is None:
+        if rows < test:
             self._search.watch.news(
                 f"Room is kept to test on at least {rows} of {count(test, 'example')}: a ceiling leaves no more"
             )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, Generic, Literal, Protocol
 
-from flowbot.fields import Field, ToolSignature
+from flowbot.fields import BudgetExceeded, Field, ToolSignature
 from flowbot.lm.client import Request
 from flowbot.run.events import Arm, Event, Feedback, Level, Source, Verdict
 from flowbot.runtime.evaluation import Row
@@ -22,6 +22,10 @@ from .belief import Belief
 from .guard import Guard
 from .population import Candidate, P, Population
 from .progress import Watch
+
+
+class PlanUsed(BudgetExceeded):
+    """A call would pass what was planned, as where replies are asked for again. What ran side by side with it is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +145,8 @@ class Context(Protocol[P]):
 
     @property
     def left(self) -> float:
-        """Planned calls that are left; what was planned is no ceiling of the user's."""
+        """Planned calls that are left; what was planned is no ceiling of the user's. After something was cut short there are none but
+        those that were set aside."""
         ...
 
     def set_aside(self, calls: float) -> AbstractContextManager[object]:
@@ -165,7 +170,8 @@ class Context(Protocol[P]):
         """Run a program on rows of training or validation that it was not run on; how it did stands in the population.
 
         Raises:
-            BudgetExceeded: if a ceiling ends it; what was scored by then stands.
+            BudgetExceeded: if a ceiling ends it; what was settled by then stands.
+            PlanUsed: if the plan does.
         """
         ...
 

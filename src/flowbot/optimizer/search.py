@@ -5,8 +5,8 @@ It is the `Context` of the seams for workflows, and what proposers need besides:
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Generator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from flowbot.task import Example, Task
 from .guard import Guard
 from .population import Outcome, Population
 from .progress import Watch
+from .seams import PlanUsed
 
 META_TOKENS = 400
 """Most tokens of a reply of the meta model, unless a question says otherwise."""
@@ -45,7 +46,7 @@ class Search:
         session: what calls share; its ledger says what was taken.
         journal: where events go.
         seed: of every random choice.
-        planned: calls that the search may take; never a ceiling of the user's.
+        planned: calls that the search may take, whatever it does; never a ceiling of the user's.
         model: model string of the task model.
         price: USD per million input and output tokens, where the user gave it.
         watch: told what happens.
@@ -82,6 +83,11 @@ class Search:
         self._unsettled_drops: set[str] = set()
         self._settled_at = self._by_chance = 0
         self._cut = False
+        self._forgone = 0.0
+        """Planned calls that nobody counts on any more: of those that a ceiling cut short some were made, by chance."""
+        self._asked: set[str] = set()
+        """Keys of the calls that were asked for since the last event and are not counted in `_settled_at`."""
+        self.session.admit = self._admit
         self._sandbox_noted = False
         self.signatures: Mapping[str, ToolSignature] = {each.signature.name: each.signature for each in self.task.tools}
         """The task's tools as data, by name."""
@@ -115,7 +121,7 @@ class Search:
     @property
     def left(self) -> float:
         """As of `Context`."""
-        return self.planned - self.spent - self._kept_back
+        return self.planned - self.spent - self._kept_back - self._forgone
 
     @contextmanager
     def set_aside(self, calls: float) -> Generator[None]:
@@ -175,7 +181,7 @@ class Search:
             return
         label = f"{self._named(program)}: {count(len(missing), f'{SPLITS[why]} example')}"
         self.watch.step(label, 0, len(missing))
-        try:
+        async with self._cut_at_ceilings():
             evaluation = await evaluate(
                 self.engine,
                 program.workflow,
@@ -184,10 +190,6 @@ class Search:
                 purpose=why,
                 progress=lambda done, total: self.watch.step(label, done, total),
             )
-        except BudgetExceeded:
-            await self.session.drain()
-            self.cut_short()
-            raise
         self._unsettled_drops.update(set(evaluation.dropped) - self.dropped)
         self.dropped.update(evaluation.dropped)
         for row in evaluation.rows:
@@ -197,17 +199,8 @@ class Search:
 
     async def ask_text(self, prompt: str, purpose: str, *, max_tokens: int = META_TOKENS, draw: int = 0) -> str:
         """A plain-text reply of the meta model; empty when the model fails to give one. Each `draw` is another reply."""
-        try:
-            answer = await self.meta.ask_fields(
-                [Message("user", prompt)],
-                [Field.of("reply", "str")],
-                purpose=purpose,
-                max_tokens=max_tokens,
-                **_drawn(draw),
-            )
-        except (ModelError, RefusedError):
-            return ""
-        return str(answer.values["reply"]).strip()
+        values = await self._answered([Message("user", prompt)], [Field.of("reply", "str")], purpose, max_tokens, draw)
+        return "" if values is None else str(values["reply"]).strip()
 
     async def ask_fields(
         self,
@@ -220,14 +213,9 @@ class Search:
         draw: int = 0,
     ) -> dict[str, Any] | None:
         """A structured reply of the meta model; None when it fails to give one. Each `draw` is another reply."""
-        try:
-            answer = await self.meta.ask_fields(
-                [Message("system", system), Message("user", user)], fields, purpose=purpose, max_tokens=max_tokens,
-                **_drawn(draw),
-            )  # fmt: skip
-        except (ModelError, RefusedError):
-            return None
-        return dict(answer.values)
+        return await self._answered(
+            [Message("system", system), Message("user", user)], fields, purpose, max_tokens, draw
+        )
 
     async def ask(self, request: Request, purpose: str, draw: int = 0) -> str:
         """The reply of the meta model to a request as it stands.
@@ -235,7 +223,8 @@ class Search:
         Raises:
             ModelError, RefusedError: as `LM.ask`.
         """
-        return (await self.meta.ask(request, purpose=purpose, draw=(draw,) if draw else ())).text
+        async with self._cut_at_ceilings():
+            return (await self.meta.ask(request, purpose=purpose, draw=(draw,) if draw else ())).text
 
     async def run_code(self, code: str, values: Mapping[str, Any]) -> Any:
         """As of `Context`."""
@@ -268,13 +257,21 @@ class Search:
         """A ceiling ended what runs side by side: what came of it counts whole or not at all.
 
         Which calls were the last that fitted depends on the order in which answers came. So all that was run since the last
-        event is forgotten once all of it has ended, with the next event or with `settle`.
+        event is forgotten once all of it has ended, with the next event or with `settle`. How many planned calls it took is chance,
+        too: none but those that are set aside are left.
         """
+        if not self._cut:
+            self._forgone += max(0.0, self.planned - self._settled_at - self._kept_back - self._forgone)
         self._cut = True
         self.cuts += 1
 
+    def end_plan(self) -> None:
+        """From now on calls are not those of the search."""
+        self.session.admit = lambda key: None
+
     def settle(self) -> None:
         """What was run until now stands, unless a ceiling cut it short."""
+        self._asked = set() if self._cut else {each for each in self._asked if each not in self.session.charged}
         if self._cut:
             self._by_chance = sum(self.session.ledger.calls.values()) - self._settled_at
             for program, row in self._unsettled:
@@ -285,6 +282,46 @@ class Search:
         self._unsettled.clear()
         self._unsettled_drops.clear()
         self._settled_at = self.spent
+
+    def _admit(self, key: str) -> Awaitable[None] | None:
+        """Hold the calls of the search to the plan, to the last one: an unreadable reply is asked for again beyond what was foreseen."""
+        if key in self._asked or key in self.session.charged:
+            return None
+        if self._settled_at + len(self._asked) + 1 > self.planned - self._kept_back - self._forgone:
+            return self._refuse()
+        self._asked.add(key)
+        return None
+
+    async def _refuse(self) -> None:
+        """Once the calls that were let through have ended, so that how many of them were made does not depend on time.
+
+        Raises:
+            PlanUsed: for a call more.
+        """
+        await self.session.flights.ended()
+        raise PlanUsed(f"the search has taken the {self.planned:g} calls that it planned", ceiling="calls")
+
+    @asynccontextmanager
+    async def _cut_at_ceilings(self) -> AsyncGenerator[None]:
+        """At a ceiling calls that were sent go on, and what they take is known when they end."""
+        try:
+            yield
+        except BudgetExceeded:
+            await self.session.drain()
+            self.cut_short()
+            raise
+
+    async def _answered(
+        self, messages: Sequence[Message], fields: Sequence[Field], purpose: str, max_tokens: int, draw: int
+    ) -> dict[str, Any] | None:
+        async with self._cut_at_ceilings():
+            try:
+                answer = await self.meta.ask_fields(
+                    messages, fields, purpose=purpose, max_tokens=max_tokens, **_drawn(draw)
+                )
+            except (ModelError, RefusedError):
+                return None
+            return dict(answer.values)
 
     def _say(self, verdict: Verdict) -> None:
         """A verdict in words; of what was set aside without having been run nothing is said."""
