@@ -66,7 +66,12 @@ async def carry_out(
         _record_end(search, why)
         if rooms is not None:
             cuts = search.cuts
-            best = await _chosen(search, loop)
+            try:
+                best = await _chosen(search, loop)
+            except BudgetExceeded as error:  # a closing of the user's let it through: nothing is chosen
+                search.cut_short()
+                await search.session.drain()
+                stopped_by, why = "budget", f"the ceiling of {error.ceiling} is reached"
             if search.cuts > cuts:
                 rooms.give_up_rest()  # while the room for the test is set aside still
             closing.release()
