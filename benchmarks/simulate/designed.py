@@ -413,7 +413,7 @@ def main(arguments: list[str] | None = None) -> None:
         table.add_column(name, justify="left" if name == "variant" else "right", no_wrap=True)
     for cell in cells:
         table.add_row(*(f"{have[cell][name]}" for name in shown))
-    Console().print(table)
+    Console(width=110).print(table)
 
 
 if __name__ == "__main__":
