@@ -185,7 +185,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
 
-    from flowbot.optimizer.api import optimize
+    from flowbot.optimizer.run import optimize
     from flowbot.report.report import write_report
     from flowbot.task import Task
 

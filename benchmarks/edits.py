@@ -23,7 +23,10 @@ from typing import Any
 
 from flowbot.fields import Field, ToolSignature
 from flowbot.workflow.check import check
-from flowbot.workflow.edits import Edit, EditError, apply, parse_edits
+from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.draft import EditError
+from flowbot.workflow.edits.edit import Edit
+from flowbot.workflow.edits.parse import parse_edits
 from flowbot.workflow.nodes import walk
 from flowbot.workflow.workflow import Workflow
 

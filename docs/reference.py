@@ -26,7 +26,7 @@ from flowbot.cli.app import app
 FOLDER = Path(__file__).parent
 CHAPTERS = {
     "Tasks, examples and metrics": ("task",),
-    "Optimising and evaluating": ("optimizer", "run", "show"),
+    "Optimising and evaluating": ("optimizer", "run", "notebook"),
     "Using a workflow": ("runtime",),
     "Workflows": ("workflow",),
     "Budget and pace": ("lm",),

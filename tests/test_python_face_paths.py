@@ -23,7 +23,7 @@ from flowbot.workflow.workflow import Workflow
 
 GIVEN_BACK = {"RunResult.run_dir", "RunView.run_dir"}
 """Paths of objects that FlowBot makes and nobody else."""
-PATHS = re.compile(r"\bPath\b|\bRows\b|\bGivenTask\b|\bGivenWorkflow\b")
+PATHS = re.compile(r"\bPath\b|\bRows\b|\bTaskLike\b|\bWorkflowLike\b")
 """In an annotation: a path, or an alias that includes one."""
 TITLES = "docs.jsonl"
 SEARCH = {"s": {"kind": "tool", "tool": "search", "in": {"query": "note"}, "out": {"results": "list[str]"}}}

@@ -496,10 +496,10 @@ def twenty_thousand_equal_rows(at: Ground) -> None:
     code = """
 from flowbot.fields import Field
 from flowbot.task.data import read_rows
-from flowbot.task.examples import placed_examples
+from flowbot.task.examples import checked_examples
 from pathlib import Path
 rows = read_rows(Path("rows.jsonl"))
-print(len(placed_examples(rows, where="", inputs=[Field.of("word", "str", "")], outputs=[Field.of("count", "str", "")])))
+print(len(checked_examples(rows, where="", inputs=[Field.of("word", "str", "")], outputs=[Field.of("count", "str", "")])))
 """
     found = at.python("-c", code, seconds=15)
     held(found.out.strip() == "20000", found.line())

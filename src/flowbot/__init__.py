@@ -35,17 +35,16 @@ if TYPE_CHECKING:
     from .lm.budget import Budget
     from .lm.pace import Pace
     from .lm.stop import StopSignal
-    from .optimizer.api import evaluate, optimize
-    from .optimizer.measure import evaluate_async
+    from .notebook.progress_bar import ProgressBar
+    from .optimizer.evaluate import evaluate, evaluate_async
     from .optimizer.progress import ProgressEvent
-    from .optimizer.run import optimize_async
+    from .optimizer.run import optimize, optimize_async
     from .report.report import write_report
     from .run.eval_result import EvalResult, EvalRow
     from .run.result import RunResult
     from .runtime.flow import Flow, load
     from .runtime.trace import Trace
     from .runtime.workbench import Workbench
-    from .show.progress_bar import ProgressBar
     from .task import Example, Judge, Metric, Part, Parts, Task
     from .workflow.workflow import Workflow
 
@@ -57,10 +56,9 @@ _HOME = {
     "Budget": "lm.budget",
     "Pace": "lm.pace",
     "StopSignal": "lm.stop",
-    **dict.fromkeys(("evaluate", "optimize"), "optimizer.api"),
-    "evaluate_async": "optimizer.measure",
-    "optimize_async": "optimizer.run",
-    "ProgressBar": "show.progress_bar",
+    **dict.fromkeys(("evaluate", "evaluate_async"), "optimizer.evaluate"),
+    **dict.fromkeys(("optimize", "optimize_async"), "optimizer.run"),
+    "ProgressBar": "notebook.progress_bar",
     "ProgressEvent": "optimizer.progress",
     **dict.fromkeys(("EvalResult", "EvalRow"), "run.eval_result"),
     "RunResult": "run.result",
@@ -82,7 +80,7 @@ def __getattr__(name: str) -> Any:
             f"module 'flowbot' has no attribute {name!r}{f' (did you mean {near!r}?)' if near else ''}"
         )
     if "IPython" in sys.modules:
-        from .show.notebook import register
+        from .notebook.register import register
 
         register()
     return getattr(import_module(f"flowbot.{_HOME[name]}"), name)

@@ -1,6 +1,7 @@
 """What may be claimed: intervals and paired tests, on the standard library. What the search believes is `optimizer.belief`'s.
 
-Sources: Wilson 1927 (score interval); Efron & Tibshirani 1993, ch. 13 (percentile bootstrap); Waudby-Smith & Ramdas 2024, sec. 4 (betting confidence sequences); Holm 1979 (many comparisons).
+Sources: Wilson 1927 (score interval); Efron & Tibshirani 1993, ch. 13 (percentile bootstrap);
+Holm 1979 (many comparisons).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from statistics import NormalDist, fmean, stdev
+from statistics import NormalDist, fmean
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,40 +111,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
         corrected[index] = highest
     return corrected
-
-
-def confidence_sequence(differences: Sequence[float], *, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval of the mean of values in [-1, 1] that holds at any stopping time (hedged betting capital process).
-
-    Waudby-Smith & Ramdas 2024, theorem 3 with truncated predictable plug-in bets; values are scaled to [0, 1].
-    """
-    scaled = [(value + 1) / 2 for value in differences]
-    kept = [step / 200 for step in range(201) if _capital(scaled, step / 200) < 1 / (1 - confidence)]
-    if not kept:
-        mean = fmean(differences)
-        return mean, mean
-    return 2 * kept[0] - 1, 2 * kept[-1] - 1
-
-
-def _capital(values: Sequence[float], mean: float) -> float:
-    """The larger of the two hedged capitals (log scale inside) that bet against `mean`."""
-    up = down = peak = 0.0
-    estimate, variance = 0.5, 0.25
-    total, squares = 0.5, 0.25
-    for count, value in enumerate(values, start=1):
-        bet = math.sqrt(2 * math.log(2 / 0.05) / (variance * count * math.log(1 + count)))
-        high = min(bet, 0.5 / mean) if mean > 0 else bet
-        low = min(bet, 0.5 / (1 - mean)) if mean < 1 else bet
-        up += math.log(max(1e-12, 1 + high * (value - mean)))
-        down += math.log(max(1e-12, 1 - low * (value - mean)))
-        peak = max(peak, up - math.log(2), down - math.log(2))
-        total += value
-        estimate = total / (count + 1)
-        squares += (value - estimate) ** 2
-        variance = squares / (count + 1)
-    return math.exp(min(peak, 700.0))
-
-
-def standard_error(values: Sequence[float]) -> float:
-    """Of the mean of values; 0 where there are fewer than two."""
-    return stdev(values) / math.sqrt(len(values)) if len(values) > 1 else 0.0

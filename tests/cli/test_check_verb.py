@@ -10,7 +10,7 @@ from cli_help import FAKE, flowbot, write_flow, write_task
 
 from flowbot.cli.check_model import too_long
 from flowbot.fields import Field
-from flowbot.task.examples import placed_examples
+from flowbot.task.examples import checked_examples
 
 Capture = pytest.CaptureFixture[str]
 JUDGE = "{judge: {rubric: The total is right.}}"
@@ -218,7 +218,7 @@ def test_a_metric_without_labels_is_tried_on_empty_answers(capsys: Capture, tmp_
 
 def test_inputs_that_are_longer_than_the_context_are_told_where_it_is_known() -> None:
     texts = ["short", "long " * 2000, "longer " * 2000]
-    rows = placed_examples(
+    rows = checked_examples(
         [{"note": text} for text in texts], where="train", inputs=[Field.of("note", "str")], outputs=[]
     )
     (remark,) = too_long({"model": "local/x", "context": 2048}, rows)

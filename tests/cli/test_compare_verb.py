@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from cli_help import flowbot, write_task
 
-from flowbot.optimizer.api import optimize
+from flowbot.optimizer.run import optimize
 from flowbot.task import Task
 
 Capture = pytest.CaptureFixture[str]

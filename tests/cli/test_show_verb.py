@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cli_help import flowbot, write_task
 
-from flowbot.optimizer.api import optimize
+from flowbot.optimizer.run import optimize
 from flowbot.run import examples
 from flowbot.task import Task
 
@@ -76,6 +76,17 @@ def test_every_example_is_listed_with_both_scores_those_fixed_and_broken_first(c
     assert said.status == 0
     assert f"flowbot show {done} {rows[0]['id']}" in said.out
     assert max(len(line) for line in said.out.splitlines() if "flowbot show" not in line) <= 80
+
+
+def test_the_list_says_what_the_search_noted_while_it_ran(capsys: Capture, done: Path) -> None:
+    events = map(json.loads, (done / "journal.jsonl").read_text(encoding="utf-8").splitlines())
+    stopped = next(event for event in events if event.get("about") == "stopped")
+    said = flowbot(capsys, "show", str(done))
+    assert "What the search noted" in said.out
+    told = " ".join(said.out.split())
+    assert f"After {stopped['spent']:,} calls, the search stopped: {stopped['text']}" in told
+    notes = flowbot(capsys, "show", str(done), "--json").json["notes"]
+    assert notes[-1] == {"about": "stopped", "text": stopped["text"], "calls": stopped["spent"]}
 
 
 def test_one_example_is_shown_with_its_prompts_and_replies_as_they_were(capsys: Capture, done: Path) -> None:

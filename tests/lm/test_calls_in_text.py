@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from functools import partial
 
 import pytest
@@ -143,7 +144,7 @@ def test_a_text_that_is_no_call_stays_whole(text: str) -> None:
 def test_any_text_is_read(text: str, mark: str) -> None:
     for each in (text, mark + text, text + mark):
         _, calls = split_calls(each, TOOLS)
-        assert all(isinstance(json.dumps(call.dump()), str) for call in calls)
+        assert all(isinstance(json.dumps(asdict(call)), str) for call in calls)
 
 
 async def test_where_calls_are_over_a_call_is_not_the_answer() -> None:

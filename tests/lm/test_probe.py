@@ -11,7 +11,7 @@ from aiohttp import web
 from endpoint_help import KEY, Body, chat, error, serving
 
 from flowbot.fields import InfrastructureError, UserError
-from flowbot.lm.advice import advice
+from flowbot.lm.endpoint import advice
 from flowbot.lm.session import Session
 from flowbot.runtime.probe import PURPOSE, probe
 from flowbot.store import Store

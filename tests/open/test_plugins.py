@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 import flowbot as fb
+from flowbot.cli.app import run
 from flowbot.fields import Field, UserError
 from flowbot.fields.plugins import find_plugin, plugin_names
 from flowbot.lm.providers import open_added, split_model
@@ -226,4 +228,23 @@ def test_a_workflow_that_names_a_packages_model_runs_none_of_its_code(tmp_path: 
     workflow = START.with_parameter("answer", told)
     with pytest.raises(UserError, match="models that a file names and you do not: mine/big"):
         require_own_models({"fake/counter"}, workflow=workflow)
+    assert "rules" not in sys.modules
+
+
+def test_the_providers_of_packages_are_listed_and_none_is_imported(
+    install: Install, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    install("rules", "raise SystemExit", {"models": {"mine": "rules:thing", "fake": "rules:thing"}})
+    for package in ("one", "other"):
+        install(f"rules_{package}", "", {"models": {"twice": f"rules_{package}:thing"}}, package=package)
+    assert run(["models", "--cache-dir", str(tmp_path), "--json"]) == 0
+    mine, twice = json.loads(capsys.readouterr().out)["packages"]
+    assert mine == {"provider": "mine", "package": "house-rules 1.0", "error": None}
+    assert (twice["provider"], twice["package"]) == ("twice", None)
+    assert "which both offer it" in twice["error"]
+    assert run(["models", "--cache-dir", str(tmp_path)]) == 0
+    assert "mine/NAME" in (said := capsys.readouterr().out)
+    assert "of house-rules 1.0" in said
+    assert run(["models", "--cache-dir", str(tmp_path), "--quiet"]) == 0
+    assert "mine/NAME" in capsys.readouterr().out.split()
     assert "rules" not in sys.modules

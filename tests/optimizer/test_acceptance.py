@@ -12,7 +12,6 @@ from scipy import stats
 
 from flowbot.stats import (
     bootstrap,
-    confidence_sequence,
     estimate_mean,
     paired_difference,
     paired_p,
@@ -51,24 +50,6 @@ def test_where_nothing_changes_few_differences_pass_for_clear(share: float) -> N
     rng = Random(3)
     differences = [[rng.choice((1.0, -1.0)) * (rng.random() < share) for _ in range(40)] for _ in range(150)]
     assert sum(paired_p(each, [0.0] * 40, draws=400) < 0.05 for each in differences) <= 14
-
-
-def test_confidence_sequence_covers_at_every_stopping_time() -> None:
-    """Peeking after every pair, the true mean must stay inside in at least 95 % of the runs (here: noise allowed)."""
-    rng = Random(11)
-    missed = 0
-    for _ in range(40):
-        differences = [float(rng.choice([-1, 0, 0, 1])) for _ in range(40)]
-        missed += any(
-            not (low <= 0.0 <= high) for n in range(5, 41, 5) for low, high in [confidence_sequence(differences[:n])]
-        )
-    assert missed <= 5
-
-
-def test_confidence_sequence_sees_a_plain_effect() -> None:
-    low, high = confidence_sequence([1.0] * 40)
-    assert low > 0.3
-    assert high == pytest.approx(1.0)
 
 
 def test_estimates_of_nothing_are_wide_open() -> None:

@@ -16,7 +16,9 @@ from flowbot.optimizer.catalogue.catalogue import PATTERNS, Catalogue
 from flowbot.optimizer.catalogue.change import Call, Change, Place
 from flowbot.task import Task, tool_of
 from flowbot.workflow.check import check
-from flowbot.workflow.edits import EditError, Ensemble, apply
+from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.draft import EditError
+from flowbot.workflow.edits.patterns import Ensemble
 from flowbot.workflow.nodes import LLMNode, is_frozen, walk
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.starts import find_start, fit, single_call

@@ -21,7 +21,7 @@ from flowbot.optimizer.structure.code import TRIES
 from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.task import Task
-from flowbot.workflow.edits import RemoveNode
+from flowbot.workflow.edits.basic import RemoveNode
 from flowbot.workflow.nodes import CodeNode
 from flowbot.workflow.parameters import CodeParameters, LLMParameters
 from flowbot.workflow.workflow import Workflow

@@ -80,6 +80,14 @@ async def test_those_nearest_to_a_mistake_share_its_words(tmp_path: Path) -> Non
     assert "weight" in told(made, "answer").demonstrations[0].inputs["q"]
 
 
+async def test_one_good_run_is_told_as_one(tmp_path: Path) -> None:
+    rows = [{"q": f"the weight of {n}", "a": "right"} for n in range(4)]
+    async with searching(task_of(rows), one_step(), knowing({rows[0]["q"]: "right"}), tmp_path) as search:
+        await search.run(search.start, search.rows, "train")
+        made = await drawn(Demonstrations(), search, "demonstrate")
+    assert " 1 good run," in made.title
+
+
 async def test_a_step_that_got_nothing_right_is_shown_what_is_expected_of_it(tmp_path: Path) -> None:
     async with searching(TASK, one_step(), knowing({}), tmp_path) as search:
         await search.run(search.start, search.rows, "train")

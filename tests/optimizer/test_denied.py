@@ -11,8 +11,8 @@ from endpoint_help import KEY, chat, error, serving
 import flowbot as fb
 from flowbot.fields import canonical_json, stable_hash
 from flowbot.lm.client import Message, Request
+from flowbot.notebook.html import html
 from flowbot.run.sessions import read_sessions
-from flowbot.show.html import html
 from flowbot.task import Task
 from flowbot.testing.fake_behaviours import counter
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import flowbot as fb
 from flowbot.run.events import Measured, Proposal, Verdict
 from flowbot.run.journal import read_events
+from flowbot.run.taken import caveats
 from flowbot.task import Task
 
 
@@ -33,10 +34,20 @@ def test_few_validation_rows_are_judged_on_and_shown_to_nobody(orders: Task, tmp
     assert not any(isinstance(each, Measured) and each.split == "val" for each in events)
     assert result.final_scores.val is None
     assert result.calls.get("val", 0) == 0
+    assert result.validation_joined
+    assert fb.RunResult.load(result.run_dir).validation_joined
+    assert "only the test is of unseen examples" in " ".join(caveats(result))
+    assert "only the test is of unseen examples" in fb.write_report(result.run_dir).read_text(encoding="utf-8")
+    stored = json.loads((result.run_dir / "result.json").read_text(encoding="utf-8"))
+    assert stored.pop("validation_joined") is True
+    (result.run_dir / "result.json").write_text(json.dumps(stored), encoding="utf-8")
+    assert not fb.RunResult.load(result.run_dir).validation_joined  # as of an older version
 
 
 def test_many_validation_rows_are_kept_from_the_search(orders: Task, tmp_path: Path) -> None:
-    _, events = searched(orders, tmp_path, 500)
+    result, events = searched(orders, tmp_path, 500)
+    assert not result.validation_joined
+    assert caveats(result) == []
     assert max(each.n for each in events if isinstance(each, Verdict) and each.rule != "validation") <= len(
         orders.splits["train"]
     )

@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 from flowbot.fields import UserError
 from flowbot.lm.budget import Budget
 from flowbot.lm.stop import StopSignal
-from flowbot.optimizer.costs import estimate
+from flowbot.optimizer.estimate import estimate
 from flowbot.optimizer.run import optimize_async
+from flowbot.report.advice import advice
 from flowbot.run.events import Feedback, Measured, Noted, Verdict
 from flowbot.run.journal import read_events
+from flowbot.run.view import read_run
 from flowbot.task import Judge, Metric, Task
 from flowbot.workflow.calls import usual_calls
 from flowbot.workflow.starts import find_start, fit, single_call
@@ -301,3 +303,15 @@ async def test_estimates_hold_with_judges_and_with_a_start_of_several_steps(
     await kept_to_its_estimate(
         judged, tmp_path, run_dir=tmp_path / "judged", method=method, effort=200, judge_lm="fake/judge"
     )
+
+
+async def test_who_searched_with_a_method_that_tries_nothing_is_not_told_to_search_longer(
+    orders: Task, tmp_path: Path
+) -> None:
+    result = await optimize_async(
+        orders, lm=MODEL, method="none+none", effort="low", run_dir=tmp_path / "run", cache_dir=tmp_path
+    )
+    told = " ".join(advice(read_run(result.run_dir)))
+    assert "`--effort" not in told
+    assert "--meta-model" not in told
+    assert "try another `--method`" in told

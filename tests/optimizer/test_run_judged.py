@@ -11,7 +11,7 @@ import pytest
 
 from flowbot.fields import UserError
 from flowbot.lm.budget import Budget
-from flowbot.optimizer.costs import estimate
+from flowbot.optimizer.estimate import estimate
 from flowbot.optimizer.run import optimize_async
 from flowbot.task import Judge, Metric, Part, Parts, Task
 from flowbot.workflow.starts import single_call

@@ -16,7 +16,7 @@ from flowbot.lm.client import Message, Patience, Reply, Request
 from flowbot.lm.connections import Connections, Turns
 from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
-from flowbot.optimizer.measure import evaluate_async
+from flowbot.optimizer.evaluate import evaluate_async
 from flowbot.optimizer.run import optimize_async
 from flowbot.runtime.workbench import Workbench
 from flowbot.store import Store
@@ -259,7 +259,7 @@ class Stubborn(FakeClient):
 async def test_all_clients_are_closed_also_where_one_cannot_be_and_none_twice() -> None:
     connections, clients = Connections(Store.memory(), keep=True), [Stubborn(), Stubborn("no"), Stubborn()]
     for number, client in enumerate(clients):
-        connections.share(str(number), lambda client=client: client)
+        connections.share(str(number), lambda _, client=client: client)
     with pytest.raises(OSError, match="no"):
         await connections.close()
     await connections.close()
@@ -297,3 +297,63 @@ async def test_the_turn_goes_to_one_after_the_other() -> None:
 
     await asyncio.gather(*map(one, range(4)))
     assert order == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+class Held(FakeClient):
+    """Answers as `fake/counter` once it is let."""
+
+    go: asyncio.Event
+    asked: asyncio.Event
+
+    async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
+        self.asked.set()
+        await self.go.wait()
+        return await super().complete(request, patience)
+
+
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> type[Held]:
+    """All fake models wait with their answers until `Held.go` is set."""
+    Held.go, Held.asked = asyncio.Event(), asyncio.Event()
+    monkeypatch.setattr("flowbot.testing.fake.FakeClient", Held)
+    return Held
+
+
+async def test_who_leaves_a_workbench_waits_for_its_runs_and_no_other_begins(
+    small: Task, tmp_path: Path, held: type[Held]
+) -> None:
+    bench = Workbench(cache_dir=tmp_path / "cache")
+    await bench.__aenter__()
+    running = asyncio.create_task(run(small, tmp_path / "run", method="none+none", workbench=bench))
+    await held.asked.wait()
+    closing = asyncio.create_task(bench.close())
+    await asyncio.sleep(0.05)
+    assert not closing.done()
+    with pytest.raises(UserError, match="being closed"):
+        await evaluate_async("chain-of-thought", small, lm=MODEL, workbench=bench)
+    held.go.set()
+    await closing
+    assert (await running).status == "done"
+
+
+async def test_an_error_inside_a_workbench_pauses_its_runs_and_the_same_call_goes_on(
+    small: Task, tmp_path: Path, held: type[Held]
+) -> None:
+    given: dict[str, Any] = {"method": "none+none"}
+    begun: list[asyncio.Task[fb.RunResult]] = []
+
+    async def failing() -> None:
+        async with Workbench(cache_dir=tmp_path / "cache") as bench:
+            begun.append(asyncio.create_task(run(small, tmp_path / "run", workbench=bench, **given)))
+            await held.asked.wait()
+            asyncio.get_running_loop().call_later(0.05, held.go.set)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await failing()
+    paused = await begun[0]
+    assert (paused.status, paused.stopped_by, paused.reason) == ("paused", "signal", "the workbench is closed")
+    assert paused.now.calls > 0
+    done = await run(small, tmp_path / "run", cache_dir=tmp_path / "cache", **given)
+    assert done.status == "done"
+    assert done.spent.calls == sum(done.calls.values())

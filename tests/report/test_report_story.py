@@ -32,6 +32,7 @@ from report_sample import (
 )
 
 from flowbot.fields import Field
+from flowbot.fields.words import count
 from flowbot.report.advice import advice
 from flowbot.report.brief import in_short, in_vain, stopped
 from flowbot.report.commands import again, python, show, use
@@ -41,7 +42,7 @@ from flowbot.report.report import OUTCOMES, write_report
 from flowbot.report.story import came, why
 from flowbot.report.template import cut
 from flowbot.run.changes import Change
-from flowbot.run.events import Event
+from flowbot.run.events import Event, Noted
 from flowbot.run.examples import RecordedExample, Side
 from flowbot.run.result import Scores
 from flowbot.run.sessions import Spent
@@ -114,6 +115,26 @@ def test_a_method_without_comparisons_is_told_without_verdicts(tmp_path: Path) -
     assert "2 changes were tried: 2 taken on without a comparison." in in_short(run)[0]
 
 
+def test_what_the_search_noted_is_told_in_its_order(tmp_path: Path) -> None:
+    run = write_sample(tmp_path / "run")
+    noted = (
+        Noted(about="plateau", text="6 candidates in a row were not better: now from `list`", spent=310),
+        Noted(about="left out", text="p7 had no room to be tested", spent=1),
+        Noted(about="stopped", text="nothing is left to try", spent=1200),
+    )
+    write_journal(run, [*journal(), *noted])
+    page = write_report(run).read_text(encoding="utf-8")
+    told = (
+        "After 310 calls, a plateau: 6 candidates in a row were not better: now from <code>list</code>",
+        "After 1 call, left out: p7 had no room to be tested",
+        "After 1,200 calls, the search stopped: nothing is left to try",
+    )
+    places = [page.find(each) for each in told]
+    assert -1 not in places
+    assert places == sorted(places)
+    assert "What the search noted" not in write_report(write_sample(tmp_path / "other")).read_text(encoding="utf-8")
+
+
 def test_nothing_better_is_a_story_too(tmp_path: Path) -> None:
     run = read_run(write_unchanged(tmp_path / "run"))
     said = " ".join(in_vain(run))
@@ -162,6 +183,7 @@ def test_a_pause_says_why_and_how_to_go_on(tmp_path: Path) -> None:
         ({"scores": "full"}, "The start scores 100 % already"),
         ({"scores": "never"}, "The start is never right"),
         ({"models": {"task": "a/b", "meta": "a/b"}}, "A stronger model"),
+        ({"stopped_because": "nothing is left to try"}, "because nothing is left to try: try another `--method`"),
     ],
 )
 def test_advice_fits_what_the_run_shows(tmp_path: Path, change: dict[str, Any], said: str) -> None:
@@ -192,8 +214,8 @@ def test_examples_stand_by_what_became_of_them(tmp_path: Path) -> None:
     counts = {group.outcome: group.count for group in grouped(run.examples)}
     assert counts == {"fixed": 30, "broken": 10, "wrong": 10, "right": 10}
     page = write_report(run.run_dir).read_text(encoding="utf-8")
-    for outcome, count in counts.items():
-        assert f"{count} {OUTCOMES[outcome]}" in page
+    for outcome, number in counts.items():
+        assert f"{number} {OUTCOMES[outcome]}" in page
     assert f"flowbot show {run.run_dir} test-003" in page
     assert "25 more are not shown here" in page
 
@@ -227,7 +249,8 @@ def test_parts_errors_and_cost_come_from_all_examples(tmp_path: Path) -> None:
     assert first.final is not None
     trace = first.final.trace
     steps = tuple(replace(step, usage=replace(step.usage, usd=None)) for step in trace.steps)
-    unknown = replace(first, final=replace(first.final, trace=replace(trace, steps=steps)))
+    final_side = first.final.model_copy(update={"trace": replace(trace, steps=steps)})
+    unknown = first.model_copy(update={"final": final_side})
     partly = per_example([unknown, *others], "final")
     assert partly is not None
     assert partly.usd is None
@@ -281,7 +304,7 @@ def test_commands_can_be_typed_as_they_stand(tmp_path: Path) -> None:
     judged = started(models={**run.started.models, "judge": "openai/gpt-4.1"})
     assert "--judge-model openai/gpt-4.1" in again(replace(run, started=judged))
     numbers = single_call((Field.of("note", "list[int]"),), (Field.of("total", "int"),), "Add.", reasoning=False)
-    asked = replace(run.examples[0], inputs={"note": [1, 2]})
+    asked = run.examples[0].model_copy(update={"inputs": {"note": [1, 2]}})
     assert "flow(note=[1, 2])" in python(replace(run, found=numbers, examples=(asked,)))
     with_tools = replace(run, found=nested())
     assert " --task task.yaml --model local/" in use(with_tools)
@@ -343,10 +366,14 @@ scores = st.none() | st.sampled_from([0.0, 0.25, 1.0])
 @given(st.lists(st.tuples(scores, scores), max_size=40))
 def test_every_example_is_in_one_group(pairs: list[tuple[float | None, float | None]]) -> None:
     def side(score: float | None) -> Side | None:
-        return None if score is None else Side(score, "", {}, None, False, Trace("", {}, (), None))
+        if score is None:
+            return None
+        return Side(score=score, feedback="", parts={}, spread=None, whole=False, trace=Trace("", {}, (), None))
 
     examples = [
-        RecordedExample(str(at), "test", {}, {}, side(one), side(two))
+        RecordedExample(
+            id=str(at), split="test", inputs={}, expected={}, start=side(one), final=side(two), candidates={}
+        )
         for at, (one, two) in enumerate(pairs)
         if (one, two) != (None, None)  # a view leaves out what neither was run on
     ]
@@ -360,5 +387,7 @@ def test_every_example_is_in_one_group(pairs: list[tuple[float | None, float | N
 @given(st.text(max_size=300), st.integers(1, 100))
 def test_a_text_that_was_cut_says_how_much_is_missing(text: str, most: int) -> None:
     shown = cut(text, most)
-    assert shown == text or (shown.startswith(text[:most]) and f"({len(text) - most:,} more characters)" in shown)
+    assert shown == text or (
+        shown.startswith(text[:most]) and f"({count(len(text) - most, 'more character')})" in shown
+    )
     assert len(shown) <= most * 1.1 + 40

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from attack.changed import FILES, READERS, VALUES, changes, make_run
+from flowbot.cli.app import run as flowbot_run
 from flowbot.fields import FlowBotError, UserError
 from flowbot.report.report import write_report
 from flowbot.run.events import Ended, Measured, Proposal, Started
@@ -85,3 +86,35 @@ def test_whatever_stands_there_is_shown_or_told(folder: Path, file: str) -> None
             except FlowBotError as error:
                 said = str(error)
             assert len(said) < 2000, place
+
+
+RUN_FILES = ("journal.jsonl", "result.json", "sessions.jsonl", "start.flow.yaml", "found.flow.yaml", "examples.jsonl")
+
+
+@pytest.mark.parametrize("file", RUN_FILES)
+def test_a_file_of_a_run_that_is_a_link_is_not_read(folder: Path, file: str) -> None:
+    """The folder may be somebody else's, and what a link leads to may be anything of this machine."""
+    path = folder / "run" / file
+    for victim in (folder / f"other {file}", folder / "nowhere"):
+        if victim.name != "nowhere":
+            shutil.copy(path, victim)
+        path.unlink()
+        path.symlink_to(victim)
+        with pytest.raises(UserError, match="a symbolic link") as caught:
+            write_report(folder / "run")
+        assert file in str(caught.value)
+
+
+@pytest.mark.parametrize("file", RUN_FILES)
+def test_no_verb_reads_a_file_of_a_run_that_is_a_link(
+    folder: Path, file: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "run" / file).rename(folder / "moved")
+    (folder / "run" / file).symlink_to(folder / "moved")
+    run = str(folder / "run")
+    verbs = [["report", run], ["diff", run], ["compare", run, str(folder / "other")], ["show", run]]
+    if file == "found.flow.yaml":
+        verbs += [["check", run], ["run", run, "note=1 pen"], ["diff", run, run]]
+    for verb in verbs:
+        assert flowbot_run(verb) == 2, verb
+        assert "a symbolic link" in capsys.readouterr().err, verb

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from flowbot.runtime.engine import Engine
 from flowbot.runtime.gold import lopsided, score_baseline, score_gold, spread, telling_apart
 from flowbot.store import Store
 from flowbot.task import Example, Task
-from flowbot.task.examples import Placed, placed_examples
+from flowbot.task.examples import checked_examples
 
 
 @pytest.fixture
@@ -22,10 +22,10 @@ async def engine() -> AsyncIterator[Engine]:
     await made.close()
 
 
-def _task(metric: Any) -> tuple[Task, list[Placed]]:
+def _task(metric: Any) -> tuple[Task, Sequence[Example]]:
     task = Task(goal="Count.", inputs={"note": str}, outputs={"total": int}, metric=metric)
     rows = [{"note": f"{number} pens", "total": number % 4} for number in range(8)]
-    return task, placed_examples(rows, where="train", inputs=task.inputs, outputs=task.outputs)
+    return task, checked_examples(rows, where="train", inputs=task.inputs, outputs=task.outputs)
 
 
 def _right(example: Example, outputs: Mapping[str, Any]) -> bool:
@@ -45,7 +45,7 @@ async def test_a_row_that_its_metric_does_not_take_is_told_with_the_feedback(eng
 
     task, rows = _task(picky)
     wrong = [row for row in await score_gold(engine, task, rows) if row.score != 1]
-    assert [(row.placed.place, row.score, row.said) for row in wrong] == [
+    assert [(row.example.place, row.score, row.said) for row in wrong] == [
         ("train[3]", 0.5, "three is too many"),
         ("train[7]", 0.5, "three is too many"),
     ]
@@ -76,7 +76,7 @@ async def test_a_metric_that_takes_an_empty_answer_for_right_is_told(engine: Eng
         return outputs["total"] in (0, example.expected["total"])
 
     task, rows = _task(lazy)
-    (remark,) = await telling_apart(engine, task, [row for row in rows if row.example.expected["total"]])
+    (remark,) = await telling_apart(engine, task, [row for row in rows if row.expected["total"]])
     assert "1 to empty values" in remark.what
 
 
@@ -96,7 +96,7 @@ async def test_a_metric_that_fails_on_a_wrong_answer_is_told(engine: Engine) -> 
 
 async def test_always_the_commonest_answer_is_scored_on_what_is_held_out(engine: Engine) -> None:
     task, rows = _task("exact")
-    train = [row for row in rows if row.example.expected["total"] != 3]
+    train = [row for row in rows if row.expected["total"] != 3]
     found = await score_baseline(engine, task, train, rows)
     assert found is not None
     assert (dict(found.outputs), found.share, found.mean, found.n) == ({"total": 0}, 2 / 6, 0.25, 8)
@@ -110,4 +110,4 @@ async def test_always_the_commonest_answer_is_scored_on_what_is_held_out(engine:
 async def test_few_of_many_rows_are_spread_over_all(engine: Engine) -> None:
     _, rows = _task("exact")
     assert [row.place for row in spread(rows, 3)] == ["train[0]", "train[2]", "train[5]"]
-    assert spread(rows, 100) == rows
+    assert spread(rows, 100) == list(rows)

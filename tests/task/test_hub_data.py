@@ -79,7 +79,7 @@ def test_a_data_set_of_the_hub_becomes_a_task_with_its_splits_and_names_of_label
     assert {field.name: str(field.type) for field in made.outputs} == {"label": "Literal['neg', 'pos']"}
     assert {split: len(rows) for split, rows in made.splits.items()} == {"train": 30, "val": 12, "test": 14}
     assert made.name == "mails"
-    assert table.unused == ("unsupervised",)
+    assert table.unused == ["unsupervised"]
     assert f"# The rows are of hf:shop/mails@{COMMIT}.\n" in task_text(made)
     write_folder(made, cache / "made")
     assert Task.load(cache / "made").train[0].extra["marks"] in (["O", "O"], ["O", "X"])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from flowbot.fields import UserError
 from flowbot.task import Task
 from flowbot.task.defects import read_whole
-from flowbot.task.faults import MOST, Faults, KeptFaults
+from flowbot.task.faults import MOST, RAISED, Faults
 
 Write = Callable[..., Path]
 
@@ -93,7 +93,7 @@ def test_every_key_that_lacks_is_told(write: Write) -> None:
 def test_every_row_with_a_fault_is_told_and_the_others_are_read(write: Write) -> None:
     path = write({"val.jsonl": '{"note": "a", "total": "x"}\n{"total": 2}\n{"note": "c", "total": 3}\n'})
     assert _places(path) == ["val.jsonl:1: total", "val.jsonl:2"]
-    assert [placed.example.inputs["note"] for placed in read_whole(path).rows["val"]] == ["c"]
+    assert [row.inputs["note"] for row in read_whole(path).rows["val"]] == ["c"]
 
 
 def test_rows_of_a_table_with_too_few_cells_are_all_told(write: Write) -> None:
@@ -147,13 +147,13 @@ def test_loading_raises_the_first_of_the_faults(write: Write) -> None:
 
 
 def test_only_mistakes_of_the_user_are_kept() -> None:
-    faults = KeptFaults()
+    faults = Faults(keep=True)
     with faults:
         raise UserError("here", "this", "that")
     with pytest.raises(ValueError, match="a bug"), faults:
         raise ValueError("a bug")
     assert [fault.where for fault in faults.found] == ["here"]
-    with pytest.raises(UserError), Faults():
+    with pytest.raises(UserError), RAISED:
         raise UserError("here", "this", "that")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from flowbot.fields import Field, UserError, canonical_json
 from flowbot.task import Example, Task
-from flowbot.task.examples import Placed, placed_examples
+from flowbot.task.examples import checked_examples
 from flowbot.task.splits import SPLITS, check_disjoint, divide
 
 INPUTS, OUTPUTS = (Field.of("x", "int"),), (Field.of("y", "int"),)
@@ -23,15 +24,15 @@ rows = st.lists(
 fractions = st.sampled_from([(0.4, 0.2, 0.4), (0.8, 0.1, 0.1), (0.5, 0.5, 0.0), (0.0, 0.0, 1.0), (1 / 3, 1 / 3, 1 / 3)])
 
 
-def placed(given: list[dict[str, Any]], group: str) -> list[Placed]:
-    return placed_examples(given, where="rows", inputs=INPUTS, outputs=OUTPUTS, group=group)
+def placed(given: list[dict[str, Any]], group: str) -> Sequence[Example]:
+    return checked_examples(given, where="rows", inputs=INPUTS, outputs=OUTPUTS, group=group)
 
 
-def contents(made: dict[Any, list[Placed]]) -> dict[Any, list[Example]]:
-    return {split: [each.example for each in made[split]] for split in SPLITS}
+def contents(made: dict[Any, Sequence[Example]]) -> dict[Any, list[Example]]:
+    return {split: list(made[split]) for split in SPLITS}
 
 
-def divided(given: list[dict[str, Any]], parts: tuple[float, ...], group: str) -> dict[Any, list[Placed]]:
+def divided(given: list[dict[str, Any]], parts: tuple[float, ...], group: str) -> dict[Any, Sequence[Example]]:
     try:
         return divide(placed(given, group), parts, "data.split")
     except UserError as error:
@@ -52,7 +53,7 @@ def test_every_row_is_in_one_split_and_what_belongs_together_stays(
         homes: dict[Any, set[str]] = {}
         for split in SPLITS:
             for each in made[split]:
-                value = each.example.group if key == "doc" else each.example.inputs["x"]
+                value = each.group if key == "doc" else each.inputs["x"]
                 homes.setdefault(value, set()).add(split)
         assert all(len(home) == 1 for home in homes.values())
     for split, part in zip(SPLITS, parts, strict=True):
@@ -79,7 +80,7 @@ def test_single_rows_are_divided_as_asked(count: int, parts: tuple[float, ...]) 
 
 def test_the_division_is_the_same_on_every_machine() -> None:
     made = divide(placed([{"id": f"r{x}", "x": x, "y": 0} for x in range(10)], ""), (0.4, 0.2, 0.4), "data.split")
-    assert {split: [each.example.id for each in made[split]] for split in SPLITS} == {
+    assert {split: [each.id for each in made[split]] for split in SPLITS} == {
         "train": ["r7", "r1", "r2", "r6"],
         "val": ["r3", "r9"],
         "test": ["r8", "r0", "r4", "r5"],
@@ -94,7 +95,7 @@ def test_every_split_has_its_share_of_each_label(rare: int, common: int, group: 
     made = divided(given_rows, parts, "doc" if group else "")
     for label, size in ((1, rare), (0, common)):
         for split, part in zip(SPLITS, parts, strict=True):
-            of_label = sum(each.example.expected["y"] == label for each in made[split])
+            of_label = sum(each.expected["y"] == label for each in made[split])
             assert abs(of_label - part * size) <= (5 if group else 3)
 
 
@@ -136,7 +137,7 @@ def test_a_group_in_two_splits_is_refused_with_both_places() -> None:
 @given(rows, st.randoms(use_true_random=False))
 def test_ids_are_unique_and_do_not_depend_on_the_order(given_rows: list[dict[str, Any]], rng: random.Random) -> None:
     def ids(some: list[dict[str, Any]]) -> list[tuple[str, str]]:
-        found = [(each.example.id, canonical_json(each.example.inputs)) for each in placed(some, "")]
+        found = [(each.id, canonical_json(each.inputs)) for each in placed(some, "")]
         assert len({name for name, _ in found}) == len(found)
         return sorted(found)
 
@@ -149,4 +150,4 @@ def test_blanks_around_a_groups_name_make_no_other_group() -> None:
     train, test = placed([{"x": 1, "doc": "a"}], "doc"), placed([{"x": 2, "doc": "a "}], "doc")
     with pytest.raises(UserError, match="the group 'a' of"):
         check_disjoint({"train": train, "test": test})
-    assert placed([{"x": 1, "doc": " "}], "doc")[0].example.group == ""
+    assert placed([{"x": 1, "doc": " "}], "doc")[0].group == ""

@@ -179,3 +179,27 @@ class Shelf:
 north = Shelf().find
 south = Shelf().find
 """
+
+
+@pytest.mark.parametrize(
+    ("make", "where"),
+    [
+        (lambda file: SearchSource(corpus=file, k="5"), "tools.k"),
+        (lambda file: SearchSource(corpus=file, name=3), "tools.name"),
+        (lambda file: SearchSource(corpus=file, about=None), "tools.about"),
+        (lambda file: SearchSource(corpus=3), "tools.search"),
+        (lambda file: SQLSource(file=file, about=["Orders"]), "tools.about"),
+        (lambda file: MCPSource(only=["find"], command=("x",)), "tools.only"),
+        (lambda file: MCPSource(only={"find": "find"}, command="x --stdio"), "tools.mcp.command"),
+        (lambda file: MCPSource(only={"find": "find"}, command=["x"], seconds="30"), "tools.mcp.seconds"),
+        (lambda file: MCPSource(only={"find": "find"}, command=["x"], effects="none"), "tools.effects"),
+    ],
+)
+def test_a_source_made_in_python_names_the_place_of_a_value_of_another_type(
+    tmp_path: Path, make: Any, where: str
+) -> None:
+    file = tmp_path / "docs.jsonl"
+    file.write_text("{}\n", encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        make(file)
+    assert caught.value.where == where

@@ -96,7 +96,7 @@ def test_what_is_said_of_parameters_is_read_in_every_style(
         return city * n * x
 
     find.__doc__ = text
-    signature = read_signature(find, "tool find")
+    signature, _ = read_signature(find, "tool find")
     assert signature.about == "Find."
     assert [field.about for field in signature.inputs] == ["The city, in full.", "how: many", ""]
     assert (caplog.text, capsys.readouterr()) == ("", ("", ""))

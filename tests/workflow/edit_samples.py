@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from flowbot.fields import Field, ToolSignature
-from flowbot.workflow.edits import Applied, applied, dump_edits, parse_edits
+from flowbot.workflow.edits.applying import Applied, applied
+from flowbot.workflow.edits.edit import dump_edits
+from flowbot.workflow.edits.parse import parse_edits
 from flowbot.workflow.workflow import Workflow
 
 TOOLS = {"lookup": ToolSignature("lookup", "finds a price", (Field.of("name", "str"),), (Field.of("price", "float"),))}

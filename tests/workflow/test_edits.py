@@ -9,19 +9,12 @@ import pytest
 
 from flowbot.fields import Field, ToolSignature
 from flowbot.workflow.check import check
-from flowbot.workflow.edits import (
-    AddNode,
-    EditError,
-    RemoveNode,
-    ReplaceNode,
-    Rewire,
-    SetOutput,
-    apply,
-    describe,
-    dump_edits,
-    edits_schema,
-    parse_edits,
-)
+from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.basic import AddNode, RemoveNode, ReplaceNode, Rewire, SetOutput
+from flowbot.workflow.edits.draft import EditError
+from flowbot.workflow.edits.edit import dump_edits
+from flowbot.workflow.edits.parse import parse_edits
+from flowbot.workflow.edits.schema import edits_schema
 from flowbot.workflow.nodes import CodeNode, LLMNode
 from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, Demonstration, LLMParameters
 from flowbot.workflow.workflow import Workflow
@@ -180,7 +173,7 @@ def test_edits_are_described_in_a_line_each() -> None:
         {"op": "rewire", "id": "d", "input": "q", "to": "note"},
         {"op": "output", "output": "total", "to": "sum.n"},
     ])  # fmt: skip
-    assert [describe(edit) for edit in edits] == [
+    assert [str(edit) for edit in edits] == [
         "add code sum: list.items → n: int",
         "replace b by tool look b: x → r: int",
         "remove c, reading note for c.x",

@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 from edit_samples import TOOLS, made, nodes, stock
 
-from flowbot.workflow.edits import EditError, ReplaceNode, Review, apply, parse_edits
+from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.basic import ReplaceNode
+from flowbot.workflow.edits.draft import EditError
+from flowbot.workflow.edits.parse import parse_edits
+from flowbot.workflow.edits.patterns import Review
 from flowbot.workflow.nodes import LLMNode, walk
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.workflow import Workflow

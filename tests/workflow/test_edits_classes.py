@@ -7,8 +7,9 @@ from hashlib import sha256
 
 from edit_samples import TOOLS, stock
 
-from flowbot.workflow.edits import Edit, edits_schema
+from flowbot.workflow.edits.edit import Edit
 from flowbot.workflow.edits.parse import EDITS
+from flowbot.workflow.edits.schema import edits_schema
 
 
 def test_every_class_of_edits_is_read() -> None:

@@ -9,7 +9,12 @@ from edit_samples import TOOLS, made, nodes, stock
 
 from flowbot.fields import ToolSignature
 from flowbot.workflow.check import check
-from flowbot.workflow.edits import EditError, InsertStep, Review, applied, apply, edits_schema, parse_edits
+from flowbot.workflow.edits.applying import applied, apply
+from flowbot.workflow.edits.draft import EditError
+from flowbot.workflow.edits.inserts import InsertStep
+from flowbot.workflow.edits.parse import parse_edits
+from flowbot.workflow.edits.patterns import Review
+from flowbot.workflow.edits.schema import edits_schema
 from flowbot.workflow.nodes import CodeNode, LLMNode, node_at
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.workflow import Workflow

@@ -9,7 +9,9 @@ from edit_samples import TOOLS, made, nodes, stock
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowbot.workflow.edits import EditError, apply, parse_edits
+from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.draft import EditError
+from flowbot.workflow.edits.parse import parse_edits
 from flowbot.workflow.parameters import (
     CATALOGUE_SAMPLES,
     CATALOGUE_TEMPERATURE,

@@ -8,7 +8,10 @@ import pytest
 from edit_samples import TOOLS, made
 
 from flowbot.workflow.check import check
-from flowbot.workflow.edits import AddNode, EditError, apply, parse_edits
+from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.basic import AddNode
+from flowbot.workflow.edits.draft import EditError
+from flowbot.workflow.edits.parse import parse_edits
 from flowbot.workflow.nodes import LLMNode, walk
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.prompt import places, prompt_text

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from random_workflows import workflows
 
 from flowbot.workflow.check import check
-from flowbot.workflow.edits import EditError, applied, apply, describe, dump_edits, parse_edits
+from flowbot.workflow.edits.applying import applied, apply
+from flowbot.workflow.edits.draft import EditError
+from flowbot.workflow.edits.edit import dump_edits
+from flowbot.workflow.edits.parse import parse_edits
 from flowbot.workflow.nodes import is_frozen, walk
 from flowbot.workflow.workflow import Workflow
 
@@ -63,7 +66,7 @@ def test_edits_give_a_valid_workflow_or_an_error_and_leave_the_original(
     before = workflow.model_dump_json()
     parsed = parse_edits(data)
     assert parse_edits(dump_edits(parsed)) == parsed
-    assert all(describe(edit) and "\n" not in describe(edit) for edit in parsed)
+    assert all(str(edit) and "\n" not in str(edit) for edit in parsed)
     try:
         record = applied(workflow, parsed, tools=TOOLS)
     except EditError:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowbot.fields import UserError
-from flowbot.show.workflow import workflow_html
+from flowbot.notebook.workflow import workflow_html
 from flowbot.workflow.check import check
 from flowbot.workflow.diff import diff
 from flowbot.workflow.parameters import LLMParameters
@@ -20,8 +20,8 @@ from flowbot.workflow.prompt import (
     Ref,
     around,
     following,
-    in_words,
     places,
+    plain_text,
     prompt_text,
     reworded,
     slots,
@@ -154,7 +154,9 @@ def test_the_longest_text_comes_first_and_examples_are_left_alone() -> None:
 
 
 def test_a_prompt_of_places_alone_is_told_more_as_the_system() -> None:
-    told = LLMParameters.model_validate({"messages": [{"role": "user", "parts": [{"ref": "q"}]}]}).told("Be brief.")
+    told = LLMParameters.model_validate({"messages": [{"role": "user", "parts": [{"ref": "q"}]}]}).with_text(
+        "Be brief."
+    )
     assert prompt_text(told.messages) == "[system]\nBe brief.\n\n[user]\n{q}"
 
 
@@ -165,10 +167,10 @@ def test_where_a_text_stands_is_shown_without_it() -> None:
 
 def test_a_prompt_in_words_names_its_answers() -> None:
     turns = [{"role": "user", "parts": ["hi"]}, {"role": "assistant", "parts": ["ho"]}, *TICKET[1:]]
-    assert in_words(prompt(turns)).startswith("hi\n\nExample of an answer:\nho\n\nRead it.")
+    assert plain_text(prompt(turns)).startswith("hi\n\nExample of an answer:\nho\n\nRead it.")
 
 
 def test_a_changed_prompt_shows_in_diff_and_notebook() -> None:
-    other = workflow(TICKET).with_parameter("answer", LLMParameters(messages=prompt(TICKET)).told("Be quick."))
+    other = workflow(TICKET).with_parameter("answer", LLMParameters(messages=prompt(TICKET)).with_text("Be quick."))
     assert [line.strip() for line in diff(workflow(TICKET), other) if "  +" in line] == ["+Be quick."]
     assert "Body:" in workflow_html(workflow(TICKET))

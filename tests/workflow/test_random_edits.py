@@ -10,8 +10,11 @@ from hypothesis import strategies as st
 from random_workflows import JUNK, NAMES, TYPES, workflows
 
 from flowbot.workflow.check import check
-from flowbot.workflow.edits import EditError, apply, describe, dump_edits, parse_edits
-from flowbot.workflow.graph import references
+from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.draft import EditError
+from flowbot.workflow.edits.edit import dump_edits
+from flowbot.workflow.edits.parse import parse_edits
+from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
 
 U = TypeVar("U")
@@ -31,7 +34,7 @@ def wild_edits(draw: st.DrawFn) -> tuple[Workflow, list[Any]]:
     """Edits without sense: most name what is not there or does not fit."""
     workflow = draw(workflows())
     sketch = workflow.sketch
-    known = st.sampled_from([*references(sketch), "new.x", "no.x"])
+    known = st.sampled_from([*Scope.of(sketch).names(), "new.x", "no.x"])
     ids = st.sampled_from([*sketch.nodes, "new"])
     outs = st.dictionaries(st.one_of(st.just("x"), NAMES), TYPES, max_size=2)
     node = st.one_of(
@@ -61,7 +64,8 @@ def sensible_edits(draw: st.DrawFn) -> tuple[Workflow, list[Any]]:
     """Edits that a person might make, most of which can be made: each keeps types and, mostly, the order."""
     workflow = draw(workflows())
     sketch = workflow.sketch
-    known = references(sketch)
+    scope = Scope.of(sketch)
+    known = {name: scope.type_text(name) or "" for name in scope.names()}
     output = draw(st.sampled_from(list(sketch.outputs)))
     end = sketch.outputs[output]
     alike = st.sampled_from([reference for reference, kind in known.items() if kind == known[end]])
@@ -101,7 +105,7 @@ def test_apply_gives_a_valid_workflow_or_nothing(case: tuple[Workflow, list[Any]
     edits = outcome(lambda: parse_edits(data))
     if not isinstance(edits, EditError):
         assert parse_edits(dump_edits(edits)) == edits
-        assert all(describe(edit) for edit in edits)
+        assert all(str(edit) for edit in edits)
         changed = outcome(lambda: apply(workflow, edits))
         assert workflow.model_dump_json() == before
         if isinstance(changed, EditError):

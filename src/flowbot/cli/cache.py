@@ -178,7 +178,7 @@ def verify(
         console.row("Structure", line)
     left = len(found.damaged) - found.dropped
     if found.sound:
-        mended = f"; {found.dropped:,} damaged ones were dropped" if found.dropped else ""
+        mended = f"; {count(found.dropped, 'damaged one was', 'damaged ones were')} dropped" if found.dropped else ""
         console.result(f"{_responses(found.entries - found.dropped)}, all whole{mended}", "good")
         return 0
     if not repair:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowbot.task.survey import Remark
+from flowbot.fields.words import count
+from flowbot.task.quality import Remark
 
 from .check_task import all_rows, every_row
 from .findings import Findings
@@ -15,8 +16,8 @@ from .findings import Findings
 if TYPE_CHECKING:
     from flowbot.lm.session import Session
     from flowbot.runtime.gold import GoldRow
+    from flowbot.task import Example
     from flowbot.task.defects import ReadTask
-    from flowbot.task.examples import Placed
 
 REPLY_TOKENS = 512
 """Room that a step's reply and its prompt may want beside the inputs."""
@@ -45,7 +46,7 @@ class Asking:
 async def ask_models(asking: Asking, session: Session, findings: Findings) -> None:
     """Ask each model one question; one that does not answer is a defect. Adds facts `model`, `meta_model`…"""
     from flowbot.fields import DeniedError, InfrastructureError, UserError
-    from flowbot.lm.advice import advice
+    from flowbot.lm.endpoint import advice
     from flowbot.runtime.probe import Probe, probe
 
     if not asking.models:
@@ -93,7 +94,7 @@ async def judge_task(asking: Asking, session: Session, read: ReadTask, findings:
         findings.fault(error)
         return
     names = {field.name for field in task.outputs}
-    whole = [placed for placed in every_row(read) if names <= placed.example.expected.keys()]
+    whole = [row for row in every_row(read) if names <= row.expected.keys()]
     if not whole:
         findings.rows.append(("Judge", "not tried, because no row expects a whole answer"))
     rows = spread(whole, JUDGED)
@@ -122,7 +123,7 @@ def _judged(gold: Sequence[GoldRow], findings: Findings) -> list[Remark]:
     for row in wrong:
         score = "no verdict on" if row.score is None else f"{row.score:.3g}, not 1, to"
         what = f"the judge gives {score} what the row itself expects: {row.said}"
-        remarks.append(Remark(row.placed.place, what, "make the rubric plainer, or ask a stronger judge"))
+        remarks.append(Remark(row.example.place, what, "make the rubric plainer, or ask a stronger judge"))
     return remarks
 
 
@@ -158,25 +159,26 @@ def endpoint_text(can: Mapping[str, Any]) -> str:
 def thinking(facts: Mapping[str, Any]) -> str:
     """How a model thinks, in words; `facts` as `Probe.dump` gives them."""
     seen, room = facts["thinking"]["seen"], facts["thinking"]["room"]
-    return f"it thinks{f' ({seen:,} tokens here)' if seen else ''}: replies have room for {room:,} tokens more"
+    here = f" ({count(seen, 'token')} here)" if seen else ""
+    return f"it thinks{here}: replies have room for {count(room, 'token')} more"
 
 
-def too_long(facts: Mapping[str, Any] | None, rows: Sequence[Placed]) -> list[Remark]:
+def too_long(facts: Mapping[str, Any] | None, rows: Sequence[Example]) -> list[Remark]:
     """A remark on inputs that may not fit into the context of the model that was asked, where that is known."""
     if facts is None or not facts.get("context") or not rows:
         return []
     context: int = facts["context"]
-    sizes = [len(_text(placed).encode("utf-8", "replace")) / _BYTES_A_TOKEN + REPLY_TOKENS for placed in rows]
+    sizes = [len(_text(row).encode("utf-8", "replace")) / _BYTES_A_TOKEN + REPLY_TOKENS for row in rows]
     over = [index for index, size in enumerate(sizes) if size > context]
     if not over:
         return []
     worst = max(over, key=lambda index: sizes[index])
     what = (
-        f"{len(over):,} of {len(rows):,} rows are likely too long for its context of {context:,} tokens; the longest, "
+        f"{len(over):,} of {count(len(rows), 'row')} {'is' if len(over) == 1 else 'are'} likely too long for its context of {context:,} tokens; the longest, "
         f"{rows[worst].place}, has about {sizes[worst] - REPLY_TOKENS:,.0f}"
     )
     return [Remark(f"model {facts['model']}", what, "use a model with a longer context, or let a tool search the text")]
 
 
-def _text(placed: Placed) -> str:
-    return "".join(value if isinstance(value, str) else str(value) for value in placed.example.inputs.values())
+def _text(row: Example) -> str:
+    return "".join(value if isinstance(value, str) else str(value) for value in row.inputs.values())

@@ -8,7 +8,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from flowbot.task.survey import Remark
+from flowbot.task.quality import Remark
 
 from .check_model import Asking, ask_models, judge_task, too_long
 from .check_task import every_row, look_at, open_tools, read_task, score_task

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from flowbot.draft.scoring import UNFINISHED
 from flowbot.fields.words import count
+from flowbot.task.quality import Remark, short
 from flowbot.task.splits import Split
-from flowbot.task.survey import Remark, short
 
 from .findings import Findings
 
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from flowbot.fields import Field, ToolSignature
     from flowbot.lm.session import Session
     from flowbot.runtime.gold import Baseline, GoldRow
-    from flowbot.task import Task
+    from flowbot.task import Example, Task
     from flowbot.task.defects import ReadTask
-    from flowbot.task.examples import Placed
 
 SHOWN = 5
 """Rows that are named one by one because their own expected outputs do not score 1; those alike count as one."""
@@ -50,7 +49,7 @@ def read_task(path: Path, findings: Findings) -> ReadTask:
 
 def look_at(read: ReadTask, tools: Mapping[str, ToolSignature], findings: Findings) -> None:
     """Say what the task is, and what its examples are like."""
-    from flowbot.task.survey import survey
+    from flowbot.task.quality import remarks_on
 
     task = read.task
     if task is None:
@@ -79,7 +78,7 @@ def look_at(read: ReadTask, tools: Mapping[str, ToolSignature], findings: Findin
         findings.rows.append(("Examples", ", ".join(f"{size:,} {split}" for split, size in sizes.items()) + partly))
     if tools:
         findings.rows.append(("Tools", ", ".join(tools)))
-    findings.warnings += survey(read.rows, task.inputs, task.outputs)
+    findings.warnings += remarks_on(read.rows, task.inputs, task.outputs)
     if any(UNFINISHED in each.text for judge in task.metric.judges.values() for each in judge.criteria):
         mend = "say what a good answer has and what makes one bad: the judge knows nothing else"
         findings.warnings.append(Remark("metric.judge.rubric", f"still as drafted: “({UNFINISHED} …)”", mend))
@@ -158,7 +157,7 @@ async def score_task(session: Session, read: ReadTask, findings: Findings) -> No
             findings.warnings += await telling_apart(engine, plain, spread(rows or every_row(read), TRIED))
         if gold and own is task.metric and not read.faults and all(row.score == 1 for row in gold):
             train = read.rows.get("train", ())
-            held_out = [placed for split in ("val", "test") for placed in read.rows.get(split, ())]
+            held_out = [row for split in ("val", "test") for row in read.rows.get(split, ())]
             _baseline(await score_baseline(engine, plain, train, held_out), findings)
     finally:
         await engine.close()
@@ -203,7 +202,7 @@ def _gold(gold: Sequence[GoldRow], task: Task, rows: int, findings: Findings) ->
         findings.rows.append(("Gold", f"what is expected scores 1 with the metric, on {scored}"))
         return
     names = {field.name for field in task.outputs}
-    partial = [row for row in wrong if names - row.placed.example.expected.keys()]
+    partial = [row for row in wrong if names - row.example.expected.keys()]
     # A row that expects only a part of the outputs is no whole answer: the metric may have good reasons.
     whole = [row for row in wrong if row not in partial]
     for bad, into in ((partial, findings.warnings), (whole, findings.defects)):
@@ -220,14 +219,14 @@ def _gold(gold: Sequence[GoldRow], task: Task, rows: int, findings: Findings) ->
 
 def _gold_remark(row: GoldRow, more: int) -> Remark:
     """What is wrong with a row, and with so many more rows alike."""
-    expected = ", ".join(f"{name}: {short(value)}" for name, value in row.placed.example.expected.items())
+    expected = ", ".join(f"{name}: {short(value)}" for name, value in row.example.expected.items())
     if row.score is None:
         what = f"the metric fails on its own expected outputs ({expected}): {row.said}"
     else:
         why = f": {row.said}" if row.said else ""
         what = f"its own expected outputs ({expected}) score {row.score:.3g}, not 1{why}"
     alike = f" (and the same on {count(more, 'more row')})" if more else ""
-    return Remark(row.placed.place, f"{what}{alike}", _MEND)
+    return Remark(row.example.place, f"{what}{alike}", _MEND)
 
 
 def _baseline(found: Baseline | None, findings: Findings) -> None:
@@ -258,6 +257,6 @@ def all_rows(n: int) -> str:
     return "the one row" if n == 1 else f"all {n:,} rows"
 
 
-def every_row(read: ReadTask) -> list[Placed]:
+def every_row(read: ReadTask) -> list[Example]:
     """The rows of all splits."""
-    return [placed for rows in read.rows.values() for placed in rows]
+    return [row for rows in read.rows.values() for row in rows]

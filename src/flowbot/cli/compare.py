@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from flowbot.fields.words import count, duration, interval, money, percent, points
+from flowbot.fields.words import count, duration, in_points, interval, money, percent, points
 
 from .console import Console
 from .options import Output
 
 if TYPE_CHECKING:
-    from flowbot.run.compared import ComparedRun
-    from flowbot.run.comparisons import Comparison, Difference
+    from flowbot.run.comparisons import ComparedRun, Comparison, Difference
 
 MOST_DIFFERENCES = 20
 """Differences that are shown, the clearest first; --json has all."""
@@ -56,7 +55,7 @@ def compare(
 
 def show(comparison: Comparison, console: Console) -> None:
     """Show a comparison to a person: tables, then sentences."""
-    runs = [each.run for each in comparison.runs]
+    runs = comparison.runs
     n = len(comparison.examples)
     common = f"on {count(n, f'{SPLITS[comparison.split]} example')} in common" if n else "no scores to compare yet"
     console.paragraph(f"{runs[0].view.started.task}: {count(len(runs), 'run')}, {common}", "title")
@@ -97,13 +96,13 @@ def _legend(runs: Sequence[ComparedRun], console: Console) -> None:
 def _scores(comparison: Comparison, console: Console) -> None:
     rows = [
         (
-            each.run.label,
-            each.run.view.started.method,
-            each.run.view.effort,
-            str(each.run.view.started.seed),
+            each.label,
+            each.view.started.method,
+            each.view.effort,
+            str(each.view.started.seed),
             percent(each.start.mean) if each.start else NONE,
             percent(each.found.mean) if each.found else NONE,
-            interval(each.found) if each.found else each.run.view.status,
+            interval(each.found) if each.found else each.view.status,
             f"{points(each.gain.mean)} ({interval(each.gain, difference=True)})" if each.gain else NONE,
         )
         for each in comparison.runs
@@ -141,7 +140,7 @@ def _groups(comparison: Comparison, console: Console) -> None:
             group.name,
             textwrap.shorten(" ".join(group.runs), 16, placeholder=" …"),
             percent(group.mean),
-            NONE if group.deviation is None else f"{points(group.deviation, sign=False)} points",
+            NONE if group.deviation is None else in_points(group.deviation, sign=False),
             percent(group.low),
             percent(group.high),
         )
@@ -190,7 +189,7 @@ def _some(ids: Sequence[str]) -> str:
 
 
 def _remarks(comparison: Comparison) -> Iterator[str]:
-    runs = [each.run for each in comparison.runs]
+    runs = comparison.runs
     seeds = {run.label: str(run.view.started.seed) for run in runs}
     found: dict[str, list[str]] = {}
     for run in runs:

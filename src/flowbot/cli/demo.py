@@ -50,7 +50,7 @@ def demo(
     from flowbot.task import Task
     from flowbot.workflow.starts import single_call
 
-    from .plan import Plan
+    from .plan import Job
     from .search import carry_out
 
     console = Console.open(output)
@@ -59,7 +59,7 @@ def demo(
     if short:
         task = replace(task, splits={split: rows[: SHORT[split]] for split, rows in task.splits.items()})
     words = "a single call that reasons, then answers" if start == "reasoning" else "a single call that only answers"
-    plan = Plan(
+    job = Job(
         task=task,
         start=single_call(task.inputs, task.outputs, task.goal, reasoning=start == "reasoning"),
         start_words=words,
@@ -69,7 +69,7 @@ def demo(
         next_task="task.yaml",
     )
     _introduce(task, console)
-    return carry_out(plan, search, calls, console)
+    return carry_out(job, search, calls, console)
 
 
 def demo_task_path() -> Path:

@@ -127,10 +127,6 @@ def _start_and_found(path: Path) -> list[Side]:
     if path.is_file():
         raise UserError("B", "nothing", "a second workflow to compare with, or a run's folder as A alone")
     folder = run_folder(path)
-    if not (folder / "journal.jsonl").is_file():
-        raise UserError(
-            str(folder), "a folder without journal.jsonl", "the folder of a run, or two workflows to compare"
-        )
     run = read_run(folder)
     if run.found is None:
         raise UserError(str(run.run_dir), "a run without a found workflow yet", "a finished run, or two files")

@@ -11,6 +11,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from flowbot.fields.words import count
+
 from .text import shown, wrap
 
 if TYPE_CHECKING:
@@ -58,13 +60,13 @@ def score_line(low: float, mean: float, high: float, width: int) -> str:
 
 def _boxes(workflow: Workflow, scope: Scope, width: int) -> Iterator[Panel]:
     from flowbot.workflow.captions import drawing_order, kind_text
-    from flowbot.workflow.nodes import LoopNode, MapNode
+    from flowbot.workflow.nodes import BodyNode
 
     inner = width - 4
     for name in drawing_order(scope.holder):
         node = scope.nodes[name]
         lines: list[RenderableType] = [_line(each) for each in _facts(workflow, f"{scope.path}{name}", node, inner)]
-        if isinstance(node, LoopNode | MapNode):
+        if isinstance(node, BodyNode):
             body = scope.inner(name)
             lines += [_line(f"runs {', '.join(body.nodes)}")] if inner < LEAST else [*_boxes(workflow, body, inner)]
         kind = kind_text(node).replace(" ", ", " if node.kind == "merge" else " ", 1)
@@ -74,11 +76,11 @@ def _boxes(workflow: Workflow, scope: Scope, width: int) -> Iterator[Panel]:
 def _facts(workflow: Workflow, path: str, node: Node, inner: int) -> Iterator[str]:
     """The lines of a step's box, a body left out."""
     from flowbot.workflow.captions import bound_text, remarks, way_text
-    from flowbot.workflow.nodes import BranchNode, LoopNode, MapNode
+    from flowbot.workflow.nodes import BodyNode, BranchNode, LoopNode
 
     if node.when is not None:
         yield f"when {node.when}"
-    if isinstance(node, LoopNode | MapNode):
+    if isinstance(node, BodyNode):
         yield from wrap(bound_text(node), inner)
     yield f"reads {', '.join(node.references())}"
     if isinstance(node, BranchNode):
@@ -93,11 +95,13 @@ def _texts(parameters: Parameters, inner: int) -> Iterator[str]:
     """A step's prompt or code."""
     from flowbot.workflow.parameters import CodeParameters, LLMParameters
 
-    prompt = parameters.said if isinstance(parameters, LLMParameters) else getattr(parameters, "instruction", "")
+    prompt = (
+        parameters.instruction_text if isinstance(parameters, LLMParameters) else getattr(parameters, "instruction", "")
+    )
     if prompt:
         yield from _cut(wrap(f"“{' '.join(prompt.split())}”", inner), 3, inner)
     if isinstance(parameters, LLMParameters) and prompt and parameters.demonstrations:
-        yield f"+ {len(parameters.demonstrations)} worked example{'s' * (len(parameters.demonstrations) > 1)}"
+        yield f"+ {count(len(parameters.demonstrations), 'worked example')}"
     if isinstance(parameters, CodeParameters):
         yield from _cut([line for line in parameters.code.splitlines() if line.strip()], 4, inner)
 

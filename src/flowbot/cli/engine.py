@@ -1,4 +1,4 @@
-"""What `run` and `eval` need: models with known prices, and a workbench as the options have it."""
+"""What `run`, `eval` and a search need: models, with known prices."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from flowbot.fields import UserError
 
 if TYPE_CHECKING:
-    from flowbot.lm.stop import StopSignal
-    from flowbot.runtime.workbench import Workbench
     from flowbot.task import Metric
     from flowbot.workflow.workflow import Workflow
 
@@ -72,18 +70,3 @@ def require_price(calls: Calls, *models: str | None) -> None:
             raise UserError(
                 "--max-usd", f"no known price of {model}", mend="give it by --price IN,OUT (dollars per million tokens)"
             )
-
-
-def workbench(calls: Calls, stop: StopSignal) -> Workbench:
-    """A workbench as the options have it."""
-    from flowbot.runtime.workbench import Workbench
-
-    return Workbench(
-        budget=calls.budget(),
-        cache_dir=calls.cache_dir,
-        pace=calls.pace(),
-        price=calls.prices(),
-        sandbox=calls.sandbox,
-        executor=calls.executor,
-        stop=stop,
-    )

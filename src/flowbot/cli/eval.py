@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from flowbot.fields.words import count
+
 from .console import Console
 from .options import ALLOW_WRITES, CEILINGS, MODEL, MODELS, Calls, Output, whole
 from .text import complain
@@ -56,7 +58,7 @@ def evaluate_flow(
     from flowbot.fields import UserError
     from flowbot.fields.numbers import require_above_0
     from flowbot.lm.stop import StopSignal
-    from flowbot.optimizer.measure import evaluate_async
+    from flowbot.optimizer.evaluate import evaluate_async
     from flowbot.runtime.own_models import own_models, require_own_models
     from flowbot.task import Task
     from flowbot.workflow.calls import most_calls
@@ -83,17 +85,17 @@ def evaluate_flow(
     examples = every[:limit]
     loaded = replace(loaded, splits={**loaded.splits, split: examples})
     of = (
-        f"{len(examples)} {split} examples"
+        count(len(examples), f"{split} example")
         if limit is None
-        else f"the first {len(examples)} of {len(every)} {split} examples"
+        else f"the first {len(examples)} of {count(len(every), f'{split} example')}"
     )
     require_model(workflow, model)
     judges = require_judge(loaded.metric, judge_model, model)
     require_price(calls, model, *judges)
-    budget = calls.budget()
-    judged = len(examples) * sum(judge.repeats for judge in loaded.metric.judges.values())
+    calls.budget()  # a ceiling that is none is refused also where nothing is called
+    judged = len(examples) * loaded.metric.judge_calls
     expected = len(examples) * most_calls(workflow) + judged
-    about = f"{of}, at most {expected} model calls"
+    about = f"{of}, at most {count(expected, 'model call')}"
     if judged:
         about += f" ({judged} of them by the judge, {', '.join(judges)})"
     about += ", besides those that ask again or probe the model"
@@ -114,15 +116,9 @@ def evaluate_flow(
                 lm=model,
                 judge_lm=judge_model,
                 models=calls.listed(),
-                budget=budget,
-                cache_dir=calls.cache_dir,
-                pace=calls.pace(),
-                price=calls.prices(),
-                sandbox=calls.sandbox,
-                executor=calls.executor,
+                **calls.settings(stop),
                 allow_writes=allow_writes,
                 traces=False,  # a split may be larger than memory
-                stop=stop,
                 progress=display.show,
             )
         )
@@ -143,7 +139,7 @@ def _reached(mean: float, least: float | None) -> int:
 
 
 def _show(console: Console, facts: dict[str, Any]) -> None:
-    from flowbot.fields.words import count, duration, interval, percent
+    from flowbot.fields.words import duration, interval, percent
     from flowbot.run.result import Judging
     from flowbot.run.sessions import Spent
     from flowbot.run.taken import evaluation, judged

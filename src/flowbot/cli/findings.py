@@ -7,7 +7,8 @@ from itertools import groupby
 from typing import Any
 
 from flowbot.fields import UserError
-from flowbot.task.survey import Remark
+from flowbot.fields.words import count
+from flowbot.task.quality import Remark
 
 from .console import Console
 
@@ -57,7 +58,7 @@ def show(findings: Findings, name: str, console: Console) -> None:
         if len(same) > ALIKE + 1:
             console.result(f"… and {len(same) - ALIKE} more like that", "bad")
     if defects:
-        console.say(f"{len(defects)} defect{'s' * (len(defects) > 1)} in {name}.")
+        console.say(f"{count(len(defects), 'defect')} in {name}.")
     else:
         console.say(f"{name} is sound.", "good")
     for line in findings.drawing:

@@ -89,7 +89,8 @@ def _list(cache: Path, console: Console) -> None:
         }
         for name, each in PROVIDERS.items()
     ]
-    console.json({"local": local, "providers": providers})
+    packages = _of_packages()
+    console.json({"local": local, "providers": providers, "packages": packages})
     here = [
         (
             each["model"],
@@ -112,9 +113,11 @@ def _list(cache: Path, console: Console) -> None:
         )
         for each in providers
     ]
+    installed = [(f"{each['provider']}/NAME", each["error"] or f"of {each['package']}") for each in packages]
     groups = {
         "On this machine": [*here, ("local//path/to/file.gguf", "any other GGUF file")],
         "By an endpoint": remote,
+        **({"By an installed package": installed} if installed else {}),
         "For tests": [
             ("fake/NAME", "a pretend model, deterministic, with latency and faults that can be set"),
             ("recorded/FILE.jsonl", "replies that were recorded"),
@@ -127,8 +130,28 @@ def _list(cache: Path, console: Console) -> None:
         console.say(title, "title")
         console.rows(rows, width=width)
     if console.mode == "quiet":
-        for name in (*(each["model"] for each in local), *(name for name, _ in remote)):
+        for name in (*(each["model"] for each in local), *(name for name, _ in (*remote, *installed))):
             console.result(name)
+
+
+def _of_packages() -> list[dict[str, Any]]:
+    """The providers that installed packages offer; nothing of theirs is imported."""
+    from flowbot.fields import UserError
+    from flowbot.fields.plugins import find_plugin, plugin_names
+    from flowbot.lm.providers import OWN, PROVIDERS
+
+    found: list[dict[str, Any]] = []
+    for name in plugin_names("models"):
+        if name in OWN or name in PROVIDERS:  # FlowBot's own win
+            continue
+        package, error = None, None
+        try:
+            plugin = find_plugin("models", name)
+            package = plugin.package if plugin is not None else None
+        except UserError as fault:
+            error = str(fault)
+        found.append({"provider": name, "package": package, "error": error})
+    return found
 
 
 async def _probe(model: str, cache: Path, console: Console) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def optimize(
     from flowbot.task import Task
     from flowbot.workflow.starts import single_call
 
-    from .plan import Plan
+    from .plan import Job
     from .search import carry_out
     from .starts import start_workflow
 
@@ -51,7 +51,7 @@ def optimize(
         words = "a single call that reasons, then answers"
     else:
         workflow, words = start_workflow(start, loaded, cache_dir=calls.cache_dir)
-    plan = Plan(
+    job = Job(
         task=loaded,
         start=workflow,
         start_words=words,
@@ -63,4 +63,4 @@ def optimize(
         start_place=f"--start {start}",
     )
     console = Console.open(output)
-    return carry_out(plan, search, calls, console)
+    return carry_out(job, search, calls, console)

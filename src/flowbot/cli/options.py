@@ -13,7 +13,9 @@ from cyclopts import Group, Parameter, Token
 if TYPE_CHECKING:
     from flowbot.lm.budget import Budget
     from flowbot.lm.pace import Pace
+    from flowbot.lm.stop import StopSignal
     from flowbot.optimizer.effort import Effort
+    from flowbot.runtime.settings import WorkbenchSettings
 
 OWN = Parameter(show_env_var=False)
 """Of options that are a verb's own: none has an environment variable."""
@@ -143,6 +145,18 @@ class Calls:
         from flowbot.lm.pace import Pace
 
         return Pace(self.concurrency, self.requests_per_minute, self.tokens_per_minute, self.hedge)
+
+    def settings(self, stop: StopSignal) -> WorkbenchSettings:
+        """Ceilings, and how and where calls are made, as `fb.optimize` and the workbench take them."""
+        return {
+            "budget": self.budget(),
+            "cache_dir": self.cache_dir,
+            "pace": self.pace(),
+            "price": self.prices(),
+            "sandbox": self.sandbox,
+            "executor": self.executor,
+            "stop": stop,
+        }
 
     def prices(self) -> tuple[float, float] | None:
         """The user's own price, per million input and output tokens.

@@ -1,4 +1,4 @@
-"""What a search from the command line is to do."""
+"""What a search from the command line is to do, as far as it is not an option."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Job:
     """One search, whole.
 
     Args:
@@ -36,10 +36,3 @@ class Plan:
     next_task: str
     judge_model: str | None = None
     start_place: str = "workflow"
-
-    @property
-    def judges(self) -> list[str]:
-        """The model strings of the metric's judges, each once."""
-        from flowbot.runtime.judge import judge_models
-
-        return judge_models(self.task.metric, self.judge_model or self.meta_model)

@@ -48,7 +48,7 @@ def size_text(size: int) -> str:
 def age_text(age: int) -> str:
     """`age` seconds in words: `30 days`, `12 hours`."""
     number, unit = (age // 86_400, "day") if age % 86_400 == 0 else (round(age / 3600, 1), "hour")
-    return f"{number:g} {unit}" + ("" if number == 1 else "s")
+    return f"{number:g} {unit}{'' if number == 1 else 's'}"
 
 
 def _parse(text: str, units: dict[str, int]) -> int | None:

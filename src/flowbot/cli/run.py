@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from flowbot.fields.words import count
+
 from .console import Console
 from .options import MODEL, Calls, Output
 from .text import json_text
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from flowbot.lm.stop import StopSignal
     from flowbot.runtime.trace import Trace
     from flowbot.task import Tool, ToolSource
-    from flowbot.task.data import Row
+    from flowbot.task.row import Row
     from flowbot.workflow.workflow import Workflow
 
 
@@ -69,9 +71,9 @@ def run_flow(
     with pausing(stop, say=lambda line: console.say(line, "warn")):
         ran = asyncio.run(_run(flow, workflow, rows, model, own, calls, tools, stop, console))
     if ran is None:
-        count = len(rows) * most_calls(workflow)
-        console.json({"dry_run": True, "calls": count})
-        console.result(f"{count} model calls at most, besides those that ask again; none was made.")
+        calls_at_most = len(rows) * most_calls(workflow)
+        console.json({"dry_run": True, "calls": calls_at_most})
+        console.result(f"{count(calls_at_most, 'model call')} at most, besides those that ask again; none was made.")
         return 0
     traces, passed = ran
     status = within(passed)
@@ -104,15 +106,16 @@ async def _run(
 
     from flowbot.runtime.together import together
     from flowbot.runtime.toolbox import opened_tools
+    from flowbot.runtime.workbench import Workbench
     from flowbot.workflow.check import require_valid
 
-    from .engine import require_model, require_price, workbench
+    from .engine import require_model, require_price
 
     def say(line: str) -> None:
         console.say(line, "soft")
 
     async with (
-        workbench(calls, stop) as bench,
+        Workbench(**calls.settings(stop)) as bench,
         opened_tools(tools, sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=say) as opened,
     ):
         signatures = {name: tool.signature for name, tool in opened.items()}
@@ -149,8 +152,8 @@ def _print(console: Console, traces: list[Trace], *, many: bool) -> None:
 def _rows(workflow: Workflow, values: tuple[str, ...], file: str | None) -> list[dict[str, Any]]:
     """The inputs of each run, by name and of the right types."""
     from flowbot.fields import Field, Type, UserError
-    from flowbot.task.data import Row
     from flowbot.task.examples import input_values
+    from flowbot.task.row import Row
 
     wanted = {name: Type.parse(kind) for name, kind in workflow.sketch.inputs.items()}
     if file is not None and values:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from flowbot.fields import UserError
+
 FOLDER = Path("runs")
 """Where `optimize` puts runs without --run-dir."""
 
@@ -18,7 +20,6 @@ def run_folder(run: Path) -> Path:
         return run
     if (FOLDER / run).is_dir():
         return FOLDER / run
-    from flowbot.fields import UserError
     from flowbot.fields.near import one_of
 
     known = sorted(path.name for path in FOLDER.iterdir() if path.is_dir()) if FOLDER.is_dir() else []
@@ -37,8 +38,8 @@ def flow_file(path: Path) -> Path:
         return path
     folder = run_folder(path)
     file = folder / "found.flow.yaml"
+    if file.is_symlink():  # the folder may be somebody else's
+        raise UserError(str(file), "a symbolic link", "a file in its own place")
     if not file.is_file():
-        from flowbot.fields import UserError
-
         raise UserError(str(folder), "no found.flow.yaml", "a workflow's file, or the folder of a finished run")
     return file

@@ -12,22 +12,21 @@ from .console import Console
 from .options import Calls, SearchOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from flowbot.lm.stop import StopSignal
-    from flowbot.optimizer.outlook import Outlook
-    from flowbot.run.result import CostEstimate, RunResult
+    from flowbot.optimizer.ceilings import CeilingOutlook
+    from flowbot.optimizer.run import Plan
+    from flowbot.run.result import RunResult
     from flowbot.task import Task
     from flowbot.workflow.workflow import Workflow
 
-    from .plan import Plan
+    from .plan import Job
     from .progress import Display
 
 FAILED = 1
 
 
-def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console) -> int:
-    """Search by `plan`; returns the exit status.
+def carry_out(job: Job, search: SearchOptions, calls: Calls, console: Console) -> int:
+    """Search, or with `--dry-run` say what it would take; returns the exit status.
 
     Raises:
         UserError: for anything wrong in the task and the options, before the first paid call.
@@ -35,44 +34,55 @@ def carry_out(plan: Plan, search: SearchOptions, calls: Calls, console: Console)
     import asyncio
 
     from flowbot.lm.stop import StopSignal
-    from flowbot.optimizer.costs import estimate
-    from flowbot.optimizer.given import require_settings
-    from flowbot.optimizer.outlook import outlook, require_room
     from flowbot.runtime.own_models import own_models, require_own_models
 
-    from .engine import require_price
     from .progress import Display
     from .signals import pausing
 
-    require_settings(seed=search.seed)
-    own = own_models(plan.model, plan.meta_model, plan.judge_model, models=calls.listed(), metric=plan.task.metric)
-    require_own_models(own, workflow=plan.start, where=plan.start_place, metric=plan.task.metric)
-    require_price(calls, plan.model, plan.meta_model, *plan.judges)
-    expected = estimate(
-        plan.task,
-        lm=plan.model,
-        meta_lm=plan.meta_model,
-        judge_lm=plan.judge_model,
+    own = own_models(job.model, job.meta_model, job.judge_model, models=calls.listed(), metric=job.task.metric)
+    require_own_models(own, workflow=job.start, where=job.start_place, metric=job.task.metric)
+    stop, display = StopSignal(), Display(console)
+    with pausing(stop, say=display.news):
+        result = asyncio.run(_search(job, search, calls, stop, display, console))
+    return 0 if result is None else conclude(result, job, console)
+
+
+async def _search(
+    job: Job, search: SearchOptions, calls: Calls, stop: StopSignal, display: Display, console: Console
+) -> RunResult | None:
+    """The search; None where nothing shall be called."""
+    from flowbot.optimizer.run import planned
+    from flowbot.runtime.judge import judge_models
+
+    from .engine import require_price
+
+    require_price(calls, job.model, job.meta_model, *judge_models(job.task.metric, job.judge_model or job.meta_model))
+    async with planned(
+        job.task,
+        lm=job.model,
+        meta_lm=job.meta_model,
+        judge_lm=job.judge_model,
+        models=calls.listed(),
+        start=job.start,
         method=search.method,
-        effort=plan.effort,
-        start=plan.start,
-        price=calls.prices(),
-    )
-    asked = (plan.model, plan.judge_model or plan.meta_model)
-    ceilings = outlook(calls.budget(), plan.task, plan.start, asked, calls.prices())
-    _announce(plan, search, expected, console)
-    if calls.dry_run:
-        asyncio.run(require_tools(plan.task, calls, console, allow_writes=search.allow_writes))
-        _dry(plan, search, expected, ceilings, console)
-    require_room(ceilings, plan.task, expected)
-    for each in ceilings:
-        _say_ceiling(plan, each, console)
-    if calls.dry_run:
-        return 0
-    stop = StopSignal()
-    with Display(console) as display, pausing(stop, say=display.news):
-        result = asyncio.run(_optimize(plan, search, calls, stop, display))
-    return conclude(result, plan, console)
+        effort=job.effort,
+        seed=search.seed,
+        run_dir=search.run_dir,
+        fresh=search.fresh,
+        allow_writes=search.allow_writes,
+        progress=display.show,
+        **calls.settings(stop),
+    ) as plan:
+        _announce(job, search, plan, console)
+        if calls.dry_run:
+            _dry(job, search, plan, console)
+        plan.require_room()
+        for each in plan.ceilings:
+            _say_ceiling(job.task, each, console)
+        if calls.dry_run:
+            return None
+        with display:
+            return await plan.run()
 
 
 async def require_tools(
@@ -112,34 +122,7 @@ async def require_tools(
         require_stand_ins(ready.tools, allow_writes=allow_writes)
 
 
-async def _optimize(plan: Plan, search: SearchOptions, calls: Calls, stop: StopSignal, display: Display) -> RunResult:
-    from flowbot.optimizer.run import optimize_async
-
-    return await optimize_async(
-        plan.task,
-        lm=plan.model,
-        meta_lm=plan.meta_model,
-        judge_lm=plan.judge_model,
-        models=calls.listed(),
-        start=plan.start,
-        method=search.method,
-        effort=plan.effort,
-        seed=search.seed,
-        budget=calls.budget(),
-        run_dir=search.run_dir,
-        cache_dir=calls.cache_dir,
-        pace=calls.pace(),
-        price=calls.prices(),
-        fresh=search.fresh,
-        sandbox=calls.sandbox,
-        executor=calls.executor,
-        allow_writes=search.allow_writes,
-        stop=stop,
-        progress=display.show,
-    )
-
-
-def conclude(result: RunResult, plan: Plan, console: Console) -> int:
+def conclude(result: RunResult, job: Job, console: Console) -> int:
     """Write the report, say what came of the run, and return the exit status.
 
     Raises:
@@ -152,7 +135,7 @@ def conclude(result: RunResult, plan: Plan, console: Console) -> int:
     report = write_report(result.run_dir)
     console.json(result.to_json())
     if result.status == "done":
-        summarise(result, report, plan, console)
+        summarise(result, report, job, console)
         return within(result.passed)
     if result.status == "paused":
         console.say()
@@ -166,19 +149,19 @@ def _pause(stopped_by: str) -> Literal["signal", "seconds", "infrastructure"]:
     return stopped_by if stopped_by == "signal" or stopped_by == "seconds" else "infrastructure"
 
 
-def _announce(plan: Plan, search: SearchOptions, expected: CostEstimate, console: Console) -> None:
+def _announce(job: Job, search: SearchOptions, plan: Plan, console: Console) -> None:
     from flowbot.lm.model_options import may_think
 
-    task = plan.task
+    task, expected = job.task, plan.estimate
     sizes = {split: len(examples) for split, examples in task.splits.items()}
     models = (
-        f"{plan.model} for steps and changes"
-        if plan.model == plan.meta_model
-        else f"{plan.model} runs the steps; {plan.meta_model} judges them and proposes changes"
+        f"{plan.lm} for steps and changes"
+        if plan.lm == plan.meta_lm
+        else f"{plan.lm} runs the steps; {plan.meta_lm} judges them and proposes changes"
     )
     if plan.judges:
         models += f"; {', '.join(plan.judges)} scores by the rubric"
-    asked = (plan.model, plan.meta_model, *plan.judges)
+    asked = (plan.lm, plan.meta_lm, *plan.judges)
     local = all(model.startswith(("local/", "fake/", "recorded/")) for model in asked)
     cost = "on this machine: no account, no cost" if local else f"about {money(expected.usd)}"
     if not local and expected.usd is None:
@@ -191,10 +174,12 @@ def _announce(plan: Plan, search: SearchOptions, expected: CostEstimate, console
         f"{sizes.get('train', 0)} to learn from, {sizes.get('val', 0)} to choose by, "
         f"{sizes.get('test', 0)} kept for the closing test",
     )
-    console.row("Start", plan.start_words)
+    console.row("Start", job.start_words)
     console.row("Models", models)
-    console.row("Method", f"{search.method}, effort {plan.effort}, seed {search.seed}")
-    console.row("Estimate", f"up to about {count(expected.calls, 'model call')}, {expected.tokens:,} tokens; {cost}")
+    console.row("Method", f"{search.method}, effort {job.effort}, seed {search.seed}")
+    console.row(
+        "Estimate", f"up to about {count(expected.calls, 'model call')}, {count(expected.tokens, 'token')}; {cost}"
+    )
     console.say()
     if not expected.calls:
         return
@@ -202,11 +187,11 @@ def _announce(plan: Plan, search: SearchOptions, expected: CostEstimate, console
     console.say()
 
 
-def _say_ceiling(plan: Plan, ceiling: Outlook, console: Console) -> None:
+def _say_ceiling(task: Task, ceiling: CeilingOutlook, console: Console) -> None:
     """What of a ceiling is left to search with, before anybody waits for a search that has no room."""
-    from flowbot.optimizer.outlook import amount
+    from flowbot.optimizer.ceilings import amount
 
-    test = len(plan.task.splits["test"])
+    test = len(task.splits["test"])
 
     def of_it(value: float, *, up: bool = False) -> str:
         text = amount(ceiling.ceiling, value, up=up).removesuffix(f" {ceiling.ceiling}")
@@ -232,20 +217,19 @@ def _say_ceiling(plan: Plan, ceiling: Outlook, console: Console) -> None:
     console.say()
 
 
-def _dry(
-    plan: Plan, search: SearchOptions, expected: CostEstimate, ceilings: Sequence[Outlook], console: Console
-) -> None:
+def _dry(job: Job, search: SearchOptions, plan: Plan, console: Console) -> None:
+    expected = plan.estimate
     console.json(
         {
             "dry_run": True,
-            "task": plan.task.name,
+            "task": job.task.name,
             "models": {
-                "task": plan.model,
-                "meta": plan.meta_model,
+                "task": plan.lm,
+                "meta": plan.meta_lm,
                 **({"judge": ", ".join(plan.judges)} if plan.judges else {}),
             },
             "method": search.method,
-            "effort": plan.effort,
+            "effort": job.effort,
             "seed": search.seed,
             "estimate": {
                 "calls": expected.calls,
@@ -253,18 +237,18 @@ def _dry(
                 "usd": expected.usd,
                 "by_purpose": dict(expected.by_purpose),
             },
-            "ceilings": {each.ceiling: _dump_ceiling(each) for each in ceilings},
+            "ceilings": {each.ceiling: _dump_ceiling(each) for each in plan.ceilings},
         }
     )
     for purpose, number in expected.by_purpose.items():
         console.result(f"{number:>8,}  {PURPOSES.get(purpose, purpose)}")
     console.result(
-        f"{expected.calls:>8,}  model calls, about {expected.tokens:,} tokens; none was made. Retries and larger workflows may add some."
+        f"{expected.calls:>8,}  {'model call' if expected.calls == 1 else 'model calls'}, about {count(expected.tokens, 'token')}; none was made. Retries and larger workflows may add some."
     )
     console.say()
 
 
-def _dump_ceiling(each: Outlook) -> dict[str, float]:
+def _dump_ceiling(each: CeilingOutlook) -> dict[str, float]:
     return {
         "given": each.given,
         "least": each.least,

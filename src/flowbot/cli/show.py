@@ -88,16 +88,20 @@ def show(
 
 def _list(folder: Path, run: Path, console: Console, *, full: bool) -> int:
     from flowbot.fields.words import percent
-    from flowbot.report.show import count_feedback
+    from flowbot.run.changes import by_text
     from flowbot.run.examples import OUTCOMES, read_examples
+    from flowbot.run.verdict import noted
     from flowbot.run.view import read_run
 
     view = read_run(folder)
-    gradients = count_feedback(view)
+    gradients = Counter(name for each in by_text(view.feedback) for name in each.examples)
     # Without their traces: a split may be larger than memory.
-    rows = [_row(each, gradients.get(each.id, 0)) for each in read_examples(folder)]
+    rows = [_row(each, gradients[each.id]) for each in read_examples(folder)]
+    notes = [{"about": each.about, "text": each.text, "calls": each.spent} for each in view.notes]
     rows.sort(key=lambda row: (OUTCOMES.index(row["outcome"]), list(SPLITS).index(row["split"])))
-    console.json({"run_dir": str(folder), "status": view.status, "unchanged": view.unchanged, "examples": rows})
+    console.json(
+        {"run_dir": str(folder), "status": view.status, "unchanged": view.unchanged, "notes": notes, "examples": rows}
+    )
     if console.mode != "quiet":
         console.page().paragraph(_title(view, rows), "title")
         console.say()
@@ -119,6 +123,11 @@ def _list(folder: Path, run: Path, console: Console, *, full: bool) -> int:
     )
     if len(rows) > len(shown):
         console.result(f"… {len(rows) - LISTED:,} more (--full lists all)", "soft")
+    if view.notes:
+        console.say()
+        console.say("What the search noted", "title")
+        for note in view.notes if full else view.notes[-LISTED:]:
+            console.page().paragraph(noted(note), indent=2, hang=2)
     console.say()
     if rows:
         console.say("To see one with its prompts and replies:")
@@ -135,7 +144,7 @@ def _title(view: RunView, rows: list[dict[str, Any]]) -> str:
     state = f"The run is {view.status}: the command that began it goes on."
     if view.status == "done":
         state = f"On the test {count(tested['fixed'], 'was', 'were')} fixed and {tested['broken']} broken."
-    return f"Run on {view.started.task}: {named} examples. {state}"
+    return f"Run on {view.started.task}: {named} {'example' if len(rows) == 1 else 'examples'}. {state}"
 
 
 def _row(example: RecordedExample, gradients: int) -> dict[str, Any]:

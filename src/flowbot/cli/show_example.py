@@ -61,7 +61,7 @@ def show_example(shown: ShownExample, sides: Sequence[str], console: Console, *,
             missing = "it was not run on this example" if shown.run.done else "there is none yet"
             page.side("Found workflow", example.final, missing, shown.run.found)
         else:
-            title = shown.names.get(name, "a candidate")
+            title = shown.run.names.get(name, "a candidate")
             title = title[:1].upper() + title[1:]
             page.side(title, shown.side_of(name), "its run is not recorded", shown.workflow(name))
     console.say()
@@ -145,12 +145,12 @@ class _Page:
             if each.about != about:
                 about = each.about
                 self.console.say()
-                what = shown.names.get(about, "a workflow of the search")
+                what = shown.run.names.get(about, "a workflow of the search")
                 self.paragraph(f"On {what}{_result(shown.side_of(about))}", 2, "accent")
             where = f"step {each.place}" if each.place else "the structure"
-            often = f", {each.times} times" if each.times > 1 else ""
+            often = f", {len(each.each)} times" if len(each.each) > 1 else ""
             self.part(f"{where}, by {SOURCES[each.source]}{often}", each.text, 4)
-            for change in each.used_by:
+            for change in shown.run.made_from(each):
                 text = f"→ {change.id}: {change.proposal.title.strip().rstrip('.')}; {decided(change)}."
                 self.paragraph(text, 6, "good" if change.in_final else "", hang=2)
         self.more(number - MOST_GRADIENTS, "more gradient", "--full shows all")
@@ -193,12 +193,12 @@ class _Page:
             for number, part in enumerate(parts or [""]):
                 self.console.say(f"{edge}{part.lstrip(' ') if number else part}".rstrip())
         if left:
-            self.console.say(f"{' ' * indent}… {left:,} more characters (--full shows all)", "soft")
+            self.console.say(f"{' ' * indent}… {count(left, 'more character')} (--full shows all)", "soft")
 
     def paragraph(self, text: str, indent: int, style: Style = "", *, hang: int = 0) -> None:
         """Running text, wrapped; cut where it is very long."""
         kept, left = self.cut(text)
-        more = f" … {left:,} more characters (--full shows all)" if left else ""
+        more = f" … {count(left, 'more character')} (--full shows all)" if left else ""
         self.console.paragraph(kept + more, style, indent=indent, hang=hang)
 
     def cut(self, text: str) -> tuple[str, int]:

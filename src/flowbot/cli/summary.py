@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from flowbot.fields.words import count, interval, percent, points
-from flowbot.run.taken import account, judged, tested
+from flowbot.fields.words import count, in_points, interval, percent
+from flowbot.run.taken import account, caveats, judged
 from flowbot.run.verdict import SOURCES, decided
 from flowbot.run.view import read_run
 from flowbot.runtime.own_models import named_models
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flowbot.run.result import RunResult
     from flowbot.run.view import RunView
 
-    from .plan import Plan
+    from .plan import Job
 
 _ROOM_TO_DRAW = 72
 """Columns that a score with its drawing and its difference takes."""
@@ -29,7 +29,7 @@ _LONGEST = 120
 """Characters of an input in a command; a longer one is left to the reader."""
 
 
-def summarise(result: RunResult, report: Path, plan: Plan, console: Console) -> None:
+def summarise(result: RunResult, report: Path, job: Job, console: Console) -> None:
     """Say what was found. With `--quiet`: the verdict and the two files."""
     run = read_run(result.run_dir)
     if console.mode == "quiet":
@@ -55,7 +55,7 @@ def summarise(result: RunResult, report: Path, plan: Plan, console: Console) -> 
     if result.stopped_by == "budget":
         best = "; the best so far was tested" if run.score("final", "test") else ""
         console.paragraph(f"A ceiling ended the search early{best}.", "warn", indent=2)
-    for line in tested(result.tested):
+    for line in caveats(result):
         console.paragraph(line, "warn", indent=2)
     console.say()
     console.say("Where it is", "title")
@@ -63,7 +63,7 @@ def summarise(result: RunResult, report: Path, plan: Plan, console: Console) -> 
     console.row("Workflow", str(result.workflow_path))
     console.say()
     console.say("What next", "title")
-    for text, command in _next(result, plan):
+    for text, command in _next(result, job):
         console.paragraph(text, indent=2)
         console.say(f"    {command}", "accent")
 
@@ -99,7 +99,7 @@ def _scores(run: RunView, console: Console) -> None:
             line = f"    {who:<7}{drawing}{percent(score.mean):>6}   ({interval(score)})"
             console.say(line, "" if who == "start" else "accent")
         if difference is not None and not run.unchanged:
-            gain = f"{points(difference.mean):>4} points (95 % interval {interval(difference, difference=True)})"
+            gain = f"{in_points(difference.mean):>11} (95 % interval {interval(difference, difference=True)})"
             if drawn:
                 console.say(f"    {'':<7}{'':<{drawn}}  {gain}")
             else:
@@ -113,15 +113,15 @@ def within(passed: str) -> int:
     return int(bool(passed))
 
 
-def _next(result: RunResult, plan: Plan) -> list[tuple[str, str]]:
-    shortest = min(plan.task.splits["train"], key=lambda each: len(json.dumps(dict(each.inputs))))
+def _next(result: RunResult, job: Job) -> list[tuple[str, str]]:
+    shortest = min(job.task.splits["train"], key=lambda each: len(json.dumps(dict(each.inputs))))
     values = [f"{name}={value}" for name, value in _inputs(shortest.inputs).items()]
-    tools = ["--task", str(plan.task.source)] if (plan.task.tools or plan.task.sources) and plan.task.source else []
-    named = dict.fromkeys(model for _, model in named_models(result.workflow) if model != plan.model)
-    models = ["--model", plan.model, *(["--models", ",".join(named)] if named else [])]
+    tools = ["--task", str(job.task.source)] if (job.task.tools or job.task.sources) and job.task.source else []
+    named = dict.fromkeys(model for _, model in named_models(result.workflow) if model != job.model)
+    models = ["--model", job.model, *(["--models", ",".join(named)] if named else [])]
     run = command_line("flowbot", "run", str(result.workflow_path), *values, *tools, *models)
-    meta = ["--meta-model", plan.meta_model] if plan.meta_model != plan.model else []
-    own = command_line("flowbot", "optimize", plan.next_task, "--model", plan.model, *meta)
+    meta = ["--meta-model", job.meta_model] if job.meta_model != job.model else []
+    own = command_line("flowbot", "optimize", job.next_task, "--model", job.model, *meta)
     return [("Use what was found:", run), ("Do the same for a task file of your own:", own)]
 
 

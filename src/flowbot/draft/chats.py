@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from .taken import Taken, Values, mapping, objects, without
+from .exports import ExportRow, Reader, Values, mapping, objects, without
 
 _SPEAKERS = {
     "system": "system", "developer": "system",
@@ -22,20 +22,20 @@ _SYSTEM = "systemInstruction"
 """Where Gemini's chats have what `system` is elsewhere."""
 
 
-def chat(column: str, role: str, content: str) -> Callable[[Sequence[Values]], list[list[Taken]]]:
+def chat(column: str, role: str, content: str) -> Reader:
     """Rows with a list of messages: the assistant's last one is wanted, what the user says is given."""
 
-    def take(rows: Sequence[Values]) -> list[list[Taken]]:
+    def read(rows: Sequence[Values]) -> list[list[ExportRow]]:
         chats = [[(each.get(role), _text_of(each.get(content))) for each in objects(row.get(column))] for row in rows]
         systems = [_text_of(row.get("system")) or _text_of(mapping(row.get(_SYSTEM)).get("parts")) for row in rows]
         told = [[("system", system)] if system else [] for system in systems]
         beside = [without(row, column, "system", _SYSTEM) for row in rows]
         return _chats([[*one, *other] for one, other in zip(told, chats, strict=True)], beside)
 
-    return take
+    return read
 
 
-def preference(rows: Sequence[Values]) -> list[list[Taken]]:
+def preference(rows: Sequence[Values]) -> list[list[ExportRow]]:
     """Rows with a preferred answer and another one."""
     names = (*_ASKED, "chosen", "preferred_output", "rejected", "non_preferred_output")
     chats: list[list[tuple[Any, str | None]]] = []
@@ -58,7 +58,7 @@ def _said(value: Any, speaker: str) -> list[tuple[Any, str | None]]:
     return [(speaker, _text_of(value))]
 
 
-def _chats(chats: Sequence[Sequence[tuple[Any, str | None]]], beside: Sequence[Values]) -> list[list[Taken]]:
+def _chats(chats: Sequence[Sequence[tuple[Any, str | None]]], beside: Sequence[Values]) -> list[list[ExportRow]]:
     """One input of text where each chat is a question and its answer, else the list of the messages before the answer."""
     spoken = [[(_SPEAKERS.get(str(who).casefold(), str(who)), text) for who, text in each] for each in chats]
     systems = ["\n\n".join(text or "" for who, text in each if who == "system") for each in spoken]
@@ -68,14 +68,14 @@ def _chats(chats: Sequence[Sequence[tuple[Any, str | None]]], beside: Sequence[V
     name = "message" if single else "conversation"
     shown = [{"role": "system", "content": systems[0]}] * bool(same and systems[0])
     prompt = json.dumps([*shown, {"role": "user", "content": f"{{{name}}}"}], ensure_ascii=False) if shown else ""
-    found: list[list[Taken]] = []
+    found: list[list[ExportRow]] = []
     for system, each, rest in zip(systems, turns, beside, strict=True):
         answered = len(each) > 1 and each[-1][0] == "assistant"
         before = each[:-1] if answered else each
         said: Any = [{"role": who, "text": text or ""} for who, text in before]
         given: dict[str, Any] = {} if same else {"system": system}
         given[name] = (before[0][1] if before else None) if single else said
-        found.append([Taken(given, {"answer": each[-1][1] if answered else None}, rest, prompt)])
+        found.append([ExportRow(given, {"answer": each[-1][1] if answered else None}, rest, prompt)])
     return found
 
 

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flowbot.fields import Field, Type, UserError, is_name
+from flowbot.fields.words import some
+from flowbot.task import Example
 from flowbot.task.splits import SPLITS, Split
 
-from .asked import lists_all
-from .guess import Guess, some
+from .guess import Guess
 from .kinds import LABEL_RULE, Kind, kind_of
 from .names import field_names, words
+from .prompt_columns import lists_all
 from .roles import Roles, Wishes, roles_of
-from .rows import Layout, Made, crossing, made_rows, split_rows
+from .rows import Layout, crossing, record, split_rows, task_rows
 from .scoring import goal_of, metric_of
 from .table import Table
 
@@ -41,7 +43,8 @@ class Draft:
         columns: the columns that the fields come from, by field.
         labelled: whether rows say what is expected.
         sure: whether the outputs are more than a guess by place and values.
-        closed: columns whose texts were taken for all answers that there can be, without the user's word, and the texts.
+        closed: columns whose texts were taken for all answers that there can be, without the user's word, and the texts;
+            not where the prompt lists them.
         source: what the rows are of, with its revision, where that is on the hub.
     """
 
@@ -89,38 +92,38 @@ def draft_task(
         table = table.without_splits()
     roles = roles_of(table, wishes, prompt)
     layout, notes = _layout(table, roles, wishes), list(table.notes)
-    rows = made_rows(table, layout, notes)
-    told = any(row.split for row in rows)
+    rows = task_rows(table, layout, notes)
+    told = any(split for split in rows)
     if told and layout.group and crossing(rows):
         if wishes.group:
             found = f"rows with the same {layout.group} in two of your splits"
-            raise UserError(
-                "--group", found, "--split 0.3,0.3,0.4 beside it, which puts all rows together and parts them"
-            )
+            expected = "--split 0.3,0.3,0.4 beside it, which puts all rows together and parts them"
+            raise UserError("--group", found, expected)
         leak = f"rows with the same {layout.group} stand in two of your splits"
         mend = f"--group {layout.group} --split 0.3,0.3,0.4, which puts all rows together and parts them anew"
         notes.append(Guess("possible leak", leak, "they may help each other: the result would look too good", mend))
         layout = replace(layout, group="")
-        rows = made_rows(table, layout, [])
+        rows = task_rows(table, layout, [])
     where = str(table.files[0])
     made = split_rows(rows, fractions or FRACTIONS, most, where, notes)
     inputs = _fields(layout.inputs)
     outputs = _fields(layout.outputs) or tuple(_asked(name) for name in roles.outputs)
     sentence = goal or goal_of(inputs, outputs, labelled=roles.labelled)
-    scored, why = (metric, "as you say") if metric else metric_of(outputs, rows, labelled=roles.labelled)
+    scored, why = (
+        (metric, "as you say")
+        if metric
+        else metric_of(outputs, [row for each in rows.values() for row in each], labelled=roles.labelled)
+    )
     if table.form and table.form.metric and not metric and all(field.type.kind == "str" for field in outputs):
         scored, why = table.form.metric, f"as in {table.form.name}"
+    closed = _closed(layout)
     guesses = [
         *_of_columns(roles, layout, inputs, outputs),
-        *_of_labels(layout, wishes),
+        *_of_labels(layout, closed, wishes),
         Guess("goal", sentence, "as you say" if goal else "made of the fields' names", "goal in task.yaml"),
         Guess("metric", scored if isinstance(scored, str) else "a judge", why, "--metric NAME"),
         _of_splits(made, table, told=told, fractions=fractions),
-        *(
-            [Guess("rows", table.source, "as they are on the hub", "another revision: hf:NAME@REVISION")]
-            if table.source
-            else []
-        ),
+        *_of_source(table),
         _of_group(layout, roles),
         *_left_out(table, roles, layout, notes),
     ]
@@ -131,12 +134,16 @@ def draft_task(
         outputs=outputs,
         metric=scored,
         group=_kept_as(layout, layout.group),
-        splits={split: [row.record for row in made[split]] for split in SPLITS},
+        splits={split: [record(row) for row in made[split]] for split in SPLITS},
         guesses=tuple(guesses),
         columns={field: column for column, (field, _) in {**layout.inputs, **layout.outputs}.items()},
         labelled=roles.labelled,
         sure=roles.sure,
-        closed={} if wishes.labels is not None else _closed(layout, prompt),
+        closed={
+            column: options
+            for column, options in closed.items()
+            if wishes.labels is None and not lists_all(prompt, options)
+        },
         source=table.source,
     )
 
@@ -207,20 +214,17 @@ def _of_columns(roles: Roles, layout: Layout, inputs: Sequence[Field], outputs: 
             told = f"the type of {name} in task.yaml"
             found.append(Guess(f"type of {name}", _cut(str(kind.type), 120), kind.why, told))
         if column != name:
-            found.append(
-                Guess(
-                    f"name {name}", f"of the column {column!r}", "a name of letters, digits and _", "rename the column"
-                )
-            )
+            why_so = "a name of letters, digits and _"
+            found.append(Guess(f"name {name}", f"of the column {column!r}", why_so, "rename the column"))
     if "id" in why and roles.id != "id":
         found.append(Guess("id", roles.id or "none", why["id"], "rename the column"))
     return found
 
 
-def _closed(layout: Layout, prompt: str = "") -> dict[str, tuple[str, ...]]:
-    """The columns whose texts were taken for all that there can be, and these texts; not if the prompt lists them."""
+def _closed(layout: Layout) -> dict[str, tuple[str, ...]]:
+    """The columns whose texts were taken for all that there can be, and these texts."""
     found = {column: _options(kind.type) for column, (_, kind) in layout.outputs.items()}
-    return {column: options for column, options in found.items() if options and not lists_all(prompt, options)}
+    return {column: options for column, options in found.items() if options}
 
 
 def _options(kind: Type) -> tuple[str, ...]:
@@ -228,12 +232,12 @@ def _options(kind: Type) -> tuple[str, ...]:
     return tuple(option for option in kind.options if option) + tuple(each for one in inner for each in _options(one))
 
 
-def _of_labels(layout: Layout, wishes: Wishes) -> list[Guess]:
+def _of_labels(layout: Layout, closed: Mapping[str, Sequence[str]], wishes: Wishes) -> list[Guess]:
     """That no other answers than those of the rows can be given is no small matter: it is said by itself."""
     found: list[Guess] = []
-    for column, options in _closed(layout).items():
+    for column, options in closed.items():
         field, kind = layout.outputs[column]
-        others = [name for name in layout.outputs if name != column and name in _closed(layout)]
+        others = [name for name in closed if name != column]
         told = f"no other answers than the {len(options)} that the rows have: {some(options, 6)}"
         why = f"{kind.why}; {'as you say' if wishes.labels is not None else f'labels are {LABEL_RULE}'}"
         found.append(Guess(f"labels of {field}", told, why, f"--labels {','.join(others) or 'none'}, for any text"))
@@ -249,32 +253,31 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _of_splits(
-    made: Mapping[Split, Sequence[Made]], table: Table, *, told: bool, fractions: Sequence[float] | None
+    made: Mapping[Split, Sequence[Example]], table: Table, *, told: bool, fractions: Sequence[float] | None
 ) -> Guess:
     sizes = ", ".join(f"{len(made[split])} {split}" for split in SPLITS)
-    why = (
-        "as the data set has them"
-        if told and table.source
-        else "as your files are named"
-        if told and not table.split_column
-        else "as the column says"
-        if told
-        else ""
-    )
     if not told:
         parts = " : ".join(f"{part:g}" for part in fractions or FRACTIONS)
         why = f"{parts} of the rows, what belongs together in one split"
+    elif table.split_column:
+        why = "as the column says"
+    else:
+        why = "as the data set has them" if table.source else "as your files are named"
     few = [split for split in ("val", "test") if 0 < len(made[split]) < _FEW]
     if few:
         why += f"; few in {' and '.join(few)}, so only large differences will show: collect more if you can"
     return Guess("splits", sizes, why, f"--split 0.4,0.3,0.3{', for all rows together' * told}; --most N")
 
 
+def _of_source(table: Table) -> list[Guess]:
+    change = "another revision: hf:NAME@REVISION"
+    return [Guess("rows", table.source, "as they are on the hub", change)] if table.source else []
+
+
 def _of_group(layout: Layout, roles: Roles) -> Guess:
     if roles.group and not layout.group:
-        return Guess(
-            "group", "none", f"{roles.group} stands in two of your splits", "--group COLUMN and --split 0.3,0.3,0.4"
-        )
+        why = f"{roles.group} stands in two of your splits"
+        return Guess("group", "none", why, "--group COLUMN and --split 0.3,0.3,0.4")
     change = "--group COLUMN, or --group none" if layout.group else "--group COLUMN"
     return Guess("group", layout.group or "none", roles.why["group"], change)
 
@@ -290,9 +293,8 @@ def _left_out(table: Table, roles: Roles, layout: Layout, notes: Sequence[Guess]
         found.append(Guess("other columns", some(others, 8), reason, "--inputs NAME,NAME"))
     renamed = [f"{name} is {kept}" for name, kept in layout.extras.items() if name != kept]
     if renamed:
-        found.append(
-            Guess("renamed", ", ".join(renamed), "the name has another meaning in a task", "rename the column")
-        )
+        why = "the name has another meaning in a task"
+        found.append(Guess("renamed", ", ".join(renamed), why, "rename the column"))
     if "feedback" in others:
         found.append(Guess("feedback", "words of people on the rows", "by the column's name", "rename the column"))
     if table.unused:

@@ -15,13 +15,13 @@ from flowbot.task.splits import SPLITS, Split, split_called
 from .names import words
 
 
-def files_of(given: Sequence[Path]) -> tuple[list[Path], tuple[str, ...]]:
+def files_of(paths: Sequence[Path]) -> tuple[list[Path], list[str]]:
     """The data files, and names of those that a folder has beside them."""
-    if not given:
+    if not paths:
         raise UserError("FILE", "nothing", "a data file, or a folder of them")
     files: list[Path] = []
     unused: list[str] = []
-    for path in given:
+    for path in paths:
         if is_of_hub(path) or not path.is_dir():
             files.append(path)
             continue
@@ -35,7 +35,7 @@ def files_of(given: Sequence[Path]) -> tuple[list[Path], tuple[str, ...]]:
     twice = [str(path) for path, times in Counter(files).items() if times > 1]
     if twice:
         raise UserError(twice[0], "the same file twice", "each file once")
-    return files, tuple(unused)
+    return files, unused
 
 
 def splits_of(files: Sequence[Path]) -> dict[Path, Split]:
@@ -52,10 +52,10 @@ def _split_word(path: Path) -> Split | None:
     return found[0] if len(found) == 1 else None
 
 
-def name_of(given: Sequence[Path], files: Sequence[Path], splits: Mapping[Path, Split]) -> str:
+def name_of(paths: Sequence[Path], files: Sequence[Path], splits: Mapping[Path, Split]) -> str:
     """A name for the task's folder: the folder's or the file's; the folder's too where files are named for splits."""
-    if is_of_hub(given[0]):
-        return hub_name(str(given[0]), "FILE").name.rpartition("/")[2]
-    first = given[0].resolve() if given[0].is_dir() else files[0].resolve()
-    named = first.parent.name if splits and not given[0].is_dir() else first.stem if first.is_file() else first.name
+    if is_of_hub(paths[0]):
+        return hub_name(str(paths[0]), "FILE").name.rpartition("/")[2]
+    first = paths[0].resolve() if paths[0].is_dir() else files[0].resolve()
+    named = first.parent.name if splits and not paths[0].is_dir() else first.stem if first.is_file() else first.name
     return re.sub(r"[^A-Za-z0-9._-]+", "-", named).strip("-.") or "task"

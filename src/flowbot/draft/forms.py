@@ -1,4 +1,4 @@
-"""The forms in which tools export rows: by what each is known, and how a row of it is taken.
+"""The forms in which tools export rows: by what each is known, and how a row of it is read.
 
 A form is known by its columns and by what stands in them, never by a file's name. What a model or a system answered is
 never what is expected.
@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from .chats import chat, preference
-from .taken import Taken, Values
-from .takers import (
+from .exports import (
+    Reader,
+    Values,
     argilla,
     argilla_flat,
     argilla_old,
@@ -37,14 +38,14 @@ class Known:
     Args:
         name: with its article, as in "the file is {name}".
         has: a column that there is for each; "a|b" is either.
-        take: the rows of a task that the rows of the file make, several or none for each.
+        read: the rows of a task that the rows of the file make, several or none for each.
         when: what else is true of every row.
         told: what of it is worth a word.
     """
 
     name: str
     has: tuple[str, ...]
-    take: Callable[[Sequence[Values]], list[list[Taken]]]
+    read: Reader
     when: Callable[[Values], bool] = field(default=_any)
     told: str = ""
 
@@ -75,7 +76,10 @@ def _are_answers(row: Values) -> bool:
 
 _CONVERSATIONS = ("conversations", "conversation")
 _QUESTION, _CONTEXTS = "question|user_input|query", "contexts|retrieved_contexts"
-_GOLD = "ground_truth|ground_truths|reference"
+_REFERENCE = "ground_truth|ground_truths|reference"
+_ASSERTED = "expected is what the first assertion that names an answer says; rubrics are kept as feedback"
+_TRIED = "the answers of the system that was tried are not expected"
+_RESPONSES = "expected is what most people answered; suggestions are a model's"
 FORMS: tuple[Known, ...] = (
     Known("SQuAD's articles", ("paragraphs",), squad_articles, _lists("paragraphs", "context", "qas")),
     Known(
@@ -92,19 +96,8 @@ FORMS: tuple[Known, ...] = (
         _object("data"),
         "expected is what people annotated; predictions are a model's",
     ),
-    Known(
-        "an Argilla export",
-        ("fields", "responses"),
-        argilla,
-        _object("fields"),
-        "expected is what most people answered; suggestions are a model's",
-    ),
-    Known(
-        "a flattened Argilla export",
-        ("*.responses|*-suggestion",),
-        argilla_flat,
-        told="expected is what most people answered; suggestions are a model's",
-    ),
+    Known("an Argilla export", ("fields", "responses"), argilla, _object("fields"), _RESPONSES),
+    Known("a flattened Argilla export", ("*.responses|*-suggestion",), argilla_flat, told=_RESPONSES),
     Known(
         "a classic Argilla export",
         ("annotation", "prediction", "inputs|text"),
@@ -144,42 +137,31 @@ FORMS: tuple[Known, ...] = (
         preference,
         told="expected is what was preferred",
     ),
-    Known(
-        "promptfoo tests",
-        ("vars",),
-        promptfoo,
-        _object("vars"),
-        "expected is what the first assertion that names an answer says; rubrics are kept as feedback",
-    ),
-    Known(
-        "promptfoo tests in a table",
-        ("__expected|__expected1",),
-        promptfoo_table,
-        told="expected is what the first assertion that names an answer says; rubrics are kept as feedback",
-    ),
+    Known("promptfoo tests", ("vars",), promptfoo, _object("vars"), _ASSERTED),
+    Known("promptfoo tests in a table", ("__expected|__expected1",), promptfoo_table, told=_ASSERTED),
     Known(
         "a Ragas export",
-        (_QUESTION, "answer|response", _CONTEXTS, _GOLD),
-        by_columns((_QUESTION, _CONTEXTS), (_GOLD,)),
-        told="the answers of the system that was tried are not expected",
+        (_QUESTION, "answer|response", _CONTEXTS, _REFERENCE),
+        by_columns((_QUESTION, _CONTEXTS), (_REFERENCE,)),
+        told=_TRIED,
     ),
     Known(
         "a Ragas export",
         ("user_input", "response", "reference"),
         by_columns(("user_input",), ("reference",)),
-        told="the answers of the system that was tried are not expected",
+        told=_TRIED,
     ),
     Known(
         "a Ragas test set",
         ("user_input", "reference", "synthesizer_name|reference_contexts"),
-        by_columns((_QUESTION,), (_GOLD,)),
+        by_columns((_QUESTION,), (_REFERENCE,)),
         told="reference_contexts are no input: the question alone is known in use",
     ),
     Known(
         "DeepEval goldens",
         ("input", "actual_output", "expected_output"),
         by_columns(("input", "retrieval_context"), ("expected_output",)),
-        told="the answers of the system that was tried are not expected",
+        told=_TRIED,
     ),
     Known("a Jira export", ("key", "fields"), fields_as_columns, _object("fields", "summary")),
     Known("Airtable's records", ("createdTime", "fields"), fields_as_columns, _object("fields")),

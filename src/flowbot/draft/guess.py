@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +20,3 @@ class Guess:
     guess: str
     why: str
     change: str
-
-
-def counted(items: Sequence[Any] | int, what: str) -> str:
-    """`1 row`, `2,000 rows`."""
-    number = items if isinstance(items, int) else len(items)
-    return f"{number:,} {what}{'s' * (number != 1)}"
-
-
-def some(items: Sequence[str], most: int = 3) -> str:
-    """The first of them, and how many more there are."""
-    return ", ".join(items[:most]) + (f" and {len(items) - most:,} more" if len(items) > most else "")

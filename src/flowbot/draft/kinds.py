@@ -11,7 +11,7 @@ from typing import Any, cast
 from flowbot.fields import Type, TypeSyntaxError, UserError
 from flowbot.fields.forms import look_alike
 from flowbot.fields.words import as_text
-from flowbot.task.cells import cell_value
+from flowbot.task.delimited import cell_value
 
 FEW_LABELS, MOST_LABELS = 30, 100
 LABEL_RULE = (
@@ -71,16 +71,27 @@ def kind_of(values: Sequence[Any], *, cells: bool, output: bool, closed: bool | 
     """
     present = [value for value in values if value is not None]
     spelt = output and closed is not False
-    literal: Type | None = None
     if output and closed and present and all(isinstance(value, str) for value in present):
-        literal = _parsable(Type("literal", options=tuple(sorted(set(present)))))
+        literal = _literal(sorted(set(present)))
+    else:
+        literal = None
     if literal:
-        found = Kind(literal, _label_words(literal.options), literal.coerce)
+        found = _as(literal)
     elif present:
         found = _kind(present, cells=cells, output=output, spelt=spelt)
     else:
         found = Kind(Type("str"), "no values", as_text)
     return _with_gaps(found) if len(present) < len(values) else found
+
+
+def _as(found: Type, why: str = "") -> Kind:
+    """A column whose values are of a type as they are, or become so by its own reading."""
+    return Kind(found, why or _says(found), found.coerce)
+
+
+def _literal(options: Sequence[str] | None) -> Type | None:
+    """The type of these labels; None for none, and for labels that no notation says."""
+    return _parsable(Type("literal", options=tuple(options))) if options else None
 
 
 def without_gaps(cells: Sequence[Any]) -> list[Any]:
@@ -116,7 +127,7 @@ def _kind(present: list[Any], *, cells: bool, output: bool, spelt: bool) -> Kind
         return Kind(Type("str"), why, as_text)
     if not output and len(str(found)) > _LONGEST_TYPE:
         found = _unspelt(found)
-    return Kind(found, _says(found), found.coerce)
+    return _as(found)
 
 
 def _of_texts(present: list[str], *, cells: bool, output: bool, spelt: bool) -> Kind:
@@ -125,22 +136,19 @@ def _of_texts(present: list[str], *, cells: bool, output: bool, spelt: bool) -> 
         if parsed is not None and _type_of(parsed, spelt=spelt) is not None:
             inner = _kind(parsed, cells=False, output=output, spelt=spelt)
             return Kind(
-                inner.type, f"texts that hold lists or objects: {inner.why}", lambda value: inner.fit(_json(value))
+                inner.type,
+                f"texts that hold lists or objects: {inner.why}",
+                lambda value: inner.fit(cell_value(value, "")),
             )
         if all(text.strip().casefold() in ("true", "false") for text in present):
-            return Kind(Type("bool"), "true and false", Type("bool").coerce)
+            return _as(Type("bool"))
+        commas = ", commas between thousands" * any("," in text for text in present)
         if all(_INT.match(text.strip()) for text in present):
-            why = "texts that are whole numbers" + ", commas between thousands" * any("," in text for text in present)
-            return Kind(Type("int"), why, Type("int").coerce)
+            return _as(Type("int"), f"texts that are whole numbers{commas}")
         if all(_DECIMAL.match(text.strip()) for text in present):
-            why = "texts that are numbers" + ", commas between thousands" * any("," in text for text in present)
-            return Kind(Type("float"), why, Type("float").coerce)
-    if spelt:
-        options = labels(present)
-        literal = _parsable(Type("literal", options=options)) if options else None
-        if literal is not None:
-            return Kind(literal, _label_words(literal.options), literal.coerce)
-    return Kind(Type("str"), "texts", as_text)
+            return _as(Type("float"), f"texts that are numbers{commas}")
+    literal = _literal(labels(present)) if spelt else None
+    return Kind(Type("str"), "texts", as_text) if literal is None else _as(literal)
 
 
 def _type_of(values: Sequence[Any], *, spelt: bool) -> Type | None:
@@ -158,8 +166,7 @@ def _type_of(values: Sequence[Any], *, spelt: bool) -> Type | None:
     if kinds <= {int, float}:
         return Type("float") if all(isinstance(each, float) or abs(each) <= _EXACT for each in values) else None
     if kinds == {str}:
-        options = labels(values) if spelt else None
-        return (_parsable(Type("literal", options=options)) if options else None) or Type("str")
+        return (_literal(labels(values)) if spelt else None) or Type("str")
     if kinds == {list}:
         items = [item for value in values for item in cast("list[Any]", value)]
         # Lists of labels are compared in any order; where one has a label twice, such as a tag for each word, it counts.
@@ -210,15 +217,10 @@ def _with_gaps(found: Kind) -> Kind:
         case "list":
             empty, kind = [], found
         case "literal":
-            options = Type("literal", options=("", *found.type.options))
-            kind = Kind(options, f"{found.why}; '' where there is none", options.coerce)
+            kind = _as(Type("literal", options=("", *found.type.options)), f"{found.why}; '' where there is none")
         case _:
             kind = Kind(Type("str"), f"{found.why}, some missing: texts, '' where there is none", as_text)
     return Kind(kind.type, kind.why, lambda value: empty if value is None else kind.fit(value))
-
-
-def _json(value: Any) -> Any:
-    return cell_value(value, "")
 
 
 def parsed_cells(texts: Sequence[str]) -> list[Any] | None:
@@ -228,7 +230,7 @@ def parsed_cells(texts: Sequence[str]) -> list[Any] | None:
         if text.lstrip()[:1] not in ("[", "{"):
             return None
         try:
-            parsed.append(_json(text))
+            parsed.append(cell_value(text, ""))
         except UserError:
             return None
     return parsed

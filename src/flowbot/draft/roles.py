@@ -10,9 +10,9 @@ from difflib import get_close_matches
 from flowbot.fields import UserError
 from flowbot.task.leaks import leak
 
-from .asked import asked_for, has_one_place, placed_columns, said_in
 from .columns import different, is_answer, is_code, is_late, is_record, is_sql, key, leads, tells, varies
 from .names import words
+from .prompt_columns import asked_for, has_one_place, placed_columns, said_in
 from .table import Table
 from .vocabulary import ANSWERS, FACTS, GIVEN, GROUPS, HUMANS, MARKS, PEOPLE
 
@@ -151,11 +151,11 @@ def _outputs(
         found = [name for name in found if name in own] or own
         why["outputs"] = f"as in {table.form.name}" if own else "no row has an answer, so there are no labels"
     elif not found:
-        found, why["outputs"] = _wanted(table, free, given=bool(inputs))
+        found, why["outputs"] = _wanted(table, free, has_inputs=bool(inputs))
     return (tuple(found), True) if found else (("answer",), False)
 
 
-def _wanted(table: Table, every: Sequence[str], *, given: bool) -> tuple[list[str], str]:
+def _wanted(table: Table, every: Sequence[str], *, has_inputs: bool) -> tuple[list[str], str]:
     """What is wanted of columns that may be, and how that shows; with inputs given a single one may be the answer, too."""
     spoken = {name: " ".join(words(name)) for name in every}
     free = [name for name in every if not is_late(table, name)]
@@ -171,12 +171,12 @@ def _wanted(table: Table, every: Sequence[str], *, given: bool) -> tuple[list[st
     facts = [name for name in titled if spoken[name] in FACTS or is_sql(table, name)]
     facts = facts or [name for name in titled if words(name)[-1:] and words(name)[-1] in FACTS and not tells(name)][:1]
     others = [name for name in free if name not in facts and not is_record(table, name)]
-    if facts and (others or given):
+    if facts and (others or has_inputs):
         return facts, "by name" if len(facts) > 1 else "by its name"
     for among in (free, every):  # what is known later is an answer only where nothing else is
         open_ = [name for name in among if spoken[name] not in GIVEN and not (is_record(table, name) or tells(name))]
         told = [name for name in every if not is_record(table, name)]
-        if given or len(told) > 1:
+        if has_inputs or len(told) > 1:
             few = [name for name in open_ if different(table.values(name))]
             if few:
                 return few[-1:], f"{_GUESSES[0]} whose values are few and repeat"
@@ -185,7 +185,7 @@ def _wanted(table: Table, every: Sequence[str], *, given: bool) -> tuple[list[st
     return [], f"{_GUESSES[1]}, so there are no labels"
 
 
-def _inputs(table: Table, given: Sequence[str], outputs: Sequence[str]) -> list[str]:
+def _inputs(table: Table, candidates: Sequence[str], outputs: Sequence[str]) -> list[str]:
     """What is given before an answer, or has the name of something that is given; not what would tell the answer."""
     last = max((table.columns.index(name) for name in outputs), default=len(table.columns))
     first = min((table.columns.index(name) for name in outputs), default=len(table.columns))
@@ -194,7 +194,7 @@ def _inputs(table: Table, given: Sequence[str], outputs: Sequence[str]) -> list[
         return is_record(table, name) or tells(name) or is_late(table, name) or is_code(table, name)
 
     found: list[str] = []
-    for name in given:
+    for name in candidates:
         spoken = " ".join(words(name))
         if is_code(table, name):
             continue
@@ -205,7 +205,7 @@ def _inputs(table: Table, given: Sequence[str], outputs: Sequence[str]) -> list[
                 continue
         if len(set(map(key, table.values(name)))) > 1 or (spoken in GIVEN and len(table.rows) == 1):
             found.append(name)
-    return found or [name for name in given if not no_input(name)] or list(given)
+    return found or [name for name in candidates if not no_input(name)] or list(candidates)
 
 
 def _leaks(table: Table, inputs: Sequence[str], outputs: Sequence[str]) -> dict[str, str]:
@@ -236,9 +236,9 @@ def _id(table: Table, why: dict[str, str]) -> str:
     return ""
 
 
-def _group(table: Table, given: Sequence[str], inputs: Sequence[str], why: dict[str, str]) -> str:
+def _group(table: Table, candidates: Sequence[str], inputs: Sequence[str], why: dict[str, str]) -> str:
     """The column of what several rows belong to or are about, if keeping it together leaves enough to split."""
-    for name in given:
+    for name in candidates:
         keys = [key(value) for value in table.values(name) if value is not None]
         times = Counter(keys)
         named = words(name)[-1:] == ("id",) or any(word in GROUPS for word in words(name))

@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flowbot.fields import UserError, canonical_json, stable_hash
+from flowbot.fields.words import count, some
 from flowbot.task.example import Example
-from flowbot.task.examples import Placed
+from flowbot.task.examples import group_of
+from flowbot.task.row import Row
 from flowbot.task.splits import SPLITS, Split, divide
 
-from .guess import Guess, counted, some
+from .guess import Guess
 from .kinds import Kind
-from .table import Table, TableRow
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """A row of the task to be.
-
-    Args:
-        place: where it stood.
-        record: what is written: id, fields, group and other columns by their names.
-        inputs: its inputs by field.
-        outputs: its outputs by field.
-        group: what it belongs to, "" for nothing.
-        split: the split that the user's files put it in, if they do.
-    """
-
-    place: str
-    record: Mapping[str, Any]
-    inputs: Mapping[str, Any]
-    outputs: Mapping[str, Any]
-    group: str
-    split: Split | None
+from .table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +38,21 @@ class Layout:
     extras: Mapping[str, str]
 
 
-def made_rows(table: Table, layout: Layout, notes: list[Guess]) -> list[Made]:
+Rows = Mapping[Split | None, Sequence[Example]]
+"""Rows by the split that the user's files put them in, None for those of none; no entry is empty."""
+
+
+def task_rows(table: Table, layout: Layout, notes: list[Guess]) -> Rows:
     """The rows that a task can use; what is left out, and what contradicts, is noted in words.
 
-    Rows without any input, rows without an answer, and rows that say the same again are left out.
+    Rows without any input, rows without an answer, and rows that say the same again are left out. What is neither input
+    nor output, the column of ids too, is in `extra`.
     """
     left: dict[str, list[str]] = {"without an input": [], "without an answer": [], "that stand twice": []}
     seen: set[str] = set()
     answers: dict[str, tuple[str, str]] = {}
     conflicts: list[str] = []
-    found: list[Made] = []
+    found: dict[Split | None, list[Example]] = {}
     for row in table.rows:
         if not _any(row, layout.inputs, empty=("",)):
             left["without an input"].append(row.place)
@@ -73,9 +60,9 @@ def made_rows(table: Table, layout: Layout, notes: list[Guess]) -> list[Made]:
         if layout.outputs and not _any(row, layout.outputs):
             left["without an answer"].append(row.place)
             continue
-        made = _made(row, layout)
-        inputs, outputs = stable_hash(made.inputs), canonical_json(made.outputs)
-        whole = canonical_json([inputs, outputs, row.split, {**made.record, "id": ""}])
+        example = _example(row, layout)
+        inputs, outputs = stable_hash(example.inputs), canonical_json(example.expected)
+        whole = canonical_json([row.split, {**record(example), "id": ""}])
         if whole in seen:
             left["that stand twice"].append(row.place)
             continue
@@ -83,22 +70,28 @@ def made_rows(table: Table, layout: Layout, notes: list[Guess]) -> list[Made]:
         place, answer = answers.setdefault(inputs, (row.place, outputs))
         if answer != outputs:
             conflicts.append(f"{row.place} against {place}")
-        found.append(made)
+        found.setdefault(row.split, []).append(example)
     for what, places in left.items():
         if places:
             mend = "nothing to do" if what == "that stand twice" else "fill them"
-            notes.append(Guess("left out", f"{counted(places, 'row')} {what}", some(places), mend))
+            notes.append(Guess("left out", f"{count(len(places), 'row')} {what}", some(places), mend))
     if conflicts:
-        told = f"{counted(conflicts, 'row')} with the inputs of another row and another answer"
+        told = f"{count(len(conflicts), 'row')} with the inputs of another row and another answer"
         notes.append(
             Guess("contradictions", told, f"{some(conflicts)}; kept, in one split", "mend or remove one of each")
         )
     return found
 
 
+def record(row: Example) -> dict[str, Any]:
+    """A row as it is written: its id, fields and other columns by their names."""
+    head = {"id": row.extra["id"]} if "id" in row.extra else {}
+    return {**head, **row.inputs, **row.expected, **row.extra}
+
+
 def split_rows(
-    rows: Sequence[Made], fractions: Sequence[float], most: int, where: str, notes: list[Guess]
-) -> dict[Split, list[Made]]:
+    rows: Rows, fractions: Sequence[float], most: int, where: str, notes: list[Guess]
+) -> dict[Split, list[Example]]:
     """Rows by split: as the files have them, a split that they lack taken from the largest; else in these fractions.
 
     Rows of a split that stand, by their inputs, in a later one (test before val before train) are left out, and so is
@@ -116,68 +109,56 @@ def split_rows(
     """
     if not rows:
         raise UserError(where, "no row with an input and an answer", "rows with both")
-    given: dict[Split, list[Made]] = {split: [row for row in rows if row.split == split] for split in SPLITS}
-    if all(row.split is None for row in rows):
-        made = _divided(rows, fractions, where)
-    else:
-        made = _without_leaks(given, notes)
-        made = _completed(made, fractions, where, notes)
+    made = (
+        _completed(_without_leaks(rows, notes), fractions, where, notes)
+        if any(split for split in rows)
+        else divide(rows[None], fractions, where)
+    )
     large = [f"{len(made[split]):,} {split}" for split in SPLITS if len(made[split]) > most]
     if large:
         told = f"{most:,} of {' and of '.join(large)}"
         notes.append(Guess("rows taken", told, "drawn by a fixed rule; the rest stays in your file", "--most N"))
-    return {split: _at_most(made[split], most, rows) for split in SPLITS}
+    order = {row.place: number for number, row in enumerate(row for each in rows.values() for row in each)}
+    return {split: sorted(_at_most(made[split], most), key=lambda row: order[row.place]) for split in SPLITS}
 
 
-def crossing(rows: Sequence[Made]) -> bool:
+def crossing(rows: Rows) -> bool:
     """Whether the user's own files have rows of one group in two splits."""
-    homes: dict[str, Split | None] = {}
-    return any(row.group and homes.setdefault(row.group, row.split) != row.split for row in rows)
+    groups = Counter(group for each in rows.values() for group in {row.group for row in each if row.group})
+    return any(splits > 1 for splits in groups.values())
 
 
-def _made(row: TableRow, layout: Layout) -> Made:
+def _example(row: Row, layout: Layout) -> Example:
     inputs = {field: kind.fit(row.values.get(column)) for column, (field, kind) in layout.inputs.items()}
     outputs = {field: kind.fit(row.values.get(column)) for column, (field, kind) in layout.outputs.items()}
-    record: dict[str, Any] = {"id": row.values[layout.id]} if layout.id else {}
-    record |= inputs | outputs
-    record |= {name: row.values.get(column) for column, name in layout.extras.items()}
-    group = row.values.get(layout.group) if layout.group else None
-    key = "" if group is None else group.strip() if isinstance(group, str) else canonical_json(group)
-    return Made(row.place, record, inputs, outputs, key, row.split)
+    extra: dict[str, Any] = {"id": row.values[layout.id]} if layout.id else {}
+    extra |= {name: row.values.get(column) for column, name in layout.extras.items()}
+    group = group_of(row.values.get(layout.group)) if layout.group else ""
+    return Example("", inputs, outputs, group, extra, place=row.place)
 
 
-def _any(row: TableRow, columns: Mapping[str, Any], *, empty: tuple[str, ...] = ()) -> bool:
+def _any(row: Row, columns: Mapping[str, Any], *, empty: tuple[str, ...] = ()) -> bool:
     values = [row.values.get(column) for column in columns]
     return any(value is not None and not (isinstance(value, str) and value.strip() in empty) for value in values)
 
 
-def _divided(rows: Sequence[Made], fractions: Sequence[float], where: str) -> dict[Split, list[Made]]:
-    placed = [
-        Placed(row.place, Example(str(index), row.inputs, row.outputs, row.group)) for index, row in enumerate(rows)
-    ]
-    return {
-        split: [rows[int(each.example.id)] for each in found]
-        for split, found in divide(placed, fractions, where).items()
-    }
-
-
-def _without_leaks(given: Mapping[Split, Sequence[Made]], notes: list[Guess]) -> dict[Split, list[Made]]:
-    kept: dict[Split, list[Made]] = {}
+def _without_leaks(by_split: Rows, notes: list[Guess]) -> dict[Split, list[Example]]:
+    kept: dict[Split, list[Example]] = {}
     later: dict[str, Split] = {}
     for split in reversed(SPLITS):
-        keys = [stable_hash(row.inputs) for row in given[split]]
-        leaks = [row.place for row, key in zip(given[split], keys, strict=True) if key in later]
-        kept[split] = [row for row, key in zip(given[split], keys, strict=True) if key not in later]
-        later |= dict.fromkeys(keys, split)
+        rows = [(stable_hash(row.inputs), row) for row in by_split.get(split, ())]
+        leaks = [row.place for key, row in rows if key in later]
+        kept[split] = [row for key, row in rows if key not in later]
+        later |= {key: split for key, _ in rows}
         if leaks:
-            told = f"{counted(leaks, 'row')} of {split} with the inputs of a row of another split"
+            told = f"{count(len(leaks), 'row')} of {split} with the inputs of a row of another split"
             notes.append(Guess("left out", told, f"{some(leaks)}: splits share no example", "nothing to do"))
     return kept
 
 
 def _completed(
-    made: dict[Split, list[Made]], fractions: Sequence[float], where: str, notes: list[Guess]
-) -> dict[Split, list[Made]]:
+    made: dict[Split, list[Example]], fractions: Sequence[float], where: str, notes: list[Guess]
+) -> dict[Split, list[Example]]:
     """A split that no file gives is taken from the largest that is given."""
     shares: dict[Split, float] = dict(zip(SPLITS, fractions, strict=True))
     lacking: list[Split] = [split for split in SPLITS if not made[split] and shares[split] > 0]
@@ -187,17 +168,15 @@ def _completed(
     parts: dict[Split, float] = {split: shares[split] if split in lacking else 0.0 for split in SPLITS}
     parts[largest] = shares[largest] or 1 / 3
     total = sum(parts.values())
-    taken = _divided(made[largest], [parts[split] / total for split in SPLITS], where)
+    taken = divide(made[largest], [parts[split] / total for split in SPLITS], where)
     told = f"{' and '.join(lacking)} taken from the rows of {largest}"
     notes.append(Guess("missing splits", told, "no rows are named for it", "give a file for each, or --split"))
     return {split: taken[split] if split in (largest, *lacking) else made[split] for split in SPLITS}
 
 
-def _at_most(rows: list[Made], most: int, order: Sequence[Made]) -> list[Made]:
-    """The rows in the order of the file; where there are more than `most`, a part with its share of each label."""
-    taken = rows
-    if len(rows) > most:
-        share = most / len(rows)
-        taken = _divided(rows, [share, 1 - share, 0.0], "")["train"][:most]
-    wanted = {id(row) for row in taken}
-    return [row for row in order if id(row) in wanted]
+def _at_most(rows: list[Example], most: int) -> list[Example]:
+    """The rows; where there are more than `most`, a part with its share of each label."""
+    if len(rows) <= most:
+        return rows
+    share = most / len(rows)
+    return divide(rows, [share, 1 - share, 0.0], "")["train"][:most]

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from flowbot.fields import Field
+from flowbot.task import Example
 from flowbot.task.numerals import is_amount
 
 from .columns import SQL
 from .names import words
-from .rows import Made
 
 UNFINISHED = "Say here in your own words what"
 """How the part of a drafted rubric begins that is the user's to write."""
@@ -29,7 +29,7 @@ _SHORT = 6
 """Words on average up to which an answer is a name or a phrase, not a text."""
 
 
-def metric_of(outputs: Sequence[Field], rows: Sequence[Made], *, labelled: bool) -> tuple[Any, str]:
+def metric_of(outputs: Sequence[Field], rows: Sequence[Example], *, labelled: bool) -> tuple[Any, str]:
     """A metric as it stands in a task file, and why this one."""
     if not labelled:
         named = _spoken([field.name for field in outputs])
@@ -51,7 +51,7 @@ def metric_of(outputs: Sequence[Field], rows: Sequence[Made], *, labelled: bool)
         return "numeric", "numbers: right or wrong"
     if "str" not in kinds:
         return ("numeric" if "float" in kinds and kinds <= {"int", "float"} else "exact"), "labels: right or wrong"
-    texts = [text for row in rows for field in outputs if isinstance(text := row.outputs.get(field.name), str)]
+    texts = [text for row in rows for field in outputs if isinstance(text := row.expected.get(field.name), str)]
     if texts and all(SQL.match(text) for text in texts):
         return "f1", (
             "queries, compared word by word; better is a metric of your own that runs both and compares what they find "

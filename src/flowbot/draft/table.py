@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from flowbot.fields import UserError
-from flowbot.task.data import Row
+from flowbot.fields.words import count
 from flowbot.task.delimited import is_spreadsheet_error
 from flowbot.task.hub import is_of_hub, known_splits
-from flowbot.task.splits import Split, split_called
+from flowbot.task.row import Row
+from flowbot.task.splits import split_called
 
 from .files import files_of, name_of, splits_of
 from .forms import form_of
-from .guess import Guess, counted
+from .guess import Guess
 from .kinds import parsed_cells, without_gaps
 from .names import words
 from .reading import read_file, read_hub
@@ -25,21 +26,6 @@ MOST_COLUMNS = 1_000
 MOST_CELLS = 20_000_000
 """Rows times columns that they have at most."""
 _SPLIT_COLUMNS = ("split", "partition", "subset")
-
-
-@dataclass(frozen=True, slots=True)
-class TableRow:
-    """One row.
-
-    Args:
-        place: file and line.
-        values: what it has by column; None for an empty cell, and no key for what it lacks.
-        split: the split that its file or its own column names, if any.
-    """
-
-    place: str
-    values: Mapping[str, Any]
-    split: Split | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +45,7 @@ class Form:
     metric: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Table:
     """All rows that were given.
 
@@ -68,22 +54,22 @@ class Table:
         files: that they come from, in order.
         columns: in order of their first appearance.
         cells: columns whose values are texts because their file can hold nothing else.
-        rows: in the order of the files; none is empty.
+        rows: in the order of the files; none is empty. None stands for an empty cell; what a row lacks has no key.
         notes: what had to be done to read them.
-        unused: files of the folder that are no data of the task.
+        unused: files of the folder, or splits of a data set, that are no data of the task.
         split_column: the column that names the splits, "" for none.
         form: what is known of the columns because the form of the rows is known.
         prompt: a prompt that stands in every row, "" for none.
         source: what was read of the hub, with its revision, "" for nothing.
     """
 
-    name: str
-    files: tuple[Path, ...]
-    columns: tuple[str, ...]
-    cells: frozenset[str]
-    rows: tuple[TableRow, ...]
-    notes: tuple[Guess, ...] = ()
-    unused: tuple[str, ...] = ()
+    name: str = ""
+    files: Sequence[Path] = ()
+    columns: list[str] = field(default_factory=list[str])
+    cells: set[str] = field(default_factory=set[str])
+    rows: list[Row] = field(default_factory=list[Row])
+    notes: list[Guess] = field(default_factory=list[Guess])
+    unused: list[str] = field(default_factory=list[str])
     split_column: str = ""
     form: Form | None = None
     prompt: str = ""
@@ -95,179 +81,144 @@ class Table:
 
     def without_splits(self) -> Table:
         """The same rows, in no splits."""
-        return replace(self, rows=tuple(replace(row, split=None) for row in self.rows), split_column="")
+        return replace(self, rows=[replace(row, split=None) for row in self.rows], split_column="")
 
 
-@dataclass(slots=True)
-class _Reading:
-    """Rows as they come in, and what is to be said of them."""
-
-    columns: dict[str, None] = field(default_factory=dict[str, None])
-    cells: set[str] = field(default_factory=set[str])
-    rows: list[TableRow] = field(default_factory=list[TableRow])
-    notes: list[Guess] = field(default_factory=list[Guess])
-    empty: int = 0
-    errors: int = 0
-    sources: list[str] = field(default_factory=list[str])
-    unused: list[str] = field(default_factory=list[str])
-    form: Form | None = None
-    prompt: str = ""
-
-
-def read_table(given: Sequence[Path], *, as_is: bool = False) -> Table:
+def read_table(paths: Sequence[Path], *, as_is: bool = False) -> Table:
     """The table of the files, or of the data files in the folder, that are given.
 
     Files that are named for splits (`train`, `dev`, `test`…) are these splits; so are the values of a column `split`.
 
     Args:
-        given: files, or a folder.
+        paths: files, or a folder.
         as_is: True: rows stay as they are, whatever tool's form they have.
 
     Raises:
         UserError: naming file and line, if one cannot be read, there are no rows or no data files, or it is too much.
     """
-    files, unused = files_of(given)
+    files, unused = files_of(paths)
     splits = splits_of(files)
-    reading = _Reading()
+    table = Table(name_of(paths, files, splits), files, unused=unused)
+    empty = errors = 0
     for path in files:
         if is_of_hub(path):
-            _read_hub(path, reading)
+            read = _hub_rows(path, table)
         else:
-            _add(read_file(path, reading.notes), splits.get(path), reading)
-        _bounded(path, reading)
-    if not as_is:
-        _take(reading)
-    if not reading.rows:
+            read = [replace(row, split=splits.get(path)) for row in read_file(path, table.notes)]
+        columns = list(dict.fromkeys(name for row in read for name in row.values))
+        table.columns = list(dict.fromkeys([*table.columns, *columns]))
+        if read and read[0].texts:
+            table.cells.update(columns)
+            read = _without_gaps(read, columns)
+        for row in read:
+            values = _without_errors(row.values)
+            errors += _errors(row.values)
+            if all(value is None or value == "" for value in values.values()):
+                empty += 1
+            else:
+                table.rows.append(replace(row, values=values))
+        _bounded(path, table)
+    errors += 0 if as_is else _read_form(table)
+    if not table.rows:
         raise UserError(str(files[0]), "only empty rows", "rows of data")
-    if reading.empty:
-        rows = counted(reading.empty, "empty row")
-        reading.notes.append(Guess("left out", rows, "they hold nothing", "fill them"))
-    if reading.errors:
-        cells = counted(reading.errors, "cell")
-        reading.notes.append(Guess("no value", f"{cells} such as #N/A", "a spreadsheet's errors", "mend the cells"))
-    told = any(row.split for row in reading.rows)
-    column = "" if told else _split_column(reading)
-    rows = reading.rows
-    if column:
-        rows = [TableRow(row.place, row.values, split_called(row.values[column])) for row in rows]
-    return Table(
-        name=name_of(given, files, splits),
-        files=tuple(files),
-        columns=tuple(reading.columns),
-        cells=frozenset(reading.cells),
-        rows=tuple(rows),
-        notes=tuple(reading.notes),
-        unused=(*unused, *reading.unused),
-        source=", ".join(reading.sources),
-        split_column=column,
-        form=reading.form,
-        prompt=reading.prompt,
-    )
+    if empty:
+        table.notes.append(Guess("left out", count(empty, "empty row"), "they hold nothing", "fill them"))
+    if errors:
+        cells = f"{count(errors, 'cell')} such as #N/A"
+        table.notes.append(Guess("no value", cells, "a spreadsheet's errors", "mend the cells"))
+    if not any(row.split for row in table.rows) and (column := _split_column(table)):
+        table.split_column = column
+        table.rows = [replace(row, split=split_called(row.values[column])) for row in table.rows]
+    return table
 
 
-def _take(reading: _Reading) -> None:
-    """Rows in the form of a tool's export, if they have one, as rows of a task."""
-    whole = _unpacked(reading)
-    known = form_of(list(reading.columns), whole) if whole else None
+def _read_form(table: Table) -> int:
+    """Make rows in the form of a tool's export, if they have one, rows of a task; how many cells of theirs are errors."""
+    whole = _unpacked(table)
+    known = form_of(table.columns, whole) if whole else None
     if known is None:
-        return
-    taken = known.take(whole)
-    reading.cells = {
-        name for name in reading.cells if all(row.get(name) is None or isinstance(row[name], str) for row in whole)
-    }
-    rows: list[TableRow] = []
+        return 0
+    made = known.read(whole)
+    texts = {name for name in table.cells if all(isinstance(row.get(name), str | None) for row in whole)}
+    rows: list[Row] = []
+    errors = 0
     given: dict[str, None] = {}
     wanted: dict[str, None] = {}
-    for row, several in zip(reading.rows, taken, strict=True):
+    for row, several in zip(table.rows, made, strict=True):
         for number, each in enumerate(several):
             place = row.place if len(several) == 1 else f"{row.place}#{number}"
-            values = {**each.beside, **each.given, **each.wanted}
-            rows.append(TableRow(place, {name: _value(value, reading) for name, value in values.items()}, row.split))
-            given |= dict.fromkeys(each.given)
-            wanted |= dict.fromkeys(each.wanted)
-    others = dict.fromkeys(name for row in rows for name in row.values)
+            values = {**each.extra, **each.inputs, **each.expected}
+            errors += _errors(values)
+            rows.append(Row(place, _without_errors(values), split=row.split))
+            given |= dict.fromkeys(each.inputs)
+            wanted |= dict.fromkeys(each.expected)
+    inputs = tuple(name for name in given if name not in wanted)
     if given or wanted:
-        said = {each.metric for several in taken for each in several}
-        inputs = tuple(name for name in given if name not in wanted)
-        reading.form = Form(known.name, inputs, tuple(wanted), next(iter(said)) if len(said) == 1 else "")
-    reading.columns = {**dict.fromkeys(reading.form.inputs if reading.form else ()), **wanted, **others}
-    reading.cells &= reading.columns.keys()
-    reading.rows = rows
-    reading.prompt = next((each.prompt for several in taken for each in several), "")
-    reading.notes.append(
-        Guess("form", known.name, known.told or "by its columns", "--as-is, for the rows as they stand")
-    )
+        said = {each.metric for several in made for each in several}
+        table.form = Form(known.name, inputs, tuple(wanted), next(iter(said)) if len(said) == 1 else "")
+    table.columns = list(dict.fromkeys([*inputs, *wanted, *(name for row in rows for name in row.values)]))
+    table.cells = texts.intersection(table.columns)
+    table.rows = rows
+    table.prompt = next((each.prompt for several in made for each in several), "")
+    why = known.told or "by its columns"
+    table.notes.append(Guess("form", known.name, why, "--as-is, for the rows as they stand"))
+    return errors
 
 
-def _unpacked(reading: _Reading) -> list[Mapping[str, Any]]:
+def _unpacked(table: Table) -> list[Mapping[str, Any]]:
     """The rows' values, lists and objects that stand as text in a table's cells as what they are."""
-    found: dict[str, list[Any]] = {}
-    for name in reading.cells:
-        told = [str(row.values[name]) for row in reading.rows if row.values.get(name) is not None]
+    found: dict[str, Iterator[Any]] = {}
+    for name in table.cells:
+        told = [str(value) for value in table.values(name) if value is not None]
         if told and (cells := parsed_cells(told)) is not None:
-            found[name] = cells
-    if not found:
-        return [row.values for row in reading.rows]
-    rest = {name: iter(cells) for name, cells in found.items()}
+            found[name] = iter(cells)
     return [
-        {**row.values, **{name: next(cells) for name, cells in rest.items() if row.values.get(name) is not None}}
-        for row in reading.rows
+        {**row.values, **{name: next(cells) for name, cells in found.items() if row.values.get(name) is not None}}
+        for row in table.rows
     ]
 
 
-def _read_hub(path: Path, into: _Reading) -> None:
-    found, source = read_hub(str(path), into.notes)
-    into.sources.append(source)
-    own = known_splits(list(found))
-    for name, rows in found.items():
-        if own and name not in own:
-            into.unused.append(name)
-        else:
-            _add(rows, own.get(name), into)
+def _hub_rows(path: Path, into: Table) -> list[Row]:
+    tables, source = read_hub(str(path), into.notes)
+    into.source = ", ".join(filter(None, (into.source, source)))
+    known = known_splits(list(tables))
+    used = known or dict.fromkeys(tables)
+    into.unused += [name for name in tables if name not in used]
+    return [replace(row, split=split) for name, split in used.items() for row in tables.get(name, ())]
 
 
-def _add(rows: Sequence[Row], split: Split | None, into: _Reading) -> None:
-    columns = dict.fromkeys(name for row in rows for name in row.values)
-    into.columns.update(columns)
-    held = _without_gaps(rows, list(columns)) if rows[0].texts else [row.values for row in rows]
-    if rows[0].texts:
-        into.cells.update(columns)
-    for row, values in zip(rows, held, strict=True):
-        whole = {name: _value(value, into) for name, value in values.items()}
-        if all(value is None or value == "" for value in whole.values()):
-            into.empty += 1
-        else:
-            into.rows.append(TableRow(row.place, whole, split))
+def _errors(values: Mapping[str, Any]) -> int:
+    return sum(map(is_spreadsheet_error, values.values()))
 
 
-def _value(value: Any, into: _Reading) -> Any:
-    """The value, None for what a spreadsheet writes where it has none."""
-    if not is_spreadsheet_error(value):
-        return value
-    into.errors += 1
-    return None
+def _without_errors(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, None for what a spreadsheet writes where it has none."""
+    return {name: None if is_spreadsheet_error(value) else value for name, value in values.items()}
 
 
-def _bounded(path: Path, reading: _Reading) -> None:
+def _bounded(path: Path, table: Table) -> None:
     """Refuse what would take hours: each column is looked at in every row, and beside every other."""
-    columns, cells = len(reading.columns), len(reading.columns) * len(reading.rows)
+    columns, cells = len(table.columns), len(table.columns) * len(table.rows)
     if columns > MOST_COLUMNS:
         raise UserError(str(path), f"{columns:,} columns", f"at most {MOST_COLUMNS:,}: leave out those of no use")
     if cells > MOST_CELLS:
-        found = f"{len(reading.rows):,} rows of {columns:,} columns"
+        found = f"{len(table.rows):,} rows of {columns:,} columns"
         raise UserError(str(path), found, f"at most {MOST_CELLS:,} cells: take a part of the rows")
 
 
-def _without_gaps(rows: Sequence[Row], columns: Sequence[str]) -> list[dict[str, Any]]:
+def _without_gaps(rows: Sequence[Row], columns: Sequence[str]) -> list[Row]:
     by_column = [without_gaps([row.values[name] for row in rows]) for name in columns]
-    return [dict(zip(columns, values, strict=True)) for values in zip(*by_column, strict=True)]
+    return [
+        replace(row, values=dict(zip(columns, values, strict=True)))
+        for row, values in zip(rows, zip(*by_column, strict=True), strict=True)
+    ]
 
 
-def _split_column(reading: _Reading) -> str:
+def _split_column(table: Table) -> str:
     """The column whose every value is a split's name, at least two of them."""
-    for column in reading.columns:
+    for column in table.columns:
         if "_".join(words(column)) in _SPLIT_COLUMNS:
-            told = {split_called(row.values.get(column)) for row in reading.rows}
+            told = {split_called(row.values.get(column)) for row in table.rows}
             if None not in told and len(told) > 1:
                 return column
     return ""

@@ -21,7 +21,7 @@ from flowbot.workflow.captions import (
 )
 from flowbot.workflow.conditions import say
 from flowbot.workflow.graph import split_reference
-from flowbot.workflow.nodes import BranchNode, HasNodes, LoopNode, MapNode, Node, Sketch
+from flowbot.workflow.nodes import BodyNode, BranchNode, LoopNode, MapNode, Node
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
 
@@ -134,7 +134,7 @@ class _Body:
         items[OUT] = self.end
         for name in drawing_order(self.scope.holder):
             self.wire(name, nodes[name])
-        for reference in _ends(self.scope.holder):
+        for reference in self.scope.holder.ends():
             self.link(self.source(reference), OUT, reference)
         rank = {key: index for index, key in enumerate(items)}
         wires = tuple(
@@ -148,21 +148,21 @@ class _Body:
         path = f"{self.scope.path}{name}"
         fields = gives(name, node, self.scope)
         own = reads_text(node)
-        bound = f", {bound_text(node)}" if isinstance(node, LoopNode | MapNode) else ""
+        bound = f", {bound_text(node)}" if isinstance(node, BodyNode) else ""
         about = f"{path}: {kind_text(node)}{bound}, reads {own or 'nothing'}; gives {', '.join(fields) or 'a way'}"
         lines = [Line(each) for each in fields]
-        if isinstance(node, LoopNode | MapNode):
+        if isinstance(node, BodyNode):
             lines = [Line(bound_text(node), "note")]
         elif isinstance(node, BranchNode):
             lines = [Line(own)] if own else []
         lines += [Line(each, "note") for each in remarks(node, self.workflow.parameters.get(path))]
         lines += [Line(each, "fault") for each in self.faults(name, node)]
-        body = _inner(self.workflow, self.scope.inner(name), node) if isinstance(node, LoopNode | MapNode) else None
+        body = _inner(self.workflow, self.scope.inner(name), node) if isinstance(node, BodyNode) else None
         return Item(_key(name), node.kind, name, kind_text(node), tuple(lines), about, path, body)
 
     def faults(self, name: str, node: Node) -> Iterator[str]:
         """What the node reads and nothing gives; what it reads of itself."""
-        own = node.entries() if isinstance(node, LoopNode | MapNode) else node.references()
+        own = node.entries() if isinstance(node, BodyNode) else node.references()
         yield from (f"? {each}" for each in dict.fromkeys(own) if self.scope.type_text(each) is None)
         if any(split_reference(each)[0] == name for each in node.references()):
             yield "reads itself"
@@ -209,7 +209,7 @@ class _Body:
 
 def _inner(workflow: Workflow, scope: Scope, node: LoopNode | MapNode) -> Scene:
     """The scene of a body: it begins with what it is handed and what it reads from outside, and ends with what is taken out."""
-    outside = [each for each in node.references() if each not in node.entries() or _is_read(node, each)]
+    outside = [each for each in node.references() if each not in node.entries() or each in node.body_references()]
     read = _typed(scope, [each for each in outside if scope.type_text(each) is not None])
     if isinstance(node, MapNode):
         own = (Line(f"{node.item}: {scope.type_text(node.item) or '?'}"),)
@@ -225,18 +225,6 @@ def _inner(workflow: Workflow, scope: Scope, node: LoopNode | MapNode) -> Scene:
         ends += (Line(f"until {say(node.until)}", "note"),)
     end = Item(OUT, OUT, "after each step", lines=ends, about=bound_text(node))
     return _Body(workflow, scope, begin, end, tuple(node.carry)).scene()
-
-
-def _is_read(node: LoopNode | MapNode, reference: str) -> bool:
-    """Whether the body itself reads it, besides starting from it."""
-    inside = [each for inner in node.nodes.values() for each in inner.references()]
-    return reference in (*inside, *node.ends())
-
-
-def _ends(holder: HasNodes) -> tuple[str, ...]:
-    if isinstance(holder, Sketch):
-        return tuple(holder.outputs.values())
-    return holder.ends() if isinstance(holder, LoopNode | MapNode) else ()
 
 
 def _ways(name: str, node: BranchNode) -> Iterator[Item]:

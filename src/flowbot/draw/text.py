@@ -17,7 +17,7 @@ from flowbot.workflow.captions import (
     remarks,
     way_text,
 )
-from flowbot.workflow.nodes import BranchNode, LoopNode, MapNode, Node
+from flowbot.workflow.nodes import BodyNode, BranchNode, LoopNode, MapNode, Node
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
 
@@ -68,7 +68,7 @@ def _body(workflow: Workflow, scope: Scope, guide: str) -> Iterator[_Row]:
 
 
 def _own(name: str, node: Node, scope: Scope) -> str:
-    if isinstance(node, LoopNode | MapNode):
+    if isinstance(node, BodyNode):
         return bound_text(node)
     given = ", ".join(gives(name, node, scope))
     return f"{reads_text(node)} → {given}" if given else reads_text(node)
@@ -83,7 +83,7 @@ def _below(workflow: Workflow, name: str, node: Node, scope: Scope, guide: str) 
     if isinstance(node, LoopNode):
         for output, carry in node.carry.items():
             yield _Row(inner, "carries", "", printable(f"{output}: {carry.type} = {carry_text(carry)}"))
-    if isinstance(node, LoopNode | MapNode):
+    if isinstance(node, BodyNode):
         yield from _body(workflow, scope.inner(name), inner)
     if isinstance(node, MapNode):
         collected = (

@@ -14,7 +14,7 @@ FaultKind = Literal["auth", "not_found", "rate_limit", "server", "connection", "
 StoppedBy = Literal["signal", "seconds", "infrastructure", "callback"]
 
 
-def told(text: str) -> str:
+def safe_text(text: str) -> str:
     """A text as an error tells it: without secrets, then within its bound, so that none is cut in two and missed."""
     return bounded(hide_text(text))
 
@@ -30,7 +30,7 @@ class FlowBotError(Exception):
     """
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(told(message))
+        super().__init__(safe_text(message))
 
 
 class _Told(FlowBotError):
@@ -65,9 +65,9 @@ class UserError(_Told):
 
     def __init__(self, where: str, found: str = "", expected: str = "", *, what: str = "", mend: str = "") -> None:
         self.where, self.what, self.mend = (
-            told(where),
-            told(what or f"found {found}"),
-            told(mend or f"expected {expected}"),
+            safe_text(where),
+            safe_text(what or f"found {found}"),
+            safe_text(mend or f"expected {expected}"),
         )
         super().__init__(f"{self.where}: {self.what}; {self.mend}")
 
@@ -165,7 +165,7 @@ class DeniedError(InfrastructureError):
 
     def __init__(self, reason: str, mend: str, *, kind: FaultKind) -> None:
         super().__init__(f"{reason}; {mend}", kind=kind, fatal=True)
-        self.reason, self.mend = told(reason), told(mend)
+        self.reason, self.mend = safe_text(reason), safe_text(mend)
 
 
 class RefusedError(_Told):

@@ -36,6 +36,12 @@ class Record(BaseModel):
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", allow_inf_nan=False, defer_build=True)
 
 
+class Closed(BaseModel):
+    """Data of a user's file: immutable, and a key that is not named is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
 class Tokens(Record):
     """A `Usage` as it is stored."""
 

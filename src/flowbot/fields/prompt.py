@@ -11,6 +11,7 @@ import re
 import string
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from .chat import read_chat
@@ -22,6 +23,8 @@ _MARK = re.compile(
 )
 _RANKS = {"double": 0, "dollar": 0, "single": 0, "percent": 1, "plain": 2, "angle": 3}
 """An input that is marked in several ways is meant where it is marked in the surest; elsewhere its name is text."""
+_PERCENT = re.compile(r"%(?:(?P<escaped>%)|\((?P<named>[^()\n]{1,64})\)s)?")
+"""As `string.Template.pattern`: `%%` is escaped, `%(name)s` a place, any other `%` neither."""
 _CLOSING = re.compile(r"</\s*([^<>\s]+)\s*>")
 _NAME = re.compile(r"\w[\w .-]*")
 _ANY_INPUT = frozenset(("", "0", "input", "text", "query", "question", "content", "user_input", "message", "prompt"))
@@ -86,8 +89,7 @@ def places(text: str, where: str = "prompt") -> tuple[str, ...]:
         if all(each is not None for each in fields) and any(isinstance(p, Mark) for each in fields for p in each or ()):
             found |= {part.input: None for part in parts or () if isinstance(part, Mark)}
         else:
-            closed = set(_CLOSING.findall(content))
-            found |= {name: None for name, kind, _ in _marks(content) if kind != "angle" or name not in closed}
+            found |= {name: None for name, _, _ in _marks(content) if _NAME.fullmatch(name)}
     return tuple(found)
 
 
@@ -100,16 +102,16 @@ def divided(texts: Sequence[str], inputs: Mapping[str, Iterable[str]]) -> Divide
             only input may be called as templates call it, `{text}` or `{input}` for one.
     """
     names = _Names(inputs)
-    for read in (_formatted, _percent, _template):
+    for read in (_formatted, partial(_matched, pattern=_PERCENT), partial(_matched, pattern=string.Template.pattern)):
         whole = [read(text, names) for text in texts]
         if all(each is not None for each in whole) and any(isinstance(p, Mark) for each in whole for p in each or ()):
             found = tuple(tuple(_joined(each or ())) for each in whole)
-            doubled = [each for text in texts for each in _marks(text) if each[1] == "double" and names(each[0])]
-            escaped = [mark for _, _, mark in doubled] if read is _formatted else []
+            marks = (each for text in texts for each in _marks(text)) if read is _formatted else ()
+            escaped = (at[0] for name, kind, at in marks if kind == "double" and _NAME.fullmatch(name) and names(name))
             return Divided(found, escaped=tuple(dict.fromkeys(escaped)))
     ranks: dict[str, int] = {}
     for text in texts:
-        for name, kind, _ in _open_marks(text):
+        for name, kind, _ in _marks(text):
             if found := names(name, kind):
                 ranks[found] = min(_RANKS[kind], ranks.get(found, _RANKS[kind]))
     kept: dict[str, None] = {}
@@ -130,11 +132,10 @@ class _Names:
 
 def _loose(text: str, names: _Names, ranks: dict[str, int], kept: dict[str, None]) -> Iterator[Part]:
     """A text divided at the marks that name inputs; all else stays."""
-    closed, at = set(_CLOSING.findall(text)), 0
+    at = 0
     kept |= dict.fromkeys(_STATEMENT.findall(text))
-    for match in _MARK.finditer(text):
-        kind, name = str(match.lastgroup), match[str(match.lastgroup)].strip()
-        found = "" if kind == "angle" and name in closed else names(name, kind)
+    for name, kind, match in _marks(text):
+        found = names(name, kind)
         if found and ranks.get(found) == _RANKS[kind]:
             yield text[at : match.start()]
             yield Mark(found, match[0])
@@ -166,33 +167,16 @@ def _formatted(text: str, names: Names) -> list[Part] | None:
     return None if before and all(str(text).endswith("$") for text in before) else parts
 
 
-def _percent(text: str, names: Names) -> list[Part] | None:
-    """A text as one for Python's `%` with a mapping."""
+def _matched(text: str, names: Names, pattern: re.Pattern[str]) -> list[Part] | None:
+    """A text as one for Python's `%` with a mapping, or of `string.Template`: by the pattern of its marks."""
     parts: list[Part] = []
     at = 0
-    for match in re.finditer(r"%(?:(%)|\(([^()\n]{1,64})\)s)?", text):
+    for match in pattern.finditer(text):
         parts.append(text[at : match.start()])
-        found = "" if match[2] is None else names(match[2].strip())
-        if match[1]:
-            parts.append("%")
-        elif found:
-            parts.append(Mark(found, match[0]))
-        else:
-            return None
-        at = match.end()
-    return [*parts, text[at:]]
-
-
-def _template(text: str, names: Names) -> list[Part] | None:
-    """A text as one of `string.Template`."""
-    parts: list[Part] = []
-    at = 0
-    for match in string.Template.pattern.finditer(text):
-        parts.append(text[at : match.start()])
-        name = match["named"] or match["braced"] or ""
-        found = names(name) if name else ""
-        if match["escaped"] is not None:
-            parts.append("$")
+        groups = match.groupdict()
+        found = names(name.strip()) if (name := groups["named"] or groups.get("braced")) else ""
+        if groups["escaped"] is not None:
+            parts.append(match[0][0])
         elif found:
             parts.append(Mark(found, match[0]))
         else:
@@ -216,21 +200,13 @@ def _joined(parts: Iterable[Part]) -> Iterator[Part]:
         yield text
 
 
-def _marks(text: str) -> Iterator[tuple[str, str, str]]:
-    """What looks like a place, as name, kind and mark."""
-    for match in _MARK.finditer(text):
-        name = match[str(match.lastgroup)].strip()
-        if _NAME.fullmatch(name):
-            yield name, str(match.lastgroup), match[0]
-
-
-def _open_marks(text: str) -> Iterator[tuple[str, str, str]]:
-    """As `_marks`, with nameless ones, without tags that are closed."""
+def _marks(text: str) -> Iterator[tuple[str, str, re.Match[str]]]:
+    """What looks like a place, as name, kind and where it stands; tags that are closed are none."""
     closed = set(_CLOSING.findall(text))
     for match in _MARK.finditer(text):
         kind, name = str(match.lastgroup), match[str(match.lastgroup)].strip()
         if kind != "angle" or name not in closed:
-            yield name, kind, match[0]
+            yield name, kind, match
 
 
 def _folded(name: str) -> str:

@@ -10,6 +10,7 @@ import ast
 import json
 import math
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, cast
@@ -20,7 +21,14 @@ from .yaml_core import MOST_BITS, TOO_LONG
 
 Kind = Literal["str", "int", "float", "bool", "object", "literal", "list"]
 
-_SCALARS: tuple[Kind, ...] = ("str", "int", "float", "bool", "object")
+_JSON_NAMES: Mapping[Kind, str] = {
+    "str": "string",
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "object": "object",
+}
+"""The kinds that are written as one word, and their names in a JSON schema."""
 _TOKEN = re.compile(
     r"\s*(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
     r"|(?P<text>'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")"
@@ -29,7 +37,8 @@ _TOKEN = re.compile(
 _ESCAPES = re.compile(r"""(?:[^\\\n]|\\(?:[\\'"abfnrtv]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}))*\Z""")
 _THOUSANDS = re.compile(r"[-+]?[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?\Z")
 _MAX_DEPTH = 8
-_MOST_TOLD = 200
+MOST_SHOWN = 200
+"""Characters of a type's text that errors show."""
 MOST_NOTATION = 50_000
 """Characters of the longest type; of a Literal, some thousands of options."""
 
@@ -59,7 +68,7 @@ class Type:
         Raises:
             TypeSyntaxError: if `text` is not in the notation.
         """
-        told = notation_told(text)
+        told = cut(text, MOST_SHOWN)
         if len(text) > MOST_NOTATION:
             raise TypeSyntaxError(f"type {told!r}: longer than {MOST_NOTATION:,} characters")
         parsed, rest = _parse(_tokens(text, told), told, 0)
@@ -79,20 +88,14 @@ class Type:
     def json_schema(self) -> dict[str, Any]:
         """JSON schema (draft 2020-12) of the type; typed objects are closed and keep the declared order."""
         match self.kind:
-            case "str":
-                return {"type": "string"}
-            case "int":
-                return {"type": "integer"}
-            case "float":
-                return {"type": "number"}
-            case "bool":
-                return {"type": "boolean"}
             case "literal":
                 return {"type": "string", "enum": list(self.options)}
             case "list":
                 return {"type": "array", "items": self.item.json_schema() if self.item else {}}
-            case "object":
-                return object_schema(dict(self.members)) if self.members else {"type": "object"}
+            case "object" if self.members:
+                return object_schema(dict(self.members))
+            case _:
+                return {"type": _JSON_NAMES[self.kind]}
 
     def coerce(self, value: Any, place: str = "value") -> Any:
         """The value as this type, where it plainly is one: `"12"` and `12.0` are the int 12; `12` is the float 12.0.
@@ -105,20 +108,14 @@ class Type:
             ValueMismatch: if it is not one.
         """
         match self.kind:
-            case "str":
-                return _coerce_str(value, place)
-            case "int":
-                return _coerce_int(value, place)
-            case "float":
-                return _coerce_float(value, place)
-            case "bool":
-                return _coerce_bool(value, place)
             case "literal":
                 return self._coerce_literal(value, place)
             case "list":
                 return self._coerce_list(value, place)
             case "object":
                 return self._coerce_object(value, place)
+            case _:
+                return _COERCE[self.kind](value, place)
 
     def accepts(self, other: Type) -> bool:
         """Whether every value of `other` may flow where this type is wanted (an int where a float is, for one)."""
@@ -180,11 +177,6 @@ def object_schema(members: dict[str, Type]) -> dict[str, Any]:
     }
 
 
-def notation_told(text: str) -> str:
-    """A type's text as errors show it."""
-    return text if len(text) <= _MOST_TOLD else f"{text[: _MOST_TOLD - 1]}…"
-
-
 def _tokens(text: str, told: str) -> list[str]:
     tokens: list[str] = []
     position = 0
@@ -205,7 +197,7 @@ def _parse(tokens: list[str], text: str, depth: int) -> tuple[Type, list[str]]:
     if depth > _MAX_DEPTH:
         raise TypeSyntaxError(f"type {text[:40]!r}…: nested deeper than {_MAX_DEPTH}")
     head, rest = tokens[0], tokens[1:]
-    for kind in _SCALARS:
+    for kind in _JSON_NAMES:
         if head == kind:
             return Type(kind), rest
     if head == "list":
@@ -312,6 +304,14 @@ def _coerce_bool(value: Any, place: str) -> bool:
     if isinstance(value, str) and value.strip().casefold() in ("true", "false"):
         return value.strip().casefold() == "true"
     raise ValueMismatch(f"{place}: found {_short(value)}; expected bool")
+
+
+_COERCE: Mapping[Kind, Callable[[Any, str], Any]] = {
+    "str": _coerce_str,
+    "int": _coerce_int,
+    "float": _coerce_float,
+    "bool": _coerce_bool,
+}
 
 
 def _number(value: Any) -> int | float | None:

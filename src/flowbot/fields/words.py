@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from .secrets import hide_text
@@ -59,6 +59,11 @@ def listed(names: Iterable[str], most: int = 24) -> str:
     return ", ".join(every[:most]) + (", …" if len(every) > most else "")
 
 
+def some(names: Sequence[str], most: int = 3) -> str:
+    """The first names in a line, and how many more there are: `a, b, c and 2 more`."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
 def named(values: Mapping[str, object], most: int = 300) -> str:
     """Values with their names in a line: `note='Two pens', total=2`."""
     texts = {name: brief(value, 60) for name, value in values.items()}
@@ -87,6 +92,12 @@ def points(value: float, *, sign: bool = True) -> str:
     if number < 0:
         return MINUS + text
     return f"+{text}" if sign and number > 0 else text
+
+
+def in_points(value: float, *, sign: bool = True) -> str:
+    """As `points`, with the word: `+38 points`, `1 point`."""
+    text = points(value, sign=sign)
+    return f"{text} point{'' if text.lstrip('+' + MINUS) == '1' else 's'}"
 
 
 def interval(score: Between, *, difference: bool = False) -> str:

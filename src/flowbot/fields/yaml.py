@@ -23,14 +23,14 @@ __all__ = ["MAX_BYTES", "MAX_DEPTH", "dump_yaml", "parse_data", "parse_json", "r
 MAX_BYTES = 1_000_000
 
 
-def read_data(path: Path) -> Any:
-    """What a YAML or JSON file (by its suffix `.json`) holds, as JSON values.
+def read_data(path: Path, *, links: bool = True) -> Any:
+    """What a YAML or JSON file (by its suffix `.json`) holds, as JSON values. `links`: see `files.read_bytes`.
 
     Raises:
         UserError: naming file and line, if the file cannot be read, is larger than `MAX_BYTES`, is not UTF-8, is
             malformed, or uses what is refused (see the module's first lines).
     """
-    text = read_text(path, limit=MAX_BYTES)
+    text = read_text(path, limit=MAX_BYTES, links=links)
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise UserError(f"{path}:{line}", "a NUL character", "UTF-8 text")
@@ -53,9 +53,8 @@ def parse_data(text: str, where: str) -> Any:
     if len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise UserError(where, f"more than {MAX_BYTES:,} bytes", f"at most {MAX_BYTES:,} bytes")
     reader = cast("Any", YAML(typ="safe", pure=True))
-    events: Iterator[Any] = iter(reader.parse(io.StringIO(text)))
     try:
-        return _Builder(where).build(events)
+        return _Builder(where, iter(reader.parse(io.StringIO(text)))).build()
     except MarkedYAMLError as error:
         mark = cast("Any", error.problem_mark or error.context_mark)
         said = " ".join(cast("str", part) for part in cast("Any", (error.context, error.problem)) if part)
@@ -117,16 +116,15 @@ def parse_json(text: str, where: str, *, line: int | None = None, depth: int = M
 class _Builder:
     """Builds JSON values from the parser's events, so that what is refused is refused where it stands."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, events: Iterator[Any]) -> None:
         self.where = where
+        self.events = events
 
-    def build(self, events: Iterator[Any]) -> Any:
+    def build(self) -> Any:
         """The one document's value."""
         documents = 0
         value: Any = None
-        # Each open collection: its value, and for a mapping the key that waits for a value.
-        stack: list[tuple[list[Any] | dict[str, Any], list[str]]] = []
-        for event in events:
+        for event in self.events:
             kind = type(event).__name__
             if kind == "DocumentStartEvent":
                 documents += 1
@@ -134,48 +132,47 @@ class _Builder:
                     self._refuse(event, "a second document", "one document in a file")
                 if event.version not in (None, (1, 2)):
                     self._refuse(event, f"%YAML {'.'.join(map(str, event.version))}", "YAML 1.2")
-                continue
-            if kind in ("SequenceEndEvent", "MappingEndEvent"):
-                _ = stack.pop()
-                continue
-            if kind in ("StreamStartEvent", "StreamEndEvent", "DocumentEndEvent"):
-                continue
-            self._check(event, kind)
-            built: Any = self._scalar(event) if kind == "ScalarEvent" else [] if kind == "SequenceStartEvent" else {}
-            if not stack:
-                value = built
-            else:
-                self._place(stack[-1], built, event, kind)
-            if kind != "ScalarEvent":
-                if len(stack) >= MAX_DEPTH:
-                    self._refuse(event, "values nested too deeply", f"at most {MAX_DEPTH} levels")
-                stack.append((built, []))
+            elif kind not in ("StreamStartEvent", "StreamEndEvent", "DocumentEndEvent"):
+                value = self._value(event, MAX_DEPTH)
         if documents == 0:
             raise UserError(self.where, "nothing", "YAML or JSON data")
         return value
 
-    def _check(self, event: Any, kind: str) -> None:
-        if kind == "AliasEvent":
+    def _value(self, event: Any, depth: int) -> Any:
+        """The value that begins with an event; its collections nest at most `depth` deep."""
+        self._check(event)
+        kind = type(event).__name__
+        if kind == "ScalarEvent":
+            return self._scalar(event)
+        if depth == 0:
+            self._refuse(event, "values nested too deeply", f"at most {MAX_DEPTH} levels")
+        return self._list(depth - 1) if kind == "SequenceStartEvent" else self._mapping(depth - 1)
+
+    def _list(self, depth: int) -> list[Any]:
+        built: list[Any] = []
+        while type(event := next(self.events)).__name__ != "SequenceEndEvent":
+            built.append(self._value(event, depth))
+        return built
+
+    def _mapping(self, depth: int) -> dict[str, Any]:
+        built: dict[str, Any] = {}
+        while type(event := next(self.events)).__name__ != "MappingEndEvent":
+            self._check(event)
+            if type(event).__name__ != "ScalarEvent":
+                self._refuse(event, "a list or mapping as a key", "a text")
+            key = self._text(event)  # `1: x` and `true: x` have the keys "1" and "true", as in JSON
+            if key in built:
+                self._refuse(event, f"the key {_short(key)} twice", "each key once")
+            built[key] = self._value(next(self.events), depth)
+        return built
+
+    def _check(self, event: Any) -> None:
+        if type(event).__name__ == "AliasEvent":
             self._refuse(event, f"the alias *{event.anchor[:40]}", "the value itself; aliases are not allowed")
         if event.anchor is not None:
             self._refuse(event, f"the anchor &{event.anchor[:40]}", "no anchors or aliases")
         if event.tag is not None:
             self._refuse(event, f"the tag {_short(str(event.tag))}", "no tags; quote what is to be a text")
-
-    def _place(self, top: tuple[list[Any] | dict[str, Any], list[str]], built: Any, event: Any, kind: str) -> None:
-        holder, waiting = top
-        if isinstance(holder, list):
-            holder.append(built)
-        elif waiting:
-            holder[waiting.pop()] = built
-        else:
-            if kind != "ScalarEvent":
-                self._refuse(event, "a list or mapping as a key", "a text")
-            key = self._text(event)  # `1: x` and `true: x` have the keys "1" and "true", as in JSON
-            if key in holder:
-                self._refuse(event, f"the key {_short(key)} twice", "each key once")
-            holder[key] = None
-            waiting.append(key)
 
     def _scalar(self, event: Any) -> Any:
         text = self._text(event)

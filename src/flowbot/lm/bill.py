@@ -13,9 +13,9 @@ from typing import Any
 from flowbot.fields import BudgetExceeded, Usage, stable_hash
 
 from .budget import Reservation
-from .client import Reply, ToolUse, dump_usage
+from .client import Reply, ToolUse, members
 from .prices import PriceOf
-from .rows import StoredRow, read_usage
+from .rows import StoredRow, read_row, read_usage
 from .session import Session
 from .tiers import Tier
 
@@ -60,6 +60,20 @@ class Account:
         calls = tuple(ToolUse(_clean(call.name), _clean(call.arguments)) for call in reply.calls)
         return replace(reply, text=_clean(reply.text), calls=calls, usage=usage)
 
+    def read(self, key: str, value: Any) -> StoredRow:
+        """A stored value that was checked.
+
+        Raises:
+            InfrastructureError: if it is not what is stored there.
+        """
+        try:
+            row = read_row(value)
+        except ValueError:
+            raise self.session.store.damaged(key) from None
+        if row.reply is not None:
+            self.session.heard.add(self.who)
+        return row
+
 
 class Bill:
     """The bill of one call.
@@ -80,25 +94,42 @@ class Bill:
         self._worst = worst
         self.counted = counted
         self._room: Reservation | None = None
-        self._copies = 0
+        self._looked = False
+        self.copies = 0
+        """Second sendings whose answer came, or may come."""
         self.besides = Usage()
         """What was served to this call and is not its reply."""
 
-    async def reserve(self) -> None:
+    async def reserve(self) -> StoredRow | None:
         """Reserve the worst case of the next sending, unless there is room already, and wait for the turn to send it.
+
+        Returns:
+            the response, where the store has it by now; then nothing is to be sent.
 
         Raises:
             BudgetExceeded: if it does not fit although nothing is in flight.
+            InfrastructureError: if what stands in the store is damaged.
         """
         session, turns = self.session, self.session.connections.turns
-        if (self._room is None or not self._room.open) and not self.try_reserve():
-            turns.leave(self.key, self)
-            session.cut.arm()  # it may be other runs whose calls are waited for
-            self._room = await session.budget.reserve(self._worst)
-        if session.lasting:
-            if turns.busy(self.key, self):
-                session.cut.arm()
-            await turns.take(self.key, self)
+        while True:
+            if (self._room is None or not self._room.open) and not self.try_reserve():
+                turns.leave(self.key, self)
+                self._looked = False  # whoever has the turn meanwhile may send it
+                session.cut.arm()  # it may be other runs whose calls are waited for
+                self._room = await session.budget.reserve(self._worst)
+            if session.lasting:
+                if turns.busy(self.key, self):
+                    session.cut.arm()
+                await turns.take(self.key, self)
+            if self._looked:
+                return None
+            self._looked = True
+            value = await session.store.get(self.key)
+            row = None if value is None else self.account.read(self.key, value)
+            if row is None or row.reply is not None:
+                return row
+            if row.besides is not None:
+                await self._resume(row.besides)
 
     def try_reserve(self) -> bool:
         """As `reserve`, where that needs no waiting; False if it does."""
@@ -106,16 +137,31 @@ class Bill:
             self._room = self.session.budget.try_reserve(self._worst)
         return self.counted or self._room is not None
 
-    async def resume(self, tries: Usage) -> None:
+    async def _resume(self, tries: Usage) -> None:
         """Count what earlier tries of this call took, as the store has it, unless this run has counted them."""
-        copied = await self._copied()
-        self._copies += copied is not None
-        if self.key in self.session.tried:
+        copied = await self.copied() if not self.copies else None
+        self.copies += copied is not None
+        if self.key in self.session.tried and not self.besides.calls:  # by an earlier bill of this run
             self.besides += tries
             return
-        for each in (tries, copied):
-            if each is not None:
-                self._count(self.account.repriced(each), kept=each is tries)
+        if more := self._beyond(tries):
+            self._count(self.account.repriced(more))
+        if copied is not None:
+            self._count(self.account.repriced(copied), kept=False)
+
+    def _beyond(self, besides: Usage | None) -> Usage | None:
+        """What the store has of this call's tries that is not counted here yet: another run may have gone on with them."""
+        known = self.besides
+        if besides is None or besides.calls <= known.calls:
+            return None
+        usd = None if besides.usd is None or known.usd is None else besides.usd - known.usd
+        return Usage(
+            besides.calls - known.calls,
+            besides.input_tokens - known.input_tokens,
+            besides.output_tokens - known.output_tokens,
+            besides.cached_tokens - known.cached_tokens,
+            usd,
+        )
 
     def settle(self, took: Usage) -> None:
         """Count against the ceilings what a sending took, in the moment in which its answer is there."""
@@ -131,7 +177,7 @@ class Bill:
     async def wasted(self, took: Usage) -> None:
         """What was settled last is of no use: keep that it was served."""
         self._note(took)
-        await self.session.store.put(self.key, {"tries": dump_usage(self.besides)}, kind="tries")
+        await self.session.store.put(self.key, {"tries": members(self.besides)}, kind="tries")
 
     def copy(self) -> Copy | None:
         """Room for a second sending beside the first; None where there is none at once."""
@@ -143,17 +189,17 @@ class Bill:
                 return None
             if room is None:
                 return None
-        self._copies += 1
+        self.copies += 1
         return Copy(self, room)
 
     def kept(self, row: dict[str, Any]) -> dict[str, Any]:
         """The row of the response with what the call took besides."""
-        more: dict[str, Any] = {"besides": dump_usage(self.besides)} if self.besides.calls else {}
-        return {**row, **more, **({"copy": True} if self._copies else {})}
+        more: dict[str, Any] = {"besides": members(self.besides)} if self.besides.calls else {}
+        return {**row, **more, **({"copy": True} if self.copies else {})}
 
     async def replayed(self, row: StoredRow) -> None:
         """Count a response that the store gave, and all that it took when it was paid."""
-        copied = await self._copied() if row.copy and not self.counted else None
+        copied = await self.copied() if row.copy and not self.counted and not self.copies else None
         if copied is not None:
             self._count(self.account.repriced(copied))
         self.charge(row, stored=True)
@@ -165,8 +211,8 @@ class Bill:
         tier = row.reply.tier if isinstance(row.reply, Reply) else ""
         usage = self.account.repriced(row.usage, tier=tier)
         if stored:
-            if row.besides is not None:
-                self._count(self.account.repriced(row.besides))
+            if (besides := self._beyond(row.besides)) is not None:
+                self._count(self.account.repriced(besides))
             self.settle(usage)
         self.counted = True
         self.session.charged.add(self.key)
@@ -183,26 +229,6 @@ class Bill:
         self.release()
         self.session.connections.turns.leave(self.key, self)
 
-    def copy_took(self, room: Reservation | None, took: Usage) -> Usage:
-        """Count a second sending whose answer came and is not used; the response may be stored already. Gives its price too."""
-        took = self.account.pay(took, self.purpose)
-        if room is not None:
-            room.settle(took)
-            self.session.ledger.besides(self.purpose, replace(took, seconds=0.0))
-        return took
-
-    async def keep_copy(self, took: Usage) -> None:
-        """Keep what the second sending took, with those of other tries."""
-        before = await self._copied()
-        whole = replace(took, seconds=0.0) if before is None else replace(before + took, seconds=0.0)
-        await self.session.store.put(self._copy_key, dump_usage(whole), kind="copy", replace=True)
-
-    def copy_failed(self, room: Reservation | None) -> None:
-        """A second sending, or the first beside it, met a fault: it took nothing."""
-        self._copies -= 1
-        if room is not None:
-            room.cancel()
-
     def _count(self, took: Usage, *, kept: bool = True) -> None:
         """Count what was served besides the reply: the room that was reserved for it is used up."""
         self.settle(took)
@@ -217,16 +243,18 @@ class Bill:
             self.session.tried.add(self.key)
             self.session.ledger.besides(self.purpose, took)
 
-    async def _copied(self) -> Usage | None:
+    async def copied(self) -> Usage | None:
+        """What second sendings took whose answers were not used; None where there was none."""
         store = self.session.store
-        value = await store.get(self._copy_key)
+        value = await store.get(self.copy_key)
         try:
             return None if value is None else read_usage(value)
         except ValueError:
-            raise store.damaged(self._copy_key) from None
+            raise store.damaged(self.copy_key) from None
 
     @property
-    def _copy_key(self) -> str:
+    def copy_key(self) -> str:
+        """Under which that is stored."""
         return stable_hash({"copy": self.key})
 
 
@@ -238,16 +266,25 @@ class Copy:
         self._room = room
 
     def took(self, usage: Usage) -> Usage:
-        """The answer that is not used has come; gives what it took, with its price."""
-        return self._bill.copy_took(self._room, usage)
+        """Count the answer that is not used, as it came; the response may be stored already. Gives what it took, with its price."""
+        bill = self._bill
+        took = bill.account.pay(usage, bill.purpose)
+        if self._room is not None:
+            self._room.settle(took)
+            bill.session.ledger.besides(bill.purpose, replace(took, seconds=0.0))
+        return took
 
-    async def keep(self, usage: Usage) -> None:
-        """Keep what it took."""
-        await self._bill.keep_copy(usage)
+    async def keep(self, took: Usage) -> None:
+        """Keep what it took, with those of other tries."""
+        store, before = self._bill.session.store, await self._bill.copied()
+        whole = replace(took if before is None else before + took, seconds=0.0)
+        await store.put(self._bill.copy_key, members(whole), kind="copy", replace=True)
 
     def failed(self) -> None:
-        """That sending met a fault, or was given up."""
-        self._bill.copy_failed(self._room)
+        """That sending, or the first beside it, met a fault or was given up: it took nothing."""
+        self._bill.copies -= 1
+        if self._room is not None:
+            self._room.cancel()
 
 
 def _clean(text: str) -> str:

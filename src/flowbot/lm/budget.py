@@ -1,115 +1,34 @@
-"""Ceilings in calls, tokens, USD and seconds. Each sending reserves its worst case first: a ceiling is passed by no more
-than what an endpoint reports beyond the limits it was given, on the calls in flight. Then nothing more fits.
+"""Ceilings in calls, tokens, USD and seconds, nested as a tree: what is reserved, held and counted in one counts in all around it.
 
-What is counted is logical: a stored response takes what it took when it was first paid, every request that was served for
-it. The order in which reservations are asked for decides who gets one; how fast replies come does not. So once a call did not
-fit no smaller one behind it gets through, until room that was set aside is given back.
-
-Budgets nest as a tree: what is reserved, held and counted in one counts in all around it. A call asks the outermost first and
-holds its room there while it waits further in. So each budget is asked in the order in which the calls came, and what it
-decides follows from that order alone, as in a lone budget.
+Each sending reserves its worst case first: a ceiling is passed by no more than what an endpoint reports beyond the limits it was
+given, on the calls in flight. Then nothing more fits. What is counted is logical: a stored response takes what it took when it
+was first paid, every request that was served for it. How room is given out stands in `reservations.py`.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections import deque
 from collections.abc import Callable
-from types import TracebackType
-from typing import TYPE_CHECKING, Literal
 
-from flowbot.fields import BudgetExceeded, Paused, Usage, UserError
+from flowbot.fields import Paused, Usage, UserError
 from flowbot.fields.numbers import require_above_0
 
-if TYPE_CHECKING:
-    import asyncio
+from .reservations import (
+    CEILINGS,
+    NOTHING,
+    PICO,
+    Amounts,
+    Ceiling,
+    Hold,
+    Level,
+    Reservation,
+    amounts_of,
+    reserve,
+    try_reserve,
+)
 
-Ceiling = Literal["calls", "tokens", "usd"]
-Amounts = tuple[int, int, int]
-"""Calls, tokens, and USD in units of 10^-12: whole numbers, so that sums are exact."""
-
-_NAMES: tuple[Ceiling, ...] = ("calls", "tokens", "usd")
-_PICO = 1_000_000_000_000
-_NOTHING: Amounts = (0, 0, 0)
-
-
-class Reservation:
-    """Room that is kept for one call until it is settled. Settling or cancelling a second time does nothing."""
-
-    __slots__ = ("_path", "amounts", "open")
-
-    def __init__(self, path: tuple[Budget, ...], amounts: Amounts) -> None:
-        self._path = path
-        self.amounts = amounts
-        self.open = True
-
-    def settle(self, actual: Usage) -> None:
-        """Give the room back and count what the call really took."""
-        self._end(_amounts(actual))
-
-    def cancel(self) -> None:
-        """Give the room back; nothing was called."""
-        self._end(_NOTHING)
-
-    def _end(self, actual: Amounts) -> None:
-        if self.open:
-            self.open = False
-            _settle(self._path, self.amounts, actual)
-
-
-class Hold:
-    """Room set aside for later calls (the closing test): a context manager, or `release` it when its turn comes."""
-
-    def __init__(self, path: tuple[Budget, ...], amounts: Amounts) -> None:
-        self._path = path
-        self.amounts = amounts
-        self._open = True
-
-    def release(self) -> None:
-        """Give the room back. A second time does nothing."""
-        if self._open:
-            self._open = False
-            for each in self._path:
-                each._let_go(self.amounts)  # pyright: ignore[reportPrivateUsage]
-            _pump(self._path)
-
-    def __enter__(self) -> Hold:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
-
-
-class _Waiting:
-    """A call on its way inwards: `inside` of the budgets of its path, the outermost first, keep room for it already."""
-
-    __slots__ = ("amounts", "future", "inside", "path")
-
-    def __init__(self, path: tuple[Budget, ...], amounts: Amounts, future: asyncio.Future[Reservation]) -> None:
-        self.path = path
-        self.amounts = amounts
-        self.future = future
-        self.inside = 0
-
-    def go_on(self) -> None:
-        """As far inwards as it is let in, without a pause: nobody who asks later gets before it."""
-        if self.inside < len(self.path):
-            self.path[self.inside]._join(self)  # pyright: ignore[reportPrivateUsage]
-        else:
-            self.future.set_result(Reservation(self.path, self.amounts))
-
-    def refuse(self, error: BudgetExceeded) -> None:
-        """There will be no room."""
-        self.future.set_exception(error)
-        self.give_up()
-
-    def give_up(self) -> None:
-        """Give back what was kept so far."""
-        held, self.inside = self.path[: self.inside], 0
-        _settle(held, self.amounts, _NOTHING)
+__all__ = ["Budget", "Ceiling", "Hold", "Reservation"]
 
 
 class Budget:
@@ -145,17 +64,9 @@ class Budget:
         self.seconds = seconds
         self.name = name
         self._now = now
-        self._parent: Budget | None = None
         self._began: float | None = None
-        self._ceilings = (calls, tokens, None if usd is None else math.floor(usd * _PICO))
-        self._used = _NOTHING
-        self._reserved = _NOTHING
-        self._held = _NOTHING
-        self._largest = _NOTHING
-        self._open = 0
-        self._ended: tuple[Ceiling, Amounts] | None = None
-        self._queue: deque[_Waiting] = deque()
-        self._pumping = False
+        self._parent: Budget | None = None
+        self._level = Level((calls, tokens, None if usd is None else math.floor(usd * PICO)), name, self)
 
     def child(
         self, calls: int | None = None, tokens: int | None = None, usd: float | None = None, *, name: str = ""
@@ -184,14 +95,15 @@ class Budget:
         Raises:
             UserError: if it is within another already, or has counted something.
         """
-        if parent not in self._path:
-            if self._parent is not None or self in parent._path or self._open or self._used != _NOTHING:
+        if parent not in self.path:
+            in_use = self._level.in_flight or self._level.used != NOTHING
+            if self._parent is not None or self in parent.path or in_use:
                 raise UserError("budget", "one that is in use elsewhere", "a Budget of its own for each run")
             self._parent = parent
         return self
 
     @property
-    def _path(self) -> tuple[Budget, ...]:
+    def path(self) -> tuple[Budget, ...]:
         """The budgets that a call here is counted in, the outermost first."""
         path: list[Budget] = [self]
         while (parent := path[-1]._parent) is not None:
@@ -200,7 +112,7 @@ class Budget:
 
     def limits(self, ceiling: Ceiling) -> bool:
         """Whether there is a ceiling of that kind, here or around."""
-        return any(each._ceilings[_NAMES.index(ceiling)] is not None for each in self._path)
+        return any(each.ceilings[CEILINGS.index(ceiling)] is not None for each in self._levels)
 
     @property
     def needs_worst_case(self) -> bool:
@@ -210,57 +122,54 @@ class Budget:
     @property
     def limited(self) -> bool:
         """Whether there is a ceiling in calls, tokens or dollars."""
-        return any(self.limits(name) for name in _NAMES)
+        return any(self.limits(name) for name in CEILINGS)
 
     @property
     def used(self) -> dict[Ceiling, float]:
         """What has been counted so far: calls, tokens and usd."""
-        return {"calls": self._used[0], "tokens": self._used[1], "usd": self._used[2] / _PICO}
+        return _by_name(self._level.used)
 
     @property
     def left(self) -> dict[Ceiling, float]:
         """What neither calls nor holds have taken yet, here and around, of each ceiling that there is."""
         found: dict[Ceiling, float] = {}
-        for index, name in enumerate(_NAMES):
-            free = [room for each in self._path if (room := each._free(index)) is not None]
+        for index, name in enumerate(CEILINGS):
+            free = [room for each in self._levels if (room := each.free(index)) is not None]
             if free:
-                found[name] = min(free) / _PICO if name == "usd" else min(free)
+                found[name] = min(free) / PICO if name == "usd" else min(free)
         return found
 
     @property
     def largest(self) -> dict[Ceiling, float]:
         """The largest worst case of a single call so far, here or further in: what must be free for another one to be sent."""
-        calls, tokens, usd = self._largest
-        return {"calls": calls, "tokens": tokens, "usd": usd / _PICO}
+        return _by_name(self._level.largest)
 
     def forget_largest(self) -> None:
         """From now on: what was asked so far was not of the kind of what comes."""
-        self._largest = _NOTHING
+        self._level.largest = NOTHING
 
     @property
     def passed(self) -> str:
         """Which ceilings endpoints have made us pass, in a line; "" where none is."""
-        told = [
-            f"{_shown(index, each._used[index])} where the ceiling is {_shown(index, ceiling)}"
-            for each in self._path
-            for index, ceiling in enumerate(each._ceilings)
-            if ceiling is not None and each._used[index] > ceiling
+        passed = [
+            f"{_shown(index, each.used[index])} where the ceiling is {_shown(index, ceiling)}"
+            for each in self._levels
+            for index, ceiling in enumerate(each.ceilings)
+            if ceiling is not None and each.used[index] > ceiling
         ]
-        if not told:
+        if not passed:
             return ""
-        return (
-            f"a ceiling was passed: {' and '.join(told)}; an endpoint took more than it was allowed, on calls in flight"
-        )
+        return f"a ceiling was passed: {' and '.join(passed)}; an endpoint took more than it was allowed, on calls in flight"
 
     @property
     def sound(self) -> bool:
         """Whether all that is reserved and held still fits: no endpoint has taken what was kept for others."""
-        return all(each._over(_NOTHING) is None for each in self._path)
+        return all(each.over(NOTHING) is None for each in self._levels)
 
     def add(self, actual: Usage) -> None:
         """Count what was taken without room of its own."""
-        for each in self._path:
-            each._used = _add(each._used, _amounts(actual))
+        for each in self._levels:
+            each.add(amounts_of(actual))
 
     def try_reserve(self, worst: Usage) -> Reservation | None:
         """Reserve at once; None if that must wait for calls in flight.
@@ -268,20 +177,7 @@ class Budget:
         Raises:
             BudgetExceeded: if it will never fit.
         """
-        amounts, path = self._worst(worst), self._path
-        for each in path:
-            if each._ended is not None:
-                raise each._exceeded(*each._ended)
-            if each._queue:
-                return None
-            if (over := each._over(amounts)) is not None:
-                if each._open:
-                    return None
-                each._ended = (over, amounts)
-                raise each._exceeded(over, amounts)
-        for each in path:
-            each._take(amounts)
-        return Reservation(path, amounts)
+        return try_reserve(self._levels, self._worst(worst))
 
     async def reserve(self, worst: Usage) -> Reservation:
         """Reserve a call's worst case; waits, in order, while calls in flight may still give room back.
@@ -289,23 +185,8 @@ class Budget:
         Raises:
             BudgetExceeded: if it does not fit although nothing is in flight; its `budget` is the one whose ceiling it is.
         """
-        if (taken := self.try_reserve(worst)) is not None:
-            return taken
-        import asyncio
-
-        future: asyncio.Future[Reservation] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(self._path, self._worst(worst), future)
-        waiting.go_on()
-        try:
-            return await future
-        except asyncio.CancelledError:
-            if future.done() and not future.cancelled() and future.exception() is None:
-                future.result().cancel()
-            else:
-                future.cancel()
-                waiting.give_up()
-                _pump(waiting.path)
-            raise
+        levels, amounts = self._levels, self._worst(worst)
+        return try_reserve(levels, amounts) or await reserve(levels, amounts)
 
     def hold(self, calls: int = 0, tokens: int = 0, usd: float = 0.0) -> Hold:
         """Set room aside; use as a context manager or call `release`.
@@ -313,24 +194,20 @@ class Budget:
         Raises:
             BudgetExceeded: if the ceilings leave no such room.
         """
-        amounts, path = (calls, tokens, math.ceil(usd * _PICO)), self._path
-        for each in path:
-            if (over := each._over(amounts)) is not None:
-                raise each._exceeded(over, amounts)
-        for each in path:
-            each._held = _add(each._held, amounts)
-            each._ended = None
-        return Hold(path, amounts)
+        amounts = (calls, tokens, math.ceil(usd * PICO))
+        for each in self._levels:
+            if (over := each.over(amounts)) is not None:
+                raise each.exceeded(over, amounts)
+        return Hold(self._levels, amounts)
 
     def hold_rest(self) -> Hold:
         """Set aside what is left here, and here alone: of the budgets around it is for whoever else is within them."""
-        calls, tokens, usd = (max(0, self._free(index) or 0) for index in range(len(_NAMES)))
-        self._held, self._ended = _add(self._held, (calls, tokens, usd)), None
-        return Hold((self,), (calls, tokens, usd))
+        calls, tokens, usd = (max(0, self._level.free(index) or 0) for index in range(len(CEILINGS)))
+        return Hold((self._level,), (calls, tokens, usd))
 
     def begin(self) -> None:
         """Start counting seconds; only the first time."""
-        for each in self._path:
+        for each in self.path:
             if each._began is None:
                 each._began = each._now()
 
@@ -338,7 +215,7 @@ class Budget:
     def seconds_left(self) -> float | None:
         """Seconds until `check_time` raises, at least 0; None where there is no such ceiling."""
         self.begin()
-        return min((left for each in self._path if (left := each._own_seconds_left()) is not None), default=None)
+        return min((left for each in self.path if (left := each._seconds_left_here()) is not None), default=None)
 
     def check_time(self) -> None:
         """Whether a call may still be sent.
@@ -347,113 +224,30 @@ class Budget:
             Paused: if the seconds are over.
         """
         self.begin()
-        for each in self._path:
-            if each._own_seconds_left() == 0.0:
+        for each in self.path:
+            if each._seconds_left_here() == 0.0:
                 raise Paused(f"the ceiling of {each.seconds:g} seconds is reached", stopped_by="seconds")
 
-    def _own_seconds_left(self) -> float | None:
+    def _seconds_left_here(self) -> float | None:
         return None if self.seconds is None else max(0.0, self.seconds - (self._now() - (self._began or 0.0)))
+
+    @property
+    def _levels(self) -> tuple[Level, ...]:
+        return tuple(each._level for each in self.path)
 
     def _worst(self, worst: Usage) -> Amounts:
         if worst.usd is None and self.limits("usd"):
             raise UserError("budget: usd", "a model of unknown price", mend="give its price with --price IN,OUT")
-        amounts = _amounts(worst)
-        for each in self._path:
-            each._largest = _most(each._largest, amounts)
+        amounts = amounts_of(worst)
+        for each in self._levels:
+            each.saw(amounts)
         return amounts
 
-    def _take(self, amounts: Amounts) -> None:
-        self._reserved = _add(self._reserved, amounts)
-        self._open += 1
 
-    def _free(self, index: int) -> int | None:
-        """What nobody has of a ceiling; None where there is no such ceiling."""
-        ceiling = self._ceilings[index]
-        return None if ceiling is None else ceiling - self._used[index] - self._reserved[index] - self._held[index]
-
-    def _over(self, amounts: Amounts) -> Ceiling | None:
-        for index, name in enumerate(_NAMES):
-            free = self._free(index)
-            if free is not None and amounts[index] > free:
-                return name
-        return None
-
-    def _settle(self, reserved: Amounts, actual: Amounts) -> None:
-        self._reserved = _subtract(self._reserved, reserved)
-        self._open -= 1
-        self._used = _add(self._used, actual)
-
-    def _let_go(self, amounts: Amounts) -> None:
-        self._held = _subtract(self._held, amounts)
-        self._ended = None
-
-    def _join(self, waiting: _Waiting) -> None:
-        """Wait for room behind those who wait already."""
-        self._queue.append(waiting)
-        self._pump()
-
-    def _pump(self) -> None:
-        """Let in, or refuse, those who wait, in order, as far as that is decided."""
-        if self._pumping:  # a refusal gave room back here: whoever is at it goes on with the next
-            return
-        self._pumping = True
-        while self._queue:
-            first = self._queue[0]
-            if not first.future.done():
-                over = self._over(first.amounts)
-                if self._ended is None and over is not None and not self._open:
-                    self._ended = (over, first.amounts)
-                if self._ended is None and over is not None:
-                    break
-            self._queue.popleft()
-            if first.future.done():
-                continue
-            if self._ended is not None:
-                first.refuse(self._exceeded(*self._ended))
-            else:
-                self._take(first.amounts)
-                first.inside += 1
-                first.go_on()
-        self._pumping = False
-
-    def _exceeded(self, over: Ceiling, amounts: Amounts) -> BudgetExceeded:
-        index = _NAMES.index(over)
-        used, held, ceiling = self._used[index], self._held[index], self._ceilings[index] or 0
-        if over == "usd":
-            text = f"{used / _PICO:.4f} USD of {ceiling / _PICO:g} are used, {held / _PICO:.4f} set aside"
-            text += f"; the next step may take {amounts[index] / _PICO:.4f}"
-        else:
-            text = f"{used} of {ceiling} {over} are used, {held} set aside; the next step may take {amounts[index]}"
-        return BudgetExceeded(f"{self.name}: {text}" if self.name else text, ceiling=over, budget=self)
-
-
-def _settle(path: tuple[Budget, ...], reserved: Amounts, actual: Amounts) -> None:
-    """Give room back in all of them and count what was taken, then let in who waits."""
-    for each in path:
-        each._settle(reserved, actual)  # pyright: ignore[reportPrivateUsage]
-    _pump(path)
-
-
-def _pump(path: tuple[Budget, ...]) -> None:
-    for each in reversed(path):  # further in wait those who came first
-        each._pump()  # pyright: ignore[reportPrivateUsage]
+def _by_name(amounts: Amounts) -> dict[Ceiling, float]:
+    calls, tokens, usd = amounts
+    return {"calls": calls, "tokens": tokens, "usd": usd / PICO}
 
 
 def _shown(index: int, amount: int) -> str:
-    return f"{amount / _PICO:.4f} USD" if _NAMES[index] == "usd" else f"{amount:,} {_NAMES[index]}"
-
-
-def _amounts(usage: Usage) -> Amounts:
-    return (usage.calls, usage.tokens, math.ceil((usage.usd or 0.0) * _PICO))
-
-
-def _add(one: Amounts, other: Amounts) -> Amounts:
-    return (one[0] + other[0], one[1] + other[1], one[2] + other[2])
-
-
-def _most(one: Amounts, other: Amounts) -> Amounts:
-    return (max(one[0], other[0]), max(one[1], other[1]), max(one[2], other[2]))
-
-
-def _subtract(one: Amounts, other: Amounts) -> Amounts:
-    return (one[0] - other[0], one[1] - other[1], one[2] - other[2])
+    return f"{amount / PICO:.4f} USD" if CEILINGS[index] == "usd" else f"{amount:,} {CEILINGS[index]}"

@@ -17,6 +17,13 @@ TOO_LONG = "the request is longer than the model's context"
 Role = Literal["system", "user", "assistant", "tool"]
 Finish = Literal["stop", "length", "refusal"]
 ToolChoice = Literal["auto", "none"]
+_ALWAYS = ("text", "finish", "usage", "seconds", "model")
+"""What every stored reply names."""
+
+
+def members(value: Any) -> dict[str, Any]:
+    """The members of a dataclass with slots by name, in order: `asdict` without its copying, which every call would pay for."""
+    return {name: getattr(value, name) for name in value.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +37,6 @@ class ToolUse:
 
     name: str
     arguments: str
-
-    def dump(self) -> dict[str, str]:
-        """As JSON."""
-        return {"name": self.name, "arguments": self.arguments}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Message:
         """As JSON; `calls` only where there are some."""
         data: dict[str, Any] = {"role": self.role, "content": self.content}
         if self.calls:
-            data["calls"] = [call.dump() for call in self.calls]
+            data["calls"] = [members(each) for each in self.calls]
         return data
 
     @staticmethod
@@ -148,29 +151,10 @@ class Reply:
         return self.usage if self.besides is None else self.usage + self.besides
 
     def dump(self) -> dict[str, Any]:
-        """As JSON, for the store; `rows.read_reply` reads it."""
-        data: dict[str, Any] = {
-            "text": self.text,
-            "finish": self.finish,
-            "usage": dump_usage(self.usage),
-            "seconds": self.seconds,
-            "model": self.model,
-        }
-        if self.estimated:
-            data["estimated"] = True
-        if self.calls:
-            data["calls"] = [call.dump() for call in self.calls]
-        if self.ready:
-            data["ready"] = True
-        if self.besides is not None:
-            data["besides"] = dump_usage(self.besides)
-        if self.thought:
-            data["thought"] = self.thought
-        if self.tier:
-            data["tier"] = self.tier
-        if self.slip:
-            data["slip"] = self.slip
-        return data
+        """As JSON, for the store; `rows.read_reply` reads it. What is as usual is left out."""
+        data = members(self) | {"usage": members(self.usage), "calls": [members(each) for each in self.calls]}
+        data["besides"] = None if self.besides is None else members(self.besides)
+        return {name: value for name, value in data.items() if value or name in _ALWAYS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +189,7 @@ class Identity:
 
     def dump(self) -> dict[str, Any]:
         """As JSON, for keys and for the journal."""
-        return {
-            "provider": self.provider,
-            "base_url": self.base_url,
-            "name": self.name,
-            "extra": dict(self.extra),
-        }
+        return {**members(self), "extra": dict(self.extra)}
 
 
 @runtime_checkable
@@ -223,7 +202,7 @@ class Client(Protocol):
     A client may carry an attribute `clock: Clock`; waiting between tries then happens on that clock. One with
     `max_concurrency: int` lets more calls go at once than it begins with, as long as the endpoint keeps up. The calls of
     one with `patient = True` are never cut off for being slow, nor sent twice. `retry: RetryPolicy` says when a call is sent
-    again, `tier: Tier` what its service tier costs, and `thinking: int | None` how many tokens of room its thoughts need: 0
+    again, `account: str` tells who pays from others who ask the same model, `tier: Tier` what its service tier costs, and `thinking: int | None` how many tokens of room its thoughts need: 0
     where there is no such attribute, None where it is to be asked.
     """
 
@@ -259,18 +238,6 @@ def request_bytes(request: Request) -> int:
         for call in message.calls:
             read += 32 + len(call.name.encode(errors="replace")) + len(call.arguments.encode(errors="replace"))
     return read if request.schema is None else read + 64 + len(json.dumps(request.schema))
-
-
-def dump_usage(usage: Usage) -> dict[str, Any]:
-    """As JSON, for the store; `rows.read_usage` reads it."""
-    return {
-        "calls": usage.calls,
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cached_tokens": usage.cached_tokens,
-        "usd": usage.usd,
-        "seconds": usage.seconds,
-    }
 
 
 def _dump_tool(tool: ToolSignature) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 
 from flowbot.store import Store
 
@@ -14,6 +15,8 @@ from .clock import RealClock
 from .gate import Gate
 from .pace import Pace
 
+Say = Callable[[str], None]
+"""Told news in a line, such as of a model that is fetched; from any thread."""
 WIDTH = 4
 """Examples worked on at once for each call that may be in flight: those that meet faults shall have begun early."""
 NARROWEST = 64
@@ -46,7 +49,7 @@ class Turns:
 
 
 class Connections:
-    """Clients and gates by model.
+    """Clients and gates by model, and by the account that pays.
 
     Args:
         store: where clients keep what an endpoint can do.
@@ -60,17 +63,21 @@ class Connections:
         self.turns = Turns()
         self._keep = keep
         self._clients: dict[str, Client] = {}
-        self._users: dict[str, int] = {}
+        self._users: dict[str, list[Say | None]] = {}
         self._gates: dict[str, Gate] = {}
 
     def gate(self, client: Client) -> Gate:
-        """The gate before a client's endpoint, shared by all who talk to the same model there."""
-        name = json.dumps(client.identity.dump(), sort_keys=True)
+        """The gate before a client's endpoint, shared by all who talk to the same model there on the same account.
+
+        Shut, for a wrong key for one, it is opened again: whoever asks for it may have mended what was wrong.
+        """
+        name = json.dumps([client.identity.dump(), getattr(client, "account", "")], sort_keys=True)
         if name not in self._gates:
             start = client.default_concurrency
             most = getattr(client, "max_concurrency", start)
             clock = getattr(client, "clock", None) or RealClock()
             self._gates[name] = Gate(self.pace, start=start, most=most, clock=clock)
+        self._gates[name].reopen()
         return self._gates[name]
 
     @property
@@ -78,19 +85,27 @@ class Connections:
         """Examples to work on at once, so that calls are always waiting and yet not all examples are in memory."""
         return max(NARROWEST, WIDTH * sum(gate.most for gate in self._gates.values()))
 
-    def share(self, name: str, make: Callable[[], Client]) -> Client:
-        """The client of that name, made once: one model asked for twice must not start two servers. See `release`."""
+    def share(self, name: str, make: Callable[[Say], Client], say: Say | None = None) -> Client:
+        """The client of that name, made once: one model asked for twice must not start two servers. See `release`.
+
+        Args:
+            name: tells clients apart; it is kept in memory alone.
+            make: makes the client; what it is handed tells news to whoever uses the client at that moment.
+            say: told its news until the `release` with the same one.
+        """
+        users = self._users.setdefault(name, [])
         if name not in self._clients:
-            self._clients[name] = make()
-        self._users[name] = self._users.get(name, 0) + 1
+            self._clients[name] = make(partial(_tell, users))
+        users.append(say)
         return self._clients[name]
 
-    async def release(self, name: str) -> None:
+    async def release(self, name: str, say: Say | None = None) -> None:
         """One user of the client is gone. Nothing happens where all are closed."""
-        if name not in self._users:
+        users = self._users.get(name)
+        if not users:
             return
-        self._users[name] -= 1
-        if not self._users[name] and not self._keep:
+        users.remove(say)
+        if not users and not self._keep:
             del self._users[name]
             await self._clients.pop(name).close()
 
@@ -101,3 +116,9 @@ class Connections:
         async with AsyncExitStack() as stack:  # also where closing one of them fails
             for each in clients.values():
                 stack.push_async_callback(each.close)
+
+
+def _tell(users: list[Say | None], line: str) -> None:
+    for each in dict.fromkeys(users):  # one run may use a client twice
+        if each is not None:
+            each(line)

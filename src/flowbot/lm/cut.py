@@ -46,13 +46,13 @@ class Cut:
         if (left := self._budget.seconds_left) is not None:
             # Held weakly: a loop that goes on for longer than the run must not keep it.
             loop.call_later(left + _AFTER, _over, ref(self))
-        self._stop.tell(self)
+        self._stop.listen(self)
 
     def time_is_over(self) -> None:
         """The seconds are over."""
         self._begin(self._budget.check_time)
 
-    def asked(self) -> None:
+    def asked(self, reason: str) -> None:
         """Somebody asked to stop. From any thread."""
         # A loop that has ended meanwhile has no calls.
         with suppress(RuntimeError):

@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from flowbot.fields import DeniedError, InfrastructureError, ModelError, RefusedError, Usage
+from flowbot.fields import DeniedError, InfrastructureError, ModelError, RefusedError, Usage, UserError
 
-from .advice import advice
 from .bill import Bill
 from .client import Client, Patience, Reply, Request, request_bytes
 from .clock import Clock, RealClock
 from .connections import Connections
 from .flight import Flight
 from .hedge import Hedge
+from .providers import PROVIDERS
 from .retry import RetryPolicy
+from .rows import StoredRow
 from .spans import KEY_LENGTH, Span, chat_span
 
 USUAL_TOKENS = 256
@@ -54,8 +55,9 @@ class Endpoint:
         self.hedge = Hedge(client, self.gate, self.clock) if connections.pace.hedge else None
         self._retry: RetryPolicy = retry or getattr(client, "retry", None) or RetryPolicy()
 
-    async def send(self, request: Request, bill: Bill, flight: Flight) -> Reply:
-        """The reply to a request, sent until there is one, as long as the policy says.
+    async def send(self, request: Request, bill: Bill, flight: Flight) -> Reply | StoredRow:
+        """The reply to a request, sent until there is one, as long as the policy says; or the response that another run has
+        stored when it is this one's turn again.
 
         Args:
             request: what is sent.
@@ -75,10 +77,11 @@ class Endpoint:
                 reply = await call.send()
             except (InfrastructureError, RefusedError) as fault:
                 reply = await self._again(fault, call, bill)
-            span.replied(reply)
+            if isinstance(reply, Reply):
+                span.replied(reply)
         return reply
 
-    async def _again(self, fault: Exception, call: _Call, bill: Bill) -> Reply:
+    async def _again(self, fault: Exception, call: _Call, bill: Bill) -> Reply | StoredRow:
         """Send a call again whose first try met `fault`, as long as the policy says."""
         session = bill.session
         first: Exception | None = fault
@@ -90,7 +93,7 @@ class Endpoint:
             call.note("call.retry", "try %d: %s; again in %.1f s", tries, error, wait, wait=wait, kind=kind_of(error))
             session.retried(f"{self.name}: {error}; trying again in {wait:.0f} s", self.clock.now())
 
-        async def once() -> Reply:
+        async def once() -> Reply | StoredRow:
             nonlocal first
             if first is not None:
                 error, first = first, None
@@ -130,8 +133,8 @@ class _Call:
         self._cuts = 0
         self._empty = 0
 
-    async def send(self) -> Reply:
-        """Send it once.
+    async def send(self) -> Reply | StoredRow:
+        """Send it once, unless the store has a response by then.
 
         Raises:
             InfrastructureError, RefusedError, ModelError: as the client does; an empty reply is a fault the first times.
@@ -151,11 +154,12 @@ class _Call:
                 await self._bill.wasted(took)
             raise
 
-    async def _send(self) -> Reply:
+    async def _send(self) -> Reply | StoredRow:
         bill, gate, group = self._bill, self._endpoint.gate, self._group
         estimate = _estimate(self._request) if gate.counts_tokens else 0
         while True:
-            await bill.reserve()
+            if (row := await bill.reserve()) is not None:
+                return row
             await gate.enter(group, tokens=estimate, first=self._tries > 0)
             if bill.counted or bill.session.budget.sound:
                 break
@@ -212,6 +216,32 @@ class _Call:
         if to.hedge is None:
             return await to.client.complete(self._request, patience)
         return await to.hedge.complete(self._request, patience, self._group, self._like, tokens, self._bill)
+
+
+def advice(model: str, error: Exception) -> str:
+    """What to do about a model that did not answer, in a sentence without the error itself."""
+    if isinstance(error, UserError):
+        return error.mend
+    provider = model.partition("/")[0]
+    if provider not in PROVIDERS or not isinstance(error, InfrastructureError):
+        return "`flowbot models` lists the models that can be used"
+    row = PROVIDERS[provider]
+    match error.kind:
+        case "auth":
+            return f"check the key in {' or '.join(row.keys)}, and that it may use this model"
+        case "not_found":
+            where = f" and the address in {row.base_variable}" if row.base_variable else ""
+            return f"check the model's name as {provider} writes it{where}"
+        case "connection" | "timeout":
+            where = f", the address in {row.base_variable}" if row.base_variable else ""
+            return f"check the network, the proxy{where} and that the server is up"
+        case "rate_limit":
+            return "check the account's credit, or wait and try again" if error.fatal else "wait a little and try again"
+        case "server" | "garbage":
+            where = f", or check the address in {row.base_variable}" if row.base_variable else ""
+            return f"try again in some minutes{where}"
+        case _:
+            return "see what the endpoint says, and its documentation of the model"
 
 
 def kind_of(error: BaseException) -> str:

@@ -61,7 +61,8 @@ class Gate:
         self._breaker = Breaker()
         self._requests = Rate(pace.requests_per_minute)
         self._tokens = Rate(pace.tokens_per_minute)
-        self._busy = 0
+        self.busy = 0
+        """Calls in flight."""
         self._waiting: dict[str, list[_Place]] = {}
         self._number = 0
         self._serving = ""
@@ -83,12 +84,16 @@ class Gate:
     @property
     def spare(self) -> bool:
         """Whether a call could go at once."""
-        return not self._waiting and self._busy < self._window.size and self._wait() <= 0
+        return not self._waiting and self.busy < self._window.size and self._wait() <= 0
 
     @property
     def counts_tokens(self) -> bool:
         """Whether a call's tokens have to be estimated."""
         return self._tokens.limited
+
+    def reopen(self) -> None:
+        """Let calls in again where a fault has shut it."""
+        self._fault = None
 
     async def enter(self, group: str, *, tokens: float = 0.0, first: bool = False) -> None:
         """Wait for one's turn. Whoever has entered must `leave`.
@@ -127,7 +132,7 @@ class Gate:
 
     def leave(self) -> None:
         """A call has ended, whatever came of it: the next may go."""
-        self._busy -= 1
+        self.busy -= 1
         self._dispatch()
 
     def answered(self, group: str, seconds: float, *, like: str = "", tokens: float = 0.0) -> None:
@@ -144,7 +149,7 @@ class Gate:
         self.latencies.saw(like, seconds)
         if like in self.open_ends and (known := self.patience(like, 0).seconds) is not None:
             self.open_ends.known(like, known)
-        self._window.answered(group, seconds, full=bool(self._waiting) or self._busy >= self._window.size)
+        self._window.answered(group, seconds, full=bool(self._waiting) or self.busy >= self._window.size)
         self._tokens.take(tokens, self._clock.now())
 
     def failed(self, error: InfrastructureError) -> None:
@@ -158,7 +163,7 @@ class Gate:
             if self._window.refused() and asked <= LONGEST_WAIT:
                 self._not_before = max(self._not_before, now + asked)
         else:
-            self._breaker.failed(now, self._busy)
+            self._breaker.failed(now, self.busy)
 
     @property
     def hopeless(self) -> bool:
@@ -192,7 +197,7 @@ class Gate:
         return max(self._not_before - now, self._breaker.wait(now), self._requests.wait(now), self._tokens.wait(now))
 
     def _admit(self, tokens: float) -> None:
-        self._busy += 1
+        self.busy += 1
         self._breaker.sent(self._clock.now())
         if self._requests.limited or self._tokens.limited:
             now = self._clock.now()
@@ -207,7 +212,7 @@ class Gate:
             except InfrastructureError as error:
                 self._send_away(error)
                 return
-            if self._busy >= self._window.size:
+            if self.busy >= self._window.size:
                 return
             if (wait := self._wait()) > 0:
                 if self._doorman is None or self._doorman.done():

@@ -63,13 +63,12 @@ class Hedge:
         second: Copy | None = None
         try:
             await asyncio.wait({*tries, timer}, return_when=asyncio.FIRST_COMPLETED)
-            if (
-                not tries[0].done()
-                and bill.session.may_send()
-                and self._gate.spare
-                and (second := bill.copy()) is not None
-            ):
-                self._gate.try_enter(tokens)
+            if not tries[0].done() and bill.session.may_send() and self._gate.spare:
+                second = bill.copy()
+            if second is not None and not self._gate.try_enter(tokens):  # it has been shut
+                second.failed()
+                second = None
+            if second is not None:
                 tries.append(asyncio.ensure_future(self._client.complete(request, patience)))
             while taken is None:
                 running = [each for each in tries if not each.done()]

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from flowbot.fields import Field, ModelError, RefusedError, Usage, stable_hash
+from flowbot.fields import BudgetExceeded, Field, ModelError, RefusedError, Usage, stable_hash
 
 from .answers import Answer, Reader, ask_fields
 from .bill import Account, Bill
@@ -22,7 +22,7 @@ from .json_tools import as_json
 from .native_tools import PREAMBLE, functions
 from .prices import PriceOf, listed
 from .retry import RetryPolicy
-from .rows import StoredRow, read_row
+from .rows import StoredRow
 from .session import Session
 from .thinking import PURPOSE, QUESTION, seen_room
 from .tiers import Tier
@@ -140,9 +140,16 @@ class LM:
                 # Everybody has a turn, so that hits come in the order in which the calls were first made.
                 await asyncio.sleep(0)
                 return row.answer()
-        row = await session.flights.join(
-            key, self.endpoint, lambda flight: self._fly(key, request, purpose, draw, flight)
-        )
+        while True:
+            try:
+                row = await session.flights.join(
+                    key, self.endpoint, lambda flight: self._fly(key, request, purpose, draw, flight)
+                )
+                break
+            except BudgetExceeded as error:
+                if error.budget in session.budget.path:
+                    raise
+                # The ceiling of another part of the run, for which the call was under way: here there may be room.
         if self._room is None and isinstance(row.reply, Reply):
             self._learnt = max(self._learnt, seen_room(row.reply))
         return row.answer()
@@ -195,7 +202,7 @@ class LM:
         value = self.session.store.peek(key)
         if value is None:
             return None
-        row = self._read(key, value)
+        row = self._account.read(key, value)
         if row.reply is None:
             return None
         if key not in self.session.charged:
@@ -205,44 +212,27 @@ class LM:
             bill.charge(row, stored=True)
         return row
 
-    def _read(self, key: str, value: Any) -> StoredRow:
-        """A stored value that was checked.
-
-        Raises:
-            InfrastructureError: if it is not what is stored there.
-        """
-        try:
-            row = read_row(value)
-        except ValueError:
-            raise self.session.store.damaged(key) from None
-        if row.reply is not None:
-            self.session.heard.add(self._who)
-        return row
-
     async def _fly(self, key: str, request: Request, purpose: str, draw: Draw, flight: Flight) -> StoredRow:
-        session = self.session
-        bill = Bill(self._account, key, purpose, self._worst(request), counted=key in session.charged)
+        store = self.session.store
+        bill = Bill(self._account, key, purpose, self._worst(request), counted=key in self.session.charged)
         try:
-            await bill.reserve()
-            value = await session.store.get(key)
-            row = None if value is None else self._read(key, value)
-            if row is not None and row.reply is not None:
-                await bill.replayed(row)
-                return row
-            if row is not None and row.besides is not None:
-                await bill.resume(row.besides)
-            value = bill.kept(await self._pay(request, draw, flight, bill))
+            row = await bill.reserve()
+            paid = row if row is not None else await self._pay(request, draw, flight, bill)
+            if isinstance(paid, StoredRow):
+                await bill.replayed(paid)
+                return paid
             flight.paid = True
-            row = self._read(key, await session.store.put(key, value, kind="lm"))
+            value = bill.kept(paid)
+            row = self._account.read(key, await store.put(key, value, kind="lm"))
             if row.reply is None:  # what only holds a response's place, under another kind than it should have
-                row = self._read(key, await session.store.put(key, value, kind="lm", replace=True))
+                row = self._account.read(key, await store.put(key, value, kind="lm", replace=True))
             bill.charge(row, stored=False)
             return row
         finally:
             bill.close()
 
-    async def _pay(self, request: Request, draw: Draw, flight: Flight, bill: Bill) -> dict[str, Any]:
-        """Send until there is a reply, or an error that is one."""
+    async def _pay(self, request: Request, draw: Draw, flight: Flight, bill: Bill) -> dict[str, Any] | StoredRow:
+        """Send until there is a reply, or an error that is one, unless another run stores one meanwhile."""
         self.session.cut.arm()
         sent = request
         if draw and request.seed is None:
@@ -254,7 +244,7 @@ class LM:
             return self._failed(flight, bill, {"failed": "refused", "text": str(error)})
         except ModelError as error:
             return self._failed(flight, bill, {"failed": "model", "text": str(error), "reply": error.reply})
-        return reply.dump()
+        return reply.dump() if isinstance(reply, Reply) else reply
 
     def _failed(self, flight: Flight, bill: Bill, value: dict[str, Any]) -> dict[str, Any]:
         """What is stored in place of a reply. The call counts as one, however often it was refused; what it took nobody says."""

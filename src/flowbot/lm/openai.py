@@ -67,6 +67,7 @@ class OpenAIClient:
         price_ref: see `prices.listed`.
         concurrency: calls at once by default.
         options: what the model string asks for besides.
+        account: who pays, see `Client`; "" where only one does.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class OpenAIClient:
         price_ref: str | None = None,
         concurrency: int = 16,
         options: ModelOptions | None = None,
+        account: str = "",
     ) -> None:
         self._identity = identity
         self._wire = wire
@@ -86,6 +88,7 @@ class OpenAIClient:
         self._price_ref = price_ref
         self._concurrency = concurrency
         self._options = options or ModelOptions(Tier(identity.provider, identity.name), thinking=0)
+        self.account = account
         self.thinking = self._options.thinking
         self.tier = self._options.tier
         self.patient = self.tier.asked == FLEX

@@ -127,7 +127,7 @@ def read_reply(value: Any) -> Reply:
 
 
 def read_usage(value: Any) -> Usage:
-    """A usage from what `client.dump_usage` gave.
+    """A usage from what `client.members` gave of one.
 
     Raises:
         ValueError: in a line, what is wrong in it.
@@ -136,20 +136,9 @@ def read_usage(value: Any) -> Usage:
 
 
 def _reply(row: _ReplyRow) -> Reply:
-    return Reply(
-        text=row.text,
-        finish=row.finish,
-        usage=Usage(**row.usage.__dict__),
-        seconds=row.seconds,
-        model=row.model,
-        estimated=row.estimated,
-        calls=tuple(ToolUse(each.name, each.arguments) for each in row.calls),
-        ready=row.ready,
-        besides=_usage(row.besides),
-        thought=row.thought,
-        tier=row.tier,
-        slip=row.slip,
-    )
+    calls = tuple(ToolUse(each.name, each.arguments) for each in row.calls)
+    plain = {name: value for name, value in row.__dict__.items() if name not in ("usage", "calls", "besides", "copy_")}
+    return Reply(usage=Usage(**row.usage.__dict__), calls=calls, besides=_usage(row.besides), **plain)
 
 
 def _usage(row: Tokens | None) -> Usage | None:

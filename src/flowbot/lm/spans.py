@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, lru_cache
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from flowbot.fields import InfrastructureError
@@ -20,9 +20,6 @@ from flowbot.fields.bounds import error_text
 from flowbot.fields.secrets import hide, hide_text
 
 if TYPE_CHECKING:
-    from contextvars import Token
-
-    from opentelemetry.context import Context
     from opentelemetry.trace import Span as OtelSpan
     from opentelemetry.trace import Tracer, TracerProvider
 
@@ -75,6 +72,9 @@ class Span:
         """
 
 
+NOTHING = Span()
+
+
 def chat_span(identity: Identity, request: Request, *, model: str, purpose: str, key: str) -> Span:
     """`chat MODEL`: one model call over all its tries, from the first sending on; none is made if it is never sent.
 
@@ -86,7 +86,10 @@ def chat_span(identity: Identity, request: Request, *, model: str, purpose: str,
         key: under which the reply is stored.
     """
     tracer = _tracer()
-    return NOTHING if tracer is None else _ChatSpan(tracer, identity, request, model, purpose, key)
+    if tracer is None:
+        return NOTHING
+    model = model.removeprefix(f"{identity.provider}/")
+    return _Recording(tracer, f"chat {model}", lambda: _asked(identity, request, model, purpose, key), sends=True)
 
 
 def tool_span(name: str, arguments: str) -> Span:
@@ -103,7 +106,7 @@ def tool_span(name: str, arguments: str) -> Span:
     attributes["gen_ai.tool.type"] = "function"
     if _wants_content():
         attributes["gen_ai.tool.call.arguments"] = arguments
-    return _InnerSpan(tracer, f"execute_tool {name}", attributes)
+    return _Recording(tracer, f"execute_tool {name}", lambda: attributes)
 
 
 def workflow_span(*, example: str, purpose: str) -> Span:
@@ -119,115 +122,97 @@ def workflow_span(*, example: str, purpose: str) -> Span:
     attributes: Attributes = {"gen_ai.operation.name": "invoke_workflow", "flowbot.purpose": purpose}
     if example:
         attributes["flowbot.example"] = example
-    return _InnerSpan(tracer, "invoke_workflow", attributes)
+    return _Recording(tracer, "invoke_workflow", lambda: attributes)
 
 
-NOTHING = Span()
+class _Recording(Span):
+    """A span of OpenTelemetry, the current one from its beginning to its end.
 
+    Args:
+        tracer: makes it.
+        name: shown as it is, but for secrets.
+        attributes: known when it begins.
+        sends: it is a call to an endpoint, which begins when it is sent; else it begins at once.
+    """
 
-class _Recording:
-    """A span of OpenTelemetry, the current one from its making to its end."""
+    def __init__(self, tracer: Tracer, name: str, attributes: Callable[[], Attributes], *, sends: bool = False) -> None:
+        self._tracer = tracer
+        self._name = name
+        self._attributes = attributes
+        self._sends = sends
+        self._tries = 0
+        self._span: OtelSpan | None = None
+        if not sends:
+            self._begin()
 
-    def __init__(
-        self, tracer: Tracer, name: str, attributes: Attributes, *, kind: Literal["CLIENT", "INTERNAL"]
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        from opentelemetry.context import attach
-        from opentelemetry.trace import SpanKind, set_span_in_context
-
-        self.span: OtelSpan = tracer.start_span(hide_text(name), kind=SpanKind[kind], attributes=hide(attributes))
-        # Also if it is not sampled: then what is inside must not be sampled either.
-        self._token: Token[Context] = attach(set_span_in_context(self.span))
-
-    def set(self, attributes: Attributes) -> None:
-        self.span.set_attributes(hide(attributes))
-
-    def fail(self, kind: str, text: str) -> None:
-        from opentelemetry.trace import Status, StatusCode
-
-        self.span.set_attribute("error.type", kind)
-        # The text may quote what was asked.
-        self.span.set_status(Status(StatusCode.ERROR, hide_text(text) if _wants_content() else None))
-
-    def end(self, error: BaseException | None) -> None:
+        if self._span is None:
+            return
         from opentelemetry.context import detach
 
+        if self._sends:
+            self._set({"flowbot.tries": self._tries})
         if error is not None:
             # An error that was told by the function that raised it names that one's type.
-            own = str(getattr(error, "type_name", type(error).__name__))
-            self.fail(error.kind if isinstance(error, InfrastructureError) else own, error_text(error))
+            raised = str(getattr(error, "type_name", type(error).__name__))
+            self.failed(error.kind if isinstance(error, InfrastructureError) else raised, error_text(error))
         detach(self._token)
-        self.span.end()
-
-
-class _InnerSpan(Span):
-    """Of what happens in this process."""
-
-    def __init__(self, tracer: Tracer, name: str, attributes: Attributes) -> None:
-        self._recording = _Recording(tracer, name, attributes, kind="INTERNAL")
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._recording.end(error)
-
-    def returned(self, outputs: Mapping[str, Any]) -> None:
-        if _wants_content():
-            self._recording.set({"gen_ai.tool.call.result": json.dumps(hide(outputs))})
-
-    def failed(self, kind: str, text: str) -> None:
-        self._recording.fail(kind, text)
-
-
-class _ChatSpan(Span):
-    """Of a call to an endpoint."""
-
-    def __init__(
-        self, tracer: Tracer, identity: Identity, request: Request, model: str, purpose: str, key: str
-    ) -> None:
-        self._tracer = tracer
-        self._identity = identity
-        self._request = request
-        self._model = model.removeprefix(f"{identity.provider}/")
-        self._purpose = purpose
-        self._key = key
-        self._tries = 0
-        self._recording: _Recording | None = None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._recording is not None:
-            self._recording.set({"flowbot.tries": self._tries})
-            self._recording.end(error)
+        self._span.end()
 
     def sent(self) -> None:
         self._tries += 1
-        if self._recording is None:
-            self._recording = _Recording(self._tracer, f"chat {self._model}", self._asked(), kind="CLIENT")
+        if self._span is None:
+            self._begin()
 
     def replied(self, reply: Reply) -> None:
-        if self._recording is not None:
-            self._recording.set(_answered(reply))
+        self._set(_answered(reply))
 
-    def _asked(self) -> Attributes:
-        identity, request = self._identity, self._request
-        attributes: Attributes = {
-            "gen_ai.operation.name": "chat",
-            "gen_ai.provider.name": _PROVIDERS.get(identity.provider, identity.provider),
-            "gen_ai.request.model": self._model,
-            "gen_ai.request.max_tokens": request.max_tokens,
-            "gen_ai.request.temperature": float(request.temperature),
-            "flowbot.purpose": self._purpose,
-            "flowbot.key": self._key[:KEY_LENGTH],
-        }
-        attributes.update(_place(identity.base_url))
-        if request.seed is not None:
-            attributes["gen_ai.request.seed"] = request.seed
-        if request.schema is not None:
-            attributes["gen_ai.output.type"] = "json"
+    def returned(self, outputs: Mapping[str, Any]) -> None:
         if _wants_content():
-            attributes["gen_ai.input.messages"] = json.dumps(hide([_said(message) for message in request.messages]))
-        return attributes
+            self._set({"gen_ai.tool.call.result": json.dumps(hide(outputs))})
+
+    def failed(self, kind: str, text: str) -> None:
+        from opentelemetry.trace import Status, StatusCode
+
+        self._set({"error.type": kind})
+        if self._span is not None:
+            # The text may quote what was asked.
+            self._span.set_status(Status(StatusCode.ERROR, hide_text(text) if _wants_content() else None))
+
+    def _begin(self) -> None:
+        from opentelemetry.context import attach
+        from opentelemetry.trace import SpanKind, set_span_in_context
+
+        kind = SpanKind.CLIENT if self._sends else SpanKind.INTERNAL
+        self._span = self._tracer.start_span(hide_text(self._name), kind=kind, attributes=hide(self._attributes()))
+        # Also if it is not sampled: then what is inside must not be sampled either.
+        self._token = attach(set_span_in_context(self._span))
+
+    def _set(self, attributes: Attributes) -> None:
+        if self._span is not None:
+            self._span.set_attributes(hide(attributes))
+
+
+def _asked(identity: Identity, request: Request, model: str, purpose: str, key: str) -> Attributes:
+    attributes: Attributes = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": _PROVIDERS.get(identity.provider, identity.provider),
+        "gen_ai.request.model": model,
+        "gen_ai.request.max_tokens": request.max_tokens,
+        "gen_ai.request.temperature": float(request.temperature),
+        "flowbot.purpose": purpose,
+        "flowbot.key": key[:KEY_LENGTH],
+        **_place(identity.base_url),
+    }
+    if request.seed is not None:
+        attributes["gen_ai.request.seed"] = request.seed
+    if request.schema is not None:
+        attributes["gen_ai.output.type"] = "json"
+    if _wants_content():
+        attributes["gen_ai.input.messages"] = json.dumps(hide([_message(each) for each in request.messages]))
+    return attributes
 
 
 def _answered(reply: Reply) -> Attributes:
@@ -252,7 +237,7 @@ def _answered(reply: Reply) -> Attributes:
     return attributes
 
 
-def _said(message: Message) -> dict[str, Any]:
+def _message(message: Message) -> dict[str, Any]:
     """A message in the conventions' form."""
     if message.role == "tool":
         parts = [{"type": "tool_call_response", "response": message.content}]

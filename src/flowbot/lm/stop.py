@@ -12,9 +12,9 @@ from flowbot.fields import Paused
 
 
 class Listener(Protocol):
-    """Who is told of the wish to stop; held weakly."""
+    """Who hears of the wish to stop; held weakly."""
 
-    def asked(self) -> None:
+    def asked(self, reason: str) -> None:
         """Somebody asked to stop. Called from any thread."""
         ...
 
@@ -25,8 +25,7 @@ class StopSignal:
 
     def __init__(self) -> None:
         self._reason = ""
-        self._followed: StopSignal | None = None
-        self._told: WeakSet[Listener] = WeakSet()
+        self._listeners: WeakSet[Listener] = WeakSet()
         self._waiting: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
 
     def set(self, reason: str = "stopped by a signal") -> None:
@@ -36,25 +35,24 @@ class StopSignal:
             # A loop that has ended meanwhile waits for nothing.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(_wake, future)
-        for who in list(self._told):
-            who.asked()
+        for each in list(self._listeners):
+            each.asked(self._reason)
 
-    def tell(self, who: Listener) -> None:
-        """Who is told of the wish when it comes, or now."""
-        self._told.add(who)
+    def listen(self, listener: Listener) -> None:
+        """Who hears of the wish when it comes, or now."""
+        self._listeners.add(listener)
         if self.is_set():
-            who.asked()
+            listener.asked(self._reason)
 
     def follow(self, other: StopSignal) -> None:
-        """A wish that `other` is told is told here too, from now on or as it stands."""
+        """A wish that `other` is told is told here too, from now on or as it stands; any number of signals may be followed."""
         if other is not self:
-            self._followed = other
-            other.tell(self)
+            other.listen(self)
 
-    def asked(self) -> None:
-        """What is followed was told."""
-        if self._followed is not None:
-            self.set(self._followed._reason)
+    def asked(self, reason: str) -> None:
+        """One that is followed was told."""
+        if not self.is_set():  # two that follow each other end here
+            self.set(reason)
 
     def is_set(self) -> bool:
         """Whether somebody asked to stop."""

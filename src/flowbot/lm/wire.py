@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
@@ -27,6 +27,8 @@ from .http_faults import HttpFault, Told, classify, fault_in, json_object, retry
 from .waits import CURRENT, Connector, Deadline, Waits
 
 _NO_PATIENCE = Patience()
+PATIENCE = 300.0
+"""Seconds of a call whose caller names none."""
 EXCERPT = 4000
 """Characters at the beginning of an answer that are looked at to say what it is."""
 
@@ -46,11 +48,19 @@ class Wire:
         key: sent in `key_header`; "" sends none.
         key_header: `Authorization` (as a bearer token), or the name of a header that takes the key alone.
         seconds: of a call whose caller names no patience.
+        adapt: makes of a request's body the one that is sent.
     """
 
     def __init__(
-        self, base_url: str, *, key: str = "", key_header: str = "Authorization", seconds: float = 300.0
+        self,
+        base_url: str,
+        *,
+        key: str = "",
+        key_header: str = "Authorization",
+        seconds: float = PATIENCE,
+        adapt: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
+        self._adapt = adapt
         self._base = URL(base_url)
         # An answer is a few kilobytes: to unpack it would cost more than to receive it.
         self._headers = {
@@ -82,7 +92,7 @@ class Wire:
         """
         session = self._open()
         url = self._urls.get(path) or self._url(path)
-        data = json.dumps(body).encode()
+        data = json.dumps(body if self._adapt is None else self._adapt(body)).encode()
         now = asyncio.get_running_loop().time
         deadline = Deadline(self._waits, patience or _NO_PATIENCE, now())
         CURRENT.set(deadline)

@@ -15,15 +15,16 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from flowbot.run.events import Verdict
+from flowbot.run.result import PLAN_USED
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import all_of
 
 from .allocator import BLOCK
 from .belief import Belief
 from .judge import Judge, Ruling
-from .measuring import measure
 from .pool import admitted, decided, proposed
 from .population import Candidate, Pairs, State
+from .scored import scored
 from .seams import Context, Focus, Pick, Planner, Proposal, Proposer
 
 BATCH, LOOPS, INNER_STEPS = 5, 2, 5
@@ -56,7 +57,7 @@ class Bilevel:
         """One epoch of batches, or until the planned calls are used."""
         rows = context.rows
         here = context.population.start
-        context.record(measure(context, here.program, "val", context.validation))
+        context.record(scored(context, here.program, "val", context.validation))
         if self.outer is None and self.inner is None and self.tuner is None:
             return "there is nothing to try"
         context.watch.enter("search", ceil(len(rows) / BATCH))
@@ -67,12 +68,12 @@ class Bilevel:
                 for _ in range(INNER_STEPS):
                     here = await self._tuned(context, await self._step(context, self.inner, here, batch))
             if not self._fits(context, here, (*batch, *context.validation)):
-                return "the planned calls are used"
+                return PLAN_USED
             await context.run(here.program, batch, "train")
             await context.run(here.program, context.validation, "val")
             self._validated.append(here)
             context.population.incumbent = here
-            context.record(measure(context, here.program, "val", context.validation))
+            context.record(scored(context, here.program, "val", context.validation))
             context.watch.passed()
         return "every batch was walked through"
 

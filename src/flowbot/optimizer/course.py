@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, UserError
@@ -22,12 +22,12 @@ from flowbot.runtime.judge import require_verdicts
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.stats import Estimate, estimate_mean, paired_difference
 
-from .costs import phases
-from .measuring import measure
+from .ceilings import BLOCK, FEWEST
+from .estimate import phases
 from .method import Loop
 from .population import Candidate
-from .room import BLOCK, FEWEST
-from .rooms import Rooms
+from .reserve import Reserve
+from .scored import scored
 from .search import SPLITS, Search
 
 
@@ -52,35 +52,37 @@ async def carry_out(
         given_up: holds what a ceiling left over and nobody counts on.
     """
     stopped_by, why = "budget", "a ceiling is reached before the search"
-    rooms: Rooms | None = None
+    reserve: Reserve | None = None
     best = search.population.start
     with ExitStack() as kept:
         closing = kept.enter_context(hold)
-        with suppress(BudgetExceeded):
+        try:
             await _open(search, loop, planned, models)
-            rooms = Rooms(search, given_up)
-        if rooms is not None:
+            reserve = Reserve(search, given_up)
+        except BudgetExceeded:
+            await _cut_short(search)
+            given_up.enter_context(search.session.budget.hold_rest())  # see `Reserve.give_up_rest`
+        if reserve is not None:
             closing.release()
-            closing = kept.enter_context(rooms.closing())
-            stopped_by, why = await _search(search, loop, rooms)
+            closing = kept.enter_context(reserve.closing())
+            stopped_by, why = await _search(search, loop, reserve)
         _record_end(search, why)
-        if rooms is not None:
+        if reserve is not None:
             cuts = search.cuts
             try:
                 best = await _chosen(search, loop)
             except BudgetExceeded as error:  # a closing of the user's let it through: nothing is chosen
-                search.cut_short()
-                await search.session.drain()
+                await _cut_short(search)
                 stopped_by, why = "budget", f"the ceiling of {error.ceiling} is reached"
             if search.cuts > cuts:
-                rooms.give_up_rest()  # while the room for the test is set aside still
+                reserve.give_up_rest()  # while the room for the test is set aside still
             closing.release()
-            kept.enter_context(rooms.closing([best.program]))
+            kept.enter_context(reserve.closing([best.program]))
             fewest = min(FEWEST, len(search.order("test")))
-            if best.parent is not None and rooms.testable([search.start, best.program], fewest) < fewest:
+            if best.parent is not None and reserve.testable([search.start, best.program], fewest) < fewest:
                 search.watch.news(f"Left out, since a ceiling leaves no room to test it: {best.title}")
                 best, stopped_by = search.population.start, "budget"
-    return await _close(search, best, stopped_by, why, blank, rooms)
+    return await _close(search, best, stopped_by, why, blank, reserve)
 
 
 async def _open(search: Search, loop: Loop, planned: CostEstimate, models: Sequence[LM]) -> None:
@@ -102,17 +104,22 @@ async def _open(search: Search, loop: Loop, planned: CostEstimate, models: Seque
         search.record(Noted(about="start", text=text, spent=search.spent))
 
 
-async def _search(search: Search, loop: Loop, rooms: Rooms) -> tuple[str, str]:
+async def _search(search: Search, loop: Loop, reserve: Reserve) -> tuple[str, str]:
     """Search with what is not set aside; says what ended it, and why in words."""
-    with rooms.validation():
+    with reserve.validation():
         search.watch.enter("search", 1)
         try:
             return "finished", await loop.search(search)
         except BudgetExceeded as error:
-            search.cut_short()
-            await search.session.drain()  # calls that were sent go on, and what they take is known when they end
-            rooms.give_up_rest()  # while the room for validation is set aside still
+            await _cut_short(search)
+            reserve.give_up_rest()  # while the room for validation is set aside still
             return "budget", f"the ceiling of {error.ceiling} is reached"
+
+
+async def _cut_short(search: Search) -> None:
+    """A ceiling was met: which rows were run by then, and what they left over, is by chance, and counts for nothing."""
+    search.cut_short()
+    await search.session.drain()  # calls that were sent go on, and what they take is known when they end
 
 
 def _record_end(search: Search, why: str) -> None:
@@ -120,7 +127,7 @@ def _record_end(search: Search, why: str) -> None:
     search.record(Noted(about="stopped", text=why, spent=search.spent))
     for program in {each.program.hash: each.program for each in search.population.members}.values():
         if any(row in search.population.outcomes(program) for row in search.training):
-            search.record(measure(search, program, "train", search.training))
+            search.record(scored(search, program, "train", search.training))
 
 
 async def _chosen(search: Search, loop: Loop) -> Candidate[WorkflowProgram]:
@@ -137,7 +144,12 @@ async def _chosen(search: Search, loop: Loop) -> Candidate[WorkflowProgram]:
 
 
 async def _close(
-    search: Search, best: Candidate[WorkflowProgram], stopped_by: str, why: str, blank: RunResult, rooms: Rooms | None
+    search: Search,
+    best: Candidate[WorkflowProgram],
+    stopped_by: str,
+    why: str,
+    blank: RunResult,
+    reserve: Reserve | None,
 ) -> RunResult:
     """The closing comparison: start and final on the same validation rows and, once, on test, or on as much as a ceiling allows."""
     start, final = search.start, best.program
@@ -145,10 +157,10 @@ async def _close(
     whole = len(search.order("test"))
     compared = {"val": _compared(search, start, final, "val", search.validation)}
     search.watch.enter("test", whole * len({start.hash, final.hash}))
-    tested = await run_in_blocks(search, sides, "test", rooms)
+    tested = await run_in_blocks(search, sides, "test", reserve)
     if len(tested) < whole:
         stopped_by = "budget"
-        search.watch.news(f"A ceiling left room to test on {len(tested)} of {whole} examples")
+        search.watch.news(f"A ceiling left room to test on {len(tested)} of {count(whole, 'example')}")
     compared["test"] = _compared(search, start, final, "test", tested)
     starts, finals, differences = ({split: each[place] for split, each in compared.items()} for place in range(3))
     search.record(
@@ -176,6 +188,7 @@ async def _close(
         kept=best.title,
         kept_from=tuple(f"{each.source}: {each.title}" for each in best.history[1:]) or ("start",),
         dropped=tuple(sorted(search.dropped)),
+        validation_joined=search.joined,
         tested=ClosingTest(run=len(tested), of=whole),
     )
 
@@ -189,7 +202,7 @@ def _compared(
         return None, None, None
     found: list[Estimate] = []
     for who, program in (("the start", start), ("the found workflow", final)):
-        measured = measure(search, program, split, both)
+        measured = scored(search, program, split, both)
         search.record(measured)
         found.append(estimate := estimate_mean([row.score.value for row in search.recorded(program, both)]))
         text = f"{who} scores {percent(estimate.mean)} ({interval(estimate)}) on {examples_of(split, estimate.n)}"
@@ -200,7 +213,7 @@ def _compared(
 
 
 async def run_in_blocks(
-    search: Search, programs: Mapping[str, WorkflowProgram], split: Split, rooms: Rooms | None
+    search: Search, programs: Mapping[str, WorkflowProgram], split: Split, reserve: Reserve | None
 ) -> list[str]:
     """Run programs, by what they are called, on a split, block by block where a ceiling may end it.
 
@@ -214,7 +227,7 @@ async def run_in_blocks(
     done = 0
     while done < len(rows):
         left = len(rows) - done
-        size = min(BLOCK, left) if rooms is None else rooms.block(list(different.values()), left)
+        size = min(BLOCK, left) if reserve is None else reserve.block(list(different.values()), left)
         if size == 0:
             break
         try:
@@ -222,8 +235,8 @@ async def run_in_blocks(
                 await search.run(program, rows[done : done + size], split)
                 search.watch.passed(size)
         except BudgetExceeded:
-            if rooms is not None:
-                rooms.give_up_rest()
+            if reserve is not None:
+                reserve.give_up_rest()
             break
         search.settle()  # what the next block meets does not undo this one
         done += size

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeAlias
 
 from flowbot.run import events
+from flowbot.run.result import PLAN_USED
 from flowbot.runtime.together import all_of
 
 from .judge import Judge, Ruling
@@ -69,7 +70,7 @@ class Pool(Generic[P]):
             await all_of(context.run(program, rows, "train") for program, rows in _runs(context, blocks))
             self._decide(context, [candidate for candidate, _ in blocks])
         self._take_likely(context)
-        return "nothing is left to try" if not population.open else "the planned calls are used"
+        return "nothing is left to try" if not population.open else PLAN_USED
 
     async def _fill(self, context: Context[P]) -> None:
         population = context.population

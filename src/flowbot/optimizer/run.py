@@ -3,84 +3,246 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import AsyncExitStack, ExitStack
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack, cast
 
 from flowbot.fields import DeniedError, InfrastructureError, Paused, UserError, stable_hash
-from flowbot.lm.budget import Budget
+from flowbot.fields.numbers import shown
 from flowbot.lm.lm import LM
-from flowbot.lm.pace import Pace
 from flowbot.lm.session import Session
-from flowbot.lm.stop import StopSignal
 from flowbot.run.events import Split, Started
 from flowbot.run.examples import record_examples
 from flowbot.run.journal import Journal
 from flowbot.run.lock import claimed
-from flowbot.run.result import Judging, RunResult, Used
+from flowbot.run.result import CostEstimate, Judging, RunResult, Used
 from flowbot.run.sessions import Sessions, Spent, spent_in_all
-from flowbot.runtime.engine import Engine
-from flowbot.runtime.executors import ExecutorName
+from flowbot.runtime.blocking import blocking
 from flowbot.runtime.judge import judge_facts, judge_models
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.runtime.sandbox import SandboxName
-from flowbot.runtime.toolbox import opened_task
-from flowbot.runtime.tools import not_stored, require_stand_ins
-from flowbot.runtime.workbench import Workbench, on_workbench
-from flowbot.task import MetricError, Task, Tool
-from flowbot.workflow.calls import asked_models
-from flowbot.workflow.check import require_valid
-from flowbot.workflow.starts import single_call
+from flowbot.runtime.settings import arguments_of, with_settings
+from flowbot.runtime.tools import not_stored
+from flowbot.task import MetricError, Task
 
-from .costs import estimate, sizes_of
-from .course import carry_out
-from .effort import Effort, planned_calls
-from .given import (
-    GivenTask,
-    GivenWorkflow,
-    fitted,
-    given_task,
-    given_workflow,
-    require_models,
-    require_settings,
+from .arguments import (
+    MODEL,
+    RUN_DEFAULTS,
+    SETTINGS,
+    RunSettings,
+    TaskLike,
+    WorkflowLike,
+    as_task,
+    as_workflow,
+    named,
+    require_run,
     users_models,
 )
-from .method import Method, planned_by_purpose
+from .ceilings import CeilingOutlook, ceiling_outlooks, first_hold, require_room
+from .course import carry_out
+from .effort import Effort, planned_calls
+from .estimate import estimate, sizes_of
+from .method import Method, Sizes, planned_by_purpose
 from .methods import find_method
-from .outlook import first_hold, outlook, require_room
-from .progress import ProgressCallback, Watch
+from .prepare import Prepared, prepared
+from .progress import Watch
 from .search import Search
 
 SPLITS: tuple[Split, ...] = ("test", "val", "train")
 """In the order in which their examples are recorded."""
 
 
-async def optimize_async(
-    task: GivenTask,
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A search that is ready to begin, and what it would take. No model is opened yet, nothing stored or paid for.
+
+    Args:
+        ready: its task, start and what they are run on.
+        method: how it is searched.
+        lm, meta_lm, judge_lm: model strings.
+        effort: planned search calls, as they were given.
+        seed: of every random choice.
+        run_dir: where journal, results and report go; `runs/NAME-HASH` when None.
+        fresh: whether an existing run directory is moved aside.
+        sizes: what the search works on.
+        estimate: what it takes at most, roughly.
+        ceilings: what each of the ceilings that there are allows.
+    """
+
+    ready: Prepared
+    method: Method
+    lm: str
+    meta_lm: str
+    judge_lm: str
+    effort: Effort
+    seed: int
+    run_dir: Path | str | None
+    fresh: bool
+    sizes: Sizes
+    estimate: CostEstimate
+    ceilings: Sequence[CeilingOutlook]
+
+    @property
+    def judges(self) -> list[str]:
+        """Model strings of the metric's judges, each once."""
+        return judge_models(self.ready.task.metric, self.judge_lm)
+
+    def require_room(self) -> None:
+        """Refuse a ceiling at which nothing sensible can be done.
+
+        Raises:
+            UserError: with the smallest ceiling that is taken.
+        """
+        require_room(self.ceilings, self.ready.task, self.estimate)
+
+    async def run(self) -> RunResult:
+        """Search, choose and test; see `optimize_async`."""
+        self.require_room()
+        ready, task, start = self.ready, self.ready.task, self.ready.workflow
+        watch, price, effort = ready.watch, ready.price, planned_calls(self.effort)
+        watch.planned = self.estimate.calls
+        async with AsyncExitStack() as stack:
+            engine = await stack.enter_async_context(ready.engine(self.lm, self.judge_lm))
+            session = engine.session
+            model, meta, *judges = models = [engine.model(each) for each in (self.lm, self.meta_lm, *self.judges)]
+            asked = {"task": self.lm, "meta": self.meta_lm, **({"judge": ", ".join(self.judges)} if judges else {})}
+            identity = {
+                "task": task.identity,
+                "models": {"task": model.identity.dump(), "meta": meta.identity.dump()},
+                "method": self.method.name,
+                "seed": self.seed,
+                "effort": effort,
+                "start": start.hash,
+                **({"judges": [each.identity.dump() for each in judges]} if judges else {}),
+                **({"sandbox": ready.bench.sandbox.name} if ready.bench.sandbox.name else {}),
+                **({"allow_writes": True} if ready.allow_writes else {}),
+            }
+            hold = stack.enter_context(first_hold(session.budget, task, start, (self.lm, self.judge_lm), price))
+            run_id = f"{task.name}-{stable_hash(identity)[:12]}"
+            directory = Path(self.run_dir or Path("runs") / run_id)
+            stack.enter_context(claimed(directory, run_id, fresh=self.fresh, named=self.run_dir is not None))
+            stack.push_async_callback(engine.close)  # what is under way ends while the directory is held
+            fetched = _fetching(models)  # by earlier runs on the workbench
+            sessions = Sessions(directory, session.ledger, ready.began)
+            stack.callback(sessions.close)
+            session.ledger.noted = sessions.note
+            journal = Journal.open(directory / "journal.jsonl")
+            stack.callback(journal.close)
+            search = Search(
+                task=task,
+                start=WorkflowProgram(start),
+                engine=engine,
+                meta=meta,
+                session=session,
+                journal=journal,
+                seed=self.seed,
+                planned=sum(planned_by_purpose(self.method, self.sizes).values()),
+                model=self.lm,
+                price=price,
+                watch=watch,
+            )
+            search.record(
+                Started(
+                    run=run_id,
+                    task=task.name,
+                    goal=task.goal,
+                    method=self.method.name,
+                    seed=self.seed,
+                    effort=effort,
+                    models=asked,
+                    start=start.hash,
+                    program=start.dump(),
+                )
+            )
+            start.save(directory / "start.flow.yaml")
+            blank = RunResult(
+                run_id=run_id, run_dir=directory, status="paused", stopped_by="", method=self.method.name,
+                effort=str(self.effort), seed=self.seed, task=task.name, task_hash=stable_hash(task.identity),
+                metric=task.metric.identity, models=asked, found=None, start=start,
+            )  # fmt: skip
+            try:
+                with ExitStack() as given_up:
+                    loop = self.method.loop(self.sizes)
+                    result = await carry_out(search, loop, self.estimate, blank, hold, models, given_up)
+            except DeniedError:
+                await engine.settle()
+                sessions.end("failed", time.monotonic() - ready.began)
+                raise  # a pause would hold out that something goes on
+            except (Paused, InfrastructureError, MetricError) as error:
+                stopped_by = "metric" if isinstance(error, MetricError) else "infrastructure"
+                stopped_by = error.stopped_by if isinstance(error, Paused) else stopped_by
+                result = replace(blank, stopped_by=stopped_by, reason=str(error))
+            await engine.settle()  # what is still under way is paid for too
+            fetching = _fetching(models) - fetched
+            worked = sessions.end(result.status, time.monotonic() - ready.began - fetching)
+            result = replace(
+                result,
+                **_costs(session),
+                spent=spent_in_all(worked),
+                seconds=sum(each.seconds for each in worked),
+                sessions=worked,
+                by_purpose=_ledger(session),
+                judge=Judging(**judge_facts(asked["judge"], session.ledger, search.spreads())) if judges else None,
+                replayed_events=journal.replayed,
+            )
+            record_examples(
+                directory,
+                ((split, search.order(split)) for split in SPLITS),
+                search.row,
+                journal.events(),
+                start.hash,
+                result.found.hash if result.found is not None else None,
+            )
+            result.save()
+            watch.ended(result.reason or result.verdict)
+            return result
+
+
+@asynccontextmanager
+@with_settings(*SETTINGS, defaults=RUN_DEFAULTS)
+async def planned(
+    task: TaskLike,
     *,
     lm: str,
     meta_lm: str | None = None,
-    judge_lm: str | None = None,
-    models: Sequence[str] | None = None,
-    start: GivenWorkflow | None = None,
+    start: WorkflowLike | None = None,
     method: Method | str = "flowbot+blame",
     effort: Effort = "medium",
     seed: int = 0,
-    budget: Budget | None = None,
     run_dir: Path | str | None = None,
-    cache_dir: Path | str | None = None,
-    pace: Pace | None = None,
-    price: tuple[float, float] | None = None,
     fresh: bool = False,
-    sandbox: SandboxName | None = None,
-    executor: ExecutorName = "loop",
-    allow_writes: bool = False,
-    stop: StopSignal | None = None,
-    progress: ProgressCallback | None = None,
-    workbench: Workbench | None = None,
-) -> RunResult:
+    **settings: Unpack[RunSettings],
+) -> AsyncGenerator[Plan]:
+    """A search that is ready to begin, while inside; arguments and errors as of `optimize_async`."""
+    strategy, sizes_effort = find_method(method), planned_calls(effort)
+    task = as_task(task)
+    if cast("object", lm) is None:
+        raise UserError("lm", shown(lm), MODEL[1])
+    require_run("optimize", settings, {"lm": lm, "meta_lm": meta_lm}, seed=seed, run_dir=run_dir)
+    watch = Watch(settings.get("progress"))
+    begin = None if start is None else as_workflow(start, "start")
+    judge_lm = settings.get("judge_lm")
+    models = users_models(begin, start, task, lm, meta_lm, judge_lm, models=settings.get("models"))
+    _check_task(task)
+    async with prepared(task, begin, named(start), models, settings, watch, search=True) as ready:
+        for line in not_stored(ready.task):
+            watch.news(line)
+        sizes = sizes_of(ready.task, ready.workflow, sizes_effort)
+        expected = estimate(
+            ready.task, lm=lm, meta_lm=meta_lm, judge_lm=judge_lm, method=strategy, effort=effort, start=ready.workflow,
+            price=ready.price,
+        )  # fmt: skip
+        judged_by = judge_lm or meta_lm or lm
+        ceilings = ceiling_outlooks(ready.budget, ready.task, ready.workflow, (lm, judged_by), ready.price)
+        yield Plan(
+            ready, strategy, lm, meta_lm or lm, judged_by, effort, seed, run_dir, fresh, sizes, expected, ceilings
+        )  # fmt: skip
+
+
+@with_settings(*SETTINGS)
+@arguments_of(planned)
+async def optimize_async(*args: Any, **kwargs: Any) -> RunResult:
     """Find a better workflow for `task`: `optimize` in plain code, `await optimize_async` in async code.
 
     The same arguments again resume, or replay, the same run: responses come from the store, and nothing is paid for twice.
@@ -92,25 +254,12 @@ async def optimize_async(
         task: what to solve, or its file; needs training, validation and test examples.
         lm: model string of the task model, which runs the steps.
         meta_lm: model string of the meta model, which writes gradients and edits; the task model when None.
-        judge_lm: model string of the judges of the task's metric that name no model; the meta model when None.
-        models: model strings that steps of the start and judges of the task's file may name beside these.
         start: the workflow to improve: a workflow, a file, or a start's name; a single call that reasons when None.
         method: `OUTER[+INNER]`, or a method of your own; see `optimizer.methods.Method`.
         effort: planned search calls: low (200), medium (500), high (2000), or a whole number. It is no ceiling.
         seed: of every random choice of the search.
-        budget: ceilings; they end the search but are no part of the run's identity.
         run_dir: where journal, results and report go; `runs/NAME-HASH` when None.
-        cache_dir: folder of the store and of local models; the user's cache folder when None.
-        pace: how fast each endpoint may be called.
-        price: USD per million input and output tokens, where the model's price is not known.
         fresh: True: an existing run directory is moved aside and the journal begins anew (stored responses still serve).
-        sandbox: where code runs, `monty` or `bubblewrap`; the first that can be had when None.
-        executor: where metrics and tools that are plain functions run: `loop`, in this process, or `processes`.
-        allow_writes: True: tools that write are called for real; without it they need a stand-in.
-        stop: when set, the run pauses; calls in flight have 10 s to finish.
-        progress: called with a `ProgressEvent` at every step and at all news; see `ProgressCallback`.
-        workbench: what it shares with other runs, which then says `cache_dir`, `pace`, `sandbox` and `executor`; one of its own
-            when None.
 
     Returns:
         the result; its `status` is `paused` with a reason when the same command should be run again.
@@ -119,168 +268,11 @@ async def optimize_async(
         UserError: for anything wrong in what was given, before the first paid call.
         DeniedError: if a model refuses the key or knows no such name, and has answered nothing yet.
     """
-    strategy = find_method(method)
-    effort_calls = planned_calls(effort)
-    task = given_task(task)
-    require_models(needed=("lm",), lm=lm, meta_lm=meta_lm, judge_lm=judge_lm)
-    require_settings(budget=budget, pace=pace, stop=stop, seed=seed, price=price, run_dir=run_dir, cache_dir=cache_dir)
-    require_settings(executor=executor, sandbox=sandbox, workbench=workbench)
-    watch = Watch(progress)
-    begin = None if start is None else given_workflow(start, "start")
-    own = users_models(begin, start, task, lm, meta_lm, judge_lm, models=models)
-    _check_task(task)
-    began = time.monotonic()
-    async with AsyncExitStack() as stack:
-        bench = await stack.enter_async_context(
-            on_workbench(workbench, cache_dir=cache_dir, pace=pace, sandbox=sandbox, executor=executor)
-        )
-        opened_tools = opened_task(task, sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=watch.news)
-        task = await stack.enter_async_context(opened_tools)
-        if allow_writes:
-            task = replace(task, tools=[_as_simulated(tool) for tool in task.tools])
-        tools = {tool.signature.name: tool for tool in task.tools}
-        require_stand_ins(task.tools, allow_writes=allow_writes)
-        for line in not_stored(task):
-            watch.news(line)
-        first = (
-            single_call(task.inputs, task.outputs, task.goal, reasoning=True) if begin is None else fitted(begin, task)
-        )
-        require_valid(
-            first,
-            tools={name: tool.signature for name, tool in tools.items()},
-            task_inputs=task.inputs,
-            task_outputs=task.outputs,
-        )
-        planned = estimate(
-            task, lm=lm, meta_lm=meta_lm, judge_lm=judge_lm, method=method, effort=effort, start=first, price=price
-        )
-        watch.planned = planned.calls
-        sizes = sizes_of(task, first, effort)
-        session = bench.session(budget, stop=stop, say=watch.news)
-        opened = bench.opener(session, price=price, say=watch.news)
-        watch.calls = lambda: sum(session.ledger.calls.values())
-        watch.usd = lambda: session.ledger.spent.usd
-        model = opened(lm)
-        stack.push_async_callback(model.close)
-        meta = opened(meta_lm or lm)
-        stack.push_async_callback(meta.close)
-        judge_names = judge_models(task.metric, judge_lm or meta_lm or lm)
-        judges = [opened(name) for name in judge_names]
-        for each in judges:
-            stack.push_async_callback(each.close)
-        asked = {"task": lm, "meta": meta_lm or lm, **({"judge": ", ".join(judge_names)} if judges else {})}
-        identity = {
-            "task": task.identity,
-            "models": {"task": model.identity.dump(), "meta": meta.identity.dump()},
-            "method": strategy.name,
-            "seed": seed,
-            "effort": effort_calls,
-            "start": first.hash,
-            **({"judges": [each.identity.dump() for each in judges]} if judges else {}),
-            **({"sandbox": bench.sandbox.name} if bench.sandbox.name else {}),
-            **({"allow_writes": True} if allow_writes else {}),
-        }
-        asking = (lm, judge_lm or meta_lm)
-        require_room(outlook(session.budget, task, first, asking, price), task, planned)
-        hold = stack.enter_context(first_hold(session.budget, task, first, asking, price))
-        run_id = f"{task.name}-{stable_hash(identity)[:12]}"
-        directory = Path(run_dir or Path("runs") / run_id)
-        stack.enter_context(claimed(directory, run_id, fresh=fresh, named=run_dir is not None))
-        engine = Engine(
-            model,
-            session,
-            tools=tools,
-            sandbox=bench.sandbox,
-            executor=bench.executor,
-            allow_writes=allow_writes,
-            open_model=opened,
-            models=own,
-            judge_model=judge_lm or meta_lm,
-        )
-        stack.push_async_callback(engine.close)
-        for _, named in asked_models(first):
-            if named is not None:
-                engine.model(named)  # a missing key or price is found now and not in mid-run
-        fetched = _fetching((model, meta, *judges))  # by earlier runs on the workbench
-        sessions = Sessions(directory, session.ledger, began)
-        stack.callback(sessions.close)
-        session.ledger.noted = sessions.note
-        journal = Journal.open(directory / "journal.jsonl")
-        stack.callback(journal.close)
-        search = Search(
-            task=task,
-            start=WorkflowProgram(first),
-            engine=engine,
-            meta=meta,
-            session=session,
-            journal=journal,
-            seed=seed,
-            planned=sum(planned_by_purpose(strategy, sizes).values()),
-            model=lm,
-            price=price,
-            watch=watch,
-        )
-        search.record(
-            Started(
-                run=run_id,
-                task=task.name,
-                goal=task.goal,
-                method=strategy.name,
-                seed=seed,
-                effort=effort_calls,
-                models=asked,
-                start=first.hash,
-                program=first.dump(),
-            )
-        )
-        first.save(directory / "start.flow.yaml")
-        blank = RunResult(
-            run_id=run_id, run_dir=directory, status="paused", stopped_by="", method=strategy.name, effort=str(effort), seed=seed,
-            task=task.name, task_hash=stable_hash(task.identity), metric=task.metric.identity, models=asked,
-            found=None, start=first,
-        )  # fmt: skip
-        try:
-            with ExitStack() as given_up:
-                result = await carry_out(
-                    search, strategy.loop(sizes), planned, blank, hold, (model, meta, *judges), given_up
-                )
-        except DeniedError:
-            await engine.settle()
-            sessions.end("failed", time.monotonic() - began)
-            raise  # a pause would hold out that something goes on
-        except (Paused, InfrastructureError, MetricError) as error:
-            stopped_by = "metric" if isinstance(error, MetricError) else "infrastructure"
-            stopped_by = error.stopped_by if isinstance(error, Paused) else stopped_by
-            result = replace(blank, stopped_by=stopped_by, reason=str(error))
-        await engine.settle()  # what is still under way is paid for too
-        fetching = _fetching((model, meta, *judges)) - fetched
-        worked = sessions.end(result.status, time.monotonic() - began - fetching)
-        result = replace(
-            result,
-            **_costs(session),
-            spent=spent_in_all(worked),
-            seconds=sum(each.seconds for each in worked),
-            sessions=worked,
-            by_purpose=_ledger(session),
-            judge=Judging(**judge_facts(asked["judge"], session.ledger, search.spreads())) if judges else None,
-            replayed_events=journal.replayed,
-        )
-        record_examples(
-            directory,
-            ((split, search.order(split)) for split in SPLITS),
-            search.row,
-            journal.events(),
-            first.hash,
-            result.found.hash if result.found is not None else None,
-        )
-        result.save()
-        watch.ended(result.reason or result.verdict)
-        return result
+    async with planned(*args, **kwargs) as plan:
+        return await plan.run()
 
 
-def _as_simulated(tool: Tool) -> Tool:
-    """A tool that writes as the search sees it where writing is allowed: one that it may call."""
-    return replace(tool, signature=replace(tool.signature, simulated=True))
+optimize = blocking(optimize_async, "optimize")
 
 
 def _fetching(models: Sequence[LM]) -> float:

@@ -14,7 +14,18 @@ from flowbot.task import Metric
 from flowbot.workflow.captions import way_text
 from flowbot.workflow.conditions import say
 from flowbot.workflow.graph import topological
-from flowbot.workflow.nodes import BranchNode, CodeNode, HasNodes, LLMNode, LoopNode, MapNode, MergeNode, Node, ToolNode
+from flowbot.workflow.nodes import (
+    BodyNode,
+    BranchNode,
+    CodeNode,
+    HasNodes,
+    LLMNode,
+    LoopNode,
+    MapNode,
+    MergeNode,
+    Node,
+    ToolNode,
+)
 from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
 from flowbot.workflow.prompt import prompt_text
 from flowbot.workflow.workflow import Workflow
@@ -157,7 +168,7 @@ def _clauses(workflow: Workflow, holder: HasNodes, path: str) -> str:
         if node.when is not None:
             branch, _, way = node.when.partition(".")
             clause = f"if `{path}{branch}` takes `{way}`: {clause}"
-        if isinstance(node, LoopNode | MapNode):
+        if isinstance(node, BodyNode):
             clause += f" [{_clauses(workflow, node, f'{path}{name}/')}]"
         clauses.append(clause)
     return "; ".join(clauses)

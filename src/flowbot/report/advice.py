@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 
-from flowbot.fields.words import count, percent, points
+from flowbot.fields.words import count, in_points, percent
 from flowbot.power import measured_difference, smallest_difference
+from flowbot.run.result import PLAN_USED
 from flowbot.run.view import RunView
 
 from .examples import Group, failed_runs, grouped
@@ -63,9 +64,13 @@ def _unchanged(run: RunView) -> list[str]:
     said: list[str] = []
     if run.stopped_by == "budget":
         said.append("A ceiling ended the search early. A higher one goes on from here and pays for nothing twice.")
-    if more := next((each for each in _EFFORTS if each > run.started.effort), None):
+    why = run.result.stopped_because if run.result else ""
+    more = next((each for each in _EFFORTS if each > run.started.effort), None)
+    if why not in ("", PLAN_USED) and run.stopped_by != "budget":  # more calls would have been left over, too
+        said.append(f"The search ended because {why}: try another `--method`, or another start (`flowbot starts`).")
+    elif more:
         said.append(f"Try more: `--effort {more}`, another `--seed`, or another start (`flowbot starts`).")
-    if run.started.models.get("meta") == run.started.models.get("task"):
+    if run.changes and run.started.models.get("meta") == run.started.models.get("task"):
         said.append("A stronger model to find faults and write changes often helps: `--meta-model`.")
     return said
 
@@ -79,10 +84,10 @@ def _chance(run: RunView) -> list[str]:
     more = ""
     if difference.mean > 0.01:
         needed = math.ceil(difference.n * (seen / difference.mean) ** 2)  # the interval narrows with the root of n
-        more = f"; one of {points(difference.mean, sign=False)} points needs about {needed:,}"
+        more = f"; one of {in_points(difference.mean, sign=False)} needs about {needed:,}"
     return [
         f"{count(difference.n, 'test example')} like these show a difference reliably from about "
-        f"{points(seen, sign=False)} points on{more}. More test examples would settle it."
+        f"{in_points(seen, sign=False)} on{more}. More test examples would settle it."
     ]
 
 

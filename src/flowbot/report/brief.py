@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from flowbot.fields.words import count, percent, points
+from flowbot.fields.words import count, in_points, percent
 from flowbot.run.changes import Change
-from flowbot.run.taken import tested
+from flowbot.run.taken import caveats
 from flowbot.run.verdict import decided, scores_of
 from flowbot.run.view import RunView
 
@@ -42,7 +42,7 @@ def in_short(run: RunView) -> tuple[str, ...]:
         said.append(f"The search ended because {ENDS[run.stopped_by]}.")
     elif run.result is not None and run.result.stopped_because:
         said.append(f"The search ended: {run.result.stopped_because}.")
-    said += tested(run.result.tested if run.result else None)
+    said += caveats(run.result) if run.result else []
     return tuple(each for each in said if each)
 
 
@@ -109,7 +109,7 @@ def _into_result(run: RunView) -> str:
     if len(gains) < 2:
         return f"{held}."
     gain, best = max(gains)
-    return f"{held}; the largest gain on training examples was {points(gain)} points, by {best}."
+    return f"{held}; the largest gain on training examples was {in_points(gain)}, by {best}."
 
 
 def _nothing_tried(run: RunView) -> str:

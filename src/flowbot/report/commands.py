@@ -6,7 +6,7 @@ import json
 import shlex
 from pathlib import Path
 
-from flowbot.run.examples import as_text
+from flowbot.fields.words import as_text
 from flowbot.run.view import RunView
 from flowbot.runtime.open_model import names_file
 from flowbot.runtime.own_models import named_models

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from flowbot.fields.words import money, percent
+from flowbot.fields.words import count, money, percent
 from flowbot.run.result import Used
 from flowbot.run.taken import account, logical
 from flowbot.run.view import RunView
@@ -36,7 +36,7 @@ def per_run(start: PerExample | None, final: PerExample | None) -> str:
     if start is None or final is None:
         return ""
     both = (
-        f"One example takes {_calls(final)} and {final.tokens:,.0f} tokens with it; with the start {_calls(start)} and "
+        f"One example takes {_calls(final)} and {count(round(final.tokens), 'token')} with it; with the start {_calls(start)} and "
         f"{start.tokens:,.0f}"
     )
     if final.usd is None or start.usd is None or (final.usd == 0 and start.usd == 0):

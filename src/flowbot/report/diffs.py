@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from flowbot.fields.words import count
 from flowbot.workflow.nodes import walk
 from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
 from flowbot.workflow.prompt import prompt_text
@@ -114,7 +115,7 @@ def _settings(parameters: LLMParameters | ChoiceParameters) -> str:
     said = [f"model {parameters.model}"] if parameters.model else []
     if isinstance(parameters, LLMParameters):
         said += [f"temperature {parameters.temperature:g}"] if parameters.temperature else []
-        said += [f"at most {parameters.max_tokens} tokens"] if parameters.max_tokens else []
+        said += [f"at most {count(parameters.max_tokens, 'token')}"] if parameters.max_tokens else []
         said += [f"{parameters.samples} samples"] if parameters.samples > 1 else []
         said += [f"tools {', '.join(parameters.tools)}"] if parameters.tools else []
     return ", ".join(said)

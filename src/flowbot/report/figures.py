@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowbot.fields.words import count, duration, interval, money, percent, points
+from flowbot.fields.words import count, duration, in_points, interval, money, percent
 from flowbot.run.taken import logical, priced
 from flowbot.run.view import RunView
 
@@ -20,7 +20,7 @@ def tiles(run: RunView) -> list[tuple[str, str, str]]:
         found.append(("The start", percent(run.start_val.mean), "on validation examples"))
     if difference and not run.unchanged:
         between = f"95 % interval {interval(difference, difference=True)}"
-        found.append(("Difference", f"{points(difference.mean)} points", between))
+        found.append(("Difference", in_points(difference.mean), between))
     found += _spent(run)
     if run.result is not None:
         found.append(("Time", duration(run.result.seconds), "without fetching models"))
@@ -32,9 +32,9 @@ def _spent(run: RunView) -> list[tuple[str, str, str]]:
     calls, _, tokens, usd = logical(run.by_purpose)
     found: list[tuple[str, str, str]] = []
     if calls:
-        found.append(("Model calls", f"{calls:,}", f"{tokens:,} tokens, {priced(usd)}"))
+        found.append(("Model calls", f"{calls:,}", f"{count(tokens, 'token')}, {priced(usd)}"))
     if calls or spent.calls:
-        paid = f"for {count(spent.calls, 'call')}, {spent.tokens:,} tokens"
+        paid = f"for {count(spent.calls, 'call')}, {count(spent.tokens, 'token')}"
         below = "no price is known for these models" if spent.usd is None else paid
         found.append(("Paid", money(spent.usd), below if spent.calls else "every response was stored"))
     return found

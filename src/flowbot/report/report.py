@@ -127,4 +127,4 @@ def _draw(workflow: Workflow, other: Workflow | None) -> str:
 
 def _found_file(run: RunView) -> str:
     path = run.run_dir / "found.flow.yaml"
-    return read_text(path, limit=MAX_BYTES) if run.found is not None else ""
+    return read_text(path, limit=MAX_BYTES, links=False) if run.found is not None else ""

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from flowbot.fields import UserError
 from flowbot.fields.near import one_of
-from flowbot.run.changes import Change
+from flowbot.run.changes import Change, FeedbackText, by_text
 from flowbot.run.examples import RecordedExample, Side, read_examples
 from flowbot.run.verdict import decided
 from flowbot.run.view import RunView, read_run
@@ -19,60 +17,12 @@ from flowbot.workflow.workflow import Workflow
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """Feedback on the example.
-
-    Args:
-        about: hash of the workflow whose run it is about.
-        place: the step's address; "" on the structure.
-        text: what was said.
-        source: `meta`, or `rule` where no model was asked.
-        times: how often it was said in the same words.
-        used_by: the proposals that were made from it, in order.
-    """
-
-    about: str
-    place: str
-    text: str
-    source: str
-    times: int
-    used_by: tuple[Change, ...]
-
-
-def read_feedback(run: RunView, example: str) -> tuple[Heard, ...]:
-    """The feedback on one example in the order of the search, each text on the same step once."""
-    ids: dict[tuple[str, str, str, str], list[str]] = {}
-    for each in run.feedback:
-        if each.example == example and each.text:
-            ids.setdefault((each.about, each.place, each.text, each.source), []).append(each.id)
-    return tuple(
-        Heard(
-            *key,
-            len(names),
-            tuple(change for change in run.changes if not set(names).isdisjoint(change.proposal.because)),
-        )
-        for key, names in ids.items()
-    )
-
-
-def count_feedback(run: RunView) -> Mapping[str, int]:
-    """Texts of feedback by example; those in the same words on the same step count once."""
-    said = dict.fromkeys((each.example, each.about, each.place, each.text) for each in run.feedback if each.text)
-    return Counter(example for example, *_ in said)
-
-
-@dataclass(frozen=True, slots=True)
 class ShownExample:
     """An example of a run: what the run recorded of it, and the gradients on it in the order of the search."""
 
     run: RunView
     example: RecordedExample
-    gradients: tuple[Heard, ...]
-
-    @property
-    def names(self) -> dict[str, str]:
-        """What the workflows of the run are called, by hash."""
-        return self.run.names
+    gradients: tuple[FeedbackText, ...]
 
     def side_of(self, workflow: str) -> Side | None:
         """The run of the workflow with that hash on this example, where it is recorded."""
@@ -110,22 +60,21 @@ class ShownExample:
             UserError: if no workflow ran such a step here.
         """
         example = self.example
-        sides = [side for side in (example.start, example.final, *example.candidates.values()) if side is not None]
-        steps = [step for side in sides for step in side.trace.steps]
+        steps = [step for side in example.sides for step in side.trace.steps]
         if not any(_matches(step, path) for step in steps):
             known = dict.fromkeys([step.node for step in steps] + [step.address for step in steps])
             raise UserError("--step", repr(path), one_of(path, known) if known else "a step; none is recorded here")
 
         def kept(side: Side) -> Side:
             steps = tuple(step for step in side.trace.steps if _matches(step, path))
-            return replace(side, trace=replace(side.trace, steps=steps))
+            return side.model_copy(update={"trace": replace(side.trace, steps=steps)})
 
-        heard = tuple(each for each in self.gradients if each.place and path in (each.place, node_path(each.place)))
-        return replace(self, example=example.with_sides(kept), gradients=heard)
+        gradients = tuple(each for each in self.gradients if each.place and path in (each.place, node_path(each.place)))
+        return replace(self, example=example.with_sides(kept), gradients=gradients)
 
     def dump(self) -> dict[str, Any]:
         """The object that `show --json` prints."""
-        example, names = self.example, self.names
+        example, names = self.example, self.run.names
         return {
             "run_dir": str(self.run.run_dir),
             "status": self.run.status,
@@ -141,7 +90,18 @@ class ShownExample:
                 {"workflow": workflow, "about": names.get(workflow, ""), **_dump_side(side)}
                 for workflow, side in example.candidates.items()
             ],
-            "gradients": [{**_dump_heard(each), "about": names.get(each.about, "")} for each in self.gradients],
+            "gradients": [
+                {
+                    "node": each.place,
+                    "text": each.text,
+                    "source": each.source,
+                    "workflow": each.about,
+                    "times": len(each.each),
+                    "used_by": [_dump_change(change) for change in self.run.made_from(each)],
+                    "about": names.get(each.about, ""),
+                }
+                for each in self.gradients
+            ],
         }
 
 
@@ -155,7 +115,7 @@ def read_shown(run_dir: Path, example: str) -> ShownExample:
     known: list[str] = []
     for each in read_examples(run_dir):
         if each.id == example:
-            return ShownExample(run, each, read_feedback(run, example))
+            return ShownExample(run, each, by_text(said for said in run.feedback if said.example == example))
         known.append(each.id)
     expected = one_of(example, known) if known else "one that the run has recorded; it has none"
     raise UserError(str(run_dir), f"no example {example!r}", expected)
@@ -170,25 +130,15 @@ def _dump_side(side: Side) -> dict[str, Any]:
     return {**side.dump(), "usage": asdict(side.trace.usage)}
 
 
-def _dump_heard(heard: Heard) -> dict[str, Any]:
+def _dump_change(change: Change) -> dict[str, Any]:
     return {
-        "node": heard.place,
-        "text": heard.text,
-        "source": heard.source,
-        "workflow": heard.about,
-        "times": heard.times,
-        "used_by": [
-            {
-                "id": change.id,
-                "level": change.proposal.level,
-                "source": change.proposal.source,
-                "title": change.proposal.title,
-                "changes": list(change.proposal.edits),
-                "parameters": list(change.parameters),
-                "outcome": change.outcome,
-                "in_final": change.in_final,
-                "told": decided(change),
-            }
-            for change in heard.used_by
-        ],
+        "id": change.id,
+        "level": change.proposal.level,
+        "source": change.proposal.source,
+        "title": change.proposal.title,
+        "changes": list(change.proposal.edits),
+        "parameters": list(change.parameters),
+        "outcome": change.outcome,
+        "in_final": change.in_final,
+        "told": decided(change),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowbot.fields.words import interval, percent
+from flowbot.fields.words import count, interval, percent
 from flowbot.run.changes import Change, Outcome
 from flowbot.run.verdict import SOURCES, decided
 from flowbot.run.view import RunView
@@ -31,7 +31,7 @@ def why(change: Change) -> tuple[str, ...]:
     if made.reason:
         said.append(made.reason)
     if voted is not None:
-        said.append(f"It got {voted.won} of the meta model's {voted.of} votes.")
+        said.append(f"It got {voted.won} of the meta model's {count(voted.of, 'vote')}.")
     if made.code_by is not None:
         said.append(f"Its code is from {SOURCES[made.code_by]}.")
     return tuple(said)

@@ -8,9 +8,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import words
-from flowbot.run.examples import as_text
+from flowbot.fields.words import as_text
 from flowbot.run.taken import PURPOSES
-from flowbot.run.verdict import SOURCES, Mean
+from flowbot.run.verdict import SOURCES, Mean, noted
 
 from .chart import ROLES, interval_bar
 from .diffs import joined_diffs, node_texts
@@ -49,6 +49,7 @@ def environment(run: RunView) -> jinja2.Environment:
         "ROLES": ROLES,
         "badges": BADGES,
         "why": why,
+        "noted": noted,
         "came": partial(_came, run),
         "nested": nested,
         "quoted": run.quoted,
@@ -65,7 +66,7 @@ def environment(run: RunView) -> jinja2.Environment:
 def cut(text: str, most: int = LONGEST) -> str:
     """A text that may be of any length, as far as the page shows it, with the number of characters that are left out."""
     left = len(text) - most
-    return text if left <= most // 10 else f"{text[:most]} … ({left:,} more characters)"
+    return text if left <= most // 10 else f"{text[:most]} … ({words.count(left, 'more character')})"
 
 
 def _ticks(text: str) -> Markup:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, TypeAlias
 
+from flowbot.fields.words import as_text
 from flowbot.workflow.diff import changed_parameters
 from flowbot.workflow.workflow import Workflow
 
-from .course import lineage
 from .events import Event, Feedback, Measure, Measured, Proposal, Started, Verdict
-from .examples import as_text
 
 Outcome: TypeAlias = Literal["kept", "won", "rejected", "invalid", "passed", "open"]
 _SEARCH = ("adopt", "drop", "set aside")
@@ -82,9 +81,9 @@ class Change:
         return "passed" if self.followed and self.verdict is None else "open"
 
     @cached_property
-    def feedback(self) -> tuple[Said, ...]:
+    def feedback(self) -> tuple[FeedbackText, ...]:
         """The feedback that asked for it, each text once with all the examples that it speaks of."""
-        return said(self.because)
+        return by_text(self.because)
 
     @cached_property
     def parameters(self) -> tuple[str, ...]:
@@ -98,22 +97,44 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A feedback text, with the examples on whose runs it was given."""
+class FeedbackText:
+    """What was said in the same words of one place of a workflow, once or more often."""
 
-    place: str
-    text: str
-    source: str
-    examples: tuple[str, ...]
+    each: tuple[Feedback, ...]
+
+    @property
+    def about(self) -> str:
+        """Hash of the workflow whose runs it is about."""
+        return self.each[0].about
+
+    @property
+    def place(self) -> str:
+        """Address of the step; "" on the structure."""
+        return self.each[0].place
+
+    @property
+    def text(self) -> str:
+        """What was said."""
+        return self.each[0].text
+
+    @property
+    def source(self) -> Literal["meta", "rule"]:
+        """`meta`, or `rule` where no model was asked."""
+        return self.each[0].source
+
+    @property
+    def examples(self) -> tuple[str, ...]:
+        """Ids of the examples on whose runs it was said."""
+        return tuple(dict.fromkeys(each.example for each in self.each if each.example))
 
 
-def said(feedback: Sequence[Feedback]) -> tuple[Said, ...]:
-    """Each text once."""
-    joined: dict[tuple[str, str, str], list[str]] = {}
+def by_text(feedback: Iterable[Feedback]) -> tuple[FeedbackText, ...]:
+    """Each text on the same place of the same workflow once, in the order of the search."""
+    joined: dict[tuple[str, str, str, str], list[Feedback]] = {}
     for each in feedback:
         if each.text:
-            joined.setdefault((each.place, each.text, each.source), []).append(each.example)
-    return tuple(Said(*key, tuple(dict.fromkeys(filter(None, names)))) for key, names in joined.items())
+            joined.setdefault((each.about, each.place, each.text, each.source), []).append(each)
+    return tuple(FeedbackText(tuple(same)) for same in joined.values())
 
 
 def read_changes(events: Sequence[Event], workflows: Mapping[str, Workflow], final: str | None) -> tuple[Change, ...]:
@@ -134,7 +155,7 @@ def read_changes(events: Sequence[Event], workflows: Mapping[str, Workflow], fin
     for event in events:
         if isinstance(event, Measured) and event.split == "val":
             scores.setdefault(event.program, event.score)
-    leading = {each.id for each in lineage(events, final)} if final is not None else set[str]()
+    leading = _leading(events, final)
     followed = {parent for each in proposals for parent in each.parents} | set(scores)
     repeated = _repeated(events, proposals)
     taken = {each.proposal for each in verdicts if each.decision == "adopt"}
@@ -154,6 +175,21 @@ def read_changes(events: Sequence[Event], workflows: Mapping[str, Workflow], fin
         )
         for each in proposals
     )
+
+
+def _leading(events: Sequence[Event], program: str | None) -> set[str]:
+    """Ids of the proposals from the start to the program of that hash, each made from the one before. The first that made a
+    program counts; none where the program is the start, though a proposal may have led back to it."""
+    starts = {event.start for event in events if isinstance(event, Started)}
+    makers: dict[str | None, Proposal] = {}
+    for event in events:
+        if isinstance(event, Proposal) and event.program is not None and event.program not in starts:
+            makers.setdefault(event.program, event)
+    found: set[str] = set()
+    while (maker := makers.pop(program, None)) is not None:  # a circle ends: each is taken once
+        found.add(maker.id)
+        program = maker.parents[0]
+    return found
 
 
 def _repeated(events: Sequence[Event], proposals: Sequence[Proposal]) -> dict[str, str]:

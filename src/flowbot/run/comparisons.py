@@ -1,35 +1,112 @@
 """Runs of one task side by side: scores on the examples in common, paired differences, spread over seeds, cost.
 
-The test is that of a run's own closing comparison (`optimize.acceptance`): a percentile bootstrap over paired examples.
-Among several comparisons the p values are corrected (Holm 1979); the intervals are not.
+Runs compare where they have one task and one metric, or one metric and enough equal examples. The test is that of a run's own
+closing comparison (`stats`): a percentile bootstrap over paired examples. Among several comparisons the p values are corrected
+(Holm 1979); the intervals are not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, Literal
 
+from flowbot.fields import UserError
 from flowbot.stats import Estimate, estimate_mean, holm, paired_difference, paired_p
 
-from .compared import ComparedRun, Split, in_common, read_runs
-from .examples import RIGHT
+from .examples import RIGHT, RecordedExample, Side, has_examples, read_examples
+from .taken import logical
+from .view import RunView, read_run
 
+Split = Literal["val", "test"]
+FEWEST = 10
+"""Examples that runs of different tasks must have in common; with fewer nothing can be said of a difference."""
 LEVEL = 0.05
 """A corrected p value below this is no chance."""
 
 
 @dataclass(frozen=True, slots=True)
-class RunScores:
-    """A run with its scores on the examples in common; None where it was not tested."""
+class ComparedRun:
+    """One run of a comparison.
 
-    run: ComparedRun
-    start: Estimate | None
-    found: Estimate | None
-    gain: Estimate | None
+    Args:
+        label: A, B, C… in the order given.
+        view: the run.
+        examples: those of the split by id, without texts; empty where the run has not written them.
+        start, found, gain: scores on the examples in common; None where it was not tested.
+    """
+
+    label: str
+    view: RunView
+    examples: Mapping[str, RecordedExample]
+    start: Estimate | None = None
+    found: Estimate | None = None
+    gain: Estimate | None = None
+
+    @property
+    def tested(self) -> bool:
+        """Whether the found workflow has scores on the split."""
+        return any(each.final is not None for each in self.examples.values())
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """What runs have in common that differ in their seed alone: method, effort, models, start, task."""
+        started, result = self.view.started, self.view.result
+        models = ", ".join(f"{role} {name}" for role, name in sorted(started.models.items()))
+        task = started.task if result is None else result.task_hash
+        return (started.method, self.view.effort, models, started.start, task)
+
+    @property
+    def usage(self) -> tuple[int, float | None]:
+        """Tokens and US dollars of all logical calls; dollars are None where a price is unknown."""
+        _, _, tokens, usd = logical(self.view.by_purpose)
+        return tokens, usd if self.view.by_purpose else None
+
+    def scores(self, names: Sequence[str], side: Literal["start", "final"] = "final") -> list[float]:
+        """Of these examples; 0 where the workflow was not run."""
+        sides = [self.examples[name].start if side == "start" else self.examples[name].final for name in names]
+        return [0.0 if each is None else each.score for each in sides]
+
+    def scored(self, common: Sequence[str]) -> ComparedRun:
+        """The same with its scores on the examples in common, where it has some."""
+        if not self.tested or not common:
+            return self
+        start, found = self.scores(common, "start"), self.scores(common)
+        gain = paired_difference(found, start)
+        return replace(self, start=estimate_mean(start), found=estimate_mean(found), gain=gain)
+
+    def dump(self) -> dict[str, Any]:
+        """The object that `compare --json` prints for it."""
+        view, result = self.view, self.view.result
+        tokens, usd = self.usage
+        return {
+            "label": self.label,
+            "run_id": view.started.run,
+            "run_dir": str(view.run_dir),
+            "status": view.status,
+            "stopped_by": view.stopped_by or None,
+            "method": view.started.method,
+            "effort": view.effort,
+            "seed": view.started.seed,
+            "models": dict(view.started.models),
+            **{
+                name: each and each.dump()
+                for name, each in zip(("start", "found", "gain"), self._estimates, strict=True)
+            },
+            "calls": {purpose: used.calls for purpose, used in view.by_purpose.items()},
+            "tokens": tokens,
+            "usd": usd,
+            "spent": view.spent.model_dump(),
+            "seconds": result and result.seconds,
+            "nodes": view.found and len(view.found.sketch.nodes),
+        }
+
+    @property
+    def _estimates(self) -> tuple[Estimate | None, ...]:
+        return self.start, self.found, self.gain
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +144,11 @@ class Difference:
         """Whether it is no chance, the number of comparisons taken into account."""
         return self.p_corrected < LEVEL
 
+    def dump(self) -> dict[str, Any]:
+        """As JSON data."""
+        sides = {"first": self.first, "second": self.second, **self.estimate.dump()}
+        return {**sides, "p": self.p, "p_corrected": self.p_corrected, "clear": self.clear}
+
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
@@ -89,7 +171,7 @@ class Comparison:
     split: Split
     examples: tuple[str, ...]
     other_examples: Mapping[str, int]
-    runs: tuple[RunScores, ...]
+    runs: tuple[ComparedRun, ...]
     groups: tuple[Group, ...]
     by_group: bool
     differences: tuple[Difference, ...]
@@ -101,35 +183,15 @@ class Comparison:
     def dump(self) -> dict[str, Any]:
         """The object that `compare --json` prints."""
         return {
-            "task": self.runs[0].run.view.started.task,
+            "task": self.runs[0].view.started.task,
             "same_task": self.same_task,
             "split": self.split,
             "n": len(self.examples),
             "not_in_common": dict(self.other_examples),
-            "runs": [_dump_run(each) for each in self.runs],
-            "groups": [
-                {
-                    "name": each.name,
-                    "runs": list(each.runs),
-                    "mean": each.mean,
-                    "deviation": each.deviation,
-                    "low": each.low,
-                    "high": each.high,
-                }
-                for each in self.groups
-            ],
+            "runs": [each.dump() for each in self.runs],
+            "groups": [{**asdict(each), "runs": list(each.runs)} for each in self.groups],
             "differences_of": "groups" if self.by_group else "runs",
-            "differences": [
-                {
-                    "first": each.first,
-                    "second": each.second,
-                    **each.estimate.dump(),
-                    "p": each.p,
-                    "p_corrected": each.p_corrected,
-                    "clear": each.clear,
-                }
-                for each in self.differences
-            ],
+            "differences": [each.dump() for each in self.differences],
             "only_right": {label: list(names) for label, names in self.only.items()},
             "all_right": list(self.all_right),
             "none_right": list(self.none_right),
@@ -144,28 +206,37 @@ def compare_runs(folders: Sequence[Path], split: Split = "test") -> Comparison:
         split: the examples to compare on: `test`, or `val` (which chose the workflows, so it flatters them).
 
     Raises:
-        UserError: if they do not compare; see `compared.read_runs`.
+        UserError: if there are fewer than two, one stands there twice, one is no run, or they do not compare.
     """
-    runs = read_runs(folders, split)
-    common = in_common(runs)
+    if len(folders) < 2:
+        raise UserError("compare", "one run" if folders else "no run", "two or more")
+    seen: set[Path] = set()
+    for folder in folders:
+        if folder.resolve() in seen:
+            raise UserError(str(folder), "the same run twice", "each run once")
+        seen.add(folder.resolve())
+    runs = tuple(_read(folder, _label(number), split) for number, folder in enumerate(folders))
+    _require_same_task(runs, split)
+    common = _in_common(runs)
     tested = [run for run in runs if run.tested]
-    kinds = dict.fromkeys(run.kind for run in tested)
-    members = [[run for run in tested if run.kind == kind] for kind in kinds]
-    by_group = len(members) > 1 and any(len(each) > 1 for each in members)
-    names = _names(list(kinds))
-    units = dict(zip(names, members, strict=True))
-    if not by_group:
-        units = {run.label: [run] for run in tested}
-    right = {run.label: {name for name in common if _found(run, name) >= RIGHT} for run in tested}
+    kinds = list(dict.fromkeys(run.kind for run in tested))
+    members = {
+        name: [run for run in tested if run.kind == kind] for name, kind in zip(_names(kinds), kinds, strict=True)
+    }
+    by_group = len(members) > 1 and any(len(each) > 1 for each in members.values())
+    right = {
+        run.label: {name for name, score in zip(common, run.scores(common), strict=True) if score >= RIGHT}
+        for run in tested
+    }
     hashes = {run.view.result.task_hash for run in runs if run.view.result is not None}
     return Comparison(
         split=split,
         examples=common,
         other_examples={run.label: more for run in tested if (more := len(run.examples) - len(common))},
-        runs=tuple(_scores(run, common) for run in runs),
-        groups=tuple(_group(name, each, common) for name, each in zip(names, members, strict=True)) if common else (),
+        runs=tuple(run.scored(common) for run in runs),
+        groups=tuple(_group(name, each, common) for name, each in members.items()) if common else (),
         by_group=by_group,
-        differences=_differences(units, common),
+        differences=_differences(members if by_group else {run.label: [run] for run in tested}, common),
         only={label: _only(label, right, common) for label in right},
         all_right=tuple(name for name in common if all(name in each for each in right.values())),
         none_right=tuple(name for name in common if not any(name in each for each in right.values())),
@@ -173,30 +244,70 @@ def compare_runs(folders: Sequence[Path], split: Split = "test") -> Comparison:
     )
 
 
-def _found(run: ComparedRun, name: str) -> float:
-    return run.examples[name].found or 0.0
+def _read(folder: Path, label: str, split: Split) -> ComparedRun:
+    view = read_run(folder)
+    rows = (each for each in read_examples(folder) if each.split == split) if has_examples(folder) else ()
+    return ComparedRun(label, view, {each.id: each.with_sides(Side.without_texts) for each in rows})
 
 
-def _scores(run: ComparedRun, common: Sequence[str]) -> RunScores:
-    if not run.tested or not common:
-        return RunScores(run, None, None, None)
-    start, found = [run.examples[name].start or 0.0 for name in common], [_found(run, name) for name in common]
-    return RunScores(run, estimate_mean(start), estimate_mean(found), paired_difference(found, start))
+def _label(number: int) -> str:
+    """A to Z, then A2 to Z2…"""
+    letter, round_ = chr(ord("A") + number % 26), number // 26
+    return f"{letter}{round_ + 1}" if round_ else letter
+
+
+def _in_common(runs: Sequence[ComparedRun]) -> tuple[str, ...]:
+    """Ids of the examples on which every tested run has both scores, with equal inputs and expected outputs."""
+    tested = [run.examples for run in runs if run.tested]
+
+    def same(name: str, first: RecordedExample) -> bool:
+        found = [examples[name] for examples in tested if name in examples]
+        return len(found) == len(tested) and all(
+            (each.inputs, each.expected) == (first.inputs, first.expected) and each.start and each.final
+            for each in found
+        )
+
+    return tuple(name for name, first in tested[0].items() if same(name, first)) if tested else ()
+
+
+def _require_same_task(runs: Sequence[ComparedRun], split: Split) -> None:
+    """Refuse what cannot be compared. Equal tasks can; others if metric and enough examples are the same."""
+    first = runs[0]
+    others = [run for run in runs[1:] if not _same_task(first.view, run.view)]
+    for run in others:
+        metrics = ["unknown" if each.view.result is None else each.view.result.metric for each in (first, run)]
+        if metrics[0] != metrics[1]:
+            one, other = (metric.partition("@")[0] for metric in metrics)
+            how = f"the metric {other}" if one != other else f"another version of the metric {one}"
+            found = f"another task, {run.view.started.task}, with {how}"
+            raise UserError(str(run.view.run_dir), found, f"a run scored like {first.label}")
+    if not others:
+        return
+    shared = len(_in_common(runs)) if all(run.tested for run in (first, *others)) else 0
+    if shared < FEWEST:
+        run = others[0].view
+        found = f"another task, {run.started.task}, and only {shared} {split} examples in common"
+        expected = f"the task of {first.view.run_dir}, or at least {FEWEST} examples in common"
+        raise UserError(str(run.run_dir), found, expected)
+
+
+def _same_task(one: RunView, other: RunView) -> bool:
+    if one.result is not None and other.result is not None:
+        return one.result.task_hash == other.result.task_hash
+    # One was killed: it has no scores to compare, and is shown as it stands.
+    return (one.started.task, one.started.goal) == (other.started.task, other.started.goal)
 
 
 def _names(kinds: Sequence[tuple[str, ...]]) -> list[str]:
     """The method of each kind, with the parts in which kinds differ: effort, models, start, task."""
-    differing = [place for place in (1, 2, 3, 4) if len({kind[place] for kind in kinds}) > 1]
     forms = {1: "{} effort", 2: "{}", 3: "start {:.6}", 4: "task {:.6}"}
-
-    def part(kind: tuple[str, ...], place: int) -> str:
-        return forms[place].format(kind[place])
-
-    return [", ".join([kind[0] or "unknown", *(part(kind, place) for place in differing)]) for kind in kinds]
+    differing = {place: form for place, form in forms.items() if len({kind[place] for kind in kinds}) > 1}
+    parts = ([form.format(kind[place]) for place, form in differing.items()] for kind in kinds)
+    return [", ".join([kind[0] or "unknown", *more]) for kind, more in zip(kinds, parts, strict=True)]
 
 
 def _group(name: str, runs: Sequence[ComparedRun], common: Sequence[str]) -> Group:
-    means = [fmean(_found(run, each) for each in common) for run in runs]
+    means = [fmean(run.scores(common)) for run in runs]
     deviation = stdev(means) if len(means) > 1 else None
     return Group(name, tuple(run.label for run in runs), fmean(means), deviation, min(means), max(means))
 
@@ -205,7 +316,10 @@ def _differences(units: Mapping[str, Sequence[ComparedRun]], common: Sequence[st
     """Every pair of units, each example's score averaged over a unit's runs."""
     if not common:
         return ()
-    scores = {unit: [fmean(_found(run, name) for run in runs) for name in common] for unit, runs in units.items()}
+    scores = {
+        unit: [fmean(each) for each in zip(*(run.scores(common) for run in runs), strict=True)]
+        for unit, runs in units.items()
+    }
     pairs = list(combinations(scores, 2))
     p_values = [paired_p(scores[second], scores[first]) for first, second in pairs]
     return tuple(
@@ -217,28 +331,3 @@ def _differences(units: Mapping[str, Sequence[ComparedRun]], common: Sequence[st
 def _only(label: str, right: Mapping[str, set[str]], common: Sequence[str]) -> tuple[str, ...]:
     others = set[str]().union(*(names for other, names in right.items() if other != label))
     return tuple(name for name in common if name in right[label] and name not in others)
-
-
-def _dump_run(scores: RunScores) -> dict[str, Any]:
-    run, view, result = scores.run, scores.run.view, scores.run.view.result
-    tokens, usd = run.usage
-    return {
-        "label": run.label,
-        "run_id": view.started.run,
-        "run_dir": str(view.run_dir),
-        "status": view.status,
-        "stopped_by": view.stopped_by or None,
-        "method": view.started.method,
-        "effort": view.effort,
-        "seed": view.started.seed,
-        "models": dict(view.started.models),
-        "start": scores.start.dump() if scores.start else None,
-        "found": scores.found.dump() if scores.found else None,
-        "gain": scores.gain.dump() if scores.gain else None,
-        "calls": {purpose: used.calls for purpose, used in view.by_purpose.items()},
-        "tokens": tokens,
-        "usd": usd,
-        "spent": view.spent.model_dump(),
-        "seconds": result and result.seconds,
-        "nodes": view.found and len(view.found.sketch.nodes),
-    }

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
-from pydantic import Strict
+from pydantic import GetPydanticSchema, Strict, ValidatorFunctionWrapHandler
+from pydantic_core.core_schema import no_info_wrap_validator_function
 
 from flowbot.fields import InfrastructureError, UserError
 from flowbot.fields.files import lines, opened, replaced
@@ -47,179 +48,6 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 RIGHT = 1.0
 """The score of an answer that is right."""
 _WRITTEN = "what the run writes when it ends; the command that made the run writes it anew, and pays for nothing twice"
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One workflow's run on one example.
-
-    Args:
-        score: in [0, 1].
-        feedback: the metric's words, "" for none.
-        parts: named partial scores.
-        spread: standard deviation over a judge's repeated verdicts; None elsewhere.
-        whole: whether the trace has its steps; those of very large runs are left out.
-        trace: what happened, step by step.
-    """
-
-    score: float
-    feedback: str
-    parts: Mapping[str, float]
-    spread: float | None
-    whole: bool
-    trace: Trace
-
-    def dump(self) -> dict[str, Any]:
-        """As JSON."""
-        return {
-            "score": self.score,
-            "feedback": self.feedback,
-            "parts": dict(self.parts),
-            "spread": self.spread,
-            "whole": self.whole,
-            "trace": self.trace.dump(),
-        }
-
-    def without_texts(self) -> Side:
-        """The same, but for what the steps were sent and gave: what is left says what they took and where one failed."""
-        steps = tuple(
-            replace(each, inputs={}, outputs=None, messages=(), reply="", calls=()) for each in self.trace.steps
-        )
-        return replace(self, whole=False, trace=replace(self.trace, steps=steps))
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedExample:
-    """One example of a run; a side is None where that workflow was not run on it.
-
-    `candidates` are the other workflows on whose runs of it the search wrote feedback, by hash.
-    """
-
-    id: str
-    split: Split
-    inputs: Mapping[str, Any]
-    expected: Mapping[str, Any]
-    start: Side | None
-    final: Side | None
-    candidates: Mapping[str, Side] = field(default_factory=dict[str, Side])
-
-    @property
-    def outcome(self) -> Outcome:
-        """What became of it. `fixed`: right now and not before; `better`: a higher score, not yet right."""
-        if self.start is None or self.final is None:
-            return "not run" if self.start is self.final else "one side"
-        before, after = self.start.score, self.final.score
-        if before == after:
-            return "right" if after >= RIGHT else "wrong"
-        if after > before:
-            return "fixed" if after >= RIGHT else "better"
-        return "broken" if before >= RIGHT else "worse"
-
-    @property
-    def gain(self) -> float:
-        """How much the score rose; 0 where one side is missing."""
-        return 0.0 if self.start is None or self.final is None else self.final.score - self.start.score
-
-    @property
-    def traced(self) -> bool:
-        """Whether the steps of a side are known."""
-        return any(side is not None and side.whole and side.trace.steps for side in (self.start, self.final))
-
-    def with_sides(self, change: Callable[[Side], Side]) -> RecordedExample:
-        """The same with every side changed."""
-        return replace(
-            self,
-            start=self.start and change(self.start),
-            final=self.final and change(self.final),
-            candidates={workflow: change(side) for workflow, side in self.candidates.items()},
-        )
-
-
-def record_examples(
-    run_dir: Path,
-    examples: Iterable[tuple[Split, Sequence[Example]]],
-    scored: Callable[[str, str], Row | None],
-    events: Iterable[Event],
-    start: str,
-    final: str | None,
-) -> None:
-    """Write `run_dir/examples.jsonl`; a kill leaves the old file or the new one.
-
-    Args:
-        run_dir: the run's folder.
-        examples: those of each split, in the order of the file.
-        scored: the row of the workflow with that hash on the example of that id; None where it has not been run there.
-        events: of the run so far; feedback says which candidates are kept.
-        start: hash of the workflow that it began with.
-        final: hash of the workflow that it found; None where it has not ended.
-
-    Raises:
-        InfrastructureError: if the disk fails.
-    """
-    asked: dict[str, list[str]] = {}
-    for event in events:
-        if isinstance(event, Feedback):
-            asked.setdefault(event.example, []).append(event.about)
-    path = run_dir / NAME
-    try:
-        with replaced(path) as file:
-            room = MOST_TRACES
-            for split, rows in examples:
-                for example in rows:
-                    sides: dict[str, dict[str, Any]] = {}
-                    for workflow in dict.fromkeys([start, final or "", *asked.get(example.id, ())]):
-                        row = scored(workflow, example.id)
-                        if row is not None:
-                            sides[workflow] = side = _side_of(row, whole=room > 0).dump()
-                            room -= len(json.dumps(side["trace"])) if room > 0 else 0
-                    line = {
-                        "id": example.id,
-                        "split": split,
-                        "inputs": dict(example.inputs),
-                        "expected": dict(example.expected),
-                        "start": sides.pop(start, None) if start != final else sides.get(start),
-                        "final": sides.pop(final or "", None),
-                        "candidates": sides,
-                    }
-                    file.write(json.dumps(hide(line)).encode("ascii") + b"\n")  # a text may hold half a surrogate pair
-    except OSError as error:
-        raise InfrastructureError(f"{path}: {error.strerror or error}", kind="disk") from None
-
-
-def as_text(value: object) -> str:
-    """A value for a person: text as it is, anything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def has_examples(run_dir: Path) -> bool:
-    """Whether the run has written its examples: it does when it ends or pauses."""
-    return os.path.lexists(run_dir / NAME)
-
-
-def read_examples(run_dir: Path) -> Iterator[RecordedExample]:
-    """The examples of a run in the file's order. Read one by one, since traces are large.
-
-    Raises:
-        UserError: if the run has not written them, or a line is damaged or says what cannot be.
-    """
-    path = run_dir / NAME
-    if not has_examples(run_dir):
-        raise UserError(str(run_dir), f"no {NAME}", _WRITTEN)
-    try:
-        with opened(path, limit=MOST_BYTES, links=False) as file:
-            for number, raw in enumerate(lines(file, str(path), most=MOST_LINE), start=1):
-                try:
-                    data = load(raw)
-                except ValueError as error:
-                    raise UserError(f"{path}:{number}", f"a damaged line ({error})", _WRITTEN) from None
-                yield _example(checked(_Example, hide(data), f"{path}:{number}", _WRITTEN))
-    except OSError as error:
-        raise UserError(str(path), f"a file that cannot be read ({error.strerror or error})", _WRITTEN) from None
-
-
-def _side_of(row: Row, *, whole: bool) -> Side:
-    trace = row.trace if whole else replace(row.trace, steps=())
-    return Side(row.score.value, row.score.feedback, row.score.parts, row.score.spread, whole, trace)
 
 
 class _Exact(Record, extra="forbid"):
@@ -273,39 +101,171 @@ class _Trace(Record):
     seconds: Amount
 
 
-class _Side(Record):
+def _loaded(value: object, check: ValidatorFunctionWrapHandler) -> Trace:
+    return value if isinstance(value, Trace) else Trace.load(check(value).model_dump())
+
+
+class Side(Record):
+    """One workflow's run on one example."""
+
     score: Share
     feedback: str
+    """The metric's words, "" for none."""
     parts: dict[str, Share]
+    """Named partial scores."""
     spread: Amount | None
+    """Standard deviation over a judge's repeated verdicts; None elsewhere."""
     whole: bool
-    trace: _Trace
+    """Whether the trace has its steps; those of very large runs are left out."""
+    trace: Annotated[
+        Trace, GetPydanticSchema(lambda _, schema: no_info_wrap_validator_function(_loaded, schema(_Trace)))
+    ]
+    """What happened, step by step."""
+
+    @staticmethod
+    def of(row: Row, *, whole: bool) -> Side:
+        """A run as the engine gives it, with the steps of its trace or without."""
+        trace = row.trace if whole else replace(row.trace, steps=())
+        score = row.score
+        return Side.model_construct(
+            score=score.value,
+            feedback=score.feedback,
+            parts=dict(score.parts),
+            spread=score.spread,
+            whole=whole,
+            trace=trace,
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**dict(self), "trace": self.trace.dump()}
+
+    def without_texts(self) -> Side:
+        """The same, but for what the steps were sent and gave: what is left says what they took and where one failed."""
+        steps = (replace(each, inputs={}, outputs=None, messages=(), reply="", calls=()) for each in self.trace.steps)
+        return self.model_copy(update={"whole": False, "trace": replace(self.trace, steps=tuple(steps))})
 
 
-class _Example(Record):
-    """A line of the file."""
+class RecordedExample(Record):
+    """One example of a run; a side is None where that workflow was not run on it.
+
+    `candidates` are the other workflows on whose runs of it the search wrote feedback, by hash.
+    """
 
     id: str
     split: Split
     inputs: dict[str, Any]
     expected: dict[str, Any]
-    start: _Side | None
-    final: _Side | None
-    candidates: dict[str, _Side]
+    start: Side | None
+    final: Side | None
+    candidates: dict[str, Side]
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of it. `fixed`: right now and not before; `better`: a higher score, not yet right."""
+        if self.start is None or self.final is None:
+            return "not run" if self.start is self.final else "one side"
+        before, after = self.start.score, self.final.score
+        if before == after:
+            return "right" if after >= RIGHT else "wrong"
+        if after > before:
+            return "fixed" if after >= RIGHT else "better"
+        return "broken" if before >= RIGHT else "worse"
+
+    @property
+    def gain(self) -> float:
+        """How much the score rose; 0 where one side is missing."""
+        return 0.0 if self.start is None or self.final is None else self.final.score - self.start.score
+
+    @property
+    def traced(self) -> bool:
+        """Whether the steps of a side are known."""
+        return any(side is not None and side.whole and side.trace.steps for side in (self.start, self.final))
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """All that is recorded of it: start, found, candidates."""
+        return tuple(each for each in (self.start, self.final, *self.candidates.values()) if each is not None)
+
+    def with_sides(self, change: Callable[[Side], Side]) -> RecordedExample:
+        """The same with every side changed."""
+        candidates = {workflow: change(side) for workflow, side in self.candidates.items()}
+        sides = {"start": self.start and change(self.start), "final": self.final and change(self.final)}
+        return self.model_copy(update={**sides, "candidates": candidates})
 
 
-def _example(read: _Example) -> RecordedExample:
-    return RecordedExample(
-        id=read.id,
-        split=read.split,
-        inputs=read.inputs,
-        expected=read.expected,
-        start=read.start and _side(read.start),
-        final=read.final and _side(read.final),
-        candidates={workflow: _side(side) for workflow, side in read.candidates.items()},
-    )
+def record_examples(
+    run_dir: Path,
+    examples: Iterable[tuple[Split, Sequence[Example]]],
+    scored: Callable[[str, str], Row | None],
+    events: Iterable[Event],
+    start: str,
+    final: str | None,
+) -> None:
+    """Write `run_dir/examples.jsonl`; a kill leaves the old file or the new one.
+
+    Args:
+        run_dir: the run's folder.
+        examples: those of each split, in the order of the file.
+        scored: the row of the workflow with that hash on the example of that id; None where it has not been run there.
+        events: of the run so far; feedback says which candidates are kept.
+        start: hash of the workflow that it began with.
+        final: hash of the workflow that it found; None where it has not ended.
+
+    Raises:
+        InfrastructureError: if the disk fails.
+    """
+    asked: dict[str, list[str]] = {}
+    for event in events:
+        if isinstance(event, Feedback):
+            asked.setdefault(event.example, []).append(event.about)
+    path = run_dir / NAME
+    try:
+        with replaced(path) as file:
+            room = MOST_TRACES
+            for split, rows in examples:
+                for example in rows:
+                    sides: dict[str, dict[str, Any]] = {}
+                    for workflow in dict.fromkeys([start, final or "", *asked.get(example.id, ())]):
+                        row = scored(workflow, example.id)
+                        if row is not None:
+                            sides[workflow] = side = Side.of(row, whole=room > 0).dump()
+                            room -= len(json.dumps(side["trace"])) if room > 0 else 0
+                    line = {
+                        "id": example.id,
+                        "split": split,
+                        "inputs": dict(example.inputs),
+                        "expected": dict(example.expected),
+                        "start": sides.pop(start, None) if start != final else sides.get(start),
+                        "final": sides.pop(final or "", None),
+                        "candidates": sides,
+                    }
+                    file.write(json.dumps(hide(line)).encode("ascii") + b"\n")  # a text may hold half a surrogate pair
+    except OSError as error:
+        raise InfrastructureError(f"{path}: {error.strerror or error}", kind="disk") from None
 
 
-def _side(read: _Side) -> Side:
-    trace = Trace.load(read.trace.model_dump())
-    return Side(read.score, read.feedback, read.parts, read.spread, read.whole, trace)
+def has_examples(run_dir: Path) -> bool:
+    """Whether the run has written its examples: it does when it ends or pauses."""
+    return os.path.lexists(run_dir / NAME)
+
+
+def read_examples(run_dir: Path) -> Iterator[RecordedExample]:
+    """The examples of a run in the file's order. Read one by one, since traces are large.
+
+    Raises:
+        UserError: if the run has not written them, or a line is damaged or says what cannot be.
+    """
+    path = run_dir / NAME
+    if not has_examples(run_dir):
+        raise UserError(str(run_dir), f"no {NAME}", _WRITTEN)
+    try:
+        with opened(path, limit=MOST_BYTES, links=False) as file:
+            for number, raw in enumerate(lines(file, str(path), most=MOST_LINE), start=1):
+                try:
+                    data = load(raw)
+                except ValueError as error:
+                    raise UserError(f"{path}:{number}", f"a damaged line ({error})", _WRITTEN) from None
+                yield checked(RecordedExample, hide(data), f"{path}:{number}", _WRITTEN)
+    except OSError as error:
+        raise UserError(str(path), f"a file that cannot be read ({error.strerror or error})", _WRITTEN) from None

@@ -15,12 +15,14 @@ from flowbot.fields.locks import locked
 from .events import Started
 from .examples import NAME as EXAMPLES
 from .journal import read_events
+from .result import FOUND, START
+from .result import NAME as RESULT
 from .sessions import NAME as SESSIONS
 
 _TRIES = 100
 _FOLDER: int | None = getattr(os, "O_DIRECTORY", None)
 """Where a system has no such flag, it opens no directories; nor does it let one be moved while a file in it is open."""
-WRITTEN = (EXAMPLES, SESSIONS, "start.flow.yaml", "found.flow.yaml", "result.json", "report.html")
+WRITTEN = (EXAMPLES, SESSIONS, START, FOUND, RESULT, "report.html")
 """Files of a run that are replaced as a whole; that there is a place for them is seen before anything is paid for."""
 
 

@@ -6,16 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from pydantic import Field, Strict
+from pydantic_core import to_jsonable_python
 
 from flowbot.fields import InfrastructureError, UserError
 from flowbot.fields.files import read_text, write_text
 from flowbot.fields.foreign import Amount, Count, Record, checked
 from flowbot.fields.secrets import hide
 from flowbot.fields.words import brief, count, printable
-from flowbot.fields.yaml import parse_json
+from flowbot.fields.yaml import parse_json, read_data
 from flowbot.stats import Estimate
 from flowbot.store.rows import DEPTH
 from flowbot.workflow.workflow import Workflow
@@ -25,10 +26,14 @@ from .sessions import Spent, WorkSession
 from .verdict import verdict_on
 
 NAME = "result.json"
+START, FOUND = "start.flow.yaml", "found.flow.yaml"
+"""The workflows of a run, beside it."""
 MOST_BYTES = 16_000_000
 """Bytes of the largest `result.json` that is read."""
 AGAIN = "the command that made the run writes it anew, and pays for nothing twice"
 """How to come by a file of a run that is missing or damaged."""
+PLAN_USED = "the planned calls are used"
+"""Why a search ended that more planned calls would have continued; of all other reasons they change nothing."""
 Status: TypeAlias = Literal["done", "paused", "failed"]
 
 
@@ -89,7 +94,8 @@ class RunResult:
     included. `spent` is what the run was really paid for, `{calls, tokens, usd}`, and `seconds` how long that took, over all
     `sessions` that worked on it; `now` is what of it this session paid, nothing where it replayed. `passed` says which ceiling an
     endpoint made the run pass, "" for none. `stopped_because` says in words why the search ended where it did.
-    `kept` is the title of the last change that was kept, and `kept_from` names them all
+    `validation_joined` says whether validation was small, or few calls were planned, so that its rows were searched with and none
+    confirmed the choice. `kept` is the title of the last change that was kept, and `kept_from` names them all
     with who proposed them. `dropped` are the examples that an endpoint refuses on every try.
     """
 
@@ -123,6 +129,7 @@ class RunResult:
     kept_from: Sequence[str] = ()
     dropped: Sequence[str] = ()
     tested: ClosingTest | None = None
+    validation_joined: bool = False
     judge: Judging | None = None
     replayed_events: int = 0
 
@@ -167,7 +174,7 @@ class RunResult:
     @property
     def workflow_path(self) -> Path:
         """Where the found workflow stands."""
-        return self.run_dir / "found.flow.yaml"
+        return self.run_dir / FOUND
 
     @staticmethod
     def load(run_dir: Path | str) -> RunResult:
@@ -180,12 +187,12 @@ class RunResult:
         path = folder / NAME
         data = parse_json(read_text(path, limit=MOST_BYTES, links=False), str(path), depth=DEPTH, halves=True)
         stored = checked(_Stored, hide(data), str(path), AGAIN)
-        told = {name: getattr(stored, name) for name in _Stored.model_fields if name != "scores"}
+        members = {name: getattr(stored, name) for name in _Stored.model_fields if name != "scores"}
         return RunResult(
-            **told,
+            **members,
             run_dir=folder,
-            start=Workflow.load(folder / "start.flow.yaml"),
-            found=Workflow.load(folder / "found.flow.yaml") if stored.status == "done" else None,
+            start=_workflow(folder / START),
+            found=_workflow(folder / FOUND) if stored.status == "done" else None,
             start_scores=_scores(stored.scores.start),
             final_scores=_scores(stored.scores.final),
             difference=_scores(stored.scores.difference),
@@ -205,20 +212,11 @@ class RunResult:
 
     def to_json(self) -> dict[str, Any]:
         """The object that `optimize --json` and `demo --json` print, and that `result.json` holds."""
-        return {
+        members = {name: getattr(self, name) for name in _Stored.model_fields if name != "scores"}
+        whole = {
             "run_id": self.run_id,
             "run_dir": str(self.run_dir),
-            "status": self.status,
-            "stopped_by": self.stopped_by,
-            "reason": self.reason,
-            "stopped_because": self.stopped_because,
-            "method": self.method,
-            "effort": self.effort,
-            "seed": self.seed,
-            "task": self.task,
-            "task_hash": self.task_hash,
-            "metric": self.metric,
-            "models": dict(self.models),
+            **members,
             "workflow": str(self.workflow_path),
             "nodes": len((self.found or self.start).sketch.nodes),
             "scores": {
@@ -226,21 +224,8 @@ class RunResult:
                 "final": self.final_scores.dump(),
                 "difference": self.difference.dump(),
             },
-            "calls": dict(self.calls),
-            "requests": dict(self.requests),
-            "by_purpose": {purpose: each.model_dump() for purpose, each in self.by_purpose.items()},
-            "spent": self.spent.model_dump(),
-            "now": self.now.model_dump(),
-            "sessions": [each.model_dump() for each in self.sessions],
-            "seconds": self.seconds,
-            "passed": self.passed,
-            "kept": self.kept,
-            "kept_from": list(self.kept_from),
-            "dropped": list(self.dropped),
-            "tested": self.tested and self.tested.model_dump(),
-            "judge": self.judge and self.judge.model_dump(),
-            "replayed_events": self.replayed_events,
         }
+        return cast("dict[str, Any]", to_jsonable_python(whole))
 
     def __repr__(self) -> str:
         return f"RunResult({self})"
@@ -295,8 +280,15 @@ class _Stored(Record):
     kept_from: Texts
     dropped: Texts
     tested: ClosingTest | None
+    validation_joined: bool = False
+    """Not in results of older versions."""
     judge: Judging | None
     replayed_events: Count
+
+
+def _workflow(path: Path) -> Workflow:
+    """A workflow of a run's folder, which may be somebody else's: no link leads out of it."""
+    return Workflow.from_data(read_data(path, links=False), str(path))
 
 
 def _scores(stored: _Means | _Differences) -> Scores:

@@ -11,6 +11,7 @@ that ended at once) leaves no line: what it found is theirs.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -59,7 +60,7 @@ def read_sessions(run_dir: Path) -> tuple[WorkSession, ...]:
         UserError: if the file is damaged, or says what cannot be.
     """
     path = run_dir / NAME
-    if not path.exists():
+    if not os.path.lexists(path):
         return ()
     return tuple(
         checked(WorkSession, line, f"{path}:{number}") for number, line in enumerate(read_lines(path), start=1)

@@ -11,7 +11,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from flowbot.fields.words import count, duration, money
 
-from .result import ClosingTest, Judging, RunResult, Used
+from .result import Judging, RunResult, Used
 from .sessions import WorkSession
 
 Verb: TypeAlias = Literal["made", "paid"]
@@ -49,7 +49,7 @@ def takes(calls: int, requests: int, tokens: int, usd: float | None) -> str:
         usd: logical cost; None where a price is unknown.
     """
     served = f" ({count(requests, 'request')} served)" if requests > calls else ""
-    return f"{count(calls, 'model call')}{served}, {tokens:,} tokens, {priced(usd)}"
+    return f"{count(calls, 'model call')}{served}, {count(tokens, 'token')}, {priced(usd)}"
 
 
 def priced(usd: float | None) -> str:
@@ -78,7 +78,7 @@ def made(
     if paid == requests:
         return f"All of it was {verb} by this run {', '.join(told)}."
     number = f"{paid:,} of the calls" if paid < requests else count(paid, "call")
-    of_it = [number, f"{spent.tokens:,} tokens", priced(spent.usd), *told]
+    of_it = [number, f"{count(spent.tokens, 'token')}", priced(spent.usd), *told]
     rest = (
         "the rest stood in the store"
         if paid < requests
@@ -93,7 +93,7 @@ def again(now: Paid, spent: Paid, *, verb: Verb = "paid") -> str:
         return ""
     if not now.calls:
         return f"This time it was replayed from the store: nothing was {verb}."
-    return f"Of that this session {verb} {now.calls:,} calls, {now.tokens:,} tokens, {priced(now.usd)}."
+    return f"Of that this session {verb} {count(now.calls, 'call')}, {count(now.tokens, 'token')}, {priced(now.usd)}."
 
 
 def logical(by_purpose: Mapping[str, Used]) -> tuple[int, int, int, float | None]:
@@ -121,7 +121,7 @@ def account(result: RunResult) -> list[str]:
 
 def judged(judge: Judging) -> str:
     """What judging took, and how much a judge disagrees with itself."""
-    took = f"{count(judge.calls, 'call')}, {judge.tokens:,} tokens, cost {money(judge.usd)}"
+    took = f"{count(judge.calls, 'call')}, {count(judge.tokens, 'token')}, cost {money(judge.usd)}"
     varied = (
         ""
         if judge.spread is None
@@ -130,11 +130,16 @@ def judged(judge: Judging) -> str:
     return f"Judge {judge.model}: {took}{varied}."
 
 
-def tested(test: ClosingTest | None) -> list[str]:
-    """That a ceiling shrank the closing test; nothing where it did not."""
-    if test is None or test.run >= test.of:
-        return []
-    return [f"A ceiling left room to test on {test.run:,} of {count(test.of, 'example')}."]
+def caveats(result: RunResult) -> list[str]:
+    """What limits what the scores show: that validation joined the search, that a ceiling shrank the closing test."""
+    found: list[str] = []
+    if result.validation_joined:
+        found.append(
+            "Validation is small, or few calls were planned: its rows joined the search, so only the test is of unseen examples."
+        )
+    if (test := result.tested) is not None and test.run < test.of:
+        found.append(f"A ceiling left room to test on {test.run:,} of {count(test.of, 'example')}.")
+    return found
 
 
 def evaluation(calls: int, requests: int, tokens: int, usd: float | None, spent: Paid) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
-from flowbot.fields.words import count, interval, percent, points
+from flowbot.fields.words import count, in_points, interval, percent
+from flowbot.stats import Estimate
+
+from .events import Difference, Measure, Noted
 
 if TYPE_CHECKING:
     from .changes import Change
@@ -20,17 +23,8 @@ SOURCES = {
 _DECISIONS = {"adopt": "adopted", "drop": "dropped", "set aside": "set aside"}
 
 
-class Mean(Protocol):
-    """A mean with its interval over `n` examples, as an `Estimate` or a `Measure`."""
-
-    @property
-    def mean(self) -> float: ...  # noqa: D102
-    @property
-    def low(self) -> float: ...  # noqa: D102
-    @property
-    def high(self) -> float: ...  # noqa: D102
-    @property
-    def n(self) -> int: ...  # noqa: D102
+Mean: TypeAlias = Estimate | Measure | Difference
+"""A mean with its interval over `n` examples."""
 
 
 def verdict_on(
@@ -70,10 +64,10 @@ def verdict_on(
     )
     inside = f"95 % interval {interval(difference, difference=True)}"
     if difference.low > 0:
-        return f"{scores}: better by {points(difference.mean, sign=False)} points ({inside})."
+        return f"{scores}: better by {in_points(difference.mean, sign=False)} ({inside})."
     if difference.high < 0:
-        return f"{scores}: worse by {points(-difference.mean, sign=False)} points ({inside})."
-    return f"{scores}: a difference of {points(difference.mean)} points, which may be chance ({inside})."
+        return f"{scores}: worse by {in_points(-difference.mean, sign=False)} ({inside})."
+    return f"{scores}: a difference of {in_points(difference.mean)}, which may be chance ({inside})."
 
 
 def decided(change: Change) -> str:
@@ -89,6 +83,12 @@ def decided(change: Change) -> str:
     elif change.is_result and change.val is not None:
         said.append("best on validation")
     return "; ".join(said)
+
+
+def noted(note: Noted) -> str:
+    """`After 310 calls, the search stopped: nothing is left to try`."""
+    about = {"plateau": "a plateau", "restart": "a restart", "stopped": "the search stopped", "start": "the start"}
+    return f"After {count(note.spent, 'call')}, {about.get(note.about, note.about)}: {note.text}"
 
 
 def scores_of(change: Change) -> str:

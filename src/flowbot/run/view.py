@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 from flowbot.fields import UserError
+from flowbot.fields.words import as_text
 from flowbot.stats import Estimate
 from flowbot.workflow.workflow import Workflow
 
-from .changes import Change, read_changes
-from .events import Event, Feedback, Measure, Measured, Proposal, Started
-from .examples import Outcome, RecordedExample, as_text, has_examples, read_examples
+from .changes import Change, FeedbackText, read_changes
+from .events import Event, Feedback, Measure, Measured, Noted, Proposal, Started
+from .examples import Outcome, RecordedExample, has_examples, read_examples
 from .journal import read_events
 from .result import NAME as RESULT
 from .result import NOTHING, RunResult, Scores, Used
@@ -53,6 +54,7 @@ class RunView:
         start, found: the workflows that it began and ended with.
         changes: what was proposed, in order.
         feedback: what was said of runs, in order.
+        notes: what explains the course of the search, in order: why it went elsewhere, why it stopped.
         curve: scores on validation, in the order in which they were paid for.
         spent: what its sessions paid, also of a run without a result.
         examples: those of the test; none where the run has not written them.
@@ -67,6 +69,7 @@ class RunView:
     found: Workflow | None
     changes: tuple[Change, ...]
     feedback: tuple[Feedback, ...]
+    notes: tuple[Noted, ...]
     curve: tuple[Point, ...]
     spent: Spent
     examples: tuple[RecordedExample, ...] = ()
@@ -116,6 +119,11 @@ class RunView:
     def lineage(self) -> tuple[Change, ...]:
         """The kept changes that lead from the start to the final workflow, in order."""
         return tuple(change for change in self.changes if change.in_final)
+
+    def made_from(self, feedback: FeedbackText) -> tuple[Change, ...]:
+        """The changes that this feedback asked for, in order."""
+        ids = {each.id for each in feedback.each}
+        return tuple(change for change in self.changes if not ids.isdisjoint(change.proposal.because))
 
     @property
     def start_val(self) -> Estimate | Measure | None:
@@ -174,6 +182,7 @@ def read_run(run_dir: Path | str) -> RunView:
         found=final,
         changes=changes,
         feedback=feedback,
+        notes=tuple(event for event in events if isinstance(event, Noted)),
         curve=_curve(events, start.hash, final.hash if final else "", changes),
         spent=spent_in_all(worked) if (worked := read_sessions(run_dir)) else NOTHING,
         examples=examples,

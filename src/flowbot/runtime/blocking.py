@@ -12,9 +12,9 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 from flowbot.fields import FlowBotError, UserError
-from flowbot.fields.near import one_of
 from flowbot.lm.stop import StopSignal
 
+from .settings import require_known
 from .workbench import Workbench
 
 P = ParamSpec("P")
@@ -105,9 +105,7 @@ def _ending(done: Future[T]) -> BaseException | None:
 def _require_known(
     signature: inspect.Signature, name: str, args: tuple[object, ...], kwargs: dict[str, object]
 ) -> None:
-    unknown = [each for each in kwargs if each not in signature.parameters]
-    if unknown:
-        raise UserError(f"{name}()", f"the argument {unknown[0]!r}", one_of(unknown[0], signature.parameters))
+    require_known(name, kwargs, signature.parameters)
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from flowbot.fields import ModelError, UserError
 from flowbot.fields.near import one_of
@@ -15,15 +17,37 @@ from flowbot.workflow.check import require_valid
 from flowbot.workflow.nodes import CodeNode, walk
 from flowbot.workflow.workflow import Workflow
 
+from .settings import CallSettings, WorkbenchSettings, require_settings, with_settings
+
 if TYPE_CHECKING:
-    from flowbot.lm.pace import Pace
     from flowbot.task import Tool, ToolSource
 
-    from .sandbox import SandboxName
+    from .engine import Engine
     from .trace import Trace
     from .workbench import Workbench
 
 
+class FlowSettings(CallSettings, total=False):
+    """What a flow is made with.
+
+    Args:
+        lm: model string of the steps that name no model; may be None when there is none.
+        models: model strings that steps may name beside `lm`: what a file says is not enough to call a model.
+        tools: what the workflow names: plain callables, `Tool`s, and declared sources, which are opened at once and
+            closed with the flow.
+        say: called with one-line news, as of a model that is fetched or an index that is built.
+        workbench: what it shares with other flows and runs, which then says `pace`, `sandbox` and `cache_dir`; its calls run on
+            that one's event loop and count in its budget.
+    """
+
+    lm: str | None
+    models: Sequence[str] | None
+    tools: Sequence[Callable[..., Any] | Tool | ToolSource]
+    say: Callable[[str], None] | None
+    workbench: Workbench | None
+
+
+@with_settings(CallSettings, FlowSettings, defaults={"tools": ()})
 class Flow:
     """A workflow with a model and tools, ready to be called.
 
@@ -39,16 +63,6 @@ class Flow:
 
     Args:
         workflow: the workflow.
-        lm: model string of the steps that name no model; may be None when there is none.
-        models: model strings that steps may name beside `lm`: what a file says is not enough to call a model.
-        tools: what the workflow names: plain callables, `Tool`s, and declared sources, which are opened at once and
-            closed with the flow.
-        pace: how fast the endpoints may be called.
-        sandbox: where code runs, `monty` or `bubblewrap`; the first that can be had when None.
-        cache_dir: folder of local models and search indexes; the user's cache folder when None. Replies are not kept.
-        say: called with one-line news, as of a model that is fetched or an index that is built.
-        workbench: what it shares with other flows and runs, which then says `pace`, `sandbox` and `cache_dir`; its calls run on
-            that one's event loop and count in its budget.
 
     Attributes:
         workflow: as given.
@@ -60,45 +74,24 @@ class Flow:
             missing; says which.
     """
 
-    def __init__(
-        self,
-        workflow: Workflow,
-        *,
-        lm: str | None = None,
-        models: Sequence[str] | None = None,
-        tools: Sequence[Callable[..., Any] | Tool | ToolSource] = (),
-        pace: Pace | None = None,
-        sandbox: SandboxName | None = None,
-        cache_dir: Path | str | None = None,
-        say: Callable[[str], None] | None = None,
-        workbench: Workbench | None = None,
-    ) -> None:
-        self.workflow = workflow
-        self.lm = lm
+    def __init__(self, workflow: Workflow, **settings: Unpack[FlowSettings]) -> None:
         from flowbot.task import ToolSource, tool_of
 
-        from .live import Live, opened_engine
+        from .live import Live
         from .own_models import own_models, require_own_models
         from .workbench import refuse_beside
 
+        require_settings("Flow", settings, FlowSettings)
+        workbench = settings.get("workbench")
         if workbench is not None:
-            refuse_beside(pace=pace, sandbox=sandbox, cache_dir=cache_dir)
-        self.models = own_models(lm, models=models)
+            refuse_beside(settings)
+        self.workflow = workflow
+        self.lm = settings.get("lm")
+        self.models = own_models(self.lm, models=settings.get("models"))
         require_own_models(self.models, workflow=workflow)
-        given = [each if isinstance(each, ToolSource) else tool_of(each) for each in tools]
-        _require_parts(workflow, lm, sandbox)
-        opened = partial(
-            opened_engine,
-            lm,
-            given,
-            models=self.models,
-            pace=pace,
-            sandbox=sandbox,
-            cache_dir=cache_dir,
-            say=say,
-            workbench=workbench,
-        )
-        self._live = Live(opened, workbench)
+        given = [each if isinstance(each, ToolSource) else tool_of(each) for each in settings.get("tools", ())]
+        _require_parts(workflow, self.lm, settings.get("sandbox"))
+        self._live = Live(partial(_opened_engine, self.lm, given, self.models, settings), workbench)
         # Also at the end of the program, where nobody called `close`.
         self._finalizer = weakref.finalize(self, self._live.close)
         signatures = {each.signature.name: each.signature for each in given if not isinstance(each, ToolSource)}
@@ -150,38 +143,43 @@ class Flow:
         self.close()
 
 
-def load(
-    path: str | Path,
-    *,
-    lm: str | None = None,
-    models: Sequence[str] | None = None,
-    tools: Sequence[Callable[..., Any] | Tool | ToolSource] = (),
-    pace: Pace | None = None,
-    sandbox: SandboxName | None = None,
-    cache_dir: Path | str | None = None,
-    say: Callable[[str], None] | None = None,
-    workbench: Workbench | None = None,
-) -> Flow:
-    """A `Flow` from a workflow's file; see `Flow` for the arguments. Reading the file runs no code.
+@with_settings(CallSettings, FlowSettings, defaults={"tools": ()})
+def load(path: str | Path, **settings: Unpack[FlowSettings]) -> Flow:
+    """A `Flow` from a workflow's file. Reading the file runs no code.
 
         >>> flow = fb.load("found.flow.yaml", lm="openai/gpt-4.1-mini", tools=[lookup])
         >>> flow(question="How many pears are left?")
         {'answer': 12}
 
+    Args:
+        path: the file.
+
     Raises:
         UserError: if the file is not a valid workflow, or something that it needs is not given.
     """
-    return Flow(
-        Workflow.load(path),
-        lm=lm,
-        models=models,
-        tools=tools,
-        pace=pace,
-        sandbox=sandbox,
-        cache_dir=cache_dir,
-        say=say,
-        workbench=workbench,
-    )
+    require_settings("load", settings, FlowSettings)
+    return Flow(Workflow.load(path), **settings)
+
+
+@asynccontextmanager
+async def _opened_engine(
+    lm: str | None, tools: Sequence[Tool | ToolSource], models: Collection[str], settings: FlowSettings
+) -> AsyncGenerator[Engine]:
+    """An engine for a workflow in use, its tools opened, that keeps nothing on disk."""
+    from .toolbox import opened_tools
+    from .workbench import on_workbench
+
+    say = settings.get("say")
+    async with AsyncExitStack() as stack:
+        calls = cast("WorkbenchSettings", {name: settings.get(name) for name in inspect.get_annotations(CallSettings)})
+        bench = await stack.enter_async_context(on_workbench(settings.get("workbench"), calls, stored=False))
+        by_name = await stack.enter_async_context(
+            opened_tools(tools, sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=say, pinned=False)
+        )
+        session = bench.session(stored=False)
+        yield await stack.enter_async_context(
+            bench.engine(lm, session, tools=by_name, models=models, say=say, live=True)
+        )
 
 
 def _require_inputs(workflow: Workflow, given: Mapping[str, Any]) -> None:

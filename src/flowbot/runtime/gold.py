@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any
 from flowbot.fields import RefusedError, Type
 from flowbot.task import MetricError
 from flowbot.task.modules import own_line
-from flowbot.task.survey import Remark, commonest, places, short
+from flowbot.task.quality import Remark, commonest, places, short
 
 from .scoring import scored
 from .trace import Trace
 
 if TYPE_CHECKING:
-    from flowbot.task import Task
-    from flowbot.task.examples import Placed
+    from flowbot.task import Example, Task
 
     from .engine import Engine
 
@@ -38,7 +37,7 @@ LOPSIDED = 0.6
 class GoldRow:
     """What the metric says of one answer; `score` is None where it raised, `said` is then the error."""
 
-    placed: Placed
+    example: Example
     score: float | None
     said: str
 
@@ -60,19 +59,19 @@ class Baseline:
     n: int
 
 
-def known_answers(rows: Sequence[Placed]) -> list[Placed]:
+def known_answers(rows: Sequence[Example]) -> list[Example]:
     """The rows that expect something, at most `MOST_ROWS`."""
-    return spread([placed for placed in rows if placed.example.expected], MOST_ROWS)
+    return spread([example for example in rows if example.expected], MOST_ROWS)
 
 
-def spread(rows: Sequence[Placed], most: int) -> list[Placed]:
+def spread(rows: Sequence[Example], most: int) -> list[Example]:
     """At most `most` rows, evenly spread over all of them."""
     if len(rows) <= most:
         return list(rows)
     return [rows[index * len(rows) // most] for index in range(most)]
 
 
-async def score_gold(engine: Engine, task: Task, rows: Sequence[Placed]) -> list[GoldRow]:
+async def score_gold(engine: Engine, task: Task, rows: Sequence[Example]) -> list[GoldRow]:
     """The score of what each row expects, given as a workflow's answer.
 
     Args:
@@ -83,11 +82,11 @@ async def score_gold(engine: Engine, task: Task, rows: Sequence[Placed]) -> list
     Raises:
         InfrastructureError, BudgetExceeded, Paused: if a judge's model cannot be asked.
     """
-    return [await _said(engine, task, placed, _whole(task, placed.example.expected)) for placed in rows]
+    return [await _said(engine, task, example, _whole(task, example.expected)) for example in rows]
 
 
 async def score_baseline(
-    engine: Engine, task: Task, train: Sequence[Placed], held_out: Sequence[Placed]
+    engine: Engine, task: Task, train: Sequence[Example], held_out: Sequence[Example]
 ) -> Baseline | None:
     """What always giving the commonest answer scores; None where no answer occurs twice, there is nothing to score, or the metric fails.
 
@@ -97,12 +96,12 @@ async def score_baseline(
     found = commonest(train)
     if found is None or found[1] * len(train) < 2:
         return None
-    said = [await _said(engine, task, placed, _whole(task, found[0])) for placed in known_answers(held_out)]
+    said = [await _said(engine, task, example, _whole(task, found[0])) for example in known_answers(held_out)]
     values = [row.score for row in said if row.score is not None]
     return Baseline(*found, fmean(values), len(values)) if values and len(values) == len(said) else None
 
 
-async def telling_apart(engine: Engine, task: Task, rows: Sequence[Placed]) -> list[Remark]:
+async def telling_apart(engine: Engine, task: Task, rows: Sequence[Example]) -> list[Remark]:
     """Whether the metric tells wrong answers from right ones, and bears them.
 
     Args:
@@ -113,16 +112,16 @@ async def telling_apart(engine: Engine, task: Task, rows: Sequence[Placed]) -> l
         InfrastructureError, BudgetExceeded, Paused: as `score_gold`.
     """
     others: list[GoldRow] = []
-    for index, placed in enumerate(rows):
+    for index, example in enumerate(rows):
         around = [*rows[index + 1 :], *rows[:index]]
-        other = next((each for each in around if each.example.expected != placed.example.expected), None)
+        other = next((each for each in around if each.expected != example.expected), None)
         if other is not None:
-            others.append(await _said(engine, task, placed, _whole(task, other.example.expected)))
+            others.append(await _said(engine, task, example, _whole(task, other.expected)))
     nothing = _whole(task, {})
     without = [
-        await _said(engine, task, placed, nothing)
-        for placed in rows
-        if not placed.example.expected or _whole(task, placed.example.expected) != nothing
+        await _said(engine, task, example, nothing)
+        for example in rows
+        if not example.expected or _whole(task, example.expected) != nothing
     ]
     remarks = [*_raising(others, "what another example expects"), *_raising(without, "empty values")]
     if len(others) > 1 and all(row.score == 1 for row in others):
@@ -131,7 +130,7 @@ async def telling_apart(engine: Engine, task: Task, rows: Sequence[Placed]) -> l
         return remarks
     # Of a row without labels 0 or the first of some options may be the answer; an empty text is not.
     plainly = all(field.type.kind in ("str", "list", "object") for field in task.outputs)
-    wrong = [row for row in without if plainly or row.placed.example.expected]
+    wrong = [row for row in without if plainly or row.example.expected]
     if len(wrong) > 1 and all(row.score == 1 for row in wrong):
         what = f"it gives 1 to empty values, on all {len(wrong)} rows that were tried"
         remarks.append(Remark("metric", what, "let an answer that says nothing score 0"))
@@ -174,24 +173,24 @@ def _whole(task: Task, outputs: Mapping[str, Any]) -> dict[str, Any]:
     return {field.name: outputs.get(field.name, empty(field.type)) for field in task.outputs}
 
 
-async def _said(engine: Engine, task: Task, placed: Placed, outputs: Mapping[str, Any]) -> GoldRow:
+async def _said(engine: Engine, task: Task, example: Example, outputs: Mapping[str, Any]) -> GoldRow:
     # A person's words are on what a workflow answered; here they would only stand in the way.
-    example = replace(placed.example, feedback="")
+    asked = replace(example, feedback="")
     try:
-        score = await scored(engine, task, example, Trace(example.id, example.inputs, (), outputs))
+        score = await scored(engine, task, asked, Trace(example.id, example.inputs, (), outputs))
     except MetricError as error:
         line = own_line(error.__cause__) if error.__cause__ is not None else ""
-        return GoldRow(placed, None, f"{error.message} ({line})" if line else error.message)
+        return GoldRow(example, None, f"{error.message} ({line})" if line else error.message)
     except RefusedError as error:
-        return GoldRow(placed, None, str(error))
-    return GoldRow(placed, score.value, score.feedback)
+        return GoldRow(example, None, str(error))
+    return GoldRow(example, score.value, score.feedback)
 
 
 def _raising(rows: Sequence[GoldRow], what: str) -> list[Remark]:
     raised = [row for row in rows if row.score is None]
     if not raised:
         return []
-    where = places([row.placed for row in raised])
+    where = places([row.example for row in raised])
     return [
         Remark("metric", f"it fails on {what}: {raised[0].said} ({where})", "a run would pause there: let it score 0")
     ]

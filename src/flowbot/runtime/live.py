@@ -1,29 +1,25 @@
-"""What a flow runs on: a private event loop in a thread of its own, with an engine that keeps nothing on disk."""
+"""What a flow runs on: a workbench's event loop, or a private one in a thread of its own, and the engine on it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from flowbot.fields import InfrastructureError, UserError
 
-from .workbench import Workbench, on_workbench, turn
+from .workbench import Workbench, turn
 
 if TYPE_CHECKING:
     from flowbot.fields import ToolSignature
-    from flowbot.lm.pace import Pace
-    from flowbot.task import Tool, ToolSource
     from flowbot.workflow.workflow import Workflow
 
     from .engine import Engine
-    from .sandbox import SandboxName
     from .trace import Trace
 
 
@@ -161,8 +157,9 @@ class _Running:
         assert own is not None
         self._running.add(own)
         try:
-            engine = await self._opened()
-            trace = await engine.run(workflow, inputs, purpose="run")
+            async with nullcontext() if self._bench is None else self._bench.working():
+                engine = await self._opened()
+                trace = await engine.run(workflow, inputs, purpose="run")
         except asyncio.CancelledError:
             if self._loop is asyncio.get_running_loop():  # not closed: whoever waited gave up, as at a time-out
                 raise
@@ -186,31 +183,3 @@ class _Running:
         finally:
             if self._bench is None:
                 loop.stop()
-
-
-@asynccontextmanager
-async def opened_engine(
-    lm: str | None,
-    tools: Sequence[Callable[..., Any] | Tool | ToolSource],
-    *,
-    models: Collection[str],
-    pace: Pace | None,
-    sandbox: SandboxName | None,
-    cache_dir: Path | str | None,
-    say: Callable[[str], None] | None,
-    workbench: Workbench | None,
-) -> AsyncGenerator[Engine]:
-    """An engine for a workflow in use, its tools opened; arguments as of `Flow`."""
-    from .toolbox import opened_tools
-
-    async with AsyncExitStack() as stack:
-        bench = await stack.enter_async_context(
-            on_workbench(workbench, cache_dir=cache_dir, pace=pace, sandbox=sandbox, stored=False)
-        )
-        by_name = await stack.enter_async_context(
-            opened_tools(tools, sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=say, pinned=False)
-        )
-        session = bench.session(stored=False)
-        yield await stack.enter_async_context(
-            bench.engine(lm, session, tools=by_name, models=models, say=say, live=True)
-        )

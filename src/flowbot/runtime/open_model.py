@@ -11,7 +11,7 @@ from flowbot.fields import UserError
 from flowbot.lm.model_options import model_options
 from flowbot.lm.options import is_path
 from flowbot.lm.prices import is_known, listed, per_million
-from flowbot.lm.providers import endpoint_of, is_added, open_added, require_key, split_model
+from flowbot.lm.providers import OWN, endpoint_of, is_added, open_added, require_key, split_model
 from flowbot.lm.tiers import FLEX
 from flowbot.store import Store, default_cache_dir
 
@@ -50,10 +50,13 @@ def open_lm(
     """
     from flowbot.lm.lm import LM
 
-    shared, connections = f"{model} {base_dir or ''} {cache_dir or ''}", session.connections
-    client = connections.share(
-        shared, lambda: open_client(model, store=connections.store, base_dir=base_dir, cache_dir=cache_dir, say=say)
-    )
+    connections = session.connections
+    shared = f"{model} {base_dir or ''} {cache_dir or ''} {_account(model)}"
+
+    def make(tell: Say) -> Client:
+        return open_client(model, store=connections.store, base_dir=base_dir, cache_dir=cache_dir, say=tell)
+
+    client = connections.share(shared, make, say)
     cost, tier = listed(client.price_ref), tier_of(client)
     if price is not None and client.price_ref != "free":
         cost, tier = per_million(price), None  # what the user says is the price of whatever tier is asked for
@@ -64,7 +67,7 @@ def open_lm(
             f"model {model}, whose price is unknown",
             mend="give its price: --price IN,OUT in dollars per million input and output tokens",
         )
-    return LM(client, session, name=model, price=cost, tier=tier, close=lambda: connections.release(shared))
+    return LM(client, session, name=model, price=cost, tier=tier, close=lambda: connections.release(shared, say))
 
 
 def open_client(
@@ -110,6 +113,14 @@ def tier_of(client: Client) -> Tier | None:
     return getattr(client, "tier", None)
 
 
+def _account(model: str) -> str:
+    """Who pays for an endpoint: a run with another key, or at another address, has connections of its own."""
+    provider, rest = split_model(model)
+    if provider in OWN or is_added(provider):
+        return ""
+    return endpoint_of(provider, model_options(provider, rest)[0]).account
+
+
 def _silent(line: str) -> None:
     """Say nothing."""
 
@@ -121,20 +132,20 @@ def _open_endpoint(provider: str, rest: str, store: Store | None) -> Client:
     if endpoint.elsewhere and not options.thinking and "thinking" not in dict(options.extra):
         # Who answers there to a name is not known; that it thinks, and has to be given room, may be.
         options = replace(options, thinking=None)
-    more = {"seconds": LONGEST_TRY} if options.tier.asked == FLEX else {}
-
     from flowbot.lm.client import Identity
     from flowbot.lm.openai import OpenAIClient
-    from flowbot.lm.wire import Wire
+    from flowbot.lm.wire import PATIENCE, Wire
 
+    seconds = LONGEST_TRY if options.tier.asked == FLEX else PATIENCE
     return OpenAIClient(
         Identity(provider, endpoint.base_url, name, options.extra),
-        Wire(endpoint.address, key=endpoint.key, key_header=endpoint.key_header, **more),
+        Wire(endpoint.address, key=endpoint.key, key_header=endpoint.key_header, seconds=seconds),
         options=options,
         capabilities=endpoint.capabilities,
         store=store,
         price_ref=endpoint.price_ref,
         concurrency=endpoint.concurrency,
+        account=endpoint.account,
     )
 
 

@@ -14,7 +14,7 @@ from flowbot.fields.bounds import TOOL_BYTES, bounded, raised
 from flowbot.fields.secrets import hide_known
 from flowbot.lm.spans import tool_span
 from flowbot.task import Timed
-from flowbot.task.metrics import leaves
+from flowbot.task.metrics import parts_of
 
 from .awake import undisturbed
 from .executors import Call, Executor, FunctionError, Outcome, open_executor
@@ -48,7 +48,7 @@ def require_stand_ins(tools: Iterable[Tool], *, allow_writes: bool) -> None:
 def not_stored(task: Task) -> list[str]:
     """What of a task is computed anew in every run, since its identity does not tell it from others; a line each."""
     metrics = [
-        (f"metric {part.metric.name}", part.metric.kept or part.metric.pure) for part in leaves(task.metric).values()
+        (f"metric {part.metric.name}", part.metric.kept or part.metric.pure) for part in parts_of(task.metric).values()
     ]
     tools = [(f"tool {tool.signature.name}", tool.kept or tool.signature.pure) for tool in task.tools]
     why = "its results are not stored: its source does not tell what it holds, or was changed since its import"

@@ -8,22 +8,22 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack, cast
 
 from flowbot.fields import UserError
+from flowbot.lm.budget import Budget
 from flowbot.lm.connections import Connections
-from flowbot.lm.pace import Pace
 from flowbot.lm.session import Session
 from flowbot.lm.stop import StopSignal
 from flowbot.store import Kind, Store, default_cache_dir
 
 from .engine import Engine
-from .executors import Executor, ExecutorName, open_executor
+from .executors import Executor, open_executor
 from .open_model import Say, open_lm
-from .sandbox import ChosenSandbox, SandboxName
+from .sandbox import ChosenSandbox
+from .settings import DEFAULTS, CallSettings, WorkbenchSettings, require_settings, with_settings
 
 if TYPE_CHECKING:
-    from flowbot.lm.budget import Budget
     from flowbot.lm.lm import LM
     from flowbot.task import Tool
 
@@ -37,6 +37,7 @@ class _Forgetful(Store):
         return await super().put(key, value, kind=kind, replace=replace) if kind == "probe" else value
 
 
+@with_settings(CallSettings, WorkbenchSettings)
 class Workbench:
     """What any number of runs share, at once or one after another: the stored responses, the models' servers and
     connections, the limits of each endpoint, the sandbox, the executor and a budget. Each run counts for itself.
@@ -48,40 +49,34 @@ class Workbench:
     In plain code it is a `with`, on an event loop in a thread of its own; `fb.optimize` and `fb.evaluate` then work on that
     loop. Nothing is opened before it is needed.
 
+    Whoever leaves the `with` waits for the runs that are under way; no other one can begin meanwhile. Left by an error, or
+    interrupted while it waits, it asks them to pause first, as `stop` does: what was paid for is stored, and the same call goes on.
+
     Args:
-        budget: ceilings of all runs together; a run's own budget counts within it.
-        cache_dir: folder of the store and of local models; the user's cache folder when None.
-        pace: how fast each endpoint may be called, by all runs together.
-        price: USD per million input and output tokens, where a model's price is not known and a run does not say it.
-        sandbox: where code runs; the first that can be had when None.
-        executor: where metrics and tools that are plain functions run.
-        stop: when set, all runs pause.
         stored: False: replies are kept nowhere, and nothing is written.
+
+    Raises:
+        UserError: for a setting that there is none of, or of another kind than it is.
     """
 
-    def __init__(
-        self,
-        *,
-        budget: Budget | None = None,
-        cache_dir: Path | str | None = None,
-        pace: Pace | None = None,
-        price: tuple[float, float] | None = None,
-        sandbox: SandboxName | None = None,
-        executor: ExecutorName = "loop",
-        stop: StopSignal | None = None,
-        stored: bool = True,
-    ) -> None:
-        self.budget = budget
-        self.cache_dir = Path(cache_dir or default_cache_dir())
-        self.price = price
-        self.stop = stop or StopSignal()
-        self.sandbox = ChosenSandbox(sandbox)
-        self.executor: Executor = open_executor(executor)
-        self._pace = pace
+    def __init__(self, *, stored: bool = True, **settings: Unpack[WorkbenchSettings]) -> None:
+        require_settings("Workbench", settings, WorkbenchSettings)
+        self.budget = settings.get("budget")
+        self.cache_dir = Path(settings.get("cache_dir") or default_cache_dir())
+        self.price = settings.get("price")
+        self.stop = settings.get("stop") or StopSignal()
+        self.sandbox = ChosenSandbox(settings.get("sandbox"))
+        self.executor: Executor = open_executor(settings.get("executor") or "loop")
+        self._pace = settings.get("pace")
         self._stored = stored
         self._connections: Connections | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._process = 0
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closing = False
+        self._pausing = StopSignal()
         self._thread: threading.Thread | None = None
 
     @property
@@ -95,6 +90,16 @@ class Workbench:
             store = Store.open(self.cache_dir / "store.sqlite") if self._stored else _Forgetful(None, None, None)
             self._connections = Connections(store, self._pace, keep=True)
         return self._connections
+
+    def budget_within(self, budget: Budget | None) -> Budget:
+        """A run's ceilings, which count within those of all.
+
+        Raises:
+            UserError: if they are those of another run.
+        """
+        if self.budget is None:
+            return budget or Budget()
+        return self.budget.child() if budget is None else budget.within(self.budget)
 
     def session(
         self,
@@ -120,10 +125,9 @@ class Workbench:
             raise UserError(
                 "workbench", "one that is not open on this event loop", "async with fb.Workbench() as bench: …"
             )
-        if self.budget is not None:
-            budget = self.budget.child() if budget is None else budget.within(self.budget)
+        budget = self.budget_within(budget)
         own = stop or StopSignal()
-        own.follow(self.stop)
+        own.follow(self._pausing)
         stored = stored and self._stored
         store = self.connections.store if stored else _Forgetful(None, None, None)
         return Session(store, budget, stop=own, on_retry=say, lasting=stored, connections=self.connections)
@@ -213,23 +217,55 @@ class Workbench:
                     "await fb.optimize_async(…), fb.evaluate_async(…) or flow.acall(…)",
                 )
 
-    async def close(self) -> None:
-        """Close what was opened: models, sandbox, executor, store. May be called twice."""
-        self._loop = None
-        connections, self._connections = self._connections, None
-        async with AsyncExitStack() as stack:
-            if connections is not None:
-                stack.push_async_callback(connections.store.close)
-                stack.push_async_callback(connections.close)
-            stack.push_async_callback(self.executor.close)
-            stack.push_async_callback(self.sandbox.close)
+    @asynccontextmanager
+    async def working(self) -> AsyncGenerator[None]:
+        """Something is under way while inside: `close` waits for it.
+
+        Raises:
+            UserError: if the workbench is not open, or being closed.
+        """
+        if self.loop and self._closing:
+            raise UserError("workbench", "one that is being closed", "a run that begins before its `with` is left")
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    async def close(self, *, pause: bool = False) -> None:
+        """Wait for what is under way, then close what was opened: models, sandbox, executor, store. May be called twice.
+
+        Args:
+            pause: ask the runs to pause, which ends them within some 10 s. So does whoever cancels it while it waits.
+        """
+        self._closing = True
+        if pause:
+            self._pausing.set(CLOSED)
+        try:
+            await self._idle.wait()
+        except asyncio.CancelledError:
+            self._pausing.set(CLOSED)
+            await self._idle.wait()
+            raise
+        finally:
+            self._loop = None
+            connections, self._connections = self._connections, None
+            async with AsyncExitStack() as stack:
+                if connections is not None:
+                    stack.push_async_callback(connections.store.close)
+                    stack.push_async_callback(connections.close)
+                stack.push_async_callback(self.executor.close)
+                stack.push_async_callback(self.sandbox.close)
 
     async def __aenter__(self) -> Workbench:
         self._open_on(asyncio.get_running_loop())
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        await self.close(pause=kind is not None)
 
     def __enter__(self) -> Workbench:
         loop = asyncio.new_event_loop()
@@ -242,12 +278,17 @@ class Workbench:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._process != os.getpid():  # forked: all of it is the parent's
             return
         loop, thread = self.loop, self._thread
+        closed = asyncio.run_coroutine_threadsafe(self.close(pause=kind is not None), loop)
         try:
-            asyncio.run_coroutine_threadsafe(self.close(), loop).result()
+            closed.result()
+        except KeyboardInterrupt:
+            self._pausing.set(CLOSED)
+            closed.result()  # the pause; a second Ctrl-C leaves from here
+            raise
         finally:
             loop.call_soon_threadsafe(loop.stop)
             if thread is not None:
@@ -261,42 +302,45 @@ class Workbench:
         """
         if self._loop is not None and self._process == os.getpid():
             raise UserError("workbench", "one that is open already", "one `with` around all runs on it")
-        self._loop, self._process = loop, os.getpid()
+        self._loop, self._process, self._closing = loop, os.getpid(), False
+        self._pausing = StopSignal()
+        self._pausing.follow(self.stop)
+
+
+CLOSED = "the workbench is closed"
 
 
 @asynccontextmanager
 async def on_workbench(
-    workbench: Workbench | None,
-    *,
-    cache_dir: Path | str | None = None,
-    pace: Pace | None = None,
-    sandbox: SandboxName | None = None,
-    executor: ExecutorName = "loop",
-    stored: bool = True,
+    workbench: Workbench | None, settings: WorkbenchSettings, *, stored: bool = True
 ) -> AsyncGenerator[Workbench]:
-    """The workbench that the user gives, or one for this run alone; arguments as of `Workbench`.
+    """The workbench that the user gives, or one for this run alone; its budget, price and stop are the run's own either way.
 
     Raises:
-        UserError: if a setting stands beside a workbench; see `refuse_beside`.
+        UserError: if a setting stands beside a workbench that has its own; see `refuse_beside`.
     """
     if workbench is not None:
-        refuse_beside(
-            cache_dir=cache_dir, pace=pace, sandbox=sandbox, executor=None if executor == "loop" else executor
-        )
+        refuse_beside(settings)
         yield workbench
-    else:
-        async with Workbench(cache_dir=cache_dir, pace=pace, sandbox=sandbox, executor=executor, stored=stored) as own:
-            yield own
+        return
+    opening = {name: value for name, value in settings.items() if name in _OF_ALL and value is not None}
+    async with Workbench(**cast("WorkbenchSettings", opening), stored=stored) as own:
+        yield own
 
 
-def refuse_beside(**settings: object) -> None:
+_OF_ALL = ("cache_dir", "pace", "sandbox", "executor")
+"""Settings of a workbench that its runs have none of their own of."""
+
+
+def refuse_beside(settings: Mapping[str, object]) -> None:
     """Refuse settings that stand beside a workbench, which has its own.
 
     Raises:
         UserError: naming them.
     """
-    if named := [name for name, value in settings.items() if value is not None]:
-        raise UserError(", ".join(named), "beside a workbench, which has its own", f"fb.Workbench({named[0]}=…)")
+    given = [name for name in _OF_ALL if settings.get(name) not in (None, DEFAULTS.get(name))]
+    if given:
+        raise UserError(", ".join(given), "beside a workbench, which has its own", f"fb.Workbench({given[0]}=…)")
 
 
 def turn(loop: asyncio.AbstractEventLoop) -> None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, TypeAlias, cast
 
 from flowbot.fields import UserError
 from flowbot.fields.files import read_bytes
@@ -21,19 +21,8 @@ _FEATURES = b"huggingface"
 """Where the library `datasets` keeps what it knows of a table's columns: labels are stored as numbers, their names here."""
 
 
-class ArrowTable(Protocol):
-    """What is asked of a table of pyarrow, which has no types of its own."""
-
-    @property
-    def column_names(self) -> list[str]: ...  # noqa: D102
-    @property
-    def num_rows(self) -> int: ...  # noqa: D102
-    @property
-    def nbytes(self) -> int: ...  # noqa: D102
-    @property
-    def schema(self) -> Any: ...  # noqa: D102
-    def column(self, name: str, /) -> Any: ...  # noqa: D102
-    def take(self, indices: list[int], /) -> ArrowTable: ...  # noqa: D102
+ArrowTable: TypeAlias = Any
+"""A table of pyarrow, which has no types of its own."""
 
 
 def parquet_rows(path: Path) -> list[Row]:
@@ -53,10 +42,9 @@ def parquet_rows(path: Path) -> list[Row]:
         file = pq.ParquetFile(pa.BufferReader(raw))
         size = sum(file.metadata.row_group(each).total_byte_size for each in range(file.metadata.num_row_groups))
         if size > MOST_DATA:
-            raise UserError(
-                str(path), f"{size:,} bytes when unpacked", f"at most {MOST_DATA:,}: take a part of the rows"
-            )
-        table: ArrowTable = file.read()
+            expected = f"at most {MOST_DATA:,}: take a part of the rows"
+            raise UserError(str(path), f"{size:,} bytes when unpacked", expected)
+        table = file.read()
     except (pa.ArrowException, OSError) as error:
         raise UserError(str(path), f"a broken Parquet file ({str(error).splitlines()[0][:120]})", "Parquet") from None
     return arrow_rows(table, str(path))
@@ -79,16 +67,12 @@ def arrow_rows(table: ArrowTable, where: str) -> list[Row]:
         raise UserError(where, "two columns of one name", "each name once")
     features = _features(table.schema.metadata)
     kept = [name for name in names if not _has_bytes(table.schema.field(name).type)]
-    columns = [
-        [_plain(value, features.get(name), f"{where}[{number}]: {name}") for number, value in enumerate(values)]
-        for name in kept
-        for values in (table.column(name).to_pylist(),)
-    ]
     if not kept or not table.num_rows:
         raise UserError(where, "no rows", "at least one row of data")
     return [
-        Row(f"{where}[{number}]", dict(zip(kept, values, strict=True)))
-        for number, values in enumerate(zip(*columns, strict=True))
+        Row(place, {name: _plain(row[name], features.get(name), f"{place}: {name}") for name in kept})
+        for number, row in enumerate(table.select(kept).to_pylist())
+        for place in (f"{where}[{number}]",)
     ]
 
 

@@ -7,9 +7,10 @@ import math
 import re
 import string
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, cast
 
 from flowbot.fields import Type
@@ -25,6 +26,8 @@ _MARKS = re.compile(
 )
 _LISTED = re.compile(r"[\s,;:()\[\]-]*\Z")
 _ARTICLES = ("a", "an", "the")
+_MISSING = object()
+"""Unlike any value, null included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,8 @@ def _same(found: Any, expected: Any, form: Callable[[str], Any] = plain_form) ->
         return given.keys() == wanted.keys() and all(_same(given[key], wanted[key], form) for key in wanted)
     if isinstance(found, bool) or isinstance(expected, bool):
         return found is expected
-    return _is_simple(found) and _is_simple(expected) and found == expected
+    simple = int | float | None
+    return isinstance(found, simple) and isinstance(expected, simple) and found == expected
 
 
 def _form(kind: Type | None) -> Callable[[str], str]:
@@ -178,10 +182,6 @@ def _form(kind: Type | None) -> Callable[[str], str]:
     inner = [kind.item, *dict(kind.members).values()]
     alike = len({plain_form(option) for option in kind.options}) < len(kind.options)
     return str if alike or any(_form(each) is str for each in inner) else plain_form
-
-
-def _is_simple(value: Any) -> bool:
-    return value is None or isinstance(value, int | float)
 
 
 def _words(text: str, *, apart: bool = False, ends: bool = False) -> list[str]:
@@ -249,35 +249,36 @@ def _from_json(value: Any) -> Any:
 
 
 def _members(found: Any, expected: Any, place: str, kind: Type | None) -> tuple[int, int, list[str]]:
-    """Leaves that are right, leaves in all, and what is wrong, each with its place."""
-    missing = object()  # unlike any value, null included
-    item = kind.item if kind else None
+    """Scalars that are right, scalars in all, and what is wrong, each with its place."""
+    inside: Iterable[tuple[str, Any, Any, Type | None]]  # the place, what is found and expected there, and its type
     if isinstance(expected, dict) and expected:
         wanted = cast("dict[str, Any]", expected)
         given = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
-        pairs = [(f"{place}.{key}".lstrip("."), given.get(key, missing), each) for key, each in wanted.items()]
-        kinds = [dict(kind.members).get(key) if kind else None for key in wanted]
+        kinds = dict(kind.members) if kind else {}
+        inside = [
+            (f"{place}.{key}".lstrip("."), given.get(key, _MISSING), each, kinds.get(key))
+            for key, each in wanted.items()
+        ]
     elif isinstance(expected, list) and expected:
-        listed = cast("list[Any]", expected)
+        listed, item = cast("list[Any]", expected), kind.item if kind else None
         items = cast("list[Any]", found) if isinstance(found, list) else []
         if item and item.kind == "literal":
             return _labels(items, listed, place, _form(item))
-        longest = max(len(items), len(listed))
-        pairs = [(f"{place}[{i}]", *(x[i] if i < len(x) else missing for x in (items, listed))) for i in range(longest)]
-        kinds = [item] * longest
+        both = zip_longest(items, listed, fillvalue=_MISSING)
+        inside = [(f"{place}[{index}]", one, other, item) for index, (one, other) in enumerate(both)]
+    elif _same(found, expected, _form(kind)):
+        return 1, 1, []
     else:
-        if found is not missing and _same(found, expected, _form(kind)):
-            return 1, 1, []
         return 0, 1, [f"{place} " * bool(place) + f"found {_short(found)}, expected {_short(expected)}"]
     right, total, faults = 0, 0, list[str]()
-    for (spot, given_item, wanted_item), inner in zip(pairs, kinds, strict=True):
-        if given_item is missing:
-            ok, all_, wrong = 0, _leaves(wanted_item), [f"{spot} is missing"]
-        elif wanted_item is missing:
-            ok, all_, wrong = 0, 1, [f"{spot} is one too many"]
+    for spot, one, other, inner in inside:
+        if one is _MISSING:
+            part = 0, _scalars(other), [f"{spot} is missing"]
+        elif other is _MISSING:
+            part = 0, 1, [f"{spot} is one too many"]
         else:
-            ok, all_, wrong = _members(given_item, wanted_item, spot, inner)
-        right, total, faults = right + ok, total + all_, faults + wrong
+            part = _members(one, other, spot, inner)
+        right, total, faults = right + part[0], total + part[1], faults + part[2]
     return right, total, faults
 
 
@@ -292,10 +293,11 @@ def _labels(
     return (given & wanted).total(), (given | wanted).total(), faults
 
 
-def _leaves(value: Any) -> int:
+def _scalars(value: Any) -> int:
+    """How many scalars a value holds, an empty list or object as one."""
     if isinstance(value, dict):
         value = list(cast("dict[str, Any]", value).values())
-    return (sum(map(_leaves, cast("list[Any]", value))) if isinstance(value, list) else 0) or 1
+    return (sum(map(_scalars, cast("list[Any]", value))) if isinstance(value, list) else 0) or 1
 
 
 def _verdict(equal: bool, found: Any, expected: Any) -> Verdict:

@@ -11,15 +11,15 @@ from flowbot.fields.words import kind_of
 from flowbot.fields.yaml import parse_json
 
 from .decode import decoded
-from .delimited import Delimited
+from .delimited import table_rows
 from .faults import RAISED, Faults
 from .row import Row
-
-__all__ = ["KINDS", "PARQUET", "Row", "is_one_value", "listed_rows", "parse_rows", "read_rows", "refuse_other_kinds"]
 
 KINDS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet")
 """The endings of data files."""
 PARQUET = ".parquet"
+TABLES = (".csv", ".tsv", ".txt")
+"""The endings of tables as text; `.txt` where a person names the file for one."""
 _SHEETS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".numbers", ".gsheet")
 
 
@@ -55,7 +55,9 @@ def refuse_other_kinds(path: Path, kinds: Sequence[str] = KINDS) -> None:
         raise UserError(str(path), f"a data file that ends in {path.suffix or 'nothing'!r}", expected)
 
 
-def parse_rows(text: str, where: str, ending: str, faults: Faults = RAISED, *, alone: bool = False) -> list[Row]:
+def parse_rows(
+    text: str, where: str, ending: str, faults: Faults = RAISED, *, alone: bool = False, mended: list[str] | None = None
+) -> list[Row]:
     """The rows of a data file's text.
 
     A `.csv` file may have commas, semicolons, tabs or bars between its cells. A JSON file is a list of objects, or an
@@ -67,21 +69,19 @@ def parse_rows(text: str, where: str, ending: str, faults: Faults = RAISED, *, a
         ending: of the file's name, one of `KINDS`: how to read it.
         faults: where the faults of single rows go; the rows that have one are left out.
         alone: True: a JSON object that holds no list of objects is a row.
+        mended: see `table_rows`.
 
     Raises:
         UserError: naming file and line, if it is malformed or holds no rows.
     """
-    head = ""
-    if ending in (".csv", ".tsv"):
-        table = Delimited.read(text, where, "\t" if ending == ".tsv" else "", faults)
-        head = " below the line of column names" if table.header else ""
-        rows = [Row(place, cells, texts=True) for place, cells in table.rows]
+    if ending in TABLES:
+        rows = table_rows(text, where, "\t" if ending == ".tsv" else "", faults, mended=mended)
     elif is_one_value(text, lines=ending != ".json"):
         rows = _json_list(text, where, faults, alone=alone)
     else:
         rows = _json_lines(text, where, faults)
     if not rows and not faults.met:
-        raise UserError(where, f"no rows{head}", "at least one row of data")
+        raise UserError(where, "no rows", "at least one row of data")
     return rows
 
 

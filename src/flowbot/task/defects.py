@@ -8,8 +8,8 @@ from pathlib import Path
 
 from flowbot.fields import UserError
 
-from .examples import Placed
-from .faults import KeptFaults
+from .example import Example
+from .faults import Faults
 from .labels import check_labels
 from .load import TaskParts, naming, read_parts
 from .splits import Split, check_disjoint
@@ -27,13 +27,13 @@ class ReadTask:
     """
 
     task: Task | None
-    rows: Mapping[Split, Sequence[Placed]]
+    rows: Mapping[Split, Sequence[Example]]
     faults: tuple[UserError, ...]
 
 
 def read_whole(path: Path) -> ReadTask:
     """Read a task file or folder, import its Python, and keep every fault. What loads as a task has none."""
-    faults = KeptFaults()
+    faults = Faults(keep=True)
     parts = read_parts(path, callables=True, faults=faults)
     if parts.rows is not None:
         _check_rows(parts, faults)
@@ -44,12 +44,12 @@ def read_whole(path: Path) -> ReadTask:
     return ReadTask(task, parts.rows or {}, tuple(faults.found))
 
 
-def _check_rows(parts: TaskParts, faults: KeptFaults) -> None:
+def _check_rows(parts: TaskParts, faults: Faults) -> None:
     assert parts.rows is not None
     where = f"{parts.path}: data"
     check_disjoint(parts.rows, faults.within(where))
     if parts.outputs is not None and parts.metric is not None:
-        every = [placed for split in parts.rows.values() for placed in split]
+        every = [row for split in parts.rows.values() for row in split]
         labels = faults.within(where)
         with labels:
             check_labels(every, parts.outputs, parts.metric, labels)

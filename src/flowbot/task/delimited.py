@@ -1,20 +1,28 @@
-"""Tables as text: cells between commas, semicolons, tabs or bars, in quotes where they hold such a mark."""
+"""Tables as text: cells between commas, semicolons, tabs or bars, in quotes where they hold such a mark.
+
+A cell may hold a list or an object, as JSON or as Python writes them (`['red', 'blue']`), which is read and never run.
+"""
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
-from collections.abc import Generator, Sequence
+import tokenize
+import warnings
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import islice
 from threading import Lock
+from typing import Any
 
 from flowbot.fields import UserError
 from flowbot.fields.words import listed
+from flowbot.fields.yaml import parse_json
 
 from .faults import RAISED, Faults
+from .row import Row
 
 _MARKS = (",", ";", "\t", "|")
 _SAMPLE = 64_000
@@ -39,80 +47,72 @@ _LOOKED_AT = 200
 """Lines by which it is told whether there are titles above a table."""
 _MOSTLY = 0.9
 """Share of the lines below a title that have several cells."""
+_LONGEST_LITERAL = 1_000_000
+"""Characters of a cell that is read as Python writes it."""
 _LONGEST_NAME = 60
 """Characters of a column's name, where there is a title above it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delimited:
-    """A table.
+def table_rows(
+    text: str, where: str, mark: str = "", faults: Faults = RAISED, *, mended: list[str] | None = None
+) -> list[Row]:
+    """The rows of a table's text that are not empty, each at its line.
+
+    A column without a name is called `column_N`, and left out if all its cells are empty. Cells may be of any length.
 
     Args:
-        header: the names of the columns.
-        rows: the place and the cells by column of each row that is not empty.
+        text: the table; its first line has the columns' names.
+        where: how errors name it; the line is added.
+        mark: what stands between cells; "": found out.
+        faults: where rows of another length go; they are left out.
+        mended: a list: titles above the header are skipped, and columns of one name become one whose cells are lists,
+            as JSON; what was done is added to it, in words.
+
+    Raises:
+        UserError: for broken quotes, a row of another length than the header, a name that stands twice, or a header and
+            nothing below it.
     """
+    lines = list(_lines(text, where, mark or _mark(text)))
+    titles = 0 if mended is None else _titles([cells for _, cells in lines])
+    if mended is not None and titles:
+        said = "; ".join(next(filter(str.strip, cells)).strip() for _, cells in lines[:titles])
+        mended.append(f"above the column names is left out: {said}")
+    if not lines:
+        return []
+    place, header = lines[titles]
+    header = [cell.strip() for cell in header]
+    rows: list[tuple[str, list[str]]] = []
+    for at, cells in lines[titles + 1 :]:
+        with faults:
+            rows.append((at, _fitting(cells, len(header), at)))
+    columns: dict[str, list[int]] = {}
+    for n, name in enumerate(header):
+        if name or any(cells[n].strip() for _, cells in rows):
+            columns.setdefault(name or f"column_{n + 1}", []).append(n)
+    twice = sorted(name for name, each in columns.items() if len(each) > 1)
+    if twice and mended is None:
+        raise UserError(place, f"the column names {listed(twice)} twice", "each name once")
+    if mended is not None:
+        mended += [f"the {len(columns[name])} columns {name} are one, of lists" for name in twice]
+    if not rows and not faults.met:
+        raise UserError(where, "no rows below the line of column names", "at least one row of data")
+    return [Row(at, {name: _cell(cells, each) for name, each in columns.items()}, texts=True) for at, cells in rows]
 
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, dict[str, str]], ...]
 
-    @staticmethod
-    def read(
-        text: str, where: str, mark: str = "", faults: Faults = RAISED, *, mended: list[str] | None = None
-    ) -> Delimited:
-        """The table of a text.
-
-        A column without a name is called `column_N`, and left out if all its cells are empty, as are empty rows. Cells
-        may be of any length.
-
-        Args:
-            text: the table; its first line has the columns' names.
-            where: how errors name it; the line is added.
-            mark: what stands between cells; "": found out.
-            faults: where rows of another length go; they are left out.
-            mended: a list: titles above the header are skipped, and columns of one name become one whose cells are lists,
-                as JSON; what was done is added to it, in words.
-
-        Raises:
-            UserError: for broken quotes, a row of another length than the header, or a name that stands twice.
-        """
-        lines: list[tuple[str, list[str]]] = []
-        line = 1
-        with _long_cells(len(text)):
-            reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=mark or _mark(text))
-            try:
-                for cells in reader:
-                    place, line = f"{where}:{line}", reader.line_num + 1
-                    if any(map(str.strip, cells)) and (lines or not _is_note(cells)):
-                        lines.append((place, cells))
-            except csv.Error as error:
-                raise UserError(
-                    f"{where}:{line}", f"broken CSV ({error})", "every quoted cell closed, and quotes in it doubled"
-                ) from None
-        titles = 0 if mended is None else _titles([cells for _, cells in lines])
-        if mended is not None and titles:
-            said = "; ".join(next(filter(str.strip, cells)).strip() for _, cells in lines[:titles])
-            mended.append(f"above the column names is left out: {said}")
-        if not lines:
-            return Delimited((), ())
-        place, header = lines[titles]
-        header = [cell.strip() for cell in header]
-        rows: list[tuple[str, list[str]]] = []
-        for at, cells in lines[titles + 1 :]:
-            with faults:
-                rows.append((at, _fitting(cells, len(header), at)))
-        kept = [n for n, name in enumerate(header) if name or any(cells[n].strip() for _, cells in rows)]
-        columns: dict[str, list[int]] = {}
-        for n in kept:
-            columns.setdefault(header[n] or f"column_{n + 1}", []).append(n)
-        twice = sorted(name for name, each in columns.items() if len(each) > 1)
-        if twice and mended is None:
-            raise UserError(place, f"the column names {listed(twice)} twice", "each name once")
-        if mended is not None:
-            mended += [f"the {len(columns[name])} columns {name} are one, of lists" for name in twice]
-        return Delimited(
-            tuple(columns),
-            tuple((at, {name: _cell(cells, each) for name, each in columns.items()}) for at, cells in rows),
-        )
+def _lines(text: str, where: str, mark: str) -> Iterator[tuple[str, list[str]]]:
+    """The cells of each line that has any, with its place."""
+    line, begun = 1, False
+    with _long_cells(len(text)):
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True, delimiter=mark)
+        try:
+            for cells in reader:
+                place, line = f"{where}:{line}", reader.line_num + 1
+                if any(map(str.strip, cells)) and (begun or not _is_note(cells)):
+                    begun = True
+                    yield place, cells
+        except csv.Error as error:
+            expected = "every quoted cell closed, and quotes in it doubled"
+            raise UserError(f"{where}:{line}", f"broken CSV ({error})", expected) from None
 
 
 def is_spreadsheet_error(value: object) -> bool:
@@ -190,3 +190,40 @@ def _long_cells(longest: int) -> Generator[None, None, None]:
             yield
         finally:
             _ = csv.field_size_limit(before)
+
+
+def cell_value(text: str, where: str) -> Any:
+    """The value that a cell holds.
+
+    Raises:
+        UserError: if it is neither JSON nor a Python list or dict of texts, numbers, true, false and None.
+    """
+    try:
+        return parse_json(text, where)
+    except UserError:
+        value = _literal(text.strip())
+        if value is None:
+            raise
+        return value
+
+
+def _literal(text: str) -> Any:
+    """The list or dict of a Python literal; None for anything else."""
+    if (
+        text[:1] not in ("[", "{")
+        or len(text) > _LONGEST_LITERAL
+        or max(text.count("["), text.count("{")) > _LONGEST_LITERAL // 10
+    ):
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a path with backslashes, as its writer left it
+            tree = ast.parse(text, mode="eval")
+        value: object = ast.literal_eval(tree)
+        is_json = parse_json(json.dumps(value), "") == value  # no tuples, and no keys but texts
+    except (UserError, TypeError, ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    # `['a' 'b']`, as numpy prints an array, would be one text in Python.
+    texts = sum(isinstance(each, ast.Constant) and isinstance(each.value, str) for each in ast.walk(tree))
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    return value if is_json and sum(each.type == tokenize.STRING for each in tokens) == texts else None

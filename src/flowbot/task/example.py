@@ -25,6 +25,7 @@ class Example:
         extra: the row's other columns as they are, for metrics that need more than the expected outputs.
         feedback: a person's words on what a good answer must have, or what was wrong with one. For the metric and the
             search; a workflow never sees it.
+        place: where it stands, for errors: `train.jsonl:4`, or `train[3]` of rows given in Python. A task sets it.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Example:
     group: str = ""
     extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     feedback: str = ""
+    place: str = field(default="", compare=False, repr=False, kw_only=True)
 
     def __repr__(self) -> str:
         said = f"{self.id}: {named(self.inputs)} → {named(self.expected) or '?'}"

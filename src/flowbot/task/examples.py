@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 
 from flowbot.fields import Field, UserError, ValueMismatch, canonical_json, stable_hash
 from flowbot.fields.words import kind_of, listed
 
-from .cells import cell_value
-from .data import Row
+from .delimited import cell_value
 from .example import Example
 from .faults import RAISED, Faults
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """An example and the place that it comes from: `train.jsonl:4`, or `train[3]` for one given in Python."""
-
-    place: str
-    example: Example
-
+from .row import Row
 
 FEEDBACK = "feedback"
 """The column of people's words on a row, unless another one is named."""
-Given = Mapping[str, Any] | Example | Row | Placed
+RowLike = Mapping[str, Any] | Example | Row
 """What may be given as a row: a flat dict, an example, a row of a file."""
 
 
-def placed_examples(
-    rows: Iterable[Given],
+class Checked(tuple[Example, ...]):
+    """Examples that were found to be of a task's fields."""
+
+    __slots__ = ()
+
+
+def checked_examples(
+    rows: Iterable[RowLike],
     *,
     where: str,
     inputs: Sequence[Field],
@@ -39,7 +36,7 @@ def placed_examples(
     group: str = "",
     feedback: str = "",
     faults: Faults = RAISED,
-) -> list[Placed]:
+) -> Checked:
     """Checked examples, in the order of the rows.
 
     Args:
@@ -54,33 +51,29 @@ def placed_examples(
     Raises:
         UserError: naming the row, for a missing field, a value of a wrong type or an id that stands twice.
     """
-    found: list[Placed] = []
+    if isinstance(rows, Checked):
+        return rows
+    found: list[Example] = []
     for index, row in enumerate(rows):
-        if isinstance(row, Placed):
-            found.append(row)
-            continue
         place = row.place if isinstance(row, Row) else f"{where}[{index}]"
         with faults:
             if isinstance(row, Example):
-                example = _checked(row, place, inputs, outputs)
+                found.append(_checked(row, place, inputs, outputs))
             elif isinstance(row, Row):
-                example = _example(row, inputs, outputs, group, feedback)
+                found.append(_example(row, inputs, outputs, group, feedback))
             elif isinstance(cast("object", row), Mapping):
-                example = _example(Row(place, row), inputs, outputs, group, feedback)
+                found.append(_example(Row(place, row), inputs, outputs, group, feedback))
             else:
                 raise UserError(place, kind_of(row), "a dict or an Example")
-            found.append(Placed(place, example))
-    return _with_ids(found, faults)
+    return Checked(_with_ids(found, faults))
 
 
 def _checked(example: Example, place: str, inputs: Sequence[Field], outputs: Sequence[Field]) -> Example:
-    unknown = [name for name in example.expected if name not in {field.name for field in outputs}]
+    names = [field.name for field in outputs]
+    unknown = [name for name in example.expected if name not in names]
     if unknown:
-        raise UserError(
-            place,
-            f"an expected value of {', '.join(unknown)}",
-            f"values of the task's outputs alone, {_names(outputs)}",
-        )
+        expected = f"values of the task's outputs alone, {', '.join(names)}"
+        raise UserError(place, f"an expected value of {', '.join(unknown)}", expected)
     row = Row(place, {**example.inputs, **example.expected})
     made = _example(row, inputs, outputs, "", "")
     extra = {**made.extra, **example.extra}
@@ -98,9 +91,10 @@ def _example(row: Row, inputs: Sequence[Field], outputs: Sequence[Field], group:
         id=_id(given["id"], row.place) if own else "",
         inputs=found,
         expected={field.name: _value(row, field) for field in outputs if _has(row, field)},
-        group=_group(given[group]) if group else "",
+        group=group_of(given[group]) if group else "",
         extra={name: each for name, each in given.items() if name not in fields and not (own and name == "id")},
         feedback="" if (feedback or FEEDBACK) in fields else _feedback(row, feedback),
+        place=row.place,
     )
 
 
@@ -126,7 +120,10 @@ def _has(row: Row, field: Field) -> bool:
 def _value(row: Row, field: Field) -> Any:
     value = row.values[field.name]
     if row.texts and field.type.kind in ("list", "object"):
-        value = _cell(row, field, value)
+        try:
+            value = cell_value(value, row.place)
+        except UserError as error:
+            raise UserError(f"{row.place}: {field.name}", error.found, f"{field.type} as JSON") from None
     try:
         return field.type.coerce(value, field.name)
     except ValueMismatch as error:
@@ -135,21 +132,13 @@ def _value(row: Row, field: Field) -> Any:
         raise UserError(f"{row.place}: {spot}", found.removeprefix("found "), expected) from None
 
 
-def _cell(row: Row, field: Field, text: str) -> Any:
-    """A list or object in a CSV cell."""
-    try:
-        return cell_value(text, row.place)
-    except UserError as error:
-        raise UserError(f"{row.place}: {field.name}", error.found, f"{field.type} as JSON") from None
-
-
 def _id(value: Any, place: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise UserError(f"{place}: id", canonical_json(value)[:60], "a text or a whole number")
     return str(value).strip()
 
 
-def _group(value: Any) -> str:
+def group_of(value: Any) -> str:
     """The group's name; a row without one, null or an empty cell, belongs to none."""
     if value is None:
         return ""
@@ -166,37 +155,31 @@ def _feedback(row: Row, column: str) -> str:
     return ""
 
 
-def _with_ids(found: list[Placed], faults: Faults) -> list[Placed]:
+def _with_ids(found: Sequence[Example], faults: Faults) -> list[Example]:
     """The same examples, all with an id, each once. A hash where none is given, so that the order does not matter."""
     seen: dict[str, str] = {}
-    numbers: dict[str, int] = {}
-    for placed in found:
-        own = placed.example.id
+    for example in found:
         with faults:
-            if own and own in seen:
-                raise UserError(placed.place, f"the id {own!r} of {seen[own]} again", "an id of its own")
-        if own:
-            seen.setdefault(own, placed.place)
-    hashes = [stable_hash(placed.example.inputs)[:12] for placed in found]
+            if example.id and example.id in seen:
+                raise UserError(example.place, f"the id {example.id!r} of {seen[example.id]} again", "an id of its own")
+        if example.id:
+            seen.setdefault(example.id, example.place)
+    hashes = [stable_hash(example.inputs)[:12] for example in found]
     times = Counter(hashes)
-    done: list[Placed] = []
-    for placed, name in zip(found, hashes, strict=True):
-        example = placed.example
+    numbers: defaultdict[str, int] = defaultdict(lambda: 1)
+    done: list[Example] = []
+    for example, name in zip(found, hashes, strict=True):
         if not example.id:
             if times[name] > 1:  # equal inputs: what is expected may still tell them apart
                 name = stable_hash([example.inputs, example.expected, dict(example.extra), example.group])[:12]
-            unique, number = name, numbers.get(name, 1)
+            unique = name
             while unique in seen:
-                number += 1
-                unique = f"{name}-{number}"
-            numbers[name], seen[unique] = number, placed.place
-            placed = Placed(placed.place, replace(example, id=unique))
-        done.append(placed)
+                numbers[name] += 1
+                unique = f"{name}-{numbers[name]}"
+            seen[unique] = example.place
+            example = replace(example, id=unique)
+        done.append(example)
     return done
-
-
-def _names(fields: Iterable[Field]) -> str:
-    return ", ".join(field.name for field in fields)
 
 
 def _columns(row: Row) -> str:

@@ -50,38 +50,26 @@ class HubName:
         return f"{PREFIX}{self.name}{''.join(parts)}{f':{self.split}' * bool(self.split)}"
 
 
-@dataclass(frozen=True, slots=True)
-class HubData:
-    """What was found.
-
-    Args:
-        name: what was asked for, with the commit that it is of, where that is known.
-        splits: the tables by the data set's own names of its splits.
-    """
-
-    name: HubName
-    splits: Mapping[str, ArrowTable]
-
-
-def is_of_hub(given: object) -> bool:
+def is_of_hub(place: object) -> bool:
     """Whether a place of data is on the hub."""
-    return isinstance(given, str | Path) and str(given).startswith(PREFIX)
+    return isinstance(place, str | Path) and str(place).startswith(PREFIX)
 
 
-def hub_name(given: str, where: str) -> HubName:
+def hub_name(text: str, where: str) -> HubName:
     """What a text asks of the hub.
 
     Raises:
         UserError: naming `where`, if it is not of the form.
     """
-    found = _FORM.match(given)
+    found = _FORM.match(text)
     if not found:
-        raise UserError(where, repr(given), FORM)
+        raise UserError(where, repr(text), FORM)
     return HubName(found["name"], found["config"] or "", found["revision"] or "", found["split"] or "")
 
 
-def hub_data(asked: HubName, where: str) -> HubData:
-    """A data set, or one split of it, from the hub or from the cache.
+def hub_data(asked: HubName, where: str) -> tuple[HubName, Mapping[str, ArrowTable]]:
+    """A data set, or one split of it, from the hub or from the cache: its name with the commit that it is of, where that is
+    known, and the tables by the data set's own names of its splits.
 
     Raises:
         UserError: naming `where`, if `datasets` is not installed, the data set or the split cannot be had, or the cache has
@@ -107,29 +95,26 @@ def hub_data(asked: HubName, where: str) -> HubData:
     if asked.split and asked.split not in splits:
         raise UserError(where, f"{asked} without a split of that name", f"one of {', '.join(splits)}")
     found = {name: each.data.table for name, each in splits.items() if not asked.split or name == asked.split}
-    return HubData(replace(asked, revision=commit or asked.revision), found)
+    return replace(asked, revision=commit or asked.revision), found
 
 
-def hub_rows(given: str, split: str, where: str) -> tuple[list[Row], str]:
+def hub_rows(text: str, split: str, where: str) -> tuple[list[Row], str]:
     """The rows of one split, and what was read, with its revision.
 
     Args:
-        given: what is asked for.
+        text: what is asked for.
         split: FlowBot's own name of the split that the rows are for, which is taken if none is named; "" for none.
         where: how errors name the request.
 
     Raises:
         UserError: as `hub_data`; if it is not clear which split is meant, or that is too large.
     """
-    data = hub_data(hub_name(given, where), where)
-    named = [name for name in data.splits if split and split_called(name) == split]
-    names = list(data.splits) if len(data.splits) == 1 and not split else named
-    if data.name.split:
-        names = [data.name.split]
+    found, tables = hub_data(hub_name(text, where), where)
+    names = [name for name in tables if found.split or (split_called(name) == split if split else len(tables) == 1)]
     if len(names) != 1:
-        expected = f"one split, such as {data.name}:{next(iter(data.splits))}"
-        raise UserError(where, f"{data.name}, which has {listed(list(data.splits))}", expected)
-    table, place = data.splits[names[0]], replace(data.name, split=names[0])
+        expected = f"one split, such as {found}:{next(iter(tables))}"
+        raise UserError(where, f"{found}, which has {listed(list(tables))}", expected)
+    table, place = tables[names[0]], replace(found, split=names[0])
     if table.nbytes > MOST_DATA:
         expected = f"at most {MOST_DATA:,}: flowbot init {place} takes a part"
         raise UserError(where, f"{table.nbytes:,} bytes in {place}", expected)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from flowbot.fields import UserError, stable_hash
+from flowbot.fields.numbers import is_number
 from flowbot.fields.words import kind_of
 
-from .mapping import mapping
+from .mapping import mapping, placed
 
 MOST_CRITERIA = 12
 """The most criteria of one judge: they are asked about in one question."""
@@ -105,33 +106,31 @@ class Judge:
         return min(1.0, sum(each.weight * worth[verdicts[each.name]] for each in self.criteria) / total)
 
 
-def read_judge(given: Any, where: str) -> Judge:
+def read_judge(value: Any, where: str) -> Judge:
     """A judge as it stands in a task file: `{rubric, model, repeats, scale}`, or the rubric's text alone.
 
     Raises:
         UserError: naming `where` (the judge's place) and what in it is wrong.
     """
     known = ("rubric", "model", "repeats", "scale")
-    data: dict[str, Any] = {"rubric": given} if isinstance(given, str) else mapping(given, where, known)
+    data: dict[str, Any] = {"rubric": value} if isinstance(value, str) else mapping(value, where, known)
     if "rubric" not in data:
         raise UserError(where, "no 'rubric'", "what a good answer does, in words")
-    try:
+    with placed("judge", where):
         judge = Judge(**data)
-    except UserError as error:
-        raise error.at(where + error.where.removeprefix("judge")) from None
     object.__setattr__(judge, "place", where)
     return judge
 
 
-def weight_of(given: object, where: str) -> float:
+def weight_of(value: object, where: str) -> float:
     """A weight.
 
     Raises:
         UserError: naming `where`, if it is no number above 0, or above `MOST_WEIGHT`.
     """
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= MOST_WEIGHT:
-        raise UserError(where, f"{given!r:.40}", f"a number above 0, at most {MOST_WEIGHT:.0e}")
-    return float(given)
+    if not is_number(value) or not 0 < value <= MOST_WEIGHT:
+        raise UserError(where, f"{value!r:.40}", f"a number above 0, at most {MOST_WEIGHT:.0e}")
+    return float(value)
 
 
 def _check_calls(model: object, repeats: object) -> None:
@@ -152,7 +151,7 @@ def _criteria(rubric: object) -> tuple[Criterion, ...]:
         items = cast("Sequence[object]", rubric)
         listed = [_criterion(each, f"{where}[{index}]") for index, each in enumerate(items)]
     else:
-        raise UserError(where, _kind(rubric), "a text, or a list of criteria")
+        raise UserError(where, kind_of(rubric), "a text, or a list of criteria")
     if not 1 <= len(listed) <= MOST_CRITERIA:
         raise UserError(where, f"{len(listed)} criteria", f"1 to {MOST_CRITERIA}")
     names = Counter(each.name for each in listed)
@@ -162,13 +161,13 @@ def _criteria(rubric: object) -> tuple[Criterion, ...]:
     return tuple(listed)
 
 
-def _criterion(given: object, where: str) -> Criterion:
-    if isinstance(given, Criterion):
-        return given
-    if isinstance(given, str):
-        text = _text(given, where)
+def _criterion(value: object, where: str) -> Criterion:
+    if isinstance(value, Criterion):
+        return value
+    if isinstance(value, str):
+        text = _text(value, where)
         return Criterion(text if len(text) <= _NAME else text[: _NAME - 1].rstrip() + "…", text)
-    data = mapping(given, where, ("name", "text", "weight"))
+    data = mapping(value, where, ("name", "text", "weight"))
     if "name" not in data and "text" not in data:
         raise UserError(where, "neither name nor text", "what a good answer does")
     text = _text(data.get("text", data.get("name")), f"{where}.text")
@@ -176,29 +175,28 @@ def _criterion(given: object, where: str) -> Criterion:
     return Criterion(own, text, weight_of(data.get("weight", 1), f"{where}.weight"))
 
 
-def _named(name: object, given: object, where: str) -> Criterion:
+def _named(name: object, value: object, where: str) -> Criterion:
     """A criterion under its name: its text, or `{text, weight}`."""
-    data = {"text": given} if isinstance(given, str) else mapping(given, where, ("text", "weight"))
+    data = {"text": value} if isinstance(value, str) else mapping(value, where, ("text", "weight"))
     return _criterion({"name": name, "text": name, **data}, where)
 
 
-def _scale(given: object) -> tuple[tuple[str, float], ...]:
+def _scale(values: object) -> tuple[tuple[str, float], ...]:
     where = "judge.scale"
-    pairs: list[tuple[object, object]]
-    if isinstance(given, Mapping):
-        pairs = list(cast("Mapping[object, object]", given).items())
-    elif isinstance(given, Sequence) and not isinstance(given, str):
-        names = cast("Sequence[object]", given)
+    if isinstance(values, Mapping):
+        pairs = list(cast("Mapping[object, object]", values).items())
+    elif isinstance(values, Sequence) and not isinstance(values, str):
+        names = cast("Sequence[object]", values)
         pairs = [(name, index / max(1, len(names) - 1)) for index, name in enumerate(names)]
     else:
-        raise UserError(where, _kind(given), "{verdict: value}, or a list of verdicts, the worst first")
+        raise UserError(where, kind_of(values), "{verdict: value}, or a list of verdicts, the worst first")
     found: dict[str, float] = {}
     for name, value in pairs:
         label = str(name) if isinstance(name, int) and not isinstance(name, bool) else name
         verdict = _text(label, where)
         if verdict in found:
             raise UserError(where, f"{verdict!r} twice", "each verdict once")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        if not is_number(value) or not 0 <= value <= 1:
             raise UserError(f"{where}.{verdict}", repr(value), "a number from 0 to 1")
         found[verdict] = float(value)
     if len(found) < 2 or max(found.values()) != 1 or min(found.values()) == 1:
@@ -206,13 +204,9 @@ def _scale(given: object) -> tuple[tuple[str, float], ...]:
     return tuple(sorted(found.items(), key=lambda pair: pair[1]))
 
 
-def _text(given: object, where: str) -> str:
-    if not isinstance(given, str):
-        raise UserError(where, _kind(given), "a text")
-    if not given.strip():
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise UserError(where, kind_of(value), "a text")
+    if not value.strip():
         raise UserError(where, "nothing", "a text")
-    return " ".join(given.split()) if "\n" not in given.strip() else given.strip()
-
-
-def _kind(given: object) -> str:
-    return kind_of(given)
+    return " ".join(value.split()) if "\n" not in value.strip() else value.strip()

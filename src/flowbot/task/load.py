@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 from flowbot.fields import Field, UserError
+from flowbot.fields.numbers import is_number
 from flowbot.fields.plugins import find_plugin
 from flowbot.fields.words import kind_of
 from flowbot.fields.yaml import read_data
 
 from .data import read_rows
-from .examples import Placed, placed_examples
-from .faults import RAISED, Faults, KeptFaults
+from .example import Example
+from .examples import Checked, checked_examples
+from .faults import RAISED, Faults
 from .goal import fields_of, goal_of
 from .hub import hub_rows, is_of_hub
 from .identity import file_identity
@@ -43,21 +45,21 @@ class TaskParts:
     inputs: tuple[Field, ...] | None = None
     outputs: tuple[Field, ...] | None = None
     metric: Metric | None = None
-    rows: dict[Split, list[Placed]] | None = None
+    rows: Mapping[Split, Sequence[Example]] | None = None
     sources: dict[str, str] = field(default_factory=dict[str, str])
     tools: list[Tool | ToolSource] | None = None
 
     def arguments(self, *, rows: bool = True) -> dict[str, Any]:
         """What makes a `Task` of them; without `rows`, one that has no examples, for which data and tools need not be there."""
-        placed = self.rows if rows else {}
-        if self.inputs is None or self.outputs is None or self.metric is None or placed is None:
+        examples: Mapping[Split, Sequence[Example]] | None = self.rows if rows else {}
+        if self.inputs is None or self.outputs is None or self.metric is None or examples is None:
             raise AssertionError("a part of the task could not be read")
         return {
             "goal": NO_GOAL if self.goal is None else self.goal,
             "inputs": self.inputs,
             "outputs": self.outputs,
             "metric": self.metric,
-            "splits": placed,
+            "splits": {split: Checked(each) for split, each in examples.items()},
             "tools": self.tools or (),
             "name": _name(self.path),
             "source": self.path,
@@ -113,10 +115,10 @@ def _read(data: dict[str, Any], parts: TaskParts, modules: Modules, faults: Faul
         parts.tools = load_tools(data.get("tools"), path, modules, faults)
 
 
-def _fields(given: Any, role: str, path: Path, faults: Faults) -> tuple[Field, ...] | None:
+def _fields(value: Any, role: str, path: Path, faults: Faults) -> tuple[Field, ...] | None:
     """The fields, each read by itself, so that the fault of one does not hide another's."""
-    single = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
-    alone = [{name: each} for name, each in single.items()] or [given]
+    single = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    alone = [{name: each} for name, each in single.items()] or [value]
     found: list[Field] = []
     for each in alone:
         with faults, naming(path):
@@ -124,77 +126,69 @@ def _fields(given: Any, role: str, path: Path, faults: Faults) -> tuple[Field, .
     return tuple(found) if len(found) == len(alone) else None
 
 
-def _rows(given: Any, parts: TaskParts, faults: Faults) -> dict[Split, list[Placed]] | None:
+def _rows(value: Any, parts: TaskParts, faults: Faults) -> Mapping[Split, Sequence[Example]] | None:
     """The examples by split; None where a file cannot be read, or the fields are not known."""
-    path, inputs, outputs = parts.path, parts.inputs, parts.outputs
-    where = f"{path}: data"
-    columns: set[str] = set()
-    whole = isinstance(given, dict) and ("all" in given or "split" in given)
-    data = mapping(given, where, (*(("all", "split") if whole else SPLITS), "group", "feedback"))
-    group, feedback = (_column(data.get(key) or "", f"{where}.{key}") for key in ("group", "feedback"))
-
-    placed: list[Placed] | None = None
-
-    def read(key: str) -> list[Placed] | None:
-        file = data[key]
-        if not isinstance(file, str) or not file:
-            raise UserError(f"{where}.{key}", repr(file), "a .jsonl or .csv file beside the task file")
-        if is_of_hub(file):
-            own = faults.within(file)
-            found, parts.sources[key] = hub_rows(file, "" if key == "all" else key, f"{where}.{key}")
-        else:
-            own = faults.within(str(path.parent / file))
-            found = read_rows(path.parent / file, own)
-        if inputs is None or outputs is None:
-            return None
-        columns.update(name for row in found for name in row.values)
-        examples = placed_examples(
-            found, where=file, inputs=inputs, outputs=outputs, group=group, feedback=feedback, faults=own
-        )
-        return examples
-
-    def check_feedback() -> None:
-        fields = {field.name for field in (*(inputs or ()), *(outputs or ()))}
-        if feedback and (feedback not in columns or feedback in fields):
-            found = f"{feedback!r}, which is {'a field' if feedback in columns else 'in no file'}"
-            raise UserError(f"{where}.feedback", found, "a column of people's words beside the fields")
-
-    if not whole:
-        if not any(split in data for split in SPLITS):
-            raise UserError(where, "no files", "train, val and test, or all and split")
-        by_split: dict[Split, list[Placed] | None] = dict.fromkeys(SPLITS)
-        for split in SPLITS:
-            with faults:
-                by_split[split] = read(split) if split in data else []
-        complete: dict[Split, list[Placed]] = {split: rows for split, rows in by_split.items() if rows is not None}
-        if len(complete) < len(SPLITS):
-            return None
-        check_feedback()
-        return complete
-    for key in ("all", "split"):
+    where = f"{parts.path}: data"
+    whole = isinstance(value, dict) and ("all" in value or "split" in value)
+    data = mapping(value, where, (*(("all", "split") if whole else SPLITS), "group", "feedback"))
+    named = {key: _column(data.get(key) or "", f"{where}.{key}") for key in ("group", "feedback")}
+    for key in ("all", "split") if whole else ():
         if key not in data:
             raise UserError(where, f"no {key!r}", "all: FILE and split: [train, val, test]")
-    with faults:
-        placed = read("all")
-    fractions = cast("list[Any]", data["split"]) if isinstance(data["split"], list) else [data["split"]]
-    if not all(isinstance(part, int | float) and not isinstance(part, bool) for part in fractions):
+    if not whole and not any(split in data for split in SPLITS):
+        raise UserError(where, "no files", "train, val and test, or all and split")
+
+    columns: set[str] = set()
+    read: dict[str, Sequence[Example]] = {}
+    for key in ("all",) if whole else SPLITS:
+        with faults:
+            found = _file_rows(data[key], key, parts, named, columns, faults) if key in data else Checked()
+            if found is not None:
+                read[key] = found
+    fractions = cast("list[Any]", data["split"] if isinstance(data.get("split"), list) else [data.get("split")])
+    if whole and not all(map(is_number, fractions)):
         raise UserError(f"{where}.split", repr(fractions), "three fractions that sum to 1, such as [0.4, 0.2, 0.4]")
-    if placed is None:
+    if len(read) < (1 if whole else len(SPLITS)):
         return None
-    check_feedback()
+    fields = {field.name for field in (*(parts.inputs or ()), *(parts.outputs or ()))}
+    feedback = named["feedback"]
+    if feedback and (feedback not in columns or feedback in fields):
+        wrong = f"{feedback!r}, which is {'a field' if feedback in columns else 'in no file'}"
+        raise UserError(f"{where}.feedback", wrong, "a column of people's words beside the fields")
+    if not whole:
+        return {split: read[split] for split in SPLITS}
     # Where rows were left out, that too few are left is no fault of its own.
-    with KeptFaults() if faults.met else faults:
-        return divide(placed, fractions, f"{where}.split")
+    with Faults(keep=True) if faults.met else faults:
+        return divide(read["all"], fractions, f"{where}.split")
     return None
 
 
-def _column(given: object, where: str) -> str:
-    if not isinstance(given, str):
-        raise UserError(where, kind_of(given), "the name of a column")
-    return given
+def _file_rows(
+    file: Any, key: str, parts: TaskParts, named: Mapping[str, str], columns: set[str], faults: Faults
+) -> Sequence[Example] | None:
+    """The examples of one data file or data set; None where the fields are not known. Adds what columns it has."""
+    where = f"{parts.path}: data.{key}"
+    if not isinstance(file, str) or not file:
+        raise UserError(where, repr(file), "a .jsonl or .csv file beside the task file")
+    if is_of_hub(file):
+        inside = faults.within(file)
+        rows, parts.sources[key] = hub_rows(file, "" if key == "all" else key, where)
+    else:
+        inside = faults.within(str(parts.path.parent / file))
+        rows = read_rows(parts.path.parent / file, inside)
+    if parts.inputs is None or parts.outputs is None:
+        return None
+    columns.update(name for row in rows for name in row.values)
+    return checked_examples(rows, where=file, inputs=parts.inputs, outputs=parts.outputs, faults=inside, **named)
 
 
-def _metric(given: Any, path: Path, modules: Modules) -> Metric:
+def _column(value: object, where: str) -> str:
+    if not isinstance(value, str):
+        raise UserError(where, kind_of(value), "the name of a column")
+    return value
+
+
+def _metric(value: Any, path: Path, modules: Modules) -> Metric:
     """The metric, the user's Python looked up beside the task file; see `read_metric` for the forms."""
 
     def named(text: Any, pure: bool, where: str) -> Metric:
@@ -210,7 +204,7 @@ def _metric(given: Any, path: Path, modules: Modules) -> Metric:
             return _unread(name, pure, identity)
         return replace(plainly(modules.load(file, name, where), pure, where), identity=identity, kept=True)
 
-    return read_metric(given, f"{path}: metric", named)
+    return read_metric(value, f"{path}: metric", named)
 
 
 def _unread(name: str, pure: bool, identity: str) -> Metric:

@@ -16,8 +16,19 @@ from .faults import RAISED, Faults
 from .identity import file_identity, is_told_apart
 from .mapping import mapping
 from .modules import Modules, reference
-from .sources import CalculatorSource, MCPSource, PythonSource, SearchSource, SQLSource, ToolSource, own_name
-from .tools import Effects, Tool, tool_of
+from .sources import (
+    CalculatorSource,
+    MCPSource,
+    PythonSource,
+    SearchSource,
+    SQLSource,
+    ToolSource,
+    own_name,
+    require_pairs,
+    require_text,
+    texts,
+)
+from .tools import Tool, tool_of
 
 _FORMS = "FILE.py:NAME, python, calculator, or a mapping with call, use, mcp, search or sql"
 _CALL_KEYS = ("call", "effects", "simulate", "pure", "identity")
@@ -25,11 +36,11 @@ _MCP_KEYS = ("mcp", "only", "effects", "simulate")
 _SERVER_KEYS = ("command", "url", "env", "headers", "seconds")
 
 
-def load_tools(given: Any, path: Path, modules: Modules, faults: Faults = RAISED) -> list[Tool | ToolSource] | None:
+def load_tools(value: Any, path: Path, modules: Modules, faults: Faults = RAISED) -> list[Tool | ToolSource] | None:
     """The tools of a task file, in its order; none where its Python may not be imported.
 
     Args:
-        given: what stands under `tools:`.
+        value: what stands under `tools:`.
         path: the task file; what the tools name is looked up beside it.
         modules: the user's Python.
         faults: where mistakes go; None is returned where it kept one.
@@ -37,11 +48,11 @@ def load_tools(given: Any, path: Path, modules: Modules, faults: Faults = RAISED
     Raises:
         UserError: naming file and place, for anything wrong that can be seen without opening a tool.
     """
-    if given is None:
+    if value is None:
         return []
-    if not isinstance(given, list):
-        raise UserError(f"{path}: tools", kind_of(given), "a list such as [tools.py:lookup]")
-    items = cast("list[Any]", given)
+    if not isinstance(value, list):
+        raise UserError(f"{path}: tools", kind_of(value), "a list such as [tools.py:lookup]")
+    items = cast("list[Any]", value)
     tools: list[Tool | ToolSource | None] = []
     for index, each in enumerate(items):
         with faults:
@@ -51,49 +62,41 @@ def load_tools(given: Any, path: Path, modules: Modules, faults: Faults = RAISED
     return [tool for tool in tools if tool is not None] if modules.run else []
 
 
-def _tool(given: Any, where: str, folder: Path, modules: Modules) -> Tool | ToolSource | None:
-    match given:
+def _tool(value: Any, where: str, folder: Path, modules: Modules) -> Tool | ToolSource | None:
+    match value:
         case "python":
             return PythonSource(where=where)
         case "calculator":
             return CalculatorSource(where=where)
         case str():
-            return _callable({"call": given}, where, folder, modules)
+            return _callable({"call": value}, where, folder, modules)
         case {"call": _}:
-            return _callable(mapping(given, where, _CALL_KEYS), where, folder, modules)
+            return _callable(mapping(value, where, _CALL_KEYS), where, folder, modules)
         case {"use": name}:
-            mapping(given, where, ("use",))
-            return _installed(_text(name, f"{where}.use"), f"{where}.use", modules)
+            mapping(value, where, ("use",))
+            require_text(name, f"{where}.use")
+            return _installed(name, f"{where}.use", modules)
         case {"mcp": _}:
-            return _server(mapping(given, where, _MCP_KEYS), where, folder, modules)
-        case {"search": file}:
-            parts = mapping(given, where, ("search", "name", "k", "about"))
-            return SearchSource(
-                corpus=folder / _text(file, f"{where}.search"),
-                name=_text(parts.get("name", "search"), f"{where}.name"),
-                k=_whole(parts.get("k", 5), f"{where}.k"),
-                about=_text(parts.get("about", ""), f"{where}.about"),
-                where=where,
-            )
-        case {"sql": file}:
-            parts = mapping(given, where, ("sql", "name", "about"))
-            return SQLSource(
-                file=folder / _text(file, f"{where}.sql"),
-                name=_text(parts.get("name", "sql"), f"{where}.name"),
-                about=_text(parts.get("about", ""), f"{where}.about"),
-                where=where,
-            )
+            return _server(mapping(value, where, _MCP_KEYS), where, folder, modules)
+        case {"search": _}:
+            parts = mapping(value, where, ("search", "name", "k", "about"))
+            return SearchSource(corpus=_beside(folder, parts.pop("search"), f"{where}.search"), where=where, **parts)
+        case {"sql": _}:
+            parts = mapping(value, where, ("sql", "name", "about"))
+            return SQLSource(file=_beside(folder, parts.pop("sql"), f"{where}.sql"), where=where, **parts)
         case {**parts} if parts:
             raise UserError(where, f"the keys {', '.join(map(str, parts))}", _FORMS)
         case _:
-            raise UserError(where, kind_of(given) if given else "nothing", _FORMS)
+            raise UserError(where, kind_of(value) if value else "nothing", _FORMS)
 
 
 def _callable(parts: dict[str, Any], where: str, folder: Path, modules: Modules) -> Tool | None:
-    effects, pure = _effects(parts.get("effects", "reads"), where), parts.get("pure", False)
+    effects, pure, identity = parts.get("effects", "reads"), parts.get("pure", False), parts.get("identity", "")
+    if effects not in ("reads", "writes"):
+        raise UserError(f"{where}.effects", repr(effects), "reads or writes")
     if not isinstance(pure, bool):
         raise UserError(f"{where}.pure", repr(pure), "true or false")
-    identity = _text(parts.get("identity", ""), f"{where}.identity")
+    require_text(identity, f"{where}.identity")
     files = {
         key: reference(parts.get(key), f"{where}.{key}", folder)
         for key in ("call", "simulate")
@@ -138,74 +141,23 @@ def _installed(name: str, where: str, modules: Modules) -> Tool | None:
 
 
 def _server(parts: dict[str, Any], where: str, folder: Path, modules: Modules) -> MCPSource:
-    server = mapping(parts["mcp"], f"{where}.mcp", _SERVER_KEYS)
-    stand_ins: dict[str, Callable[..., Any]] = {}
-    for name, text in _pairs(parts.get("simulate", {}), f"{where}.simulate").items():
+    server, stand_ins = mapping(parts.pop("mcp"), f"{where}.mcp", _SERVER_KEYS), parts.pop("simulate", {})
+    require_pairs(stand_ins, f"{where}.simulate")
+    simulate: dict[str, Callable[..., Any]] = {}
+    for name, text in stand_ins.items():
         file, function = reference(text, f"{where}.simulate.{name}", folder)
         if modules.run:
-            stand_ins[name] = modules.load(file, function, f"{where}.simulate.{name}")
+            simulate[name] = modules.load(file, function, f"{where}.simulate.{name}")
     if "only" not in parts:
         raise UserError(where, "no 'only'", "only: [NAME, …], the tools of the server that may be called")
+    only = parts.pop("only")
+    if not isinstance(only, dict):  # or {NAME: OWN, …}, to call them by other names
+        only = {name: own_name(name) for name in texts(only, f"{where}.only")}
     return MCPSource(
-        only=_names(parts["only"], f"{where}.only"),
-        command=_texts(server.get("command", []), f"{where}.mcp.command"),
-        url=_text(server.get("url", ""), f"{where}.mcp.url"),
-        env=_texts(server.get("env", []), f"{where}.mcp.env"),
-        headers=_pairs(server.get("headers", {}), f"{where}.mcp.headers"),
-        effects=_effects(parts["effects"], where) if "effects" in parts else None,
-        simulate=stand_ins,
-        seconds=_number(server.get("seconds", 30), f"{where}.mcp.seconds"),
-        folder=folder,
-        where=where,
+        only=cast("dict[str, str]", only), simulate=simulate, folder=folder, where=where, **server, **parts
     )
 
 
-def _names(given: Any, where: str) -> dict[str, str]:
-    """`[NAME, …]`, or `{NAME: OWN, …}` to call them by other names."""
-    if isinstance(given, dict):
-        return _pairs(cast("object", given), where)
-    names = _texts(given, where)
-    return {name: own_name(name) for name in names}
-
-
-def _effects(given: Any, where: str) -> Effects:
-    if given not in ("reads", "writes"):
-        raise UserError(f"{where}.effects", repr(given), "reads or writes")
-    return given
-
-
-def _text(given: Any, where: str) -> str:
-    if not isinstance(given, str):
-        raise UserError(where, kind_of(given), "a text")
-    return given
-
-
-def _whole(given: Any, where: str) -> int:
-    if not isinstance(given, int) or isinstance(given, bool):
-        raise UserError(where, repr(given), "a whole number")
-    return given
-
-
-def _number(given: Any, where: str) -> float:
-    if not isinstance(given, int | float) or isinstance(given, bool):
-        raise UserError(where, "nothing" if given is None else repr(given), "a number of seconds")
-    return float(given)
-
-
-def _texts(given: Any, where: str) -> tuple[str, ...]:
-    if not isinstance(given, list):
-        raise UserError(where, kind_of(given), "a list of texts")
-    for index, each in enumerate(items := cast("list[Any]", given)):
-        if not isinstance(each, str) or not each:
-            raise UserError(f"{where}[{index}]", repr(each), "a text")
-    return tuple(items)
-
-
-def _pairs(given: Any, where: str) -> dict[str, str]:
-    if not isinstance(given, dict):
-        raise UserError(where, kind_of(given), "NAME: TEXT, …")
-    pairs = cast("dict[str, Any]", given)
-    for name, value in pairs.items():
-        if not isinstance(value, str) or not value:
-            raise UserError(f"{where}.{name}", repr(value), "a text")
-    return pairs
+def _beside(folder: Path, file: Any, where: str) -> Path:
+    require_text(file, where)
+    return folder / file

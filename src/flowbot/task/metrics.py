@@ -18,8 +18,8 @@ from .example import Example
 from .identity import callable_identity, is_told_apart
 from .judge import Judge, weight_of
 from .mapping import placed
-from .origin import underlying
 from .returned import NotAScore, score_of
+from .source_code import underlying
 
 Returned = float | bool | Score | tuple[float, str] | Mapping[str, Any]
 MetricCall = Callable[[Example, Mapping[str, Any]], Returned]
@@ -116,6 +116,11 @@ class Metric:
         """The judges by the name of their part; "" names that of a metric without parts."""
         own = {} if self.judge is None else {"": self.judge}
         return own or {name: part.metric.judge for name, part in self.parts.items() if part.metric.judge is not None}
+
+    @property
+    def judge_calls(self) -> int:
+        """Model calls that judging one answer takes."""
+        return sum(each.repeats for each in self.judges.values())
 
     def without_model(self) -> Metric | None:
         """What of it can be called without a model: all, the parts that are no judge's, or nothing."""
@@ -271,18 +276,18 @@ def _said(name: str, feedback: str) -> str:
     return feedback if feedback.startswith(f"{name}: ") else f"{name}: {feedback}"
 
 
-def leaves(metric: Metric) -> Mapping[str, Part]:
+def parts_of(metric: Metric) -> Mapping[str, Part]:
     """The parts of a metric by name; of one without parts the metric itself under ""."""
     return metric.parts or {"": Part(metric)}
 
 
-def _part(name: object, given: Part | MetricGiven) -> Part:
+def _part(name: object, value: Part | MetricGiven) -> Part:
     if not isinstance(name, str) or not name.strip() or len(name) > _LONGEST_NAME:
         raise UserError("metric.parts", f"the name {name!r}", f"a text of at most {_LONGEST_NAME} characters")
-    if isinstance(given, Part):
-        return given
+    if isinstance(value, Part):
+        return value
     with placed("metric", f"metric.parts.{name}"):
-        return Part(given)
+        return Part(value)
 
 
 METRICS: Mapping[str, Metric] = MappingProxyType(

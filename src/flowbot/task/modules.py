@@ -19,7 +19,7 @@ from flowbot.fields.files import read_bytes, sha256
 from flowbot.fields.words import kind_of
 
 from .imports import MOST_SOURCE, is_installed, own_imports
-from .origin import is_current
+from .source_code import is_current
 
 PREFIX = "flowbot_task_"
 """Begins the names of modules that are imported here, by their paths; no other module's name does."""

@@ -236,15 +236,12 @@ def _number(text: str) -> str | None:
 
 def _shifted(key: str, places: int) -> str:
     """A number's key with the point moved to the right, exactly."""
-    sign = "-" if key.startswith("-") else ""
-    whole, _, part = key.removeprefix("-").partition(".")
-    if not places or not (whole + part).isdigit():
+    number = key.removeprefix("-")
+    if not places or not _PLAIN.match(number):
         return key
-    digits, point = whole + part, len(whole) + places
-    digits = digits.rjust(len(digits) - min(point, 0), "0").ljust(point, "0")
-    point = max(point, 0)
-    moved = _number(f"{digits[:point]}.{digits[point:]}0")
-    return sign + (moved or "0")
+    _, digits, exponent = Decimal(number).as_tuple()
+    moved = Decimal((0, digits, int(exponent) + places))  # arithmetic would round to 28 digits
+    return "-" * key.startswith("-") + (_number(f"{moved:f}") or "0")
 
 
 def _dated(chain: str) -> str:

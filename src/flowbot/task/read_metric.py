@@ -24,20 +24,20 @@ Named = Callable[[Any, bool, str], Metric]
 _KINDS = ("call", "judge", "parts")
 
 
-def read_metric(given: Any, where: str, named: Named) -> Metric:
+def read_metric(value: Any, where: str, named: Named) -> Metric:
     """The metric of what stands in a file.
 
     Args:
-        given: a name, or a mapping of one of the forms above.
+        value: a name, or a mapping of one of the forms above.
         where: its place, for errors.
         named: makes the metric of a name.
 
     Raises:
         UserError: naming the place.
     """
-    if not isinstance(given, Mapping):
-        return named(given, False, where)
-    data = dict(cast("Mapping[str, Any]", given))
+    if not isinstance(value, Mapping):
+        return named(value, False, where)
+    data = dict(cast("Mapping[str, Any]", value))
     kinds = [kind for kind in _KINDS if kind in data]
     if len(kinds) != 1:
         keys = f"the keys {', '.join(map(str, data))}" if data else "an empty mapping"
@@ -54,31 +54,31 @@ def read_metric(given: Any, where: str, named: Named) -> Metric:
             return _parts(mapping(data, where, ("parts",))["parts"], where, named)
 
 
-def plainly(given: Any, pure: bool, where: str) -> Metric:
+def plainly(value: Any, pure: bool, where: str) -> Metric:
     """The `Named` of what is given in Python: built-ins by name, callables, judges."""
     with placed("metric", where):
-        return Metric.of(given, pure=pure)
+        return Metric.of(value, pure=pure)
 
 
-def _parts(given: Any, where: str, named: Named) -> Metric:
-    if not isinstance(given, Mapping):
-        raise UserError(f"{where}.parts", kind_of(given), "{NAME: METRIC}")
-    each = cast("Mapping[Any, Any]", given)
+def _parts(value: Any, where: str, named: Named) -> Metric:
+    if not isinstance(value, Mapping):
+        raise UserError(f"{where}.parts", kind_of(value), "{NAME: METRIC}")
+    each = cast("Mapping[Any, Any]", value)
     with placed("metric", where):
         return Parts({name: read_part(part, f"{where}.parts.{name}", named) for name, part in each.items()}).metric()
 
 
-def read_part(given: Any, where: str, named: Named) -> Part:
+def read_part(value: Any, where: str, named: Named) -> Part:
     """A part: a metric as it stands alone, beside it `on` and `weight`; one that is a name stands under `metric` then.
 
     Raises:
         UserError: naming the place.
     """
-    if isinstance(given, Part):
-        return given
-    if not isinstance(given, Mapping):
-        return Part(named(given, False, where))
-    data = dict(cast("Mapping[str, Any]", given))
+    if isinstance(value, Part):
+        return value
+    if not isinstance(value, Mapping):
+        return Part(named(value, False, where))
+    data = dict(cast("Mapping[str, Any]", value))
     on, weight = data.pop("on", ()), data.pop("weight", 1)
     if "metric" in data:
         metric = read_metric(mapping(data, where, ("metric",))["metric"], f"{where}.metric", named)

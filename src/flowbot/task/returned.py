@@ -38,52 +38,52 @@ def score_of(returned: Any) -> Score:
             return Score(_number(returned, ""))
 
 
-def _attributes(given: Any) -> dict[str, Any] | None:
+def _attributes(value: Any) -> dict[str, Any] | None:
     """`score`, `feedback` and `parts` of an object that has a score, as other libraries' metrics return one."""
-    if isinstance(given, type) or (score := getattr(given, "score", None)) is None or callable(score):
+    if isinstance(value, type) or (score := getattr(value, "score", None)) is None or callable(score):
         return None
-    parts = getattr(given, "parts", None)
+    parts = getattr(value, "parts", None)
     return {
         "score": score,
-        "feedback": getattr(given, "feedback", None),
+        "feedback": getattr(value, "feedback", None),
         "parts": parts if isinstance(parts, Mapping) else {},
     }
 
 
-def _of_mapping(given: Mapping[Any, Any]) -> Score:
-    unknown = [key for key in given if key not in ("score", "value", "feedback", "parts")]
-    if unknown or ("score" in given) == ("value" in given):
+def _of_mapping(mapping: Mapping[Any, Any]) -> Score:
+    unknown = [key for key in mapping if key not in ("score", "value", "feedback", "parts")]
+    if unknown or ("score" in mapping) == ("value" in mapping):
         found = (
             f"the key {bounded(repr(unknown[0]), NAME)}"
             if unknown
             else "no score"
-            if "score" not in given
+            if "score" not in mapping
             else "score and value"
         )
         raise NotAScore(f"it returned a mapping with {found}; expected {EXPECTED}")
-    parts: Any = given.get("parts") or {}
+    parts: Any = mapping.get("parts") or {}
     if not isinstance(parts, Mapping):
         raise NotAScore(f"it returned parts that are {kind_of(parts)}; expected {{name: number}}")
     named = cast("Mapping[Any, Any]", parts)
     return Score(
-        _number(given.get("score", given.get("value")), "a score that is"),
-        _text(given.get("feedback")),
+        _number(mapping.get("score", mapping.get("value")), "a score that is"),
+        _text(mapping.get("feedback")),
         {str(name): _number(each, f"a part {bounded(repr(name), NAME)} that is") for name, each in named.items()},
     )
 
 
-def _number(given: Any, what: str) -> float:
-    if isinstance(given, SupportsFloat):
-        return float(given)
-    if hasattr(given, "close") and hasattr(given, "send"):
-        given.close()  # a coroutine: not awaited, and not to be complained about a second time
-    found = "None" if given is None else kind_of(given)
+def _number(value: Any, what: str) -> float:
+    if isinstance(value, SupportsFloat):
+        return float(value)
+    if hasattr(value, "close") and hasattr(value, "send"):
+        value.close()  # a coroutine: not awaited, and not to be complained about a second time
+    found = "None" if value is None else kind_of(value)
     raise NotAScore(f"it returned {f'{what} {found}' if what else found}; expected {EXPECTED}")
 
 
-def _text(given: Any) -> str:
-    if given is None:
+def _text(value: Any) -> str:
+    if value is None:
         return ""
-    if not isinstance(given, str):
-        raise NotAScore(f"it returned feedback that is {kind_of(given)}; expected a text")
-    return given
+    if not isinstance(value, str):
+        raise NotAScore(f"it returned feedback that is {kind_of(value)}; expected a text")
+    return value

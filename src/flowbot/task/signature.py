@@ -8,13 +8,12 @@ import re
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
-from flowbot.fields import Field, Type, UserError, is_name
+from flowbot.fields import Field, ToolSignature, Type, UserError, is_name
 
-from .origin import underlying
+from .source_code import underlying
 
 _SCALARS: dict[Any, Type] = {str: Type("str"), int: Type("int"), float: Type("float"), bool: Type("bool")}
 _KNOWN = "str, int, float, bool, list[T], dict, Literal of texts, a TypedDict or a dataclass"
@@ -22,23 +21,13 @@ _SECTION = re.compile(r"^(?:Args|Arguments|Parameters):\s*$", re.MULTILINE)
 """Heads that a blank line need not stand before, though the styles ask for one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a signature says: fields in declared order; `plain` when the return value is the single output `result`."""
-
-    about: str
-    inputs: tuple[Field, ...]
-    outputs: tuple[Field, ...]
-    optional: frozenset[str]
-    plain: bool
-
-
-def read_signature(call: Callable[..., Any], where: str) -> Shape:
-    """The shape of a callable.
+def read_signature(call: Callable[..., Any], where: str, name: str = "") -> tuple[ToolSignature, bool]:
+    """What a callable takes and gives, and whether what it returns is the single output `result`.
 
     Args:
         call: a function, method, partial or callable object.
         where: how errors name it.
+        name: how workflows call it.
 
     Raises:
         UserError: if a parameter or the return value has no type hint, or one that is no type of values.
@@ -53,28 +42,26 @@ def read_signature(call: Callable[..., Any], where: str) -> Shape:
     bound = cast("partial[Any]", call).keywords if isinstance(call, partial) else {}
     inputs: list[Field] = []
     optional: set[str] = set()
-    for name, parameter in signature.parameters.items():
-        if name in bound:  # set already: not for the workflow to choose
+    for each, parameter in signature.parameters.items():
+        if each in bound:  # set already: not for the workflow to choose
             continue
-        spot = f"{where}, parameter {name}"
+        spot = f"{where}, parameter {each}"
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise UserError(spot, f"a {parameter.kind.description} parameter", "one that can be given by name")
-        if name not in hints:
-            raise UserError(spot, "no type hint", f"one of {_KNOWN}")
-        hint, note = _annotated(hints[name])
-        inputs.append(Field(name, _type(hint, spot, returned=False), note or notes.get(name, "")))
+        hint, note = _annotated(_hint(hints, each, spot))
+        inputs.append(Field(each, _type(hint, spot, returned=False), note or notes.get(each, "")))
         if parameter.default is not parameter.empty:
-            optional.add(name)
+            optional.add(each)
     spot = f"{where}, return value"
-    if "return" not in hints:
+    kind, note = read_hint(_hint(hints, "return", spot), spot)
+    outputs = tuple(Field(each, member) for each, member in kind.members) or (Field("result", kind, note),)
+    return ToolSignature(name, about, tuple(inputs), outputs, optional=frozenset(optional)), not kind.members
+
+
+def _hint(hints: Mapping[str, Any], name: str, spot: str) -> Any:
+    if name not in hints:
         raise UserError(spot, "no type hint", f"one of {_KNOWN}")
-    hint, note = _annotated(hints["return"])
-    kind = _type(hint, spot, returned=True)
-    if kind.members:
-        outputs = tuple(Field(name, member) for name, member in kind.members)
-    else:
-        outputs = (Field("result", kind, note),)
-    return Shape(about, tuple(inputs), outputs, frozenset(optional), plain=not kind.members)
+    return hints[name]
 
 
 def read_hint(hint: Any, where: str) -> tuple[Type, str]:

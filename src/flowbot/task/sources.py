@@ -7,13 +7,15 @@ imported before.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from flowbot.fields import UserError, is_name
+from flowbot.fields.numbers import is_number, shown
+from flowbot.fields.words import kind_of
 
 from .tools import Effects
 
@@ -56,17 +58,25 @@ class MCPSource:
     where: str = "tools"
 
     def __post_init__(self) -> None:
-        if not 0 < self.seconds <= MOST_SECONDS:
-            raise UserError(f"{self.where}.mcp.seconds", repr(self.seconds), f"seconds, at most {MOST_SECONDS:g}")
+        place = f"{self.where}.mcp"
+        for name in ("command", "env"):
+            object.__setattr__(self, name, texts(getattr(self, name), f"{place}.{name}"))
+        require_pairs(self.headers, f"{place}.headers")
+        require_pairs(self.only, f"{self.where}.only")
+        require_text(self.url, f"{place}.url")
+        if self.effects not in (None, "reads", "writes"):
+            raise UserError(f"{self.where}.effects", repr(self.effects), "reads or writes")
+        if not is_number(self.seconds) or not 0 < self.seconds <= MOST_SECONDS:
+            raise UserError(f"{place}.seconds", shown(self.seconds), f"seconds, at most {MOST_SECONDS:g}")
         if bool(self.command) == bool(self.url):
-            raise UserError(f"{self.where}.mcp", "both" if self.url else "neither", "either command or url")
+            raise UserError(place, "both" if self.url else "neither", "either command or url")
         if self.url and not _is_address(self.url):
-            raise UserError(f"{self.where}.mcp.url", repr(self.url), "an address such as http://localhost:8000/mcp")
+            raise UserError(f"{place}.url", repr(self.url), "an address such as http://localhost:8000/mcp")
         if (self.url and self.env) or (self.command and self.headers):
-            raise UserError(f"{self.where}.mcp", "env with url, or headers with command", "the one that belongs to it")
+            raise UserError(place, "env with url, or headers with command", "the one that belongs to it")
         for name in self.env:
             if not _VARIABLE.match(name):
-                raise UserError(f"{self.where}.mcp.env", repr(name), "the name of an environment variable, no value")
+                raise UserError(f"{place}.env", repr(name), "the name of an environment variable, no value")
         if not self.only:
             raise UserError(f"{self.where}.only", "nothing", "the names of the server's tools that may be called")
         for own in self.only.values():
@@ -98,10 +108,11 @@ class SearchSource:
     where: str = "tools"
 
     def __post_init__(self) -> None:
-        _require_file(Path(self.corpus), f"{self.where}.search", "a .jsonl file of documents beside the task file")
+        _require_file(self.corpus, f"{self.where}.search", "a .jsonl file of documents beside the task file")
         _require_name(self.name, f"{self.where}.name")
-        if not 1 <= self.k <= MOST_RESULTS:
-            raise UserError(f"{self.where}.k", str(self.k), f"a number from 1 to {MOST_RESULTS}")
+        require_text(self.about, f"{self.where}.about")
+        if type(self.k) is not int or not 1 <= self.k <= MOST_RESULTS:
+            raise UserError(f"{self.where}.k", shown(self.k), f"a whole number from 1 to {MOST_RESULTS}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +135,9 @@ class SQLSource:
     where: str = "tools"
 
     def __post_init__(self) -> None:
-        _require_file(Path(self.file), f"{self.where}.sql", "an SQLite file beside the task file")
+        _require_file(self.file, f"{self.where}.sql", "an SQLite file beside the task file")
         _require_name(self.name, f"{self.where}.name")
+        require_text(self.about, f"{self.where}.about")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,11 +173,39 @@ def _is_address(url: str) -> bool:
         return False
 
 
+def require_text(value: object, where: str) -> None:
+    """Refuse what is no text."""
+    if not isinstance(value, str):
+        raise UserError(where, kind_of(value), "a text")
+
+
 def _require_name(name: str, where: str) -> None:
+    require_text(name, where)
     if not is_name(name):
         raise UserError(where, repr(name), "an identifier")
 
 
-def _require_file(file: Path, where: str, expected: str) -> None:
-    if not file.is_file():
+def _require_file(file: Path | str, where: str, expected: str) -> None:
+    if not isinstance(file, Path):
+        require_text(file, where)
+    if not Path(file).is_file():
         raise UserError(where, f"no file {file}", expected)
+
+
+def texts(value: object, where: str) -> tuple[str, ...]:
+    """The texts of a list, none of them empty; anything else is refused."""
+    if not isinstance(value, list | tuple):
+        raise UserError(where, kind_of(value), "a list of texts")
+    for index, each in enumerate(items := cast("Sequence[object]", value)):
+        if not isinstance(each, str) or not each:
+            raise UserError(f"{where}[{index}]", repr(each), "a text")
+    return tuple(cast("Sequence[str]", items))
+
+
+def require_pairs(pairs: object, where: str) -> None:
+    """Refuse what is no mapping of texts that are not empty."""
+    if not isinstance(pairs, Mapping):
+        raise UserError(where, kind_of(pairs), "NAME: TEXT, …")
+    for name, value in cast("Mapping[object, object]", pairs).items():
+        if not isinstance(value, str) or not value:
+            raise UserError(f"{where}.{name}", repr(value), "a text")

@@ -10,7 +10,7 @@ from flowbot.fields import UserError, canonical_json, stable_hash
 from flowbot.fields.numbers import is_number, shown
 from flowbot.fields.words import cut
 
-from .examples import Placed
+from .example import Example
 from .faults import RAISED, Faults
 
 Split = Literal["train", "val", "test"]
@@ -28,7 +28,7 @@ def split_called(word: object) -> Split | None:
     return next((split for split in SPLITS if told in _CALLED[split]), None)
 
 
-def divide(rows: Sequence[Placed], fractions: Sequence[float], where: str) -> dict[Split, list[Placed]]:
+def divide(rows: Sequence[Example], fractions: Sequence[float], where: str) -> dict[Split, list[Example]]:
     """Rows by split, in about these fractions. The same rows give the same splits, in whatever order they stand.
 
     Rows of one group, and rows with equal inputs, stay together. What stays together is taken label by label, in the
@@ -56,7 +56,7 @@ def divide(rows: Sequence[Placed], fractions: Sequence[float], where: str) -> di
             f"only {len(blocks)} row{s} or group{s} that may be parted (equal inputs count as one)",
             f"at least {len(wanted)}, one for each split: more rows, or 0 as the part of a split that is not wanted",
         )
-    made: dict[Split, list[Placed]] = {split: [] for split in SPLITS}
+    made: dict[Split, list[Example]] = {split: [] for split in SPLITS}
     for index, block in enumerate(blocks):
         empty: list[Split] = [split for split in wanted if not made[split]]
         choice = empty if len(blocks) - index <= len(empty) else list(wanted)
@@ -66,7 +66,7 @@ def divide(rows: Sequence[Placed], fractions: Sequence[float], where: str) -> di
     return made
 
 
-def check_disjoint(rows: Mapping[Split, Sequence[Placed]], faults: Faults = RAISED) -> None:
+def check_disjoint(rows: Mapping[Split, Sequence[Example]], faults: Faults = RAISED) -> None:
     """Refuse rows with equal inputs, or of one group, in two splits.
 
     Args:
@@ -79,22 +79,22 @@ def check_disjoint(rows: Mapping[Split, Sequence[Placed]], faults: Faults = RAIS
     inputs: dict[str, tuple[Split, str]] = {}
     groups: dict[str, tuple[Split, str]] = {}
     for split in SPLITS:
-        for placed in rows.get(split, ()):
-            key = stable_hash(placed.example.inputs)
-            other, place = inputs.setdefault(key, (split, placed.place))
+        for row in rows.get(split, ()):
+            key = stable_hash(row.inputs)
+            other, place = inputs.setdefault(key, (split, row.place))
             with faults:
                 if other != split:
                     found = f"the same inputs as {place} ({other})"
-                    raise UserError(placed.place, found, "splits that share no example")
-            group = placed.example.group
-            other, place = groups.setdefault(group, (split, placed.place)) if group else (split, "")
+                    raise UserError(row.place, found, "splits that share no example")
+            group = row.group
+            other, place = groups.setdefault(group, (split, row.place)) if group else (split, "")
             with faults:
                 if other != split:
                     found = f"the group {cut(group, 60)!r} of {place} ({other})"
-                    raise UserError(placed.place, found, "splits that share no group")
+                    raise UserError(row.place, found, "splits that share no group")
 
 
-def _together(rows: Sequence[Placed]) -> list[list[Placed]]:
+def _together(rows: Sequence[Example]) -> list[list[Example]]:
     """Blocks of rows that may not be parted, and the rows in them, in an order that only their content decides."""
     parent = list(range(len(rows)))
 
@@ -105,25 +105,25 @@ def _together(rows: Sequence[Placed]) -> list[list[Placed]]:
         return index
 
     first: dict[tuple[str, str], int] = {}
-    hashes = [stable_hash(placed.example.inputs) for placed in rows]
-    for index, placed in enumerate(rows):
+    hashes = [stable_hash(row.inputs) for row in rows]
+    for index, row in enumerate(rows):
         keys = [("inputs", hashes[index])]
-        if placed.example.group:
-            keys.append(("group", placed.example.group))
+        if row.group:
+            keys.append(("group", row.group))
         for key in keys:
             parent[root(index)] = root(first.setdefault(key, index))
     blocks: dict[int, list[int]] = {}
     for index in range(len(rows)):
         blocks.setdefault(root(index), []).append(index)
     labels = _labels(rows)
-    ordered = [sorted(block, key=lambda index: (hashes[index], rows[index].example.id)) for block in blocks.values()]
+    ordered = [sorted(block, key=lambda index: (hashes[index], rows[index].id)) for block in blocks.values()]
     ordered.sort(key=lambda block: (_commonest(labels[index] for index in block), hashes[block[0]]))
     return [[rows[index] for index in block] for block in ordered]
 
 
-def _labels(rows: Sequence[Placed]) -> list[str]:
+def _labels(rows: Sequence[Example]) -> list[str]:
     """What each row expects, as far as there are enough that expect it to give each split one; else ""."""
-    expected = [canonical_json(placed.example.expected) for placed in rows]
+    expected = [canonical_json(row.expected) for row in rows]
     times = Counter(expected)
     return [each if times[each] >= len(SPLITS) else "" for each in expected]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +14,10 @@ from flowbot.fields import Field, UserError, stable_hash
 from flowbot.fields.words import brief, listed
 
 from .example import Example
-from .examples import Placed
-from .given import DEFAULT_SPLIT, Rows, placed_splits
 from .goal import Fields, fields_of, goal_of
 from .labels import check_labels
 from .metrics import Metric, MetricGiven
+from .python_rows import DEFAULT_SPLIT, Rows, examples_by_split
 from .read_metric import plainly, read_metric
 from .sources import ToolSource
 from .splits import SPLITS, Split, check_disjoint
@@ -99,9 +99,9 @@ class Task:
             raise UserError("outputs", f"{', '.join(both)}, which is an input too", "names of their own")
         scorer = read_metric(metric, "metric", plainly).for_outputs(wanted)
         given: Mapping[Split, Rows] = {"train": train, "val": val, "test": test} if splits is None else splits
-        placed = placed_splits(given, rows, split, group, inputs=taken, outputs=wanted)
-        check_disjoint(placed)
-        check_labels([each for split in SPLITS for each in placed[split]], wanted, scorer)
+        examples = examples_by_split(given, rows, split, group, inputs=taken, outputs=wanted)
+        check_disjoint(examples)
+        check_labels([each for split in SPLITS for each in examples[split]], wanted, scorer)
         declared = (*tools, *sources)
         made = tuple(tool_of(each) for each in declared if not isinstance(each, ToolSource))
         names = [tool.signature.name for tool in made]
@@ -114,7 +114,7 @@ class Task:
             "inputs": taken,
             "outputs": wanted,
             "metric": scorer,
-            "splits": MappingProxyType(_apart(placed)),
+            "splits": MappingProxyType(_apart(examples)),
             "tools": made,
             "sources": tuple(each for each in declared if isinstance(each, ToolSource)),
             "name": re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "task",
@@ -200,14 +200,12 @@ class Task:
         }
 
 
-def _apart(placed: Mapping[Split, Sequence[Placed]]) -> dict[Split, tuple[Example, ...]]:
+def _apart(examples: Mapping[Split, Sequence[Example]]) -> dict[Split, tuple[Example, ...]]:
     """Examples by split; ids that stand in two splits get the split's name in front, so that an id is one example."""
-    names = [{each.example.id for each in placed[split]} for split in SPLITS]
-    shared = (names[0] & names[1]) | (names[0] & names[2]) | (names[1] & names[2])
+    splits_of = Counter(name for split in SPLITS for name in {each.id for each in examples[split]})
     return {
         split: tuple(
-            replace(each.example, id=f"{split}/{each.example.id}") if each.example.id in shared else each.example
-            for each in placed[split]
+            replace(each, id=f"{split}/{each.id}") if splits_of[each.id] > 1 else each for each in examples[split]
         )
         for split in SPLITS
     }

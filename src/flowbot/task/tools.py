@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
 from flowbot.fields import ToolSignature, UserError, is_name
 from flowbot.fields.words import kind_of
 
 from .identity import callable_identity, is_told_apart
-from .origin import source_identity, underlying
+from .source_code import source_identity, underlying
 
 Effects = Literal["reads", "writes"]
 
@@ -91,29 +91,20 @@ def tool_of(
     if effects not in ("reads", "writes"):
         raise UserError(f"tool {own}", f"effects {effects!r}", "reads or writes")
     try:
-        shape = read_signature(call, f"tool {own}")
+        signature, plain = read_signature(call, f"tool {own}", own)
     except RecursionError:
         raise UserError(f"tool {own}", "a type that holds itself", "a type of bounded depth") from None
     told = _told(call, identity) + (f" as {identity}" if identity else "")
     if simulate is not None:
         if not callable(cast("Any", simulate)):
             raise UserError(f"tool {own}, simulate", kind_of(simulate), "a callable")
-        stand_in = read_signature(simulate, f"tool {own}, simulate")
-        if {f.name for f in stand_in.inputs} != {f.name for f in shape.inputs} or stand_in.outputs != shape.outputs:
+        other, _ = read_signature(simulate, f"tool {own}, simulate")
+        if {f.name for f in other.inputs} != {f.name for f in signature.inputs} or other.outputs != signature.outputs:
             raise UserError(f"tool {own}, simulate", "other parameters or results", "those of the tool itself")
         told += f" simulated by {_told(simulate, identity)}"
-    signature = ToolSignature(
-        own,
-        shape.about,
-        shape.inputs,
-        shape.outputs,
-        effects=effects,
-        pure=pure,
-        optional=shape.optional,
-        simulated=simulate is not None,
-    )
+    signature = replace(signature, effects=effects, pure=pure, simulated=simulate is not None)
     kept = bool(identity) or all(is_told_apart(each) for each in (call, simulate) if each is not None)
-    return Tool(signature, call, simulate, told, plain=shape.plain, kept=kept)
+    return Tool(signature, call, simulate, told, plain=plain, kept=kept)
 
 
 def _told(call: Callable[..., Any], identity: str) -> str:

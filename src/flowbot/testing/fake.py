@@ -34,6 +34,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from flowbot.fields import InfrastructureError, RefusedError, Usage, UserError, stable_hash
+from flowbot.fields.errors import FaultKind
 from flowbot.lm.client import Client, Finish, Identity, Patience, Reply, Request, ToolUse
 from flowbot.lm.clock import Clock, RealClock, VirtualClock
 from flowbot.lm.json_tools import as_json, from_json
@@ -68,6 +69,13 @@ class Faults:
     expires: int | None = None
 
 
+_RAISED: Mapping[str, tuple[FaultKind, str]] = {
+    "p429": ("rate_limit", "HTTP 429"),
+    "p500": ("server", "HTTP 500"),
+    "preset": ("connection", "connection reset"),
+    "garbage": ("garbage", "the answer is not JSON"),
+    "ptrunc": ("garbage", "the answer broke off"),
+}
 _BY_CHANCE = ("p429", "p500", "preset", "phang", "garbage", "ptrunc", "pempty")
 
 
@@ -168,22 +176,12 @@ class FakeClient:
         return ""
 
     def _maybe_fail(self, fault: str, key: str) -> None:
-        match fault:
-            case "refuse":
-                raise RefusedError(f"{self._shown}: refused by its content policy")
-            case "p429":
-                after = 1.0 if chance(key, f"after {self._tries[key]}") < 0.5 else None
-                raise InfrastructureError(f"{self._shown}: HTTP 429", kind="rate_limit", retry_after=after)
-            case "p500":
-                raise InfrastructureError(f"{self._shown}: HTTP 500", kind="server")
-            case "preset":
-                raise InfrastructureError(f"{self._shown}: connection reset", kind="connection")
-            case "garbage":
-                raise InfrastructureError(f"{self._shown}: the answer is not JSON", kind="garbage")
-            case "ptrunc":
-                raise InfrastructureError(f"{self._shown}: the answer broke off", kind="garbage")
-            case _:
-                pass
+        if fault == "refuse":
+            raise RefusedError(f"{self._shown}: refused by its content policy")
+        if fault in _RAISED:
+            kind, text = _RAISED[fault]
+            soon = fault == "p429" and chance(key, f"after {self._tries[key]}") < 0.5
+            raise InfrastructureError(f"{self._shown}: {text}", kind=kind, retry_after=1.0 if soon else None)
 
     async def _hang(self, seconds: float) -> None:
         await self.clock.sleep(seconds)
@@ -221,6 +219,12 @@ def open_fake(rest: str) -> Client:
     )
     if sum(getattr(faults, kind) for kind in _BY_CHANCE) > 1:
         raise UserError(where, "probabilities of faults that add up to more than 1", "at most 1")
+
+    def is_first(key: str, first: str, second: str, *, default: str) -> bool:
+        if (found := options.get(key, default)) not in (first, second):
+            raise UserError(where, f"{key}={found}", f"{first} or {second}")
+        return found == first
+
     seed = whole(options, "seed", 0, where)
     behave = BEHAVIOURS[name]
 
@@ -233,8 +237,8 @@ def open_fake(rest: str) -> Client:
         latency=number(options, "latency", 0.0, where),
         faults=faults,
         seed=seed,
-        clock=RealClock() if _clock(options, where) == "real" else VirtualClock(),
-        tools=_tools(options, where),
+        clock=RealClock() if is_first("clock", "real", "virtual", default="virtual") else VirtualClock(),
+        tools="native" if is_first("tools", "native", "json", default="native") else "json",
     )
 
 
@@ -245,23 +249,3 @@ def _dies(options: Mapping[str, str], where: str) -> tuple[float, float] | None:
     if found is None or float(found[1]) >= float(found[2]):
         raise UserError(where, f"dies={options['dies']}", "FROM-TO in seconds, as in dies=20-80")
     return float(found[1]), float(found[2])
-
-
-def _clock(options: Mapping[str, str], where: str) -> Literal["real", "virtual"]:
-    match options.get("clock", "virtual"):
-        case "real":
-            return "real"
-        case "virtual":
-            return "virtual"
-        case other:
-            raise UserError(where, f"clock={other}", "real or virtual")
-
-
-def _tools(options: Mapping[str, str], where: str) -> Literal["native", "json"]:
-    match options.get("tools", "native"):
-        case "native":
-            return "native"
-        case "json":
-            return "json"
-        case other:
-            raise UserError(where, f"tools={other}", "native or json")

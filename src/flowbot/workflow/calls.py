@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .nodes import HasNodes, LLMNode, LoopNode, MapNode, asks_model, walk
+from .nodes import HasNodes, LLMNode, LoopNode, MapNode, walk
 from .parameters import ChoiceParameters, LLMParameters
 from .workflow import Workflow
 
@@ -12,7 +12,7 @@ from .workflow import Workflow
 def asked_models(workflow: Workflow) -> Iterator[tuple[str, str | None]]:
     """The steps that ask a model, each with the model string in its parameters; None: the run's own model."""
     for path, node in walk(workflow.sketch):
-        if asks_model(node):
+        if node.asks:
             told = workflow.parameter(path)
             yield path, told.model if isinstance(told, LLMParameters | ChoiceParameters) else None
 
@@ -39,5 +39,5 @@ def _calls(workflow: Workflow, holder: HasNodes, path: str, *, most: bool) -> in
             case LoopNode() | MapNode():
                 calls += (node.bound if most else 1) * _calls(workflow, node, f"{path}{name}/", most=most)
             case _:
-                calls += asks_model(node)
+                calls += node.asks
     return calls

@@ -8,7 +8,7 @@ from flowbot.fields import UserError
 
 from .conditions import Guard, say
 from .graph import split_reference, topological
-from .nodes import BranchNode, Carry, HasNodes, LoopNode, MapNode, MergeNode, Node, ToolNode
+from .nodes import BodyNode, BranchNode, Carry, HasNodes, LoopNode, MapNode, MergeNode, Node, ToolNode
 from .parameters import LLMParameters, Parameters
 from .scope import Scope
 
@@ -70,7 +70,7 @@ def reads_text(node: Node) -> str:
     match node:
         case MergeNode():
             return ", ".join(node.inputs) + (f"; shown {named_text(node.given)}" if node.given else "")
-        case LoopNode() | MapNode():
+        case BodyNode():
             return ", ".join(dict.fromkeys(node.entries()))
         case _:
             return named_text(node.inputs)

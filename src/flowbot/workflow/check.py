@@ -5,13 +5,19 @@ Nothing is executed: code is parsed, tools are known by their signatures.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import chain, islice
 
 from flowbot.fields import Field, ToolSignature, UserError
 
-from .defects import Defect
-from .rules import Checker
+from .defects import Defect, choices, name_defects, type_defects
+from .graph import cycles, unused
+from .nodes import BodyNode, BranchNode
+from .rules_nodes import NodeRules
+from .rules_parameters import parameter_defects
+from .rules_references import References
+from .scope import Scope
+from .ways import Effort, Ways
 from .workflow import Workflow
 
 MOST_DEFECTS = 200
@@ -35,7 +41,7 @@ def check(
         task_outputs: the task's outputs, if it must fit a task.
         allow_writes: True: tools that write may be called for real (in use, not while searching).
     """
-    checker = Checker(workflow, tools, allow_writes=allow_writes)
+    checker = _Checker(workflow, tools, allow_writes=allow_writes)
     found = chain(checker.inputs(task_inputs), checker.outputs(task_outputs), checker.bodies(), checker.parameters())
     defects = list(islice(found, MOST_DEFECTS))
     if next(found, None) is not None:
@@ -73,3 +79,94 @@ def require_valid(
         first = defects[0]
         more = f" (and {len(defects) - 1} more)" if len(defects) > 1 else ""
         raise UserError(f"{where}: {first.where}", what=first.what, mend=first.mend + more)
+
+
+class _Checker:
+    """The rules over a whole workflow: its inputs and outputs, and body by body its nodes, ways and wiring.
+
+    Each method yields defects; none raises, none executes anything.
+
+    Args:
+        workflow: what is checked.
+        tools: signatures by name; None: not known.
+        allow_writes: True: tools that write may be called for real.
+    """
+
+    def __init__(
+        self, workflow: Workflow, tools: Mapping[str, ToolSignature] | None, *, allow_writes: bool = False
+    ) -> None:
+        self.workflow = workflow
+        self.sketch = workflow.sketch
+        self.scope = Scope.of(workflow.sketch)
+        self._references = References()
+        self._nodes = NodeRules(self._references, tools, allow_writes=allow_writes)
+        self._effort = Effort()
+
+    def inputs(self, task_inputs: tuple[Field, ...] | None) -> Iterator[Defect]:
+        """The workflow's inputs: names, types, and whether the task gives them."""
+        given = {field.name: field.type for field in task_inputs or ()}
+        for name, text in self.sketch.inputs.items():
+            where = f"inputs.{name}"
+            yield from name_defects(where, name)
+            wanted = yield from type_defects(where, text)
+            if task_inputs is None:
+                continue
+            if name not in given:
+                yield Defect(where, "the task has no such input", f"read {choices(name, given)}")
+            elif wanted is not None and not wanted.accepts(given[name]):
+                yield Defect(where, f"is {wanted}, and the task gives {given[name]}", f"declare it as {given[name]}")
+
+    def outputs(self, task_outputs: tuple[Field, ...] | None) -> Iterator[Defect]:
+        """The workflow's outputs: names, what they are bound to, on every way, and whether the task wants that."""
+        if not self.sketch.outputs:
+            yield Defect("outputs", "the workflow gives nothing", "bind an output, as `answer: node.output`")
+        wanted = {field.name: field.type for field in task_outputs or ()}
+        ways = Ways(self.sketch, self._effort)
+        for name, reference in self.sketch.outputs.items():
+            where = f"outputs.{name}"
+            yield from name_defects(where, name)
+            carried = yield from self._references.check(where, reference, self.scope)
+            yield from ways.end(where, reference)
+            if carried is not None and name in wanted and not wanted[name].accepts(carried):
+                mend = f"bind it to {self._references.of_type(wanted[name], self.scope)}"
+                yield Defect(where, f"{reference} is {carried}, and the task wants {wanted[name]}", mend)
+        for name, kind in wanted.items():
+            if name not in self.sketch.outputs:
+                mend = f"bind it to {self._references.of_type(kind, self.scope)}"
+                yield Defect("outputs", f"the task's output {name} is missing", mend)
+
+    def bodies(self) -> Iterator[Defect]:
+        """The nodes, body by body: each node, its ways, and the wiring of all."""
+        for scope in self.scope.all():
+            place = ".".join(f"nodes.{name}" for name in scope.path.split("/")[:-1])
+            where = f"{place}.nodes".lstrip(".")
+            if not scope.nodes:
+                what = "the body has no nodes" if place else "the workflow has no nodes"
+                yield Defect(where, what, "add a node")
+            ways = Ways(scope.holder, self._effort)
+            for name, node in scope.nodes.items():
+                yield from self._nodes.check(f"{where}.{name}", name, node, scope)
+                yield from ways.when(f"{where}.{name}", name)
+                yield from ways.reads(f"{where}.{name}", name)
+            if isinstance(scope.holder, BodyNode):
+                for reference in dict.fromkeys(each for each in scope.holder.ends() if scope.is_own(each)):
+                    yield from ways.end(place, reference)
+            yield from self._wiring(where, scope)
+
+    def parameters(self) -> Iterator[Defect]:
+        """The parameters: of nodes that there are, of their kind, and sound."""
+        return parameter_defects(self.workflow, self.scope, self._nodes.tool)
+
+    def _wiring(self, where: str, scope: Scope) -> Iterator[Defect]:
+        """A body as a whole: no circles, nothing unused."""
+        for circle in cycles(scope.holder):
+            mend = "wire one of them to something earlier"
+            yield Defect(f"{where}.{circle[0]}", f"a circle: {' → '.join(circle)}", mend)
+        goal = "nothing that leaves the body" if scope.path else "no output of the workflow"
+        for name in unused(scope.holder):
+            use = (
+                "run a node on one of its ways"
+                if isinstance(scope.nodes[name], BranchNode)
+                else "use one of its outputs"
+            )
+            yield Defect(f"{where}.{name}", f"{goal} depends on this node", f"{use}, or remove the node")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
+
+from flowbot.fields.foreign import Closed
 
 Op = Literal["==", "!=", "<", "<=", ">", ">=", "in", "contains", "empty"]
 
 
-class _Condition(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, populate_by_name=True)
-
-
-class Test(_Condition):
+class Test(Closed, populate_by_name=True):
     """One comparison of what a reference carries with a constant; `empty` compares with nothing."""
 
     __test__ = False  # not one of pytest's
@@ -24,19 +23,19 @@ class Test(_Condition):
     value: Any = None
 
 
-class All(_Condition):
+class All(Closed, populate_by_name=True):
     """True when every part is."""
 
-    all: tuple[Condition, ...] = Field(min_length=1)
+    parts: tuple[Condition, ...] = Field(min_length=1, validation_alias="all", serialization_alias="all")
 
 
-class AnyOf(_Condition):
+class AnyOf(Closed, populate_by_name=True):
     """True when one part is."""
 
-    any: tuple[Condition, ...] = Field(min_length=1)
+    parts: tuple[Condition, ...] = Field(min_length=1, validation_alias="any", serialization_alias="any")
 
 
-class Not(_Condition):
+class Not(Closed, populate_by_name=True):
     """True when its part is not."""
 
     part: Condition = Field(validation_alias="not", serialization_alias="not")
@@ -52,23 +51,16 @@ def _form(data: Any) -> str:
 
 
 # The tags stand in the place of an error; no name of a file looks like one, so they can be told and left out.
-Condition = Annotated[
-    Annotated[Test, Tag("<test>")]
-    | Annotated[All, Tag("<all>")]
-    | Annotated[AnyOf, Tag("<any>")]
-    | Annotated[Not, Tag("<not>")],
-    Discriminator(_form),
-]
-"""A comparison, or comparisons joined."""
-
-Guard = Annotated[
+_Forms = (
     Annotated[Test, Tag("<test>")]
     | Annotated[All, Tag("<all>")]
     | Annotated[AnyOf, Tag("<any>")]
     | Annotated[Not, Tag("<not>")]
-    | Annotated[Literal["else"], Tag("<else>")],
-    Discriminator(_form),
-]
+)
+Condition = Annotated[_Forms, Discriminator(_form)]
+"""A comparison, or comparisons joined."""
+
+Guard = Annotated[_Forms | Annotated[Literal["else"], Tag("<else>")], Discriminator(_form)]
 """What stands before a way of a branch: a condition, or `else`."""
 
 
@@ -77,14 +69,22 @@ def tests_of(condition: Condition) -> Iterator[Test]:
     match condition:
         case Test():
             yield condition
-        case All():
-            for part in condition.all:
-                yield from tests_of(part)
-        case AnyOf():
-            for part in condition.any:
-                yield from tests_of(part)
         case Not():
             yield from tests_of(condition.part)
+        case All() | AnyOf():
+            for part in condition.parts:
+                yield from tests_of(part)
+
+
+def rewired_condition(condition: Condition, swap: Mapping[str, str]) -> Condition:
+    """The condition on other references: old to new."""
+    match condition:
+        case Test():
+            return condition.model_copy(update={"ref": swap.get(condition.ref, condition.ref)})
+        case Not():
+            return Not(part=rewired_condition(condition.part, swap))
+        case All() | AnyOf():
+            return condition.model_copy(update={"parts": tuple(rewired_condition(p, swap) for p in condition.parts)})
 
 
 def holds(condition: Condition, value_of: Callable[[str], Any]) -> bool:
@@ -96,11 +96,11 @@ def holds(condition: Condition, value_of: Callable[[str], Any]) -> bool:
     """
     match condition:
         case Test():
-            return _compared(condition.op, value_of(condition.ref), condition.value)
+            return bool(_COMPARISONS[condition.op](value_of(condition.ref), condition.value))
         case All():
-            return all(holds(part, value_of) for part in condition.all)
+            return all(holds(part, value_of) for part in condition.parts)
         case AnyOf():
-            return any(holds(part, value_of) for part in condition.any)
+            return any(holds(part, value_of) for part in condition.parts)
         case Not():
             return not holds(condition.part, value_of)
 
@@ -120,9 +120,9 @@ def say(condition: Condition) -> str:
             shown = str(value).lower() if isinstance(value, bool) else str(value)
             return f"{condition.ref} {condition.op} {shown}"
         case All():
-            return " and ".join(_inside(part) for part in condition.all)
+            return " and ".join(_inside(part) for part in condition.parts)
         case AnyOf():
-            return " or ".join(_inside(part) for part in condition.any)
+            return " or ".join(_inside(part) for part in condition.parts)
         case Not():
             return f"not {_inside(condition.part)}"
 
@@ -131,23 +131,14 @@ def _inside(condition: Condition) -> str:
     return f"({say(condition)})" if isinstance(condition, All | AnyOf) else say(condition)
 
 
-def _compared(op: Op, left: Any, right: Any) -> bool:
-    match op:
-        case "==":
-            return left == right
-        case "!=":
-            return left != right
-        case "<":
-            return left < right
-        case "<=":
-            return left <= right
-        case ">":
-            return left > right
-        case ">=":
-            return left >= right
-        case "in":
-            return left in right
-        case "contains":
-            return right in left
-        case "empty":
-            return is_empty(left)
+_COMPARISONS: Mapping[Op, Callable[[Any, Any], Any]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "in": lambda value, known: value in known,
+    "contains": operator.contains,
+    "empty": lambda value, _: is_empty(value),
+}

@@ -10,7 +10,7 @@ from flowbot.fields import canonical_json
 
 from .captions import bound_text, carry_text, kind_text, reads_text, way_text, ways_text
 from .conditions import say
-from .nodes import BranchNode, HasNodes, LoopNode, MapNode, Node, walk
+from .nodes import BodyNode, BranchNode, HasNodes, LoopNode, Node, walk
 from .parameters import LLMParameters
 from .prompt import prompt_text
 from .scope import Scope
@@ -45,7 +45,7 @@ def diff(a: Workflow, b: Workflow) -> list[str]:
     lines += _order("", a.sketch, b.sketch)
     for path, node in new.items():
         before = old.get(path)
-        if isinstance(node, LoopNode | MapNode) and isinstance(before, LoopNode | MapNode):
+        if isinstance(node, BodyNode) and isinstance(before, BodyNode):
             lines += _order(f" in {path}", before, node)
     return lines
 
@@ -92,7 +92,7 @@ def _line(workflow: Workflow, path: str, node: Node) -> str:
         return f"{kind_text(node)}{when}, {', '.join(node.references())} → {ways_text(node)}"
     scope, name = Scope.of(workflow.sketch).at(path), path.rpartition("/")[2]
     given = ", ".join(f"{output}: {scope.type_text(f'{name}.{output}') or '?'}" for output in node.gives)
-    if isinstance(node, LoopNode | MapNode):
+    if isinstance(node, BodyNode):
         return f"{kind_text(node)}{when}, {bound_text(node)}, {reads_text(node)} → {given}"
     return f"{kind_text(node)}{when}, {', '.join(node.references())} → {given}"
 

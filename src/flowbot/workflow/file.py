@@ -16,7 +16,7 @@ from flowbot.fields.words import kind_of
 from flowbot.fields.yaml_core import MOST_BITS, TOO_LONG
 
 from .defects import Defect
-from .messages import MOST_FINDINGS, FormatError, findings, misfit, short
+from .messages import MOST_FINDINGS, FormatError, finding_defect, findings, short
 from .nodes import Sketch
 from .parameters import PARAMETERS, CodeParameters, LLMParameters, Parameters
 
@@ -72,12 +72,14 @@ def read_parts(data: Any, where: str) -> tuple[Sketch, dict[str, Parameters]]:
         found = f"flowbot: {short(version)}" if "flowbot" in given else "no key 'flowbot'"
         raise UserError(where, found, f"flowbot: {FORMAT}, the version of the format")
     wrong = [
-        misfit("", f"the unknown key {short(key)}", f"only {', '.join(_KEYS)}") for key in given if key not in _KEYS
+        finding_defect("", f"the unknown key {short(key)}", f"only {', '.join(_KEYS)}")
+        for key in given
+        if key not in _KEYS
     ]
     sketch = _parsed(Sketch, {key: given[key] for key in ("inputs", "outputs", "nodes") if key in given}, "", wrong)
     parameters = given.get("parameters")
     if parameters is not None and not isinstance(parameters, dict):
-        wrong.append(misfit("parameters", short(parameters), "a mapping from nodes to their parameters"))
+        wrong.append(finding_defect("parameters", short(parameters), "a mapping from nodes to their parameters"))
     listed: dict[str, Parameters | None] = {
         path: _parsed(_kind(given.get("nodes"), path, each), each, f"parameters.{path}", wrong)
         for path, each in (cast("dict[str, Any]", parameters).items() if isinstance(parameters, dict) else ())
@@ -96,7 +98,7 @@ def _parsed(model: type[_Model], data: Any, place: str, wrong: list[Defect]) -> 
         return model.model_validate(data)
     except ValidationError as error:
         for within, found, expected in findings(error):
-            wrong.append(misfit(f"{place}.{within}".strip("."), found, expected))
+            wrong.append(finding_defect(f"{place}.{within}".strip("."), found, expected))
         return None
 
 
@@ -122,30 +124,30 @@ def _faults(data: Any) -> Iterator[Defect]:
     while waiting:
         spot, value, depth = waiting.pop()
         if depth > _MAX_DEPTH:
-            yield misfit(_place(spot), f"nesting deeper than {_MAX_DEPTH}", f"at most {_MAX_DEPTH} levels")
+            yield finding_defect(_place(spot), f"nesting deeper than {_MAX_DEPTH}", f"at most {_MAX_DEPTH} levels")
             continue
         match value:
             case dict():
                 for key, each in cast("dict[Any, Any]", value).items():
                     if not isinstance(key, str) or not _encodable(key):
-                        yield misfit(_place(spot), f"the key {short(key)}, which is no text", expected)
+                        yield finding_defect(_place(spot), f"the key {short(key)}, which is no text", expected)
                     else:
                         waiting.append(((spot, key), each, depth + 1))
             case list():
                 waiting.extend(((spot, i), each, depth + 1) for i, each in enumerate(cast("list[Any]", value)))
             case str():
                 if not _encodable(value):
-                    yield misfit(_place(spot), f"{short(value)}, which is no whole text", expected)
+                    yield finding_defect(_place(spot), f"{short(value)}, which is no whole text", expected)
             case float():
                 if value != value or value in (float("inf"), float("-inf")):
-                    yield misfit(_place(spot), repr(value), expected)
+                    yield finding_defect(_place(spot), repr(value), expected)
             case None | bool():
                 pass
             case int():
                 if value.bit_length() > MOST_BITS:
-                    yield misfit(_place(spot), TOO_LONG, expected)
+                    yield finding_defect(_place(spot), TOO_LONG, expected)
             case _:
-                yield misfit(_place(spot), kind_of(value), expected)
+                yield finding_defect(_place(spot), kind_of(value), expected)
 
 
 _Spot = tuple["_Spot | None", str | int]

@@ -6,13 +6,13 @@ Orders follow the sketch, never a set or a clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from heapq import heappop, heappush
+from itertools import chain, count
 
-from flowbot.fields import Type, UserError
+from flowbot.fields import UserError
 
-from .nodes import HasNodes, LoopNode, MapNode, Sketch
-from .scope import Scope
+from .nodes import BodyNode, HasNodes, Sketch, walk
 
 MOST_CIRCLES = 200
 """Circles that are looked for at once."""
@@ -22,27 +22,6 @@ def split_reference(reference: str) -> tuple[str | None, str]:
     """The node and the output that a reference names; the node is None for an input of the workflow."""
     node, dot, output = reference.partition(".")
     return (node, output) if dot else (None, reference)
-
-
-def references(sketch: Sketch) -> dict[str, str]:
-    """Every reference of the outermost body with its type's text: inputs first, then node by node."""
-    scope = Scope.of(sketch)
-    return {name: scope.type_text(name) or "" for name in scope.own_names()}
-
-
-def reference_type(sketch: Sketch, reference: str) -> Type:
-    """The type of what a reference of the outermost body carries.
-
-    Raises:
-        UserError: if nothing produces it, or its type is not in the notation.
-    """
-    scope = Scope.of(sketch)
-    text, kind = scope.type_text(reference), scope.type_of(reference)
-    if text is None:
-        raise UserError("workflow", f"a reference to {reference!r}", f"one of {', '.join(scope.names())}")
-    if kind is None:
-        raise UserError(f"workflow: type of {reference}", repr(text), "a type")
-    return kind
 
 
 def predecessors(holder: HasNodes, node: str) -> tuple[str, ...]:
@@ -87,7 +66,7 @@ def paths(holder: HasNodes, path: str = "") -> Iterator[str]:
     for name in topological(holder):
         node = holder.nodes[name]
         yield f"{path}{name}"
-        if isinstance(node, LoopNode | MapNode):
+        if isinstance(node, BodyNode):
             yield from paths(node, f"{path}{name}/")
 
 
@@ -101,9 +80,8 @@ def cycles(holder: HasNodes) -> list[tuple[str, ...]]:
 
 def unused(holder: HasNodes) -> tuple[str, ...]:
     """Nodes of a body on which nothing that leaves it depends, in sketch order."""
-    ends = holder.outputs.values() if isinstance(holder, Sketch) else getattr(holder, "ends", tuple)()
     used: set[str] = set()
-    waiting = [split_reference(reference)[0] for reference in ends]
+    waiting = [split_reference(reference)[0] for reference in holder.ends()]
     while waiting:
         name = waiting.pop()
         if name is not None and name in holder.nodes and name not in used:
@@ -169,3 +147,17 @@ def _circle(before: Mapping[str, Mapping[str, None]], ordered: Mapping[str, None
         path[name] = len(path)
         name = next(each for each in before[name] if each not in ordered)
     return (name, *reversed(list(path)[path[name] :]))
+
+
+def all_names(sketch: Sketch) -> set[str]:
+    """The names of all inputs, nodes, and what bodies are handed."""
+    names = set(sketch.inputs)
+    for path, node in walk(sketch):
+        names.add(path.rpartition("/")[2])
+        names.update(node.input_names() if isinstance(node, BodyNode) else ())
+    return names
+
+
+def free_name(wish: str, taken: Collection[str]) -> str:
+    """The wished name, or it with the lowest number from 2 on, that is not taken."""
+    return next(name for name in chain([wish], (f"{wish}_{number}" for number in count(2))) if name not in taken)

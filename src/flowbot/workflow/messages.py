@@ -11,9 +11,9 @@ from flowbot.fields import UserError, foreign
 from flowbot.fields.foreign import MOST_FINDINGS, Place, short
 
 from .defects import Defect
+from .parameters import PARAMETERS
 
-_KINDS = frozenset({"llm", "tool", "code", "branch", "merge", "loop", "map"})
-_HIDDEN = _KINDS | {"add", "remove", "replace", "rewire", "output"}
+_HIDDEN = frozenset(PARAMETERS) | {"add", "remove", "replace", "rewire", "output"}
 """Tags that pydantic puts into the place of an error in a union: they do not stand in the file."""
 _FORMS = frozenset({"<test>", "<all>", "<any>", "<not>", "<else>", "<text>", "<place>"})
 """The same for the forms of a condition, and of a part of a prompt."""
@@ -21,7 +21,7 @@ WHOLE = "workflow"
 """How a defect names the whole as its place."""
 
 
-__all__ = ["MOST_FINDINGS", "WHOLE", "FormatError", "explain", "explained", "findings", "misfit", "short"]
+__all__ = ["MOST_FINDINGS", "WHOLE", "FormatError", "explain", "explained", "finding_defect", "findings", "short"]
 
 
 class FormatError(UserError):
@@ -58,7 +58,7 @@ def explained(error: ValidationError, place: str) -> PydanticCustomError:
     return PydanticCustomError("explained", "{place}: found {found}; expected {expected}", context)
 
 
-def misfit(place: str, found: str, expected: str) -> Defect:
+def finding_defect(place: str, found: str, expected: str) -> Defect:
     """A finding as a defect; "" is the place of the whole."""
     return Defect(place or WHOLE, f"found {found}", f"expected {expected}")
 

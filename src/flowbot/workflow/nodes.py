@@ -7,34 +7,31 @@ nodes read what stands outside, what the loop carries or the map's item, and eac
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal, Protocol, cast
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 from flowbot.fields import UserError
+from flowbot.fields.foreign import Closed
 
-from .conditions import Condition, Guard, tests_of
+from .conditions import Condition, Guard, rewired_condition, tests_of
 
 MAX_STEPS = 100
 """Most steps of a loop and rounds of tool calls that a workflow may ask for."""
 MAX_ITEMS = 10_000
 """Most items of a map."""
 
-
-class HasNodes(Protocol):
-    """What holds nodes: a sketch, or a node with a body."""
-
-    @property
-    def nodes(self) -> dict[str, Node]:
-        """The nodes by name."""
-        ...
+Swap = Mapping[str, str]
+"""What is read instead of a reference: old to new."""
+NOTHING: Swap = MappingProxyType({})
+_M = TypeVar("_M", bound=BaseModel)
 
 
-class _Node(BaseModel):
+class _Node(Closed, populate_by_name=True):
     """What every kind has."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, populate_by_name=True)
 
     when: str | None = None
     """A way of a branch of the same body, as `route.many`: the node runs only if it was taken."""
@@ -48,16 +45,30 @@ class _Node(BaseModel):
         """Names of what other nodes may read from this one."""
         return tuple(cast("dict[str, str]", getattr(self, "out", {})))
 
+    @property
+    def asks(self) -> bool:
+        """Whether a model is asked in this node itself: an `llm`, a branch that a model chooses, a merge that a model judges."""
+        return False
+
+    @classmethod
+    def kind_name(cls) -> str:
+        """The kind, as it stands in a file."""
+        return str(cls.model_fields["kind"].default)
+
     def dump(self) -> dict[str, Any]:
         """The node as it stands in a file: the kind first, nothing that goes without saying."""
         data = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        kind = {"kind": type(self).model_fields["kind"].default}
+        kind = {"kind": self.kind_name()}
         return kind | {key: data[key] for key in ("when", "how", "tool", "in", "out") if key in data} | data
 
     def references(self) -> tuple[str, ...]:
         """What the node reads from the body that it stands in, in declared order, a body's own reading included."""
         inputs = cast("dict[str, str] | None", getattr(self, "inputs", None))
         return tuple(inputs.values()) if inputs else ()
+
+    def rewired(self, swap: Swap) -> Self:
+        """The node that, with its body, reads what `swap` says; the same object where that changes nothing."""
+        return changed(self, inputs=_swapped(cast("dict[str, str]", getattr(self, "inputs", {})), swap))
 
 
 class LLMNode(_Node):
@@ -71,6 +82,11 @@ class LLMNode(_Node):
     """`pinned`: the model in the parameters stays."""
     rounds: int = 5
     """Most rounds of tool calls before the node must answer, `MAX_STEPS` at most."""
+
+    @property
+    def asks(self) -> bool:
+        """A model is asked."""
+        return True
 
 
 class ToolNode(_Node):
@@ -142,28 +158,72 @@ class MergeNode(_Node):
         """What the node reads, in declared order."""
         return (*self.inputs, *self.given.values())
 
+    @property
+    def asks(self) -> bool:
+        """Whether a model judges."""
+        return self.how == "judge"
 
-class _WithBody(_Node):
+    def rewired(self, swap: Swap) -> Self:
+        """What becomes the same is joined once; what was there twice stays so."""
+        was: dict[str, str] = {}
+        swapped = ((reference, swap.get(reference, reference)) for reference in self.inputs)
+        joined = tuple(new for old, new in swapped if was.setdefault(new, old) == old)
+        return changed(self, inputs=joined, given=_swapped(self.given, swap))
+
+
+class BodyNode(_Node):
+    """A node with a body: its nodes, what they are handed, what is read of them, and what is read before they run."""
+
+    bounded_by: ClassVar[tuple[str, int]]
+    """The field that says how often the body runs at most, and the most that it may say."""
+
     nodes: dict[str, Node]
 
-    def own(self) -> tuple[str, ...]:
-        """Names that only the body knows, besides its nodes."""
-        raise AssertionError("every kind with a body says what it hands in")
+    @property
+    def bound(self) -> int:
+        """How often the body runs at most.
 
+        Raises:
+            UserError: if there is no bound, or one beyond what it may be.
+        """
+        key, most = self.bounded_by
+        given: int | None = getattr(self, key)
+        if given is None or not 1 <= given <= most:
+            raise UserError("workflow", f"a {self.kind_name()} with `{key}: {given}`", f"a number from 1 to {most}")
+        return given
+
+    @abstractmethod
+    def input_names(self) -> tuple[str, ...]:
+        """Names that only the body knows, besides its nodes."""
+
+    @abstractmethod
     def ends(self) -> tuple[str, ...]:
         """What is read of the body once its nodes have run."""
-        raise AssertionError("every kind with a body says what it takes out")
 
+    @abstractmethod
     def entries(self) -> tuple[str, ...]:
         """What is read from outside before the body runs."""
-        raise AssertionError("every kind with a body says what it starts from")
+
+    @abstractmethod
+    def reading(self, ends: Swap, entries: Swap = NOTHING) -> Self:
+        """The same with other ends and entries; the same object where that changes nothing."""
+
+    def body_references(self) -> tuple[str, ...]:
+        """What the nodes of the body and its ends read, whether it stands in the body or outside."""
+        return (*(each for node in self.nodes.values() for each in node.references()), *self.ends())
 
     def references(self) -> tuple[str, ...]:
         """What the node and its body read from the body that it stands in."""
-        inside = [reference for node in self.nodes.values() for reference in node.references()]
-        own = {*self.nodes, *self.own()}
-        free = (each for each in (*inside, *self.ends()) if each.partition(".")[0] not in own)
+        known = {*self.nodes, *self.input_names()}
+        free = (each for each in self.body_references() if each.partition(".")[0] not in known)
         return tuple(dict.fromkeys((*self.entries(), *free)))
+
+    def rewired(self, swap: Swap) -> Self:
+        """Names that only the body knows hide those of the same name outside."""
+        known = {*self.nodes, *self.input_names()}
+        inside = {old: new for old, new in swap.items() if old.partition(".")[0] not in known}
+        nodes = {name: each.rewired(inside) for name, each in self.nodes.items()}
+        return changed(self, nodes=nodes).reading(inside, swap)
 
     def dump(self) -> dict[str, Any]:
         """The node as it stands in a file, its body last."""
@@ -172,10 +232,8 @@ class _WithBody(_Node):
         return {**data, "nodes": {name: node.dump() for name, node in self.nodes.items()}}
 
 
-class Carry(BaseModel):
+class Carry(Closed):
     """A value that a loop carries from step to step; after the last step it is an output of the loop."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     type: str
     start: str
@@ -184,8 +242,10 @@ class Carry(BaseModel):
     """Reference in the body: the value in the step after."""
 
 
-class LoopNode(_WithBody):
+class LoopNode(BodyNode):
     """Repeats a body until a condition holds after a step, at most `max` times. Its outputs are what it carries."""
+
+    bounded_by = ("max", MAX_STEPS)
 
     kind: Literal["loop"] = "loop"
     max: int | None = None
@@ -195,20 +255,11 @@ class LoopNode(_WithBody):
     carry: dict[str, Carry]
 
     @property
-    def bound(self) -> int:
-        """Most steps.
-
-        Raises:
-            UserError: if the loop has no bound, or one beyond `MAX_STEPS`.
-        """
-        return _bound("a loop", "max", self.max, MAX_STEPS)
-
-    @property
     def gives(self) -> tuple[str, ...]:
         """Names of what the loop carries."""
         return tuple(self.carry)
 
-    def own(self) -> tuple[str, ...]:
+    def input_names(self) -> tuple[str, ...]:
         """The names of what is carried."""
         return tuple(self.carry)
 
@@ -221,9 +272,19 @@ class LoopNode(_WithBody):
         """The first values."""
         return tuple(each.start for each in self.carry.values())
 
+    def reading(self, ends: Swap, entries: Swap = NOTHING) -> Self:
+        """The same with other next and first values and another condition."""
+        carry = {
+            name: changed(each, start=entries.get(each.start, each.start), next=ends.get(each.next, each.next))
+            for name, each in self.carry.items()
+        }
+        return changed(self, carry=carry, until=self.until and rewired_condition(self.until, ends))
 
-class MapNode(_WithBody):
+
+class MapNode(BodyNode):
     """Runs a body for each item of a list, side by side, for at most the first `limit` items."""
+
+    bounded_by = ("limit", MAX_ITEMS)
 
     kind: Literal["map"] = "map"
     over: str
@@ -234,16 +295,7 @@ class MapNode(_WithBody):
     out: dict[str, str]
     """Output to reference in the body: a list of what it was for each item, in order."""
 
-    @property
-    def bound(self) -> int:
-        """Most items.
-
-        Raises:
-            UserError: if the map has no bound, or one beyond `MAX_ITEMS`.
-        """
-        return _bound("a map", "limit", self.limit, MAX_ITEMS)
-
-    def own(self) -> tuple[str, ...]:
+    def input_names(self) -> tuple[str, ...]:
         """The item's name."""
         return (self.item,)
 
@@ -255,16 +307,18 @@ class MapNode(_WithBody):
         """The list."""
         return (self.over,)
 
+    def reading(self, ends: Swap, entries: Swap = NOTHING) -> Self:
+        """The same with other values to collect and another list."""
+        return changed(self, over=entries.get(self.over, self.over), out=_swapped(self.out, ends))
+
 
 Node = Annotated[
     LLMNode | ToolNode | CodeNode | BranchNode | MergeNode | LoopNode | MapNode, Field(discriminator="kind")
 ]
 
 
-class Sketch(BaseModel):
+class Sketch(Closed):
     """The nodes and their wiring. Hashable by content, diffable, without prompt text."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     inputs: dict[str, str]
     """Inputs of the workflow: name to type."""
@@ -277,18 +331,38 @@ class Sketch(BaseModel):
         nodes = {name: node.dump() for name, node in self.nodes.items()}
         return {"inputs": dict(self.inputs), "outputs": dict(self.outputs), "nodes": nodes}
 
+    def input_names(self) -> tuple[str, ...]:
+        """The names of the inputs."""
+        return tuple(self.inputs)
 
-def _bound(what: str, key: str, given: int | None, most: int) -> int:
-    if given is None or not 1 <= given <= most:
-        raise UserError("workflow", f"{what} with `{key}: {given}`", f"a number from 1 to {most}")
-    return given
+    def ends(self) -> tuple[str, ...]:
+        """What the outputs are."""
+        return tuple(self.outputs.values())
+
+    def reading(self, ends: Swap) -> Self:
+        """The same with other outputs; the same object where that changes nothing."""
+        return changed(self, outputs=_swapped(self.outputs, ends))
+
+
+HasNodes: TypeAlias = Sketch | LoopNode | MapNode
+"""What holds nodes: a sketch, or a node with a body."""
+
+
+def changed(model: _M, /, **fields: Any) -> _M:
+    """A copy with other values of fields; the same object where they are what it has."""
+    new = {name: value for name, value in fields.items() if getattr(model, name) != value}
+    return model.model_copy(update=new) if new else model
+
+
+def _swapped(references: Mapping[str, str], swap: Swap) -> dict[str, str]:
+    return {name: swap.get(reference, reference) for name, reference in references.items()}
 
 
 def walk(holder: HasNodes, path: str = "") -> Iterator[tuple[str, Node]]:
     """Every node with its path (`refine/critic` for a node of a body), each body after its node, in sketch order."""
     for name, node in holder.nodes.items():
         yield f"{path}{name}", node
-        if isinstance(node, LoopNode | MapNode):
+        if isinstance(node, BodyNode):
             yield from walk(node, f"{path}{name}/")
 
 
@@ -301,23 +375,10 @@ def node_at(holder: HasNodes, path: str) -> Node:
     *outer, name = path.split("/")
     for each in outer:
         node = holder.nodes[each]
-        if not isinstance(node, LoopNode | MapNode):
+        if not isinstance(node, BodyNode):
             raise KeyError(path)
         holder = node
     return holder.nodes[name]
-
-
-def asks_model(node: Node) -> bool:
-    """Whether a model is asked in this node itself: an `llm`, a branch that a model chooses, a merge that a model judges."""
-    match node:
-        case LLMNode():
-            return True
-        case BranchNode():
-            return node.asks
-        case MergeNode():
-            return node.how == "judge"
-        case _:
-            return False
 
 
 def is_frozen(holder: HasNodes, path: str) -> bool:

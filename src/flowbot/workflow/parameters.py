@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from .prompt import MOST_MESSAGES, PromptMessage, Slot, in_words, reworded, slots
+from flowbot.fields.foreign import Closed
+
+from .prompt import MOST_MESSAGES, PromptMessage, Slot, plain_text, reworded, slots
 
 MOST_LETTERS = 8000
 """Of an instruction, and of code."""
@@ -21,23 +23,19 @@ MOST_TOKENS = 1_000_000
 """Of a reply; no model writes more."""
 
 
-class Demonstration(BaseModel):
+class Demonstration(Closed):
     """One worked example shown to a model: the node's inputs and the outputs wanted.
 
     `example` names the training example that it comes from, so that it is left out when that example is scored.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     inputs: dict[str, Any]
     outputs: dict[str, Any]
     example: str = ""
 
 
-class LLMParameters(BaseModel):
+class LLMParameters(Closed):
     """Parameters of an `llm` node."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     instruction: str = Field(default="", max_length=MOST_LETTERS)
     """Plain text, never a template."""
@@ -56,28 +54,26 @@ class LLMParameters(BaseModel):
     """Tools that the model may call before it answers."""
 
     @property
-    def said(self) -> str:
+    def instruction_text(self) -> str:
         """What the step is asked for, as a text that can be the instruction of another."""
-        return self.instruction or in_words(self.messages)[:_MOST_SAID].rstrip()
+        return self.instruction or plain_text(self.messages)[:_MOST_SAID].rstrip()
 
-    def told(self, text: str, slot: Slot | None = None) -> Self:
+    def with_text(self, text: str, slot: Slot | None = None) -> Self:
         """The same with `text` as the instruction, or in a slot of the messages: in the longest where none is named."""
         if not self.messages:
             return self.model_copy(update={"instruction": text})
         chosen = slot or next(iter(slots(self.messages)), None)
         return self.model_copy(update={"messages": reworded(self.messages, chosen, text)})
 
-    def told_also(self, text: str) -> Self:
+    def with_added_text(self, text: str) -> Self:
         """The same with `text` behind what is said already."""
         if not self.messages:
             return self.model_copy(update={"instruction": f"{self.instruction} {text}"})
         return self.model_copy(update={"format_hint": f"{self.format_hint}\n{text}".strip()})
 
 
-class ChoiceParameters(BaseModel):
+class ChoiceParameters(Closed):
     """Parameters of a step in which a model picks: a `branch` among its labels, a `merge` that judges its candidates."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     instruction: str = Field(default="", max_length=MOST_LETTERS)
     """Plain text, never a template."""
@@ -85,19 +81,15 @@ class ChoiceParameters(BaseModel):
     """Model string; None: the run's task model."""
 
 
-class CodeParameters(BaseModel):
+class CodeParameters(Closed):
     """Parameters of a `code` node: Python that defines `run(...)`, whose arguments are the node's inputs by name and
     which returns a dict of its outputs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     code: str = Field(default="", max_length=MOST_LETTERS)
 
 
-class NoParameters(BaseModel):
+class NoParameters(Closed):
     """`tool`, `loop` and `map` nodes have nothing to tune; the nodes of a body have their own."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 Parameters = LLMParameters | ChoiceParameters | CodeParameters | NoParameters

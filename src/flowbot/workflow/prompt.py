@@ -10,7 +10,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag
+
+from flowbot.fields.foreign import Closed
 
 MOST_LITERAL = 100_000
 """Letters of one text of a prompt."""
@@ -23,10 +25,8 @@ _LONGEST_LABEL = 80
 _FEWEST_LETTERS = 20
 
 
-class Ref(BaseModel):
+class Ref(Closed):
     """A place in a prompt: the value of this input of the node stands there."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     ref: str
 
@@ -41,10 +41,8 @@ Part = Annotated[
 ]
 
 
-class PromptMessage(BaseModel):
+class PromptMessage(Closed):
     """One message of a prompt: who speaks, and its texts and places in order."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     role: Literal["system", "user", "assistant"]
     parts: tuple[Part, ...] = Field(min_length=1, max_length=MOST_PARTS)
@@ -94,7 +92,7 @@ def prompt_text(prompt: Prompt) -> str:
     return "\n\n".join(f"[{message.role}]\n{message.filled(_braced)}" for message in prompt)
 
 
-def in_words(prompt: Prompt) -> str:
+def plain_text(prompt: Prompt) -> str:
     """What a prompt asks for as one plain text, for a step that is made of it and has inputs of its own."""
     texts = [(message.role, message.filled(_braced).strip()) for message in prompt]
     said = (f"Example of an answer:\n{text}" if role == "assistant" else text for role, text in texts if text)

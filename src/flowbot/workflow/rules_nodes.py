@@ -9,7 +9,7 @@ from flowbot.fields import ToolSignature, Type
 from .conditions import tests_of
 from .defects import Defect, choices, name_defects, type_defects
 from .graph import split_reference
-from .nodes import MAX_ITEMS, MAX_STEPS, BranchNode, LLMNode, LoopNode, MapNode, MergeNode, Node, ToolNode
+from .nodes import MAX_STEPS, BodyNode, BranchNode, LLMNode, LoopNode, MapNode, MergeNode, Node, ToolNode
 from .rules_conditions import condition_defects
 from .rules_references import References, clashes, hidden
 from .scope import Scope, parsed
@@ -39,7 +39,7 @@ class NodeRules:
             if other not in scope.nodes:
                 mend = f"name {choices(other, scope.nodes)}"
                 yield Defect(f"{where}.feedback_from", f"there is no node {other!r} in this body", mend)
-        if not isinstance(node, BranchNode | LoopNode | MapNode):
+        if not isinstance(node, BranchNode | BodyNode):
             if not node.out:
                 yield Defect(f"{where}.out", "the node gives nothing", "declare an output, as `answer: str`")
             for output, text in node.out.items():
@@ -102,10 +102,7 @@ class NodeRules:
 
     def _loop(self, where: str, node: LoopNode, scope: Scope, inside: Scope) -> Iterator[Defect]:
         """It ends; what it carries starts and goes on with values of one type; its condition can be told."""
-        if node.max is None:
-            yield Defect(f"{where}.max", "the loop has no bound", "give one, as `max: 3`")
-        else:
-            yield from _number(f"{where}.max", "max", node.max, MAX_STEPS)
+        yield from _bound(where, node, "3")
         if not node.carry:
             mend = "carry a value, as `carry: {draft: {type: str, start: first.draft, next: revise.draft}}`"
             yield Defect(f"{where}.carry", "the loop carries nothing, so it gives nothing", mend)
@@ -128,10 +125,7 @@ class NodeRules:
 
     def _map(self, where: str, node: MapNode, scope: Scope, inside: Scope) -> Iterator[Defect]:
         """It goes over a bounded list, and collects what its body produces."""
-        if node.limit is None:
-            yield Defect(f"{where}.limit", "the map has no bound", "give one, as `limit: 20`")
-        else:
-            yield from _number(f"{where}.limit", "limit", node.limit, MAX_ITEMS)
+        yield from _bound(where, node, "20")
         kind = yield from self.references.check(f"{where}.over", node.over, scope)
         if kind is not None and kind.kind != "list":
             yield Defect(f"{where}.over", f"{node.over} is {kind}", "go over something of type list[T]")
@@ -196,6 +190,15 @@ class NodeRules:
                 yield Defect(place, f"tool {node.tool} gives no such output", f"declare {choices(output, gives)}")
             elif declared is not None and not declared.accepts(gives[output]):
                 yield Defect(place, f"is {declared}, and {node.tool} gives {gives[output]}", f"declare {gives[output]}")
+
+
+def _bound(where: str, node: LoopNode | MapNode, such: str) -> Iterator[Defect]:
+    key, most = node.bounded_by
+    given: int | None = getattr(node, key)
+    if given is None:
+        yield Defect(f"{where}.{key}", f"the {node.kind} has no bound", f"give one, as `{key}: {such}`")
+    else:
+        yield from _number(f"{where}.{key}", key, given, most)
 
 
 def _number(where: str, key: str, given: int, most: int) -> Iterator[Defect]:

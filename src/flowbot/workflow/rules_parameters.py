@@ -79,10 +79,8 @@ def parameter_defects(workflow: Workflow, scope: Scope, tool_rule: ToolRule) -> 
                     yield from tool_rule(f"{where}.tools", tool)
                 yield from _llm(where, node, told, body, joined=name in joined)
             elif isinstance(node, BranchNode | MergeNode):
-                asks = node.asks if isinstance(node, BranchNode) else node.how == "judge"
-                yield from _choice(
-                    where, given if isinstance(given, ChoiceParameters) else ChoiceParameters(), asks=asks
-                )
+                choice = given if isinstance(given, ChoiceParameters) else ChoiceParameters()
+                yield from _choice(where, choice, asks=node.asks)
 
 
 def _choice(where: str, given: ChoiceParameters, *, asks: bool) -> Iterator[Defect]:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from flowbot.fields import Type, TypeSyntaxError
 
 from .defects import MOST_TYPE
-from .nodes import HasNodes, LoopNode, MapNode, Node, Sketch
+from .nodes import BodyNode, HasNodes, LoopNode, MapNode, Node, Sketch
 
 
 class Scope:
@@ -91,7 +91,7 @@ class Scope:
         """This scope and those inside it, in sketch order."""
         yield self
         for name, node in self.nodes.items():
-            if isinstance(node, LoopNode | MapNode):
+            if isinstance(node, BodyNode):
                 yield from self.inner(name).all()
 
     def _look_up(self, reference: str) -> str | None:

@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict
-
 from flowbot.fields import Field, stable_hash
+from flowbot.fields.foreign import Closed
 from flowbot.fields.words import brief, listed
 
 from .captions import kind_text
-from .file import read_parts, write_data
+from .file import FORMAT, read_parts, write_data
 from .nodes import Sketch, node_at, walk
 from .parameters import PARAMETERS, Parameters
 
@@ -26,7 +25,7 @@ class HasFields(Protocol):
     def outputs(self) -> tuple[Field, ...]: ...  # noqa: D102
 
 
-class Workflow(BaseModel):
+class Workflow(Closed):
     """A sketch and the parameters of its nodes by address. Immutable; equal content has equal `hash`.
 
     A notebook shows its drawing, and the prompts below.
@@ -37,8 +36,6 @@ class Workflow(BaseModel):
         >>> fb.Flow(workflow, lm="openai/gpt-4.1-mini")(note="Two pens, please")
         {'total': 2}
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     sketch: Sketch
     parameters: dict[str, Parameters]
@@ -127,7 +124,7 @@ class Workflow(BaseModel):
         """The workflow as JSON data in the file format (DESIGN: `flowbot: 1`, inputs, outputs, nodes, parameters)."""
         dumped = {name: each.model_dump(mode="json", exclude_defaults=True) for name, each in self.parameters.items()}
         said = {name: each for name, each in dumped.items() if each}
-        return {"flowbot": 1, **self.sketch.dump(), **({"parameters": said} if said else {})}
+        return {"flowbot": FORMAT, **self.sketch.dump(), **({"parameters": said} if said else {})}
 
     @property
     def summary(self) -> str:

@@ -124,8 +124,7 @@ class LocalClient:
             return self._inner
         from flowbot.lm.capabilities import Capabilities
         from flowbot.lm.openai import OpenAIClient
-
-        from .fitted_wire import FittedWire
+        from flowbot.lm.wire import Wire
 
         path = await self.prepare()
         if self._server is None:
@@ -138,7 +137,7 @@ class LocalClient:
         capabilities = Capabilities(tools="json")
         self._inner = OpenAIClient(
             replace(self.identity, name=self.name),
-            FittedWire(base_url, self._fitting, key=key, seconds=_CALL_SECONDS),
+            Wire(base_url, key=key, seconds=_CALL_SECONDS, adapt=self._fitting.body),
             capabilities=capabilities,
             price_ref="free",
         )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from flowbot.fields import Type
 from flowbot.task import Task
-from flowbot.workflow.edits import Edit, ReplaceNode
-from flowbot.workflow.nodes import LLMNode, LoopNode, MapNode, Node, Sketch, walk
+from flowbot.workflow.edits.basic import ReplaceNode
+from flowbot.workflow.edits.edit import Edit
+from flowbot.workflow.graph import all_names, free_name
+from flowbot.workflow.nodes import LLMNode, Node
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.starts import REASONING
@@ -81,18 +83,11 @@ class Place:
 
     def fresh(self, name: str) -> str:
         """The name, or it with a number, that nothing in the workflow has."""
-        taken = set(self.workflow.sketch.inputs)
-        for path, node in walk(self.workflow.sketch):
-            taken.add(path.rpartition("/")[2])
-            taken.update(node.own() if isinstance(node, LoopNode | MapNode) else ())
-        return free(name, taken)
+        return free_name(name, all_names(self.workflow.sketch))
 
     def leaves(self) -> tuple[str, ...]:
         """What leaves its body: the references that the workflow's outputs, or a loop or map, take from it."""
-        holder = self.scope.holder
-        if isinstance(holder, LoopNode | MapNode):
-            return holder.ends()
-        return tuple(holder.outputs.values()) if isinstance(holder, Sketch) else ()
+        return self.scope.holder.ends()
 
     def unread(self, names: Iterable[str]) -> list[Edit]:
         """Edits that make the LLM calls beside it that read these of its outputs go on without them."""
@@ -140,8 +135,3 @@ class Call(Place):
 
 Pattern: TypeAlias = Callable[[Place], Iterator[Change]]
 """Finds changes about a step; it yields none where it has none."""
-
-
-def free(name: str, taken: Collection[str]) -> str:
-    """The name, or it with the lowest number from 2 on, that is not taken."""
-    return next(each for each in (name, *(f"{name}_{n}" for n in range(2, len(taken) + 3))) if each not in taken)

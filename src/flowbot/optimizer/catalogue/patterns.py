@@ -11,7 +11,9 @@ from collections.abc import Iterator
 
 from flowbot.fields import Type
 from flowbot.workflow.conditions import Test
-from flowbot.workflow.edits import Decompose, Ensemble, InsertBranch, ReplaceNode, Review
+from flowbot.workflow.edits.basic import ReplaceNode
+from flowbot.workflow.edits.inserts import Decompose, InsertBranch
+from flowbot.workflow.edits.patterns import Ensemble, Review
 
 from .change import Call, Change, Place
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowbot.workflow.edits import Edit, RemoveNode
-from flowbot.workflow.nodes import BranchNode, LLMNode, LoopNode, MapNode, MergeNode, Node, walk
+from flowbot.workflow.edits.basic import RemoveNode
+from flowbot.workflow.edits.edit import Edit
+from flowbot.workflow.nodes import BodyNode, BranchNode, LLMNode, MergeNode, Node, walk
 
 from .change import Change, Place
 
@@ -36,5 +37,5 @@ def remove(place: Place) -> Iterator[Change]:
 
 def _holds_pin(node: Node) -> bool:
     """Whether the model of a step, or of one in its body, is pinned."""
-    inside = (each for _, each in walk(node)) if isinstance(node, LoopNode | MapNode) else ()
+    inside = (each for _, each in walk(node)) if isinstance(node, BodyNode) else ()
     return any(isinstance(each, LLMNode | BranchNode | MergeNode) and each.model for each in (node, *inside))

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from flowbot.workflow.edits import Edit, InsertRetrieval, InsertStep, ReplaceNode, Split
+from flowbot.workflow.edits.basic import ReplaceNode
+from flowbot.workflow.edits.edit import Edit
+from flowbot.workflow.edits.inserts import InsertRetrieval, InsertStep
+from flowbot.workflow.edits.patterns import Split
+from flowbot.workflow.graph import free_name
 from flowbot.workflow.nodes import CodeNode, LLMNode
 from flowbot.workflow.parameters import CodeParameters, LLMParameters
 from flowbot.workflow.starts import REASONING, reasoning_hint
 
-from .change import Call, Change, Place, free
+from .change import Call, Change, Place
 
 
 def compute(place: Place) -> Iterator[Change]:
@@ -28,7 +32,7 @@ def compute(place: Place) -> Iterator[Change]:
 
     def build(text: str) -> list[Edit]:
         told = place.told.model_copy(update={"format_hint": "", "demonstrations": ()})
-        parameters = told.told_also(f"List the items with their {noun}.")
+        parameters = told.with_added_text(f"List the items with their {noun}.")
         listing = place.node.model_copy(update={"out": {"items": items}})
         return [
             *place.unread(name for name in place.node.out if name not in answers),
@@ -55,7 +59,7 @@ def review(place: Place) -> Iterator[Change]:
     def build(_: str) -> list[Edit]:
         drafts = {f"draft_{output}": f"{place.name}.{output}" for output in place.node.out}
         parameters = LLMParameters(
-            instruction=f"{place.told.said} Review the draft and correct any mistake.",
+            instruction=f"{place.told.instruction_text} Review the draft and correct any mistake.",
             format_hint=reasoning_hint(place.answers),
             model=place.told.model,
             max_tokens=place.told.max_tokens,
@@ -101,7 +105,7 @@ def rewrite(place: Place) -> Iterator[Change]:
     if not isinstance(place, Call) or any(type_.kind != "str" for type_ in place.input_types().values()):
         return
     told = LLMParameters(instruction=f"Rewrite the text in plain words for this task: {place.task.goal}")
-    out = {free("text", place.node.out): "str"}
+    out = {free_name("text", place.node.out): "str"}
     edit = Split(id=place.path, name=place.fresh("rewrite"), out=out, keep=(), parameters=told)
     title = "Add an LLM call that first rewrites the input in plain words, then answer from that."
     yield Change("rewrite", place.path, title, lambda _: [edit])
@@ -113,7 +117,7 @@ def plan(place: Place) -> Iterator[Change]:
         return
     told = LLMParameters(instruction=f"Write a short plan, one line a step, for this task: {place.task.goal}")
     name = place.fresh("plan")
-    out = {free(name, (*place.node.out, *place.node.inputs)): "str"}
+    out = {free_name(name, (*place.node.out, *place.node.inputs)): "str"}
     edit = Split(id=place.path, name=name, out=out, parameters=told)
     title = "Split the LLM call into two calls: one writes a plan, the other answers by the plan."
     yield Change("plan", place.path, title, lambda _: [edit])

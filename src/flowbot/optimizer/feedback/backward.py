@@ -24,7 +24,7 @@ from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import all_of, together
 from flowbot.runtime.trace import Step, node_path
-from flowbot.workflow.nodes import CodeNode, Node, asks_model, node_at
+from flowbot.workflow.nodes import CodeNode, Node, node_at
 
 Gradients = Mapping[str, Feedback]
 """Feedback by the address of a call, the last call first."""
@@ -36,7 +36,7 @@ after a loop reads its last step."""
 
 def is_tuned(node: Node) -> bool:
     """Whether what a node does may be changed by its parameters: its text is a model's instruction or code."""
-    return isinstance(node, CodeNode) or asks_model(node)
+    return isinstance(node, CodeNode) or node.asks
 
 
 def feedback_on(path: str, gradients: Iterable[Gradients]) -> list[Feedback]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from random import Random
 
 from flowbot.fields import Field, Type
+from flowbot.fields.words import count
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.seams import Context
 from flowbot.optimizer.words import instruction_text, right_text, run_text
@@ -91,7 +92,7 @@ async def _blamed(search: Context[WorkflowProgram], program: WorkflowProgram) ->
         return Blamed(dict.fromkeys(paths, 0))
     wrong = failing(search.recorded(program, search.training))
     rows = varied(wrong, search.rng(f"blame/{program.hash}"))[:ASKED]
-    search.watch.step(f"asking for the first wrong step of {len(rows)} runs")
+    search.watch.step(f"asking for the first wrong step of {count(len(rows), 'run')}")
     said = [each for each in await all_of(_first_wrong(search, program, row, paths) for row in rows) if each]
     against = Counter(node_path(each.place) for each in said)
     return Blamed({path: against[path] for path in paths}, tuple(said))

@@ -19,7 +19,10 @@ from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import all_of
-from flowbot.workflow.edits import EditError, apply, describe, edits_schema, parse_edits
+from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.draft import EditError
+from flowbot.workflow.edits.parse import parse_edits
+from flowbot.workflow.edits.schema import edits_schema
 from flowbot.workflow.workflow import Workflow
 
 BATCH = 5
@@ -140,6 +143,6 @@ class Edits:
                 return None, [], said, "the list of edits is empty"
             edited = apply(workflow, edits, tools=context.signatures)
             why = context.guard.copied(edited, workflow) or unsourced(workflow, edited, context.task.splits["train"])
-            return (None, [], said, why) if why else (edited, [describe(edit) for edit in edits], said, "")
+            return (None, [], said, why) if why else (edited, [str(edit) for edit in edits], said, "")
         except (ModelError, RefusedError, EditError, ValueError, RecursionError) as error:
             return None, [], said, str(error)

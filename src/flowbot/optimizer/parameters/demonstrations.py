@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from math import comb
 from random import Random
 
+from flowbot.fields.words import count
 from flowbot.optimizer.feedback.runs import alike, alternated, failing, good, typical
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
@@ -81,7 +82,7 @@ class Demonstrations:
                 told.model_copy(update={"demonstrations": tuple(chosen)}),
                 "",
                 f"demonstrations from {names}",
-                title=f"show step `{arm.place}` {len(chosen)} {'good runs' if own else 'right answers'}, {way}",
+                title=f"show step `{arm.place}` {count(len(chosen), 'good run' if own else 'right answer')}, {way}",
                 source="prior",
                 reason=f"the scores of {names} are among the best" if own else "no run went well",
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from flowbot.fields.words import count
 from flowbot.optimizer.feedback.backward import backward_all, feedback_on, most_questions
 from flowbot.optimizer.feedback.blame import Blame, Blamed, suspects
 from flowbot.optimizer.feedback.runs import failing, varied
@@ -71,7 +72,7 @@ class Rewrite:
         blamed = await self.blame.of(context, program)
         path = blamed.draw(context.rng(f"rewrite/{program.hash}/{draw}"))
         rows = self._mistakes(context, program, focus, blamed, path)
-        context.watch.step(f"gradients of {len(rows)} runs")
+        context.watch.step(f"gradients of {count(len(rows), 'run')}")
         gradients = await backward_all(context, program, rows, until=path)
         feedback = [each for each in feedback_on(path, gradients) if not _lets_be(each.text)]
         texts = _texts(program, path)

@@ -18,7 +18,8 @@ from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.workflow.edits import EditError, applied
+from flowbot.workflow.edits.applying import applied
+from flowbot.workflow.edits.draft import EditError
 from flowbot.workflow.graph import predecessors, successors
 from flowbot.workflow.nodes import walk
 from flowbot.workflow.scope import Scope

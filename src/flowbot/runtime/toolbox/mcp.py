@@ -288,7 +288,7 @@ def _stand_in(source: MCPSource, signature: ToolSignature, offered: str) -> tupl
     """What is called in the tool's place, giving outputs by name, and its identity."""
     where = f"{source.where}.simulate.{offered}"
     function = source.simulate[offered]
-    shape = read_signature(function, where)
+    shape, _ = read_signature(function, where)
     if _names(shape.inputs) != _names(signature.inputs) or _names(shape.outputs) != _names(signature.outputs):
         wanted = ", ".join(f"{field.name}: {field.type}" for field in signature.inputs)
         given = ", ".join(f"{field.name}: {field.type}" for field in signature.outputs)

@@ -12,16 +12,16 @@ from typing import TypeVar
 from flowbot.fields import Field, ToolSignature
 from flowbot.workflow.check import check
 from flowbot.workflow.graph import topological
-from flowbot.workflow.nodes import LoopNode, MapNode, Sketch, walk
+from flowbot.workflow.nodes import BodyNode, HasNodes, Sketch, walk
 from flowbot.workflow.prompt import following
-from flowbot.workflow.rules import demonstration_fault
+from flowbot.workflow.rules_parameters import demonstration_fault
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
 
 from .draft import Draft, EditError
 from .edit import Edit
 
-_H = TypeVar("_H", bound=Sketch | LoopNode | MapNode)
+_H = TypeVar("_H", bound=HasNodes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def applied(
 
 
 def _require_nodes(sketch: Sketch) -> None:
-    inner = ((f" in the body of {path}", node) for path, node in walk(sketch) if isinstance(node, LoopNode | MapNode))
+    inner = ((f" in the body of {path}", node) for path, node in walk(sketch) if isinstance(node, BodyNode))
     for where, holder in (("", sketch), *inner):
         if not holder.nodes:
             raise EditError(f"no node would be left{where}; keep one, or add one in the same list of edits")
@@ -144,7 +144,7 @@ def _in_order(holder: _H) -> _H:
     """What holds nodes with each node after what it reads, bodies too, but for frozen ones."""
     nodes = {name: holder.nodes[name] for name in topological(holder)}
     for name, node in nodes.items():
-        if isinstance(node, LoopNode | MapNode) and not node.frozen:
+        if isinstance(node, BodyNode) and not node.frozen:
             nodes[name] = _in_order(node)
     unchanged = all(a == b and nodes[a] is holder.nodes[a] for a, b in zip(nodes, holder.nodes, strict=True))
     return holder if unchanged else holder.model_copy(update={"nodes": nodes})

@@ -8,12 +8,22 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationInfo, field_validator
 
 from flowbot.fields import canonical_json
-from flowbot.workflow.nodes import BranchNode, LLMNode, LoopNode, MapNode, MergeNode, Node, asks_model, is_frozen, walk
+from flowbot.workflow.nodes import (
+    BodyNode,
+    BranchNode,
+    LLMNode,
+    LoopNode,
+    MapNode,
+    MergeNode,
+    Node,
+    changed,
+    is_frozen,
+    walk,
+)
 from flowbot.workflow.parameters import PARAMETERS, ChoiceParameters, LLMParameters, Parameters
 
 from .draft import AnyParameters, Draft, split
-from .edit import Edit, NewNode, Output, Path, Text, WithNode, by_path, in_words
-from .wiring import changed, joined
+from .edit import Edit, NewNode, Output, Path, Text, WithNode, by_path, node_text
 from .written import NAMED, always, rows
 
 
@@ -24,7 +34,7 @@ class AddNode(WithNode):
     id: Text
 
     def __str__(self) -> str:
-        return f"add {in_words(self.id, self.node)}"
+        return f"add {node_text(self.id, self.node)}"
 
     def make(self, draft: Draft) -> None:
         """Add it, last of its body."""
@@ -72,7 +82,7 @@ class ReplaceNode(WithNode):
     id: Path
 
     def __str__(self) -> str:
-        return f"replace {self.id} by {in_words(self.id, self.node)}"
+        return f"replace {self.id} by {node_text(self.id, self.node)}"
 
     def make(self, draft: Draft) -> None:
         """Put it in the place of the other."""
@@ -107,7 +117,7 @@ class Rewire(Edit):
             case MergeNode():
                 if self.input not in node.inputs:
                     draft.refuse(f"the merge joins {', '.join(node.inputs)}: name the one to replace as input")
-                change = {"inputs": joined(node.inputs, {self.input: self.to})}
+                change = {"inputs": node.rewired({self.input: self.to}).inputs}
             case LoopNode():
                 name, dot, end = self.input.partition(".")
                 if name not in node.carry or (dot and end != "next"):
@@ -141,7 +151,7 @@ class RenameNode(Edit):
         holder, new = draft.holder(prefix), self.to
         if "/" in new:
             draft.refuse("a node is renamed where it stands: give the new name alone")
-        if new in holder.nodes or new in (holder.own() if isinstance(holder, LoopNode | MapNode) else holder.inputs):
+        if new in holder.nodes or new in holder.input_names():
             draft.refuse(f"{new} is there already: choose another name")
         draft.take_over(prefix, {f"{old}.{output}": f"{new}.{output}" for output in node.gives})
         if isinstance(node, BranchNode):
@@ -187,7 +197,7 @@ class Rewrite(Edit):
         return data if nodes is None else by_path(nodes, data)
 
     def __str__(self) -> str:
-        nodes = "; ".join(in_words(name, node) for name, node in self.nodes.items())
+        nodes = "; ".join(node_text(name, node) for name, node in self.nodes.items())
         ends = ", ".join(f"{output} from {reference}" for output, reference in self.outputs.items())
         return f"rewrite the workflow: {nodes}; {ends}"
 
@@ -236,7 +246,7 @@ def _renew(draft: Draft, old: Mapping[str, Node], path: str, parameters: AnyPara
         if pinned:
             draft.put(each, node.model_copy(update={"model": "pinned"}))
         now = draft.parameters.get(each) or PARAMETERS[node.kind]()
-        if not isinstance(now, LLMParameters | ChoiceParameters) or not (pinned or asks_model(node)):
+        if not isinstance(now, LLMParameters | ChoiceParameters) or not (pinned or node.asks):
             continue
         kept: dict[str, Any] = {}
         if pinned or now.model is None:
@@ -249,7 +259,7 @@ def _renew(draft: Draft, old: Mapping[str, Node], path: str, parameters: AnyPara
 
 def _fits(old: Node, new: Node) -> bool:
     """Whether a node can have the parameters of another: one of its kind; a branch or a merge only where it asks a model."""
-    return old.kind == new.kind and (asks_model(new) or not isinstance(new, BranchNode | MergeNode))
+    return old.kind == new.kind and (new.asks or not isinstance(new, BranchNode | MergeNode))
 
 
 def _with_frozen(draft: Draft, prefix: str, old: Mapping[str, Node], new: Mapping[str, Node]) -> dict[str, Node]:
@@ -261,8 +271,8 @@ def _with_frozen(draft: Draft, prefix: str, old: Mapping[str, Node], new: Mappin
             if now is None or not _same(was, now):
                 draft.refuse(f"{path} is frozen: write it as it is: {canonical_json(was.dump())}")
             nodes[name] = was
-        elif isinstance(was, LoopNode | MapNode):
-            inside = now.nodes if isinstance(now, LoopNode | MapNode) else {}
+        elif isinstance(was, BodyNode):
+            inside = now.nodes if isinstance(now, BodyNode) else {}
             kept = _with_frozen(draft, f"{path}/", was.nodes, inside)
             if now is not None and kept:
                 nodes[name] = now.model_copy(update={"nodes": kept})

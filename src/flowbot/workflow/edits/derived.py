@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from flowbot.workflow.graph import free_name
 from flowbot.workflow.nodes import LLMNode, MergeNode
 from flowbot.workflow.parameters import MOST_LETTERS, ChoiceParameters, LLMParameters
 
-from .draft import Draft, free
+from .draft import Draft
 
 
 def like(node: LLMNode, parameters: LLMParameters, new: LLMParameters | str) -> LLMParameters:
@@ -50,7 +51,7 @@ def beside(inputs: Mapping[str, str], more: Mapping[str, str]) -> dict[str, str]
     """Inputs and more of them, which get other names where theirs are taken."""
     found = dict(inputs)
     for key, reference in more.items():
-        found[free(key, found)] = reference
+        found[free_name(key, found)] = reference
     return found
 
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from itertools import chain, count
 from typing import Never
 
 from flowbot.fields import FlowBotError, ToolSignature
 from flowbot.workflow.defects import Defect
-from flowbot.workflow.nodes import HasNodes, LLMNode, LoopNode, MapNode, Node, Sketch, is_frozen, walk
+from flowbot.workflow.graph import all_names, free_name
+from flowbot.workflow.nodes import (
+    BodyNode,
+    HasNodes,
+    LLMNode,
+    Node,
+    Sketch,
+    changed,
+    is_frozen,
+    walk,
+)
 from flowbot.workflow.parameters import LLMParameters, Parameters
 from flowbot.workflow.prompt import places
 from flowbot.workflow.workflow import Workflow
-
-from .wiring import changed, rewired, with_ends
 
 AnyParameters = Parameters | dict[str, Parameters]
 """Parameters of a node; of a `loop` or `map` those of the nodes of its body, by their paths in it."""
@@ -62,14 +69,14 @@ class Draft:
 
     # What there is
 
-    def holder(self, prefix: str) -> Sketch | LoopNode | MapNode:
+    def holder(self, prefix: str) -> HasNodes:
         """What holds the nodes of a body."""
-        holder: Sketch | LoopNode | MapNode = self.sketch
+        holder: HasNodes = self.sketch
         for number, name in enumerate(steps := prefix.split("/")[:-1], start=1):
             path, inner = "/".join(steps[:number]), holder.nodes.get(name)
             if inner is None:
                 self.refuse(f"there is no node {path}; there are {_all(self.sketch)}")
-            if not isinstance(inner, LoopNode | MapNode):
+            if not isinstance(inner, BodyNode):
                 self.refuse(f"{path} is of kind {inner.kind}, which has no body")
             if inner.frozen:
                 self.refuse(f"{path} is frozen, and its body with it: leave it as it is")
@@ -88,7 +95,7 @@ class Draft:
             self.refuse(f"there is no node {path}; there are {_all(self.sketch)}")
         if node.frozen:
             self.refuse(f"{path} is frozen: leave it as it is")
-        inside = walk(node, f"{path}/") if whole and isinstance(node, LoopNode | MapNode) else ()
+        inside = walk(node, f"{path}/") if whole and isinstance(node, BodyNode) else ()
         if frozen := [inner for inner, each in inside if each.frozen]:
             self.refuse(f"{frozen[0]} is frozen: leave {path}, in which it stands, as it is")
         return node
@@ -130,12 +137,8 @@ class Draft:
     def fresh(self, wish: str) -> str:
         """The wished name, or it with a number, that nothing in the workflow has; it is taken from now on."""
         if self._taken is None:
-            self._taken = set(self.sketch.inputs)
-            for path, node in walk(self.sketch):
-                self._taken.add(split(path)[1])
-                if isinstance(node, LoopNode | MapNode):
-                    self._taken.update(node.own())
-        name = free(wish, self._taken)
+            self._taken = all_names(self.sketch)
+        name = free_name(wish, self._taken)
         self._taken.add(name)
         return name
 
@@ -192,7 +195,7 @@ class Draft:
         was = self.parameters.get(path)
         if isinstance(parameters, LLMParameters) and isinstance(was, LLMParameters) and was.messages:
             if not parameters.messages:
-                kept = was.told(parameters.instruction) if parameters.instruction.strip() else was
+                kept = was.with_text(parameters.instruction) if parameters.instruction.strip() else was
                 parameters = parameters.model_copy(update={"instruction": "", "messages": kept.messages})
             elif places(parameters.messages) != places(was.messages):
                 self.refuse(f"the places in the prompt of {path} stay: change its texts alone")
@@ -207,8 +210,8 @@ class Draft:
 
     def take_over(self, prefix: str, references: Mapping[str, str], *, but: Collection[str] = ()) -> None:
         """Whoever reads one of the references, a node or what leaves the body, reads the other; the nodes `but` do not."""
-        self._change(prefix, lambda name, node: node if name in but else rewired(node, references))
-        self._set_holder(prefix, with_ends(self.holder(prefix), references))
+        self._change(prefix, lambda name, node: node if name in but else node.rewired(references))
+        self._set_holder(prefix, self.holder(prefix).reading(references))
 
     def relink(self, prefix: str, old: str, new: str | None) -> None:
         """Skip connections of a body that name one node name another, or none."""
@@ -230,7 +233,7 @@ class Draft:
         """The nodes of a body, all of them."""
         self._set_holder(prefix, self.holder(prefix).model_copy(update={"nodes": nodes}))
 
-    def _set_holder(self, prefix: str, holder: Sketch | LoopNode | MapNode) -> None:
+    def _set_holder(self, prefix: str, holder: HasNodes) -> None:
         if isinstance(holder, Sketch):
             self.sketch = holder
         else:
@@ -249,7 +252,7 @@ class Draft:
             return
         if old.frozen:
             self.refuse(f"{path} reads it and is frozen")
-        if isinstance(old, LoopNode | MapNode) and isinstance(new, LoopNode | MapNode):
+        if isinstance(old, BodyNode) and isinstance(new, BodyNode):
             for name, node in old.nodes.items():
                 self._allow(f"{path}/{name}", node, new.nodes[name])
 
@@ -258,11 +261,6 @@ def split(path: str) -> tuple[str, str]:
     """A path as the prefix of its body (`refine/`, or "" for the workflow's) and the name in it."""
     outer, slash, name = path.rpartition("/")
     return f"{outer}{slash}", name
-
-
-def free(wish: str, taken: Collection[str]) -> str:
-    """The wished name, or it with the lowest number from 2 on, that is not taken."""
-    return next(name for name in chain([wish], (f"{wish}_{number}" for number in count(2))) if name not in taken)
 
 
 def _within(path: str, outer: str) -> bool:

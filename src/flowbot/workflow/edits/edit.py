@@ -6,25 +6,24 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, cast
 
-from pydantic import BaseModel, BeforeValidator, PlainSerializer, ValidationError, ValidationInfo, field_validator
+from pydantic import BeforeValidator, PlainSerializer, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from flowbot.fields.foreign import Closed
 from flowbot.workflow.messages import explained
-from flowbot.workflow.nodes import BranchNode, LoopNode, MapNode, MergeNode, Node, Sketch, ToolNode, node_at
+from flowbot.workflow.nodes import BodyNode, BranchNode, LoopNode, MapNode, MergeNode, Node, Sketch, ToolNode, node_at
 from flowbot.workflow.parameters import PARAMETERS, LLMParameters, Parameters
 
 from .draft import AnyParameters, Draft
 from .written import NODE, TEXT, Written, always
 
 
-class Edit(BaseModel):
+class Edit(Closed):
     """A typed change to a sketch. Nodes are named by their paths: `refine/critic` stands in the body of `refine`.
 
     A class has all that an edit is: its fields are what it is written with, those that are `Written` by models as well;
     `str` says in one line, for people and for prompts, what it does.
     """
-
-    model_config = {"frozen": True, "extra": "forbid", "defer_build": True}
 
     op: ClassVar[str]
     """What it is called in data."""
@@ -41,11 +40,6 @@ class Edit(BaseModel):
         fields = sorted(cls.model_fields.items(), key=lambda item: item[0] == "node")
         marks = ((name, field, mark) for name, field in fields for mark in field.metadata if isinstance(mark, Written))
         return {mark.name or field.serialization_alias or name: mark for name, field, mark in marks}
-
-
-def describe(edit: Edit) -> str:
-    """An edit in one line, for people and for prompts."""
-    return str(edit)
 
 
 def dump_edits(edits: Iterable[Edit]) -> list[dict[str, Any]]:
@@ -82,7 +76,7 @@ class WithNode(Edit):
     def _of_its_kind(cls, data: Any, info: ValidationInfo) -> Any:
         """Reads parameters as those of their node's kind: which class they are does not show in them."""
         node: Node | None = info.data.get("node")
-        if isinstance(node, LoopNode | MapNode):
+        if isinstance(node, BodyNode):
             return by_path(node.nodes, data)
         return data if node is None or not isinstance(data, dict) else _of_kind(node, data, "parameters")
 
@@ -111,7 +105,7 @@ def _of_kind(node: Node, data: Any, place: str) -> Parameters:
         raise explained(error, place) from error
 
 
-def in_words(name: str, node: Node) -> str:
+def node_text(name: str, node: Node) -> str:
     """A node in words: what it is, reads and gives."""
     what = f"tool {node.tool}" if isinstance(node, ToolNode) else node.kind
     how, gives = "", ", ".join(node.gives)

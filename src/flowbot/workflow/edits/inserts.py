@@ -12,7 +12,7 @@ from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMPar
 
 from .derived import beside, in_stead, like, lines, merge_each
 from .draft import Draft, split
-from .edit import Call, Edit, NewCall, NewNode, Path, Text, WithNode, as_parameters, in_words, listed
+from .edit import Call, Edit, NewCall, NewNode, Path, Text, WithNode, as_parameters, listed, node_text
 from .written import CONDITION, PYTHON, TEXT, Written, always, one_of, rows
 
 DIVIDE = "Divide the task into parts that can be done one by one."
@@ -57,7 +57,7 @@ class Decompose(Edit):
         else:
             parts = draft.fresh("parts")
             divided = LLMNode(when=node.when, inputs=node.inputs, out={"parts": "list[str]"}, model=node.model)
-            divide = self.divide or lines(DIVIDE, parameters.said)
+            divide = self.divide or lines(DIVIDE, parameters.instruction_text)
             draft.add_beside(prefix, parts, divided, like(node, parameters, divide))
             over = f"{parts}.parts"
             inputs = beside(inputs, {item: item})
@@ -73,7 +73,7 @@ class Decompose(Edit):
         else:
             shown = beside(node.inputs, results)
             answer = LLMNode(inputs=shown, model=node.model, rounds=node.rounds, **fields)
-            instruction = self.combine or lines(parameters.said, COMBINE)
+            instruction = self.combine or lines(parameters.instruction_text, COMBINE)
             draft.add_beside(prefix, combine, answer, in_stead(node, parameters, instruction))
         draft.relink(prefix, name, combine)
         taken = {f"{name}.{output}": f"{combine}.{output}" for output in out}
@@ -110,7 +110,7 @@ class InsertBranch(Edit, populate_by_name=True):
 
     def __str__(self) -> str:
         when = f"when {say(self.condition)}" if self.condition is not None else "when a model so chooses"
-        what = in_words(self.name, self.node) if self.node is not None else f"{self.name}, a copy of {self.id}"
+        what = node_text(self.name, self.node) if self.node is not None else f"{self.name}, a copy of {self.id}"
         return f"run {what} instead of {self.id} {when}"
 
     def make(self, draft: Draft) -> None:
@@ -185,7 +185,7 @@ class InsertRetrieval(Edit):
         if unbound:
             ask = draft.fresh(f"ask_{self.tool}")
             about = f" ({signature.about})" if signature.about else ""
-            instruction = self.ask or lines(parameters.said, ASK.format(name=self.tool, about=about))
+            instruction = self.ask or lines(parameters.instruction_text, ASK.format(name=self.tool, about=about))
             asking = LLMNode(when=node.when, inputs=node.inputs, out=unbound, model=node.model)
             draft.add_beside(prefix, ask, asking, like(node, parameters, instruction))
             bound |= {argument: f"{ask}.{argument}" for argument in unbound}
@@ -209,7 +209,7 @@ class InsertStep(WithNode):
     name: Text
 
     def __str__(self) -> str:
-        return f"insert {self.where} {self.id}: {in_words(self.name, self.node)}"
+        return f"insert {self.where} {self.id}: {node_text(self.name, self.node)}"
 
     def make(self, draft: Draft) -> None:
         """Add the new node, and let it be read."""

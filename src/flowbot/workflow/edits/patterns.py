@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from flowbot.workflow.conditions import Test
-from flowbot.workflow.graph import split_reference
+from flowbot.workflow.graph import free_name, split_reference
 from flowbot.workflow.nodes import MAX_STEPS, BranchNode, Carry, LLMNode, LoopNode, MergeNode, Node
 from flowbot.workflow.parameters import CATALOGUE_SAMPLES, CATALOGUE_TEMPERATURE, ChoiceParameters, LLMParameters
 
 from .derived import beside, in_stead, like, lines, merge_each
-from .draft import Draft, free, split
+from .draft import Draft, split
 from .edit import Call, Edit, NewCall, Text, listed
 from .written import COUNT, TEXT, Written, always, rows
 
@@ -108,7 +108,7 @@ class Fuse(Edit):
             draft.refuse("their models differ, and one is pinned: leave them apart")
         gives: dict[str, str] = {}
         for output in one.out:
-            gives[output] = free(output, {*two.out, *gives.values()} if output in two.out else gives.values())
+            gives[output] = free_name(output, {*two.out, *gives.values()} if output in two.out else gives.values())
         inputs = dict(one.inputs)
         for key, reference in two.inputs.items():
             if split_reference(reference)[0] != first and reference not in inputs.values():
@@ -121,7 +121,7 @@ class Fuse(Edit):
         draft.relink(prefix, first, second)
         draft.drop(self.first)
         both = {
-            "instruction": lines(first_parameters.said, parameters.said),
+            "instruction": lines(first_parameters.instruction_text, parameters.instruction_text),
             "messages": (),
             "format_hint": lines(first_parameters.format_hint, parameters.format_hint),
             "tools": tuple(dict.fromkeys((*first_parameters.tools, *parameters.tools))),
@@ -159,7 +159,7 @@ class Review(Edit):
         carried = {output: draft.fresh(f"draft_{output}" if output == name else output) for output in out}
         kept = {output: draft.fresh(f"kept_{output}") for output in out}
         shown = beside(node.inputs, {f"draft_{output}": carried[output] for output in out})
-        mended = {**shown, free("feedback", shown): f"{critic}.feedback"}
+        mended = {**shown, free_name("feedback", shown): f"{critic}.feedback"}
         fine, done = Test(ref=f"{critic}.ok", op="==", value=True), Test(ref="ok", op="==", value=True)
         nodes: dict[str, Node] = {
             critic: LLMNode(inputs=shown, out={"feedback": "str", "ok": "bool"}, model=node.model),
@@ -173,7 +173,7 @@ class Review(Edit):
             carry[carried[output]] = Carry(type=kind, start=f"{name}.{output}", next=f"{kept[output]}.{output}")
         around = LoopNode(when=node.when, max=self.rounds, until=fine, carry=carry, nodes=nodes)
         path = draft.add_beside(prefix, loop, around)
-        said = parameters.said
+        said = parameters.instruction_text
         draft.parameters[f"{path}/{critic}"] = like(node, parameters, self.critic or lines(said, CRITIC))
         draft.parameters[f"{path}/{reviser}"] = in_stead(node, parameters, self.reviser or lines(said, REVISER))
         draft.take_over(prefix, {f"{name}.{output}": f"{loop}.{carried[output]}" for output in out}, but=[loop])

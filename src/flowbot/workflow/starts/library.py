@@ -16,9 +16,9 @@ from types import MappingProxyType
 
 from flowbot.fields import UserError
 from flowbot.fields.yaml import parse_data
-from flowbot.workflow.graph import reference_type
 from flowbot.workflow.nodes import LLMNode, ToolNode, walk
 from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
 
 PACKAGE = "flowbot.workflow.starts"
@@ -99,7 +99,7 @@ class Start:
         sketch = self.workflow.sketch
         if any(isinstance(node, LLMNode) and self.output in node.out for _, node in walk(sketch)):
             return None
-        return str(reference_type(sketch, sketch.outputs[self.output]))
+        return str(Scope.of(sketch).type_of(sketch.outputs[self.output]))
 
     @property
     def models(self) -> Mapping[str, str]:

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from flowbot.fields import Field
-from flowbot.workflow.conditions import Test
+from flowbot.workflow.conditions import rewired_condition
 from flowbot.workflow.graph import split_reference
 from flowbot.workflow.nodes import (
-    BranchNode,
     Carry,
     CodeNode,
     LLMNode,
     LoopNode,
+    MapNode,
     MergeNode,
     Node,
     Sketch,
@@ -93,21 +93,15 @@ class Rewriting:
             when = f"{self._names[branch]}.{way}"
         match node:
             case LLMNode():
-                return node.model_copy(
-                    update={"when": when, "inputs": self._shown(node.inputs), "out": self._out(node.out)}
-                )
-            case ToolNode() | CodeNode():
-                inputs = {name: self._as_text(reference) for name, reference in node.inputs.items()}
-                return node.model_copy(update={"when": when, "inputs": inputs})
-            case BranchNode():
-                inputs = {name: self._one(reference) for name, reference in node.inputs.items()}
-                return node.model_copy(update={"when": when, "inputs": inputs})
-            case MergeNode():
-                return node.model_copy(update={"when": when, "inputs": tuple(map(self._one, node.inputs))})
+                change = {"inputs": self._shown(node.inputs), "out": self._out(node.out)}
             case LoopNode():
-                return node.model_copy(update={"when": when, **self._loop(node)})
-            case _:
+                change = self._loop(node)
+            case MapNode():
                 raise AssertionError("no start goes over a list")
+            case _:
+                now = self._as_text if isinstance(node, ToolNode | CodeNode) else self._one
+                change = dict(node.rewired({each: now(each) for each in node.references()}))
+        return node.model_copy(update={**change, "when": when})
 
     def _body(self, nodes: Mapping[str, Node]) -> dict[str, Node]:
         made: dict[str, Node] = {}
@@ -131,9 +125,8 @@ class Rewriting:
                     carry[self._carried[output]] = Carry(type=kind, start=begin, next=then)
             else:
                 carry[self._names[name]] = Carry(type=each.type, start=self._one(each.start), next=self._one(each.next))
-        until = node.until
-        assert isinstance(until, Test)  # the loops of the library end on one comparison
-        until = until.model_copy(update={"ref": self._one(until.ref)})
+        now = {each: self._one(each) for each in node.ends()}
+        until = node.until and rewired_condition(node.until, now)
         return {"carry": carry, "until": until, "nodes": self._body(node.nodes)}
 
     def _shown(self, inputs: Mapping[str, str]) -> dict[str, str]:

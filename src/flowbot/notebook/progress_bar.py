@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from flowbot.fields.secrets import hide_text
-from flowbot.fields.words import brief, printable
+from flowbot.fields.words import brief, count, printable
 from flowbot.optimizer.progress import ProgressEvent
 
 from .markup import Markup, card, line, soft, strong
@@ -79,11 +79,11 @@ def progress_html(bar: ProgressBar) -> Markup:
         return card("Nothing yet")
     gauge = Markup(f'<progress max="1" value="{event.share:.3f}" style="width:16em;vertical-align:middle"></progress> ')
     counted = f" {event.counted}" if event.counted else ""
-    facts = [f"{event.calls:,} calls", event.paid, event.standing]
+    facts = [count(event.calls, "call"), event.paid, event.standing]
     left = len(bar.news) - MOST_NEWS
     return card(
         "Progress",
-        *([line(soft(f"{left} earlier lines"))] if left > 0 else []),
+        *([line(soft(count(left, "earlier line")))] if left > 0 else []),
         *(line(text) for text in bar.news[-MOST_NEWS:]),
         line(gauge, *([strong(event.phase), f" {event.text}{counted}"] if event.what == "step" else [])),
         line(soft(", ".join(fact for fact in facts if fact))),

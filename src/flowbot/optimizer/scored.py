@@ -12,7 +12,7 @@ from .population import P
 from .seams import Context
 
 
-def measure(context: Context[P], program: P, split: Split, rows: Sequence[str]) -> Measured:
+def scored(context: Context[P], program: P, split: Split, rows: Sequence[str]) -> Measured:
     """How a program does on rows that it was run on, on every axis; of none (an endpoint may refuse all) every axis is 0."""
     seen = context.population.outcomes(program)
     outcomes = [seen[each] for each in rows if each in seen]

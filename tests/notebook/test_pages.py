@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 import flowbot as fb
 from flowbot.fields.words import brief
 from flowbot.lm.client import Message
+from flowbot.notebook.html import html
+from flowbot.notebook.markup import Markup, card, folded, shown, table, text
+from flowbot.notebook.register import SHOWN
 from flowbot.run.eval_result import EvalRow
 from flowbot.run.result import Scores, Used
 from flowbot.run.sessions import Spent
 from flowbot.runtime.trace import Step
-from flowbot.show.html import html
-from flowbot.show.markup import Markup, card, folded, shown, table, text
-from flowbot.show.notebook import SHOWN
 from flowbot.stats import Estimate, estimate_mean
 from flowbot.workflow.parameters import Demonstration, LLMParameters
 from flowbot.workflow.starts import single_call

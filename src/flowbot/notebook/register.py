@@ -12,7 +12,7 @@ SHOWN = (
     "flowbot.run.result.RunResult",
     "flowbot.runtime.flow.Flow",
     "flowbot.runtime.trace.Trace",
-    "flowbot.show.progress_bar.ProgressBar",
+    "flowbot.notebook.progress_bar.ProgressBar",
     "flowbot.task.example.Example",
     "flowbot.task.task.Task",
     "flowbot.workflow.workflow.Workflow",

@@ -34,8 +34,8 @@ def sizes_of(task: Task, start: Workflow | None, effort: object) -> Sizes:
         UserError: for an effort that is none.
     """
     train, val, test = (len(task.splits.get(split, ())) for split in ("train", "val", "test"))
-    judging = sum(each.repeats for each in task.metric.judges.values())
-    return Sizes(train, val, test, (max(1, most_calls(start)) if start else 1) + judging, planned_calls(effort))
+    start_calls = (max(1, most_calls(start)) if start else 1) + task.metric.judge_calls
+    return Sizes(train, val, test, start_calls, planned_calls(effort))
 
 
 def estimate(
@@ -60,7 +60,7 @@ def estimate(
     by_purpose["test"] = sizes.test * sizes.start_calls * (1 + (FOUND_STEPS if searched else 0))
     read = read_tokens(task)
     meta_calls = by_purpose["gradients"] + by_purpose["proposals"]
-    judging = sum(each.repeats for each in task.metric.judges.values())
+    judging = task.metric.judge_calls
     scored = {each: by_purpose[each] // sizes.start_calls for each in ("train", "val", "test")}
     by_purpose.update({each: by_purpose[each] - judging * rows for each, rows in scored.items()})
     runs = sum(by_purpose[each] for each in scored)

@@ -12,13 +12,14 @@ from flowbot.fields import Field, UserError
 from flowbot.fields.words import kind_of
 from flowbot.fields.yaml_core import MAX_DEPTH, MOST_BITS, TOO_LONG
 
-from .data import Row, read_rows
+from .data import read_rows
 from .example import Example
-from .examples import Given, Placed, placed_examples
+from .examples import Checked, RowLike, checked_examples
 from .hub import hub_rows, is_of_hub
+from .row import Row
 from .splits import SPLITS, Split, divide
 
-Rows: TypeAlias = Iterable[Given | tuple[Any, Any]] | Path | str
+Rows: TypeAlias = Iterable[RowLike | tuple[Any, Any]] | Path | str
 """Rows as they may be given: an iterable of flat dicts, of `Example`s or of pairs `(inputs, outputs)`; a data frame of
 pandas or polars; the path of a .jsonl, .csv or .parquet file, or `hf:ORG/NAME`. In a pair a side that is one field may be its value alone."""
 
@@ -26,7 +27,7 @@ DEFAULT_SPLIT = (0.4, 0.2, 0.4)
 _WANTED = "rows: dicts, pairs (inputs, outputs), a data frame, or the path of a .jsonl or .csv file"
 
 
-def placed_splits(
+def examples_by_split(
     given: Mapping[Split, Rows],
     rows: Rows,
     split: Sequence[float],
@@ -34,7 +35,7 @@ def placed_splits(
     *,
     inputs: Sequence[Field],
     outputs: Sequence[Field],
-) -> dict[Split, list[Placed]]:
+) -> Mapping[Split, Sequence[Example]]:
     """Checked examples by split, from rows by split or from rows that are still to be divided.
 
     Args:
@@ -48,24 +49,24 @@ def placed_splits(
     Raises:
         UserError: naming the row, for anything wrong in it; if both ways are used at once.
     """
-    read: dict[Split, list[Placed]] = {
-        name: placed_examples(
-            _each(given.get(name, ()), name, inputs, outputs), where=name, inputs=inputs, outputs=outputs, group=group
-        )
-        for name in SPLITS
-    }
-    every = placed_examples(
-        _each(rows, "rows", inputs, outputs), where="rows", inputs=inputs, outputs=outputs, group=group
-    )
+
+    def checked(rows: Rows, where: str) -> Checked:
+        each = _each(rows, where, inputs, outputs)
+        return checked_examples(each, where=where, inputs=inputs, outputs=outputs, group=group)
+
+    by_split: dict[Split, Checked] = {name: checked(given.get(name, ()), name) for name in SPLITS}
+    every = checked(rows, "rows")
     if not every:
-        return read
-    if any(read.values()):
+        return by_split
+    if any(by_split.values()):
         raise UserError("rows", "train, val or test as well", "either rows, which are divided, or rows by split")
     return divide(every, split, "split")
 
 
-def _each(rows: object, where: str, inputs: Sequence[Field], outputs: Sequence[Field]) -> Iterable[Given]:
+def _each(rows: object, where: str, inputs: Sequence[Field], outputs: Sequence[Field]) -> Iterable[RowLike]:
     """The rows, those that are pairs as flat dicts."""
+    if isinstance(rows, Checked):
+        return rows
     if is_of_hub(rows):
         return hub_rows(str(rows), where if where in SPLITS else "", where)[0]
     if isinstance(rows, str | Path):
@@ -89,8 +90,8 @@ def _is_nan(value: object) -> bool:
     return (isinstance(value, float) and value != value) or type(value).__name__ in ("NAType", "NaTType")
 
 
-def _flat(row: object, where: str, inputs: Sequence[Field], outputs: Sequence[Field]) -> Given:
-    if isinstance(row, Row | Placed):
+def _flat(row: object, where: str, inputs: Sequence[Field], outputs: Sequence[Field]) -> RowLike:
+    if isinstance(row, Row):
         return row
     if isinstance(row, Example):
         parts = {name: _members(getattr(row, name), where, MAX_DEPTH) for name in ("inputs", "expected", "extra")}
@@ -140,11 +141,11 @@ def _plain(value: Any, where: str, levels: int) -> Any:
     raise UserError(where, kind_of(value), "a text, a number, true or false, a list or an object")
 
 
-def _side(given: object, where: str, role: str, fields: Sequence[Field]) -> Mapping[str, Any]:
+def _side(value: object, where: str, role: str, fields: Sequence[Field]) -> Mapping[str, Any]:
     names = [field.name for field in fields]
-    named: Mapping[str, Any] = cast("Mapping[str, Any]", given) if isinstance(given, Mapping) else {}
+    named: Mapping[str, Any] = cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}
     if any(name in named for name in names):
         return named
     if len(names) == 1 and (not named or fields[0].type.kind == "object"):
-        return {names[0]: given}
-    raise UserError(where, f"{given!r:.60} as {role}", f"a dict with {', '.join(names)}")
+        return {names[0]: value}
+    raise UserError(where, f"{value!r:.60} as {role}", f"a dict with {', '.join(names)}")

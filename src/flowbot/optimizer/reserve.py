@@ -1,4 +1,4 @@
-"""Room under a ceiling: what the closing test will take is set aside, by an estimate before the first reply, then by replies seen.
+"""What is set aside under a ceiling for validation and the closing test, by the replies that the start gave.
 
 A ceiling is hard for each call: its worst case is reserved before it is sent. What is only *set aside* need not be the worst
 case. An upper quantile of what the start took an example is near the truth where whole reply limits are ten times too much;
@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 from flowbot.fields import Usage
+from flowbot.fields.words import count
 from flowbot.lm.budget import Hold
 from flowbot.lm.prices import price_of
 from flowbot.runtime.judge import PURPOSE as JUDGED
 from flowbot.runtime.program import WorkflowProgram
 
-from .room import BLOCK, MOST_STEPS, Room, largest, rows_in, rows_set_aside, shared
+from .ceilings import BLOCK, MOST_STEPS, Cost, Left, largest, rows_in, rows_to_test
 from .search import Search
 
 QUANTILE = 0.9
@@ -26,7 +27,7 @@ MOST_FOR_VALIDATION = 1 / 3
 """Share of what a ceiling leaves that may be set aside to validate start and finalist."""
 
 
-class Rooms:
+class Reserve:
     """What is set aside in one search once its start was run on some rows, by the replies that it gave.
 
     Args:
@@ -40,11 +41,11 @@ class Rooms:
         self._budget = search.session.budget
         self._start = search.start
         ledger = search.session.ledger
-        judged = Room.of(ledger.logical_by.get(JUDGED, Usage(usd=0.0)))
-        asked = Room(ledger.requests.get(JUDGED, 0), judged.tokens, judged.usd)
+        judged = Cost.of(ledger.logical_by.get(JUDGED, Usage(usd=0.0)))
+        asked = Cost(ledger.requests.get(JUDGED, 0), judged.tokens, judged.usd)
         self._judging = asked * (1 / max(1, len(self._seen(self._start))))
         """What judging takes an example: the mean, since a judge's replies are alike."""
-        self._spare = Room(*self._budget.largest.values()).beyond(self._call())
+        self._spare = Cost(*self._budget.largest.values()).beyond(self._call())
         """What must be free beyond what a call takes for the last one to be sent."""
 
     def closing(self, found: Sequence[WorkflowProgram] | None = None) -> Hold:
@@ -56,11 +57,11 @@ class Rooms:
         row = self._row(self._start)
         row += self._found() if found is None else largest(self._row(each) for each in found)
         test = len(self._search.task.splits["test"])
-        validation = Room() if found is not None else self._found() * len(self._search.task.splits["val"])
-        rows = rows_set_aside(row, validation, self._spare, self._budget.left, test)
+        validation = Cost() if found is not None else self._found() * len(self._search.task.splits["val"])
+        rows = rows_to_test(row, validation, self._spare, self._budget.left, test)
         if rows < test and found is None:
             self._search.watch.news(
-                f"Room is kept to test on at least {rows} of {test} examples: a ceiling leaves no more"
+                f"Room is kept to test on at least {rows} of {count(test, 'example')}: a ceiling leaves no more"
             )
         return (row * rows + self._spare).hold(self._budget)
 
@@ -69,7 +70,8 @@ class Rooms:
         if not self._budget.limited:
             return nullcontext()
         both = self._row(self._start) + self._found()
-        rows = rows_in(both, self._spare, shared(self._budget.left, MOST_FOR_VALIDATION), len(self._search.validation))
+        share: Left = {name: MOST_FOR_VALIDATION * value for name, value in self._budget.left.items()}
+        rows = rows_in(both, self._spare, share, len(self._search.validation))
         return (both * rows + self._spare).hold(self._budget) if rows else nullcontext()
 
     def give_up_rest(self) -> None:
@@ -82,7 +84,7 @@ class Rooms:
 
     def testable(self, programs: Sequence[WorkflowProgram], most: int) -> int:
         """Test examples, `most` at most, for which what is left is enough to run all of these workflows on them."""
-        row = sum((self._row(each) for each in programs), Room())
+        row = sum((self._row(each) for each in programs), Cost())
         return rows_in(row, self._spare, self._budget.left, most)
 
     def block(self, programs: Sequence[WorkflowProgram], most: int) -> int:
@@ -94,30 +96,30 @@ class Rooms:
         rows = [*self._search.validation, *self._search.rows]
         return [row.trace.usage for row in self._search.recorded(program, rows)]
 
-    def _row(self, program: WorkflowProgram) -> Room:
+    def _row(self, program: WorkflowProgram) -> Cost:
         """What running a workflow on an example takes, as a rule at most, judging included."""
         seen = [self._priced(usage) for usage in self._seen(program)]
         if not seen:
             return self._found() if program.hash != self._start.hash else self._judging
         return _upper(seen) + self._judging
 
-    def _found(self) -> Room:
+    def _found(self) -> Cost:
         """What a workflow that may be found takes: the calls of the start, and at least `MOST_STEPS` of them."""
         return largest([self._row(self._start), self._call() * MOST_STEPS + self._judging])
 
-    def _call(self) -> Room:
+    def _call(self) -> Cost:
         """What one call of the start takes, as a rule at most."""
         calls = [self._priced(usage) * (1 / usage.calls) for usage in self._seen(self._start) if usage.calls]
-        return _upper(calls) if calls else Room()
+        return _upper(calls) if calls else Cost()
 
-    def _priced(self, usage: Usage) -> Room:
+    def _priced(self, usage: Usage) -> Cost:
         """A usage; its price is looked up where it was not known when it was paid."""
         if usage.usd is not None or not self._budget.limits("usd"):
-            return Room.of(usage)
-        return Room(usage.calls, usage.tokens, price_of(self._search.model, usage, self._search.price) or 0.0)
+            return Cost.of(usage)
+        return Cost(usage.calls, usage.tokens, price_of(self._search.model, usage, self._search.price) or 0.0)
 
 
-def _upper(rooms: Sequence[Room]) -> Room:
+def _upper(costs: Sequence[Cost]) -> Cost:
     """The upper quantile of each amount: the smallest that `QUANTILE` of them do not pass."""
-    columns = zip(*(each.amounts for each in rooms), strict=True)
-    return Room(*(sorted(values)[math.ceil(QUANTILE * len(values)) - 1] for values in columns))
+    columns = zip(*(each.amounts for each in costs), strict=True)
+    return Cost(*(sorted(values)[math.ceil(QUANTILE * len(values)) - 1] for values in columns))

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from flowbot.fields import Field, canonical_json
 from flowbot.fields.forms import look_alike, plain_form
-from flowbot.fields.words import as_text, cut
+from flowbot.fields.words import as_text, count, cut, some
 
 from .delimited import is_spreadsheet_error
-from .examples import Placed
+from .example import Example
 from .leaks import leak
 from .splits import SPLITS, Split
 
@@ -32,7 +32,8 @@ _LEAST = 5
 """Examples below which nothing is said of what they have in common."""
 _LONG = 40
 
-Rows = Mapping[Split, Sequence[Placed]]
+Rows = Mapping[Split, Sequence[Example]]
+_InSplit = tuple[Split, Example]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Remark:
         return {"where": self.where, "what": self.what, "mend": self.mend}
 
 
-def survey(rows: Rows, inputs: Sequence[Field], outputs: Sequence[Field]) -> list[Remark]:
+def remarks_on(rows: Rows, inputs: Sequence[Field], outputs: Sequence[Field]) -> list[Remark]:
     """Remarks on the examples of a task.
 
     Args:
@@ -56,22 +57,23 @@ def survey(rows: Rows, inputs: Sequence[Field], outputs: Sequence[Field]) -> lis
         inputs: the task's inputs.
         outputs: the task's outputs.
     """
-    every = [placed for split in SPLITS for placed in rows.get(split, ())]
-    remarks = [*_empty_inputs(every, inputs), *_contradictions(every), *_nearly_equal(rows)]
+    by_split: list[_InSplit] = [(split, row) for split in SPLITS for row in rows.get(split, ())]
+    every = [row for _, row in by_split]
+    remarks = [*_empty_inputs(every, inputs), *_contradictions(by_split), *_nearly_equal(by_split)]
     remarks += [*_leaks(every, inputs, outputs), *_spreadsheet_errors(every, outputs)]
     for field in outputs:
         remarks += _label(rows, field)
     return remarks
 
 
-def commonest(examples: Iterable[Placed]) -> tuple[Mapping[str, Any], float] | None:
+def commonest(examples: Iterable[Example]) -> tuple[Mapping[str, Any], float] | None:
     """The expected outputs that occur most often, the first of equals, and their share; None without any."""
     seen: dict[str, Mapping[str, Any]] = {}
     times: Counter[str] = Counter()
-    for placed in examples:
-        if placed.example.expected:
-            key = canonical_json(placed.example.expected)
-            seen.setdefault(key, placed.example.expected)
+    for row in examples:
+        if row.expected:
+            key = canonical_json(row.expected)
+            seen.setdefault(key, row.expected)
             times[key] += 1
     if not times:
         return None
@@ -84,17 +86,16 @@ def short(value: Any) -> str:
     return cut(" ".join(as_text(value).split()), _LONG)
 
 
-def places(rows: Sequence[Placed]) -> str:
+def places(rows: Sequence[Example]) -> str:
     """The first places by the names of their files, and how many more."""
-    more = f" and {len(rows) - SHOWN:,} more" if len(rows) > SHOWN else ""
-    return ", ".join(map(_place, rows[:SHOWN])) + more
+    return some([_place(row) for row in rows], SHOWN)
 
 
-def _empty_inputs(rows: Sequence[Placed], inputs: Sequence[Field]) -> list[Remark]:
+def _empty_inputs(rows: Sequence[Example], inputs: Sequence[Field]) -> list[Remark]:
     remarks: list[Remark] = []
     for field in inputs:
-        values = [placed.example.inputs[field.name] for placed in rows]
-        blank = [placed for placed in rows if _is_blank(placed.example.inputs[field.name])]
+        values = [row.inputs[field.name] for row in rows]
+        blank = [row for row in rows if _is_blank(row.inputs[field.name])]
         if blank and len(blank) == len(rows):
             remarks.append(Remark(f"input {field.name}", "empty in every row", "fill it in, or leave the field out"))
         elif blank:
@@ -107,63 +108,63 @@ def _empty_inputs(rows: Sequence[Placed], inputs: Sequence[Field]) -> list[Remar
     return remarks
 
 
-def _contradictions(rows: Sequence[Placed]) -> list[Remark]:
+def _contradictions(rows: Sequence[_InSplit]) -> list[Remark]:
     """Rows with equal inputs and different expected outputs."""
-    first: dict[str, Placed] = {}
-    against: list[tuple[Placed, Placed]] = []
-    for placed in rows:
-        other = first.setdefault(canonical_json(placed.example.inputs), placed)
-        if other.example.expected != placed.example.expected:
-            against.append((other, placed))
-    if not against:
-        return []
-    told = _pairs(against)
-    what = f"{_rows(len(against), 'has', 'have')} the inputs of another and other expected outputs: {told}"
-    return [Remark("data", what, "decide which is right: no workflow can be right on both")]
+    found = _like_another(
+        rows, lambda row: canonical_json(row.inputs), lambda one, other: one[1].expected != other[1].expected
+    )
+    what = (
+        f"{count(len(found), 'row has', 'rows have')} the inputs of another and other expected outputs: {_pairs(found)}"
+    )
+    return [Remark("data", what, "decide which is right: no workflow can be right on both")] if found else []
 
 
-def _nearly_equal(rows: Rows) -> list[Remark]:
+def _nearly_equal(rows: Sequence[_InSplit]) -> list[Remark]:
     """Rows of two splits whose inputs differ in case and blanks alone."""
-    first: dict[str, tuple[Split, Placed]] = {}
-    pairs: list[tuple[Placed, Placed]] = []
-    for split in SPLITS:
-        for placed in rows.get(split, ()):
-            folded = " ".join(canonical_json(placed.example.inputs).replace("\\n", " ").casefold().split())
-            other_split, other = first.setdefault(folded, (split, placed))
-            if other_split != split and other.example.inputs != placed.example.inputs:
-                pairs.append((other, placed))
-    if not pairs:
-        return []
-    told = _pairs(pairs)
-    what = f"{_rows(len(pairs), 'differs', 'differ')} from a row of another split in case or blanks alone: {told}"
-    return [Remark("data", what, "leave one of each pair out: what is learned from one answers the other")]
+    found = _like_another(
+        rows,
+        lambda row: " ".join(canonical_json(row.inputs).replace("\\n", " ").casefold().split()),
+        lambda one, other: one[0] != other[0] and one[1].inputs != other[1].inputs,
+    )
+    many = count(len(found), "row differs", "rows differ")
+    what = f"{many} from a row of another split in case or blanks alone: {_pairs(found)}"
+    mend = "leave one of each pair out: what is learned from one answers the other"
+    return [Remark("data", what, mend)] if found else []
 
 
-def _leaks(rows: Sequence[Placed], inputs: Sequence[Field], outputs: Sequence[Field]) -> list[Remark]:
+def _like_another(
+    rows: Sequence[_InSplit], key: Callable[[Example], str], differ: Callable[[_InSplit, _InSplit], bool]
+) -> list[tuple[Example, Example]]:
+    """The first row of each key, and every other one of it that differs from that."""
+    first: dict[str, _InSplit] = {}
+    both = [(first.setdefault(key(each[1]), each), each) for each in rows]
+    return [(one[1], other[1]) for one, other in both if differ(one, other)]
+
+
+def _leaks(rows: Sequence[Example], inputs: Sequence[Field], outputs: Sequence[Field]) -> list[Remark]:
     """Inputs that tell an output: the score would be of a question that nobody asks."""
     if len(inputs) < 2:
         return []  # what the only input tells is what the task is about
     remarks: list[Remark] = []
     for field in inputs:
-        given = [placed.example.inputs[field.name] for placed in rows]
+        given = [row.inputs[field.name] for row in rows]
         for output in outputs:
-            how = leak(given, [placed.example.expected.get(output.name) for placed in rows])
+            how = leak(given, [row.expected.get(output.name) for row in rows])
             if how:
                 mend = "leave it out of the inputs, unless a workflow in use will have it before the answer is known"
                 remarks.append(Remark(f"input {field.name}", f"a leak: it {how} ({output.name})", mend))
     return remarks
 
 
-def _spreadsheet_errors(rows: Sequence[Placed], outputs: Sequence[Field]) -> list[Remark]:
+def _spreadsheet_errors(rows: Sequence[Example], outputs: Sequence[Field]) -> list[Remark]:
     """Outputs that expect what a spreadsheet says where it could not compute a cell."""
     found = {
-        field.name: [placed for placed in rows if is_spreadsheet_error(placed.example.expected.get(field.name))]
-        for field in outputs
+        field.name: [row for row in rows if is_spreadsheet_error(row.expected.get(field.name))] for field in outputs
     }
     return [
         Remark(
             f"output {name}",
-            f"a spreadsheet's error such as {bad[0].example.expected[name]} is expected ({places(bad)})",
+            f"a spreadsheet's error such as {bad[0].expected[name]} is expected ({places(bad)})",
             "mend the cells, or leave these rows out",
         )
         for name, bad in found.items()
@@ -173,11 +174,11 @@ def _spreadsheet_errors(rows: Sequence[Placed], outputs: Sequence[Field]) -> lis
 
 def _label(rows: Rows, field: Field) -> list[Remark]:
     """Remarks on the values of one output, if it is a label, a list of labels, or always the same."""
-    by_split: dict[Split, list[tuple[str, Placed]]] = defaultdict(list)
+    by_split: dict[Split, list[tuple[str, Example]]] = defaultdict(list)
     for split in SPLITS:
-        for placed in rows.get(split, ()):
-            if field.name in placed.example.expected:
-                by_split[split].append((canonical_json(placed.example.expected[field.name]), placed))
+        for row in rows.get(split, ()):
+            if field.name in row.expected:
+                by_split[split].append((canonical_json(row.expected[field.name]), row))
     values = Counter(value for pairs in by_split.values() for value, _ in pairs)
     where = f"output {field.name}"
     if values.total() < _LEAST:
@@ -211,19 +212,20 @@ def _told_apart(labels: Sequence[str]) -> str:
     return " and ".join(map(repr if len(seen) == len(labels) else ascii, labels))
 
 
-def _unseen(where: str, by_split: Mapping[Split, Sequence[tuple[str, Placed]]]) -> list[Remark]:
+def _unseen(where: str, by_split: Mapping[Split, Sequence[tuple[str, Example]]]) -> list[Remark]:
     """Values of validation and test that no training row has."""
     train = {value for value, _ in by_split.get("train", ())}
-    new: dict[str, list[Placed]] = defaultdict(list)
+    new: dict[str, list[Example]] = defaultdict(list)
     for split in ("val", "test"):
-        for value, placed in by_split.get(split, ()):
+        for value, row in by_split.get(split, ()):
             if train and value not in train:
-                new[value].append(placed)
+                new[value].append(row)
     if not new:
         return []
-    told = ", ".join(_said(value) for value in list(new)[:SHOWN])
-    more = f" and {len(new) - SHOWN} more" if len(new) > SHOWN else ""
-    what = f"{told}{more} in validation or test and in no training row ({places([each for p in new.values() for each in p])})"
+    where_found = places([row for rows in new.values() for row in rows])
+    what = (
+        f"{some([_said(value) for value in new], SHOWN)} in validation or test and in no training row ({where_found})"
+    )
     return [Remark(where, what, "move rows, so that every value can be learned from; or split one file by `split:`")]
 
 
@@ -253,14 +255,10 @@ def _said(key: str) -> str:
     return short(json.loads(key))
 
 
-def _place(placed: Placed) -> str:
+def _place(row: Example) -> str:
     """Where a row stands, without the folder."""
-    return placed.place.rpartition("/")[2]
+    return row.place.rpartition("/")[2]
 
 
-def _pairs(pairs: Sequence[tuple[Placed, Placed]]) -> str:
+def _pairs(pairs: Sequence[tuple[Example, Example]]) -> str:
     return "; ".join(f"{_place(one)} and {_place(other)}" for one, other in pairs[:SHOWN])
-
-
-def _rows(number: int, one: str, many: str) -> str:
-    return f"1 row {one}" if number == 1 else f"{number:,} rows {many}"

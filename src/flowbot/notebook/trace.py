@@ -18,13 +18,15 @@ MOST_STEPS = 60
 def trace_html(trace: Trace) -> Markup:
     """Inputs, each step folded, and the outputs or what went wrong."""
     used = trace.usage
-    cost = f"{count(used.calls, 'call')}, {used.tokens:,} tokens, cost {money(used.usd)}, {duration(trace.seconds)}"
+    cost = (
+        f"{count(used.calls, 'call')}, {count(used.tokens, 'token')}, cost {money(used.usd)}, {duration(trace.seconds)}"
+    )
     more = len(trace.steps) - MOST_STEPS
     return card(
         f"Trace {trace.example}".strip(),
         facts(trace.inputs),
         *(folded(_title(step), *_step(step)) for step in trace.steps[:MOST_STEPS]),
-        line(soft(f"{more} more steps")) if more > 0 else "",
+        line(soft(count(more, "more step"))) if more > 0 else "",
         line(strong(trace.error, "bad")) if trace.outputs is None else facts(trace.outputs),
         line(soft(cost)),
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from html import escape
 
 from flowbot.fields import Score
-from flowbot.fields.words import brief, count, duration, interval, percent, points
+from flowbot.fields.words import brief, count, duration, in_points, interval, percent
 from flowbot.run.eval_result import EvalResult, EvalRow
 from flowbot.run.result import RunResult
-from flowbot.run.taken import account
+from flowbot.run.taken import account, caveats
 from flowbot.stats import Estimate
 from flowbot.workflow.diff import changed_nodes
 
@@ -54,7 +54,7 @@ def run_html(result: RunResult) -> Markup:
         result.verdict,
         line(strong(result.reason, "warn")) if result.reason else "",
         _scores(result),
-        *(line(soft(told)) for told in account(result)),
+        *(line(soft(told)) for told in (*account(result), *caveats(result))),
         *_workflows(result),
         line(soft("Files: "), *_files(result)),
     )
@@ -72,7 +72,7 @@ def _scores(result: RunResult) -> Markup:
                 rows.append((f"{name}, {who}", percent(score.mean), spread, interval(score), f"n = {score.n}"))
         if difference is not None:
             between = interval(difference, difference=True)
-            rows.append((f"{name}, difference", f"{points(difference.mean)} points", "", between, ""))
+            rows.append((f"{name}, difference", in_points(difference.mean), "", between, ""))
     return table(rows, ("", "score", "", "95 % interval", "")) if rows else Markup("")
 
 

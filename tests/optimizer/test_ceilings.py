@@ -19,17 +19,18 @@ from flowbot.fields import BudgetExceeded, RefusedError, UserError, stable_hash
 from flowbot.lm import gate
 from flowbot.lm.budget import Budget
 from flowbot.lm.client import Message, Request
+from flowbot.optimizer import course
 from flowbot.optimizer.belief import Belief
+from flowbot.optimizer.ceilings import FEWEST, Cost, ceiling_outlooks, require_room
 from flowbot.optimizer.confirm import AsAdopted, Confirm
-from flowbot.optimizer.costs import estimate
 from flowbot.optimizer.course import run_in_blocks
-from flowbot.optimizer.outlook import outlook, require_room
+from flowbot.optimizer.estimate import estimate
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.recipes import PoolMethod
-from flowbot.optimizer.room import FEWEST, Room
-from flowbot.optimizer.rooms import Rooms
+from flowbot.optimizer.reserve import Reserve
 from flowbot.optimizer.run import optimize_async
 from flowbot.optimizer.seams import Context
+from flowbot.optimizer.search import Search
 from flowbot.run.events import Arm
 from flowbot.run.result import ClosingTest, CostEstimate
 from flowbot.runtime.program import WorkflowProgram
@@ -149,7 +150,7 @@ async def test_the_order_in_which_answers_come_decides_nothing_under_a_ceiling(
     free = await run(small, tmp_path / "free", start=start)
     ends: list[dict[str, Any]] = []
     left: list[float] = []
-    give_up = Rooms.give_up_rest
+    give_up = Reserve.give_up_rest
     for number in range(3):
         budget = Budget(usd=share * free.spent.usd)
 
@@ -157,12 +158,12 @@ async def test_the_order_in_which_answers_come_decides_nothing_under_a_ceiling(
             await asyncio.sleep(int(stable_hash([number, body])[:4], 16) / 65536 / 30)
             return answer(body, count)
 
-        def noted(rooms: Rooms, budget: Budget = budget) -> None:
+        def noted(rooms: Reserve, budget: Budget = budget) -> None:
             give_up(rooms)
             left.append(budget.left["usd"])
 
         priced.answer = late
-        monkeypatch.setattr(Rooms, "give_up_rest", noted)
+        monkeypatch.setattr(Reserve, "give_up_rest", noted)
         ends.append((await run(small, tmp_path / str(number), start=start, budget=budget)).to_json())
     same = ("scores", "tested", "stopped_by", "kept_from")
     first, *others = [{name: end[name] for name in same} for end in ends]
@@ -176,14 +177,14 @@ async def test_the_order_in_which_answers_come_decides_nothing_under_a_ceiling(
 def test_a_refusal_names_the_smallest_ceiling_that_is_taken_and_the_estimate(small: Task, kind: str) -> None:
     start, models = start_of(small), (MODEL, None)
     planned = estimate(small, lm=MODEL, start=start, price=PRICE)
-    low = outlook(Budget(**{kind: 1}) if kind != "usd" else Budget(usd=0.001), small, start, models, PRICE)
+    low = ceiling_outlooks(Budget(**{kind: 1}) if kind != "usd" else Budget(usd=0.001), small, start, models, PRICE)
     with pytest.raises(
         UserError, match=rf"the ceiling of {kind}: found .*; expected at least .* closing test of 10"
     ) as told:
         require_room(low, small, planned)
     named = str(told.value).partition("at least ")[2].partition(", to score")[0].strip("$").split()[0].replace(",", "")
     enough = float(named) if kind == "usd" else int(named)
-    require_room(outlook(Budget(**{kind: enough}), small, start, models, PRICE), small, planned)
+    require_room(ceiling_outlooks(Budget(**{kind: enough}), small, start, models, PRICE), small, planned)
     assert low[0].least <= enough <= 1.1 * low[0].least
 
 
@@ -193,7 +194,7 @@ def test_two_dollars_are_enough_for_an_ordinary_task_and_a_large_model(orders: T
         for split, rows in orders.splits.items()
     }
     task = replace(orders, splits=long)
-    (found,) = outlook(Budget(usd=2), task, start_of(task), ("openai/gpt-4.1", None), None)
+    (found,) = ceiling_outlooks(Budget(usd=2), task, start_of(task), ("openai/gpt-4.1", None), None)
     assert found.rows > FEWEST
     assert found.given > found.enough
 
@@ -212,12 +213,12 @@ def test_a_start_with_high_bounds_is_not_refused_for_its_bounds(orders: Task) ->
         }
     )  # fmt: skip
     assert usual_calls(start) == 2
-    (found,) = outlook(Budget(calls=150), orders, start, (MODEL, None), None)
+    (found,) = ceiling_outlooks(Budget(calls=150), orders, start, (MODEL, None), None)
     assert found.least <= 150
 
 
 def test_what_fits_is_told_by_the_tightest_of_the_ceilings_that_there_are() -> None:
-    room = Room(calls=2, tokens=300, usd=0.01)
+    room = Cost(calls=2, tokens=300, usd=0.01)
     assert room.times_in({"calls": 9}, 50) == 4
     assert room.times_in({"calls": 9, "tokens": 899}, 50) == 2
     assert room.times_in({"usd": -0.5}, 50) == 0
@@ -261,14 +262,14 @@ async def test_what_a_ceiling_met_in_validation_left_over_is_not_for_the_test(
     monkeypatch: pytest.MonkeyPatch, small: Task, tmp_path: Path
 ) -> None:
     given_up: list[float] = []
-    give_up = Rooms.give_up_rest
+    give_up = Reserve.give_up_rest
     budget = Budget(calls=50)
 
-    def noted(rooms: Rooms) -> None:
+    def noted(rooms: Reserve) -> None:
         given_up.append(budget.left["calls"])
         give_up(rooms)
 
-    monkeypatch.setattr(Rooms, "give_up_rest", noted)
+    monkeypatch.setattr(Reserve, "give_up_rest", noted)
     method = PoolMethod("whole", closing=Whole)
     result = await run(small, tmp_path, lm="fake/counter", price=None, effort=1, method=method, budget=budget)
     assert result.status == "done"
@@ -292,6 +293,30 @@ async def test_a_closing_that_lets_a_ceiling_through_ends_the_run_as_at_a_ceilin
     assert result.tested.run >= FEWEST
 
 
+async def test_what_a_ceiling_met_on_the_starts_first_rows_left_over_is_not_for_the_test(
+    monkeypatch: pytest.MonkeyPatch, small: Task, tmp_path: Path
+) -> None:
+    given_up: list[float] = []
+    budget = Budget(calls=40)
+    hold_rest = budget.hold_rest
+
+    async def opened(search: Search, *_: object) -> None:
+        for number in range(9):  # each time another program, so that none of it is stored
+            program = WorkflowProgram(single_call(small.inputs, small.outputs, f"{number}", reasoning=False))
+            await search.run(program, search.training, "train")
+
+    def noted() -> object:
+        given_up.append(budget.left["calls"])
+        return hold_rest()
+
+    monkeypatch.setattr(course, "_open", opened)
+    monkeypatch.setattr(budget, "hold_rest", noted)
+    result = await run(small, tmp_path, lm="fake/counter", price=None, effort=1, budget=budget)
+    assert (result.status, result.stopped_by) == ("done", "budget")
+    assert len(given_up) == 1
+    assert result.tested.run >= FEWEST
+
+
 async def test_a_row_that_was_refused_in_what_a_ceiling_cut_short_is_a_row_again(small: Task, tmp_path: Path) -> None:
     def refused(request: Request) -> str:
         raise RefusedError("no")
@@ -308,5 +333,5 @@ async def test_a_row_that_was_refused_in_what_a_ceiling_cut_short_is_a_row_again
 def test_a_refusal_comes_before_any_call_and_nothing_is_written(orders: Task, tmp_path: Path) -> None:
     planned = CostEstimate(calls=659, tokens=150_000, usd=None, by_purpose={})
     with pytest.raises(UserError, match="up to 659 calls"):
-        require_room(outlook(Budget(calls=35), orders, start_of(orders), (MODEL, None), None), orders, planned)
-    require_room(outlook(Budget(calls=36), orders, start_of(orders), (MODEL, None), None), orders, planned)
+        require_room(ceiling_outlooks(Budget(calls=35), orders, start_of(orders), (MODEL, None), None), orders, planned)
+    require_room(ceiling_outlooks(Budget(calls=36), orders, start_of(orders), (MODEL, None), None), orders, planned)

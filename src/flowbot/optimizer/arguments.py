@@ -1,0 +1,167 @@
+"""The arguments of `optimize` and `evaluate`, checked at once: a person's slip is one line, before anything is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias, cast
+
+from flowbot.fields import UserError
+from flowbot.fields.numbers import shown
+from flowbot.runtime.flow import Flow
+from flowbot.runtime.own_models import own_models, require_own_models
+from flowbot.runtime.settings import (
+    CHECKS,
+    DEFAULTS,
+    FOLDER,
+    CallSettings,
+    Checks,
+    WorkbenchSettings,
+    one_kind,
+    require_settings,
+    require_value,
+)
+from flowbot.runtime.workbench import Workbench
+from flowbot.task import Task
+from flowbot.workflow.starts import Start, find_start, fit
+from flowbot.workflow.workflow import Workflow
+
+from .progress import ProgressCallback
+
+TaskLike: TypeAlias = Task | Path | str
+"""A task, or the path of its file or folder."""
+WorkflowLike: TypeAlias = Workflow | Flow | Path | str
+"""A workflow, that of a flow, the path of its file, or the name of a start of the library, such as `self-refine`."""
+
+
+class RunSettings(WorkbenchSettings, total=False):
+    """What an optimisation and an evaluation have in common.
+
+    Args:
+        judge_lm: model string of the judges of the task's metric that name no model; when None the meta model, or without one
+            the task model.
+        models: model strings that steps and judges of files may name beside those of the arguments.
+        allow_writes: True: tools that write are called for real; without it they need a stand-in.
+        progress: called with a `ProgressEvent` at every step and at all news; see `ProgressCallback`.
+        workbench: what it shares with other runs, which then says `cache_dir`, `pace`, `sandbox` and `executor`; one of its own
+            when None.
+    """
+
+    judge_lm: str | None
+    models: Sequence[str] | None
+    allow_writes: bool
+    progress: ProgressCallback | None
+    workbench: Workbench | None
+
+
+SETTINGS = (CallSettings, WorkbenchSettings, RunSettings)
+RUN_DEFAULTS: Mapping[str, object] = {**DEFAULTS, "allow_writes": False}
+
+
+def as_task(task: object) -> Task:
+    """The task itself, or the one of a file or folder.
+
+    Raises:
+        UserError: if it is neither.
+    """
+    if isinstance(task, str | Path):
+        return Task.load(task)
+    if not isinstance(task, Task):
+        raise UserError("task", shown(task), "a Task, or the path of a task.yaml")
+    return task
+
+
+def as_workflow(workflow: object, where: str) -> Workflow | Start:
+    """The workflow itself, that of a `Flow`, the one of a file, or a start of the library, which `fitted` makes fit.
+
+    Args:
+        workflow: what was given; a text without a suffix that is no file is a start's name.
+        where: how errors name it.
+
+    Raises:
+        UserError: if it is none of them.
+    """
+    if isinstance(workflow, str) and not Path(workflow).suffix and not Path(workflow).exists():
+        return find_start(workflow)
+    if isinstance(workflow, str | Path):
+        return Workflow.load(Path(workflow))
+    if isinstance(workflow, Flow):
+        return workflow.workflow
+    if not isinstance(workflow, Workflow):
+        expected = "a Workflow, a Flow, the path of a .flow.yaml, or a name that `flowbot starts` lists"
+        raise UserError(where, shown(workflow), expected)
+    return workflow
+
+
+def fitted(workflow: Workflow | Start, task: Task) -> Workflow:
+    """The workflow, or the start made to fit the task, whose tools are opened.
+
+    Raises:
+        UserError: if the start does not fit.
+    """
+    if isinstance(workflow, Workflow):
+        return workflow
+    tools = {tool.signature.name: tool.signature for tool in task.tools}
+    return fit(workflow, task.inputs, task.outputs, task.goal, tools=tools)
+
+
+def users_models(
+    workflow: Workflow | Start | None,
+    given: object,
+    task: Task,
+    *lms: str | None,
+    models: Sequence[str] | None,
+) -> frozenset[str]:
+    """The user's list of models, to which what workflow and task name is held; see `flowbot.runtime.own_models`.
+
+    Args:
+        workflow: what is to be run.
+        given: as what it was given; a `Flow` has a list of its own.
+        task: for its judges.
+        lms: task, meta and judge model.
+        models: what else may be named.
+
+    Raises:
+        UserError: naming all models beyond the list.
+    """
+    flow = given.models if isinstance(given, Flow) else ()
+    own = own_models(*lms, *flow, models=models, metric=task.metric)
+    begun = workflow.workflow if isinstance(workflow, Start) else workflow
+    require_own_models(own, workflow=begun, where=named(given), metric=task.metric)
+    return own
+
+
+def named(workflow: object) -> str:
+    """What errors call a workflow that was given."""
+    return str(workflow) if isinstance(workflow, str | Path) else "workflow"
+
+
+def require_run(call: str, settings: RunSettings, models: Mapping[str, object], **more: object) -> None:
+    """Refuse settings that there are none of or of another kind than they are, and what is no model string.
+
+    Args:
+        call: what was called.
+        settings: as they were given.
+        models: model strings by the argument's name; None stands for none.
+        more: other arguments that are looked at: `seed` and `run_dir`.
+
+    Raises:
+        UserError: naming the argument.
+    """
+    require_settings(call, settings, RunSettings, _CHECKS)
+    checks: Checks = {**_CHECKS, **dict.fromkeys(models, MODEL)}
+    for name, value in {**models, **more}.items():
+        require_value(name, value, checks)
+
+
+MODEL = (one_kind(str), "a model string such as 'openai/gpt-4.1-mini'")
+_CHECKS: Checks = {
+    **CHECKS,
+    "judge_lm": MODEL,
+    "seed": (
+        lambda value: one_kind(int)(value) and 0 <= cast("int", value) < 2**63,
+        "a whole number from 0 to 2^63 - 1",
+    ),
+    "run_dir": FOLDER,
+    "workbench": (one_kind(Workbench), "an fb.Workbench()"),
+}
