@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from flowbot.optimizer.allocator import Thompson
 from flowbot.optimizer.belief import Belief
-from flowbot.optimizer.confirm import Confirm, few
+from flowbot.optimizer.confirm import Closing, Confirm, few
 from flowbot.optimizer.judge import PRIOR_SPREAD, STRICTER, PosteriorJudge
-from flowbot.optimizer.planner import Bandit
+from flowbot.optimizer.planner import Bandit, VoteWeight
 from flowbot.optimizer.pool import Pool
 from flowbot.optimizer.population import Candidate, Outcome, Population
-from flowbot.optimizer.seams import Ballots, Focus, Option, Proposal
+from flowbot.optimizer.seams import Ballots, Focus, Option, Proposal, Proposer
 from flowbot.run.events import Arm, Event, Verdict
 from simulate.rivals.arms import ADD
 from simulate.world import KINDS, Program, Task
@@ -124,7 +124,7 @@ class Texts:
         """All of them, whatever was tried."""
         return [
             Option(
-                Arm(kind=kind),
+                Arm(kind={"rewrite": "instruct"}.get(kind, kind)),
                 key=f"{parent.program.hash}/{kind}",
                 title=kind,
                 prior=Belief({"demonstrate": 0.03, "rewrite": 0.02}[kind], PRIOR_SPREAD),
@@ -178,11 +178,23 @@ class Settings:
         even: whether all changes are as likely as any other.
         joined: whether validation joins the rows of the search, with stricter bars and without a confirmation at the end; None:
             where it has few rows, or where few calls are planned.
+        wanders: whether another parent is tried on a plateau.
+        voters: who votes, where there is a meta model; None: nobody.
+        weight: what votes are worth.
+        structures: proposes changes of the structure.
+        more: proposers besides.
+        closing: chooses what is returned.
     """
 
     meta: bool = True
     even: bool = False
     joined: bool | None = None
+    wanders: bool = True
+    voters: Callable[[], Voters] | None = Voters
+    weight: Callable[[], VoteWeight] = VoteWeight
+    structures: Callable[[bool], Structures] = Structures
+    more: tuple[Callable[[], Proposer[Program]], ...] = ()
+    closing: Callable[[], Closing[Program]] = Confirm
 
 
 BY_CHANCE = Settings(meta=False, even=True)
@@ -200,16 +212,19 @@ def search(task: Task, budget: int, seed: int, settings: Settings = Settings()) 
 async def searched(context: Simulated, s: Settings = Settings()) -> Program:
     """The program that the product's search returns."""
     task, budget = context.task, context.planned
+    texts = Texts(("demonstrate", "rewrite") if s.meta else ("demonstrate",))
     planner: Bandit[Program] = Bandit(
-        [Structures(s.meta), Texts(("demonstrate", "rewrite") if s.meta else ("demonstrate",))],
-        Voters() if s.meta else None,
+        [s.structures(s.meta), texts, *(make() for make in s.more)],
+        s.voters() if s.meta and s.voters else None,
         even=s.even,
+        wanders=s.wanders,
+        weight=s.weight(),
     )
     if few(task.n, budget) if s.joined is None else s.joined:
         context.rows, context.validation = context.rows + context.validation, []
         await Pool(planner, Thompson(), PosteriorJudge(*STRICTER)).search(context)
         return context.population.incumbent.program
-    closing: Confirm[Program] = Confirm()
+    closing = s.closing()
     context.planned = budget - closing.room(budget, task.n, 1)
     await Pool(planner, Thompson(), PosteriorJudge()).search(context)
     context.planned = budget

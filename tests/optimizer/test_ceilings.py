@@ -277,6 +277,22 @@ async def test_what_a_ceiling_met_in_validation_left_over_is_not_for_the_test(
     assert result.tested.run >= FEWEST
 
 
+class Through(AsAdopted[WorkflowProgram]):
+    """Runs the start on all of validation and knows nothing of ceilings."""
+
+    async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
+        await context.run(context.population.start.program, context.validation, "val")
+        return context.population.incumbent
+
+
+async def test_a_closing_that_lets_a_ceiling_through_ends_the_run_as_at_a_ceiling(small: Task, tmp_path: Path) -> None:
+    method, budget = PoolMethod("through", closing=Through), Budget(calls=50)
+    result = await run(small, tmp_path, lm="fake/counter", price=None, effort=1, method=method, budget=budget)
+    assert (result.status, result.stopped_by, result.kept) == ("done", "budget", "start")
+    assert result.stopped_because == "the ceiling of calls is reached"
+    assert result.tested.run >= FEWEST
+
+
 async def test_what_a_ceiling_met_on_the_starts_first_rows_left_over_is_not_for_the_test(
     monkeypatch: pytest.MonkeyPatch, small: Task, tmp_path: Path
 ) -> None:

@@ -9,7 +9,7 @@ from pool_world import Lookup, Named
 
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.confirm import BLOCK, Confirm
-from flowbot.optimizer.population import Candidate
+from flowbot.optimizer.population import Candidate, Outcome
 from flowbot.run.events import Arm
 
 
@@ -47,6 +47,28 @@ async def test_what_unseen_rows_do_not_bear_out_is_not_returned() -> None:
     assert context.events[-1].event == "verdict"
     assert context.events[-1].decision == "refute"
     assert (await chosen(lambda program, row: float(row % 2), gain=0.02))[0] == "start"
+
+
+async def test_what_training_says_of_the_start_counts_in_validation_too() -> None:
+    """Three wins where the start is wrong on half of few rows weigh more where it is wrong on most of all rows."""
+
+    def score(program: str, row: int) -> float:
+        return float(row % 10 < 5 or (program != "start" and row % 10 == 5))
+
+    p: list[float] = []
+    for mistakes in (0, 40):
+        context = Lookup(score, 40, 200)
+        population = context.population
+        winner = Candidate("p1", Named("new"), population.start, Arm(kind="k"), Belief(0.05, 0.05))
+        population.add(winner)
+        population.incumbent = winner
+        for row in context.rows:
+            population.record("start", row, Outcome(float(int(row) >= mistakes)))
+        await Confirm[Named]().choose(context)
+        (verdict,) = context.events
+        assert verdict.event == "verdict"
+        p.append(verdict.p)
+    assert p[0] < p[1]
 
 
 async def test_a_gain_must_pay_for_its_calls_and_a_cheaper_program_need_not_gain() -> None:

@@ -25,7 +25,7 @@ def test_the_shipped_priors_are_the_base_rates_of_the_simulator() -> None:
 
 def test_a_kind_is_looked_up_in_its_loop_and_one_of_ones_own_is_believed_to_gain_nothing() -> None:
     priors = shipped_priors()
-    assert priors.belief("rewrite", "parameters").mean > 0 > priors.belief("rewrite").mean
+    assert priors.belief("instruct", "parameters").mean > 0 > priors.belief("rewrite").mean
     assert (priors.belief("of my own").mean, priors.belief("of my own").spread) == (0.0, PRIOR_SPREAD)
 
 

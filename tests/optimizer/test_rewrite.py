@@ -63,9 +63,9 @@ async def test_a_rewrite_of_the_only_step_says_what_it_rests_on(tmp_path: Path) 
         await begun(search)
         (option,) = rewrite.options(search.population.start, search)
         before = search.spent
-        made = await drawn(rewrite, search, "rewrite")
+        made = await drawn(rewrite, search, "instruct")
         assert search.spent - before == option.cost == 4
-    assert (option.arm, option.level, option.most) == (Arm(kind="rewrite", place="answer"), "parameters", 4)
+    assert (option.arm, option.level, option.most) == (Arm(kind="instruct", place="answer"), "parameters", 4)
     assert told(made, "answer").instruction == "You are answer. Rewrite number 1."
     assert len(set(made.shown)) == 3, "they are no evidence for it"
     assert [each.example for each in made.feedback] == list(made.shown)
@@ -79,9 +79,9 @@ async def test_another_draw_is_made_from_other_runs_and_is_another_text(tmp_path
     model = scripted()
     async with searching(TASK, chain("answer"), lambda request: (temperatures.append(request.temperature), model(request))[1], tmp_path) as search:  # fmt: skip
         await begun(search)
-        first = await drawn(Rewrite(), search, "rewrite", 0)
+        first = await drawn(Rewrite(), search, "instruct", 0)
         assert set(temperatures) == {0.0}
-        second = await drawn(Rewrite(), search, "rewrite", 1)
+        second = await drawn(Rewrite(), search, "instruct", 1)
     assert temperatures[-1] > 0
     assert not set(first.shown) & set(second.shown)
     assert first.program is not None
@@ -93,7 +93,7 @@ async def test_only_the_calls_from_the_blamed_step_to_the_end_are_asked_about(tm
     model = scripted("middle")
     async with searching(TASK, chain(*CHAIN), model, tmp_path) as search:
         await begun(search)
-        made = await drawn(Rewrite(), search, "rewrite")
+        made = await drawn(Rewrite(), search, "instruct")
     assert made.edits == ("middle: rewritten",)
     asked = [each.split("Step `")[1].split("`")[0] for each in model.asked("A step")]
     assert set(asked) == {"middle", "answer"}
@@ -115,9 +115,9 @@ async def test_runs_that_speak_against_the_step_come_first(tmp_path: Path) -> No
     answers = {each.id: each.expected["a"] for each in TASK.splits["train"]}
     async with searching(TASK, chain("plan", "answer"), Roles(lambda name, _: name, meta), tmp_path) as search:
         await begun(search)
-        made = await drawn(Rewrite(), search, "rewrite")
+        made = await drawn(Rewrite(), search, "instruct")
     expected = {"plan: rewritten": "silver", "answer: rewritten": "gold"}[made.edits[0]]
-    assert [answers[each] for each in made.shown] == [expected] * 3
+    assert [answers[each] for each in made.shown[:3]] == [expected] * 3
 
 
 async def test_draws_of_one_parent_side_by_side_ask_for_blame_once_and_repeat(tmp_path: Path) -> None:
@@ -128,11 +128,36 @@ async def test_draws_of_one_parent_side_by_side_ask_for_blame_once_and_repeat(tm
         async with searching(TASK, chain(*CHAIN), model, tmp_path / folder) as search:
             await begun(search)
             cost = rewrite.options(search.population.start, search)[0].cost
-            made = await gather(*(drawn(rewrite, search, "rewrite", draw) for draw in range(4)))
+            made = await gather(*(drawn(rewrite, search, "instruct", draw) for draw in range(4)))
             assert rewrite.options(search.population.start, search)[0].cost == cost - ASKED
         assert len(model.asked("A run of")) == ASKED
         edits.append([each.edits for each in made])
     assert edits[0] == edits[1]
+
+
+async def test_rewrites_that_change_nothing_are_believed_in_less_and_less(tmp_path: Path) -> None:
+    model = scripted(rewrite=lambda number: "You are answer." if number < 3 else "You are new.")
+    rewrite = Rewrite()
+    async with searching(TASK, chain("answer"), model, tmp_path) as search:
+        await begun(search)
+
+        def prior() -> Belief:
+            return rewrite.options(search.population.start, search)[0].prior
+
+        fresh = prior()
+        for draw, share in enumerate((1 / 2, 1 / 3, 1 / 2)):
+            made = await drawn(rewrite, search, "instruct", draw)
+            assert (made.program is None) == (draw < 2)
+            assert prior() == Belief(fresh.mean * share, fresh.spread * share)
+
+
+async def test_rows_that_blame_was_shown_are_no_evidence_for_what_came_of_it(tmp_path: Path) -> None:
+    async with searching(TASK, chain(*CHAIN), scripted("middle"), tmp_path) as search:
+        await begun(search)
+        made = await drawn(Rewrite(), search, "instruct")
+    blamed = {each.example for each in made.feedback if each.text == "the first wrong step"}
+    assert len(blamed) == ASKED
+    assert blamed <= set(made.shown)
 
 
 async def test_nothing_is_offered_where_nothing_is_wrong_or_nothing_may_be_changed(tmp_path: Path) -> None:
@@ -153,7 +178,7 @@ async def test_a_copied_answer_is_refused_and_said(tmp_path: Path) -> None:
     model = scripted(rewrite=lambda _: "Always say: the golden answer of them all.")
     async with searching(task_of(rows), chain("answer"), model, tmp_path) as search:
         await begun(search)
-        made = await drawn(Rewrite(), search, "rewrite")
+        made = await drawn(Rewrite(), search, "instruct")
     assert made.program is None
     assert "copies the answer" in made.faults[0]
 
@@ -162,7 +187,7 @@ async def test_where_no_feedback_asks_for_a_change_no_rewrite_is_asked_for(tmp_p
     model = Roles(lambda name, _: name, lambda _: "No change.")
     async with searching(TASK, chain("answer"), model, tmp_path) as search:
         await begun(search)
-        made = await drawn(Rewrite(), search, "rewrite")
+        made = await drawn(Rewrite(), search, "instruct")
     assert made.program is None
     assert made.faults == ("no feedback asks for a change of answer",)
     assert len(made.feedback) == 3
@@ -178,12 +203,12 @@ async def test_what_was_tried_on_the_step_is_shown_with_what_it_gained(tmp_path:
             parameters = search.start.workflow.parameter("answer")
             assert isinstance(parameters, LLMParameters)
             tried = search.start.with_slot("answer", parameters.told(f"Try number {number}."))
-            member = Candidate(f"p{number}", tried, started, Arm(kind="rewrite", place="answer"), Belief(gain, 0.05))
+            member = Candidate(f"p{number}", tried, started, Arm(kind="instruct", place="answer"), Belief(gain, 0.05))
             search.population.add(member)
             if known:
                 search.population.record(tried.hash, search.rows[0], Outcome(0.0))
-        await drawn(Rewrite(), search, "rewrite", 0)
-        await drawn(Rewrite(history=0), search, "rewrite", 0)
+        await drawn(Rewrite(), search, "instruct", 0)
+        await drawn(Rewrite(history=0), search, "instruct", 0)
     shown, plain = model.asked("Improve")
     history = shown.removeprefix(plain).splitlines()
     assert history[-3:] == [
@@ -210,7 +235,8 @@ async def test_a_step_is_rewritten_from_runs_in_which_it_ran(tmp_path: Path) -> 
     }
     async with searching(TASK, Workflow.from_data(data), scripted("rare"), tmp_path) as search:
         await begun(search)
-        made = await drawn(Rewrite(), search, "rewrite")
+        made = await drawn(Rewrite(), search, "instruct")
     (only,) = [each.id for each in TASK.splits["train"] if each.inputs["q"] == "question 1"]
     assert made.edits == ("rare: rewritten",)
-    assert made.shown == (only,)
+    assert made.shown[0] == only
+    assert set(made.shown[1:]) <= {each.example for each in made.feedback if each.text == "the first wrong step"}

@@ -187,7 +187,7 @@ class Hold:
         """Another in its place. `hold` makes it and finds this room free; nobody who waits gets it in between."""
         self._open = False
         for each in self._path:
-            each.release(self.amounts)
+            each.set_aside(_subtract(NOTHING, self.amounts))
         try:
             return hold()
         finally:

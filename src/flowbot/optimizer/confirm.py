@@ -54,7 +54,8 @@ class Closing(Protocol[P]):
         ...
 
     async def choose(self, context: Context[P]) -> Candidate[P]:
-        """The candidate to return; the start where nothing is better. A ceiling that ends it early leaves a choice all the same."""
+        """The candidate to return; the start where nothing is better. A ceiling that ends it early leaves a choice all the same;
+        one that lets `BudgetExceeded` through leaves the start."""
         ...
 
 

@@ -69,7 +69,11 @@ async def carry_out(
         _record_end(search, why)
         if reserve is not None:
             cuts = search.cuts
-            best = await _chosen(search, loop)
+            try:
+                best = await _chosen(search, loop)
+            except BudgetExceeded as error:  # a closing of the user's let it through: nothing is chosen
+                await _cut_short(search)
+                stopped_by, why = "budget", f"the ceiling of {error.ceiling} is reached"
             if search.cuts > cuts:
                 reserve.give_up_rest()  # while the room for the test is set aside still
     search.end_plan()

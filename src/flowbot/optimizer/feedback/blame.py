@@ -55,6 +55,11 @@ class Blamed:
         drawn = {path: rng.betavariate(1 + against, 1 + asked - against) for path, against in self.runs.items()}
         return max(drawn, key=lambda path: drawn[path])
 
+    @property
+    def shown(self) -> list[str]:
+        """Ids of the rows that the meta model was shown, where it named a step: they are no evidence for what came of it."""
+        return [each.example for each in self.feedback if each.source == "meta"]
+
     def on(self, path: str) -> list[Feedback]:
         """What was said against one step."""
         return [each for each in self.feedback if node_path(each.place) == path]

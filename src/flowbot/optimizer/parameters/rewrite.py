@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flowbot.fields.words import count
 from flowbot.optimizer.feedback.backward import backward_all, feedback_on, most_questions
@@ -44,6 +44,8 @@ class Rewrite:
     history: int = 3
     priors: Priors = field(default_factory=shipped_priors)
     blame: Blame = field(default_factory=Blame)
+    _changed: int = 0
+    _unchanged: int = 0
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """One, where runs went wrong and a step may be changed."""
@@ -54,9 +56,13 @@ class Rewrite:
             return []
         gradients = sorted((most_questions(program, row) for row in wrong), reverse=True)[: self.mistakes]
         cost = self.blame.cost(program, rows) + sum(gradients) + 1
-        arm = Arm(kind="rewrite", place=paths[0] if len(paths) == 1 else "")
+        arm = Arm(kind="instruct", place=paths[0] if len(paths) == 1 else "")
         most = max(self.most, *(_texts(program, path) for path in paths))
-        return [option(program, arm, "rewrite a step from its mistakes", self.priors, cost=cost, most=most)]
+        found = option(program, arm, "rewrite a step from its mistakes", self.priors, cost=cost, most=most)
+        # A meta model that repeats what it read costs gradients and gains nothing: the belief is as large as the share of rewrites
+        # that changed something, with one on credit.
+        share = (1 + self._changed) / (1 + self._changed + self._unchanged)
+        return [replace(found, prior=found.prior.shrunk(share, 0.0))]
 
     async def propose(
         self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
@@ -79,21 +85,24 @@ class Rewrite:
             tried=tried(context.population, program, path)[: self.history],
             draw=draw // texts,
         )
-        return [
-            proposal(
-                program,
-                path,
-                parameters,
-                fault or ("" if feedback else f"no feedback asks for a change of {path}"),
-                "rewritten",
-                title=f"rewrite step `{path}` from its mistakes",
-                source="meta",
-                reason=feedback[0].text if feedback else "",
-                shown=tuple(row.example.id for row in rows),
-                feedback=(*blamed.feedback, *(each for run in gradients for each in run.values())),
-                because=(*focus.because, *(each.id for each in (*blamed.on(path), *feedback))),
-            )
-        ]
+        made = proposal(
+            program,
+            path,
+            parameters,
+            fault or ("" if feedback else f"no feedback asks for a change of {path}"),
+            "rewritten",
+            title=f"rewrite step `{path}` from its mistakes",
+            source="meta",
+            reason=feedback[0].text if feedback else "",
+            shown=tuple(dict.fromkeys((*(row.example.id for row in rows), *blamed.shown))),
+            feedback=(*blamed.feedback, *(each for run in gradients for each in run.values())),
+            because=(*focus.because, *(each.id for each in (*blamed.on(path), *feedback))),
+        )
+        if made.program is None:
+            self._unchanged += 1
+        else:
+            self._changed += 1
+        return [made]
 
     def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
         """Nothing: what was tried stands in the population."""
