@@ -202,7 +202,7 @@ async def test_what_was_tried_on_the_step_is_shown_with_what_it_gained(tmp_path:
             started = search.population.start
             parameters = search.start.workflow.parameter("answer")
             assert isinstance(parameters, LLMParameters)
-            tried = search.start.with_slot("answer", parameters.told(f"Try number {number}."))
+            tried = search.start.with_slot("answer", parameters.with_text(f"Try number {number}."))
             member = Candidate(f"p{number}", tried, started, Arm(kind="instruct", place="answer"), Belief(gain, 0.05))
             search.population.add(member)
             if known:

@@ -154,7 +154,9 @@ def test_the_longest_text_comes_first_and_examples_are_left_alone() -> None:
 
 
 def test_a_prompt_of_places_alone_is_told_more_as_the_system() -> None:
-    told = LLMParameters.model_validate({"messages": [{"role": "user", "parts": [{"ref": "q"}]}]}).told("Be brief.")
+    told = LLMParameters.model_validate({"messages": [{"role": "user", "parts": [{"ref": "q"}]}]}).with_text(
+        "Be brief."
+    )
     assert prompt_text(told.messages) == "[system]\nBe brief.\n\n[user]\n{q}"
 
 
@@ -169,6 +171,6 @@ def test_a_prompt_in_words_names_its_answers() -> None:
 
 
 def test_a_changed_prompt_shows_in_diff_and_notebook() -> None:
-    other = workflow(TICKET).with_parameter("answer", LLMParameters(messages=prompt(TICKET)).told("Be quick."))
+    other = workflow(TICKET).with_parameter("answer", LLMParameters(messages=prompt(TICKET)).with_text("Be quick."))
     assert [line.strip() for line in diff(workflow(TICKET), other) if "  +" in line] == ["+Be quick."]
     assert "Body:" in workflow_html(workflow(TICKET))

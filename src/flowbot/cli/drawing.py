@@ -95,7 +95,9 @@ def _texts(parameters: Parameters, inner: int) -> Iterator[str]:
     """A step's prompt or code."""
     from flowbot.workflow.parameters import CodeParameters, LLMParameters
 
-    prompt = parameters.said if isinstance(parameters, LLMParameters) else getattr(parameters, "instruction", "")
+    prompt = (
+        parameters.instruction_text if isinstance(parameters, LLMParameters) else getattr(parameters, "instruction", "")
+    )
     if prompt:
         yield from _cut(wrap(f"“{' '.join(prompt.split())}”", inner), 3, inner)
     if isinstance(parameters, LLMParameters) and prompt and parameters.demonstrations:

@@ -54,18 +54,18 @@ class LLMParameters(Closed):
     """Tools that the model may call before it answers."""
 
     @property
-    def said(self) -> str:
+    def instruction_text(self) -> str:
         """What the step is asked for, as a text that can be the instruction of another."""
         return self.instruction or plain_text(self.messages)[:_MOST_SAID].rstrip()
 
-    def told(self, text: str, slot: Slot | None = None) -> Self:
+    def with_text(self, text: str, slot: Slot | None = None) -> Self:
         """The same with `text` as the instruction, or in a slot of the messages: in the longest where none is named."""
         if not self.messages:
             return self.model_copy(update={"instruction": text})
         chosen = slot or next(iter(slots(self.messages)), None)
         return self.model_copy(update={"messages": reworded(self.messages, chosen, text)})
 
-    def told_also(self, text: str) -> Self:
+    def with_added_text(self, text: str) -> Self:
         """The same with `text` behind what is said already."""
         if not self.messages:
             return self.model_copy(update={"instruction": f"{self.instruction} {text}"})

@@ -32,7 +32,7 @@ def compute(place: Place) -> Iterator[Change]:
 
     def build(text: str) -> list[Edit]:
         told = place.told.model_copy(update={"format_hint": "", "demonstrations": ()})
-        parameters = told.told_also(f"List the items with their {noun}.")
+        parameters = told.with_added_text(f"List the items with their {noun}.")
         listing = place.node.model_copy(update={"out": {"items": items}})
         return [
             *place.unread(name for name in place.node.out if name not in answers),
@@ -59,7 +59,7 @@ def review(place: Place) -> Iterator[Change]:
     def build(_: str) -> list[Edit]:
         drafts = {f"draft_{output}": f"{place.name}.{output}" for output in place.node.out}
         parameters = LLMParameters(
-            instruction=f"{place.told.said} Review the draft and correct any mistake.",
+            instruction=f"{place.told.instruction_text} Review the draft and correct any mistake.",
             format_hint=reasoning_hint(place.answers),
             model=place.told.model,
             max_tokens=place.told.max_tokens,

@@ -75,7 +75,11 @@ async def update(
         if not reply.strip():
             return None, "the reply was empty"
         said = reply.strip()[: max(2000, LETTERS_PER_WORD * limit)]
-        new = old.told(said, part) if isinstance(old, LLMParameters) else old.model_copy(update={"instruction": said})
+        new = (
+            old.with_text(said, part)
+            if isinstance(old, LLMParameters)
+            else old.model_copy(update={"instruction": said})
+        )
     else:
         return old, ""
     if why := search.guard.copied_text(reply, workflow):

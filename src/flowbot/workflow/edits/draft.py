@@ -195,7 +195,7 @@ class Draft:
         was = self.parameters.get(path)
         if isinstance(parameters, LLMParameters) and isinstance(was, LLMParameters) and was.messages:
             if not parameters.messages:
-                kept = was.told(parameters.instruction) if parameters.instruction.strip() else was
+                kept = was.with_text(parameters.instruction) if parameters.instruction.strip() else was
                 parameters = parameters.model_copy(update={"instruction": "", "messages": kept.messages})
             elif places(parameters.messages) != places(was.messages):
                 self.refuse(f"the places in the prompt of {path} stay: change its texts alone")

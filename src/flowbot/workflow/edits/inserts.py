@@ -57,7 +57,7 @@ class Decompose(Edit):
         else:
             parts = draft.fresh("parts")
             divided = LLMNode(when=node.when, inputs=node.inputs, out={"parts": "list[str]"}, model=node.model)
-            divide = self.divide or lines(DIVIDE, parameters.said)
+            divide = self.divide or lines(DIVIDE, parameters.instruction_text)
             draft.add_beside(prefix, parts, divided, like(node, parameters, divide))
             over = f"{parts}.parts"
             inputs = beside(inputs, {item: item})
@@ -73,7 +73,7 @@ class Decompose(Edit):
         else:
             shown = beside(node.inputs, results)
             answer = LLMNode(inputs=shown, model=node.model, rounds=node.rounds, **fields)
-            instruction = self.combine or lines(parameters.said, COMBINE)
+            instruction = self.combine or lines(parameters.instruction_text, COMBINE)
             draft.add_beside(prefix, combine, answer, in_stead(node, parameters, instruction))
         draft.relink(prefix, name, combine)
         taken = {f"{name}.{output}": f"{combine}.{output}" for output in out}
@@ -185,7 +185,7 @@ class InsertRetrieval(Edit):
         if unbound:
             ask = draft.fresh(f"ask_{self.tool}")
             about = f" ({signature.about})" if signature.about else ""
-            instruction = self.ask or lines(parameters.said, ASK.format(name=self.tool, about=about))
+            instruction = self.ask or lines(parameters.instruction_text, ASK.format(name=self.tool, about=about))
             asking = LLMNode(when=node.when, inputs=node.inputs, out=unbound, model=node.model)
             draft.add_beside(prefix, ask, asking, like(node, parameters, instruction))
             bound |= {argument: f"{ask}.{argument}" for argument in unbound}

@@ -121,7 +121,7 @@ class Fuse(Edit):
         draft.relink(prefix, first, second)
         draft.drop(self.first)
         both = {
-            "instruction": lines(first_parameters.said, parameters.said),
+            "instruction": lines(first_parameters.instruction_text, parameters.instruction_text),
             "messages": (),
             "format_hint": lines(first_parameters.format_hint, parameters.format_hint),
             "tools": tuple(dict.fromkeys((*first_parameters.tools, *parameters.tools))),
@@ -173,7 +173,7 @@ class Review(Edit):
             carry[carried[output]] = Carry(type=kind, start=f"{name}.{output}", next=f"{kept[output]}.{output}")
         around = LoopNode(when=node.when, max=self.rounds, until=fine, carry=carry, nodes=nodes)
         path = draft.add_beside(prefix, loop, around)
-        said = parameters.said
+        said = parameters.instruction_text
         draft.parameters[f"{path}/{critic}"] = like(node, parameters, self.critic or lines(said, CRITIC))
         draft.parameters[f"{path}/{reviser}"] = in_stead(node, parameters, self.reviser or lines(said, REVISER))
         draft.take_over(prefix, {f"{name}.{output}": f"{loop}.{carried[output]}" for output in out}, but=[loop])
