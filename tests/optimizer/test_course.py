@@ -25,7 +25,7 @@ from flowbot.run.journal import read_events
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.workbench import Workbench
 from flowbot.task import Task
-from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.patterns import Ensemble
 from flowbot.workflow.starts import single_call
 
@@ -84,7 +84,7 @@ def start_of(task: Task) -> fb.Workflow:
 
 def voted(task: Task, samples: int = 3) -> Program:
     """The start asked several times: so many calls an example."""
-    return Program(apply(start_of(task), [Ensemble(id="answer", samples=samples, temperature=0.7)]))
+    return Program(applied(start_of(task), [Ensemble(id="answer", samples=samples, temperature=0.7)]).after)
 
 
 async def run(task: Task, folder: Path, **given: Any) -> fb.RunResult:
