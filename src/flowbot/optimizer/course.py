@@ -71,9 +71,12 @@ async def carry_out(
             cuts = search.cuts
             try:
                 best = await _chosen(search, loop)
-            except BudgetExceeded as error:  # a closing of the user's let it through: nothing is chosen
+            except PlanUsed:  # a closing of the user's let it through: nothing is chosen
+                search.watch.news("The planned calls did not allow to choose: the start is returned")
+            except BudgetExceeded as error:
                 await _cut_short(search)
                 stopped_by, why = "budget", f"the ceiling of {error.ceiling} is reached"
+            search.settle()  # of rows that were cut short the comparison on validation knows nothing
             if search.cuts > cuts:
                 reserve.give_up_rest()  # while the room for the test is set aside still
     search.end_plan()
