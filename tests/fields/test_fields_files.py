@@ -246,7 +246,7 @@ _MAY = {
     "runtime/sandbox/inside.py": "runs inside the sandbox, on its own",
     "runtime/sandbox/process.py": "pipes to the sandbox",
     "runtime/executors/worker.py": "pipes of a worker",
-    "runtime/executors/link.py": "what the system says of a process",
+    "runtime/executors/worker_process.py": "what the system says of a process",
     "runtime/toolbox/server.py": "a pipe from a server",
     "lm/local/server.py": "a nameless file",
     "store/transfer.py": "a nameless file of SQLite's own",
