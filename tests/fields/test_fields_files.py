@@ -247,7 +247,6 @@ _MAY = {
     "runtime/sandbox/process.py": "pipes to the sandbox",
     "runtime/executors/worker.py": "pipes of a worker",
     "runtime/executors/worker_process.py": "what the system says of a process",
-    "runtime/toolbox/server.py": "a pipe from a server",
     "lm/local/server.py": "a nameless file",
     "store/transfer.py": "a nameless file of SQLite's own",
     "workflow/starts/library.py": "the package's own files",
