@@ -248,7 +248,6 @@ _MAY = {
     "runtime/executors/worker.py": "pipes of a worker",
     "runtime/executors/worker_process.py": "what the system says of a process",
     "lm/local/server.py": "a nameless file",
-    "store/transfer.py": "a nameless file of SQLite's own",
     "workflow/starts/library.py": "the package's own files",
     "cli/streams.py": "/dev/null, and the standard streams",
 }
