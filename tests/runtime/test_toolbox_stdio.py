@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -179,7 +180,12 @@ async def test_what_a_program_started_is_ended_also_where_it_ends_first(tmp_path
         'say(asked["id"], result={"content": [{"type": "text", "text": str(child.pid)}]})'
     )
     told, _ = await called(tmp_path, how)
-    assert _has_ended(int(eval(told)["result"]))  # noqa: S307 - our own dict
+    child = int(eval(told)["result"])  # noqa: S307 - our own dict
+    for _ in range(200):
+        if _has_ended(child):
+            break
+        await asyncio.sleep(0.01)
+    assert _has_ended(child)
 
 
 def _has_ended(pid: int) -> bool:
