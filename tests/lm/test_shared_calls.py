@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from lm_helpers import ScriptedClient, reply, request, until
@@ -18,6 +19,7 @@ from flowbot.lm.pace import Pace
 from flowbot.lm.session import Session
 from flowbot.lm.stop import StopSignal
 from flowbot.store import Store
+from flowbot.store.rows import Kind
 
 
 async def test_a_run_that_lost_its_turn_looks_in_the_store_before_it_sends() -> None:
@@ -111,3 +113,63 @@ def test_signals_that_follow_each_other_are_both_set() -> None:
     other.follow(one)
     one.set("enough")
     assert other.is_set()
+
+
+async def test_what_a_run_has_counted_of_a_call_that_another_run_finishes_is_not_counted_again() -> None:
+    client, store = ScriptedClient(lambda asked, number: reply("" if number == 1 else "yes")), Store.memory()
+    connections = Connections(store)
+    one, other = (LM(client, Session(store, connections=connections)) for _ in range(2))
+    given_up = asyncio.create_task(one.ask(request(), purpose="t"))
+    await until(lambda: len(client.sent) == 1 and client.now_in_flight == 0)
+    given_up.cancel()  # before its second try
+    await asyncio.gather(given_up, return_exceptions=True)
+    await one.session.drain()
+    assert [(await lm.ask(request(), purpose="t")).text for lm in (other, one)] == ["yes", "yes"]
+    assert len(client.sent) == 2
+    assert [lm.session.budget.used["calls"] for lm in (one, other)] == [2, 2]
+
+
+async def test_a_call_is_not_given_up_before_it_is_stored_that_a_try_was_served() -> None:
+    stored = asyncio.Event()
+
+    class Slow(Store):
+        async def put(
+            self, key: str, value: dict[str, Any], *, kind: Kind = "lm", replace: bool = False
+        ) -> dict[str, Any]:
+            if kind == "tries":
+                await stored.wait()
+            return await super().put(key, value, kind=kind, replace=replace)
+
+    client, store = ScriptedClient(lambda asked, number: reply("" if number == 1 else "yes")), Slow(None, None, None)
+    connections = Connections(store)
+    one, other = (LM(client, Session(store, connections=connections)) for _ in range(2))
+    given_up = asyncio.create_task(one.ask(request(), purpose="t"))
+    await until(lambda: len(client.sent) == 1 and client.now_in_flight == 0)
+    given_up.cancel()
+    await asyncio.gather(given_up, return_exceptions=True)
+    asked = asyncio.create_task(other.ask(request(), purpose="t"))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    stored.set()
+    await asked
+    assert (await one.ask(request(), purpose="t")).text == "yes"
+    again = LM(client, Session(store))
+    await again.ask(request(), purpose="t")
+    assert [lm.session.budget.used["calls"] for lm in (one, other, again)] == [2, 2, 2]
+
+
+async def test_a_call_that_nobody_waits_for_any_more_is_not_sent_again() -> None:
+    client = ScriptedClient(
+        lambda asked, number: InfrastructureError("broken", kind="server") if number == 1 else "yes"
+    )
+    run = LM(client, Session(Store.memory()))
+    client.gate.clear()
+    asked = asyncio.create_task(run.ask(request(), purpose="t"))
+    await until(lambda: len(client.sent) == 1)
+    asked.cancel()
+    await asyncio.gather(asked, return_exceptions=True)
+    client.gate.set()
+    await run.session.drain()
+    assert len(client.sent) == 1
+    assert run.session.budget.used["calls"] == 0
+    assert (await run.ask(request(), purpose="t")).text == "yes"

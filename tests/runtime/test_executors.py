@@ -24,8 +24,9 @@ from flowbot.lm.client import Request
 from flowbot.runtime.evaluation import Evaluation, evaluate
 from flowbot.runtime.executors import Call, Executor, open_executor
 from flowbot.runtime.executors.address import Functions, Unsendable, address_of
-from flowbot.runtime.executors.job import Job, is_plain
+from flowbot.runtime.executors.job import Job, described, is_plain, rebuilt
 from flowbot.runtime.executors.processes import ProcessExecutor
+from flowbot.runtime.executors.protocol import FunctionError
 from flowbot.runtime.tools import ToolRunner
 from flowbot.store import Store
 from flowbot.task import Example, Metric, MetricError, Task, tool_of
@@ -165,6 +166,16 @@ async def test_a_tool_gives_the_same_result_or_error_under_both(
             told.append((type(error), str(error), getattr(error, "retry_after", None)))
     assert told[0] == told[1]
     assert len(two.pids) == 1
+
+
+def test_an_error_of_a_class_that_cannot_tell_of_itself_is_told_all_the_same() -> None:
+    class Mute(StepError):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    error = rebuilt(json.loads(json.dumps(described(Mute("a")))))
+    assert isinstance(error, FunctionError)
+    assert (error.type_name, error.text) == ("Mute", "an error without a text (RuntimeError)")
 
 
 def _typed(n: int) -> dict:  # type: ignore[type-arg]

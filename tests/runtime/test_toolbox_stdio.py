@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
@@ -170,3 +171,24 @@ async def test_a_program_that_heeds_nothing_is_ended(tmp_path: Path, monkeypatch
     told, _ = await called(tmp_path, how)
     with pytest.raises(ProcessLookupError):
         os.kill(int(eval(told)["result"]), 0)  # noqa: S307 - our own dict
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+async def test_what_a_program_started_is_ended_also_where_it_ends_first(tmp_path: Path) -> None:
+    how = (
+        "import subprocess; child = subprocess.Popen(['sleep', '600'], stdin=subprocess.DEVNULL); "
+        'say(asked["id"], result={"content": [{"type": "text", "text": str(child.pid)}]})'
+    )
+    told, _ = await called(tmp_path, how)
+    child = int(eval(told)["result"])  # noqa: S307 - our own dict
+    for _ in range(200):
+        if _has_ended(child):
+            break
+        await asyncio.sleep(0.01)
+    assert _has_ended(child)
+
+
+def _has_ended(pid: int) -> bool:
+    """Also one that nobody has taken notice of yet."""
+    status = Path(f"/proc/{pid}/stat")
+    return not status.exists() or status.read_text().rpartition(") ")[2].startswith("Z")

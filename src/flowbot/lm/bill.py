@@ -97,8 +97,8 @@ class Bill:
         self._looked = False
         self.copies = 0
         """Second sendings whose answer came, or may come."""
-        self.besides = Usage()
-        """What was served to this call and is not its reply."""
+        self.besides = self.session.tried.get(key, Usage())
+        """What was served to this call and is not its reply, earlier bills of this run included."""
 
     async def reserve(self) -> StoredRow | None:
         """Reserve the worst case of the next sending, unless there is room already, and wait for the turn to send it.
@@ -138,30 +138,20 @@ class Bill:
         return self.counted or self._room is not None
 
     async def _resume(self, tries: Usage) -> None:
-        """Count what earlier tries of this call took, as the store has it, unless this run has counted them."""
-        copied = await self.copied() if not self.copies else None
-        self.copies += copied is not None
-        if self.key in self.session.tried and not self.besides.calls:  # by an earlier bill of this run
-            self.besides += tries
-            return
-        if more := self._beyond(tries):
+        """Count what earlier tries of this call took, as the store has it, beyond what this run has counted."""
+        if (more := _beyond(self.besides, tries)) is not None:
             self._count(self.account.repriced(more))
-        if copied is not None:
-            self._count(self.account.repriced(copied), kept=False)
+        if await self._count_copies() and not self.copies:
+            self.copies = 1
 
-    def _beyond(self, besides: Usage | None) -> Usage | None:
-        """What the store has of this call's tries that is not counted here yet: another run may have gone on with them."""
-        known = self.besides
-        if besides is None or besides.calls <= known.calls:
-            return None
-        usd = None if besides.usd is None or known.usd is None else besides.usd - known.usd
-        return Usage(
-            besides.calls - known.calls,
-            besides.input_tokens - known.input_tokens,
-            besides.output_tokens - known.output_tokens,
-            besides.cached_tokens - known.cached_tokens,
-            usd,
-        )
+    async def _count_copies(self) -> bool:
+        """The same of second sendings; whether there were any."""
+        copied = await self.copied()
+        known = self.session.copied.get(self.key, Usage())
+        if copied is not None and (more := _beyond(known, copied)) is not None:
+            self.session.copied[self.key] = known + more
+            self._count(self.account.repriced(more), kept=False)
+        return copied is not None
 
     def settle(self, took: Usage) -> None:
         """Count against the ceilings what a sending took, in the moment in which its answer is there."""
@@ -199,9 +189,8 @@ class Bill:
 
     async def replayed(self, row: StoredRow) -> None:
         """Count a response that the store gave, and all that it took when it was paid."""
-        copied = await self.copied() if row.copy and not self.counted and not self.copies else None
-        if copied is not None:
-            self._count(self.account.repriced(copied))
+        if row.copy and not self.counted:
+            await self._count_copies()
         self.charge(row, stored=True)
 
     def charge(self, row: StoredRow, *, stored: bool) -> None:
@@ -211,12 +200,13 @@ class Bill:
         tier = row.reply.tier if isinstance(row.reply, Reply) else ""
         usage = self.account.repriced(row.usage, tier=tier)
         if stored:
-            if (besides := self._beyond(row.besides)) is not None:
-                self._count(self.account.repriced(besides))
+            if row.besides is not None and (more := _beyond(self.besides, row.besides)) is not None:
+                self._count(self.account.repriced(more))
             self.settle(usage)
         self.counted = True
         self.session.charged.add(self.key)
-        self.session.tried.discard(self.key)
+        for counted in (self.session.tried, self.session.copied):
+            counted.pop(self.key, None)
         self.session.ledger.charge(self.purpose, usage, stored=stored)
 
     def release(self) -> None:
@@ -240,7 +230,7 @@ class Bill:
         if kept:
             self.besides += took
         if not self.counted:
-            self.session.tried.add(self.key)
+            self.session.tried[self.key] = self.besides
             self.session.ledger.besides(self.purpose, took)
 
     async def copied(self) -> Usage | None:
@@ -272,6 +262,8 @@ class Copy:
         if self._room is not None:
             self._room.settle(took)
             bill.session.ledger.besides(bill.purpose, replace(took, seconds=0.0))
+            if not bill.counted:
+                bill.session.copied[bill.key] = bill.session.copied.get(bill.key, Usage()) + took
         return took
 
     async def keep(self, took: Usage) -> None:
@@ -285,6 +277,20 @@ class Copy:
         self._bill.copies -= 1
         if self._room is not None:
             self._room.cancel()
+
+
+def _beyond(known: Usage, stored: Usage) -> Usage | None:
+    """What the store has of a call beyond what is counted here: another run may have gone on with it."""
+    if stored.calls <= known.calls:
+        return None
+    usd = None if stored.usd is None or known.usd is None else stored.usd - known.usd
+    return Usage(
+        stored.calls - known.calls,
+        stored.input_tokens - known.input_tokens,
+        stored.output_tokens - known.output_tokens,
+        stored.cached_tokens - known.cached_tokens,
+        usd,
+    )
 
 
 def _clean(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import replace
 
@@ -146,13 +147,24 @@ class _Call:
         except InfrastructureError as error:
             if error.took is not None:
                 await self._bill.wasted(error.took)
+            self._let_go()
+            raise
+        except RefusedError:
+            self._let_go()
             raise
         except ModelError as error:
             if error.took is not None:
                 took = self._bill.account.pay(error.took, self._bill.purpose)
                 self._bill.settle(took)
                 await self._bill.wasted(took)
+            self._flight.sent = False
             raise
+
+    def _let_go(self) -> None:
+        """From now on the call may be given up, and is where nobody waits for it any more: it is not sent again for nobody."""
+        self._flight.sent = False
+        if not self._flight.waiters:
+            raise asyncio.CancelledError
 
     async def _send(self) -> Reply | StoredRow:
         bill, gate, group = self._bill, self._endpoint.gate, self._group
@@ -177,15 +189,11 @@ class _Call:
             reply = bill.account.paid(reply, bill.purpose)
             bill.settle(reply.usage)  # before the next call may go
         except InfrastructureError as error:
-            self._flight.sent = False
             if error.took is not None:
                 error.took = bill.account.pay(error.took, bill.purpose)
                 bill.settle(error.took)
             self._cuts += error.kind == "timeout"
             gate.failed(error)
-            raise
-        except (RefusedError, ModelError):
-            self._flight.sent = False
             raise
         else:
             gate.answered(group, reply.seconds, like=self._like, tokens=reply.usage.tokens - estimate)
@@ -193,7 +201,6 @@ class _Call:
             gate.leave()
         if _is_empty(reply) and self._empty + 1 < EMPTY_TRIES:
             self._empty += 1
-            self._flight.sent = False
             raise EmptyReplyError(reply)
         if _log.isEnabledFor(logging.DEBUG):
             used = {"input_tokens": reply.usage.input_tokens, "output_tokens": reply.usage.output_tokens}

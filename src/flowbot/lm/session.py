@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from copy import copy
 
-from flowbot.fields import Paused
+from flowbot.fields import Paused, Usage
 from flowbot.store import Store
 
 from .budget import Budget
@@ -55,8 +55,10 @@ class Session:
         self.connections = connections or Connections(store, pace)
         self.charged = Charged()
         """The keys of the calls that were counted: a run counts each different call once."""
-        self.tried: set[str] = set()
-        """The keys of calls without a response whose tries were counted."""
+        self.tried: dict[str, Usage] = {}
+        """What was counted of the tries of calls without a response, by key."""
+        self.copied: dict[str, Usage] = {}
+        """The same of their second sendings."""
         self.answered_by: set[str] = set()
         """Identities of the models that have answered, now or in the store."""
         self.flights = Flights()

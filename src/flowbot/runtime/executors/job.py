@@ -104,13 +104,12 @@ def is_plain(value: Any, depth: int = _DEPTH) -> bool:
 
 def described(error: Exception) -> dict[str, Any]:
     """An exception as data: by what FlowBot tells it from others, or else by its type's name and its text."""
-    kind = next((each for each in _FACTS if isinstance(error, each)), None)
-    if kind is None:
-        kind, error_told = FunctionError, FunctionError(type(error).__name__, error_text(error))
-    else:
-        error_told = error
-    # A `message` that is no attribute is the error's text.
-    facts = {name: getattr(error_told, name) if hasattr(error_told, name) else str(error_told) for name in _FACTS[kind]}
+    kind: type[Exception] = next((each for each in _FACTS if isinstance(error, each)), Exception)
+    try:
+        # A `message` that is no attribute is the error's text.
+        facts = {name: getattr(error, name) if hasattr(error, name) else str(error) for name in _FACTS[kind]}
+    except Exception:  # not of those, or of a class of somebody else's that cannot tell them
+        kind, facts = FunctionError, {"type_name": type(error).__name__, "text": error_text(error)}
     try:
         trace = "".join(traceback.format_exception(error))
     except Exception:  # it asks the error for its text, and what is near it for theirs

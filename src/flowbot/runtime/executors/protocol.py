@@ -15,7 +15,7 @@ from flowbot.fields.bounds import NAME, bounded
 
 ExecutorName = Literal["loop", "processes"]
 Kind = Literal["tool", "metric"]
-"""How a function is called and what its result is read as; see `calling.py`."""
+"""How a function is called and what its result is read as; see `loop.py`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,6 +262,8 @@ async def _end(process: asyncio.subprocess.Process, tasks: Sequence[asyncio.Task
             _signal(process, number)
         if await _ended(process):
             break
+    if sys.platform != "win32":  # it may have ended before what it started
+        _signal(process, signal.SIGKILL)
     *_, listening = tasks
     await asyncio.wait([listening], timeout=_LAST_WORDS_SECONDS)
     for task in tasks:
