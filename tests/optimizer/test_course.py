@@ -233,6 +233,7 @@ async def test_of_a_choice_that_a_ceiling_cuts_short_nothing_counts(small: Task,
     method = Greedy(voted(small), seen=3)
     result = await run(small, tmp_path, cache_dir=tmp_path, method=method, budget=fb.Budget(calls=100))
     assert (result.stopped_by, result.workflow.hash) == ("budget", result.start.hash)
+    assert result.stopped_because == "the ceiling of calls is reached"
     assert (result.start_scores.val, result.final_scores.val) == (None, None)
     journal = read_events(tmp_path / "run" / "journal.jsonl")
     assert not [each for each in journal if isinstance(each, Measured) and each.split == "val"]
