@@ -13,6 +13,8 @@ import pytest
 import flowbot as fb
 from flowbot.fields import Usage
 from flowbot.lm.budget import Reservation
+from flowbot.lm.client import Message, Request
+from flowbot.lm.lm import LM
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.ceilings import FEWEST
 from flowbot.optimizer.methods import Sizes
@@ -251,3 +253,17 @@ async def test_a_choice_that_passes_the_plan_leaves_the_start_and_is_no_ceiling_
     assert result.workflow.hash == result.start.hash
     assert (result.start_scores.val, result.tested.run) == (None, 24)
     assert "The planned calls did not allow to choose: the start is returned" in news
+
+
+async def test_a_plan_that_the_questions_how_models_are_asked_take_up_is_no_ceiling_of_the_users(
+    monkeypatch: pytest.MonkeyPatch, small: Task, tmp_path: Path
+) -> None:
+    async def limit(lm: LM, answer: int) -> int:
+        if not answer:
+            await lm.ask(Request((Message("user", "Do you think?"),), 9), purpose="probe")
+        return answer
+
+    monkeypatch.setattr(LM, "limit", limit)
+    result = await run(small, tmp_path, cache_dir=tmp_path, method=Scripted(planned=0))
+    assert (result.status, result.stopped_by) == ("done", "finished")
+    assert result.tested.run == 24
