@@ -287,7 +287,7 @@ class Through(AsAdopted[WorkflowProgram]):
 
 async def test_a_closing_that_lets_a_ceiling_through_ends_the_run_as_at_a_ceiling(small: Task, tmp_path: Path) -> None:
     method, budget = PoolMethod("through", closing=Through), Budget(calls=50)
-    result = await run(small, tmp_path, lm="fake/counter", price=None, effort=1, method=method, budget=budget)
+    result = await run(small, tmp_path, lm="fake/counter", price=None, effort=200, method=method, budget=budget)
     assert (result.status, result.stopped_by, result.kept) == ("done", "budget", "start")
     assert result.stopped_because == "the ceiling of calls is reached"
     assert result.tested.run >= FEWEST

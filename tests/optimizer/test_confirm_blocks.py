@@ -114,6 +114,16 @@ def test_it_stops_at_the_first_block_that_is_certain_and_only_there(
     )
 
 
+@pytest.mark.parametrize(("better", "gain"), [("new", 0.2), ("start", -0.1)])
+async def test_where_the_answer_is_plain_most_of_validation_is_not_paid_for(better: str, gain: float) -> None:
+    context = Validation(lambda program, row: float(program == better), 100)
+    winner(context, gain=gain)
+    await Confirm[Named]().choose(context)
+    (verdict,) = verdicts(context)
+    assert verdict.decision == ("confirm" if better == "new" else "refute")
+    assert verdict.n <= 2 * BLOCK
+
+
 @pytest.mark.parametrize("error", [BudgetExceeded, PlanUsed])
 @pytest.mark.parametrize("ceiling", range(0, 61, 7))
 async def test_at_a_ceiling_whole_blocks_decide_and_without_one_nothing_is_claimed(

@@ -13,6 +13,8 @@ import pytest
 import flowbot as fb
 from flowbot.fields import Usage
 from flowbot.lm.budget import Reservation
+from flowbot.lm.client import Message, Request
+from flowbot.lm.lm import LM
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.ceilings import FEWEST
 from flowbot.optimizer.methods import Sizes
@@ -233,6 +235,7 @@ async def test_of_a_choice_that_a_ceiling_cuts_short_nothing_counts(small: Task,
     method = Greedy(voted(small), seen=3)
     result = await run(small, tmp_path, cache_dir=tmp_path, method=method, budget=fb.Budget(calls=100))
     assert (result.stopped_by, result.workflow.hash) == ("budget", result.start.hash)
+    assert result.stopped_because == "the ceiling of calls is reached"
     assert (result.start_scores.val, result.final_scores.val) == (None, None)
     journal = read_events(tmp_path / "run" / "journal.jsonl")
     assert not [each for each in journal if isinstance(each, Measured) and each.split == "val"]
@@ -250,3 +253,17 @@ async def test_a_choice_that_passes_the_plan_leaves_the_start_and_is_no_ceiling_
     assert result.workflow.hash == result.start.hash
     assert (result.start_scores.val, result.tested.run) == (None, 24)
     assert "The planned calls did not allow to choose: the start is returned" in news
+
+
+async def test_a_plan_that_the_questions_how_models_are_asked_take_up_is_no_ceiling_of_the_users(
+    monkeypatch: pytest.MonkeyPatch, small: Task, tmp_path: Path
+) -> None:
+    async def limit(lm: LM, answer: int) -> int:
+        if not answer:
+            await lm.ask(Request((Message("user", "Do you think?"),), 9), purpose="probe")
+        return answer
+
+    monkeypatch.setattr(LM, "limit", limit)
+    result = await run(small, tmp_path, cache_dir=tmp_path, method=Scripted(planned=0))
+    assert (result.status, result.stopped_by) == ("done", "finished")
+    assert result.tested.run == 24

@@ -17,6 +17,7 @@ from flowbot.optimizer.run import optimize_async
 from flowbot.optimizer.seams import PlanUsed
 from flowbot.run.events import Measured
 from flowbot.run.journal import read_events
+from flowbot.runtime.together import all_of
 from flowbot.task import Task
 from flowbot.testing.fake_behaviours import BEHAVIOURS, ReplyContent, counter
 from flowbot.workflow.starts import single_call
@@ -112,6 +113,16 @@ async def test_a_call_more_than_was_planned_is_refused_and_what_it_was_part_of_i
         assert search.spent == 6, "how many of the calls of a block that was cut short were made is chance"
         assert search.left == 0, "and they are not there twice"
         assert sum(search.session.ledger.calls.values()) <= 9
+
+
+async def test_calls_that_were_let_through_are_made_though_one_more_beside_them_is_refused(
+    small: Task, tmp_path: Path
+) -> None:
+    start = single_call(small.inputs, small.outputs, small.goal, reasoning=True)
+    async with searching(small, start, lambda request: "Because.", tmp_path, planned=2) as search:
+        with pytest.raises(PlanUsed):
+            await all_of(search.ask_text(f"Question {number}?", "gradients") for number in range(3))
+        assert sum(search.session.ledger.calls.values()) == 2
 
 
 async def test_what_is_set_aside_is_left_when_the_rest_is_used(small: Task, tmp_path: Path) -> None:

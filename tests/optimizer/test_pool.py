@@ -172,3 +172,12 @@ def test_rows_that_the_author_of_another_parent_was_shown_are_no_evidence_over_t
         for parent in (other, incumbent)
     ]
     assert [sorted(each.shown) for each in made] == [["2", "3", "4"], ["3", "4"]]
+
+
+@pytest.mark.parametrize("planned", [60, 150, 220, 400])
+async def test_of_every_valid_proposal_a_verdict_is_given_when_the_calls_are_used(planned: int) -> None:
+    context, _ = await searched(planned)
+    made = [each.id for each in context.population.members[1:]]
+    assert len(made) >= 5
+    assert sorted(each.proposal for each in verdicts(context.events)) == sorted(made), "each once"
+    assert not context.population.open

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, UserError
@@ -89,8 +89,9 @@ async def carry_out(
 
 async def _open(search: Search, loop: Loop, planned: CostEstimate, models: Sequence[LM]) -> None:
     """The start's first rows, by which everything else is planned."""
-    for each in models:
-        await each.limit(0)  # how each is asked is settled before the first of them is
+    with suppress(PlanUsed):  # it is met again below
+        for each in models:
+            await each.limit(0)  # how each is asked is settled before the first of them is
     search.session.budget.forget_largest()
     rows = loop.opening(search)
     validates = set(rows) <= set(search.validation)

@@ -67,6 +67,7 @@ class Pool(Generic[P]):
         else:
             used = bool(population.open)
         self._take_likely(context)
+        self._set_aside(context)
         return PLAN_USED if used else "nothing is left to try"
 
     async def _challenge(self, context: Context[P]) -> None:
@@ -131,8 +132,12 @@ class Pool(Generic[P]):
         population.incumbent = candidate
         others = [each for each in population.open if population.outcomes(each.program)]
         self.planner.carry(others)
-        for each in population.open:
-            ruling = self.judge.ruling(each, population, context.rows, 0.0)
+        self._set_aside(context)
+
+    def _set_aside(self, context: Context[P]) -> None:
+        """Every open challenger, as it stands."""
+        for each in context.population.open:
+            ruling = self.judge.ruling(each, context.population, context.rows, 0.0)
             self._close(context, each, ruling, "set aside", learned=False)
 
     def _close(
