@@ -213,7 +213,7 @@ USES: dict[str, Callable[[Path, AsGiven], Any]] = {
     **dict.fromkeys(("show.run", "diff.a", "diff.b", "compare.runs"), optimized),
     **dict.fromkeys(("Workflow.load.path", "Workflow.save.path"), saved),
     **dict.fromkeys((f"{name}.{each}" for name in ("optimize", "optimize_async") for each in ("task", "start", "run_dir", "cache_dir")), optimized),
-    **dict.fromkeys(("write_report.run_dir", "read_run.run_dir", "RunResult.load.run_dir"), optimized),
+    **dict.fromkeys(("write_report.run", "read_run.run_dir", "RunResult.load.run_dir"), optimized),
     **dict.fromkeys((f"{name}.{each}" for name in ("evaluate", "evaluate_async") for each in ("workflow", "task", "cache_dir")), evaluated),
 }  # fmt: skip
 """What uses each path of the public face. Plain functions share the code of those that are awaited, which a test holds them to."""

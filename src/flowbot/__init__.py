@@ -49,9 +49,10 @@ if TYPE_CHECKING:
     from .report.show import show
     from .run.comparisons import compare
     from .run.eval_result import EvalResult, EvalRow
+    from .run.load import load
     from .run.result import RunResult
     from .runtime.cache import cache
-    from .runtime.flow import Flow, load
+    from .runtime.flow import Flow
     from .runtime.models import models
     from .runtime.starts import starts
     from .runtime.trace import Trace
@@ -82,7 +83,8 @@ _HOME = {
     "models": "runtime.models",
     "show": "report.show",
     "starts": "runtime.starts",
-    **dict.fromkeys(("Flow", "load"), "runtime.flow"),
+    "Flow": "runtime.flow",
+    "load": "run.load",
     "Trace": "runtime.trace",
     "Workbench": "runtime.workbench",
     **dict.fromkeys(("Example", "Judge", "Metric", "Part", "Parts", "Task"), "task"),

@@ -12,7 +12,8 @@ import pytest
 from runtime_help import code, single, workflow_of
 
 from flowbot.fields import ModelError, UserError
-from flowbot.runtime.flow import Flow, load
+from flowbot.run.load import load
+from flowbot.runtime.flow import Flow
 from flowbot.task import SearchSource, tool_of
 from flowbot.workflow.parameters import CodeParameters
 from flowbot.workflow.workflow import Workflow
@@ -137,10 +138,8 @@ def test_a_flow_is_loaded_from_its_file(tmp_path: Path) -> None:
 
 def test_a_program_that_never_closes_its_flow_ends_quietly(tmp_path: Path) -> None:
     doubling().save(tmp_path / "double.flow.yaml")
-    script = f"from flowbot.runtime.flow import load\nprint(load({str(tmp_path / 'double.flow.yaml')!r})(n=4))"
-    kept = (
-        f"from flowbot.runtime.flow import load\nflow = load({str(tmp_path / 'double.flow.yaml')!r})\nprint(flow(n=4))"
-    )
+    script = f"from flowbot.run.load import load\nprint(load({str(tmp_path / 'double.flow.yaml')!r})(n=4))"
+    kept = f"from flowbot.run.load import load\nflow = load({str(tmp_path / 'double.flow.yaml')!r})\nprint(flow(n=4))"
     for each in (script, kept):
         done = subprocess.run([sys.executable, "-c", each], capture_output=True, text=True, timeout=60, check=False)
         assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "{'twice': 8}", "")

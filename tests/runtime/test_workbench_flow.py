@@ -118,6 +118,15 @@ def test_what_is_under_way_when_a_workbench_ends_is_ended_too(tmp_path: Path) ->
     assert waiting.cancelled()
 
 
+async def test_a_workbench_that_was_never_opened_is_closed_at_once(tmp_path: Path) -> None:
+    bench = Workbench(cache_dir=tmp_path)
+    async with asyncio.timeout(5):
+        await bench.close()
+        async with bench:
+            pass
+        await bench.close()
+
+
 async def test_a_workbench_is_opened_once(tmp_path: Path) -> None:
     async with Workbench(cache_dir=tmp_path) as bench:
         with pytest.raises(UserError, match="open already"), bench:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from flowbot.fields import ToolSignature, UserError
-from flowbot.fields.arguments import FILE, FOLDER, MODEL, NAMES, SAY, checked, one_kind
+from flowbot.fields.arguments import FILE, FOLDER, MODEL, NAMES, SAY, checked_arguments, one_kind
 from flowbot.fields.yaml import read_data
 from flowbot.lm.session import Session
 from flowbot.run.folders import flow_file
@@ -31,7 +31,7 @@ from .models import Asking, ask_models, judge_task, too_long
 from .task import every_row, look_at, open_tools, read_task, score_task
 
 
-@checked(
+@checked_arguments(
     file=(one_kind(str, os.PathLike), "the path of a task's or a workflow's file, or of its folder"),
     task=FILE,
     lm=MODEL,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from flowbot.fields import UserError
-from flowbot.fields.arguments import FILE, FOLDER, NAMES, SAY, SWITCH, TEXT, checked, one_kind
+from flowbot.fields.arguments import FILE, FOLDER, NAMES, SAY, SWITCH, TEXT, checked_arguments, one_kind
 from flowbot.fields.chat import read_chat
 from flowbot.fields.numbers import is_number, require_above_0
 from flowbot.fields.yaml import dump_yaml
@@ -81,7 +81,7 @@ class NewTask:
         }
 
 
-@checked(
+@checked_arguments(
     files=(one_kind(str, os.PathLike), "the path of a file or a folder, or hf:ORG/NAME"),
     prompt=FILE,
     out=FOLDER,

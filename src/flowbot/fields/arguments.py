@@ -86,7 +86,7 @@ def bound(
         raise UserError(f"{call}()", f"a call that does not fit ({error})", f"{call}{_short(signature)}") from None
 
 
-def checked(**checks: Check) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def checked_arguments(**checks: Check) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Check the arguments of each call; an argument may be None where that is its default.
 
     Args:

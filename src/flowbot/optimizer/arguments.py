@@ -9,6 +9,9 @@ from typing import TypeAlias, cast
 from flowbot.fields import UserError
 from flowbot.fields.arguments import FOLDER, MODEL, SWITCH, Checks, one_kind, require_value
 from flowbot.fields.numbers import shown
+from flowbot.run.folders import FOLDER as RUNS
+from flowbot.run.folders import flow_file
+from flowbot.run.result import RunResult
 from flowbot.runtime.allowed_models import allowed_models, require_allowed_models
 from flowbot.runtime.flow import Flow
 from flowbot.runtime.settings import (
@@ -20,15 +23,16 @@ from flowbot.runtime.settings import (
 )
 from flowbot.runtime.workbench import Workbench
 from flowbot.task import Task
-from flowbot.workflow.starts import Start, find_start, fit
+from flowbot.workflow.starts import Start, find_start, fit, list_starts
 from flowbot.workflow.workflow import Workflow
 
 from .progress import ProgressCallback
 
 TaskLike: TypeAlias = Task | Path | str
 """A task, or the path of its file or folder."""
-WorkflowLike: TypeAlias = Workflow | Flow | Path | str
-"""A workflow, that of a flow, the path of its file, or the name of a start of the library, such as `self-refine`."""
+WorkflowLike: TypeAlias = Workflow | Flow | RunResult | Path | str
+"""A workflow, that of a flow, the path of its file, the name of a start of the library, such as `self-refine`, or a run that
+found one: its result, its folder, or its name in runs/."""
 
 
 class RunSettings(WorkbenchSettings, total=False):
@@ -69,23 +73,25 @@ def as_task(task: object) -> Task:
 
 
 def as_workflow(workflow: object, where: str) -> Workflow | Start:
-    """The workflow itself, that of a `Flow`, the one of a file, or a start of the library, which `fitted` makes fit.
+    """The workflow itself, that of a `Flow`, the one of a file or that a run found, or a start of the library, which `fitted` makes fit.
 
     Args:
-        workflow: what was given; a text without a suffix that is no file is a start's name.
+        workflow: what was given; a text without a suffix that is no file and no run is a start's name.
         where: how errors name it.
 
     Raises:
         UserError: if it is none of them.
     """
     if isinstance(workflow, str) and not Path(workflow).suffix and not Path(workflow).exists():
-        return find_start(workflow)
-    if isinstance(workflow, str | Path):
-        return Workflow.load(Path(workflow))
+        starts = [each.name for each in list_starts()]
+        if workflow in starts or not (RUNS / workflow).is_dir():
+            return find_start(workflow)
+    if isinstance(workflow, str | Path | RunResult):
+        return Workflow.load(flow_file(workflow))
     if isinstance(workflow, Flow):
         return workflow.workflow
     if not isinstance(workflow, Workflow):
-        expected = "a Workflow, a Flow, the path of a .flow.yaml, or a name that `flowbot starts` lists"
+        expected = "a Workflow, a Flow, the path of a .flow.yaml, a run, or a name that `flowbot starts` lists"
         raise UserError(where, shown(workflow), expected)
     return workflow
 

@@ -158,7 +158,8 @@ async def evaluate_async(*args: Any, **kwargs: Any) -> EvalResult:
         'total: found 7, expected 9'
 
     Args:
-        workflow: what to score: a workflow, a flow (its model serves where `lm` is not given), a file, or a start's name.
+        workflow: what to score: a workflow, a flow (its model serves where `lm` is not given), a file, a start's name, or a run that found
+            one.
         task: for its examples, metric and tools; a task or its file.
         split: which examples. The test is for once, at the end.
         lm: model string of the steps that name no model.

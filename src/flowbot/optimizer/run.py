@@ -254,7 +254,7 @@ async def optimize_async(*args: Any, **kwargs: Any) -> RunResult:
         task: what to solve, or its file; needs training, validation and test examples.
         lm: model string of the task model, which runs the steps.
         meta_lm: model string of the meta model, which writes gradients and edits; the task model when None.
-        start: the workflow to improve: a workflow, a file, or a start's name; a single call that reasons when None.
+        start: the workflow to improve: a workflow, a file, a start's name, or an earlier run; a single call that reasons when None.
         method: `OUTER[+INNER]`, or a method of your own; see `optimizer.methods.Method`.
         effort: planned search calls: low (200), medium (500), high (2000), or a whole number. It is no ceiling.
         seed: of every random choice of the search.

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import InfrastructureError, words
-from flowbot.fields.arguments import FOLDER, checked
+from flowbot.fields.arguments import checked_arguments
 from flowbot.fields.files import read_text, write_text
 from flowbot.fields.secrets import hide_text
 from flowbot.fields.yaml import MAX_BYTES
 from flowbot.run.examples import Outcome
+from flowbot.run.folders import RUN, RunLike, run_folder
 from flowbot.run.taken import PURPOSES, logical
 from flowbot.run.verdict import SOURCES, noted, scores_of
 from flowbot.run.view import RunView, read_run
@@ -52,17 +53,17 @@ OUTCOMES: dict[Outcome, str] = {
 """What became of an example, for a person."""
 
 
-@checked(run_dir=FOLDER)
-def write_report(run_dir: Path | str) -> Path:
-    """Write `run_dir/report.html` and return its path. Secrets are masked in it.
+@checked_arguments(run=RUN)
+def write_report(run: RunLike) -> Path:
+    """Write `report.html` into the folder of a run, and return its path. Secrets are masked in it.
 
     Raises:
-        UserError: if `run_dir` is not a run's directory, or its files are damaged.
+        UserError: if there is no such run, or its files are damaged.
         InfrastructureError: if the disk fails.
     """
-    run_dir = Path(run_dir)
-    path = run_dir / "report.html"
-    text = hide_text(render(read_run(run_dir)))
+    folder = run_folder(run)
+    path = folder / "report.html"
+    text = hide_text(render(read_run(folder)))
     try:
         write_text(path, text, errors="replace")
     except OSError as error:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, overload
 
 from flowbot.fields import UserError
-from flowbot.fields.arguments import checked, one_kind
+from flowbot.fields.arguments import checked_arguments, one_kind
 from flowbot.fields.near import one_of
 from flowbot.run.changes import Change, FeedbackText, by_text
 from flowbot.run.examples import OUTCOMES, RecordedExample, Side, read_examples
@@ -141,7 +141,7 @@ class ShownRun:
 def show(run: RunLike, example: None = None) -> ShownRun: ...
 @overload
 def show(run: RunLike, example: str) -> ShownExample: ...
-@checked(run=RUN, example=(one_kind(str), "an example's id"))
+@checked_arguments(run=RUN, example=(one_kind(str), "an example's id"))
 def show(run: RunLike, example: str | None = None) -> ShownRun | ShownExample:
     """What a run did on one example: prompts as sent, replies as received, tools, scores, feedback. Asks no model.
 

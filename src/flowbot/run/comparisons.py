@@ -15,7 +15,7 @@ from statistics import fmean, stdev
 from typing import Any, Literal, get_args
 
 from flowbot.fields import UserError
-from flowbot.fields.arguments import checked, choice
+from flowbot.fields.arguments import checked_arguments, choice
 from flowbot.stats import Estimate, estimate_mean, holm, paired_difference, paired_p
 
 from .examples import RIGHT, RecordedExample, Side, has_examples, read_examples
@@ -200,7 +200,7 @@ class Comparison:
         }
 
 
-@checked(runs=RUN, split=choice(get_args(Split)))
+@checked_arguments(runs=RUN, split=choice(get_args(Split)))
 def compare(*runs: RunLike, split: Split = "test") -> Comparison:
     """Runs of one task side by side: scores, cost, and paired differences with intervals. Asks no model.
 

@@ -232,7 +232,7 @@ class RunResult:
 
     def __str__(self) -> str:
         calls = count(sum(self.calls.values()), "call")
-        reason = f" {self.reason}." if self.reason else ""
+        reason = f" Why: {self.reason}." if self.reason else ""
         return printable(brief(f"{self.status}: {self.verdict}{reason} {calls}; {self.run_dir}", 500))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from flowbot.fields import UserError
-from flowbot.fields.arguments import FILE, FOLDER, SWITCH, Check, checked, choice, one_kind
+from flowbot.fields.arguments import FILE, FOLDER, SWITCH, Check, checked_arguments, choice, one_kind
 from flowbot.lm.capabilities import Capabilities
 from flowbot.lm.rows import check_value
 from flowbot.store import Kind, default_cache_dir
@@ -44,7 +44,7 @@ class Cache:
         """
         return read_stats(self.path)
 
-    @checked(older_than=_WHOLE, size=_WHOLE, kind=_KIND, dry_run=SWITCH)
+    @checked_arguments(older_than=_WHOLE, size=_WHOLE, kind=_KIND, dry_run=SWITCH)
     def prune(
         self,
         *,
@@ -71,13 +71,13 @@ class Cache:
             raise UserError("flowbot cache prune", "no condition", expected)
         return prune(self.path, older_than=older_than, size=size, kind=kind, dry_run=dry_run)
 
-    @checked(size=_WHOLE, age=_WHOLE)
+    @checked_arguments(size=_WHOLE, age=_WHOLE)
     def limit(self, *, size: int | None = None, age: int | None = None) -> Pruned:
         """Set how many bytes the store may take and how many seconds unused responses stay; None lifts a limit. They are kept
         whenever something that used the store ends; what was used today or yesterday stays in any case."""
         return set_limits(self.path, Limits(size, age))
 
-    @checked(repair=SWITCH)
+    @checked_arguments(repair=SWITCH)
     def verify(self, *, repair: bool = False) -> Verified:
         """Check the file's structure and every response in it.
 
@@ -86,7 +86,7 @@ class Cache:
         """
         return verify(self.path, check=_check, repair=repair)
 
-    @checked(file=FILE, kind=_KIND)
+    @checked_arguments(file=FILE, kind=_KIND)
     def export(self, file: Path | str, *, kind: Kind | None = None) -> Exported:
         """Write what is stored as JSON lines, for another machine or for keeping.
 
@@ -96,7 +96,7 @@ class Cache:
         """
         return export_responses(self.path, Path(file), kind=kind)
 
-    @checked(file=FILE)
+    @checked_arguments(file=FILE)
     def add(self, file: Path | str) -> Imported:
         """Add what `export` wrote. Every line is checked first; what is stored under a key already stays.
 
@@ -106,7 +106,7 @@ class Cache:
         return import_responses(self.path, Path(file), check=_check)
 
 
-@checked(cache_dir=FOLDER)
+@checked_arguments(cache_dir=FOLDER)
 def cache(cache_dir: Path | str | None = None) -> Cache:
     """What is stored of models, tools and code, to be looked at and kept small and whole.
 

@@ -7,11 +7,10 @@ import weakref
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from flowbot.fields import ModelError, UserError
-from flowbot.fields.arguments import FILE, MODEL, SAY, Check, Checks, checked, one_kind
+from flowbot.fields.arguments import MODEL, SAY, Check, Checks, checked_arguments, one_kind
 from flowbot.fields.near import one_of
 from flowbot.workflow.calls import asked_models
 from flowbot.workflow.check import require_valid
@@ -59,7 +58,11 @@ _CHECKS: Checks = {
 }
 
 
-@with_settings(CallSettings, FlowSettings, defaults={"tools": ()})
+FLOW_DEFAULTS: Mapping[str, object] = {"tools": ()}
+"""What a setting is where nothing is given, other than None."""
+
+
+@with_settings(CallSettings, FlowSettings, defaults=FLOW_DEFAULTS)
 class Flow:
     """A workflow with a model and tools, ready to be called.
 
@@ -86,7 +89,7 @@ class Flow:
             missing; says which.
     """
 
-    @checked(workflow=(one_kind(Workflow), "a Workflow; fb.load takes the path of its file"))
+    @checked_arguments(workflow=(one_kind(Workflow), "a Workflow; fb.load takes the path of its file"))
     def __init__(self, workflow: Workflow, **settings: Unpack[FlowSettings]) -> None:
         from flowbot.task import ToolSource, tool_of
 
@@ -155,25 +158,6 @@ class Flow:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-@with_settings(CallSettings, FlowSettings, defaults={"tools": ()})
-@checked(path=FILE)
-def load(path: str | Path, **settings: Unpack[FlowSettings]) -> Flow:
-    """A `Flow` from a workflow's file. Reading the file runs no code.
-
-        >>> flow = fb.load("found.flow.yaml", lm="openai/gpt-4.1-mini", tools=[lookup])
-        >>> flow(question="How many pears are left?")
-        {'answer': 12}
-
-    Args:
-        path: the file.
-
-    Raises:
-        UserError: if the file is not a valid workflow, or something that it needs is not given.
-    """
-    require_settings("load", settings, FlowSettings)
-    return Flow(Workflow.load(path), **settings)
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from flowbot.fields import UserError
-from flowbot.fields.arguments import FOLDER, MODEL, SAY, checked
+from flowbot.fields.arguments import FOLDER, MODEL, SAY, checked_arguments
 from flowbot.fields.plugins import find_plugin, plugin_names
 from flowbot.lm.local.weights import catalogue, on_disk
 from flowbot.lm.providers import OWN, providers
@@ -76,7 +76,7 @@ def models(
     price: tuple[float, float] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Probe: ...
-@checked(model=MODEL, cache_dir=FOLDER, price=CHECKS["price"], say=SAY)
+@checked_arguments(model=MODEL, cache_dir=FOLDER, price=CHECKS["price"], say=SAY)
 def models(
     model: str | None = None,
     *,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import overload
 
 from flowbot.fields import ToolSignature, UserError
-from flowbot.fields.arguments import FOLDER, checked, one_kind
+from flowbot.fields.arguments import FOLDER, checked_arguments, one_kind
 from flowbot.task import Task
 from flowbot.workflow.starts import Start, find_start, fit, list_starts
 from flowbot.workflow.workflow import Workflow
@@ -29,7 +29,7 @@ def starts(
     pins: Mapping[str, str] | None = None,
     cache_dir: Path | str | None = None,
 ) -> Workflow: ...
-@checked(
+@checked_arguments(
     name=(one_kind(str), "a start's name, such as 'self-refine'"),
     task=(one_kind(Task, str, os.PathLike), "a Task, or the path of a task.yaml"),
     pins=(one_kind(Mapping), "model strings by the step that asks it"),

@@ -81,6 +81,7 @@ class Workbench:
         self._process = 0
         self._under_way = 0
         self._idle = asyncio.Event()
+        self._idle.set()
         self._closing = False
         self._pausing = StopSignal()
         self._thread: threading.Thread | None = None
