@@ -231,6 +231,8 @@ def test_rows_that_do_not_fit_are_refused_in_a_line_that_says_what_does(given: d
         ({"cache_dir": 3}, "cache_dir: found 3; expected the path of a folder"),
         ({"executor": "threads"}, "executor: found 'threads'; expected one of loop, processes"),
         ({"sandbox": "docker"}, "sandbox: found 'docker'; expected one of monty, bubblewrap"),
+        ({"allow_writes": "no"}, "allow_writes: found 'no'; expected True or False"),
+        ({"fresh": 1}, "fresh: found 1; expected True or False"),
         ({"task": 3}, "task: found 3; expected a Task, or the path"),
     ],
     ids=lambda each: "-".join(each) if isinstance(each, dict) else "",
@@ -247,6 +249,16 @@ def test_a_slip_in_an_argument_is_one_line_that_teaches(
 def test_a_missing_argument_is_named() -> None:
     with pytest.raises(fb.UserError, match=r"missing a required argument: 'lm'.*expected optimize\(task, lm=…, …\)"):
         fb.optimize(task(rows=ROWS))  # pyright: ignore[reportCallIssue]
+
+
+async def test_async_code_is_told_of_slips_as_plain_code_is() -> None:
+    with pytest.raises(fb.UserError, match=r"'lm'.*expected optimize_async\(task, lm=…, …\)"):
+        await fb.optimize_async(task(rows=ROWS))  # pyright: ignore[reportCallIssue]
+    with pytest.raises(fb.UserError, match="did you mean 'seed'"):
+        await fb.optimize_async(task(rows=ROWS), lm="fake/echo", sede=1)  # pyright: ignore[reportCallIssue]
+    with pytest.raises(fb.UserError, match=r"'task'.*expected evaluate_async\(workflow, task, …\)"):
+        await fb.evaluate_async("single-call")  # pyright: ignore[reportCallIssue]
+    assert inspect.iscoroutinefunction(fb.optimize_async)
 
 
 async def _news(event: fb.ProgressEvent) -> None: ...

@@ -143,3 +143,72 @@ def test_the_cache_is_looked_at_kept_small_and_carried(
     store.limit(size=10**9)
     assert store.stats().limits.size == 10**9
     assert printed(capsys, "cache", "--cache-dir", "cache")["kinds"]["lm"]["entries"] == number
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: fb.check(3), "file: found 3; expected the path of a task"),
+        (lambda: fb.check(None), "file: found None; expected the path of a task"),
+        (lambda: fb.check("sums", lm=3), "lm: found 3; expected a model string"),
+        (lambda: fb.check("sums", models="fake/echo"), "models: found 'fake/echo'; expected a list of model strings"),
+        (lambda: fb.check("sums", modle="fake/echo"), r"check\(\): found the argument 'modle'.*did you mean 'models'"),
+        (lambda: fb.check(), r"check\(\): found a call that does not fit.*expected check\(file, …\)"),
+        (lambda: fb.init("rows.jsonl", outputs="total"), "outputs: found 'total'; expected a list of columns"),
+        (lambda: fb.init(["rows.jsonl"]), "files: found a list; expected the path of a file"),
+        (lambda: fb.init("rows.jsonl", split="0.4,0.3,0.3"), "split: found '0.4,0.3,0.3'; expected three parts"),
+        (lambda: fb.init("rows.jsonl", ouputs=["total"]), "did you mean 'outputs'"),
+        (lambda: fb.starts(3), "name: found 3; expected a start's name"),
+        (lambda: fb.starts("self-refine", 3), "task: found 3; expected a Task, or the path"),
+        (lambda: fb.starts("self-refine", pins="openai/gpt-4.1"), "pins: found 'openai/gpt-4.1'; expected model"),
+        (lambda: fb.starts(task="sums"), "name: found None, beside a task; expected a start's name"),
+        (lambda: fb.models(3), "model: found 3; expected a model string"),
+        (lambda: fb.models("fake/echo", price="0.4"), "price: found '0.4'; expected two numbers"),
+        (lambda: fb.cache(3), "cache_dir: found 3; expected the path of a folder"),
+        (lambda: fb.cache("c").prune(older_than="30d"), "older_than: found '30d'; expected a whole number"),
+        (lambda: fb.cache("c").prune(kind="llm"), "kind: found 'llm'; expected one of lm, tool"),
+        (lambda: fb.cache("c").limit(size=-1), "size: found -1; expected a whole number"),
+        (
+            lambda: fb.cache("c").limit(sise=1),
+            r"Cache\.limit\(\): found the argument 'sise'; expected one of size, age",
+        ),
+        (lambda: fb.cache("c").export(3), "file: found 3; expected the path of a file"),
+        (lambda: fb.show(None), "run: found None; expected a run's result, its folder"),
+        (lambda: fb.show("sums", 3), "example: found 3; expected an example's id"),
+        (lambda: fb.diff(3), "a: found 3; expected a workflow, its file, or a run"),
+        (lambda: fb.compare(3, 4), "runs: found 3; expected a run's result"),
+        (lambda: fb.compare("a", "b", split="train"), "split: found 'train'; expected one of val, test"),
+        (lambda: fb.write_report(3), "run_dir: found 3; expected the path of a folder"),
+        (lambda: fb.load(3), "path: found 3; expected the path of a file"),
+        (lambda: fb.load(), r"load\(\): found a call that does not fit.*expected load\(path, …\)"),
+        (lambda: fb.Flow("a.flow.yaml"), r"workflow: found 'a.flow.yaml'; expected a Workflow; fb\.load"),
+        (lambda: fb.Workflow.load(3), "path: found 3; expected the path of a file"),
+        (lambda: fb.Task.load(3), "path: found 3; expected the path of a task.yaml"),
+        (lambda: fb.Workbench(stored=3), "stored: found 3; expected True or False"),
+    ],
+)
+def test_a_slip_in_an_argument_is_one_line_and_does_nothing(call: Any, told: str, here: Path) -> None:
+    with pytest.raises(fb.UserError, match=told):
+        call()
+    assert [each.name for each in here.iterdir()] == ["rows.jsonl"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"lm": 3}, "lm: found 3; expected a model string"),
+        ({"tools": len}, "tools: found a .*; expected a list of tools"),
+        ({"tools": "lookup"}, "tools: found 'lookup'; expected a list of tools"),
+        ({"say": 3}, "say: found 3; expected a function"),
+        ({"workbench": 3}, r"workbench: found 3; expected an fb\.Workbench"),
+    ],
+)
+def test_a_slip_in_a_flows_setting_is_one_line(task: fb.Task, settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(fb.UserError, match=told):
+        fb.Flow(fb.starts("single-call", task), **{"lm": "fake/counter", **settings})
+
+
+def test_none_is_taken_where_it_is_the_default(task: fb.Task) -> None:
+    flow = fb.Flow(fb.starts("single-call", task, pins=None, cache_dir=None), lm="fake/counter", tools=None, say=None)
+    assert set(flow(note="2 pens")) == {"total"}
+    assert fb.check("sums", lm=None, price=None, say=None).ok

@@ -1,7 +1,7 @@
 """What may be claimed: intervals and paired tests, on the standard library. What the search believes is `optimizer.belief`'s.
 
 Sources: Wilson 1927 (score interval); Efron & Tibshirani 1993, ch. 13 (percentile bootstrap);
-Holm 1979 (many comparisons).
+Waudby-Smith & Ramdas 2024 (confidence sequence by betting); Holm 1979 (many comparisons).
 """
 
 from __future__ import annotations
@@ -84,6 +84,47 @@ def paired_difference(candidate: Sequence[float], start: Sequence[float]) -> Est
         return Estimate(same, same - unseen * (1 + same), same + unseen * (1 - same), n)
     low, high = bootstrap(differences)
     return Estimate(fmean(differences), low, high, n)
+
+
+def stopped_difference(candidate: Sequence[float], start: Sequence[float]) -> Estimate:
+    """As `paired_difference` where the pairs decided how many there are: the interval holds at any stopping time.
+
+    Raises:
+        ValueError: if the two do not pair up.
+    """
+    differences = [a - b for a, b in zip(candidate, start, strict=True)]
+    if not differences:
+        return Estimate(0.0, -1.0, 1.0, 0)
+    low, high = confidence_sequence(differences)
+    return Estimate(fmean(differences), low, high, len(differences))
+
+
+def confidence_sequence(differences: Sequence[float], *, confidence: float = 0.95) -> tuple[float, float]:
+    """Interval of the mean of values in [-1, 1], right at every length at once, so that one may stop when one likes.
+
+    Waudby-Smith & Ramdas 2024, theorem 3: the means that a hedged bet against them has not made rich, with truncated
+    predictable plug-in bets; values are scaled to [0, 1] and means tried in steps of a hundredth.
+    """
+    scaled = [(value + 1) / 2 for value in differences]
+    kept = [step / 200 for step in range(201) if _capital(scaled, step / 200, 1 - confidence) < 1 / (1 - confidence)]
+    if not kept:
+        return fmean(differences), fmean(differences)
+    return 2 * kept[0] - 1, 2 * kept[-1] - 1
+
+
+def _capital(values: Sequence[float], mean: float, alpha: float) -> float:
+    """The most that the two hedged bets against `mean` have been worth, from 1."""
+    up = down = peak = 0.0
+    total, squares, variance = 0.5, 0.25, 0.25
+    for count, value in enumerate(values, start=1):
+        bet = math.sqrt(2 * math.log(2 / alpha) / (variance * count * math.log(1 + count)))
+        up += math.log(max(1e-12, 1 + (min(bet, 0.5 / mean) if mean > 0 else bet) * (value - mean)))
+        down += math.log(max(1e-12, 1 - (min(bet, 0.5 / (1 - mean)) if mean < 1 else bet) * (value - mean)))
+        peak = max(peak, up - math.log(2), down - math.log(2))
+        total += value
+        squares += (value - total / (count + 1)) ** 2
+        variance = squares / (count + 1)
+    return math.exp(min(peak, 700.0))
 
 
 def paired_p(candidate: Sequence[float], start: Sequence[float], *, draws: int = 4000) -> float:

@@ -246,10 +246,8 @@ _MAY = {
     "runtime/sandbox/inside.py": "runs inside the sandbox, on its own",
     "runtime/sandbox/process.py": "pipes to the sandbox",
     "runtime/executors/worker.py": "pipes of a worker",
-    "runtime/executors/link.py": "what the system says of a process",
-    "runtime/toolbox/server.py": "a pipe from a server",
+    "runtime/executors/worker_process.py": "what the system says of a process",
     "lm/local/server.py": "a nameless file",
-    "store/transfer.py": "a nameless file of SQLite's own",
     "workflow/starts/library.py": "the package's own files",
     "cli/streams.py": "/dev/null, and the standard streams",
 }

@@ -20,12 +20,12 @@ from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.progress import ProgressEvent
 from flowbot.optimizer.run import optimize_async
 from flowbot.optimizer.seams import Context
-from flowbot.run.events import Arm, Noted
+from flowbot.run.events import Arm, Measured, Noted
 from flowbot.run.journal import read_events
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.workbench import Workbench
 from flowbot.task import Task
-from flowbot.workflow.edits.applying import apply
+from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.patterns import Ensemble
 from flowbot.workflow.starts import single_call
 
@@ -84,7 +84,7 @@ def start_of(task: Task) -> fb.Workflow:
 
 def voted(task: Task, samples: int = 3) -> Program:
     """The start asked several times: so many calls an example."""
-    return Program(apply(start_of(task), [Ensemble(id="answer", samples=samples, temperature=0.7)]))
+    return Program(applied(start_of(task), [Ensemble(id="answer", samples=samples, temperature=0.7)]).after)
 
 
 async def run(task: Task, folder: Path, **given: Any) -> fb.RunResult:
@@ -216,3 +216,37 @@ async def test_what_is_searched_and_what_is_tested_are_counted_apart(small: Task
     assert result.calls == {"train": OPENING + 30, "test": 24 * 4}
     (context,) = method.contexts
     assert context.left == -24 * 4, "the plan is over when the test begins"
+
+
+@dataclass
+class Greedy(Scripted):
+    """Its choice runs the start on some validation rows, and then something dear on all of them."""
+
+    async def choose(self, context: Context[Program]) -> Candidate[Program]:
+        await context.run(context.population.start.program, context.validation[:10], "val")
+        assert self.found is not None
+        await context.run(self.found, context.validation, "val")
+        return context.population.incumbent
+
+
+async def test_of_a_choice_that_a_ceiling_cuts_short_nothing_counts(small: Task, tmp_path: Path) -> None:
+    method = Greedy(voted(small), seen=3)
+    result = await run(small, tmp_path, cache_dir=tmp_path, method=method, budget=fb.Budget(calls=100))
+    assert (result.stopped_by, result.workflow.hash) == ("budget", result.start.hash)
+    assert (result.start_scores.val, result.final_scores.val) == (None, None)
+    journal = read_events(tmp_path / "run" / "journal.jsonl")
+    assert not [each for each in journal if isinstance(each, Measured) and each.split == "val"]
+
+
+async def test_a_choice_that_passes_the_plan_leaves_the_start_and_is_no_ceiling_of_the_users(
+    small: Task, tmp_path: Path
+) -> None:
+    news: list[str] = []
+    result = await run(
+        small, tmp_path, cache_dir=tmp_path, method=Greedy(voted(small), seen=3, planned=60),
+        progress=lambda event: news.append(event.text),
+    )  # fmt: skip
+    assert (result.stopped_by, result.stopped_because) == ("finished", "it is found")
+    assert result.workflow.hash == result.start.hash
+    assert (result.start_scores.val, result.tested.run) == (None, 24)
+    assert "The planned calls did not allow to choose: the start is returned" in news

@@ -18,7 +18,7 @@ from flowbot.optimizer.seams import PlanUsed
 from flowbot.run.events import Measured
 from flowbot.run.journal import read_events
 from flowbot.task import Task
-from flowbot.testing.fake_behaviours import BEHAVIOURS, Given, counter
+from flowbot.testing.fake_behaviours import BEHAVIOURS, ReplyContent, counter
 from flowbot.workflow.starts import single_call
 
 METHODS = ("flowbot", "random", "flowbot+layerwise", "none+none", "paper", "paper+blame", "none+layerwise")
@@ -29,7 +29,7 @@ def asked_again(request: Request) -> bool:
     return any(message.content.startswith("That reply is of no use") for message in request.messages)
 
 
-def stammers(request: Request, key: str) -> Given:
+def stammers(request: Request, key: str) -> ReplyContent:
     """Counts; but each question has to be asked twice."""
     if asked_again(request):
         return counter(request, key)

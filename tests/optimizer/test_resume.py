@@ -18,13 +18,13 @@ from flowbot.optimizer.run import optimize_async
 from flowbot.optimizer.search import Search
 from flowbot.run.journal import Journal
 from flowbot.task import Task
-from flowbot.testing.fake_behaviours import BEHAVIOURS, Given, counter
+from flowbot.testing.fake_behaviours import BEHAVIOURS, ReplyContent, counter
 
 FILES = ("journal.jsonl", "found.flow.yaml", "examples.jsonl", "start.flow.yaml")
 OF_THIS_PROCESS = ("spent", "now", "sessions", "seconds", "replayed_events", "run_dir", "workflow")
 
 
-def stammers(request: Request, key: str) -> Given:
+def stammers(request: Request, key: str) -> ReplyContent:
     """Counts; of the questions that begin a chat one in three has to be asked twice."""
     again = any(message.role == "assistant" for message in request.messages)
     return counter(request, key) if again or int(key[:4], 16) % 3 else ""

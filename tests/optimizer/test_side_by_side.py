@@ -26,7 +26,7 @@ from flowbot.runtime.engine import Engine
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.store import Store
 from flowbot.task import Task
-from flowbot.testing.fake import FakeClient, Given
+from flowbot.testing.fake import FakeClient, ReplyContent
 from flowbot.workflow.starts import single_call
 
 LATENCY = 2.0
@@ -72,7 +72,7 @@ async def searched(task: Task, folder: Path, width: int, planned: int) -> tuple[
     """Seconds on the model's clock that a search takes with so many challengers, and the search."""
     clock = VirtualClock()
 
-    def reply(request: Request) -> Given:
+    def reply(request: Request) -> ReplyContent:
         text = request.messages[-1].content
         return text.split()[-1] if text.startswith("A word") else {"reasoning": "", "total": 3}
 

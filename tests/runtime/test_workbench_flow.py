@@ -14,6 +14,7 @@ import flowbot as fb
 from flowbot.fields import BudgetExceeded, UserError
 from flowbot.runtime.live import _Running
 from flowbot.runtime.workbench import Workbench
+from flowbot.testing.fake import FakeClient
 from flowbot.workflow.starts import single_call
 from flowbot.workflow.workflow import Workflow
 
@@ -37,6 +38,34 @@ def test_flows_count_in_the_workbenchs_budget_and_keep_nothing(repeating: Workfl
     with pytest.raises(UserError, match="not open"):
         flow(note="a")
     flow.close()
+
+
+def test_a_flow_asks_nothing_that_was_closed_with_its_workbench(
+    repeating: Workflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, closed = list[FakeClient](), list[FakeClient]()
+    ask, close = FakeClient.complete, FakeClient.close
+
+    async def asking(self: FakeClient, *args: Any) -> Any:
+        asked.append(self)
+        return await ask(self, *args)
+
+    async def closing(self: FakeClient) -> None:
+        closed.append(self)
+        await close(self)
+
+    monkeypatch.setattr(FakeClient, "complete", asking)
+    monkeypatch.setattr(FakeClient, "close", closing)
+    bench = fb.Workbench(cache_dir=tmp_path)
+    with bench:
+        flow = fb.Flow(repeating, lm="fake/echo", workbench=bench)
+        flow(note="a")
+    with bench:
+        assert "b" in flow(note="b")["reply"]
+        assert asked[0] in closed
+        assert asked[1] not in closed
+    assert asked[1] in closed
+    assert not bench.guests
 
 
 def test_settings_of_the_workbench_are_refused_beside_it(repeating: Workflow, tmp_path: Path) -> None:

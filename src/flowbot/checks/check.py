@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, redirect_stdout
 from io import StringIO
@@ -9,12 +10,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from flowbot.fields import ToolSignature, UserError
+from flowbot.fields.arguments import FILE, FOLDER, MODEL, NAMES, SAY, checked, one_kind
 from flowbot.fields.yaml import read_data
 from flowbot.lm.session import Session
 from flowbot.run.folders import flow_file
 from flowbot.runtime.allowed_models import named_models, require_allowed_models
 from flowbot.runtime.blocking import blocking
 from flowbot.runtime.open_model import names_file
+from flowbot.runtime.settings import CHECKS
 from flowbot.store import Store, default_cache_dir
 from flowbot.task import Task
 from flowbot.task.defects import ReadTask
@@ -28,6 +31,17 @@ from .models import Asking, ask_models, judge_task, too_long
 from .task import every_row, look_at, open_tools, read_task, score_task
 
 
+@checked(
+    file=(one_kind(str, os.PathLike), "the path of a task's or a workflow's file, or of its folder"),
+    task=FILE,
+    lm=MODEL,
+    meta_lm=MODEL,
+    judge_lm=MODEL,
+    models=(NAMES[0], "a list of model strings, such as ['openai/gpt-4.1-mini']"),
+    price=CHECKS["price"],
+    cache_dir=FOLDER,
+    say=SAY,
+)
 def check(
     file: Path | str,
     *,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from flowbot.fields import UserError
+from flowbot.fields.arguments import FILE, FOLDER, NAMES, SAY, SWITCH, TEXT, checked, one_kind
 from flowbot.fields.chat import read_chat
-from flowbot.fields.numbers import require_above_0
+from flowbot.fields.numbers import is_number, require_above_0
 from flowbot.fields.yaml import dump_yaml
 from flowbot.task import METRICS
 from flowbot.task.decode import decoded
@@ -33,6 +35,13 @@ _PERSON = re.compile(
     re.IGNORECASE,
 )
 """How a sentence begins that says who a model shall be, or what it is shown, not what it shall do."""
+
+
+_COLUMNS = (NAMES[0], "a list of columns, such as ['total']")
+
+
+def _numbers(value: object) -> bool:
+    return isinstance(value, Sequence) and all(map(is_number, cast("Sequence[object]", value)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +81,22 @@ class NewTask:
         }
 
 
+@checked(
+    files=(one_kind(str, os.PathLike), "the path of a file or a folder, or hf:ORG/NAME"),
+    prompt=FILE,
+    out=FOLDER,
+    force=SWITCH,
+    inputs=_COLUMNS,
+    outputs=_COLUMNS,
+    metric=(one_kind(str), f"one of {', '.join(METRICS)}"),
+    group=(one_kind(str), "a column's name"),
+    labels=_COLUMNS,
+    split=(_numbers, "three parts for train, val and test that sum to 1, such as (0.4, 0.3, 0.3)"),
+    as_is=SWITCH,
+    goal=TEXT,
+    say=SAY,
+    ask=(callable, "a function that takes a question and gives the answer"),
+)
 def init(
     *files: Path | str,
     prompt: Path | str | None = None,

@@ -7,19 +7,16 @@ from pathlib import Path
 from typing import TypeAlias, cast
 
 from flowbot.fields import UserError
+from flowbot.fields.arguments import FOLDER, MODEL, SWITCH, Checks, one_kind, require_value
 from flowbot.fields.numbers import shown
 from flowbot.runtime.allowed_models import allowed_models, require_allowed_models
 from flowbot.runtime.flow import Flow
 from flowbot.runtime.settings import (
     CHECKS,
     DEFAULTS,
-    FOLDER,
     CallSettings,
-    Checks,
     WorkbenchSettings,
-    one_kind,
     require_settings,
-    require_value,
 )
 from flowbot.runtime.workbench import Workbench
 from flowbot.task import Task
@@ -143,7 +140,7 @@ def require_run(call: str, settings: RunSettings, models: Mapping[str, object], 
         call: what was called.
         settings: as they were given.
         models: model strings by the argument's name; None stands for none.
-        more: other arguments that are looked at: `seed` and `run_dir`.
+        more: other arguments that are looked at, such as `seed`.
 
     Raises:
         UserError: naming the argument.
@@ -154,7 +151,6 @@ def require_run(call: str, settings: RunSettings, models: Mapping[str, object], 
         require_value(name, value, checks)
 
 
-MODEL = (one_kind(str), "a model string such as 'openai/gpt-4.1-mini'")
 _CHECKS: Checks = {
     **CHECKS,
     "judge_lm": MODEL,
@@ -164,4 +160,5 @@ _CHECKS: Checks = {
     ),
     "run_dir": FOLDER,
     "workbench": (one_kind(Workbench), "an fb.Workbench()"),
+    **dict.fromkeys(("allow_writes", "fresh", "traces"), SWITCH),
 }

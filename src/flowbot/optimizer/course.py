@@ -20,7 +20,7 @@ from flowbot.run.result import PLAN_USED, ClosingTest, CostEstimate, RunResult, 
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.judge import require_verdicts
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.stats import Estimate, estimate_mean, paired_difference
+from flowbot.stats import Estimate, estimate_mean, paired_difference, stopped_difference
 
 from .ceilings import BLOCK, FEWEST
 from .estimate import phases
@@ -71,9 +71,12 @@ async def carry_out(
             cuts = search.cuts
             try:
                 best = await _chosen(search, loop)
-            except BudgetExceeded as error:  # a closing of the user's let it through: nothing is chosen
+            except PlanUsed:  # a closing of the user's let it through: nothing is chosen
+                search.watch.news("The planned calls did not allow to choose: the start is returned")
+            except BudgetExceeded as error:
                 await _cut_short(search)
                 stopped_by, why = "budget", f"the ceiling of {error.ceiling} is reached"
+            search.settle()  # of rows that were cut short the comparison on validation knows nothing
             if search.cuts > cuts:
                 reserve.give_up_rest()  # while the room for the test is set aside still
     search.end_plan()
@@ -216,7 +219,9 @@ def _compared(
         between = (estimate.low, estimate.high)
         search.watch.scored(text[:1].upper() + text[1:], estimate.mean, between, validation=split == "val")
     values = [[row.score.value for row in search.recorded(each, both)] for each in (final, start)]
-    return found[0], found[1], paired_difference(*values)
+    # Validation that ended before its rows did ended for what they showed.
+    fixed = split == "test" or len(both) == len(rows)
+    return found[0], found[1], (paired_difference if fixed else stopped_difference)(*values)
 
 
 async def run_in_blocks(

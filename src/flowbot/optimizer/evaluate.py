@@ -131,7 +131,7 @@ async def evaluation(
 ) -> AsyncGenerator[EvaluationPlan]:
     """An evaluation that is ready to begin, while inside; arguments and errors as of `evaluate_async`."""
     task = as_task(task)
-    require_run("evaluate", settings, {"lm": lm})
+    require_run("evaluate", settings, {"lm": lm}, traces=traces)
     _require_examples(task, split)
     begin = as_workflow(workflow, "workflow")
     lm = lm or (workflow.lm if isinstance(workflow, Flow) else None)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Unpack, cast
 
 from flowbot.fields import DeniedError, InfrastructureError, Paused, UserError, stable_hash
+from flowbot.fields.arguments import MODEL
 from flowbot.fields.numbers import shown
 from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
@@ -27,7 +28,6 @@ from flowbot.runtime.tools import not_stored
 from flowbot.task import MetricError, Task
 
 from .arguments import (
-    MODEL,
     RUN_DEFAULTS,
     SETTINGS,
     RunSettings,
@@ -219,7 +219,7 @@ async def planned(
     task = as_task(task)
     if cast("object", lm) is None:
         raise UserError("lm", shown(lm), MODEL[1])
-    require_run("optimize", settings, {"lm": lm, "meta_lm": meta_lm}, seed=seed, run_dir=run_dir)
+    require_run("optimize", settings, {"lm": lm, "meta_lm": meta_lm}, seed=seed, run_dir=run_dir, fresh=fresh)
     watch = Watch(settings.get("progress"))
     begin = None if start is None else as_workflow(start, "start")
     judge_lm = settings.get("judge_lm")

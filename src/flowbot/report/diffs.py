@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from flowbot.fields import UserError
+from flowbot.fields.arguments import Check, checked, one_kind
 from flowbot.fields.words import count
 from flowbot.run.folders import RunLike, flow_file, run_folder
 from flowbot.run.result import RunResult
@@ -97,6 +99,10 @@ class WorkflowDiff:
         }
 
 
+_FLOW: Check = (one_kind(Workflow, RunResult, str, os.PathLike), "a workflow, its file, or a run")
+
+
+@checked(a=_FLOW, b=_FLOW)
 def diff(a: Workflow | RunLike, b: Workflow | RunLike | None = None) -> WorkflowDiff:
     """What is different between two workflows: the steps and their wiring, and every prompt word by word.
 

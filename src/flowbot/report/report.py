@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import InfrastructureError, words
+from flowbot.fields.arguments import FOLDER, checked
 from flowbot.fields.files import read_text, write_text
 from flowbot.fields.secrets import hide_text
 from flowbot.fields.yaml import MAX_BYTES
@@ -51,6 +52,7 @@ OUTCOMES: dict[Outcome, str] = {
 """What became of an example, for a person."""
 
 
+@checked(run_dir=FOLDER)
 def write_report(run_dir: Path | str) -> Path:
     """Write `run_dir/report.html` and return its path. Secrets are masked in it.
 

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, overload
 
 from flowbot.fields import UserError
+from flowbot.fields.arguments import checked, one_kind
 from flowbot.fields.near import one_of
 from flowbot.run.changes import Change, FeedbackText, by_text
 from flowbot.run.examples import OUTCOMES, RecordedExample, Side, read_examples
-from flowbot.run.folders import RunLike, run_folder
+from flowbot.run.folders import RUN, RunLike, run_folder
 from flowbot.run.verdict import decided
 from flowbot.run.view import RunView, read_run
 from flowbot.runtime.trace import Step, node_path
@@ -140,6 +141,7 @@ class ShownRun:
 def show(run: RunLike, example: None = None) -> ShownRun: ...
 @overload
 def show(run: RunLike, example: str) -> ShownExample: ...
+@checked(run=RUN, example=(one_kind(str), "an example's id"))
 def show(run: RunLike, example: str | None = None) -> ShownRun | ShownExample:
     """What a run did on one example: prompts as sent, replies as received, tools, scores, feedback. Asks no model.
 

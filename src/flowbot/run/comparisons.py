@@ -12,13 +12,14 @@ from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from flowbot.fields import UserError
+from flowbot.fields.arguments import checked, choice
 from flowbot.stats import Estimate, estimate_mean, holm, paired_difference, paired_p
 
 from .examples import RIGHT, RecordedExample, Side, has_examples, read_examples
-from .folders import RunLike, run_folder
+from .folders import RUN, RunLike, run_folder
 from .taken import logical
 from .view import RunView, read_run
 
@@ -199,6 +200,7 @@ class Comparison:
         }
 
 
+@checked(runs=RUN, split=choice(get_args(Split)))
 def compare(*runs: RunLike, split: Split = "test") -> Comparison:
     """Runs of one task side by side: scores, cost, and paired differences with intervals. Asks no model.
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TypeAlias
 
 from flowbot.fields import UserError
+from flowbot.fields.arguments import Check, one_kind
 from flowbot.fields.near import one_of
 
 from .result import RunResult
@@ -16,6 +18,7 @@ FOLDER = Path("runs")
 
 RunLike: TypeAlias = RunResult | Path | str
 """A run: its result, its folder, or its name in runs/."""
+RUN: Check = (one_kind(RunResult, str, os.PathLike), "a run's result, its folder, or its name in runs/")
 
 
 def run_folder(run: RunLike) -> Path:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
-from flowbot.fields import FlowBotError, UserError
+from flowbot.fields import FlowBotError
+from flowbot.fields.arguments import bound
 from flowbot.lm.stop import StopSignal
 
-from .settings import require_known
 from .workbench import Workbench
 
 P = ParamSpec("P")
@@ -43,8 +43,8 @@ def blocking(call: Callable[P, Coroutine[Any, Any, T]], name: str) -> Callable[P
 
     @wraps(call)
     def waiting(*args: P.args, **kwargs: P.kwargs) -> T:
-        _require_known(signature, name, args, kwargs)
         given = cast("dict[str, Any]", kwargs)
+        bound(signature, name, args, given)
         stop: StopSignal = given.get("stop") or StopSignal()
         bench, loop = given.get("workbench"), None
         if isinstance(bench, Workbench):
@@ -120,21 +120,3 @@ def _ending(done: Future[T]) -> BaseException | None:
     while not done.done():
         wait((done,), timeout=WAIT_SECONDS)
     return done.exception()
-
-
-def _require_known(
-    signature: inspect.Signature, name: str, args: tuple[object, ...], kwargs: dict[str, object]
-) -> None:
-    require_known(name, kwargs, signature.parameters)
-    try:
-        signature.bind(*args, **kwargs)
-    except TypeError as error:
-        raise UserError(f"{name}()", f"a call that does not fit ({error})", f"{name}{_short(signature)}") from None
-
-
-def _short(signature: inspect.Signature) -> str:
-    """`(task, *, lm, …)`: what must be given."""
-    needed = [each for each in signature.parameters.values() if each.default is each.empty]
-    plain = [each.name for each in needed if each.kind is not each.KEYWORD_ONLY]
-    named = [f"{each.name}=…" for each in needed if each.kind is each.KEYWORD_ONLY]
-    return f"({', '.join([*plain, *named, '…'])})"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from flowbot.fields import UserError
+from flowbot.fields.arguments import FILE, FOLDER, SWITCH, Check, checked, choice, one_kind
 from flowbot.lm.capabilities import Capabilities
 from flowbot.lm.rows import check_value
 from flowbot.store import Kind, default_cache_dir
@@ -17,6 +18,12 @@ from flowbot.store.transfer import Exported, Imported, export_responses, import_
 from flowbot.store.verify import Verified, verify
 
 from .memo import check_result
+
+_KIND = choice(get_args(Kind))
+_WHOLE: Check = (
+    lambda value: one_kind(int)(value) and cast("int", value) >= 0,
+    "a whole number, of bytes or of seconds",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,7 @@ class Cache:
         """
         return read_stats(self.path)
 
+    @checked(older_than=_WHOLE, size=_WHOLE, kind=_KIND, dry_run=SWITCH)
     def prune(
         self,
         *,
@@ -63,11 +71,13 @@ class Cache:
             raise UserError("flowbot cache prune", "no condition", expected)
         return prune(self.path, older_than=older_than, size=size, kind=kind, dry_run=dry_run)
 
+    @checked(size=_WHOLE, age=_WHOLE)
     def limit(self, *, size: int | None = None, age: int | None = None) -> Pruned:
         """Set how many bytes the store may take and how many seconds unused responses stay; None lifts a limit. They are kept
         whenever something that used the store ends; what was used today or yesterday stays in any case."""
         return set_limits(self.path, Limits(size, age))
 
+    @checked(repair=SWITCH)
     def verify(self, *, repair: bool = False) -> Verified:
         """Check the file's structure and every response in it.
 
@@ -76,6 +86,7 @@ class Cache:
         """
         return verify(self.path, check=_check, repair=repair)
 
+    @checked(file=FILE, kind=_KIND)
     def export(self, file: Path | str, *, kind: Kind | None = None) -> Exported:
         """Write what is stored as JSON lines, for another machine or for keeping.
 
@@ -85,6 +96,7 @@ class Cache:
         """
         return export_responses(self.path, Path(file), kind=kind)
 
+    @checked(file=FILE)
     def add(self, file: Path | str) -> Imported:
         """Add what `export` wrote. Every line is checked first; what is stored under a key already stays.
 
@@ -94,6 +106,7 @@ class Cache:
         return import_responses(self.path, Path(file), check=_check)
 
 
+@checked(cache_dir=FOLDER)
 def cache(cache_dir: Path | str | None = None) -> Cache:
     """What is stored of models, tools and code, to be looked at and kept small and whole.
 

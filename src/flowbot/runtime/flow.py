@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import inspect
 import weakref
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from flowbot.fields import ModelError, UserError
+from flowbot.fields.arguments import FILE, MODEL, SAY, Check, Checks, checked, one_kind
 from flowbot.fields.near import one_of
 from flowbot.workflow.calls import asked_models
 from flowbot.workflow.check import require_valid
 from flowbot.workflow.nodes import CodeNode, walk
 from flowbot.workflow.workflow import Workflow
 
-from .settings import CallSettings, WorkbenchSettings, require_settings, with_settings
+from .settings import CHECKS, CallSettings, WorkbenchSettings, require_settings, with_settings
 
 if TYPE_CHECKING:
     from flowbot.task import Tool, ToolSource
@@ -42,9 +43,20 @@ class FlowSettings(CallSettings, total=False):
 
     lm: str | None
     models: Sequence[str] | None
-    tools: Sequence[Callable[..., Any] | Tool | ToolSource]
+    tools: Sequence[Callable[..., Any] | Tool | ToolSource] | None
     say: Callable[[str], None] | None
     workbench: Workbench | None
+
+
+_CHECKS: Checks = {
+    **CHECKS,
+    "lm": MODEL,
+    "tools": (
+        lambda value: isinstance(value, Iterable) and not isinstance(value, str),
+        "a list of tools, such as [lookup]",
+    ),
+    "say": SAY,
+}
 
 
 @with_settings(CallSettings, FlowSettings, defaults={"tools": ()})
@@ -74,14 +86,16 @@ class Flow:
             missing; says which.
     """
 
+    @checked(workflow=(one_kind(Workflow), "a Workflow; fb.load takes the path of its file"))
     def __init__(self, workflow: Workflow, **settings: Unpack[FlowSettings]) -> None:
         from flowbot.task import ToolSource, tool_of
 
         from .allowed_models import allowed_models, require_allowed_models
         from .live import Live
-        from .workbench import refuse_beside
+        from .workbench import Workbench, refuse_beside
 
-        require_settings("Flow", settings, FlowSettings)
+        bench: Check = (one_kind(Workbench), "an fb.Workbench()")
+        require_settings("Flow", settings, FlowSettings, {**_CHECKS, "workbench": bench})
         workbench = settings.get("workbench")
         if workbench is not None:
             refuse_beside(settings)
@@ -89,7 +103,7 @@ class Flow:
         self.lm = settings.get("lm")
         self.models = allowed_models(self.lm, models=settings.get("models"))
         require_allowed_models(self.models, workflow=workflow)
-        given = [each if isinstance(each, ToolSource) else tool_of(each) for each in settings.get("tools", ())]
+        given = [each if isinstance(each, ToolSource) else tool_of(each) for each in settings.get("tools") or ()]
         _require_parts(workflow, self.lm, settings.get("sandbox"))
         self._live = Live(partial(_opened_engine, self.lm, given, self.models, settings), workbench)
         # Also at the end of the program, where nobody called `close`.
@@ -144,6 +158,7 @@ class Flow:
 
 
 @with_settings(CallSettings, FlowSettings, defaults={"tools": ()})
+@checked(path=FILE)
 def load(path: str | Path, **settings: Unpack[FlowSettings]) -> Flow:
     """A `Flow` from a workflow's file. Reading the file runs no code.
 

@@ -118,8 +118,8 @@ class _Running:
 
     def _turning(self) -> asyncio.AbstractEventLoop:
         """The workbench's loop, or the private one in its thread."""
-        if self._bench is not None:
-            self._loop = self._bench.loop
+        if self._bench is not None and self._loop is not self._bench.loop:  # opened, or opened again on another one
+            self._loop, self._gate = self._bench.loop, asyncio.Lock()
         if self._loop is None:
             loop = asyncio.new_event_loop()
             thread = threading.Thread(target=turn, args=(loop,), name="flowbot-flow", daemon=True)
@@ -136,6 +136,8 @@ class _Running:
         async with self._gate:
             if self._engine is None:
                 self._engine = await self._stack.enter_async_context(self._open())
+                if self._bench is not None:
+                    self._bench.guests.add(self._end)
             return self._engine
 
     async def _run(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Trace:
@@ -158,14 +160,19 @@ class _Running:
         return trace
 
     async def _shut(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            await self._end()
+        finally:
+            if self._bench is None:
+                loop.stop()
+
+    async def _end(self) -> None:
         self._engine = None
+        if self._bench is not None:
+            self._bench.guests.discard(self._end)
         stack, self._stack = self._stack, AsyncExitStack()  # what a later call opens is not closed here
         running = tuple(self._running)
         for each in running:
             each.cancel()  # whoever waits for it is told
         await asyncio.gather(*running, return_exceptions=True)
-        try:
-            await stack.aclose()
-        finally:
-            if self._bench is None:
-                loop.stop()
+        await stack.aclose()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from flowbot.fields import UserError
+from flowbot.fields.arguments import FOLDER, MODEL, SAY, checked
 from flowbot.fields.plugins import find_plugin, plugin_names
 from flowbot.lm.local.weights import catalogue, on_disk
 from flowbot.lm.providers import OWN, providers
@@ -16,6 +17,7 @@ from flowbot.store import default_cache_dir
 
 from .blocking import blocking
 from .probe import Probe, probe
+from .settings import CHECKS
 from .workbench import Workbench
 
 
@@ -74,6 +76,7 @@ def models(
     price: tuple[float, float] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Probe: ...
+@checked(model=MODEL, cache_dir=FOLDER, price=CHECKS["price"], say=SAY)
 def models(
     model: str | None = None,
     *,

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
+from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec, TypedDict, TypeVar, cast, get_args
 
-from flowbot.fields import UserError
-from flowbot.fields.near import one_of
-from flowbot.fields.numbers import shown
+from flowbot.fields.arguments import FOLDER, Checks, bound, choice, one_kind, require_known, require_value
 from flowbot.lm.budget import Budget
 from flowbot.lm.pace import Pace
 from flowbot.lm.prices import is_price
@@ -63,26 +62,14 @@ DEFAULTS: Mapping[str, object] = {"executor": "loop"}
 """What a setting is where nothing is given, other than None."""
 
 
-def one_kind(*kinds: type) -> Callable[[object], bool]:
-    """Whether a value is of one of these kinds; True and False are no numbers."""
-    return lambda value: isinstance(value, kinds) and not isinstance(value, bool)
-
-
-def _one_of(names: Sequence[str]) -> tuple[Callable[[object], bool], str]:
-    return lambda value: value in names, f"one of {', '.join(names)}"
-
-
-Checks = Mapping[str, tuple[Callable[[object], bool], str]]
-"""By a setting's name: whether a value fits, and what does in words."""
-FOLDER = (one_kind(str, Path), "the path of a folder")
 CHECKS: Checks = {
     "budget": (one_kind(Budget), "fb.Budget(calls=…, usd=…)"),
     "pace": (one_kind(Pace), "fb.Pace(concurrency=…)"),
     "stop": (one_kind(StopSignal), "an fb.StopSignal()"),
     "price": (is_price, "two numbers, USD per million input and output tokens, such as (0.4, 1.6)"),
     "cache_dir": FOLDER,
-    "executor": _one_of(get_args(ExecutorName)),
-    "sandbox": _one_of(get_args(SandboxName)),
+    "executor": choice(get_args(ExecutorName)),
+    "sandbox": choice(get_args(SandboxName)),
 }
 
 
@@ -103,35 +90,25 @@ def require_settings(call: str, settings: Mapping[str, object], kind: type, chec
         require_value(name, value, checks)
 
 
-def require_value(name: str, value: object, checks: Checks) -> None:
-    """Refuse a value of another kind than its name has in `checks`; None stands for none.
+def arguments_of(
+    source: Callable[P, object],
+) -> Callable[[Callable[..., Coroutine[Any, Any, T]]], Callable[P, Coroutine[Any, Any, T]]]:
+    """Take the arguments of another function, by `*args` and `**kwargs`, and show its signature.
 
     Raises:
-        UserError: naming it.
+        UserError: by the function, for an argument that there is none of, with the nearest name.
     """
-    fits, expected = checks.get(name, (lambda _: True, ""))
-    if value is not None and not fits(value):
-        raise UserError(name, shown(value), expected)
 
+    def showing(call: Callable[..., Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+        signature = inspect.signature(source).replace(return_annotation=inspect.signature(call).return_annotation)
 
-def require_known(call: str, given: Collection[str], known: Collection[str]) -> None:
-    """Refuse an argument that a call does not have.
+        @wraps(call)
+        async def careful(*args: P.args, **kwargs: P.kwargs) -> T:
+            bound(signature, call.__name__, args, kwargs)
+            return await call(*args, **kwargs)
 
-    Raises:
-        UserError: with the nearest name.
-    """
-    for name in given:
-        if name not in known:
-            raise UserError(f"{call}()", f"the argument {name!r}", one_of(name, known))
-
-
-def arguments_of(source: Callable[P, object]) -> Callable[[Callable[..., T]], Callable[P, T]]:
-    """Take the arguments of another function, by `*args` and `**kwargs`, and show its signature."""
-
-    def showing(call: Callable[..., T]) -> Callable[P, T]:
-        returned = inspect.signature(call).return_annotation
-        cast("Any", call).__signature__ = inspect.signature(source).replace(return_annotation=returned)
-        return call
+        cast("Any", careful).__signature__ = signature
+        return careful
 
     return showing
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import overload
 
-from flowbot.fields import ToolSignature
+from flowbot.fields import ToolSignature, UserError
+from flowbot.fields.arguments import FOLDER, checked, one_kind
 from flowbot.task import Task
 from flowbot.workflow.starts import Start, find_start, fit, list_starts
 from flowbot.workflow.workflow import Workflow
@@ -27,6 +29,12 @@ def starts(
     pins: Mapping[str, str] | None = None,
     cache_dir: Path | str | None = None,
 ) -> Workflow: ...
+@checked(
+    name=(one_kind(str), "a start's name, such as 'self-refine'"),
+    task=(one_kind(Task, str, os.PathLike), "a Task, or the path of a task.yaml"),
+    pins=(one_kind(Mapping), "model strings by the step that asks it"),
+    cache_dir=FOLDER,
+)
 def starts(
     name: str | None = None,
     task: Task | Path | str | None = None,
@@ -50,6 +58,8 @@ def starts(
         UserError: if there is no such start, the task lacks what it needs, or a tool cannot be opened.
     """
     if name is None:
+        if task is not None:
+            raise UserError("name", "None, beside a task", "a start's name, such as 'self-refine'")
         return tuple(list_starts())
     start = find_start(name)
     if task is None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, cast
 
 from flowbot.fields import UserError
+from flowbot.fields.arguments import SWITCH, require_value
 from flowbot.lm.budget import Budget
 from flowbot.lm.connections import Connections
 from flowbot.lm.session import Session
@@ -65,6 +66,7 @@ class Workbench:
     """
 
     def __init__(self, *, stored: bool = True, **settings: Unpack[WorkbenchSettings]) -> None:
+        require_value("stored", stored, {"stored": SWITCH})
         require_settings("Workbench", settings, WorkbenchSettings)
         self.budget = settings.get("budget")
         self.cache_dir = Path(settings.get("cache_dir") or default_cache_dir())
@@ -82,6 +84,8 @@ class Workbench:
         self._closing = False
         self._pausing = StopSignal()
         self._thread: threading.Thread | None = None
+        self.guests: set[Callable[[], Awaitable[None]]] = set()
+        """What closes those that use it and are nobody's run, as a flow: they are closed before it is."""
         keep_when_forked(self)
 
     @property
@@ -259,6 +263,8 @@ class Workbench:
                     stack.push_async_callback(connections.close)
                 stack.push_async_callback(self.executor.close)
                 stack.push_async_callback(self.sandbox.close)
+                for each in tuple(self.guests):
+                    stack.push_async_callback(each)
 
     async def __aenter__(self) -> Workbench:
         self._open_on(asyncio.get_running_loop())

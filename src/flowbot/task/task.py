@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, cast
 
 from flowbot.fields import Field, UserError, stable_hash
+from flowbot.fields.arguments import SWITCH, checked, one_kind
 from flowbot.fields.words import brief, listed
 
 from .example import Example
@@ -124,6 +126,7 @@ class Task:
             set_once(self, attribute, value)
 
     @staticmethod
+    @checked(path=(one_kind(str, os.PathLike), "the path of a task.yaml, or of its folder"), callables=SWITCH)
     def load(path: Path | str, *, callables: bool = True) -> Task:
         """The task of a `task.yaml` (or JSON) file, or of a folder that holds one.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from flowbot.fields import Field, stable_hash
+from flowbot.fields.arguments import FILE, checked
 from flowbot.fields.foreign import Closed
 from flowbot.fields.words import brief, listed
 
@@ -68,6 +69,7 @@ class Workflow(Closed):
         return Workflow(sketch=self.sketch, parameters={**self.parameters, node: parameters})
 
     @staticmethod
+    @checked(path=FILE)
     def load(path: str | Path) -> Workflow:
         """The workflow of a file. Reading it runs no code.
 
