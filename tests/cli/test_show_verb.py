@@ -78,6 +78,12 @@ def test_every_example_is_listed_with_both_scores_those_fixed_and_broken_first(c
     assert max(len(line) for line in said.out.splitlines() if "flowbot show" not in line) <= 80
 
 
+def test_with_quiet_the_examples_are_listed_and_nothing_else(capsys: Capture, done: Path) -> None:
+    assert "What the search noted" in flowbot(capsys, "show", str(done), "--full").out
+    listed = flowbot(capsys, "show", str(done), "--full", "--quiet").out.splitlines()
+    assert len(listed) == 1 + 14 + 6 + 6
+
+
 def test_the_list_says_what_the_search_noted_while_it_ran(capsys: Capture, done: Path) -> None:
     events = map(json.loads, (done / "journal.jsonl").read_text(encoding="utf-8").splitlines())
     stopped = next(event for event in events if event.get("about") == "stopped")

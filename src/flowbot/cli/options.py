@@ -189,9 +189,9 @@ class Calls:
         return None if self.price is None else parse_price(self.price)
 
 
-def listed_models(given: str | None) -> list[str]:
+def listed_models(option: str | None) -> list[str]:
     """The models of a `--models A,B`."""
-    return [name for each in (given or "").split(",") if (name := each.strip())]
+    return [name for each in (option or "").split(",") if (name := each.strip())]
 
 
 @Parameter(name="*")

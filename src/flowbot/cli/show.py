@@ -109,7 +109,7 @@ def _list(found: ShownRun, run: Path, console: Console, *, full: bool) -> int:
     )
     if len(rows) > len(shown):
         console.result(f"… {len(rows) - LISTED:,} more (--full lists all)", "soft")
-    if view.notes:
+    if view.notes and console.mode != "quiet":
         console.say()
         console.say("What the search noted", "title")
         for note in view.notes if full else view.notes[-LISTED:]:

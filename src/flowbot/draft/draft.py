@@ -93,8 +93,8 @@ def draft_task(
     roles = roles_of(table, wishes, prompt)
     layout, notes = _layout(table, roles, wishes), list(table.notes)
     rows = task_rows(table, layout, notes)
-    told = any(split for split in rows)
-    if told and layout.group and crossing(rows):
+    have_splits = any(split for split in rows)
+    if have_splits and layout.group and crossing(rows):
         if wishes.group:
             found = f"rows with the same {layout.group} in two of your splits"
             expected = "--split 0.3,0.3,0.4 beside it, which puts all rows together and parts them"
@@ -123,7 +123,7 @@ def draft_task(
         *_of_labels(layout, closed, wishes),
         Guess("goal", sentence, "as you say" if goal else "made of the fields' names", "goal in task.yaml"),
         Guess("metric", scored if isinstance(scored, str) else "a judge", why, "--metric NAME"),
-        _of_splits(made, table, told=told, fractions=fractions),
+        _of_splits(made, table, have_splits=have_splits, fractions=fractions),
     ]
     if table.source:
         guesses.append(Guess("rows", table.source, "as they are on the hub", "another revision: hf:NAME@REVISION"))
@@ -238,10 +238,10 @@ def _cut(text: str, longest: int) -> str:
 
 
 def _of_splits(
-    made: Mapping[Split, Sequence[Example]], table: Table, *, told: bool, fractions: Sequence[float] | None
+    made: Mapping[Split, Sequence[Example]], table: Table, *, have_splits: bool, fractions: Sequence[float] | None
 ) -> Guess:
     sizes = ", ".join(f"{len(made[split])} {split}" for split in SPLITS)
-    if not told:
+    if not have_splits:
         parts = " : ".join(f"{part:g}" for part in fractions or FRACTIONS)
         why = f"{parts} of the rows, what belongs together in one split"
     elif table.split_column:
@@ -251,7 +251,7 @@ def _of_splits(
     few = [split for split in ("val", "test") if 0 < len(made[split]) < _FEW]
     if few:
         why += f"; few in {' and '.join(few)}, so only large differences will show: collect more if you can"
-    return Guess("splits", sizes, why, f"--split 0.4,0.3,0.3{', for all rows together' * told}; --most N")
+    return Guess("splits", sizes, why, f"--split 0.4,0.3,0.3{', for all rows together' * have_splits}; --most N")
 
 
 def _of_group(layout: Layout, roles: Roles) -> Guess:

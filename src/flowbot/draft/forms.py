@@ -40,14 +40,14 @@ class Known:
         has: a column that there is for each; "a|b" is either.
         read: the rows of a task that the rows of the file make, several or none for each.
         when: what else is true of every row.
-        told: what of it is worth a word.
+        remark: what of it is worth a word.
     """
 
     name: str
     has: tuple[str, ...]
     read: Reader
     when: Callable[[Values], bool] = field(default=_any)
-    told: str = ""
+    remark: str = ""
 
 
 def _lists(column: str, *names: str) -> Callable[[Values], bool]:
@@ -97,12 +97,12 @@ FORMS: tuple[Known, ...] = (
         "expected is what people annotated; predictions are a model's",
     ),
     Known("an Argilla export", ("fields", "responses"), argilla, _object("fields"), _RESPONSES),
-    Known("a flattened Argilla export", ("*.responses|*-suggestion",), argilla_flat, told=_RESPONSES),
+    Known("a flattened Argilla export", ("*.responses|*-suggestion",), argilla_flat, remark=_RESPONSES),
     Known(
         "a classic Argilla export",
         ("annotation", "prediction", "inputs|text"),
         argilla_old,
-        told="expected is the annotation; predictions are a model's",
+        remark="expected is the annotation; predictions are a model's",
     ),
     *(
         Known(
@@ -135,33 +135,33 @@ FORMS: tuple[Known, ...] = (
         "preference pairs",
         ("chosen|preferred_output", "rejected|non_preferred_output"),
         preference,
-        told="expected is what was preferred",
+        remark="expected is what was preferred",
     ),
     Known("promptfoo tests", ("vars",), promptfoo, _object("vars"), _ASSERTED),
-    Known("promptfoo tests in a table", ("__expected|__expected1",), promptfoo_table, told=_ASSERTED),
+    Known("promptfoo tests in a table", ("__expected|__expected1",), promptfoo_table, remark=_ASSERTED),
     Known(
         "a Ragas export",
         (_QUESTION, "answer|response", _CONTEXTS, _REFERENCE),
         by_columns((_QUESTION, _CONTEXTS), (_REFERENCE,)),
-        told=_TRIED,
+        remark=_TRIED,
     ),
     Known(
         "a Ragas export",
         ("user_input", "response", "reference"),
         by_columns(("user_input",), ("reference",)),
-        told=_TRIED,
+        remark=_TRIED,
     ),
     Known(
         "a Ragas test set",
         ("user_input", "reference", "synthesizer_name|reference_contexts"),
         by_columns((_QUESTION,), (_REFERENCE,)),
-        told="reference_contexts are no input: the question alone is known in use",
+        remark="reference_contexts are no input: the question alone is known in use",
     ),
     Known(
         "DeepEval goldens",
         ("input", "actual_output", "expected_output"),
         by_columns(("input", "retrieval_context"), ("expected_output",)),
-        told=_TRIED,
+        remark=_TRIED,
     ),
     Known("a Jira export", ("key", "fields"), fields_as_columns, _object("fields", "summary")),
     Known("Airtable's records", ("createdTime", "fields"), fields_as_columns, _object("fields")),

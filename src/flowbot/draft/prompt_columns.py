@@ -31,7 +31,7 @@ def placed_columns(prompt: str, columns: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def said_in(prompt: str) -> str:
+def prompt_says(prompt: str) -> str:
     """What a prompt says, of a chat the texts of its messages.
 
     Raises:
@@ -47,7 +47,7 @@ def has_one_place(prompt: str) -> bool:
 
 def lists_all(prompt: str, values: Collection[Any]) -> bool:
     """Whether all of a column's values stand in a prompt."""
-    return bool(prompt) and _listed(said_in(prompt), values) == 1
+    return bool(prompt) and _listed(prompt_says(prompt), values) == 1
 
 
 def asked_for(text: str, free: Mapping[str, Collection[str]]) -> tuple[list[str], str]:

@@ -12,7 +12,7 @@ from flowbot.task.leaks import key, leak
 
 from .columns import different, is_answer, is_code, is_late, is_record, is_sql, leads, tells, varies
 from .names import words
-from .prompt_columns import asked_for, has_one_place, placed_columns, said_in
+from .prompt_columns import asked_for, has_one_place, placed_columns, prompt_says
 from .table import Table
 from .vocabulary import ANSWERS, FACTS, GIVEN, GROUPS, HUMANS, MARKS, PEOPLE
 
@@ -140,7 +140,7 @@ def _outputs(
     found: list[str] = []
     if prompt:
         own = [name for name in free if not PEOPLE.intersection(words(name))]
-        found, why["outputs"] = asked_for(said_in(prompt), {name: different(table.values(name)) for name in own})
+        found, why["outputs"] = asked_for(prompt_says(prompt), {name: different(table.values(name)) for name in own})
     if table.form:
         own = [name for name in table.form.outputs if name in free]
         found = [name for name in found if name in own] or own

@@ -160,7 +160,7 @@ def _read_form(table: Table) -> int:
     table.cells = texts.intersection(table.columns)
     table.rows = rows
     table.prompt = next((each.prompt for several in made for each in several), "")
-    why = known.told or "by its columns"
+    why = known.remark or "by its columns"
     table.notes.append(Guess("form", known.name, why, "--as-is, for the rows as they stand"))
     return errors
 

@@ -76,25 +76,27 @@ class Quantity:
     """One number, or what digits and marks say that is none (a date, a time, a ratio).
 
     Args:
-        told: a number, or the one notation of what a text says: `-1234.5`, `5 november 2024`, `9:30`.
+        notation: a number, or the one notation of what a text says: `-1234.5`, `5 november 2024`, `9:30`.
         unit: currency, percent, am or pm, "" for none.
         mark: `<`, `>=` and the like before it.
     """
 
-    told: int | float | str
+    notation: int | float | str
     unit: str = ""
     mark: str = ""
 
     @property
     def key(self) -> str:
         """Its one notation."""
-        return str(self.told)
+        return str(self.notation)
 
     @property
     def value(self) -> Decimal | str:
-        """The number as it was told; the notation, if it is none."""
-        number = not isinstance(self.told, str) or _PLAIN.match(self.told.removeprefix("-"))
-        return Decimal(str(self.told) if isinstance(self.told, float) else self.told) if number else self.key
+        """The number as it stands; the notation, if it is none."""
+        number = not isinstance(self.notation, str) or _PLAIN.match(self.notation.removeprefix("-"))
+        return (
+            Decimal(str(self.notation) if isinstance(self.notation, float) else self.notation) if number else self.key
+        )
 
     def equals(self, wanted: Quantity) -> bool:
         """Whether both tell the same: numbers, and unit and mark where both have one.

@@ -28,7 +28,7 @@ _WANTED = "rows: dicts, pairs (inputs, outputs), a data frame, or the path of a 
 
 
 def examples_by_split(
-    given: Mapping[Split, Rows],
+    splits: Mapping[Split, Rows],
     rows: Rows,
     split: Sequence[float],
     group: str,
@@ -39,7 +39,7 @@ def examples_by_split(
     """Checked examples by split, from rows by split or from rows that are still to be divided.
 
     Args:
-        given: rows by split; nothing where `rows` are given.
+        splits: rows by split; nothing where `rows` are given.
         rows: rows of all splits.
         split: the parts of train, val and test in `rows`; they sum to 1.
         group: the column that names a row's group; "" for none.
@@ -54,7 +54,7 @@ def examples_by_split(
         each = _each(rows, where, inputs, outputs)
         return checked_examples(each, where=where, inputs=inputs, outputs=outputs, group=group)
 
-    by_split: dict[Split, Checked] = {name: checked(given.get(name, ()), name) for name in SPLITS}
+    by_split: dict[Split, Checked] = {name: checked(splits.get(name, ()), name) for name in SPLITS}
     every = checked(rows, "rows")
     if not every:
         return by_split
