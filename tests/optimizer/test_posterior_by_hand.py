@@ -252,5 +252,7 @@ def test_a_run_in_which_nothing_works_learns_a_narrow_spread_and_one_in_which_mu
 
     assert learned([0] * 12) == pytest.approx(sqrt(PRIOR_WEIGHT / (PRIOR_WEIGHT + 12 / 2)))
     assert learned([8] * 12) == 1.0
+    whole = sqrt((PRIOR_WEIGHT * PRIOR_SPREAD**2 + 12 / 24**2) / (PRIOR_WEIGHT + 12)) / PRIOR_SPREAD
+    assert learned([1] * 12) < 0.95 * whole, "of a small gain what the pairs scatter by themselves is no gain"
     assert learned([]) == 1.0
     assert learned([0] * 4) > learned([0] * 12), "the more that failed, the narrower"
