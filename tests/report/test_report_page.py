@@ -127,7 +127,7 @@ def test_a_result_that_is_not_as_it_was_written_is_refused_by_name(tmp_path: Pat
 
 
 def test_a_folder_that_is_no_run_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="nothing: found no such run; expected a run.s folder, or its name in runs"):
+    with pytest.raises(UserError, match="nothing: found no such run"):
         write_report(tmp_path / "nothing")
     with pytest.raises(UserError, match=r"journal\.jsonl"):
         write_report(tmp_path)
