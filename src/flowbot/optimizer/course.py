@@ -220,7 +220,7 @@ def _compared(
         between = (estimate.low, estimate.high)
         search.watch.scored(text[:1].upper() + text[1:], estimate.mean, between, validation=split == "val")
     values = [[row.score.value for row in search.recorded(each, both)] for each in (final, start)]
-    # Validation that ended before its rows did ended for what they showed.
+    # How many validation rows are run depends on what they show, unless all are: the interval must hold wherever one stops.
     fixed = split == "test" or len(both) == len(rows)
     return found[0], found[1], (paired_difference if fixed else stopped_difference)(*values)
 
