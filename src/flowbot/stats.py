@@ -106,10 +106,10 @@ def confidence_sequence(differences: Sequence[float], *, confidence: float = 0.9
     predictable plug-in bets; values are scaled to [0, 1] and means tried in steps of a hundredth.
     """
     scaled = [(value + 1) / 2 for value in differences]
-    kept = [step / 200 for step in range(201) if _capital(scaled, step / 200, 1 - confidence) < 1 / (1 - confidence)]
-    if not kept:
-        return fmean(differences), fmean(differences)
-    return 2 * kept[0] - 1, 2 * kept[-1] - 1
+    kept = [step for step in range(201) if _capital(scaled, step / 200, 1 - confidence) < 1 / (1 - confidence)]
+    if not kept:  # the interval lies between two steps
+        kept = [round(200 * fmean(scaled))]
+    return max(-1.0, (kept[0] - 1) / 100 - 1), min(1.0, (kept[-1] + 1) / 100 - 1)  # means between steps were not tried
 
 
 def _capital(values: Sequence[float], mean: float, alpha: float) -> float:

@@ -74,6 +74,13 @@ def test_a_plain_effect_is_seen_wherever_one_stops() -> None:
     assert stopped_difference([], []).n == 0
 
 
+@pytest.mark.parametrize("gain", [-1.0, 0.0, 0.003, 1.0])
+def test_however_many_pairs_there_are_their_mean_is_never_certain(gain: float) -> None:
+    low, high = confidence_sequence([gain] * 3000)
+    assert low < high
+    assert low <= gain <= high
+
+
 def test_estimates_of_nothing_are_wide_open() -> None:
     empty = estimate_mean([])
     assert (empty.low, empty.high, empty.n) == (0.0, 1.0, 0)
