@@ -175,6 +175,7 @@ face: Any = fb
         (lambda: face.cache("c").prune(older_than="30d"), "older_than: found '30d'; expected a whole number"),
         (lambda: face.cache("c").prune(kind="llm"), "kind: found 'llm'; expected one of lm, tool"),
         (lambda: face.cache("c").limit(size=-1), "size: found -1; expected a whole number"),
+        (lambda: face.cache("c").limit(size=0), "size: found 0; expected a whole number of bytes above 0"),
         (
             lambda: face.cache("c").limit(sise=1),
             r"Cache\.limit\(\): found the argument 'sise'; expected one of size, age",

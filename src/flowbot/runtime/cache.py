@@ -20,10 +20,8 @@ from flowbot.store.verify import Verified, verify
 from .memo import check_result
 
 _KIND = choice(get_args(Kind))
-_WHOLE: Check = (
-    lambda value: one_kind(int)(value) and cast("int", value) >= 0,
-    "a whole number, of bytes or of seconds",
-)
+_BYTES: Check = (lambda value: one_kind(int)(value) and cast("int", value) > 0, "a whole number of bytes above 0")
+_SECONDS: Check = (lambda value: one_kind(int)(value) and cast("int", value) >= 0, "a whole number of seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class Cache:
         """
         return read_stats(self.path)
 
-    @checked_arguments(older_than=_WHOLE, size=_WHOLE, kind=_KIND, dry_run=SWITCH)
+    @checked_arguments(older_than=_SECONDS, size=_BYTES, kind=_KIND, dry_run=SWITCH)
     def prune(
         self,
         *,
@@ -71,7 +69,7 @@ class Cache:
             raise UserError("flowbot cache prune", "no condition", expected)
         return prune(self.path, older_than=older_than, size=size, kind=kind, dry_run=dry_run)
 
-    @checked_arguments(size=_WHOLE, age=_WHOLE)
+    @checked_arguments(size=_BYTES, age=_SECONDS)
     def limit(self, *, size: int | None = None, age: int | None = None) -> Pruned:
         """Set how many bytes the store may take and how many seconds unused responses stay; None lifts a limit. They are kept
         whenever something that used the store ends; what was used today or yesterday stays in any case."""
