@@ -75,6 +75,12 @@ def test_a_searched_baseline_is_compared_at_the_same_effort() -> None:
     }
 
 
+def test_a_baseline_at_another_effort_is_told() -> None:
+    cells = [searched("base", FLAT, 1), searched("a", BETTER, 1, effort=900), cell("cot", FLAT)]
+    rows = compare_cells(cells, baseline="base").rows
+    assert [row.remarks for row in rows.values() if row.difference] == [("compared with base at 200 calls",)] * 2
+
+
 def test_what_failed_is_listed_and_a_mean_over_fewer_seeds_says_so() -> None:
     cells = [
         cell("cot", FLAT),

@@ -186,18 +186,22 @@ def _took(costs: Sequence[Cost], examples: Sequence[int] | None = None) -> Took 
 
 
 def baseline_of(row: Row, rows: Mapping[Key, Row], baseline: str) -> tuple[Row | None, str]:
-    """The row to compare with, and in words why there is none.
+    """The row to compare with, and what has to be said of it, as why there is none.
 
-    It is the baseline's row of the same task, models and effort; else the one that searches nothing; else its only one.
+    It is the baseline's row of the same task, models and effort; else its only one, as that of a start, which has effort 0.
     """
-    efforts = sorted(key.effort for key in rows if (key.task, key.models, key.method) == (*row.key[:2], baseline))
-    if not efforts:
-        return None, f"{baseline} was not run here"
-    effort = next((each for each in (row.key.effort, 0) if each in efforts), efforts[0])
-    if effort not in (row.key.effort, 0) and len(efforts) > 1:
-        return None, f"{baseline} has several efforts, none of them this one"
+    efforts = [key.effort for key in rows if (key.task, key.models, key.method) == (*row.key[:2], baseline)]
+    if row.key.effort in efforts:
+        effort = row.key.effort
+    elif len(efforts) == 1:
+        effort = efforts[0]
+    else:
+        why = "has several efforts, none of them this one" if efforts else "was not run here"
+        return None, f"not compared: {baseline} {why}"
     found = rows[Key(*row.key[:2], effort, baseline)]
-    return (found, "") if found.test is not None else (None, f"{baseline} has no scores here")
+    if found.test is None:
+        return None, f"not compared: {baseline} has no scores here"
+    return found, f"compared with {baseline} at {effort:,} calls" if effort and effort != row.key.effort else ""
 
 
 def paired(row: Row, other: Row) -> tuple[list[float], list[float]]:
@@ -209,27 +213,27 @@ def paired(row: Row, other: Row) -> tuple[list[float], list[float]]:
 def with_differences(rows: Mapping[Key, Row], baseline: str) -> dict[Key, Row]:
     """The rows with their differences to the baseline, p values corrected for all of the table."""
     found: dict[Key, tuple[Key, Estimate, float]] = {}
-    remarks: dict[Key, str] = {}
+    remarks: dict[Key, list[str]] = {}
     for key, row in rows.items():
         if key.method == baseline or row.test is None:
             continue
-        other, why = baseline_of(row, rows, baseline)
+        other, said = baseline_of(row, rows, baseline)
+        remarks[key] = [said] if said else []
         if other is None:
-            remarks[key] = f"not compared: {why}"
             continue
         pairs = paired(row, other)
         if not pairs[0]:
-            remarks[key] = f"not compared: no example in common with {baseline}"
+            remarks[key].append(f"not compared: no example in common with {baseline}")
             continue
         if len(pairs[0]) < min(len(row.by_example), len(other.by_example)):
-            remarks[key] = f"compared on {count(len(pairs[0]), 'example')} that both have"
+            remarks[key].append(f"compared on {count(len(pairs[0]), 'example')} that both have")
         found[key] = (other.key, paired_difference(*pairs), permutation_p(*pairs))
     corrected = dict(zip(found, holm([p for _, _, p in found.values()]), strict=True))
     return {
         key: replace(
             row,
             difference=Difference(*found[key], corrected[key]) if key in found else None,
-            remarks=(*row.remarks, *([remarks[key]] if key in remarks else [])),
+            remarks=(*row.remarks, *remarks.get(key, ())),
         )
         for key, row in rows.items()
     }
