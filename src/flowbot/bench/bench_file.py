@@ -37,6 +37,8 @@ from flowbot.task.hub import is_of_hub
 from flowbot.workflow.starts import Start, find_start, list_starts
 from flowbot.workflow.workflow import Workflow
 
+from .published import Published, read_published
+
 KEYS = ("flowbot", "name", "tasks", "methods", "models", "seeds", "effort", "budget", "baseline", "published")
 LONGEST_NAME = 64
 MOST_ENTRIES = 200
@@ -140,7 +142,7 @@ class BenchFile:
         seeds, efforts: efforts as planned search calls.
         budget: ceilings.
         baseline: the method that the others are compared with; "" where the file names none.
-        published: as it stands in the file.
+        published: others' figures.
     """
 
     path: Path
@@ -153,7 +155,7 @@ class BenchFile:
     efforts: tuple[int, ...]
     budget: SharedCeilings
     baseline: str
-    published: Mapping[str, Any]
+    published: tuple[Published, ...]
 
     @property
     def folder(self) -> Path:
@@ -198,7 +200,7 @@ def read_bench(path: Path | str) -> BenchFile:
         efforts=efforts,
         budget=budget,
         baseline=baseline,
-        published=_mapping(data.get("published", {}), f"{path}: published"),
+        published=read_published(data.get("published"), f"{path}: published"),
         tasks={name: _task(name, entry, path) for name, entry in entries["tasks"].items()},  # last: it reads the data
     )
 

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from flowbot.fields import InfrastructureError
+from flowbot.fields.files import write_text
+from flowbot.fields.secrets import hide_text
 from flowbot.fields.words import count
 from flowbot.run.sessions import Spent
 
 from .cell import Cell, CellResult
+from .published import Published
+from .table import Table, compare_cells
 
 Ending: TypeAlias = Literal["", "signal", "seconds", "budget"]
+
+
+def write_own(path: Path, text: str) -> None:
+    """Write a file of a comparison, secrets masked, so that a kill leaves the old one or the new one.
+
+    Raises:
+        InfrastructureError: if the disk fails.
+    """
+    try:
+        write_text(path, hide_text(text), errors="replace")
+    except OSError as error:
+        raise InfrastructureError(f"{path}: {error.strerror or error}", kind="disk") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +46,7 @@ class BenchResult:
         chosen: those that were wanted this time.
         cells: what is known of those that were run, in the same order.
         baseline: the method that the others are compared with; "" for none.
-        published: others' figures, as the file has them.
+        published: others' figures.
         stopped_by: what ended it before all cells were run; "" for nothing.
         reason: the same in words.
         now: what was really paid for this time.
@@ -43,7 +59,7 @@ class BenchResult:
     chosen: tuple[Cell, ...]
     cells: tuple[CellResult, ...]
     baseline: str
-    published: Mapping[str, Any]
+    published: tuple[Published, ...]
     stopped_by: Ending
     reason: str
     now: Spent
@@ -66,6 +82,28 @@ class BenchResult:
         done = {each.cell for each in self.cells if each.status == "done"}
         return tuple(each for each in self.chosen if each not in done)
 
+    def table(self) -> Table:
+        """What the cells came to. Where the baseline was not run there are no differences.
+
+        Raises:
+            UserError: if no cell was run.
+        """
+        methods = {each.method for each in self.cells}
+        baseline = self.baseline if self.baseline in methods else None
+        return compare_cells(self.cells, baseline=baseline, published=self.published)
+
+    def save(self) -> None:
+        """Write `table.md` and `table.csv`, so that a kill leaves the old ones or the new ones; nothing where no cell was run.
+
+        Raises:
+            InfrastructureError: if the disk fails.
+        """
+        if not self.cells:
+            return
+        table = self.table()
+        for name, text in {"table.md": f"# {self.name}\n\n{table.markdown()}", "table.csv": table.csv()}.items():
+            write_own(self.folder / name, text)
+
     def to_json(self) -> dict[str, Any]:
         """The object that `bench --json` prints."""
         return {
@@ -76,6 +114,7 @@ class BenchResult:
             "reason": self.reason,
             "cells": [each.model_dump(mode="json") for each in self.cells],
             "open": [each.name for each in self.open],
+            "table": self.table().dump() if self.cells else None,
             "spent": self.now.model_dump(),
             "seconds": round(self.seconds, 2),
         }

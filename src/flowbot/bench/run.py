@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from itertools import count as count_from
 from pathlib import Path
 from typing import Any, Unpack, cast
 
@@ -25,7 +26,6 @@ from flowbot.fields import (
 )
 from flowbot.fields.arguments import FOLDER, NAMES, Checks, one_kind, require_value
 from flowbot.fields.bounds import raised
-from flowbot.fields.files import write_text
 from flowbot.fields.secrets import hide
 from flowbot.fields.words import brief, count, percent
 from flowbot.lm.budget import Budget
@@ -51,10 +51,12 @@ from .bench_file import BenchFile, read_bench
 from .cell import Cell, CellResult
 from .ground import CellJob, Ground, Outcome
 from .plan import NAME, RUNNERS, BenchPlan, PlannedCell, plan_bench
-from .result import BenchResult, Ending
+from .result import BenchResult, Ending, write_own
 from .search_cell import NoRoom
 from .watch import BenchWatch
 
+EARLIER = ".earlier"
+"""Folder of cells that were other ones, in that of the comparison."""
 RESULTS = Path("bench")
 """Where comparisons are, each in a folder of its name, unless `out` says otherwise."""
 
@@ -194,6 +196,7 @@ class _Run:
             await all_of(self._worker(waiting) for _ in range(self._ready.jobs))
         finally:
             result = self._result()
+            result.save()
         self._watch.ended(str(result))
         return result
 
@@ -289,17 +292,18 @@ class _Run:
         folder = self._plan.folder / planned.cell.name
         try:
             if planned.earlier is None and folder.exists() and any(folder.iterdir()):
-                number = next(n for n in range(1, 10_000) if not folder.with_name(f"{folder.name}.{n}").exists())
-                folder.rename(folder.with_name(f"{folder.name}.{number}"))
+                place = self._plan.folder / EARLIER / planned.cell.name
+                place.mkdir(parents=True, exist_ok=True)
+                folder.rename(place / next(name for name in map(str, count_from(1)) if not (place / name).exists()))
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _disk(folder, error) from None
+            raise InfrastructureError(f"{folder}: {error.strerror or error}", kind="disk") from None
         self._write(blank)
 
     def _write(self, result: CellResult) -> None:
         path = self._plan.folder / result.cell.name / NAME
         self._found[result.cell] = result
-        write_json(path, result.model_dump(mode="json"))
+        write_own(path, json.dumps(hide(result.model_dump(mode="json")), ensure_ascii=False, indent=1))
 
     def _result(self) -> BenchResult:
         plan, usage = self._plan, self._now
@@ -316,22 +320,6 @@ class _Run:
             now=Spent(calls=usage.calls, tokens=usage.tokens, usd=usage.usd),
             seconds=time.monotonic() - self._began,
         )
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a file of JSON, secrets masked, so that a kill leaves the old one or the new one.
-
-    Raises:
-        InfrastructureError: if the disk fails.
-    """
-    try:
-        write_text(path, json.dumps(hide(value), ensure_ascii=False, indent=1), errors="replace")
-    except OSError as error:
-        raise _disk(path, error) from None
-
-
-def _disk(path: Path, error: OSError) -> InfrastructureError:
-    return InfrastructureError(f"{path}: {error.strerror or error}", kind="disk")
 
 
 def _said(result: CellResult) -> str:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from flowbot.fields.words import count, duration, money, percent
+from flowbot.fields.words import count, duration, money
 
 from .console import Console
 from .options import ALLOW_WRITES, PLACES, Calls, Output, whole
 
 if TYPE_CHECKING:
-    from flowbot.bench.cell import CellResult
     from flowbot.bench.plan import BenchPlan
     from flowbot.bench.result import BenchResult
     from flowbot.bench.run import ReadyBench
@@ -22,7 +21,10 @@ if TYPE_CHECKING:
     from .progress import Display
 
 FAILED = 1
-NONE = "–"
+SHOWN = ("method", "models", "effort", "test", "difference", "p_corrected", "search_calls", "calls", "nodes")
+"""Columns that a person is shown; all of them are in the tables on disk."""
+VARIED = {"models", "effort"}
+"""Those of them that stand there only where there are several."""
 CEILING = "What was called is stored: with a higher ceiling the same command goes on from there"
 
 
@@ -122,12 +124,11 @@ def _conclude(result: BenchResult, console: Console) -> int:
 
     console.json(result.to_json())
     _show(result, console.page())
-    console.say()
     for each in result.cells:
         if each.status != "done" and each.cell in result.open:
             console.paragraph(f"{each.cell.name} {each.status}: {each.error}", "warn", hang=2)
     console.say(f"{_paid(result)} in {duration(result.seconds)}.", "soft")
-    console.result(str(result.folder), "accent")
+    console.result(str(result.folder / "table.md" if result.cells else result.folder), "accent")
     if result.status == "done":
         return 0
     left = f"{len(result.open)} of {count(len(result.chosen), 'cell')} have no scores"
@@ -144,22 +145,21 @@ def _conclude(result: BenchResult, console: Console) -> int:
 
 
 def _show(result: BenchResult, console: Console) -> None:
-    """A line for each cell."""
-    rows = [_row(each) for each in result.cells if each.status == "done"]
-    if rows:
-        console.table(("Cell", "Test", "Validation", "Search calls", "Calls a row", "Nodes"), rows)
+    """A table for each task."""
+    from flowbot.bench.figures import COLUMNS, texts
 
-
-def _row(cell: CellResult) -> tuple[str, ...]:
-    n = len(cell.scores)
-    return (
-        cell.cell.name,
-        percent(sum(cell.scores) / n) if n else NONE,
-        NONE if cell.val is None else percent(cell.val),
-        f"{cell.search.calls:,}",
-        f"{cell.test.calls / n:.1f}" if n else NONE,
-        NONE if cell.nodes is None else str(cell.nodes),
-    )
+    if not result.cells:
+        return
+    table = result.table()
+    shown = [name for name in SHOWN if name not in VARIED or len({getattr(key, name) for key in table.rows}) > 1]
+    for task in dict.fromkeys(key.task for key in table.rows):
+        rows = [texts(row, baseline=table.baseline) for key, row in table.rows.items() if key.task == task]
+        console.say(task, "title")
+        heads = [COLUMNS[name] for name in shown]
+        console.table(
+            heads, [[row[name] for name in shown] for row in rows], left=(0, *map(shown.index, VARIED & set(shown)))
+        )
+        console.say()
 
 
 def _paid(result: BenchResult) -> str:
