@@ -227,7 +227,7 @@ class _Try:
             "search_url": parts.search.access.url,
             "test_url": parts.test.access.url,
             "score_url": parts.score_url,
-            "budget_url": parts.search.access.url.removesuffix("/v1") + "/budget",
+            "budget_url": parts.search.access.budget_url,
             **{split: f"{split}.jsonl" for split in ("train", "val", "test")},
             "effort": self._cell.effort,
             "seed": self._cell.seed,
