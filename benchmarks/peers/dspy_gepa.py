@@ -20,7 +20,9 @@ def search(setting: Setting) -> dspy.Module | None:
     """What GEPA finds."""
     job = setting.job
 
-    def metric(gold: Any, pred: Any, trace: Any = None, pred_name: Any = None, pred_trace: Any = None) -> dspy.Prediction:
+    def metric(
+        gold: Any, pred: Any, trace: Any = None, pred_name: Any = None, pred_trace: Any = None
+    ) -> dspy.Prediction:
         value, why = setting.score(gold, pred)
         return dspy.Prediction(score=value, feedback=why or f"This got a score of {value:g} of 1.")
 

@@ -113,7 +113,9 @@ class Setting:
         """A prediction's outputs as JSON data."""
         return {each["name"]: _plain(prediction.get(each["name"])) for each in self.job.task["outputs"]}
 
-    def answers(self, program: dspy.Module, rows: list[dict[str, Any]], lm: dspy.LM) -> dict[str, dict[str, Any] | None]:
+    def answers(
+        self, program: dspy.Module, rows: list[dict[str, Any]], lm: dspy.LM
+    ) -> dict[str, dict[str, Any] | None]:
         """Outputs by row; None where the program fails, as it does on a reply that cannot be read."""
 
         def answer(row: dict[str, Any]) -> dict[str, Any] | None:
@@ -200,7 +202,7 @@ def _type(node: ast.expr) -> Any:
         case ast.Subscript(value=ast.Name(id="Literal"), slice=options):
             return Literal[ast.literal_eval(options)]
         case ast.Dict(keys=keys, values=values):
-            members = {key.id: (_type(value), ...) for key, value in zip(keys, values, strict=True)}  # pyright: ignore
+            members = {ast.unparse(key): (_type(value), ...) for key, value in zip(keys, values, strict=True) if key}
             return create_model("Object", **members)
     raise ValueError(f"no such type: {ast.unparse(node)}")
 

@@ -1,7 +1,7 @@
 """The smallest peer: one chain-of-thought call a test row, no search. Standard library alone.
 
-    methods:
-      plain: {command: [python, benchmarks/peers/plain_cot.py]}
+methods:
+  plain: {command: [python, benchmarks/peers/plain_cot.py]}
 """
 
 from __future__ import annotations

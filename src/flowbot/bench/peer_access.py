@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused
-from flowbot.fields.secrets import declare
 from flowbot.lm.budget import Budget
 from flowbot.lm.lm import LM, Draw
 from flowbot.runtime.allowed_models import allowed_models
@@ -135,7 +134,6 @@ async def lent(
                 models[name] = _Heard(lm, fault, faults)
             access = proxy.open(session, models)
             stack.callback(access.close)
-            declare(access.token)
             return Part(session, ceiling, engine, access)
 
         search = await part(ceilings[0], InfrastructureError, Paused)
