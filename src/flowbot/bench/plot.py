@@ -43,14 +43,24 @@ _SETTINGS = {
     "ytick.color": SOFT,
     "text.color": INK,
 }
-_TITLES: dict[Kind, str] = {
+TITLES: dict[Kind, str] = {
     "calls": "Test score against search calls",
     "cost": "Test score against the cost of an example",
 }
-_TEXTS: dict[Kind, str] = {
+TEXTS: dict[Kind, str] = {
     "calls": "Means with 95 % intervals; the dashed line is the baseline. Points that would lie on each other stand side by side.",
     "cost": "Means with 95 % intervals; the line joins what nothing else beats in both, all others are pale.",
 }
+THEMES = (
+    "@media screen and (prefers-color-scheme:dark){"
+    + "".join(
+        f'[style*="{use}: {light}"]{{{use}:{dark}!important}}'
+        for light, dark in _DARK.items()
+        for use in ("fill", "stroke")
+    )
+    + "}"
+)
+"""What makes the pictures of a page dark where the page is; a picture by itself holds it."""
 MOST_SIDE_BY_SIDE = 2
 
 
@@ -62,7 +72,7 @@ def draw(rows: Sequence[Row], kind: Kind, *, baseline: str | None = None) -> str
     """
     names, drawn = series_of(rows), panels(rows, kind)
     columns = min(MOST_SIDE_BY_SIDE, len(drawn))
-    return _picture(drawn, names, kind, baseline=baseline, columns=columns, legend=True)
+    return _picture(drawn, names, kind, baseline=baseline, columns=columns)
 
 
 def draw_each(rows: Sequence[Row], kind: Kind, *, baseline: str | None = None) -> list[str]:
@@ -72,7 +82,10 @@ def draw_each(rows: Sequence[Row], kind: Kind, *, baseline: str | None = None) -
         UserError: as `draw`.
     """
     names = series_of(rows)
-    return [_picture([each], names, kind, baseline=baseline, columns=1, legend=False) for each in panels(rows, kind)]
+    return [
+        _picture([each], names, kind, baseline=baseline, columns=1, name=f"{kind}{place}")
+        for place, each in enumerate(panels(rows, kind))
+    ]
 
 
 def draw_marks(rows: Sequence[Row]) -> list[tuple[str, str]]:
@@ -99,30 +112,27 @@ def _picture(
     *,
     baseline: str | None,
     columns: int,
-    legend: bool,
+    name: str = "",
 ) -> str:
     lines = -(-len(drawn) // columns)
-    styles = _styles(names)
+    looks = styles(names)
     texts: list[str] = []
     with _library("").rc_context(_SETTINGS):
-        figure: Any = _library("figure").Figure(figsize=(8.0 if legend else 4.0, 3.0 * lines), layout="constrained")
+        figure: Any = _library("figure").Figure(figsize=(4.0 if name else 8.0, 3.0 * lines), layout="constrained")
         for place, panel in enumerate(drawn):
             axes = figure.add_subplot(lines, columns, place + 1)
             _dress(axes, panel)
-            (_calls if kind == "calls" else _cost)(axes, panel, styles, baseline, texts)
-        if legend:
-            handles = [_library("lines").Line2D([], [], linestyle="none", **styles[each]) for each in names]
+            (_calls if kind == "calls" else _cost)(axes, panel, looks, baseline, texts)
+        if not name:  # alone
+            handles = [_library("lines").Line2D([], [], linestyle="none", **looks[each]) for each in names]
             longest = max(map(len, names.values()))
-            figure.legend(
-                handles, list(names.values()), loc="outside lower center", frameon=False,
-                ncols=4 if longest <= 14 else 3 if longest <= 24 else 2,
-            )  # fmt: skip
-            count = -(-len(names) // (4 if longest <= 14 else 3 if longest <= 24 else 2))
-            figure.set_size_inches(8.0, 3.0 * lines + 0.2 * count + 0.1)
-        return _svg(figure, f"{kind}-{drawn[0].title if not legend else 'all'}", _TITLES[kind], _TEXTS[kind], texts)
+            beside = 4 if longest <= 14 else 3 if longest <= 24 else 2
+            figure.legend(handles, list(names.values()), loc="outside lower center", frameon=False, ncols=beside)
+            figure.set_size_inches(8.0, 3.0 * lines + 0.2 * -(-len(names) // beside) + 0.1)
+        return _svg(figure, name, TITLES[kind], f"{drawn[0].title}. {TEXTS[kind]}" if name else TEXTS[kind], texts)
 
 
-def _styles(names: Mapping[Series, str]) -> dict[Series, dict[str, Any]]:
+def styles(names: Mapping[Series, str]) -> dict[Series, dict[str, Any]]:
     """A colour a method and a mark a series; where there are more methods than colours the marks tell them apart."""
     methods, models = (list(dict.fromkeys(each[place] for each in names)) for place in (0, 1))
     found: dict[Series, dict[str, Any]] = {}
@@ -227,8 +237,8 @@ def _mark(names: Mapping[Series, str], series: Series) -> str:
         figure: Any = _library("figure").Figure(figsize=(0.16, 0.16))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
-        axes.plot([0], [0], **_styles(names)[series])
-        return _svg(figure, f"mark-{list(names).index(series)}", "", "", [])
+        axes.plot([0], [0], **styles(names)[series])
+        return _svg(figure, f"mark{list(names).index(series)}", "", "", [])
 
 
 def _svg(figure: Any, name: str, title: str, text: str, texts: Sequence[str]) -> str:
@@ -238,14 +248,13 @@ def _svg(figure: Any, name: str, title: str, text: str, texts: Sequence[str]) ->
         warnings.filterwarnings(
             "ignore", message="Glyph"
         )  # the reader's fonts have letters that the measuring one lacks
-        figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+        figure.savefig(file, format="svg", transparent=True)
     drawn = file.getvalue()
     drawn = re.sub(r"<metadata>.*?</metadata>", "", drawn[drawn.index("<svg") :], flags=re.DOTALL)
     for number, said in enumerate(texts):
         drawn = drawn.replace(f'<g id="point{number}">', f'<g id="point{number}"><title>{escape(said)}</title>')
     drawn = drawn.replace("'DejaVu Sans'", "'DejaVu Sans',system-ui,sans-serif")
-    own = re.sub(r"[^a-z0-9]", "", name.lower())[:12] + format(abs(hash_of(name)), "x")
-    drawn = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{own}-", drawn)
+    drawn = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", drawn) if name else drawn
     width, height = (float(each) * 72 for each in figure.get_size_inches())
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" class="bench" role="img" '
@@ -253,20 +262,5 @@ def _svg(figure: Any, name: str, title: str, text: str, texts: Sequence[str]) ->
         f'style="max-width:100%;height:auto">'
     )
     said = f"<title>{escape(title)}</title><desc>{escape(text)}</desc>" if title else ""
-    return f"{head}{said}<style>{_THEMES}</style>{drawn[drawn.index('>') + 1 :]}".strip()
-
-
-def hash_of(text: str) -> int:
-    """A number that is the same in every process."""
-    return int.from_bytes(text.encode("utf-8", "replace")[-6:], "big")
-
-
-_THEMES = (
-    "svg:root{color-scheme:light dark}@media(prefers-color-scheme:dark){"
-    + "".join(
-        f'[style*="{use}: {light}"]{{{use}:{dark}!important}}'
-        for light, dark in _DARK.items()
-        for use in ("fill", "stroke")
-    )
-    + "}"
-)
+    alone = "" if name else f"<style>svg:root{{color-scheme:light dark}}{THEMES}</style>"
+    return f"{head}{said}{alone}{drawn[drawn.index('>') + 1 :]}".strip()
