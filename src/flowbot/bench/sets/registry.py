@@ -20,8 +20,12 @@ from .read import set_rows
 
 MODULES: Mapping[str, str] = MappingProxyType(
     {
+        "banking77": "banking77",
         "bbh": "bbh",
+        "facility_support": "facility_support",
         "gsm8k": "gsm8k",
+        "math": "competition_math",
+        "text2sql_spider": "spider",
         "trec6": "trec6",
     }
 )
