@@ -27,7 +27,9 @@ def cells() -> list[CellResult]:
         for method, (at_once, more) in METHODS.items():
             for effort in (200, 500, 2000) if more else (0,):
                 for seed in range(3 if more else 1):
-                    made.append(_cell(task, method, effort, seed, [each + at_once + _grown(more, effort) for each in chances]))
+                    made.append(
+                        _cell(task, method, effort, seed, [each + at_once + _grown(more, effort) for each in chances])
+                    )
     return made
 
 
