@@ -242,6 +242,9 @@ async def test_a_body_that_is_no_request_is_refused() -> None:
             async with bench.http.post(url, data=io.BytesIO(data)) as answer:
                 assert answer.status == status
                 assert (await answer.json())["error"]["message"]
+        nested = b'{"model": ' + b"[" * 100 + b"]" * 100 + b"}"
+        async with bench.http.post(url, data=nested) as answer:
+            assert "levels" in (await answer.json())["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ class Proxy:
             mode=mode,
             purpose=purpose,
             max_tokens=max_tokens,
-            closed=lambda token: self._accesses.pop(token, None) and None,
+            closed=self._forget,
         )
         return access
 
@@ -174,6 +174,9 @@ class Proxy:
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
+
+    def _forget(self, token: str) -> None:
+        self._accesses.pop(token, None)
 
     def _access(self, request: web.Request) -> Access:
         return self._accesses[request.match_info["token"]]
