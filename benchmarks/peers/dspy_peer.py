@@ -19,7 +19,7 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # no request goes
 
 import dspy
 from dspy.utils.callback import BaseCallback
-from job import Job, NotScored, OverBudget
+from job import Answers, Job, NotScored, OverBudget
 from pydantic import BaseModel, create_model
 
 THREADS = 8
@@ -167,10 +167,9 @@ def run(search: Callable[[Setting], dspy.Module | None], name: str) -> None:
     except Ceiling:
         program, ended = None, "at the ceiling"
     program = program or setting.watch.program or setting.program()
+    val: Answers = {}
     with suppress(Ceiling):  # at temperature 0 these calls were made before, and are counted once
-        answers = setting.answers(program, job.val, setting.lm)
-        rows = [json.dumps({"id": row, "outputs": each}) for row, each in answers.items()]
-        (job.out / "val.jsonl").write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+        val = setting.answers(program, job.val, setting.lm)
     predictions = setting.answers(program, job.test, setting.test_model())
     predictor = program.predictors()[0]
     facts = f"a prompt of {len(predictor.signature.instructions):,} characters, {len(predictor.demos)} demonstrations"
@@ -181,6 +180,7 @@ def run(search: Callable[[Setting], dspy.Module | None], name: str) -> None:
             "val_score": setting.watch.score,
             "program": program.dump_state(),
         },
+        val=val,
     )
 
 
