@@ -18,10 +18,13 @@ from typing import Any, Literal
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # no request goes elsewhere
 
 import dspy
+from dspy.lm15 import AccessPolicy, ModelSupport, OpenAIChatCompat, ProviderDefinition, register_provider
 from dspy.utils.callback import BaseCallback
 from job import Answers, Job, NotScored, OverBudget
 from pydantic import BaseModel, create_model
 
+PROVIDER = "bench"
+"""Declared as DSPy asks for with servers of one's own, so that it sends schemas, which it does not dare to unknown models."""
 THREADS = 8
 TOKENS = 4000
 """Of a reply at most; what `dspy.LM` was long used with."""
@@ -74,6 +77,9 @@ class Setting:
     def __init__(self, job: Job) -> None:
         self.job = job
         dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=False)
+        access = AccessPolicy(provider=PROVIDER, env_keys=("OPENAI_API_KEY",), base_url=job.search_url)
+        definition = ProviderDefinition.chat(access, compat=OpenAIChatCompat())
+        register_provider(definition, supports=ModelSupport(response_schema=True))
         self._places: dict[str, tuple[str, str]] = {}
         self.train, self.val = self._examples("train", job.train), self._examples("val", job.val)
         self.watch = Watch(len(self.val))
@@ -135,7 +141,7 @@ class Setting:
 
     def _model(self, name: str, url: str, temperature: float) -> dspy.LM:
         return dspy.LM(
-            f"openai/{self.job.models[name]}",
+            f"{PROVIDER}/{self.job.models[name]}",
             api_base=url,
             api_key="in-the-url",
             temperature=temperature,
