@@ -126,7 +126,7 @@ class Setting:
 
         def answer(row: dict[str, Any]) -> dict[str, Any] | None:
             try:
-                with dspy.context(lm=lm, callbacks=[]):
+                with dspy.context(lm=lm, callbacks=[self.watch] if lm is self.lm else []):
                     return self.outputs(program(**row["inputs"]))
             except Exception as error:
                 print(f"{row['id']}: {error!s:.300}", file=sys.stderr)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 Answers = dict[str, dict[str, Any] | None]
-"""Outputs by the row's id."""
+"""Outputs by the row's id; None where the program gives none."""
 
 
 class OverBudget(Exception):
@@ -68,13 +68,13 @@ class Job:
         """Write the result.
 
         Args:
-            predictions: outputs by the test row's id; None, or no entry, where there are none.
+            predictions: outputs by the test row's id; None where there are none, which scores 0.
             program: what was found; `summary` in it is shown in the comparison.
             val: the same for the validation rows, where they are known.
         """
         (self.out / "program.json").write_text(json.dumps(program, indent=1, default=str), encoding="utf-8")
         for name, answers in {"val": val or {}, "predictions": predictions}.items():
-            rows = [{"id": row, "outputs": each} for row, each in answers.items() if each is not None]
+            rows = [{"id": row, "outputs": each} for row, each in answers.items()]
             if rows or name == "predictions":
                 text = "".join(json.dumps(row) + "\n" for row in rows)
                 (self.out / f"{name}.jsonl").write_text(text, encoding="utf-8")
