@@ -20,6 +20,8 @@ from .scorers.wording import FACTS
 LABELS = ("SUPPORTS", "REFUTES", "NOT ENOUGH INFO")
 _EVIDENCE = "gold_evidence"
 _DOCUMENTS = 5
+_POINTER = 4
+"""Of a piece of evidence: two ids, a title, and the number of a sentence."""
 _MARKS = {"-LRB-": "(", "-RRB-": ")", "-LSB-": "[", "-RSB-": "]", "-COLON-": ":", "_": " "}
 """How the publisher writes a title."""
 
@@ -34,11 +36,13 @@ def _is_of(row: Row, variant: str) -> bool:
 def _titles(row: Row) -> list[str]:
     """Titles of the articles with evidence: of the publisher's sets of evidence, each `[[ID, ID, TITLE, NUMBER], …]`."""
     given: Any = row.values.get("evidence") or []
-    try:
-        found = [each[2] for group in given for each in group]
-    except (IndexError, KeyError, TypeError):
-        raise UserError(f"{row.place}: evidence", brief(given, 60), "[[[ID, ID, TITLE, NUMBER], …], …]") from None
-    told = [title for title in dict.fromkeys(found) if isinstance(title, str)]
+    groups = cast("list[Any]", given) if isinstance(given, list) else [None]
+    found: list[Any] = [
+        each for group in groups for each in (cast("list[Any]", group) if isinstance(group, list) else [None])
+    ]
+    if not all(isinstance(each, list) and len(cast("list[Any]", each)) == _POINTER for each in found):
+        raise UserError(f"{row.place}: evidence", brief(given, 60), "[[[ID, ID, TITLE, NUMBER], …], …]")
+    told = [title for title in dict.fromkeys(each[2] for each in found) if isinstance(title, str)]
     for mark, letter in _MARKS.items():
         told = [title.replace(mark, letter) for title in told]
     return told
