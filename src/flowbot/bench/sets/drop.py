@@ -19,7 +19,7 @@ from .benchmark_set import BenchmarkSet, SetRows
 from .documents import texts
 from .read import column, task_rows, text_column, with_id
 from .scorers import drop
-from .scorers.versioned import versioned
+from .scorers.official import official
 
 Reference = str | list[str]
 _FORM = "{PASSAGE: {passage: TEXT, qa_pairs: [{question, answer, query_id}, …]}, …}"
@@ -89,13 +89,14 @@ def _fields(row: Row, between: str) -> Mapping[str, Any]:
 
 def _make(rows: SetRows, variant: str) -> Task:
     about = "a number, a date, or words of the passage or the question, with nothing around it"
+    rule = drop.drop_aflow if variant == "aflow" else drop.drop_f1
     between = drop.JOINED if variant == "aflow" else f" {drop.BETWEEN} "
     several = "" if variant == "aflow" else f"; several spans have {drop.BETWEEN} between them"
     return Task(
         goal="Answer the question about the passage.",
         inputs={"passage": "str", "question": {"type": "str", "about": "what is asked about the passage"}},
         outputs={"answer": {"type": "str", "about": about + several}},
-        metric=versioned(drop.drop_aflow if variant == "aflow" else drop.drop_f1),
+        metric=official(rule.__name__, rule, rule=1, pure=True),
         splits=task_rows(rows, partial(_fields, between=between)),
     )
 

@@ -14,7 +14,7 @@ from .benchmark_set import BenchmarkSet, SetRows
 from .documents import searched, texts
 from .read import task_rows, text_column, with_id
 from .scorers import evidence
-from .scorers.versioned import versioned
+from .scorers.official import official
 from .scorers.wording import FACTS
 
 LABELS = ("SUPPORTS", "REFUTES", "NOT ENOUGH INFO")
@@ -41,7 +41,7 @@ def _titles(row: Row) -> list[str]:
         each for group in groups for each in (cast("list[Any]", group) if isinstance(group, list) else [None])
     ]
     if not all(isinstance(each, list) and len(cast("list[Any]", each)) == _POINTER for each in found):
-        raise UserError(f"{row.place}: evidence", brief(given, 60), "[[[ID, ID, TITLE, NUMBER], …], …]")
+        raise UserError(f"{row.place}: evidence", brief(cast("object", given), 60), "[[[ID, ID, TITLE, NUMBER], …], …]")
     told = [title for title in dict.fromkeys(each[2] for each in found) if isinstance(title, str)]
     for mark, letter in _MARKS.items():
         told = [title.replace(mark, letter) for title in told]
@@ -72,7 +72,7 @@ def _make(rows: SetRows, variant: str) -> Task:
         goal=f"Say whether {where} SUPPORTS or REFUTES the claim{open_}.",
         inputs=inputs,
         outputs={"label": f"Literal[{', '.join(map(repr, labels))}]"},
-        metric=versioned(evidence.right_label),
+        metric=official("right_label", evidence.right_label, rule=1, pure=True),
         splits=task_rows(rows, lambda row: _fields(row, variant)),
         tools=cast("list[Any]", tools),
     )

@@ -12,7 +12,7 @@ from .benchmark_set import BenchmarkSet, SetRows
 from .documents import facts, paragraphs, pointers, searched
 from .read import task_rows, text_column, with_id
 from .scorers.hotpotqa import hotpotqa_aflow, hotpotqa_exact, hotpotqa_f1
-from .scorers.versioned import versioned
+from .scorers.official import official
 from .scorers.wording import FACTS
 
 _METRICS = {
@@ -40,7 +40,7 @@ def _fields(row: Row, variant: str) -> Mapping[str, Any]:
 
 
 def _make(rows: SetRows, variant: str) -> Task:
-    retrieves = variant == "retrieval"
+    retrieves, rule = variant == "retrieval", _METRICS[variant]
     inputs = {"question": {"type": "str", "about": "what is asked"}}
     if not retrieves:
         inputs["context"] = {"type": "str", "about": "paragraphs of Wikipedia, two of which are needed"}
@@ -49,7 +49,7 @@ def _make(rows: SetRows, variant: str) -> Task:
         goal="Answer the question." if retrieves else "Answer the question from the context.",
         inputs=inputs,
         outputs={"answer": {"type": "str", "about": about}},
-        metric=versioned(_METRICS[variant]),
+        metric=official(rule.__name__, rule, rule=1, pure=True),
         splits=task_rows(rows, lambda row: _fields(row, variant)),
         tools=[searched(rows.folder, _DOCUMENTS, "Search paragraphs of Wikipedia.", beside="hover")]
         if retrieves

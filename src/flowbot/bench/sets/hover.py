@@ -14,7 +14,7 @@ from .benchmark_set import BenchmarkSet, SetRows
 from .documents import Paragraphs, facts, paragraphs, pointers, searched
 from .read import task_rows, text_column, with_id
 from .scorers import evidence
-from .scorers.versioned import versioned
+from .scorers.official import official
 from .scorers.wording import FACTS
 
 LABELS = ("SUPPORTED", "NOT_SUPPORTED")
@@ -65,7 +65,7 @@ def _make(rows: SetRows, variant: str) -> Task:
             goal="Find every document that is needed to verify the claim.",
             inputs=inputs,
             outputs={"titles": {"type": "list[str]", "about": f"titles of documents, at most {evidence.MOST_TITLES}"}},
-            metric=versioned(evidence.all_titles_found),
+            metric=official("all_titles_found", evidence.all_titles_found, rule=1, pure=True),
             splits=splits,
             tools=[searched(rows.folder, _DOCUMENTS, "Search paragraphs of Wikipedia.")],
         )
@@ -75,7 +75,7 @@ def _make(rows: SetRows, variant: str) -> Task:
         goal=f"Say whether {told} the whole claim.",
         inputs={**inputs, "evidence": "str"} if given else inputs,
         outputs={"label": f"Literal[{', '.join(map(repr, LABELS))}]"},
-        metric=versioned(evidence.right_label),
+        metric=official("right_label", evidence.right_label, rule=1, pure=True),
         splits=splits,
     )
 

@@ -20,13 +20,17 @@ from .read import set_rows
 
 MODULES: Mapping[str, str] = MappingProxyType(
     {
+        "banking77": "banking77",
         "bbh": "bbh",
         "drop": "drop",
+        "facility_support": "facility_support",
         "fever": "fever",
         "gsm8k": "gsm8k",
         "hotpotqa": "hotpotqa",
         "hover": "hover",
+        "math": "competition_math",
         "pupa": "pupa",
+        "text2sql_spider": "spider",
         "trec6": "trec6",
         "triviaqa": "triviaqa",
     }

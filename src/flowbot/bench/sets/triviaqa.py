@@ -18,7 +18,7 @@ from .benchmark_set import BenchmarkSet, SetRows
 from .documents import texts
 from .read import column, task_rows, text_column, with_id
 from .scorers import triviaqa
-from .scorers.versioned import versioned
+from .scorers.official import official
 
 _ANSWER = ("Answer", "answer")
 
@@ -72,7 +72,7 @@ def _make(rows: SetRows, variant: str) -> Task:
         goal="Answer the trivia question.",
         inputs={"question": "str"},
         outputs={"answer": {"type": "str", "about": "a name or a few words, with nothing around it"}},
-        metric=versioned(triviaqa.triviaqa_exact),
+        metric=official("triviaqa_exact", triviaqa.triviaqa_exact, rule=1, pure=True),
         splits=task_rows(rows, _fields),
     )
 
