@@ -84,15 +84,14 @@ def answer(file: Path, query: str) -> str:
         StepError: if the statement is wrong, does anything but read, or takes too long.
     """
     with closing(_connect(file)) as connection:
-        return select(connection, query, _table)
+        return select(connection, query, _table, SECONDS)
 
 
 def select(
     connection: sqlite3.Connection,
     query: str,
     take: Callable[[Sequence[str], Iterable[tuple[Any, ...]]], T],
-    *,
-    seconds: float = SECONDS,
+    seconds: float,
 ) -> T:
     """What is taken of the rows of one SELECT by somebody who is not trusted. The connection is of no other use afterwards.
 

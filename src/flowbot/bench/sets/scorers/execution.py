@@ -86,7 +86,7 @@ def rows_of(file: Path, query: str) -> Rows:
         return found
 
     with closing(_opened(file)) as connection:
-        return select(connection, query, take, seconds=SECONDS)
+        return select(connection, query, take, SECONDS)
 
 
 def executed(example: Example, outputs: Mapping[str, Any], *, folder: Path) -> Score:
