@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from doc_snippets import COMMANDS, OTHERS, ROOT, Command, Snippet, commands, readme_task, snippets
 
-from flowbot.cli.app import app, run
 from flowbot.bench.sets.registry import find_set
+from flowbot.cli.app import app, run
 from flowbot.fields.yaml import dump_yaml, parse_data
 from flowbot.task import Task
 from flowbot.workflow.check import check

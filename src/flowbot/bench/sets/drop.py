@@ -109,7 +109,7 @@ SET = BenchmarkSet(
     make=_make,
     variants=("official", "aflow"),
     files={"train": ("drop_dataset_train*.json",), "test": ("drop_dataset_dev*.json",)},
-    metric="DROP's F1, the best over the references; in the variant aflow the best token F1 of any text between |",
+    metric="DROP's F1, the best over the references; in the variant aflow the best token F1 of any part of the answer",
     together=("passage",),
     reader=passage_rows,
 )
