@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import flowbot as fb
 from flowbot.bench.sets.registry import load_set
-from flowbot.bench.sets.scorers import bbh, execution, facility_support, gsm8k
+from flowbot.bench.sets.scorers import bbh, execution, facility_support, gsm8k, math
 from flowbot.bench.sets.scorers.helper_process import HelperProcess
 from flowbot.bench.sets.scorers.math import boxed, math_metric
 from flowbot.bench.sets.scorers.official import official
@@ -234,3 +236,22 @@ def test_a_dump_cannot_reach_beyond_its_copy(tmp_path: Path) -> None:
     (tmp_path / "fine.sql").write_text(DUMP)
     with pytest.raises(StepError):
         execution.rows_of(tmp_path / "fine.sql", "SELECT * FROM o.t")
+
+
+def test_a_search_may_score_mathematics_and_the_scores_are_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("math_verify")
+    for name, numbers in (("train", (1, 2)), ("dev", (3, 4)), ("test", (5, 6))):
+        lines = [json.dumps({"problem": f"{n}?", "answer": f"\\frac{{{n}}}{{7}}"}) + "\n" for n in numbers]
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines))
+    task = load_set("math", tmp_path)
+
+    def evaluated() -> list[float]:
+        found = fb.evaluate("single-call", task, lm="fake/echo", cache_dir=tmp_path / "cache", split="val")
+        return [row.score for row in found.rows]
+
+    first = evaluated()
+    assert len(first) == 2
+    monkeypatch.setattr(math, "helper", lambda: pytest.fail("what is stored is not compared again"))
+    assert evaluated() == first
