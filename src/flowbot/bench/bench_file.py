@@ -37,6 +37,7 @@ from flowbot.task.hub import is_of_hub
 from flowbot.workflow.starts import Start, find_start, list_starts
 from flowbot.workflow.workflow import Workflow
 
+from .peer import SECONDS
 from .published import Published, read_published
 
 KEYS = ("flowbot", "name", "tasks", "methods", "models", "seeds", "effort", "budget", "baseline", "published")
@@ -89,10 +90,12 @@ class PeerMethod(_Entry):
     Args:
         command: its words; files are relative to the bench file.
         requirements: a requirements file of what it needs.
+        seconds: that it may run.
     """
 
     command: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
     requirements: str | None = None
+    seconds: Annotated[float, Field(gt=0, le=30 * 86_400)] = SECONDS
 
 
 MethodEntry: TypeAlias = StartMethod | SearchMethod | PeerMethod
