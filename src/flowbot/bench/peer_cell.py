@@ -69,6 +69,10 @@ async def run(job: CellJob, ground: Ground) -> Outcome:
     meta, judge = _others(models)
     planned = _estimate(job.cell, task, models.task, None).calls
     lent: list[Lent] = []
+
+    def say(text: str) -> None:
+        job.progress(_event(lent, planned, text))
+
     async with (
         opened_task(task, sandbox=ground.bench.sandbox, cache_dir=ground.bench.cache_dir) as opened,
         Proxy() as proxy,
@@ -78,7 +82,7 @@ async def run(job: CellJob, ground: Ground) -> Outcome:
             result = await run_peer(
                 _peer(method, ground), job.cell, opened, identity=job.identity, folder=job.folder, proxy=proxy,
                 workbench=ground.bench, model=models.task, meta=meta, judge=judge, budget=job.budget, price=price,
-                stop=job.stop, say=lambda text: job.progress(_event(lent, planned, text)), watch=lent.append,
+                stop=job.stop, say=say, watch=lent.append,
             )  # fmt: skip
         finally:
             looking.cancel()

@@ -13,9 +13,11 @@ from flowbot.fields.words import count
 from flowbot.run.sessions import Spent
 
 from .cell import Cell, CellResult
+from .page import bench_page
 from .published import Published
 from .table import Table, compare_cells
 
+PAGE = "index.html"
 Ending: TypeAlias = Literal["", "signal", "seconds", "budget"]
 
 
@@ -93,7 +95,8 @@ class BenchResult:
         return compare_cells(self.cells, baseline=baseline, published=self.published)
 
     def save(self) -> None:
-        """Write `table.md` and `table.csv`, so that a kill leaves the old ones or the new ones; nothing where no cell was run.
+        """Write `table.md`, `table.csv` and the page `index.html`, so that a kill leaves the old ones or the new ones; nothing
+        where no cell was run.
 
         Raises:
             InfrastructureError: if the disk fails.
@@ -101,8 +104,9 @@ class BenchResult:
         if not self.cells:
             return
         table = self.table()
-        for name, text in {"table.md": f"# {self.name}\n\n{table.markdown()}", "table.csv": table.csv()}.items():
-            write_own(self.folder / name, text)
+        write_own(self.folder / "table.md", f"# {self.name}\n\n{table.markdown()}")
+        write_own(self.folder / "table.csv", table.csv())
+        write_own(self.folder / PAGE, bench_page(table, title=self.name))
 
     def to_json(self) -> dict[str, Any]:
         """The object that `bench --json` prints."""

@@ -118,6 +118,7 @@ def _conclude(result: BenchResult, console: Console) -> int:
     Raises:
         Paused: if it is, which every verb reports in the same words.
     """
+    from flowbot.bench.result import PAGE
     from flowbot.fields import Paused
 
     from .text import complain
@@ -128,7 +129,7 @@ def _conclude(result: BenchResult, console: Console) -> int:
         if each.status != "done" and each.cell in result.open:
             console.paragraph(f"{each.cell.name} {each.status}: {each.error}", "warn", hang=2)
     console.say(f"{_paid(result)} in {duration(result.seconds)}.", "soft")
-    console.result(str(result.folder / "table.md" if result.cells else result.folder), "accent")
+    console.result(str(result.folder / PAGE if result.cells else result.folder), "accent")
     if result.status == "done":
         return 0
     left = f"{len(result.open)} of {count(len(result.chosen), 'cell')} have no scores"
