@@ -148,6 +148,29 @@ def test_progress_counts_cells_and_never_goes_back(tmp_path: Path) -> None:
     assert events[-1].calls == sum(cell.took.calls for cell in result.cells)
 
 
+@pytest.mark.parametrize("when", ["cot/small/0/0: ", "adding/cot/small/0/1"])
+def test_a_callback_that_raises_pauses_all_of_it(tmp_path: Path, when: str) -> None:
+    def watch(event: fb.ProgressEvent) -> None:
+        assert when not in event.text
+
+    paused = fb.bench(write_bench(tmp_path), cache_dir="cache", progress=watch)
+    assert (paused.status, paused.stopped_by) == ("paused", "callback")
+    assert "the progress callback raised AssertionError" in paused.reason
+    assert 2 < len(paused.cells) < 5
+
+
+def test_ceilings_of_the_call_hold_around_those_of_the_file(tmp_path: Path) -> None:
+    file = write_bench(tmp_path, f"{BENCH}budget: {{calls: 1000}}\n")
+    with pytest.raises(fb.UserError, match="the ceiling of calls: found 3 calls"):
+        fb.bench(file, cache_dir="cache", budget=fb.Budget(calls=3))
+    assert not Path("bench").exists()
+    short = fb.bench(file, cache_dir="cache", budget=fb.Budget(calls=60))
+    assert (short.status, short.stopped_by) == ("failed", "budget")
+    stop = fb.StopSignal()
+    stop.set("enough")
+    assert fb.bench(file, cache_dir="cache", stop=stop).stopped_by == "signal"
+
+
 @pytest.mark.parametrize(
     ("change", "status", "said"),
     [

@@ -25,7 +25,7 @@ from pydantic import ConfigDict, Field
 from flowbot.fields import UserError
 from flowbot.fields.foreign import Closed, checked
 from flowbot.fields.near import one_of
-from flowbot.fields.numbers import shown
+from flowbot.fields.numbers import LEAST, MOST, shown
 from flowbot.fields.words import kind_of
 from flowbot.fields.yaml import read_data
 from flowbot.lm.budget import Budget
@@ -112,10 +112,10 @@ class ModelsEntry(_Entry):
 class Ceilings(_Entry):
     """As of `Budget`."""
 
-    calls: Annotated[int, Field(gt=0)] | None = None
-    tokens: Annotated[int, Field(gt=0)] | None = None
-    usd: Annotated[float, Field(gt=0)] | None = None
-    seconds: Annotated[float, Field(gt=0)] | None = None
+    calls: Annotated[int, Field(gt=0, le=MOST)] | None = None
+    tokens: Annotated[int, Field(gt=0, le=MOST)] | None = None
+    usd: Annotated[float, Field(ge=LEAST, le=MOST)] | None = None
+    seconds: Annotated[float, Field(ge=LEAST, le=MOST)] | None = None
 
     def budget(self, name: str) -> Budget:
         """A new budget with these ceilings.
@@ -287,8 +287,8 @@ def _numbers(value: Any, where: str, read: Any) -> tuple[int, ...]:
 
 
 def _seed(value: Any, where: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**53:
-        raise UserError(where, shown(value), "a whole number from 0 to 2^53 - 1")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
+        raise UserError(where, shown(value), "a whole number from 0 to 10^15")
     return value
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from flowbot.fields import InfrastructureError
+from flowbot.fields.errors import StoppedBy
 from flowbot.fields.files import write_text
 from flowbot.fields.secrets import hide_text
 from flowbot.fields.words import count
@@ -18,7 +19,7 @@ from .published import Published
 from .table import Table, compare_cells
 
 PAGE = "index.html"
-Ending: TypeAlias = Literal["", "signal", "seconds", "budget"]
+Ending: TypeAlias = Literal["", "budget"] | StoppedBy
 
 
 def write_own(path: Path, text: str) -> None:
@@ -72,7 +73,7 @@ class BenchResult:
         """`done` if every chosen cell is; `paused` if the same call goes on; `failed` if one failed, or a ceiling ended it."""
         wanted = set(self.chosen)
         states = [each.status for each in self.cells if each.cell in wanted]
-        if self.stopped_by in ("signal", "seconds"):
+        if self.stopped_by not in ("", "budget"):
             return "paused"
         if self.stopped_by == "budget" or "failed" in states:
             return "failed"

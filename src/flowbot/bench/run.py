@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import count as count_from
 from pathlib import Path
@@ -135,7 +135,7 @@ async def ready_bench(
         around = bench.budget_within(settings.get("budget"))
         own = {name: settings.get(name) for name in ("price", "models", "allow_writes")}
         ground = Ground(read, bench, {name: value for name, value in own.items() if value is not None})
-        plan = await plan_bench(ground, Path(out) if out else RESULTS / read.name, only)
+        plan = await plan_bench(ground, Path(out) if out else RESULTS / read.name, only, around)
         shared = read.budget.budget(f"{read.path}: budget").within(around)
         yield ReadyBench(plan, ground, jobs, shared, stop, settings.get("progress"))
 
@@ -238,8 +238,9 @@ class _Run:
         except Exception as error:  # whatever a method of somebody's raises
             result = blank.model_copy(update={"status": "failed", "error": brief(raised(error))})
         self._write(result)
+        with suppress(Paused):  # whoever watches raised: `_stopped` tells of it
+            self._watch.over(cell, _said(result))
         self._stopped()
-        self._watch.over(cell, _said(result))
 
     def _charged(self, planned: PlannedCell, outcome: Outcome, own: Budget) -> CellResult:
         """The result, once it is known whose ceiling cut it short, if any did."""
@@ -268,14 +269,14 @@ class _Run:
 
     def _stopped(self) -> bool:
         """Whether all cells are to stop."""
-        stop, left = self._ready.stop, self._ready.budget.seconds_left
         try:
-            stop.check()
+            self._watch.check()
+            self._ready.stop.check()
             self._ready.ground.bench.stop.check()
             self._ready.budget.check_time()
         except Paused as pause:
             if not self._ending:
-                self._ending, self._reason = "seconds" if left == 0.0 else "signal", str(pause)
+                self._ending, self._reason = pause.stopped_by, str(pause)
             return True
         return False
 

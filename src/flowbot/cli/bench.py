@@ -136,7 +136,7 @@ def _conclude(result: BenchResult, console: Console) -> int:
     if result.stopped_by == "budget":
         complain(f"{result.reason}; {left}. {CEILING}")
         return FAILED
-    if result.stopped_by in ("signal", "seconds"):
+    if result.stopped_by:
         raise Paused(f"{result.reason}; {left}", stopped_by=result.stopped_by)
     first = next(each for each in result.cells if each.status == result.status and each.cell in result.open)
     if result.status == "paused":
