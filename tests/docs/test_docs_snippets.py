@@ -15,8 +15,12 @@ from typing import Any
 import pytest
 from doc_snippets import COMMANDS, OTHERS, ROOT, Command, Snippet, commands, readme_task, snippets
 
+<<<<<<< HEAD
 from flowbot.bench.bench_file import read_bench
 from flowbot.bench.plan import cells_of
+=======
+from flowbot.bench.sets.registry import find_set
+>>>>>>> main
 from flowbot.cli.app import app, run
 from flowbot.fields.yaml import dump_yaml, parse_data
 from flowbot.task import Task
@@ -63,6 +67,9 @@ def test_yaml_loads(snippet: Snippet, folder: Path) -> None:
         assert cells_of(read_bench(folder / "bench.yaml"))
     elif "nodes" in data:
         assert check(Workflow.from_data(data)) == []
+    elif "tasks" in data:
+        for task in data["tasks"].values():
+            assert "set" not in task or task.get("variant", "") in ("", *find_set(task["set"]).variants)
     else:
         (folder / "task.yaml").write_text(dump_yaml({**readme_task(), **data}), encoding="utf-8")
         Task.load(folder / "task.yaml")

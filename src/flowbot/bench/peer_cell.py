@@ -19,8 +19,8 @@ from flowbot.runtime.judge import judge_models
 from flowbot.runtime.toolbox import opened_task
 from flowbot.task import Task
 
-from .bench_file import ModelsEntry, PeerMethod
 from .cell import Cell
+from .entries import ModelsEntry, PeerMethod
 from .ground import CellJob, Ground, Outcome, Outlook
 from .peer import Peer, run_peer
 from .peer_access import Lent

@@ -20,8 +20,9 @@ from flowbot.lm.budget import Budget
 from flowbot.run.result import CostEstimate
 
 from . import peer_cell, search_cell
-from .bench_file import BenchFile, MethodEntry, PeerMethod, SearchMethod, StartMethod
+from .bench_file import BenchFile
 from .cell import Cell, CellResult
+from .entries import MethodEntry, PeerMethod, SearchMethod, StartMethod
 from .ground import CellJob, Ground, Outcome, Outlook
 
 NAME = "cell.json"

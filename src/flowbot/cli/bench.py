@@ -13,9 +13,9 @@ from .console import Console
 from .options import ALLOW_WRITES, PLACES, Calls, Output, whole
 
 if TYPE_CHECKING:
+    from flowbot.bench.course import ReadyBench
     from flowbot.bench.plan import BenchPlan
     from flowbot.bench.result import BenchResult
-    from flowbot.bench.run import ReadyBench
     from flowbot.lm.stop import StopSignal
 
     from .progress import Display
