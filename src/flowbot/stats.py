@@ -1,7 +1,7 @@
 """What may be claimed: intervals and paired tests, on the standard library. What the search believes is `optimizer.belief`'s.
 
 Sources: Wilson 1927 (score interval); Efron & Tibshirani 1993, ch. 13 (percentile bootstrap);
-Waudby-Smith & Ramdas 2024 (confidence sequence by betting); Holm 1979 (many comparisons).
+Waudby-Smith & Ramdas 2024 (confidence sequence by betting); Fisher 1935, § 21 (permutation test); Holm 1979 (many comparisons).
 """
 
 from __future__ import annotations
@@ -142,6 +142,40 @@ def paired_p(candidate: Sequence[float], start: Sequence[float], *, draws: int =
     means = _resampled(differences, draws)
     beyond = min(sum(mean <= 0 for mean in means), sum(mean >= 0 for mean in means))
     return min(1.0, 2 * (beyond + 1) / (draws + 1))
+
+
+_GRIDS = (840, 60, 12, 4)
+"""Parts of 1 that differences are rounded to; 840 holds the means of up to eight 0/1 scores without rounding."""
+_MOST_WORK = 1e10
+
+
+def permutation_p(candidate: Sequence[float], start: Sequence[float]) -> float:
+    """Two-sided p value of the mean paired difference by all 2^n ways to swap the two of a pair (Fisher 1935): exact.
+
+    Right at any n and at levels however small, as many comparisons need, where a bootstrap finds too much. For 0/1 scores
+    it is McNemar's exact test. It asks whether the two could be swapped on each example. Differences are rounded to a part
+    of 1 that n allows (at least a quarter), which leaves the test exact.
+
+    The sums of all subsets of the differences are the exponents of a product of (1 + x^difference); its coefficients
+    are digits of one whole number, so that multiplying is a shift and an addition.
+
+    Raises:
+        ValueError: if the two do not pair up.
+    """
+    differences = [a - b for a, b in zip(candidate, start, strict=True)]
+    steps, bits = [0], 1
+    for grid in _GRIDS:
+        rounded = [step for each in differences if (step := round(each * grid))]
+        common = math.gcd(*rounded) or 1
+        steps, bits = [step // common for step in rounded], len(rounded) + 2
+        if bits * bits * sum(map(abs, steps)) <= _MOST_WORK:
+            break
+    counts = 1
+    for step in steps:
+        counts += counts << bits * abs(step)
+    least = (sum(map(abs, steps)) + abs(sum(steps)) + 1) // 2
+    beyond = (counts >> bits * least) % ((1 << bits) - 1)  # the sum of the digits: at most 2^(bits - 2)
+    return min(1.0, 2 * beyond / (1 << len(steps)))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Strict
 
 from flowbot.fields.foreign import Amount, Count, Record, Share
 
@@ -78,8 +80,8 @@ class CellResult(Record):
     status: CellStatus
     error: str = ""
     metric: str = ""
-    examples: tuple[str, ...] = ()
-    scores: tuple[Share, ...] = ()
+    examples: Annotated[tuple[str, ...], Strict(False)] = ()
+    scores: Annotated[tuple[Share, ...], Strict(False)] = ()
     val: Share | None = None
     search: Cost = Cost()
     test: Cost = Cost()

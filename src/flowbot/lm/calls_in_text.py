@@ -17,7 +17,7 @@ from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 
 from .client import ToolUse
 from .mending import MOST_CHARACTERS, unfenced
-from .native_tools import MOST_CALLS
+from .native_tools import MOST_CALLS, argument_types
 from .thoughts import without_thought
 
 _MARK = re.compile(
@@ -135,7 +135,8 @@ def _arguments(body: str, name: str, tools: Sequence[ToolSignature]) -> str:
         found, _ = _json(body[max(body.find("{"), 0) :])
         return json.dumps(found, ensure_ascii=False) if found is not None else _TOKEN.sub("", body).strip() or "{}"
     offered = _offered(name, tools)
-    texts = {field.name for tool in tools if tool.name == offered for field in tool.inputs if field.type.kind == "str"}
+    types = (argument_types(tool) for tool in tools if tool.name == offered)
+    texts = {name for each in types for name, kind in each.items() if kind == "str"}
     return json.dumps({key: _value(value, key in texts) for key, value in pairs}, ensure_ascii=False)
 
 
@@ -169,7 +170,7 @@ def _python_calls(calls: Sequence[ast.expr], tools: Sequence[ToolSignature]) -> 
             raise ValueError(ast.dump(call)[:60])
         path = ast.unparse(call.func).removesuffix(".call")
         tool = next((tool for tool in tools if tool.name == _offered(path, tools)), None)
-        names = [field.name for field in tool.inputs] if tool else []
+        names = list(argument_types(tool)) if tool else []
         arguments = {name: ast.literal_eval(each) for name, each in zip(names, call.args, strict=False)}
         arguments |= {str(each.arg): ast.literal_eval(each.value) for each in call.keywords}
         yield ToolUse(tool.name if tool else path, json.dumps(arguments, ensure_ascii=False, default=str))

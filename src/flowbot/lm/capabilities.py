@@ -54,6 +54,8 @@ _NO_SYSTEM = re.compile(
     r"|un\w+ role\b\W{0,4}system|developer instruction is not|roles must alternate|only user(?:,| and) assistant"
 )
 """How a chat template or an endpoint says that it knows no system message."""
+_UNKNOWN = re.compile(r"support|unknown|unrecogni|permit|allow|cannot|unexpected|extra")
+"""Words of a refusal that is of a member itself."""
 CALL_EXTRAS = ("thought_signature", "reasoning_content")
 """What some endpoints want back with a call, and we do not keep of their replies."""
 
@@ -70,6 +72,7 @@ class Capabilities:
         tools: whether tool calls are its own (`native`) or asked for as JSON.
         system: whether there may be a system message; where not, what it says stands before the first user message.
         most_tokens: the highest ceiling of a reply that may be asked for; None while none was refused.
+        refused: of a request's `extra`, what may not be sent.
     """
 
     reply_format: ReplyFormat = "schema"
@@ -79,9 +82,16 @@ class Capabilities:
     tools: Literal["native", "json"] = "native"
     system: bool = True
     most_tokens: int | None = None
+    refused: tuple[str, ...] = ()
 
     def without(
-        self, message: str, *, calls: bool = False, system: bool = False, ceiling: int = 0
+        self,
+        message: str,
+        *,
+        calls: bool = False,
+        system: bool = False,
+        ceiling: int = 0,
+        extra: Sequence[str] = (),
     ) -> Capabilities | None:
         """What is left after a refusal with this text; None if it names nothing that could be given up.
 
@@ -90,8 +100,12 @@ class Capabilities:
             calls: whether the request offered tools or told of calls.
             system: whether it had a system message.
             ceiling: of the reply, as it was asked for.
+            extra: the members of its `extra`.
         """
         said = message.casefold()
+        for name in extra if _UNKNOWN.search(said) else ():  # of a value that is wrong the caller is to hear
+            if name not in self.refused and re.search(rf"\b{name}\b", said):
+                return replace(self, refused=(*self.refused, name))
         if system and self.system and names_system(said):
             return replace(self, system=False)
         if calls and self.tools == "native" and any(word in said for word in (*_CALL_WORDS, *CALL_EXTRAS)):
@@ -160,6 +174,7 @@ class Capabilities:
             said.append("no system message (before the first user message instead)")
         if self.most_tokens is not None:
             said.append(f"replies of at most {self.most_tokens:,} tokens")
+        said += [f"no {name}" for name in self.refused]
         return tuple(said)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from flowbot.fields import ToolSignature, Usage
@@ -16,7 +16,7 @@ TOO_LONG = "the request is longer than the model's context"
 """How the text of the `ModelError` for such a request begins."""
 Role = Literal["system", "user", "assistant", "tool"]
 Finish = Literal["stop", "length", "refusal"]
-ToolChoice = Literal["auto", "none"]
+ToolChoice = Literal["auto", "none", "required"]
 _ALWAYS = ("text", "finish", "usage", "seconds", "model")
 """What every stored reply names."""
 
@@ -37,6 +37,19 @@ class ToolUse:
 
     name: str
     arguments: str
+
+
+@dataclass(frozen=True)
+class ForeignTool(ToolSignature):
+    """A tool of a program that is none of ours: its arguments are told by whatever JSON schema it gives, and not by `inputs`.
+
+    Args:
+        parameters: that schema.
+        strict: whether the endpoint is asked to keep to it.
+    """
+
+    parameters: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +89,12 @@ class Request:
         temperature: 0 asks for the most likely reply.
         schema: JSON schema that the reply must fit; None for plain text.
         seed: sampling seed where the endpoint knows one.
-        tools: what the model may call instead of answering; never together with a schema, unless `tool_choice` is
-            `none`.
+        tools: what the model may call instead of answering.
         tool_choice: `none`: calls are over, the model must answer; the tools stand here for what was called before.
+            `required`: it must call one.
         own_words: the messages are a prompt of the user's own: what must be said besides, as where an endpoint takes no
             schema, is one last part behind it.
+        extra: other members of the request's body, as they are sent; what an endpoint does not know of them is left out.
     """
 
     messages: tuple[Message, ...]
@@ -91,6 +105,12 @@ class Request:
     tools: tuple[ToolSignature, ...] = ()
     tool_choice: ToolChoice = "auto"
     own_words: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def may_call(self) -> bool:
+        """Whether the model may call a tool."""
+        return bool(self.tools) and self.tool_choice != "none"
 
     def dump(self) -> dict[str, Any]:
         """As JSON. What is not set is left out, so that a field added later changes no key."""
@@ -109,6 +129,8 @@ class Request:
             data["tool_choice"] = self.tool_choice
         if self.own_words:
             data["own_words"] = True
+        if self.extra:
+            data["extra"] = dict(self.extra)
         return data
 
 
@@ -242,6 +264,10 @@ def request_bytes(request: Request) -> int:
 
 def _dump_tool(tool: ToolSignature) -> dict[str, Any]:
     """What a model is told of a tool, and so what may change its reply."""
+    if isinstance(tool, ForeignTool):
+        # As text: the order of a schema's properties changes what a model writes, and canonical JSON forgets it.
+        schema = json.dumps(tool.parameters)
+        return {"name": tool.name, "about": tool.about, "schema": schema, "strict": tool.strict}
     return {
         "name": tool.name,
         "about": tool.about,

@@ -17,9 +17,9 @@ from flowbot.fields import ToolSignature
 from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 
 from .calls_in_text import split_calls
-from .client import Message, Reply, Request, ToolUse
+from .client import ForeignTool, Message, Reply, Request, ToolUse
 from .mending import mended, unfenced
-from .native_tools import has_calls, parameters_schema
+from .native_tools import argument_types, has_calls, parameters_schema
 from .thoughts import without_thought
 
 _THOUGHT = 300
@@ -41,10 +41,11 @@ def as_json(request: Request) -> Request:
         return request
     messages = _flat(request.messages)
     if request.tools:
-        messages = _introduced(messages, request.tools)
-    schema = request.schema
-    if schema is None:
-        schema = calls_schema(request.tools) if _is_round(request) else _ANSWER
+        messages = _introduced(messages, request)
+    if request.may_call:
+        schema = calls_schema(request.tools, finish=request.tool_choice == "auto")
+    else:
+        schema = _ANSWER if request.schema is None else request.schema
     return replace(request, messages=messages, schema=schema, tools=(), tool_choice="auto")
 
 
@@ -52,7 +53,7 @@ def from_json(reply: Reply, request: Request) -> Reply:
     """The reply to `as_json(request)` as one to `request`: with `calls`, `ready`, or the answer as text."""
     if not has_calls(request):
         return reply
-    if not _is_round(request):
+    if not request.may_call:
         return reply if request.schema is not None else replace(reply, text=_answer(reply.text))
     text = without_thought(reply.text)
     found = _object(text, mend=reply.finish != "length")
@@ -71,10 +72,16 @@ def from_json(reply: Reply, request: Request) -> Reply:
     return replace(reply, text=said, calls=(use,))
 
 
-def calls_schema(tools: Sequence[ToolSignature]) -> dict[str, Any]:
-    """JSON schema of one round's reply. An object at the root, because some endpoints take no choice there."""
+def calls_schema(tools: Sequence[ToolSignature], *, finish: bool = True) -> dict[str, Any]:
+    """JSON schema of one round's reply. An object at the root, because some endpoints take no choice there.
+
+    Args:
+        tools: that may be called.
+        finish: whether the model may say instead that it needs no more calls.
+    """
     ways = [_closed({"name": _exactly(tool.name), **_arguments(tool)}) for tool in tools]
-    ways.append(_closed({"name": _exactly(finish_name(tools))}))
+    if finish:
+        ways.append(_closed({"name": _exactly(finish_name(tools))}))
     return _closed({"thought": {"type": "string", "maxLength": _THOUGHT}, "call": {"anyOf": ways}})
 
 
@@ -89,20 +96,30 @@ def finish_name(tools: Sequence[ToolSignature]) -> str:
 
 def tool_line(tool: ToolSignature) -> str:
     """A tool in one line: `search(query: str, limit: int = default): Find pages.`"""
-    inputs = (
-        f"{field.name}: {field.type}" + (" = default" if field.name in tool.optional else "") for field in tool.inputs
-    )
+    if isinstance(tool, ForeignTool):
+        wanted: Any = tool.parameters.get("required")
+        required = cast("list[Any]", wanted) if isinstance(wanted, list) else []
+        inputs = [
+            f"{name}: {kind or 'any'}" + ("" if name in required else " = default")
+            for name, kind in argument_types(tool).items()
+        ]
+    else:
+        inputs = [
+            f"{each.name}: {each.type}" + (" = default" if each.name in tool.optional else "") for each in tool.inputs
+        ]
     about = " ".join(tool.about.split())
     return f"{tool.name}({', '.join(inputs)})" + (f": {about}" if about else "")
 
 
-def _introduced(messages: tuple[Message, ...], tools: Sequence[ToolSignature]) -> tuple[Message, ...]:
+def _introduced(messages: tuple[Message, ...], request: Request) -> tuple[Message, ...]:
+    must = request.tool_choice == "required"
     lines = [
-        "Before you answer you may call tools, one at a time, with JSON "
+        ("Call a tool" if must else "Before you answer you may call tools, one at a time,") + " with JSON "
         '{"thought": a few words, "call": {"name": tool, "arguments": {…}}}:',
-        *(tool_line(tool) for tool in tools),
-        f"{finish_name(tools)}(): you know enough to answer",
+        *(tool_line(tool) for tool in request.tools),
     ]
+    if not must:
+        lines.append(f"{finish_name(request.tools)}(): you know enough to answer")
     text = "\n".join(lines)
     first = messages[0] if messages else None
     if first is not None and first.role == "system":
@@ -138,10 +155,6 @@ def _written(thought: str, call: ToolUse) -> str:
     if arguments is None or deeper(arguments, MAX_DEPTH):
         arguments = call.arguments[:_SHOWN]
     return json.dumps({"thought": thought, "call": {"name": call.name, "arguments": arguments}}, ensure_ascii=False)
-
-
-def _is_round(request: Request) -> bool:
-    return bool(request.tools) and request.tool_choice == "auto"
 
 
 def _use(found: dict[str, Any]) -> ToolUse | None:
@@ -180,7 +193,7 @@ def _object(text: str, *, mend: bool) -> dict[str, Any] | None:
 
 
 def _arguments(tool: ToolSignature) -> dict[str, Any]:
-    return {"arguments": parameters_schema(tool)} if tool.inputs else {}
+    return {"arguments": parameters_schema(tool)} if tool.inputs or isinstance(tool, ForeignTool) else {}
 
 
 def _exactly(name: str) -> dict[str, Any]:

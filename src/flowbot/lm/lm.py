@@ -81,8 +81,12 @@ class LM:
 
         >>> reply = await meta.within(run.child(calls=20)).ask(request, purpose="proposals")
         """
+        return self.of(self.session.within(budget))
+
+    def of(self, session: Session) -> LM:
+        """The same model, asked by another session on the same connections."""
         part = copy(self)
-        part.session = self.session.within(budget)
+        part.session = session
         part._account = replace(self._account, session=part.session)
         return part
 

@@ -9,20 +9,34 @@ from typing import Any, cast
 
 from flowbot.fields import ToolSignature, fields_schema
 
-from .client import Message, Request, ToolUse
+from .client import ForeignTool, Message, Request, ToolUse
 
 PREAMBLE = 512
 """Tokens that an endpoint puts into the prompt at most to tell a model how tools are called."""
 MOST_CALLS = 64
 """Calls of one reply that are read; many more than are made at once."""
+_WORDS = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "array": "list", "object": "object"}
+"""JSON schema's types as ours."""
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_-]")
 
 
 def parameters_schema(tool: ToolSignature) -> dict[str, Any]:
     """JSON schema of a tool's arguments; those with a default are not required."""
+    if isinstance(tool, ForeignTool):
+        return dict(tool.parameters)
     schema = fields_schema(tool.inputs)
     schema["required"] = [field.name for field in tool.inputs if field.name not in tool.optional]
     return schema
+
+
+def argument_types(tool: ToolSignature) -> dict[str, str]:
+    """The arguments of a tool, each with its type in a word; "" where that is not one."""
+    if not isinstance(tool, ForeignTool):
+        return {each.name: each.type.kind for each in tool.inputs}
+    given: Any = tool.parameters.get("properties")
+    members = cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+    kinds = {name: cast("dict[str, Any]", each) if isinstance(each, dict) else {} for name, each in members.items()}
+    return {name: _WORDS.get(str(each.get("type")), "") for name, each in kinds.items()}
 
 
 def functions(tools: Iterable[ToolSignature]) -> list[dict[str, Any]]:
@@ -30,7 +44,12 @@ def functions(tools: Iterable[ToolSignature]) -> list[dict[str, Any]]:
     return [
         {
             "type": "function",
-            "function": {"name": tool.name, "description": tool.about, "parameters": parameters_schema(tool)},
+            "function": {
+                "name": tool.name,
+                "description": tool.about,
+                "parameters": parameters_schema(tool),
+                **({"strict": True} if isinstance(tool, ForeignTool) and tool.strict else {}),
+            },
         }
         for tool in tools
     ]

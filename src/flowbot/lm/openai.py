@@ -176,7 +176,7 @@ def _used(request: Request, can: Capabilities) -> set[str]:
     """What a request had that an endpoint may not take."""
     used = {
         "reply_format": request.schema is not None,
-        "tools": bool(request.tools) and request.tool_choice == "auto",
+        "tools": request.may_call,
         "system": can.system and any(message.role == "system" for message in request.messages),
         "temperature": can.temperature,
         "seed": can.seed and request.seed is not None,
@@ -193,18 +193,20 @@ def _body(model: str, request: Request, can: Capabilities) -> dict[str, Any]:
         body["temperature"] = request.temperature
     if can.seed and request.seed is not None:
         body["seed"] = request.seed
+    if request.may_call and can.reply_format == "tool":
+        can = replace(can, reply_format="json")  # a forced call would leave the model no other
     if request.schema is not None:
         body |= format_parameters(can, request.schema)
         if hint := format_hint(can, request.schema):
             messages = _with_last(messages, hint) if request.own_words else _with_hint(messages, hint)
-    if request.tools and (request.tool_choice == "auto" or can.reply_format == "tool"):
+    if request.tools and (request.may_call or can.reply_format == "tool"):
         # Where replies are forced tool calls, tools that were called must stay defined.
         forced = body.get("tools", [])
         body["tools"] = functions(tool for tool in request.tools if not forced or tool.name != REPLY_TOOL) + forced
-        if request.tool_choice == "none":
-            body.setdefault("tool_choice", "none")
+        if request.tool_choice != "auto":
+            body.setdefault("tool_choice", request.tool_choice)
     body["messages"] = wire_messages(messages if can.system else without_system(messages))
-    return body
+    return body | {name: value for name, value in request.extra.items() if name not in can.refused}
 
 
 def _with_hint(messages: tuple[Message, ...], hint: str) -> tuple[Message, ...]:
@@ -238,7 +240,7 @@ def _reply(answer: dict[str, Any], request: Request, seconds: float, tier: Tier)
         # Served all the same, and charged for.
         took, text = _usage(answer, request, "")[0], f"the answer holds no message: {str(answer)[:80]}"
         raise InfrastructureError(text, kind="garbage", took=took) from None
-    if slip and not calls and request.tools and request.tool_choice == "auto":
+    if slip and not calls and request.may_call:
         calls = (ToolUse("", text),)
     finish: Finish = "refusal" if refusal else _FINISH.get(said, "stop")
     said_in_all = text + "".join(call.name + call.arguments for call in calls)
@@ -261,7 +263,7 @@ def _reply(answer: dict[str, Any], request: Request, seconds: float, tier: Tier)
 def _slip(fault: HttpFault, written: str, request: Request, seconds: float) -> Reply:
     """What the model wrote, where the endpoint refuses that: a reply like any other, with what is said of it."""
     text, calls = written, ()
-    if request.tools and request.tool_choice == "auto":
+    if request.may_call:
         text, calls = split_calls(written, request.tools)
         if not calls:
             text, calls = "", (ToolUse("", written),)
@@ -283,7 +285,7 @@ def _served(answer: Mapping[str, Any], request: Request) -> Usage | None:
 
 def _content(message: dict[str, Any], request: Request) -> tuple[str, tuple[ToolUse, ...]]:
     """A reply's text and calls. A call where none was offered is the reply by a forced call."""
-    if request.tools and request.tool_choice == "auto":
+    if request.may_call:
         text = _text(message)
         if calls := read_calls(message):
             return text, calls

@@ -144,7 +144,7 @@ class Refusals:
         if any(word in said for word in CALL_EXTRAS):
             self.of_endpoint.add("tools")
         named = f"{fault.details.param} {fault.details.text}"
-        left = used.without(named, calls=self._calls, system=system, ceiling=asked.max_tokens)
+        left = used.without(named, calls=self._calls, system=system, ceiling=asked.max_tokens, extra=tuple(asked.extra))
         if left is None and fault.status in (404, 501):
             raise fault
         if left is not None and left.tools != used.tools and not self.of_endpoint:

@@ -76,6 +76,12 @@ class Session:
         part.budget = budget.within(self.budget)
         return part
 
+    def over(self, store: Store) -> Session:
+        """The same run, its responses looked for and kept in `store`."""
+        part = copy(self)
+        part.store = store
+        return part
+
     def retried(self, text: str, now: float) -> None:
         """Count a call that is sent again, and tell it unless another was told just before."""
         self.ledger.retries += 1

@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flowbot.task import Task
+from flowbot.task.data import read_rows
 from flowbot.task.row import Row
 from flowbot.task.splits import Split
+
+SplitRows = Mapping[Split, Sequence[Row]]
+"""Rows of a set by split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,7 @@ class SetRows:
         folder: where what stands beside them is, such as a corpus or databases; None for rows of the hub.
     """
 
-    rows: Mapping[Split, Sequence[Row]]
+    rows: SplitRows
     folder: Path | None = None
 
 
@@ -35,8 +39,15 @@ class BenchmarkSet:
         licence: of the data.
         make: the task of its rows, in one of the variants.
         variants: forms of the task, the usual one first.
-        files: names of the publisher's own files by split, looked for where there are no `train.jsonl`, `dev.jsonl` and `test.jsonl`.
+        files: names of the publisher's own files by split, looked for where there is no `dev.jsonl`; `*` stands for any letters,
+            and all that are there are read, one after the other.
         hub: the publisher's own name of it on the hub, `ORG/NAME[/CONFIG]`; "" where there is none.
+        metric: what is rewarded, in words.
+        split: how the publisher's rows become train, val and test, in words; "" where `flowbot.bench.sets.read.divided` says it all.
+        together: columns, of which the first that a row has tells what may not stand in two splits: its question, or the passage or
+            database that several share.
+        reader: the rows of one of the publisher's files.
+        divide: the publisher's own rule for rows whose splits are not told by its files; None: `flowbot.bench.sets.read.divided`.
     """
 
     name: str
@@ -47,3 +58,8 @@ class BenchmarkSet:
     variants: tuple[str, ...] = ("",)
     files: Mapping[Split, tuple[str, ...]] = field(default_factory=dict[Split, tuple[str, ...]])
     hub: str = ""
+    metric: str = ""
+    split: str = ""
+    together: tuple[str, ...] = ()
+    reader: Callable[[Path], Sequence[Row]] = read_rows
+    divide: Callable[[SplitRows], SplitRows] | None = None

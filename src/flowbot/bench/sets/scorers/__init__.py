@@ -1,0 +1,1 @@
+"""How sets score an answer, by their publishers' rules."""

@@ -1,0 +1,283 @@
+"""What both protocols have in common: the members of a request that are taken, and what is said of those that are not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from flowbot.fields.foreign import explain, short
+from flowbot.fields.yaml_core import MAX_DEPTH, deeper
+from flowbot.lm.client import ForeignTool, Message, Request, Role, ToolChoice, ToolUse
+
+MOST_BYTES = 8_000_000
+"""Of a request's body: two million tokens of four bytes each."""
+MOST_DRAWS = 128
+ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
+"""The schema of what `json_object` asks for."""
+Tokens = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class BadRequest(Exception):
+    """The client's mistake: said in one line, with the member that is wrong."""
+
+    def __init__(self, message: str, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.param, self.code = param, code
+
+
+class Body(BaseModel):
+    """Members of a request; one that is not named is refused, and null is as good as none."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+
+
+class Idle(Body):
+    """Members that change nothing in a reply."""
+
+    user: Any = None
+    metadata: Any = None
+    store: Any = None
+    service_tier: Any = None
+    safety_identifier: Any = None
+    prompt_cache_key: Any = None
+    prompt_cache_retention: Any = None
+    prompt_cache_options: Any = None
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Penalty = Annotated[float, Field(ge=-2, le=2)]
+
+
+class JsonSchema(Body):
+    """How a reply's JSON schema is named; the name and what is said of it are not sent on."""
+
+    name: str = ""
+    description: str = ""
+    schema_: Annotated[dict[str, Any], Field(alias="schema")] = {}
+    strict: bool = False
+
+
+class Function(Body):
+    """A function that the model may call."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    description: str = ""
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as a client makes it.
+
+    Args:
+        model: the name that it asks for.
+        request: what is asked; `max_tokens` is 0 where the client names none.
+        count: how many replies.
+        stream: whether the reply is to be sent as events.
+        usage: whether the events end with one of the usage.
+        echo: members of the request that the reply repeats.
+    """
+
+    model: str
+    request: Request
+    count: int = 1
+    stream: bool = False
+    usage: bool = False
+    echo: Mapping[str, Any] | None = None
+
+
+class Transcript:
+    """Messages as a client tells them: the results of calls by the calls' ids, in any order."""
+
+    def __init__(self) -> None:
+        self._messages: list[Message] = []
+        self._open: dict[str, str | None] = {}
+        """The ids of the last calls, with their results as far as there are."""
+
+    def say(self, role: Role, text: str, calls: Sequence[tuple[str, ToolUse]] = ()) -> None:
+        """A message, with the calls that it asks for by their ids."""
+        self._close()
+        self._messages.append(Message(role, text, tuple(use for _, use in calls)))
+        self._open = {each: None for each, _ in calls}
+        if len(self._open) < len(calls):
+            raise BadRequest("two calls of one message have the same id", "messages")
+
+    def call(self, call_id: str, use: ToolUse) -> None:
+        """One call more of the assistant's last message, or one of its own."""
+        last = self._messages[-1] if self._messages else None
+        if last is None or last.role != "assistant" or any(text is not None for text in self._open.values()):
+            return self.say("assistant", "", [(call_id, use)])
+        if call_id in self._open:
+            raise BadRequest("two calls of one message have the same id", "input")
+        self._messages[-1] = Message("assistant", last.content, (*last.calls, use))
+        self._open[call_id] = None
+
+    def result(self, call_id: str, text: str) -> None:
+        """What a call gave."""
+        if self._open.get(call_id, "") is not None:
+            raise BadRequest(f"a result for {short(call_id)}, which no call before it waits for", "messages")
+        self._open[call_id] = text
+
+    def messages(self) -> tuple[Message, ...]:
+        """All messages, the results in the order of their calls."""
+        self._close()
+        if not self._messages:
+            raise BadRequest("no messages", "messages")
+        return tuple(self._messages)
+
+    def _close(self) -> None:
+        for call_id, text in self._open.items():
+            if text is None:
+                raise BadRequest(f"the call {short(call_id)} has no result", "messages")
+            self._messages.append(Message("tool", text))
+        self._open = {}
+
+
+_Body = TypeVar("_Body", bound=Body)
+
+
+def json_body(data: bytes) -> dict[str, Any]:
+    """A request's body as an object.
+
+    Raises:
+        BadRequest: if it is none.
+    """
+    try:
+        found: Any = json.loads(data.decode(), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        raise BadRequest("the body is no JSON") from None
+    if not isinstance(found, dict) or deeper(found, MAX_DEPTH):
+        raise BadRequest(f"the body is no JSON object of at most {MAX_DEPTH} levels")
+    return _writable(cast("dict[str, Any]", found))
+
+
+def read(kind: type[_Body], data: Mapping[str, Any], place: str = "") -> _Body:
+    """Data as a request's part.
+
+    Args:
+        kind: which part.
+        data: as it came.
+        place: where it stands in the request.
+
+    Raises:
+        BadRequest: naming the member that is wrong.
+    """
+    try:
+        return kind.model_validate({name: value for name, value in data.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        at, found, expected = explain(error)
+        if first["type"] == "extra_forbidden":
+            name = ".".join(str(each) for each in (place, *first["loc"]) if each != "")[:200]
+            text = f"{name} is not supported: leave it out"
+            raise BadRequest(text, name, "unsupported_parameter") from None
+        at = f"{place}.{at}" if place and at else place or at
+        raise BadRequest(f"{at}: found {found}; expected {expected}", at) from None
+
+
+def text_of(content: Any, place: str, kinds: Sequence[str]) -> str:
+    """The text of a message: a text, or parts that are.
+
+    Args:
+        content: as it came.
+        place: where it stands.
+        kinds: the types of parts that hold text.
+
+    Raises:
+        BadRequest: if some part is something else.
+    """
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise BadRequest(f"{place}: found {short(content)}; expected a text or a list of parts", place)
+    texts: list[str] = []
+    for number, part in enumerate(cast("list[Any]", content)):
+        given = cast("dict[str, Any]", part) if isinstance(part, dict) else {}
+        kind = given.get("type")
+        text = given.get("refusal" if kind == "refusal" else "text")
+        if kind not in kinds or not isinstance(text, str):
+            at = f"{place}[{number}]"
+            raise BadRequest(f"{at}: found {short(kind)}; expected a part of text: nothing else is supported", at)
+        texts.append(text)
+    return "".join(texts)
+
+
+def foreign_tool(given: Function) -> ForeignTool:
+    """A function as a tool."""
+    schema: dict[str, Any] = {"type": "object", "properties": {}} if given.parameters is None else given.parameters
+    return ForeignTool(given.name, given.description, (), (), parameters=schema, strict=bool(given.strict))
+
+
+def tool_choice(choice: Any, tools: Sequence[ForeignTool]) -> tuple[ToolChoice, tuple[ForeignTool, ...]]:
+    """How the model is to choose among which tools: where one is named it alone is offered, and must be called.
+
+    Raises:
+        BadRequest: for a choice that is none.
+    """
+    if choice in ("auto", "none", "required"):
+        if choice == "required" and not tools:
+            raise BadRequest("tool_choice: found 'required' and no tools", "tool_choice")
+        return choice, tuple(tools)
+    given = cast("dict[str, Any]", choice) if isinstance(choice, dict) else {}
+    inner: Any = given.get("function", given)
+    name: Any = cast("dict[str, Any]", inner).get("name") if isinstance(inner, dict) else None
+    named = tuple(tool for tool in tools if tool.name == name)
+    if not named:
+        found, names = short(choice), ", ".join(tool.name for tool in tools)
+        raise BadRequest(f"tool_choice: found {found}; expected auto, none, required or one of {names}", "tool_choice")
+    return "required", named
+
+
+def reply_schema(form: Mapping[str, Any] | None, place: str) -> Mapping[str, Any] | None:
+    """The JSON schema that a reply must fit; None for plain text.
+
+    Args:
+        form: `{"type": "text"}`, `{"type": "json_object"}`, or of `json_schema` with the schema in a member of that name or flat.
+        place: where it stands.
+
+    Raises:
+        BadRequest: if it is none of these.
+    """
+    match (form or {"type": "text"}).get("type"):
+        case "text":
+            return None
+        case "json_object":
+            return ANY_OBJECT
+        case "json_schema" if form:
+            flat = {name: value for name, value in form.items() if name != "type"}
+            inner: Any = flat.get("json_schema", flat)
+            if not isinstance(inner, dict):
+                raise BadRequest(f"{place}.json_schema: expected an object", place)
+            return read(JsonSchema, cast("dict[str, Any]", inner), place).schema_ or ANY_OBJECT
+        case kind:
+            raise BadRequest(
+                f"{place}.type: found {short(kind)}; expected text, json_object or json_schema", f"{place}.type"
+            )
+
+
+def set_members(body: Body, names: Sequence[str]) -> dict[str, Any]:
+    """Those of the named members that the client set."""
+    return {name: value for name in names if (value := getattr(body, name)) is not None}
+
+
+def _writable(value: Any) -> Any:
+    """Without halves of surrogate pairs, which no endpoint and no hash can hold."""
+    match value:
+        case str():
+            return value if value.isascii() else value.encode("utf-8", "replace").decode()
+        case dict():
+            members = cast("dict[str, Any]", value)
+            return {_writable(name): _writable(each) for name, each in members.items()}
+        case list():
+            return [_writable(each) for each in cast("list[Any]", value)]
+        case _:
+            return value
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")

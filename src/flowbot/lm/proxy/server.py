@@ -1,0 +1,216 @@
+"""The server: one port of the loopback address for any number of clients, each with a secret in its path."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, get_args
+
+from aiohttp import web
+
+from flowbot.fields import UserError, stable_hash
+from flowbot.fields.near import one_of
+from flowbot.fields.numbers import require_above_0
+from flowbot.fields.secrets import declare
+from flowbot.lm.client import Reply
+from flowbot.lm.lm import LM
+from flowbot.lm.session import Session
+
+from .access import MAX_TOKENS, Access, Mode
+from .bodies import MOST_BYTES, Asked, json_body
+from .chat import chat_answer, chat_events, read_chat
+from .faults import explain, told
+from .responses import read_response, response_answer, response_events
+
+HOST = "127.0.0.1"
+_LAST_BYTES = 5.0
+"""Seconds that a client has, at the end, to take the answer that is ready for it."""
+_log = logging.getLogger(__name__)
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_Answer = Callable[[Asked, str, Sequence[Reply]], dict[str, Any]]
+_Events = Callable[[Asked, Mapping[str, Any]], Iterable[tuple[str, Any]]]
+
+
+class Proxy:
+    """An endpoint on the loopback address that speaks OpenAI's chat completions and responses, for programs that are not ours.
+
+    Every request goes past the store, the budget and the ledger of a session, as any call of ours does. It works on the event
+    loop that opened it: whoever blocks that loop waits for itself.
+
+        >>> async with Proxy() as proxy:
+        ...     access = proxy.open(session, {"gpt-4.1-mini": open_lm("openai/gpt-4.1-mini", session)})
+        ...     client = AsyncOpenAI(base_url=access.url, api_key=access.token, max_retries=0)
+
+    Failure policy: a request gets an answer or an error in OpenAI's shape, see `faults.py`; none is to be sent again. Whoever leaves
+    the `async with` waits for the requests under way, and new ones are refused meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._accesses: dict[str, Access] = {}
+        self._runner: web.AppRunner | None = None
+        self._port = 0
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closing = False
+
+    @property
+    def url(self) -> str:
+        """Its address.
+
+        Raises:
+            UserError: if it is not open.
+        """
+        if self._runner is None:
+            raise UserError("proxy", "one that is not open", "async with Proxy() as proxy: …")
+        return f"http://{HOST}:{self._port}"
+
+    def open(
+        self,
+        session: Session,
+        models: Mapping[str, LM],
+        *,
+        mode: Mode = "record",
+        purpose: str = "proxy",
+        max_tokens: int = MAX_TOKENS,
+    ) -> Access:
+        """Let a client in.
+
+        Args:
+            session: whose ledger and budget count what it takes.
+            models: by the names that it asks for, opened for that session.
+            mode: `record`: stored replies serve, other requests are asked and kept. `replay`: they are asked and not kept.
+                `refuse`: they are refused.
+            purpose: what the ledger charges its calls to.
+            max_tokens: of a reply whose client names no ceiling.
+
+        Raises:
+            UserError: if the proxy is not open, or an argument is wrong.
+        """
+        if mode not in get_args(Mode):
+            raise UserError("mode", repr(mode), one_of(mode, get_args(Mode)))
+        require_above_0(max_tokens, "max_tokens", whole=True)
+        if not models:
+            raise UserError("models", "none", "a name and a model")
+        token = secrets.token_urlsafe(32)
+        declare(token)
+        self._accesses[token] = access = Access(
+            token,
+            self.url,
+            session,
+            models,
+            mode=mode,
+            purpose=purpose,
+            max_tokens=max_tokens,
+            closed=lambda token: self._accesses.pop(token, None) and None,
+        )
+        return access
+
+    async def close(self) -> None:
+        """Wait for the requests under way, then close the port. May be called twice."""
+        self._closing = True
+        await self._idle.wait()
+        runner, self._runner = self._runner, None
+        self._accesses.clear()
+        if runner is not None:
+            await runner.cleanup()
+
+    async def __aenter__(self) -> Proxy:
+        app = web.Application(client_max_size=MOST_BYTES, middlewares=[self._guarded])
+        for prefix in ("/t/{token}", "/t/{token}/e/{example}"):
+            app.router.add_get(f"{prefix}/v1/models", self._models)
+            app.router.add_get(f"{prefix}/v1/models/{{name:.+}}", self._models)
+            app.router.add_post(f"{prefix}/v1/chat/completions", self._chat)
+            app.router.add_post(f"{prefix}/v1/responses", self._responses)
+            app.router.add_get(f"{prefix}/budget", self._budget)
+        # No log: paths hold tokens. What is asked for by whoever hangs up is given up, unless it was sent.
+        silent = logging.Logger("silent", logging.CRITICAL + 1)
+        runner = web.AppRunner(
+            app, access_log=None, logger=silent, handler_cancellation=True, shutdown_timeout=_LAST_BYTES
+        )
+        await runner.setup()
+        await web.TCPSite(runner, HOST, 0).start()
+        self._runner, self._closing = runner, False
+        self._port = runner.addresses[0][1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @web.middleware
+    async def _guarded(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        """The answer, whatever happens; nothing is said to whoever has no token."""
+        if request.headers.get("Host") not in (f"{HOST}:{self._port}", f"localhost:{self._port}"):
+            return told(403, "not for that host", "bad_host")  # a page whose name was made to mean this machine
+        if not request.path.startswith("/t/") or request.path.split("/")[2] not in self._accesses:
+            return told(401, "unknown token", "invalid_api_key")
+        if self._closing:
+            return told(503, "stopped: the proxy is being closed", "stopped", kind="server_error")
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            served = "chat/completions, responses and models are served"
+            return told(error.status, f"{error.reason}: {served}, and bodies of at most {MOST_BYTES:,} bytes", None)
+        except asyncio.CancelledError as error:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+            return explain(error)
+        except Exception as error:
+            try:
+                return explain(error)
+            except Exception:
+                _log.exception("a request to the proxy failed")
+                return told(500, "FlowBot's own fault; its log says more", "internal", kind="server_error")
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    def _access(self, request: web.Request) -> Access:
+        return self._accesses[request.match_info["token"]]
+
+    async def _chat(self, request: web.Request) -> web.Response:
+        return await self._answer(request, read_chat, chat_answer, chat_events)
+
+    async def _responses(self, request: web.Request) -> web.Response:
+        return await self._answer(request, read_response, response_answer, response_events)
+
+    async def _answer(
+        self, request: web.Request, read: Callable[[Mapping[str, Any]], Asked], answer: _Answer, events: _Events
+    ) -> web.Response:
+        access = self._access(request)
+        asked = read(json_body(await request.read()))
+        keys, replies = await access.ask(asked, request.match_info.get("example", ""))
+        found = answer(asked, stable_hash(keys)[:24], replies)
+        if not asked.stream:
+            return _json(found)
+        text = "".join(_event(name, data) for name, data in events(asked, found))
+        return web.Response(text=text, content_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    async def _models(self, request: web.Request) -> web.Response:
+        access, name = self._access(request), request.match_info.get("name")
+        if name is not None:
+            access.require(name)
+            return _json(_model(name))
+        return _json({"object": "list", "data": [_model(each) for each in access.models]})
+
+    async def _budget(self, request: web.Request) -> web.Response:
+        return _json(self._access(request).budget)
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "flowbot"}
+
+
+def _json(value: Mapping[str, Any]) -> web.Response:
+    return web.json_response(value, dumps=lambda given: json.dumps(given, ensure_ascii=False))
+
+
+def _event(name: str, data: Any) -> str:
+    text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+    return (f"event: {name}\n" if name else "") + f"data: {text}\n\n"

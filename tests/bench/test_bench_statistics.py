@@ -1,0 +1,80 @@
+"""What the table claims is right: the tests against scipy, and the rate of false findings over tables without a difference."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+import pytest
+from bench_cells import cell
+from scipy.stats import binomtest, bootstrap, false_discovery_control, norm, permutation_test
+
+from flowbot.bench.table import compare_cells
+from flowbot.stats import estimate_mean, holm, paired_difference, permutation_p
+
+THIRDS = [0.0, 1 / 3, 2 / 3, 1.0]
+
+
+@pytest.mark.parametrize("n", [2, 5, 9, 12])
+@pytest.mark.parametrize("values", [[0.0, 1.0], THIRDS, [0.5]])
+def test_the_permutation_test_is_scipys(n: int, values: list[float]) -> None:
+    rng = Random(n)
+    ours, theirs = (rng.choices(values, k=n) for _ in range(2))
+    found = permutation_test(
+        (np.array(ours), np.array(theirs)),
+        lambda x, y, axis: np.mean(x - y, axis=axis),
+        permutation_type="samples",
+        n_resamples=1_000_000,
+        vectorized=True,
+    )
+    assert permutation_p(ours, theirs) == pytest.approx(found.pvalue, abs=1e-12)
+
+
+def test_the_permutation_test_of_right_and_wrong_is_mcnemars() -> None:
+    for won, lost, same in ((9, 1, 30), (40, 20, 200), (300, 250, 1500), (0, 0, 7)):
+        ours = [1.0] * won + [0.0] * lost + [1.0] * same
+        theirs = [0.0] * won + [1.0] * lost + [1.0] * same
+        expected = binomtest(won, won + lost).pvalue if won + lost else 1.0
+        assert permutation_p(ours, theirs) == pytest.approx(expected, rel=1e-9)
+
+
+def test_rounding_to_a_grid_leaves_the_permutation_test_near_the_normal_law() -> None:
+    rng = Random(1)
+    for n in (200, 2000):
+        differences = [rng.uniform(-0.9, 1.0) for _ in range(n)]
+        z = sum(differences) / sum(each * each for each in differences) ** 0.5
+        assert norm.isf(permutation_p(differences, [0.0] * n) / 2) == pytest.approx(abs(z), abs=0.2)
+
+
+def test_intervals_are_scipys_bootstrap() -> None:
+    rng = Random(2)
+    ours, theirs = (rng.choices(THIRDS, k=80) for _ in range(2))
+    differences = np.array(ours) - np.array(theirs)
+    for found, values in ((paired_difference(ours, theirs), differences), (estimate_mean(ours), np.array(ours))):
+        expected = bootstrap((values,), np.mean, method="percentile", n_resamples=9999, rng=np.random.default_rng(3))
+        assert (found.low, found.high) == pytest.approx(tuple(expected.confidence_interval), abs=0.01)
+
+
+def test_holm_finds_no_more_than_the_rates_of_benjamini_and_no_less_than_bonferroni() -> None:
+    values = [0.001, 0.2, 0.03, 0.012, 0.9]
+    corrected = holm(values)
+    assert all(a >= b for a, b in zip(corrected, false_discovery_control(values), strict=True))
+    assert all(a <= min(1.0, 5 * b) for a, b in zip(corrected, values, strict=True))
+
+
+@pytest.mark.parametrize(("rows", "seeds"), [(20, 1), (20, 3), (60, 2)])
+def test_few_tables_without_a_difference_show_one(rows: int, seeds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight methods and the baseline are equally good on each example; a table with any clear difference is a false finding."""
+    monkeypatch.setattr("flowbot.stats.bootstrap", lambda values: (0.0, 1.0))  # intervals are slow and not looked at
+    rng, tables, false = Random(7), 300, 0
+    for _ in range(tables):
+        right = [rng.random() for _ in range(rows)]
+        cells = [
+            cell(method, [float(rng.random() < each) for each in right], seed=seed)
+            for method in ("base", *"abcdefgh")
+            for seed in range(seeds)
+        ]
+        false += any(
+            row.difference and row.difference.clear for row in compare_cells(cells, baseline="base").rows.values()
+        )
+    assert false / tables <= 0.05
