@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from flowbot.fields import UserError
 from flowbot.task import Task
 from flowbot.task.row import Row
-from flowbot.task.splits import SPLITS, Split
+from flowbot.task.splits import Split
 
 from .benchmark_set import BenchmarkSet, SetRows, SplitRows
 from .programs import Problem, problems_of, programming_task, shown_asserts
@@ -24,19 +23,21 @@ VALIDATION = frozenset({
 """Numbers of the 33 problems that AFlow (Zhang et al. 2024) validates on; it tests on the other 131."""
 
 
-def divide(found: SplitRows, needed: Sequence[Split] = SPLITS) -> SplitRows:
-    """AFlow's division, whichever files the rows come from: 33 and 131. The set has no training rows: where some are wanted, the 33
-    by their numbers go in turn to train (17) and val (16)."""
+def divide(found: SplitRows) -> SplitRows:
+    """AFlow's division, whichever files the rows come from: 33 and 131."""
     rows = sorted((row for each in found.values() for row in each), key=_number)
-    chosen = [row for row in rows if _number(row) in VALIDATION]
-    halves: dict[Split, Sequence[Row]] = {"train": chosen[::2], "val": chosen[1::2]}
-    return {**(halves if "train" in needed else {"val": chosen}), "test": [row for row in rows if _number(row) not in VALIDATION]}
+    made: dict[Split, list[Row]] = {"val": [], "test": []}
+    for row in rows:
+        made["val" if _number(row) in VALIDATION else "test"].append(row)
+    return made
 
 
 def _number(row: Row) -> int:
     told = re.search(r"\d+$", text_column(row, "task_id", "id"))
     if told is None:
-        raise UserError(f"{row.place}: task_id", repr(row.values.get("task_id", row.values.get("id")))[:60], "HumanEval/NUMBER")
+        raise UserError(
+            f"{row.place}: task_id", repr(row.values.get("task_id", row.values.get("id")))[:60], "HumanEval/NUMBER"
+        )
     return int(told[0])
 
 
@@ -76,6 +77,6 @@ SET = BenchmarkSet(
     files={"test": ("HumanEval.jsonl",)},
     hub="openai/openai_humaneval",
     metric="pass@1: the program passes the publisher's tests, which no workflow sees; 10 s and 256 MB in the sandbox",
-    split="AFlow's 33 for validation and 131 for test; where train rows are wanted, the 33 by number go in turn to train (17) and val (16)",
+    split="AFlow's 33 for validation and 131 for test; where train rows are wanted, half of the 33, in a seeded order",
     divide=divide,
 )

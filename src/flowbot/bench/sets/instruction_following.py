@@ -28,8 +28,14 @@ def _fields(kind: Kind, row: Row) -> dict[str, Any]:
         if name not in known:
             raise UserError(f"{row.place}: instruction_id_list", repr(name)[:80], one_of(str(name), list(known)))
     if not names or len(given) != len(names) or not all(isinstance(each, Mapping) for each in given):
-        raise UserError(f"{row.place}: kwargs", f"{len(given)} for {len(names)} instructions", "an object for each, and an instruction")
-    made: list[Mapping[str, Any]] = [{name: value for name, value in each.items() if value is not None} for each in given]
+        raise UserError(
+            f"{row.place}: kwargs",
+            f"{len(given)} for {len(names)} instructions",
+            "an object for each, and an instruction",
+        )
+    made: list[Mapping[str, Any]] = [
+        {name: value for name, value in each.items() if value is not None} for each in given
+    ]
     fields = {"prompt": text_column(row, "prompt"), "instruction_id_list": names, "kwargs": made}
     return with_id(row, fields, "key")
 
@@ -45,8 +51,13 @@ def _listed(row: Row, name: str) -> list[Any]:
 def _make(kind: Kind, rows: SetRows, variant: str) -> Task:
     splits: Mapping[Split, list[Row]] = task_rows(rows, partial(_fields, kind))
     if variant == UNTAGGED:
-        splits = {split: [row for row in each if _TAGGED not in row.values["instruction_id_list"]] for split, each in splits.items()}
-    require_nltk_data((name for each in splits.values() for row in each for name in row.values["instruction_id_list"]), kind)
+        splits = {
+            split: [row for row in each if _TAGGED not in row.values["instruction_id_list"]]
+            for split, each in splits.items()
+        }
+    require_nltk_data(
+        (name for each in splits.values() for row in each for name in row.values["instruction_id_list"]), kind
+    )
     return Task(
         goal="Answer the prompt, and follow each of its instructions to the letter.",
         inputs={"prompt": {"type": "str", "about": "what is asked for, and how it must be written"}},

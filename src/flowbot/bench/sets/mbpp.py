@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
 from typing import Any, cast
 
 from flowbot.fields import UserError
@@ -22,7 +21,7 @@ _LAST = {"": 10, "test": 510, "val": 600, "train": 974}
 """The last task_id of each of the publisher's splits; 1 to 10 are for prompts."""
 
 
-def divide(found: SplitRows, needed: Sequence[Split] = SPLITS) -> SplitRows:
+def divide(found: SplitRows) -> SplitRows:
     """The publisher's division by task_id: 11–510 test, 511–600 validation, 601–974 train."""
     made: dict[Split, list[Row]] = {split: [] for split in SPLITS}
     for row in (row for each in found.values() for row in each):

@@ -18,6 +18,7 @@ from .scorers.hidden_tests import PROGRAM, Tests, pass_at_1
 
 ReadProblem = Callable[[Row, str], "Problem"]
 """The problem of a row, in a variant."""
+_QUOTES = re.compile("\"\"\"|'''")
 _SAID = re.compile(r"\s*(?:#\s*)?(?:={1,2}>?|[-=]>|➞|returns|should return|should be)\s*(\S.*)", re.DOTALL)
 
 
@@ -53,7 +54,9 @@ def programming_task(goal: str, about: str, problems: Mapping[Split, list[tuple[
             "problem": {"type": "str", "about": about},
             "tests": {"type": "str", "about": "asserts that it must pass, one a line; others are kept back"},
         },
-        outputs={PROGRAM: {"type": "str", "about": "the whole Python program: imports and the function, without tests"}},
+        outputs={
+            PROGRAM: {"type": "str", "about": "the whole Python program: imports and the function, without tests"}
+        },
         metric=pass_at_1(tests),
         splits={split: [Row(row.place, _fields(problem)) for row, problem in each] for split, each in problems.items()},
         tools=[PythonSource()],
@@ -83,7 +86,7 @@ def shown_asserts(text: str, function: str) -> tuple[str, ...]:
 
 def _doctests(text: str, function: str) -> Iterator[str]:
     try:
-        examples = doctest.DocTestParser().get_examples(text)
+        examples = doctest.DocTestParser().get_examples(_QUOTES.sub("\n", text))
     except ValueError:
         return
     for each in examples:
@@ -99,7 +102,9 @@ def _said(text: str, function: str) -> Iterator[str]:
         for end in (place.end() for place in re.finditer(r"\)", line) if place.end() > start):
             told = _SAID.match(line[end:])
             if told and _is_call(line[start:end], function):
-                value = next((each for each in (told[1].strip(), told[1].strip().rstrip(".")) if _is_literal(each)), None)
+                value = next(
+                    (each for each in (told[1].strip().rstrip("."), told[1].strip()) if _is_literal(each)), None
+                )
                 if value is not None:
                     yield f"assert {line[start:end]} == {value}"
                 break

@@ -22,6 +22,10 @@ MODULES: Mapping[str, str] = MappingProxyType(
     {
         "bbh": "bbh",
         "gsm8k": "gsm8k",
+        "humaneval": "humaneval",
+        "ifbench": "instruction_following",
+        "ifeval": "instruction_following",
+        "mbpp": "mbpp",
         "trec6": "trec6",
     }
 )

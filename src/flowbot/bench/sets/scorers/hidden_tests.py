@@ -11,6 +11,7 @@ import ast
 import asyncio
 import builtins
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -93,7 +94,9 @@ def pass_at_1(tests: Mapping[str, Tests]) -> Metric:
         UserError: if bubblewrap cannot be had: nothing else runs all of Python, and it is found before anything is paid for.
     """
     _ = open_sandbox("bubblewrap")
-    return Metric.of(partial(passes_hidden_tests, {name: asdict(each) for name, each in tests.items()}))  # plain: looked at fast
+    return Metric.of(
+        partial(passes_hidden_tests, {name: asdict(each) for name, each in tests.items()})
+    )  # plain: looked at fast
 
 
 def passes_hidden_tests(tests: Mapping[str, Mapping[str, Any]], example: Example, outputs: Mapping[str, Any]) -> Score:
@@ -118,21 +121,15 @@ def program_of(reply: str, tests: Tests) -> str:
     only the body of the function goes on from the problem's `opening`."""
     blocks = [each.strip("\n") for each in _FENCED.findall(reply)] or [reply]
     found = next((each for each in blocks if defines(each, tests.entry_point)), blocks[-1])
-    if tests.opening and not defines(found, tests.entry_point):
-        for whole in (tests.opening + found, tests.opening + _indented(found)):
-            if defines(whole, tests.entry_point):
-                return whole
+    if tests.opening and not defines(found, tests.entry_point) and _is_body(found):
+        return tests.opening + (found if found[:1].isspace() else _indented(found))
     return found
 
 
 def defines(program: str, name: str) -> bool:
     """Whether a program can be read, and binds that name outside of functions and classes."""
-    try:
-        tree = ast.parse(program)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
     named: list[str] = []
-    for each in tree.body:
+    for each in _statements(program):
         match each:
             case ast.FunctionDef() | ast.ClassDef():
                 named.append(each.name)
@@ -143,6 +140,21 @@ def defines(program: str, name: str) -> bool:
             case _:
                 pass
     return name in named
+
+
+def _is_body(text: str) -> bool:
+    """Whether a text is what stands inside of a function: it begins with a blank, or returns."""
+    return text[:1].isspace() or any(isinstance(each, ast.Return) for each in _statements(text))
+
+
+def _statements(program: str) -> Sequence[ast.stmt]:
+    """The outermost statements; none of a text that is no Python."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a model wrote, as an escape that there is none of
+            return ast.parse(program).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ()
 
 
 def _indented(text: str) -> str:
@@ -166,12 +178,8 @@ def _ran(program: str, tests: Tests, hidden: str, public: Sequence[str]) -> Mapp
 
 def _test(text: str) -> tuple[str, str]:
     """A public assert, and the call in `assert CALL == VALUE`: what it gives is shown where it is wrong."""
-    try:
-        statement = ast.parse(text).body[0]
-    except (SyntaxError, IndexError):
-        return text, ""
-    match statement:
-        case ast.Assert(test=ast.Compare(left=left, ops=[ast.Eq()])):
+    match _statements(text):
+        case [ast.Assert(test=ast.Compare(left=left, ops=[ast.Eq()]))]:
             return text, ast.unparse(left)
         case _:
             return text, ""
@@ -205,14 +213,20 @@ def _told(program: str, tests: Tests, hidden: Mapping[str, Any]) -> str:
 def _failure(pair: Any) -> str:
     match pair:
         case [str(test), str(said)]:
-            return f"public test failed: {cut(test, 300)}: {cut(said, 300)}" if said else f"public test failed: {cut(test, 300)}"
+            return (
+                f"public test failed: {cut(test, 300)}: {cut(said, 300)}"
+                if said
+                else f"public test failed: {cut(test, 300)}"
+            )
         case _:
             return "a public test failed"
 
 
 def _line(program: str, line: Any) -> str:
     lines = program.splitlines()
-    return f" (line {line}: {cut(lines[line - 1].strip(), 120)})" if type(line) is int and 0 < line <= len(lines) else ""
+    return (
+        f" (line {line}: {cut(lines[line - 1].strip(), 120)})" if type(line) is int and 0 < line <= len(lines) else ""
+    )
 
 
 def _hidden_end(ended: Mapping[str, Any]) -> str:
@@ -228,5 +242,10 @@ def _hidden_end(ended: Mapping[str, Any]) -> str:
 
 def _known_end(ended: Mapping[str, Any]) -> str:
     said = str(ended.get("said"))
-    ends = (f"ran longer than {SECONDS:g} s", f"needed more than {MEMORY_MB} MB", "printed more than", "the result is too large")
+    ends = (
+        f"ran longer than {SECONDS:g} s",
+        f"needed more than {MEMORY_MB} MB",
+        "printed more than",
+        "the result is too large",
+    )
     return next((each for each in ends if said.startswith(f"run: {each}")), "the interpreter broke off")

@@ -47,7 +47,9 @@ def follows_instructions(kind: Kind) -> Metric:
         UserError: if they are not installed.
     """
     _ = checkers(kind)
-    return Metric.of(partial(instructions_followed, kind, ", ".join(f"{each} {version(each)}" for each in PACKAGES)), pure=True)
+    return Metric.of(
+        partial(instructions_followed, kind, ", ".join(f"{each} {version(each)}" for each in PACKAGES)), pure=True
+    )
 
 
 def instructions_followed(kind: Kind, versions: str, example: Example, outputs: Mapping[str, Any]) -> Score:
@@ -67,7 +69,11 @@ def instructions_followed(kind: Kind, versions: str, example: Example, outputs: 
         "instructions": sum(strict) / len(found),
         "instructions_loose": sum(loose) / len(found),
     }
-    missed = [f"{name} ({cut(told, 300)})" for (ok, _, told), name in zip(found, example.extra["instruction_id_list"], strict=True) if not ok]
+    missed = [
+        f"{name} ({cut(told, 300)})"
+        for (ok, _, told), name in zip(found, example.extra["instruction_id_list"], strict=True)
+        if not ok
+    ]
     return Score(float(all(strict)), f"not followed: {'; '.join(missed)}" if missed else "", parts)
 
 
@@ -121,7 +127,9 @@ def _checkers(kind: Kind) -> tuple[Mapping[str, Any], Sequence[Any]]:
     try:
         _ = version("if-verifiable")
     except PackageNotFoundError:
-        raise UserError(kind, "no package if-verifiable, whose checkers score it", mend="pip install 'flowbot[bench]'") from None
+        raise UserError(
+            kind, "no package if-verifiable, whose checkers score it", mend="pip install 'flowbot[bench]'"
+        ) from None
     nltk: Any = import_module("nltk")
     fetch, nltk.download = nltk.download, _nothing
     try:
