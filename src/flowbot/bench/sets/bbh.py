@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from flowbot.fields.yaml import parse_json
-from flowbot.task import Metric, Task
+from flowbot.task import Task
 from flowbot.task.data import listed_rows, read_rows
 from flowbot.task.decode import decoded
 from flowbot.task.row import Row
@@ -17,6 +17,7 @@ from flowbot.task.row import Row
 from .benchmark_set import BenchmarkSet, SetRows
 from .read import column, task_rows, text_column, with_id
 from .scorers.bbh import score
+from .scorers.official import official
 
 _YES_NO = ("Yes", "No")
 Answer = str | int | tuple[str, ...]
@@ -98,7 +99,7 @@ def _make(name: str, rows: SetRows, variant: str) -> Task:
         goal=goal,
         inputs={"input": {"type": "str", "about": "the question"}},
         outputs={"answer": {"type": kind, "about": "the answer alone"}},
-        metric=Metric.of(score, pure=True) if kind == "str" else "exact",
+        metric=official("bbh", score, rule=1, pure=True) if kind == "str" else "exact",
         splits=task_rows(rows, _fields),
     )
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from flowbot.fields import UserError
 from flowbot.fields.words import cut
-from flowbot.task import Metric, Task
+from flowbot.task import Task
 from flowbot.task.row import Row
 
 from .benchmark_set import BenchmarkSet, SetRows
 from .read import column, task_rows, text_column, with_id
 from .scorers.gsm8k import final_number, score
+from .scorers.official import official
 
 
 def _fields(row: Row) -> dict[str, object]:
@@ -26,7 +27,7 @@ def _make(rows: SetRows, variant: str) -> Task:
         goal="Solve the word problem.",
         inputs={"question": {"type": "str", "about": "the problem"}},
         outputs={"answer": {"type": "int", "about": "the number that is asked for, without its unit"}},
-        metric=Metric.of(score, pure=True),
+        metric=official("gsm8k", score, rule=1, pure=True),
         splits=task_rows(rows, _fields),
     )
 

@@ -20,12 +20,16 @@ from .read import set_rows
 
 MODULES: Mapping[str, str] = MappingProxyType(
     {
+        "banking77": "banking77",
         "bbh": "bbh",
+        "facility_support": "facility_support",
         "gsm8k": "gsm8k",
         "humaneval": "humaneval",
         "ifbench": "instruction_following",
         "ifeval": "instruction_following",
+        "math": "competition_math",
         "mbpp": "mbpp",
+        "text2sql_spider": "spider",
         "trec6": "trec6",
     }
 )

@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from flowbot.fields import Field, StepError, ToolSignature, UserError
 from flowbot.fields.files import sha256
 from flowbot.task import SQLSource, Tool
 
+T = TypeVar("T")
 SECONDS = 10.0
 """Time that one query may take."""
 MOST_ROWS = 100
@@ -82,10 +83,31 @@ def answer(file: Path, query: str) -> str:
     Raises:
         StepError: if the statement is wrong, does anything but read, or takes too long.
     """
+    with closing(_connect(file)) as connection:
+        return select(connection, query, _table, SECONDS)
+
+
+def select(
+    connection: sqlite3.Connection,
+    query: str,
+    take: Callable[[Sequence[str], Iterable[tuple[Any, ...]]], T],
+    seconds: float,
+) -> T:
+    """What is taken of the rows of one SELECT by somebody who is not trusted. The connection is of no other use afterwards.
+
+    Args:
+        connection: to a database; its statements are bounded from now on.
+        query: the statement.
+        take: what makes the result of the columns' names and of the rows, which are read as it asks for them.
+        seconds: time that it may take.
+
+    Raises:
+        StepError: if the statement is wrong, does anything but read, or takes too long.
+    """
     if len(query) > _MOST_STATEMENT:
         raise StepError(f"a statement of {len(query):,} characters; the most is {_MOST_STATEMENT:,}")
-    end = time.monotonic() + SECONDS
-    with closing(_connect(file)) as connection, closing(sqlite3.connect(":memory:")) as own:
+    end = time.monotonic() + seconds
+    with closing(sqlite3.connect(":memory:")) as own:
         _bound_functions(connection, own)
         connection.set_authorizer(_authorise)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_VALUE)
@@ -96,14 +118,14 @@ def answer(file: Path, query: str) -> str:
         try:
             cursor = connection.execute(query)
             names = [str(column[0]) for column in cursor.description or ()]
-            table = _table(names, cursor)
+            taken = take(names, cursor)
         except (sqlite3.Error, sqlite3.Warning, UnicodeError) as error:
-            raise StepError(_explain(error)) from None
+            raise StepError(_explain(error, seconds)) from None
         if time.monotonic() > end:
-            raise StepError(_LATE.format(SECONDS))
+            raise StepError(_LATE.format(seconds))
         if cursor.description is None:
             raise StepError("the statement gives no rows; write one SELECT")
-    return table
+    return taken
 
 
 def _bound_functions(connection: sqlite3.Connection, own: sqlite3.Connection) -> None:
@@ -194,10 +216,10 @@ def _authorise(action: int, first: str | None, second: str | None, *_: str | Non
     return sqlite3.SQLITE_OK
 
 
-def _explain(error: Exception) -> str:
+def _explain(error: Exception, seconds: float) -> str:
     text = str(error)
     if text == "interrupted":
-        return _LATE.format(SECONDS)
+        return _LATE.format(seconds)
     if isinstance(error, UnicodeError):
         return "the statement is not valid Unicode"
     if "not authorized" in text or "prohibited" in text:
@@ -216,7 +238,7 @@ def _tables(connection: sqlite3.Connection) -> str:
     return text if len(text) <= _MOST_SCHEMA else text[: _MOST_SCHEMA - 1] + "…"
 
 
-def _table(names: list[str], rows: Iterable[tuple[Any, ...]]) -> str:
+def _table(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> str:
     """The table; of rows no more are read than are shown, and one more."""
     lines = [" | ".join(map(_cell, names))]
     length = len(lines[0])
