@@ -7,6 +7,7 @@ they need of NLTK's data is looked for when the task is made.
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, partial
@@ -137,6 +138,9 @@ def _checkers(kind: Kind) -> tuple[Mapping[str, Any], Sequence[Any]]:
     finally:
         nltk.download = fetch
     found: dict[str, Any] = registry.INSTRUCTION_DICT
+    quiet = logging.Logger("if_verifiable")  # it would configure the logging of the whole program
+    quiet.addHandler(logging.NullHandler())
+    sys.modules[f"if_verifiable.{kind}.instructions"].logging = quiet  # pyright: ignore[reportAttributeAccessIssue]
     return found, [sys.modules[f"if_verifiable.{kind}.{each}"] for each in ("instructions", "instructions_util")]
 
 
