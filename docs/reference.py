@@ -27,6 +27,7 @@ FOLDER = Path(__file__).parent
 CHAPTERS = {
     "Tasks, examples and metrics": ("task", "draft", "checks"),
     "Optimising and evaluating": ("optimizer", "run", "notebook"),
+    "Comparing methods": ("bench",),
     "Using a workflow": ("runtime",),
     "Workflows": ("workflow",),
     "Budget and pace": ("lm",),

@@ -7,8 +7,8 @@
     flow = fb.load("found.flow.yaml", lm="openai/gpt-4.1-mini")
     flow(question="...")
 
-What the command line does has a function of the same name: `fb.init`, `fb.check`, `fb.show`, `fb.diff`, `fb.compare`, `fb.starts`,
-`fb.models` and `fb.cache` give values to go on with.
+What the command line does has a function of the same name: `fb.init`, `fb.check`, `fb.show`, `fb.diff`, `fb.compare`, `fb.bench`,
+`fb.starts`, `fb.models` and `fb.cache` give values to go on with.
 
 `fb.optimize` and `fb.evaluate` also work inside a running event loop, as in Jupyter; async code awaits
 `fb.optimize_async` and `fb.evaluate_async`. A notebook shows tasks, workflows, flows and results as pages.
@@ -20,9 +20,12 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .bench.result import BenchResult
+    from .bench.run import bench, bench_async
     from .checks.check import check
     from .draft.init import init
     from .fields import (
@@ -65,6 +68,8 @@ __version__ = "0.1.0"
 _HOME = {
     **dict.fromkeys(("BudgetExceeded", "Field", "FlowBotError", "InfrastructureError", "ModelError"), "fields"),
     **dict.fromkeys(("DeniedError", "Paused", "Score", "Usage", "UserError"), "fields"),
+    "BenchResult": "bench.result",
+    **dict.fromkeys(("bench", "bench_async"), "bench.run"),
     "Budget": "lm.budget",
     "Pace": "lm.pace",
     "StopSignal": "lm.stop",
@@ -111,7 +116,24 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
+class _Face(ModuleType):
+    """The package, whose `bench` is the function also once the subpackage of that name is imported."""
+
+    @property
+    def bench(self) -> Any:
+        """As `__getattr__` gives it."""
+        return __getattr__("bench")
+
+    @bench.setter
+    def bench(self, module: ModuleType) -> None:
+        """What imports the subpackage sets it here, too; `sys.modules` has it."""
+
+
+sys.modules[__name__].__class__ = _Face
+
+
 __all__ = [
+    "BenchResult",
     "Budget",
     "BudgetExceeded",
     "DeniedError",
@@ -140,6 +162,8 @@ __all__ = [
     "UserError",
     "Workbench",
     "Workflow",
+    "bench",
+    "bench_async",
     "cache",
     "check",
     "compare",

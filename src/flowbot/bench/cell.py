@@ -66,6 +66,7 @@ class CellResult(Record):
         val: mean on the validation rows; None where it was not run.
         search: what finding took, validation included.
         test: what running the test rows took.
+        took: all that it took, which is what ceilings count; a run of ours also tests what it began with.
         nodes: of the workflow; None where it is none of ours.
         page: what opens it, relative to the folder of the comparison: a report or a folder.
         found: what was found, in a line.
@@ -85,6 +86,7 @@ class CellResult(Record):
     val: Share | None = None
     search: Cost = Cost()
     test: Cost = Cost()
+    took: Cost = Cost()
     nodes: Count | None = None
     page: str = ""
     found: str = ""

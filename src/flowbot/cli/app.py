@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
+from .bench import bench
 from .cache import cache
 from .check import check
 from .compare import compare
@@ -68,6 +69,7 @@ for _order, (_verb, _name) in enumerate(
         (diff, "diff"),
         (compare, "compare"),
         (report, "report"),
+        (bench, "bench"),
         (starts, "starts"),
         (models, "models"),
     )

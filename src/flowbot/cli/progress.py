@@ -36,6 +36,7 @@ PHASES: dict[Phase, str] = {
     "validation": "Validating the best",
     "test": "Closing test",
     "evaluation": "Scoring",
+    "comparison": "Comparing",
 }
 
 

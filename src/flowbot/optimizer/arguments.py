@@ -30,8 +30,8 @@ from .progress import ProgressCallback
 
 TaskLike: TypeAlias = Task | Path | str
 """A task, or the path of its file or folder."""
-WorkflowLike: TypeAlias = Workflow | Flow | RunResult | Path | str
-"""A workflow, that of a flow, the path of its file, the name of a start of the library, such as `self-refine`, or a run that
+WorkflowLike: TypeAlias = Workflow | Start | Flow | RunResult | Path | str
+"""A workflow, that of a flow, the path of its file, a start of the library or its name, such as `self-refine`, or a run that
 found one: its result, its folder, or its name in runs/."""
 
 
@@ -90,7 +90,7 @@ def as_workflow(workflow: object, where: str) -> Workflow | Start:
         return Workflow.load(flow_file(workflow))
     if isinstance(workflow, Flow):
         return workflow.workflow
-    if not isinstance(workflow, Workflow):
+    if not isinstance(workflow, Workflow | Start):
         expected = "a Workflow, a Flow, the path of a .flow.yaml, a run, or a name that `flowbot starts` lists"
         raise UserError(where, shown(workflow), expected)
     return workflow

@@ -18,7 +18,7 @@ _NEARLY = 0.99
 _log = logging.getLogger(__name__)
 
 What = Literal["step", "scored", "kept", "rejected", "news", "ended"]
-Phase = Literal["start", "search", "validation", "test", "evaluation"]
+Phase = Literal["start", "search", "validation", "test", "evaluation", "comparison"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class ProgressEvent:
     Args:
         phase: `start`: the start is run on its first examples; `search`: changes are tried on training examples;
             `validation`: winner and start are run on unseen examples, as far as needed; `test`: both are tested, once;
-            `evaluation`: an evaluation outside of a search.
+            `evaluation`: an evaluation outside of a search; `comparison`: a cell of a comparison is run.
         text: it in words, one line.
         done: examples done in this step.
         total: examples of this step in all; 0 where there is nothing to count.

@@ -21,6 +21,7 @@ from flowbot.run.lock import claimed
 from flowbot.run.result import CostEstimate, Judging, RunResult, Used
 from flowbot.run.sessions import Sessions, Spent, spent_in_all
 from flowbot.runtime.blocking import blocking
+from flowbot.runtime.engine import Engine
 from flowbot.runtime.judge import judge_facts, judge_models
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.settings import arguments_of, with_settings
@@ -96,6 +97,31 @@ class Plan:
         """
         require_room(self.ceilings, self.ready.task, self.estimate)
 
+    def identity(self, engine: Engine) -> dict[str, Any]:
+        """All that decides what the run proposes and chooses, as JSON data; ceilings do not.
+
+        Args:
+            engine: what the run works with; `ready.engine(lm, judge_lm)`.
+
+        Raises:
+            UserError: for an unknown model, or a missing key or price.
+        """
+        ready = self.ready
+        judges = [engine.model(each).identity.dump() for each in self.judges]
+        return {
+            "task": ready.task.identity,
+            "models": {
+                role: engine.model(name).identity.dump() for role, name in (("task", self.lm), ("meta", self.meta_lm))
+            },
+            "method": self.method.name,
+            "seed": self.seed,
+            "effort": planned_calls(self.effort),
+            "start": ready.workflow.hash,
+            **({"judges": judges} if judges else {}),
+            **({"sandbox": ready.bench.sandbox.name} if ready.bench.sandbox.name else {}),
+            **({"allow_writes": True} if ready.allow_writes else {}),
+        }
+
     async def run(self) -> RunResult:
         """Search, choose and test; see `optimize_async`."""
         self.require_room()
@@ -105,19 +131,9 @@ class Plan:
         async with AsyncExitStack() as stack:
             engine = await stack.enter_async_context(ready.engine(self.lm, self.judge_lm))
             session = engine.session
-            model, meta, *judges = models = [engine.model(each) for each in (self.lm, self.meta_lm, *self.judges)]
+            _, meta, *judges = models = [engine.model(each) for each in (self.lm, self.meta_lm, *self.judges)]
             asked = {"task": self.lm, "meta": self.meta_lm, **({"judge": ", ".join(self.judges)} if judges else {})}
-            identity = {
-                "task": task.identity,
-                "models": {"task": model.identity.dump(), "meta": meta.identity.dump()},
-                "method": self.method.name,
-                "seed": self.seed,
-                "effort": effort,
-                "start": start.hash,
-                **({"judges": [each.identity.dump() for each in judges]} if judges else {}),
-                **({"sandbox": ready.bench.sandbox.name} if ready.bench.sandbox.name else {}),
-                **({"allow_writes": True} if ready.allow_writes else {}),
-            }
+            identity = self.identity(engine)
             hold = stack.enter_context(first_hold(session.budget, task, start, (self.lm, self.judge_lm), price))
             run_id = f"{task.name}-{stable_hash(identity)[:12]}"
             directory = Path(self.run_dir or Path("runs") / run_id)

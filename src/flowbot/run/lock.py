@@ -27,28 +27,33 @@ WRITTEN = (EXAMPLES, SESSIONS, START, FOUND, RESULT, "report.html")
 
 
 @contextmanager
-def run_lock(path: Path) -> Generator[None]:
+def run_lock(path: Path, what: str = "run directory", option: str = "--run-dir") -> Generator[None]:
     """Hold the directory `path` (made if missing) for this process; the system lets go of it even after a kill.
 
     The directory itself is held, so that whoever deletes the lock file in it lets nobody in. The file says who holds
     it, and is held too: not every system lets a directory be held.
+
+    Args:
+        path: the directory.
+        what: how errors call it.
+        option: the option that names another one.
 
     Raises:
         UserError: if another process holds it, the directory cannot be written or held, or its `.lock` is a link.
     """
     with ExitStack() as stack:
         try:
-            file = _held(path, stack)
+            file = _held(path, stack, what, option)
         except OSError as error:
             found = f"no way to write there ({error.strerror or error})"
-            raise UserError(f"run directory {path}", found, "a folder that can be written") from None
+            raise UserError(f"{what} {path}", found, "a folder that can be written") from None
         with suppress(OSError):  # who holds it is said for people; a full disk is told of by what must be written
             file.truncate(0)
             file.write(f"\n{os.getpid()}".encode())  # Windows lets nobody else read the first byte, which is locked
         yield
 
 
-def _held(path: Path, stack: ExitStack) -> FileIO:
+def _held(path: Path, stack: ExitStack, what: str, option: str) -> FileIO:
     """The lock file, once it and the directory are held and the directory still stands where it was opened."""
     for number in range(_TRIES):
         with ExitStack() as handles:
@@ -67,9 +72,9 @@ def _held(path: Path, stack: ExitStack) -> FileIO:
                 free = folder is None or handles.enter_context(locked(folder))
             if not free or not handles.enter_context(locked(file.fileno())):
                 raise UserError(
-                    f"run directory {path}",
+                    f"{what} {path}",
                     f"another FlowBot at work in it (process {_holder(file)})",
-                    mend="wait for it, or name another --run-dir",
+                    mend=f"wait for it, or name another {option}",
                 )
             with suppress(FileNotFoundError):
                 if folder is None or os.path.samestat(path.stat(), os.fstat(folder)):

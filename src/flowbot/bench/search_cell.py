@@ -1,0 +1,195 @@
+"""A cell of our own: a method of `optimize`, or a start that is scored as it stands. Its run's folder is `run` in the cell's."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from flowbot.fields import Usage
+from flowbot.fields.words import brief
+from flowbot.lm.budget import Budget
+from flowbot.optimizer.progress import ProgressEvent
+from flowbot.optimizer.run import Plan, planned
+from flowbot.report.report import write_report
+from flowbot.run.examples import Side, read_examples
+from flowbot.run.result import RunResult, Used
+from flowbot.runtime.judge import PURPOSE as JUDGED
+from flowbot.task import Task
+
+from .bench_file import PeerMethod, StartMethod
+from .cell import Cell, CellResult, Cost
+from .ground import CellJob, Ground, Outcome, Outlook
+
+RUN = "run"
+"""The run's folder in that of its cell."""
+SCORED = "none+none"
+"""The method that scores and tests its start."""
+
+
+class NoRoom(Exception):
+    """The ceilings over all cells leave too little to begin another one; its text says so in a line."""
+
+
+async def foresee(cell: Cell, ground: Ground, shared: Budget) -> Outlook:
+    """What a cell is and takes; nothing is paid for.
+
+    Raises:
+        UserError: for anything that would keep it from being run.
+    """
+    async with _planned(cell, ground, budget=ground.budget_of(cell, shared)) as plan:
+        plan.require_room()
+        async with plan.ready.engine(plan.lm, plan.judge_lm) as engine:
+            return Outlook(plan.identity(engine), plan.estimate)
+
+
+async def run(job: CellJob, ground: Ground) -> Outcome:
+    """Run a cell, or go on with it.
+
+    Raises:
+        NoRoom: if what other cells have left of the ceilings is too little to begin with.
+        FlowBotError: as `optimize_async`.
+    """
+    clock = _TestClock()
+
+    method = ground.file.methods[job.cell.method]
+
+    def told(event: ProgressEvent) -> None:
+        clock.note(event)
+        if not isinstance(method, StartMethod) or event.phase != "validation":  # that there is nothing to choose from
+            job.progress(event)
+
+    async with _planned(
+        job.cell, ground, budget=job.budget, run_dir=job.folder / RUN, stop=job.stop, progress=told
+    ) as plan:
+        for each in plan.ceilings:
+            if each.given < each.least:
+                raise NoRoom(f"{each.given:,.4g} {each.ceiling} are left, and the next cell needs {each.least:,.4g}")
+        result, task = await plan.run(), plan.ready.task
+    if result.status != "done":
+        failed = _base(job, "paused", result, error=brief(result.reason or result.stopped_by))
+        return Outcome(failed, result.now)
+    page = write_report(result.run_dir)
+    rows = {each.id: each.final for each in read_examples(result.run_dir) if each.split == "test" and each.final}
+    ids = [each.id for each in task.splits["test"] if each.id in rows]
+    took = costs(result, task, [rows[each] for each in ids], clock.seconds)
+    val, nodes = result.final_scores.val, len(result.workflow.sketch.nodes)
+    measured = _base(job, "done", result).model_copy(
+        update={
+            "examples": tuple(ids),
+            "scores": tuple(rows[each].score for each in ids),
+            "val": None if val is None else val.mean,
+            "search": took[0],
+            "test": took[1],
+            "took": took[2],
+            "nodes": nodes,
+            "page": f"{job.cell.name}/{RUN}/{page.name}",
+            "found": _found(result, ground, job.cell),
+        }
+    )
+    cut = result.tested is not None and result.tested.run < result.tested.of
+    return Outcome(measured, result.now, "a ceiling" if cut or result.stopped_by == "budget" else "")
+
+
+def _base(job: CellJob, status: Any, result: RunResult, *, error: str = "") -> CellResult:
+    cell = job.cell
+    return CellResult(
+        task=cell.task, method=cell.method, models=cell.models, effort=cell.effort, seed=cell.seed, identity=job.identity,
+        status=status, error=error, metric=result.metric, page=f"{cell.name}/{RUN}",
+    )  # fmt: skip
+
+
+def _planned(cell: Cell, ground: Ground, **own: Any) -> AbstractAsyncContextManager[Plan]:
+    """The run of a cell, ready to begin."""
+    task, method, models = ground.parts(cell)
+    assert not isinstance(method, PeerMethod)
+    searches = not isinstance(method, StartMethod)
+    return planned(
+        task,
+        lm=models.task,
+        meta_lm=models.meta if searches else None,
+        judge_lm=models.judge or models.meta,
+        start=ground.file.starts.get(cell.method),
+        method=method.method if searches else SCORED,
+        effort=max(1, cell.effort),
+        seed=cell.seed,
+        workbench=ground.bench,
+        **ground.settings,
+        **own,
+    )
+
+
+def _found(result: RunResult, ground: Ground, cell: Cell) -> str:
+    method = ground.file.methods[cell.method]
+    if isinstance(method, StartMethod):
+        return method.start
+    return "the start: nothing proved better" if result.unchanged else brief("; ".join(result.kept_from))
+
+
+class _TestClock:
+    """When the closing test began, by the clock on the wall."""
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+
+    def note(self, event: ProgressEvent) -> None:
+        if event.phase == "test" and self._began is None:
+            self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return 0.0 if self._began is None else time.monotonic() - self._began
+
+
+def costs(result: RunResult, task: Task, found: list[Side], test_seconds: float) -> tuple[Cost, Cost, Cost]:
+    """What finding took, what the found workflow took on the test, and what the whole run took.
+
+    A run tests its start, too: that is in the last alone, since it is the start's own cell that tells of it. What judges took
+    is shared out by their calls on the test.
+
+    Args:
+        result: of a run that is done.
+        task: its task.
+        found: the found workflow's runs on the test.
+        test_seconds: what the closing test took.
+    """
+    by = dict(result.by_purpose)
+    test, judged = by.pop("test", None), by.pop(JUDGED, None)
+    runs = len(found) * (1 if result.unchanged else 2)
+    ran = _cost([test] if test else [])
+    if not result.unchanged and all(side.whole for side in found):
+        used = sum((side.trace.usage for side in found), Usage())
+        ran = Cost(calls=used.calls, requests=used.calls, tokens=used.tokens, usd=used.usd)
+    search = _cost(by.values())
+    if judged and judged.calls:
+        share = min(1.0, task.metric.judge_calls * runs / judged.calls)
+        ran = _sum(ran, _cost([judged], share * len(found) / max(1, runs)))
+        search = _sum(search, _cost([judged], 1 - share))
+    seconds = min(test_seconds, result.seconds)
+    return (
+        search.model_copy(update={"seconds": round(result.seconds - seconds, 2)}),
+        ran.model_copy(update={"seconds": round(seconds, 2)}),
+        _cost(result.by_purpose.values()).model_copy(update={"seconds": round(result.seconds, 2)}),
+    )
+
+
+def _cost(used: Iterable[Used], share: float = 1.0) -> Cost:
+    rows = list(used)
+    prices = [each.usd for each in rows]
+    known = [each for each in prices if each is not None]
+    return Cost(
+        calls=round(share * sum(each.calls for each in rows)),
+        requests=round(share * sum(each.requests for each in rows)),
+        tokens=round(share * sum(each.tokens for each in rows)),
+        usd=round(share * sum(known), 12) if len(known) == len(prices) else None,
+    )
+
+
+def _sum(one: Cost, other: Cost) -> Cost:
+    return Cost(
+        calls=one.calls + other.calls,
+        requests=one.requests + other.requests,
+        tokens=one.tokens + other.tokens,
+        usd=None if one.usd is None or other.usd is None else one.usd + other.usd,
+    )
