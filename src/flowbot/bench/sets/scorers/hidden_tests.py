@@ -23,6 +23,8 @@ from flowbot.fields.words import cut
 from flowbot.runtime.sandbox import open_sandbox
 from flowbot.task import Example, Metric
 
+from .official import official
+
 SECONDS = 10.0
 """Time for a program with its tests; the publishers' harnesses allow 3 to 10."""
 MEMORY_MB = 256
@@ -93,20 +95,19 @@ def pass_at_1(tests: Mapping[str, Tests]) -> Metric:
     Raises:
         UserError: if bubblewrap cannot be had: nothing else runs all of Python, and it is found before anything is paid for.
     """
-    _ = open_sandbox("bubblewrap")
-    return Metric.of(
-        partial(passes_hidden_tests, {name: asdict(each) for name, each in tests.items()})
-    )  # plain: looked at fast
+    held = {name: asdict(each) for name, each in tests.items()}
+    told = f"{stable_hash(held)} {open_sandbox('bubblewrap').identity} {SECONDS:g} s {MEMORY_MB} MB"
+    return official("pass_at_1", partial(passes_hidden_tests, tests), rule=1, pure=False, of=told)
 
 
-def passes_hidden_tests(tests: Mapping[str, Mapping[str, Any]], example: Example, outputs: Mapping[str, Any]) -> Score:
+def passes_hidden_tests(tests: Mapping[str, Tests], example: Example, outputs: Mapping[str, Any]) -> Score:
     """1 if all hidden tests pass, and 0 otherwise, with what the public ones show.
 
     Raises:
         KeyError: for an example of another set.
         InfrastructureError: if no process can be started.
     """
-    wanted, reply = Tests(**tests[example.id]), outputs.get(PROGRAM)
+    wanted, reply = tests[example.id], outputs.get(PROGRAM)
     if not isinstance(reply, str) or not reply.strip() or len(reply) > _LONGEST:
         return Score(0.0, f"{PROGRAM}: " + ("nothing" if not reply else f"no text of at most {_LONGEST:,} characters"))
     program = program_of(reply, wanted)

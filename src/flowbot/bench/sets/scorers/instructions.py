@@ -22,6 +22,8 @@ from flowbot.fields import Score, UserError
 from flowbot.fields.words import cut, listed
 from flowbot.task import Example, Metric
 
+from .official import official
+
 Kind = Literal["ifeval", "ifbench"]
 RESPONSE = "response"
 """The output that is scored."""
@@ -42,18 +44,16 @@ _checking = Lock()
 
 
 def follows_instructions(kind: Kind) -> Metric:
-    """The metric of a set; its identity has the versions of the packages whose code decides.
+    """The metric of a set.
 
     Raises:
-        UserError: if they are not installed.
+        UserError: if the package whose checkers decide is not installed.
     """
     _ = checkers(kind)
-    return Metric.of(
-        partial(instructions_followed, kind, ", ".join(f"{each} {version(each)}" for each in PACKAGES)), pure=True
-    )
+    return official(kind, partial(instructions_followed, kind), rule=1, pure=True, packages=PACKAGES)
 
 
-def instructions_followed(kind: Kind, versions: str, example: Example, outputs: Mapping[str, Any]) -> Score:
+def instructions_followed(kind: Kind, example: Example, outputs: Mapping[str, Any]) -> Score:
     """1 if all instructions are followed to the letter, and 0 otherwise, with those that are not.
 
     Its parts: `loose`, the same where the first or last line and asterisks may be left out; `instructions` and
