@@ -123,7 +123,7 @@ def templates() -> jinja2.Environment:
     from jinja2.sandbox import SandboxedEnvironment
 
     made = SandboxedEnvironment(
-        loader=jinja2.PackageLoader("flowbot.report", "page"),
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(f"flowbot.{each}", "page") for each in ("report", "draw")]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
