@@ -76,7 +76,7 @@ SET = BenchmarkSet(
     make=_make,
     files={"test": ("HumanEval.jsonl",)},
     hub="openai/openai_humaneval",
-    metric="pass@1: the program passes the publisher's tests, which no workflow sees; 10 s and 256 MB in the sandbox",
+    metric="pass@1: the program passes the publisher's tests, which no workflow sees; 10 s of processor time and 256 MB in the sandbox",
     split="AFlow's 33 for validation and 131 for test; where train rows are wanted, half of the 33, in a seeded order",
     divide=divide,
 )

@@ -93,7 +93,7 @@ SET = BenchmarkSet(
     variants=("", ALL),
     files={"test": ("mbpp.jsonl", "sanitized-mbpp.json")},
     hub="google-research-datasets/mbpp/full",
-    metric="pass@1: the program passes all asserts of the problem, in the sandbox within 10 s and 256 MB; the first one is shown, in "
+    metric="pass@1: the program passes all asserts of the problem, in the sandbox within 10 s of processor time and 256 MB; the first one is shown, in "
     "the variant all-asserts all of them, as its authors prompted",
     split="the publisher's, by task_id: 11–510 test, 511–600 val, 601–974 train; 1–10 are left out",
     divide=divide,
