@@ -58,11 +58,24 @@ def test_a_comparison_can_be_read_and_every_start_fits_the_tasks_that_it_is_run_
             assert starts(start.name, file.tasks[task], cache_dir=place / "cache").sketch.nodes
 
 
+def flowbot(*arguments: str) -> object:
+    """The exit status of a command."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    return ended.value.code
+
+
+SEEN: list[str] = []
+"""What the model was asked."""
+
+
 @pytest.fixture
 def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[Thinker]:
     """A model that gives whatever fits."""
+    SEEN.clear()
 
     def mind(asked: Asked) -> str:
+        SEEN.append(asked.text)
         if asked.schema is None:
             return 'So: {"total": 3}'
         return json.dumps(fill(asked.schema, asked.text, texts=lambda *_: "x"))
@@ -79,13 +92,34 @@ def test_the_small_comparison_runs_with_its_peer_and_a_second_time_asks_nothing(
     command = ["bench", str(ROOT / "benchmarks" / "small.yaml"), "--only", "orders/*", "--json"]
     command += ["--out", str(tmp_path / "out"), "--cache-dir", str(tmp_path / "cache")]
 
-    assert main(command) == 0
+    assert flowbot(*command) == 0
     told = capsys.readouterr().out
     asked = endpoint.count.requests
-    assert main(command) == 0
+    assert flowbot(*command) == 0
 
     assert set(re.findall(r'"method": "([\w-]+)"', told)) >= {"single", "cot", "flowbot", "random", "plain"}
     assert endpoint.count.requests == asked > 0
+
+
+def test_hidden_tests_are_in_no_request_and_in_nothing_that_a_comparison_leaves(
+    endpoint: Thinker, place: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "code.yaml"
+    file.write_text(
+        f"tasks: {{code: {{set: humaneval, data: {place / 'shared' / 'data' / 'humaneval'}}}}}\n"
+        "methods: {cot: {start: chain-of-thought}, flowbot: {method: flowbot+blame}, paper: {method: paper}}\n"
+        "models: {mock: {task: openai/gpt-4.1-mini}}\neffort: [30]\n",
+        encoding="utf-8",
+    )
+
+    assert flowbot("bench", str(file), "--out", str(tmp_path / "out"), "--cache-dir", str(tmp_path / "cache")) == 0
+
+    left = b"".join(each.read_bytes() for each in tmp_path.rglob("*") if each.is_file())
+    shown, hidden = b"add_1(1) == 2", b"candidate(5) =="
+    assert shown in left
+    assert hidden not in left
+    assert any(shown.decode() in each for each in SEEN)
+    assert not any(hidden.decode() in each for each in SEEN)
 
 
 def tasks_of_table(place: Path) -> Iterator[tuple[str, Task, list[str]]]:
