@@ -1,4 +1,4 @@
-"""Write the two pages that come from the code: `cli.md` from the commands, `python.md` from the docstrings.
+"""Write what comes from the code: `cli.md` from the commands, `python.md` from the docstrings, the table of `sets.md` from the sets.
 
     python docs/reference.py
 
@@ -11,7 +11,7 @@ import inspect
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FunctionType
 from typing import Any, cast
@@ -21,6 +21,8 @@ from griffe import Docstring, DocstringSection, DocstringSectionKind
 from pydantic import BaseModel
 
 import flowbot
+from flowbot.bench.sets.benchmark_set import BenchmarkSet
+from flowbot.bench.sets.registry import list_sets
 from flowbot.cli.app import app
 
 FOLDER = Path(__file__).parent
@@ -75,6 +77,31 @@ def python_page() -> str:
         found[chapter].append("\n\n".join(_object(name, value)))
     chapters = [f"## {chapter}\n\n" + "\n\n".join(texts) for chapter, texts in found.items() if texts]
     return PYTHON_INTRODUCTION + "\n" + "\n\n".join(chapters) + "\n"
+
+
+def sets_page(page: str) -> str:
+    """The page of sets with the table of those that there are; the tasks of a family are one row."""
+    families: dict[str, list[BenchmarkSet]] = {}
+    for each in list_sets():
+        families.setdefault(each.name.partition("/")[0], []).append(each)
+    rows = [" | ".join(_set_cells(name, members)) for name, members in families.items()]
+    head = "| set | what is asked | variants | right if | published as | on the hub | licence | train, val and test |"
+    table = "\n".join([head, "|---" * 8 + "|", *(f"| {row} |" for row in rows)])
+    start, end = "<!-- the table: python docs/reference.py -->", "<!-- the end of the table -->"
+    before, after = page.split(start)[0], page.split(end)[1]
+    return f"{before}{start}\n{table}\n{end}{after}"
+
+
+def _set_cells(family: str, members: Sequence[BenchmarkSet]) -> Iterator[str]:
+    first, alone = members[0], len(members) == 1
+    yield f"`{first.name}`" if alone else ", ".join(f"`{each.name}`" for each in members)
+    yield first.about if alone else f"one of {len(members)} tasks of {family}"
+    yield ", ".join(f"`{each}`" for each in first.variants if each)
+    yield first.metric
+    yield first.source if alone else first.source.replace(first.name.partition("/")[2], "TASK")
+    yield f"`{first.hub}`" if first.hub else ""
+    yield first.licence
+    yield first.split
 
 
 def _object(name: str, value: Any) -> Iterator[str]:
@@ -192,8 +219,9 @@ def _with_examples(text: str) -> str:
 
 
 def main() -> None:
-    """Write both pages."""
-    for name, page in (("cli.md", cli_page()), ("python.md", python_page())):
+    """Write all of it."""
+    sets = sets_page((FOLDER / "sets.md").read_text(encoding="utf-8"))
+    for name, page in (("cli.md", cli_page()), ("python.md", python_page()), ("sets.md", sets)):
         (FOLDER / name).write_text(page, encoding="utf-8")
 
 

@@ -15,6 +15,7 @@ from flowbot.optimizer.judge import PRIOR_SPREAD, STRICTER, PosteriorJudge
 from flowbot.optimizer.planner import Bandit, VoteWeight
 from flowbot.optimizer.pool import Pool
 from flowbot.optimizer.population import Candidate, Outcome, Population
+from flowbot.optimizer.priors import shipped_priors
 from flowbot.optimizer.seams import Ballots, Focus, Option, Proposal, Proposer
 from flowbot.run.events import Arm, Event, Verdict
 from simulate.rivals.arms import ADD
@@ -127,7 +128,7 @@ class Texts:
                 Arm(kind={"rewrite": "instruct"}.get(kind, kind)),
                 key=f"{parent.program.hash}/{kind}",
                 title=kind,
-                prior=Belief({"demonstrate": 0.03, "rewrite": 0.02}[kind], PRIOR_SPREAD),
+                prior=shipped_priors().belief({"rewrite": "instruct"}.get(kind, kind), "parameters"),
                 cost=1 + MISTAKES if kind == "rewrite" else 0,
                 most=DRAWS,
                 level="parameters",

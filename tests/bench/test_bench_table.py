@@ -15,6 +15,7 @@ from flowbot.bench.published import read_published
 from flowbot.bench.rows import Key
 from flowbot.bench.table import compare_cells, read_cells
 from flowbot.fields import UserError
+from flowbot.fields.yaml import parse_data
 from flowbot.stats import estimate_mean, holm, paired_difference, permutation_p
 
 FLAT = [1.0, 0.0] * 10
@@ -181,6 +182,13 @@ def test_published_figures_are_checked(data: object, said: str) -> None:
     with pytest.raises(UserError) as error:
         read_published(data)
     assert said in str(error.value)
+
+
+def test_the_published_figures_of_the_documentation_are_read() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reading-a-comparison.md").read_text(encoding="utf-8")
+    shown = next(each for each in page.split("```text") if each.lstrip().startswith("published:")).partition("```")[0]
+    (column,) = read_published(parse_data(shown, "docs")["published"])
+    assert (column.scores["hotpotqa"], column.note) == (0.728, "300 test rows")
 
 
 def test_cells_that_do_not_compare_are_refused() -> None:

@@ -1,4 +1,4 @@
-"""The two pages that come from the code say what the code says now."""
+"""The pages that come from the code say what the code says now."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pytest
 from doc_snippets import ROOT
 
 import flowbot
+from flowbot.bench.sets.benchmark_set import BenchmarkSet
+from flowbot.bench.sets.registry import list_sets
 from flowbot.cli.app import app
 
 STALE = "docs/{} differs from the code; write it again with: python docs/reference.py"
@@ -34,6 +36,17 @@ def test_the_page_of_commands_is_what_the_code_gives(reference: ModuleType) -> N
 
 def test_the_page_of_python_names_is_what_the_code_gives(reference: ModuleType) -> None:
     assert reference.python_page() == committed("python.md"), STALE.format("python.md")
+
+
+def test_the_table_of_sets_is_what_the_code_gives(reference: ModuleType) -> None:
+    assert reference.sets_page(committed("sets.md")) == committed("sets.md"), STALE.format("sets.md")
+
+
+@pytest.mark.parametrize("each", list_sets(), ids=lambda each: each.name)
+def test_every_set_says_where_it_is_from_and_what_it_rewards(each: BenchmarkSet) -> None:
+    for told in (each.about, each.source, each.licence, each.metric):
+        assert told
+        assert "|" not in told, "it stands in a table"
 
 
 def test_every_verb_and_every_public_name_has_its_heading() -> None:

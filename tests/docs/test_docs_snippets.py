@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from doc_snippets import COMMANDS, OTHERS, ROOT, Command, Snippet, commands, readme_task, snippets
 
+from flowbot.bench.sets.registry import find_set
 from flowbot.cli.app import app, run
 from flowbot.fields.yaml import dump_yaml, parse_data
 from flowbot.task import Task
@@ -58,6 +59,9 @@ def test_yaml_loads(snippet: Snippet, folder: Path) -> None:
         assert [each for each in defects if not each.where.startswith("parameters.")] == []
     elif "nodes" in data:
         assert check(Workflow.from_data(data)) == []
+    elif "tasks" in data:
+        for task in data["tasks"].values():
+            assert "set" not in task or task.get("variant", "") in ("", *find_set(task["set"]).variants)
     else:
         (folder / "task.yaml").write_text(dump_yaml({**readme_task(), **data}), encoding="utf-8")
         Task.load(folder / "task.yaml")

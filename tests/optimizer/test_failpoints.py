@@ -11,8 +11,8 @@ from crash_lives import Run
 
 DEATHS = {
     "after-reply": [1, 80, 120],
-    "in-commit": [1, 50, 90],
-    "after-commit": [1, 50, 90],
+    "in-commit": [1, 40, 70],
+    "after-commit": [1, 40, 70],
     "before-journal": [1, 6, 9],
     "in-journal": [1, 6, 9],
     "after-journal": [1, 6, 9],

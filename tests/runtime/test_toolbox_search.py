@@ -55,6 +55,11 @@ async def test_titles_are_given_only_where_the_corpus_has_them(tmp_path: Path) -
     assert len((await found(file, "two", k=50))[0]) == 300
 
 
+async def test_sentences_serve_in_place_of_a_text(tmp_path: Path) -> None:
+    file = write(tmp_path, [{"title": "Pears", "sentences": ["Pears are green.", " They grow on trees."]}])
+    assert await found(file, "trees") == [{"title": "Pears", "text": "Pears are green. They grow on trees."}]
+
+
 async def test_an_index_is_built_once_for_a_content(tmp_path: Path) -> None:
     news: list[str] = []
     for name, rows in (("a.jsonl", DOCUMENTS), ("b.jsonl", DOCUMENTS), ("c.jsonl", DOCUMENTS[:2])):
@@ -92,6 +97,7 @@ async def test_a_build_that_breaks_off_leaves_no_index(tmp_path: Path, monkeypat
         (["[" * 100_000], "docs.jsonl:1: found JSON that is nested too deep"),
         ([{"text": "a"}, "[1]"], "docs.jsonl:2: found a list"),
         ([{"title": "a"}], "docs.jsonl:1: found no text"),
+        ([{"title": "a", "sentences": ["b", 1]}], "docs.jsonl:1: found a text or title of another type"),
         ([{"text": 3}], "another type"),
         ([{"text": "…"}], "without any word"),
     ],

@@ -84,7 +84,7 @@ class Confirm(Generic[P]):
         share: share of the planned calls that is set aside for it at most.
     """
 
-    bar: float = 0.90
+    bar: float = 0.92
     share: float = 0.25
 
     def room(self, calls: float, rows: int, start_calls: float) -> float:

@@ -88,7 +88,7 @@ class MCPSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSource:
-    """Full-text search over a corpus: a JSONL file of documents with `text`, and perhaps `title` and `id`.
+    """Full-text search over a corpus: a JSONL file of documents with `text`, or `sentences` that make one, and perhaps `title` and `id`.
 
     Args:
         corpus: the file.

@@ -50,6 +50,8 @@ class BenchmarkSet:
             database that several share.
         reader: the rows of one of the publisher's files.
         divide: the publisher's own rule for rows whose splits are not told by its files; None: `flowbot.bench.sets.read.divided`.
+        keeps: whether a row has what a variant takes, as those of a test whose answers are secret have not; None: all have.
+        prefixes: by variant, how the names of its own normalised files begin, where a folder has such.
     """
 
     name: str
@@ -65,3 +67,5 @@ class BenchmarkSet:
     together: tuple[str, ...] = ()
     reader: Callable[[Path], Sequence[Row]] = read_rows
     divide: Callable[[SplitRows], SplitRows] | None = None
+    keeps: Callable[[Row, str], bool] | None = None
+    prefixes: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -27,7 +27,9 @@ Counts = Sequence[int]
 """How many rows of train, val and test are wanted."""
 
 
-def set_rows(wanted: BenchmarkSet, data: str | Path, counts: Counts | None = None) -> tuple[SetRows, str]:
+def set_rows(
+    wanted: BenchmarkSet, data: str | Path, counts: Counts | None = None, variant: str = ""
+) -> tuple[SetRows, str]:
     """The rows of a set, and what was read of the hub, with its revision; "" for files.
 
     Args:
@@ -36,12 +38,14 @@ def set_rows(wanted: BenchmarkSet, data: str | Path, counts: Counts | None = Non
             `hf:NAME[/CONFIG][@REVISION]`, where `hf:` alone is the publisher's own name.
         counts: how many rows of train, val and test; None: all. The first ones of normalised files, and of the others the first
             ones in an order that a seed decides.
+        variant: which form of the task; rows that lack what it takes are left out.
 
     Raises:
         UserError: naming `data`, a file and line, or `rows`.
     """
     sizes = None if counts is None else dict(zip(SPLITS, _checked(counts), strict=True))
-    found, folder, revision = _found(wanted, data)
+    found, folder, revision = _found(wanted, data, variant)
+    found = _kept(wanted, found, variant)
     rows = found
     missing = len(found) == 1 or any(split not in found for split in SPLITS if sizes is None or sizes[split])
     if folder is not None and Path(data).is_dir() and _is_normalised(folder):
@@ -128,7 +132,22 @@ def with_id(row: Row, fields: Mapping[str, Any], *names: str) -> dict[str, Any]:
     return dict(fields) if name is None else {"id": row.values[name], **fields}
 
 
-def _found(wanted: BenchmarkSet, data: str | Path) -> tuple[SplitRows, Path | None, str]:
+def _kept(wanted: BenchmarkSet, found: SplitRows, variant: str) -> SplitRows:
+    """The rows that have what the variant takes, and the splits that have any."""
+    keeps = wanted.keeps
+    if keeps is None:
+        return found
+    kept: dict[Split, Sequence[Row]] = {
+        split: [row for row in rows if keeps(row, variant)] for split, rows in found.items()
+    }
+    if not any(kept.values()):
+        raise UserError(
+            "data", f"no row that the variant {variant!r} of {wanted.name} can take", "other rows or another variant"
+        )
+    return {split: rows for split, rows in kept.items() if rows}
+
+
+def _found(wanted: BenchmarkSet, data: str | Path, variant: str) -> tuple[SplitRows, Path | None, str]:
     """The rows as they stand, the folder that they stand in, and what was read of the hub."""
     if not isinstance(cast("object", data), str | Path) or not str(data):
         raise UserError("data", kind_of(data) if data else "nothing", "a folder, a file or hf:ORG/NAME")
@@ -136,16 +155,18 @@ def _found(wanted: BenchmarkSet, data: str | Path) -> tuple[SplitRows, Path | No
         return _of_hub(wanted, str(data))
     path = Path(data)
     if path.is_dir():
-        return _of_folder(wanted, path), path, ""
+        return _of_folder(wanted, path, wanted.prefixes.get(variant, "")), path, ""
     if not path.is_file():
         raise UserError("data", f"no folder and no file {path}", _expected(wanted))
     rows = read_rows(path) if path.suffix.lower() in (".jsonl", ".ndjson") else wanted.reader(path)
     return {"test": rows}, path.parent, ""
 
 
-def _of_folder(wanted: BenchmarkSet, folder: Path) -> SplitRows:
+def _of_folder(wanted: BenchmarkSet, folder: Path, prefix: str) -> SplitRows:
     if _is_normalised(folder):
-        return {split: read_rows(folder / name) for split, name in NORMALISED.items() if (folder / name).is_file()}
+        own = prefix if (folder / f"{prefix}{NORMALISED['val']}").is_file() else ""
+        named: dict[Split, Path] = {split: folder / f"{own}{name}" for split, name in NORMALISED.items()}
+        return {split: read_rows(file) for split, file in named.items() if file.is_file()}
     found: dict[Split, list[Row]] = {}
     for split, names in wanted.files.items():
         files = [file for name in names for file in sorted(folder.glob(name)) if file.is_file()]

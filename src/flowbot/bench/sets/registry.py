@@ -22,15 +22,21 @@ MODULES: Mapping[str, str] = MappingProxyType(
     {
         "banking77": "banking77",
         "bbh": "bbh",
+        "drop": "drop",
         "facility_support": "facility_support",
+        "fever": "fever",
         "gsm8k": "gsm8k",
+        "hotpotqa": "hotpotqa",
+        "hover": "hover",
         "humaneval": "humaneval",
         "ifbench": "instruction_following",
         "ifeval": "instruction_following",
         "math": "competition_math",
         "mbpp": "mbpp",
+        "pupa": "pupa",
         "text2sql_spider": "spider",
         "trec6": "trec6",
+        "triviaqa": "triviaqa",
     }
 )
 """Modules of this package by the names of the sets in them; of a family, such as `bbh/navigate`, by what stands before the `/`."""
@@ -54,8 +60,9 @@ def load_set(name: str, data: str | Path, *, rows: Sequence[int] | None = None, 
         raise UserError(
             "variant", repr(variant)[:80], one_of(variant, [each for each in wanted.variants if each] or ["no variant"])
         )
-    found, revision = set_rows(wanted, data, rows)
-    task = wanted.make(found, variant or wanted.variants[0])
+    form = variant or wanted.variants[0]
+    found, revision = set_rows(wanted, data, rows, form)
+    task = wanted.make(found, form)
     called = f"{wanted.name}-{variant}" if variant else wanted.name
     read = {**task.revisions, **({"data": revision} if revision else {})}
     return replace(

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import StepError, UserError, stable_hash
+from flowbot.fields.files import sha256
 from flowbot.task import Task
 from flowbot.task.row import Row
 
 from .benchmark_set import BenchmarkSet, SetRows
 from .read import task_rows, text_column, with_id
-from .scorers.execution import database_image, executed, rows_of, schema
+from .scorers.execution import executed, rows_of, schema
 from .scorers.official import official
 
 _PLACES = ("databases/{0}.sql", "database/{0}/{0}.sqlite", "test_database/{0}/{0}.sqlite")
@@ -52,9 +53,7 @@ def _make(rows: SetRows, variant: str) -> Task:
 
     splits = task_rows(rows, lambda row: _fields(row, folder, described))
     # Of the folder only its content is part of what the metric is.
-    content = stable_hash(
-        sorted((name, stable_hash(database_image(folder / file).hex())) for name, (file, _) in known.items())
-    )
+    content = stable_hash(sorted((name, sha256(folder / file)) for name, (file, _) in known.items()))
     run = partial(executed, folder=folder)
     return Task(
         goal="Write the SQLite query that answers the question.",

@@ -55,7 +55,7 @@ def open_corpus(file: Path, cache_dir: Path, *, where: str, say: Callable[[str],
     """The index of a corpus, built in `cache_dir` if it is not there yet. May take minutes for millions of documents.
 
     Args:
-        file: JSONL, an object with `text` (and perhaps `title`) a line.
+        file: JSONL, an object with `text` (and perhaps `title`) a line; `sentences`, a list of texts, serve in place of a text.
         cache_dir: the user's cache folder.
         where: how errors name the declaration.
         say: told when an index is built.
@@ -227,7 +227,9 @@ def _read(line: bytes, where: str) -> Document:
     if not isinstance(row, dict):
         raise UserError(where, kind_of(row), expected)
     given = cast("dict[str, Any]", row)
-    text, title = given.get("text"), given.get("title") or ""
+    text, title = given.get("text", given.get("sentences")), given.get("title") or ""
+    if isinstance(text, list) and all(isinstance(each, str) for each in cast("list[object]", text)):
+        text = "".join(cast("list[str]", text)).strip()
     if not isinstance(text, str) or not isinstance(title, str):
         raise UserError(where, "no text" if text is None else "a text or title of another type", expected)
     return Document(title, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -11,18 +12,21 @@ from flowbot.fields.words import cut
 from flowbot.task import Example
 from flowbot.task.numerals import number_in
 
-MARK = "####"
+_MARKED = re.compile(r"####\s*\$?(-?[0-9][0-9.,]*)")
 
 
 def final_number(answer: Any) -> int | float | None:
-    """The number that an answer gives: itself, that after the last `####` of a text, or else the last one in the text; None if
-    there is none."""
+    """The number that an answer gives: itself; of a text that after its first `####`, or where it has none the last one that there is;
+    None if there is none."""
     if isinstance(answer, bool) or answer is None:
         return None
     if isinstance(answer, int | float):
         return answer
-    _, mark, told = str(answer).rpartition(MARK)
-    return number_in(told.replace(",", "") if mark else told)
+    text = str(answer)
+    if "####" not in text:
+        return number_in(text)
+    told = _MARKED.search(text)
+    return number_in(told[1].replace(",", "")) if told else None
 
 
 def score(example: Example, outputs: Mapping[str, Any]) -> Score:

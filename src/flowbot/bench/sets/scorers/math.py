@@ -20,6 +20,7 @@ SECONDS = 10.0
 _BOXED = "\\boxed"
 _IN_LATEX = re.compile(r"\\boxed|\$|\\\(|\\\[")
 _PROSE = re.compile(r"\b(?:is|are|equals|answer|therefore)\b", re.IGNORECASE)
+_TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _LONGEST = 5_000
 """Letters of an answer that are read, from the end."""
 _CLOSE = 1e-3
@@ -94,6 +95,7 @@ def _as_latex(text: str) -> str:
 
 def _plain(text: str) -> str:
     """A text in LaTeX without what is not seen."""
+    text = _TEXT.sub(r"\1", text)
     return re.sub(r"\s+|\\left\b|\\right\b|\\[!,;]|\$|(?<=\\)[dt](?=frac)", "", text).removesuffix(".")
 
 
