@@ -11,7 +11,6 @@ from flowbot.fields.near import one_of
 from flowbot.fields.yaml import parse_json
 from flowbot.task import Task
 from flowbot.task.row import Row
-from flowbot.task.splits import Split
 
 from .benchmark_set import BenchmarkSet, SetRows
 from .read import column, task_rows, text_column, with_id
@@ -48,13 +47,13 @@ def _listed(row: Row, name: str) -> list[Any]:
     return cast("list[Any]", value)
 
 
+def _is_of(row: Row, variant: str) -> bool:
+    """Whether a variant takes a row."""
+    return variant != UNTAGGED or _TAGGED not in column(row, "instruction_id_list")
+
+
 def _make(kind: Kind, rows: SetRows, variant: str) -> Task:
-    splits: Mapping[Split, list[Row]] = task_rows(rows, partial(_fields, kind))
-    if variant == UNTAGGED:
-        splits = {
-            split: [row for row in each if _TAGGED not in row.values["instruction_id_list"]]
-            for split, each in splits.items()
-        }
+    splits = task_rows(rows, partial(_fields, kind))
     require_nltk_data(
         (name for each in splits.values() for row in each for name in row.values["instruction_id_list"]), kind
     )
@@ -90,6 +89,7 @@ SETS = [
         variants=("", UNTAGGED),
         files={"test": ("IFBench_test.jsonl",)},
         hub="allenai/IFBench_test",
+        keeps=_is_of,
         metric=_METRIC + "; the variant untagged leaves out rows that need a tagger of NLTK's",
         together=("prompt",),
     ),
