@@ -18,10 +18,13 @@ from typing import Any, Literal
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # no request goes elsewhere
 
 import dspy
+from dspy.lm15 import AccessPolicy, ModelSupport, OpenAIChatCompat, ProviderDefinition, register_provider
 from dspy.utils.callback import BaseCallback
-from job import Job, NotScored, OverBudget
+from job import Answers, Job, NotScored, OverBudget
 from pydantic import BaseModel, create_model
 
+PROVIDER = "bench"
+"""Declared as DSPy asks for with servers of one's own, so that it sends schemas, which it does not dare to unknown models."""
 THREADS = 8
 TOKENS = 4000
 """Of a reply at most; what `dspy.LM` was long used with."""
@@ -74,6 +77,9 @@ class Setting:
     def __init__(self, job: Job) -> None:
         self.job = job
         dspy.configure_cache(enable_disk_cache=False, enable_memory_cache=False)
+        access = AccessPolicy(provider=PROVIDER, env_keys=("OPENAI_API_KEY",), base_url=job.search_url)
+        definition = ProviderDefinition.chat(access, compat=OpenAIChatCompat())
+        register_provider(definition, supports=ModelSupport(response_schema=True))
         self._places: dict[str, tuple[str, str]] = {}
         self.train, self.val = self._examples("train", job.train), self._examples("val", job.val)
         self.watch = Watch(len(self.val))
@@ -120,7 +126,7 @@ class Setting:
 
         def answer(row: dict[str, Any]) -> dict[str, Any] | None:
             try:
-                with dspy.context(lm=lm, callbacks=[]):
+                with dspy.context(lm=lm, callbacks=[self.watch] if lm is self.lm else []):
                     return self.outputs(program(**row["inputs"]))
             except Exception as error:
                 print(f"{row['id']}: {error!s:.300}", file=sys.stderr)
@@ -135,7 +141,7 @@ class Setting:
 
     def _model(self, name: str, url: str, temperature: float) -> dspy.LM:
         return dspy.LM(
-            f"openai/{self.job.models[name]}",
+            f"{PROVIDER}/{self.job.models[name]}",
             api_base=url,
             api_key="in-the-url",
             temperature=temperature,
@@ -167,10 +173,9 @@ def run(search: Callable[[Setting], dspy.Module | None], name: str) -> None:
     except Ceiling:
         program, ended = None, "at the ceiling"
     program = program or setting.watch.program or setting.program()
+    val: Answers = {}
     with suppress(Ceiling):  # at temperature 0 these calls were made before, and are counted once
-        answers = setting.answers(program, job.val, setting.lm)
-        rows = [json.dumps({"id": row, "outputs": each}) for row, each in answers.items()]
-        (job.out / "val.jsonl").write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+        val = setting.answers(program, job.val, setting.lm)
     predictions = setting.answers(program, job.test, setting.test_model())
     predictor = program.predictors()[0]
     facts = f"a prompt of {len(predictor.signature.instructions):,} characters, {len(predictor.demos)} demonstrations"
@@ -181,6 +186,7 @@ def run(search: Callable[[Setting], dspy.Module | None], name: str) -> None:
             "val_score": setting.watch.score,
             "program": program.dump_state(),
         },
+        val=val,
     )
 
 

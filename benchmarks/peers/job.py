@@ -11,6 +11,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+Answers = dict[str, dict[str, Any] | None]
+"""Outputs by the row's id; None where the program gives none."""
+
 
 class OverBudget(Exception):
     """The ceiling of search calls is reached: go to the test with the best so far."""
@@ -61,17 +64,20 @@ class Job:
             calls = json.load(answer)["calls"]
         return max(0, (self.effort if calls["ceiling"] is None else calls["ceiling"]) - calls["used"])
 
-    def write(self, predictions: dict[str, dict[str, Any] | None], program: dict[str, Any]) -> None:
+    def write(self, predictions: Answers, program: dict[str, Any], *, val: Answers | None = None) -> None:
         """Write the result.
 
         Args:
-            predictions: outputs by the test row's id; None, or no entry, where there are none.
+            predictions: outputs by the test row's id; None where there are none, which scores 0.
             program: what was found; `summary` in it is shown in the comparison.
+            val: the same for the validation rows, where they are known.
         """
         (self.out / "program.json").write_text(json.dumps(program, indent=1, default=str), encoding="utf-8")
-        rows = [{"id": name, "outputs": each} for name, each in predictions.items() if each is not None]
-        text = "".join(json.dumps(row) + "\n" for row in rows)
-        (self.out / "predictions.jsonl").write_text(text, encoding="utf-8")
+        for name, answers in {"val": val or {}, "predictions": predictions}.items():
+            rows = [{"id": row, "outputs": each} for row, each in answers.items()]
+            if rows or name == "predictions":
+                text = "".join(json.dumps(row) + "\n" for row in rows)
+                (self.out / f"{name}.jsonl").write_text(text, encoding="utf-8")
 
 
 def ask(url: str, model: str, messages: list[dict[str, str]], **options: Any) -> str:

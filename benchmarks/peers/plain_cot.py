@@ -17,7 +17,7 @@ from job import Job, ask
 def main() -> None:
     """Answer every test row and write the predictions."""
     job = Job(sys.argv[1])
-    prompt = instruction(job.task)
+    prompt = f"{job.task['goal']}\n\n{form(job.task)}"
 
     def answer(row: dict[str, Any]) -> dict[str, Any] | None:
         given = json.dumps(row["inputs"], ensure_ascii=False)
@@ -30,13 +30,10 @@ def main() -> None:
     job.write(predictions, {"summary": "one prompt, not searched", "prompt": prompt})
 
 
-def instruction(task: dict[str, Any]) -> str:
-    """What the model is told of the task."""
+def form(task: dict[str, Any]) -> str:
+    """What the model is told of the form of its answer."""
     wanted = "\n".join(f"- {each['name']} ({each['type']}) {each['about']}".rstrip() for each in task["outputs"])
-    return (
-        f"{task['goal']}\n\nThink step by step. Then give, as the last thing you write, a JSON object with these members:"
-        f"\n{wanted}"
-    )
+    return f"Think step by step. Then give, as the last thing you write, a JSON object with these members:\n{wanted}"
 
 
 def last_object(text: str) -> dict[str, Any] | None:

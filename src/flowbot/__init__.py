@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from .run.result import RunResult
     from .runtime.cache import cache
     from .runtime.flow import Flow
+    from .runtime.model_proxy import ModelProxy
     from .runtime.models import models
     from .runtime.starts import starts
     from .runtime.trace import Trace
@@ -89,6 +90,7 @@ _HOME = {
     "show": "report.show",
     "starts": "runtime.starts",
     "Flow": "runtime.flow",
+    "ModelProxy": "runtime.model_proxy",
     "load": "run.load",
     "Trace": "runtime.trace",
     "Workbench": "runtime.workbench",
@@ -147,6 +149,7 @@ __all__ = [
     "Judge",
     "Metric",
     "ModelError",
+    "ModelProxy",
     "Pace",
     "Part",
     "Parts",

@@ -173,6 +173,7 @@ def test_emails_are_divided_as_the_tutorial_divides_them(tmp_path: Path) -> None
     write(tmp_path, {"dataset.json": json.dumps(emails(200))})
     task = load_set("facility_support", tmp_path)
     assert [len(task.train), len(task.val), len(task.test)] == [66, 66, 68]
+    assert [each.inputs["email"] for each in task.train[:3]] == ["mail 131", "mail 181", "mail 22"]
     assert task.train[0].expected == {
         "urgency": "low",
         "sentiment": "neutral",

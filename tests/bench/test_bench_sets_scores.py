@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import flowbot as fb
 from flowbot.bench.sets.registry import load_set
-from flowbot.bench.sets.scorers import bbh, execution, facility_support, gsm8k
+from flowbot.bench.sets.scorers import bbh, execution, facility_support, gsm8k, math
 from flowbot.bench.sets.scorers.helper_process import HelperProcess
 from flowbot.bench.sets.scorers.math import boxed, math_metric
 from flowbot.bench.sets.scorers.official import official
-from flowbot.fields import StepError, UserError
+from flowbot.fields import UserError
 from flowbot.task import Example
 
 
@@ -25,7 +27,7 @@ def example(**expected: Any) -> Example:
     ("found", "right"),
     [
         (1234, 1), (1234.0, 1), ("1234", 1), ("$1,234.00", 1), ("so 2*617=1234\n#### 1,234", 1), ("#### 1234 apples", 1),
-        ("#### 1,234\nNo: #### 12", 1), ("#### 12\nNo: #### 1,234", 0), ("1233 or 1234", 1), ("#### 1233, not 1234", 0), (1233, 0), ("-1234", 0), ("12.34", 0),
+        ("#### 12,34", 1), ("#### 1,234\nNo: #### 12", 1), ("#### 12\nNo: #### 1,234", 0), ("1233 or 1234", 1), ("#### 1233, not 1234", 0), (1233, 0), ("-1234", 0), ("12.34", 0),
         ("#### none, though 1234 before", 0), ("1234\n####", 0), ("", 0), (None, 0), (True, 0),
     ],
 )  # fmt: skip
@@ -64,7 +66,7 @@ def test_categories_count_alike_whether_named_or_not() -> None:
     ("found", "expected", "right", "loosely"),
     [
         ("0.5", "\\frac{1}{2}", 1, 1), ("$\\dfrac12$", "\\frac{1}{2}", 1, 1), ("-1 + b", "b - 1", 1, 1), ("2\\sqrt{2}", "\\sqrt{8}", 1, 1),
-        ("so it is \\boxed{42}", "42", 1, 1), ("The answer is 42.", "42", 1, 1), ("(3, 4)", "(3,4)", 1, 1), ("Evelyn", "\\text{Evelyn}", 1, 1),
+        ("so it is \\boxed{42}", "42", 1, 1), ("The answer is 1/2", "\\frac{1}{2}", 1, 1), ("(3, 4)", "(3,4)", 1, 1), ("Evelyn", "\\text{Evelyn}", 1, 1),
         ("2,1", "1,2", 1, 1), ("x=5", "5", 1, 0), ("0.231", "\\frac{3}{13}", 0, 1), ("3.1411", "3.1419", 0, 1),
         ("1", "b - 1", 0, 0), ("b - 1", "1", 0, 0), ("2y", "2x", 0, 0), ("(4,3)", "(3,4)", 0, 0), ("", "5", 0, 0), (None, "5", 0, 0),
     ],
@@ -215,8 +217,9 @@ def test_a_database_that_is_the_publishers_file_and_one_that_is_not_there(folder
     task = load_set("text2sql_spider", folder)
     assert task.metric(task.test[0], dict(task.test[0].expected)).value == 1
     lines = (folder / "test.jsonl").read_text()
-    (folder / "test.jsonl").write_text(lines.replace("concert", "../../etc"))
-    with pytest.raises(UserError, match=r"test\.jsonl:1: database: found '\.\./\.\./etc'"):
+    (folder / "beyond.sql").write_text(DUMP)
+    (folder / "test.jsonl").write_text(lines.replace("concert", "../beyond"))
+    with pytest.raises(UserError, match=r"test\.jsonl:1: database: found '\.\./beyond'"):
         load_set("text2sql_spider", folder)
     (folder / "test.jsonl").write_text(lines.replace("singer", "singers"))
     with pytest.raises(
@@ -225,12 +228,29 @@ def test_a_database_that_is_the_publishers_file_and_one_that_is_not_there(folder
         load_set("text2sql_spider", folder)
 
 
-def test_a_dump_cannot_reach_beyond_its_copy(tmp_path: Path) -> None:
+@pytest.mark.parametrize("beyond", ["ATTACH '{}' AS o; CREATE TABLE o.t (x);", "CREATE TABLE t (x); VACUUM INTO '{}';"])
+def test_a_dump_cannot_reach_beyond_its_copy(tmp_path: Path, beyond: str) -> None:
     other = tmp_path / "other.db"
-    (tmp_path / "evil.sql").write_text(f"ATTACH '{other}' AS o; CREATE TABLE o.t (x);")
+    (tmp_path / "evil.sql").write_text(beyond.format(other))
     with pytest.raises(sqlite3.Error):
         execution.rows_of(tmp_path / "evil.sql", "SELECT 1")
     assert not other.exists()
-    (tmp_path / "fine.sql").write_text(DUMP)
-    with pytest.raises(StepError):
-        execution.rows_of(tmp_path / "fine.sql", "SELECT * FROM o.t")
+
+
+def test_a_search_may_score_mathematics_and_the_scores_are_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("math_verify")
+    for name, numbers in (("train", (1, 2)), ("dev", (3, 4)), ("test", (5, 6))):
+        lines = [json.dumps({"problem": f"{n}?", "answer": f"\\frac{{{n}}}{{7}}"}) + "\n" for n in numbers]
+        (tmp_path / f"{name}.jsonl").write_text("".join(lines))
+    task = load_set("math", tmp_path)
+
+    def evaluated() -> list[float]:
+        found = fb.evaluate("single-call", task, lm="fake/echo", cache_dir=tmp_path / "cache", split="val")
+        return [row.score for row in found.rows]
+
+    first = evaluated()
+    assert len(first) == 2
+    monkeypatch.setattr(math, "helper", lambda: pytest.fail("what is stored is not compared again"))
+    assert evaluated() == first

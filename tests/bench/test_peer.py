@@ -92,7 +92,8 @@ async def runs(tmp_path: Path, cache: Path) -> AsyncIterator[Runs]:
 async def test_a_peer_is_counted_by_search_and_test_and_scored_by_the_tasks_metric(runs: Runs, tmp_path: Path) -> None:
     body = """
         ask("one"), ask("two", model="meta"), ask("three", job["test_url"])
-        (out / "val.jsonl").write_text(json.dumps({"id": "val-1", "outputs": {"total": 3}}))
+        rows = [{"id": f"val-{n}", "outputs": {"total": 3} if n else None} for n in range(3)]
+        (out / "val.jsonl").write_text("\\n".join(map(json.dumps, rows)))
     """
     result = await runs(body, FINE)
     assert (result.status, result.error) == ("done", "")
@@ -191,6 +192,11 @@ async def test_predictions_that_are_missing_or_of_another_type_score_0_and_are_s
     assert result.scores == (0.0, 0.0, 1.0)
     assert "no prediction for test-0: they score 0" in result.found
     assert "1 prediction of no use score 0, as test-1" in result.found
+
+
+async def test_validation_rows_that_were_not_all_answered_have_no_mean(runs: Runs) -> None:
+    body = """(out / "val.jsonl").write_text('{"id": "val-1", "outputs": {"total": 3}}')"""
+    assert (await runs(body, FINE)).val is None
 
 
 async def test_output_is_bounded_and_its_end_is_kept(runs: Runs, tmp_path: Path) -> None:
@@ -302,6 +308,13 @@ async def test_the_plain_peer_of_the_benchmarks_runs(tmp_path: Path, cache: Path
         )
     assert (result.status, result.test.calls, result.search.calls) == ("done", 2, 0)
     assert "one prompt, not searched" in result.found
+
+
+async def test_the_example_of_the_documentation_is_a_peer(runs: Runs) -> None:
+    page = (PEERS.parents[1] / "docs" / "peers.md").read_text()
+    example = next(each for each in page.split("```text\n") if each.startswith('"""A peer')).partition("```")[0]
+    result = await runs(example, effort=10)
+    assert (result.error, result.search.calls, result.test.calls) == ("", 10, 3)
 
 
 async def test_an_installation_that_fails_is_told_with_the_last_words_of_pip(tmp_path: Path) -> None:

@@ -263,11 +263,13 @@ class _Try:
             raise PeerError(f"ended with status {ended.status}: {ended.last_words}")
 
     async def _val(self) -> float | None:
-        """The mean of its own predictions for the validation rows, where it gives them and the ceiling lets them be scored."""
+        """The mean of its own predictions for the validation rows, where it gives all and the ceiling lets them be scored."""
         path = self._out / "val.jsonl"
         if not path.exists() or not self._task.val:
             return None
         predicted = read_predictions(path, self._task, self._task.val)
+        if predicted.missing:
+            return None
         try:
             scores = await self._scores(self._lent.search.engine, self._task.val, predicted)
         except BudgetExceeded:

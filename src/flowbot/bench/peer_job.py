@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from .peer_command import PeerError
 _MOST_PREDICTIONS = 200_000_000
 _MOST_PROGRAM = 10_000_000
 _MOST_WORDS = 4_000
+_NAMED = re.compile(r" \(`\w+`\)")
+"""What a docstring says to readers of the code alone."""
 
 
 def metric_words(metric: Metric) -> str:
@@ -38,8 +41,8 @@ def metric_words(metric: Metric) -> str:
         criteria = [f"- {each.text} (weight {each.weight:g})" for each in metric.judge.criteria]
         return "\n".join([f"A model judges the answer, the weighted mean of these criteria ({scale}):", *criteria])
     if metric.built_in:
-        about = (inspect.getdoc(COMPARISONS[metric.name]) or "").partition("\n\nArgs:")[0]
-        return f"{metric.name}: {about} The mean over the expected outputs."
+        about = (inspect.getdoc(COMPARISONS[metric.name]) or "").partition("\n\n")[0]
+        return f"{metric.name}: {_NAMED.sub('', about)} The mean over the expected outputs."
     return brief(inspect.getdoc(underlying(metric.call)) or f"the function {metric.name}", _MOST_WORDS)
 
 

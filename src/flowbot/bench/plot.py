@@ -181,6 +181,7 @@ def _scale(axes: Any, places: Sequence[float], panel: Panel) -> None:
             axes.set_xscale("log")
             axes.set_xlim(min(above) / 1.6, 1.6 * max(above))
         axes.xaxis.set_minor_formatter(ticker.NullFormatter())
+        axes.xaxis.get_major_locator().set_params(numticks=5)
     else:
         most = max(places, default=0) or 1
         axes.set_xlim(-0.07 * most, 1.07 * most)

@@ -105,7 +105,7 @@ class Proxy:
             mode=mode,
             purpose=purpose,
             max_tokens=max_tokens,
-            closed=lambda token: self._accesses.pop(token, None) and None,
+            closed=self._forget,
         )
         return access
 
@@ -119,6 +119,8 @@ class Proxy:
             await runner.cleanup()
 
     async def __aenter__(self) -> Proxy:
+        if self._runner is not None:
+            raise UserError("proxy", "one that is open already", "one `async with` around all clients")
         app = web.Application(client_max_size=MOST_BYTES, middlewares=[self._guarded])
         for prefix in ("/t/{token}", "/t/{token}/e/{example}"):
             app.router.add_get(f"{prefix}/v1/models", self._models)
@@ -160,6 +162,8 @@ class Proxy:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise
             return explain(error)
+        except (ConnectionError, web.RequestPayloadError):
+            return told(400, "the request broke off", None)
         except Exception as error:
             try:
                 return explain(error)
@@ -170,6 +174,9 @@ class Proxy:
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
+
+    def _forget(self, token: str) -> None:
+        self._accesses.pop(token, None)
 
     def _access(self, request: web.Request) -> Access:
         return self._accesses[request.match_info["token"]]

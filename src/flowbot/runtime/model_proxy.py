@@ -1,0 +1,109 @@
+"""Models of a workbench behind a loopback address, for a program that is none of ours: `fb.ModelProxy`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import get_args
+
+from flowbot.fields.arguments import checked_arguments as checked
+from flowbot.fields.arguments import choice, one_kind
+from flowbot.lm.budget import Budget
+from flowbot.lm.proxy import Access, Mode, Proxy
+
+from .open_model import open_lm
+from .workbench import Workbench
+
+
+class ModelProxy:
+    """Models behind an address that speaks OpenAI's protocol, for a program that is none of ours, in whatever language: its
+    calls are stored, replayed, counted and held by a budget as ours are.
+
+        >>> with fb.ModelProxy("openai/gpt-4.1-mini", budget=fb.Budget(usd=1)) as access:
+        ...     client = OpenAI(base_url=access.url, api_key=access.token)
+        ...     client.chat.completions.create(model="openai/gpt-4.1-mini", messages=[{"role": "user", "content": "…"}])
+        ...     access.session.ledger.logical          # what it took; access.misses: calls that were not stored
+
+    Left, it waits for the requests under way. In async code it is an `async with`, on the event loop that it stands in: whoever
+    blocks that loop, as with a client that is not async, waits for himself. One access is for one program: its
+    equal requests are counted as draws, so that the same program run again gets the same replies.
+
+    Args:
+        models: model strings by the names that the program asks for; or one model string, which is its own name.
+        mode: `record`: stored replies serve, other requests are asked and kept. `replay`: those are asked and not kept. `refuse`:
+            those are refused.
+        budget: ceilings of the program.
+        workbench: what it shares with runs; one of its own when None.
+
+    Raises:
+        UserError: when it is opened, for an unknown model, a missing key or price, or a store that cannot serve.
+    """
+
+    @checked(
+        models=(one_kind(str, Mapping), "a model string such as 'openai/gpt-4.1-mini', or a mapping of names to such"),
+        mode=choice(get_args(Mode)),
+        budget=(one_kind(Budget), "fb.Budget(calls=…, usd=…)"),
+        workbench=(one_kind(Workbench), "an fb.Workbench()"),
+    )
+    def __init__(
+        self,
+        models: str | Mapping[str, str],
+        *,
+        mode: Mode = "record",
+        budget: Budget | None = None,
+        workbench: Workbench | None = None,
+    ) -> None:
+        self._models = {models: models} if isinstance(models, str) else dict(models)
+        self._mode: Mode = mode
+        self._budget = budget
+        self._workbench = workbench
+        self._own: Workbench | None = None
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Access:
+        return await self._open(self._workbench)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def __enter__(self) -> Access:
+        bench = self._workbench
+        if bench is None:
+            bench = self._own = Workbench().__enter__()
+        try:
+            bench.require_elsewhere()
+            return asyncio.run_coroutine_threadsafe(self._open(bench), bench.loop).result()
+        except BaseException:
+            self._leave_own()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        bench = self._own or self._workbench
+        try:
+            if bench is not None:
+                asyncio.run_coroutine_threadsafe(self._stack.aclose(), bench.loop).result()
+        finally:
+            self._leave_own()
+
+    async def _open(self, bench: Workbench | None) -> Access:
+        async with AsyncExitStack() as stack:
+            if bench is None:
+                bench = await stack.enter_async_context(Workbench())
+            await stack.enter_async_context(bench.working())
+            session = bench.session(self._budget)
+            opened = {
+                name: open_lm(model, session, cache_dir=bench.cache_dir, price=bench.price)
+                for name, model in self._models.items()
+            }
+            for lm in opened.values():
+                stack.push_async_callback(lm.close)
+            proxy = await stack.enter_async_context(Proxy())
+            access = proxy.open(session, opened, mode=self._mode)
+            self._stack = stack.pop_all()
+        return access
+
+    def _leave_own(self) -> None:
+        own, self._own = self._own, None
+        if own is not None:
+            own.__exit__(None, None, None)
