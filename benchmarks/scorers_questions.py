@@ -1,11 +1,11 @@
 """Our scorers of questions and claims beside the published ones, on 100 real rows a set.
 
-    python benchmarks/scorers_questions.py DATA PUBLISHED [--out benchmarks/results/scorers.jsonl]
+    python benchmarks/scorers_questions.py DATA PUBLISHED [--out benchmarks/results/scorers_questions.jsonl]
 
 DATA holds the folders drop, fever, hotpotqa, hover and triviaqa (not part of this project), PUBLISHED the published scorers, each a
 file as `PUBLISHED_BY` says; they are run and not kept. Every row gives one answer of each kind in `answers`: the right one, the right
-one written otherwise, and wrong ones. A line of JSON a comparison goes to the results, in place of those of before, with every
-answer that is scored differently.
+one written otherwise, and wrong ones. A line of JSON a comparison goes to the results, with every answer that is
+scored differently.
 """
 
 from __future__ import annotations
@@ -255,7 +255,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("published", type=Path)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "scorers.jsonl")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "scorers_questions.jsonl")
     told = parser.parse_args()
     lines: list[dict[str, Any]] = []
     for compare in (hotpotqa, drop, triviaqa, claims):
@@ -275,11 +275,7 @@ def main() -> None:
             }
             lines.append(line)
             print(f"{name:40} {len(answered):6,} answers, {len(apart):4} scored otherwise  ({PUBLISHED_BY[file]})")
-    ours = {line["scorer"] for line in lines}
-    kept = told.out.read_text(encoding="utf-8").splitlines() if told.out.is_file() else []
-    kept = [line for line in kept if json.loads(line).get("scorer") not in ours]
-    made = [json.dumps(line, ensure_ascii=False) for line in lines]
-    told.out.write_text("".join(f"{line}\n" for line in [*kept, *made]), encoding="utf-8")
+    told.out.write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
 
 
 if __name__ == "__main__":

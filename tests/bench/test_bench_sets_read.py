@@ -147,6 +147,16 @@ def test_problems_one_a_file_as_the_publisher_has_them(tmp_path: Path) -> None:
         load_set("math", tmp_path)
 
 
+def test_problems_in_one_file_of_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("math_verify")
+    write(
+        tmp_path,
+        {"some.json": json.dumps([{"problem": f"p{n}", "answer": str(n), "unique_id": f"u{n}"} for n in range(5)])},
+    )
+    monkeypatch.chdir(tmp_path)
+    assert {each.id for each in load_set("math", "some.json").test} < {f"u{n}" for n in range(5)}
+
+
 def test_intents_from_the_publishers_table(tmp_path: Path) -> None:
     write(
         tmp_path,

@@ -24,7 +24,7 @@ def problem_rows(path: Path) -> Sequence[Row]:
         UserError: naming the file, and the line.
     """
     rows = parse_rows(decoded(path)[0], str(path), path.suffix.lower(), alone=True)
-    own = path.relative_to(path.parents[2]).with_suffix("").as_posix() if path.suffix == ".json" else ""
+    own = "/".join(path.with_suffix("").parts[-3:]) if path.suffix == ".json" else ""
     return [Row(row.place, {"id": own, **row.values}) if own and len(rows) == 1 else row for row in rows]
 
 
