@@ -94,6 +94,10 @@ def read_bench(path: Path | str) -> BenchFile:
         raise UserError(f"{path}: flowbot", repr(data["flowbot"]), "1, the version of the format")
     entries = {key: _entries(data, key, path) for key in ("tasks", "methods", "models")}
     methods = {name: _method(entry, f"{path}: methods.{name}") for name, entry in entries["methods"].items()}
+    for name, method in methods.items():
+        for task in method.tasks or ():
+            if task not in entries["tasks"]:
+                raise UserError(f"{path}: methods.{name}.tasks", shown(task), one_of(task, entries["tasks"]))
     models = {name: checked(ModelsEntry, entry, f"{path}: models.{name}") for name, entry in entries["models"].items()}
     for name, entry in models.items():
         _check_models(entry, f"{path}: models.{name}")

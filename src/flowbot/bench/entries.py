@@ -35,20 +35,30 @@ class TaskOfSet(_Entry):
     variant: str = ""
 
 
-class StartMethod(_Entry):
+class _Method(_Entry):
+    """Any method.
+
+    Args:
+        tasks: names of the tasks that it is run on, where it does not fit all of them; all when None.
+    """
+
+    tasks: Annotated[list[str], Field(min_length=1)] | None = None
+
+
+class StartMethod(_Method):
     """A workflow as it stands: nothing is searched, validation and test are run."""
 
     start: str
 
 
-class SearchMethod(_Entry):
+class SearchMethod(_Method):
     """A method of `optimize`, and the workflow that it improves; a single call that reasons when None."""
 
     method: str
     start: str | None = None
 
 
-class PeerMethod(_Entry):
+class PeerMethod(_Method):
     """A program of anybody's that searches, run as a command in an environment of its own.
 
     Args:
