@@ -18,8 +18,8 @@ from flowbot.run.result import RunResult, Used
 from flowbot.runtime.judge import PURPOSE as JUDGED
 from flowbot.task import Task
 
-from .bench_file import PeerMethod, StartMethod
 from .cell import Cell, CellResult, Cost
+from .entries import PeerMethod, StartMethod
 from .ground import CellJob, Ground, Outcome, Outlook
 
 RUN = "run"
