@@ -33,7 +33,10 @@ from .task import every_row, look_at, open_tools, read_task, score_task
 
 
 @checked_arguments(
-    file=(one_kind(RunResult, str, os.PathLike), "the path of a task's or a workflow's file, or of its folder, or a run"),
+    file=(
+        one_kind(RunResult, str, os.PathLike),
+        "the path of a task's or a workflow's file, or of its folder, or a run",
+    ),
     task=FILE,
     lm=MODEL,
     meta_lm=MODEL,
