@@ -83,7 +83,8 @@ def _templates() -> jinja2.Environment:
     made.filters["plain"] = _plain
     own = (percent, points, number, money, column_source, link)
     known: dict[str, Any] = {each.__name__: each for each in own}
-    made.globals.update(known | {"COLUMNS": COLUMNS, "themes": Markup(plot.THEMES)})
+    known |= {"COLUMNS": COLUMNS, "themes": Markup(plot.THEMES)}
+    made.globals.update(known)
     return made
 
 
