@@ -62,7 +62,7 @@ def _make(rows: SetRows, variant: str) -> Task:
             "schema": {"type": "str", "about": "the statements that made the database's tables"},
         },
         outputs={"query": {"type": "str", "about": "one SELECT of SQLite's dialect"}},
-        metric=official("execution", run, rule=1, pure=False, of=content),
+        metric=official("execution", run, rule=2, pure=False, of=content),
         splits=splits,
     )
 
