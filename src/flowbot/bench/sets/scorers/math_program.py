@@ -52,7 +52,12 @@ def _close(sympy: Any, one: Any, other: Any) -> bool:
     try:
         difference = one - other
         return bool(sympy.simplify(difference) == 0 or abs(complex(sympy.N(difference))) < _CLOSE)
-    except (TypeError, ValueError, AttributeError, NotImplementedError):  # a tuple and a number, or a letter without a value
+    except (
+        TypeError,
+        ValueError,
+        AttributeError,
+        NotImplementedError,
+    ):  # a tuple and a number, or a letter without a value
         return False
 
 
