@@ -246,7 +246,7 @@ async def test_a_peer_is_ended_when_the_comparison_is(runs: Runs, tmp_path: Path
 
 async def test_an_infrastructure_fault_pauses_and_is_no_score(runs: Runs) -> None:
     with pytest.raises(Paused, match="connection reset") as raised:
-        await runs("ask('one')\ntime.sleep(600)", model="fake/counter?preset=1")
+        await runs("ask('what nobody has asked')\ntime.sleep(600)", model="fake/counter?preset=1")
     assert raised.value.stopped_by == "infrastructure"
 
 

@@ -70,20 +70,30 @@ class TaskOfSet(_Entry):
     variant: str = ""
 
 
-class StartMethod(_Entry):
+class _Method(_Entry):
+    """Any method.
+
+    Args:
+        tasks: names of the tasks that it is run on, where it does not fit all of them; all when None.
+    """
+
+    tasks: Annotated[list[str], Field(min_length=1)] | None = None
+
+
+class StartMethod(_Method):
     """A workflow as it stands: nothing is searched, validation and test are run."""
 
     start: str
 
 
-class SearchMethod(_Entry):
+class SearchMethod(_Method):
     """A method of `optimize`, and the workflow that it improves; a single call that reasons when None."""
 
     method: str
     start: str | None = None
 
 
-class PeerMethod(_Entry):
+class PeerMethod(_Method):
     """A program of anybody's that searches, run as a command in an environment of its own.
 
     Args:
@@ -177,6 +187,10 @@ def read_bench(path: Path | str) -> BenchFile:
         raise UserError(f"{path}: flowbot", repr(data["flowbot"]), "1, the version of the format")
     entries = {key: _entries(data, key, path) for key in ("tasks", "methods", "models")}
     methods = {name: _method(entry, f"{path}: methods.{name}") for name, entry in entries["methods"].items()}
+    for name, method in methods.items():
+        for task in method.tasks or ():
+            if task not in entries["tasks"]:
+                raise UserError(f"{path}: methods.{name}.tasks", shown(task), one_of(task, entries["tasks"]))
     models = {name: checked(ModelsEntry, entry, f"{path}: models.{name}") for name, entry in entries["models"].items()}
     for name, entry in models.items():
         _check_models(entry, f"{path}: models.{name}")

@@ -158,6 +158,7 @@ def cells_of(file: BenchFile) -> list[Cell]:
     return [
         Cell(task, method, models, effort, seed)
         for task, (method, entry), models in product(file.tasks, file.methods.items(), file.models)
+        if entry.tasks is None or task in entry.tasks
         for effort in ((0,) if isinstance(entry, StartMethod) else file.efforts)
         for seed in file.seeds
     ]
