@@ -225,6 +225,9 @@ def test_a_database_that_is_the_publishers_file_and_one_that_is_not_there(folder
     (folder / "test.jsonl").write_text(lines.replace("concert", "../beyond"))
     with pytest.raises(UserError, match=r"test\.jsonl:1: database: found '\.\./beyond'"):
         load_set("text2sql_spider", folder)
+    (folder / "test.jsonl").write_text(lines.replace("concert", "c" * 300))
+    with pytest.raises(UserError, match=r"test\.jsonl:1: database: found 'ccc"):
+        load_set("text2sql_spider", folder)
     (folder / "test.jsonl").write_text(lines.replace("singer", "singers"))
     with pytest.raises(
         UserError, match=r"test\.jsonl:1: query: found one that cannot be run \(no such table: singers\)"

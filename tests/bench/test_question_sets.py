@@ -269,6 +269,7 @@ def test_pupa_weighs_a_judges_word_with_what_was_leaked(tmp_path: Path) -> None:
         ("drop", {"passage": "p", "question": "q", "answer": "2", "references": [2]}, "file:1: references.*a list of texts"),
         ("fever", {**FEVER, "label": "MAYBE"}, "file:1: label: found 'MAYBE'; expected SUPPORTS or REFUTES or"),
         ("fever", {**FEVER, "evidence": [["Leeds"]]}, "file:1: evidence"),
+        ("fever", {**FEVER, "evidence": {"a": 1}}, "file:1: evidence"),
         ("triviaqa", {**TRIVIA, "Answer": {"Value": "Leeds"}}, "file:1: answer: found Leeds without aliases"),
         ("triviaqa", {**TRIVIA, "Answer": {"NormalizedAliases": "leeds"}}, "file:1: answer: NormalizedAliases.*a list of texts"),
         ("pupa", {"user_query": "Hello", "target_response": "Hi", "pii_units": 3}, "file:1: pii_units.*a text"),

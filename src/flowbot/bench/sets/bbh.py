@@ -6,14 +6,14 @@ import string
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from flowbot.task import Task
 from flowbot.task.data import listed_rows, read_rows
 from flowbot.task.row import Row
 
 from .benchmark_set import BenchmarkSet, SetRows
-from .read import column, json_value, task_rows, text_column, with_id
+from .read import column, json_list, task_rows, text_column, with_id
 from .scorers.bbh import score
 from .scorers.official import official
 
@@ -63,11 +63,8 @@ def example_rows(path: Path) -> Sequence[Row]:
     Raises:
         UserError: naming the file, and the row.
     """
-    match json_value(path):
-        case {"examples": list() as examples}:
-            return listed_rows(cast("list[Any]", examples), f"{path}: examples")
-        case _:
-            return read_rows(path)
+    examples = json_list(path, "examples")
+    return read_rows(path) if examples is None else listed_rows(examples, f"{path}: examples")
 
 
 def _fields(row: Row) -> dict[str, Any]:

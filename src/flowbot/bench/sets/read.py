@@ -110,6 +110,17 @@ def json_value(path: Path) -> Any:
     return parse_json(decoded(path)[0], str(path)) if path.suffix.lower() == ".json" else None
 
 
+def json_list(path: Path, key: str) -> list[Any] | None:
+    """The list under a key of the object that a file of JSON holds; None where there is no such.
+
+    Raises:
+        UserError: as `json_value`.
+    """
+    value = json_value(path)
+    found: Any = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
+    return cast("list[Any]", found) if isinstance(found, list) else None
+
+
 def column(row: Row, *names: str) -> Any:
     """The value in the first of these columns that a row has: the publisher's name and the normalised one.
 

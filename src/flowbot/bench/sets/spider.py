@@ -20,7 +20,7 @@ from .scorers.official import official
 
 _PLACES = ("databases/{0}.sql", "database/{0}/{0}.sqlite", "test_database/{0}/{0}.sqlite")
 """Where a database stands beside the rows: as a dump, or as the publisher has it."""
-_NAME = re.compile(r"[\w-]+\Z")
+_NAME = re.compile(r"[\w-]{1,100}\Z")
 
 
 def _fields(row: Row, folder: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from flowbot.task.row import Row
 
 from .benchmark_set import BenchmarkSet, SetRows
 from .documents import texts
-from .read import column, json_value, task_rows, text_column, with_id
+from .read import column, json_list, task_rows, text_column, with_id
 from .scorers import triviaqa
 from .scorers.official import official
 
@@ -27,13 +27,12 @@ def data_rows(path: Path) -> Sequence[Row]:
     Raises:
         UserError: naming the file and the place in it.
     """
-    match json_value(path):
-        case None:
-            return read_rows(path)
-        case {"Data": list() as data}:
-            return listed_rows(cast("list[Any]", data), f"{path}: Data")
-        case _:
-            raise UserError(str(path), "JSON without Data", "{Data: [{Question, QuestionId, Answer}, …]}")
+    if path.suffix.lower() != ".json":
+        return read_rows(path)
+    data = json_list(path, "Data")
+    if data is None:
+        raise UserError(str(path), "JSON without Data", "{Data: [{Question, QuestionId, Answer}, …]}")
+    return listed_rows(data, f"{path}: Data")
 
 
 def _is_of(row: Row, variant: str) -> bool:
