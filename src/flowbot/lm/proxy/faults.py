@@ -14,6 +14,7 @@ from aiohttp import web
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, ModelError, Paused, RefusedError, UserError
 from flowbot.fields.bounds import bounded
+from flowbot.fields.secrets import hide_text
 from flowbot.lm.http_faults import HttpFault
 
 from .bodies import BadRequest
@@ -36,12 +37,17 @@ def told(status: int, message: str, code: str | None, *, kind: str = INVALID, pa
         kind: its class.
         param: the member that is wrong.
     """
-    error: Mapping[str, str | None] = {"message": bounded(message), "type": kind, "param": param, "code": code}
+    error: Mapping[str, str | None] = {
+        "message": bounded(hide_text(message)),
+        "type": kind,
+        "param": param,
+        "code": code,
+    }
     return web.json_response({"error": error}, status=status, headers={"x-should-retry": "false"}, dumps=_dumps)
 
 
-def explain(error: BaseException) -> web.Response:
-    """The answer to a request that met this error; raises it where it is none that a request can meet."""
+def explain(error: BaseException) -> web.Response | None:
+    """The answer to a request that met this error; None where it is none that a request can meet."""
     match error:
         case BadRequest():
             status = 404 if error.code == "model_not_found" else 400
@@ -66,7 +72,7 @@ def explain(error: BaseException) -> web.Response:
         case asyncio.CancelledError():
             return told(503, "stopped: the model was closed", "stopped", kind="server_error")
         case _:
-            raise error
+            return None
 
 
 def _dumps(value: object) -> str:
