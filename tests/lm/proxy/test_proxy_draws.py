@@ -125,7 +125,7 @@ async def test_what_an_example_took_counts_each_call_once_as_the_ledger_does() -
     ]
     async with proxied(client=FakeClient(model, tools="json")) as bench:
         access = bench.open()
-        for _ in range(2):
+        for _ in range(3):
             body = {**HI, "temperature": 0, "tools": TOOLS, "messages": messages}
             assert texts((await bench.post(access.url, body))[1]) == ["sunny"]
         assert access.took[""].calls == access.session.ledger.logical.calls == 2

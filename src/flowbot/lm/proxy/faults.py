@@ -14,7 +14,6 @@ from aiohttp import web
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, ModelError, Paused, RefusedError, UserError
 from flowbot.fields.bounds import bounded
-from flowbot.fields.secrets import hide_text
 from flowbot.lm.http_faults import HttpFault
 
 from .bodies import BadRequest
@@ -38,7 +37,7 @@ def told(status: int, message: str, code: str | None, *, kind: str = INVALID, pa
         param: the member that is wrong.
     """
     error: Mapping[str, str | None] = {
-        "message": bounded(hide_text(message)),
+        "message": bounded(message),
         "type": kind,
         "param": param,
         "code": code,
