@@ -26,8 +26,6 @@ Mode = Literal["record", "replay", "refuse"]
 """What becomes of a request that the store has no reply to: asked and kept, asked and not kept, or refused."""
 MAX_TOKENS = 4096
 """Of a reply whose client names no ceiling; thoughts have room besides. A context with less room ends a reply sooner."""
-_LONGEST_ID = 4000
-"""Characters of an example's id, as it stands in an address."""
 
 
 class _Draws:
@@ -58,11 +56,7 @@ class Access:
     Args:
         token: the secret; it stands in every address.
         base: address of the proxy.
-        session: whose ledger and budget count.
-        models: by the names that the client asks for.
-        mode: what becomes of a request that the store has no reply to.
-        purpose: what the ledger charges calls to.
-        max_tokens: of a reply whose client names no ceiling.
+        session, models, mode, purpose, max_tokens: as of `Proxy.open`.
         closed: told when it is closed.
     """
 
@@ -116,7 +110,7 @@ class Access:
             UserError: for an id that no address can hold.
         """
         quoted = quote(example, safe="")
-        if quoted in ("", ".", "..") or len(quoted) > _LONGEST_ID:
+        if quoted in ("", ".", "..") or len(quoted) > 4000:
             raise UserError("example", short(example), "another id: no address can hold this one")
         return f"{self._base}/e/{quoted}/v1"
 

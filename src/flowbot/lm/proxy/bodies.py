@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -31,9 +31,10 @@ class BadRequest(Exception):
 
 
 class Body(BaseModel):
-    """Members of a request; one that is not named is refused, and null is as good as none."""
+    """Members of a request; one that is not named is refused, and null is as good as none. `idle` names those that change nothing."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+    idle: ClassVar[tuple[str, ...]] = ()
 
 
 class Common(Body):
@@ -45,15 +46,11 @@ class Common(Body):
     tool_choice: Any = "auto"
     parallel_tool_calls: bool | None = None
     stream: bool = False
-    # What changes nothing in a reply.
-    user: Any = None
     metadata: Any = None
-    store: Any = None
-    service_tier: Any = None
-    safety_identifier: Any = None
-    prompt_cache_key: Any = None
-    prompt_cache_retention: Any = None
-    prompt_cache_options: Any = None
+    idle = (
+        *("user", "store", "service_tier", "safety_identifier"),
+        *("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"),
+    )
 
 
 class _JsonSchema(Body):
@@ -170,7 +167,8 @@ def read(kind: type[_Body], data: Mapping[str, Any], place: str = "") -> _Body:
         BadRequest: naming the member that is wrong.
     """
     try:
-        return kind.model_validate({name: value for name, value in data.items() if value is not None})
+        given = {name: value for name, value in data.items() if value is not None and name not in kind.idle}
+        return kind.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         at = ".".join(each for each in (place, place_text(first["loc"], "")) if each)
@@ -206,7 +204,8 @@ def request_of(
     given: Common,
     told: Transcript,
     functions: Iterable[Function],
-    schema: Mapping[str, Any] | None,
+    form: Mapping[str, Any] | None,
+    place: str,
     *,
     max_tokens: int | None,
     seed: int | None = None,
@@ -218,12 +217,12 @@ def request_of(
         given: what both protocols name alike.
         told: the messages.
         functions: what the model may call.
-        schema: JSON schema of the reply.
+        form: of the reply, as it stands at `place`.
         max_tokens, seed: as the client named them.
         extra: other members, to be sent on as they are; None is not set.
 
     Raises:
-        BadRequest: for a `tool_choice` that is none.
+        BadRequest: for a `tool_choice` or a form that is none, or messages that do not follow from each other.
     """
     choice, tools = _chosen(given.tool_choice, tuple(map(_foreign, functions)))
     calling = given.parallel_tool_calls if tools else None
@@ -232,7 +231,7 @@ def request_of(
         told.messages(),
         max_tokens or 0,
         given.temperature + 0.0,  # -0.0 is 0
-        schema,
+        _schema(form, place),
         seed,
         tools,
         choice if tools else "auto",
@@ -241,12 +240,8 @@ def request_of(
     )
 
 
-def reply_schema(form: Mapping[str, Any] | None, place: str) -> Mapping[str, Any] | None:
-    """The JSON schema that a reply must fit, from the form at `place`: its schema stands in a member `json_schema`, or flat.
-
-    Raises:
-        BadRequest: if it is none.
-    """
+def _schema(form: Mapping[str, Any] | None, place: str) -> Mapping[str, Any] | None:
+    """The JSON schema that a reply must fit: it stands in a member `json_schema` of the form, or flat."""
     match (form or {"type": "text"}).get("type"):
         case "text":
             return None

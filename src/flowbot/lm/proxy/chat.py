@@ -14,21 +14,9 @@ from pydantic import BeforeValidator, Field
 from flowbot.fields import Usage
 from flowbot.lm.client import Reply, ToolUse, members
 
-from .bodies import (
-    Asked,
-    BadRequest,
-    Body,
-    Common,
-    Function,
-    Share,
-    Tokens,
-    Transcript,
-    read,
-    reply_schema,
-    request_of,
-    text_of,
-)
+from .bodies import Asked, BadRequest, Body, Common, Function, Share, Tokens, Transcript, read, request_of, text_of
 
+_Texts = Annotated[list[str] | None, BeforeValidator(lambda given: [given] if isinstance(given, str) else given)]
 _Penalty = Annotated[float, Field(ge=-2, le=2)]
 _MOST_DRAWS = 128
 _SENT = (
@@ -62,12 +50,8 @@ class _Message(Body):
     tool_calls: list[_Call] | None = None
     tool_call_id: str = ""
     refusal: str | None = None
-    # What comes back with a model's own message and is not sent on.
-    annotations: Any = None
-    reasoning: Any = None
-    reasoning_content: Any = None
-    reasoning_details: Any = None
-    provider_specific_fields: Any = None
+    # What comes back with a model's own message.
+    idle = ("annotations", "reasoning", "reasoning_content", "reasoning_details", "provider_specific_fields")
 
 
 class _StreamOptions(Body):
@@ -86,9 +70,7 @@ class _Chat(Common):
     stream_options: _StreamOptions = _StreamOptions()
     modalities: list[Literal["text"]] | None = None
     logprobs: Literal[False] = False
-    stop: Annotated[list[str] | None, BeforeValidator(lambda given: [given] if isinstance(given, str) else given)] = (
-        None
-    )
+    stop: _Texts = None
     presence_penalty: _Penalty | None = None
     frequency_penalty: _Penalty | None = None
     logit_bias: dict[str, float] | None = None
@@ -114,7 +96,8 @@ def read_chat(body: Mapping[str, Any]) -> Asked:
         given,
         told,
         [each.function for each in given.tools],
-        reply_schema(given.response_format, "response_format"),
+        given.response_format,
+        "response_format",
         max_tokens=given.max_completion_tokens or given.max_tokens,
         seed=given.seed,
         extra={name: getattr(given, name) for name in _SENT},

@@ -13,19 +13,7 @@ from pydantic import BeforeValidator, Field
 
 from flowbot.lm.client import Reply, ToolUse, members
 
-from .bodies import (
-    Asked,
-    BadRequest,
-    Body,
-    Common,
-    Function,
-    Tokens,
-    Transcript,
-    read,
-    reply_schema,
-    request_of,
-    text_of,
-)
+from .bodies import Asked, BadRequest, Body, Common, Function, Tokens, Transcript, read, request_of, text_of
 from .chat import usable_calls
 
 _PARTS = ("input_text", "output_text", "text", "refusal")
@@ -42,8 +30,7 @@ class _Text(Body):
 
 class _Reasoning(Body):
     effort: str | None = None
-    summary: Any = None
-    generate_summary: Any = None
+    idle = ("summary", "generate_summary")
 
 
 class _Item(Body):
@@ -54,12 +41,8 @@ class _Item(Body):
     name: str = ""
     arguments: str = ""
     output: Any = None
-    # What comes back with the model's own items and is not sent on.
-    id: Any = None
-    status: Any = None
-    phase: Any = None
-    summary: Any = None
-    encrypted_content: Any = None
+    # What comes back with the model's own items.
+    idle = ("id", "status", "phase", "summary", "encrypted_content")
 
 
 class _Response(Common):
@@ -73,10 +56,9 @@ class _Response(Common):
     text: _Text = _Text()
     reasoning: _Reasoning = _Reasoning()
     tools: list[_Tool] = Field([], max_length=1000)
-    stream_options: Any = None
     truncation: Literal["disabled", "auto"] = "disabled"
-    include: Any = None
     background: Literal[False] = False
+    idle = (*Common.idle, "stream_options", "include")
 
 
 def read_response(body: Mapping[str, Any]) -> Asked:
@@ -95,7 +77,8 @@ def read_response(body: Mapping[str, Any]) -> Asked:
         given,
         told,
         given.tools,
-        reply_schema(given.text.format, "text.format"),
+        given.text.format,
+        "text.format",
         max_tokens=given.max_output_tokens,
         extra={"reasoning_effort": given.reasoning.effort, "verbosity": given.text.verbosity},
     )

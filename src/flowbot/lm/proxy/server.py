@@ -22,7 +22,7 @@ from flowbot.lm.session import Session
 from .access import MAX_TOKENS, Access, Mode
 from .bodies import MOST_BYTES, Asked, json_body
 from .chat import chat_answer, chat_events, read_chat
-from .faults import explain, told
+from .faults import as_json, explain, told
 from .responses import read_response, response_answer, response_events
 
 HOST = "127.0.0.1"
@@ -202,7 +202,7 @@ class Proxy:
                 self._idle.set()
         found = answer(asked, stable_hash(keys)[:24], replies)
         if not asked.stream:
-            return _json(found)
+            return as_json(found)
         text = "".join(_event(name, data) for name, data in events(asked, found))
         return web.Response(text=text, content_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
@@ -210,19 +210,15 @@ class Proxy:
         access, name = self._access(request), request.match_info.get("name")
         if name is not None:
             access.require(name)
-            return _json(_model(name))
-        return _json({"object": "list", "data": [_model(each) for each in access.models]})
+            return as_json(_model(name))
+        return as_json({"object": "list", "data": [_model(each) for each in access.models]})
 
     async def _budget(self, request: web.Request) -> web.Response:
-        return _json(self._access(request).budget)
+        return as_json(self._access(request).budget)
 
 
 def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "flowbot"}
-
-
-def _json(value: Mapping[str, Any]) -> web.Response:
-    return web.json_response(value, dumps=lambda given: json.dumps(given, ensure_ascii=False))
 
 
 def _event(name: str, data: Any) -> str:
