@@ -259,7 +259,7 @@ def _schema(form: Mapping[str, Any] | None, place: str) -> Mapping[str, Any] | N
 
 
 def _foreign(given: Function) -> ForeignTool:
-    schema = {"type": "object", "properties": {}} if given.parameters is None else given.parameters
+    schema: dict[str, Any] = given.parameters or {"type": "object", "properties": {}}
     return ForeignTool(given.name, given.description, (), (), parameters=schema, strict=bool(given.strict))
 
 
