@@ -209,7 +209,7 @@ def test_emails_are_divided_as_the_tutorial_divides_them(tmp_path: Path) -> None
         ("gsm8k", {"rows": [1, 1, True]}, r"rows: found \[1, 1, True\]"),
         ("gsm8k", {"rows": [0, 0, 0]}, r"rows: found \[0, 0, 0\]"),
         ("gsm8k", {"rows": [2, 2, 1000]}, "rows: found 1,000 of test; expected at most 6: there are no more"),
-        ("gsm8k", {"variant": "hard"}, "variant: found 'hard'; expected no variant"),
+        ("gsm8k", {"variant": "hard"}, "variant: found 'hard'; expected python"),
         ("trec6", {"variant": "fin"}, r"variant: found 'fin'; expected one of coarse, fine \(did you mean 'fine'\?\)"),
         ("trec6", {}, r"data: found none of a set's files in .*train_5500\.label, TREC_10\.label, or hf:CogComp/trec$"),
         ("gsm8k", {"data": "nowhere"}, "data: found no folder and no file nowhere"),

@@ -11,6 +11,8 @@ from flowbot.task.data import read_rows
 from flowbot.task.row import Row
 from flowbot.task.splits import Split
 
+PYTHON = "python"
+"""The variant of a set whose workflows may run Python, as a program of thought does; its metric is the usual one."""
 SplitRows = Mapping[Split, Sequence[Row]]
 """Rows of a set by split."""
 

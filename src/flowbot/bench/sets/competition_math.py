@@ -10,8 +10,9 @@ from flowbot.task import Task
 from flowbot.task.data import parse_rows
 from flowbot.task.decode import decoded
 from flowbot.task.row import Row
+from flowbot.task.sources import PythonSource
 
-from .benchmark_set import BenchmarkSet, SetRows
+from .benchmark_set import PYTHON, BenchmarkSet, SetRows
 from .read import task_rows, text_column, with_id
 from .scorers.math import boxed, math_metric
 
@@ -39,8 +40,9 @@ def _make(rows: SetRows, variant: str) -> Task:
         goal="Solve the problem.",
         inputs={"problem": {"type": "str", "about": "a problem of competition mathematics, in LaTeX"}},
         outputs={"answer": {"type": "str", "about": "the final answer alone, in LaTeX, without dollar signs"}},
-        metric=math_metric(variant),
+        metric=math_metric("math-verify" if variant == PYTHON else variant),
         splits=task_rows(rows, _fields),
+        tools=[PythonSource()] if variant == PYTHON else [],
     )
 
 
@@ -50,7 +52,7 @@ SET = BenchmarkSet(
     source="Hendrycks et al. 2021, MATH: train/ and test/ with a file a problem; MATH-500: test.jsonl",
     licence="MIT",
     make=_make,
-    variants=("math-verify", "aflow"),
+    variants=("math-verify", "aflow", PYTHON),
     files={"train": ("train/*/*.json", "train.jsonl"), "test": ("test/*/*.json", "test.jsonl")},
     hub="HuggingFaceH4/MATH-500",
     metric="the answer is the same mathematics, by math-verify; `aflow`: or a number less than 0.001 away",

@@ -6,8 +6,9 @@ from flowbot.fields import UserError
 from flowbot.fields.words import cut
 from flowbot.task import Task
 from flowbot.task.row import Row
+from flowbot.task.sources import PythonSource
 
-from .benchmark_set import BenchmarkSet, SetRows
+from .benchmark_set import PYTHON, BenchmarkSet, SetRows
 from .read import column, task_rows, text_column, with_id
 from .scorers.gsm8k import final_number, score
 from .scorers.official import official
@@ -29,6 +30,7 @@ def _make(rows: SetRows, variant: str) -> Task:
         outputs={"answer": {"type": "int", "about": "the number that is asked for, without its unit"}},
         metric=official("gsm8k", score, rule=1, pure=True),
         splits=task_rows(rows, _fields),
+        tools=[PythonSource()] if variant == PYTHON else [],
     )
 
 
@@ -38,6 +40,7 @@ SET = BenchmarkSet(
     source="Cobbe et al. 2021, Training Verifiers to Solve Math Word Problems: train.jsonl and test.jsonl",
     licence="MIT",
     make=_make,
+    variants=("", PYTHON),
     files={"train": ("train.jsonl",), "test": ("test.jsonl",)},
     hub="openai/gsm8k/main",
     metric="the number is the right one; of a text the one after ####, else the last one",

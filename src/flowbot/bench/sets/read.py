@@ -51,7 +51,9 @@ def set_rows(
     if folder is not None and Path(data).is_dir() and _is_normalised(folder):
         rows = divided(found, wanted.together) if missing else found
     elif missing:
-        rows = apart(wanted.divide(found) if wanted.divide else divided(found, wanted.together), wanted.together)
+        rows = wanted.divide(found) if wanted.divide else found
+        missing = rows is found or any(split not in rows for split in SPLITS if sizes is None or sizes[split])
+        rows = apart(divided(rows, wanted.together) if missing else rows, wanted.together)
     else:
         rows = apart(found if wanted.divide else _shuffled(found), wanted.together)
     return SetRows(rows if sizes is None else _cut(rows, sizes), folder), revision
