@@ -31,7 +31,7 @@ def main() -> None:
             try:
                 answer = _compared(library, sympy, question["rule"], question["expected"], question["found"])
             except (Exception, RecursionError, MemoryError) as error:
-                answer = {"equal": False, "read": False, "error": type(error).__name__}
+                answer = {"equal": False, "read": True, "error": type(error).__name__}
             faulthandler.cancel_dump_traceback_later()
             _say(answer)
 
@@ -49,8 +49,16 @@ def _close(sympy: Any, one: Any, other: Any) -> bool:
     """Whether two expressions are the same, or their values differ by less than a thousandth."""
     if one == other or isinstance(one, str) or isinstance(other, str):
         return bool(one == other)
-    difference = one - other
-    return bool(sympy.simplify(difference) == 0 or abs(complex(sympy.N(difference))) < _CLOSE)
+    try:
+        difference = one - other
+        return bool(sympy.simplify(difference) == 0 or abs(complex(sympy.N(difference))) < _CLOSE)
+    except (
+        TypeError,
+        ValueError,
+        AttributeError,
+        NotImplementedError,
+    ):  # a tuple and a number, or a letter without a value
+        return False
 
 
 def _say(message: dict[str, Any]) -> None:
