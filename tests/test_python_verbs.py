@@ -230,6 +230,7 @@ def test_a_run_serves_wherever_a_workflow_does(task: fb.Task, here: Path) -> Non
             assert flow.workflow.hash == result.workflow.hash
         assert fb.evaluate(run, task, lm="fake/counter").workflow.hash == result.workflow.hash
         assert fb.write_report(run).is_file()
+    assert fb.check(result).workflow == fb.check(result.run_dir).workflow == result.workflow
     again = fb.optimize(task, lm="fake/counter", effort=5, start=name, run_dir=here / "again")
     assert again.start.hash == result.workflow.hash
     (here / "runs" / "chain-of-thought").mkdir()  # a start of the library keeps its name

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from doc_snippets import COMMANDS, OTHERS, ROOT, Command, Snippet, commands, readme_task, snippets
 
+from flowbot.bench.bench_file import read_bench
+from flowbot.bench.plan import cells_of
 from flowbot.bench.sets.registry import find_set
 from flowbot.cli.app import app, run
 from flowbot.fields.yaml import dump_yaml, parse_data
@@ -57,6 +59,9 @@ def test_yaml_loads(snippet: Snippet, folder: Path) -> None:
     if is_nodes(data):
         defects = check(Workflow.from_data(among_others(snippet.page)))
         assert [each for each in defects if not each.where.startswith("parameters.")] == []
+    elif "methods" in data:
+        (folder / "bench.yaml").write_text(snippet.text, encoding="utf-8")
+        assert cells_of(read_bench(folder / "bench.yaml"))
     elif "nodes" in data:
         assert check(Workflow.from_data(data)) == []
     elif "tasks" in data:

@@ -18,17 +18,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias, cast
-
-from pydantic import ConfigDict, Field
+from typing import Any, cast
 
 from flowbot.fields import UserError
-from flowbot.fields.foreign import Closed, checked
+from flowbot.fields.foreign import checked
 from flowbot.fields.near import one_of
-from flowbot.fields.numbers import shown
+from flowbot.fields.numbers import MOST, shown
 from flowbot.fields.words import kind_of
 from flowbot.fields.yaml import read_data
-from flowbot.lm.budget import Budget
 from flowbot.lm.providers import split_model
 from flowbot.optimizer.effort import planned_calls
 from flowbot.optimizer.methods import find_method
@@ -37,6 +34,7 @@ from flowbot.task.hub import is_of_hub
 from flowbot.workflow.starts import Start, find_start, list_starts
 from flowbot.workflow.workflow import Workflow
 
+from .entries import MethodEntry, ModelsEntry, PeerMethod, SearchMethod, SharedCeilings, StartMethod, TaskOfSet
 from .published import Published, read_published
 
 KEYS = ("flowbot", "name", "tasks", "methods", "models", "seeds", "effort", "budget", "baseline", "published")
@@ -46,97 +44,6 @@ MOST_ENTRIES = 200
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_+-]|\.(?=[0-9]))*\Z")
 _FORM = f"a name of letters, digits, _, - and +, and points before digits; at most {LONGEST_NAME}"
 _FOLDERS = "names that differ in more than upper and lower case, since each is a folder"
-
-
-class _Entry(Closed):
-    """A part of the file. Types are strict: `"1"` and `true` are no numbers."""
-
-    model_config = ConfigDict(strict=True)
-
-
-class TaskOfSet(_Entry):
-    """A task made of a set of the field.
-
-    Args:
-        set: its name.
-        data: folder or file of its rows, relative to the bench file, or `hf:…`.
-        rows: how many of train, val and test; all when None.
-        variant: which form of the task; the usual one when "".
-    """
-
-    set: str
-    data: str
-    rows: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)] | None = None
-    variant: str = ""
-
-
-class _Method(_Entry):
-    """Any method.
-
-    Args:
-        tasks: names of the tasks that it is run on, where it does not fit all of them; all when None.
-    """
-
-    tasks: Annotated[list[str], Field(min_length=1)] | None = None
-
-
-class StartMethod(_Method):
-    """A workflow as it stands: nothing is searched, validation and test are run."""
-
-    start: str
-
-
-class SearchMethod(_Method):
-    """A method of `optimize`, and the workflow that it improves; a single call that reasons when None."""
-
-    method: str
-    start: str | None = None
-
-
-class PeerMethod(_Method):
-    """A program of anybody's that searches, run as a command in an environment of its own.
-
-    Args:
-        command: its words; files are relative to the bench file.
-        requirements: a requirements file of what it needs.
-    """
-
-    command: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
-    requirements: str | None = None
-
-
-MethodEntry: TypeAlias = StartMethod | SearchMethod | PeerMethod
-
-
-class ModelsEntry(_Entry):
-    """Model strings: what runs the steps, what writes feedback and changes, what judges. Those that are None as in `optimize`."""
-
-    task: str
-    meta: str | None = None
-    judge: str | None = None
-
-
-class Ceilings(_Entry):
-    """As of `Budget`."""
-
-    calls: Annotated[int, Field(gt=0)] | None = None
-    tokens: Annotated[int, Field(gt=0)] | None = None
-    usd: Annotated[float, Field(gt=0)] | None = None
-    seconds: Annotated[float, Field(gt=0)] | None = None
-
-    def budget(self, name: str) -> Budget:
-        """A new budget with these ceilings.
-
-        Args:
-            name: whose they are.
-        """
-        return Budget(self.calls, self.tokens, self.usd, self.seconds, name=name)
-
-
-class SharedCeilings(Ceilings):
-    """Ceilings over all cells together, and those of each `cell` within them."""
-
-    cell: Ceilings = Ceilings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,8 +205,8 @@ def _numbers(value: Any, where: str, read: Any) -> tuple[int, ...]:
 
 
 def _seed(value: Any, where: str) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**53:
-        raise UserError(where, shown(value), "a whole number from 0 to 2^53 - 1")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MOST:
+        raise UserError(where, shown(value), "a whole number from 0 to 10^15")
     return value
 
 

@@ -49,7 +49,7 @@ async def make_environment(
         Paused: if somebody asked to stop.
     """
     text = "" if requirements is None else read_text(requirements, limit=MOST_REQUIREMENTS)
-    folder = cache_dir / "peers" / stable_hash({"requirements": text, "python": [sys.version, sys.base_prefix]})[:16]
+    folder = _folder(text, cache_dir)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with open_own(folder.with_suffix(".lock"), "a") as lock:
         while True:
@@ -59,6 +59,12 @@ async def make_environment(
                         await _make(folder, requirements, stop=stop, say=say)
                     return folder
             await stop.unless(asyncio.sleep(_LOOK_SECONDS))
+
+
+def _folder(text: str, cache_dir: Path) -> Path:
+    """Where the environment of a requirements file's text is. Commands run elsewhere, so that it has to be absolute."""
+    key = stable_hash({"requirements": text, "python": [sys.version, sys.base_prefix]})[:16]
+    return cache_dir.resolve() / "peers" / key
 
 
 async def _make(folder: Path, requirements: Path | None, *, stop: StopSignal, say: Callable[[str], None]) -> None:

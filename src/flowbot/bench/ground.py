@@ -15,8 +15,9 @@ from flowbot.run.sessions import Spent
 from flowbot.runtime.workbench import Workbench
 from flowbot.task import Task
 
-from .bench_file import BenchFile, MethodEntry, ModelsEntry
+from .bench_file import BenchFile
 from .cell import Cell, CellResult
+from .entries import MethodEntry, ModelsEntry
 
 
 @dataclass(frozen=True, slots=True)

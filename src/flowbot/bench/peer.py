@@ -11,7 +11,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -93,8 +93,10 @@ async def run_peer(
     meta: str | None = None,
     judge: str | None = None,
     budget: Budget | None = None,
+    price: tuple[float, float] | None = None,
     stop: StopSignal | None = None,
     say: Say | None = None,
+    watch: Callable[[Lent], object] | None = None,
 ) -> CellResult:
     """Run a peer on a task and score what it predicts for the test rows.
 
@@ -111,8 +113,10 @@ async def run_peer(
         workbench: what is shared with other cells; it is open.
         model, meta, judge: model strings; meta is `model` when None, judge is meta.
         budget: the cell's own ceilings.
+        price: USD per million input and output tokens, where a model's price is not known; the workbench's when None.
         stop: ends it.
         say: told news in a line.
+        watch: told what the peer is lent before it begins: the ledgers in it tell how it goes.
 
     Returns:
         The result, `done` or `failed` with the peer's fault. Test rows that a judge or its endpoint refuses are left out.
@@ -149,9 +153,12 @@ async def run_peer(
         meta=meta,
         judge=judge or meta,
         budget=budget,
+        price=price,
         stop=stop,
         say=told,
     ) as parts:
+        if watch is not None:
+            watch(parts)
         try:
             environment = await make_environment(peer.requirements, workbench.cache_dir, stop=stop, say=told)
             found = await _Try(peer, cell, task, parts, folder, environment, stop).finish()

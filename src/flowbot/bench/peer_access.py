@@ -110,6 +110,7 @@ async def lent(
     meta: str,
     judge: str,
     budget: Budget | None,
+    price: tuple[float, float] | None,
     stop: StopSignal,
     say: Say,
 ) -> AsyncGenerator[Lent]:
@@ -125,11 +126,11 @@ async def lent(
 
         async def part(ceiling: Budget, *faults: type[Exception]) -> Part:
             session = workbench.session(ceiling, stop=stop, say=say)
-            made = workbench.engine(model, session, tools={}, models=named, judge_model=judge)
+            made = workbench.engine(model, session, tools={}, price=price, models=named, judge_model=judge)
             engine = await stack.enter_async_context(made)
             models: dict[str, LM] = {}
             for name, string in (("task", model), ("meta", meta)):
-                lm = open_lm(string, session, cache_dir=workbench.cache_dir, price=workbench.price, say=say)
+                lm = open_lm(string, session, cache_dir=workbench.cache_dir, price=price or workbench.price, say=say)
                 stack.push_async_callback(lm.close)
                 models[name] = _Heard(lm, fault, faults)
             access = proxy.open(session, models)

@@ -20,11 +20,13 @@ from flowbot.lm.budget import Budget
 from flowbot.run.result import CostEstimate
 
 from . import peer_cell, search_cell
-from .bench_file import BenchFile, MethodEntry, PeerMethod, SearchMethod, StartMethod
+from .bench_file import BenchFile
 from .cell import Cell, CellResult
+from .entries import MethodEntry, PeerMethod, SearchMethod, StartMethod
 from .ground import CellJob, Ground, Outcome, Outlook
 
 NAME = "cell.json"
+MOST_CELLS = 10_000
 _MOST_BYTES = 64_000_000
 
 
@@ -181,27 +183,29 @@ def _matches(cell: Cell, pattern: str) -> bool:
     return any(fnmatchcase(name, pattern) for name in (f"{cell.task}/{cell.method}", cell.name))
 
 
-async def plan_bench(ground: Ground, folder: Path, only: Sequence[str]) -> BenchPlan:
+async def plan_bench(ground: Ground, folder: Path, only: Sequence[str], around: Budget) -> BenchPlan:
     """Look at every cell of a file: whether it can be run, what it takes, and whether it is done.
 
     Args:
         ground: what cells share.
         folder: where results are.
         only: patterns of the cells that are wanted; see `chosen_cells`.
+        around: ceilings around those of the file.
 
     Raises:
-        UserError: naming the cell, for anything that would keep one that is wanted from being run.
+        UserError: for too many cells; naming the cell, for anything that would keep one that is wanted from being run.
     """
     file = ground.file
     cells = cells_of(file)
+    if len(cells) > MOST_CELLS:
+        raise UserError(str(file.path), f"{len(cells):,} cells", f"at most {MOST_CELLS:,}")
     wanted = set(chosen_cells(cells, only))
     known: dict[Cell, Outlook] = {}
     found: list[PlannedCell] = []
     for cell in cells:
         like = replace(cell, seed=0)
         if like not in known:
-            # A budget of its own each time: nothing of it is used, and none is one of a run's.
-            shared = file.budget.budget("").within(ground.bench.budget_within(None))
+            shared = file.budget.budget("").within(around)  # nothing is used of it
             runner = RUNNERS[type(file.methods[cell.method])]
             try:
                 known[like] = await runner.foresee(like, ground, shared)

@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from flowbot.fields import InfrastructureError
+from flowbot.fields.errors import StoppedBy
 from flowbot.fields.files import write_text
 from flowbot.fields.secrets import hide_text
 from flowbot.fields.words import count
 from flowbot.run.sessions import Spent
 
 from .cell import Cell, CellResult
+from .page import bench_page
 from .published import Published
 from .table import Table, compare_cells
 
-Ending: TypeAlias = Literal["", "signal", "seconds", "budget"]
+PAGE = "index.html"
+Ending: TypeAlias = Literal["", "budget"] | StoppedBy
 
 
 def write_own(path: Path, text: str) -> None:
@@ -70,7 +73,7 @@ class BenchResult:
         """`done` if every chosen cell is; `paused` if the same call goes on; `failed` if one failed, or a ceiling ended it."""
         wanted = set(self.chosen)
         states = [each.status for each in self.cells if each.cell in wanted]
-        if self.stopped_by in ("signal", "seconds"):
+        if self.stopped_by not in ("", "budget"):
             return "paused"
         if self.stopped_by == "budget" or "failed" in states:
             return "failed"
@@ -93,7 +96,8 @@ class BenchResult:
         return compare_cells(self.cells, baseline=baseline, published=self.published)
 
     def save(self) -> None:
-        """Write `table.md` and `table.csv`, so that a kill leaves the old ones or the new ones; nothing where no cell was run.
+        """Write `table.md`, `table.csv` and the page `index.html`, so that a kill leaves the old ones or the new ones; nothing
+        where no cell was run.
 
         Raises:
             InfrastructureError: if the disk fails.
@@ -101,8 +105,9 @@ class BenchResult:
         if not self.cells:
             return
         table = self.table()
-        for name, text in {"table.md": f"# {self.name}\n\n{table.markdown()}", "table.csv": table.csv()}.items():
-            write_own(self.folder / name, text)
+        write_own(self.folder / "table.md", f"# {self.name}\n\n{table.markdown()}")
+        write_own(self.folder / "table.csv", table.csv())
+        write_own(self.folder / PAGE, bench_page(table, title=self.name))
 
     def to_json(self) -> dict[str, Any]:
         """The object that `bench --json` prints."""

@@ -1,39 +1,16 @@
-"""A comparison from beginning to end: read the file, look at every cell, run those that are open, write the tables.
-
-Cells are run in one fixed order, several at once where that is asked for, on one workbench and within one budget. One that fails
-or pauses is written down as such, and the others go on; a key that is denied, and ceilings over all of them that are used up,
-end it. A cell that is done is not run again as long as what decides it is the same.
-"""
+"""A comparison from beginning to end, from Python: read the file, look at every cell, run those that are open."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from itertools import count as count_from
 from pathlib import Path
 from typing import Any, Unpack, cast
 
-from flowbot.fields import (
-    BudgetExceeded,
-    DeniedError,
-    FlowBotError,
-    InfrastructureError,
-    Paused,
-    Usage,
-)
 from flowbot.fields.arguments import FOLDER, NAMES, Checks, one_kind, require_value
-from flowbot.fields.bounds import raised
-from flowbot.fields.secrets import hide
-from flowbot.fields.words import brief, count, percent
-from flowbot.lm.budget import Budget
 from flowbot.lm.stop import StopSignal
 from flowbot.optimizer.arguments import RUN_DEFAULTS
 from flowbot.optimizer.progress import ProgressCallback
-from flowbot.run.lock import run_lock
-from flowbot.run.sessions import Spent
 from flowbot.runtime.blocking import blocking
 from flowbot.runtime.settings import (
     CHECKS,
@@ -43,20 +20,15 @@ from flowbot.runtime.settings import (
     require_settings,
     with_settings,
 )
-from flowbot.runtime.together import all_of
 from flowbot.runtime.workbench import Workbench, on_workbench
-from flowbot.task import MetricError
 
 from .bench_file import BenchFile, read_bench
-from .cell import Cell, CellResult
-from .ground import CellJob, Ground, Outcome
-from .plan import NAME, RUNNERS, BenchPlan, PlannedCell, plan_bench
-from .result import BenchResult, Ending, write_own
-from .search_cell import NoRoom
+from .course import ReadyBench
+from .ground import Ground
+from .plan import plan_bench
+from .result import BenchResult
 from .watch import BenchWatch
 
-EARLIER = ".earlier"
-"""Folder of cells that were other ones, in that of the comparison."""
 RESULTS = Path("bench")
 """Where comparisons are, each in a folder of its name, unless `out` says otherwise."""
 
@@ -88,32 +60,6 @@ _CHECKS: Checks = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ReadyBench:
-    """A comparison that is ready to begin. Nothing is stored or paid for yet.
-
-    Args:
-        plan: what is to be done.
-        ground: what its cells share.
-        jobs: cells at once.
-        budget: ceilings over all cells.
-        stop: pauses it.
-        progress: who watches.
-    """
-
-    plan: BenchPlan
-    ground: Ground
-    jobs: int
-    budget: Budget
-    stop: StopSignal
-    progress: ProgressCallback | None
-
-    async def run(self) -> BenchResult:
-        """Run what is open, and write the tables; see `bench_async`."""
-        with run_lock(self.plan.folder, "results folder", "--out"):
-            return await _Run(replace(self, plan=self.plan.read_again())).finish()
-
-
 @asynccontextmanager
 @with_settings(*SETTINGS, defaults=RUN_DEFAULTS)
 async def ready_bench(
@@ -135,7 +81,7 @@ async def ready_bench(
         around = bench.budget_within(settings.get("budget"))
         own = {name: settings.get(name) for name in ("price", "models", "allow_writes")}
         ground = Ground(read, bench, {name: value for name, value in own.items() if value is not None})
-        plan = await plan_bench(ground, Path(out) if out else RESULTS / read.name, only)
+        plan = await plan_bench(ground, Path(out) if out else RESULTS / read.name, only, around)
         shared = read.budget.budget(f"{read.path}: budget").within(around)
         yield ReadyBench(plan, ground, jobs, shared, stop, settings.get("progress"))
 
@@ -168,162 +114,3 @@ async def bench_async(*args: Any, **kwargs: Any) -> BenchResult:
 
 
 bench = blocking(bench_async, "bench")
-
-
-class _Run:
-    """One start of a comparison."""
-
-    def __init__(self, ready: ReadyBench) -> None:
-        self._ready = ready
-        self._plan = ready.plan
-        self._began = time.monotonic()
-        self._found: dict[Cell, CellResult] = {}
-        self._now = Usage()
-        self._ending: Ending = ""
-        self._reason = ""
-        self._watch = BenchWatch(ready.progress, {each.cell: each.estimate.calls for each in self._plan.open})
-
-    async def finish(self) -> BenchResult:
-        """Run all that is open."""
-        for each in self._plan.cells:
-            if each.earlier is not None:
-                self._found[each.cell] = each.earlier
-            if each.done and each.earlier is not None:
-                took = each.earlier.took
-                self._ready.budget.add(Usage(took.requests, took.tokens, usd=took.usd or 0.0))
-        waiting = iter(self._plan.open)
-        try:
-            await all_of(self._worker(waiting) for _ in range(self._ready.jobs))
-        finally:
-            result = self._result()
-            result.save()
-        self._watch.ended(str(result))
-        return result
-
-    async def _worker(self, waiting: Iterator[PlannedCell]) -> None:
-        for each in waiting:
-            if self._ending or self._stopped():
-                return
-            await self._cell(each)
-
-    async def _cell(self, planned: PlannedCell) -> None:
-        """Run one cell, whatever comes of it.
-
-        Raises:
-            DeniedError, InfrastructureError: that ends the comparison: a key that is denied, or a disk that fails.
-        """
-        cell, ready = planned.cell, self._ready
-        folder = self._plan.folder / cell.name
-        own = ready.ground.budget_of(cell, ready.budget)
-        stop = StopSignal()
-        stop.follow(ready.stop)
-        job = CellJob(cell, planned.identity, folder, own, stop, self._watch.cell(cell))
-        blank = self._blank(planned, "it was interrupted")
-        self._begin(planned, blank)
-        try:
-            outcome = await RUNNERS[type(ready.ground.file.methods[cell.method])].run(job, ready.ground)
-            result = self._charged(planned, outcome, own)
-        except DeniedError as error:
-            self._write(blank.model_copy(update={"error": brief(str(error))}))
-            raise
-        except (BudgetExceeded, NoRoom) as error:
-            if isinstance(error, BudgetExceeded) and error.budget is own:
-                result = blank.model_copy(update={"status": "failed", "error": brief(str(error))})
-            else:
-                result = self._used_up(blank, str(error))
-        except (Paused, InfrastructureError, MetricError) as error:
-            result = blank.model_copy(update={"error": brief(str(error))})
-        except FlowBotError as error:
-            result = blank.model_copy(update={"status": "failed", "error": brief(str(error))})
-        except Exception as error:  # whatever a method of somebody's raises
-            result = blank.model_copy(update={"status": "failed", "error": brief(raised(error))})
-        self._write(result)
-        self._stopped()
-        self._watch.over(cell, _said(result))
-
-    def _charged(self, planned: PlannedCell, outcome: Outcome, own: Budget) -> CellResult:
-        """The result, once it is known whose ceiling cut it short, if any did."""
-        now, result = outcome.now, outcome.result
-        self._now += Usage(now.calls, now.tokens, usd=now.usd)
-        if not outcome.short:
-            return result
-        if self._was_short(planned, own):
-            return self._used_up(result, "")
-        return result.model_copy(update={"identity": planned.bounded})
-
-    def _was_short(self, planned: PlannedCell, own: Budget) -> bool:
-        """Whether the ceilings over all cells allowed a cell less than it might have taken, and less than its own."""
-        estimate, left = planned.estimate, self._ready.budget.left
-        most = {"calls": estimate.calls, "tokens": estimate.tokens, "usd": estimate.usd or 0.0}
-        for kind, free in left.items():
-            ceiling = getattr(own, kind)
-            if free + own.used[kind] < min(most[kind], float("inf") if ceiling is None else ceiling):
-                return True
-        return False
-
-    def _used_up(self, result: CellResult, why: str) -> CellResult:
-        self._ending = "budget"
-        self._reason = self._reason or f"the ceilings over all cells are used up{f': {why}' if why else ''}"
-        return result.model_copy(update={"status": "paused", "error": "the ceilings over all cells are used up"})
-
-    def _stopped(self) -> bool:
-        """Whether all cells are to stop."""
-        stop, left = self._ready.stop, self._ready.budget.seconds_left
-        try:
-            stop.check()
-            self._ready.ground.bench.stop.check()
-            self._ready.budget.check_time()
-        except Paused as pause:
-            if not self._ending:
-                self._ending, self._reason = "seconds" if left == 0.0 else "signal", str(pause)
-            return True
-        return False
-
-    def _blank(self, planned: PlannedCell, error: str) -> CellResult:
-        cell = planned.cell
-        metric = self._ready.ground.file.tasks[cell.task].metric.identity
-        return CellResult(
-            task=cell.task, method=cell.method, models=cell.models, effort=cell.effort, seed=cell.seed,
-            identity=planned.identity, status="paused", error=error, metric=metric, page=cell.name,
-        )  # fmt: skip
-
-    def _begin(self, planned: PlannedCell, blank: CellResult) -> None:
-        """What stands in a cell's folder of another one, as of another version of its method, is moved aside."""
-        folder = self._plan.folder / planned.cell.name
-        try:
-            if planned.earlier is None and folder.exists() and any(folder.iterdir()):
-                place = self._plan.folder / EARLIER / planned.cell.name
-                place.mkdir(parents=True, exist_ok=True)
-                folder.rename(place / next(name for name in map(str, count_from(1)) if not (place / name).exists()))
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InfrastructureError(f"{folder}: {error.strerror or error}", kind="disk") from None
-        self._write(blank)
-
-    def _write(self, result: CellResult) -> None:
-        path = self._plan.folder / result.cell.name / NAME
-        self._found[result.cell] = result
-        write_own(path, json.dumps(hide(result.model_dump(mode="json")), ensure_ascii=False, indent=1))
-
-    def _result(self) -> BenchResult:
-        plan, usage = self._plan, self._now
-        return BenchResult(
-            name=plan.file.name,
-            folder=plan.folder,
-            planned=tuple(each.cell for each in plan.cells),
-            chosen=tuple(each.cell for each in plan.chosen),
-            cells=tuple(self._found[each.cell] for each in plan.cells if each.cell in self._found),
-            baseline=plan.file.baseline,
-            published=plan.file.published,
-            stopped_by=self._ending,
-            reason=self._reason,
-            now=Spent(calls=usage.calls, tokens=usage.tokens, usd=usage.usd),
-            seconds=time.monotonic() - self._began,
-        )
-
-
-def _said(result: CellResult) -> str:
-    if result.status != "done":
-        return f"{result.status}: {result.error}"
-    mean = percent(sum(result.scores) / len(result.scores)) if result.scores else "no score"
-    return f"{mean} on {count(len(result.scores), 'test example')}, {count(result.took.calls, 'call')}"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from flowbot.fields import Usage
 from flowbot.fields.words import brief
 from flowbot.lm.budget import Budget
+from flowbot.optimizer.method import Loop, Method, Sizes
+from flowbot.optimizer.methods import find_method
 from flowbot.optimizer.progress import ProgressEvent
 from flowbot.optimizer.run import Plan, planned
 from flowbot.report.report import write_report
@@ -18,14 +21,36 @@ from flowbot.run.result import RunResult, Used
 from flowbot.runtime.judge import PURPOSE as JUDGED
 from flowbot.task import Task
 
-from .bench_file import PeerMethod, StartMethod
 from .cell import Cell, CellResult, Cost
+from .entries import PeerMethod, StartMethod
 from .ground import CellJob, Ground, Outcome, Outlook
 
 RUN = "run"
 """The run's folder in that of its cell."""
 SCORED = "none+none"
 """The method that scores and tests its start."""
+
+
+@dataclass(frozen=True, slots=True)
+class AtEffort:
+    """A method whose search ends at the effort, whatever it plans by itself: in a comparison all have the same number of calls."""
+
+    method: Method
+
+    @property
+    def name(self) -> str:
+        """The method's."""
+        return self.method.name
+
+    def calls(self, sizes: Sizes) -> Mapping[str, int]:
+        """As the method plans, scaled down to the effort."""
+        planned = self.method.calls(sizes)
+        share = min(1.0, sizes.effort / max(1, sum(planned.values())))
+        return {purpose: int(share * calls) for purpose, calls in planned.items()}
+
+    def loop(self, sizes: Sizes) -> Loop:
+        """The method's."""
+        return self.method.loop(sizes)
 
 
 class NoRoom(Exception):
@@ -111,7 +136,7 @@ def _planned(cell: Cell, ground: Ground, **own: Any) -> AbstractAsyncContextMana
         meta_lm=models.meta if searches else None,
         judge_lm=models.judge or models.meta,
         start=ground.file.starts.get(cell.method),
-        method=method.method if searches else SCORED,
+        method=AtEffort(find_method(method.method)) if searches else SCORED,
         effort=max(1, cell.effort),
         seed=cell.seed,
         workbench=ground.bench,

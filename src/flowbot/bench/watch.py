@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from flowbot.optimizer.progress import ProgressCallback, ProgressEvent, Watch
+from flowbot.fields import Paused
+from flowbot.optimizer.progress import ProgressCallback, ProgressEvent, Watch, What
 
 from .cell import Cell
 
@@ -30,10 +31,20 @@ class BenchWatch(Watch):
         self._cells = planned
         self._last: dict[Cell, ProgressEvent] = {}
         self._over: set[Cell] = set()
+        self._fault: Paused | None = None
 
     def cell(self, cell: Cell) -> Callable[[ProgressEvent], object]:
         """What a cell's own events are told to."""
         return partial(self._told, cell)
+
+    def check(self) -> None:
+        """Whether whoever watches is well.
+
+        Raises:
+            Paused: what became of it when it raised.
+        """
+        if self._fault is not None:
+            raise self._fault
 
     def over(self, cell: Cell, text: str) -> None:
         """A cell has ended."""
@@ -46,6 +57,13 @@ class BenchWatch(Watch):
             self.news(f"{cell.name}: {event.text}")
         elif event.what == "step":
             self.step(cell.name, len(self._over), len(self._cells))
+
+    def _tell(self, text: str, what: What, score: float | None = None, *, done: int = 0, total: int = 0) -> None:
+        try:
+            super()._tell(text, what, score, done=done, total=total)
+        except Paused as pause:
+            self._fault = pause
+            raise
 
     def _paid(self) -> float | None:
         paid = [each.usd for each in self._last.values()]

@@ -13,7 +13,8 @@ from flowbot.fields import ToolSignature, UserError
 from flowbot.fields.arguments import FILE, FOLDER, MODEL, NAMES, SAY, checked_arguments, one_kind
 from flowbot.fields.yaml import read_data
 from flowbot.lm.session import Session
-from flowbot.run.folders import flow_file
+from flowbot.run.folders import RunLike, flow_file
+from flowbot.run.result import RunResult
 from flowbot.runtime.allowed_models import named_models, require_allowed_models
 from flowbot.runtime.blocking import blocking
 from flowbot.runtime.open_model import names_file
@@ -32,7 +33,10 @@ from .task import every_row, look_at, open_tools, read_task, score_task
 
 
 @checked_arguments(
-    file=(one_kind(str, os.PathLike), "the path of a task's or a workflow's file, or of its folder"),
+    file=(
+        one_kind(RunResult, str, os.PathLike),
+        "the path of a task's or a workflow's file, or of its folder, or a run",
+    ),
     task=FILE,
     lm=MODEL,
     meta_lm=MODEL,
@@ -43,7 +47,7 @@ from .task import every_row, look_at, open_tools, read_task, score_task
     say=SAY,
 )
 def check(
-    file: Path | str,
+    file: RunLike,
     *,
     task: Path | str | None = None,
     lm: str | None = None,
@@ -63,7 +67,7 @@ def check(
     A task's own Python is imported. Without a model none is asked.
 
     Args:
-        file: a task.yaml or its folder, or a .flow.yaml (JSON works too), or the folder of a run that found one.
+        file: a task.yaml or its folder, or a .flow.yaml (JSON works too), or a run that found one: its result or its folder.
         task: the task that a workflow is for: its tools, inputs and outputs are then checked as well.
         lm: model to ask one small question, which proves the key, the name and what its endpoint can do.
         meta_lm: another one, for the search.
@@ -76,7 +80,7 @@ def check(
     Raises:
         UserError: if there is no such file.
     """
-    given = Path(file)
+    given = file.run_dir if isinstance(file, RunResult) else Path(file)
     path = given / "task.yaml" if (given / "task.yaml").is_file() else flow_file(given) if given.is_dir() else given
     if not path.is_file():
         raise UserError(str(path), "no such file", "a task or a workflow file")

@@ -13,9 +13,9 @@ from .console import Console
 from .options import ALLOW_WRITES, PLACES, Calls, Output, whole
 
 if TYPE_CHECKING:
+    from flowbot.bench.course import ReadyBench
     from flowbot.bench.plan import BenchPlan
     from flowbot.bench.result import BenchResult
-    from flowbot.bench.run import ReadyBench
     from flowbot.lm.stop import StopSignal
 
     from .progress import Display
@@ -118,6 +118,7 @@ def _conclude(result: BenchResult, console: Console) -> int:
     Raises:
         Paused: if it is, which every verb reports in the same words.
     """
+    from flowbot.bench.result import PAGE
     from flowbot.fields import Paused
 
     from .text import complain
@@ -128,14 +129,14 @@ def _conclude(result: BenchResult, console: Console) -> int:
         if each.status != "done" and each.cell in result.open:
             console.paragraph(f"{each.cell.name} {each.status}: {each.error}", "warn", hang=2)
     console.say(f"{_paid(result)} in {duration(result.seconds)}.", "soft")
-    console.result(str(result.folder / "table.md" if result.cells else result.folder), "accent")
+    console.result(str(result.folder / PAGE if result.cells else result.folder), "accent")
     if result.status == "done":
         return 0
     left = f"{len(result.open)} of {count(len(result.chosen), 'cell')} have no scores"
     if result.stopped_by == "budget":
         complain(f"{result.reason}; {left}. {CEILING}")
         return FAILED
-    if result.stopped_by in ("signal", "seconds"):
+    if result.stopped_by:
         raise Paused(f"{result.reason}; {left}", stopped_by=result.stopped_by)
     first = next(each for each in result.cells if each.status == result.status and each.cell in result.open)
     if result.status == "paused":

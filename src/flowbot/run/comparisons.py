@@ -254,7 +254,8 @@ def compare(*runs: RunLike, split: Split = "test") -> Comparison:
 
 def _read(folder: Path, label: str, split: Split) -> ComparedRun:
     view = read_run(folder)
-    rows = (each for each in read_examples(folder) if each.split == split) if has_examples(folder) else ()
+    joined = split == "val" and view.score("final", "val") is None  # its rows were searched with, and choose nothing
+    rows = () if joined or not has_examples(folder) else (e for e in read_examples(folder) if e.split == split)
     return ComparedRun(label, view, {each.id: each.with_sides(Side.without_texts) for each in rows})
 
 

@@ -1,0 +1,106 @@
+"""The parts of a bench file: tasks of sets, methods, models and ceilings, as they stand in it."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+from pydantic import ConfigDict, Field
+
+from flowbot.fields.foreign import Closed
+from flowbot.fields.numbers import LEAST, MOST
+from flowbot.lm.budget import Budget
+
+from .peer import SECONDS
+
+
+class _Entry(Closed):
+    """A part of the file. Types are strict: `"1"` and `true` are no numbers."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class TaskOfSet(_Entry):
+    """A task made of a set of the field.
+
+    Args:
+        set: its name.
+        data: folder or file of its rows, relative to the bench file, or `hf:…`.
+        rows: how many of train, val and test; all when None.
+        variant: which form of the task; the usual one when "".
+    """
+
+    set: str
+    data: str
+    rows: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)] | None = None
+    variant: str = ""
+
+
+class _Method(_Entry):
+    """Any method.
+
+    Args:
+        tasks: names of the tasks that it is run on, where it does not fit all of them; all when None.
+    """
+
+    tasks: Annotated[list[str], Field(min_length=1)] | None = None
+
+
+class StartMethod(_Method):
+    """A workflow as it stands: nothing is searched, validation and test are run."""
+
+    start: str
+
+
+class SearchMethod(_Method):
+    """A method of `optimize`, and the workflow that it improves; a single call that reasons when None."""
+
+    method: str
+    start: str | None = None
+
+
+class PeerMethod(_Method):
+    """A program of anybody's that searches, run as a command in an environment of its own.
+
+    Args:
+        command: its words; files are relative to the bench file.
+        requirements: a requirements file of what it needs.
+        seconds: that it may run.
+    """
+
+    command: Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+    requirements: str | None = None
+    seconds: Annotated[float, Field(gt=0, le=30 * 86_400)] = SECONDS
+
+
+MethodEntry: TypeAlias = StartMethod | SearchMethod | PeerMethod
+
+
+class ModelsEntry(_Entry):
+    """Model strings: what runs the steps, what writes feedback and changes, what judges. Those that are None as in `optimize`."""
+
+    task: str
+    meta: str | None = None
+    judge: str | None = None
+
+
+class Ceilings(_Entry):
+    """As of `Budget`."""
+
+    calls: Annotated[int, Field(gt=0, le=MOST)] | None = None
+    tokens: Annotated[int, Field(gt=0, le=MOST)] | None = None
+    usd: Annotated[float, Field(ge=LEAST, le=MOST)] | None = None
+    seconds: Annotated[float, Field(ge=LEAST, le=MOST)] | None = None
+
+    def budget(self, name: str) -> Budget:
+        """A new budget with these ceilings.
+
+        Args:
+            name: whose they are.
+        """
+        return Budget(self.calls, self.tokens, self.usd, self.seconds, name=name)
+
+
+class SharedCeilings(Ceilings):
+    """Ceilings over all cells together, and those of each `cell` within them."""
+
+    cell: Ceilings = Ceilings()
