@@ -67,7 +67,7 @@ def test_categories_count_alike_whether_named_or_not() -> None:
     [
         ("0.5", "\\frac{1}{2}", 1, 1), ("$\\dfrac12$", "\\frac{1}{2}", 1, 1), ("-1 + b", "b - 1", 1, 1), ("2\\sqrt{2}", "\\sqrt{8}", 1, 1),
         ("so it is \\boxed{42}", "42", 1, 1), ("The answer is 1/2", "\\frac{1}{2}", 1, 1), ("(3, 4)", "(3,4)", 1, 1), ("Evelyn", "\\text{Evelyn}", 1, 1),
-        ("2,1", "1,2", 1, 1), ("x=5", "5", 1, 0), ("0.231", "\\frac{3}{13}", 0, 1), ("3.1411", "3.1419", 0, 1),
+        ("\\$32.50", "32.5", 1, 1), ("32.5", "\\$32.50", 1, 1), ("2,1", "1,2", 1, 1), ("x=5", "5", 1, 0), ("0.231", "\\frac{3}{13}", 0, 1), ("3.1411", "3.1419", 0, 1),
         ("1", "b - 1", 0, 0), ("b - 1", "1", 0, 0), ("2y", "2x", 0, 0), ("(4,3)", "(3,4)", 0, 0), ("", "5", 0, 0), (None, "5", 0, 0),
     ],
 )  # fmt: skip
@@ -76,6 +76,7 @@ def test_answers_are_the_same_mathematics(found: Any, expected: str, right: int,
     for rule, wanted in (("math-verify", right), ("aflow", loosely)):
         score = math_metric(rule)(example(answer=expected), {"answer": found})
         assert score.value == wanted, rule
+        assert "cannot be read" not in score.feedback
         assert bool(score.feedback) != bool(wanted)
 
 
@@ -190,6 +191,9 @@ def test_an_endless_query_ends(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(execution, "MOST_ROWS", 100)
     many = endless.replace("count(*)", "x")
     assert "more than 100 rows" in task.metric(task.test[0], {"query": many}).feedback
+    monkeypatch.setattr(execution, "MOST_ROWS", 100_000)
+    large = many.replace("SELECT x FROM n", "SELECT zeroblob(99000) FROM n")
+    assert "or 64,000,000 bytes" in task.metric(task.test[0], {"query": large}).feedback
 
 
 def test_rows_of_a_result_are_compared_as_a_bag_with_columns_in_any_order() -> None:
@@ -220,6 +224,9 @@ def test_a_database_that_is_the_publishers_file_and_one_that_is_not_there(folder
     (folder / "beyond.sql").write_text(DUMP)
     (folder / "test.jsonl").write_text(lines.replace("concert", "../beyond"))
     with pytest.raises(UserError, match=r"test\.jsonl:1: database: found '\.\./beyond'"):
+        load_set("text2sql_spider", folder)
+    (folder / "test.jsonl").write_text(lines.replace("concert", "c" * 300))
+    with pytest.raises(UserError, match=r"test\.jsonl:1: database: found 'ccc"):
         load_set("text2sql_spider", folder)
     (folder / "test.jsonl").write_text(lines.replace("singer", "singers"))
     with pytest.raises(

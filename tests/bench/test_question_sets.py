@@ -15,6 +15,7 @@ from flowbot.bench.sets.registry import find_set, load_set
 from flowbot.fields import UserError
 from flowbot.task import SearchSource, Task
 from flowbot.task.row import Row
+from flowbot.workflow.starts import find_start, fit
 
 CONTEXT = [["Leeds", ["Leeds is a city.", " It is in England."]], ["York", ["York is a town."]]]
 HOTPOT = {
@@ -246,6 +247,12 @@ def test_pupa_weighs_a_judges_word_with_what_was_leaked(tmp_path: Path) -> None:
     without = task.metric.without_model()
     assert without is not None
     assert without(task.test[0], {"reply": "Dear …", "sent": "A letter from Anna Berg"}).value == 0.5
+    sketch = fit(find_start("papillon"), task.inputs, task.outputs, task.goal).sketch
+    assert sketch.outputs["sent"] == "redact.question", (
+        "what the untrusted model is asked, and no word of the last step's"
+    )
+    assert sketch.nodes["untrusted"].references() == ("redact.question",)
+    assert sketch.nodes["untrusted"].frozen
 
 
 @pytest.mark.parametrize(
@@ -262,6 +269,7 @@ def test_pupa_weighs_a_judges_word_with_what_was_leaked(tmp_path: Path) -> None:
         ("drop", {"passage": "p", "question": "q", "answer": "2", "references": [2]}, "file:1: references.*a list of texts"),
         ("fever", {**FEVER, "label": "MAYBE"}, "file:1: label: found 'MAYBE'; expected SUPPORTS or REFUTES or"),
         ("fever", {**FEVER, "evidence": [["Leeds"]]}, "file:1: evidence"),
+        ("fever", {**FEVER, "evidence": {"a": 1}}, "file:1: evidence"),
         ("triviaqa", {**TRIVIA, "Answer": {"Value": "Leeds"}}, "file:1: answer: found Leeds without aliases"),
         ("triviaqa", {**TRIVIA, "Answer": {"NormalizedAliases": "leeds"}}, "file:1: answer: NormalizedAliases.*a list of texts"),
         ("pupa", {"user_query": "Hello", "target_response": "Hi", "pii_units": 3}, "file:1: pii_units.*a text"),

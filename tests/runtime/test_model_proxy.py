@@ -52,6 +52,16 @@ def test_on_a_workbench_it_counts_in_the_budget_of_all() -> None:
         assert (whole.used["calls"], access.budget["calls"]) == (1, {"used": 1, "ceiling": 2, "left": 1})
 
 
+def test_it_is_opened_once_at_a_time() -> None:
+    one = fb.ModelProxy({"task": "fake/echo"})
+    for _ in range(2):
+        with one as access:
+            told = pytest.raises(fb.UserError, match="open already")
+            with told, one:
+                pass
+            assert post(access)["choices"][0]["message"]["content"] == "seven pears"
+
+
 async def test_async_code_has_it_on_its_own_loop() -> None:
     asked = {**ASKED, "model": "fake/echo"}
     async with (

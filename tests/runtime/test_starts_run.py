@@ -285,7 +285,7 @@ async def test_papillon_shows_the_untrusted_model_the_rewritten_request_alone() 
 
         return LM(FakeClient(reply, name=name), session)
 
-    fields = (Field.of("request", "str"),), (Field.of("letter", "str"),)
+    fields = (Field.of("request", "str"),), (Field.of("letter", "str"), Field.of("sent", "str"))
     models = {"redact": "trusted", "untrusted": "untrusted", "respond": "trusted"}
     workflow: Workflow = fit(find_start("papillon"), *fields, "Write the letter.", models=models)
     session = Session(store=Store.memory())
@@ -294,7 +294,7 @@ async def test_papillon_shows_the_untrusted_model_the_rewritten_request_alone() 
         trace = await engine.run(workflow, {"request": "Write to my landlord Ann."}, purpose="test")
     finally:
         await engine.close()
-    assert trace.outputs == {"letter": "Dear Ann"}
+    assert trace.outputs == {"letter": "Dear Ann", "sent": "How to ask a landlord?"}
     assert len(saw["untrusted"]) == 1
     assert "How to ask a landlord?" in saw["untrusted"][0]
     assert "Ann" not in saw["untrusted"][0]

@@ -56,6 +56,8 @@ _NO_SYSTEM = re.compile(
 """How a chat template or an endpoint says that it knows no system message."""
 _UNKNOWN = re.compile(r"support|unknown|unrecogni|permit|allow|cannot|unexpected|extra")
 """Words of a refusal that is of a member itself."""
+_VALUES = re.compile(r"(?:supported|allowed|permitted|possible|valid) values")
+"""Words of one that is of its value, although it may say as well that this is not supported."""
 CALL_EXTRAS = ("thought_signature", "reasoning_content")
 """What some endpoints want back with a call, and we do not keep of their replies."""
 
@@ -103,7 +105,8 @@ class Capabilities:
             extra: the members of its `extra`.
         """
         said = message.casefold()
-        for name in extra if _UNKNOWN.search(said) else ():  # of a value that is wrong the caller is to hear
+        # Of a value that is wrong the caller is to hear.
+        for name in extra if _UNKNOWN.search(said) and not _VALUES.search(said) else ():
             if name not in self.refused and re.search(rf"\b{name}\b", said):
                 return replace(self, refused=(*self.refused, name))
         if system and self.system and names_system(said):

@@ -9,6 +9,7 @@ it is the same in every round and for every example, so that the prefix is read 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
@@ -22,6 +23,7 @@ from .mending import mended, unfenced
 from .native_tools import argument_types, has_calls, parameters_schema
 from .thoughts import without_thought
 
+_TO_DEFINITION = re.compile(r'"\$ref": "#/(?:\$defs|definitions)/')
 _THOUGHT = 300
 """Characters of a thought: a small model may think in circles until its tokens are spent, and then call nothing."""
 _SHOWN = 500
@@ -79,10 +81,12 @@ def calls_schema(tools: Sequence[ToolSignature], *, finish: bool = True) -> dict
         tools: that may be called.
         finish: whether the model may say instead that it needs no more calls.
     """
-    ways = [_closed({"name": _exactly(tool.name), **_arguments(tool)}) for tool in tools]
+    defined: dict[str, Any] = {}
+    ways = [_closed({"name": _exactly(tool.name), **_arguments(tool, defined)}) for tool in tools]
     if finish:
         ways.append(_closed({"name": _exactly(finish_name(tools))}))
-    return _closed({"thought": {"type": "string", "maxLength": _THOUGHT}, "call": {"anyOf": ways}})
+    schema = _closed({"thought": {"type": "string", "maxLength": _THOUGHT}, "call": {"anyOf": ways}})
+    return schema | ({"$defs": defined} if defined else {})
 
 
 def finish_name(tools: Sequence[ToolSignature]) -> str:
@@ -192,8 +196,17 @@ def _object(text: str, *, mend: bool) -> dict[str, Any] | None:
     return None
 
 
-def _arguments(tool: ToolSignature) -> dict[str, Any]:
-    return {"arguments": parameters_schema(tool)} if tool.inputs or isinstance(tool, ForeignTool) else {}
+def _arguments(tool: ToolSignature, defined: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call; a foreign schema's definitions are added to `defined`, which stands at the root."""
+    if not isinstance(tool, ForeignTool):
+        return {"arguments": parameters_schema(tool)} if tool.inputs else {}
+    moved = _TO_DEFINITION.sub(f'"$ref": "#/$defs/{tool.name}_', json.dumps(tool.parameters))
+    schema: dict[str, Any] = json.loads(moved)
+    for place in ("$defs", "definitions"):
+        found: Any = schema.pop(place, None)
+        if isinstance(found, dict):
+            defined |= {f"{tool.name}_{name}": each for name, each in cast("dict[str, Any]", found).items()}
+    return {"arguments": schema}
 
 
 def _exactly(name: str) -> dict[str, Any]:

@@ -206,7 +206,9 @@ def _body(model: str, request: Request, can: Capabilities) -> dict[str, Any]:
         if request.tool_choice != "auto":
             body.setdefault("tool_choice", request.tool_choice)
     body["messages"] = wire_messages(messages if can.system else without_system(messages))
-    return body | {name: value for name, value in request.extra.items() if name not in can.refused}
+    # That one no endpoint takes where no tools are told of.
+    kept = (each for each in request.extra if each != "parallel_tool_calls" or "tools" in body)
+    return body | {name: request.extra[name] for name in kept if name not in can.refused}
 
 
 def _with_hint(messages: tuple[Message, ...], hint: str) -> tuple[Message, ...]:

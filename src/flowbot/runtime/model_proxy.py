@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from typing import get_args
 
+from flowbot.fields import UserError
 from flowbot.fields.arguments import checked_arguments as checked
 from flowbot.fields.arguments import choice, one_kind
 from flowbot.lm.budget import Budget
@@ -58,35 +59,32 @@ class ModelProxy:
         self._mode: Mode = mode
         self._budget = budget
         self._workbench = workbench
-        self._own: Workbench | None = None
-        self._stack = AsyncExitStack()
+        self._stack: AsyncExitStack | None = None
+        self._outside = ExitStack()
 
     async def __aenter__(self) -> Access:
         return await self._open(self._workbench)
 
     async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
+        await self._close()
 
     def __enter__(self) -> Access:
-        bench = self._workbench
-        if bench is None:
-            bench = self._own = Workbench().__enter__()
-        try:
+        with ExitStack() as stack:
+            bench = self._workbench or stack.enter_context(Workbench())
             bench.require_elsewhere()
-            return asyncio.run_coroutine_threadsafe(self._open(bench), bench.loop).result()
-        except BaseException:
-            self._leave_own()
-            raise
+            opening = asyncio.run_coroutine_threadsafe(self._open(bench), bench.loop)
+            stack.callback(opening.cancel)  # on Ctrl-C
+            access = opening.result()
+            stack.callback(lambda: asyncio.run_coroutine_threadsafe(self._close(), bench.loop).result())
+            self._outside = stack.pop_all()
+        return access
 
     def __exit__(self, *_: object) -> None:
-        bench = self._own or self._workbench
-        try:
-            if bench is not None:
-                asyncio.run_coroutine_threadsafe(self._stack.aclose(), bench.loop).result()
-        finally:
-            self._leave_own()
+        self._outside.close()
 
     async def _open(self, bench: Workbench | None) -> Access:
+        if self._stack is not None:
+            raise UserError("ModelProxy", "one that is open already", "one fb.ModelProxy(…) for each program")
         async with AsyncExitStack() as stack:
             if bench is None:
                 bench = await stack.enter_async_context(Workbench())
@@ -103,7 +101,7 @@ class ModelProxy:
             self._stack = stack.pop_all()
         return access
 
-    def _leave_own(self) -> None:
-        own, self._own = self._own, None
-        if own is not None:
-            own.__exit__(None, None, None)
+    async def _close(self) -> None:
+        stack, self._stack = self._stack, None
+        if stack is not None:
+            await stack.aclose()

@@ -75,6 +75,36 @@ async def test_a_member_whose_value_is_refused_is_the_callers_to_mend(endpoint: 
         await _ask(client, MORE)
     assert client.capabilities == Capabilities()
 
+    said = "Unsupported value: 'top_p' does not support 0.5 with this model. Supported values are: 1"
+    endpoint.answer = lambda body, number: error(400, said, param="top_p")
+    client = endpoint.client()
+    with pytest.raises(InfrastructureError, match="Supported values"):
+        await _ask(client, MORE)
+    assert client.capabilities == Capabilities()
+
+
+async def test_what_is_said_of_calls_is_not_sent_where_no_tools_are(endpoint: Endpoint) -> None:
+    alone = replace(ASKED, extra={"parallel_tool_calls": False})
+    await _ask(endpoint.client(), alone, replace(alone, tool_choice="none"))
+    await _ask(endpoint.client(capabilities=Capabilities(tools="json")), alone)
+    assert ["parallel_tool_calls" in body for body in endpoint.bodies] == [True, False, False]
+
+
+def test_definitions_of_a_foreign_schema_stand_where_its_references_lead() -> None:
+    place = {"type": "object", "properties": {"near": {"$ref": "#/$defs/Place"}}}
+    parameters = {
+        "type": "object",
+        "properties": {"at": {"$ref": "#/$defs/Place"}},
+        "$defs": {"Place": place},
+    }
+    tools = tuple(replace(WEATHER, name=name, parameters=parameters) for name in ("go", "see"))
+    schema: Any = as_json(replace(ASKED, tools=tools)).schema
+    moved = {"type": "object", "properties": {"near": {"$ref": "#/$defs/see_Place"}}}
+    assert schema["$defs"].keys() == {"go_Place", "see_Place"}
+    assert schema["$defs"]["see_Place"] == moved
+    arguments = schema["properties"]["call"]["anyOf"][1]["properties"]["arguments"]
+    assert arguments == {"type": "object", "properties": {"at": {"$ref": "#/$defs/see_Place"}}}
+
 
 async def test_a_call_that_must_be_made_is_asked_for_on_the_wire_and_as_json(endpoint: Endpoint) -> None:
     must = replace(ASKED, tool_choice="required", tools=(replace(WEATHER, strict=True),))

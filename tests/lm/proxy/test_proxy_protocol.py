@@ -8,9 +8,11 @@ import json
 import logging
 from typing import Any
 
+import aiohttp
 import pytest
 from lm_helpers import reply, until
 from proxy_help import HI, TOOL, TOOLS, proxied, texts
+from yarl import URL
 
 from flowbot.fields import InfrastructureError, ModelError, RefusedError, UserError
 from flowbot.lm.client import TOO_LONG, ForeignTool, Message, Reply, Request, ToolUse
@@ -170,7 +172,7 @@ async def test_events_tell_the_whole_reply() -> None:
         _, text = await bench.post(url, {**HI, **more, "tools": TOOLS})
         *chunks, last = events(text)
         deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
-        assert deltas[0]["role"] == "assistant"
+        assert deltas[0] == {"role": "assistant", "content": None, "refusal": None}
         assert deltas[1]["tool_calls"][0]["index"] == 0
         assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
         assert (last["choices"], last["usage"]["total_tokens"]) == ([], 15)
@@ -238,7 +240,10 @@ async def test_a_body_that_is_no_request_is_refused() -> None:
     async with proxied() as bench:
         url = f"{bench.open().url}/chat/completions"
         deep = b"[" * 100_000
-        for data, status in ((b"{", 400), (b"[]", 400), (deep, 400), (b'{"n": NaN}', 400), (b" " * 9_000_000, 413)):
+        start = json.dumps(HI).encode()[:-1]
+        more = (b"", b', "n": NaN}', b', "metadata": 1e999}', b', "user": "\xff"}', b', "n": 1, "n": 1}')
+        wrong = (b"[]", deep, *(start + each for each in more))
+        for data, status in (*((each, 400) for each in wrong), (b" " * 9_000_000, 413)):
             async with bench.http.post(url, data=io.BytesIO(data)) as answer:
                 assert answer.status == status
                 assert (await answer.json())["error"]["message"]
@@ -296,12 +301,61 @@ async def test_nobody_comes_in_without_a_token_and_no_log_holds_one(caplog: pyte
         elsewhere = {"Host": "evil.example"}
         async with bench.http.post(f"{access.url}/chat/completions", json=HI, headers=elsewhere) as answer:
             assert answer.status == 403
+        quoted = URL(f"{access.url.removesuffix('/v1')}%2Fx/v1/chat/completions", encoded=True)
+        async with bench.http.post(quoted, json=HI) as answer:
+            assert answer.status == 401
         assert (await bench.post(access.url, path="embeddings"))[0] == 404
         assert not bench.client.sent
         access.close()
         assert (await bench.post(access.url)) == told[0]
         assert len(access.token) >= 43
         assert access.token not in caplog.text
+
+
+async def test_a_page_in_a_browser_is_refused_whatever_it_knows() -> None:
+    async with proxied() as bench:
+        access = bench.open()
+        url = f"{access.url}/chat/completions"
+        async with bench.http.post(url, json=HI, headers={"Origin": "https://evil.example"}) as answer:
+            assert answer.status == 403
+            assert "Access-Control-Allow-Origin" not in answer.headers
+        async with bench.http.options(url) as answer:
+            assert answer.status == 405
+        assert not bench.client.sent
+
+
+async def test_a_client_that_never_ends_its_body_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flowbot.lm.proxy.server._LAST_BYTES", 0.01)
+    async with proxied() as bench:
+        access = bench.open()
+        path = access.url.removeprefix(bench.proxy.url)
+        host = bench.proxy.url.removeprefix("http://")
+        reader, writer = await asyncio.open_connection(*host.split(":"))
+        head = f"POST {path}/chat/completions HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100\r\n\r\n{{"
+        writer.write(head.encode())
+        async with bench.http.get(access.budget_url) as answer:
+            assert answer.status == 200
+        await asyncio.wait_for(bench.proxy.close(), 20)
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+
+async def test_whoever_is_cancelled_while_it_waits_leaves_no_port_open() -> None:
+    async with proxied() as bench:
+        access = bench.open()
+        bench.client.gate.clear()
+        asking = asyncio.ensure_future(bench.post(access.url))
+        await until(lambda: len(bench.client.sent) == 1)
+        closing = asyncio.ensure_future(bench.proxy.close())
+        await asyncio.sleep(0)
+        closing.cancel()
+        bench.client.gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await closing
+        assert (await asking)[0] == 200
+        with pytest.raises(aiohttp.ClientConnectorError):
+            await bench.post(access.url)
 
 
 async def test_whoever_leaves_waits_for_what_is_under_way() -> None:

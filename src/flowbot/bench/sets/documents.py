@@ -67,17 +67,14 @@ def searched(folder: Path | None, k: int, about: str, *, beside: str = "") -> Se
     Raises:
         UserError: naming `data`, if there is no such file.
     """
-    places = (
-        [] if folder is None else [folder / CORPUS, *([folder.resolve().parent / beside / CORPUS] if beside else [])]
-    )
-    found = next((each for each in places if each.is_file()), None)
-    if found is None:
-        looked = " and ".join(str(each) for each in places)
-        expected = f"{CORPUS} beside the rows, an object with title and text (or sentences) a line"
-        raise UserError(
-            "data", f"no {looked}" if places else "rows of the hub, which have no corpus to search", expected
-        )
-    return SearchSource(corpus=found, k=k, about=about)
+    expected = f"{CORPUS} beside the rows, an object with title and text (or sentences) a line"
+    if folder is None:
+        raise UserError("data", "rows of the hub, which have no corpus to search", expected)
+    places = [folder / CORPUS, *([folder.resolve().parent / beside / CORPUS] if beside else [])]
+    for each in places:
+        if each.is_file():
+            return SearchSource(corpus=each, k=k, about=about)
+    raise UserError("data", f"no {' and '.join(map(str, places))}", expected)
 
 
 def texts(row: Row, name: str) -> list[str]:
@@ -86,12 +83,10 @@ def texts(row: Row, name: str) -> list[str]:
     Raises:
         UserError: naming the row, if the column holds something else.
     """
-    value = row.values.get(name)
-    if value is None:
-        return []
-    if not _are_texts(value):
+    value: Any = row.values.get(name)
+    if value is not None and not _are_texts(value):
         raise _strange(row, name, "a list of texts")
-    return list(cast("Sequence[str]", value))
+    return list(value or ())
 
 
 def _pairs(row: Row, name: str, first: str, second: str) -> Sequence[tuple[str, Any]]:

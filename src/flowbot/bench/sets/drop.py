@@ -9,15 +9,13 @@ from typing import Any, cast
 
 from flowbot.fields import UserError
 from flowbot.fields.words import brief
-from flowbot.fields.yaml import parse_json
 from flowbot.task import Task
 from flowbot.task.data import read_rows
-from flowbot.task.decode import decoded
 from flowbot.task.row import Row
 
 from .benchmark_set import BenchmarkSet, SetRows
 from .documents import texts
-from .read import column, task_rows, text_column, with_id
+from .read import column, json_value, task_rows, text_column, with_id
 from .scorers import drop
 from .scorers.official import official
 
@@ -31,9 +29,9 @@ def passage_rows(path: Path) -> Sequence[Row]:
     Raises:
         UserError: naming the file and the place in it.
     """
-    if path.suffix.lower() != ".json":
+    whole = json_value(path)
+    if whole is None:
         return read_rows(path)
-    whole = parse_json(decoded(path)[0], str(path))
     if not isinstance(whole, dict):
         raise UserError(str(path), "JSON that is no object", _FORM)
     return [row for name, each in cast("dict[str, Any]", whole).items() for row in _questions(each, f"{path}: {name}")]

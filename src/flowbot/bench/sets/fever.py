@@ -42,7 +42,7 @@ def _titles(row: Row) -> list[str]:
     ]
     if not all(isinstance(each, list) and len(cast("list[Any]", each)) == _POINTER for each in found):
         raise UserError(f"{row.place}: evidence", brief(cast("object", given), 60), "[[[ID, ID, TITLE, NUMBER], …], …]")
-    told = [title for title in dict.fromkeys(each[2] for each in found) if isinstance(title, str)]
+    told = list(dict.fromkeys(each[2] for each in found if isinstance(each[2], str)))
     for mark, letter in _MARKS.items():
         told = [title.replace(mark, letter) for title in told]
     return told

@@ -8,8 +8,10 @@ from typing import Any, cast
 
 from flowbot.fields import UserError, canonical_json, stable_hash
 from flowbot.fields.words import kind_of, listed
+from flowbot.fields.yaml import parse_json
 from flowbot.task.arrow import arrow_rows
 from flowbot.task.data import read_rows
+from flowbot.task.decode import decoded
 from flowbot.task.hub import PREFIX, hub_data, hub_name, known_splits
 from flowbot.task.row import Row
 from flowbot.task.splits import SPLITS, Split
@@ -97,6 +99,26 @@ def task_rows(rows: SetRows, fields: Callable[[Row], Mapping[str, Any]]) -> dict
         fields: the columns of a task's row that a row of the set makes; what it raises should name the row's place.
     """
     return {split: [Row(row.place, fields(row)) for row in each] for split, each in rows.rows.items()}
+
+
+def json_value(path: Path) -> Any:
+    """What a file of JSON holds, whatever its form; None for a file whose name ends otherwise, which `read_rows` reads.
+
+    Raises:
+        UserError: naming the file, and the line where it is no JSON.
+    """
+    return parse_json(decoded(path)[0], str(path)) if path.suffix.lower() == ".json" else None
+
+
+def json_list(path: Path, key: str) -> list[Any] | None:
+    """The list under a key of the object that a file of JSON holds; None where there is no such.
+
+    Raises:
+        UserError: as `json_value`.
+    """
+    value = json_value(path)
+    found: Any = cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None
+    return cast("list[Any]", found) if isinstance(found, list) else None
 
 
 def column(row: Row, *names: str) -> Any:

@@ -18,27 +18,14 @@ from flowbot.task.examples import Checked
 from .benchmark_set import BenchmarkSet
 from .read import set_rows
 
-MODULES: Mapping[str, str] = MappingProxyType(
-    {
-        "banking77": "banking77",
-        "bbh": "bbh",
-        "drop": "drop",
-        "facility_support": "facility_support",
-        "fever": "fever",
-        "gsm8k": "gsm8k",
-        "hotpotqa": "hotpotqa",
-        "hover": "hover",
-        "humaneval": "humaneval",
-        "ifbench": "instruction_following",
-        "ifeval": "instruction_following",
-        "math": "competition_math",
-        "mbpp": "mbpp",
-        "pupa": "pupa",
-        "text2sql_spider": "spider",
-        "trec6": "trec6",
-        "triviaqa": "triviaqa",
-    }
-)
+_OTHERS = {
+    "ifbench": "instruction_following",
+    "ifeval": "instruction_following",
+    "math": "competition_math",
+    "text2sql_spider": "spider",
+}
+_OWN = "banking77 bbh drop facility_support fever gsm8k hotpotqa hover humaneval mbpp pupa trec6 triviaqa"
+MODULES: Mapping[str, str] = MappingProxyType({name: name for name in _OWN.split()} | _OTHERS)
 """Modules of this package by the names of the sets in them; of a family, such as `bbh/navigate`, by what stands before the `/`."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,11 @@ from .scorers.official import official
 
 _PLACES = ("databases/{0}.sql", "database/{0}/{0}.sqlite", "test_database/{0}/{0}.sqlite")
 """Where a database stands beside the rows: as a dump, or as the publisher has it."""
-_NAME = re.compile(r"[\w-]+\Z")
+_NAME = re.compile(r"[\w-]{1,100}\Z")
 
 
-def _fields(row: Row, folder: Path, described: Callable[[str, str], tuple[str, str]]) -> dict[str, Any]:
-    file, tables = described(text_column(row, "database", "db_id"), row.place)
+def _fields(row: Row, folder: Path) -> dict[str, Any]:
+    file, tables = _database(folder, text_column(row, "database", "db_id"), row.place)
     query = text_column(row, "answer", "query")
     try:
         rows_of(folder / file, query)
@@ -44,16 +43,10 @@ def _make(rows: SetRows, variant: str) -> Task:
         raise UserError(
             "data", "rows of the hub, without their databases", f"a folder with {', '.join(_PLACES).format('NAME')}"
         )
-    known: dict[str, tuple[str, str]] = {}
-
-    def described(name: str, place: str) -> tuple[str, str]:
-        if name not in known:
-            known[name] = _database(folder, name, place)
-        return known[name]
-
-    splits = task_rows(rows, lambda row: _fields(row, folder, described))
+    splits = task_rows(rows, lambda row: _fields(row, folder))
     # Of the folder only its content is part of what the metric is.
-    content = stable_hash(sorted((name, sha256(folder / file)) for name, (file, _) in known.items()))
+    used = sorted({row.values["database"] for each in splits.values() for row in each})
+    content = stable_hash([(file, sha256(folder / file)) for file in used])
     run = partial(executed, folder=folder)
     return Task(
         goal="Write the SQLite query that answers the question.",
@@ -62,7 +55,7 @@ def _make(rows: SetRows, variant: str) -> Task:
             "schema": {"type": "str", "about": "the statements that made the database's tables"},
         },
         outputs={"query": {"type": "str", "about": "one SELECT of SQLite's dialect"}},
-        metric=official("execution", run, rule=1, pure=False, of=content),
+        metric=official("execution", run, rule=2, pure=False, of=content),
         splits=splits,
     )
 
@@ -72,11 +65,8 @@ def _database(folder: Path, name: str, place: str) -> tuple[str, str]:
     files = [each.format(name) for each in _PLACES] if _NAME.match(name) else []
     file = next((each for each in files if (folder / each).is_file()), None)
     if file is None:
-        raise UserError(
-            f"{place}: database",
-            repr(name)[:80],
-            f"one that stands in {folder}, as {', '.join(_PLACES).format('NAME')}",
-        )
+        expected = f"one that stands in {folder}, as {', '.join(_PLACES).format('NAME')}"
+        raise UserError(f"{place}: database", repr(name)[:80], expected)
     try:
         return file, schema(folder / file)
     except sqlite3.Error as error:

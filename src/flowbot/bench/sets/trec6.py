@@ -50,35 +50,22 @@ def label_rows(path: Path) -> Sequence[Row]:
         found = _LINE.fullmatch(line.strip())
         if found is None:
             raise UserError(f"{path}:{number}", repr(cut(line.strip(), 60)), "COARSE:fine and the question")
-        values = {
-            "id": f"{path.stem}-{number}",
-            "question": found["question"],
-            "answer": found["coarse"],
-            "fine": found["fine"],
-        }
-        rows.append(Row(f"{path}:{number}", values))
+        named = {"question": found["question"], "answer": found["coarse"], "fine": found["fine"]}
+        rows.append(Row(f"{path}:{number}", {"id": f"{path.stem}-{number}", **named}))
     return rows
 
 
 def _fields(row: Row, variant: str) -> dict[str, str]:
-    label = (
-        text_column(row, "answer", "coarse_label", "label-coarse")
-        if variant == "coarse"
-        else text_column(row, "fine", "fine_label")
-    )
-    return with_id(row, {"question": text_column(row, "question", "text"), "answer": label})
+    names = ("answer", "coarse_label", "label-coarse") if variant == "coarse" else ("fine", "fine_label")
+    return with_id(row, {"question": text_column(row, "question", "text"), "answer": text_column(row, *names)})
 
 
 def _make(rows: SetRows, variant: str) -> Task:
-    labels = (
-        list(_FINE)
-        if variant == "coarse"
-        else [f"{coarse}:{each}" for coarse in _FINE for each in _FINE[coarse].split()]
-    )
+    fine = [f"{coarse}:{each}" for coarse in _FINE for each in _FINE[coarse].split()]
     return Task(
         goal=_GOAL + (_FINE_GOAL if variant == "fine" else ""),
         inputs={"question": "str"},
-        outputs={"answer": f"Literal{labels}"},
+        outputs={"answer": f"Literal{list(_FINE) if variant == 'coarse' else fine}"},
         metric="exact",
         splits=task_rows(rows, lambda row: _fields(row, variant)),
     )

@@ -8,15 +8,13 @@ from typing import Any, cast
 
 from flowbot.fields import UserError
 from flowbot.fields.words import brief, kind_of
-from flowbot.fields.yaml import parse_json
 from flowbot.task import Task
 from flowbot.task.data import listed_rows, read_rows
-from flowbot.task.decode import decoded
 from flowbot.task.row import Row
 
 from .benchmark_set import BenchmarkSet, SetRows
 from .documents import texts
-from .read import column, task_rows, text_column, with_id
+from .read import column, json_list, task_rows, text_column, with_id
 from .scorers import triviaqa
 from .scorers.official import official
 
@@ -31,11 +29,10 @@ def data_rows(path: Path) -> Sequence[Row]:
     """
     if path.suffix.lower() != ".json":
         return read_rows(path)
-    whole: Any = parse_json(decoded(path)[0], str(path))
-    data = cast("Mapping[str, Any]", whole).get("Data") if isinstance(whole, dict) else None
-    if not isinstance(data, list):
+    data = json_list(path, "Data")
+    if data is None:
         raise UserError(str(path), "JSON without Data", "{Data: [{Question, QuestionId, Answer}, …]}")
-    return listed_rows(cast("list[Any]", data), f"{path}: Data")
+    return listed_rows(data, f"{path}: Data")
 
 
 def _is_of(row: Row, variant: str) -> bool:

@@ -10,7 +10,7 @@ from heapq import heappop, heappush
 from typing import Any, Literal
 from urllib.parse import quote
 
-from flowbot.fields import Usage
+from flowbot.fields import Usage, UserError
 from flowbot.fields.foreign import short
 from flowbot.fields.near import one_of
 from flowbot.lm.client import Reply, Request
@@ -56,11 +56,7 @@ class Access:
     Args:
         token: the secret; it stands in every address.
         base: address of the proxy.
-        session: whose ledger and budget count.
-        models: by the names that the client asks for.
-        mode: what becomes of a request that the store has no reply to.
-        purpose: what the ledger charges calls to.
-        max_tokens: of a reply whose client names no ceiling.
+        session, models, mode, purpose, max_tokens: as of `Proxy.open`.
         closed: told when it is closed.
     """
 
@@ -78,21 +74,19 @@ class Access:
     ) -> None:
         self.token = token
         self.session = session
-        self.models = dict(models)
         self.purpose = purpose
-        self.requests = 0
-        """Replies that were asked for, one for each draw."""
         self.took: dict[str, Usage] = defaultdict(Usage)
-        """What replies took, or took when they were first paid, by the id of the example; "" where none is named."""
+        """What calls took, or took when they were first paid, by the id of the example; "" where none is named."""
+        self._counted: set[tuple[str, str]] = set()
         self._missed: set[str] = set()
         self._base = f"{base}/t/{token}"
         self._mode = mode
         self._max_tokens = max_tokens
         self._closed = closed
         self._draws: dict[tuple[str, str], _Draws] = defaultdict(_Draws)
-        if mode == "replay":
-            kept = session.over(_Unkept(session.store))
-            self.models = {name: lm.of(kept) for name, lm in models.items()}
+        part = session.over(_Unkept(session.store) if mode == "replay" else session.store)
+        part.admit = self._admit
+        self.models = {name: lm.of(part) for name, lm in models.items()}
 
     @property
     def misses(self) -> int:
@@ -110,8 +104,15 @@ class Access:
         return f"{self._base}/budget"
 
     def url_for(self, example: str) -> str:
-        """The base URL for a client at work on one example: its draws are counted for that example alone."""
-        return f"{self._base}/e/{quote(example, safe='')}/v1"
+        """The base URL for a client at work on one example: its draws are counted for that example alone.
+
+        Raises:
+            UserError: for an id that no address can hold.
+        """
+        quoted = quote(example, safe="")
+        if quoted in ("", ".", "..") or len(quoted) > 4000:
+            raise UserError("example", short(example), "another id: no address can hold this one")
+        return f"{self._base}/e/{quoted}/v1"
 
     def close(self) -> None:
         """The token is no longer taken; what is under way goes on. May be called twice."""
@@ -149,16 +150,17 @@ class Access:
         lm = self.require(asked.model)
         # The draws are taken before anything is awaited: in the order in which the requests came.
         drawn = [self._draw(lm, each, example) for each in _each(asked)]
-        calls = [asyncio.ensure_future(self._reply(lm, each, draw)) for each, _, draw in drawn]
+        calls = [asyncio.ensure_future(self._reply(lm, each, draw, example)) for each, _, draw in drawn]
         try:
             found = await asyncio.gather(*calls)
         except BaseException:
+            for _, draws, draw in drawn:
+                if draws is not None:
+                    draws.give_back(int(draw[0]))
             for call in calls:
                 call.cancel()
             await asyncio.gather(*calls, return_exceptions=True)
-            self._undo(drawn)
             raise
-        self.took[example] += sum((reply.took for reply in dict(found).values()), Usage())
         return [key for key, _ in found], [reply for _, reply in found]
 
     def _draw(self, lm: LM, request: Request, example: str) -> tuple[Request, _Draws | None, Draw]:
@@ -167,27 +169,27 @@ class Access:
         draws = self._draws[example, lm.key(request)]
         return request, draws, (draws.take(),)
 
-    def _undo(self, drawn: list[tuple[Request, _Draws | None, Draw]]) -> None:
-        for _, draws, draw in drawn:
-            if draws is not None:
-                draws.give_back(int(draw[0]))
-
-    async def _reply(self, lm: LM, request: Request, draw: Draw) -> tuple[str, Reply]:
+    async def _reply(self, lm: LM, request: Request, draw: Draw, example: str) -> tuple[str, Reply]:
         if not request.max_tokens:
             request = replace(request, max_tokens=await lm.limit(self._max_tokens))
-        key, reply = await self._asked(lm, request, draw)
-        if reply.ready:  # the model needs no more calls, and is to be asked for its answer
-            key, reply = await self._asked(lm, replace(request, tool_choice="none"), draw)
-        return key, reply
+        while True:
+            key, reply = lm.key(request, draw), await lm.ask(request, purpose=self.purpose, draw=draw)
+            if (example, key) not in self._counted:
+                self._counted.add((example, key))
+                self.took[example] += reply.took
+            if not reply.ready:
+                return key, reply
+            # The model needs no more calls, and is to be asked for its answer.
+            request = replace(request, tool_choice="none")
 
-    async def _asked(self, lm: LM, request: Request, draw: Draw) -> tuple[str, Reply]:
-        key = lm.key(request, draw)
-        self.requests += 1
-        if key not in lm.session.flights and not await _is_stored(lm, key):
+    async def _admit(self, key: str) -> None:
+        """Before every call, the question whether a model thinks among them: no other way leads past the mode."""
+        if (refused := self.session.admit(key)) is not None:
+            await refused
+        if not await _is_stored(self.session.store, key):
             self._missed.add(key)
             if self._mode == "refuse":
-                raise NotStored(f"no stored reply to this request (draw {draw[0] if draw else 0})")
-        return key, await lm.ask(request, purpose=self.purpose, draw=draw)
+                raise NotStored("no stored reply to this request")
 
 
 def _each(asked: Asked) -> list[Request]:
@@ -198,8 +200,8 @@ def _each(asked: Asked) -> list[Request]:
     return [replace(request, seed=seed + number) for number in range(asked.count)]
 
 
-async def _is_stored(lm: LM, key: str) -> bool:
-    value = await lm.session.store.get(key)
+async def _is_stored(store: Store, key: str) -> bool:
+    value = await store.get(key)
     try:
         return value is not None and read_row(value).reply is not None
     except ValueError:

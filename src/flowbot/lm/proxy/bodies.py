@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from flowbot.fields.foreign import explain, short
-from flowbot.fields.yaml_core import MAX_DEPTH, deeper
+from flowbot.fields import UserError
+from flowbot.fields.foreign import explain, place_text, short
+from flowbot.fields.yaml import parse_json
 from flowbot.lm.client import ForeignTool, Message, Request, Role, ToolChoice, ToolUse
 
 MOST_BYTES = 8_000_000
 """Of a request's body: two million tokens of four bytes each."""
-MOST_DRAWS = 128
-ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
+_ANY_OBJECT: Mapping[str, Any] = {"type": "object"}
 """The schema of what `json_object` asks for."""
 Tokens = Annotated[int, Field(ge=1, le=1_000_000)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class BadRequest(Exception):
@@ -30,29 +31,29 @@ class BadRequest(Exception):
 
 
 class Body(BaseModel):
-    """Members of a request; one that is not named is refused, and null is as good as none."""
+    """Members of a request; one that is not named is refused, and null is as good as none. `idle` names those that change nothing."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
+    idle: ClassVar[tuple[str, ...]] = ()
 
 
-class Idle(Body):
-    """Members that change nothing in a reply."""
+class Common(Body):
+    """Members of both protocols."""
 
-    user: Any = None
+    model: str
+    temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
+    top_p: Share | None = None
+    tool_choice: Any = "auto"
+    parallel_tool_calls: bool | None = None
+    stream: bool = False
     metadata: Any = None
-    store: Any = None
-    service_tier: Any = None
-    safety_identifier: Any = None
-    prompt_cache_key: Any = None
-    prompt_cache_retention: Any = None
-    prompt_cache_options: Any = None
+    idle = (
+        *("user", "store", "service_tier", "safety_identifier"),
+        *("prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"),
+    )
 
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Penalty = Annotated[float, Field(ge=-2, le=2)]
-
-
-class JsonSchema(Body):
+class _JsonSchema(Body):
     """How a reply's JSON schema is named; the name and what is said of it are not sent on."""
 
     name: str = ""
@@ -148,45 +149,37 @@ def json_body(data: bytes) -> dict[str, Any]:
         BadRequest: if it is none.
     """
     try:
-        found: Any = json.loads(data.decode(), parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise BadRequest("the body is no JSON") from None
-    if not isinstance(found, dict) or deeper(found, MAX_DEPTH):
-        raise BadRequest(f"the body is no JSON object of at most {MAX_DEPTH} levels")
-    return _writable(cast("dict[str, Any]", found))
+        text = data.decode()
+        found = parse_json(text, "the body", halves=True)
+    except (UserError, UnicodeDecodeError) as error:
+        raise BadRequest(str(error) if isinstance(error, UserError) else "the body is not UTF-8") from None
+    if not isinstance(found, dict):
+        raise BadRequest("the body is no JSON object")
+    if "\\u" in text:  # without halves of surrogate pairs, which no endpoint and no hash can hold
+        found = json.loads(json.dumps(found, ensure_ascii=False).encode(errors="replace"))
+    return cast("dict[str, Any]", found)
 
 
 def read(kind: type[_Body], data: Mapping[str, Any], place: str = "") -> _Body:
-    """Data as a request's part.
-
-    Args:
-        kind: which part.
-        data: as it came.
-        place: where it stands in the request.
+    """Data as a part of a request, the one at `place`.
 
     Raises:
         BadRequest: naming the member that is wrong.
     """
     try:
-        return kind.model_validate({name: value for name, value in data.items() if value is not None})
+        given = {name: value for name, value in data.items() if value is not None and name not in kind.idle}
+        return kind.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        at, found, expected = explain(error)
+        at = ".".join(each for each in (place, place_text(first["loc"], "")) if each)
         if first["type"] == "extra_forbidden":
-            name = ".".join(str(each) for each in (place, *first["loc"]) if each != "")[:200]
-            text = f"{name} is not supported: leave it out"
-            raise BadRequest(text, name, "unsupported_parameter") from None
-        at = f"{place}.{at}" if place and at else place or at
+            raise BadRequest(f"{at} is not supported: leave it out", at, "unsupported_parameter") from None
+        _, found, expected = explain(error)
         raise BadRequest(f"{at}: found {found}; expected {expected}", at) from None
 
 
 def text_of(content: Any, place: str, kinds: Sequence[str]) -> str:
-    """The text of a message: a text, or parts that are.
-
-    Args:
-        content: as it came.
-        place: where it stands.
-        kinds: the types of parts that hold text.
+    """The text of a message at `place`: a text, or parts of these kinds, which hold text.
 
     Raises:
         BadRequest: if some part is something else.
@@ -207,77 +200,79 @@ def text_of(content: Any, place: str, kinds: Sequence[str]) -> str:
     return "".join(texts)
 
 
-def foreign_tool(given: Function) -> ForeignTool:
-    """A function as a tool."""
-    schema: dict[str, Any] = {"type": "object", "properties": {}} if given.parameters is None else given.parameters
-    return ForeignTool(given.name, given.description, (), (), parameters=schema, strict=bool(given.strict))
-
-
-def tool_choice(choice: Any, tools: Sequence[ForeignTool]) -> tuple[ToolChoice, tuple[ForeignTool, ...]]:
-    """How the model is to choose among which tools: where one is named it alone is offered, and must be called.
-
-    Raises:
-        BadRequest: for a choice that is none.
-    """
-    if choice in ("auto", "none", "required"):
-        if choice == "required" and not tools:
-            raise BadRequest("tool_choice: found 'required' and no tools", "tool_choice")
-        return choice, tuple(tools)
-    given = cast("dict[str, Any]", choice) if isinstance(choice, dict) else {}
-    inner: Any = given.get("function", given)
-    name: Any = cast("dict[str, Any]", inner).get("name") if isinstance(inner, dict) else None
-    named = tuple(tool for tool in tools if tool.name == name)
-    if not named:
-        found, names = short(choice), ", ".join(tool.name for tool in tools)
-        raise BadRequest(f"tool_choice: found {found}; expected auto, none, required or one of {names}", "tool_choice")
-    return "required", named
-
-
-def reply_schema(form: Mapping[str, Any] | None, place: str) -> Mapping[str, Any] | None:
-    """The JSON schema that a reply must fit; None for plain text.
+def request_of(
+    given: Common,
+    told: Transcript,
+    functions: Iterable[Function],
+    form: Mapping[str, Any] | None,
+    place: str,
+    *,
+    max_tokens: int | None,
+    seed: int | None = None,
+    extra: Mapping[str, Any],
+) -> Request:
+    """What is asked of the model.
 
     Args:
-        form: `{"type": "text"}`, `{"type": "json_object"}`, or of `json_schema` with the schema in a member of that name or flat.
-        place: where it stands.
+        given: what both protocols name alike.
+        told: the messages.
+        functions: what the model may call.
+        form: of the reply, as it stands at `place`.
+        max_tokens, seed: as the client named them.
+        extra: other members, to be sent on as they are; None is not set.
 
     Raises:
-        BadRequest: if it is none of these.
+        BadRequest: for a `tool_choice` or a form that is none, or messages that do not follow from each other.
     """
+    choice, tools = _chosen(given.tool_choice, tuple(map(_foreign, functions)))
+    calling = given.parallel_tool_calls if tools else None
+    sent = {"top_p": given.top_p, "parallel_tool_calls": calling, **extra}
+    return Request(
+        told.messages(),
+        max_tokens or 0,
+        given.temperature + 0.0,  # -0.0 is 0
+        _schema(form, place),
+        seed,
+        tools,
+        choice if tools else "auto",
+        own_words=True,
+        extra={name: value for name, value in sent.items() if value is not None},
+    )
+
+
+def _schema(form: Mapping[str, Any] | None, place: str) -> Mapping[str, Any] | None:
+    """The JSON schema that a reply must fit: it stands in a member `json_schema` of the form, or flat."""
     match (form or {"type": "text"}).get("type"):
         case "text":
             return None
         case "json_object":
-            return ANY_OBJECT
+            return _ANY_OBJECT
         case "json_schema" if form:
             flat = {name: value for name, value in form.items() if name != "type"}
             inner: Any = flat.get("json_schema", flat)
             if not isinstance(inner, dict):
                 raise BadRequest(f"{place}.json_schema: expected an object", place)
-            return read(JsonSchema, cast("dict[str, Any]", inner), place).schema_ or ANY_OBJECT
+            return read(_JsonSchema, cast("dict[str, Any]", inner), place).schema_ or _ANY_OBJECT
         case kind:
-            raise BadRequest(
-                f"{place}.type: found {short(kind)}; expected text, json_object or json_schema", f"{place}.type"
-            )
+            at = f"{place}.type"
+            raise BadRequest(f"{at}: found {short(kind)}; expected text, json_object or json_schema", at)
 
 
-def set_members(body: Body, names: Sequence[str]) -> dict[str, Any]:
-    """Those of the named members that the client set."""
-    return {name: value for name in names if (value := getattr(body, name)) is not None}
+def _foreign(given: Function) -> ForeignTool:
+    schema: dict[str, Any] = given.parameters or {"type": "object", "properties": {}}
+    return ForeignTool(given.name, given.description, (), (), parameters=schema, strict=bool(given.strict))
 
 
-def _writable(value: Any) -> Any:
-    """Without halves of surrogate pairs, which no endpoint and no hash can hold."""
-    match value:
-        case str():
-            return value if value.isascii() else value.encode("utf-8", "replace").decode()
-        case dict():
-            members = cast("dict[str, Any]", value)
-            return {_writable(name): _writable(each) for name, each in members.items()}
-        case list():
-            return [_writable(each) for each in cast("list[Any]", value)]
-        case _:
-            return value
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
+def _chosen(choice: Any, tools: tuple[ForeignTool, ...]) -> tuple[ToolChoice, tuple[ForeignTool, ...]]:
+    """How the model is to choose among which tools: where one is named it alone is offered, and must be called."""
+    if choice in ("auto", "none", "required"):
+        if choice == "required" and not tools:
+            raise BadRequest("tool_choice: found 'required' and no tools", "tool_choice")
+        return choice, tools
+    given = cast("dict[str, Any]", choice) if isinstance(choice, dict) else {}
+    inner: Any = given.get("function", given)
+    name: Any = cast("dict[str, Any]", inner).get("name") if isinstance(inner, dict) else None
+    if named := tuple(tool for tool in tools if tool.name == name):
+        return "required", named
+    expected = ", ".join(("auto, none, required", *(tool.name for tool in tools)))
+    raise BadRequest(f"tool_choice: found {short(choice)}; expected one of {expected}", "tool_choice")

@@ -12,38 +12,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from flowbot.fields import Usage
-from flowbot.lm.client import Reply, Request, ToolUse
+from flowbot.lm.client import Reply, ToolUse, members
 
-from .bodies import (
-    MOST_DRAWS,
-    Asked,
-    BadRequest,
-    Body,
-    Function,
-    Idle,
-    Penalty,
-    Share,
-    Tokens,
-    Transcript,
-    foreign_tool,
-    read,
-    reply_schema,
-    set_members,
-    text_of,
-    tool_choice,
-)
+from .bodies import Asked, BadRequest, Body, Common, Function, Share, Tokens, Transcript, read, request_of, text_of
 
+_Texts = Annotated[list[str] | None, BeforeValidator(lambda given: [given] if isinstance(given, str) else given)]
+_Penalty = Annotated[float, Field(ge=-2, le=2)]
+_MOST_DRAWS = 128
 _SENT = (
-    *("top_p", "stop", "presence_penalty", "frequency_penalty", "logit_bias", "reasoning_effort", "verbosity"),
-    *("parallel_tool_calls", "top_k", "min_p", "repetition_penalty", "repeat_penalty"),
+    *("stop", "presence_penalty", "frequency_penalty", "logit_bias", "reasoning_effort", "verbosity"),
+    *("top_k", "min_p", "repetition_penalty", "repeat_penalty"),
 )
 """Members that are sent on as they are: see `Request.extra`."""
-_ROLES: Mapping[str, Literal["system", "user", "assistant"]] = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "assistant": "assistant",
-}
 
 
 class _Tool(Body):
@@ -70,12 +50,8 @@ class _Message(Body):
     tool_calls: list[_Call] | None = None
     tool_call_id: str = ""
     refusal: str | None = None
-    # What comes back with a model's own message and is not sent on.
-    annotations: Any = None
-    reasoning: Any = None
-    reasoning_content: Any = None
-    reasoning_details: Any = None
-    provider_specific_fields: Any = None
+    # What comes back with a model's own message.
+    idle = ("annotations", "reasoning", "reasoning_content", "reasoning_details", "provider_specific_fields")
 
 
 class _StreamOptions(Body):
@@ -83,31 +59,23 @@ class _StreamOptions(Body):
     include_obfuscation: Any = None
 
 
-class _Chat(Idle):
-    model: str
+class _Chat(Common):
     messages: Annotated[list[dict[str, Any]], Field(max_length=10_000)]
     max_tokens: Tokens | None = None
     max_completion_tokens: Tokens | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
-    n: Annotated[int, Field(ge=1, le=MOST_DRAWS)] = 1
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63 - _MOST_DRAWS)] | None = None
+    n: Annotated[int, Field(ge=1, le=_MOST_DRAWS)] = 1
     response_format: dict[str, Any] | None = None
-    tools: list[_Tool] | None = None
-    tool_choice: Any = "auto"
-    stream: bool = False
+    tools: list[_Tool] = Field([], max_length=1000)
     stream_options: _StreamOptions = _StreamOptions()
     modalities: list[Literal["text"]] | None = None
-    logprobs: bool = False
-    stop: Annotated[list[str], BeforeValidator(lambda given: [given] if isinstance(given, str) else given)] | None = (
-        None
-    )
-    top_p: Share | None = None
-    presence_penalty: Penalty | None = None
-    frequency_penalty: Penalty | None = None
+    logprobs: Literal[False] = False
+    stop: _Texts = None
+    presence_penalty: _Penalty | None = None
+    frequency_penalty: _Penalty | None = None
     logit_bias: dict[str, float] | None = None
     reasoning_effort: str | None = None
     verbosity: str | None = None
-    parallel_tool_calls: bool | None = None
     top_k: int | None = None
     min_p: Share | None = None
     repetition_penalty: float | None = None
@@ -121,25 +89,18 @@ def read_chat(body: Mapping[str, Any]) -> Asked:
         BadRequest: naming the member that is wrong.
     """
     given = read(_Chat, body)
-    if given.logprobs:
-        raise BadRequest("logprobs is not supported: leave it out", "logprobs", "unsupported_parameter")
     told = Transcript()
     for number, message in enumerate(given.messages):
         _tell(told, message, f"messages[{number}]")
-    choice, tools = tool_choice(
-        given.tool_choice,
-        [foreign_tool(each.function) for each in given.tools or ()],
-    )
-    request = Request(
-        told.messages(),
-        given.max_completion_tokens or given.max_tokens or 0,
-        float(given.temperature),
-        reply_schema(given.response_format, "response_format"),
-        given.seed,
-        tools,
-        choice if tools else "auto",
-        own_words=True,
-        extra=set_members(given, [name for name in _SENT if tools or name != "parallel_tool_calls"]),
+    request = request_of(
+        given,
+        told,
+        [each.function for each in given.tools],
+        given.response_format,
+        "response_format",
+        max_tokens=given.max_completion_tokens or given.max_tokens,
+        seed=given.seed,
+        extra={name: getattr(given, name) for name in _SENT},
     )
     return Asked(given.model, request, given.n, given.stream, given.stream_options.include_usage)
 
@@ -174,7 +135,7 @@ def chat_events(asked: Asked, answer: Mapping[str, Any]) -> Iterator[tuple[str, 
 
     for choice in answer["choices"]:
         number, message = choice["index"], choice["message"]
-        yield chunk(number, {"role": "assistant", "content": "", "refusal": None})
+        yield chunk(number, {"role": "assistant", "content": message["content"] and "", "refusal": None})
         for member in ("content", "refusal"):
             if message[member]:
                 yield chunk(number, {member: message[member]})
@@ -186,8 +147,8 @@ def chat_events(asked: Asked, answer: Mapping[str, Any]) -> Iterator[tuple[str, 
     yield "", "[DONE]"
 
 
-def called(reply: Reply) -> tuple[str, tuple[ToolUse, ...]]:
-    """A reply's text and the calls that can be read; one that cannot is text."""
+def usable_calls(reply: Reply) -> tuple[str, tuple[ToolUse, ...]]:
+    """A reply's text, and its calls as far as they can be read; one that cannot is text."""
     unread = "".join(use.arguments for use in reply.calls if not use.name)
     return reply.text + unread, tuple(use for use in reply.calls if use.name)
 
@@ -206,11 +167,12 @@ def _tell(told: Transcript, data: Mapping[str, Any], place: str) -> None:
     calls = [(each.id, ToolUse(each.function.name, each.function.arguments)) for each in message.tool_calls or ()]
     if calls and message.role != "assistant":
         raise BadRequest(f"{place}.tool_calls: only an assistant's message has some", f"{place}.tool_calls")
-    told.say(_ROLES[message.role], text_of(content, f"{place}.content", kinds), calls)
+    role = "system" if message.role == "developer" else message.role
+    told.say(role, text_of(content, f"{place}.content", kinds), calls)
 
 
 def _choice(number: int, reply: Reply, name: str) -> dict[str, Any]:
-    text, calls = called(reply)
+    text, calls = usable_calls(reply)
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
     finish = "length" if reply.finish == "length" else "stop"
     if reply.finish == "refusal":
@@ -220,11 +182,7 @@ def _choice(number: int, reply: Reply, name: str) -> dict[str, Any]:
     elif calls:
         message["content"] = text or None
         message["tool_calls"] = [
-            {
-                "id": f"call_{name}_{number}_{place}",
-                "type": "function",
-                "function": {"name": use.name, "arguments": use.arguments},
-            }
+            {"id": f"call_{name}_{number}_{place}", "type": "function", "function": members(use)}
             for place, use in enumerate(calls)
         ]
         finish = "tool_calls" if reply.finish == "stop" else finish

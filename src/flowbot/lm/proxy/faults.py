@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from aiohttp import web
 
@@ -18,7 +19,6 @@ from flowbot.lm.http_faults import HttpFault
 
 from .bodies import BadRequest
 
-INVALID = "invalid_request_error"
 _IN_VAIN = "trying again does not help: FlowBot has tried"
 
 
@@ -26,22 +26,21 @@ class NotStored(Exception):
     """The store has no reply, and none may be asked for."""
 
 
-def told(status: int, message: str, code: str | None, *, kind: str = INVALID, param: str | None = None) -> web.Response:
-    """An error as OpenAI's API tells it.
-
-    Args:
-        status: of the answer.
-        message: in a line.
-        code: what programs know it by.
-        kind: its class.
-        param: the member that is wrong.
-    """
-    error: Mapping[str, str | None] = {"message": bounded(message), "type": kind, "param": param, "code": code}
-    return web.json_response({"error": error}, status=status, headers={"x-should-retry": "false"}, dumps=_dumps)
+def told(
+    status: int, message: str, code: str | None, *, kind: str = "invalid_request_error", param: str | None = None
+) -> web.Response:
+    """An error in OpenAI's shape: `code` is what programs know it by, `kind` its class, `param` the member that is wrong."""
+    error = {"message": bounded(message), "type": kind, "param": param, "code": code}
+    return as_json({"error": error}, status=status, headers={"x-should-retry": "false"})
 
 
-def explain(error: BaseException) -> web.Response:
-    """The answer to a request that met this error; raises it where it is none that a request can meet."""
+def as_json(value: Mapping[str, Any], **more: Any) -> web.Response:
+    """An answer, with the letters of all scripts as they are."""
+    return web.json_response(value, dumps=lambda given: json.dumps(given, ensure_ascii=False), **more)
+
+
+def explain(error: BaseException) -> web.Response | None:
+    """The answer to a request that met this error; None where it is none that a request can meet."""
     match error:
         case BadRequest():
             status = 404 if error.code == "model_not_found" else 400
@@ -66,8 +65,4 @@ def explain(error: BaseException) -> web.Response:
         case asyncio.CancelledError():
             return told(503, "stopped: the model was closed", "stopped", kind="server_error")
         case _:
-            raise error
-
-
-def _dumps(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+            return None

@@ -11,24 +11,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from flowbot.lm.client import Reply, Request, ToolUse
+from flowbot.lm.client import Reply, ToolUse, members
 
-from .bodies import (
-    Asked,
-    BadRequest,
-    Body,
-    Function,
-    Idle,
-    Share,
-    Tokens,
-    Transcript,
-    foreign_tool,
-    read,
-    reply_schema,
-    text_of,
-    tool_choice,
-)
-from .chat import called
+from .bodies import Asked, BadRequest, Body, Common, Function, Tokens, Transcript, read, request_of, text_of
+from .chat import usable_calls
 
 _PARTS = ("input_text", "output_text", "text", "refusal")
 
@@ -44,8 +30,7 @@ class _Text(Body):
 
 class _Reasoning(Body):
     effort: str | None = None
-    summary: Any = None
-    generate_summary: Any = None
+    idle = ("summary", "generate_summary")
 
 
 class _Item(Body):
@@ -56,34 +41,24 @@ class _Item(Body):
     name: str = ""
     arguments: str = ""
     output: Any = None
-    # What comes back with the model's own items and is not sent on.
-    id: Any = None
-    status: Any = None
-    phase: Any = None
-    summary: Any = None
-    encrypted_content: Any = None
+    # What comes back with the model's own items.
+    idle = ("id", "status", "phase", "summary", "encrypted_content")
 
 
-class _Body(Idle):
-    model: str
+class _Response(Common):
     input: Annotated[
         list[dict[str, Any]],
+        Field(max_length=10_000),
         BeforeValidator(lambda given: [{"role": "user", "content": given}] if isinstance(given, str) else given),
     ]
     instructions: str | None = None
     max_output_tokens: Tokens | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] = 1.0
-    top_p: Share | None = None
     text: _Text = _Text()
     reasoning: _Reasoning = _Reasoning()
-    tools: list[_Tool] | None = None
-    tool_choice: Any = "auto"
-    parallel_tool_calls: bool | None = None
-    stream: bool = False
-    stream_options: Any = None
+    tools: list[_Tool] = Field([], max_length=1000)
     truncation: Literal["disabled", "auto"] = "disabled"
-    include: Any = None
     background: Literal[False] = False
+    idle = (*Common.idle, "stream_options", "include")
 
 
 def read_response(body: Mapping[str, Any]) -> Asked:
@@ -92,44 +67,27 @@ def read_response(body: Mapping[str, Any]) -> Asked:
     Raises:
         BadRequest: naming the member that is wrong.
     """
-    given = read(_Body, body)
+    given = read(_Response, body)
     told = Transcript()
     if given.instructions:
         told.say("system", given.instructions)
     for number, item in enumerate(given.input):
         _tell(told, item, f"input[{number}]")
-    choice, tools = tool_choice(
-        given.tool_choice,
-        [foreign_tool(each) for each in given.tools or ()],
+    request = request_of(
+        given,
+        told,
+        given.tools,
+        given.text.format,
+        "text.format",
+        max_tokens=given.max_output_tokens,
+        extra={"reasoning_effort": given.reasoning.effort, "verbosity": given.text.verbosity},
     )
-    extra = {
-        "top_p": given.top_p,
-        "reasoning_effort": given.reasoning.effort,
-        "verbosity": given.text.verbosity,
-        "parallel_tool_calls": given.parallel_tool_calls if tools else None,
-    }
-    request = Request(
-        told.messages(),
-        given.max_output_tokens or 0,
-        float(given.temperature),
-        reply_schema(given.text.format, "text.format"),
-        None,
-        tools,
-        choice if tools else "auto",
-        own_words=True,
-        extra={name: value for name, value in extra.items() if value is not None},
-    )
-    echo = {
-        "instructions": given.instructions,
-        "max_output_tokens": given.max_output_tokens,
+    as_told = ("instructions", "max_output_tokens", "temperature", "top_p", "tool_choice", "truncation")
+    echo = {name: getattr(given, name) for name in as_told} | {
         "metadata": given.metadata or {},
-        "parallel_tool_calls": True if given.parallel_tool_calls is None else given.parallel_tool_calls,
-        "temperature": given.temperature,
-        "top_p": given.top_p,
+        "parallel_tool_calls": given.parallel_tool_calls is not False,
         "text": {"format": given.text.format or {"type": "text"}},
-        "tool_choice": given.tool_choice,
-        "tools": [each.model_dump(exclude_none=True) for each in given.tools or ()],
-        "truncation": given.truncation,
+        "tools": [each.model_dump(exclude_none=True) for each in given.tools],
     }
     return Asked(given.model, request, stream=given.stream, echo=echo)
 
@@ -178,44 +136,32 @@ def _events(answer: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         at = {"output_index": index, "item_id": item["id"]}
         empty: dict[str, Any] = {"content": []} if item["type"] == "message" else {"arguments": ""}
         yield "response.output_item.added", {"output_index": index, "item": {**item, "status": "in_progress", **empty}}
-        if item["type"] == "message":
-            for place, part in enumerate(item["content"]):
-                kind = "refusal" if part["type"] == "refusal" else "text"
-                there, name = {**at, "content_index": place}, "refusal" if kind == "refusal" else "output_text"
-                logprobs: dict[str, Any] = {"logprobs": []} if kind == "text" else {}
-                yield "response.content_part.added", {**there, "part": {**part, kind: ""}}
-                yield f"response.{name}.delta", {**there, "delta": part[kind], **logprobs}
-                yield f"response.{name}.done", {**there, kind: part[kind], **logprobs}
-                yield "response.content_part.done", {**there, "part": part}
-        else:
-            yield "response.function_call_arguments.delta", {**at, "delta": item["arguments"]}
-            yield (
-                "response.function_call_arguments.done",
-                {**at, "name": item["name"], "arguments": item["arguments"]},
-            )
+        for part in item.get("content", ()):
+            there, name = {**at, "content_index": 0}, part["type"]
+            kind = "refusal" if name == "refusal" else "text"
+            logprobs: dict[str, Any] = {"logprobs": []} if kind == "text" else {}
+            yield "response.content_part.added", {**there, "part": {**part, kind: ""}}
+            yield f"response.{name}.delta", {**there, "delta": part[kind], **logprobs}
+            yield f"response.{name}.done", {**there, kind: part[kind], **logprobs}
+            yield "response.content_part.done", {**there, "part": part}
+        if item["type"] == "function_call":
+            said, name = item["arguments"], item["name"]
+            yield "response.function_call_arguments.delta", {**at, "delta": said}
+            yield "response.function_call_arguments.done", {**at, "name": name, "arguments": said}
         yield "response.output_item.done", {"output_index": index, "item": item}
     yield f"response.{answer['status']}", {"response": dict(answer)}
 
 
 def _items(reply: Reply, name: str, status: str) -> list[dict[str, Any]]:
-    text, calls = called(reply)
+    text, calls = usable_calls(reply)
     items: list[dict[str, Any]] = []
     if text or not calls:
-        refused = reply.finish == "refusal" and text
         said: dict[str, Any] = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-        part = {"type": "refusal", "refusal": text} if refused else said
+        part = {"type": "refusal", "refusal": text} if reply.finish == "refusal" and text else said
         items.append({"id": f"msg_{name}", "type": "message", "status": status, "role": "assistant", "content": [part]})
     for place, use in enumerate(calls):
-        items.append(
-            {
-                "id": f"fc_{name}_{place}",
-                "type": "function_call",
-                "status": "completed",
-                "call_id": f"call_{name}_{place}",
-                "name": use.name,
-                "arguments": use.arguments,
-            }
-        )
+        own = {"id": f"fc_{name}_{place}", "call_id": f"call_{name}_{place}", "status": "completed"}
+        items.append({"type": "function_call", **own, **members(use)})
     return items
 
 

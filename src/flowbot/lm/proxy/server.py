@@ -11,7 +11,7 @@ from typing import Any, get_args
 
 from aiohttp import web
 
-from flowbot.fields import UserError, stable_hash
+from flowbot.fields import Paused, UserError, stable_hash
 from flowbot.fields.near import one_of
 from flowbot.fields.numbers import require_above_0
 from flowbot.fields.secrets import declare
@@ -22,7 +22,7 @@ from flowbot.lm.session import Session
 from .access import MAX_TOKENS, Access, Mode
 from .bodies import MOST_BYTES, Asked, json_body
 from .chat import chat_answer, chat_events, read_chat
-from .faults import explain, told
+from .faults import as_json, explain, told
 from .responses import read_response, response_answer, response_events
 
 HOST = "127.0.0.1"
@@ -112,11 +112,13 @@ class Proxy:
     async def close(self) -> None:
         """Wait for the requests under way, then close the port. May be called twice."""
         self._closing = True
-        await self._idle.wait()
-        runner, self._runner = self._runner, None
-        self._accesses.clear()
-        if runner is not None:
-            await runner.cleanup()
+        try:
+            await self._idle.wait()
+        finally:
+            runner, self._runner = self._runner, None
+            self._accesses.clear()
+            if runner is not None:
+                await runner.cleanup()
 
     async def __aenter__(self) -> Proxy:
         if self._runner is not None:
@@ -147,33 +149,28 @@ class Proxy:
         """The answer, whatever happens; nothing is said to whoever has no token."""
         if request.headers.get("Host") not in (f"{HOST}:{self._port}", f"localhost:{self._port}"):
             return told(403, "not for that host", "bad_host")  # a page whose name was made to mean this machine
-        if not request.path.startswith("/t/") or request.path.split("/")[2] not in self._accesses:
+        if "Origin" in request.headers:
+            return told(403, "not for pages in a browser", "bad_origin")
+        # As it was sent: a quoted slash is part of it.
+        if not any(token in self._accesses for token in request.rel_url.raw_parts[2:3]):
             return told(401, "unknown token", "invalid_api_key")
-        if self._closing:
-            return told(503, "stopped: the proxy is being closed", "stopped", kind="server_error")
-        self._under_way += 1
-        self._idle.clear()
         try:
             return await handler(request)
         except web.HTTPException as error:
             served = "chat/completions, responses and models are served"
             return told(error.status, f"{error.reason}: {served}, and bodies of at most {MOST_BYTES:,} bytes", None)
         except asyncio.CancelledError as error:
-            if (task := asyncio.current_task()) is not None and task.cancelling():
+            answer = explain(error)
+            if answer is None or ((task := asyncio.current_task()) is not None and task.cancelling()):
                 raise
-            return explain(error)
+            return answer
         except (ConnectionError, web.RequestPayloadError):
             return told(400, "the request broke off", None)
         except Exception as error:
-            try:
-                return explain(error)
-            except Exception:
+            if (answer := explain(error)) is None:
                 _log.exception("a request to the proxy failed")
-                return told(500, "FlowBot's own fault; its log says more", "internal", kind="server_error")
-        finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self._idle.set()
+                answer = told(500, "FlowBot's own fault; its log says more", "internal", kind="server_error")
+            return answer
 
     def _forget(self, token: str) -> None:
         self._accesses.pop(token, None)
@@ -191,11 +188,21 @@ class Proxy:
         self, request: web.Request, read: Callable[[Mapping[str, Any]], Asked], answer: _Answer, events: _Events
     ) -> web.Response:
         access = self._access(request)
-        asked = read(json_body(await request.read()))
-        keys, replies = await access.ask(asked, request.match_info.get("example", ""))
+        data = await request.read()
+        if self._closing:
+            raise Paused("the proxy is being closed", stopped_by="signal")
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            asked = read(json_body(data))
+            keys, replies = await access.ask(asked, request.match_info.get("example", ""))
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
         found = answer(asked, stable_hash(keys)[:24], replies)
         if not asked.stream:
-            return _json(found)
+            return as_json(found)
         text = "".join(_event(name, data) for name, data in events(asked, found))
         return web.Response(text=text, content_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
@@ -203,19 +210,15 @@ class Proxy:
         access, name = self._access(request), request.match_info.get("name")
         if name is not None:
             access.require(name)
-            return _json(_model(name))
-        return _json({"object": "list", "data": [_model(each) for each in access.models]})
+            return as_json(_model(name))
+        return as_json({"object": "list", "data": [_model(each) for each in access.models]})
 
     async def _budget(self, request: web.Request) -> web.Response:
-        return _json(self._access(request).budget)
+        return as_json(self._access(request).budget)
 
 
 def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "flowbot"}
-
-
-def _json(value: Mapping[str, Any]) -> web.Response:
-    return web.json_response(value, dumps=lambda given: json.dumps(given, ensure_ascii=False))
 
 
 def _event(name: str, data: Any) -> str:

@@ -32,7 +32,8 @@ def fit(
     """A start as a workflow for a task.
 
     Where a model's step of the start reads the question, it reads all inputs of the task, and any other step reads them as
-    one text. Where the start answers, it gives all outputs of the task, each with a merge or a carried value of its own.
+    one text. Where the start answers, it gives all outputs of the task, each with a merge or a carried value of its own; but an
+    output that the start has by name and type, beside its answer, is what it is there.
 
     Args:
         start: the start.
@@ -57,7 +58,8 @@ def fit(
             raise UserError(_where(start), f"a model for the step {path!r}", expected)
     rewriting = Rewriting(start, task_inputs, task_outputs)
     parameters: dict[str, Parameters] = {rewriting.joined: CodeParameters(code=JOIN)} if rewriting.joined else {}
-    abouts = [f"{field.name}: {field.about}" for field in task_outputs if field.about]
+    told_of = [field for field in task_outputs if field.about and field.name in rewriting.answered]
+    abouts = [f"{field.name}: {field.about}" for field in told_of]
     for path, told in start.workflow.parameters.items():
         if isinstance(told, LLMParameters):
             before = node_at(start.workflow.sketch, path)

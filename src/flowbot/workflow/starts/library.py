@@ -1,8 +1,8 @@
 """The library of starts: hand-written workflows of the literature, one file each beside this module.
 
 A file is an ordinary workflow. The comment lines above it say what it is, its goal (the sentence that `fit` replaces by that
-of a task), its source, and perhaps a note. Its first input stands for whatever a task gives, its one output for whatever a
-task wants.
+of a task), its source, and perhaps a note. Its first input stands for whatever a task gives, its first output for whatever a
+task wants. A further output is what it is, for tasks that have one of that name and type.
 """
 
 from __future__ import annotations

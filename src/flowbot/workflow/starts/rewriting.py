@@ -1,13 +1,13 @@
 """The sketch of a start, rewritten for a task's inputs and outputs.
 
 A start's *question* is its first input, and stands for all inputs of the task. Its *answer* is whatever is called like its
-one output, where a model gives that: an output of a step, a merge of such, or a value that a loop carries. It stands for all
-outputs of the task. Everything else keeps its name, with underscores after it where the task has the same.
+first output, where a model gives that: an output of a step, a merge of such, or a value that a loop carries. It stands for all
+outputs of the task but those that the start has by name, such as what a step was asked. Everything else keeps its name, with underscores after it where the task has the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from flowbot.fields import Field
 from flowbot.workflow.conditions import rewired_condition
@@ -24,6 +24,7 @@ from flowbot.workflow.nodes import (
     ToolNode,
     walk,
 )
+from flowbot.workflow.scope import Scope
 
 from .library import Start
 from .names import free, types_of
@@ -45,6 +46,15 @@ class Rewriting:
         self._answer = start.output if start.wants is None else None
         self._inputs = types_of(task_inputs)
         self._outputs = types_of(task_outputs)
+        self._ends = dict(self._outputs)
+        """All outputs of the task."""
+        scope, others = Scope.of(self._sketch), list(self._sketch.outputs.items())[1:]
+        self._told = {name: end for name, end in others if self._outputs.get(name) == str(scope.type_of(end))}
+        """Outputs that are none of the answer, with what they are in the start; none where nothing else would be wanted."""
+        if len(self._told) == len(self._outputs):
+            self._told = {}
+        for name in self._told:
+            del self._outputs[name]
         self._fields = [*self._inputs, *(self._outputs if self._answer else ())]
         """What a model's step reads and gives by the names of the task."""
         self._nodes = {path.rpartition("/")[2]: node for path, node in walk(self._sketch)}
@@ -74,8 +84,14 @@ class Rewriting:
         if self.joined:
             inputs = {name: name for name in self._inputs}
             nodes = {self.joined: CodeNode(inputs=inputs, out={"text": "str"}), **nodes}
-        ends = self._spread(next(iter(self._sketch.outputs.values())))
-        return Sketch(inputs=self._inputs, outputs=dict(zip(self._outputs, ends, strict=True)), nodes=nodes)
+        answers = self._spread(next(iter(self._sketch.outputs.values())))
+        ends = dict(zip(self._outputs, answers, strict=True)) | {n: self._one(end) for n, end in self._told.items()}
+        return Sketch(inputs=self._inputs, outputs={name: ends[name] for name in self._ends}, nodes=nodes)
+
+    @property
+    def answered(self) -> Collection[str]:
+        """Outputs of the task that the start's answer stands for."""
+        return self._outputs
 
     def path(self, path: str) -> str:
         """The path of a node of the start as it is now."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from flowbot.fields import Score
-from flowbot.fields.words import cut
 from flowbot.task import Example
+
+from .wording import wrong
 
 _LEAD = re.compile(r".*\banswer is:?\s+", re.IGNORECASE | re.DOTALL)
 
@@ -27,5 +27,4 @@ def score(example: Example, outputs: Mapping[str, Any]) -> Score:
     found = stated_answer(answer) if isinstance(answer, str) else answer
     if found == target:
         return Score(1.0)
-    shown = "nothing" if found is None else cut(json.dumps(found, ensure_ascii=False), 200)
-    return Score(0.0, f"answer: found {shown}, expected {json.dumps(target, ensure_ascii=False)}")
+    return Score(0.0, wrong("answer", found, [target]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import string
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -11,7 +10,7 @@ from flowbot.fields import Score
 from flowbot.task import Example
 
 from .assignment import best_assignment
-from .tokens import squad_form, token_f1
+from .tokens import NO_PUNCTUATION, squad_form, token_f1, without_articles
 from .wording import wrong
 
 REFERENCES = "references"
@@ -20,9 +19,7 @@ BETWEEN = "|"
 """What parts the spans of an answer."""
 JOINED = " and "
 """What joins them where a reference is one text, as in files that were made from DROP."""
-_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _PARTS = re.compile(r"[ -]")
-_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _MOST = 100
 """Spans of an answer that are looked at; no answer of DROP has as many."""
 
@@ -82,9 +79,9 @@ def drop_form(text: str) -> str:
 
 
 def _word(word: str) -> str:
-    told = word if _is_number(word) else word.translate(_NO_PUNCTUATION)
+    told = word if _is_number(word) else word.translate(NO_PUNCTUATION)
     told = str(float(told)) if _is_number(told) else told
-    return " ".join(_ARTICLES.sub(" ", told).split())
+    return without_articles(told)
 
 
 def _bag_f1(wanted: Bag, found: Bag) -> float:

@@ -1,7 +1,8 @@
 """Text to SQL: whether a query gives the rows that the reference gives, on the database itself (execution accuracy).
 
 The rule of Spider's test-suite evaluation (Zhong et al. 2020) on one database: equal rows as often, in any order unless the reference
-orders them, their columns in any order. The model's query is not trusted: it reads a copy in memory, through the bounds of the SQL tool.
+orders them, their columns in any order. The model's query is not trusted: it reads a copy in memory, or the file opened read-only, through
+the bounds of the SQL tool.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import lru_cache
-from itertools import islice, permutations
+from itertools import permutations
 from pathlib import Path
+from sys import getsizeof
 from typing import Any
 
 from flowbot.fields import Score, StepError
@@ -26,6 +28,8 @@ from flowbot.task.decode import MOST_DATA
 SECONDS = 5.0
 """That a query may take."""
 MOST_ROWS = 100_000
+MOST_BYTES = 64_000_000
+"""Of memory that the rows of a query may take."""
 _MOST_PERMUTED = 7
 """Columns that may stand in any order; of more, they stand as the reference has them."""
 _FENCED = re.compile(r"```(?:sql|sqlite)?\s*\n(.*?)```", re.DOTALL | re.IGNORECASE)
@@ -33,16 +37,14 @@ Rows = Sequence[tuple[Any, ...]]
 
 
 @lru_cache(maxsize=32)
-def database_image(file: Path) -> bytes:
-    """An SQLite database as bytes: of a `.sql` dump, which is run in memory, or of a file.
+def dumped(file: Path) -> bytes:
+    """The SQLite database of a `.sql` dump, which is run in memory.
 
     Raises:
         UserError: if the file cannot be read.
         sqlite3.Error: if it is no dump of SQLite's.
     """
     raw = read_bytes(file, limit=MOST_DATA)
-    if file.suffix != ".sql":
-        return raw
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)  # nothing beyond the copy can be written
         connection.executescript(raw.decode("utf-8", "replace"))
@@ -64,16 +66,20 @@ def schema(file: Path) -> str:
 
 
 def rows_of(file: Path, query: str) -> Rows:
-    """The rows that a query gives, at most `MOST_ROWS`.
+    """The rows that a query gives, at most `MOST_ROWS`, in at most `MOST_BYTES`.
 
     Raises:
         StepError: if the query is wrong, does anything but read, takes too long, or gives more.
     """
 
     def take(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> Rows:
-        found = list(islice(rows, MOST_ROWS + 1))
-        if len(found) > MOST_ROWS:
-            raise StepError(f"the query gives more than {MOST_ROWS:,} rows")
+        found: list[tuple[Any, ...]] = []
+        size = 0
+        for row in rows:
+            found.append(row)
+            size += getsizeof(row) + sum(map(getsizeof, row))
+            if len(found) > MOST_ROWS or size > MOST_BYTES:
+                raise StepError(f"the query gives more than {MOST_ROWS:,} rows or {MOST_BYTES:,} bytes")
         return found
 
     with closing(_opened(file)) as connection:
@@ -98,7 +104,7 @@ def executed(example: Example, outputs: Mapping[str, Any], *, folder: Path) -> S
     try:
         found = rows_of(file, (fenced[1] if fenced else given).strip())
     except StepError as error:
-        return Score(0.0, f"query: it fails: {error}")
+        return Score(0.0, f"query: it fails: {error}; the reference is {cut(example.expected['query'], 400)}")
     if equal_rows(found, wanted, ordered=example.extra["order_matters"]):
         return Score(1.0)
     return Score(0.0, f"query: {_difference(found, wanted)}; the reference is {cut(example.expected['query'], 400)}")
@@ -149,9 +155,12 @@ def _difference(found: Rows, wanted: Rows) -> str:
 
 
 def _opened(file: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
+    dump = file.suffix == ".sql"
+    place = ":memory:" if dump else f"{file.resolve().as_uri()}?mode=ro&immutable=1"
+    connection = sqlite3.connect(place, uri=not dump, isolation_level=None)
     try:
-        connection.deserialize(database_image(file))
+        if dump:
+            connection.deserialize(dumped(file))
         connection.text_factory = _decoded
         connection.execute("PRAGMA query_only = ON")
     except BaseException:

@@ -37,9 +37,8 @@ def score(example: Example, outputs: Mapping[str, Any]) -> Score:
     """
     found, wanted = final_number(outputs.get("answer")), final_number(example.expected.get("answer"))
     if found is None:
-        return Score(
-            0.0, f"answer: found no number in {cut(repr(outputs.get('answer')), 80)}, expected {_shown(wanted)}"
-        )
+        given = cut(repr(outputs.get("answer")), 80)
+        return Score(0.0, f"answer: found no number in {given}, expected {_shown(wanted)}")
     if wanted is not None and Decimal(str(found)) == Decimal(str(wanted)):
         return Score(1.0)
     return Score(0.0, f"answer: found {_shown(found)}, expected {_shown(wanted)}")

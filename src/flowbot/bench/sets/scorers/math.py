@@ -18,7 +18,7 @@ from .official import official
 SECONDS = 10.0
 """That one comparison may take; one that takes longer scores 0."""
 _BOXED = "\\boxed"
-_IN_LATEX = re.compile(r"\\boxed|\$|\\\(|\\\[")
+_IN_LATEX = re.compile(r"\\boxed|(?<!\\)\$|\\\(|\\\[")
 _PROSE = re.compile(r"\b(?:is|are|equals|answer|therefore)\b", re.IGNORECASE)
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _LONGEST = 5_000
@@ -37,7 +37,7 @@ def math_metric(rule: str) -> Metric:
         UserError: if math-verify is not installed.
     """
     packages = ("math-verify", "latex2sympy2_extended", "sympy")
-    return official(rule, aflow if rule == "aflow" else verified, rule=1, pure=False, packages=packages)
+    return official(rule, aflow if rule == "aflow" else verified, rule=2, pure=False, packages=packages)
 
 
 def verified(example: Example, outputs: Mapping[str, Any]) -> Score:

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
-_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+"""For `str.translate`: ASCII punctuation goes without a trace."""
 _PARTED = str.maketrans(dict.fromkeys(string.punctuation + "‘’´`", " "))
 
 
@@ -17,12 +18,12 @@ def squad_form(text: str) -> str:
 
     Punctuation goes without a trace: `e-mail` is `email`, and `-5` is `5`. HotpotQA and AFlow compare so too.
     """
-    return _without_articles(text.lower().translate(_NO_PUNCTUATION))
+    return without_articles(text.lower().translate(NO_PUNCTUATION))
 
 
 def trivia_form(text: str) -> str:
     """As `squad_form`, but that punctuation, with curly quotes and `_` among it, parts words (Joshi et al. 2017)."""
-    return _without_articles(text.lower().translate(_PARTED))
+    return without_articles(text.lower().translate(_PARTED))
 
 
 def token_f1(found: Sequence[str], wanted: Sequence[str]) -> float:
@@ -31,5 +32,6 @@ def token_f1(found: Sequence[str], wanted: Sequence[str]) -> float:
     return 2 * common / (len(found) + len(wanted)) if common else 0.0
 
 
-def _without_articles(text: str) -> str:
+def without_articles(text: str) -> str:
+    """A text without `a`, `an` and `the`, its words parted by single blanks."""
     return " ".join(_ARTICLES.sub(" ", text).split())
