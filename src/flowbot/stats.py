@@ -1,7 +1,8 @@
 """What may be claimed: intervals and paired tests, on the standard library. What the search believes is `optimizer.belief`'s.
 
 Sources: Wilson 1927 (score interval); Efron & Tibshirani 1993, ch. 13 (percentile bootstrap);
-Waudby-Smith & Ramdas 2024 (confidence sequence by betting); Fisher 1935, § 21 (permutation test); Holm 1979 (many comparisons).
+Waudby-Smith & Ramdas 2024 (confidence sequence by betting); Fisher 1935, § 21 (permutation test); Holm 1979 (many comparisons);
+Searle 1971, Satterthwaite 1946 (examples and seeds that vary both).
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from random import Random
-from statistics import NormalDist, fmean
+from statistics import NormalDist, fmean, variance
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Estimate:
         return {"mean": self.mean, "low": self.low, "high": self.high, "n": self.n}
 
 
-def wilson(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson(successes: float, n: float, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval for a proportion. `n` = 0 gives (0, 1)."""
     if n == 0:
         return 0.0, 1.0
@@ -127,34 +129,17 @@ def _capital(values: Sequence[float], mean: float, alpha: float) -> float:
     return math.exp(min(peak, 700.0))
 
 
-def paired_p(candidate: Sequence[float], start: Sequence[float], *, draws: int = 4000) -> float:
-    """Two-sided p value of the mean paired difference: the level at which the interval of `paired_difference` leaves out 0.
-
-    Where all n pairs differ by the same d it is the most that they can have if the mean is 0 and no difference is beyond 1:
-    2 / (1 + |d|)^n, which for |d| = 1 is the sign test.
-
-    Raises:
-        ValueError: if the two do not pair up.
-    """
-    differences = [a - b for a, b in zip(candidate, start, strict=True)]
-    if len(set(differences)) <= 1:
-        return min(1.0, 2 * math.prod(1 / (1 + abs(each)) for each in differences))
-    means = _resampled(differences, draws)
-    beyond = min(sum(mean <= 0 for mean in means), sum(mean >= 0 for mean in means))
-    return min(1.0, 2 * (beyond + 1) / (draws + 1))
-
-
-_GRIDS = (840, 60, 12, 4)
-"""Parts of 1 that differences are rounded to; 840 holds the means of up to eight 0/1 scores without rounding."""
-_MOST_WORK = 1e10
+_PARTS = 840
+"""Of 1, that differences are rounded to; the means of up to eight 0/1 scores need no rounding."""
+_MOST_WORK = 3e8
 
 
 def permutation_p(candidate: Sequence[float], start: Sequence[float]) -> float:
-    """Two-sided p value of the mean paired difference by all 2^n ways to swap the two of a pair (Fisher 1935): exact.
+    """Two-sided p value of the mean paired difference by all 2^n ways to swap the two of a pair (Fisher 1935).
 
     Right at any n and at levels however small, as many comparisons need, where a bootstrap finds too much. For 0/1 scores
-    it is McNemar's exact test. It asks whether the two could be swapped on each example. Differences are rounded to a part
-    of 1 that n allows (at least a quarter), which leaves the test exact.
+    it is McNemar's exact test. It asks whether the two could be swapped on each example. Where there are too many different
+    sums for that (some seventy differences of any size), their normal law is taken, which has the same variance.
 
     The sums of all subsets of the differences are the exponents of a product of (1 + x^difference); its coefficients
     are digits of one whole number, so that multiplying is a shift and an addition.
@@ -163,19 +148,103 @@ def permutation_p(candidate: Sequence[float], start: Sequence[float]) -> float:
         ValueError: if the two do not pair up.
     """
     differences = [a - b for a, b in zip(candidate, start, strict=True)]
-    steps, bits = [0], 1
-    for grid in _GRIDS:
-        rounded = [step for each in differences if (step := round(each * grid))]
-        common = math.gcd(*rounded) or 1
-        steps, bits = [step // common for step in rounded], len(rounded) + 2
-        if bits * bits * sum(map(abs, steps)) <= _MOST_WORK:
-            break
+    steps = [step for each in differences if (step := round(each * _PARTS))]
+    common, bits = math.gcd(*steps) or 1, len(steps) + 2
+    steps = [step // common for step in steps]
+    if bits * bits * sum(map(abs, steps)) > _MOST_WORK:
+        return math.erfc(abs(sum(steps)) / math.sqrt(2 * sum(step * step for step in steps)))
     counts = 1
     for step in steps:
         counts += counts << bits * abs(step)
-    least = (sum(map(abs, steps)) + abs(sum(steps)) + 1) // 2
+    least = (sum(map(abs, steps)) + abs(sum(steps))) // 2
     beyond = (counts >> bits * least) % ((1 << bits) - 1)  # the sum of the digits: at most 2^(bits - 2)
     return min(1.0, 2 * beyond / (1 << len(steps)))
+
+
+def mean_over_seeds(seeds: Sequence[Sequence[float]]) -> Estimate:
+    """Mean of scores in [0, 1] with its 95 % interval over other examples and, of two seeds or more, other seeds.
+
+    Wilson's interval for as many 0/1 scores as would vary as much (Korn & Graubard 1998).
+
+    Args:
+        seeds: the scores of each seed, of the same examples in the same order.
+    """
+    values = [fmean(each) for each in zip(*seeds, strict=True)]
+    variation, df = _variation(values, seeds)
+    mean, size = fmean(values), float(len(values))
+    if variation and any(0 < value < 1 for value in values):
+        size = mean * (1 - mean) / variation * (NormalDist().inv_cdf(0.975) / _t_quantile(df)) ** 2
+    return Estimate(mean, *wilson(mean * size, size), len(values))
+
+
+def difference_over_seeds(
+    candidate: Sequence[Sequence[float]], start: Sequence[Sequence[float]]
+) -> tuple[Estimate, float]:
+    """The mean paired difference of two methods with its 95 % interval, and its two-sided p value.
+
+    Each example's scores are averaged over the seeds of a side. Of one seed a side it is a comparison of the two workflows
+    found: other examples are what the interval allows for, and p is `permutation_p`. What several seeds of a side show of other
+    seeds is added: examples and seeds are two crossed random effects (Searle 1971, ch. 11), with Satterthwaite's (1946)
+    degrees of freedom, and p is the larger of that t test's and `permutation_p`.
+
+    Args:
+        candidate, start: the scores of each seed, of the same examples in the same order.
+
+    Raises:
+        ValueError: if the two do not pair up.
+    """
+    sides = [[fmean(each) for each in zip(*seeds, strict=True)] for seeds in (candidate, start)]
+    values, p = [a - b for a, b in zip(*sides, strict=True)], permutation_p(*sides)
+    variation, df = _variation(values, candidate, start)
+    if not variation:
+        return paired_difference(*sides), p
+    mean, error = fmean(values), math.sqrt(variation)
+    half = error * _t_quantile(df)
+    if len(candidate) > 1 or len(start) > 1:
+        p = max(p, _t_tails(mean / error, df))
+    return Estimate(mean, max(-1.0, mean - half), min(1.0, mean + half), len(values)), p
+
+
+def _variation(values: Sequence[float], *sides: Sequence[Sequence[float]]) -> tuple[float, int]:
+    """Variance of the mean of `values` over examples and the seeds of each side, and its degrees of freedom."""
+    n = len(values)
+    if n < 2:
+        return 0.0, 0
+    total = variance(values) / n
+    unsure = total**2 / (n - 1)
+    for seeds in sides:
+        if (k := len(seeds)) > 1:
+            own = [fmean(each) for each in zip(*seeds, strict=True)]
+            between = variance(map(fmean, seeds)) / k
+            # Of it, chance on these examples is what `total` has already.
+            chance = (fmean(map(variance, seeds)) - variance(own)) / (n * (k - 1))
+            if between > chance:
+                total += between - chance
+                unsure += between**2 / (k - 1)
+    return total, max(1, int(total**2 / unsure)) if total else 0
+
+
+def _t_tails(t: float, df: int) -> float:
+    """Chance of a value beyond -t or t by Student's law (Abramowitz & Stegun 1964, 26.7.3 and 26.7.4)."""
+    angle = math.atan(abs(t) / math.sqrt(df))
+    odd, cosine = df % 2, math.cos(angle)
+    term = cosine if odd else 1.0
+    total = term if df > 1 else 0.0
+    for step in range(2 + odd, df, 2):
+        term *= cosine * cosine * (step - 1) / step
+        total += term
+    inside = math.sin(angle) * total
+    return max(0.0, 1 - (2 / math.pi * (angle + inside) if odd else inside))
+
+
+@cache
+def _t_quantile(df: int) -> float:
+    """What 95 % of the values lie within, on both sides of 0."""
+    low, high = 1.0, 13.0
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        low, high = (middle, high) if _t_tails(middle, df) > 0.05 else (low, middle)
+    return high
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

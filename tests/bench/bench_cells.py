@@ -33,7 +33,14 @@ def searched(method: str, scores: Sequence[float], calls: int, **facts: Any) -> 
     rows = len(scores)
     search = Cost(calls=calls, requests=calls, tokens=100 * calls, usd=0.001 * calls, seconds=2.0 * calls)
     test = Cost(calls=2 * rows, requests=2 * rows, tokens=600 * rows, usd=0.002 * rows, seconds=10.0)
-    return cell(method, scores, **{"effort": 200, "search": search, "test": test, "nodes": 2, **facts})
+    took = Cost(
+        calls=calls + 2 * rows,
+        requests=calls + 2 * rows,
+        tokens=100 * calls + 600 * rows,
+        usd=0.001 * calls,
+        seconds=9.0,
+    )
+    return cell(method, scores, **{"effort": 200, "search": search, "test": test, "took": took, "nodes": 2, **facts})
 
 
 def write_cells(folder: Path, cells: Sequence[CellResult]) -> Path:

@@ -52,7 +52,7 @@ def test_calls_have_a_panel_for_each_pair_of_models_and_costs_one_a_task() -> No
         ("orders, big", [210], ("b",)),
     ]
     assert [(each.title, len(each.points), each.missing) for each in panels(found, "cost")] == [
-        ("orders", 2, ("b, big",))
+        ("orders", 2, ("b (big)",))
     ]
 
 

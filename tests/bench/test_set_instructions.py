@@ -12,6 +12,7 @@ import pytest
 
 from flowbot.bench.sets.registry import load_set
 from flowbot.bench.sets.scorers import instructions
+from flowbot.bench.sets.scorers.helper_process import HelperProcess
 from flowbot.fields import Score, UserError
 from flowbot.task import Task
 
@@ -77,7 +78,24 @@ def test_ifbench_has_checkers_of_its_own_and_one_that_breaks_off_finds_nothing(
 
     assert scored(task, "It is 3 or 4.").value == 1
     monkeypatch.setattr(instructions.checkers("ifbench")["count:numbers"], "check_following", lambda *_: 1 / 0)
-    assert scored(task, "It is 3 or 4.").value == 0
+    ((strict, loose, _),) = instructions.followed("ifbench", [("count:numbers", {"N": 2})], "Count.", "It is 3 or 4.")
+    assert not strict
+    assert not loose
+
+
+def test_a_text_that_checkers_never_end_on_scores_0_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = task_of(tmp_path, "ifeval", TITLE)
+    slow = HelperProcess(Path(instructions.__file__).with_name("instructions_program.py"), 1.0)
+    monkeypatch.setattr(instructions, "helper", lambda: slow)
+
+    score = scored(task, "<" * 100_000)
+
+    assert score.value == 0
+    assert "punctuation:no_comma (it could not be checked in" in score.feedback
+    assert scored(task, "<<Tea>>").value == 1
+    slow.close()
 
 
 def test_nothing_is_fetched_and_data_that_is_not_there_is_told_at_once(

@@ -76,6 +76,7 @@ def scored(task: Task, program: str) -> Score:
         "return [shout(each) for each in texts]",
         "Here it is:\n```python\ndef shouted(texts: List[str]):\n    return list(map(shout, texts))\n```\nIt maps.",
         "```\nprint('usage')\n```\n```py\nshouted = lambda texts: [shout(each) for each in texts]\n```",
+        "class Words(list): ...\ndef shouted(texts): return Words(map(shout, texts))",
         "def shouted(texts):\n    print('x' * 1_000_000)\n    return [shout(each) for each in texts]",
     ],
 )
@@ -101,6 +102,10 @@ def test_a_right_program_passes_however_it_is_written(tmp_path: Path, program: s
         ("import sys\nsys.exit(0)", "the program does not run: SystemExit: 0"),
         ("import os\ndef shouted(texts):\n    os._exit(0)", "hidden tests: took more than 10 s of processor time, or ended Python"),
         ("def shouted(texts):\n    return ['A'] if texts == ['a'] else [0] * 10**9", "hidden tests: "),
+        ("import builtins\nbuiltins.exec = lambda *_: None\ndef shouted(texts):\n    return texts", "hidden tests: one failed"),
+        ("class Any(list):\n    def __eq__(self, other): return True\ndef shouted(texts):\n    return Any()", "hidden tests: one failed"),
+        ("from unittest.mock import ANY\ndef shouted(texts):\n    return [ANY]", "it gave [<ANY>]; hidden tests: one failed"),
+        ("import sys\ndef shouted(texts):\n    sys.exit(0)", "hidden tests: one ended with SystemExit"),
         ("import socket\ndef shouted(texts):\n    socket.create_connection(('127.0.0.1', 9))", "hidden tests: one ended with PermissionError"),
     ],
 )  # fmt: skip
@@ -184,6 +189,8 @@ def test_mbpp_is_the_same_problem_in_every_form(tmp_path: Path, row: dict[str, A
     assert every.test[0].inputs["tests"].splitlines() == MBPP["test_list"]
     assert task.metric(example, {"program": MBPP["code"]}).value == 1
     assert task.metric(example, {"program": "def double(n): return 4"}).feedback == "hidden tests: one failed"
+    patched = "import math\nmath.isclose = lambda *_: True\ndef double(n): return {2: 4, 717: 1434}.get(n)"
+    assert task.metric(example, {"program": patched}).feedback == "hidden tests: one ended with TypeError"
     assert task.metric(example, {"program": "def helped(n): return 4"}).feedback == "the program defines no double"
 
 

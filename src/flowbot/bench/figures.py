@@ -9,6 +9,7 @@ from typing import NamedTuple
 from flowbot.fields.words import MINUS, count, duration, money
 from flowbot.stats import Estimate
 
+from .cell import CellResult
 from .published import Published
 from .rows import Key, Row, has_scores
 
@@ -40,9 +41,14 @@ COLUMNS: Mapping[str, str] = {
 
 def percent(score: float | None, *, sign: bool = False) -> str:
     """`47.3`, `+5.0`; "" for None."""
+    return points(score and score * 100, sign=sign)
+
+
+def points(score: float | None, *, sign: bool = False) -> str:
+    """The same of a score that is in percent already."""
     if score is None:
         return ""
-    text = f"{score * 100:{'+' if sign else ''}.1f}"
+    text = f"{score:{'+' if sign else ''}.1f}"
     return ("0.0" if float(text) == 0 else text).replace("-", MINUS)
 
 
@@ -124,9 +130,15 @@ def columns(keys: Iterable[Key]) -> dict[Column, str]:
 
 
 def without_scores(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """The cells without scores, each with what became of it."""
-    cells = (cell for row in rows for cell in row.cells if not has_scores(cell))
-    return [(cell.cell.name, f"{cell.status}: {cell.error or 'no test scores'}") for cell in cells]
+    """The cells without scores and what became of them; seeds of one row with the same fate together."""
+    found: dict[tuple[Key, str], list[CellResult]] = {}
+    for row in rows:
+        for cell in (each for each in row.cells if not has_scores(each)):
+            found.setdefault((row.key, f"{cell.status}: {cell.error or 'no test scores'}"), []).append(cell)
+    return [
+        (", ".join([first.cell.name, *(str(each.seed) for each in others)]), why)
+        for (_, why), (first, *others) in found.items()
+    ]
 
 
 def column_source(column: Published) -> str:
@@ -138,12 +150,18 @@ def how_to_read(rows: Sequence[Row], baseline: str | None) -> list[str]:
     """What the figures mean, in a few sentences."""
     comparisons = sum(row.difference is not None for row in rows)
     found = [
-        "Test scores are means over the test examples, each example's score averaged over the seeds, with 95 % intervals over "
-        "the examples; ± seeds is the standard deviation of the seeds' means."
+        "Test scores are means over the test examples, each example's score averaged over the seeds; ± seeds is the standard "
+        "deviation of the seeds' means. 95 % intervals allow for other examples, and where there are several seeds for others "
+        "of those; with one seed they are of the one workflow that was found, and say nothing of what its method finds next time."
     ]
     if comparisons:
         found.append(
-            f"Differences are to {baseline}, in points, on the same examples; p is of a permutation test by pairs, p (Holm) is "
-            f"corrected for {count(comparisons, 'comparison')}, and * marks those below 0.05. Intervals are not corrected."
+            f"Differences are to {baseline}, in points, on the same examples; p is of a permutation test by pairs, or of a t test "
+            "in which seeds vary too where it is larger. p (Holm) is corrected for all of the table, "
+            f"{count(comparisons, 'comparison')}, and * marks those below 0.05. Intervals are not corrected."
         )
-    return [*found, "Search figures are means of a seed's search; a stored response counts as when it was first paid."]
+    search = (
+        "Search figures are means of the searches, validation included; a stored response takes the calls, tokens and USD of "
+        "when it was first paid, and no time. Val − test is of other rows than the test's, and so chance as well as flattery."
+    )
+    return [*found, search]

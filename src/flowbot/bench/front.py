@@ -58,7 +58,7 @@ def series_of(rows: Iterable[Row]) -> dict[Series, str]:
     """The series of a comparison and their names."""
     found = dict.fromkeys(Series(row.key.method, row.key.models) for row in rows)
     several = len({each.models for each in found}) > 1
-    return {each: name(", ".join(each) if several else each.method) for each in found}
+    return {each: name(f"{each.method} ({each.models})" if several else each.method) for each in found}
 
 
 def panels(rows: Sequence[Row], kind: Kind) -> list[Panel]:
@@ -82,7 +82,7 @@ def _panel(title: str, rows: Sequence[Row], kind: Kind, name_models: bool) -> Pa
         unit = "usd" if any(usd) and None not in usd else "tokens"
     points = [_point(row, unit) for row in scored]
     missing = [row for row in rows if row.test is None]
-    said = dict.fromkeys(", ".join([row.key.method, *[row.key.models] * name_models]) for row in missing)
+    said = dict.fromkeys(row.key.method + f" ({row.key.models})" * name_models for row in missing)
     return Panel(title, unit, tuple(sorted(points, key=lambda each: each.x)), tuple(map(name, said)))
 
 
@@ -101,15 +101,9 @@ def front(points: Sequence[Point]) -> list[Point]:
 
     By rising cost.
     """
-    found: list[Point] = []
-    for point in sorted(points, key=lambda each: (each.x, -each.score.mean)):
-        if not found or point.score.mean > found[-1].score.mean or _same(point, found[-1]):
-            found.append(point)
-    return found
-
-
-def _same(one: Point, other: Point) -> bool:
-    return (one.x, one.score.mean) == (other.x, other.score.mean)
+    at = {(each.x, each.score.mean) for each in points}
+    best = {(x, mean) for x, mean in at if not any(a <= x and b >= mean and (a, b) != (x, mean) for a, b in at)}
+    return sorted((each for each in points if (each.x, each.score.mean) in best), key=lambda each: each.x)
 
 
 def set_apart(places: Sequence[float], least: float) -> list[float]:
@@ -134,8 +128,8 @@ def name(text: str) -> str:
     return cut(printable(text), LONGEST)
 
 
-def tick(value: float, unit: Unit) -> str:
-    """A number at an axis."""
-    if unit != "usd":
-        return number(value)
+def tick(value: float, place: int | None, unit: Unit) -> str:
+    """A number at an axis, as matplotlib asks for it; "" below 0."""
+    if value < 0 or unit != "usd":
+        return "" if value < 0 else number(value)
     return money(value) if value == 0 or value >= 0.1 else small_money(value).rstrip("0").rstrip(".")

@@ -13,7 +13,18 @@ from flowbot.fields.secrets import hide_text
 from flowbot.fields.words import count, cut, duration, in_points, money, printable
 
 from . import plot
-from .figures import COLUMNS, Column, column_source, columns, how_to_read, number, percent, texts, without_scores
+from .figures import (
+    COLUMNS,
+    Column,
+    column_source,
+    columns,
+    how_to_read,
+    number,
+    percent,
+    points,
+    texts,
+    without_scores,
+)
 from .front import Kind
 from .rows import Key, Row
 from .table import Table
@@ -36,7 +47,7 @@ def bench_page(table: Table, *, title: str = "Comparison") -> str:
     """
     every = list(table.rows.values())
     said = {key: texts(row, baseline=table.baseline) for key, row in table.rows.items()}
-    apart = {"method", "remarks", "test", "seeds", *(["models"] if len({key.models for key in said}) == 1 else [])}
+    apart = {"method", "models", "effort", "remarks", "test", "seeds"}
     facts: dict[str, Any] = {
         "title": title,
         "table": table,
@@ -70,8 +81,9 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters["plain"] = _plain
-    known: dict[str, Any] = {"percent": percent, "number": number, "money": money, "column_source": column_source}
-    known |= {"link": link, "COLUMNS": COLUMNS, "themes": Markup(plot.THEMES)}
+    own = (percent, points, number, money, column_source, link)
+    known: dict[str, Any] = {each.__name__: each for each in own}
+    known |= {"COLUMNS": COLUMNS, "themes": Markup(plot.THEMES)}
     made.globals.update(known)
     return made
 
@@ -133,7 +145,11 @@ def _tiles(table: Table) -> list[tuple[str, str, str]]:
     return [
         ("Cells", f"{done} of {len(table.cells)}", "tested"),
         ("Model calls", f"{took.calls:,}", f"{count(took.tokens, 'token')}, stored responses counted as paid"),
-        ("Cost", money(took.usd), "no price is known for a model" if took.usd is None else "search and test"),
+        (
+            "Cost",
+            money(took.usd),
+            "no price is known for a model" if took.usd is None else "search, validation and tests",
+        ),
         ("Time", duration(took.seconds), "of all cells, one after the other"),
     ]
 

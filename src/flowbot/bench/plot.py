@@ -95,7 +95,15 @@ def draw_marks(rows: Sequence[Row]) -> list[tuple[str, str]]:
         UserError: as `draw`.
     """
     names = series_of(rows)
-    return [(_mark(names, each), text) for each, text in names.items()]
+    looks, found = styles(names), list[tuple[str, str]]()
+    with _library("").rc_context(_SETTINGS):
+        for place, (series, text) in enumerate(names.items()):
+            figure: Any = _library("figure").Figure(figsize=(0.16, 0.16))
+            axes = figure.add_axes((0, 0, 1, 1))
+            axes.set_axis_off()
+            axes.plot([0], [0], **looks[series])
+            found.append((_svg(figure, f"mark{place}", "", "", []), text))
+    return found
 
 
 def _library(name: str) -> Any:
@@ -158,13 +166,8 @@ def _dress(axes: Any, panel: Panel) -> None:
         axes.text(0.5, 0.5, "no scores", transform=axes.transAxes, ha="center", va="center", color=SOFT)
         axes.set(xticks=[], yticks=[])
         return
-    low, high = (
-        100 * end(points)
-        for end, points in (
-            (min, [each.score.low for each in panel.points]),
-            (max, [each.score.high for each in panel.points]),
-        )
-    )
+    low = 100 * min(each.score.low for each in panel.points)
+    high = 100 * max(each.score.high for each in panel.points)
     room = max(2.0, 0.06 * (high - low))
     axes.set_ylim(max(-2.0, low - room), min(102.0, high + room))
 
@@ -172,7 +175,7 @@ def _dress(axes: Any, panel: Panel) -> None:
 def _scale(axes: Any, places: Sequence[float], panel: Panel) -> None:
     """The horizontal axis: from 0, or by powers of ten where the largest is more than thirty times the least."""
     above = [each for each in places if each > 0]
-    ticker, shown = _library("ticker"), partial(_tick, unit=panel.unit)
+    ticker = _library("ticker")
     if above and max(above) > 30 * min(above):
         if len(above) < len(places):
             axes.set_xscale("symlog", linthresh=min(above))
@@ -186,11 +189,7 @@ def _scale(axes: Any, places: Sequence[float], panel: Panel) -> None:
         most = max(places, default=0) or 1
         axes.set_xlim(-0.07 * most, 1.07 * most)
         axes.xaxis.set_major_locator(ticker.MaxNLocator(4 if panel.unit == "usd" else 5, integer=panel.unit != "usd"))
-    axes.xaxis.set_major_formatter(ticker.FuncFormatter(shown))
-
-
-def _tick(value: float, position: int | None, *, unit: Any) -> str:
-    return "" if value < 0 else tick(value, unit)
+    axes.xaxis.set_major_formatter(ticker.FuncFormatter(partial(tick, unit=panel.unit)))
 
 
 def _calls(axes: Any, panel: Panel, styles: Any, baseline: str | None, texts: list[str]) -> None:
@@ -231,15 +230,6 @@ def _point(axes: Any, x: float, point: Point, style: Mapping[str, Any], texts: l
     (drawn,) = axes.plot([x], [mean], linestyle="none", alpha=alpha, zorder=3, **style)
     drawn.set_gid(f"point{len(texts)}")
     texts.append(point.text)
-
-
-def _mark(names: Mapping[Series, str], series: Series) -> str:
-    with _library("").rc_context(_SETTINGS):
-        figure: Any = _library("figure").Figure(figsize=(0.16, 0.16))
-        axes = figure.add_axes((0, 0, 1, 1))
-        axes.set_axis_off()
-        axes.plot([0], [0], **styles(names)[series])
-        return _svg(figure, f"mark{list(names).index(series)}", "", "", [])
 
 
 def _svg(figure: Any, name: str, title: str, text: str, texts: Sequence[str]) -> str:

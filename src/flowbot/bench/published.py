@@ -12,7 +12,6 @@ They enter no statistic and no rank of what was measured here: others' rows, pro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
@@ -24,37 +23,22 @@ Text = Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_
 Percent = Annotated[float, Field(strict=True, ge=0, le=100, allow_inf_nan=False)]
 
 
-class _Column(Closed):
-    """A column as the file gives it."""
+class Published(Closed):
+    """A column of published figures.
 
+    Args:
+        name: what its heading says; its key in the file.
+        model: that it was measured with.
+        source: where it stands: a paper and its table.
+        scores: by task, in percent.
+        note: what else is to be known of it, as how many rows it is of.
+    """
+
+    name: Text
     model: Text
     source: Text
     scores: Annotated[dict[Text, Percent], Field(min_length=1, max_length=1000)]
     note: Text | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A column of published figures.
-
-    Args:
-        name: what its heading says.
-        model: that it was measured with.
-        source: where it stands: a paper and its table.
-        scores: in [0, 1], by task.
-        note: what else is to be known of it, as how many rows it is of.
-    """
-
-    name: str
-    model: str
-    source: str
-    scores: Mapping[str, float]
-    note: str = ""
-
-    def dump(self) -> dict[str, Any]:
-        """As JSON data; scores in [0, 1]."""
-        facts = {"name": self.name, "model": self.model, "source": self.source, "note": self.note}
-        return {**facts, "scores": dict(self.scores)}
 
 
 def read_published(data: Any, where: str = "published") -> tuple[Published, ...]:
@@ -75,8 +59,7 @@ def read_published(data: Any, where: str = "published") -> tuple[Published, ...]
 
 
 def _column(name: str, data: Any, where: str) -> Published:
-    column = checked(_Column, data, where)
+    column = checked(Published, {**data, "name": name} if isinstance(data, dict) else data, where)
     if max(column.scores.values()) <= 1 and any(0 < each < 1 for each in column.scores.values()):
         raise UserError(f"{where}.scores", "no figure above 1", "percent, as 72.8 and not 0.728")
-    shares = {task: score / 100 for task, score in column.scores.items()}
-    return Published(name.strip(), column.model, column.source, shares, column.note or "")
+    return column

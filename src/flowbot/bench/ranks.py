@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from .published import Published
 from .rows import Row
 
 _EQUAL = 1e-9
@@ -18,8 +17,8 @@ class Ranking:
     """Methods that were run with one pair of models at one effort; those that search nothing stand beside every effort.
 
     Args:
-        models: name of the pair; of published figures the model that they were measured with.
-        effort: planned search calls; None of published figures.
+        models: name of the pair.
+        effort: planned search calls.
         ranks: by task, by method: 1 is best, and ties share the mean of their ranks.
         average: over `tasks`, by method, best first; empty where no task has them all.
         tasks: that all methods have.
@@ -27,7 +26,7 @@ class Ranking:
     """
 
     models: str
-    effort: int | None
+    effort: int
     ranks: Mapping[str, Mapping[str, float]]
     average: Mapping[str, float]
     tasks: tuple[str, ...]
@@ -52,26 +51,10 @@ def rankings(rows: Iterable[Row]) -> tuple[Ranking, ...]:
                 if row.key.effort in (0, effort) and row.test is not None:
                     scores.setdefault(row.key.task, {})[row.key.method] = row.test.mean
             found.append(_ranking(models, effort, scores))
-    return _of_several(found)
-
-
-def published_rankings(columns: Sequence[Published]) -> tuple[Ranking, ...]:
-    """Of published figures, by the model that they were measured with."""
-    found: list[Ranking] = []
-    for model in dict.fromkeys(each.model for each in columns):
-        scores: dict[str, dict[str, float]] = {}
-        for column in columns:
-            for task, score in column.scores.items() if column.model == model else ():
-                scores.setdefault(task, {})[column.name] = score
-        found.append(_ranking(model, None, scores))
-    return _of_several(found)
-
-
-def _of_several(found: Sequence[Ranking]) -> tuple[Ranking, ...]:
     return tuple(each for each in found if any(len(ranks) > 1 for ranks in each.ranks.values()))
 
 
-def _ranking(models: str, effort: int | None, scores: Mapping[str, Mapping[str, float]]) -> Ranking:
+def _ranking(models: str, effort: int, scores: Mapping[str, Mapping[str, float]]) -> Ranking:
     methods = {method for each in scores.values() for method in each}
     ranks = {task: _ranks(each) for task, each in scores.items()}
     common = tuple(task for task, each in ranks.items() if len(each) == len(methods))

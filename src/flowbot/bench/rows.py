@@ -1,19 +1,19 @@
 """The rows of a comparison: the cells of one task, models, effort and method, their seeds taken together.
 
-The unit of every statistic is the example: its score is averaged over the seeds first, so that a seed is no example more.
-An interval says what other examples would change; what other seeds change is the deviation that stands beside it.
+An example's score is averaged over the seeds first, so that a seed is no example more. Intervals and p values allow for other
+examples, and of two seeds or more for other seeds (`stats.difference_over_seeds`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 from flowbot.fields import UserError
 from flowbot.fields.words import count
-from flowbot.stats import Estimate, estimate_mean, holm, paired_difference, permutation_p
+from flowbot.stats import Estimate, difference_over_seeds, holm, mean_over_seeds
 
 from .cell import CellResult, Cost
 
@@ -30,8 +30,7 @@ class Key(NamedTuple):
     method: str
 
 
-@dataclass(frozen=True, slots=True)
-class Took:
+class Took(NamedTuple):
     """A mean of what calls took: of the searches of a row, or of an example. `usd` is None where a price is unknown."""
 
     calls: float
@@ -39,10 +38,6 @@ class Took:
     tokens: float
     usd: float | None
     seconds: float
-
-    def dump(self) -> dict[str, float | None]:
-        """As JSON data."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +47,7 @@ class Difference:
     Args:
         baseline: the row that it is compared with.
         estimate: the mean and its 95 % interval, which is for this comparison alone.
-        p: two-sided, of the permutation test by pairs.
+        p: two-sided; see `stats.difference_over_seeds`.
         p_corrected: for the number of comparisons in the table (Holm).
     """
 
@@ -79,7 +74,7 @@ class Row:
     Args:
         key: what it is of.
         cells: one a seed, those that failed too, by seed.
-        by_example: test scores averaged over the seeds, of the examples that all of them have.
+        by_example: test scores by seed, of the examples that all of those with scores have.
         test: their mean with its 95 % interval; None where no seed has scores.
         deviation: standard deviation of the seeds' means; None of fewer than two.
         val: mean on the validation rows, over the seeds that have one.
@@ -93,7 +88,7 @@ class Row:
 
     key: Key
     cells: tuple[CellResult, ...]
-    by_example: Mapping[str, float]
+    by_example: Mapping[str, tuple[float, ...]]
     test: Estimate | None
     deviation: float | None
     val: float | None
@@ -111,12 +106,14 @@ class Row:
 
     def dump(self) -> dict[str, Any]:
         """As JSON data."""
-        parts = {name: getattr(self, name) for name in ("test", "difference", "search", "example")}
         return {
             **self.key._asdict(),
             "seeds": [cell.seed for cell in self.scored],
             "seeds_without_scores": [cell.seed for cell in self.cells if not has_scores(cell)],
-            **{name: part and part.dump() for name, part in parts.items()},
+            "test": self.test and self.test.dump(),
+            "difference": self.difference and self.difference.dump(),
+            "search": self.search and self.search._asdict(),
+            "example": self.example and self.example._asdict(),
             **{name: getattr(self, name) for name in ("deviation", "val", "gap", "nodes")},
             "remarks": list(self.remarks),
         }
@@ -139,8 +136,8 @@ def row_of(key: Key, cells: Sequence[CellResult], of_task: int) -> Row:
     scored = [cell for cell in cells if has_scores(cell)]
     scores = [dict(zip(cell.examples, cell.scores, strict=True)) for cell in scored]
     names = [name for name in scores[0] if all(name in each for each in scores)] if scores else []
-    by_example = {name: fmean(each[name] for each in scores) for name in names}
-    means = [fmean(each[name] for name in names) for each in scores] if names else []
+    by_example = {name: tuple(each[name] for each in scores) for name in names}
+    seeds = _seeds(by_example, names)
     validated = [cell for cell in scored if cell.val is not None]
     sizes = [cell.nodes for cell in scored if cell.nodes is not None]
     val = fmean(cell.val or 0.0 for cell in validated) if validated else None
@@ -148,8 +145,8 @@ def row_of(key: Key, cells: Sequence[CellResult], of_task: int) -> Row:
         key=key,
         cells=tuple(cells),
         by_example=by_example,
-        test=estimate_mean(list(by_example.values())) if names else None,
-        deviation=stdev(means) if len(means) > 1 else None,
+        test=mean_over_seeds(seeds) if seeds else None,
+        deviation=stdev(map(fmean, seeds)) if len(seeds) > 1 else None,
         val=val,
         gap=None if val is None else val - fmean(fmean(cell.scores) for cell in validated),
         search=_took([cell.search for cell in scored]),
@@ -157,6 +154,11 @@ def row_of(key: Key, cells: Sequence[CellResult], of_task: int) -> Row:
         nodes=fmean(sizes) if sizes else None,
         remarks=tuple(_remarks(cells, len(scored), len(names), of_task)),
     )
+
+
+def _seeds(by_example: Mapping[str, tuple[float, ...]], names: Sequence[str]) -> list[tuple[float, ...]]:
+    """The scores of each seed on these examples."""
+    return list(zip(*(by_example[name] for name in names), strict=True))
 
 
 def _remarks(cells: Sequence[CellResult], scored: int, examples: int, of_task: int) -> list[str]:
@@ -170,19 +172,16 @@ def _took(costs: Sequence[Cost], examples: Sequence[int] | None = None) -> Took 
     """The mean cost: of a cell, or of an example where the numbers of examples are given."""
     if not costs:
         return None
-    over = len(costs) if examples is None else sum(examples)
+    whole, over = total(costs), len(costs) if examples is None else sum(examples)
+    values = (getattr(whole, name) for name in Took._fields)
+    return Took(*(None if value is None else value / over for value in values))  # pyright: ignore[reportArgumentType]
 
-    def mean(of: Callable[[Cost], float]) -> float:
-        return sum(of(each) for each in costs) / over
 
-    usd = None if any(each.usd is None for each in costs) else mean(lambda each: each.usd or 0.0)
-    return Took(
-        mean(lambda each: each.calls),
-        mean(lambda each: each.requests),
-        mean(lambda each: each.tokens),
-        usd,
-        mean(lambda each: each.seconds),
-    )
+def total(costs: Sequence[Cost]) -> Cost:
+    """All of them together; US dollars are None where one is unknown."""
+    usd = [each.usd for each in costs if each.usd is not None]
+    sums = {name: sum(getattr(each, name) for each in costs) for name in Took._fields if name != "usd"}
+    return Cost(**sums, usd=sum(usd) if len(usd) == len(costs) else None)
 
 
 def baseline_of(row: Row, rows: Mapping[Key, Row], baseline: str) -> tuple[Row | None, str]:
@@ -204,12 +203,6 @@ def baseline_of(row: Row, rows: Mapping[Key, Row], baseline: str) -> tuple[Row |
     return found, f"compared with {baseline} at {effort:,} calls" if effort and effort != row.key.effort else ""
 
 
-def paired(row: Row, other: Row) -> tuple[list[float], list[float]]:
-    """The scores of both on the examples that both have."""
-    names = [name for name in row.by_example if name in other.by_example]
-    return [row.by_example[name] for name in names], [other.by_example[name] for name in names]
-
-
 def with_differences(rows: Mapping[Key, Row], baseline: str) -> dict[Key, Row]:
     """The rows with their differences to the baseline, p values corrected for all of the table."""
     found: dict[Key, tuple[Key, Estimate, float]] = {}
@@ -221,13 +214,14 @@ def with_differences(rows: Mapping[Key, Row], baseline: str) -> dict[Key, Row]:
         remarks[key] = [said] if said else []
         if other is None:
             continue
-        pairs = paired(row, other)
-        if not pairs[0]:
+        both = [name for name in row.by_example if name in other.by_example]
+        if not both:
             remarks[key].append(f"not compared: no example in common with {baseline}")
             continue
-        if len(pairs[0]) < min(len(row.by_example), len(other.by_example)):
-            remarks[key].append(f"compared on {count(len(pairs[0]), 'example')} that both have")
-        found[key] = (other.key, paired_difference(*pairs), permutation_p(*pairs))
+        if len(both) < min(len(row.by_example), len(other.by_example)):
+            remarks[key].append(f"compared on {count(len(both), 'example')} that both have")
+        sides = (_seeds(each.by_example, both) for each in (row, other))
+        found[key] = (other.key, *difference_over_seeds(*sides))
     corrected = dict(zip(found, holm([p for _, _, p in found.values()]), strict=True))
     return {
         key: replace(

@@ -11,7 +11,7 @@ from typing import Any
 from flowbot.fields.words import printable
 
 from .cell import CellResult, Cost
-from .figures import COLUMNS, column_source, columns, how_to_read, number, percent, texts, without_scores
+from .figures import COLUMNS, column_source, columns, how_to_read, number, percent, points, texts, without_scores
 from .published import Published
 from .ranks import Ranking
 from .rows import Key, Row
@@ -22,13 +22,12 @@ def markdown(
     baseline: str | None,
     ranks: Sequence[Ranking],
     published: Sequence[Published],
-    published_ranks: Sequence[Ranking],
 ) -> str:
     """The comparison as GitHub's Markdown."""
     parts = ["## Test scores", "", *_matrix(rows, published)]
-    for title, each in (("Ranks", ranks), ("Ranks of the published figures alone", published_ranks)):
-        for ranking in each:
-            parts += ["", f"### {title}: {_rank_title(ranking)}", "", *_ranks(ranking)]
+    for each in ranks:
+        effort = f", {number(each.effort)} calls" if each.effort else ""
+        parts += ["", f"### Ranks: {_safe(each.models)}{effort}", "", *_ranks(each)]
     every = list(rows.values())
     for task in dict.fromkeys(key.task for key in rows):
         parts += ["", f"## {_safe(task)}", "", *_details([row for row in every if row.key.task == task], baseline)]
@@ -97,26 +96,20 @@ def _matrix(rows: Mapping[Key, Row], published: Sequence[Published]) -> list[str
         scores = [
             percent(row.test.mean) + star if row and row.test else "" for row, star in zip(found, stars, strict=True)
         ]
-        lines.append([task, *scores, *(percent(each.scores.get(task)) for each in published)])
+        lines.append([task, *scores, *(points(each.scores.get(task)) for each in published)])
     return _table(["Task", *ours.values(), *(f"{each.name}, {each.model}" for each in published)], lines)
-
-
-def _rank_title(ranking: Ranking) -> str:
-    effort = f", {number(ranking.effort)} calls" if ranking.effort else ""
-    return _safe(ranking.models) + effort
 
 
 def _ranks(ranking: Ranking) -> list[str]:
     methods = list(ranking.average) or list(dict.fromkeys(each for ranks in ranking.ranks.values() for each in ranks))
-    lines = [[task, *(_rank(ranks.get(each)) for each in methods)] for task, ranks in ranking.ranks.items()]
+    lines = [
+        [task, *(f"{ranks[each]:g}" if each in ranks else "" for each in methods)]
+        for task, ranks in ranking.ranks.items()
+    ]
     if ranking.average:
         of = f"average over {len(ranking.tasks)} of {len(ranking.ranks)}"
         lines.append([of, *(f"{ranking.average[each]:.2f}" for each in methods)])
     return _table(["Task", *methods], lines)
-
-
-def _rank(rank: float | None) -> str:
-    return "" if rank is None else f"{rank:g}"
 
 
 def _details(rows: Sequence[Row], baseline: str | None) -> list[str]:

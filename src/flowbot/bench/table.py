@@ -19,8 +19,8 @@ from flowbot.fields.yaml import parse_json
 
 from .cell import CellResult, Cost
 from .published import Published
-from .ranks import Ranking, published_rankings, rankings
-from .rows import Key, Row, grouped, with_differences
+from .ranks import Ranking, rankings
+from .rows import Key, Row, grouped, total, with_differences
 from .sheet import cells_csv, markdown, rows_csv
 
 MOST_BYTES = 50_000_000
@@ -37,7 +37,6 @@ class Table:
         cells: all of them, in the order given.
         ranks: by models and effort.
         published: columns of others' figures; in none of the statistics.
-        published_ranks: of those alone; empty unless they were asked for.
     """
 
     rows: dict[Key, Row]
@@ -45,24 +44,15 @@ class Table:
     cells: tuple[CellResult, ...]
     ranks: tuple[Ranking, ...]
     published: tuple[Published, ...] = ()
-    published_ranks: tuple[Ranking, ...] = ()
 
     @property
     def spent(self) -> Cost:
         """What all cells took, those that failed too."""
-        costs = [each for cell in self.cells for each in (cell.search, cell.test)]
-        known = [each.usd for each in costs if each.usd is not None]
-        return Cost(
-            calls=sum(each.calls for each in costs),
-            requests=sum(each.requests for each in costs),
-            tokens=sum(each.tokens for each in costs),
-            usd=sum(known) if len(known) == len(costs) else None,
-            seconds=sum(each.seconds for each in costs),
-        )
+        return total([cell.took for cell in self.cells])
 
     def markdown(self) -> str:
         """As GitHub's Markdown."""
-        return markdown(self.rows, self.baseline, self.ranks, self.published, self.published_ranks)
+        return markdown(self.rows, self.baseline, self.ranks, self.published)
 
     def csv(self) -> str:
         """A line a row, numbers in full; scores in [0, 1]."""
@@ -80,8 +70,7 @@ class Table:
             "comparisons": sum(row.difference is not None for row in self.rows.values()),
             "rows": [row.dump() for row in self.rows.values()],
             "ranks": [each.dump() for each in self.ranks],
-            "published": [each.dump() for each in self.published],
-            "published_ranks": [each.dump() for each in self.published_ranks],
+            "published": [each.model_dump() for each in self.published],
             "not_done": [{"cell": cell.cell.name, "status": cell.status, "error": cell.error} for cell in failed],
             "took": self.spent.model_dump(),
         }
@@ -91,8 +80,7 @@ def compare_cells(
     cells: Sequence[CellResult],
     *,
     baseline: str | None,
-    published: Sequence[Published] | None = None,
-    rank_published: bool = False,
+    published: Sequence[Published] = (),
 ) -> Table:
     """The table of a comparison.
 
@@ -101,7 +89,6 @@ def compare_cells(
         baseline: the method that every other is compared with, on the same task with the same models: at the same effort, or
             at effort 0 where it searches nothing. None: nothing is compared.
         published: others' figures to stand beside ours; see `read_published`.
-        rank_published: also rank those among themselves.
 
     Raises:
         UserError: if there are no cells, none is of the baseline, one stands there twice, or those of one task have several
@@ -113,14 +100,12 @@ def compare_cells(
     if baseline is not None and baseline not in methods:
         raise UserError("baseline", repr(baseline), f"a method: {one_of(baseline, methods)}")
     rows = grouped(cells)
-    columns = tuple(published or ())
     return Table(
         rows=rows if baseline is None else with_differences(rows, baseline),
         baseline=baseline,
         cells=tuple(cells),
         ranks=rankings(rows.values()),
-        published=columns,
-        published_ranks=published_rankings(columns) if rank_published else (),
+        published=tuple(published),
     )
 
 

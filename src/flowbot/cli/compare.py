@@ -161,10 +161,12 @@ def _differences(comparison: Comparison, console: Console) -> None:
     if tests > MOST_DIFFERENCES:
         more = count(tests - MOST_DIFFERENCES, "more pair")
         console.say(f"  … {more}, less clear (--json has all)", "soft")
-    note = "Intervals and p values are of a paired bootstrap over the examples, as in a run's closing test"
+    note = "Intervals are by t, p values of a permutation test by pairs"
     if tests > 1:
         note += f"; the p values are corrected for {tests} comparisons (Holm), the intervals are not"
-    if _has_seeds(comparison):
+    if comparison.by_group:
+        note += ". Where a method has several seeds, both allow for other seeds too"
+    elif _has_seeds(comparison):
         note += ". They say nothing of how much another seed would change: see the deviation over seeds"
     console.paragraph(f"{note}.", "soft", indent=2, hang=2)
 

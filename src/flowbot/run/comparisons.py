@@ -1,8 +1,8 @@
 """Runs of one task side by side: scores on the examples in common, paired differences, spread over seeds, cost.
 
-Runs compare where they have one task and one metric, or one metric and enough equal examples. The test is that of a run's own
-closing comparison (`stats`): a percentile bootstrap over paired examples. Among several comparisons the p values are corrected
-(Holm 1979); the intervals are not.
+Runs compare where they have one task and one metric, or one metric and enough equal examples. Differences are tested by pairs,
+those of groups with what their seeds show of others (`stats.difference_over_seeds`). Among several comparisons the p values
+are corrected (Holm 1979); the intervals are not.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 
 from flowbot.fields import UserError
 from flowbot.fields.arguments import checked_arguments, choice
-from flowbot.stats import Estimate, estimate_mean, holm, paired_difference, paired_p
+from flowbot.stats import Estimate, difference_over_seeds, estimate_mean, holm, paired_difference
 
 from .examples import RIGHT, RecordedExample, Side, has_examples, read_examples
 from .folders import RUN, RunLike, run_folder
@@ -325,16 +325,10 @@ def _differences(units: Mapping[str, Sequence[ComparedRun]], common: Sequence[st
     """Every pair of units, each example's score averaged over a unit's runs."""
     if not common:
         return ()
-    scores = {
-        unit: [fmean(each) for each in zip(*(run.scores(common) for run in runs), strict=True)]
-        for unit, runs in units.items()
-    }
-    pairs = list(combinations(scores, 2))
-    p_values = [paired_p(scores[second], scores[first]) for first, second in pairs]
-    return tuple(
-        Difference(first, second, paired_difference(scores[second], scores[first]), p, corrected)
-        for (first, second), p, corrected in zip(pairs, p_values, holm(p_values), strict=True)
-    )
+    scores = {unit: [run.scores(common) for run in runs] for unit, runs in units.items()}
+    pairs = {each: difference_over_seeds(scores[each[1]], scores[each[0]]) for each in combinations(scores, 2)}
+    corrected = holm([p for _, p in pairs.values()])
+    return tuple(Difference(*names, *found, p) for (names, found), p in zip(pairs.items(), corrected, strict=True))
 
 
 def _only(label: str, right: Mapping[str, set[str]], common: Sequence[str]) -> tuple[str, ...]:

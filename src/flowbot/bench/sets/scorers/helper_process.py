@@ -6,27 +6,50 @@ For scorers that call a library whose own time-outs need the main thread, as tho
 from __future__ import annotations
 
 import atexit
+import faulthandler
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-_KEPT = ("PATH", "PYTHONPATH", "HOME", "LANG", "SYSTEMROOT", "TMPDIR", "TEMP")
+_KEPT = ("PATH", "PYTHONPATH", "HOME", "LANG", "SYSTEMROOT", "TMPDIR", "TEMP", "NLTK_DATA")
 """Of the environment; keys of models are none of its business."""
 _TRIES = 2
+_MEMORY = 4 << 30
+
+
+def serve(answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Be such a program: answer questions until there are no more, and end where one takes longer than it may.
+
+    Args:
+        answer: what to say to a question. What it prints goes nowhere.
+    """
+    with suppress(ImportError, ValueError, OSError):  # not on every system
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    with open(os.devnull, "w", encoding="utf-8") as nothing, os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
+        sys.stdout = nothing
+        print(json.dumps({"ready": True}), file=out, flush=True)
+        for line in sys.stdin:
+            question = json.loads(line)
+            faulthandler.dump_traceback_later(question["seconds"], exit=True, file=nothing)
+            said = answer(question)
+            faulthandler.cancel_dump_traceback_later()
+            print(json.dumps(said), file=out, flush=True)
 
 
 class HelperProcess:
     """A program that answers lines of JSON with lines of JSON, begun when it is first asked.
 
-    It says `{"ready": true}` when it has begun. Each question holds `seconds`, and it must end itself when that time has passed, also
-    where it is deep in a library (`faulthandler.dump_traceback_later(seconds, exit=True)`): so nothing is left of it when its owner is
-    killed. It ends when its standard input does.
+    It says `{"ready": true}` when it has begun. Each question holds `seconds`, and it ends itself when that time has passed, also where
+    it is deep in a library: so nothing is left of it when its owner is killed. It ends when its standard input does. See `serve`.
 
     Args:
         program: a Python file, run by its path.

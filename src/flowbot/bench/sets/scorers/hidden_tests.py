@@ -2,7 +2,9 @@
 
 The metric holds the tests; examples do not, so that no workflow, demonstration, trace or report has them. The process that runs the
 hidden tests tells nothing but how they ended. What is wrong is told by a second one that knows the public tests alone, and only of a
-program that failed. As with the publishers' own harnesses, program and tests share a process: a program that is written to cheat can.
+program that failed. What models are known to do instead of solving a problem is no pass: ending Python, answers that are equal to
+everything, other builtins. As with the publishers' own harnesses, program and tests share a process: one that looks for its tests in
+the interpreter's frames finds them.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
+from secrets import token_hex
 from typing import Any, cast
 
 from flowbot.fields import Score, StepError, stable_hash
@@ -37,15 +40,44 @@ _FENCED = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | r
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}\b")
 """Of an object: differs from run to run."""
 _HARNESS = """
-def run(parts, tests, done, seconds):
-    import random, resource, sys
+def run(parts, tests, entry_point, mark, seconds):
+    import builtins, math, random, resource, sys
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     random.seed(0)
     sys.stdout = open("/dev/null", "w")
-    space = {"__name__": "program"}
+    kept = [(vars(each), dict(vars(each))) for each in (builtins, math)]
+    execute, evaluate, compiled = exec, eval, compile
+    space, nothing = {"__name__": "program"}, object()
+
+    def real(value):
+        if value == nothing:
+            raise AssertionError("an answer that is equal to everything")
+        if isinstance(value, (list, tuple, set, frozenset, dict)):
+            for each in value:
+                real(each)
+                if isinstance(value, dict):
+                    real(value[each])
+        return value
+
+    class Names:
+        def __getitem__(self, name):
+            found = space[name]
+            if name != entry_point or isinstance(found, type):
+                return found
+            return lambda *given, **named: real(found(*given, **named))
+
+        def __setitem__(self, name, value):
+            space[name] = value
+
     for name, text in parts:
         try:
-            exec(compile(text, name, "exec", dont_inherit=True), space)
+            code = compiled(text, name, "exec", dont_inherit=True)
+            if name == "tests":
+                for module, first in kept:
+                    module.update(first)
+                execute(code, space, Names())
+            else:
+                execute(code, space)
         except BaseException as error:
             kind = type(error).__name__
             if name == "tests":
@@ -60,15 +92,15 @@ def run(parts, tests, done, seconds):
     failed = []
     for test, call in tests:
         try:
-            exec(test, space)
+            execute(test, space, Names())
         except AssertionError as error:
             try:
-                failed.append([test, "it gave " + repr(eval(call, space))[:300] if call else str(error)[:300]])
+                failed.append([test, "it gave " + repr(evaluate(call, space))[:300] if call else str(error)[:300]])
             except BaseException as error:
                 failed.append([test, type(error).__name__ + ": " + str(error)[:300]])
         except BaseException as error:
             failed.append([test, type(error).__name__ + ": " + str(error)[:300]])
-    return {"done": done, "failures": failed}
+    return {"mark": mark, "failures": failed}
 """
 
 
@@ -102,7 +134,7 @@ def pass_at_1(tests: Mapping[str, Tests]) -> Metric:
     """
     held = {name: asdict(each) for name, each in tests.items()}
     told = f"{stable_hash(held)} {open_sandbox('bubblewrap').identity} {SECONDS} s {MEMORY_MB} MB"
-    return official("pass_at_1", partial(passes_hidden_tests, tests), rule=1, pure=False, of=told)
+    return official("pass_at_1", partial(passes_hidden_tests, tests), rule=2, pure=False, of=told)
 
 
 def passes_hidden_tests(tests: Mapping[str, Tests], example: Example, outputs: Mapping[str, Any]) -> Score:
@@ -170,11 +202,12 @@ def _indented(text: str) -> str:
 def _ran(program: str, tests: Tests, hidden: str, public: Sequence[str]) -> Mapping[str, Any] | None:
     """What came of a program: None if the hidden tests passed, or how it ended; with `public` what each of them gave."""
     parts = [["before", tests.before], ["program", program], ["tests", hidden]]
-    done = stable_hash([program, hidden])
+    mark = token_hex(16)
     given = {
         "parts": [each for each in parts if each[1]],
         "tests": [_test(each) for each in public],
-        "done": done,
+        "entry_point": tests.entry_point,
+        "mark": mark,
         "seconds": SECONDS,
     }
     try:
@@ -182,7 +215,7 @@ def _ran(program: str, tests: Tests, hidden: str, public: Sequence[str]) -> Mapp
     except StepError as error:
         return {"failed": "run", "said": str(error)}
     ended: Mapping[str, Any] = cast("Mapping[str, Any]", reply) if isinstance(reply, dict) else {}
-    if ended.get("done") == done:
+    if ended.get("mark") == mark:
         return ended if public else None
     return ended or {"failed": "run"}
 

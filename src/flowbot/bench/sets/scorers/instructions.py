@@ -2,7 +2,8 @@
 Pyatkin et al. 2025 for IFBench), strictly and loosely.
 
 The checkers draw lots and guess languages at random; here both start from one seed for each check. They never fetch anything: what
-they need of NLTK's data is looked for when the task is made.
+they need of NLTK's data is looked for when the task is made. Some take minutes on a long text that repeats itself, as small models
+write them, so they run in a process that can be ended.
 """
 
 from __future__ import annotations
@@ -14,19 +15,22 @@ from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from itertools import product
+from pathlib import Path
 from random import Random
-from threading import Lock
 from typing import Any, Literal, cast
 
 from flowbot.fields import Score, UserError
 from flowbot.fields.words import cut, listed
 from flowbot.task import Example, Metric
 
+from .helper_process import HelperProcess
 from .official import official
 
 Kind = Literal["ifeval", "ifbench"]
 RESPONSE = "response"
 """The output that is scored."""
+SECONDS = 10.0
+"""That the checks of one response may take; one that takes longer scores 0."""
 PACKAGES = ("if-verifiable", "nltk", "langdetect", "emoji", "syllapy")
 """What a score depends on."""
 NLTK_DATA: Mapping[str, tuple[str, ...]] = {
@@ -40,7 +44,6 @@ NLTK_DATA: Mapping[str, tuple[str, ...]] = {
 }
 """What checkers read of NLTK's data."""
 _FOLDERS = {"punkt_tab": "tokenizers", "stopwords": "corpora", "averaged_perceptron_tagger_eng": "taggers"}
-_checking = Lock()
 
 
 def follows_instructions(kind: Kind) -> Metric:
@@ -50,7 +53,7 @@ def follows_instructions(kind: Kind) -> Metric:
         UserError: if the package whose checkers decide is not installed.
     """
     _ = checkers(kind)
-    return official(kind, partial(instructions_followed, kind), rule=1, pure=True, packages=PACKAGES)
+    return official(kind, partial(instructions_followed, kind), rule=1, pure=False, packages=PACKAGES)
 
 
 def instructions_followed(kind: Kind, example: Example, outputs: Mapping[str, Any]) -> Score:
@@ -58,24 +61,52 @@ def instructions_followed(kind: Kind, example: Example, outputs: Mapping[str, An
 
     Its parts: `loose`, the same where the first or last line and asterisks may be left out; `instructions` and
     `instructions_loose`, the share of the instructions that are followed.
+
+    Raises:
+        RuntimeError: if the process that checks does not begin, or NLTK's data went away.
     """
     reply = outputs.get(RESPONSE)
     response = reply if isinstance(reply, str) else ""
-    asked = zip(example.extra["instruction_id_list"], example.extra["kwargs"], strict=True)
-    with _checking:
-        found = [_followed(kind, name, given, example.inputs["prompt"], response) for name, given in asked]
+    names: list[str] = example.extra["instruction_id_list"]
+    asked = list(zip(names, example.extra["kwargs"], strict=True))
+    question = {"kind": kind, "asked": asked, "prompt": example.inputs["prompt"], "response": response}
+    answer = helper().ask(question) or {
+        "found": [(False, False, f"it could not be checked in {SECONDS:g} s")] * len(names)
+    }
+    if "lacking" in answer:
+        raise RuntimeError(answer["lacking"])
+    found: list[tuple[bool, bool, str]] = answer["found"]
     strict, loose = [each[0] for each in found], [each[1] for each in found]
     parts = {
         "loose": float(all(loose)),
         "instructions": sum(strict) / len(found),
         "instructions_loose": sum(loose) / len(found),
     }
-    missed = [
-        f"{name} ({cut(told, 300)})"
-        for (ok, _, told), name in zip(found, example.extra["instruction_id_list"], strict=True)
-        if not ok
-    ]
+    missed = [f"{name} ({cut(told, 300)})" for (ok, _, told), name in zip(found, names, strict=True) if not ok]
     return Score(float(all(strict)), f"not followed: {'; '.join(missed)}" if missed else "", parts)
+
+
+@cache
+def helper() -> HelperProcess:
+    """The process that checks, begun at the first question."""
+    return HelperProcess(Path(__file__).with_name("instructions_program.py"), SECONDS)
+
+
+def followed(
+    kind: Kind, asked: Iterable[tuple[str, Mapping[str, Any]]], prompt: str, response: str
+) -> list[tuple[bool, bool, str]]:
+    """Of each instruction: whether it is followed strictly and loosely, and what it asks for. Not from several threads at once.
+
+    Args:
+        kind: of the set.
+        asked: names of instructions with their arguments.
+        prompt: which they belong to.
+        response: what is checked.
+
+    Raises:
+        LookupError: if NLTK's data went away.
+    """
+    return [_followed(kind, name, given, prompt, response) for name, given in asked]
 
 
 def loosened(response: str) -> list[str]:

@@ -1,39 +1,27 @@
-"""The program that compares mathematical answers, in a process of its own: see `helper_process`. It imports nothing of FlowBot."""
+"""The program that compares mathematical answers, in a process of its own: see `helper_process`."""
 
 from __future__ import annotations
 
-import faulthandler
-import json
-import os
-import sys
 from importlib import import_module
 from typing import Any
 
-_MEMORY = 4 << 30
+from flowbot.bench.sets.scorers.helper_process import serve
+
 _CLOSE = 1e-3
 
 
 def main() -> None:
     """Answer questions until there are no more."""
-    with open(os.devnull, "w") as nothing:
-        try:
-            import resource
+    library: Any = import_module("math_verify")  # before it says that it is ready: this takes a second
+    sympy: Any = import_module("sympy")
 
-            resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-        except (ImportError, ValueError, OSError):  # not on every system
-            pass
-        library: Any = import_module("math_verify")  # before it says that it is ready: this takes a second
-        sympy: Any = import_module("sympy")
-        _say({"ready": True})
-        for line in sys.stdin:
-            question = json.loads(line)
-            faulthandler.dump_traceback_later(question["seconds"], exit=True, file=nothing)
-            try:
-                answer = _compared(library, sympy, question["rule"], question["expected"], question["found"])
-            except (Exception, RecursionError, MemoryError) as error:
-                answer = {"equal": False, "read": True, "error": type(error).__name__}
-            faulthandler.cancel_dump_traceback_later()
-            _say(answer)
+    def answer(question: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return _compared(library, sympy, question["rule"], question["expected"], question["found"])
+        except (Exception, RecursionError, MemoryError) as error:
+            return {"equal": False, "read": True, "error": type(error).__name__}
+
+    serve(answer)
 
 
 def _compared(library: Any, sympy: Any, rule: str, expected: str, found: str) -> dict[str, Any]:
@@ -59,11 +47,6 @@ def _close(sympy: Any, one: Any, other: Any) -> bool:
         NotImplementedError,
     ):  # a tuple and a number, or a letter without a value
         return False
-
-
-def _say(message: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":
