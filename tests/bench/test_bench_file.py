@@ -17,6 +17,7 @@ from flowbot.bench.plan import cells_of, chosen_cells
     [
         ("flowbot: 1", "flowbot: 2", "flowbot: found 2; expected 1"),
         ("baseline: cot", "baseline: cto", "baseline: found 'cto'; expected a method of the file: one of"),
+        ("baseline: cot", "baseline: [cot]", "baseline: found"),
         ("baseline: cot", "baselin: cot", "the unknown key 'baselin'"),
         ("baseline: cot", "published: {A: {scores: {adding: 50}}}", "published.A: found no"),
         ("tasks: {adding: task}", "tasks: {adding: elsewhere}", "tasks.adding: found no file"),

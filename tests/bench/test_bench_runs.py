@@ -88,6 +88,18 @@ def test_what_fails_or_pauses_is_written_down_and_stops_nothing_else(tmp_path: P
     assert "no such luck" in (result.folder / "table.md").read_text(encoding="utf-8")
 
 
+def test_a_peer_that_removes_its_cell_stops_nothing_else(tmp_path: Path, cache: Path) -> None:
+    text = BENCH.replace(
+        "models: {", "  broken: {command: [python, broken.py]}\n  late: {command: [python, guess.py]}\nmodels: {"
+    )
+    (tmp_path / "broken.py").write_text(
+        "import shutil, sys; from pathlib import Path; shutil.rmtree(Path(sys.argv[1]).parents[1])", encoding="utf-8"
+    )
+    result = fb.bench(write_bench(tmp_path, text), cache_dir=cache, only=["*/broken", "*/late"])
+    assert [cell.status for cell in result.cells] == ["failed", "failed", "done", "done"]
+    assert "program.json: found no such file" in result.cells[0].error
+
+
 def test_a_denied_key_ends_it(tmp_path: Path) -> None:
     text = BENCH.replace("fake/counter}", "fake/counter?expires=1}")
     with pytest.raises(fb.DeniedError, match="the key has expired"):

@@ -16,6 +16,7 @@ import pytest
 from flowbot.bench.cell import Cell, CellResult
 from flowbot.bench.environment import INSTALLED, make_environment
 from flowbot.bench.peer import Peer, run_peer
+from flowbot.bench.peer_access import Lent
 from flowbot.bench.peer_command import PeerError
 from flowbot.bench.peer_job import metric_words
 from flowbot.fields import BudgetExceeded, Paused
@@ -266,6 +267,17 @@ async def test_a_ceiling_around_it_that_leaves_no_room_for_the_test_is_no_score(
     body = "ask('one'), ask('two'), ask('three', job['test_url'])"
     with pytest.raises(BudgetExceeded):
         await runs(body, FINE, budget=Budget(calls=2))
+
+
+async def test_a_search_that_ceilings_around_it_cut_short_is_known_by_whose_they_are(runs: Runs) -> None:
+    body = "told = [ask(str(n)).get('code') for n in range(4)]\nassert told[2:] == ['budget_exceeded'] * 2, told"
+    lent: list[Lent] = []
+    around = Budget(calls=10)
+    with around.hold(calls=8):  # as a run beside it does for its test; afterwards there is room again
+        assert (await runs(body, FINE, budget=Budget(calls=9).within(around), watch=lent.append)).status == "done"
+    assert lent[0].faults.cut is around
+    await runs("[ask(str(n)) for n in range(4)]", FINE, effort=2, watch=lent.append)
+    assert lent[1].faults.cut is None
 
 
 async def test_a_test_without_end_is_the_peers_fault(runs: Runs) -> None:

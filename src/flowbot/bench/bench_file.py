@@ -105,7 +105,7 @@ def read_bench(path: Path | str) -> BenchFile:
     efforts = _numbers(data.get("effort", [200]), f"{path}: effort", planned_calls)
     budget = checked(SharedCeilings, data.get("budget", {}), f"{path}: budget")
     baseline = data.get("baseline", "")
-    if baseline and baseline not in methods:
+    if not isinstance(baseline, str) or (baseline and baseline not in methods):
         raise UserError(f"{path}: baseline", shown(baseline), f"a method of the file: {one_of(baseline, methods)}")
     return BenchFile(
         path=path,

@@ -34,7 +34,7 @@ from flowbot.runtime.together import all_of
 from flowbot.task import MetricError
 
 from .cell import Cell, CellResult
-from .ground import CellJob, Ground, Outcome
+from .ground import OWN, SHARED, CellJob, Ground, Outcome
 from .plan import NAME, RUNNERS, BenchPlan, PlannedCell
 from .result import BenchResult, Ending, write_own
 from .search_cell import NoRoom
@@ -148,12 +148,14 @@ class _Run:
         self._now += Usage(now.calls, now.tokens, usd=now.usd)
         if not outcome.short:
             return result
-        if self._was_short(planned, own):
+        if outcome.short == SHARED or (outcome.short != OWN and self._was_short(planned, own)):
             return self._used_up(result, "")
         return result.model_copy(update={"identity": planned.bounded})
 
     def _was_short(self, planned: PlannedCell, own: Budget) -> bool:
         """Whether the ceilings over all cells allowed a cell less than it might have taken, and less than its own."""
+        if own.calls is own.tokens is own.usd is None:
+            return True  # it has none: what others held meanwhile may be free again
         estimate, left = planned.estimate, self._ready.budget.left
         most = {"calls": estimate.calls, "tokens": estimate.tokens, "usd": estimate.usd or 0.0}
         for kind, free in left.items():

@@ -19,6 +19,8 @@ from .bench_file import BenchFile
 from .cell import Cell, CellResult
 from .entries import MethodEntry, ModelsEntry
 
+OWN, SHARED = "the cell's ceiling", "a ceiling over all cells"
+
 
 @dataclass(frozen=True, slots=True)
 class Ground:
@@ -84,7 +86,7 @@ class Outcome:
     Args:
         result: to be written.
         now: what of it was really paid, by this command.
-        short: which ceiling ended it before its plan did, "" for none: it may be its own or that of all.
+        short: whose ceiling ended it before its plan did: `OWN`, `SHARED`, or another text where that is not known; "" for none.
     """
 
     result: CellResult

@@ -261,8 +261,9 @@ class _Try:
             folder=self._peer.folder,
             seconds=self._peer.seconds,
             stop=self._stop,
-            fault=parts.fault,
+            fault=parts.faults.first,
         )
+        self._folder.mkdir(parents=True, exist_ok=True)  # a peer may remove it
         write_text(self._folder / "log.txt", ended.log, errors="replace")
         if ended.status is None:
             raise PeerError(f"ended after {self._peer.seconds:g} seconds: {ended.last_words}")
@@ -279,7 +280,9 @@ class _Try:
             return None
         try:
             scores = await self._scores(self._lent.search.engine, self._task.val, predicted)
-        except BudgetExceeded:
+        except BudgetExceeded as error:
+            if error.budget is not self._lent.search.budget:
+                self._lent.faults.cut = error.budget
             return None
         values = [score for score in scores if score is not None]
         return fmean(values) if values else None

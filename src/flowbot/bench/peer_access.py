@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused
 from flowbot.lm.budget import Budget
-from flowbot.lm.lm import LM, Draw
 from flowbot.runtime.allowed_models import allowed_models
 from flowbot.runtime.open_model import open_lm
 
@@ -19,7 +18,7 @@ from .cell import Cell, Cost
 from .score_server import ScoreServer
 
 if TYPE_CHECKING:
-    from flowbot.lm.client import Reply, Request
+    from flowbot.lm.lm import LM
     from flowbot.lm.proxy import Access, Proxy
     from flowbot.lm.session import Session
     from flowbot.lm.stop import StopSignal
@@ -30,8 +29,26 @@ if TYPE_CHECKING:
 
 TEST_CALLS = 50
 """Calls that a peer may take for each test row."""
-Fault = asyncio.Future[Exception]
-"""Has a result when something failed that is not the peer's fault, and which it may take for wrong answers."""
+NOT_ITS_OWN = (InfrastructureError, Paused, BudgetExceeded)
+"""Why a request is not answered although nothing is wrong with it."""
+
+
+@dataclass(slots=True)
+class Faults:
+    """What went wrong that is not the peer's fault, and which it may take for wrong answers.
+
+    Args:
+        first: has a result from the first one on.
+        cut: whose ceiling ended the search before its effort did; None where none did.
+    """
+
+    first: asyncio.Future[Exception]
+    cut: object = None
+
+    def add(self, error: Exception) -> None:
+        """One more."""
+        if not self.first.done():
+            self.first.set_result(error)
 
 
 @dataclass(slots=True)
@@ -74,14 +91,14 @@ class Lent:
     Args:
         search, test: the parts.
         score_url: where the metric is asked.
-        fault: see `Fault`.
+        faults: what goes wrong meanwhile.
         clock: to be told when the peer begins and ends.
     """
 
     search: Part
     test: Part
     score_url: str
-    fault: Fault
+    faults: Faults
     clock: Clock
 
     async def settle(self) -> None:
@@ -116,7 +133,7 @@ async def lent(
 ) -> AsyncGenerator[Lent]:
     """What a peer is lent while inside; arguments and errors as of `run_peer`."""
     named = allowed_models(model, meta, judge, metric=task.metric)
-    fault: Fault = asyncio.get_running_loop().create_future()
+    faults = Faults(asyncio.get_running_loop().create_future())
     clock = Clock()
     around = workbench.budget_within(budget)
     most = len(task.test) * (TEST_CALLS + task.metric.judge_calls)
@@ -124,7 +141,7 @@ async def lent(
 
     async with AsyncExitStack() as stack:
 
-        async def part(ceiling: Budget, *faults: type[Exception]) -> Part:
+        async def part(ceiling: Budget, failed: Callable[[Exception], object]) -> Part:
             session = workbench.session(ceiling, stop=stop, say=say)
             made = workbench.engine(model, session, tools={}, price=price, models=named, judge_model=judge)
             engine = await stack.enter_async_context(made)
@@ -132,37 +149,27 @@ async def lent(
             for name, string in (("task", model), ("meta", meta)):
                 lm = open_lm(string, session, cache_dir=workbench.cache_dir, price=price or workbench.price, say=say)
                 stack.push_async_callback(lm.close)
-                models[name] = _Heard(lm, fault, faults)
+                models[name] = lm
             access = proxy.open(session, models)
+            access.failed = lambda error: failed(error) if isinstance(error, NOT_ITS_OWN) else None
             stack.callback(access.close)
             return Part(session, ceiling, engine, access)
 
-        search = await part(ceilings[0], InfrastructureError, Paused)
-        test = await part(ceilings[1], InfrastructureError, Paused, BudgetExceeded)
+        def search_failed(error: Exception) -> None:
+            if not isinstance(error, BudgetExceeded):
+                faults.add(error)
+            elif error.budget is not ceilings[0]:
+                faults.cut = error.budget
+
+        search = await part(ceilings[0], search_failed)
+        test = await part(ceilings[1], faults.add)
 
         def test_begins(key: str) -> None:
             clock.tested = clock.tested or time.monotonic()
 
         test.session.admit = test_begins
-        scores = await stack.enter_async_context(ScoreServer(search.engine, task, fault))
-        yield Lent(search, test, scores.url, fault, clock)
-
-
-class _Heard(LM):
-    """A model of whose faults more than the peer hears."""
-
-    def __init__(self, lm: LM, fault: Fault, kinds: tuple[type[Exception], ...]) -> None:
-        self.__dict__.update(lm.__dict__)
-        self._fault, self._kinds = fault, kinds
-
-    async def ask(self, request: Request, *, purpose: str, draw: Draw = ()) -> Reply:
-        """As of any model."""
-        try:
-            return await super().ask(request, purpose=purpose, draw=draw)
-        except self._kinds as error:
-            if not self._fault.done():
-                self._fault.set_result(error)
-            raise
+        scores = await stack.enter_async_context(ScoreServer(search.engine, task, search_failed))
+        yield Lent(search, test, scores.url, faults, clock)
 
 
 def _cost(session: Session, seconds: float) -> Cost:

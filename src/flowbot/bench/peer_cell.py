@@ -21,7 +21,7 @@ from flowbot.task import Task
 
 from .cell import Cell
 from .entries import ModelsEntry, PeerMethod
-from .ground import CellJob, Ground, Outcome, Outlook
+from .ground import OWN, SHARED, CellJob, Ground, Outcome, Outlook
 from .peer import Peer, run_peer
 from .peer_access import Lent
 
@@ -89,9 +89,7 @@ async def run(job: CellJob, ground: Ground) -> Outcome:
             with suppress(asyncio.CancelledError):
                 await looking
     paid = _paid(lent)
-    # Where less is left than one call may take, the ceilings have ended it; its effort is no ceiling in this sense.
-    largest = job.budget.largest
-    short = any(left < max(1e-9, largest[kind]) for kind, left in job.budget.left.items())
+    cut = lent[0].faults.cut
     costs = (result.search, result.test)
     known = [each.usd for each in costs if each.usd is not None]
     took = result.search.model_copy(
@@ -101,7 +99,9 @@ async def run(job: CellJob, ground: Ground) -> Outcome:
         }
     )
     spent = Spent(calls=paid.calls, tokens=paid.tokens, usd=paid.usd)
-    return Outcome(result.model_copy(update={"took": took}), spent, "a ceiling" if short else "")
+    return Outcome(
+        result.model_copy(update={"took": took}), spent, "" if cut is None else OWN if cut is job.budget else SHARED
+    )
 
 
 def _peer(method: object, ground: Ground) -> Peer:

@@ -29,6 +29,7 @@ def write_own(path: Path, text: str) -> None:
         InfrastructureError: if the disk fails.
     """
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)  # somebody's program may have removed it
         write_text(path, hide_text(text), errors="replace")
     except OSError as error:
         raise InfrastructureError(f"{path}: {error.strerror or error}", kind="disk") from None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import secrets
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
@@ -35,20 +35,20 @@ class ScoreServer:
     `{"error": {"code", "message"}}`.
 
     Outputs of a wrong type score 0 and are told why, as a workflow's would be. A judge's calls are counted as the engine's
-    session counts them. A fault that is not the peer's, as a metric that raises, goes to `fault`.
+    session counts them.
 
-        >>> async with ScoreServer(engine, task, fault) as server:
+        >>> async with ScoreServer(engine, task, failed) as server:
         ...     server.url
         'http://127.0.0.1:40123/s/…'
 
     Args:
         engine: what metrics run on.
         task: whose metric, and whose rows.
-        fault: has a result from the first such fault on.
+        failed: told of what is not the peer's fault, as a metric that raises or a ceiling that is reached.
     """
 
-    def __init__(self, engine: Engine, task: Task, fault: asyncio.Future[Exception]) -> None:
-        self._engine, self._task, self._fault = engine, task, fault
+    def __init__(self, engine: Engine, task: Task, failed: Callable[[Exception], object]) -> None:
+        self._engine, self._task, self._failed = engine, task, failed
         self._examples = {(split, each.id): each for split in ("train", "val") for each in task.splits[split]}
         self.token = secrets.token_urlsafe(24)
         self.url = ""
@@ -91,14 +91,14 @@ class ScoreServer:
         try:
             score = await score_outputs(self._engine, self._task, example, asked.outputs)
         except BudgetExceeded as error:
+            self._failed(error)
             return refuse(403, "budget_exceeded", str(error))
         except Paused as error:
             return refuse(503, "stopped", str(error))
         except RefusedError as error:
             return refuse(422, "not_scored", str(error))
         except Exception as error:  # a metric's, an executor's or an endpoint's: whoever runs the peer has to know
-            if not self._fault.done():
-                self._fault.set_result(error)
+            self._failed(error)
             return refuse(500, "failed", "the metric failed")
         return web.json_response({"score": score.value, "feedback": score.feedback})
 

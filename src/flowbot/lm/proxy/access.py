@@ -72,6 +72,8 @@ class Access:
         max_tokens: int,
         closed: Callable[[str], None],
     ) -> None:
+        self.failed: Callable[[Exception], object] = lambda error: None
+        """Is told why a request was not answered; may be set."""
         self.token = token
         self.session = session
         self.purpose = purpose
@@ -147,6 +149,13 @@ class Access:
             NotStored: in mode `refuse`, if the store lacks one.
             BudgetExceeded, InfrastructureError, RefusedError, ModelError, Paused: as `LM.ask`.
         """
+        try:
+            return await self._ask(asked, example)
+        except Exception as error:
+            self.failed(error)
+            raise
+
+    async def _ask(self, asked: Asked, example: str) -> tuple[list[str], list[Reply]]:
         lm = self.require(asked.model)
         # The draws are taken before anything is awaited: in the order in which the requests came.
         drawn = [self._draw(lm, each, example) for each in _each(asked)]
