@@ -150,7 +150,7 @@ async def lent(
                 lm = open_lm(string, session, cache_dir=workbench.cache_dir, price=price or workbench.price, say=say)
                 stack.push_async_callback(lm.close)
                 models[name] = lm
-            access = proxy.open(session, models)
+            access = proxy.open(session, models, series=cell.seed)
             access.failed = lambda error: failed(error) if isinstance(error, NOT_ITS_OWN) else None
             stack.callback(access.close)
             return Part(session, ceiling, engine, access)

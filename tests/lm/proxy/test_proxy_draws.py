@@ -152,3 +152,11 @@ async def test_a_budget_that_is_used_up_is_told_and_held() -> None:
             told = await answer.json()
         assert told["calls"] == {"used": 2, "ceiling": 2, "left": 0}
         assert told["tokens"] == {"used": 30, "ceiling": None, "left": None}
+
+
+async def test_another_series_has_draws_of_its_own_above_temperature_0() -> None:
+    async with proxied() as bench:
+        first, other = bench.open(), bench.open(series=1)
+        for body, different in ((HI, True), ({**HI, "temperature": 0}, False)):
+            said = [texts((await bench.post(each.url, body))[1])[0] for each in (first, other)]
+            assert (said[0] != said[1]) is different

@@ -57,6 +57,7 @@ class Access:
         token: the secret; it stands in every address.
         base: address of the proxy.
         session, models, mode, purpose, max_tokens: as of `Proxy.open`.
+        series: which of several series of draws; each has its own.
         closed: told when it is closed.
     """
 
@@ -70,6 +71,7 @@ class Access:
         mode: Mode,
         purpose: str,
         max_tokens: int,
+        series: int,
         closed: Callable[[str], None],
     ) -> None:
         self.failed: Callable[[Exception], object] = lambda error: None
@@ -84,6 +86,7 @@ class Access:
         self._base = f"{base}/t/{token}"
         self._mode = mode
         self._max_tokens = max_tokens
+        self._series = (series,) if series else ()
         self._closed = closed
         self._draws: dict[tuple[str, str], _Draws] = defaultdict(_Draws)
         part = session.over(_Unkept(session.store) if mode == "replay" else session.store)
@@ -165,7 +168,7 @@ class Access:
         except BaseException:
             for _, draws, draw in drawn:
                 if draws is not None:
-                    draws.give_back(int(draw[0]))
+                    draws.give_back(int(draw[-1]))
             for call in calls:
                 call.cancel()
             await asyncio.gather(*calls, return_exceptions=True)
@@ -176,7 +179,7 @@ class Access:
         if request.temperature == 0 or request.seed is not None:
             return request, None, ()
         draws = self._draws[example, lm.key(request)]
-        return request, draws, (draws.take(),)
+        return request, draws, (*self._series, draws.take())
 
     async def _reply(self, lm: LM, request: Request, draw: Draw, example: str) -> tuple[str, Reply]:
         if not request.max_tokens:

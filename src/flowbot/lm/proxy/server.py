@@ -76,6 +76,7 @@ class Proxy:
         mode: Mode = "record",
         purpose: str = "proxy",
         max_tokens: int = MAX_TOKENS,
+        series: int = 0,
     ) -> Access:
         """Let a client in.
 
@@ -86,6 +87,7 @@ class Proxy:
                 `refuse`: they are refused.
             purpose: what the ledger charges its calls to.
             max_tokens: of a reply whose client names no ceiling.
+            series: which of several series of draws: the same client in another one gets other replies above temperature 0.
 
         Raises:
             UserError: if the proxy is not open, or an argument is wrong.
@@ -105,6 +107,7 @@ class Proxy:
             mode=mode,
             purpose=purpose,
             max_tokens=max_tokens,
+            series=series,
             closed=self._forget,
         )
         return access
