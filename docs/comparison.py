@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from random import Random
 
-from flowbot.bench.cell import CellResult, Cost
-from flowbot.bench.plot import draw
-from flowbot.bench.table import compare_cells
+from flowbot.benchmark.cell import CellResult, Cost
+from flowbot.benchmark.plot import draw
+from flowbot.benchmark.table import compare_cells
 
 METHODS = {"single": (0.0, 0.0), "cot": (0.06, 0.0), "ours": (0.1, 0.12), "peer": (0.08, 0.06)}
 """What each method adds to the chance of a right answer, at once and for each tenfold of calls above 100."""

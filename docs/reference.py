@@ -21,8 +21,8 @@ from griffe import Docstring, DocstringSection, DocstringSectionKind
 from pydantic import BaseModel
 
 import flowbot
-from flowbot.bench.sets.benchmark_set import BenchmarkSet
-from flowbot.bench.sets.registry import list_sets
+from flowbot.benchmark.sets.benchmark_set import BenchmarkSet
+from flowbot.benchmark.sets.registry import list_sets
 from flowbot.cli.app import app
 
 FOLDER = Path(__file__).parent

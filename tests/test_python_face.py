@@ -47,12 +47,6 @@ def test_optimize_is_the_function_whatever_was_imported_before(first: str) -> No
     assert done.stdout.split() == ["True", "optimize"]
 
 
-def test_bench_is_the_function_whatever_was_imported_before() -> None:
-    code = "import flowbot.bench.cell, flowbot as fb; from flowbot.bench import cell; print(fb.bench.__name__, cell.__name__)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["bench", "flowbot.bench.cell"]
-
-
 def test_both_faces_have_one_signature() -> None:
     for name in ("optimize", "evaluate", "bench"):
         plain, waited = getattr(fb, name), getattr(fb, f"{name}_async")

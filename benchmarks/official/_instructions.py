@@ -7,8 +7,8 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from flowbot.bench.sets.registry import load_set
-from flowbot.bench.sets.scorers.instructions import RESPONSE, Kind, checkers
+from flowbot.benchmark.sets.registry import load_set
+from flowbot.benchmark.sets.scorers.instructions import RESPONSE, Kind, checkers
 from flowbot.task import Example
 from scorers import CASES, Case
 

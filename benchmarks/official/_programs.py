@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from flowbot.bench.sets.registry import load_set
-from flowbot.bench.sets.scorers.hidden_tests import PROGRAM, Tests
+from flowbot.benchmark.sets.registry import load_set
+from flowbot.benchmark.sets.scorers.hidden_tests import PROGRAM, Tests
 from flowbot.fields import StepError
 from flowbot.runtime.sandbox import open_sandbox
 from flowbot.task import Example

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from flowbot.bench.sets.scorers.bbh import score
+from flowbot.benchmark.sets.scorers.bbh import score
 from flowbot.task import Example
 from scorers import Case, first_rows
 

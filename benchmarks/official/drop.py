@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from flowbot.bench.sets.registry import load_set
-from flowbot.bench.sets.scorers.drop import em_and_f1
+from flowbot.benchmark.sets.registry import load_set
+from flowbot.benchmark.sets.scorers.drop import em_and_f1
 from official._questions import compared, published, spoken
 from scorers import CASES, Case
 

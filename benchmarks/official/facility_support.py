@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from flowbot.bench.sets.registry import load_set
-from flowbot.bench.sets.scorers.facility_support import CATEGORIES
+from flowbot.benchmark.sets.registry import load_set
+from flowbot.benchmark.sets.scorers.facility_support import CATEGORIES
 from scorers import Case, first_rows
 
 

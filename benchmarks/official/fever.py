@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from flowbot.bench.sets.registry import load_set
+from flowbot.benchmark.sets.registry import load_set
 from official._questions import compared, examples, published
 from scorers import Case
 

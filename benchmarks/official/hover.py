@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
-from flowbot.bench.sets.registry import load_set
+from flowbot.benchmark.sets.registry import load_set
 from official._questions import compared, examples, published
 from scorers import Case
 

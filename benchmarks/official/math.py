@@ -7,7 +7,7 @@ from pathlib import Path
 
 from math_verify import parse, verify
 
-from flowbot.bench.sets.scorers.math import helper, math_metric
+from flowbot.benchmark.sets.scorers.math import helper, math_metric
 from flowbot.task import Example
 from scorers import Case, first_rows
 

@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from flowbot.bench.sets.registry import load_set
-from flowbot.bench.sets.scorers.execution import rows_of
+from flowbot.benchmark.sets.registry import load_set
+from flowbot.benchmark.sets.scorers.execution import rows_of
 from scorers import Case, first_rows
 
 

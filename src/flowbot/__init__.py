@@ -20,12 +20,11 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .bench.result import BenchResult
-    from .bench.run import bench, bench_async
+    from .benchmark.result import BenchResult
+    from .benchmark.run import bench, bench_async
     from .checks.check import check
     from .draft.init import init
     from .fields import (
@@ -69,8 +68,8 @@ __version__ = "0.1.0"
 _HOME = {
     **dict.fromkeys(("BudgetExceeded", "Field", "FlowBotError", "InfrastructureError", "ModelError"), "fields"),
     **dict.fromkeys(("DeniedError", "Paused", "Score", "Usage", "UserError"), "fields"),
-    "BenchResult": "bench.result",
-    **dict.fromkeys(("bench", "bench_async"), "bench.run"),
+    "BenchResult": "benchmark.result",
+    **dict.fromkeys(("bench", "bench_async"), "benchmark.run"),
     "Budget": "lm.budget",
     "Pace": "lm.pace",
     "StopSignal": "lm.stop",
@@ -116,22 +115,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-class _Face(ModuleType):
-    """The package, whose `bench` is the function also once the subpackage of that name is imported."""
-
-    @property
-    def bench(self) -> Any:
-        """As `__getattr__` gives it."""
-        return __getattr__("bench")
-
-    @bench.setter
-    def bench(self, module: ModuleType) -> None:
-        """What imports the subpackage sets it here, too; `sys.modules` has it."""
-
-
-sys.modules[__name__].__class__ = _Face
 
 
 __all__ = [

@@ -9,8 +9,8 @@ import pytest
 from doc_snippets import ROOT
 
 import flowbot
-from flowbot.bench.sets.benchmark_set import BenchmarkSet
-from flowbot.bench.sets.registry import list_sets
+from flowbot.benchmark.sets.benchmark_set import BenchmarkSet
+from flowbot.benchmark.sets.registry import list_sets
 from flowbot.cli.app import app
 
 STALE = "docs/{} differs from the code; write it again with: python docs/reference.py"

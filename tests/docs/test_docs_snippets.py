@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from doc_snippets import COMMANDS, OTHERS, ROOT, Command, Snippet, commands, readme_task, snippets
 
-from flowbot.bench.bench_file import read_bench
-from flowbot.bench.plan import cells_of
-from flowbot.bench.sets.registry import find_set
+from flowbot.benchmark.bench_file import read_bench
+from flowbot.benchmark.plan import cells_of
+from flowbot.benchmark.sets.registry import find_set
 from flowbot.cli.app import app, run
 from flowbot.fields.yaml import dump_yaml, parse_data
 from flowbot.task import Task

@@ -13,9 +13,9 @@ from .console import Console
 from .options import ALLOW_WRITES, PLACES, Calls, Output, whole
 
 if TYPE_CHECKING:
-    from flowbot.bench.course import ReadyBench
-    from flowbot.bench.plan import BenchPlan
-    from flowbot.bench.result import BenchResult
+    from flowbot.benchmark.course import ReadyBench
+    from flowbot.benchmark.plan import BenchPlan
+    from flowbot.benchmark.result import BenchResult
     from flowbot.lm.stop import StopSignal
 
     from .progress import Display
@@ -54,7 +54,7 @@ def bench(
     """
     import asyncio
 
-    from flowbot.bench.run import ready_bench
+    from flowbot.benchmark.run import ready_bench
     from flowbot.fields.numbers import require_above_0
     from flowbot.lm.stop import StopSignal
 
@@ -118,7 +118,7 @@ def _conclude(result: BenchResult, console: Console) -> int:
     Raises:
         Paused: if it is, which every verb reports in the same words.
     """
-    from flowbot.bench.result import PAGE
+    from flowbot.benchmark.result import PAGE
     from flowbot.fields import Paused
 
     from .text import complain
@@ -147,7 +147,7 @@ def _conclude(result: BenchResult, console: Console) -> int:
 
 def _show(result: BenchResult, console: Console) -> None:
     """A table for each task."""
-    from flowbot.bench.figures import COLUMNS, texts
+    from flowbot.benchmark.figures import COLUMNS, texts
 
     if not result.cells:
         return

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from flowbot.bench.sets.programs import shown_asserts
-from flowbot.bench.sets.registry import load_set
-from flowbot.bench.sets.scorers import hidden_tests
+from flowbot.benchmark.sets.programs import shown_asserts
+from flowbot.benchmark.sets.registry import load_set
+from flowbot.benchmark.sets.scorers import hidden_tests
 from flowbot.fields import Score, UserError
 from flowbot.runtime.sandbox import BubblewrapSandbox
 from flowbot.task import Task

@@ -8,10 +8,10 @@ from xml.etree import ElementTree
 import pytest
 from bench_cells import cell, searched
 
-from flowbot.bench import plot
-from flowbot.bench.front import Kind, Point, Series, front, panels, set_apart
-from flowbot.bench.rows import Row
-from flowbot.bench.table import compare_cells
+from flowbot.benchmark import plot
+from flowbot.benchmark.front import Kind, Point, Series, front, panels, set_apart
+from flowbot.benchmark.rows import Row
+from flowbot.benchmark.table import compare_cells
 from flowbot.fields import UserError
 from flowbot.stats import Estimate
 

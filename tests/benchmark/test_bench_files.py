@@ -11,9 +11,9 @@ import pytest
 from set_look_alikes import write_look_alikes
 
 from first_jobs.model import Asked, Thinker
-from flowbot.bench.bench_file import BenchFile, read_bench
-from flowbot.bench.plan import cells_of
-from flowbot.bench.sets.registry import load_set
+from flowbot.benchmark.bench_file import BenchFile, read_bench
+from flowbot.benchmark.plan import cells_of
+from flowbot.benchmark.sets.registry import load_set
 from flowbot.cli import main
 from flowbot.fields import UserError
 from flowbot.runtime.sandbox import BubblewrapSandbox

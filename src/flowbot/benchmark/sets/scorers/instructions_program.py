@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowbot.bench.sets.scorers.helper_process import serve
-from flowbot.bench.sets.scorers.instructions import checkers, followed
+from flowbot.benchmark.sets.scorers.helper_process import serve
+from flowbot.benchmark.sets.scorers.instructions import checkers, followed
 
 
 def checked(question: dict[str, Any]) -> dict[str, Any]:

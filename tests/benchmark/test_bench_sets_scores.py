@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 import flowbot as fb
-from flowbot.bench.sets.registry import load_set
-from flowbot.bench.sets.scorers import bbh, execution, facility_support, gsm8k, math
-from flowbot.bench.sets.scorers.helper_process import HelperProcess
-from flowbot.bench.sets.scorers.math import boxed, math_metric
-from flowbot.bench.sets.scorers.official import official
+from flowbot.benchmark.sets.registry import load_set
+from flowbot.benchmark.sets.scorers import bbh, execution, facility_support, gsm8k, math
+from flowbot.benchmark.sets.scorers.helper_process import HelperProcess
+from flowbot.benchmark.sets.scorers.math import boxed, math_metric
+from flowbot.benchmark.sets.scorers.official import official
 from flowbot.fields import UserError
 from flowbot.task import Example
 

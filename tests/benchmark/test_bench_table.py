@@ -11,9 +11,9 @@ from statistics import fmean, stdev
 import pytest
 from bench_cells import cell, searched, write_cells
 
-from flowbot.bench.published import read_published
-from flowbot.bench.rows import Key
-from flowbot.bench.table import compare_cells, read_cells
+from flowbot.benchmark.published import read_published
+from flowbot.benchmark.rows import Key
+from flowbot.benchmark.table import compare_cells, read_cells
 from flowbot.fields import UserError
 from flowbot.fields.yaml import parse_data
 from flowbot.stats import difference_over_seeds, holm, mean_over_seeds

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flowbot.bench.sets.registry import load_set
+from flowbot.benchmark.sets.registry import load_set
 from flowbot.lm.budget import Budget
 from flowbot.lm.client import Request
 from flowbot.lm.lm import LM

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from flowbot.bench.sets.benchmark_set import SetRows
-from flowbot.bench.sets.registry import find_set, load_set
+from flowbot.benchmark.sets.benchmark_set import SetRows
+from flowbot.benchmark.sets.registry import find_set, load_set
 from flowbot.fields import UserError
 from flowbot.task import SearchSource, Task
 from flowbot.task.row import Row

@@ -8,8 +8,8 @@ import pytest
 from bench_help import BENCH, write_bench
 
 import flowbot as fb
-from flowbot.bench.bench_file import read_bench
-from flowbot.bench.plan import cells_of, chosen_cells
+from flowbot.benchmark.bench_file import read_bench
+from flowbot.benchmark.plan import cells_of, chosen_cells
 
 
 @pytest.mark.parametrize(

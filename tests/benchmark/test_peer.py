@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from flowbot.bench.cell import Cell, CellResult
-from flowbot.bench.environment import INSTALLED, make_environment
-from flowbot.bench.peer import Peer, run_peer
-from flowbot.bench.peer_access import Lent
-from flowbot.bench.peer_command import PeerError
-from flowbot.bench.peer_job import metric_words
+from flowbot.benchmark.cell import Cell, CellResult
+from flowbot.benchmark.environment import INSTALLED, make_environment
+from flowbot.benchmark.peer import Peer, run_peer
+from flowbot.benchmark.peer_access import Lent
+from flowbot.benchmark.peer_command import PeerError
+from flowbot.benchmark.peer_job import metric_words
 from flowbot.fields import BudgetExceeded, Paused
 from flowbot.lm.budget import Budget
 from flowbot.lm.proxy import Proxy

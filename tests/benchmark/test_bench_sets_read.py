@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from flowbot.bench.sets import read
-from flowbot.bench.sets.benchmark_set import BenchmarkSet
-from flowbot.bench.sets.registry import find_set, list_sets, load_set
+from flowbot.benchmark.sets import read
+from flowbot.benchmark.sets.benchmark_set import BenchmarkSet
+from flowbot.benchmark.sets.registry import find_set, list_sets, load_set
 from flowbot.fields import UserError
 from flowbot.task.row import Row
 
@@ -260,9 +260,9 @@ def test_rows_of_the_hub_are_pinned_by_their_revision(monkeypatch: pytest.Monkey
 
 
 def test_a_sets_module_is_imported_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [each for each in sys.modules if each.startswith("flowbot.bench.sets.bank")]:
+    for name in [each for each in sys.modules if each.startswith("flowbot.benchmark.sets.bank")]:
         monkeypatch.delitem(sys.modules, name)
     assert find_set("gsm8k").name == "gsm8k"
-    assert "flowbot.bench.sets.banking77" not in sys.modules
+    assert "flowbot.benchmark.sets.banking77" not in sys.modules
     assert isinstance(find_set("banking77"), BenchmarkSet)
     assert len({each.name for each in list_sets()}) == len(list_sets())

@@ -45,11 +45,11 @@ class BenchmarkSet:
             and all that are there are read, one after the other.
         hub: the publisher's own name of it on the hub, `ORG/NAME[/CONFIG]`; "" where there is none.
         metric: what is rewarded, in words.
-        split: how the publisher's rows become train, val and test, in words; "" where `flowbot.bench.sets.read.divided` says it all.
+        split: how the publisher's rows become train, val and test, in words; "" where `flowbot.benchmark.sets.read.divided` says it all.
         together: columns, of which the first that a row has tells what may not stand in two splits: its question, or the passage or
             database that several share.
         reader: the rows of one of the publisher's files.
-        divide: the publisher's own rule for rows whose splits are not told by its files; None: `flowbot.bench.sets.read.divided`.
+        divide: the publisher's own rule for rows whose splits are not told by its files; None: `flowbot.benchmark.sets.read.divided`.
         keeps: whether a row has what a variant takes, as those of a test whose answers are secret have not; None: all have.
         prefixes: by variant, how the names of its own normalised files begin, where a folder has such.
     """

@@ -8,10 +8,10 @@ from html.parser import HTMLParser
 import pytest
 from bench_cells import cell, searched
 
-from flowbot.bench import plot
-from flowbot.bench.page import bench_page, link
-from flowbot.bench.published import read_published
-from flowbot.bench.table import compare_cells
+from flowbot.benchmark import plot
+from flowbot.benchmark.page import bench_page, link
+from flowbot.benchmark.published import read_published
+from flowbot.benchmark.table import compare_cells
 
 FLAT = [1.0, 0.0] * 10
 BETTER = [1.0] * 14 + [0.0] * 6

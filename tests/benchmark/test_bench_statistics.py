@@ -17,7 +17,7 @@ from scipy.stats import (
     ttest_rel,
 )
 
-from flowbot.bench.table import compare_cells
+from flowbot.benchmark.table import compare_cells
 from flowbot.stats import difference_over_seeds, estimate_mean, holm, mean_over_seeds, paired_difference, permutation_p
 
 THIRDS = [0.0, 1 / 3, 2 / 3, 1.0]

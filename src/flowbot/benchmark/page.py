@@ -73,7 +73,7 @@ def _templates() -> jinja2.Environment:
 
     made = SandboxedEnvironment(
         loader=jinja2.ChoiceLoader(
-            [jinja2.PackageLoader("flowbot.bench", "html"), jinja2.PackageLoader("flowbot.draw", "page")]
+            [jinja2.PackageLoader("flowbot.benchmark", "html"), jinja2.PackageLoader("flowbot.draw", "page")]
         ),
         autoescape=True,
         undefined=jinja2.StrictUndefined,

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from flowbot.bench.sets.registry import load_set
-from flowbot.bench.sets.scorers import instructions
-from flowbot.bench.sets.scorers.helper_process import HelperProcess
+from flowbot.benchmark.sets.registry import load_set
+from flowbot.benchmark.sets.scorers import instructions
+from flowbot.benchmark.sets.scorers.helper_process import HelperProcess
 from flowbot.fields import Score, UserError
 from flowbot.task import Task
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from flowbot.bench.sets.scorers.helper_process import serve
+from flowbot.benchmark.sets.scorers.helper_process import serve
 
 _CLOSE = 1e-3
 

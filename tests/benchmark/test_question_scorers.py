@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from flowbot.bench.sets.scorers.assignment import best_assignment
-from flowbot.bench.sets.scorers.drop import drop_aflow, drop_f1, drop_form
-from flowbot.bench.sets.scorers.evidence import MOST_TITLES, all_titles_found, right_label
-from flowbot.bench.sets.scorers.hotpotqa import hotpotqa_aflow, hotpotqa_exact, hotpotqa_f1
-from flowbot.bench.sets.scorers.pupa import privacy
-from flowbot.bench.sets.scorers.triviaqa import triviaqa_exact
+from flowbot.benchmark.sets.scorers.assignment import best_assignment
+from flowbot.benchmark.sets.scorers.drop import drop_aflow, drop_f1, drop_form
+from flowbot.benchmark.sets.scorers.evidence import MOST_TITLES, all_titles_found, right_label
+from flowbot.benchmark.sets.scorers.hotpotqa import hotpotqa_aflow, hotpotqa_exact, hotpotqa_f1
+from flowbot.benchmark.sets.scorers.pupa import privacy
+from flowbot.benchmark.sets.scorers.triviaqa import triviaqa_exact
 from flowbot.fields import Score
 from flowbot.task import Example
 

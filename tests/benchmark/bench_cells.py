@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from flowbot.bench.cell import CellResult, Cost
+from flowbot.benchmark.cell import CellResult, Cost
 
 
 def cell(method: str, scores: Sequence[float] = (), **facts: Any) -> CellResult:
