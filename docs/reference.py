@@ -29,7 +29,7 @@ FOLDER = Path(__file__).parent
 CHAPTERS = {
     "Tasks, examples and metrics": ("task", "draft", "checks"),
     "Optimising and evaluating": ("optimizer", "run", "notebook"),
-    "Comparing methods": ("bench",),
+    "Comparing methods": ("benchmark",),
     "Using a workflow": ("runtime",),
     "Workflows": ("workflow",),
     "Budget and pace": ("lm",),
