@@ -1,4 +1,4 @@
-"""Every search of a comparison ends at its effort, also that of a method that plans more by itself."""
+"""What a cell is given: every search ends at its effort, and what no wanted cell needs may be missing."""
 
 from __future__ import annotations
 
@@ -18,3 +18,13 @@ def test_a_protocol_that_takes_more_ends_at_the_effort(tmp_path: Path, monkeypat
     (cell,) = result.cells
     assert (cell.status, cell.effort) == ("done", 60)
     assert 30 < cell.search.calls <= 60
+
+
+def test_a_task_that_no_wanted_cell_is_of_may_be_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = write_bench(tmp_path, BENCH.replace("tasks: {adding: task}", "tasks: {adding: task, other: nowhere}"))
+    result = fb.bench(file, cache_dir="cache", only=["adding/single"])
+    assert [cell.task for cell in result.cells] == ["adding", "adding"]
+    for only in ([], ["*/single"], ["other/single"]):
+        with pytest.raises(fb.UserError, match=r"tasks\.other: found no file"):
+            fb.bench(file, cache_dir="cache", only=only)

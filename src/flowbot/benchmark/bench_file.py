@@ -15,8 +15,9 @@ Reading it opens tasks and their data, and runs nothing but the Python that task
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, cast
 
@@ -80,8 +81,12 @@ class BenchFile:
         return self.path.parent
 
 
-def read_bench(path: Path | str) -> BenchFile:
+def read_bench(path: Path | str, only: Sequence[str] = ()) -> BenchFile:
     """A bench file, with all tasks and starts that it names.
+
+    Args:
+        path: the file.
+        only: patterns of the cells that are wanted; a task of none of them is left out where its data is not there. All when empty.
 
     Raises:
         UserError: naming file and place, if anything of it is wrong.
@@ -122,8 +127,19 @@ def read_bench(path: Path | str) -> BenchFile:
         budget=budget,
         baseline=baseline,
         published=read_published(data.get("published"), f"{path}: published"),
-        tasks={name: _task(name, entry, path) for name, entry in entries["tasks"].items()},  # last: it reads the data
+        tasks=_tasks(entries["tasks"], path, [each.partition("/")[0] for each in only]),  # last: it reads the data
     )
+
+
+def _tasks(entries: Mapping[str, Any], path: Path, only: Sequence[str]) -> dict[str, Task]:
+    found: dict[str, Task] = {}
+    for name, entry in entries.items():
+        try:
+            found[name] = _task(name, entry, path)
+        except UserError:
+            if not only or any(fnmatchcase(name, pattern) for pattern in only):
+                raise
+    return found
 
 
 def _entries(data: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:

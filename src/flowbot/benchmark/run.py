@@ -75,7 +75,7 @@ async def ready_bench(
     for name, value in {"only": only, "jobs": jobs, "out": out}.items():
         require_value(name, value, _CHECKS)
     BenchWatch(settings.get("progress"), {})  # refuses what cannot be called
-    read: BenchFile = read_bench(file)
+    read: BenchFile = read_bench(file, only)
     stop = settings.get("stop") or StopSignal()
     async with on_workbench(settings.get("workbench"), settings) as bench, bench.working():
         around = bench.budget_within(settings.get("budget"))
