@@ -21,7 +21,7 @@ from flowbot.task import MCPSource, SearchSource, SQLSource
 from flowbot.workflow.starts import single_call
 from flowbot.workflow.workflow import Workflow
 
-GIVEN_BACK = {"RunResult.run_dir", "RunView.run_dir"}
+GIVEN_BACK = {"BenchResult.folder", "RunResult.run_dir", "RunView.run_dir"}
 """Paths of objects that FlowBot makes and nobody else."""
 PATHS = re.compile(r"\bPath\b|\bRows\b|\bTaskLike\b|\bWorkflowLike\b|\bRunLike\b")
 """In an annotation: a path, or an alias that includes one."""
@@ -180,6 +180,16 @@ async def evaluated(place: Path, as_given: AsGiven) -> None:
     assert (place / "cache" / "store.sqlite").is_file()
 
 
+async def compared(place: Path, as_given: AsGiven) -> None:
+    (place / "bench.yaml").write_text(
+        "{tasks: {adding: task.yaml}, methods: {one: {start: single-call}}, models: {m: {task: fake/counter}}}"
+    )
+    result = await fb.bench_async(
+        as_given(place / "bench.yaml"), out=as_given(place / "compared"), cache_dir=as_given(place / "cache")
+    )
+    assert (result.status, result.folder) == ("done", place / "compared")
+
+
 async def shared(place: Path, as_given: AsGiven) -> None:
     async with fb.Workbench(cache_dir=as_given(place / "shared")) as bench:
         await fb.evaluate_async(place / "one.flow.yaml", place, lm="fake/counter", workbench=bench)
@@ -213,6 +223,7 @@ USES: dict[str, Callable[[Path, AsGiven], Any]] = {
     **dict.fromkeys(("show.run", "diff.a", "diff.b", "compare.runs"), optimized),
     **dict.fromkeys(("Workflow.load.path", "Workflow.save.path"), saved),
     **dict.fromkeys((f"{name}.{each}" for name in ("optimize", "optimize_async") for each in ("task", "start", "run_dir", "cache_dir")), optimized),
+    **dict.fromkeys((f"{name}.{each}" for name in ("bench", "bench_async") for each in ("file", "out", "cache_dir")), compared),
     **dict.fromkeys(("write_report.run", "read_run.run_dir", "RunResult.load.run_dir"), optimized),
     **dict.fromkeys((f"{name}.{each}" for name in ("evaluate", "evaluate_async") for each in ("workflow", "task", "cache_dir")), evaluated),
 }  # fmt: skip
