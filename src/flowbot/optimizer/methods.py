@@ -21,14 +21,14 @@ from flowbot.fields.numbers import shown
 from flowbot.fields.plugins import find_plugin, plugin_names
 
 from .method import PURPOSES, Loop, Method, Sizes
-from .recipes import PaperMethod, PoolMethod, default_proposers, recipe, tuning
+from .recipes import INNER, PaperMethod, PoolMethod, default_proposers, recipe, tuning
 
 __all__ = [
     "PURPOSES", "Loop", "Method", "PaperMethod", "PoolMethod", "Sizes", "default_proposers", "find_method", "tuning",
 ]  # fmt: skip
 
 OUTERS = ("flowbot", "paper", "random", "none")
-INNERS = ("blame", "layerwise", "none")
+INNERS = tuple(INNER)
 DEFAULT_INNER = {"flowbot": "blame", "paper": "layerwise", "random": "blame", "none": "blame"}
 EXPECTED = "an object with `name`, `calls(sizes)` and `loop(sizes)`"
 

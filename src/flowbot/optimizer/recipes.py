@@ -34,22 +34,32 @@ META_SHARE = 0.15
 """Share of the planned calls that questions to the meta model are assumed to take."""
 
 
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """An inner optimiser: what tunes the steps of a program as it stands.
+
+    Args:
+        proposers: makes what proposes inside an outer loop, where its proposals are judged as any others.
+        alone: makes, of the method's name, the protocol that it has of its own where no structure is changed; None: the pool.
+    """
+
+    proposers: Callable[[], Proposers]
+    alone: Callable[[str], Method] | None = None
+
+
 def recipe(outer: str, inner: str) -> Method:
     """The built-in method of an outer and an inner strategy that `methods` knows."""
     name = f"{outer}+{inner}"
-    if name == "none+none":
-        return Baseline()
-    if outer == "paper" or (outer == "none" and inner == "layerwise"):
-        return PaperMethod(name, with_edits=outer == "paper", inner=inner)
+    tuner = INNER[inner]
+    if outer == "paper":
+        return PaperMethod(name, with_edits=True, inner=inner)
+    if outer == "none" and tuner.alone is not None:
+        return tuner.alone(name)
     asks = outer != "random"
+    inside = tuner.proposers if asks or inner != "blame" else lambda: [Demonstrations()]
 
     def proposers() -> Proposers:
-        structural: Proposers = [] if outer == "none" else [CatalogueChanges(asks=asks)]
-        if inner == "none":
-            return structural
-        if inner == "layerwise":
-            return [*structural, Layerwise()]
-        return [*structural, *(tuning() if asks else [Demonstrations()])]
+        return [*([] if outer == "none" else [CatalogueChanges(asks=asks)]), *inside()]
 
     critic = BallotCritic if outer == "flowbot" else None
     return PoolMethod(name, proposers, critic, planner=Bandit if asks else partial(Bandit, even=True))
@@ -147,7 +157,7 @@ class PaperMethod:
     Args:
         name: of the method.
         with_edits: whether the structure is changed.
-        inner: `layerwise`, `blame` or `none`.
+        inner: name of the inner optimiser; what `layerwise` proposes is taken as it is, what another one does is judged.
     """
 
     name: str
@@ -169,9 +179,11 @@ class PaperMethod:
     def loop(self, sizes: Sizes) -> Loop:
         """As of `Method`."""
         outer = Edits() if self.with_edits else None
-        if self.inner == "blame":
-            return Bilevel(outer, tuner=Bandit(tuning(), wanders=False), judge=PosteriorJudge())
-        return Bilevel(outer, Layerwise() if self.inner == "layerwise" else None)
+        if self.inner == "layerwise":
+            return Bilevel(outer, Layerwise())
+        if proposers := INNER[self.inner].proposers():
+            return Bilevel(outer, tuner=Bandit(proposers, wanders=False), judge=PosteriorJudge())
+        return Bilevel(outer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,3 +199,11 @@ class Baseline:
     def loop(self, sizes: Sizes) -> Loop:
         """As of `Method`."""
         return Bilevel()
+
+
+INNER: Mapping[str, Inner] = {
+    "blame": Inner(tuning),
+    "layerwise": Inner(lambda: [Layerwise()], alone=partial(PaperMethod, with_edits=False, inner="layerwise")),
+    "none": Inner(list, alone=Baseline),
+}
+"""The inner optimisers by name."""

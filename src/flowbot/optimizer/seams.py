@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Generic, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol, TypeAlias
 
 from flowbot.fields import BudgetExceeded, Field, ToolSignature
 from flowbot.lm.client import Request
@@ -22,6 +22,12 @@ from .belief import Belief
 from .guard import Guard
 from .population import Candidate, P, Population
 from .progress import Watch
+
+MetaMode: TypeAlias = Literal["small", "large"]
+"""How the meta model is asked: for one short decision at a time among concrete choices, or for several free proposals at once from
+all that is known."""
+FeedbackMode: TypeAlias = Literal["real", "shuffled", "blind"]
+"""What whoever proposes is told of a mistake: what was expected and said of it; the same of another mistake; nothing."""
 
 
 class PlanUsed(BudgetExceeded):
@@ -210,6 +216,16 @@ class Context(Protocol[P]):
         """Told what happens."""
         ...
 
+    @property
+    def meta_mode(self) -> MetaMode:
+        """How the meta model is to be asked."""
+        ...
+
+    def told(self, program: P, rows: Sequence[Row]) -> Sequence[Row]:
+        """Recorded runs of a program as every question to the meta model shows them: with what was expected and said of them, unless a control
+        withholds that; see `FeedbackMode`."""
+        ...
+
     def recorded(self, program: P, rows: Iterable[str]) -> Sequence[Row]:
         """The recorded runs of a program on those of the rows that it was run on: example, trace and score."""
         ...
@@ -247,6 +263,7 @@ class Context(Protocol[P]):
         place: str,
         text: str,
         *,
+        part: str = "",
         source: Literal["meta", "rule"] = "meta",
         after: Sequence[str] = (),
     ) -> Feedback:

@@ -23,10 +23,12 @@ from flowbot.runtime.evaluation import Row, evaluate
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.task import Example, Task
 
+from .feedback.runs import failing
 from .guard import Guard
 from .population import Outcome, Population
 from .progress import Watch
-from .seams import PlanUsed
+from .seams import FeedbackMode, MetaMode, PlanUsed
+from .told import as_told
 
 META_TOKENS = 400
 """Most tokens of a reply of the meta model, unless a question says otherwise."""
@@ -50,6 +52,8 @@ class Search:
         model: model string of the task model.
         price: USD per million input and output tokens, where the user gave it.
         watch: told what happens.
+        meta_mode: how the meta model is asked.
+        feedback_mode: what its questions tell of a mistake.
     """
 
     task: Task
@@ -63,6 +67,8 @@ class Search:
     model: str
     price: tuple[float, float] | None = None
     watch: Watch = field(default_factory=Watch)
+    meta_mode: MetaMode = "small"
+    feedback_mode: FeedbackMode = "real"
     dropped: set[str] = field(default_factory=set[str])
     """Ids of examples that an endpoint refuses on every try: they are left out on both sides of every pair."""
     cuts: int = field(default=0, init=False)
@@ -147,6 +153,10 @@ class Search:
     def recorded(self, program: WorkflowProgram, rows: Iterable[str]) -> list[Row]:
         """The recorded runs of a program on those of the rows that it was run on."""
         return [row for each in rows if (row := self.row(program.hash, each)) is not None]
+
+    def told(self, program: WorkflowProgram, rows: Sequence[Row]) -> list[Row]:
+        """As of `Context`."""
+        return as_told(rows, failing(self.recorded(program, self.training)), self.feedback_mode, self.seed)
 
     def spreads(self) -> list[float]:
         """The spread of every score so far that a judge gave more than once, in the order of the runs."""
@@ -237,13 +247,14 @@ class Search:
         place: str,
         text: str,
         *,
+        part: str = "",
         source: Literal["meta", "rule"] = "meta",
         after: Sequence[str] = (),
     ) -> Feedback:
         """A textual gradient. It is journalled with the proposal that it belongs to: proposals are made side by side."""
-        name = "g" + stable_hash([about, example, place, text, source])[:10]
+        name = "g" + stable_hash([about, example, place, *([part] if part else []), text, source])[:10]
         return Feedback(
-            id=name, about=about, example=example, place=place, text=text, source=source, after=tuple(after)
+            id=name, about=about, example=example, place=place, part=part, text=text, source=source, after=tuple(after)
         )
 
     def record(self, event: Event) -> None:

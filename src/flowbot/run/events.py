@@ -99,6 +99,9 @@ class Feedback(Record):
     """Id of the example; "" where it speaks of several."""
     place: str
     """Address of the call; "" speaks of the structure."""
+    part: str = ""
+    """Of the call: "" of what it gave; else the parameter (`instruction`, `format_hint`, `demonstrations`, `tools`, `code`,
+    `messages[2]`) or the input (`in.NAME`) that is spoken of."""
     text: str
     source: Literal["meta", "rule"]
     after: Texts = ()

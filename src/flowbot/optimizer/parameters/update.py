@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flowbot.optimizer.prompts import fill
-from flowbot.optimizer.rendering import MOST_PROMPT, fenced, instruction_text, value_text
+from flowbot.optimizer.rendering import MOST_PROMPT, instruction_text, value_text
 from flowbot.optimizer.seams import Context
 from flowbot.optimizer.search import META_TOKENS
 from flowbot.run.events import Feedback
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.workflow.check import check
 from flowbot.workflow.nodes import BranchNode, node_at
-from flowbot.workflow.parameters import MOST_LETTERS, ChoiceParameters, CodeParameters, LLMParameters, Parameters
+from flowbot.workflow.parameters import LLMParameters, Parameters
 from flowbot.workflow.prompt import Slot, around, slots
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
 
+from .accept import accepted
+
 LIMIT_WORDS = 80
 """Of a new instruction; a text of the user's own may grow by a fifth where it is longer."""
 TOKENS_PER_WORD = 3
-LETTERS_PER_WORD = 12
 PART = "[PART]"
 """Stands for the text that is written anew where the rest of its prompt is shown."""
 
@@ -69,23 +69,7 @@ async def update(
         tried=tried,
     )
     reply = await search.ask_text(prompt, "proposals", max_tokens=max(META_TOKENS, TOKENS_PER_WORD * limit), draw=draw)
-    if isinstance(old, CodeParameters):
-        new: Parameters = CodeParameters(code=fenced(reply)[:MOST_LETTERS])
-    elif isinstance(old, LLMParameters | ChoiceParameters):
-        if not reply.strip():
-            return None, "the reply was empty"
-        said = reply.strip()[: max(2000, LETTERS_PER_WORD * limit)]
-        new = (
-            old.with_text(said, part)
-            if isinstance(old, LLMParameters)
-            else old.model_copy(update={"instruction": said})
-        )
-    else:
-        return old, ""
-    if why := search.guard.copied_text(reply, workflow):
-        return None, why
-    defects = check(workflow.with_parameter(path, new), tools=search.signatures)
-    return (None, f"{defects[0].where}: {defects[0].what}") if defects else (new, "")
+    return accepted(search, workflow, path, reply, part=part, limit=limit)
 
 
 def _part(told: Parameters, number: int) -> Slot | None:

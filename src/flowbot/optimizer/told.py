@@ -1,0 +1,43 @@
+"""What a question to the meta model tells of a mistake, and the two controls that show what it is worth.
+
+`shuffled` tells what was expected and said of another mistake of the same program, one of which something else was expected; `blind`
+tells neither. Both ask as many questions as `real`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from random import Random
+
+from flowbot.fields import Score
+from flowbot.runtime.evaluation import Row
+
+from .seams import FeedbackMode
+
+
+def as_told(rows: Sequence[Row], others: Sequence[Row], mode: FeedbackMode, seed: int) -> list[Row]:
+    """Recorded runs as a question shows them.
+
+    Args:
+        rows: the runs.
+        others: the mistakes of the same program, from which `shuffled` takes; without another one nothing is told.
+        mode: see `FeedbackMode`.
+        seed: of the run; the same mistake is always told the same way.
+    """
+    if mode == "real":
+        return list(rows)
+    return [_shuffled(row, others, seed) if mode == "shuffled" else _blind(row) for row in rows]
+
+
+def _shuffled(row: Row, others: Sequence[Row], seed: int) -> Row:
+    different = [each for each in others if each.example.expected != row.example.expected]
+    if not different:
+        return _blind(row)
+    other = Random(f"{seed}/told/{row.example.id}").choice(different)
+    example = replace(row.example, expected=other.example.expected, feedback=other.example.feedback)
+    return replace(row, example=example, score=other.score)
+
+
+def _blind(row: Row) -> Row:
+    return replace(row, example=replace(row.example, expected={}, feedback=""), score=Score(0.0))
