@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.runtime.trace import Step
+from flowbot.runtime.trace import Step, node_path
 from flowbot.workflow.conditions import tests_of
 from flowbot.workflow.nodes import BodyNode, HasNodes, LoopNode, MapNode, MergeNode, Sketch, node_at
 
@@ -217,8 +217,12 @@ class _Run:
                     makers = self.made((*runs, (name, number + 1)), carry.next)
                     onward += [Link(each, "", "until") for each in makers if each in found]
             for tester in dict.fromkeys(each for test in tests_of(node.until) for each in self.tested(here, test.ref)):
-                known = {(link.reader, link.part) for link in found.get(tester, ())}
-                more = (link for link in onward if (link.reader, link.part) not in known and link.reader != tester)
+                known = {link.reader for link in found.get(tester, ())}
+                if any(each.startswith(body) for each in known) and not ended:
+                    continue  # what it told stands in what the next step read of it
+                more = (
+                    link for link in onward if link.reader not in known and node_path(link.reader) != node_path(tester)
+                )
                 found.get(tester, []).extend(dict.fromkeys(more))
 
     def tested(self, here: Runs, reference: str) -> list[str]:
