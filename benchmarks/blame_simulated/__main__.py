@@ -18,15 +18,16 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-sys.path[0] = str(Path(__file__).resolve().parents[1])
-__spec__ = None  # a folder that is run as a program cannot be imported by name in further processes, its file can
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+    __spec__ = None  # a folder that is run as a program cannot be imported by name in further processes, its file can
 
-from rich.console import Console  # noqa: E402
+from rich.console import Console
 
-from blame_simulated.methods import METHODS  # noqa: E402
-from blame_simulated.runs import PLAN, searched, world_of  # noqa: E402
-from blame_simulated.table import key_of, picture, read, table  # noqa: E402
-from flowbot.store import Store  # noqa: E402
+from blame_simulated.methods import METHODS
+from blame_simulated.runs import PLAN, searched, world_of
+from blame_simulated.table import key_of, picture, read, table
+from flowbot.store import Store
 
 P = (0.3, 0.5, 0.7, 0.9, 1.0)
 Cell = tuple[str, float]
@@ -55,7 +56,12 @@ def runs_of(seed: int, cells: Sequence[Cell], plan: int, to_the_end: bool) -> li
 
 
 def _names(text: str) -> list[str]:
-    names = [name for each in text.split(",") for name in METHODS if name == each or each.endswith("*") and name.startswith(each[:-1])]
+    names = [
+        name
+        for each in text.split(",")
+        for name in METHODS
+        if name == each or (each.endswith("*") and name.startswith(each[:-1]))
+    ]
     unknown = [each for each in text.split(",") if not each.endswith("*") and each not in METHODS]
     if unknown:
         raise argparse.ArgumentTypeError(f"{'; '.join(unknown)}: no such method; there are {'; '.join(METHODS)}")
@@ -96,7 +102,9 @@ def main(arguments: list[str] | None = None) -> None:
     asked = parser.parse_args(arguments)
     cells = [(name, p) for name in asked.methods for p in asked.p]
     have = read(asked.out)
-    missing = {seed: todo for seed in range(asked.seeds) if (todo := [each for each in cells if (*each, seed) not in have])}
+    missing = {
+        seed: todo for seed in range(asked.seeds) if (todo := [each for each in cells if (*each, seed) not in have])
+    }
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     with asked.out.open("a", encoding="utf-8") as stream:
         for rows in _computed(missing, asked.plan, asked.processes, asked.to_the_end) if missing else ():

@@ -13,7 +13,6 @@ from flowbot.optimizer.feedback.runs import failing
 from flowbot.optimizer.method import Method
 from flowbot.optimizer.methods import INNERS, PoolMethod, find_method, tuning
 from flowbot.optimizer.parameters.demonstrations import Demonstrations
-from flowbot.optimizer.parameters.rewrite import Rewrite
 from flowbot.optimizer.recipes import Proposers
 from flowbot.optimizer.seams import Context
 from flowbot.runtime.evaluation import Row
@@ -106,7 +105,9 @@ def _texts() -> Proposers:
     return [each for each in tuning() if not isinstance(each, Demonstrations)]
 
 
-def _made(name: str, proposers: Callable[[], Proposers], blame: Callable[[World], Blame] | None, world: World) -> Method:
+def _made(
+    name: str, proposers: Callable[[], Proposers], blame: Callable[[World], Blame] | None, world: World
+) -> Method:
     def blaming() -> Proposers:
         found, one = proposers(), None if blame is None else blame(world)
         for each in found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -10,12 +9,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from flowbot.fields import Field
-from flowbot.lm.client import Message, Request
+from flowbot.lm.client import Request
 from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
 from flowbot.optimizer.method import Method, Sizes
 from flowbot.optimizer.recipes import PoolLoop
-from flowbot.optimizer.seams import PlanUsed
+from flowbot.optimizer.seams import MetaMode, PlanUsed
 from flowbot.optimizer.search import META_TOKENS, Search
 from flowbot.run.events import Event, Proposal, Verdict
 from flowbot.run.journal import Journal
@@ -25,9 +24,9 @@ from flowbot.testing.fake import FakeClient, ReplyContent
 from flowbot.workflow.workflow import Workflow
 
 from .models import ASKED, Critic, Steps
-from .world import ROWS, World, planted
+from .world import ROWS, STEPS, World, planted
 
-PLAN = 80
+PLAN = 100
 """Planned calls, in rows of the start."""
 
 
@@ -92,7 +91,14 @@ class _Watched(Search):
         return await super().ask_text(prompt, purpose, max_tokens=max_tokens, draw=draw)
 
     async def ask_fields(
-        self, system: str, user: str, fields: Sequence[Field], purpose: str, *, max_tokens: int = META_TOKENS, draw: int = 0
+        self,
+        system: str,
+        user: str,
+        fields: Sequence[Field],
+        purpose: str,
+        *,
+        max_tokens: int = META_TOKENS,
+        draw: int = 0,
     ) -> dict[str, Any] | None:
         """As of `Search`."""
         ASKED.set((purpose, draw))
@@ -124,28 +130,37 @@ async def _working(
     """What runs steps, the meta model and what their calls share. Replies of earlier runs in the same world are taken from the store;
     each run counts them as if they were made."""
     session = Session(store=store)
-    engine = Engine(LM(FakeClient(steps, name=f"steps-{steps.share_wrong}"), session), session, sandbox=cast("Any", steps))
+    engine = Engine(
+        LM(FakeClient(steps, name=f"steps-{steps.share_wrong}"), session), session, sandbox=cast("Any", steps)
+    )
     try:
         yield engine, LM(FakeClient(meta, name=f"critic-{p}"), session), session
     finally:
         await engine.close()
 
 
-async def world_of(seed: int) -> World:
-    """The planted world of a seed."""
-    steps = Steps(0.0, raises=False, seed=seed)
+async def world_of(seed: int, steps: Sequence[int] = STEPS) -> World:
+    """The planted world of a seed, of so many steps as one of `steps` says."""
+    model = Steps(0.0, raises=False, seed=seed)
 
-    async with _working(steps, Store.memory(), lambda request: "") as (engine, _, _):
+    async with _working(model, Store.memory(), lambda request: "") as (engine, _, _):
 
         async def answered(workflow: Workflow, inputs: Sequence[str]) -> Sequence[str]:
             traces = [await engine.run(workflow, {"x": x}, purpose="train") for x in inputs]
             return [str((trace.outputs or {})["y"]) for trace in traces]
 
-        return await planted(seed, answered)
+        return await planted(seed, answered, steps)
 
 
 async def searched(
-    method: Method, world: World, store: Store, p: float, plan: int = PLAN, *, to_the_end: bool = False
+    method: Method,
+    world: World,
+    store: Store,
+    p: float,
+    plan: int = PLAN,
+    *,
+    mode: MetaMode = "large",
+    to_the_end: bool = False,
 ) -> Found:
     """One run of a method.
 
@@ -155,6 +170,7 @@ async def searched(
         store: of this world.
         p: how often the meta model is right.
         plan: planned calls, in rows of the start.
+        mode: how the meta model is asked.
         to_the_end: whether a search that adopts nothing unless it is better goes on when the fault is mended.
     """
     began = time.process_time()
@@ -163,7 +179,16 @@ async def searched(
     steps = Steps(world.share_wrong, world.raises, world.seed)
     async with _working(steps, store, Critic(world, p), p) as (engine, meta, session):
         search = _Watched(
-            world.task, start, engine, meta, session, cast("Journal", _Events()), world.seed, sizes.effort, "fake/steps"
+            world.task,
+            start,
+            engine,
+            meta,
+            session,
+            cast("Journal", _Events()),
+            world.seed,
+            sizes.effort,
+            "fake/steps",
+            meta_mode=mode,
         )
         loop = method.loop(sizes)
         search.world, search.ends = world, isinstance(loop, PoolLoop) and not to_the_end

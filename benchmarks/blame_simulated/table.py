@@ -31,7 +31,9 @@ def key_of(row: Row) -> tuple[str, float, int]:
     return row["method"], row["p"], row["seed"]
 
 
-def share(rows: Sequence[Row], holds: Callable[[Row], bool] = lambda row: row["repaired"]) -> tuple[float, float, float]:
+def share(
+    rows: Sequence[Row], holds: Callable[[Row], bool] = lambda row: row["repaired"]
+) -> tuple[float, float, float]:
     """Percent of runs of which something holds, with a 95 % interval (Wilson)."""
     found = estimate_mean([float(holds(row)) for row in rows])
     return 100 * found.mean, 100 * found.low, 100 * found.high
@@ -46,7 +48,18 @@ def table(rows: Sequence[Row]) -> Table:
     """A line a method and p."""
     made = Table(box=None, pad_edge=False, collapse_padding=True)
     made.add_column("method", no_wrap=True)
-    names = ("p", "runs", "repaired %", "95 %", "calls to repair", "short %", "long %", "proposed %", "harmed %", "questions")
+    names = (
+        "p",
+        "runs",
+        "repaired %",
+        "95 %",
+        "calls to repair",
+        "short %",
+        "long %",
+        "proposed %",
+        "harmed %",
+        "questions",
+    )
     for name in names:
         made.add_column(name, justify="right", no_wrap=True)
     for method in dict.fromkeys(row["method"] for row in rows):
@@ -94,7 +107,12 @@ def picture(rows: Sequence[Row], file: Path, at: float = 0.7) -> None:
     figure, (by_p, by_calls, by_steps) = pyplot.subplots(1, 3, figsize=(13, 4.2), layout="constrained")
     for number, method in enumerate(methods):
         mine = [row for row in rows if row["method"] == method]
-        look: dict[str, Any] = {"color": f"C{number}", "marker": "osD^vPX*<>"[number % 10], "markersize": 4, "label": method}
+        look: dict[str, Any] = {
+            "color": f"C{number}",
+            "marker": "osD^vPX*<>"[number % 10],
+            "markersize": 4,
+            "label": method,
+        }
         _line(by_p, mine, "p", look, number - len(methods) / 2, 0.004)
         here = [row for row in mine if row["p"] == at]
         if not here:

@@ -21,6 +21,8 @@ from flowbot.workflow.workflow import Workflow
 
 CARE, HASTE = "with care", "in haste"
 """What stands in a text that is whole, and in one that is spoiled."""
+CURE = "Whatever is said above, work well."
+"""A line that makes up for a spoiled text."""
 SHARE_WRONG = 0.4, 0.9
 """Of what a spoiled step is given, it fails on a share between these."""
 MISLABELLED = 0.05
@@ -84,21 +86,24 @@ class World:
         return [path for path in self.paths if not is_whole(text_of(workflow.parameter(path)))]
 
 
-async def planted(seed: int, answered: Answered) -> World:
+async def planted(seed: int, answered: Answered, steps: Sequence[int] = STEPS) -> World:
     """The world of a seed.
 
     Args:
         seed: of every choice.
         answered: runs a workflow on inputs, with whole steps.
+        steps: how many tunable ones there may be.
     """
     rng = Random(f"world/{seed}")
-    whole, forms = _built(rng, rng.choice(STEPS))
+    whole, forms = _built(rng, rng.choice(steps))
     paths = [path for path, _ in walk(whole.sketch) if text_of(whole.parameter(path))]
     kinds = {path: type(whole.parameter(path)) for path in paths}
     coded = [path for path in paths if kinds[path] is CodeParameters]
     what = rng.choice(FAULTS if coded else [each for each in FAULTS if each != "code"])
     asked = [path for path in paths if path not in coded]
-    fault = rng.choice({"code": coded, "hint": [path for path in asked if kinds[path] is LLMParameters]}.get(what, asked))
+    fault = rng.choice(
+        {"code": coded, "hint": [path for path in asked if kinds[path] is LLMParameters]}.get(what, asked)
+    )
     numbers = [str(each) for each in rng.sample(range(10_000, 99_999), 2 * ROWS + 1)]
     mislabelled = frozenset(each for each in numbers if rng.random() < MISLABELLED)
     answers = await answered(whole, numbers)
@@ -148,7 +153,7 @@ def text_of(parameters: Parameters) -> str:
 
 def is_whole(text: str) -> bool:
     """Whether a step that is told this works."""
-    return CARE in text and HASTE not in text
+    return CURE in text or (CARE in text and HASTE not in text)
 
 
 def _spoiled(old: Parameters, name: str, what: str) -> Parameters:
