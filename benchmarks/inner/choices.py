@@ -54,12 +54,12 @@ class Listening(Search):
         self._numbers: Counter[str] = Counter()
 
     def told(self, program: WorkflowProgram, rows: Sequence[Row]) -> list[Row]:
-        """As of `Context`, of other rows where they are swapped."""
-        if not self.swaps:
-            return super().told(program, rows)
+        """As of `Context`, of other rows where they are swapped and there are enough."""
         ids = [row.example.id for row in rows]
         others = [row for row in failing(self.recorded(program, self.training)) if row.example.id not in ids]
-        return Random(f"{self.seed}/swap/{ids}").sample(others, k=min(len(rows), len(others)))
+        if not self.swaps or len(others) < len(rows):
+            return super().told(program, rows)
+        return Random(f"{self.seed}/swap/{ids}").sample(others, k=len(rows))
 
     async def ask_fields(
         self,
