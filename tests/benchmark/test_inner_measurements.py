@@ -17,6 +17,7 @@ from flowbot.fields.yaml import read_data
 from flowbot.run.events import Arm, Proposal, Started, Verdict
 from flowbot.run.journal import Journal
 from flowbot.run.result import RunResult
+from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.check import check
 from flowbot.workflow.workflow import Workflow
 from inner.choices import Question, changed
@@ -200,6 +201,14 @@ def test_a_spoiled_workflow_is_searched_by_each_method_once(
     ]
     assert all(each["calls"] <= 30 for each in lines)
     assert "by lot 1 in 3" in capsys.readouterr().out
+
+
+def test_the_control_asks_nobody_which_step_it_is() -> None:
+    blames = [each.blame for each in spoiled.any_step() if hasattr(each, "blame")]
+
+    assert blames
+    assert {type(each) for each in blames} == {spoiled.AnyStep}
+    assert blames[0].cost(WorkflowProgram(flow()), []) == 0
 
 
 def flow(**told: str) -> Workflow:
