@@ -41,6 +41,8 @@ from inner.spoils import read_spoils
 
 DRAWS = 3
 """Draws for each proposal that is wanted: those that repeat one, or are refused, are counted and not run."""
+BLAMED = 16
+"""Rows that each spoiled workflow is run on, for questions which step it is: some to show, and others to swap them with."""
 FULL = {"proposals": 100, "rows": 200}
 
 
@@ -187,7 +189,7 @@ def _points(of: Estimate | None) -> str:
     return "–" if of is None else f"{100 * of.mean:+.1f} ({100 * of.low:+.1f} to {100 * of.high:+.1f})"
 
 
-async def chosen(ground: Ground, task: Task, train: int, questions: int) -> tuple[dict[str, Changed], list[Line]]:
+async def chosen(ground: Ground, task: Task, questions: int) -> tuple[dict[str, Changed], list[Line]]:
     """How many choices change: ballots on the task's one-call workflow, blame on spoiled workflows."""
     programs: dict[str, list[tuple[Task, Any, int]]] = {
         "what to change": [(task, starts("single-call", task), questions)],
@@ -195,7 +197,7 @@ async def chosen(ground: Ground, task: Task, train: int, questions: int) -> tupl
     }
     spoils = read_spoils()
     for way in spoils.ways[: -(-questions // ASKED)]:
-        programs["which step"].append((spoils.task([train, 1, 1]), spoils.spoiled(way), 0))
+        programs["which step"].append((spoils.task([BLAMED, 1, 1]), spoils.spoiled(way), 0))
     found: dict[str, Changed] = {}
     lines: list[Line] = []
     for what, asked in programs.items():
@@ -228,7 +230,7 @@ async def measure(options: argparse.Namespace) -> str:
                 options.out / "gradients.jsonl", [about, *(each for arm_lines in lines.values() for each in arm_lines)]
             )
             print(report(lines, {}), flush=True)
-        found, said = await chosen(ground, task, options.train, options.questions)
+        found, said = await chosen(ground, task, options.questions)
     write(options.out / "choices.jsonl", said)
     return report(lines, found)
 
