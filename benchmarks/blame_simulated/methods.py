@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -12,9 +13,12 @@ from flowbot.optimizer.feedback.blame import Blame, Blamed, suspects
 from flowbot.optimizer.feedback.runs import failing
 from flowbot.optimizer.method import Method
 from flowbot.optimizer.methods import INNERS, PoolMethod, find_method, tuning
+from flowbot.optimizer.parameters import rewrite
 from flowbot.optimizer.parameters.demonstrations import Demonstrations
+from flowbot.optimizer.parameters.rewrite import Rewrite
+from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.recipes import Proposers
-from flowbot.optimizer.seams import Context
+from flowbot.optimizer.seams import Context, Focus, Proposal
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 
@@ -105,6 +109,32 @@ def _texts() -> Proposers:
     return [each for each in tuning() if not isinstance(each, Demonstrations)]
 
 
+class FullPass(Rewrite):
+    """Rewrites from gradients of all calls back to the first, though one step is to be changed."""
+
+    async def propose(
+        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
+    ) -> Sequence[Proposal[WorkflowProgram]]:
+        """As of `Rewrite`."""
+        _FULL.set(True)  # in the task of this proposal alone
+        return await Rewrite.propose(self, parent, focus, want, context)
+
+
+_FULL: ContextVar[bool] = ContextVar("_FULL", default=False)
+_backward_all = rewrite.backward_all
+
+
+async def _backward(*asked: Any, until: str | None = None, **more: Any) -> Any:
+    return await _backward_all(*asked, until=None if _FULL.get() else until, **more)
+
+
+rewrite.backward_all = _backward
+
+
+def _full_pass() -> Proposers:
+    return [FullPass(blame=each.blame) if isinstance(each, Rewrite) else each for each in _texts()]
+
+
 def _made(
     name: str, proposers: Callable[[], Proposers], blame: Callable[[World], Blame] | None, world: World
 ) -> Method:
@@ -139,6 +169,7 @@ def methods() -> dict[str, Maker]:
     found["none+blame, by chance"] = partial(_made, "none+blame, by chance", tuning, lambda world: ByChance())
     for name, blame in ATTRIBUTIONS.items():
         found[f"texts: {name}"] = partial(_made, f"texts: {name}", _texts, blame)
+    found["texts: gradients of all steps"] = partial(_made, "texts: gradients of all steps", _full_pass, None)
     for arm in dict.fromkeys(type(each) for each in tuning()):
         name = f"without {arm.__name__}"
         found[name] = partial(_made, name, partial(_without, arm), None)

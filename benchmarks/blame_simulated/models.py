@@ -197,9 +197,7 @@ def _name(text: str) -> str:
     return found[1] if found else ""
 
 
-_NOW = re.compile(
-    r"(?:Now:|Its text now:|Text now[^\n]*:|following instructions[^\n]*:|is this Python function:)\n(.*)", re.DOTALL
-)
+_NOW = re.compile(r"(?:Now:|Its text now:|Text now[^\n]*:)\n(.*)", re.DOTALL)
 _END = re.compile(
     r"\n(?:Feedback:|It stands at|It has besides|The step has besides|Wrong:|Right, and|Tried on|Runs, the worst|```)"
 )
@@ -207,10 +205,9 @@ _LINE = re.compile(r"one line to append.*is told:\n([^\n]*)\n", re.DOTALL)
 
 
 def _now(text: str) -> str:
-    """The text that a question wants anew."""
+    """The text that a question wants anew: what stands after the words that announce it, or the first that is fenced."""
     found = _NOW.search(text)
-    assert found is not None, text
-    after = found[1].removeprefix("```").lstrip("\n")
+    after = (found[1] if found else text.partition("```")[2]).removeprefix("```").lstrip("\n")
     return _END.split(after, maxsplit=1)[0].strip()
 
 
