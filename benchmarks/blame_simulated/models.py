@@ -197,11 +197,9 @@ def _name(text: str) -> str:
     return found[1] if found else ""
 
 
-_NOW = re.compile(r"(?:Now:|Its text now:|Text now[^\n]*:)\n(.*)", re.DOTALL)
-_END = re.compile(
-    r"\n(?:Feedback:|It stands at|It has besides|The step has besides|Wrong:|Right, and|Tried on|Runs, the worst|```)"
-)
-_LINE = re.compile(r"one line to append.*is told:\n([^\n]*)\n", re.DOTALL)
+_NOW = re.compile(r"^(?:Now|Its text now|Text now)[^\n]*:\n(.*)", re.DOTALL | re.MULTILINE)
+_END = re.compile(r"\n\n|\n(?:Feedback:|Wrong:|Right, and|Tried on|```)")
+_LINE = re.compile(r"one line to append.*is told:\n([^\n]*)", re.DOTALL)
 
 
 def _now(text: str) -> str:
