@@ -205,8 +205,9 @@ async def chosen(ground: Ground, task: Task, questions: int) -> tuple[dict[str, 
         for each, start, ballots in asked if questions else ():
             all_choices.append({shown: await listened(ground, each, start, shown, ballots) for shown in SHOWN})
             for shown, answers in all_choices[-1].items():
-                lines += [{"about": what, "shown": shown, "question": q.number, "program": len(all_choices), "chosen": c}
-                          for q, (_, c) in answers.items()]  # fmt: skip
+                for number, (_, choice) in enumerate(answers.values()):
+                    about = {"about": what, "program": len(all_choices), "question": number, "shown": shown}
+                    lines.append({**about, "chosen": choice})
         found[what] = changed(all_choices)
     return found, lines
 
