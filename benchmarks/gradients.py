@@ -186,7 +186,10 @@ def report(lines: Mapping[str, Sequence[Line]], choices: Mapping[str, Changed]) 
 
 
 def _points(of: Estimate | None) -> str:
-    return "–" if of is None else f"{100 * of.mean:+.1f} ({100 * of.low:+.1f} to {100 * of.high:+.1f})"
+    if of is None:
+        return "–"
+    mean, low, high = (round(100 * each, 1) + 0.0 for each in (of.mean, of.low, of.high))
+    return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
 async def chosen(ground: Ground, task: Task, questions: int) -> tuple[dict[str, Changed], list[Line]]:
