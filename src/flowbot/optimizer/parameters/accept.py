@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Literal
+
 from flowbot.optimizer.rendering import fenced
 from flowbot.optimizer.seams import Context
 from flowbot.runtime.program import WorkflowProgram
@@ -11,6 +14,8 @@ from flowbot.workflow.prompt import Slot
 from flowbot.workflow.workflow import Workflow
 
 LETTERS_PER_WORD = 12
+MOST_HINT = 2000
+"""Letters of a hint."""
 
 
 def accepted(
@@ -19,7 +24,9 @@ def accepted(
     path: str,
     reply: str,
     *,
-    part: Slot | None = None,
+    question: str,
+    quotable: Sequence[str] = (),
+    part: Slot | Literal["format_hint"] | None = None,
     limit: int,
 ) -> tuple[Parameters | None, str]:
     """The parameters of a step with what a reply says in place of its instruction, its code or one text of its prompt; or None
@@ -40,11 +47,12 @@ def accepted(
         if not reply.strip():
             return None, "the reply was empty"
         said = reply.strip()[: max(2000, LETTERS_PER_WORD * limit)]
-        new = (
-            old.with_text(said, part)
-            if isinstance(old, LLMParameters)
-            else old.model_copy(update={"instruction": said})
-        )
+        if isinstance(old, ChoiceParameters):
+            new = old.model_copy(update={"instruction": said})
+        elif part == "format_hint":
+            new = old.model_copy(update={"format_hint": said[:MOST_HINT]})
+        else:
+            new = old.with_text(said, part)
     else:
         return old, ""
     if why := search.guard.copied_text(reply, workflow):
