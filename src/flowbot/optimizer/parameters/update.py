@@ -69,7 +69,16 @@ async def update(
         tried=tried,
     )
     reply = await search.ask_text(prompt, "proposals", max_tokens=max(META_TOKENS, TOKENS_PER_WORD * limit), draw=draw)
-    return accepted(search, workflow, path, reply, part=part, limit=limit)
+    return accepted(
+        search,
+        workflow,
+        path,
+        reply,
+        question=prompt,
+        quotable=[*(each.text for each in feedback), *tried],
+        part=part,
+        limit=limit,
+    )
 
 
 def _part(told: Parameters, number: int) -> Slot | None:
