@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flowbot.optimizer.belief import Belief
-from flowbot.optimizer.feedback.backward import MOST_CALLS, backward_all, feedback_on, is_tuned
+from flowbot.optimizer.feedback.backward import backward_all, feedback_on, is_tuned
+from flowbot.optimizer.feedback.links import MOST_CALLS
 from flowbot.optimizer.judge import PRIOR_SPREAD
 from flowbot.optimizer.parameters.update import update
 from flowbot.optimizer.population import Candidate
@@ -64,7 +65,7 @@ class Layerwise:
             elif parameters != program.workflow.parameter(path):
                 updated = updated.with_slot(path, parameters)
                 changed.append(f"{path}: new {'code' if isinstance(parameters, CodeParameters) else 'instruction'}")
-        said = tuple(each for of_row in gradients for each in of_row.values())
+        said = tuple(each for of_row in gradients for of_call in of_row.values() for each in of_call)
         return [
             Proposal(
                 updated if changed else None,
