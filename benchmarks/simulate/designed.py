@@ -180,6 +180,7 @@ class Both(Other):
     """
 
     most: int = 3
+    states: tuple[str, ...] = ("open", "set aside", "dropped")
 
     def options(self, parent: Candidate[Program], context: Simulated) -> list[Option]:
         """Those whose gains sum up to most."""
@@ -187,7 +188,7 @@ class Both(Other):
         good = [
             each
             for each in members
-            if each.parent is parent and each.origin is None and each.state in ("set aside", "dropped")
+            if each.parent is parent and each.origin is None and each.state in self.states
             and each.belief.mean > 0 and context.population.outcomes(each.program)
         ]  # fmt: skip
         pairs = sorted(combinations(good, 2), key=lambda pair: -sum(each.belief.mean for each in pair))
@@ -248,10 +249,11 @@ class Small(Other):
     spread: float = 0.1
     cost: int = 0
     draws: int = 4
+    prior_spread: float = PRIOR_SPREAD
 
     def options(self, parent: Candidate[Program], context: Simulated) -> list[Option]:
         """One."""
-        key, prior = f"{parent.program.hash}/{self.kind}", Belief(self.prior, PRIOR_SPREAD)
+        key, prior = f"{parent.program.hash}/{self.kind}", Belief(self.prior, self.prior_spread)
         return [Option(Arm(kind=self.kind), key, self.kind, prior, cost=self.cost, most=self.draws, level="parameters")]
 
     async def propose(
@@ -442,6 +444,10 @@ DESIGNED = {
     "rules-for-rewrites": Settings(more=(RULES,), texts=("demonstrate",)),
     "without-rewrites": Settings(texts=("demonstrate",)),
     "minor": Settings(more=MINOR),
+    "rules6": Settings(more=(partial(RULES, prior_spread=0.06),)),
+    "rules6-2": Settings(more=(partial(RULES, prior_spread=0.06, draws=2),)),
+    "minor6": Settings(more=tuple(partial(each, prior_spread=0.06) for each in MINOR)),
+    "minor-few": Settings(more=MINOR[:1]),
     "all-arms": Settings(more=(RULES, *MINOR, Both)),
     "all-arms-for-rewrites": Settings(more=(RULES, *MINOR, Both), texts=("demonstrate",)),
     "library": Settings(more=(Library,)),
