@@ -64,9 +64,9 @@ async def opened(folder: Path, reply: str = "") -> AsyncGenerator[Search]:
 def take(search: Search, reply: str, **more: Any) -> tuple[str | None, str]:
     """The new instruction or hint, and the fault."""
     new, fault = accepted(search, workflow(), "answer", reply, question=QUESTION, limit=80, **more)
-    assert (new is None) == bool(fault)
-    if new is None:
-        return None, fault
+    assert new is None or not fault
+    if new is None or new == workflow().parameter("answer"):
+        return None, fault or "the same again"
     assert isinstance(new, LLMParameters)
     return new.format_hint if more.get("part") == "format_hint" else new.instruction, fault
 

@@ -1,7 +1,7 @@
 """What a meta model wrote for a step becomes its parameters, or is refused with the reason: the one door for new texts and code.
 
-Refused is what is empty, breaks off, is the old text again, repeats the words of its own question, lists labels that the task has not,
-copies the task's examples, or does not pass the checker.
+Refused is what is empty, breaks off, repeats the words of its own question, lists labels that the task has not, copies the task's
+examples, or does not pass the checker. What says the same as before changes nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def accepted(
     limit: int,
 ) -> tuple[Parameters | None, str]:
     """The parameters of a step with what a reply says in place of its instruction, its code or one text of its prompt; or None
-    with the reason.
+    with the reason. Those that it has, where the reply says the same again.
 
     Args:
         search: the running search.
@@ -54,14 +54,17 @@ def accepted(
     old = workflow.parameter(path)
     if isinstance(old, CodeParameters):
         new: Parameters = CodeParameters(code=fenced(reply)[:MOST_LETTERS])
-        fault = "the reply is the old code" if new == old or new.code == old.code.strip() else ""
+        fault, unchanged = "", new.code == old.code.strip()
     elif isinstance(old, LLMParameters | ChoiceParameters):
         before = _old_text(old, part)
         said, fault = text_of(reply, before)
         most = HINT_LETTERS if part == "format_hint" else min(MOST_LETTERS, max(2000, LETTERS_PER_WORD * limit))
+        unchanged = not fault and folded(said) == folded(before)
         fault = fault or _text_fault(search, workflow, path, said, before, question, quotable, most)
         new = _with_text(old, said, part)
     else:
+        return old, ""
+    if unchanged:
         return old, ""
     if why := fault or search.guard.copied_text(reply, workflow):
         return None, why
@@ -82,8 +85,6 @@ def _text_fault(
     """Why a text cannot stand for another one; "" where it can."""
     if len(said) > most:
         return f"the reply has {len(said):,} letters, {most:,} at most are taken"
-    if folded(said) == folded(before):
-        return "the reply is the old text"
     if words := echo(said, question, before, instruction_text(workflow, path), search.task.goal, *quotable):
         return f"it repeats its question: {words}"
     label = foreign_label(said, workflow, path, search.task)

@@ -52,7 +52,7 @@ class Combine:
         good = [
             each
             for each in population.members
-            if each.parent is parent and each.origin is None and each.state in ("set aside", "dropped")
+            if each.parent is parent and each.origin is None and each.state != "adopted"
             and each.belief.mean > 0 and population.outcomes(each.program)
         ]  # fmt: skip
         ranked = sorted(combinations(good, 2), key=lambda pair: -sum(each.belief.mean for each in pair))
