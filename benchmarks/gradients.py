@@ -25,7 +25,7 @@ from typing import Any, Literal
 from flowbot.optimizer.feedback.blame import ASKED
 from flowbot.optimizer.methods import tuning
 from flowbot.optimizer.rendering import instruction_text
-from flowbot.optimizer.seams import FeedbackMode, Focus, Option, Proposal, Proposer
+from flowbot.optimizer.seams import FeedbackMode, Focus, MetaMode, Option, Proposal, Proposer
 from flowbot.optimizer.search import Search
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.starts import starts
@@ -52,18 +52,20 @@ class Arm:
         kind: of the change; see `flowbot.run.events.Arm`.
         feedback: what questions tell of a mistake.
         asks: whether it may ask the meta model.
+        mode: how it is asked: a small one is never asked for a rewrite.
     """
 
     kind: str
     feedback: FeedbackMode = "real"
     asks: bool = True
+    mode: MetaMode = "large"
 
 
 ARMS: Mapping[str, Arm] = {
     "real": Arm("instruct"),
     "shuffled": Arm("instruct", "shuffled"),
     "blind": Arm("instruct", "blind"),
-    "rule": Arm("rule", asks=False),
+    "rule": Arm("rule", asks=False, mode="small"),
 }
 Line = dict[str, Any]
 """A draw: arm, number, what the step would be told, what was wrong with it, and scores by row where it was run."""
@@ -72,7 +74,7 @@ Line = dict[str, Any]
 async def drawn(ground: Ground, task: Task, split: Literal["val", "test"], name: str, wanted: int) -> list[Line]:
     """The draws of one arm, until there are so many different proposals; the parent's line comes first."""
     arm = ARMS[name]
-    async with searching(ground, task, starts("single-call", task), arm.feedback) as search:
+    async with searching(ground, task, starts("single-call", task), arm.feedback, meta_mode=arm.mode) as search:
         rows = [each.id for each in search.order(split)]
         await search.run(search.start, rows, split)
         lines = [_line(search, name, -1, search.start, rows)]

@@ -28,6 +28,7 @@ from flowbot.optimizer.feedback.blame import Blame, Blamed, suspects
 from flowbot.optimizer.method import Method
 from flowbot.optimizer.methods import PoolMethod, find_method, tuning
 from flowbot.optimizer.parameters.rewrite import Rewrite
+from flowbot.optimizer.parameters.rule import Rule
 from flowbot.optimizer.recipes import Proposers
 from flowbot.optimizer.run import optimize_async
 from flowbot.optimizer.seams import Context
@@ -62,7 +63,7 @@ class AnyStep(Blame):
 
 def any_step() -> Proposers:
     """What `blame` is made of, with the control in its place."""
-    return [replace(each, blame=AnyStep()) if isinstance(each, Rewrite) else each for each in tuning()]
+    return [replace(each, blame=AnyStep()) if isinstance(each, Rewrite | Rule) else each for each in tuning()]
 
 
 def method_of(name: str) -> Method:

@@ -233,7 +233,7 @@ class Small(Other):
 
     Args:
         kind: its name.
-        prior: what is believed of it.
+        prior, spread_of_prior: what is believed of it.
         good: how often it gains something.
         least, best: how much of the headroom a good one takes.
         spread: in probits, of the others.
@@ -242,18 +242,18 @@ class Small(Other):
     """
 
     kind: str
-    prior: float
+    prior: float = 0.02
+    spread_of_prior: float = 0.06
     good: float = 0.15
     least: float = 0.1
     best: float = 0.5
     spread: float = 0.1
     cost: int = 0
     draws: int = 4
-    prior_spread: float = PRIOR_SPREAD
 
     def options(self, parent: Candidate[Program], context: Simulated) -> list[Option]:
         """One."""
-        key, prior = f"{parent.program.hash}/{self.kind}", Belief(self.prior, self.prior_spread)
+        key, prior = f"{parent.program.hash}/{self.kind}", Belief(self.prior, self.spread_of_prior)
         return [Option(Arm(kind=self.kind), key, self.kind, prior, cost=self.cost, most=self.draws, level="parameters")]
 
     async def propose(
@@ -263,13 +263,19 @@ class Small(Other):
         context.pay(self.cost)
         program, rng = parent.program, context.rng(f"propose/{focus.option.key}/{focus.draw}")
         headroom = max(0.0, context.task.headroom(program.structure) - program.instruction.effect)
-        gain = rng.uniform(self.least, self.best) * headroom if rng.random() < self.good else rng.gauss(-0.03, self.spread)
+        gain = (
+            rng.uniform(self.least, self.best) * headroom if rng.random() < self.good else rng.gauss(-0.03, self.spread)
+        )
         made = context.task.reworded(program, min(headroom, gain))
         return [Proposal(made, self.kind, "prior")]
 
 
-RULES = partial(Small, "rule", 0.02)
-MINOR = (partial(Small, "hint", 0.01, draws=2), partial(Small, "code", 0.02, cost=1, draws=2), partial(Small, "samples", 0.0, draws=2), partial(Small, "tools", 0.0, draws=2))
+RULES = partial(Small, "rule")
+MINOR = (
+    partial(Small, "hint", 0.01, draws=2), partial(Small, "code", cost=1, draws=2),
+    partial(Small, "samples", 0.0, draws=2), partial(Small, "tools", 0.0, draws=2),
+)  # fmt: skip
+WIDE = {"spread_of_prior": PRIOR_SPREAD}
 
 
 @dataclass
@@ -441,14 +447,10 @@ DESIGNED = {
     "merge-texts": Settings(more=(partial(Merge, ("parameters",)),)),
     "both": Settings(more=(Both,)),
     "rules": Settings(more=(RULES,)),
-    "rules-for-rewrites": Settings(more=(RULES,), texts=("demonstrate",)),
-    "without-rewrites": Settings(texts=("demonstrate",)),
     "minor": Settings(more=MINOR),
-    "rules6": Settings(more=(partial(RULES, prior_spread=0.06),)),
-    "rules6-2": Settings(more=(partial(RULES, prior_spread=0.06, draws=2),)),
-    "minor6": Settings(more=tuple(partial(each, prior_spread=0.06) for each in MINOR)),
-    "minor-few": Settings(more=MINOR[:1]),
     "all-arms": Settings(more=(RULES, *MINOR, Both)),
+    "all-arms-believed-in-widely": Settings(more=(*(partial(each, **WIDE) for each in (RULES, *MINOR)), Both)),
+    "rules-for-rewrites": Settings(more=(RULES,), texts=("demonstrate",)),
     "all-arms-for-rewrites": Settings(more=(RULES, *MINOR, Both), texts=("demonstrate",)),
     "library": Settings(more=(Library,)),
     "tuned-again": Settings(more=(Again,)),

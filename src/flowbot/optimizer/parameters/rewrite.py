@@ -19,6 +19,7 @@ from flowbot.fields.words import count
 from flowbot.optimizer.feedback.backward import Gradients, backward_all, feedback_on, most_questions
 from flowbot.optimizer.feedback.blame import Blame, suspects
 from flowbot.optimizer.feedback.history import tried
+from flowbot.optimizer.feedback.parts import is_not_here
 from flowbot.optimizer.feedback.runs import failing, good
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
@@ -136,7 +137,7 @@ class Rewrite:
         if len(suspects(program)) > 1:
             context.watch.step(f"gradients of {count(len(rows), 'run')}")
             gradients = await backward_all(context, program, rows, until=path)
-        on_step = [[each.text for each in feedback_on(path, [run])] for run in gradients] or [[]] * len(rows)
+        said_of = [[each.text for each in feedback_on(path, [run]) if not is_not_here(each.text)] for run in gradients]
         kept = good(context.recorded(program, focus.rows or context.training))[: self.right]
         told, history = program.workflow.parameter(path), tried(context.population, program, path)
         question = fill(
@@ -149,8 +150,8 @@ class Rewrite:
             around=around(told.messages, part, PART) if isinstance(told, LLMParameters) and part else "",
             beside=_beside(told),
             mistakes=[
-                {"run": run_text(row), "right": right_text(row, context.task.metric), "feedback": said_of}
-                for row, said_of in zip(context.told(program, rows), on_step, strict=True)
+                {"run": run_text(row), "right": right_text(row, context.task.metric), "feedback": texts}
+                for row, texts in zip(context.told(program, rows), said_of or [[]] * len(rows), strict=True)
             ],
             right=[run_text(row) for row in kept],
             tried=history[: self.history],
@@ -169,7 +170,7 @@ class Rewrite:
             question,
             tuple(history),
             tuple(dict.fromkeys(names)),
-            tuple(each for run in gradients for said_of in run.values() for each in said_of),
+            tuple(each for run in gradients for of_call in run.values() for each in of_call),
             [] if reply is None else list(reply["hypotheses"]),
         )
 

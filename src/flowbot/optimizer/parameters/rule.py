@@ -56,7 +56,8 @@ class Rule:
         if not paths or not failing(rows):
             return []
         arm = Arm(kind="rule", place=paths[0] if len(paths) == 1 else "")
-        cost = self.blame.cost(program, rows) + 1
+        asked = context.meta_mode == "large" or any(labels_of(context, program, path) for path in paths)
+        cost = self.blame.cost(program, rows) + asked
         title = "append a rule to what a step is told"
         return [option(program, arm, title, self.priors, cost=cost, most=self.most, tokens=WORDS)]
 
