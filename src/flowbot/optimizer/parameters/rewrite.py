@@ -151,7 +151,7 @@ class Rewrite:
             beside=_beside(told),
             mistakes=[
                 {"run": run_text(row), "right": right_text(row, context.task.metric), "feedback": texts}
-                for row, texts in zip(context.told(program, rows), said_of or [[]] * len(rows), strict=True)
+                for row, texts in zip(context.told(program, rows), said_of or [list[str]()] * len(rows), strict=True)
             ],
             right=[run_text(row) for row in kept],
             tried=history[: self.history],
