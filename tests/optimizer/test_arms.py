@@ -11,7 +11,7 @@ from search_help import searching
 
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.parameters.hint import Hint
-from flowbot.optimizer.parameters.rule import Rule
+from flowbot.optimizer.parameters.rule import WORDS, Rule, one_line
 from flowbot.optimizer.parameters.rule_lines import neutral_lines, shipped_lines
 from flowbot.optimizer.parameters.samples import Samples
 from flowbot.optimizer.parameters.step_change import PROMPT_TOKENS, prompt_tokens, said
@@ -120,6 +120,13 @@ async def test_a_line_goes_into_the_longest_text_of_a_prompt_of_ones_own(tmp_pat
     assert isinstance(before, LLMParameters)
     assert places(told(made, "answer").messages) == places(before.messages)
     assert said(told(made, "answer")).startswith(f"{said(before)}\n")
+
+
+def test_a_line_is_the_first_that_says_something_without_its_bullet() -> None:
+    assert one_line("\n\n- Say it.\nBecause.") == "Say it."
+    assert one_line("1. 'Three digits'") == "Three digits"
+    assert one_line("3 decimals only") == "3 decimals only"
+    assert len(one_line("word " * 99).split()) == WORDS
 
 
 def test_neutral_lines_fit_the_kind_and_are_not_said_twice() -> None:

@@ -4,6 +4,7 @@ model writes the line. What is said already stays: a small model's free rewrite 
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from .step_change import Aim, aim, option, proposal, said, task_outputs, text_st
 
 WORDS = 25
 """Of a line."""
+_BULLET = re.compile(r"^\s*(?:(?:[-*•]|\d+[.)])\s+)?")
 OF_LABEL, OF_OTHERS = 3, 2
 """Inputs of a label, and of other labels, that a definition is made from."""
 _Kept = tuple[str, str, str]
@@ -174,5 +176,5 @@ def _inputs(row: Row, path: str) -> str:
 
 def one_line(reply: str) -> str:
     """The first line of a reply that says something, without a bullet or quotes around it, cut to `WORDS` words."""
-    lines = (line.strip().lstrip("-*•0123456789.) ").strip("\"'` ") for line in reply.splitlines())
+    lines = (_BULLET.sub("", line).strip("\"'` ") for line in reply.splitlines())
     return " ".join(next((line for line in lines if line), "").split()[:WORDS])
