@@ -27,6 +27,7 @@ from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import right_text, run_text, sentence, value_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.run.events import Arm, Feedback, Verdict
+from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.trace import node_path
 from flowbot.workflow.parameters import LLMParameters, Parameters
@@ -138,7 +139,8 @@ class Rewrite:
             context.watch.step(f"gradients of {count(len(rows), 'run')}")
             gradients = await backward_all(context, program, rows, until=path)
         said_of = [[each.text for each in feedback_on(path, [run]) if not is_not_here(each.text)] for run in gradients]
-        kept = good(context.recorded(program, focus.rows or context.training))[: self.right]
+        ran = [row for row in context.recorded(program, focus.rows or context.training) if _ran(row, path)]
+        kept = good(ran)[: self.right]
         told, history = program.workflow.parameter(path), tried(context.population, program, path)
         question = fill(
             "hypotheses",
@@ -212,6 +214,10 @@ def _proposed(
         feedback=feedback,
         because=(*focus.because, *(each.id for each in feedback if node_path(each.place) == path)),
     )
+
+
+def _ran(row: Row, path: str) -> bool:
+    return any(step.node == path for step in row.trace.steps)
 
 
 def _texts(program: WorkflowProgram, path: str) -> Sequence[Slot | None]:
