@@ -49,7 +49,7 @@ def scripted(blamed: str = "answer", rewrite: Callable[[int], str] | None = None
     def meta(prompt: str) -> ReplyContent:
         nonlocal count
         if prompt.startswith("A run of"):
-            return {"step": blamed}
+            return {"evidence": "", "step": blamed}
         if prompt.startswith(HYPOTHESES):
             numbers = range(count + 1, count + 1 + given)
             count += given
@@ -151,7 +151,7 @@ async def test_only_the_calls_from_the_blamed_step_to_the_end_are_asked_about(tm
 async def test_runs_that_speak_against_the_step_come_first(tmp_path: Path) -> None:
     def meta(prompt: str) -> ReplyContent:
         if prompt.startswith("A run of"):
-            return {"step": "plan" if "silver" in prompt else "answer"}
+            return {"evidence": "", "step": "plan" if "silver" in prompt else "answer"}
         return {"hypotheses": [{"claim": "old", "text": "You are new."}]} if prompt.startswith(HYPOTHESES) else "more"
 
     answers = {each.id: each.expected["a"] for each in TASK.splits["train"]}
