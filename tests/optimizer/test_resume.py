@@ -79,7 +79,7 @@ async def resumed_after_every_event(
     [
         pytest.param({"lm": "fake/counter", "method": "flowbot"}, 0, id="free"),
         pytest.param({"lm": "fake/counter", "method": "flowbot", "calls": 101}, 1, id="a ceiling in mid-block"),
-        pytest.param({"lm": "fake/stammers", "method": "flowbot", "effort": 93}, 1, id="the plan in mid-block"),
+        pytest.param({"lm": "fake/stammers", "method": "flowbot", "effort": 90}, 1, id="the plan in mid-block"),
         pytest.param({"lm": "fake/counter", "method": "paper+blame", "calls": 150}, 1, id="the paper's loop"),
     ],
 )
@@ -92,6 +92,11 @@ async def test_it_ends_as_if_nothing_had_been(
     cut_short = Search.cut_short
     monkeypatch.setattr(Search, "cut_short", lambda self: (met.append(self), cut_short(self)))
     calm, *resumed = await resumed_after_every_event(monkeypatch, small, tmp_path, **{"effort": 100, **given})
+    if (
+        given["lm"] == "fake/stammers"
+    ):  # which of the calls that ask again is the first beyond the plan is chance, not their number
+        for each in (calm, *resumed):
+            each["by_purpose"] = {name: took["calls"] for name, took in each["by_purpose"].items()}
     assert len(resumed) > 10
     assert len(set(map(id, met))) >= cuts * (1 + len(resumed)), "the ceiling was to end something in its middle"
     for number, each in enumerate(resumed, start=1):
