@@ -196,7 +196,7 @@ def _name(text: str) -> str:
     return found[1] if found else ""
 
 
-_NOW = re.compile(r"^(?:Now|Its text now|Text now)[^\n]*:\n(.*)", re.DOTALL | re.MULTILINE)
+_NOW = re.compile(r"(?:^Now|Its text now|^Text now)[^\n]*:\n(.*)", re.DOTALL | re.MULTILINE)
 _END = re.compile(r"\n\n|\n(?:Feedback:|Wrong:|Right, and|Tried on|```)")
 _LINE = re.compile(r"one line to append.*is told:\n([^\n]*)", re.DOTALL)
 
@@ -205,7 +205,9 @@ def _now(text: str) -> str:
     """The text that a question wants anew: what stands after the words that announce it, or the first that is fenced."""
     found = _NOW.search(text)
     after = (found[1] if found else text.partition("```")[2]).removeprefix("```").lstrip("\n")
-    return _END.split(after, maxsplit=1)[0].strip()
+    now = _END.split(after, maxsplit=1)[0].strip()
+    assert now, f"no text of a step is found in this question, whose form is new:\n{text}"
+    return now
 
 
 def _members(schema: Mapping[str, Any], wanted: Mapping[str, Any]) -> Mapping[str, Any]:
