@@ -17,11 +17,10 @@ from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.nodes import walk
-from flowbot.workflow.parameters import LLMParameters
-from flowbot.workflow.prompt import slots
 
 from .step_change import option, proposal
 from .update import update
+from .wording import texts_of
 
 
 @dataclass(slots=True)
@@ -57,7 +56,7 @@ class Rewrite:
         gradients = sorted((most_questions(program, row) for row in wrong), reverse=True)[: self.mistakes]
         cost = self.blame.cost(program, rows) + sum(gradients) + 1
         arm = Arm(kind="instruct", place=paths[0] if len(paths) == 1 else "")
-        most = max(self.most, *(_texts(program, path) for path in paths))
+        most = max(self.most, *(texts_of(program.workflow.parameter(path)) for path in paths))
         found = option(program, arm, "rewrite a step from its mistakes", self.priors, cost=cost, most=most)
         # A meta model that repeats what it read costs gradients and gains nothing: the belief is as large as the share of rewrites
         # that changed something, with one on credit.
@@ -75,7 +74,7 @@ class Rewrite:
         context.watch.step(f"gradients of {count(len(rows), 'run')}")
         gradients = await backward_all(context, program, rows, until=path)
         feedback = [each for each in feedback_on(path, gradients) if not _lets_be(each.text)]
-        texts = _texts(program, path)
+        texts = texts_of(program.workflow.parameter(path))
         parameters, fault = await update(
             context,
             program,
@@ -141,12 +140,6 @@ def tried(population: Population[WorkflowProgram], program: WorkflowProgram, pat
 
 def _paths(program: WorkflowProgram) -> set[str]:
     return {path for path, _ in walk(program.workflow.sketch)}
-
-
-def _texts(program: WorkflowProgram, path: str) -> int:
-    """Texts of a step that may be rewritten, each for itself."""
-    told = program.workflow.parameter(path)
-    return max(1, len(slots(told.messages))) if isinstance(told, LLMParameters) else 1
 
 
 def _lets_be(text: str) -> bool:
