@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flowbot.fields import stable_hash
@@ -9,7 +10,7 @@ from flowbot.optimizer.priors import Priors
 from flowbot.optimizer.seams import Option, Proposal
 from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.workflow.parameters import Parameters
+from flowbot.workflow.parameters import CodeParameters, Parameters
 
 
 def option(program: WorkflowProgram, arm: Arm, title: str, priors: Priors, *, cost: int = 0, most: int = 1) -> Option:
@@ -45,3 +46,22 @@ def proposal(
     if changed is None or changed.hash == program.hash:
         return Proposal(None, faults=(fault or "nothing changed",), **about)
     return Proposal(changed, edits=(f"{path}: {edit}",), **about)
+
+
+def changed_steps(
+    program: WorkflowProgram, updates: Mapping[str, tuple[Parameters | None, str]]
+) -> tuple[WorkflowProgram | None, tuple[str, ...], tuple[str, ...]]:
+    """The program with other parameters at several steps, None where no step has others; the changes in words; the faults.
+
+    Args:
+        program: what is changed.
+        updates: by path of a step its parameters, or None with the reason.
+    """
+    changed, edits, faults = program, list[str](), list[str]()
+    for path, (parameters, fault) in updates.items():
+        if parameters is None:
+            faults.append(f"{path}: {fault}")
+        elif parameters != program.workflow.parameter(path):
+            changed = changed.with_slot(path, parameters)
+            edits.append(f"{path}: new {'code' if isinstance(parameters, CodeParameters) else 'instruction'}")
+    return (changed if edits else None), tuple(edits), tuple(faults)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flowbot.optimizer.prompts import fill
+from flowbot.optimizer.rendering import instruction_text
 from flowbot.optimizer.seams import Context
 from flowbot.optimizer.search import META_TOKENS
 from flowbot.run.events import Feedback
@@ -51,7 +52,7 @@ async def update(
         goal=search.task.goal,
         step=path,
         kind=now.kind,
-        instruction=now.text,
+        instruction=instruction_text(workflow, path) if now.part is None else now.text,
         around=now.around,
         signature=now.signature,
         feedback=[each.text for each in feedback],

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flowbot.optimizer.rendering import MOST_PROMPT, instruction_text, value_text
+from flowbot.optimizer.rendering import MOST_PROMPT, value_text
 from flowbot.workflow.nodes import BranchNode, node_at
-from flowbot.workflow.parameters import LLMParameters, Parameters
+from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters, Parameters
 from flowbot.workflow.prompt import Slot, around, slots
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
@@ -45,11 +45,21 @@ class Wording:
         return Wording(
             kind=node.kind,
             signature=f"{', '.join(node.references())} -> {gives_text(workflow, path)}",
-            text=instruction_text(workflow, path) if part is None else part.text,
+            text=text_at(told, part),
             part=part,
             around="" if part is None else _around(told, part),
             limit=LIMIT_WORDS if part is None else max(LIMIT_WORDS, len(part.text.split()) * 6 // 5),
         )
+
+
+def text_at(told: Parameters, part: Slot | None) -> str:
+    """What stands in place of a step's text: its code, its instruction, or what a prompt of the user's own has at that part now."""
+    if isinstance(told, CodeParameters):
+        return told.code
+    if isinstance(told, LLMParameters) and part is not None:
+        place = (part.message, part.part)
+        return next((slot.text for slot in slots(told.messages) if (slot.message, slot.part) == place), "")
+    return told.instruction if isinstance(told, LLMParameters | ChoiceParameters) else ""
 
 
 def texts_of(told: Parameters) -> int:
