@@ -21,7 +21,6 @@ from itertools import cycle
 
 from flowbot.optimizer.admission import TAKEN, Admissions, require_planned, side_by_side
 from flowbot.optimizer.allocator import BLOCK
-from flowbot.optimizer.feedback.backward import feedback_on
 from flowbot.optimizer.feedback.blame import suspects
 from flowbot.optimizer.feedback.runs import PERFECT, failing
 from flowbot.optimizer.population import Candidate, Pairs
@@ -30,7 +29,7 @@ from flowbot.optimizer.seams import Context, Focus, Pick, Proposal
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 
-from .proposer import AutoDiff, asked, gradients_of, subset
+from .proposer import AutoDiff, asked, blamed, gradients_of, subset
 
 BATCH, WINDOW = 4, 20
 """Training rows that join the moving batch in a step, and that it holds at most."""
@@ -100,8 +99,9 @@ class Gated:
         wrong = [row for row in rows if row.score.value < PERFECT]
         require_planned(context, asked(program, wrong) + 1 + self._gates(context, program, chosen))
         gradients = await gradients_of(context, program, rows)
-        said = {path: len(feedback_on(path, gradients)) for path in suspects(program)}
-        return sorted((path for path in said if said[path]), key=lambda path: -said[path])
+        said = {path: blamed(path, gradients) for path in suspects(program)}
+        ranked = sorted((path for path in said if any(said[path])), key=lambda path: said[path], reverse=True)
+        return [path for path in ranked if said[path][0]] or ranked
 
     async def _try(self, context: Context[WorkflowProgram], ranked: Sequence[str], chosen: Sequence[str]) -> None:
         """Up to `PROPOSALS` texts, one step after another, until one passes."""

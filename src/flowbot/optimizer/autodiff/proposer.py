@@ -7,6 +7,7 @@ first step is read before its second.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -79,7 +80,7 @@ class AutoDiff:
         gradients = await gradients_of(context, program, rows, path)
         number, item = divmod(focus.draw, self.a_call(context, program, path))
         said = feedback_on(path, gradients)
-        now = Wording.of(program.workflow, path, number % texts_of(program.workflow.parameter(path)))
+        now = Wording.of(program.workflow, path, _turn(program, path, said, number))
         context.watch.step(f"a new text for `{path}`")
         edits = list(EDITS) if self.a_call(context, program, path) > 1 else []
         prompt = question(context, parent, path, now, rows, gradients, edits, self.refused.get(path, ()))
@@ -141,6 +142,20 @@ async def gradients_of(
     context.watch.step(f"gradients of {count(len(wrong), 'run')}")
     found = iter(await backward_all(context, program, wrong, until=path, parts=True))
     return [next(found) if row.score.value < PERFECT else {} for row in rows]
+
+
+def blamed(path: str, gradients: Sequence[Gradients]) -> tuple[int, int]:
+    """How much is said of the texts of a step, and of what it gave."""
+    said = feedback_on(path, gradients)
+    return sum(bool(each.part) for each in said), len(said)
+
+
+def _turn(program: WorkflowProgram, path: str, said: Sequence[Feedback], number: int) -> int:
+    """Which text of a step is written anew at its turn of that number: all of them in turn, that of which most is said first."""
+    parts = Counter(each.part for each in said)
+    places = range(texts_of(program.workflow.parameter(path)))
+    ranked = sorted(places, key=lambda place: -parts[f"messages[{place}]"])
+    return ranked[number % len(ranked)]
 
 
 async def _written(

@@ -116,7 +116,11 @@ def _call(step: Step, said: Sequence[Feedback]) -> dict[str, Any]:
         "step": step.address,
         "received": value_text(values_text(step.inputs), BRIEF),
         "gave": value_text(output_text(step), BRIEF),
-        "said": [{"part": each.part or "what it gave", "text": each.text} for each in said],
+        "said": [
+            {"part": each.part or "what it gave", "text": value_text(each.text, BRIEF)}
+            for each in said
+            if not each.part.startswith("in.")  # that is said of the steps before
+        ],
     }
 
 

@@ -47,7 +47,7 @@ class TextGrad:
         rows, paths = context.recorded(program, context.training), suspects(program)
         if not paths or not rows:
             return []
-        questions = sorted((most_questions(program, row, parts=True) for row in rows), reverse=True)[:BATCH]
+        questions = sorted((most_questions(program, row) for row in rows), reverse=True)[:BATCH]
         return [
             option(program, Arm(kind="textgrad"), TITLE, self.priors, cost=len(paths) + sum(questions), most=self.most)
         ]
@@ -59,7 +59,7 @@ class TextGrad:
         program = parent.program
         rows = context.recorded(program, focus.rows or self._drawn(program, focus, context))
         context.watch.step(f"gradients of {count(len(rows), 'run')}")
-        gradients = await backward_all(context, program, rows, parts=True)
+        gradients = await backward_all(context, program, rows)
         feedback = {path: feedback_on(path, gradients) for path in suspects(program)}
         context.watch.step("new texts")
         texts = await all_of(self._updated(context, program, path, said) for path, said in feedback.items())
