@@ -100,6 +100,22 @@ def test_a_peer_that_removes_its_cell_stops_nothing_else(tmp_path: Path, cache: 
     assert "program.json: found no such file" in result.cells[0].error
 
 
+def test_what_a_cell_took_before_it_paused_is_told(tmp_path: Path, cache: Path) -> None:
+    file = write_bench(tmp_path, BENCH.replace("seeds: [0, 1]", "seeds: [0]"))
+    task = tmp_path / "task/task.yaml"
+    task.write_text(
+        task.read_text(encoding="utf-8").replace("metric: numeric", "metric: metrics.py:score"), encoding="utf-8"
+    )
+    (tmp_path / "task/metrics.py").write_text(
+        "def score(example, outputs):\n    return 1 / (outputs['total'] == example.expected['total'])\n",
+        encoding="utf-8",
+    )
+    [cell] = fb.bench(file, cache_dir=cache, only=["*/single"]).cells
+    assert (cell.status, cell.search.calls) == ("paused", 0)
+    assert cell.took.calls > 0
+    assert cell.took.tokens > 0
+
+
 def test_a_denied_key_ends_it(tmp_path: Path) -> None:
     text = BENCH.replace("fake/counter}", "fake/counter?expires=1}")
     with pytest.raises(fb.DeniedError, match="the key has expired"):

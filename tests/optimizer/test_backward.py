@@ -59,10 +59,10 @@ async def test_feedback_names_what_it_came_from_and_who_said_it_and_is_not_journ
         said = await backward(search, search.start, row)
         again = await backward(search, search.start, row)
         assert search.journal.events() == []
-    assert said["plan"].after == (said["left"].id, said["right"].id)
-    assert said["left"].after == (said["join"].id,)
-    assert (said["join"].source, said["left"].source) == ("rule", "meta")
-    assert {each.example for each in said.values()} == {row.example.id}
+    assert said["plan"][0].after == (said["left"][0].id, said["right"][0].id)
+    assert said["left"][0].after == (said["join"][0].id,)
+    assert (said["join"][0].source, said["left"][0].source) == ("rule", "meta")
+    assert {each.example for call in said.values() for each in call} == {row.example.id}
     assert again == said, "the same is said under the same id"
 
 
@@ -80,7 +80,7 @@ async def test_the_question_about_a_step_does_not_depend_on_how_far_back_one_goe
     whole, part = scripted(), scripted()
     for asked, until in ((whole, None), (part, "right")):
         async with searching(TASK, Workflow.from_data(FLOW), asked, tmp_path) as search:
-            await backward(search, search.start, await run_of(search), until)
+            await backward(search, search.start, await run_of(search), until=until)
     assert part.prompts == [each for each in whole.prompts if step_of(each) == "right"]
 
 
@@ -89,7 +89,7 @@ async def test_what_the_meta_model_failed_to_say_is_left_out(tmp_path: Path) -> 
     async with searching(TASK, Workflow.from_data(FLOW), asked, tmp_path) as search:
         gradients = await backward(search, search.start, await run_of(search))
     assert list(gradients) == ["join", "right", "plan"]
-    assert gradients["plan"].after == (gradients["right"].id,)
+    assert gradients["plan"][0].after == (gradients["right"][0].id,)
 
 
 async def test_gradients_of_several_runs_come_in_the_order_of_the_rows(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ async def test_gradients_of_several_runs_come_in_the_order_of_the_rows(tmp_path:
         await search.run(search.start, search.rows, "train")
         rows = search.recorded(search.start, search.rows)
         found = await backward_all(search, search.start, rows)
-    assert [each["plan"].example for each in found] == [row.example.id for row in rows]
+    assert [each["plan"][0].example for each in found] == [row.example.id for row in rows]
     assert [each.example for each in feedback_on("plan", found)] == [row.example.id for row in rows]
 
 

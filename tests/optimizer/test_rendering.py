@@ -114,7 +114,10 @@ def test_notes_and_tool_calls_are_said() -> None:
         ToolCall("fetch", {}, None, error="there is no tool fetch"),
     )
     text = run_text(row(step("list", calls=calls), step("refine", "loop", note="stopped at its bound of 3 steps")))
-    assert 'called search("query": "lamp"): {"hits": 6}\ncalled fetch(): error: there is no tool fetch\nn: 1' in text
+    assert (
+        'turn 1: called search("query": "lamp"): {"hits": 6}\nturn 2: called fetch(): error: there is no tool fetch\nn: 1'
+        in text
+    )
     assert text.endswith("[refine]\nn: 1\n(stopped at its bound of 3 steps)")
 
 

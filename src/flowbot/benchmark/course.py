@@ -33,7 +33,7 @@ from flowbot.run.sessions import Spent
 from flowbot.runtime.together import all_of
 from flowbot.task import MetricError
 
-from .cell import Cell, CellResult
+from .cell import Cell, CellResult, Cost
 from .ground import OWN, SHARED, CellJob, Ground, Outcome
 from .plan import NAME, RUNNERS, BenchPlan, PlannedCell
 from .result import BenchResult, Ending, write_own
@@ -137,6 +137,8 @@ class _Run:
             result = blank.model_copy(update={"status": "failed", "error": brief(str(error))})
         except Exception as error:  # whatever a method of somebody's raises
             result = blank.model_copy(update={"status": "failed", "error": brief(raised(error))})
+        if result.status != "done":
+            result = _with_taken(result, own)
         self._write(result)
         with suppress(Paused):  # whoever watches raised: `_stopped` tells of it
             self._watch.over(cell, _said(result))
@@ -223,6 +225,14 @@ class _Run:
             now=Spent(calls=usage.calls, tokens=usage.tokens, usd=usage.usd),
             seconds=time.monotonic() - self._began,
         )
+
+
+def _with_taken(result: CellResult, own: Budget) -> CellResult:
+    """A cell that came to nothing, with what was counted for it until then; the seconds of its calls nobody knows."""
+    used = own.used
+    calls = int(used["calls"])
+    took = Cost(calls=calls, requests=calls, tokens=int(used["tokens"]), usd=used["usd"], seconds=result.took.seconds)
+    return result.model_copy(update={"took": took})
 
 
 def _said(result: CellResult) -> str:

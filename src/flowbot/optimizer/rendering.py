@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.scoring import PERSON
-from flowbot.runtime.trace import Step
+from flowbot.runtime.trace import Step, ToolCall
 from flowbot.task import Metric
 from flowbot.workflow.captions import way_text
 from flowbot.workflow.conditions import say
@@ -31,83 +31,142 @@ from flowbot.workflow.prompt import prompt_text
 from flowbot.workflow.workflow import Workflow
 
 MOST = 600
-"""Characters of one value that a prompt shows."""
+"""Characters of one value where it does not share its room with others."""
 MOST_PROMPT = 6000
 """Characters of a prompt of the user's own."""
 MOST_SAID = 3000
 """Characters of what a metric, its judge and a person say of one run."""
+RUN_TOKENS = 1000
+"""Tokens of the values of one run, unless a question has another budget."""
+LEAST = 80
+"""Characters that every value has, however little room there is."""
+LETTERS_PER_TOKEN = 4
 REPEATS = 3
 """Steps of a loop, items of a map and samples of a node that a prompt shows: the first ones and the last."""
 
 
+def fair_share(values: Iterable[Any], tokens: int) -> int:
+    """Characters that each of these values may have, so that together they keep to so many tokens: what short ones leave the long
+    ones share evenly."""
+    lengths = sorted(len(_text(value)) for value in values)
+    room = LETTERS_PER_TOKEN * tokens
+    for place, length in enumerate(lengths):
+        share = room // (len(lengths) - place)
+        if length > share:
+            return max(LEAST, share)
+        room -= length
+    return max([LEAST, *lengths])
+
+
 def value_text(value: Any, most: int = MOST) -> str:
-    """One value, cut to `most` characters."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= most else text[: most - 1] + "…"
+    """One value. Of more than `most` characters the middle is left out, and how much that is said."""
+    text = _text(value)
+    if len(text) <= most:
+        return text
+    room = max(0, most - len(f" … {len(text):,} characters left out … "))
+    end = room // 4
+    return f"{text[: room - end]} … {len(text) - room:,} characters left out … {text[len(text) - end :]}".rstrip()
 
 
-def values_text(values: Mapping[str, Any] | None, prefix: str = "") -> str:
-    """Values as `name: value` lines."""
+def values_text(values: Mapping[str, Any] | None, prefix: str = "", most: int = MOST) -> str:
+    """Values as `name: value` lines, each of at most `most` characters."""
     if not values:
         return f"{prefix}(nothing)"
-    return "\n".join(f"{prefix}{name}: {value_text(value)}" for name, value in values.items())
+    return "\n".join(f"{prefix}{name}: {value_text(value, most)}" for name, value in values.items())
 
 
-def output_text(step: Step) -> str:
-    """What a step gave: its outputs, or its error; before it the tools that were called, after it what else is to be said."""
+def output_text(step: Step, most: int = MOST) -> str:
+    """What a step gave: its outputs, or its error; before it the tools that were called, turn by turn, after it what else is to be
+    said. Each value has at most `most` characters."""
     called = [
-        f"called {call.tool}({json.dumps(dict(call.arguments), ensure_ascii=False)[1:-1]}): "
-        + value_text(f"error: {call.error}" if call.error else dict(call.result or {}))
-        for call in step.calls
+        f"turn {turn}: called {call.tool}({value_text(_arguments(call), most)}): {value_text(_result(call), most)}"
+        for turn, call in zip(_turns(step), step.calls, strict=True)
     ]
-    gave = f"error: {step.error}" if step.error else values_text(step.outputs)
+    gave = f"error: {value_text(step.error, most)}" if step.error else values_text(step.outputs, most=most)
     return "\n".join([*called, gave, *([f"({step.note})"] if step.note else [])])
 
 
-def mistake_text(row: Row, number: int, metric: Metric) -> str:
-    """One scored run: inputs, what every step gave, what was expected, what was said of it."""
-    lines = [f"Mistake {number}", values_text(row.trace.inputs)]
+def shown_values(step: Step) -> list[Any]:
+    """The values of which `output_text` shows `most` characters each."""
+    called = [value for call in step.calls for value in (_arguments(call), _result(call))]
+    return [*called, *([step.error] if step.error else (step.outputs or {}).values())]
+
+
+def _turns(step: Step) -> list[int]:
+    """The turn of each tool call: those of one reply are made at once."""
+    sizes = [len(message.calls) for message in step.messages if message.role == "assistant" and message.calls]
+    turns = [turn for turn, size in enumerate(sizes, start=1) for _ in range(size)]
+    return turns if len(turns) == len(step.calls) else list(range(1, len(step.calls) + 1))
+
+
+def _arguments(call: ToolCall) -> str:
+    return json.dumps(dict(call.arguments), ensure_ascii=False)[1:-1]
+
+
+def _result(call: ToolCall) -> Any:
+    return f"error: {call.error}" if call.error else dict(call.result or {})
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def mistake_text(row: Row, number: int, metric: Metric, tokens: int = RUN_TOKENS) -> str:
+    """One scored run: inputs, what every step gave, what was expected, what was said of it. Its values keep to so many tokens."""
     steps = row.trace.steps
-    lines += [output_text(steps[0])] if len(steps) == 1 else _steps_text(steps)
-    lines.append(right_text(row, metric))
-    return "\n".join(lines)
+    if len(steps) == 1:
+        most = fair_share([*row.trace.inputs.values(), *shown_values(steps[0])], tokens)
+        run = f"{values_text(row.trace.inputs, most=most)}\n{output_text(steps[0], most)}"
+    else:
+        run = run_text(row, tokens)
+    return f"Mistake {number}\n{run}\n{right_text(row, metric)}"
 
 
-def expected_text(row: Row) -> str:
+def expected_text(row: Row, most: int = MOST) -> str:
     """What was expected, or that nobody knows it."""
-    return values_text(row.example.expected) if row.example.expected else "(no right answer is known)"
+    return values_text(row.example.expected, most=most) if row.example.expected else "(no right answer is known)"
 
 
-def right_text(row: Row, metric: Metric) -> str:
+def right_text(row: Row, metric: Metric, most: int = MOST) -> str:
     """What would have been right, and what the metric or a person said where that is more than the comparison of the two."""
-    lines = [values_text(row.example.expected, "right ")] if row.example.expected else []
+    lines = [values_text(row.example.expected, "right ", most)] if row.example.expected else []
     said = row.score.feedback
     if metric.built_in and row.example.expected:
         said = PERSON + row.example.feedback if row.example.feedback else ""
     if said:
-        lines.append(f"judged {value_text(said)}")
+        lines.append(f"judged {value_text(said, most)}")
     return "\n".join(lines) or "(no right answer is known)"
 
 
-def run_text(row: Row) -> str:
-    """The steps of one run, in order."""
-    return "\n".join([values_text(row.trace.inputs), *_steps_text(row.trace.steps)])
+def run_text(row: Row, tokens: int = RUN_TOKENS) -> str:
+    """The steps of one run, in order. Its values keep to so many tokens, which they share."""
+    shown = list(_shown_steps(row.trace.steps))
+    values = [value for step in shown if isinstance(step, Step) for value in shown_values(step)]
+    most = fair_share([*row.trace.inputs.values(), *values], tokens)
+    lines = (
+        f"[{step}] (others like these are left out)"
+        if isinstance(step, str)
+        else f"[{step.address}]\n{output_text(step, most)}"
+        for step in shown
+    )
+    return "\n".join([values_text(row.trace.inputs, most=most), *lines])
 
 
 _NUMBER = re.compile(r"([\[#])(\d+)(?=\]|/|$)")
 
 
-def _steps_text(steps: Sequence[Step]) -> Iterator[str]:
-    """What each step gave, under its address; of many repetitions the first, the last, and the first that failed."""
+def _shown_steps(steps: Sequence[Step]) -> Iterator[Step | str]:
+    """The steps to show; of many repetitions the first, the last, and the first that failed, then the name of what others are
+    left out of."""
     shown = _shown_numbers(steps)
     left_out: set[str] = set()
     for step in steps:
         hidden = next((group for group, number in _repetitions(step.address) if number not in shown[group]), None)
         if hidden is None:
-            yield f"[{step.address}]\n{output_text(step)}"
+            yield step
         elif hidden not in left_out:
             left_out.add(hidden)
-            yield f"[{hidden}] (others like these are left out)"
+            yield hidden
 
 
 def _repetitions(address: str) -> list[tuple[str, int]]:
@@ -134,9 +193,9 @@ def _shown_numbers(steps: Sequence[Step]) -> dict[str, set[int]]:
     return shown
 
 
-def loss_text(row: Row) -> str:
-    """The score and what the metric says of it."""
-    said = value_text(row.score.feedback, MOST_SAID)
+def loss_text(row: Row, most: int = MOST_SAID) -> str:
+    """The score and what the metric says of it, in at most `most` characters."""
+    said = value_text(row.score.feedback, most)
     return f"{row.score.value:.2f}" + (f" ({said})" if said else "")
 
 

@@ -1,23 +1,38 @@
 """Backward: textual gradients through the recorded run, call by call, against the direction of the data.
 
+Two ways, over the same links (see `links`). By layers, one text a call (FlowBot, arXiv 2604.26258):
+
     last layer      g_K = grad_loss(x_K, y, loss)
     earlier layer   g_k = grad_call(x_k, x_{k+1}, g_{k+1})
 
-(FlowBot, arXiv 2604.26258; through loops and maps as LLM-AutoDiff, arXiv 2501.16673.) What is walked is the run, not the sketch: a
-step is linked to those that read what it gave, so a loop unrolls and a map fans out by itself. A step that feeds several others
-gets the feedback of all, joined in order. A step that nothing tunes (tool, merge) passes on what it got, at no cost; where it
-comes last, what was expected and the score. Steps that do not wait for each other are asked about side by side.
+By parts (LLM-AutoDiff, arXiv 2501.16673): what was said of a call's output, then what of it each parameter and each input caused,
+asked for in one question a call (see `question`):
+
+    output          g_k       = what the readers of call k said of the inputs that it fed, and the loss where it gave an output
+    parameters      g_k.p     = grad_parts(x_k, g_k) for every p that may be changed
+    inputs          g_k.in.n  = grad_parts(x_k, g_k) for every n that another call gave
+
+A part that is not at fault has no feedback, and a call that none reaches is not asked about: the flow stops there. Steps that do
+not wait for each other are asked about side by side.
 """
 
 from __future__ import annotations
 
 from asyncio import Task as AsyncTask
 from asyncio import create_task
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from flowbot.optimizer.prompts import fill
-from flowbot.optimizer.rendering import expected_text, instruction_text, loss_text, output_text, values_text
+from flowbot.optimizer.rendering import (
+    expected_text,
+    fair_share,
+    instruction_text,
+    loss_text,
+    output_text,
+    shown_values,
+    value_text,
+    values_text,
+)
 from flowbot.optimizer.seams import Context
 from flowbot.run.events import Feedback
 from flowbot.runtime.evaluation import Row
@@ -26,12 +41,15 @@ from flowbot.runtime.together import all_of, together
 from flowbot.runtime.trace import Step, node_path
 from flowbot.workflow.nodes import CodeNode, Node, node_at
 
-Gradients = Mapping[str, Feedback]
-"""Feedback by the address of a call, the last call first."""
+from .links import Link, Links, links_of, readers_of
+from .loss import said_of_end, wrong_outputs
+from .parts import is_tuned_part
+from .question import SEEN_TOKENS, Heard, ask_parts, passed_on, questions_of
+from .runs import PERFECT
+
+Gradients = Mapping[str, tuple[Feedback, ...]]
+"""Feedback by the address of a call, the last call first: on what it gave (part ""), on its parameters, on its inputs (`in.NAME`)."""
 MAX_TOKENS = 100
-MOST_CALLS = 4
-"""Calls of one node in one run (steps of a loop, items of a map, samples) that are asked about: the last ones, since what stands
-after a loop reads its last step."""
 
 
 def is_tuned(node: Node) -> bool:
@@ -39,98 +57,174 @@ def is_tuned(node: Node) -> bool:
     return isinstance(node, CodeNode) or node.asks
 
 
-def feedback_on(path: str, gradients: Iterable[Gradients]) -> list[Feedback]:
-    """What was said of the calls of one node, run by run."""
-    return [said for each in gradients for address, said in each.items() if node_path(address) == path]
-
-
-def readers(program: WorkflowProgram, row: Row, until: str | None = None) -> dict[str, list[Step]]:
-    """The calls that gradients are made of, by address and in order, each with the later calls that read what it gave.
+def feedback_on(path: str, gradients: Iterable[Gradients], part: str | None = None) -> list[Feedback]:
+    """What was said of the calls of one node, run by run, of each run in the order in which its calls were made.
 
     Args:
-        program: what was run.
-        row: a recorded run of it.
-        until: path of a node: the calls alone on which the gradients of its calls depend.
+        path: of the node.
+        gradients: of each run.
+        part: which part; None: all of the step's own, that is what it gave and its parameters.
     """
-    left = Counter(step.node for step in row.trace.steps)
-    steps: list[Step] = []
-    for step in row.trace.steps:
-        if step.kind not in ("loop", "map") and left[step.node] <= MOST_CALLS:
-            steps.append(step)
-        left[step.node] -= 1
-    found: dict[str, list[Step]] = {}
-    wanted: set[str] = set()
-    for place, step in enumerate(steps):
-        if step.address not in wanted and until not in (None, step.node):
-            continue
-        around = step.node.rpartition("/")[0]
-        skips = {f"{around}/{each}".lstrip("/") for each in node_at(program.workflow.sketch, step.node).feedback_from}
-        later = [each for each in steps[place + 1 :] if step.address in each.reads or each.node in skips]
-        found[step.address] = later
-        wanted.update(each.address for each in later)
-    return found
+    return [
+        said
+        for run in gradients
+        for address in reversed(list(run))
+        if node_path(address) == path
+        for said in run[address]
+        if (said.part == part if part is not None else not said.part or is_tuned_part(said.part))
+    ]
 
 
-def most_questions(program: WorkflowProgram, row: Row, until: str | None = None) -> int:
-    """Questions to the meta model that `backward` takes."""
-    return sum(
-        is_tuned(node_at(program.workflow.sketch, node_path(address))) for address in readers(program, row, until)
-    )
+def most_questions(program: WorkflowProgram, row: Row, until: str | None = None, parts: bool = False) -> int:
+    """Questions to the meta model that `backward` takes: by parts at most, since the flow may stop."""
+    links = links_of(program, row, until)
+    if not parts:
+        return sum(is_tuned(node_at(program.workflow.sketch, node_path(address))) for address in links)
+    if row.score.value >= PERFECT:
+        return 0
+    return sum(questions_of(program, row, step) for step in row.trace.steps if step.address in links)
 
 
 async def backward(
-    search: Context[WorkflowProgram], program: WorkflowProgram, row: Row, until: str | None = None
+    context: Context[WorkflowProgram],
+    program: WorkflowProgram,
+    row: Row,
+    *,
+    until: str | None = None,
+    parts: bool = False,
 ) -> Gradients:
-    """Gradients of one scored run in reverse order of its calls, back to the calls of the node at `until`, or to the first.
+    """Gradients of one scored run, the last call first. What the meta model failed to say is left out.
 
-    A node with a body has none: its steps have. What the meta model failed to say is left out.
+    A node with a body has none: its steps have.
+
+    Args:
+        context: asks the meta model, and says what of a mistake is told.
+        program: what was run.
+        row: a recorded run of it.
+        until: path of a node: back to its calls and no further; None: to the first.
+        parts: on every part of a call, from what its readers said of theirs, and of a run with the best score nothing; False: by
+            layers, as in the FlowBot paper.
+
+    Raises:
+        BudgetExceeded, PlanUsed, InfrastructureError, Paused: as questions to the meta model.
     """
-    links = readers(program, row, until)
-    tasks: dict[str, AsyncTask[Feedback]] = {}
+    if parts and row.score.value >= PERFECT:
+        return {}
+    (told,) = context.told(program, [row])
+    links = links_of(program, row, until)
+    walk = _Parts(context, program, told, links) if parts else _Layers(context, program, told, links)
+    tasks: dict[str, AsyncTask[tuple[Feedback, ...]]] = {}
 
-    async def gradient(step: Step) -> Feedback:
-        later = [(each, await tasks[each.address]) for each in links[step.address]]
-        if tuned := is_tuned(node_at(program.workflow.sketch, step.node)):
-            text = await _ask(search, program, row, step, [(each, said.text) for each, said in later])
-        else:
-            expected = f"Expected of the workflow: {expected_text(row)}. Score: {loss_text(row)}"
-            text = "\n".join(said.text for _, said in later) or expected
-        return search.feedback(
-            program.hash,
-            row.example.id,
-            step.address,
-            text,
-            source="meta" if tuned else "rule",
-            after=[said.id for _, said in later if said.text],
-        )
+    async def gradient(step: Step) -> tuple[Feedback, ...]:
+        later = {each: await tasks[each] for each in readers_of(links[step.address])}
+        return await walk.of(step, later)
 
     for step in reversed(row.trace.steps):
         if step.address in links:
             tasks[step.address] = create_task(gradient(step))
     found = await together(list(tasks.values()))
-    return {each.place: each for each in found if each.text}
+    return {address: said for address, said in zip(tasks, found, strict=True) if said}
 
 
 async def backward_all(
-    search: Context[WorkflowProgram], program: WorkflowProgram, rows: Sequence[Row], until: str | None = None
+    context: Context[WorkflowProgram],
+    program: WorkflowProgram,
+    rows: Sequence[Row],
+    *,
+    until: str | None = None,
+    parts: bool = False,
 ) -> list[Gradients]:
-    """Gradients of several runs side by side, in the order of the rows."""
-    return await all_of(backward(search, program, row, until) for row in rows)
+    """As `backward` of several runs side by side, in the order of the rows."""
+    return await all_of(backward(context, program, row, until=until, parts=parts) for row in rows)
 
 
-async def _ask(
-    search: Context[WorkflowProgram], program: WorkflowProgram, row: Row, step: Step, later: Sequence[tuple[Step, str]]
-) -> str:
-    shared = {
-        "goal": search.task.goal,
-        "step": step.address,
-        "instruction": instruction_text(program.workflow, step.node),
-        "inputs": values_text(step.inputs),
-        "output": output_text(step),
-    }
-    if later:
-        shown = [{"step": each.address, "output": output_text(each), "feedback": text} for each, text in later]
-        prompt = fill("grad_call", **shared, successors=shown)
-    else:
-        prompt = fill("grad_loss", **shared, expected=expected_text(row), loss=loss_text(row))
-    return await search.ask_text(prompt, "gradients", max_tokens=MAX_TOKENS)
+class _Walk:
+    """What is known on the way back through one run."""
+
+    def __init__(self, context: Context[WorkflowProgram], program: WorkflowProgram, row: Row, links: Links) -> None:
+        self.context, self.program, self.row, self.links = context, program, row, links
+        self.steps = {step.address: step for step in row.trace.steps}
+
+    async def of(self, step: Step, later: Mapping[str, tuple[Feedback, ...]]) -> tuple[Feedback, ...]:
+        """The gradients of one call from those of the calls that it went on to, in the order of the run."""
+        raise NotImplementedError
+
+    def said(self, step: Step, text: str, after: Sequence[Feedback], *, part: str = "", meta: bool) -> Feedback:
+        """Feedback on a part of a call."""
+        return self.context.feedback(
+            self.program.hash,
+            self.row.example.id,
+            step.address,
+            text,
+            part=part,
+            source="meta" if meta else "rule",
+            after=[each.id for each in after],
+        )
+
+
+class _Layers(_Walk):
+    """One text a call. A step that nothing tunes passes on what it got, at no cost; where it comes last, what was expected."""
+
+    async def of(self, step: Step, later: Mapping[str, tuple[Feedback, ...]]) -> tuple[Feedback, ...]:
+        after = [each for said in later.values() for each in said]
+        if tuned := is_tuned(node_at(self.program.workflow.sketch, step.node)):
+            text = await self.ask(step, later)
+        else:
+            expected = f"Expected of the workflow: {expected_text(self.row)}. Score: {loss_text(self.row)}"
+            text = "\n".join(each.text for each in after) or expected
+        return (self.said(step, text, after, meta=tuned),) if text else ()
+
+    async def ask(self, step: Step, later: Mapping[str, tuple[Feedback, ...]]) -> str:
+        """`grad_loss` of a last call, `grad_call` of another."""
+        readers = [(self.steps[address], "\n".join(each.text for each in said)) for address, said in later.items()]
+        told = instruction_text(self.program.workflow, step.node)
+        values = [value for reader, text in readers for value in (*shown_values(reader), text)]
+        ends = () if later else (*self.row.example.expected.values(), self.row.score.feedback)
+        seen = [told, *step.inputs.values(), *shown_values(step), *values, *ends]
+        most = fair_share(seen, SEEN_TOKENS[self.context.meta_mode])
+        shared = {
+            "goal": self.context.task.goal,
+            "step": step.address,
+            "instruction": value_text(told, most),
+            "inputs": values_text(step.inputs, most=most),
+            "output": output_text(step, most),
+        }
+        if later:
+            shown = [
+                {"step": reader.address, "output": output_text(reader, most), "feedback": value_text(text, most)}
+                for reader, text in readers
+            ]
+            prompt = fill("grad_call", **shared, successors=shown)
+        else:
+            expected, loss = expected_text(self.row, most), loss_text(self.row, most)
+            prompt = fill("grad_loss", **shared, expected=expected, loss=loss)
+        return await self.context.ask_text(prompt, "gradients", max_tokens=MAX_TOKENS)
+
+
+class _Parts(_Walk):
+    """Feedback on every part of a call that something said of its output reaches."""
+
+    async def of(self, step: Step, later: Mapping[str, tuple[Feedback, ...]]) -> tuple[Feedback, ...]:
+        heard = [each for link in self.links[step.address] if (each := self.heard(link, later))]
+        if not heard:
+            return ()
+        causes = [each.said for each in heard if each.said]
+        text = "\n".join(each.text for each in heard)
+        output = self.said(step, text, causes, meta=False)
+        direct = passed_on(self.program, self.row, step)
+        if direct is not None:
+            return (output, *(self.said(step, text, [output], part=part, meta=False) for part in direct))
+        found = await ask_parts(self.context, self.program, self.row, step, heard)
+        return (output, *(self.said(step, text, [output], part=part, meta=True) for part, text in found.items()))
+
+    def heard(self, link: Link, later: Mapping[str, tuple[Feedback, ...]]) -> Heard | None:
+        """What one reader, or the loss, says of what a call gave; None for nothing."""
+        metric = self.context.task.metric
+        if not link.reader:
+            if link.part and link.part not in wrong_outputs(self.row, metric):
+                return None
+            return Heard(link, said_of_end(self.row, metric, link.part))
+        if not link.taken:
+            return None
+        said = next((each for each in later[link.reader] if each.part == link.part), None)
+        return None if said is None else Heard(link, said.text, said)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flowbot.optimizer.belief import Belief
-from flowbot.optimizer.feedback.backward import MOST_CALLS, backward_all, feedback_on, is_tuned
+from flowbot.optimizer.feedback.backward import backward_all, feedback_on, is_tuned
+from flowbot.optimizer.feedback.links import MOST_CALLS
 from flowbot.optimizer.judge import PRIOR_SPREAD
 from flowbot.optimizer.parameters.step_change import changed_steps
 from flowbot.optimizer.parameters.update import update
@@ -59,7 +60,7 @@ class Layerwise:
             for path, said in zip(tunable, feedback, strict=True)
         )
         updated, changed, faults = changed_steps(program, dict(zip(tunable, updates, strict=True)))
-        said = tuple(each for of_row in gradients for each in of_row.values())
+        said = tuple(each for of_row in gradients for of_call in of_row.values() for each in of_call)
         return [
             Proposal(
                 updated,

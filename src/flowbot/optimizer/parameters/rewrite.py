@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from flowbot.fields.words import count
 from flowbot.optimizer.feedback.backward import backward_all, feedback_on, most_questions
 from flowbot.optimizer.feedback.blame import Blame, Blamed, suspects
+from flowbot.optimizer.feedback.parts import is_not_here
 from flowbot.optimizer.feedback.runs import failing, varied
 from flowbot.optimizer.population import Candidate, Population
 from flowbot.optimizer.priors import Priors, shipped_priors
@@ -73,7 +74,7 @@ class Rewrite:
         rows = self._mistakes(context, program, focus, blamed, path)
         context.watch.step(f"gradients of {count(len(rows), 'run')}")
         gradients = await backward_all(context, program, rows, until=path)
-        feedback = [each for each in feedback_on(path, gradients) if not _lets_be(each.text)]
+        feedback = [each for each in feedback_on(path, gradients) if not is_not_here(each.text)]
         texts = texts_of(program.workflow.parameter(path))
         parameters, fault = await update(
             context,
@@ -94,7 +95,7 @@ class Rewrite:
             source="meta",
             reason=feedback[0].text if feedback else "",
             shown=tuple(dict.fromkeys((*(row.example.id for row in rows), *blamed.shown))),
-            feedback=(*blamed.feedback, *(each for run in gradients for each in run.values())),
+            feedback=(*blamed.feedback, *(each for run in gradients for said in run.values() for each in said)),
             because=(*focus.because, *(each.id for each in (*blamed.on(path), *feedback))),
         )
         if made.program is None:
@@ -140,8 +141,3 @@ def tried(population: Population[WorkflowProgram], program: WorkflowProgram, pat
 
 def _paths(program: WorkflowProgram) -> set[str]:
     return {path for path, _ in walk(program.workflow.sketch)}
-
-
-def _lets_be(text: str) -> bool:
-    """Whether feedback says that the step is to stay as it is, in the words that its question offers."""
-    return text.casefold().startswith("no change")

@@ -1,0 +1,43 @@
+"""Where the backward pass begins: what is said of the outputs of a scored run, of each for itself where one can tell them apart."""
+
+from __future__ import annotations
+
+from flowbot.optimizer.rendering import MOST, loss_text, right_text, value_text
+from flowbot.runtime.evaluation import Row
+from flowbot.task import Metric
+
+
+def wrong_outputs(row: Row, metric: Metric) -> list[str]:
+    """The outputs that a scored run has wrong, by the parts of its score or by comparison with what was expected; all of them
+    where neither says which."""
+    outputs = row.trace.outputs or {}
+    wrong = [name for name in outputs if not _is_right(row, metric, name)]
+    return wrong or list(outputs)
+
+
+def said_of_end(row: Row, metric: Metric, output: str, most: int = MOST) -> str:
+    """The loss of one run as feedback on the call that gave an output, or, for "", on the one that failed.
+
+    Args:
+        row: a recorded run as it is told.
+        metric: the task's.
+        output: name of an output of the workflow.
+        most: characters of each value.
+    """
+    if not output:
+        return f"The run failed. {right_text(row, metric, most)}\nScore: {loss_text(row, most)}"
+    several = len(row.trace.outputs or {}) > 1
+    expected = row.example.expected
+    if several and output in expected:
+        right = f"right {output}: {value_text(expected[output], most)}"
+        return f"It is the workflow's output `{output}`. {right}\nScore of all outputs: {loss_text(row, most)}"
+    return f"It is the workflow's output `{output}`. {right_text(row, metric, most)}\nScore: {loss_text(row, most)}"
+
+
+def _is_right(row: Row, metric: Metric, output: str) -> bool:
+    scored = {name for name, part in metric.parts.items() if output in part.on} or {output}
+    known = [row.score.parts[name] for name in scored if name in row.score.parts]
+    if known:
+        return min(known) >= 1.0
+    expected = row.example.expected
+    return output in expected and (row.trace.outputs or {}).get(output) == expected[output]

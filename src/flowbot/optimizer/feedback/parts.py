@@ -1,0 +1,80 @@
+"""The parts of a call that a gradient may be on: what may be changed of its step, and what it received of other calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from flowbot.optimizer.rendering import values_text
+from flowbot.runtime.program import WorkflowProgram
+from flowbot.workflow.nodes import CodeNode, is_frozen, node_at
+from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters, Parameters
+from flowbot.workflow.prompt import Slot, slots
+
+_NOT_HERE = re.compile(
+    r"(not here|no change)\b.*|(none|n/?a|nothing|nothing is wrong|no fault|empty|ok|-)?\W*", re.DOTALL
+)
+_LONGEST_NAME = 60
+
+
+def is_tuned_part(part: str) -> bool:
+    """Whether a part is one of a step's parameters: neither what a call gave ("") nor what it received (`in.NAME`)."""
+    return bool(part) and not part.startswith("in.")
+
+
+def slot_of(parameters: Parameters, part: str) -> Slot | None:
+    """The text of a prompt of the user's own that a part is: `messages[0]` is the first of `workflow.prompt.slots`, the longest."""
+    if not isinstance(parameters, LLMParameters):
+        return None
+    return dict(zip(_literals(parameters), slots(parameters.messages), strict=True)).get(part)
+
+
+def parameters_of(program: WorkflowProgram, path: str) -> Mapping[str, str]:
+    """The parameters of a step that words can speak of, by part, each as text; none of a frozen step.
+
+    A hint is always there, since one may be added; of demonstrations and tools only those that the step has.
+    """
+    if is_frozen(program.workflow.sketch, path):
+        return {}
+    node = node_at(program.workflow.sketch, path)
+    if not (isinstance(node, CodeNode) or node.asks):
+        return {}
+    match program.workflow.parameter(path):
+        case LLMParameters() as given:
+            texts = [slot.text for slot in slots(given.messages)]
+            found = (
+                dict(zip(_literals(given), texts, strict=True))
+                if given.messages
+                else {"instruction": given.instruction}
+            )
+            found["format_hint"] = given.format_hint
+            if given.demonstrations:
+                shown = (f"{values_text(each.inputs)}\n→ {values_text(each.outputs)}" for each in given.demonstrations)
+                found["demonstrations"] = "\n\n".join(shown)
+            if given.tools:
+                found["tools"] = ", ".join(given.tools)
+            return found
+        case ChoiceParameters() as given:
+            return {"instruction": given.instruction}
+        case CodeParameters() as given:
+            return {"code": given.code}
+        case _:
+            return {}
+
+
+def names_of(parts: Iterable[str]) -> dict[str, str]:
+    """Parts by the names that a structured question has for them: `in.plan.query` is `input_plan_query`, no two alike."""
+    found: dict[str, str] = {}
+    for number, part in enumerate(parts, start=1):
+        said = re.sub(r"\W+", "_", part.replace("in.", "input_", 1) if part.startswith("in.") else part).strip("_")
+        found[said if said not in found and len(said) <= _LONGEST_NAME else f"part_{number}"] = part
+    return found
+
+
+def is_not_here(text: str) -> bool:
+    """Whether feedback says that the fault lies elsewhere, in the words that questions offer for it, or says nothing."""
+    return _NOT_HERE.fullmatch(text.strip().casefold()) is not None
+
+
+def _literals(given: LLMParameters) -> Sequence[str]:
+    return [f"messages[{number}]" for number in range(len(slots(given.messages)))]
