@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gradient_world import START, World, journal, proposals, searched, single, task, verdicts
+from gradient_world import World, journal, proposals, searched, single, task, verdicts
 from search_help import searching
 
 from flowbot.optimizer.run import optimize_async
@@ -132,14 +132,15 @@ async def test_every_text_is_written_anew_in_one_step_and_one_that_is_refused_st
 
 async def test_a_run_again_is_the_same_run(orders: Any, tmp_path: Path) -> None:
     small = replace(orders, splits={split: rows[:9] for split, rows in orders.splits.items()})
-    written: list[Any] = []
-    for _ in range(2):
-        result = await optimize_async(
+
+    async def run() -> Any:
+        return await optimize_async(
             small, lm="fake/counter", method="none+textgrad", effort=100, run_dir=tmp_path / "run", cache_dir=tmp_path / "cache"
         )  # fmt: skip
-        written.append(journal(tmp_path / "run"))
-        assert sum(calls for purpose, calls in result.calls.items() if purpose != "test") <= 100
-    assert result.now.calls == 0
-    assert written[0] == written[1]
-    assert result.stopped_because == f"{STEPS} steps were made"
-    assert START
+
+    first = await run()
+    written = journal(tmp_path / "run")
+    again = await run()
+    assert (again.now.calls, journal(tmp_path / "run")) == (0, written)
+    assert sum(calls for purpose, calls in first.calls.items() if purpose != "test") <= 100
+    assert first.stopped_because == f"{STEPS} steps were made"
