@@ -103,7 +103,7 @@ async def test_of_earlier_texts_the_best_three_are_shown_the_best_first(tmp_path
             program = WorkflowProgram(single(f"You are answer. Right: none. Number {number}."))
             here = Candidate(f"p{number}", program, here, Arm(kind="autodiff", place="answer"), Belief(0, 1))
         now = Wording.of(here.program.workflow, "answer")
-        text = question(search, here, "answer", now, [], [], [], [])
+        text = question(search, here, "answer", now, [], [], [], []).text
     history = text.split("Earlier texts of this step:\n")[1].split("\n\n")[0].splitlines()
     assert [each.split(" on ")[0] for each in history] == ["- (score 0.50", "- (score 0.40", "- (score 0.30"]
 
@@ -174,7 +174,7 @@ async def asked(search: Search, scores: list[float], path: str) -> str:
     rows = [replace(row, score=Score(score)) for row, score in zip(rows, scores, strict=True)]
     gradients = await gradients_of(search, search.start, rows)
     now = Wording.of(search.start.workflow, path)
-    return question(search, search.population.start, path, now, rows, gradients, [], [])
+    return question(search, search.population.start, path, now, rows, gradients, [], []).text
 
 
 class Draft(World):

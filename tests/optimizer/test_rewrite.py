@@ -212,9 +212,9 @@ async def test_what_was_tried_on_the_step_is_shown_with_what_it_gained(tmp_path:
     shown, plain = model.asked("Improve")
     history = shown.removeprefix(plain).splitlines()
     assert history[-3:] == [
-        "- (+0.20 ± 0.05) Try number 1.",
+        "- (+0.20 ± 0.05, n 1) Try number 1.",
         "- (not known yet) Try number 2.",
-        "- (-0.10 ± 0.05) Try number 0.",
+        "- (-0.10 ± 0.05, n 1) Try number 0.",
     ]
     assert "Try number" not in plain
 

@@ -108,10 +108,11 @@ async def test_every_text_is_written_anew_in_one_step_and_one_that_is_refused_st
             return super().__call__(request)
 
         def text(self, question: str) -> Any:
+            if "step `count`" in question:
+                return "```python\ndef run(a):\n    return {'n': 2}\n```"
             return "" if "step `plan`" in question else super().text(question)
 
-    code = "```python\ndef run(a):\n    return {'n': 2}\n```"
-    model = Steps([code])
+    model = Steps(["You are end. Right: more."])
     async with searching(task(), Workflow.from_data(data), model, tmp_path) as search:
         await search.run(search.start, search.training, "train")
         proposer = TextGrad()
@@ -124,7 +125,7 @@ async def test_every_text_is_written_anew_in_one_step_and_one_that_is_refused_st
     count, end, plan = (made.program.workflow.parameter(each) for each in ("count", "end", "plan"))
     assert count == CodeParameters(code="def run(a):\n    return {'n': 2}")
     assert isinstance(end, LLMParameters)
-    assert end.instruction == code
+    assert end.instruction == "You are end. Right: more."
     assert plan == search.start.workflow.parameter("plan")
     assert made.faults == ("plan: the reply was empty",)
     assert made.edits == ("count: new code", "end: new instruction")

@@ -51,13 +51,13 @@ class Guard:
         return self._why(text, _known(old))
 
     def _why(self, text: str, known: str) -> str:
-        folded = _folded(text)
-        if len(folded) < SHORTEST:
+        words = folded(text)
+        if len(words) < SHORTEST:
             return ""
         for answer, why in self._answers.items():
-            if answer in folded and answer not in known:
+            if answer in words and answer not in known:
                 return why
-        for window in _windows(folded):
+        for window in windows(words):
             if (why := self._inputs.get(hash(window))) and window not in known:
                 return why
         return ""
@@ -65,16 +65,16 @@ class Guard:
     @cached_property
     def _answers(self) -> dict[str, str]:
         """Why what holds it is refused, by the answer; those of training come first."""
-        options = {_folded(option) for field in self._task.outputs for option in _options(field.type)}
-        goal = _folded(self._task.goal)
+        options = {folded(option) for field in self._task.outputs for option in options_of(field.type)}
+        goal = folded(self._task.goal)
         seen: Counter[str] = Counter()
         found: dict[str, str] = {}
         for split in ("train", "val", "test"):
             for example in self._task.splits.get(split, ()):
                 for name, value in example.expected.items():
-                    answer = _folded(str(value))
+                    answer = folded(str(value))
                     seen[answer] += 1
-                    texts = [_folded(each) for each in _texts(value)]
+                    texts = [folded(each) for each in _texts(value)]
                     if len(answer) < SHORTEST or answer in goal or (texts and options.issuperset(texts)):
                         continue
                     kept_back = "it holds an answer of an example kept back"
@@ -86,12 +86,12 @@ class Guard:
     def _inputs(self) -> dict[int, str]:
         """Why what holds it is refused, by the hash of `RUN` words in a row of a training input: the words themselves would
         take eight times the room of the inputs."""
-        goal = _folded(self._task.goal)
+        goal = folded(self._task.goal)
         found: dict[int, str] = {}
         for example in self._task.splits["train"]:
             for name, value in example.inputs.items():
                 why = f"it copies {RUN} words of the input {name} of training example {example.id}"
-                for window in _windows(_folded(str(value))):
+                for window in windows(folded(str(value))):
                     if window not in goal:
                         found.setdefault(hash(window), why)
         return found
@@ -119,25 +119,27 @@ def _shown(workflow: Workflow) -> Iterator[tuple[str, Demonstration]]:
             yield from ((path, each) for each in told.demonstrations)
 
 
-def _options(type_: Type) -> Iterator[str]:
+def options_of(type_: Type) -> Iterator[str]:
     """The options of every Literal in a type."""
     yield from type_.options
     for inner in (type_.item, *(member for _, member in type_.members)):
         if inner is not None:
-            yield from _options(inner)
+            yield from options_of(inner)
 
 
 def _known(workflow: Workflow) -> str:
     """The texts of a workflow, but for its worked examples; none goes over into the next."""
-    return "\n".join(_folded(text) for text in _texts(workflow.dump(), but="demonstrations"))
+    return "\n".join(folded(text) for text in _texts(workflow.dump(), but="demonstrations"))
 
 
-def _windows(folded: str) -> Iterator[str]:
-    words = folded.split(" ")
-    return (" ".join(words[start : start + RUN]) for start in range(len(words) - RUN + 1))
+def windows(text: str, run: int = RUN) -> Iterator[str]:
+    """All `run` words in a row of a folded text."""
+    words = text.split(" ")
+    return (" ".join(words[start : start + run]) for start in range(len(words) - run + 1))
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
+    """A text as its words in small letters alone."""
     return " ".join(_WORD.findall(text.casefold()))
 
 

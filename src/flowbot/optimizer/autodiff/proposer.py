@@ -83,10 +83,19 @@ class AutoDiff:
         now = Wording.of(program.workflow, path, _turn(program, path, said, number))
         context.watch.step(f"a new text for `{path}`")
         edits = list(EDITS) if self.a_call(context, program, path) > 1 else []
-        prompt = question(context, parent, path, now, rows, gradients, edits, self.refused.get(path, ()))
+        asking = question(context, parent, path, now, rows, gradients, edits, self.refused.get(path, ()))
         found: list[Proposal[WorkflowProgram]] = []
-        for kind, why, text in (await _written(context, prompt, now, edits, number))[item : item + want]:
-            parameters, fault = accepted(context, program.workflow, path, text, part=now.part, limit=now.limit)
+        for kind, why, text in (await _written(context, asking.text, now, edits, number))[item : item + want]:
+            parameters, fault = accepted(
+                context,
+                program.workflow,
+                path,
+                text,
+                question=asking.text,
+                quotable=asking.quotable,
+                part=now.part,
+                limit=now.limit,
+            )
             found.append(
                 proposal(
                     program,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from flowbot.fields.words import count
-from flowbot.optimizer.feedback.backward import Gradients
+from flowbot.optimizer.feedback.backward import Gradients, feedback_on
 from flowbot.optimizer.feedback.blame import suspects
 from flowbot.optimizer.feedback.runs import PERFECT
 from flowbot.optimizer.parameters.wording import Wording, text_at
@@ -35,6 +35,13 @@ BRIEF = 240
 """Characters of a text that is shown beside others."""
 
 
+class Question(NamedTuple):
+    """What is asked, and what of it an answer may repeat."""
+
+    text: str
+    quotable: Sequence[str]
+
+
 def question(
     context: Context[WorkflowProgram],
     parent: Candidate[WorkflowProgram],
@@ -44,7 +51,7 @@ def question(
     gradients: Sequence[Gradients],
     edits: Sequence[str],
     refused: Sequence[str],
-) -> str:
+) -> Question:
     """The whole question.
 
     Args:
@@ -59,7 +66,9 @@ def question(
     """
     workflow = parent.program.workflow
     others = [each for each in suspects(parent.program) if each != path]
-    return fill(
+    history = _history(context, parent, path, now)
+    failed = [*_failed(context, parent, path, now), *refused][-FAILED:]
+    text = fill(
         "autodiff_update",
         goal=context.task.goal,
         workflow=sentence(workflow),
@@ -69,10 +78,11 @@ def question(
         score=_mean(context, parent),
         peers=list(_peers(workflow.parameter(path))),
         examples=list(_examples(context, parent.program, path, rows, gradients)),
-        history=_history(context, parent, path, now),
-        failed=[*_failed(context, parent, path, now), *refused][-FAILED:],
+        history=history,
+        failed=failed,
         edits=[f"{name}: {EDITS[name]}" for name in edits],
     )
+    return Question(text, [*(each.text for each in feedback_on(path, gradients)), *history, *failed])
 
 
 def _peers(told: Parameters) -> Iterator[str]:

@@ -8,16 +8,15 @@ from dataclasses import dataclass, field, replace
 from flowbot.fields.words import count
 from flowbot.optimizer.feedback.backward import backward_all, feedback_on, most_questions
 from flowbot.optimizer.feedback.blame import Blame, Blamed, suspects
+from flowbot.optimizer.feedback.history import tried
 from flowbot.optimizer.feedback.parts import is_not_here
 from flowbot.optimizer.feedback.runs import failing, varied
-from flowbot.optimizer.population import Candidate, Population
+from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
-from flowbot.optimizer.rendering import instruction_text, value_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.workflow.nodes import walk
 
 from .step_change import option, proposal
 from .update import update
@@ -121,23 +120,3 @@ class Rewrite:
         order.sort(key=lambda row: {True: 0, None: 1, False: 2}[against.get(row.example.id)])
         first = focus.draw * self.mistakes
         return [order[place % len(order)] for place in range(first, first + min(self.mistakes, len(order)))]
-
-
-def tried(population: Population[WorkflowProgram], program: WorkflowProgram, path: str) -> list[str]:
-    """What candidates told this step anew, in the search so far, each with what it gained; the best first."""
-    now = instruction_text(program.workflow, path)
-    found: list[tuple[float, str]] = []
-    for each in population.members:
-        if each.parent is None or not all(path in _paths(one.program) for one in (each, each.parent)):
-            continue
-        said, before = (instruction_text(one.program.workflow, path) for one in (each, each.parent))
-        if said in (now, before):
-            continue
-        gain = f"{each.belief.mean:+.2f} ± {each.belief.spread:.2f}"
-        known = gain if population.outcomes(each.program) else "not known yet"
-        found.append((each.belief.mean, f"({known}) {value_text(said)}"))
-    return [text for _, text in sorted(found, key=lambda pair: -pair[0])]
-
-
-def _paths(program: WorkflowProgram) -> set[str]:
-    return {path for path, _ in walk(program.workflow.sketch)}

@@ -62,4 +62,13 @@ async def update(
     reply = await search.ask_text(
         prompt, "proposals", max_tokens=max(META_TOKENS, TOKENS_PER_WORD * now.limit), draw=draw
     )
-    return accepted(search, workflow, path, reply, part=now.part, limit=now.limit)
+    return accepted(
+        search,
+        workflow,
+        path,
+        reply,
+        question=prompt,
+        quotable=[*(each.text for each in feedback), *tried],
+        part=now.part,
+        limit=now.limit,
+    )

@@ -62,7 +62,7 @@ class TextGrad:
         gradients = await backward_all(context, program, rows)
         feedback = {path: feedback_on(path, gradients) for path in suspects(program)}
         context.watch.step("new texts")
-        texts = await all_of(self._updated(context, program, path, said) for path, said in feedback.items())
+        texts = await all_of(self._updated(context, program, path, said, focus.draw) for path, said in feedback.items())
         updated, edits, faults = changed_steps(program, dict(zip(feedback, texts, strict=True)))
         said = tuple(each for run in gradients for of_call in run.values() for each in of_call)
         return [
@@ -88,15 +88,21 @@ class TextGrad:
         return context.rng(f"textgrad/{program.hash}/{focus.draw}").sample(rows, k=min(BATCH, len(rows)))
 
     async def _updated(
-        self, context: Context[WorkflowProgram], program: WorkflowProgram, path: str, said: Sequence[Feedback]
+        self,
+        context: Context[WorkflowProgram],
+        program: WorkflowProgram,
+        path: str,
+        said: Sequence[Feedback],
+        draw: int,
     ) -> tuple[Parameters | None, str]:
         """The new parameters of a step, the old ones where nothing is said of it, or None with the reason."""
         if not said:
             return program.workflow.parameter(path), ""
         now = Wording.of(program.workflow, path)
-        prompt = fill(
-            "textgrad_update", goal=context.task.goal, step=path, now=now, feedback=[each.text for each in said]
-        )
+        texts = [each.text for each in said]
+        prompt = fill("textgrad_update", goal=context.task.goal, step=path, now=now, feedback=texts)
         room = max(META_TOKENS, TOKENS_PER_WORD * now.limit)
-        reply = await context.ask_text(prompt, "proposals", max_tokens=room)
-        return accepted(context, program.workflow, path, reply, part=now.part, limit=now.limit)
+        reply = await context.ask_text(prompt, "proposals", max_tokens=room, draw=draw)
+        return accepted(
+            context, program.workflow, path, reply, question=prompt, quotable=texts, part=now.part, limit=now.limit
+        )
