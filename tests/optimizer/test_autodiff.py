@@ -205,7 +205,7 @@ async def test_gradients_come_by_example_the_worst_first_and_in_time_order_withi
         assert calls == sorted(calls), "the loop's first step comes first"
         assert calls[-1] == "refine/better[3]"
         assert len(calls) == 3
-    assert "feedback" not in runs[2], "of a right run nothing is asked"
+    assert "feedback on" not in runs[2], "of a right run nothing is asked"
 
 
 async def test_the_question_shows_the_other_steps_who_reads_what_and_what_the_step_keeps(tmp_path: Path) -> None:
