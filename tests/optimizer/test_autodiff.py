@@ -187,7 +187,7 @@ class Draft(World):
         if isinstance(found, dict):  # all is handed on to what was received, where another call gave it
             parts = request.schema["properties"]["part"]["enum"]
             return {
-                "fault": "say more",
+                "fault": self.fault,
                 "part": next((each for each in parts if each.startswith("input")), "instruction"),
             }
         return found
@@ -245,6 +245,16 @@ async def test_inside_an_outer_loop_draws_share_the_gradients_of_a_subset(tmp_pa
     assert spent[SEVERAL] > 1, "other rows"
     assert len({each.program.hash for each in made}) == SEVERAL + 1
     assert len(made[0].shown) == WRONG + RIGHT
+
+
+async def test_of_a_step_that_nothing_is_said_of_no_text_is_asked_for(tmp_path: Path) -> None:
+    async with searching(task(), Workflow.from_data(LOOP), Draft([], fault="no change"), tmp_path) as search:
+        await search.run(search.start, search.training, "train")
+        proposer, start = AutoDiff(), search.population.start
+        option = next(each for each in proposer.options(start, search) if each.arm.place == "refine/better")
+        (made,) = await proposer.propose(start, Focus(option, 0, option.prior, option.prior), 1, search)
+    assert (made.program, made.faults) == (None, ("nothing is said of refine/better",))
+    assert made.feedback
 
 
 async def test_inside_an_outer_loop_what_was_dropped_is_shown_with_what_it_measured(tmp_path: Path) -> None:

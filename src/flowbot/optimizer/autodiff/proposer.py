@@ -78,8 +78,11 @@ class AutoDiff:
         program, path = parent.program, focus.option.arm.place
         rows = context.recorded(program, focus.rows or self._subset(program, focus.draw // SEVERAL, context))
         gradients = await gradients_of(context, program, rows, path)
+        title = f"rewrite step `{path}` from gradients"
+        said, everything = feedback_on(path, gradients), _all(gradients)
+        if not said:
+            return [Proposal(None, title, "meta", feedback=everything, faults=(f"nothing is said of {path}",))]
         number, item = divmod(focus.draw, self.a_call(context, program, path))
-        said = feedback_on(path, gradients)
         now = Wording.of(program.workflow, path, _turn(program, path, said, number))
         context.watch.step(f"a new text for `{path}`")
         edits = list(EDITS) if self.a_call(context, program, path) > 1 else []
@@ -103,11 +106,11 @@ class AutoDiff:
                     parameters,
                     fault,
                     "new code" if now.kind == "code" else "new instruction",
-                    title=f"rewrite step `{path}` from gradients" + (f": {kind}" if kind else ""),
+                    title=f"{title}: {kind}" if kind else title,
                     source="meta",
-                    reason=why or next((each.text for each in said), ""),
+                    reason=why or said[0].text,
                     shown=tuple(row.example.id for row in rows),
-                    feedback=_all(gradients),
+                    feedback=everything,
                     because=tuple(each.id for each in said),
                     code_by="meta" if now.kind == "code" else None,
                 )

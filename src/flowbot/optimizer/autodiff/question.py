@@ -14,7 +14,7 @@ from flowbot.optimizer.parameters.wording import Wording, text_at
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import instruction_text, output_text, sentence, value_text, values_text
-from flowbot.optimizer.seams import Context
+from flowbot.optimizer.seams import Context, MetaMode
 from flowbot.run.events import Feedback
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
@@ -31,8 +31,8 @@ EDITS: Mapping[str, str] = {
 """The kinds of edits that several proposals are to differ in."""
 HISTORY, FAILED = 3, 5
 """Texts with their scores, and failed tries, that are shown."""
-BRIEF = 240
-"""Characters of a text that is shown beside others."""
+BRIEF: Mapping[MetaMode, int] = {"small": 240, "large": 1200}
+"""Characters of a text or value that is shown beside others."""
 
 
 class Question(NamedTuple):
@@ -64,7 +64,7 @@ def question(
         edits: kinds of edits to differ in; empty: one text is wanted.
         refused: what was written for it and not taken, each with why.
     """
-    workflow = parent.program.workflow
+    workflow, most = parent.program.workflow, BRIEF[context.meta_mode]
     others = [each for each in suspects(parent.program) if each != path]
     history = _history(context, parent, path, now)
     failed = [*_failed(context, parent, path, now), *refused][-FAILED:]
@@ -72,11 +72,11 @@ def question(
         "autodiff_update",
         goal=context.task.goal,
         workflow=sentence(workflow),
-        others=[{"step": each, "text": value_text(instruction_text(workflow, each), BRIEF)} for each in others],
+        others=[{"step": each, "text": value_text(instruction_text(workflow, each), most)} for each in others],
         step=path,
         now=now,
         score=_mean(context, parent),
-        peers=list(_peers(workflow.parameter(path))),
+        peers=list(_peers(workflow.parameter(path), most)),
         examples=list(_examples(context, parent.program, path, rows, gradients)),
         history=history,
         failed=failed,
@@ -85,15 +85,15 @@ def question(
     return Question(text, [*(each.text for each in feedback_on(path, gradients)), *history, *failed])
 
 
-def _peers(told: Parameters) -> Iterator[str]:
+def _peers(told: Parameters, most: int) -> Iterator[str]:
     """What the step has besides the text: a new text must go with it."""
     if not isinstance(told, LLMParameters):
         return
     if told.format_hint:
-        yield f"format: {value_text(told.format_hint, BRIEF)}"
+        yield f"format: {value_text(told.format_hint, most)}"
     if told.demonstrations:
         first = told.demonstrations[0]
-        shown = value_text(f"{values_text(first.inputs)} -> {values_text(first.outputs)}", BRIEF)
+        shown = value_text(f"{values_text(first.inputs)} -> {values_text(first.outputs)}", most)
         yield f"{count(len(told.demonstrations), 'worked example')}, such as {shown}"
     if told.tools:
         yield f"tools that it may call: {', '.join(told.tools)}"
@@ -114,20 +114,25 @@ def _examples(
         right = rows[place].score.value >= PERFECT
         said = gradients[place]
         calls = [step for step in rows[place].trace.steps if step.node == path and (right or step.address in said)]
+        if not calls:
+            continue
         yield {
             "score": f"{1.0 if right else told[place].score.value:.2f}",
             "right": right,
-            "calls": [_call(step, said.get(step.address, ())) for step in (calls[-1:] if right else calls)],
+            "calls": [
+                _call(step, said.get(step.address, ()), BRIEF[context.meta_mode])
+                for step in (calls[-1:] if right else calls)
+            ],
         }
 
 
-def _call(step: Step, said: Sequence[Feedback]) -> dict[str, Any]:
+def _call(step: Step, said: Sequence[Feedback], most: int) -> dict[str, Any]:
     return {
         "step": step.address,
-        "received": value_text(values_text(step.inputs), BRIEF),
-        "gave": value_text(output_text(step), BRIEF),
+        "received": value_text(values_text(step.inputs), most),
+        "gave": value_text(output_text(step), most),
         "said": [
-            {"part": each.part or "what it gave", "text": value_text(each.text, BRIEF)}
+            {"part": each.part or "what it gave", "text": value_text(each.text, most)}
             for each in said
             if not each.part.startswith("in.")  # that is said of the steps before
         ],
@@ -145,7 +150,7 @@ def _history(
             known = found.get(text, (-1.0, ""))
             found[text] = max(known, (fmean(scores), _mean(context, each)))
     best = sorted(found, key=lambda text: -found[text][0])[:HISTORY]
-    return [f"(score {found[text][1]}) {value_text(text, BRIEF)}" for text in best]
+    return [f"(score {found[text][1]}) {value_text(text, BRIEF[context.meta_mode])}" for text in best]
 
 
 def _failed(
@@ -161,7 +166,7 @@ def _failed(
             if both := [row for row in split if row in mine and row in theirs]:
                 means = [fmean(seen[row].score for row in both) for seen in (mine, theirs)]
                 why = f"{means[0]:.2f}, where the text above has {means[1]:.2f}, on {count(len(both), f'{name} row')}"
-                yield f"{value_text(text, BRIEF)} ({why})"
+                yield f"{value_text(text, BRIEF[context.meta_mode])} ({why})"
                 break
 
 
