@@ -218,14 +218,26 @@ async def test_the_question_shows_the_other_steps_who_reads_what_and_what_the_st
     assert "at most 80 words" in text
 
 
+async def test_a_long_text_may_grow_by_a_fifth(tmp_path: Path) -> None:
+    long = f"You are answer. Right: even. {' '.join(['Be careful.'] * 98)}"
+    model = World([f"{long} Count."])
+    async with searching(task(), single(long), model, tmp_path) as search:
+        await search.run(search.start, search.training, "train")
+        (option,) = AutoDiff().options(search.population.start, search)
+        await AutoDiff().propose(search.population.start, Focus(option, 0, option.prior, option.prior), 1, search)
+    assert "at most 241 words" in model.questions[0]
+
+
 async def test_a_control_withholds_what_was_expected(tmp_path: Path) -> None:
     texts: dict[str, str] = {}
     for mode in ("real", "blind"):
         async with searching(task(), Workflow.from_data(LOOP), Draft([]), tmp_path / mode) as search:
             search.feedback_mode = mode  # pyright: ignore[reportAttributeAccessIssue]
-            texts[mode] = await asked(search, [0.0, 0.0], "end")
+            texts[mode] = await asked(search, [0.25, 0.0], "end")
     assert "the train metal" in texts["real"]
     assert "the train metal" not in texts["blind"]
+    assert "score 0.25" in texts["real"]
+    assert "score 0.25" not in texts["blind"]
 
 
 async def test_inside_an_outer_loop_draws_share_the_gradients_of_a_subset(tmp_path: Path) -> None:

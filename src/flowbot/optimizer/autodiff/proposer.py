@@ -83,7 +83,7 @@ class AutoDiff:
         if not said:
             return [Proposal(None, title, "meta", feedback=everything, faults=(f"nothing is said of {path}",))]
         number, item = divmod(focus.draw, self.a_call(context, program, path))
-        now = Wording.of(program.workflow, path, _turn(program, path, said, number))
+        now = Wording.of(program.workflow, path, _turn(program, path, said, number)).growing
         context.watch.step(f"a new text for `{path}`")
         edits = list(EDITS) if self.a_call(context, program, path) > 1 else []
         asking = question(context, parent, path, now, rows, gradients, edits, self.refused.get(path, ()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flowbot.optimizer.rendering import MOST_PROMPT, value_text
 from flowbot.workflow.nodes import BranchNode, node_at
@@ -36,6 +36,11 @@ class Wording:
     part: Slot | None
     around: str
     limit: int
+
+    @property
+    def growing(self) -> Wording:
+        """The same where what stands is to be kept as far as it works: a long text may grow by a fifth, whosever it is."""
+        return replace(self, limit=max(self.limit, len(self.text.split()) * 6 // 5))
 
     @staticmethod
     def of(workflow: Workflow, path: str, number: int = 0) -> Wording:

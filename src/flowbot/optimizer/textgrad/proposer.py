@@ -98,7 +98,7 @@ class TextGrad:
         """The new parameters of a step, the old ones where nothing is said of it, or None with the reason."""
         if not said:
             return program.workflow.parameter(path), ""
-        now = Wording.of(program.workflow, path)
+        now = Wording.of(program.workflow, path).growing
         texts = [each.text for each in said]
         prompt = fill("textgrad_update", goal=context.task.goal, step=path, now=now, feedback=texts)
         room = max(META_TOKENS, TOKENS_PER_WORD * now.limit)
