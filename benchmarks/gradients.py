@@ -20,12 +20,12 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from flowbot.optimizer.feedback.blame import ASKED
 from flowbot.optimizer.methods import tuning
 from flowbot.optimizer.rendering import instruction_text
-from flowbot.optimizer.seams import FeedbackMode, Focus, Option, Proposal, Proposer
+from flowbot.optimizer.seams import FeedbackMode, Focus, MetaMode, Option, Proposal, Proposer
 from flowbot.optimizer.search import Search
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.starts import starts
@@ -41,6 +41,8 @@ from inner.spoils import read_spoils
 
 DRAWS = 3
 """Draws for each proposal that is wanted: those that repeat one, or are refused, are counted and not run."""
+BLAMED = 16
+"""Rows that each spoiled workflow is run on, for questions which step it is: some to show, and others to swap them with."""
 FULL = {"proposals": 100, "rows": 200}
 
 
@@ -49,30 +51,37 @@ class Arm:
     """One way of making proposals.
 
     Args:
-        kind: of the change; see `flowbot.run.events.Arm`.
         feedback: what questions tell of a mistake.
-        asks: whether it may ask the meta model.
+        asks: whether the meta model writes the text.
     """
 
-    kind: str
-    feedback: FeedbackMode = "real"
+    feedback: FeedbackMode
     asks: bool = True
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds of change, of which the first is taken that there is; see `flowbot.run.events.Arm`."""
+        return ("instruct", "rule") if self.asks else ("rule",)
 
 
 ARMS: Mapping[str, Arm] = {
-    "real": Arm("instruct"),
-    "shuffled": Arm("instruct", "shuffled"),
-    "blind": Arm("instruct", "blind"),
-    "rule": Arm("rule", asks=False),
+    "real": Arm("real"),
+    "shuffled": Arm("shuffled"),
+    "blind": Arm("blind"),
+    "rule": Arm("blind", asks=False),
 }
 Line = dict[str, Any]
 """A draw: arm, number, what the step would be told, what was wrong with it, and scores by row where it was run."""
 
 
-async def drawn(ground: Ground, task: Task, split: Literal["val", "test"], name: str, wanted: int) -> list[Line]:
+async def drawn(
+    ground: Ground, task: Task, split: Literal["val", "test"], name: str, wanted: int, mode: MetaMode
+) -> list[Line]:
     """The draws of one arm, until there are so many different proposals; the parent's line comes first."""
     arm = ARMS[name]
-    async with searching(ground, task, starts("single-call", task), arm.feedback) as search:
+    # What is written by rule is what a small model is not asked about.
+    mode = mode if arm.asks else "small"
+    async with searching(ground, task, starts("single-call", task), arm.feedback, meta_mode=mode) as search:
         rows = [each.id for each in search.order(split)]
         await search.run(search.start, rows, split)
         lines = [_line(search, name, -1, search.start, rows)]
@@ -84,7 +93,9 @@ async def drawn(ground: Ground, task: Task, split: Literal["val", "test"], name:
             draws = range(len(lines) - 1, len(lines) - 1 + wanted - len(known))
             for draw, made in zip(draws, await all_of(_propose(search, *offered, each) for each in draws), strict=True):
                 program = made.program
-                if program is None:
+                if program is not None and (made.source == "meta") != arm.asks:
+                    lines.append({"arm": name, "draw": draw, "fault": f"not of this arm: its source is {made.source}"})
+                elif program is None:
                     lines.append({"arm": name, "draw": draw, "fault": "; ".join(made.faults)})
                 elif program.hash in known:
                     lines.append({"arm": name, "draw": draw, "fault": f"the same as draw {known[program.hash]}"})
@@ -99,11 +110,8 @@ async def drawn(ground: Ground, task: Task, split: Literal["val", "test"], name:
 
 def _offered(search: Search, arm: Arm) -> tuple[Proposer[WorkflowProgram], Option] | None:
     """Who makes the proposals of an arm, and of which option; None where this version has none, or no run went wrong."""
-    for proposer in tuning():
-        for option in proposer.options(search.population.start, search):
-            if option.arm.kind == arm.kind and (arm.asks or not option.cost):
-                return proposer, option
-    return None
+    offers = [(each, option) for each in tuning() for option in each.options(search.population.start, search)]
+    return next((offer for kind in arm.kinds for offer in offers if offer[1].arm.kind == kind), None)
 
 
 async def _propose(
@@ -181,7 +189,7 @@ def _points(of: Estimate | None) -> str:
     return "–" if of is None else f"{100 * of.mean:+.1f} ({100 * of.low:+.1f} to {100 * of.high:+.1f})"
 
 
-async def chosen(ground: Ground, task: Task, train: int, questions: int) -> tuple[dict[str, Changed], list[Line]]:
+async def chosen(ground: Ground, task: Task, questions: int) -> tuple[dict[str, Changed], list[Line]]:
     """How many choices change: ballots on the task's one-call workflow, blame on spoiled workflows."""
     programs: dict[str, list[tuple[Task, Any, int]]] = {
         "what to change": [(task, starts("single-call", task), questions)],
@@ -189,7 +197,7 @@ async def chosen(ground: Ground, task: Task, train: int, questions: int) -> tupl
     }
     spoils = read_spoils()
     for way in spoils.ways[: -(-questions // ASKED)]:
-        programs["which step"].append((spoils.task([train, 1, 1]), spoils.spoiled(way), 0))
+        programs["which step"].append((spoils.task([BLAMED, 1, 1]), spoils.spoiled(way), 0))
     found: dict[str, Changed] = {}
     lines: list[Line] = []
     for what, asked in programs.items():
@@ -215,14 +223,14 @@ async def measure(options: argparse.Namespace) -> str:
     async with Workbench(cache_dir=options.cache_dir) as bench:
         ground = Ground(bench, options.model, options.meta_model, options.out, options.seed)
         about = {"about": "settings", "task": options.task, "split": split, "train": options.train, "rows": options.rows,
-                 "proposals": options.proposals, "model": options.model, "meta_model": options.meta_model, "seed": options.seed}  # fmt: skip
+                 "proposals": options.proposals, "model": options.model, "meta_model": options.meta_model, "meta_mode": options.meta_mode, "seed": options.seed}  # fmt: skip
         for arm in options.arms:
-            lines[arm] = await drawn(ground, task, split, arm, options.proposals)
+            lines[arm] = await drawn(ground, task, split, arm, options.proposals, options.meta_mode)
             write(
                 options.out / "gradients.jsonl", [about, *(each for arm_lines in lines.values() for each in arm_lines)]
             )
             print(report(lines, {}), flush=True)
-        found, said = await chosen(ground, task, options.train, options.questions)
+        found, said = await chosen(ground, task, options.questions)
     write(options.out / "choices.jsonl", said)
     return report(lines, found)
 
@@ -241,6 +249,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--questions", type=int, default=24, help="choices with swapped mistakes, of each kind")
     parser.add_argument("--model", default="local/qwen2.5-coder-0.5b")
     parser.add_argument("--meta-model", default="local/qwen2.5-coder-1.5b")
+    parser.add_argument(
+        "--meta-mode", choices=get_args(MetaMode), default="large", help="small: lines, large: rewrites"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache-dir", type=Path, default=None)
     options = parser.parse_args(arguments)

@@ -17,17 +17,16 @@ import argparse
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, cast
 
 from flowbot.benchmark.search_cell import AtEffort
 from flowbot.optimizer.evaluate import evaluate_async
 from flowbot.optimizer.feedback.blame import Blame, Blamed, suspects
 from flowbot.optimizer.method import Method
 from flowbot.optimizer.methods import PoolMethod, find_method, tuning
-from flowbot.optimizer.parameters.rewrite import Rewrite
 from flowbot.optimizer.recipes import Proposers
 from flowbot.optimizer.run import optimize_async
 from flowbot.optimizer.seams import Context
@@ -62,7 +61,11 @@ class AnyStep(Blame):
 
 def any_step() -> Proposers:
     """What `blame` is made of, with the control in its place."""
-    return [replace(each, blame=AnyStep()) if isinstance(each, Rewrite) else each for each in tuning()]
+    found, nobody = tuning(), AnyStep()
+    for each in found:
+        if hasattr(each, "blame"):
+            cast("Any", each).blame = nobody
+    return found
 
 
 def method_of(name: str) -> Method:
