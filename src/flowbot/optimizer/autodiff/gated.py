@@ -106,6 +106,7 @@ class Gated:
     async def _try(self, context: Context[WorkflowProgram], ranked: Sequence[str], chosen: Sequence[str]) -> None:
         """Up to `PROPOSALS` texts, one step after another, until one passes."""
         here, left = self._accepted[-1], PROPOSALS
+        self.optimiser.refused.clear()
         options = {each.arm.place: each for each in self.optimiser.options(here, context)}
         for path in cycle(ranked):
             number = self._questions[here.program.hash, path]
@@ -147,7 +148,6 @@ class Gated:
             population.incumbent = candidate
             context.record(scored(context, candidate.program, "val", self._validated))
             self._window.clear()  # its runs are those of another program
-            self.optimiser.refused.clear()
         return passed
 
     async def _validates(

@@ -46,7 +46,7 @@ class AutoDiff:
     Args:
         most: rewrites that are tried on one step of one program.
         priors: what is believed of each kind.
-        refused: replies that became no program, by step, with the reason; the loop that goes one after another keeps it.
+        refused: why replies became no program, by step; the loop that asks for one after another keeps it.
     """
 
     most: int = 8

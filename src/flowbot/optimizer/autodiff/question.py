@@ -29,8 +29,8 @@ EDITS: Mapping[str, str] = {
     "reorder": "put what decides first, or break the work into numbered steps",
 }
 """The kinds of edits that several proposals are to differ in."""
-HISTORY, FAILED = 3, 5
-"""Texts with their scores, and failed tries, that are shown."""
+HISTORY, FAILED, REFUSED = 3, 5, 2
+"""Texts with their scores, and failed tries, that are shown, and of these at most so many that never ran."""
 BRIEF: Mapping[MetaMode, int] = {"small": 240, "large": 1200}
 """Characters of a text or value that is shown beside others."""
 
@@ -67,7 +67,7 @@ def question(
     workflow, most = parent.program.workflow, BRIEF[context.meta_mode]
     others = [each for each in suspects(parent.program) if each != path]
     history = _history(context, parent, path, now)
-    failed = [*_failed(context, parent, path, now), *refused][-FAILED:]
+    failed = [*_failed(context, parent, path, now), *refused[-REFUSED:]][-FAILED:]
     text = fill(
         "autodiff_update",
         goal=context.task.goal,
