@@ -45,7 +45,7 @@ async def test_a_text_that_lowers_the_subset_is_put_back_and_shown_as_failed(tmp
     first, second = model.questions
     assert "Tried in its place" not in first
     failed = second.split("Tried in its place")[1]
-    assert f"- {WORSE} (0.00, where the text above has 0.50, on 4 training rows)" in failed
+    assert f"- {WORSE} (0.00, where the text now has 0.50, on 4 training rows)" in failed
     assert best.program.workflow == single("You are answer. Right: all.")
     assert len(search.population.outcomes(search.population.members[1].program)) == WRONG + RIGHT, "it was validated"
 
@@ -60,7 +60,7 @@ async def test_a_text_that_does_not_raise_validation_is_put_back_before_all_of_i
         best = await loop.choose(search)
     assert verdicts(events) == [("drop", "mean of validation"), ("adopt", "mean of validation")]
     assert len(validated) == 12, "of the 11 rows that were wrong none is right: no more of them can tell"
-    assert "(0.08, where the text above has 0.08, on 12 validation rows)" in model.questions[1]
+    assert "(0.08, where the text now has 0.08, on 12 validation rows)" in model.questions[1]
     assert best.program.workflow == single("You are answer. Right: all-t even-v v1 v3 v5.")
     measured = [each for each in events if isinstance(each, Measured)]
     assert [(each.split, each.score.n) for each in measured] == [("val", 24), ("val", 24)]
@@ -91,7 +91,7 @@ async def test_what_a_text_scored_is_shown_when_another_has_passed(tmp_path: Pat
     assert [decision for decision, _ in verdicts(events)] == ["adopt"] * 2
     first, second = model.questions
     assert "Earlier texts" not in first
-    assert "Text now (the workflow scores 0.50 on 12 rows):" in second
+    assert "Now (the workflow scores 0.50 on 12 rows):" in second
     assert "- (score 0.00 on 12 rows) You are answer. Right: none." in second.split("Earlier texts")[1]
 
 
@@ -196,7 +196,7 @@ class Draft(World):
 async def test_gradients_come_by_example_the_worst_first_and_in_time_order_within_one(tmp_path: Path) -> None:
     async with searching(task(), Workflow.from_data(LOOP), Draft([]), tmp_path) as search:
         text = await asked(search, [0.5, 1.0, 0.0], "refine/better")
-    runs = text.split("Runs, the worst first:")[1].split("\nRun ")[1:]
+    runs = text.split("Runs with feedback, the worst first:")[1].split("\nRun ")[1:]
     assert [each.split("\n")[0] for each in runs] == [
         "1, score 0.00", "2, score 0.50", "3, score 1.00: right, and has to stay right",
     ]  # fmt: skip
@@ -214,7 +214,7 @@ async def test_the_question_shows_the_other_steps_who_reads_what_and_what_the_st
     assert "Its other steps stay as they are:\n- `end`: You are end. Right: none." in text
     assert "LLM call `end` reads `refine.draft`, writes `a`" in text
     assert "The step has besides, and keeps:\n- format: One word." in text
-    assert "Text now (the workflow scores 0.00 on 12 rows):\nYou are better.\n" in text
+    assert "Now (the workflow scores 0.00 on 12 rows):\nYou are better.\n" in text
     assert "at most 80 words" in text
 
 
@@ -283,7 +283,7 @@ async def test_inside_an_outer_loop_what_was_dropped_is_shown_with_what_it_measu
         (option,) = AutoDiff().options(start, search)
         await AutoDiff().propose(start, Focus(option, 0, option.prior, option.prior), 1, search)
     (asked_for,) = model.questions
-    assert f"- {WORSE} (0.00, where the text above has" in asked_for
+    assert f"- {WORSE} (0.00, where the text now has" in asked_for
     assert "on 8 training rows)" in asked_for
 
 

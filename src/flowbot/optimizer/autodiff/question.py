@@ -165,7 +165,7 @@ def _failed(
             mine, theirs = (context.population.outcomes(one.program) for one in (each, parent))
             if both := [row for row in split if row in mine and row in theirs]:
                 means = [fmean(seen[row].score for row in both) for seen in (mine, theirs)]
-                why = f"{means[0]:.2f}, where the text above has {means[1]:.2f}, on {count(len(both), f'{name} row')}"
+                why = f"{means[0]:.2f}, where the text now has {means[1]:.2f}, on {count(len(both), f'{name} row')}"
                 yield f"{value_text(text, BRIEF[context.meta_mode])} ({why})"
                 break
 
