@@ -13,6 +13,8 @@ from flowbot.fields import UserError
 from flowbot.runtime.program import WorkflowProgram
 
 from .allocator import Thompson
+from .autodiff.gated import Gated
+from .autodiff.proposer import AutoDiff
 from .bilevel import BATCH, INNER_STEPS, LOOPS, Bilevel
 from .confirm import AsAdopted, Closing, Confirm, few
 from .feedback.ballots import BallotCritic
@@ -38,6 +40,8 @@ from .pool import OPENING, Pool
 from .population import Candidate
 from .seams import Allocator, Context, Critic, Planner, Proposer
 from .structure.catalogue_changes import CatalogueChanges
+from .textgrad.descent import Descent
+from .textgrad.proposer import TextGrad
 
 Proposers: TypeAlias = Sequence[Proposer[WorkflowProgram]]
 ASKED_AGAIN = 2
@@ -257,6 +261,8 @@ def _published(package: Package, needs: Sequence[str]) -> Inner:
 INNER: Mapping[str, Inner] = {
     "blame": Inner(tuning),
     "layerwise": Inner(lambda: [Layerwise()], alone=partial(PaperMethod, with_edits=False, inner="layerwise")),
+    "autodiff": Inner(lambda: [AutoDiff()], alone=partial(OwnProtocol, search=Gated)),
+    "textgrad": Inner(lambda: [TextGrad()], alone=partial(OwnProtocol, search=Descent)),
     "gepa": _published(Gepa(), ["gepa"]),
     "mipro": _published(Mipro(), ["dspy", "optuna"]),
     "none": Inner(list, alone=Baseline),
