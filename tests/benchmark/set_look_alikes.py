@@ -28,7 +28,9 @@ def _program(number: int) -> dict[str, Any]:
 
 ROWS: dict[str, Made] = {
     "trec6": lambda n: {"question": f"Where is town {n} ?", "answer": "LOC", "fine": "LOC:city"},
+    "banking77": lambda n: {"text": f"Where is card {n}?", "answer": "card_arrival"},
     "bbh_object_counting": lambda n: {"input": f"I have {n} pens. How many?", "answer": str(n)},
+    "bbh_reasoning_about_colored_objects": lambda n: {"input": f"Is pen {n} red?\nOptions:\n(A) yes\n(B) no", "answer": "(B)"},
     "gsm8k": lambda n: {"question": f"What is {n} and 1?", "answer": str(n + 1)},
     "math": lambda n: {"problem": f"What is ${n} + 1$?", "answer": str(n + 1), "solution": f"$\\boxed{{{n + 1}}}$"},
     "drop": lambda n: {"passage": f"In game {n} he had {n} goals.", "question": "How many?", "answer": str(n), "references": [str(n)]},

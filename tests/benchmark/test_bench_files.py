@@ -46,7 +46,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", ["small", "local", "qa_reasoning", "paper_suite"])
+@pytest.mark.parametrize("name", ["small", "local", "qa_reasoning", "paper_suite", "inner", "inner_sweep"])
 def test_a_comparison_can_be_read_and_every_start_fits_the_tasks_that_it_is_run_on(place: Path, name: str) -> None:
     file: BenchFile = read_bench(place / "repository" / "benchmarks" / f"{name}.yaml")
 
