@@ -22,12 +22,12 @@ class Roles:
 
     def __init__(self, step: Callable[[str, str], ReplyContent], meta: Callable[[str], ReplyContent]) -> None:
         self.prompts: list[str] = []
-        self._step, self._meta = step, meta
+        self.step, self._meta = step, meta
 
     def __call__(self, request: Request) -> ReplyContent:
         prompt = "\n".join(message.content for message in request.messages)
         if prompt.startswith("You are "):
-            return self._step(prompt.split()[2].strip("."), request.messages[-1].content)
+            return self.step(prompt.split()[2].strip("."), request.messages[-1].content)
         self.prompts.append(prompt)
         return self._meta(prompt)
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import flowbot as fb
+from flowbot.optimizer.confirm import BLOCK, Confirm
+from flowbot.optimizer.method import Sizes
+from flowbot.optimizer.recipes import PoolLoop, PoolMethod
 from flowbot.run.events import Measured, Proposal, Verdict
 from flowbot.run.journal import read_events
 from flowbot.run.taken import caveats
+from flowbot.runtime.program import WorkflowProgram
 from flowbot.task import Task
 
 
@@ -58,3 +63,11 @@ def test_rows_that_a_ballot_showed_are_no_evidence_for_what_it_named(orders: Tas
     voted = [each for each in events if isinstance(each, Proposal) and each.votes is not None and each.votes.won]
     assert voted
     assert all(each.shown for each in voted)
+
+
+def test_what_is_set_aside_for_validation_pays_for_a_block_of_it_or_its_rows_join_the_search() -> None:
+    for effort, calls in product((60, 100, 150, 200, 500, 2000), (1, 2, 3, 4, 8, 13)):
+        loop = PoolMethod("any").loop(Sizes(train=40, val=40, test=40, start_calls=calls, effort=effort))
+        assert isinstance(loop, PoolLoop)
+        assert loop.joined or Confirm[WorkflowProgram]().room(effort, 40, calls) >= 2 * BLOCK * calls
+        assert loop.joined == (effort < 100 * calls)

@@ -68,6 +68,7 @@ async def test_a_merge_passes_on_to_what_it_went_on_with(how: str, reached: list
     )
     gradients, _ = await gradients_of(flow(nodes, "join.a"), asked, tmp_path)
     assert [each for each in gradients if each != "join"] == list(reversed(reached))
+    assert [each.part for each in gradients["join"]] == ["", *(f"in.{name}.a" for name in reached)]
     assert ("join" in steps_asked(asked)) == (how == "concat"), "only what was joined of several asks whose fault it is"
 
 
@@ -285,5 +286,5 @@ async def test_a_call_that_failed_is_where_the_loss_arrives(tmp_path: Path) -> N
     gradients, row = await gradients_of(flow(nodes, "answer.a"), asked, tmp_path)
     assert row.trace.error.startswith("plan: ")
     assert list(gradients) == ["plan"]
-    assert said(gradients)["plan"][""].startswith("The run failed.")
+    assert said(gradients)["plan"][""].startswith("The run failed: plan: ")
     assert "error: " in asked.prompts[0]

@@ -36,7 +36,13 @@ FEW_CALLS = 100
 
 def few(rows: int, calls: float) -> bool:
     """Whether validation of so many rows, or so few planned calls, is better spent on the search: on fewer than 30 rows a
-    confirmation refutes what is good. The search then has all rows, and a judge of `STRICTER` bars in its place."""
+    confirmation refutes what is good, and what `Confirm` sets aside of few calls is not enough for its first block. The search then
+    has all rows, and a judge of `STRICTER` bars in its place.
+
+    Args:
+        rows: of validation.
+        calls: that are planned, for each call that an example of the start takes.
+    """
     return rows < FEW_ROWS or calls < FEW_CALLS
 
 

@@ -125,8 +125,9 @@ class PoolMethod:
         return PoolLoop(Pool(planner, self.allocator(), judge), AsAdopted(), joined=True)
 
     def _joins(self, sizes: Sizes) -> bool:
-        """Whether validation joins the search: where it has few rows, or few calls are planned, and nobody says otherwise."""
-        return self.closing is Confirm and few(sizes.val, sizes.effort)
+        """Whether validation joins the search: where it has few rows, or few calls are planned for a start of so many steps, and
+        nobody says otherwise."""
+        return self.closing is Confirm and few(sizes.val, sizes.effort / sizes.start_calls)
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """What a question to the meta model tells of a mistake, and the two controls that show what it is worth.
 
 `shuffled` tells what was expected and said of another mistake of the same program, one of which something else was expected; `blind`
-tells neither. Both ask as many questions as `real`.
+tells neither. Both ask the same questions as `real`, as far as one does not follow from what was told before.
 """
 
 from __future__ import annotations

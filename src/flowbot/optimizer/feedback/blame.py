@@ -15,7 +15,7 @@ from random import Random
 from flowbot.fields import Field, Type
 from flowbot.fields.words import count
 from flowbot.optimizer.prompts import fill
-from flowbot.optimizer.rendering import instruction_text, right_text, run_text
+from flowbot.optimizer.rendering import instruction_text, right_text, run_text, value_text
 from flowbot.optimizer.seams import Context
 from flowbot.run.events import Feedback
 from flowbot.runtime.evaluation import Row
@@ -25,10 +25,14 @@ from flowbot.runtime.trace import node_path
 from flowbot.workflow.nodes import is_frozen, walk
 
 from .backward import is_tuned
+from .question import SEEN_TOKENS
+from .rules import blamed_by_rule
 from .runs import failing, varied
 
 ASKED = 6
 """Failing runs that are looked at."""
+STEP_TOKENS = 40
+QUOTE_TOKENS = 140
 
 
 def suspects(program: WorkflowProgram) -> list[str]:
@@ -91,7 +95,7 @@ async def _blamed(search: Context[WorkflowProgram], program: WorkflowProgram) ->
     if len(paths) < 2:
         return Blamed(dict.fromkeys(paths, 0))
     wrong = failing(search.recorded(program, search.training))
-    rows = varied(wrong, search.rng(f"blame/{program.hash}"))[:ASKED]
+    rows = search.told(program, varied(wrong, search.rng(f"blame/{program.hash}"))[:ASKED])
     search.watch.step(f"asking for the first wrong step of {count(len(rows), 'run')}")
     said = [each for each in await all_of(_first_wrong(search, program, row, paths) for row in rows) if each]
     against = Counter(node_path(each.place) for each in said)
@@ -102,14 +106,22 @@ async def _first_wrong(
     search: Context[WorkflowProgram], program: WorkflowProgram, row: Row, paths: Sequence[str]
 ) -> Feedback | None:
     """Feedback on the step that a run speaks against; None where the meta model names none."""
-    failed = row.trace.error.partition(": ")[0]
-    if node_path(failed) in paths:
-        return search.feedback(program.hash, row.example.id, failed, "it failed", source="rule")
+    seen = blamed_by_rule(program, row, search.task.metric, paths)
+    if seen is not None:
+        return search.feedback(program.hash, row.example.id, *seen, source="rule")
+    large = search.meta_mode == "large"
     steps = [{"step": path, "instruction": instruction_text(program.workflow, path)} for path in paths]
-    system = fill("blame_step", goal=search.task.goal, steps=steps)
-    user = f"{run_text(row)}\n{right_text(row, search.task.metric)}"
-    fields = [Field("step", Type("literal", options=tuple(paths)))]
-    reply = await search.ask_fields(system, user, fields, "gradients", max_tokens=40)
+    system = fill("blame_step", goal=search.task.goal, steps=steps, quote=large)
+    run = run_text(row, SEEN_TOKENS[search.meta_mode])
+    evidence = [Field.of("evidence", "str")] if large else []
+    fields = [*evidence, Field("step", Type("literal", options=tuple(paths)))]
+    user = f"{run}\n{right_text(row, search.task.metric)}"
+    reply = await search.ask_fields(
+        system, user, fields, "gradients", max_tokens=QUOTE_TOKENS if large else STEP_TOKENS
+    )
     if reply is None:
         return None
-    return search.feedback(program.hash, row.example.id, str(reply["step"]), "the first wrong step")
+    quote = str(reply.get("evidence", "")).strip().strip('"“”')
+    # Words that do not stand in the run are no evidence.
+    shown = f": “{value_text(quote)}”" if quote and quote in run else ""
+    return search.feedback(program.hash, row.example.id, str(reply["step"]), f"the first wrong step{shown}")

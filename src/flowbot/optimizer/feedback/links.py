@@ -140,7 +140,7 @@ class _Run:
         else:
             inputs: dict[str, str] = getattr(node, "inputs", {})
         for name, reference in inputs.items():
-            bases = self.made(runs, reference)
+            bases = set(self.made(runs, reference))
             read = [each for each in step.reads if each.partition("#")[0] in bases]
             taken = _taken(step, node, name, read) if isinstance(node, MergeNode) else read
             yield from ((name, each, each in taken) for each in read)
@@ -181,20 +181,17 @@ class _Run:
         """The calls that made the outputs of the workflow; of a run without outputs the call that failed, and where that is not
         known, those that nothing read."""
         if self.trace.outputs is not None:
+            # Of several samples what reads no merge takes the first that is there.
+            first: dict[str, str] = {}
+            for step in self.trace.steps:
+                if step.outputs is not None and step.address in found:
+                    first.setdefault(step.address.partition("#")[0], step.address)
             for output, reference in self.sketch.outputs.items():
-                for base in self.made((), reference):
-                    # Of several samples what reads no merge takes the first that is there.
-                    samples = [each for each in found if each.partition("#")[0] == base and self.gave(each)]
-                    yield from ((each, output) for each in samples[:1])
+                yield from ((first[base], output) for base in self.made((), reference) if base in first)
         elif (failed := self.trace.error.partition(": ")[0]) in found:
             yield failed, ""
         else:
             yield from ((address, "") for address, links in found.items() if not links)
-
-    def gave(self, address: str) -> bool:
-        """Whether a call gave something."""
-        step = self.trace.step(address)
-        return step is not None and step.outputs is not None
 
     def link_tests(self, loop: Step, node: LoopNode, found: dict[str, list[Link]]) -> None:
         """What a loop's condition reads told it to go on, to what the next step gave, or to end, to where the loop was read."""

@@ -25,7 +25,7 @@ def said_of_end(row: Row, metric: Metric, output: str, most: int = MOST) -> str:
         most: characters of each value.
     """
     if not output:
-        return f"The run failed. {right_text(row, metric, most)}\nScore: {loss_text(row, most)}"
+        return f"The run failed: {value_text(row.trace.error, most)}. {right_text(row, metric, most)}\nScore: {loss_text(row, most)}"
     several = len(row.trace.outputs or {}) > 1
     expected = row.example.expected
     if several and output in expected:

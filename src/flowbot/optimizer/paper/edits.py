@@ -64,7 +64,8 @@ class Edits:
         await context.run(program, focus.rows, "train")
         rows = context.recorded(program, focus.rows)
         context.watch.step("structure gradients", 0, len(rows))
-        texts = await all_of(self._gradient(context, program.workflow, row) for row in rows)
+        told = context.told(program, rows)
+        texts = await all_of(self._gradient(context, program.workflow, row) for row in told)
         said = tuple(
             context.feedback(program.hash, row.example.id, "", text) for row, text in zip(rows, texts, strict=True)
         )

@@ -1,0 +1,95 @@
+"""Which step a failing run speaks against, where that can be seen without a question."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+from flowbot.runtime.evaluation import Row
+from flowbot.runtime.program import WorkflowProgram
+from flowbot.runtime.trace import Step, node_path
+from flowbot.task import Metric
+
+from .links import givers, links_of
+from .loss import wrong_outputs
+from .question import passed_on
+
+FEWEST_LETTERS = 4
+"""Of a text that is recognised within another one."""
+_WORD = re.compile(r"\w+")
+
+
+def blamed_by_rule(
+    program: WorkflowProgram, row: Row, metric: Metric, suspects: Collection[str]
+) -> tuple[str, str] | None:
+    """The address of the call that a failing run speaks against, and why; None where that cannot be seen.
+
+    In this order: the step that failed, or the only one that gave it what it failed on; the only suspect that the result
+    rests on; the last step, where another step gave it the right answer and it gave another.
+
+    Args:
+        program: what was run.
+        row: a failing run, as it is told.
+        metric: the task's.
+        suspects: paths of the steps that may be to blame.
+    """
+    steps = {step.address: step for step in row.trace.steps}
+    failed = steps.get(row.trace.error.partition(": ")[0])
+    if failed is not None:
+        if failed.node in suspects:
+            return failed.address, "it failed"
+        given = {address for _, address, _ in givers(program, row, failed)}
+        return (given.pop(), f"`{failed.address}` failed on what it gave") if _are_one(given, suspects) else None
+    linked = links_of(program, row)
+    ran = [address for address in linked if node_path(address) in suspects]
+    if len({node_path(each) for each in ran}) == 1:
+        return ran[-1], "the only step that the result rests on and that may be changed"
+    last = {_missed(program, row, output, steps, suspects) for output in wrong_outputs(row, metric)}
+    found = last.pop() if len(last) == 1 else None
+    return None if found is None else (found, "it was given the right answer and gave another")
+
+
+def _are_one(given: Collection[str], suspects: Collection[str]) -> bool:
+    return len(given) == 1 and all(node_path(each) in suspects for each in given)
+
+
+def _missed(
+    program: WorkflowProgram, row: Row, output: str, steps: dict[str, Step], suspects: Collection[str]
+) -> str | None:
+    """The call that gave an output and had the right answer before it, from another call."""
+    right = row.example.expected.get(output)
+    linked = links_of(program, row)
+    step = next(
+        (
+            steps[address]
+            for address, links in linked.items()
+            if any(each.part == output and each.how == "end" for each in links)
+        ),
+        None,
+    )
+    while step is not None and step.node not in suspects:
+        direct = passed_on(program, row, step) or []
+        given = [address for name, address, taken in givers(program, row, step) if taken and f"in.{name}" in direct]
+        step = steps[given[0]] if len(given) == 1 else None
+    if step is None or any(stands_in(right, value) for value in (step.outputs or {}).values()):
+        return None
+    read = {name for name, _, _ in givers(program, row, step)}
+    return step.address if any(stands_in(right, step.inputs.get(name)) for name in read) else None
+
+
+def stands_in(right: Any, value: Any) -> bool:
+    """Whether a right answer stands in a value: a text word for word, a number of two digits or more as it is. A truth value, a
+    digit or a text of few letters that stands somewhere says nothing."""
+    if isinstance(right, bool) or right is None:
+        return False
+    if isinstance(right, int | float):
+        return not isinstance(value, bool) and right == value and len(str(right)) > 1
+    if not isinstance(right, str):
+        return bool(right) and right == value
+    words, given = _words(right), _words(value) if isinstance(value, str) else ""
+    return len(words) >= FEWEST_LETTERS and f" {words} " in f" {given} "
+
+
+def _words(text: str) -> str:
+    return " ".join(_WORD.findall(text.casefold()))
