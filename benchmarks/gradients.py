@@ -186,7 +186,10 @@ def report(lines: Mapping[str, Sequence[Line]], choices: Mapping[str, Changed]) 
 
 
 def _points(of: Estimate | None) -> str:
-    return "–" if of is None else f"{100 * of.mean:+.1f} ({100 * of.low:+.1f} to {100 * of.high:+.1f})"
+    if of is None:
+        return "–"
+    mean, low, high = (round(100 * each, 1) + 0.0 for each in (of.mean, of.low, of.high))
+    return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
 async def chosen(ground: Ground, task: Task, questions: int) -> tuple[dict[str, Changed], list[Line]]:
@@ -205,8 +208,9 @@ async def chosen(ground: Ground, task: Task, questions: int) -> tuple[dict[str, 
         for each, start, ballots in asked if questions else ():
             all_choices.append({shown: await listened(ground, each, start, shown, ballots) for shown in SHOWN})
             for shown, answers in all_choices[-1].items():
-                lines += [{"about": what, "shown": shown, "question": q.number, "program": len(all_choices), "chosen": c}
-                          for q, (_, c) in answers.items()]  # fmt: skip
+                for number, (_, choice) in enumerate(answers.values()):
+                    about = {"about": what, "program": len(all_choices), "question": number, "shown": shown}
+                    lines.append({**about, "chosen": choice})
         found[what] = changed(all_choices)
     return found, lines
 

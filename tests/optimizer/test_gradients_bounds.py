@@ -26,7 +26,7 @@ from flowbot.optimizer.feedback.parts import is_not_here, names_of
 from flowbot.optimizer.feedback.question import SEEN_TOKENS
 from flowbot.optimizer.rendering import LEAST, LETTERS_PER_TOKEN, fair_share, value_text
 from flowbot.optimizer.seams import FeedbackMode
-from flowbot.task import METRICS, Task
+from flowbot.task import Task
 from flowbot.testing.fake import FakeClient
 from flowbot.workflow.workflow import Workflow
 
@@ -250,7 +250,9 @@ async def test_of_several_outputs_the_wrong_one_is_followed(tmp_path: Path) -> N
 def test_a_persons_and_a_judges_words_stand_in_the_loss() -> None:
 
     row = replace(row_of(step("plan")), score=Score(0.5, "too curt; a person says: be kind"))
-    assert "too curt; a person says: be kind" in said_of_end(row, METRICS["exact"], "a")
+    assert said_of_end(row, "a") == (
+        "It is the workflow's output `a`. right a: 4\nScore: 0.50 (too curt; a person says: be kind)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -127,14 +127,14 @@ def expected_text(row: Row, most: int = MOST) -> str:
     return values_text(row.example.expected, most=most) if row.example.expected else "(no right answer is known)"
 
 
-def right_text(row: Row, metric: Metric, most: int = MOST) -> str:
+def right_text(row: Row, metric: Metric) -> str:
     """What would have been right, and what the metric or a person said where that is more than the comparison of the two."""
-    lines = [values_text(row.example.expected, "right ", most)] if row.example.expected else []
+    lines = [values_text(row.example.expected, "right ")] if row.example.expected else []
     said = row.score.feedback
     if metric.built_in and row.example.expected:
         said = PERSON + row.example.feedback if row.example.feedback else ""
     if said:
-        lines.append(f"judged {value_text(said, most)}")
+        lines.append(f"judged {value_text(said)}")
     return "\n".join(lines) or "(no right answer is known)"
 
 

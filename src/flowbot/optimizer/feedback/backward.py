@@ -219,11 +219,10 @@ class _Parts(_Walk):
 
     def heard(self, link: Link, later: Mapping[str, tuple[Feedback, ...]]) -> Heard | None:
         """What one reader, or the loss, says of what a call gave; None for nothing."""
-        metric = self.context.task.metric
         if not link.reader:
-            if link.part and link.part not in wrong_outputs(self.row, metric):
+            if link.part and link.part not in wrong_outputs(self.row, self.context.task.metric):
                 return None
-            return Heard(link, said_of_end(self.row, metric, link.part))
+            return Heard(link, said_of_end(self.row, link.part))
         if not link.taken:
             return None
         said = next((each for each in later[link.reader] if each.part == link.part), None)

@@ -123,7 +123,9 @@ class _Run:
         for place, step in enumerate(calls):
             around = step.node.rpartition("/")[0]
             skips = {f"{around}/{each}".lstrip("/") for each in node_at(self.sketch, step.node).feedback_from}
-            found[step.address] += [Link(each.address, "", "skip") for each in calls[place + 1 :] if each.node in skips]
+            if skips:
+                later = (each for each in calls[place + 1 :] if each.node in skips)
+                found[step.address] += [Link(each.address, "", "skip") for each in later]
         for address, output in self.ends(found):
             found[address].append(Link("", output, "end"))
         for step in self.trace.steps:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowbot.optimizer.rendering import MOST, loss_text, right_text, value_text
+from flowbot.optimizer.rendering import MOST, loss_text, value_text, values_text
 from flowbot.runtime.evaluation import Row
 from flowbot.task import Metric
 
@@ -15,23 +15,23 @@ def wrong_outputs(row: Row, metric: Metric) -> list[str]:
     return wrong or list(outputs)
 
 
-def said_of_end(row: Row, metric: Metric, output: str, most: int = MOST) -> str:
+def said_of_end(row: Row, output: str, most: int = MOST) -> str:
     """The loss of one run as feedback on the call that gave an output, or, for "", on the one that failed.
 
     Args:
         row: a recorded run as it is told.
-        metric: the task's.
         output: name of an output of the workflow.
         most: characters of each value.
     """
-    if not output:
-        return f"The run failed: {value_text(row.trace.error, most)}. {right_text(row, metric, most)}\nScore: {loss_text(row, most)}"
-    several = len(row.trace.outputs or {}) > 1
     expected = row.example.expected
-    if several and output in expected:
-        right = f"right {output}: {value_text(expected[output], most)}"
-        return f"It is the workflow's output `{output}`. {right}\nScore of all outputs: {loss_text(row, most)}"
-    return f"It is the workflow's output `{output}`. {right_text(row, metric, most)}\nScore: {loss_text(row, most)}"
+    known = {output: expected[output]} if output in expected else expected
+    right = values_text(known, "right ", most) if known else "(no right answer is known)"
+    what = (
+        f"It is the workflow's output `{output}`."
+        if output
+        else f"The run failed: {value_text(row.trace.error, most)}."
+    )
+    return f"{what} {right}\nScore: {loss_text(row, most)}"
 
 
 def _is_right(row: Row, metric: Metric, output: str) -> bool:
