@@ -87,7 +87,13 @@ def recipe(outer: str, inner: str) -> Method:
         return [*([] if outer == "none" else [CatalogueChanges(asks=asks)]), *inside()]
 
     critic = BallotCritic if outer == "flowbot" else None
-    return PoolMethod(name, proposers, critic, planner=Bandit if asks else partial(Bandit, even=True))
+    return PoolMethod(
+        name,
+        proposers,
+        critic,
+        planner=Bandit if asks else partial(Bandit, even=True),
+        asks=asks or inner not in ("blame", "none"),
+    )
 
 
 def tuning() -> Proposers:
@@ -113,6 +119,7 @@ class PoolMethod:
         name: of the method; see `Method.name`.
         proposers: makes those that propose.
         critic: makes the one that votes; None: nobody does.
+        asks: whether the meta model is asked anything; None: where there is a critic.
         planner: makes, of proposers and critic, what chooses among the changes; see `seams.Planner`.
         judge: makes what adopts and drops; see `judge.Judge`.
         allocator: makes what chooses who runs on which rows; see `seams.Allocator`.
@@ -126,12 +133,14 @@ class PoolMethod:
     judge: Callable[[], Judge[WorkflowProgram]] = PosteriorJudge
     allocator: Callable[[], Allocator[WorkflowProgram]] = Thompson
     closing: Callable[[], Closing[WorkflowProgram]] = Confirm
+    asks: bool | None = None
 
     def calls(self, sizes: Sizes) -> Mapping[str, int]:
         """The effort is the plan; how it is divided is a guess."""
         closing = AsAdopted[WorkflowProgram]() if self._joins(sizes) else self.closing()
         val = int(closing.room(sizes.effort, sizes.val, sizes.start_calls))
-        meta = 0 if self.critic is None else int(META_SHARE * sizes.effort)
+        asks = self.critic is not None if self.asks is None else self.asks
+        meta = int(META_SHARE * sizes.effort) if asks else 0
         return {"train": sizes.effort - val - meta, "val": val, "gradients": meta // 2, "proposals": meta - meta // 2}
 
     def loop(self, sizes: Sizes) -> Loop:
