@@ -3,7 +3,7 @@
     outer: flowbot (chooses by beliefs and votes), random (the control: any change is as likely, nothing is asked), paper, none
     inner: blame (what the step that is blamed is told and how it is set), layerwise (the paper's), autodiff (LLM-AutoDiff's:
         gradients, history and failed tries in one question; alone with its two gates), textgrad (TextGrad's: all texts are
-        overwritten), none
+        overwritten), gepa and mipro (the published packages; extra `dspy`), none
 
 An own method is any object with the members of `Method`; `PoolMethod` makes one of parts:
 

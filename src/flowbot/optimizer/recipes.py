@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from math import ceil
 from typing import TypeAlias
 
+from flowbot.fields import UserError
 from flowbot.runtime.program import WorkflowProgram
 
 from .allocator import Thompson
@@ -19,6 +21,9 @@ from .feedback.ballots import BallotCritic
 from .feedback.blame import Blame
 from .judge import STRICTER, Judge, PosteriorJudge
 from .method import Loop, Method, Sizes
+from .packages.gepa import Gepa
+from .packages.mipro import Mipro
+from .packages.tuning import Package, PackageLoop, PackageProposer
 from .paper.edits import TRIES, Edits
 from .paper.layerwise import Layerwise
 from .parameters.combine import Combine
@@ -52,16 +57,25 @@ class Inner:
     Args:
         proposers: makes what proposes inside an outer loop, where its proposals are judged as any others.
         alone: makes, of the method's name, the protocol that it has of its own where no structure is changed; None: the pool.
+        needs: modules of the extra `dspy` that it imports.
     """
 
     proposers: Callable[[], Proposers]
     alone: Callable[[str], Method] | None = None
+    needs: Sequence[str] = ()
 
 
 def recipe(outer: str, inner: str) -> Method:
-    """The built-in method of an outer and an inner strategy that `methods` knows."""
+    """The built-in method of an outer and an inner strategy that `methods` knows.
+
+    Raises:
+        UserError: if the inner one is a package that is not installed.
+    """
     name = f"{outer}+{inner}"
     tuner = INNER[inner]
+    for module in tuner.needs:
+        if find_spec(module) is None:
+            raise UserError(f"method {name}", f"no package {module}", mend="install it: pip install 'flowbot[dspy]'")
     if outer == "paper":
         return PaperMethod(name, with_edits=True, inner=inner)
     if outer == "none" and tuner.alone is not None:
@@ -247,11 +261,19 @@ class Baseline:
         return Bilevel()
 
 
+def _published(package: Package, needs: Sequence[str]) -> Inner:
+    """A published package as an inner optimiser."""
+    own = partial(OwnProtocol, search=partial(PackageLoop, package))
+    return Inner(lambda: [PackageProposer(package)], alone=own, needs=needs)
+
+
 INNER: Mapping[str, Inner] = {
     "blame": Inner(tuning),
     "layerwise": Inner(lambda: [Layerwise()], alone=partial(PaperMethod, with_edits=False, inner="layerwise")),
     "autodiff": Inner(lambda: [AutoDiff()], alone=partial(OwnProtocol, search=Gated)),
     "textgrad": Inner(lambda: [TextGrad()], alone=partial(OwnProtocol, search=Descent)),
+    "gepa": _published(Gepa(), ["gepa"]),
+    "mipro": _published(Mipro(), ["dspy", "optuna"]),
     "none": Inner(list, alone=Baseline),
 }
 """The inner optimisers by name."""
