@@ -37,7 +37,7 @@ from flowbot.optimizer.pool import affordable
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.seams import Focus, Option, Proposal
 from flowbot.run.events import Arm, Verdict
-from simulate.product import MISTAKES, Settings, Simulated, Structures, search
+from simulate.product import MISTAKES, Settings, Simulated, Structures, Voters, search
 from simulate.world import KINDS, Program, Task, Text
 
 REMOVAL = Belief(-0.03, PRIOR_SPREAD)
@@ -458,6 +458,7 @@ DESIGNED = {
     "born-rewritten-or-not": Settings(structures=partial(BornRewritten, besides=True)),
     "born-rewritten-unseen": Settings(structures=BornRewrittenUnseen),
     "born-shown": Settings(structures=BornShown),
+    "plain-votes": Settings(voters=partial(Voters, contrast=False)),
     "without-other-parents": Settings(wanders=False),
     "without-learned-votes": Settings(weight=Fixed),
     "without-votes": Settings(voters=None),

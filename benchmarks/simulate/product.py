@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 
 from flowbot.optimizer.allocator import Thompson
@@ -155,19 +155,34 @@ class Texts:
 
 @dataclass
 class Voters:
-    """The critic: right with the task's probability."""
+    """The critic: right with the task's probability.
 
-    cost: int = BALLOTS
+    Args:
+        contrast: whether it is asked once a structure without the mistakes, too, and a vote for what it names then counts nothing.
+    """
+
+    contrast: bool = True
+    _blind: dict[frozenset[str], str] = field(default_factory=dict[frozenset[str], str])
+
+    @property
+    def cost(self) -> int:
+        """Calls of one vote at most."""
+        return BALLOTS + self.contrast
 
     async def vote(self, parent: Candidate[Program], options: Sequence[Option], context: Simulated) -> Ballots:
         """Ballots for what may be added."""
         added = {each.title: each.key for each in options if not each.title.startswith("-")}
         if not added:
             return Ballots(0, {}, {}, {})
-        context.pay(self.cost)
-        rng = context.rng(f"vote/{parent.program.hash}")
-        won = Counter(added[context.task.ballot(parent.program, list(added), rng)] for _ in range(self.cost))
-        return Ballots(self.cost, won, {}, {})
+        program = parent.program
+        if self.contrast and program.structure not in self._blind:
+            context.pay(1)
+            self._blind[program.structure] = context.task.blind_ballot(program, list(added))
+        context.pay(BALLOTS)
+        rng = context.rng(f"vote/{program.hash}")
+        named = [context.task.ballot(program, list(added), rng) for _ in range(BALLOTS)]
+        won = Counter(added[each] for each in named if each != self._blind.get(program.structure))
+        return Ballots(BALLOTS, won, {}, {})
 
 
 @dataclass(frozen=True)

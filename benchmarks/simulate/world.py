@@ -213,6 +213,13 @@ class Task:
         best = self.best_change(program)
         if best is not None and best in options and rng.random() < self.q:
             return best
+        return self._guess(program, options, rng)
+
+    def blind_ballot(self, program: Program, options: Sequence[str]) -> str:
+        """What the critic names for a structure when it is shown no mistake."""
+        return self._guess(program, options, Random(f"{self.seed}/blind/{sorted(program.structure)}"))
+
+    def _guess(self, program: Program, options: Sequence[str], rng: Random) -> str:
         favourite = Random(f"{self.seed}/fav/{sorted(program.structure)}").choice(sorted(options))
         return favourite if rng.random() < 0.5 else rng.choice(sorted(options))
 

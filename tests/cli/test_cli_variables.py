@@ -15,7 +15,7 @@ from flowbot.cli.variables import PREFIX
 
 Capture = pytest.CaptureFixture[str]
 EVERYWHERE = {
-    "model", "meta-model", "judge-model", "models", "concurrency", "price", "method", "effort", "seed", "max-calls", "max-tokens",
+    "model", "meta-model", "judge-model", "models", "concurrency", "price", "method", "effort", "seed", "meta-mode", "feedback", "max-calls", "max-tokens",
     "max-usd", "max-seconds", "run-dir", "cache-dir", "fresh", "dry-run", "allow-writes", "limit", "force",
 }  # fmt: skip
 OF_A_VERB = {"start", "split", "out", "task", "inputs", "prompt", "pin", "kind", "fail-under"}

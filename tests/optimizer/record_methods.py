@@ -117,6 +117,7 @@ async def run(method: str, model: str, folder: Path) -> dict[str, Any]:
         method=method,
         effort="low",
         seed=0,
+        meta_mode="small",
         run_dir=folder / "run",
         cache_dir=folder / "cache",
     )

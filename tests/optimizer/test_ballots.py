@@ -7,18 +7,20 @@ import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from search_help import searching
 
 from flowbot.lm.client import Request
 from flowbot.optimizer.belief import Belief
-from flowbot.optimizer.feedback.ballots import LETTERS, LIKED, BallotCritic
+from flowbot.optimizer.feedback.ballots import LETTERS, LIKED, UNSEEN, BallotCritic
+from flowbot.optimizer.population import Candidate, Outcome
 from flowbot.optimizer.seams import Option
 from flowbot.optimizer.search import Search
 from flowbot.run.events import Arm
 from flowbot.task import Task
+from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.starts import single_call
 from flowbot.workflow.workflow import Workflow
 
@@ -30,12 +32,15 @@ def option(name: str, mean: float = 0.0, place: str = "answer") -> Option:
 
 
 class Voter:
-    """Answers the task wrongly, but for notes it knows; as the meta model it chooses by title, and keeps the questions."""
+    """Answers the task wrongly, but for notes it knows; as the meta model it chooses by title, and keeps the questions. What it would
+    choose without a mistake is `blind`: a title, or a letter."""
 
-    def __init__(self, *choices: str, right: int = 0) -> None:
+    def __init__(self, *choices: str, right: int = 0, blind: str = "?") -> None:
         self.choices = list(choices)
         self.right = right
+        self.blind = blind
         self.questions: list[str] = []
+        self.unseen: list[str] = []
 
     def __call__(self, request: Request) -> dict[str, Any] | str:
         system, said = request.messages[0].content, request.messages[-1].content
@@ -43,6 +48,10 @@ class Voter:
             number = int(re.findall(r"note (\d+)", said)[-1])
             return {"total": number if number < self.right else -1}
         question = f"{system}\n{request.messages[1].content}"
+        if UNSEEN in question:
+            self.unseen.append(question)
+            letter = re.search(rf"(\w)\) .*Do {self.blind}\.", system)
+            return json.dumps({"fault": "any", "choice": letter[1] if letter else self.blind})
         if question not in self.questions:  # a reply that is no choice is asked for again
             self.questions.append(question)
         choice = self.choices[self.questions.index(question)]
@@ -68,7 +77,7 @@ def start(counting: Task) -> Workflow:
     return single_call(counting.inputs, counting.outputs, counting.goal, reasoning=False)
 
 
-Opened = Callable[[Voter], AbstractAsyncContextManager[Search]]
+Opened = Callable[[Callable[[Request], Any]], AbstractAsyncContextManager[Search]]
 
 
 @pytest.fixture
@@ -90,17 +99,17 @@ async def test_ballots_are_counted_with_their_faults_and_the_examples_they_saw(o
     assert {each.example for each in ballots.feedback} <= set(search.rows)
     assert {each.about for each in ballots.feedback} == {search.start.hash}
     assert [each.text for each in ballots.feedback] == ["no vote"] * 2 + ["no think"] * 2 + ["no vote"] * 2
-    assert search.session.ledger.calls["gradients"] == 3
+    assert search.session.ledger.calls["gradients"] == 3 + len(voter.unseen)
 
 
-async def test_each_ballot_shows_other_orders_and_two_mistakes(opened: Opened) -> None:
+async def test_the_second_ballot_shows_the_options_in_reverse_and_each_two_mistakes(opened: Opened) -> None:
     options = [option(f"x{number}") for number in range(9)]
     voter = Voter("x1", "x1")
     async with opened(voter) as search:
         await search.run(search.start, search.rows, "train")
         await BallotCritic(2).vote(search.population.start, options, search)
     assert sorted(voter.listed(0)) == sorted(voter.listed(1)) == [f"x{number}" for number in range(9)]
-    assert voter.listed(0) != voter.listed(1)
+    assert voter.listed(0) == voter.listed(1)[::-1]
     assert all(len(re.findall(r"^Mistake \d", each, re.MULTILINE)) == 2 for each in voter.questions)
 
 
@@ -151,3 +160,107 @@ async def test_a_ballot_that_is_none_counts_as_asked_and_names_nothing(opened: O
         await search.run(search.start, search.rows, "train")
         ballots = await BallotCritic(2).vote(search.population.start, [option("plan"), option("vote")], search)
     assert (ballots.asked, ballots.won) == (2, {"key of plan": 1})
+
+
+async def test_a_vote_counts_only_where_it_differs_from_the_answer_without_the_mistakes(opened: Opened) -> None:
+    options = [option("plan"), option("vote"), option("think")]
+    voter = Voter("vote", "think", blind="vote")
+    critic = BallotCritic()
+    async with opened(voter) as search:
+        await search.run(search.start, search.rows, "train")
+        ballots = await critic.vote(search.population.start, options, search)
+        other = search.start.with_slot("answer", LLMParameters(instruction="Count better."))
+        await search.run(other, search.rows, "train")
+        member = Candidate("p1", other, search.population.start, Arm(kind="instruct"), Belief(0.0, 0.1))
+        voter.choices += ["plan", "vote"]
+        again = await critic.vote(member, options, search)
+    assert (ballots.asked, ballots.won) == (2, {"key of think": 1})
+    assert "key of vote" not in {**ballots.reasons, **ballots.because}
+    assert [each.text for each in ballots.feedback] == ["no vote"] * 2 + ["no think"] * 2, "what was said stands"
+    assert again.won == {"key of plan": 1}
+    assert len(voter.unseen) == 1, "of one sketch it is asked once, whatever its parameters"
+    assert critic.cost == 3
+    assert "Mistake 1" not in voter.unseen[0]
+
+
+@pytest.mark.parametrize("letter", ["A", "B"])
+async def test_a_model_that_always_names_one_letter_has_no_vote(opened: Opened, letter: str) -> None:
+    options = [option(f"x{number}") for number in range(4)]
+
+    def stubborn(request: Request) -> dict[str, Any] | str:
+        if request.messages[0].content.startswith("You improve"):
+            return {"fault": "it is wrong", "choice": letter}
+        return {"total": -1}
+
+    async with opened(stubborn) as search:
+        await search.run(search.start, search.rows, "train")
+        ballots = await BallotCritic().vote(search.population.start, options, search)
+    assert (ballots.asked, ballots.won) == (2, {})
+
+
+class Reader:
+    """A large meta model: names changes by title with a fault and a claim, and keeps the questions."""
+
+    def __init__(self, *titles: str) -> None:
+        self.titles = titles
+        self.questions: list[str] = []
+
+    def __call__(self, request: Request) -> dict[str, Any] | str:
+        system = request.messages[0].content
+        if not system.startswith("You improve"):
+            return {"total": -1}
+        self.questions.append(f"{system}\n{request.messages[1].content}")
+        letters = [re.findall(rf"(\w)\) .*Do {each}\.", system)[0] for each in self.titles]
+        return {
+            "choices": [
+                {"fault": f"fault {each}", "claim": f"claim {each}", "change": letter}
+                for each, letter in zip(self.titles, letters, strict=True)
+            ]
+        }
+
+
+async def test_a_large_model_names_up_to_three_changes_in_one_question_with_runs_and_history(opened: Opened) -> None:
+    options = [option(f"x{number}") for number in range(6)]
+    reader = Reader("x4", "x1", "x4", "x2")
+    async with opened(reader) as search:
+        search.meta_mode = "large"
+        await search.run(search.start, search.rows, "train")
+        other = search.start.with_slot("answer", LLMParameters(instruction="Count better."))
+        member = Candidate(
+            "p1",
+            other,
+            search.population.start,
+            Arm(kind="instruct", place="answer"),
+            Belief(-0.1, 0.05),
+            title="Tell it more.",
+        )
+        search.population.add(member)
+        search.population.record(other.hash, search.rows[0], Outcome(0.0))
+        ballots = await BallotCritic().vote(search.population.start, options, search)
+    assert (ballots.asked, ballots.won) == (1, {"key of x4": 1, "key of x1": 1}), "the first three, each once"
+    assert ballots.reasons["key of x1"] == "fault x1. claim x1."
+    (question,) = reader.questions
+    assert len(re.findall(r"^Mistake \d", question, re.MULTILINE)) == 6
+    assert "- instruct: Tell it more (-0.10 ± 0.05, n 1)" in question
+    assert len({each.example for each in ballots.feedback}) == 6
+    assert set(ballots.because["key of x4"]) == {each.id for each in ballots.feedback}
+
+
+@pytest.mark.parametrize("mode", ["small", "large"])
+async def test_the_controls_hold_for_ballots(opened: Opened, mode: Literal["small", "large"]) -> None:
+    """Nothing that was expected stands in a question of `blind`; in one of `shuffled` stands what was expected elsewhere."""
+    for told in ("real", "shuffled", "blind"):
+        voter = Reader("plan") if mode == "large" else Voter("plan")
+        async with opened(voter) as search:
+            search.meta_mode, search.feedback_mode = mode, told
+            await search.run(search.start, search.rows, "train")
+            await BallotCritic(1).vote(search.population.start, [option("plan"), option("vote")], search)
+        question = voter.questions[0]
+        pairs = [
+            (int(note), right)
+            for note, right in re.findall(r"note: note (\d+)\n(?:.*\n)*?(right total: \d+|\(no right)", question)
+        ]
+        assert pairs
+        assert all((told == "blind") == right.startswith("(no right") for _, right in pairs)
+        if told != "blind":
+            assert all((told == "real") == (right == f"right total: {note}") for note, right in pairs)

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from flowbot.fields.foreign import Closed
 from flowbot.fields.numbers import LEAST, MOST
 from flowbot.lm.budget import Budget
+from flowbot.optimizer.seams import AskedMode, FeedbackMode
 
 from .peer import SECONDS
 
@@ -52,10 +53,19 @@ class StartMethod(_Method):
 
 
 class SearchMethod(_Method):
-    """A method of `optimize`, and the workflow that it improves; a single call that reasons when None."""
+    """A method of `optimize`.
+
+    Args:
+        method: its name.
+        start: the workflow that it improves; a single call that reasons when None.
+        meta_mode: how the meta model is asked, as in `optimize`.
+        feedback: what it is told of mistakes, as in `optimize`.
+    """
 
     method: str
     start: str | None = None
+    meta_mode: AskedMode = "auto"
+    feedback: FeedbackMode = "real"
 
 
 class PeerMethod(_Method):

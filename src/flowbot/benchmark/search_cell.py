@@ -22,7 +22,7 @@ from flowbot.runtime.judge import PURPOSE as JUDGED
 from flowbot.task import Task
 
 from .cell import Cell, CellResult, Cost
-from .entries import PeerMethod, StartMethod
+from .entries import PeerMethod, SearchMethod, StartMethod
 from .ground import CellJob, Ground, Outcome, Outlook
 
 RUN = "run"
@@ -139,6 +139,8 @@ def _planned(cell: Cell, ground: Ground, **own: Any) -> AbstractAsyncContextMana
         method=AtEffort(find_method(method.method)) if searches else SCORED,
         effort=max(1, cell.effort),
         seed=cell.seed,
+        meta_mode=method.meta_mode if isinstance(method, SearchMethod) else "auto",
+        feedback=method.feedback if isinstance(method, SearchMethod) else "real",
         workbench=ground.bench,
         **ground.settings,
         **own,

@@ -20,7 +20,7 @@ def models(
     cache_dir: CacheDir = None,
     output: Output = Output(),  # noqa: B008
 ) -> int:
-    """List the models that can be used; with MODEL, ask it one small question and show what its endpoint can do.
+    """List the models that can be used; with MODEL, ask it a few small questions and show what it and its endpoint can do.
 
     Parameters
     ----------
@@ -54,6 +54,7 @@ def models(
         console.row("Left out", "; ".join(facts["dropped"]))
     if facts["thinking"]["room"]:
         console.row("Thinking", thinking(facts))
+    console.row("Asked as", facts["asked_as"]["text"])
     console.row("Price", _price_text(facts["price"]))
     return 0
 

@@ -200,11 +200,17 @@ class SearchOptions:
     """How a search goes."""
 
     method: Annotated[str, Parameter(group=SEARCH)] = "flowbot+blame"
-    """OUTER[+INNER]; outer: flowbot, paper, random, none; inner: blame, layerwise, none."""
+    """OUTER[+INNER]; outer: flowbot, paper, random, none; inner: blame, layerwise, autodiff, textgrad, gepa, mipro, none."""
     effort: Annotated[str | None, Parameter(group=SEARCH, show_default=False)] = None
     """Planned search calls, no ceiling: low (200), medium (500, the default), high (2000), or a whole number."""
     seed: Annotated[int, Parameter(group=SEARCH, converter=whole)] = 0
     """Seed of every random choice."""
+    meta_mode: Annotated[Literal["auto", "small", "large"], Parameter(group=SEARCH)] = "auto"
+    """How the meta model is asked: small, for one short decision at a time; large, for several proposals at once; auto, as it is able, by
+    a few small questions."""
+    feedback: Annotated[Literal["real", "shuffled", "blind"], Parameter(group=SEARCH)] = "real"
+    """What the meta model is told of a mistake: real, what was expected; the controls that show what that is worth: shuffled, the same of
+    another mistake; blind, nothing."""
     run_dir: Annotated[Path | None, Parameter(group=PLACES)] = None
     """Folder of the run's journal, results and report; runs/NAME-HASH otherwise."""
     allow_writes: Annotated[bool, ALLOW_WRITES] = False

@@ -66,6 +66,8 @@ async def _search(
         method=search.method,
         effort=job.effort,
         seed=search.seed,
+        meta_mode=search.meta_mode,
+        feedback=search.feedback,
         run_dir=search.run_dir,
         fresh=search.fresh,
         allow_writes=search.allow_writes,
@@ -138,7 +140,7 @@ def _announce(job: Job, search: SearchOptions, plan: Plan, console: Console) -> 
     )
     console.row("Start", job.start_words)
     console.row("Models", models)
-    console.row("Method", f"{search.method}, effort {job.effort}, seed {search.seed}")
+    console.row("Method", f"{search.method}, effort {job.effort}, seed {search.seed}{_asked(search)}")
     console.row(
         "Estimate", f"up to about {count(expected.calls, 'model call')}, {count(expected.tokens, 'token')}; {cost}"
     )
@@ -147,6 +149,12 @@ def _announce(job: Job, search: SearchOptions, plan: Plan, console: Console) -> 
         return
     console.say("Ctrl-C pauses; the same command goes on where it stopped.", "soft")
     console.say()
+
+
+def _asked(search: SearchOptions) -> str:
+    """How the meta model is asked, where that is not as usual."""
+    mode = "" if search.meta_mode == "auto" else f", the meta model asked as {search.meta_mode}"
+    return mode + ("" if search.feedback == "real" else f", feedback {search.feedback} (a control)")
 
 
 def _say_ceiling(task: Task, ceiling: CeilingOutlook, console: Console) -> None:
@@ -193,6 +201,8 @@ def _dry(job: Job, search: SearchOptions, plan: Plan, console: Console) -> None:
             "method": search.method,
             "effort": job.effort,
             "seed": search.seed,
+            "meta_mode": search.meta_mode,
+            "feedback": search.feedback,
             "estimate": {
                 "calls": expected.calls,
                 "tokens": expected.tokens,

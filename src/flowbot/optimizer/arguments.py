@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import TypeAlias, cast, get_args
 
 from flowbot.fields import UserError
-from flowbot.fields.arguments import FOLDER, MODEL, SWITCH, Checks, one_kind, require_value
+from flowbot.fields.arguments import FOLDER, MODEL, SWITCH, Checks, choice, one_kind, require_value
 from flowbot.fields.numbers import shown
 from flowbot.run.folders import FOLDER as RUNS
 from flowbot.run.folders import flow_file
@@ -27,6 +27,7 @@ from flowbot.workflow.starts import Start, find_start, fit, list_starts
 from flowbot.workflow.workflow import Workflow
 
 from .progress import ProgressCallback
+from .seams import AskedMode, FeedbackMode
 
 TaskLike: TypeAlias = Task | Path | str
 """A task, or the path of its file or folder."""
@@ -164,6 +165,8 @@ _CHECKS: Checks = {
         lambda value: one_kind(int)(value) and 0 <= cast("int", value) < 2**63,
         "a whole number from 0 to 2^63 - 1",
     ),
+    "meta_mode": choice(get_args(AskedMode)),
+    "feedback": choice(get_args(FeedbackMode)),
     "run_dir": FOLDER,
     "workbench": (one_kind(Workbench), "an fb.Workbench()"),
     **dict.fromkeys(("allow_writes", "fresh", "traces"), SWITCH),

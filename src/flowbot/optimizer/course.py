@@ -92,6 +92,7 @@ async def _open(search: Search, loop: Loop, planned: CostEstimate, models: Seque
     with suppress(PlanUsed):  # it is met again below
         for each in models:
             await each.limit(0)  # how each is asked is settled before the first of them is
+        await search.measure()
     search.session.budget.forget_largest()
     rows = loop.opening(search)
     validates = set(rows) <= set(search.validation)

@@ -9,6 +9,7 @@ from flowbot.fields import Usage
 from flowbot.lm.model_options import usual_thinking
 from flowbot.lm.prices import price_of
 from flowbot.run.result import CostEstimate
+from flowbot.runtime.ability import MOST, PURPOSE
 from flowbot.runtime.judge import PURPOSE as JUDGED
 from flowbot.task import Judge, Task
 from flowbot.workflow.calls import most_calls
@@ -18,6 +19,7 @@ from .effort import planned_calls
 from .method import Sizes, planned_by_purpose
 from .methods import find_method
 from .progress import Phase
+from .seams import AskedMode
 
 FOUND_STEPS = 2
 """Calls of what is found beside one of the start, by which its test is estimated."""
@@ -48,11 +50,13 @@ def estimate(
     effort: object = "medium",
     start: Workflow | None = None,
     price: tuple[float, float] | None = None,
+    meta_mode: AskedMode = "auto",
 ) -> CostEstimate:
     """What `optimize` would take at most, without any call; tokens come from the lengths of the examples.
 
     What the search takes is what the method plans, which it never passes; the closing test is counted for the start, and for
-    what may be found with twice its calls. What judges take stands under `judge`, for search and test alike.
+    what may be found with twice its calls. What judges take stands under `judge`, for search and test alike; the questions that
+    find out how the meta model is to be asked are some of those that it is planned to be asked.
     """
     sizes = sizes_of(task, start, effort)
     by_purpose = planned_by_purpose(find_method(method), sizes)
@@ -60,6 +64,8 @@ def estimate(
     by_purpose["test"] = sizes.test * sizes.start_calls * (1 + (FOUND_STEPS if searched else 0))
     read = read_tokens(task)
     meta_calls = by_purpose["gradients"] + by_purpose["proposals"]
+    first = min(MOST, by_purpose["gradients"]) if meta_mode == "auto" else 0
+    by_purpose["gradients"] -= first
     judging = task.metric.judge_calls
     scored = {each: by_purpose[each] // sizes.start_calls for each in ("train", "val", "test")}
     by_purpose.update({each: by_purpose[each] - judging * rows for each, rows in scored.items()})
@@ -81,7 +87,11 @@ def estimate(
         calls=used.calls,
         tokens=used.tokens,
         usd=sum(known) if len(known) == len(costs) else None,
-        by_purpose={**by_purpose, **({JUDGED: judging * sum(scored.values())} if judges else {})},
+        by_purpose={
+            **by_purpose,
+            **({PURPOSE: first} if first else {}),
+            **({JUDGED: judging * sum(scored.values())} if judges else {}),
+        },
     )
 
 
@@ -104,7 +114,7 @@ def phases(planned: CostEstimate, opening: float, *, validates: bool) -> dict[Ph
         name: calls * (judged if name in ("train", "val", "test") else 1) for name, calls in planned.by_purpose.items()
     }
     at_end = 0 if validates else by["val"]
-    search = by["train"] + by["val"] + by["gradients"] + by["proposals"] - at_end
+    search = by["train"] + by["val"] + by["gradients"] + by["proposals"] + by.get(PURPOSE, 0) - at_end
     opening = min(opening, search) if by["train"] else search
     return {"start": opening, "search": search - opening, "validation": at_end, "test": by["test"]}
 

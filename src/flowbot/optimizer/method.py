@@ -74,6 +74,12 @@ class Method(Protocol):
         ...
 
 
+def asks_meta(method: Method, sizes: Sizes) -> bool:
+    """Whether a method plans to ask the meta model anything."""
+    planned = planned_by_purpose(method, sizes)
+    return planned["gradients"] + planned["proposals"] > 0
+
+
 def planned_by_purpose(method: Method, sizes: Sizes) -> dict[str, int]:
     """What a method plans, every purpose named.
 

@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from math import ceil
 from typing import TypeAlias
 
+from flowbot.fields import UserError
 from flowbot.runtime.program import WorkflowProgram
 
 from .allocator import Thompson
+from .autodiff.gated import Gated
+from .autodiff.proposer import AutoDiff
 from .bilevel import BATCH, INNER_STEPS, LOOPS, Bilevel
 from .confirm import AsAdopted, Closing, Confirm, few
 from .feedback.ballots import BallotCritic
 from .feedback.blame import Blame
 from .judge import STRICTER, Judge, PosteriorJudge
 from .method import Loop, Method, Sizes
+from .packages.gepa import Gepa
+from .packages.mipro import Mipro
+from .packages.tuning import Package, PackageLoop, PackageProposer
 from .paper.edits import TRIES, Edits
 from .paper.layerwise import Layerwise
 from .parameters.combine import Combine
@@ -33,6 +40,8 @@ from .pool import OPENING, Pool
 from .population import Candidate
 from .seams import Allocator, Context, Critic, Planner, Proposer
 from .structure.catalogue_changes import CatalogueChanges
+from .textgrad.descent import Descent
+from .textgrad.proposer import TextGrad
 
 Proposers: TypeAlias = Sequence[Proposer[WorkflowProgram]]
 ASKED_AGAIN = 2
@@ -48,16 +57,25 @@ class Inner:
     Args:
         proposers: makes what proposes inside an outer loop, where its proposals are judged as any others.
         alone: makes, of the method's name, the protocol that it has of its own where no structure is changed; None: the pool.
+        needs: modules of the extra `dspy` that it imports.
     """
 
     proposers: Callable[[], Proposers]
     alone: Callable[[str], Method] | None = None
+    needs: Sequence[str] = ()
 
 
 def recipe(outer: str, inner: str) -> Method:
-    """The built-in method of an outer and an inner strategy that `methods` knows."""
+    """The built-in method of an outer and an inner strategy that `methods` knows.
+
+    Raises:
+        UserError: if the inner one is a package that is not installed.
+    """
     name = f"{outer}+{inner}"
     tuner = INNER[inner]
+    for module in tuner.needs:
+        if find_spec(module) is None:
+            raise UserError(f"method {name}", f"no package {module}", mend="install it: pip install 'flowbot[dspy]'")
     if outer == "paper":
         return PaperMethod(name, with_edits=True, inner=inner)
     if outer == "none" and tuner.alone is not None:
@@ -69,7 +87,13 @@ def recipe(outer: str, inner: str) -> Method:
         return [*([] if outer == "none" else [CatalogueChanges(asks=asks)]), *inside()]
 
     critic = BallotCritic if outer == "flowbot" else None
-    return PoolMethod(name, proposers, critic, planner=Bandit if asks else partial(Bandit, even=True))
+    return PoolMethod(
+        name,
+        proposers,
+        critic,
+        planner=Bandit if asks else partial(Bandit, even=True),
+        asks=asks or inner not in ("blame", "none"),
+    )
 
 
 def tuning() -> Proposers:
@@ -95,6 +119,7 @@ class PoolMethod:
         name: of the method; see `Method.name`.
         proposers: makes those that propose.
         critic: makes the one that votes; None: nobody does.
+        asks: whether the meta model is asked anything; None: where there is a critic.
         planner: makes, of proposers and critic, what chooses among the changes; see `seams.Planner`.
         judge: makes what adopts and drops; see `judge.Judge`.
         allocator: makes what chooses who runs on which rows; see `seams.Allocator`.
@@ -108,12 +133,14 @@ class PoolMethod:
     judge: Callable[[], Judge[WorkflowProgram]] = PosteriorJudge
     allocator: Callable[[], Allocator[WorkflowProgram]] = Thompson
     closing: Callable[[], Closing[WorkflowProgram]] = Confirm
+    asks: bool | None = None
 
     def calls(self, sizes: Sizes) -> Mapping[str, int]:
         """The effort is the plan; how it is divided is a guess."""
         closing = AsAdopted[WorkflowProgram]() if self._joins(sizes) else self.closing()
         val = int(closing.room(sizes.effort, sizes.val, sizes.start_calls))
-        meta = 0 if self.critic is None else int(META_SHARE * sizes.effort)
+        asks = self.critic is not None if self.asks is None else self.asks
+        meta = int(META_SHARE * sizes.effort) if asks else 0
         return {"train": sizes.effort - val - meta, "val": val, "gradients": meta // 2, "proposals": meta - meta // 2}
 
     def loop(self, sizes: Sizes) -> Loop:
@@ -198,6 +225,28 @@ class PaperMethod:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnProtocol:
+    """A search by the protocol that an inner optimiser has of its own, until the planned calls are used.
+
+    Args:
+        name: of the method.
+        search: makes the loop.
+    """
+
+    name: str
+    search: Callable[[], Loop]
+
+    def calls(self, sizes: Sizes) -> Mapping[str, int]:
+        """The effort is the plan; how it is divided is a guess."""
+        meta = int(META_SHARE * sizes.effort)
+        return {"train": sizes.effort - 2 * meta, "val": 0, "gradients": meta, "proposals": meta}
+
+    def loop(self, sizes: Sizes) -> Loop:
+        """As of `Method`."""
+        return self.search()
+
+
+@dataclass(frozen=True, slots=True)
 class Baseline:
     """The method `none+none`: the start is scored and tested."""
 
@@ -212,9 +261,19 @@ class Baseline:
         return Bilevel()
 
 
+def _published(package: Package, needs: Sequence[str]) -> Inner:
+    """A published package as an inner optimiser."""
+    own = partial(OwnProtocol, search=partial(PackageLoop, package))
+    return Inner(lambda: [PackageProposer(package)], alone=own, needs=needs)
+
+
 INNER: Mapping[str, Inner] = {
     "blame": Inner(tuning),
     "layerwise": Inner(lambda: [Layerwise()], alone=partial(PaperMethod, with_edits=False, inner="layerwise")),
+    "autodiff": Inner(lambda: [AutoDiff()], alone=partial(OwnProtocol, search=Gated)),
+    "textgrad": Inner(lambda: [TextGrad()], alone=partial(OwnProtocol, search=Descent)),
+    "gepa": _published(Gepa(), ["gepa"]),
+    "mipro": _published(Mipro(), ["dspy", "optuna"]),
     "none": Inner(list, alone=Baseline),
 }
 """The inner optimisers by name."""

@@ -44,10 +44,11 @@ from .ceilings import CeilingOutlook, ceiling_outlooks, first_hold, require_room
 from .course import carry_out
 from .effort import Effort, planned_calls
 from .estimate import estimate, sizes_of
-from .method import Method, Sizes, planned_by_purpose
+from .method import Method, Sizes, asks_meta, planned_by_purpose
 from .methods import find_method
 from .prepare import Prepared, prepared
 from .progress import Watch
+from .seams import AskedMode, FeedbackMode
 from .search import Search
 
 SPLITS: tuple[Split, ...] = ("test", "val", "train")
@@ -64,6 +65,8 @@ class Plan:
         lm, meta_lm, judge_lm: model strings.
         effort: planned search calls, as they were given.
         seed: of every random choice.
+        meta_mode: how the meta model is asked; `auto`: as it is able.
+        feedback: what it is told of mistakes.
         run_dir: where journal, results and report go; `runs/NAME-HASH` when None.
         fresh: whether an existing run directory is moved aside.
         sizes: what the search works on.
@@ -78,6 +81,8 @@ class Plan:
     judge_lm: str
     effort: Effort
     seed: int
+    meta_mode: AskedMode
+    feedback: FeedbackMode
     run_dir: Path | str | None
     fresh: bool
     sizes: Sizes
@@ -117,6 +122,8 @@ class Plan:
             "seed": self.seed,
             "effort": planned_calls(self.effort),
             "start": ready.workflow.hash,
+            **({"meta_mode": self.meta_mode} if self.meta_mode != "auto" else {}),
+            **({"feedback": self.feedback} if self.feedback != "real" else {}),
             **({"judges": judges} if judges else {}),
             **({"sandbox": ready.bench.sandbox.name} if ready.bench.sandbox.name else {}),
             **({"allow_writes": True} if ready.allow_writes else {}),
@@ -157,6 +164,9 @@ class Plan:
                 model=self.lm,
                 price=price,
                 watch=watch,
+                meta_mode="small" if self.meta_mode == "auto" else self.meta_mode,
+                measures=self.meta_mode == "auto" and asks_meta(self.method, self.sizes),
+                feedback_mode=self.feedback,
             )
             search.record(
                 Started(
@@ -167,6 +177,8 @@ class Plan:
                     seed=self.seed,
                     effort=effort,
                     models=asked,
+                    meta_mode=self.meta_mode,
+                    feedback=self.feedback,
                     start=start.hash,
                     program=start.dump(),
                 )
@@ -175,7 +187,7 @@ class Plan:
             blank = RunResult(
                 run_id=run_id, run_dir=directory, status="paused", stopped_by="", method=self.method.name,
                 effort=str(self.effort), seed=self.seed, task=task.name, task_hash=stable_hash(task.identity),
-                metric=task.metric.identity, models=asked, found=None, start=start,
+                metric=task.metric.identity, models=asked, found=None, start=start, feedback=self.feedback,
             )  # fmt: skip
             try:
                 with ExitStack() as given_up:
@@ -194,6 +206,7 @@ class Plan:
             worked = sessions.end(result.status, time.monotonic() - ready.began - fetching)
             result = replace(
                 result,
+                meta_mode=search.ability.mode if search.ability else self.meta_mode,
                 **_costs(session),
                 spent=spent_in_all(worked),
                 seconds=sum(each.seconds for each in worked),
@@ -226,6 +239,8 @@ async def planned(
     method: Method | str = "flowbot+blame",
     effort: Effort = "medium",
     seed: int = 0,
+    meta_mode: AskedMode = "auto",
+    feedback: FeedbackMode = "real",
     run_dir: Path | str | None = None,
     fresh: bool = False,
     **settings: Unpack[RunSettings],
@@ -235,7 +250,10 @@ async def planned(
     task = as_task(task)
     if cast("object", lm) is None:
         raise UserError("lm", shown(lm), MODEL[1])
-    require_run("optimize", settings, {"lm": lm, "meta_lm": meta_lm}, seed=seed, run_dir=run_dir, fresh=fresh)
+    require_run(
+        "optimize", settings, {"lm": lm, "meta_lm": meta_lm}, seed=seed, meta_mode=meta_mode, feedback=feedback,
+        run_dir=run_dir, fresh=fresh,
+    )  # fmt: skip
     watch = Watch(settings.get("progress"))
     begin = None if start is None else as_workflow(start, "start")
     judge_lm = settings.get("judge_lm")
@@ -247,12 +265,13 @@ async def planned(
         sizes = sizes_of(ready.task, ready.workflow, sizes_effort)
         expected = estimate(
             ready.task, lm=lm, meta_lm=meta_lm, judge_lm=judge_lm, method=strategy, effort=effort, start=ready.workflow,
-            price=ready.price,
+            price=ready.price, meta_mode=meta_mode,
         )  # fmt: skip
         judged_by = judge_lm or meta_lm or lm
         ceilings = ceiling_outlooks(ready.budget, ready.task, ready.workflow, (lm, judged_by), ready.price)
         yield Plan(
-            ready, strategy, lm, meta_lm or lm, judged_by, effort, seed, run_dir, fresh, sizes, expected, ceilings
+            ready, strategy, lm, meta_lm or lm, judged_by, effort, seed, meta_mode, feedback, run_dir, fresh, sizes,
+            expected, ceilings,
         )  # fmt: skip
 
 
@@ -274,6 +293,10 @@ async def optimize_async(*args: Any, **kwargs: Any) -> RunResult:
         method: `OUTER[+INNER]`, or a method of your own; see `optimizer.methods.Method`.
         effort: planned search calls: low (200), medium (500), high (2000), or a whole number. It is no ceiling.
         seed: of every random choice of the search.
+        meta_mode: how the meta model is asked: `small` for one short decision at a time, `large` for several proposals at once from all
+            that is known; `auto`: as it is able, by a few small questions that are stored.
+        feedback: what the meta model is told of a mistake: `real`, what was expected and said of it; `shuffled`, the same of
+            another mistake; `blind`, nothing. The two others are controls that show what the feedback is worth.
         run_dir: where journal, results and report go; `runs/NAME-HASH` when None.
         fresh: True: an existing run directory is moved aside and the journal begins anew (stored responses still serve).
 

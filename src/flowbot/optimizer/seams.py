@@ -26,6 +26,8 @@ from .progress import Watch
 MetaMode: TypeAlias = Literal["small", "large"]
 """How the meta model is asked: for one short decision at a time among concrete choices, or for several free proposals at once from
 all that is known."""
+AskedMode: TypeAlias = Literal["auto", "small", "large"]
+"""What a user says of it; `auto`: by what the meta model is able to do, see `runtime.ability`."""
 FeedbackMode: TypeAlias = Literal["real", "shuffled", "blind"]
 """What whoever proposes is told of a mistake: what was expected and said of it; the same of another mistake; nothing."""
 

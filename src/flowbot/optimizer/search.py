@@ -16,8 +16,9 @@ from flowbot.fields.words import count, percent
 from flowbot.lm.client import Message, Request
 from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
-from flowbot.run.events import Decision, Event, Feedback, Split, Verdict
+from flowbot.run.events import Decision, Event, Feedback, Noted, Split, Verdict
 from flowbot.run.journal import Journal
+from flowbot.runtime.ability import Ability, measure
 from flowbot.runtime.engine import Engine
 from flowbot.runtime.evaluation import Row, evaluate
 from flowbot.runtime.program import WorkflowProgram
@@ -53,6 +54,7 @@ class Search:
         price: USD per million input and output tokens, where the user gave it.
         watch: told what happens.
         meta_mode: how the meta model is asked.
+        measures: whether `meta_mode` is to follow what the meta model is able to do, which `measure` finds out.
         feedback_mode: what its questions tell of a mistake.
     """
 
@@ -68,6 +70,7 @@ class Search:
     price: tuple[float, float] | None = None
     watch: Watch = field(default_factory=Watch)
     meta_mode: MetaMode = "small"
+    measures: bool = False
     feedback_mode: FeedbackMode = "real"
     dropped: set[str] = field(default_factory=set[str])
     """Ids of examples that an endpoint refuses on every try: they are left out on both sides of every pair."""
@@ -83,6 +86,8 @@ class Search:
         self._examples = {each.id: each for examples in self._order.values() for each in examples}
         self._judging = self.task.metric.judge_calls
         self._kept_back = 0.0
+        self.ability: Ability | None = None
+        """What the meta model was found to be able to do."""
         self.joined = False
         """Whether validation joined the search."""
         self._unsettled: list[tuple[str, str]] = []
@@ -183,6 +188,17 @@ class Search:
         return True
 
     # what is done
+
+    async def measure(self) -> None:
+        """Find out how the meta model is to be asked, before it is asked anything else."""
+        if not self.measures:
+            return
+        async with self._cut_at_ceilings():
+            self.ability = await measure(self.meta)
+        self.meta_mode = self.ability.mode
+        text = f"The meta model is asked as {self.ability}"
+        self.watch.news(text)
+        self.record(Noted(about="meta mode", text=text, spent=self.spent))
 
     async def run(self, program: WorkflowProgram, rows: Sequence[str], why: str) -> None:
         """As of `Context`."""

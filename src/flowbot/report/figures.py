@@ -61,7 +61,7 @@ def settings(run: RunView) -> list[tuple[str, str]]:
         "Run": started.run,
         "Status": run.status,
         "Stopped by": run.stopped_by,
-        "Method": started.method,
+        "Method": started.method_text,
         "Effort": run.effort,
         "Seed": str(started.seed),
         **{f"{role.capitalize()} model": name for role, name in started.models.items()},

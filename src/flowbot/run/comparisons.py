@@ -59,7 +59,7 @@ class ComparedRun:
         started, result = self.view.started, self.view.result
         models = ", ".join(f"{role} {name}" for role, name in sorted(started.models.items()))
         task = started.task if result is None else result.task_hash
-        return (started.method, self.view.effort, models, started.start, task)
+        return (started.method_text, self.view.effort, models, started.start, task)
 
     @property
     def usage(self) -> tuple[int, float | None]:
@@ -93,6 +93,8 @@ class ComparedRun:
             "method": view.started.method,
             "effort": view.effort,
             "seed": view.started.seed,
+            "meta_mode": view.started.meta_mode,
+            "feedback": view.started.feedback,
             "models": dict(view.started.models),
             **{
                 name: each and each.dump()

@@ -82,10 +82,20 @@ class Started(Record):
     """Planned search calls."""
     models: Mapping[str, str]
     """Model strings by role: `task`, `meta`, `judge`."""
+    meta_mode: Literal["auto", "small", "large"] = "auto"
+    """How the meta model is asked; what `auto` came to, an event says."""
+    feedback: Literal["real", "shuffled", "blind"] = "real"
+    """What it is told of mistakes."""
     start: str
     """Hash of the program that it begins with."""
     program: Mapping[str, Any]
     """That program as data."""
+
+    @property
+    def method_text(self) -> str:
+        """The method, and how the meta model is asked where that is not as usual: `flowbot+blame, feedback blind`."""
+        mode = "" if self.meta_mode == "auto" else f", asked as {self.meta_mode}"
+        return self.method + mode + ("" if self.feedback == "real" else f", feedback {self.feedback}")
 
 
 class Feedback(Record):
@@ -154,7 +164,7 @@ class Verdict(Record):
     """Hash of the program that it was compared with."""
     decision: Decision
     rule: str
-    """Name of the rule that decided: `posterior`, `cheaper`, `always`, `validation`, …"""
+    """Name of the rule that decided: `posterior`, `cheaper`, `always`, `validation`, `mean of validation`, …"""
     n: Count
     """Pairs."""
     mine: Share
@@ -165,7 +175,8 @@ class Verdict(Record):
     spread: Amount
     """The posterior's standard deviation."""
     p: Share
-    """Probability that it is better; of rule `cheaper`, that it is not worse by more than what is tolerated."""
+    """Probability that it is better; of rule `cheaper`, that it is not worse by more than what is tolerated; of `always` and
+    `mean of …`, which reckon no chance, a half."""
     spent: Count
     """Logical calls of the run until then."""
 
@@ -187,10 +198,11 @@ class Measured(Record):
 
 
 class Noted(Record):
-    """Something that explains the course of the search: a plateau, a restart, examples left out, why it stopped."""
+    """Something that explains the course of the search: a plateau, a restart, examples left out, how the meta
+    model is asked, why it stopped."""
 
     event: Literal["noted"] = "noted"
-    about: Literal["plateau", "restart", "left out", "stopped", "start"]
+    about: Literal["plateau", "restart", "left out", "stopped", "start", "meta mode"]
     text: str
     spent: Count
 

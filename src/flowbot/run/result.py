@@ -96,7 +96,8 @@ class RunResult:
     endpoint made the run pass, "" for none. `stopped_because` says in words why the search ended where it did.
     `validation_joined` says whether validation was small, or few calls were planned, so that its rows were searched with and none
     confirmed the choice. `kept` is the title of the last change that was kept, and `kept_from` names them all
-    with who proposed them. `dropped` are the examples that an endpoint refuses on every try.
+    with who proposed them. `dropped` are the examples that an endpoint refuses on every try. `meta_mode` says how the meta model
+    was asked, `auto` where that was not found out, and `feedback` what it was told of mistakes.
     """
 
     run_id: str
@@ -131,6 +132,8 @@ class RunResult:
     tested: ClosingTest | None = None
     validation_joined: bool = False
     judge: Judging | None = None
+    meta_mode: Literal["auto", "small", "large"] = "auto"
+    feedback: Literal["real", "shuffled", "blind"] = "real"
     replayed_events: int = 0
 
     @property
@@ -283,6 +286,9 @@ class _Stored(Record):
     validation_joined: bool = False
     """Not in results of older versions."""
     judge: Judging | None
+    meta_mode: Literal["auto", "small", "large"] = "auto"
+    """Not in results of older versions, as `feedback`."""
+    feedback: Literal["real", "shuffled", "blind"] = "real"
     replayed_events: Count
 
 

@@ -24,6 +24,7 @@ PURPOSES = {
     "gradients": "gradients: finding out what is wrong",
     "proposals": "proposals: writing prompts, code and edits",
     "probe": "one question to a model: how it is to be asked",
+    "ability": "a few small questions to the meta model: how it is to be asked",
     "judge": "the judge: scoring what the workflows gave",
 }
 """What calls are made for, by the name that the ledger has for it."""

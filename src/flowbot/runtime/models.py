@@ -84,10 +84,12 @@ def models(
     price: tuple[float, float] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> ModelList | Probe:
-    """The models that can be used; of one, asked one small question, what its endpoint can do.
+    """The models that can be used; of one, asked a few small questions, what its endpoint can do and how it is asked as a
+    meta model.
 
         >>> [each.model for each in fb.models().local if each.on_disk]
         >>> fb.models("openai/gpt-4.1-mini").capabilities
+        >>> fb.models("openai/gpt-4.1-mini").ability
 
     Args:
         model: a model string; a local model is fetched if it is not there yet. None: all are listed, and none is asked.
@@ -137,7 +139,7 @@ async def _probed(
     model: str, cache_dir: Path, price: tuple[float, float] | None, say: Callable[[str], None] | None
 ) -> Probe:
     async with Workbench(cache_dir=cache_dir) as bench:
-        return await probe(model, bench.session(), cache_dir=cache_dir, price=price, say=say)
+        return await probe(model, bench.session(), cache_dir=cache_dir, price=price, say=say, as_meta=True)
 
 
 _asked = blocking(_probed, "models")

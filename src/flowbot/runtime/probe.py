@@ -20,6 +20,7 @@ from flowbot.lm.providers import FREE
 from flowbot.lm.retry import RetryPolicy
 from flowbot.lm.thinking import ANSWER, PURPOSE, QUESTION
 
+from .ability import Ability, measure
 from .open_model import open_client, priced
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Probe:
         context: tokens that prompt and reply may have together; None where unknown.
         thought: tokens of the reply that went into thinking.
         room: tokens that every reply may have besides its answer, for thoughts.
+        ability: how it is to be asked as a meta model; None where that was not found out.
         note: what is odd about the reply, in words; "" for the answer that was asked for.
     """
 
@@ -55,6 +57,7 @@ class Probe:
     context: int | None
     thought: int
     room: int
+    ability: Ability | None
     note: str
 
     def dump(self) -> dict[str, Any]:
@@ -72,6 +75,7 @@ class Probe:
             "thinking": {"seen": self.thought, "room": self.room},
             "price": {"input": self.price[0], "output": self.price[1]},
             "context": self.context,
+            **({} if self.ability is None else {"asked_as": self.ability.dump()}),
         }
 
 
@@ -82,6 +86,7 @@ async def probe(
     cache_dir: Path | None = None,
     price: tuple[float, float] | None = None,
     say: Callable[[str], None] | None = None,
+    as_meta: bool = False,
 ) -> Probe:
     """Ask a model one small question, whatever is stored.
 
@@ -91,6 +96,7 @@ async def probe(
         cache_dir: folder of local models; the user's cache folder when None.
         price: USD per million input and output tokens, where the price is not known.
         say: told in one line of what takes long.
+        as_meta: whether to find out as well how it is to be asked as a meta model; of that what is stored is not asked again.
 
     Raises:
         UserError: for an unknown provider, option or model, or a missing key.
@@ -104,6 +110,7 @@ async def probe(
     try:
         reply, note = await _asked(lm)
         room = await lm.limit(0)
+        ability = await measure(lm) if as_meta else None
     finally:
         await lm.close()
     known = getattr(client, "capabilities", None)
@@ -117,6 +124,7 @@ async def probe(
         context=_context(client),
         thought=reply.thought,
         room=room,
+        ability=ability,
         note=bounded(note, ABOUT),
     )
 

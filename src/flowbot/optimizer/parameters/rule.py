@@ -24,6 +24,7 @@ from flowbot.runtime.program import WorkflowProgram
 from .accept import accepted
 from .rule_lines import labels_of, neutral_lines, output_kinds
 from .step_change import Aim, aim, option, proposal, said, task_outputs, text_steps, with_line
+from .written import text_of
 
 WORDS = 25
 """Of a line."""
@@ -75,12 +76,13 @@ class Rule:
         if context.meta_mode == "large":
             shown = aimed.mistakes(self.mistakes, draw)
             question = _question(context, program, aimed.path, shown)
-            line = one_line(await context.ask_text(question, "proposals", draw=draw))
+            line = one_line(text_of(await context.ask_text(question, "proposals", draw=draw), "")[0])
         else:
             output, label, line = self._next(context, program, aimed, draw)
             if label:
                 shown, question = _definition(context, program, aimed, output, label)
-                meaning = one_line(await context.ask_text(question, "proposals", max_tokens=3 * WORDS))
+                reply = await context.ask_text(question, "proposals", max_tokens=3 * WORDS)
+                meaning = one_line(text_of(reply, "")[0])
                 line = f"`{label}`: {meaning}" if meaning else ""
         parameters, fault = None, "there is no other rule to add"
         if line:

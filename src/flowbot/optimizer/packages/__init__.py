@@ -1,0 +1,1 @@
+"""Published optimisers of prompts over our programs: on our engine, ledger, store and plan."""
