@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.seams import Focus, Option, Proposal
 from flowbot.run.events import Arm, Verdict
 from simulate.product import MISTAKES, Settings, Simulated, Structures, search
-from simulate.world import KINDS, Program, Task
+from simulate.world import KINDS, Program, Task, Text
 
 REMOVAL = Belief(-0.03, PRIOR_SPREAD)
 """What is believed of a change that is taken back."""
@@ -169,6 +169,113 @@ class Merge(Other):
         if any(was not in (mine, here) for was, mine, here in texts):
             return program
         return context.task.program(structure, *(here if mine == was else mine for was, mine, here in texts))
+
+
+@dataclass
+class Both(Other):
+    """Two changes of one parent at once, of other kinds, that both looked better and were not adopted: their gains are believed to add up.
+
+    Args:
+        most: pairs that are offered at once.
+    """
+
+    most: int = 3
+    states: tuple[str, ...] = ("open", "set aside", "dropped")
+
+    def options(self, parent: Candidate[Program], context: Simulated) -> list[Option]:
+        """Those whose gains sum up to most."""
+        members = context.population.members
+        good = [
+            each
+            for each in members
+            if each.parent is parent and each.origin is None and each.state in self.states
+            and each.belief.mean > 0 and context.population.outcomes(each.program)
+        ]  # fmt: skip
+        pairs = sorted(combinations(good, 2), key=lambda pair: -sum(each.belief.mean for each in pair))
+        found: list[Option] = []
+        for one, other in pairs:
+            made = self._made(parent.program, one.program, other.program, context)
+            if one.arm.kind == other.arm.kind or made is None or any(made.hash == m.program.hash for m in members):
+                continue
+            both = Belief(one.belief.mean + other.belief.mean, math.hypot(one.belief.spread, other.belief.spread))
+            found.append(
+                Option(
+                    Arm(kind="combine"), key=f"{one.id}&{other.id}", title=f"{one.id}&{other.id}", prior=both,
+                    extra=made.cost - parent.program.cost, level="parameters", measured=True,
+                )
+            )  # fmt: skip
+        return found[: self.most]
+
+    async def propose(
+        self, parent: Candidate[Program], focus: Focus, want: int, context: Simulated
+    ) -> list[Proposal[Program]]:
+        """It."""
+        names = focus.option.title.split("&")
+        one, other = (each for each in context.population.members if each.id in names)
+        made = self._made(parent.program, one.program, other.program, context)
+        return [Proposal(made, focus.option.title, "prior", shown=tuple(one.shown | other.shown))]
+
+    def _made(self, base: Program, one: Program, other: Program, context: Simulated) -> Program | None:
+        structure = (base.structure | one.structure | other.structure) - (base.structure - one.structure)
+        structure -= base.structure - other.structure
+        texts: list[Text] = []
+        for name in ("instruction", "demonstrations"):
+            was, mine, theirs = (getattr(each, name) for each in (base, one, other))
+            if was not in (mine, theirs):
+                return None
+            texts.append(theirs if mine == was else mine)
+        return context.task.program(structure, *texts)
+
+
+@dataclass
+class Small(Other):
+    """A kind of change to a text that gains little if anything: what it costs to have it beside the others.
+
+    Args:
+        kind: its name.
+        prior, spread_of_prior: what is believed of it.
+        good: how often it gains something.
+        least, best: how much of the headroom a good one takes.
+        spread: in probits, of the others.
+        cost: meta calls of a draw.
+        draws: of it on one parent.
+    """
+
+    kind: str
+    prior: float = 0.02
+    spread_of_prior: float = 0.06
+    good: float = 0.15
+    least: float = 0.1
+    best: float = 0.5
+    spread: float = 0.1
+    cost: int = 0
+    draws: int = 4
+
+    def options(self, parent: Candidate[Program], context: Simulated) -> list[Option]:
+        """One."""
+        key, prior = f"{parent.program.hash}/{self.kind}", Belief(self.prior, self.spread_of_prior)
+        return [Option(Arm(kind=self.kind), key, self.kind, prior, cost=self.cost, most=self.draws, level="parameters")]
+
+    async def propose(
+        self, parent: Candidate[Program], focus: Focus, want: int, context: Simulated
+    ) -> list[Proposal[Program]]:
+        """One."""
+        context.pay(self.cost)
+        program, rng = parent.program, context.rng(f"propose/{focus.option.key}/{focus.draw}")
+        headroom = max(0.0, context.task.headroom(program.structure) - program.instruction.effect)
+        gain = (
+            rng.uniform(self.least, self.best) * headroom if rng.random() < self.good else rng.gauss(-0.03, self.spread)
+        )
+        made = context.task.reworded(program, min(headroom, gain))
+        return [Proposal(made, self.kind, "prior")]
+
+
+RULES = partial(Small, "rule")
+MINOR = (
+    partial(Small, "hint", 0.01, draws=2), partial(Small, "code", cost=1, draws=2),
+    partial(Small, "samples", 0.0, draws=2), partial(Small, "tools", 0.0, draws=2),
+)  # fmt: skip
+WIDE = {"spread_of_prior": PRIOR_SPREAD}
 
 
 @dataclass
@@ -338,6 +445,13 @@ DESIGNED = {
     "ablation-of-20-%": Settings(closing=partial(Ablation, ablated=0.2)),
     "merge": Settings(more=(Merge,)),
     "merge-texts": Settings(more=(partial(Merge, ("parameters",)),)),
+    "both": Settings(more=(Both,)),
+    "rules": Settings(more=(RULES,)),
+    "minor": Settings(more=MINOR),
+    "all-arms": Settings(more=(RULES, *MINOR, Both)),
+    "all-arms-believed-in-widely": Settings(more=(*(partial(each, **WIDE) for each in (RULES, *MINOR)), Both)),
+    "rules-for-rewrites": Settings(more=(RULES,), texts=("demonstrate",)),
+    "all-arms-for-rewrites": Settings(more=(RULES, *MINOR, Both), texts=("demonstrate",)),
     "library": Settings(more=(Library,)),
     "tuned-again": Settings(more=(Again,)),
     "born-rewritten": Settings(structures=BornRewritten),

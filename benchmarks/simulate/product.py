@@ -185,6 +185,7 @@ class Settings:
         structures: proposes changes of the structure.
         more: proposers besides.
         closing: chooses what is returned.
+        texts: what is written, where there is a meta model.
     """
 
     meta: bool = True
@@ -196,6 +197,7 @@ class Settings:
     structures: Callable[[bool], Structures] = Structures
     more: tuple[Callable[[], Proposer[Program]], ...] = ()
     closing: Callable[[], Closing[Program]] = Confirm
+    texts: tuple[str, ...] = ("demonstrate", "rewrite")
 
 
 BY_CHANCE = Settings(meta=False, even=True)
@@ -213,7 +215,7 @@ def search(task: Task, budget: int, seed: int, settings: Settings = Settings()) 
 async def searched(context: Simulated, s: Settings = Settings()) -> Program:
     """The program that the product's search returns."""
     task, budget = context.task, context.planned
-    texts = Texts(("demonstrate", "rewrite") if s.meta else ("demonstrate",))
+    texts = Texts(s.texts if s.meta else ("demonstrate",))
     planner: Bandit[Program] = Bandit(
         [s.structures(s.meta), texts, *(make() for make in s.more)],
         s.voters() if s.meta and s.voters else None,

@@ -232,6 +232,11 @@ class Task:
         mends = tuple(i for i in shown if rng.random() < 0.5)
         return self.program(program.structure, Text(draw, effect, mends), program.demonstrations)
 
+    def reworded(self, program: Program, more: float) -> Program:
+        """The program with a text that adds so many probits to what its instruction adds."""
+        draw, effect = next(self._draws), program.instruction.effect + (more if self._texts_matter else 0.0)
+        return self.program(program.structure, Text(draw, effect), program.demonstrations)
+
     def demos(self, program: Program, rng: Random) -> Program:
         """The program with a new set of demonstrations, good or bad about the task's and the structure's own mean."""
         draw, effect = next(self._draws), 0.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from flowbot.lm.client import Request
 from flowbot.lm.lm import LM
@@ -22,15 +23,22 @@ from flowbot.workflow.workflow import Workflow
 
 @asynccontextmanager
 async def searching(
-    task: Task, start: Workflow, reply: Callable[[Request], ReplyContent], folder: Path, *, planned: int = 1000
+    task: Task,
+    start: Workflow,
+    reply: Callable[[Request], ReplyContent],
+    folder: Path,
+    *,
+    planned: int = 1000,
+    **more: Any,
 ) -> AsyncGenerator[Search]:
-    """A search from `start`; `reply` answers as task model and as meta model."""
+    """A search from `start`; `reply` answers as task model and as meta model. `more` are further members of it."""
     session = Session(store=Store.memory())
     lm = LM(FakeClient(reply), session)
     engine = Engine(lm, session, tools={tool.signature.name: tool for tool in task.tools}, sandbox=MontySandbox())
     journal = Journal.open(folder / "journal.jsonl")
     try:
-        yield Search(task, WorkflowProgram(start), engine, lm, session, journal, seed=0, planned=planned, model="fake")
+        program = WorkflowProgram(start)
+        yield Search(task, program, engine, lm, session, journal, seed=0, planned=planned, model="fake", **more)
     finally:
         await engine.close()
         await session.store.close()

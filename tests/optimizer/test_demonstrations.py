@@ -12,12 +12,15 @@ from proposer_help import Roles, drawn, task_of, told
 from search_help import searching
 
 from flowbot.fields import Score
+from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.feedback.runs import alternated, failing, good, typical
 from flowbot.optimizer.parameters.demonstrations import Demonstrations
+from flowbot.optimizer.parameters.step_change import PROMPT_TOKENS, prompt_tokens
+from flowbot.optimizer.population import Candidate, Outcome
+from flowbot.run.events import Arm
 from flowbot.runtime.evaluation import Row
-from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.trace import Step, Trace
-from flowbot.workflow.parameters import Demonstration, LLMParameters
+from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.workflow import Workflow
 
 ROWS = [{"q": f"colour of thing {n} {'very ' * n}", "a": ("red", "blue", "green")[n % 3]} for n in range(18)]
@@ -59,7 +62,12 @@ async def test_draws_show_good_runs_in_other_numbers_chosen_other_ways(tmp_path:
     names = [[each.example for each in every] for every in shown]
     assert names == [sorted(each) for each in names], "the same set chosen two ways is one program"
     right = {example.id for example in TASK.splits["train"] if example.inputs["q"].strip() in RIGHT}
-    assert {each.example for every in shown for each in every} <= right, "only what went well is imitated"
+    assert {each.example for each in (*shown[2], *shown[5])} <= right, "what is hard was solved all the same"
+    expected = {example.id: example.expected["a"] for example in TASK.splits["train"]}
+    assert all(each.outputs["a"] == expected[each.example] for every in shown for each in every), (
+        "corrected where wrong"
+    )
+    assert any(each.example not in right for every in shown for each in every), "corrected runs are among them"
     assert {each.outputs["a"] for each in shown[0]} == {"red", "blue", "green"}, "of each answer one"
     longest = sorted(
         (example for example in TASK.splits["train"] if example.id in right), key=lambda e: -len(e.inputs["q"])
@@ -76,16 +84,19 @@ async def test_those_nearest_to_a_mistake_share_its_words(tmp_path: Path) -> Non
     model = knowing({row["q"]: row["a"] for row in rows[:-1]})
     async with searching(task_of(rows), one_step(), model, tmp_path) as search:
         await search.run(search.start, search.rows, "train")
-        made = await drawn(Demonstrations(), search, "demonstrate", 1)
-    assert "weight" in told(made, "answer").demonstrations[0].inputs["q"]
+        made = await drawn(Demonstrations(), search, "demonstrate", 4)
+    near = [each.inputs["q"] for each in told(made, "answer").demonstrations]
+    assert any("weight" in each and "elephant" not in each for each in near)
 
 
 async def test_one_good_run_is_told_as_one(tmp_path: Path) -> None:
     rows = [{"q": f"the weight of {n}", "a": "right"} for n in range(4)]
     async with searching(task_of(rows), one_step(), knowing({rows[0]["q"]: "right"}), tmp_path) as search:
         await search.run(search.start, search.rows, "train")
-        made = await drawn(Demonstrations(), search, "demonstrate")
-    assert " 1 good run," in made.title
+        made = await drawn(Demonstrations(), search, "demonstrate", 1)
+        solved = await drawn(Demonstrations(), search, "demonstrate", 2)
+    assert " 1 good run and 3 right answers," in made.title
+    assert " 1 good run," in solved.title
 
 
 async def test_a_step_that_got_nothing_right_is_shown_what_is_expected_of_it(tmp_path: Path) -> None:
@@ -133,24 +144,45 @@ async def test_a_frozen_step_is_let_be(tmp_path: Path) -> None:
         assert Demonstrations().options(search.population.start, search) == []
 
 
-async def test_where_two_runs_went_well_there_is_one_set(tmp_path: Path) -> None:
-    few = dict(list(RIGHT.items())[:2])
-    async with searching(TASK, one_step(), knowing(few), tmp_path) as search:
+async def test_where_two_runs_can_be_shown_there_is_one_set(tmp_path: Path) -> None:
+    rows = ROWS[:2]
+    async with searching(task_of(rows), one_step(), knowing({}), tmp_path) as search:
         await search.run(search.start, search.rows, "train")
         (option,) = Demonstrations().options(search.population.start, search)
     assert option.most == 1
 
 
-async def test_demonstrations_can_be_taken_away_where_there_are_some(tmp_path: Path) -> None:
-    before = one_step()
-    parameters = before.parameter("answer")
-    assert isinstance(parameters, LLMParameters)
-    shown = Demonstration(inputs={"q": "x"}, outputs={"a": "y"})
-    start = before.with_parameter("answer", parameters.model_copy(update={"demonstrations": (shown,)}))
-    async with searching(TASK, start, knowing(RIGHT), tmp_path) as search:
-        made = await drawn(Demonstrations(), search, "without demonstrations")
-    assert made.program is not None
-    assert made.program.hash == WorkflowProgram(before).hash
+async def test_where_answers_hardly_repeat_inputs_that_are_least_alike_are_shown(tmp_path: Path) -> None:
+    topics = ("the price of a pen", "the length of the river", "who wrote this old book")
+    rows = [{"q": f"{topic} {n}", "a": f"{topic[:6]} {n}"} for topic in topics for n in range(5)]
+    async with searching(task_of(rows), one_step(), knowing({row["q"]: row["a"] for row in rows}), tmp_path) as search:
+        await search.run(search.start, search.rows, "train")
+        made = await drawn(Demonstrations(), search, "demonstrate", 0)
+    shown = [each.inputs["q"] for each in told(made, "answer").demonstrations]
+    assert all(any(each.startswith(topic) for each in shown) for topic in topics)
+
+
+async def test_hard_is_what_other_programs_got_wrong(tmp_path: Path) -> None:
+    async with searching(TASK, one_step(), knowing(RIGHT), tmp_path) as search:
+        await search.run(search.start, search.rows, "train")
+        other = search.start.with_slot("answer", LLMParameters(instruction="You are other."))
+        search.population.add(Candidate("p1", other, search.population.start, Arm(kind="rule"), Belief(0.0, 0.1)))
+        right = [each.id for each in TASK.splits["train"] if each.inputs["q"].strip() in RIGHT]
+        hard = set(sorted(right)[:2])
+        for row in right:
+            search.population.record(other.hash, row, Outcome(float(row not in hard)))
+        made = await drawn(Demonstrations(), search, "demonstrate", 2)
+    assert {each.example for each in told(made, "answer").demonstrations} == hard
+
+
+async def test_only_as_many_are_shown_as_the_prompt_has_room_for(tmp_path: Path) -> None:
+    long = [{"q": f"thing {n}: {'word ' * 800}", "a": "red"} for n in range(9)]
+    knows = knowing({row["q"].strip(): row["a"] for row in long})
+    async with searching(task_of(long), one_step(), knows, tmp_path) as search:
+        await search.run(search.start, search.rows, "train")
+        made = [told(await drawn(Demonstrations(), search, "demonstrate", draw), "answer") for draw in range(4)]
+    assert all(0 < len(each.demonstrations) < 4 for each in made)
+    assert all(prompt_tokens(each) <= PROMPT_TOKENS for each in made)
 
 
 def row_of(score: float) -> Row:

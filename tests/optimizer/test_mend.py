@@ -59,8 +59,33 @@ async def test_what_fails_as_before_is_no_mend(tmp_path: Path, code: str, fault:
     assert fault in made.faults[0]
 
 
-@pytest.mark.parametrize(("code", "frozen"), [(MENDED, False), (BROKEN, True)])
-async def test_nothing_is_offered_where_no_code_failed_or_it_is_frozen(tmp_path: Path, code: str, frozen: bool) -> None:
+RIGHT = "def run(q):\n    return {'a': str(2 * int(q.split()[0]))}"
+
+
+async def test_code_that_ran_and_was_wrong_is_written_anew_from_what_should_have_come_of_it(tmp_path: Path) -> None:
+    model = writing(RIGHT)
+    async with searching(TASK, computing(MENDED), model, tmp_path) as search:
+        await search.run(search.start, search.rows, "train")
+        made = await drawn(Mend(), search, "code")
+    assert made.program is not None, made.faults
+    assert made.edits == ("count: written anew",)
+    assert model.prompts[0].count("In the end right a: ") == 3
+    assert len(made.shown) == 3
+
+
+async def test_code_that_does_the_same_is_none(tmp_path: Path) -> None:
+    model = writing(f"{MENDED}\n# as it was")
+    async with searching(TASK, computing(MENDED), model, tmp_path) as search:
+        await search.run(search.start, search.rows, "train")
+        made = await drawn(Mend(), search, "code")
+    assert made.program is None
+    assert made.faults == ("it gives the same on all that it was shown",)
+
+
+@pytest.mark.parametrize(("code", "frozen"), [(RIGHT, False), (BROKEN, True)])
+async def test_nothing_is_offered_where_no_code_is_at_fault_or_it_is_frozen(
+    tmp_path: Path, code: str, frozen: bool
+) -> None:
     async with searching(TASK, computing(code, frozen=frozen), writing(MENDED), tmp_path) as search:
         await search.run(search.start, search.rows, "train")
         assert Mend().options(search.population.start, search) == []

@@ -15,6 +15,7 @@ from flowbot.optimizer.parameters.rewrite import Rewrite
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.search import Search
 from flowbot.task import Task
+from flowbot.testing.fake import ReplyContent
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.prompt import places
 from flowbot.workflow.workflow import Workflow
@@ -39,11 +40,11 @@ class Model:
     def __init__(self) -> None:
         self.rewrites: list[str] = []
 
-    def __call__(self, request: Request) -> str:
+    def __call__(self, request: Request) -> ReplyContent:
         prompt = request.messages[0].content
-        if prompt.startswith("Improve"):
+        if prompt.startswith("You improve"):
             self.rewrites.append(prompt)
-            return "Words that are new.\n"
+            return {"hypotheses": [{"claim": "too old", "text": "Words that are new.\n"}] * 4}
         return "It says too little." if "Score" in prompt else "none"
 
 
@@ -61,26 +62,26 @@ async def begun(search: Search) -> LLMParameters:
 
 async def test_one_text_is_rewritten_at_a_time_each_in_its_turn(orders: Task, tmp_path: Path) -> None:
     model = Model()
-    async with searching(small(orders), start(orders), model, tmp_path) as search:
+    async with searching(small(orders), start(orders), model, tmp_path, meta_mode="large") as search:
         before = await begun(search)
-        made = [told(await drawn(Rewrite(), search, "instruct", draw), "answer") for draw in range(2)]
+        made = [told(await drawn(Rewrite(), search, "instruct", draw), "answer") for draw in (0, 4)]
     was = [message.model_dump()["parts"] for message in before.messages]
     longest, other = ([message.model_dump()["parts"] for message in each.messages] for each in made)
     assert longest == [*was[:3], ("Words that are new.\n\nOrder: ", {"ref": "note"}, "\nTotal:")]
     assert other == [("Words that are new.",), *was[1:]]
     assert [places(each.messages) for each in made] == [places(before.messages)] * 2
     first, second = model.rewrites
-    assert "Now:\nAdd up how many items are ordered in all of it.\n" in first
+    assert "text now:\nAdd up how many items are ordered in all of it.\n" in first
     assert "[user]\n[PART]\n\nOrder: {note}\nTotal:" in first
-    assert "Now:\nYou are a clerk who reads orders with care.\n" in second
+    assert "text now:\nYou are a clerk who reads orders with care.\n" in second
 
 
 async def test_where_a_prompt_has_many_texts_each_has_a_draw(orders: Task, tmp_path: Path) -> None:
-    async with searching(small(orders), start(orders), Model(), tmp_path) as search:
+    async with searching(small(orders), start(orders), Model(), tmp_path, meta_mode="large") as search:
         await begun(search)
-        (few,) = Rewrite(most=1).options(search.population.start, search)
-        (more,) = Rewrite(most=4).options(search.population.start, search)
-    assert (few.most, more.most) == (2, 4)
+        (few,) = Rewrite(replies=1).options(search.population.start, search)
+        (more,) = Rewrite(replies=4).options(search.population.start, search)
+    assert (few.most, more.most) == (8, 16)
 
 
 async def test_demonstrations_leave_the_prompt_as_it_is(orders: Task, tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from pool_world import Lookup, Named
 
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.judge import CALL_WORTH
-from flowbot.optimizer.planner import CARRIED, LEAST_WEIGHT, VOTE_WORTH, Bandit, VoteWeight
+from flowbot.optimizer.planner import CARRIED, LEAST_WEIGHT, TOKENS_OF_A_CALL, VOTE_WORTH, Bandit, VoteWeight
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.seams import Ballots, Focus, Option, Proposal
 from flowbot.run.events import Arm, Verdict
@@ -81,6 +82,12 @@ async def test_what_is_believed_to_gain_most_is_tried_first_and_no_more_often_th
 async def test_further_calls_must_be_gained_back() -> None:
     cheap, dear = option("cheap", 0.1), option("dear", 0.1 + 2.5 * CALL_WORTH, extra=3.0)
     assert await kinds(Bandit([Offers(dear, cheap)]), 1, context()) == ["cheap"]
+
+
+async def test_among_equals_the_shorter_prompt_is_tried() -> None:
+    short, long = option("short", 0.1, 1e-9), replace(option("long", 0.1, 1e-9), tokens=200)
+    assert await kinds(Bandit([Offers(long, short)]), 1, context()) == ["short"]
+    assert Bandit([]).plain(long).mean == pytest.approx(0.1 - CALL_WORTH * 200 / TOKENS_OF_A_CALL)
 
 
 async def test_proposals_are_asked_for_as_far_as_the_planned_calls_reach() -> None:

@@ -1,4 +1,4 @@
-"""Rewrites from gradients: of which step, from which runs, what the meta model is shown, and what is refused."""
+"""Rewrites by hypotheses: of which step, from which runs, what a large meta model is shown, and what is refused."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.feedback.blame import ASKED
 from flowbot.optimizer.parameters.rewrite import Rewrite
 from flowbot.optimizer.population import Candidate, Outcome
+from flowbot.optimizer.seams import Focus, Proposal
 from flowbot.optimizer.search import Search
 from flowbot.run.events import Arm
+from flowbot.runtime.program import WorkflowProgram
 from flowbot.testing.fake import ReplyContent
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.workflow import Workflow
@@ -37,17 +39,22 @@ def chain(*names: str, **more: Any) -> Workflow:
     )
 
 
-def scripted(blamed: str = "answer", rewrite: Callable[[int], str] | None = None) -> Roles:
+HYPOTHESES = "You improve one step"
+
+
+def scripted(blamed: str = "answer", rewrite: Callable[[int], str] | None = None, given: int = 4) -> Roles:
     """Steps that are never right; a meta model that blames a step, has something to say of each, and numbers its rewrites."""
     count = 0
 
     def meta(prompt: str) -> ReplyContent:
         nonlocal count
         if prompt.startswith("A run of"):
-            return {"step": blamed}
-        if prompt.startswith("Improve"):
-            count += 1
-            return rewrite(count) if rewrite else f"You are {blamed}. Rewrite number {count}."
+            return {"evidence": "", "step": blamed}
+        if prompt.startswith(HYPOTHESES):
+            numbers = range(count + 1, count + 1 + given)
+            count += given
+            texts = {n: rewrite(n) if rewrite else f"You are {blamed}. Rewrite number {n}." for n in numbers}
+            return {"hypotheses": [{"claim": f"claim {n}", "text": text} for n, text in texts.items()]}
         return f"say more in {prompt.split('Step `')[1].split('`')[0]}"
 
     return Roles(lambda name, _: name, meta)
@@ -57,41 +64,75 @@ async def begun(search: Search) -> None:
     await search.run(search.start, search.rows, "train")
 
 
-async def test_a_rewrite_of_the_only_step_says_what_it_rests_on(tmp_path: Path) -> None:
+async def test_one_reply_gives_four_hypotheses_and_the_first_draw_pays(tmp_path: Path) -> None:
     model, rewrite = scripted(), Rewrite()
-    async with searching(TASK, chain("answer"), model, tmp_path) as search:
+    async with searching(TASK, chain("answer"), model, tmp_path, meta_mode="large") as search:
         await begun(search)
         (option,) = rewrite.options(search.population.start, search)
-        before = search.spent
-        made = await drawn(rewrite, search, "instruct")
-        assert search.spent - before == option.cost == 4
-    assert (option.arm, option.level, option.most) == (Arm(kind="instruct", place="answer"), "parameters", 4)
-    assert told(made, "answer").instruction == "You are answer. Rewrite number 1."
-    assert len(set(made.shown)) == 3, "they are no evidence for it"
-    assert [each.example for each in made.feedback] == list(made.shown)
-    assert made.because == tuple(each.id for each in made.feedback)
-    assert (made.source, made.reason) == ("meta", "say more in answer")
-    assert model.asked("Improve")[0].count("\n- say more in answer") == 3
+        assert (option.arm, option.level, option.most) == (Arm(kind="instruct", place="answer"), "parameters", 8)
+        made: list[Proposal[WorkflowProgram]] = []
+        for draw in range(8):
+            (now,) = rewrite.options(search.population.start, search)
+            before = search.spent
+            made.append(await drawn(rewrite, search, "instruct", draw))
+            assert search.spent - before == now.cost == (draw % 4 == 0), "what was paid for is handed in at no cost"
+    assert [told(each, "answer").instruction for each in made] == [
+        f"You are answer. Rewrite number {n}." for n in range(1, 9)
+    ]
+    assert made[2].title == "rewrite step `answer`: claim 3"
+    assert (made[2].source, made[2].reason) == ("meta", "claim 3")
+    assert len(set(made[0].shown)) == 6, "they are no evidence for it"
+    assert made[0].shown == made[3].shown != made[4].shown
+    asked = model.asked(HYPOTHESES)
+    assert len(asked) == 2
+    assert asked[0].count("\nWrong:\n") == 6
+    assert "right a: " in asked[0]
 
 
-async def test_another_draw_is_made_from_other_runs_and_is_another_text(tmp_path: Path) -> None:
-    temperatures: list[float] = []
-    model = scripted()
-    async with searching(TASK, chain("answer"), lambda request: (temperatures.append(request.temperature), model(request))[1], tmp_path) as search:  # fmt: skip
+async def test_hypotheses_can_be_handed_in_at_once(tmp_path: Path) -> None:
+    model, rewrite = scripted(), Rewrite()
+    async with searching(TASK, chain("answer"), model, tmp_path, meta_mode="large") as search:
         await begun(search)
-        first = await drawn(Rewrite(), search, "instruct", 0)
-        assert set(temperatures) == {0.0}
-        second = await drawn(Rewrite(), search, "instruct", 1)
-    assert temperatures[-1] > 0
-    assert not set(first.shown) & set(second.shown)
-    assert first.program is not None
-    assert second.program is not None
-    assert first.program.hash != second.program.hash
+        parent = search.population.start
+        (option,) = rewrite.options(parent, search)
+        made = await rewrite.propose(parent, Focus(option, 1, option.prior, option.prior), 9, search)
+    assert [each.reason for each in made] == ["claim 2", "claim 3", "claim 4"]
+
+
+async def test_what_the_meta_model_leaves_out_or_writes_at_length_is_no_proposal(tmp_path: Path) -> None:
+    model, rewrite = scripted(given=2, rewrite=lambda number: f"{number} " * 100), Rewrite()
+    async with searching(TASK, chain("answer"), model, tmp_path, meta_mode="large") as search:
+        await begun(search)
+        made = [await drawn(rewrite, search, "instruct", draw) for draw in range(3)]
+    assert [each.program for each in made] == [None] * 3
+    assert [each.faults[0] for each in made] == [
+        *["it has 100 words, and 80 are the most"] * 2,
+        "the meta model had no further hypothesis",
+    ]
+
+
+async def test_a_small_meta_model_is_never_asked_for_a_rewrite(tmp_path: Path) -> None:
+    async with searching(TASK, chain("answer"), scripted(), tmp_path) as search:
+        await begun(search)
+        assert Rewrite().options(search.population.start, search) == []
+
+
+async def test_runs_that_must_stay_right_are_shown(tmp_path: Path) -> None:
+    def step(_: str, message: str) -> str:
+        return "gold"
+
+    model = Roles(step, scripted()._meta)  # pyright: ignore[reportPrivateUsage]
+    async with searching(TASK, chain("answer"), model, tmp_path, meta_mode="large") as search:
+        await begun(search)
+        made = await drawn(Rewrite(), search, "instruct")
+    (asked,) = model.asked(HYPOTHESES)
+    assert asked.count("\nRight, and must stay right:\n") == 2
+    assert len(made.shown) == 8
 
 
 async def test_only_the_calls_from_the_blamed_step_to_the_end_are_asked_about(tmp_path: Path) -> None:
     model = scripted("middle")
-    async with searching(TASK, chain(*CHAIN), model, tmp_path) as search:
+    async with searching(TASK, chain(*CHAIN), model, tmp_path, meta_mode="large") as search:
         await begun(search)
         made = await drawn(Rewrite(), search, "instruct")
     assert made.edits == ("middle: rewritten",)
@@ -99,9 +140,10 @@ async def test_only_the_calls_from_the_blamed_step_to_the_end_are_asked_about(tm
     assert set(asked) == {"middle", "answer"}
     gradients = [each for each in made.feedback if each.text.startswith("say")]
     on_it = [each.id for each in made.feedback if each.place == "middle"]
-    assert [each.place for each in gradients] == ["answer", "middle"] * 3
+    assert [each.place for each in gradients] == ["answer", "middle"] * 6
     assert list(made.because) == on_it, "what was said of the step, blame first"
-    assert len(on_it) == ASKED + 3
+    assert len(on_it) == ASKED + 6
+    assert "said of `middle`: say more in middle" in model.asked(HYPOTHESES)[0]
     last = next(each for each in made.feedback if each.place == "middle" and each.after)
     assert made.feedback.index(last) > [each.id for each in made.feedback].index(last.after[0]), "causes come first"
 
@@ -109,11 +151,13 @@ async def test_only_the_calls_from_the_blamed_step_to_the_end_are_asked_about(tm
 async def test_runs_that_speak_against_the_step_come_first(tmp_path: Path) -> None:
     def meta(prompt: str) -> ReplyContent:
         if prompt.startswith("A run of"):
-            return {"step": "plan" if "silver" in prompt else "answer"}
-        return "You are new."
+            return {"evidence": "", "step": "plan" if "silver" in prompt else "answer"}
+        return {"hypotheses": [{"claim": "old", "text": "You are new."}]} if prompt.startswith(HYPOTHESES) else "more"
 
     answers = {each.id: each.expected["a"] for each in TASK.splits["train"]}
-    async with searching(TASK, chain("plan", "answer"), Roles(lambda name, _: name, meta), tmp_path) as search:
+    async with searching(
+        TASK, chain("plan", "answer"), Roles(lambda name, _: name, meta), tmp_path, meta_mode="large"
+    ) as search:
         await begun(search)
         made = await drawn(Rewrite(), search, "instruct")
     expected = {"plan: rewritten": "silver", "answer: rewritten": "gold"}[made.edits[0]]
@@ -125,20 +169,22 @@ async def test_draws_of_one_parent_side_by_side_ask_for_blame_once_and_repeat(tm
     for folder in ("one", "two"):
         model, rewrite = scripted("plan"), Rewrite()
         (tmp_path / folder).mkdir()
-        async with searching(TASK, chain(*CHAIN), model, tmp_path / folder) as search:
+        async with searching(TASK, chain(*CHAIN), model, tmp_path / folder, meta_mode="large") as search:
             await begun(search)
             cost = rewrite.options(search.population.start, search)[0].cost
             made = await gather(*(drawn(rewrite, search, "instruct", draw) for draw in range(4)))
+            assert cost > ASKED
             assert rewrite.options(search.population.start, search)[0].cost == cost - ASKED
+        assert len(model.asked(HYPOTHESES)) == 1
         assert len(model.asked("A run of")) == ASKED
         edits.append([each.edits for each in made])
     assert edits[0] == edits[1]
 
 
 async def test_rewrites_that_change_nothing_are_believed_in_less_and_less(tmp_path: Path) -> None:
-    model = scripted(rewrite=lambda number: "You are answer." if number < 3 else "You are new.")
+    model = scripted(rewrite=lambda number: "You are answer." if number < 3 else f"You are new {number}.")
     rewrite = Rewrite()
-    async with searching(TASK, chain("answer"), model, tmp_path) as search:
+    async with searching(TASK, chain("answer"), model, tmp_path, meta_mode="large") as search:
         await begun(search)
 
         def prior() -> Belief:
@@ -152,7 +198,7 @@ async def test_rewrites_that_change_nothing_are_believed_in_less_and_less(tmp_pa
 
 
 async def test_rows_that_blame_was_shown_are_no_evidence_for_what_came_of_it(tmp_path: Path) -> None:
-    async with searching(TASK, chain(*CHAIN), scripted("middle"), tmp_path) as search:
+    async with searching(TASK, chain(*CHAIN), scripted("middle"), tmp_path, meta_mode="large") as search:
         await begun(search)
         made = await drawn(Rewrite(), search, "instruct")
     blamed = {each.example for each in made.feedback if each.text == "the first wrong step"}
@@ -168,7 +214,7 @@ async def test_nothing_is_offered_where_nothing_is_wrong_or_nothing_may_be_chang
         ("frozen", chain("answer", answer={"frozen": True}), TASK, scripted()),
     ):
         (tmp_path / name).mkdir()
-        async with searching(of, workflow, model, tmp_path / name) as search:
+        async with searching(of, workflow, model, tmp_path / name, meta_mode="large") as search:
             await begun(search)
             assert Rewrite().options(search.population.start, search) == []
 
@@ -176,27 +222,16 @@ async def test_nothing_is_offered_where_nothing_is_wrong_or_nothing_may_be_chang
 async def test_a_copied_answer_is_refused_and_said(tmp_path: Path) -> None:
     rows = [{"q": f"q{n}", "a": answer} for n, answer in enumerate(("the golden answer of them all", "iron", "lead"))]
     model = scripted(rewrite=lambda _: "Always say: the golden answer of them all.")
-    async with searching(task_of(rows), chain("answer"), model, tmp_path) as search:
+    async with searching(task_of(rows), chain("answer"), model, tmp_path, meta_mode="large") as search:
         await begun(search)
         made = await drawn(Rewrite(), search, "instruct")
     assert made.program is None
     assert "copies the answer" in made.faults[0]
 
 
-async def test_where_no_feedback_asks_for_a_change_no_rewrite_is_asked_for(tmp_path: Path) -> None:
-    model = Roles(lambda name, _: name, lambda _: "No change.")
-    async with searching(TASK, chain("answer"), model, tmp_path) as search:
-        await begun(search)
-        made = await drawn(Rewrite(), search, "instruct")
-    assert made.program is None
-    assert made.faults == ("no feedback asks for a change of answer",)
-    assert len(made.feedback) == 3
-    assert not model.asked("Improve")
-
-
 async def test_what_was_tried_on_the_step_is_shown_with_what_it_gained(tmp_path: Path) -> None:
     model = scripted()
-    async with searching(TASK, chain("answer"), model, tmp_path) as search:
+    async with searching(TASK, chain("answer"), model, tmp_path, meta_mode="large") as search:
         await begun(search)
         for number, (gain, known) in enumerate(((-0.1, True), (0.2, True), (0.0, False))):
             started = search.population.start
@@ -209,9 +244,9 @@ async def test_what_was_tried_on_the_step_is_shown_with_what_it_gained(tmp_path:
                 search.population.record(tried.hash, search.rows[0], Outcome(0.0))
         await drawn(Rewrite(), search, "instruct", 0)
         await drawn(Rewrite(history=0), search, "instruct", 0)
-    shown, plain = model.asked("Improve")
+    shown, plain = model.asked(HYPOTHESES)
     history = shown.removeprefix(plain).splitlines()
-    assert history[-3:] == [
+    assert history[-4:-1] == [
         "- (+0.20 ± 0.05, n 1) Try number 1.",
         "- (not known yet) Try number 2.",
         "- (-0.10 ± 0.05, n 1) Try number 0.",
@@ -236,7 +271,7 @@ async def test_a_step_is_rewritten_from_runs_in_which_it_ran(tmp_path: Path) -> 
     model = scripted("rare")
     known = {f"question {n}": "silver" if n % 2 else "gold" for n in range(20) if "1" not in str(n)}
     model.step = lambda name, said: next((a for q, a in known.items() if said.endswith(q)), name)
-    async with searching(TASK, Workflow.from_data(data), model, tmp_path) as search:
+    async with searching(TASK, Workflow.from_data(data), model, tmp_path, meta_mode="large") as search:
         await begun(search)
         made = await drawn(Rewrite(), search, "instruct")
     ran = {each.id for each in TASK.splits["train"] if "1" in each.inputs["q"]}

@@ -1,7 +1,7 @@
 """The methods by name, `OUTER[+INNER]`, as recipes of the seams; a user's own is an object, or an entry point.
 
     outer: flowbot (chooses by beliefs and votes), random (the control: any change is as likely, nothing is asked), paper, none
-    inner: blame (demonstrations, rewrites and mended code of the step that is blamed), layerwise (the paper's), none
+    inner: blame (what the step that is blamed is told and how it is set), layerwise (the paper's), none
 
 An own method is any object with the members of `Method`; `PoolMethod` makes one of parts:
 

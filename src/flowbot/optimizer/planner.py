@@ -2,7 +2,7 @@
 
 No order between prompts and structure is fixed. The belief about a change is the shipped prior of its kind, the gains of its
 kind in this run, what an earlier parent's run of the same change showed, and the critic's votes; a change that needs more calls
-must gain more. Explicit selection by a bandit beats choice by the model itself (OPTS: Ashizawa et al. 2025, arXiv 2503.01163).
+or longer prompts must gain more. Of changes that were each measured the belief of both together is the sum of theirs. Explicit selection by a bandit beats choice by the model itself (OPTS: Ashizawa et al. 2025, arXiv 2503.01163).
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ LEAST_SPREAD = 0.06
 """Of a candidate's prior: a kind that was tried often is known, this one of it is not."""
 PATIENCE = 8
 """Candidates in a row that were closed without an adoption, after which another parent is tried."""
+TOKENS_OF_A_CALL = 2000
+"""Tokens more in the prompts of an example that count as a call more."""
 LEAST_WEIGHT = 0.02
 """A critic whose votes are worth less is not asked any more."""
 
@@ -189,13 +191,14 @@ class Bandit(Generic[P]):
         return Belief(plain.mean + self.weight.value * share, plain.spread)
 
     def plain(self, option: Option) -> Belief:
-        """The same without votes."""
-        carried = self._carried.get(_change(option))
+        """The same without votes. What a longer prompt takes must be gained back like a call: among equals the shorter is tried."""
+        carried = option.prior if option.measured else self._carried.get(_change(option))
         if carried is None:
             gains = self._gains.get((option.level, option.arm.kind), [])
             mean = (PRIOR_WEIGHT * option.prior.mean + sum(gains)) / (PRIOR_WEIGHT + len(gains))
             carried = Belief(mean, option.prior.spread / math.sqrt(1 + len(gains) / PRIOR_WEIGHT))
-        return Belief(carried.mean - CALL_WORTH * option.extra, carried.spread)
+        extra = option.extra + option.tokens / TOKENS_OF_A_CALL
+        return Belief(carried.mean - CALL_WORTH * extra, carried.spread)
 
     async def _votes(self, parent: Candidate[P], options: Sequence[Option], context: Context[P]) -> Ballots | None:
         """Asked once a parent, while votes are worth it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
@@ -25,11 +26,14 @@ class Priors(Record):
     """Where the values come from."""
     structure: Mapping[str, Gain]
     parameters: Mapping[str, Gain]
+    spreads: Mapping[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict[str, float])
+    """Standard deviation of the gains of a kind of change of parameters, where it is not `PRIOR_SPREAD`."""
 
     def belief(self, kind: str, level: Level = "structure") -> Belief:
         """What is believed of a kind of change."""
-        means = self.structure if level == "structure" else self.parameters
-        return Belief(means.get(kind, 0.0), PRIOR_SPREAD)
+        if level == "structure":
+            return Belief(self.structure.get(kind, 0.0), PRIOR_SPREAD)
+        return Belief(self.parameters.get(kind, 0.0), self.spreads.get(kind, PRIOR_SPREAD))
 
 
 @cache

@@ -14,13 +14,20 @@ from .allocator import Thompson
 from .bilevel import BATCH, INNER_STEPS, LOOPS, Bilevel
 from .confirm import AsAdopted, Closing, Confirm, few
 from .feedback.ballots import BallotCritic
+from .feedback.blame import Blame
 from .judge import STRICTER, Judge, PosteriorJudge
 from .method import Loop, Method, Sizes
 from .paper.edits import TRIES, Edits
 from .paper.layerwise import Layerwise
+from .parameters.combine import Combine
 from .parameters.demonstrations import Demonstrations
+from .parameters.hint import Hint
 from .parameters.mend import Mend
 from .parameters.rewrite import Rewrite
+from .parameters.rule import Rule
+from .parameters.samples import Samples
+from .parameters.tools import Tools
+from .parameters.without import Without
 from .planner import Bandit
 from .pool import OPENING, Pool
 from .population import Candidate
@@ -56,7 +63,7 @@ def recipe(outer: str, inner: str) -> Method:
     if outer == "none" and tuner.alone is not None:
         return tuner.alone(name)
     asks = outer != "random"
-    inside = tuner.proposers if asks or inner != "blame" else lambda: [Demonstrations()]
+    inside = tuner.proposers if asks or inner != "blame" else lambda: [Demonstrations(), Without()]
 
     def proposers() -> Proposers:
         return [*([] if outer == "none" else [CatalogueChanges(asks=asks)]), *inside()]
@@ -66,8 +73,11 @@ def recipe(outer: str, inner: str) -> Method:
 
 
 def tuning() -> Proposers:
-    """New proposers that tune the steps of a program as it stands."""
-    return [Demonstrations(), Rewrite(), Mend()]
+    """New proposers that tune the steps of a program as it stands; those that need a step to blame share what is known of it."""
+    blame = Blame()
+    return [
+        Demonstrations(), Rule(blame=blame), Rewrite(blame=blame), Hint(), Mend(), Tools(), Samples(), Without(), Combine(),
+    ]  # fmt: skip
 
 
 def default_proposers() -> Proposers:

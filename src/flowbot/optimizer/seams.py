@@ -48,6 +48,8 @@ class Option:
         cost: model calls that making the proposal takes at most.
         most: how many draws of it are worth trying on one parent.
         level: which loop it belongs to.
+        tokens: that the prompts of an example grow by, as far as that is known before it is made.
+        measured: whether `prior` is known of this very change, not of its kind.
     """
 
     arm: Arm
@@ -58,6 +60,8 @@ class Option:
     cost: int = 0
     most: int = 1
     level: Level = "structure"
+    tokens: float = 0.0
+    measured: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
 """Show a step worked examples: its own runs where the whole program did well (bootstrapping, Khattab et al. 2023, arXiv
-2310.03714), else what is expected of it. Each draw is another set: of another size, chosen another way. No model is asked.
+2310.03714), and where it did not, what is expected of it. Each draw is another set: of another size, chosen another way: one of
+each label or kind of input, those nearest to the mistakes, or what was solved though it is hard. No model is asked.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import comb
 from random import Random
+from statistics import fmean
 
 from flowbot.fields.words import count
 from flowbot.optimizer.feedback.runs import alike, alternated, failing, good, typical
@@ -20,20 +22,18 @@ from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.trace import Step
-from flowbot.workflow.nodes import is_frozen, node_at, walk
 from flowbot.workflow.parameters import Demonstration, LLMParameters
 
-from .step_change import option, proposal
+from .step_change import llm_steps, option, prompt_tokens, proposal, task_outputs, too_long
 
 SIZES = (4, 8, 2)
-WAYS = ("of different answers", "nearest to mistakes", "the longest")
-"""How a set is chosen. What is long is hard, and was solved all the same."""
-SHOW, HIDE = "demonstrate", "without demonstrations"
+WAYS = ("one of each kind", "nearest to mistakes", "solved though hard")
+KIND = "demonstrate"
 
 
 @dataclass(slots=True)
 class Demonstrations:
-    """Shows steps worked examples, or none.
+    """Shows steps worked examples.
 
     Args:
         most: sets that are tried on one step of one program.
@@ -44,47 +44,54 @@ class Demonstrations:
     priors: Priors = field(default_factory=shipped_priors)
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
-        """A set for every step with a model that has something to show; none for every step that is shown one."""
+        """A set for every step with a model that has something to show."""
         program = parent.program
         rows = context.recorded(program, context.training)
         found: list[Option] = []
-        for path, told in _steps(program):
-            if known := len(_worked(program, path, rows)[0]):
-                arm, most = Arm(kind=SHOW, place=path), min(self.most, max(1, comb(known, 2)))
-                found.append(option(program, arm, f"show step `{path}` worked examples", self.priors, most=most))
-            if told.demonstrations:
-                found.append(
-                    option(program, Arm(kind=HIDE, place=path), f"show step `{path}` no worked examples", self.priors)
-                )
+        for path, told in llm_steps(program):
+            worked = _Worked.of(program, path, rows)
+            if known := len(worked.all):
+                arm, most = Arm(kind=KIND, place=path), min(self.most, max(1, comb(known, 2)))
+                shown = worked.all[: round(fmean(SIZES))]
+                tokens = prompt_tokens(LLMParameters(demonstrations=tuple(shown)))
+                tokens -= prompt_tokens(LLMParameters(demonstrations=told.demonstrations))
+                title = f"show step `{path}` worked examples"
+                found.append(option(program, arm, title, self.priors, most=most, tokens=tokens))
         return found
 
     async def propose(
         self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
     ) -> Sequence[Proposal[WorkflowProgram]]:
         """One set; which one the number of the draw says."""
-        program, arm, draw = parent.program, focus.option.arm, focus.draw
-        told = dict(_steps(program))[arm.place]
-        if arm.kind == HIDE:
-            bare = told.model_copy(update={"demonstrations": ()})
-            edit = "its demonstrations are left out"
-            return [proposal(program, arm.place, bare, "", edit, title=focus.option.title, source="prior")]
+        program, path, draw = parent.program, focus.option.arm.place, focus.draw
+        told = dict(llm_steps(program))[path]
         rows = context.recorded(program, focus.rows or context.training)
-        worked, own = _worked(program, arm.place, rows)
+        worked = _Worked.of(program, path, rows)
         way, size = WAYS[draw % len(WAYS)], SIZES[(draw + draw // len(WAYS)) % len(SIZES)]
-        mistakes = [values_text(step.inputs) for row in failing(rows) for step in _calls(row, arm.place)]
-        ranked = _chosen(worked, mistakes, way, context.rng(f"demonstrate/{focus.option.key}/{draw}"))
-        chosen = sorted(ranked[:size], key=lambda each: each.example)  # one order: the same set twice is one program
+        rng = context.rng(f"demonstrate/{focus.option.key}/{draw}")
+        if way == WAYS[0]:
+            ranked = _of_each_kind(rng.sample(worked.all, k=len(worked.all)))
+        elif way == WAYS[1]:
+            mistakes = [values_text(step.inputs) for row in failing(rows) for step in _calls(row, path)]
+            ranked = _nearest(rng.sample(worked.all, k=len(worked.all)), mistakes, rng)
+        else:
+            hard = {row.example.id: _hardness(context, program, row, path) for row in rows}
+            solved = worked.own or worked.expected
+            ranked = sorted(solved, key=lambda each: (-hard[each.example], -len(_json([each.inputs, each.outputs]))))
+        chosen = _fitting(told, ranked[:size])
+        own = sum(each in worked.own for each in chosen)
+        kinds = [(own, "good run"), (len(chosen) - own, "right answer")]
         names = ", ".join(each.example for each in chosen)
         return [
             proposal(
                 program,
-                arm.place,
-                told.model_copy(update={"demonstrations": tuple(chosen)}),
-                "",
+                path,
+                told.model_copy(update={"demonstrations": chosen}) if chosen else None,
+                "no worked example fits into the prompt",
                 f"demonstrations from {names}",
-                title=f"show step `{arm.place}` {count(len(chosen), 'good run' if own else 'right answer')}, {way}",
+                title=f"show step `{path}` {' and '.join(count(n, kind) for n, kind in kinds if n)}, {way}",
                 source="prior",
-                reason=f"the scores of {names} are among the best" if own else "no run went well",
+                reason="the scores of these runs are among the best" if own else "no run went well",
             )
         ]
 
@@ -92,39 +99,43 @@ class Demonstrations:
         """Nothing: the bandit knows what sets have gained."""
 
 
-def _steps(program: WorkflowProgram) -> Iterator[tuple[str, LLMParameters]]:
-    """The steps that may be shown worked examples."""
-    for path, _ in walk(program.workflow.sketch):
-        told = program.workflow.parameter(path)
-        if isinstance(told, LLMParameters) and not is_frozen(program.workflow.sketch, path):
-            yield path, told
+@dataclass(frozen=True, slots=True)
+class _Worked:
+    """What a step can be shown, one call a row.
+
+    Args:
+        own: its good runs.
+        expected: other runs, with what is expected in place of what it gave, where all that it gives are outputs of the task.
+    """
+
+    own: list[Demonstration]
+    expected: list[Demonstration]
+
+    @property
+    def all(self) -> list[Demonstration]:
+        return [*self.own, *self.expected]
+
+    @staticmethod
+    def of(program: WorkflowProgram, path: str, rows: Sequence[Row]) -> _Worked:
+        own = {
+            row.example.id: _demonstration(row, typical(calls))
+            for row in good(rows)
+            if (calls := [step for step in _calls(row, path) if step.outputs is not None])
+        }
+        wrong = failing(rows) if own else rows
+        return _Worked(list(own.values()), _expected(program, path, [r for r in wrong if r.example.id not in own]))
 
 
 def _calls(row: Row, path: str) -> list[Step]:
     return [step for step in row.trace.steps if step.node == path]
 
 
-def _worked(program: WorkflowProgram, path: str, rows: Sequence[Row]) -> tuple[list[Demonstration], bool]:
-    """What a step can be shown, one call a row, and whether these are its own good runs."""
-    own = [_demonstration(row, typical(calls)) for row in good(rows) if (calls := _given(_calls(row, path)))]
-    return (own, True) if own else (_expected(program, path, rows), False)
-
-
-def _given(calls: Sequence[Step]) -> list[Step]:
-    return [step for step in calls if step.outputs is not None]
-
-
 def _expected(program: WorkflowProgram, path: str, rows: Sequence[Row]) -> list[Demonstration]:
-    """What is expected in place of what a step gave, where all that it gives are outputs of the task."""
-    sketch = program.workflow.sketch
-    named = {reference: name for name, reference in sketch.outputs.items()}
-    gives = {each: named.get(f"{path}.{each}", "") for each in node_at(sketch, path).gives}
+    gives = task_outputs(program, path)
     return [
-        _demonstration(
-            row, replace(calls[-1], outputs={each: row.example.expected[name] for each, name in gives.items()})
-        )
+        _demonstration(row, replace(calls[-1], outputs={each: row.example.expected[n] for each, n in gives.items()}))
         for row in rows
-        if (calls := _calls(row, path)) and all(name in row.example.expected for name in gives.values())
+        if gives and (calls := _calls(row, path)) and all(name in row.example.expected for name in gives.values())
     ]
 
 
@@ -132,19 +143,59 @@ def _demonstration(row: Row, step: Step) -> Demonstration:
     return Demonstration(inputs=dict(step.inputs), outputs=dict(step.outputs or {}), example=row.example.id)
 
 
-def _chosen(worked: Sequence[Demonstration], mistakes: Sequence[str], way: str, rng: Random) -> list[Demonstration]:
-    """All that can be shown, in the order in which this way takes it; what it does not order chance does."""
-    drawn = rng.sample(worked, k=len(worked))
-    if way == WAYS[0]:
-        return alternated(drawn, lambda each: _json(each.outputs))
-    if way == WAYS[2]:
-        return sorted(drawn, key=lambda each: -len(_json([each.inputs, each.outputs])))
-    texts = {each.example: values_text(each.inputs) for each in drawn}
+def _of_each_kind(drawn: Sequence[Demonstration]) -> list[Demonstration]:
+    """One of each output, then a second; where outputs hardly repeat, inputs that are least alike: greedy k-centre (Gonzalez 1985)."""
+
+    def label(each: Demonstration) -> str:
+        return _json(each.outputs)
+
+    if 2 * len({label(each) for each in drawn}) <= len(drawn):
+        return alternated(drawn, label)
+    texts = _texts(drawn)
+    left, chosen = list(drawn[1:]), list(drawn[:1])
+    near = {each.example: alike(texts[each.example], texts[drawn[0].example]) for each in left}
+    while left and len(chosen) < max(SIZES):
+        far = min(left, key=lambda each: near[each.example])
+        left.remove(far)
+        chosen.append(far)
+        for each in left:
+            near[each.example] = max(near[each.example], alike(texts[each.example], texts[far.example]))
+    return [*chosen, *left]
+
+
+def _nearest(drawn: Sequence[Demonstration], mistakes: Sequence[str], rng: Random) -> list[Demonstration]:
+    """For some mistakes the one that shares most words with each, another row than itself where there is one; then the others."""
+    texts = _texts(drawn)
     found: dict[str, Demonstration] = {}
     for mistake in rng.sample(mistakes, k=min(len(mistakes), max(SIZES))):
         near = max(drawn, key=lambda each: (texts[each.example] != mistake, alike(texts[each.example], mistake)))
         found.setdefault(near.example, near)
     return [*found.values(), *(each for each in drawn if each.example not in found)]
+
+
+def _hardness(context: Context[WorkflowProgram], program: WorkflowProgram, row: Row, path: str) -> float:
+    """By how much other programs did worse on a row on average, and what share of the step's samples disagree with its answer."""
+    population, name = context.population, row.example.id
+    programs = {each.program.hash: each.program for each in population.members if each.program.hash != program.hash}
+    seen = [found[name].score for each in programs.values() if name in (found := population.outcomes(each))]
+    calls = [step for step in _calls(row, path) if step.outputs is not None]
+    samples = [each for each in calls if each.address.partition("#")[0] == calls[-1].address.partition("#")[0]]
+    disagree = fmean(each.outputs != typical(samples).outputs for each in samples) if samples else 0.0
+    return (fmean(max(0.0, row.score.value - score) for score in seen) if seen else 0.0) + disagree
+
+
+def _fitting(told: LLMParameters, ranked: Sequence[Demonstration]) -> tuple[Demonstration, ...]:
+    """As many of them, from the first, as the prompt has room for, in one order: the same set chosen twice is one program."""
+    for size in range(len(ranked), 0, -1):
+        chosen = tuple(sorted(ranked[:size], key=lambda each: each.example))
+        bare = told.model_copy(update={"demonstrations": ()})
+        if not too_long(bare.model_copy(update={"demonstrations": chosen}), bare):
+            return chosen
+    return ()
+
+
+def _texts(worked: Sequence[Demonstration]) -> Mapping[str, str]:
+    return {each.example: values_text(each.inputs) for each in worked}
 
 
 def _json(value: object) -> str:

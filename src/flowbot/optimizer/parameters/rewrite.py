@@ -1,65 +1,105 @@
-"""Rewrite what one step is told, from textual gradients of failing runs. Which step, blame says; which runs, the draw."""
+"""Rewrite what one step is told: a large meta model gives several labelled hypotheses at once, each a claim about the fault and the
+text with the least change that it asks for (labelled hypotheses: VISTA, arXiv 2603.18388).
+
+Which step, blame says; from which runs, the draw. Where later steps read what the step gives, textual gradients through them say what is
+wrong there; a last step's own runs and the metric's words do. A small model is not asked: its free rewrites were never adopted
+(docs/results.md); `Rule` has its part.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from asyncio import Lock
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
+from flowbot.fields import Field
 from flowbot.fields.words import count
-from flowbot.optimizer.feedback.backward import backward_all, feedback_on, most_questions
-from flowbot.optimizer.feedback.blame import Blame, Blamed, suspects
+from flowbot.optimizer.feedback.backward import Gradients, backward_all, feedback_on, most_questions
+from flowbot.optimizer.feedback.blame import Blame, suspects
 from flowbot.optimizer.feedback.history import tried
 from flowbot.optimizer.feedback.parts import is_not_here
-from flowbot.optimizer.feedback.runs import failing, varied
+from flowbot.optimizer.feedback.runs import failing, good
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
+from flowbot.optimizer.prompts import fill
+from flowbot.optimizer.rendering import right_text, run_text, sentence, value_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.run.events import Arm, Verdict
+from flowbot.run.events import Arm, Feedback, Verdict
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.workflow.parameters import LLMParameters
-from flowbot.workflow.prompt import slots
+from flowbot.runtime.trace import node_path
+from flowbot.workflow.parameters import LLMParameters, Parameters
+from flowbot.workflow.prompt import Slot, around, slots
 
-from .step_change import option, proposal
-from .update import update
+from .accept import accepted
+from .step_change import Aim, aim, option, proposal, said, text_steps
+from .update import LIMIT_WORDS, PART, TOKENS_PER_WORD, gives_text
+
+AT_ONCE = 4
+"""Hypotheses of one reply."""
+GROWTH = 1.2
+"""Length of a new text by that of the old one, at most, where the old one is not short."""
+CLAIM_TOKENS = 100
+HYPOTHESES = [Field.of("hypotheses", "list[{claim: str, text: str}]", "what is wrong, and the text that mends it")]
+
+
+class _Reply(NamedTuple):
+    """What one reply brought: shared by the draws that take a hypothesis each."""
+
+    aim: Aim
+    part: Slot | None
+    limit: int
+    question: str
+    history: tuple[str, ...]
+    shown: tuple[str, ...]
+    feedback: tuple[Feedback, ...]
+    hypotheses: list[Mapping[str, str]]
 
 
 @dataclass(slots=True)
 class Rewrite:
-    """Lets the meta model rewrite the instruction of a step, one text of a prompt of the user's own, or code.
+    """Lets a large meta model rewrite the instruction of a step, or one text of a prompt of the user's own.
 
-    The arm names the step where only one may be changed. Else each draw takes one by Thompson sampling over the blame, which is
-    asked for at the first draw.
+    The arm names the step where only one may be changed. Else each reply is for one drawn by Thompson sampling over the blame. The first
+    draw of a reply pays for it, those after it cost nothing.
 
     Args:
-        most: rewrites that are tried on one program, more where a prompt has more texts: each has a turn.
-        mistakes: failing runs that a rewrite is made from.
-        history: earlier tries on the step that the meta model is shown; 0 for a small one.
+        replies: how often it is asked for one program, more often where a prompt has more texts: each has a turn.
+        mistakes, right: runs that a reply is made from: failing ones, and good ones that must stay so.
+        history: earlier tries on the step that it is shown.
         priors: what is believed of each kind.
         blame: finds the step; proposers may share one.
     """
 
-    most: int = 4
-    mistakes: int = 3
-    history: int = 3
+    replies: int = 2
+    mistakes: int = 6
+    right: int = 2
+    history: int = 8
     priors: Priors = field(default_factory=shipped_priors)
     blame: Blame = field(default_factory=Blame)
+    _replies: dict[tuple[str, int], _Reply] = field(default_factory=dict[tuple[str, int], _Reply])
+    _asking: dict[tuple[str, int], Lock] = field(default_factory=lambda: defaultdict[tuple[str, int], Lock](Lock))
+    _handed: dict[str, int] = field(default_factory=dict[str, int])
     _changed: int = 0
     _unchanged: int = 0
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
-        """One, where runs went wrong and a step may be changed."""
+        """One, where runs went wrong, a step may be changed and the meta model is a large one."""
         program = parent.program
-        rows = context.recorded(program, context.training)
-        paths, wrong = suspects(program), failing(rows)
-        if not paths or not wrong:
+        rows, paths = context.recorded(program, context.training), text_steps(program)
+        wrong = failing(rows)
+        if context.meta_mode != "large" or not paths or not wrong:
             return []
         gradients = sorted((most_questions(program, row) for row in wrong), reverse=True)[: self.mistakes]
-        cost = self.blame.cost(program, rows) + sum(gradients) + 1
+        cost = self.blame.cost(program, rows) + (sum(gradients) if len(suspects(program)) > 1 else 0) + 1
+        if self._handed.get(program.hash, 0) % AT_ONCE:
+            cost = 0  # the next draws are paid for
         arm = Arm(kind="instruct", place=paths[0] if len(paths) == 1 else "")
-        most = max(self.most, *(_texts(program, path) for path in paths))
+        most = AT_ONCE * max(self.replies, *(len(_texts(program, path)) for path in paths))
         found = option(program, arm, "rewrite a step from its mistakes", self.priors, cost=cost, most=most)
-        # A meta model that repeats what it read costs gradients and gains nothing: the belief is as large as the share of rewrites
+        # A meta model that repeats what it read costs questions and gains nothing: the belief is as large as the share of rewrites
         # that changed something, with one on credit.
         share = (1 + self._changed) / (1 + self._changed + self._unchanged)
         return [replace(found, prior=found.prior.shrunk(share, 0.0))]
@@ -67,63 +107,128 @@ class Rewrite:
     async def propose(
         self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
     ) -> Sequence[Proposal[WorkflowProgram]]:
-        """One rewrite, from other failing runs than the draws before as far as there are others."""
-        program, draw = parent.program, focus.draw
-        blamed = await self.blame.of(context, program)
-        path = blamed.draw(context.rng(f"rewrite/{program.hash}/{draw}"))
-        rows = self._mistakes(context, program, focus, blamed, path)
-        context.watch.step(f"gradients of {count(len(rows), 'run')}")
-        gradients = await backward_all(context, program, rows, until=path)
-        feedback = [each for each in feedback_on(path, gradients) if not is_not_here(each.text)]
-        texts = _texts(program, path)
-        parameters, fault = await update(
-            context,
-            program,
-            path,
-            feedback,
-            slot=draw % texts,
-            tried=tried(context.population, program, path)[: self.history],
-            draw=draw // texts,
-        )
-        made = proposal(
-            program,
-            path,
-            parameters,
-            fault or ("" if feedback else f"no feedback asks for a change of {path}"),
-            "rewritten",
-            title=f"rewrite step `{path}` from its mistakes",
-            source="meta",
-            reason=feedback[0].text if feedback else "",
-            shown=tuple(dict.fromkeys((*(row.example.id for row in rows), *blamed.shown))),
-            feedback=(*blamed.feedback, *(each for run in gradients for said in run.values() for each in said)),
-            because=(*focus.because, *(each.id for each in (*blamed.on(path), *feedback))),
-        )
-        if made.program is None:
-            self._unchanged += 1
-        else:
-            self._changed += 1
-        return [made]
+        """As many hypotheses as are wanted, from that of this draw on, of one reply."""
+        program, (number, first) = parent.program, divmod(focus.draw, AT_ONCE)
+        key, want = (program.hash, number), min(want, AT_ONCE - first)
+        self._handed[program.hash] = max(focus.draw + want, self._handed.get(program.hash, 0))
+        async with self._asking[key]:
+            if key not in self._replies:
+                self._replies[key] = await self._ask(context, program, focus, number)
+        reply = self._replies[key]
+        wanted = reply.hypotheses[first : first + want] or [None]
+        made = [_proposed(context, program, focus, reply, each) for each in wanted]
+        self._changed += sum(each.program is not None for each in made)
+        self._unchanged += sum(each.program is None for each in made)
+        return made
 
     def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
         """Nothing: what was tried stands in the population."""
 
-    def _mistakes(
-        self, search: Context[WorkflowProgram], program: WorkflowProgram, focus: Focus, blamed: Blamed, path: str
-    ) -> list[Row]:
-        """Failing runs in which the step ran, those first that speak against it and those last that speak against another."""
-        against = {each.example: False for each in blamed.feedback} | {each.example: True for each in blamed.on(path)}
-        wrong = [
-            row
-            for row in failing(search.recorded(program, focus.rows or search.training))
-            if any(step.node == path for step in row.trace.steps)
-        ]
-        order = varied(wrong, search.rng(f"mistakes/{program.hash}"))
-        order.sort(key=lambda row: {True: 0, None: 1, False: 2}[against.get(row.example.id)])
-        first = focus.draw * self.mistakes
-        return [order[place % len(order)] for place in range(first, first + min(self.mistakes, len(order)))]
+    async def _ask(
+        self, context: Context[WorkflowProgram], program: WorkflowProgram, focus: Focus, number: int
+    ) -> _Reply:
+        """Ask for a step's hypotheses."""
+        aimed = await aim(context, program, focus, self.blame, text_steps(program), number)
+        path, rows = aimed.path, aimed.mistakes(self.mistakes, number)
+        texts = _texts(program, path)
+        part = texts[number % len(texts)]
+        old = said(program.workflow.parameter(path)) if part is None else part.text
+        limit = max(LIMIT_WORDS, int(GROWTH * len(old.split())))
+        gradients: Sequence[Gradients] = []
+        if len(suspects(program)) > 1:
+            context.watch.step(f"gradients of {count(len(rows), 'run')}")
+            gradients = await backward_all(context, program, rows, until=path)
+        said_of = [[each.text for each in feedback_on(path, [run]) if not is_not_here(each.text)] for run in gradients]
+        ran = [row for row in context.recorded(program, focus.rows or context.training) if _ran(row, path)]
+        kept = good(ran)[: self.right]
+        told, history = program.workflow.parameter(path), tried(context.population, program, path)
+        question = fill(
+            "hypotheses",
+            goal=context.task.goal,
+            workflow=sentence(program.workflow),
+            step=path,
+            signature=gives_text(program.workflow, path),
+            text=old,
+            around=around(told.messages, part, PART) if isinstance(told, LLMParameters) and part else "",
+            beside=_beside(told),
+            mistakes=[
+                {"run": run_text(row), "right": right_text(row, context.task.metric), "feedback": texts}
+                for row, texts in zip(context.told(program, rows), said_of or [list[str]()] * len(rows), strict=True)
+            ],
+            right=[run_text(row) for row in kept],
+            tried=history[: self.history],
+            number=AT_ONCE,
+            limit=limit,
+        )
+        tokens = AT_ONCE * (TOKENS_PER_WORD * limit + CLAIM_TOKENS)
+        reply = await context.ask_fields(
+            question, "Hypotheses?", HYPOTHESES, "proposals", max_tokens=tokens, draw=number
+        )
+        names = (*(row.example.id for row in (*rows, *kept)), *aimed.blamed.shown)
+        return _Reply(
+            aimed,
+            part,
+            limit,
+            question,
+            tuple(history),
+            tuple(dict.fromkeys(names)),
+            tuple(each for run in gradients for of_call in run.values() for each in of_call),
+            [] if reply is None else list(reply["hypotheses"]),
+        )
 
 
-def _texts(program: WorkflowProgram, path: str) -> int:
-    """Texts of a step that may be rewritten, each for itself."""
+def _proposed(
+    context: Context[WorkflowProgram],
+    program: WorkflowProgram,
+    focus: Focus,
+    reply: _Reply,
+    given: Mapping[str, str] | None,
+) -> Proposal[WorkflowProgram]:
+    """The proposal of one hypothesis."""
+    path, claim = reply.aim.path, "" if given is None else given["claim"].strip()
+    parameters, fault = None, "the meta model had no further hypothesis"
+    if given is not None:
+        parameters, fault = accepted(
+            context,
+            program.workflow,
+            path,
+            given["text"],
+            question=reply.question,
+            quotable=reply.history,
+            part=reply.part,
+            limit=reply.limit,
+        )
+        if parameters is not None and len(given["text"].split()) > reply.limit:
+            parameters, fault = None, f"it has {len(given['text'].split())} words, and {reply.limit} are the most"
+    feedback = (*reply.aim.blamed.feedback, *reply.feedback)
+    return proposal(
+        program,
+        path,
+        parameters,
+        fault,
+        "rewritten",
+        title=f"rewrite step `{path}`: {value_text(claim, 200)}" if claim else f"rewrite step `{path}`",
+        source="meta",
+        reason=claim,
+        shown=reply.shown,
+        feedback=feedback,
+        because=(*focus.because, *(each.id for each in feedback if node_path(each.place) == path)),
+    )
+
+
+def _ran(row: Row, path: str) -> bool:
+    return any(step.node == path for step in row.trace.steps)
+
+
+def _texts(program: WorkflowProgram, path: str) -> Sequence[Slot | None]:
+    """Texts of a step that may be rewritten, each for itself; None for its instruction."""
     told = program.workflow.parameter(path)
-    return max(1, len(slots(told.messages))) if isinstance(told, LLMParameters) else 1
+    return slots(told.messages) if isinstance(told, LLMParameters) and told.messages else (None,)
+
+
+def _beside(told: Parameters) -> str:
+    """What the step is told besides."""
+    if not isinstance(told, LLMParameters):
+        return ""
+    shown = count(len(told.demonstrations), "worked example") if told.demonstrations else ""
+    return "; ".join(each for each in (told.format_hint, shown) if each)

@@ -1,18 +1,141 @@
-"""A change of the parameters of one step: as an option, and as the proposal that came of it."""
+"""A change of the parameters of one step: which step, by which mistakes, as an option, and as the proposal that came of it."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flowbot.fields import stable_hash
+from flowbot.optimizer.feedback.blame import Blame, Blamed, suspects
+from flowbot.optimizer.feedback.runs import failing, varied
 from flowbot.optimizer.priors import Priors
-from flowbot.optimizer.seams import Option, Proposal
+from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.run.events import Arm
+from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.workflow.parameters import Parameters
+from flowbot.workflow.nodes import is_frozen, node_at, walk
+from flowbot.workflow.parameters import ChoiceParameters, LLMParameters, Parameters
+from flowbot.workflow.prompt import Slot, prompt_text, slots
+
+PROMPT_TOKENS = 2000
+"""Ceiling of what a step is told, its own input aside: instruction, hint and worked examples."""
+LETTERS_PER_TOKEN = 4
+"""Of the letters of ASCII, roughly; of others each is a token."""
 
 
-def option(program: WorkflowProgram, arm: Arm, title: str, priors: Priors, *, cost: int = 0, most: int = 1) -> Option:
+def llm_steps(program: WorkflowProgram) -> Iterator[tuple[str, LLMParameters]]:
+    """The LLM calls that may be tuned, with what they are told, in the order of the sketch."""
+    for path, _ in walk(program.workflow.sketch):
+        told = program.workflow.parameter(path)
+        if isinstance(told, LLMParameters) and not is_frozen(program.workflow.sketch, path):
+            yield path, told
+
+
+def text_steps(program: WorkflowProgram) -> list[str]:
+    """Paths of the steps that may be tuned and are told something in words."""
+    return [path for path in suspects(program) if said(program.workflow.parameter(path)).strip()]
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Which step is to be changed, and by which mistakes.
+
+    Args:
+        path: of the step.
+        blamed: what was said to find it out.
+        rows: failing runs in which it ran, those first that speak against it and those last that speak against another.
+    """
+
+    path: str
+    blamed: Blamed
+    rows: Sequence[Row]
+
+    def mistakes(self, number: int, draw: int) -> list[Row]:
+        """So many of the rows, other ones at every draw as far as there are others."""
+        first = draw * number
+        return [self.rows[at % len(self.rows)] for at in range(first, first + min(number, len(self.rows)))]
+
+
+async def aim(
+    context: Context[WorkflowProgram],
+    program: WorkflowProgram,
+    focus: Focus,
+    blame: Blame,
+    paths: Sequence[str],
+    draw: int,
+) -> Aim:
+    """One of the steps, by Thompson sampling over the blame, which is asked for at the first draw of whoever shares it.
+
+    Args:
+        context: the running search.
+        program: what is changed.
+        focus: its rows are those to look at.
+        blame: finds the step.
+        paths: of the steps that may be changed, one or more.
+        draw: each may be another step.
+    """
+    blamed = await blame.of(context, program)
+    among = replace(blamed, runs={path: blamed.runs[path] for path in paths})
+    path = among.draw(context.rng(f"aim/{program.hash}/{draw}"))
+    against = {each.example: False for each in blamed.feedback} | {each.example: True for each in blamed.on(path)}
+    wrong = [
+        row
+        for row in failing(context.recorded(program, focus.rows or context.training))
+        if any(step.node == path for step in row.trace.steps)
+    ]
+    order = varied(wrong, context.rng(f"mistakes/{program.hash}"))
+    order.sort(key=lambda row: {True: 0, None: 1, False: 2}[against.get(row.example.id)])
+    return Aim(path, blamed, order)
+
+
+def task_outputs(program: WorkflowProgram, path: str) -> dict[str, str]:
+    """Which output of the task each output of a step is; empty unless all that it gives are outputs of the task."""
+    sketch = program.workflow.sketch
+    named = {reference: name for name, reference in sketch.outputs.items()}
+    gives = {each: named.get(f"{path}.{each}", "") for each in node_at(sketch, path).gives}
+    return gives if all(gives.values()) else {}
+
+
+def with_line(told: Parameters, line: str) -> tuple[str, Slot | None]:
+    """What `said` gives with a line more, and the text of the prompt that it is for."""
+    found = slots(told.messages) if isinstance(told, LLMParameters) else ()
+    return f"{said(told)}\n{line}", found[0] if found else None
+
+
+def said(told: Parameters) -> str:
+    """What a rule is added to: the instruction, or the longest text of a prompt of the user's own."""
+    if isinstance(told, LLMParameters) and told.messages:
+        found = slots(told.messages)
+        return found[0].text if found else ""
+    return told.instruction if isinstance(told, LLMParameters | ChoiceParameters) else ""
+
+
+def prompt_tokens(told: Parameters) -> int:
+    """Tokens of what a step is told, its own input aside, roughly."""
+    texts: list[str] = []
+    if isinstance(told, LLMParameters | ChoiceParameters):
+        texts.append(told.instruction)
+    if isinstance(told, LLMParameters):
+        shown = (json.dumps([each.inputs, each.outputs], ensure_ascii=False) for each in told.demonstrations)
+        texts += [prompt_text(told.messages), told.format_hint, *shown]
+    letters = sum(map(len, texts))
+    ascii_letters = sum(letter.isascii() for text in texts for letter in text)
+    return letters - ascii_letters + -(-ascii_letters // LETTERS_PER_TOKEN)
+
+
+def too_long(told: Parameters, before: Parameters) -> str:
+    """Why a prompt is not proposed, or the empty string: it passes the ceiling, and is longer than what stands there."""
+    now = prompt_tokens(told)
+    if now <= max(PROMPT_TOKENS, prompt_tokens(before)):
+        return ""
+    return f"it would be told about {now} tokens, and {PROMPT_TOKENS} are the most"
+
+
+def option(
+    program: WorkflowProgram, arm: Arm, title: str, priors: Priors, *, cost: int = 0, most: int = 1, **more: Any
+) -> Option:
     """A change that may be tried on exactly this program: on another one the same change is another text.
 
     Args:
@@ -22,16 +145,17 @@ def option(program: WorkflowProgram, arm: Arm, title: str, priors: Priors, *, co
         priors: what is believed of each kind of change.
         cost: questions to the meta model that a draw takes at most.
         most: draws that are worth it.
+        more: other members of `Option`.
     """
     level = "parameters"
     key = stable_hash([program.hash, str(arm)])
-    return Option(arm, key, title, priors.belief(arm.kind, level), cost=cost, most=most, level=level)
+    return Option(arm, key, title, priors.belief(arm.kind, level), cost=cost, most=most, level=level, **more)
 
 
 def proposal(
     program: WorkflowProgram, path: str, parameters: Parameters | None, fault: str, edit: str, **about: Any
 ) -> Proposal[WorkflowProgram]:
-    """The program with other parameters at one step, or with none where there are no others.
+    """The program with other parameters at one step, or with none where there are no others or they are too long.
 
     Args:
         program: what is changed.
@@ -41,6 +165,8 @@ def proposal(
         edit: what was done to the step, in words.
         about: the other members of `Proposal`.
     """
+    if parameters is not None and (why := too_long(parameters, program.workflow.parameter(path))):
+        parameters, fault = None, why
     changed = None if parameters is None else program.with_slot(path, parameters)
     if changed is None or changed.hash == program.hash:
         return Proposal(None, faults=(fault or "nothing changed",), **about)

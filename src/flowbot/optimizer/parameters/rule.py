@@ -1,0 +1,180 @@
+"""Append one line to what a step is told: for a label what its inputs have in common, else one of some neutral rules; a large meta
+model writes the line. What is said already stays: a small model's free rewrite loses more than it adds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain, zip_longest
+
+from flowbot.optimizer.feedback.blame import Blame
+from flowbot.optimizer.feedback.runs import failing, good
+from flowbot.optimizer.population import Candidate
+from flowbot.optimizer.priors import Priors, shipped_priors
+from flowbot.optimizer.prompts import fill
+from flowbot.optimizer.rendering import mistake_text, sentence, value_text, values_text
+from flowbot.optimizer.seams import Context, Focus, Option, Proposal
+from flowbot.run.events import Arm, Verdict
+from flowbot.runtime.evaluation import Row
+from flowbot.runtime.program import WorkflowProgram
+
+from .accept import accepted
+from .rule_lines import labels_of, neutral_lines, output_kinds
+from .step_change import Aim, aim, option, proposal, said, task_outputs, text_steps, with_line
+
+WORDS = 25
+"""Of a line."""
+_BULLET = re.compile(r"^\s*(?:(?:[-*•]|\d+[.)])\s+)?")
+OF_LABEL, OF_OTHERS = 3, 2
+"""Inputs of a label, and of other labels, that a definition is made from."""
+_Kept = tuple[str, str, str]
+"""A line to try: the output and the label that it is to define, or the line as it is."""
+
+
+@dataclass(slots=True)
+class Rule:
+    """Appends a line.
+
+    Args:
+        most: lines that are tried on one program.
+        mistakes: failing runs that a large model writes a line from.
+        priors: what is believed of each kind.
+        blame: finds the step; proposers may share one.
+    """
+
+    most: int = 4
+    mistakes: int = 6
+    priors: Priors = field(default_factory=shipped_priors)
+    blame: Blame = field(default_factory=Blame)
+    _lines: dict[tuple[str, str], list[_Kept]] = field(default_factory=dict[tuple[str, str], list[_Kept]])
+
+    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+        """One, where runs went wrong and a step is told something."""
+        program = parent.program
+        rows, paths = context.recorded(program, context.training), text_steps(program)
+        if not paths or not failing(rows):
+            return []
+        arm = Arm(kind="rule", place=paths[0] if len(paths) == 1 else "")
+        asked = context.meta_mode == "large" or any(labels_of(context, program, path) for path in paths)
+        cost = self.blame.cost(program, rows) + asked
+        title = "append a rule to what a step is told"
+        return [option(program, arm, title, self.priors, cost=cost, most=self.most, tokens=WORDS)]
+
+    async def propose(
+        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
+    ) -> Sequence[Proposal[WorkflowProgram]]:
+        """One line more; which one the number of the draw says."""
+        program, draw = parent.program, focus.draw
+        aimed = await aim(context, program, focus, self.blame, text_steps(program), draw)
+        told = program.workflow.parameter(aimed.path)
+        shown: Sequence[Row] = ()
+        question = ""
+        if context.meta_mode == "large":
+            shown = aimed.mistakes(self.mistakes, draw)
+            question = _question(context, program, aimed.path, shown)
+            line = one_line(await context.ask_text(question, "proposals", draw=draw))
+        else:
+            output, label, line = self._next(context, program, aimed, draw)
+            if label:
+                shown, question = _definition(context, program, aimed, output, label)
+                meaning = one_line(await context.ask_text(question, "proposals", max_tokens=3 * WORDS))
+                line = f"`{label}`: {meaning}" if meaning else ""
+        parameters, fault = None, "there is no other rule to add"
+        if line:
+            text, part = with_line(told, line)
+            parameters, fault = accepted(
+                context, program.workflow, aimed.path, text, question=question, part=part, limit=len(text.split())
+            )
+        elif shown:
+            fault = "the reply was empty"
+        return [
+            proposal(
+                program,
+                aimed.path,
+                parameters,
+                fault,
+                f"told in addition: {value_text(line)}",
+                title=f"tell step `{aimed.path}` in addition: {value_text(line, 200)}",
+                source="meta" if shown else "prior",
+                shown=tuple(dict.fromkeys((*(row.example.id for row in shown), *aimed.blamed.shown))),
+                feedback=aimed.blamed.feedback,
+                because=(*focus.because, *(each.id for each in aimed.blamed.on(aimed.path))),
+            )
+        ]
+
+    def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
+        """Nothing: the bandit knows what lines have gained."""
+
+    def _next(self, context: Context[WorkflowProgram], program: WorkflowProgram, aimed: Aim, draw: int) -> _Kept:
+        """The line of this draw: labels that most mistakes are expected to have, and neutral lines, in turn."""
+        key = program.hash, aimed.path
+        if key not in self._lines:
+            told = said(program.workflow.parameter(aimed.path))
+            lines = neutral_lines(output_kinds(context, program, aimed.path), told)
+            context.rng(f"rule/{program.hash}/{aimed.path}").shuffle(lines)
+            labels = [
+                (output, label, "") for output, label in _missed(context, program, aimed) if f"`{label}`:" not in told
+            ]
+            turns = zip_longest(labels, [("", "", line) for line in lines])
+            self._lines[key] = [each for each in chain.from_iterable(turns) if each]
+        return dict(enumerate(self._lines[key])).get(draw, ("", "", ""))
+
+
+def _question(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, rows: Sequence[Row]) -> str:
+    """What a large meta model is asked for a line."""
+    wrong = context.told(program, rows)
+    return fill(
+        "rule_line",
+        goal=context.task.goal,
+        workflow=sentence(program.workflow),
+        step=path,
+        instruction=said(program.workflow.parameter(path)),
+        mistakes=[mistake_text(row, number, context.task.metric) for number, row in enumerate(wrong, start=1)],
+        limit=WORDS,
+    )
+
+
+def _missed(context: Context[WorkflowProgram], program: WorkflowProgram, aimed: Aim) -> list[tuple[str, str]]:
+    """Labels that mistakes are said to have, with the output, the most often missed first."""
+    outputs = labels_of(context, program, aimed.path)
+    wrong = context.told(program, aimed.rows)
+    found = [(each, _expected(program, aimed.path, row, each)) for each in outputs for row in wrong]
+    return [each for each, _ in Counter(each for each in found if each[1] in outputs[each[0]]).most_common()]
+
+
+def _expected(program: WorkflowProgram, path: str, row: Row, output: str) -> str:
+    return str(row.example.expected.get(task_outputs(program, path)[output], ""))
+
+
+def _definition(
+    context: Context[WorkflowProgram], program: WorkflowProgram, aimed: Aim, output: str, label: str
+) -> tuple[list[Row], str]:
+    """Runs with a label and with others, and the question what those with it have in common."""
+    right = good(context.recorded(program, context.training))
+    known = [*context.told(program, aimed.rows), *right]
+    ran = {row.example.id: row for row in known if any(step.node == aimed.path for step in row.trace.steps)}
+    of = {name: _expected(program, aimed.path, row, output) for name, row in ran.items()}
+    mine = [row for name, row in ran.items() if of[name] == label][:OF_LABEL]
+    others = [row for name, row in ran.items() if of[name] not in ("", label)][:OF_OTHERS]
+    question = fill(
+        "define_label",
+        goal=context.task.goal,
+        label=label,
+        inputs=[_inputs(row, aimed.path) for row in mine],
+        others=[_inputs(row, aimed.path) for row in others],
+        limit=WORDS,
+    )
+    return [*mine, *others], question
+
+
+def _inputs(row: Row, path: str) -> str:
+    return values_text(next(step.inputs for step in row.trace.steps if step.node == path))
+
+
+def one_line(reply: str) -> str:
+    """The first line of a reply that says something, without a bullet or quotes around it, cut to `WORDS` words."""
+    lines = (_BULLET.sub("", line).strip("\"'` ") for line in reply.splitlines())
+    return " ".join(next((line for line in lines if line), "").split()[:WORDS])
