@@ -22,7 +22,10 @@ from flowbot.task import Task
 from flowbot.testing.fake_behaviours import BEHAVIOURS, ReplyContent, counter
 from flowbot.workflow.starts import single_call
 
-METHODS = ("flowbot", "random", "flowbot+layerwise", "none+none", "paper", "paper+blame", "none+layerwise")
+METHODS = (
+    "flowbot", "random", "flowbot+layerwise", "none+none", "paper", "paper+blame", "none+layerwise", "none+autodiff",
+    "flowbot+autodiff", "none+textgrad", "paper+textgrad",
+)  # fmt: skip
 UNREADABLE = "I would rather not say."
 
 

@@ -63,7 +63,19 @@ async def test_another_seed_looks_at_other_examples(orders: Task, tmp_path: Path
     assert journals[0] != journals[1]
 
 
-@pytest.mark.parametrize("method", ["flowbot+none", "none+blame", "none+none", "random", "flowbot+layerwise", "paper"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "flowbot+none",
+        "none+blame",
+        "none+none",
+        "random",
+        "flowbot+layerwise",
+        "paper",
+        "flowbot+autodiff",
+        "paper+textgrad",
+    ],
+)
 async def test_every_method_ends_done(orders: Task, tmp_path: Path, method: str) -> None:
     small = replace(orders, splits={split: rows[:10] for split, rows in orders.splits.items()})
     result = await run(small, tmp_path, method=method)
@@ -262,7 +274,7 @@ async def test_far_below_the_plan_something_is_found_validated_and_tested(orders
 
 METHODS = (
     "flowbot", "random", "none+blame", "flowbot+layerwise", "flowbot+none", "random+none", "none+none", "paper", "paper+none",
-    "paper+blame", "none+layerwise",
+    "paper+blame", "none+layerwise", "none+autodiff", "flowbot+autodiff", "none+textgrad", "flowbot+textgrad",
 )  # fmt: skip
 
 

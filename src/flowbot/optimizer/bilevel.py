@@ -19,18 +19,16 @@ from flowbot.run.result import PLAN_USED
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import all_of
 
+from .admission import TAKEN, Admissions
 from .allocator import BLOCK
-from .belief import Belief
-from .judge import Judge, Ruling
-from .pool import admitted, decided, proposed
-from .population import Candidate, Pairs, State
+from .judge import Judge
+from .pool import decided
+from .population import Candidate
 from .scored import scored
-from .seams import Context, Focus, Pick, Planner, Proposal, Proposer
+from .seams import Context, Focus, Pick, Planner, Proposer
 
 BATCH, LOOPS, INNER_STEPS = 5, 2, 5
 """The paper's protocol: rows of a batch, bilevel loops a batch, inner steps a loop."""
-TAKEN = Belief(0.0, 0.0)
-"""Of a change that is taken without being judged nothing is believed."""
 
 
 @dataclass(slots=True)
@@ -47,7 +45,7 @@ class Bilevel:
     tuner: Planner[WorkflowProgram] | None = None
     judge: Judge[WorkflowProgram] | None = None
     _validated: list[Candidate[WorkflowProgram]] = field(default_factory=list[Candidate[WorkflowProgram]])
-    _number: int = 0
+    _admissions: Admissions = field(default_factory=Admissions)
 
     def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
         """The start is validated in full first, as in the paper."""
@@ -100,9 +98,9 @@ class Bilevel:
         for option in proposer.options(here, context):
             if not self._fits(context, here, (*batch, *context.validation), option.cost):
                 continue
-            focus = Focus(option, self._number, TAKEN, TAKEN, rows=tuple(batch))
+            focus = Focus(option, self._admissions.number, TAKEN, TAKEN, rows=tuple(batch))
             for proposal in await proposer.propose(here, focus, 1, context):
-                return self._taken(context, Pick(here, proposer, focus), proposal)
+                return self._admissions.taken(context, Pick(here, proposer, focus), proposal)
         return here
 
     async def _tuned(
@@ -114,7 +112,7 @@ class Bilevel:
         context.population.incumbent = here
         for pick in await self.tuner.picks(1, context):
             for proposal in await pick.proposer.propose(here, pick.focus, 1, context):
-                candidate = self._admitted(context, pick, proposal, "open")
+                candidate = self._admissions.admitted(context, pick, proposal)
                 if candidate is None:
                     continue
                 verdict = await self._judged(context, candidate, self.judge)
@@ -155,34 +153,3 @@ class Bilevel:
         """Whether the planned calls surely allow to run a program on the rows, and `besides`."""
         missing = context.population.missing(here.program, rows)
         return len(missing) * context.calls_of(here.program) + besides <= context.left
-
-    def _taken(
-        self, context: Context[WorkflowProgram], pick: Pick[WorkflowProgram], proposal: Proposal[WorkflowProgram]
-    ) -> Candidate[WorkflowProgram]:
-        candidate = self._admitted(context, pick, proposal, "adopted")
-        if candidate is None:
-            return pick.parent
-        ruling = Ruling(None, "always", TAKEN, Pairs((), (), ()), 0.5)
-        context.record(decided(candidate, ruling, "adopt", context.spent))
-        return candidate
-
-    def _admitted(
-        self,
-        context: Context[WorkflowProgram],
-        pick: Pick[WorkflowProgram],
-        proposal: Proposal[WorkflowProgram],
-        state: State,
-    ) -> Candidate[WorkflowProgram] | None:
-        """Journal a proposal; a program that differs from its parent becomes a candidate."""
-        for each in proposal.feedback:
-            context.record(each)
-        if proposal.program is None and not proposal.faults:
-            return None  # nothing was to be said
-        self._number += 1
-        name = f"p{self._number}"
-        context.record(proposed(name, pick, proposal))
-        if proposal.program is None or proposal.program.hash == pick.parent.program.hash:
-            return None
-        candidate = admitted(name, pick, proposal, proposal.program, pick.parent, state)
-        context.population.add(candidate)
-        return candidate

@@ -1,12 +1,16 @@
 """The methods by name, `OUTER[+INNER]`, as recipes of the seams; a user's own is an object, or an entry point.
 
     outer: flowbot (chooses by beliefs and votes), random (the control: any change is as likely, nothing is asked), paper, none
-    inner: blame (what the step that is blamed is told and how it is set), layerwise (the paper's), none
+    inner: blame (what the step that is blamed is told and how it is set), layerwise (the paper's), autodiff (LLM-AutoDiff's:
+        gradients, history and failed tries in one question; alone with its two gates), textgrad (TextGrad's: all texts are
+        overwritten), none
 
 An own method is any object with the members of `Method`; `PoolMethod` makes one of parts:
 
     import flowbot.optimizer.methods as m
     fb.optimize(task, lm="openai/gpt-4.1-mini", method=m.PoolMethod("strict", judge=Strict))
+
+    revert = m.OwnProtocol("textgrad-revert", functools.partial(m.Descent, revert=True))  # what lowers validation is put back
 
 A package offers one under the entry point group `flowbot.methods`; it is asked for by its name there.
 """
@@ -21,10 +25,11 @@ from flowbot.fields.numbers import shown
 from flowbot.fields.plugins import find_plugin, plugin_names
 
 from .method import PURPOSES, Loop, Method, Sizes
-from .recipes import INNER, PaperMethod, PoolMethod, default_proposers, recipe, tuning
+from .recipes import INNER, OwnProtocol, PaperMethod, PoolMethod, default_proposers, recipe, tuning
+from .textgrad.descent import Descent
 
 __all__ = [
-    "PURPOSES", "Loop", "Method", "PaperMethod", "PoolMethod", "Sizes", "default_proposers", "find_method", "tuning",
+    "PURPOSES", "Descent", "Loop", "Method", "OwnProtocol", "PaperMethod", "PoolMethod", "Sizes", "default_proposers", "find_method", "tuning",
 ]  # fmt: skip
 
 OUTERS = ("flowbot", "paper", "random", "none")

@@ -11,6 +11,8 @@ from typing import TypeAlias
 from flowbot.runtime.program import WorkflowProgram
 
 from .allocator import Thompson
+from .autodiff.gated import Gated
+from .autodiff.proposer import AutoDiff
 from .bilevel import BATCH, INNER_STEPS, LOOPS, Bilevel
 from .confirm import AsAdopted, Closing, Confirm, few
 from .feedback.ballots import BallotCritic
@@ -33,6 +35,8 @@ from .pool import OPENING, Pool
 from .population import Candidate
 from .seams import Allocator, Context, Critic, Planner, Proposer
 from .structure.catalogue_changes import CatalogueChanges
+from .textgrad.descent import Descent
+from .textgrad.proposer import TextGrad
 
 Proposers: TypeAlias = Sequence[Proposer[WorkflowProgram]]
 ASKED_AGAIN = 2
@@ -198,6 +202,28 @@ class PaperMethod:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnProtocol:
+    """A search by the protocol that an inner optimiser has of its own, until the planned calls are used.
+
+    Args:
+        name: of the method.
+        search: makes the loop.
+    """
+
+    name: str
+    search: Callable[[], Loop]
+
+    def calls(self, sizes: Sizes) -> Mapping[str, int]:
+        """The effort is the plan; how it is divided is a guess."""
+        meta = int(META_SHARE * sizes.effort)
+        return {"train": sizes.effort - 2 * meta, "val": 0, "gradients": meta, "proposals": meta}
+
+    def loop(self, sizes: Sizes) -> Loop:
+        """As of `Method`."""
+        return self.search()
+
+
+@dataclass(frozen=True, slots=True)
 class Baseline:
     """The method `none+none`: the start is scored and tested."""
 
@@ -215,6 +241,8 @@ class Baseline:
 INNER: Mapping[str, Inner] = {
     "blame": Inner(tuning),
     "layerwise": Inner(lambda: [Layerwise()], alone=partial(PaperMethod, with_edits=False, inner="layerwise")),
+    "autodiff": Inner(lambda: [AutoDiff()], alone=partial(OwnProtocol, search=Gated)),
+    "textgrad": Inner(lambda: [TextGrad()], alone=partial(OwnProtocol, search=Descent)),
     "none": Inner(list, alone=Baseline),
 }
 """The inner optimisers by name."""

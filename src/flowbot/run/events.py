@@ -154,7 +154,7 @@ class Verdict(Record):
     """Hash of the program that it was compared with."""
     decision: Decision
     rule: str
-    """Name of the rule that decided: `posterior`, `cheaper`, `always`, `validation`, …"""
+    """Name of the rule that decided: `posterior`, `cheaper`, `always`, `validation`, `mean of validation`, …"""
     n: Count
     """Pairs."""
     mine: Share
@@ -165,7 +165,8 @@ class Verdict(Record):
     spread: Amount
     """The posterior's standard deviation."""
     p: Share
-    """Probability that it is better; of rule `cheaper`, that it is not worse by more than what is tolerated."""
+    """Probability that it is better; of rule `cheaper`, that it is not worse by more than what is tolerated; of `always` and
+    `mean of …`, which reckon no chance, a half."""
     spent: Count
     """Logical calls of the run until then."""
 

@@ -92,12 +92,16 @@ def noted(note: Noted) -> str:
 
 
 def scores_of(change: Change) -> str:
-    """`54 % against 50 %, P(better) 0.70`: both sides of a change's comparison; "" where there was none."""
+    """`54 % against 50 %, P(better) 0.70`: both sides of a change's comparison; "" where there was none. Where two means decided
+    nothing is reckoned of chance: `54 % against 50 %, mean of validation`."""
     verdict = change.verdict
     if verdict is None:
         return ""
+    sides = f"{percent(verdict.mine)} against {percent(verdict.theirs)}"
+    if verdict.rule.startswith("mean of "):
+        return f"{sides}, {verdict.rule}"
     chance = "P(not worse)" if verdict.rule == "cheaper" else "P(better)"
-    return f"{percent(verdict.mine)} against {percent(verdict.theirs)}, {chance} {verdict.p:.2f}"
+    return f"{sides}, {chance} {verdict.p:.2f}"
 
 
 def _in_search(change: Change) -> str:

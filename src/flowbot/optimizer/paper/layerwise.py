@@ -8,6 +8,7 @@ from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.feedback.backward import backward_all, feedback_on, is_tuned
 from flowbot.optimizer.feedback.links import MOST_CALLS
 from flowbot.optimizer.judge import PRIOR_SPREAD
+from flowbot.optimizer.parameters.step_change import changed_steps
 from flowbot.optimizer.parameters.update import update
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
@@ -15,7 +16,7 @@ from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import all_of
 from flowbot.workflow.nodes import is_frozen, walk
-from flowbot.workflow.parameters import CodeParameters, LLMParameters
+from flowbot.workflow.parameters import LLMParameters
 
 TITLE = "update of all steps from the batch's gradients"
 BATCH = 5
@@ -58,25 +59,19 @@ class Layerwise:
             update(context, program, path, said, draw=0 if focus.rows else focus.draw)
             for path, said in zip(tunable, feedback, strict=True)
         )
-        updated, changed, faults = program, list[str](), list[str]()
-        for path, (parameters, fault) in zip(tunable, updates, strict=True):
-            if parameters is None:
-                faults.append(f"{path}: {fault}")
-            elif parameters != program.workflow.parameter(path):
-                updated = updated.with_slot(path, parameters)
-                changed.append(f"{path}: new {'code' if isinstance(parameters, CodeParameters) else 'instruction'}")
+        updated, changed, faults = changed_steps(program, dict(zip(tunable, updates, strict=True)))
         said = tuple(each for of_row in gradients for of_call in of_row.values() for each in of_call)
         return [
             Proposal(
-                updated if changed else None,
+                updated,
                 TITLE,
                 "meta",
                 reason=next((each.text for each in said), ""),
-                edits=tuple(changed),
+                edits=changed,
                 shown=tuple(row.example.id for row in rows),
                 feedback=said,
                 because=tuple(each.id for of_step in feedback for each in of_step),
-                faults=tuple(faults),
+                faults=faults,
             )
         ]
 

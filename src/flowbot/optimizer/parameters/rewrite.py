@@ -35,7 +35,8 @@ from flowbot.workflow.prompt import Slot, around, slots
 
 from .accept import accepted
 from .step_change import Aim, aim, option, proposal, said, text_steps
-from .update import LIMIT_WORDS, PART, TOKENS_PER_WORD, gives_text
+from .update import TOKENS_PER_WORD
+from .wording import LIMIT_WORDS, PART, gives_text
 
 AT_ONCE = 4
 """Hypotheses of one reply."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from flowbot.run.events import Arm
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.nodes import is_frozen, node_at, walk
-from flowbot.workflow.parameters import ChoiceParameters, LLMParameters, Parameters
+from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters, Parameters
 from flowbot.workflow.prompt import Slot, prompt_text, slots
 
 PROMPT_TOKENS = 2000
@@ -171,3 +171,22 @@ def proposal(
     if changed is None or changed.hash == program.hash:
         return Proposal(None, faults=(fault or "nothing changed",), **about)
     return Proposal(changed, edits=(f"{path}: {edit}",), **about)
+
+
+def changed_steps(
+    program: WorkflowProgram, updates: Mapping[str, tuple[Parameters | None, str]]
+) -> tuple[WorkflowProgram | None, tuple[str, ...], tuple[str, ...]]:
+    """The program with other parameters at several steps, None where no step has others; the changes in words; the faults.
+
+    Args:
+        program: what is changed.
+        updates: by path of a step its parameters, or None with the reason.
+    """
+    changed, edits, faults = program, list[str](), list[str]()
+    for path, (parameters, fault) in updates.items():
+        if parameters is None:
+            faults.append(f"{path}: {fault}")
+        elif parameters != program.workflow.parameter(path):
+            changed = changed.with_slot(path, parameters)
+            edits.append(f"{path}: new {'code' if isinstance(parameters, CodeParameters) else 'instruction'}")
+    return (changed if edits else None), tuple(edits), tuple(faults)

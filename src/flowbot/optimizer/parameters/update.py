@@ -5,24 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flowbot.optimizer.prompts import fill
-from flowbot.optimizer.rendering import MOST_PROMPT, instruction_text, value_text
+from flowbot.optimizer.rendering import instruction_text
 from flowbot.optimizer.seams import Context
 from flowbot.optimizer.search import META_TOKENS
 from flowbot.run.events import Feedback
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.workflow.nodes import BranchNode, node_at
-from flowbot.workflow.parameters import LLMParameters, Parameters
-from flowbot.workflow.prompt import Slot, around, slots
-from flowbot.workflow.scope import Scope
-from flowbot.workflow.workflow import Workflow
+from flowbot.workflow.parameters import Parameters
 
 from .accept import accepted
+from .wording import Wording
 
-LIMIT_WORDS = 80
-"""Of a new instruction; a text of the user's own may grow by a fifth where it is longer."""
 TOKENS_PER_WORD = 3
-PART = "[PART]"
-"""Stands for the text that is written anew where the rest of its prompt is shown."""
 
 
 async def update(
@@ -53,22 +46,22 @@ async def update(
     old = workflow.parameter(path)
     if not feedback:
         return old, ""
-    node = node_at(workflow.sketch, path)
-    part = _part(old, slot)
-    limit = LIMIT_WORDS if part is None else max(LIMIT_WORDS, len(part.text.split()) * 6 // 5)
+    now = Wording.of(workflow, path, slot)
     prompt = fill(
         "optim_call",
         goal=search.task.goal,
         step=path,
-        kind=node.kind,
-        instruction=instruction_text(workflow, path) if part is None else part.text,
-        around="" if part is None else _around(old, part),
-        signature=f"{', '.join(node.references())} -> {gives_text(workflow, path)}",
+        kind=now.kind,
+        instruction=instruction_text(workflow, path) if now.part is None else now.text,
+        around=now.around,
+        signature=now.signature,
         feedback=[each.text for each in feedback],
-        limit=limit,
+        limit=now.limit,
         tried=tried,
     )
-    reply = await search.ask_text(prompt, "proposals", max_tokens=max(META_TOKENS, TOKENS_PER_WORD * limit), draw=draw)
+    reply = await search.ask_text(
+        prompt, "proposals", max_tokens=max(META_TOKENS, TOKENS_PER_WORD * now.limit), draw=draw
+    )
     return accepted(
         search,
         workflow,
@@ -76,27 +69,6 @@ async def update(
         reply,
         question=prompt,
         quotable=[*(each.text for each in feedback), *tried],
-        part=part,
-        limit=limit,
+        part=now.part,
+        limit=now.limit,
     )
-
-
-def _part(told: Parameters, number: int) -> Slot | None:
-    """The text of a prompt that is to be written anew; None for a step that has an instruction, or nothing but places."""
-    return dict(enumerate(slots(told.messages))).get(number) if isinstance(told, LLMParameters) else None
-
-
-def _around(told: Parameters, part: Slot) -> str:
-    """The prompt in which a text stands, where there is more of it."""
-    assert isinstance(told, LLMParameters)  # it has a prompt
-    shown = around(told.messages, part, PART)
-    return "" if shown == PART else value_text(shown, MOST_PROMPT)
-
-
-def gives_text(workflow: Workflow, path: str) -> str:
-    """What a node gives, as `n: int, why: str`; for a branch its labels."""
-    node = node_at(workflow.sketch, path)
-    if isinstance(node, BranchNode):
-        return f"one of {', '.join(node.ways)}"
-    scope, name = Scope.of(workflow.sketch).at(path), path.rpartition("/")[2]
-    return ", ".join(f"{output}: {scope.type_text(f'{name}.{output}')}" for output in node.gives)

@@ -1,0 +1,88 @@
+"""The text of a step that is written anew, with what a question about it says of the step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from flowbot.optimizer.rendering import MOST_PROMPT, value_text
+from flowbot.workflow.nodes import BranchNode, node_at
+from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters, Parameters
+from flowbot.workflow.prompt import Slot, around, slots
+from flowbot.workflow.scope import Scope
+from flowbot.workflow.workflow import Workflow
+
+LIMIT_WORDS = 80
+"""Of a new instruction; a text of the user's own may grow by a fifth where it is longer."""
+PART = "[PART]"
+"""Stands for the text that is written anew where the rest of its prompt is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What is written anew of one step: its instruction, its code, or one text of a prompt of the user's own.
+
+    Args:
+        kind: of the node.
+        signature: what it reads and gives.
+        text: as it is now.
+        part: its place in a prompt of the user's own.
+        around: the rest of that prompt, `PART` in place of the text; "" where there is none.
+        limit: words that a new one may have.
+    """
+
+    kind: str
+    signature: str
+    text: str
+    part: Slot | None
+    around: str
+    limit: int
+
+    @property
+    def growing(self) -> Wording:
+        """The same where what stands is to be kept as far as it works: a long text may grow by a fifth, whosever it is."""
+        return replace(self, limit=max(self.limit, len(self.text.split()) * 6 // 5))
+
+    @staticmethod
+    def of(workflow: Workflow, path: str, number: int = 0) -> Wording:
+        """That of the step at a path; of a prompt of the user's own its text of that number, the longest first."""
+        told, node = workflow.parameter(path), node_at(workflow.sketch, path)
+        part = dict(enumerate(slots(told.messages))).get(number) if isinstance(told, LLMParameters) else None
+        return Wording(
+            kind=node.kind,
+            signature=f"{', '.join(node.references())} -> {gives_text(workflow, path)}",
+            text=text_at(told, part),
+            part=part,
+            around="" if part is None else _around(told, part),
+            limit=LIMIT_WORDS if part is None else max(LIMIT_WORDS, len(part.text.split()) * 6 // 5),
+        )
+
+
+def text_at(told: Parameters, part: Slot | None) -> str:
+    """What stands in place of a step's text: its code, its instruction, or what a prompt of the user's own has at that part now."""
+    if isinstance(told, CodeParameters):
+        return told.code
+    if isinstance(told, LLMParameters) and part is not None:
+        place = (part.message, part.part)
+        return next((slot.text for slot in slots(told.messages) if (slot.message, slot.part) == place), "")
+    return told.instruction if isinstance(told, LLMParameters | ChoiceParameters) else ""
+
+
+def texts_of(told: Parameters) -> int:
+    """How many texts of a step may be written anew, each for itself."""
+    return max(1, len(slots(told.messages))) if isinstance(told, LLMParameters) else 1
+
+
+def _around(told: Parameters, part: Slot) -> str:
+    """The prompt in which a text stands, where there is more of it."""
+    assert isinstance(told, LLMParameters)  # it has a prompt
+    shown = around(told.messages, part, PART)
+    return "" if shown == PART else value_text(shown, MOST_PROMPT)
+
+
+def gives_text(workflow: Workflow, path: str) -> str:
+    """What a node gives, as `n: int, why: str`; for a branch its labels."""
+    node = node_at(workflow.sketch, path)
+    if isinstance(node, BranchNode):
+        return f"one of {', '.join(node.ways)}"
+    scope, name = Scope.of(workflow.sketch).at(path), path.rpartition("/")[2]
+    return ", ".join(f"{output}: {scope.type_text(f'{name}.{output}')}" for output in node.gives)
