@@ -18,7 +18,7 @@ from flowbot.optimizer.parameters.demonstrations import Demonstrations
 from flowbot.optimizer.parameters.rewrite import Rewrite
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.recipes import Proposers
-from flowbot.optimizer.seams import Context, Focus, Proposal
+from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 
@@ -131,6 +131,25 @@ async def _backward(*asked: Any, until: str | None = None, **more: Any) -> Any:
 rewrite.backward_all = _backward
 
 
+class OnePlace:
+    """A proposer that offers each kind of change at one step alone, drawn by lot for each program: so many steps do not make it likelier."""
+
+    def __init__(self, proposer: Any) -> None:
+        self._proposer = proposer
+        self.propose, self.learn = proposer.propose, proposer.learn
+
+    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+        """One a kind."""
+        kinds: dict[str, list[Option]] = {}
+        for each in self._proposer.options(parent, context):
+            kinds.setdefault(each.arm.kind, []).append(each)
+        return [context.rng(f"{parent.program.hash}/{kind}").choice(found) for kind, found in kinds.items()]
+
+
+def _one_place() -> Proposers:
+    return [cast("Any", OnePlace(each)) for each in tuning()]
+
+
 def _full_pass() -> Proposers:
     return [FullPass(blame=each.blame) if isinstance(each, Rewrite) else each for each in _texts()]
 
@@ -170,6 +189,7 @@ def methods() -> dict[str, Maker]:
     for name, blame in ATTRIBUTIONS.items():
         found[f"texts: {name}"] = partial(_made, f"texts: {name}", _texts, blame)
     found["texts: gradients of all steps"] = partial(_made, "texts: gradients of all steps", _full_pass, None)
+    found["one step a kind"] = partial(_made, "one step a kind", _one_place, None)
     for arm in dict.fromkeys(type(each) for each in tuning()):
         name = f"without {arm.__name__}"
         found[name] = partial(_made, name, partial(_without, arm), None)

@@ -90,7 +90,7 @@ class Critic:
     A gradient: with p what is wrong with a spoiled step, that a whole one is to stay, or that what it read was wrong; else the opposite.
     A new text: with p the repair of a spoiled step where somebody said, or mistakes show, what is wrong, and no change of a whole one
     of which nobody said otherwise; else the old text, or another that is as likely spoiled as whole. Of several texts that are asked for
-    at once at most one is the repair.
+    at once each is right with p.
 
     Args:
         world: what it is asked about.
@@ -157,19 +157,18 @@ class Critic:
         return f"```\n{made}\n```" if "```" in text or now.startswith("def ") else made
 
     def _several(self, text: str, key: str, members: list[str]) -> list[dict[str, str]]:
-        """Four texts."""
+        """Four texts, each right with p as any other."""
         now = _now(text)
-        repair = int(4 * chance(key, "which"))
         found: list[dict[str, str]] = []
         for number in range(4):
-            made = self._new(text if number == repair else "", now, f"{key}/{number}", right=self._right(key))
+            made = self._new(text, now, f"{key}/{number}")
             found.append(
                 {each: made if each == "text" else "reword" if each == "edit" else "a guess" for each in members}
             )
         return found
 
-    def _new(self, text: str, now: str, key: str, *, right: bool | None = None) -> str:
-        care = self._care(text, now, key, right=right)
+    def _new(self, text: str, now: str, key: str) -> str:
+        care = self._care(text, now, key)
         if care is None:
             return now
         version = 1 + int(1000 * chance(key, "version"))
@@ -177,9 +176,9 @@ class Critic:
             return code_of(_name(now), care, version)
         return told(_name(now), care, version) if _name(now) else f"Write {care}. Version {version}."
 
-    def _care(self, text: str, now: str, key: str, *, right: bool | None = None) -> str | None:
+    def _care(self, text: str, now: str, key: str) -> str | None:
         """How the step is told to work; None: as now."""
-        right = self._right(key) if right is None else right
+        right = self._right(key)
         if HASTE not in now:
             if ERROR not in text and right:
                 return None
@@ -197,18 +196,18 @@ def _name(text: str) -> str:
     return found[1] if found else ""
 
 
-_NOW = re.compile(r"(?:Now:|Its text now:|Text now[^\n]*:)\n(.*)", re.DOTALL)
-_END = re.compile(
-    r"\n(?:Feedback:|It stands at|It has besides|The step has besides|Wrong:|Right, and|Tried on|Runs, the worst|```)"
-)
-_LINE = re.compile(r"one line to append.*is told:\n([^\n]*)\n", re.DOTALL)
+_NOW = re.compile(r"(?:^Now|Its text now|^Text now)[^\n]*:\n(.*)", re.DOTALL | re.MULTILINE)
+_END = re.compile(r"\n\n|\n(?:Feedback:|Wrong:|Right, and|Tried on|```)")
+_LINE = re.compile(r"one line to append.*is told:\n([^\n]*)", re.DOTALL)
 
 
 def _now(text: str) -> str:
     """The text that a question wants anew: what stands after the words that announce it, or the first that is fenced."""
     found = _NOW.search(text)
     after = (found[1] if found else text.partition("```")[2]).removeprefix("```").lstrip("\n")
-    return _END.split(after, maxsplit=1)[0].strip()
+    now = _END.split(after, maxsplit=1)[0].strip()
+    assert now, f"no text of a step is found in this question, whose form is new:\n{text}"
+    return now
 
 
 def _members(schema: Mapping[str, Any], wanted: Mapping[str, Any]) -> Mapping[str, Any]:
