@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from random import Random
 from typing import Any, TypeAlias, cast
 
@@ -25,6 +26,8 @@ from flowbot.runtime.program import WorkflowProgram
 from .world import World
 
 Maker: TypeAlias = Callable[[World], Method]
+LEFT_OUT = {"none", "mipro", *(["gepa"] if find_spec("gepa") is None else [])}
+"""MIPROv2 writes its texts from a summary of the data and from no mistake, so that no critic is right or wrong; `gepa` needs its package."""
 MAJORITY = 3
 """Answers of which the most decide."""
 
@@ -183,7 +186,7 @@ ATTRIBUTIONS: Mapping[str, Callable[[World], Blame] | None] = {
 
 def methods() -> dict[str, Maker]:
     """By name."""
-    named = [f"none+{inner}" for inner in INNERS if inner != "none"]
+    named = [f"none+{inner}" for inner in INNERS if inner not in LEFT_OUT]
     found: dict[str, Maker] = {name: partial(lambda name, world: find_method(name), name) for name in named}
     found["none+blame, by chance"] = partial(_made, "none+blame, by chance", tuning, lambda world: ByChance())
     for name, blame in ATTRIBUTIONS.items():
