@@ -90,12 +90,12 @@ async def test_the_meta_model_is_shown_what_a_step_received_gave_and_should_have
     ("mode", "told"),
     [
         ("real", {"right a: silver", "right a: gold", "score"}),
-        ("shuffled", {"right a: silver", "score"}),
+        ("shuffled", {"right a: gold", "score"}),
         ("blind", set[str]()),
     ],
 )
 async def test_what_is_told_of_runs_is_what_the_controls_leave(tmp_path: Path, mode: Any, told: set[str]) -> None:
-    """All mistakes are of one kind here, silver taken for gold: shuffled there is no other to tell of one."""
+    """All mistakes are of one kind here, gold where silver was right: shuffled there is no other to tell of one. What went right stays."""
     model = Model(*quoted("You are answer. Hm."))
     async with searching(task_of(), flow("answer"), model, tmp_path, planned=40) as search:
         search.feedback_mode = mode

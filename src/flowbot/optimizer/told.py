@@ -1,7 +1,7 @@
 """What a question to the meta model tells of a mistake, and the two controls that show what it is worth.
 
-`shuffled` tells what was expected and said of another mistake of the same program, one of which something else was expected; `blind`
-tells neither. Both ask the same questions as `real`, as far as one does not follow from what was told before.
+`shuffled` tells what was expected and said of another mistake of the same program, one of which something else was expected, and
+leaves what went right as it is; `blind` tells neither of any. Both ask the same questions as `real`, as far as one does not follow from what was told before.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from random import Random
 from flowbot.fields import Score
 from flowbot.runtime.evaluation import Row
 
+from .feedback.runs import PERFECT
 from .seams import FeedbackMode
 
 
@@ -31,6 +32,8 @@ def as_told(rows: Sequence[Row], others: Sequence[Row], mode: FeedbackMode, seed
 
 
 def _shuffled(row: Row, others: Sequence[Row], seed: int) -> Row:
+    if row.score.value >= PERFECT:
+        return row
     different = [each for each in others if each.example.expected != row.example.expected]
     if not different:
         return _blind(row)
