@@ -95,6 +95,14 @@ async def test_what_the_meta_model_failed_to_say_is_left_out(tmp_path: Path) -> 
     assert gradients["plan"][0].after == (gradients["right"][0].id,)
 
 
+async def test_where_nobody_said_anything_of_what_a_call_gave_it_is_not_asked_about(tmp_path: Path) -> None:
+    asked = Roles(lambda name, _: name, lambda _: "")
+    async with searching(TASK, Workflow.from_data(FLOW), asked, tmp_path) as search:
+        gradients = await backward(search, search.start, await run_of(search))
+    assert list(gradients) == ["join"]
+    assert {step_of(prompt) for prompt in asked.prompts} == {"left", "right"}
+
+
 async def test_gradients_of_several_runs_come_in_the_order_of_the_rows(tmp_path: Path) -> None:
     async with searching(TASK, Workflow.from_data(FLOW), scripted(), tmp_path) as search:
         await search.run(search.start, search.rows, "train")

@@ -168,6 +168,8 @@ class _Layers(_Walk):
 
     async def of(self, step: Step, later: Mapping[str, tuple[Feedback, ...]]) -> tuple[Feedback, ...]:
         after = [each for said in later.values() for each in said]
+        if later and not after:
+            return ()  # of nothing that was said nothing is the cause
         if tuned := is_tuned(node_at(self.program.workflow.sketch, step.node)):
             text = await self.ask(step, later)
         else:
