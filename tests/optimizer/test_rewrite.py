@@ -306,26 +306,30 @@ async def test_a_step_that_ran_in_no_failing_run_is_never_asked_about(tmp_path: 
     assert "Mistake 1" in rule
 
 
+SAID = "the answer must not contain any commas or full stops anywhere in it"
+GRADIENT = "the step should name the metal alone and never say why it chose that one"
+
+
 def strict(example: Mapping[str, Any], outputs: Mapping[str, Any]) -> Score:
     return Score(0.0, SAID)
 
 
-SAID = "the answer must not contain any commas or full stops anywhere in it"
+def noting(text: str) -> Roles:
+    """A meta model that takes a text over into what it writes."""
+    writing = scripted(rewrite=lambda _: f"You are answer. Note: {text}.")._meta  # pyright: ignore[reportPrivateUsage]
+    return Roles(lambda name, _: name, lambda asked: GRADIENT if asked.startswith("A step") else writing(asked))
 
 
 async def test_what_metric_and_gradients_said_may_be_taken_over(tmp_path: Path) -> None:
     task = task_of([{"q": f"question {n}", "a": "gold"} for n in range(8)], metric=strict)
-    gradient = "the step should name the metal alone and never say why it chose that one"
-    for text in (SAID, gradient):
-        model, folder = scripted(rewrite=lambda _, text=text: f"You are answer. Note: {text}."), tmp_path / text[:10]
-        scripted_ = model._meta  # pyright: ignore[reportPrivateUsage]
-        model._meta = lambda asked, meta=scripted_: gradient if asked.startswith("A step") else meta(asked)  # pyright: ignore[reportPrivateUsage]
-        folder.mkdir()
-        async with searching(task, chain("plan", "answer"), model, folder, meta_mode="large") as search:
+    for text in (SAID, GRADIENT):
+        (tmp_path / text[:10]).mkdir()
+        async with searching(
+            task, chain("plan", "answer"), noting(text), tmp_path / text[:10], meta_mode="large"
+        ) as search:
             await begun(search)
             assert text in told(await drawn(Rewrite(), search, "instruct"), "answer").instruction
     model = Roles(lambda name, _: name, lambda _: f"Note: {SAID}.")
-    (tmp_path / "rule").mkdir()
-    async with searching(task, chain("answer"), model, tmp_path / "rule", meta_mode="large") as search:
+    async with searching(task, chain("answer"), model, tmp_path, meta_mode="large") as search:
         await begun(search)
         assert SAID in told(await drawn(Rule(), search, "rule"), "answer").instruction
