@@ -95,7 +95,9 @@ async def test_auto_follows_what_the_meta_model_can_do_and_says_so(
         pytest.param({"method": "none+mipro"}, marks=needs("dspy")),
     ],
 )
-async def test_who_says_it_or_asks_everyone_alike_asks_no_question(few: Task, tmp_path: Path, given: dict[str, Any]) -> None:
+async def test_who_says_it_or_asks_everyone_alike_asks_no_question(
+    few: Task, tmp_path: Path, given: dict[str, Any]
+) -> None:
     result = await run(few, tmp_path, **given)
     assert PURPOSE not in result.calls
     assert result.meta_mode == given.get("meta_mode", "auto")
