@@ -23,6 +23,7 @@ from statistics import fmean
 from typing import Any, cast
 
 from flowbot.benchmark.search_cell import AtEffort
+from flowbot.fields import stable_hash
 from flowbot.optimizer.evaluate import evaluate_async
 from flowbot.optimizer.feedback.blame import Blame, Blamed, suspects
 from flowbot.optimizer.method import Method
@@ -95,7 +96,8 @@ class Setting:
 
 async def cell(setting: Setting, name: str, way: Spoil, seed: int) -> Line:
     """One search from a spoiled workflow."""
-    folder = setting.out / "runs" / name / way.name.replace(" ", "-") / str(seed)
+    key = setting.key(name, way.name, seed)
+    folder = setting.out / "runs" / f"{name}-{way.name.replace(' ', '-')}-{seed}-{stable_hash(key)[:8]}"
     task = setting.spoils.task(setting.rows)
     result = await optimize_async(
         task,
@@ -114,7 +116,7 @@ async def cell(setting: Setting, name: str, way: Spoil, seed: int) -> Line:
         setting.spoils.workflow, task, split="test", lm=setting.lm, traces=False, workbench=setting.bench
     )
     return {
-        **setting.key(name, way.name, seed),
+        **key,
         "step": way.step,
         "working": works.mean,
         "spoiled": _test(result, found=False),

@@ -188,7 +188,7 @@ def methods() -> dict[str, Maker]:
     """By name."""
     named = [f"none+{inner}" for inner in INNERS if inner not in LEFT_OUT]
     found: dict[str, Maker] = {name: partial(lambda name, world: find_method(name), name) for name in named}
-    found["none+blame, by chance"] = partial(_made, "none+blame, by chance", tuning, lambda world: ByChance())
+    found["none+blame by chance"] = partial(_made, "none+blame by chance", tuning, lambda world: ByChance())
     for name, blame in ATTRIBUTIONS.items():
         found[f"texts: {name}"] = partial(_made, f"texts: {name}", _texts, blame)
     found["texts: gradients of all steps"] = partial(_made, "texts: gradients of all steps", _full_pass, None)

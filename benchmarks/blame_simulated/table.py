@@ -72,7 +72,7 @@ def table(rows: Sequence[Row]) -> Table:
 def _cells(p: float, rows: Sequence[Row]) -> list[str]:
     mean, low, high = share(rows)
     calls = needed(rows)
-    quarters = quantiles(calls, n=4) if len(calls) > 1 else [0.0] * 3
+    quarters = quantiles(calls, n=4) if len(calls) > 1 else []
     short, long_ = ([row for row in rows if test(row["steps"])] for test in (SHORT.__ge__, LONG.__le__))
     asked = sum(row["by"].get("gradients", 0) + row["by"].get("proposals", 0) for row in rows) / len(rows)
     return [
@@ -80,7 +80,7 @@ def _cells(p: float, rows: Sequence[Row]) -> list[str]:
         str(len(rows)),
         f"{mean:.0f}",
         f"{low:.0f}–{high:.0f}",
-        f"{quarters[1]:.0f} ({quarters[0]:.0f}–{quarters[2]:.0f})",
+        f"{quarters[1]:.0f} ({quarters[0]:.0f}–{quarters[2]:.0f})" if quarters else "too few",
         f"{share(short)[0]:.0f}" if short else "",
         f"{share(long_)[0]:.0f}" if long_ else "",
         f"{share(rows, lambda row: row['proposed'] is not None)[0]:.0f}",

@@ -209,6 +209,10 @@ def test_a_spoiled_workflow_is_searched_by_each_method_once(
     assert all(each["calls"] <= 30 for each in lines)
     assert "by lot 1 in 3" in capsys.readouterr().out
 
+    fewer = ["--methods", "any-step", "--effort", "20"]
+    spoiled.main([*command, *fewer])  # other settings beside them
+    assert [each["effort"] for each in lines_of(tmp_path / "out" / "spoiled.jsonl")] == [30, 30, 30, 20]
+
 
 def test_the_control_asks_nobody_which_step_it_is() -> None:
     blames = [each.blame for each in spoiled.any_step() if hasattr(each, "blame")]

@@ -55,6 +55,10 @@ async def test_a_world_has_one_spoiled_step_and_is_right_without_it_but_for_rows
         assert {str(each.inputs["x"]) for each in rows if each.expected["y"] == "0"} <= world.mislabelled
 
 
+def test_each_method_can_be_asked_for_by_its_name() -> None:
+    assert command._names(",".join(METHODS)) == list(METHODS)
+
+
 def test_a_run_that_stands_in_the_file_is_not_made_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,15 @@ def test_a_clear_difference_is_called_better_and_a_small_one_may_be_chance(read:
     assert "corrected for 3 comparisons (Holm)" in three
 
 
+def test_a_run_with_a_control_is_told_apart_from_the_run_it_controls(read: Read, tmp_path: Path) -> None:
+    a = write_run(tmp_path / "a", scores(BETTER))
+    b = write_run(tmp_path / "b", scores(FLAT), meta_mode="small", feedback="blind")
+    told = read(a, b)
+    assert "A flowbot+blame low" in told
+    assert "B flowbot+blame, low" in told
+    assert "feedback blind" in told
+
+
 def test_of_many_pairs_the_clearest_are_shown_and_the_others_counted(read: Read, tmp_path: Path) -> None:
     runs = [write_run(tmp_path / f"r{each}", scores(FLAT), method=f"random+{each}") for each in range(7)]
     best = write_run(tmp_path / "best", scores(BETTER))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from proposer_help import Roles, task_of
+import pytest
+from proposer_help import Roles, drawn, task_of
 from search_help import searching
 
 from flowbot.optimizer.feedback.backward import backward, backward_all, feedback_on, most_questions
+from flowbot.optimizer.paper.layerwise import Layerwise
 from flowbot.optimizer.search import Search
+from flowbot.optimizer.textgrad.proposer import TextGrad
 from flowbot.runtime.evaluation import Row
 from flowbot.workflow.workflow import Workflow
 
@@ -29,7 +32,7 @@ TASK = task_of([{"q": f"q{n}", "a": "silver"} for n in range(2)])
 
 
 def step_of(prompt: str) -> str:
-    return prompt.split("Step `")[1].split("`")[0]
+    return prompt.replace("of step `", "Step `").split("Step `")[1].split("`")[0]
 
 
 def scripted() -> Roles:
@@ -92,6 +95,14 @@ async def test_what_the_meta_model_failed_to_say_is_left_out(tmp_path: Path) -> 
     assert gradients["plan"][0].after == (gradients["right"][0].id,)
 
 
+async def test_where_nobody_said_anything_of_what_a_call_gave_it_is_not_asked_about(tmp_path: Path) -> None:
+    asked = Roles(lambda name, _: name, lambda _: "")
+    async with searching(TASK, Workflow.from_data(FLOW), asked, tmp_path) as search:
+        gradients = await backward(search, search.start, await run_of(search))
+    assert list(gradients) == ["join"]
+    assert {step_of(prompt) for prompt in asked.prompts} == {"left", "right"}
+
+
 async def test_gradients_of_several_runs_come_in_the_order_of_the_rows(tmp_path: Path) -> None:
     async with searching(TASK, Workflow.from_data(FLOW), scripted(), tmp_path) as search:
         await search.run(search.start, search.rows, "train")
@@ -99,6 +110,28 @@ async def test_gradients_of_several_runs_come_in_the_order_of_the_rows(tmp_path:
         found = await backward_all(search, search.start, rows)
     assert [each["plan"][0].example for each in found] == [row.example.id for row in rows]
     assert [each.example for each in feedback_on("plan", found)] == [row.example.id for row in rows]
+
+
+@pytest.mark.parametrize(("kind", "proposer"), [("layerwise", Layerwise()), ("textgrad", TextGrad())])
+async def test_no_new_text_is_asked_for_where_all_feedback_says_that_the_fault_lies_elsewhere(
+    tmp_path: Path, kind: str, proposer: Layerwise | TextGrad
+) -> None:
+    def meta(prompt: str) -> str:
+        if not prompt.startswith("A step of an LLM workflow"):
+            return f"You are {step_of(prompt)}. Say silver."
+        if step_of(prompt) == "plan":
+            return "No change."
+        return "say silver" if "q: q0" in prompt or step_of(prompt) == "right" else "no change"
+
+    asked = Roles(lambda name, _: name, meta)
+    async with searching(TASK, Workflow.from_data(FLOW), asked, tmp_path) as search:
+        await search.run(search.start, search.rows, "train")
+        made = await drawn(proposer, search, kind)
+    texts = [prompt for prompt in asked.prompts if not prompt.startswith("A step of an LLM workflow")]
+    assert [step_of(prompt) for prompt in texts] == ["right"]
+    assert made.edits == ("right: new instruction",)
+    assert {each.text for each in made.feedback if each.id in made.because} == {"say silver"}
+    assert "No change." in {each.text for each in made.feedback}, "it is journalled all the same"
 
 
 def looping() -> Workflow:

@@ -24,8 +24,10 @@ from flowbot.optimizer.feedback.blame import Blame
 from flowbot.optimizer.feedback.loss import said_of_end, wrong_outputs
 from flowbot.optimizer.feedback.parts import is_not_here, names_of
 from flowbot.optimizer.feedback.question import SEEN_TOKENS
+from flowbot.optimizer.feedback.runs import failing
 from flowbot.optimizer.rendering import LEAST, LETTERS_PER_TOKEN, fair_share, value_text
 from flowbot.optimizer.seams import FeedbackMode
+from flowbot.optimizer.told import as_told
 from flowbot.task import Task
 from flowbot.testing.fake import FakeClient
 from flowbot.workflow.workflow import Workflow
@@ -214,6 +216,28 @@ async def test_the_controls_never_tell_what_was_expected(
     assert len(shown) > 12
     if mode == "shuffled":
         assert any(answer in json.dumps(shown) for answer in answers), "it tells of another mistake"
+
+
+def test_the_control_that_tells_nothing_says_no_right_run_is_wrong() -> None:
+    runs = [replace(row_of(step("plan")), score=Score(value, "said")) for value in (1.0, 0.7, 0.0)]
+    told = as_told(runs, runs[1:], "blind", 0)
+    assert [each.score for each in told] == [Score(1.0), Score(0.0), Score(0.0)]
+    assert not any(each.example.expected for each in told)
+    assert [row.example.id for row in failing(told)] == ["e1", "e1"]
+
+
+@pytest.mark.parametrize("mode", ["small", "large"])
+async def test_a_call_of_which_no_part_can_be_at_fault_is_not_asked_about(tmp_path: Path, mode: str) -> None:
+    told = {"answer": {"messages": [{"role": "user", "parts": [{"ref": "q"}]}]}}
+    asked = blaming(everything)
+    workflow = flow({"answer": llm(q="q")}, "answer.a", told)
+
+    def reply(request: Request) -> Any:
+        return "wrong" if request.messages[0].content.startswith("q") else asked(request)
+
+    gradients, _ = await gradients_of(workflow, reply, tmp_path, mode=mode)
+    assert len(asked.prompts) == (mode == "large"), "a large model may ask for a hint"
+    assert list(gradients) == ["answer"]
 
 
 async def test_of_several_outputs_the_wrong_one_is_followed(tmp_path: Path) -> None:

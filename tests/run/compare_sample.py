@@ -35,12 +35,14 @@ def write_run(
     status: Status | Literal["unfinished"] = "done",
     usd: float | None = 0.0,
     workflow: Workflow = START,
+    **more: Any,
 ) -> Path:
-    """A run's folder. `status` other than done: without scores of a found workflow; unfinished: without a result."""
+    """A run's folder. `status` other than done: without scores of a found workflow; unfinished: without a result. `more`: what
+    its first event says besides."""
     folder.mkdir(parents=True)
     started = Started(
         run=folder.name, task="sums", goal="Add up the amounts.", method=method, seed=seed, effort=200, models=MODELS,
-        start=workflow.hash, program=workflow.dump(),
+        start=workflow.hash, program=workflow.dump(), **more,
     )  # fmt: skip
     (folder / "journal.jsonl").write_text(json.dumps(dump(started)) + "\n", encoding="utf-8")
     if status == "unfinished":

@@ -95,7 +95,7 @@ def _scores(comparison: Comparison, console: Console) -> None:
     rows = [
         (
             each.label,
-            each.view.started.method,
+            each.view.started.method_text,
             each.view.effort,
             str(each.view.started.seed),
             percent(each.start.mean) if each.start else NONE,

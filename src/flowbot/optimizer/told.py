@@ -1,7 +1,7 @@
 """What a question to the meta model tells of a mistake, and the two controls that show what it is worth.
 
 `shuffled` tells what was expected and said of another mistake of the same program, one of which something else was expected, and
-leaves what went right as it is; `blind` tells neither of any. Both ask the same questions as `real`, as far as one does not follow from what was told before.
+leaves what went right as it is; `blind` tells neither of any, and of its score only whether it is the best. Both ask the same questions as `real`, as far as one does not follow from what was told before.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def as_told(rows: Sequence[Row], others: Sequence[Row], mode: FeedbackMode, seed
         rows: the runs.
         others: the mistakes of the same program, from which `shuffled` takes; without another one nothing is told.
         mode: see `FeedbackMode`.
-        seed: of the run; the same mistake is always told the same way.
+        seed: of the run; the same mistake among the same others is told the same way.
     """
     if mode == "real":
         return list(rows)
@@ -43,4 +43,5 @@ def _shuffled(row: Row, others: Sequence[Row], seed: int) -> Row:
 
 
 def _blind(row: Row) -> Row:
-    return replace(row, example=replace(row.example, expected={}, feedback=""), score=Score(0.0))
+    score = Score(float(row.score.value >= PERFECT))
+    return replace(row, example=replace(row.example, expected={}, feedback=""), score=score)

@@ -117,7 +117,7 @@ def _examples(
         if not calls:
             continue
         yield {
-            "score": f"{1.0 if right else told[place].score.value:.2f}",
+            "score": f"{told[place].score.value:.2f}",
             "right": right,
             "calls": [
                 _call(step, said.get(step.address, ()), BRIEF[context.meta_mode])

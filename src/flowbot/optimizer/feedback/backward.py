@@ -43,7 +43,7 @@ from flowbot.workflow.nodes import CodeNode, Node, node_at
 
 from .links import Link, Links, links_of, readers_of
 from .loss import said_of_end, wrong_outputs
-from .parts import is_tuned_part
+from .parts import is_not_here, is_tuned_part
 from .question import SEEN_TOKENS, Heard, ask_parts, passed_on, questions_of
 from .runs import PERFECT
 
@@ -57,22 +57,23 @@ def is_tuned(node: Node) -> bool:
     return isinstance(node, CodeNode) or node.asks
 
 
-def feedback_on(path: str, gradients: Iterable[Gradients], part: str | None = None) -> list[Feedback]:
-    """What was said of the calls of one node, run by run, of each run in the order in which its calls were made.
+def feedback_on(path: str, gradients: Iterable[Gradients]) -> list[Feedback]:
+    """What was said of the calls of one node, what they gave and its parameters, run by run, of each run in the order in which its calls
+    were made; nothing where all of it says that the fault lies elsewhere, so that no new text is paid for.
 
     Args:
         path: of the node.
         gradients: of each run.
-        part: which part; None: all of the step's own, that is what it gave and its parameters.
     """
-    return [
+    found = [
         said
         for run in gradients
         for address in reversed(list(run))
         if node_path(address) == path
         for said in run[address]
-        if (said.part == part if part is not None else not said.part or is_tuned_part(said.part))
+        if not said.part or is_tuned_part(said.part)
     ]
+    return [] if all(is_not_here(each.text) for each in found) else found
 
 
 def most_questions(program: WorkflowProgram, row: Row, until: str | None = None, parts: bool = False) -> int:
@@ -167,6 +168,8 @@ class _Layers(_Walk):
 
     async def of(self, step: Step, later: Mapping[str, tuple[Feedback, ...]]) -> tuple[Feedback, ...]:
         after = [each for said in later.values() for each in said]
+        if later and not after:
+            return ()  # of nothing that was said nothing is the cause
         if tuned := is_tuned(node_at(self.program.workflow.sketch, step.node)):
             text = await self.ask(step, later)
         else:

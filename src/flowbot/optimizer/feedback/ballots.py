@@ -25,13 +25,13 @@ from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import all_of
 
 from .chooser import choose
+from .runs import PERFECT
 
 LETTERS = "ABCDEFGHIJKL"
 """As many options as a small model can read."""
 LIKED = 8
 """Of them the most likely ones; the rest are drawn, so that what is thought unlikely is named at times."""
 MISTAKES = 2
-PERFECT = 1.0
 PURPOSE = "gradients"
 MAX_TOKENS = 150
 UNSEEN = "No mistake is shown. Which fault is the likeliest?"

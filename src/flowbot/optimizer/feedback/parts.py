@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from flowbot.optimizer.rendering import values_text
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.nodes import CodeNode, is_frozen, node_at
-from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters, Parameters
-from flowbot.workflow.prompt import Slot, slots
+from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
+from flowbot.workflow.prompt import slots
 
 _NOT_HERE = re.compile(
     r"(not here|no change)\b.*|(none|n/?a|nothing|nothing is wrong|no fault|empty|ok|-)?\W*", re.DOTALL
@@ -20,13 +20,6 @@ _LONGEST_NAME = 60
 def is_tuned_part(part: str) -> bool:
     """Whether a part is one of a step's parameters: neither what a call gave ("") nor what it received (`in.NAME`)."""
     return bool(part) and not part.startswith("in.")
-
-
-def slot_of(parameters: Parameters, part: str) -> Slot | None:
-    """The text of a prompt of the user's own that a part is: `messages[0]` is the first of `workflow.prompt.slots`, the longest."""
-    if not isinstance(parameters, LLMParameters):
-        return None
-    return dict(zip(_literals(parameters), slots(parameters.messages), strict=True)).get(part)
 
 
 def parameters_of(program: WorkflowProgram, path: str) -> Mapping[str, str]:
@@ -41,12 +34,8 @@ def parameters_of(program: WorkflowProgram, path: str) -> Mapping[str, str]:
         return {}
     match program.workflow.parameter(path):
         case LLMParameters() as given:
-            texts = [slot.text for slot in slots(given.messages)]
-            found = (
-                dict(zip(_literals(given), texts, strict=True))
-                if given.messages
-                else {"instruction": given.instruction}
-            )
+            texts = {f"messages[{number}]": slot.text for number, slot in enumerate(slots(given.messages))}
+            found = texts if given.messages else {"instruction": given.instruction}
             found["format_hint"] = given.format_hint
             if given.demonstrations:
                 shown = (f"{values_text(each.inputs)}\n→ {values_text(each.outputs)}" for each in given.demonstrations)
@@ -74,7 +63,3 @@ def names_of(parts: Iterable[str]) -> dict[str, str]:
 def is_not_here(text: str) -> bool:
     """Whether feedback says that the fault lies elsewhere, in the words that questions offer for it, or says nothing."""
     return _NOT_HERE.fullmatch(text.strip().casefold()) is not None
-
-
-def _literals(given: LLMParameters) -> Sequence[str]:
-    return [f"messages[{number}]" for number in range(len(slots(given.messages)))]

@@ -88,6 +88,8 @@ async def ask_parts(
     if mode == "small":  # what is not there yet is no concrete choice
         told = {part: text for part, text in told.items() if text or part in ("instruction", "code")}
     names = names_of([*told, *(f"in.{name}" for name in given)])
+    if not names:
+        return {}
     said = [each.text for each in heard]
     most = fair_share([*told.values(), *step.inputs.values(), *shown_values(step), *said], SEEN_TOKENS[mode])
     system = fill(

@@ -84,7 +84,8 @@ def stands_in(right: Any, value: Any) -> bool:
     if isinstance(right, bool) or right is None:
         return False
     if isinstance(right, int | float):
-        return not isinstance(value, bool) and right == value and len(str(right)) > 1
+        digits = str(right).removesuffix(".0").lstrip("-")
+        return not isinstance(value, bool) and right == value and len(digits) > 1
     if not isinstance(right, str):
         return bool(right) and right == value
     words, given = _words(right), _words(value) if isinstance(value, str) else ""
