@@ -43,6 +43,22 @@ async def test_the_last_step_is_to_blame_where_it_was_given_the_right_answer(tmp
     assert blamed.shown == [], "no model saw the row"
 
 
+@pytest.mark.parametrize(
+    ("plan", "runs"),
+    [("Surely silver.", {"plan": 0, "answer": 1}), ("Is it gold or silver? Gold, I think.", {"plan": 1, "answer": 0})],
+)
+async def test_a_step_that_weighs_several_labels_gave_no_answer(
+    plan: str, runs: dict[str, int], tmp_path: Path
+) -> None:
+    nodes = {"plan": llm(q="q"), "answer": llm("Literal['silver', 'gold']", plan="plan.a")}
+    task = task_of([{"q": "q0", "a": "silver"}])
+    asked = asking(plan=plan, answer={"a": "gold"})
+    blamed = await blamed_of(flow(nodes, "answer.a"), asked, tmp_path, task=task)
+    assert blamed.runs == runs
+    assert "it failed" not in {each.text for each in blamed.feedback}
+    assert len(asked.prompts) == runs["plan"]
+
+
 @pytest.mark.parametrize("plan", ["It is the silver spoons.", "a plan"])
 async def test_where_the_right_answer_never_stood_the_model_is_asked(plan: str, tmp_path: Path) -> None:
     asked = asking(plan=plan, answer="gold")

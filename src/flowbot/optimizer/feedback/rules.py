@@ -10,6 +10,7 @@ from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.trace import Step, node_path
 from flowbot.task import Metric
+from flowbot.workflow.scope import Scope
 
 from .links import givers, links_of
 from .loss import wrong_outputs
@@ -26,7 +27,7 @@ def blamed_by_rule(
     """The address of the call that a failing run speaks against, and why; None where that cannot be seen.
 
     In this order: the step that failed, or the only one that gave it what it failed on; the only suspect that the result
-    rests on; the last step, where another step gave it the right answer and it gave another.
+    rests on; the last step, where another step gave it the right answer, of labels no other one besides, and it gave another.
 
     Args:
         program: what was run.
@@ -74,8 +75,12 @@ def _missed(
         step = steps[given[0]] if len(given) == 1 else None
     if step is None or any(stands_in(right, value) for value in (step.outputs or {}).values()):
         return None
-    read = {name for name, _, _ in givers(program, row, step)}
-    return step.address if any(stands_in(right, step.inputs.get(name)) for name in read) else None
+    given = [step.inputs.get(name) for name in {name for name, _, _ in givers(program, row, step)}]
+    kind = Scope.of(program.workflow.sketch).type_of(program.workflow.sketch.outputs[output])
+    others = [each for each in (kind.options if kind else ()) if each != right]
+    if any(stands_in(each, value) for each in others for value in given):
+        return None  # what names several labels, as what weighs them does, is no answer
+    return step.address if any(stands_in(right, value) for value in given) else None
 
 
 def stands_in(right: Any, value: Any) -> bool:
