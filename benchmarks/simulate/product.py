@@ -36,7 +36,7 @@ class Simulated:
         self.task, self.seed, self.spent = task, seed, 0
         self.planned = budget
         self.population: Population[Program] = Population(task.start)
-        self.rows = self._order(range(task.n), "train")
+        self.rows = self.training = self._order(range(task.n), "train")
         self.validation = self._order(range(task.n, 2 * task.n), "val")
         self.events: list[Event] = []
 

@@ -53,7 +53,7 @@ class Lookup:
     ) -> None:
         self.score, self.planned, self.seed, self.late = score, planned, seed, late
         self.population = Population(START)
-        self.rows = [str(row) for row in range(rows)]
+        self.rows = self.training = [str(row) for row in range(rows)]
         self.validation = [str(row) for row in range(rows, 2 * rows)]
         self.spent = 0
         self.events: list[Event] = []

@@ -16,6 +16,7 @@ from search_help import searching
 from flowbot.optimizer.parameters.accept import accepted
 from flowbot.optimizer.parameters.labels import foreign_label
 from flowbot.optimizer.parameters.update import update
+from flowbot.optimizer.parameters.wording import gives_text
 from flowbot.optimizer.parameters.written import echo, text_of
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.search import Search
@@ -163,7 +164,7 @@ async def test_wrapping_is_taken_off_where_it_is_certain(tmp_path: Path, form: s
     "First: look at the verb. Then: decide.", "Note:\nlook at the verb.", "Text comes first.", '"Who" asks for HUM, "where" for LOC.',
     "Give HUM, LOC or NUM and nothing else.", "Answer with HUM, LOC, NUM, or DESC; think of persons, places and numbers first.",
     "HUM for persons, LOC for places, NUM for dates.", "- HUM: a person\n- LOC: a place\n- NUM: a number\n- DESC: anything else",
-    "Decide between HUM and LOC, then, if neither fits, look at the verb.",
+    "Decide between HUM and LOC, then, if neither fits, look at the verb.", "Surely name one kind, the likeliest.",
 ])  # fmt: skip
 async def test_what_only_looks_wrapped_or_strange_stands_as_it_is(tmp_path: Path, text: str) -> None:
     async with opened(tmp_path) as search:
@@ -176,6 +177,21 @@ async def test_what_was_quoted_in_the_question_may_be_taken_over(tmp_path: Path)
         assert fault.startswith("it repeats its question: ")
         assert take(search, f"Note that {FEEDBACK}.", quotable=[FEEDBACK])[1] == ""
         assert take(search, f"{OLD} Look at the verb.")[1] == "", "a minimal edit keeps what stands there"
+
+
+async def test_the_labels_of_a_step_may_be_listed_as_its_question_does(tmp_path: Path) -> None:
+    kinds = ["abbreviation", "entity", "description", "human", "location", "number", "date", "colour", "sport"]
+    data = workflow().dump()
+    data["nodes"]["answer"]["out"] = {"a": f"Literal[{', '.join(map(repr, kinds))}]"}
+    many = Workflow.from_data(data)
+    question = fill(
+        "optim_call", goal="Answer.", step="answer", kind="llm", instruction=OLD, around="",
+        signature=gives_text(many, "answer"), feedback=[FEEDBACK], limit=80, tried=[],
+    )  # fmt: skip
+    text = f"Give one of {', '.join(kinds)}."
+    async with opened(tmp_path) as search:
+        new, fault = accepted(search, many, "answer", text, question=question, limit=80)
+    assert (new is not None, fault) == (True, "")
 
 
 async def test_a_hint_is_taken_where_it_is_asked_for(tmp_path: Path) -> None:

@@ -191,6 +191,12 @@ async def test_no_hint_is_offered_for_what_is_wrong_otherwise_or_no_text(tmp_pat
         assert await offered(search, Hint()) == []
 
 
+async def test_of_an_answer_that_is_to_be_empty_no_length_is_said(tmp_path: Path) -> None:
+    task = task_of([{"q": f"question {n}", "a": "" if n % 2 else f"town {n}"} for n in range(6)])
+    async with searching(task, one_step(), saying("nothing of the kind"), tmp_path) as search:
+        assert await offered(search, Hint()) == []
+
+
 # Tools, samples.
 
 

@@ -11,7 +11,7 @@ from gradient_world import World, journal, proposals, searched, single, task, ve
 from search_help import searching
 
 from flowbot.fields import Score
-from flowbot.optimizer.autodiff.gated import Gated
+from flowbot.optimizer.autodiff.gated import BATCH, PROPOSALS, WINDOW, Gated
 from flowbot.optimizer.autodiff.proposer import RIGHT, SEVERAL, WRONG, AutoDiff, gradients_of
 from flowbot.optimizer.autodiff.question import question
 from flowbot.optimizer.belief import Belief
@@ -72,6 +72,29 @@ async def test_a_subset_that_ties_does_not_pass(tmp_path: Path) -> None:
         await until_used(loop := Gated(), search)
         assert await loop.choose(search) is search.population.start
     assert set(verdicts(search.journal.events())) == {("drop", "mean of the subset")}
+
+
+async def test_it_stops_where_no_text_has_passed_in_a_walk_through_training(tmp_path: Path) -> None:
+    model = World([f"You are answer. Right: even. Number {n}." for n in range(999)])
+    async with searching(task(), single(EVEN), model, tmp_path, planned=9999) as search:
+        await search.run(search.start, (loop := Gated()).opening(search), "val")
+        why = await loop.search(search)
+    made = proposals(search.journal.events())
+    assert why == "no text passed in a walk through training"
+    assert len(made) == PROPOSALS * (len(search.training) + WINDOW) // BATCH
+
+
+async def test_scores_that_only_add_up_otherwise_do_not_pass(tmp_path: Path) -> None:
+    async with searching(task(val=3), single(), World([]), tmp_path) as search:
+        loop, start = Gated(), search.population.start
+        loop._validated = search.validation  # pyright: ignore[reportPrivateUsage]
+        program = WorkflowProgram(single("You are answer. Right: even."))
+        other = Candidate("p1", program, start, Arm(kind="autodiff", place="answer"), Belief(0, 1))
+        for who, scores in ((start, (0.1, 0.4, 0.7)), (other, (0.4, 0.7, 0.1))):
+            for row, score in zip(search.validation, scores, strict=True):
+                search.population.record(who.program.hash, row, Outcome(score))
+        _, passed = await loop._validates(search, other, start)  # pyright: ignore[reportPrivateUsage]
+    assert not passed
 
 
 async def test_at_most_five_texts_are_tried_on_one_subset_and_the_next_step_asks_anew(tmp_path: Path) -> None:

@@ -223,13 +223,16 @@ async def test_a_fault_of_the_endpoint_pauses_the_run_and_is_no_score(tmp_path: 
     assert (result.status, result.stopped_by) == ("paused", "infrastructure")
 
 
-async def test_a_run_that_paused_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("after", [12, 20])
+async def test_a_run_that_paused_decided_nothing_and_goes_on_to_the_same_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
     whole = await run(task_of(), tmp_path / "whole", method="none+gepa", effort=120)
     calls: list[str] = []
 
     def breaks(request: Request, key: str) -> ReplyContent:
         calls.append(key)
-        if len(calls) > 20:
+        if len(calls) > after:
             raise InfrastructureError("gone", kind="auth", fatal=True)
         return package_world.told_how(request, key)
 
@@ -237,8 +240,11 @@ async def test_a_run_that_paused_goes_on_to_the_same_end(tmp_path: Path, monkeyp
         patch.setitem(BEHAVIOURS, "told_how", breaks)
         paused = await run(task_of(), tmp_path, method="none+gepa", effort=120)
     assert paused.status == "paused"
+    written = journal(paused)
+    assert "unfinished" not in {each.rule for each in of(written, Verdict)}
     resumed = await run(task_of(), tmp_path, method="none+gepa", effort=120)
     assert resumed.status == "done"
+    assert resumed.replayed_events == len(written), "what was written stands"
     assert journal(resumed)[1:] == journal(whole)[1:]
 
 

@@ -10,6 +10,7 @@ from proposer_help import Roles, drawn, task_of
 from search_help import searching
 
 from flowbot.optimizer.parameters.mend import Mend
+from flowbot.optimizer.seams import Focus
 from flowbot.workflow.parameters import CodeParameters
 from flowbot.workflow.workflow import Workflow
 
@@ -89,3 +90,12 @@ async def test_nothing_is_offered_where_no_code_is_at_fault_or_it_is_frozen(
     async with searching(TASK, computing(code, frozen=frozen), writing(MENDED), tmp_path) as search:
         await search.run(search.start, search.rows, "train")
         assert Mend().options(search.population.start, search) == []
+
+
+async def test_of_rows_in_which_the_code_did_not_run_nothing_comes(tmp_path: Path) -> None:
+    async with searching(TASK, computing(BROKEN), writing(MENDED), tmp_path) as search:
+        await search.run(search.start, search.rows, "train")
+        (option,) = Mend().options(search.population.start, search)
+        focus = Focus(option, 0, option.prior, option.prior, rows=("another",))
+        (made,) = await Mend().propose(search.population.start, focus, 1, search)
+    assert (made.program, made.faults) == (None, ("nothing changed",))

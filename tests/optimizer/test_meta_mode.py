@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,10 @@ from flowbot.testing.fake import chance
 from flowbot.testing.fake_behaviours import BEHAVIOURS, ReplyContent, fill
 
 OLD = "Read the customer's message and name the product that is asked for in one word."
+
+
+def needs(package: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(find_spec(package) is None, reason="the extra dspy is not installed")
 
 
 @pytest.fixture
@@ -80,9 +85,19 @@ async def test_auto_follows_what_the_meta_model_can_do_and_says_so(
 
 
 @pytest.mark.parametrize(
-    "given", [{"meta_mode": "large"}, {"meta_mode": "small"}, {"method": "none+none"}, {"method": "random"}]
+    "given",
+    [
+        {"meta_mode": "large"},
+        {"meta_mode": "small"},
+        {"method": "none+none"},
+        {"method": "random"},
+        pytest.param({"method": "none+gepa"}, marks=needs("gepa")),
+        pytest.param({"method": "none+mipro"}, marks=needs("dspy")),
+    ],
 )
-async def test_who_says_it_or_asks_nothing_asks_no_question(few: Task, tmp_path: Path, given: dict[str, Any]) -> None:
+async def test_who_says_it_or_asks_everyone_alike_asks_no_question(
+    few: Task, tmp_path: Path, given: dict[str, Any]
+) -> None:
     result = await run(few, tmp_path, **given)
     assert PURPOSE not in result.calls
     assert result.meta_mode == given.get("meta_mode", "auto")

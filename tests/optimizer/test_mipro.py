@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import re
+from contextvars import copy_context
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from flowbot.lm.client import Request
 from flowbot.optimizer.admission import Admissions
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.packages.bridge import Bridge
+from flowbot.optimizer.packages.dspy_quiet import quiet_dspy
 from flowbot.optimizer.packages.mipro import Mipro, setting
 from flowbot.optimizer.packages.steps import ROW, steps, with_demonstrations
 from flowbot.optimizer.packages.trials import Trials
@@ -163,6 +166,18 @@ async def test_the_meta_model_reads_what_the_controls_leave(tmp_path: Path, mode
     assert "number 3" in model.prompts[0]
     assert ("silver" in "\n".join(model.prompts)) == (mode == "real")
     assert ROW not in "\n".join(model.prompts)
+
+
+@needs_dspy
+@pytest.mark.parametrize("mode", ["real", "shuffled"])
+async def test_shuffled_tells_of_each_row_what_was_expected_of_another(tmp_path: Path, mode: Any) -> None:
+    model = Writer("You are answer. Hm.")
+    async with searching(task_of(), flow("answer"), model, tmp_path, planned=60) as search:
+        search.feedback_mode = mode
+        await tuned(search)
+    told_of = re.findall(r"'number (\d+)', 'a': '(\w+)'", "\n".join(model.prompts))
+    assert told_of
+    assert {(metal == "silver") == (int(number) % 2 == 1) for number, metal in told_of} == {mode == "real"}
 
 
 @needs_dspy
@@ -317,6 +332,20 @@ async def test_it_is_quiet_for_us_alone_and_leaves_no_file(
 
     bootstrap.print("others are heard")
     assert capfd.readouterr().out == "others are heard\n"
+
+
+@needs_dspy
+def test_side_by_side_leaves_the_verbosity_that_was_there() -> None:
+    import optuna  # pyright: ignore[reportMissingImports]
+
+    before, both = optuna.logging.get_verbosity(), [copy_context(), copy_context()]
+    quiet = [quiet_dspy(), quiet_dspy()]
+    for here, each in zip(both, quiet, strict=True):
+        here.run(each.__enter__)
+        optuna.logging.set_verbosity(optuna.logging.WARNING)  # as DSPy does
+    for here, each in zip(both, quiet, strict=True):
+        here.run(each.__exit__, None, None, None)
+    assert optuna.logging.get_verbosity() == before != optuna.logging.WARNING
 
 
 def test_demonstrations_are_put_into_their_steps() -> None:

@@ -125,6 +125,26 @@ async def test_it_stops_where_nothing_is_left_to_try_and_says_so() -> None:
     assert (await searched(60))[1] == "the planned calls are used"
 
 
+async def test_before_it_stops_the_incumbent_is_run_on_more_rows_for_mistakes_to_propose_from() -> None:
+    class FromMistakes(Changes):
+        def options(self, parent: Candidate[Named], context: Lookup) -> list[Option]:
+            wrong = [each for each in context.population.outcomes(parent.program).values() if not each.score]
+            return super().options(parent, context) if wrong else []
+
+    def rare(program: str, row: int) -> float:
+        return float(row != 29 or "+a" in program)
+
+    context = Lookup(rare, 40, 1000)
+    await Pool(Bandit([FromMistakes()]), Thompson(), PosteriorJudge()).search(context)
+    assert len(context.population.members) == 1 + len(EFFECTS)
+    for planned in (0, 9, 20, 39, 1000):
+        context = Lookup(lambda program, row: 1.0, 40, planned)
+        why = await Pool(Bandit([FromMistakes()]), Thompson(), PosteriorJudge()).search(context)
+        assert (why, context.spent) == ("nothing is left to try", min(40, planned)), (
+            "a row once, and no more than planned"
+        )
+
+
 async def test_what_no_row_is_evidence_for_is_set_aside_and_does_not_end_the_search() -> None:
     class ShownAll(Changes):
         async def propose(

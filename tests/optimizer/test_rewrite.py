@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from asyncio import gather
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from proposer_help import Roles, drawn, task_of, told
 from search_help import searching
 
+from flowbot.fields import Score
 from flowbot.optimizer.belief import Belief
-from flowbot.optimizer.feedback.blame import ASKED
+from flowbot.optimizer.feedback.blame import ASKED, Blame, Blamed
 from flowbot.optimizer.parameters.rewrite import Rewrite
+from flowbot.optimizer.parameters.rule import Rule
 from flowbot.optimizer.population import Candidate, Outcome
 from flowbot.optimizer.seams import Focus, Proposal
 from flowbot.optimizer.search import Search
@@ -254,7 +256,8 @@ async def test_what_was_tried_on_the_step_is_shown_with_what_it_gained(tmp_path:
     assert "Try number" not in plain
 
 
-async def test_a_step_is_rewritten_from_runs_in_which_it_ran(tmp_path: Path) -> None:
+def two_ways() -> Workflow:
+    """One step for the questions with a 1, another one for the rest."""
     first = {"ref": "q", "op": "contains", "value": "1"}
     data: dict[str, Any] = {
         "flowbot": 1,
@@ -268,12 +271,65 @@ async def test_a_step_is_rewritten_from_runs_in_which_it_ran(tmp_path: Path) -> 
         },
         "parameters": {name: {"instruction": f"You are {name}."} for name in ("rare", "usual")},
     }
-    model = scripted("rare")
+    return Workflow.from_data(data)
+
+
+def wrong_in_one(blamed: str) -> Roles:
+    """Only the step for questions with a 1 is ever wrong."""
+    model = scripted(blamed)
     known = {f"question {n}": "silver" if n % 2 else "gold" for n in range(20) if "1" not in str(n)}
     model.step = lambda name, said: next((a for q, a in known.items() if said.endswith(q)), name)
-    async with searching(TASK, Workflow.from_data(data), model, tmp_path, meta_mode="large") as search:
+    return model
+
+
+async def test_a_step_is_rewritten_from_runs_in_which_it_ran(tmp_path: Path) -> None:
+    model = wrong_in_one("rare")
+    async with searching(TASK, two_ways(), model, tmp_path, meta_mode="large") as search:
         await begun(search)
         made = await drawn(Rewrite(), search, "instruct")
     ran = {each.id for each in TASK.splits["train"] if "1" in each.inputs["q"]}
     assert made.edits == ("rare: rewritten",)
     assert set(made.shown) <= ran
+
+
+async def test_a_step_that_ran_in_no_failing_run_is_never_asked_about(tmp_path: Path) -> None:
+    model, blame = wrong_in_one("rare"), Blame()
+    async with searching(TASK, two_ways(), model, tmp_path, meta_mode="large") as search:
+        await begun(search)
+        blame._known[search.start.hash] = Blamed({"rare": 0, "usual": 60})  # pyright: ignore[reportPrivateUsage]
+        proposers = (Rewrite(blame=blame), "instruct"), (Rule(blame=blame), "rule")
+        made = [await drawn(each, search, kind) for each, kind in proposers]
+    assert all("step `rare`" in each.title for each in made)
+    (rewrite,) = model.asked(HYPOTHESES)
+    assert "\nWrong:\n" in rewrite
+    (rule,) = model.asked("A step of an LLM workflow makes")
+    assert "Mistake 1" in rule
+
+
+SAID = "the answer must not contain any commas or full stops anywhere in it"
+GRADIENT = "the step should name the metal alone and never say why it chose that one"
+
+
+def strict(example: Mapping[str, Any], outputs: Mapping[str, Any]) -> Score:
+    return Score(0.0, SAID)
+
+
+def noting(text: str) -> Roles:
+    """A meta model that takes a text over into what it writes."""
+    writing = scripted(rewrite=lambda _: f"You are answer. Note: {text}.")._meta  # pyright: ignore[reportPrivateUsage]
+    return Roles(lambda name, _: name, lambda asked: GRADIENT if asked.startswith("A step") else writing(asked))
+
+
+async def test_what_metric_and_gradients_said_may_be_taken_over(tmp_path: Path) -> None:
+    task = task_of([{"q": f"question {n}", "a": "gold"} for n in range(8)], metric=strict)
+    for text in (SAID, GRADIENT):
+        (tmp_path / text[:10]).mkdir()
+        async with searching(
+            task, chain("plan", "answer"), noting(text), tmp_path / text[:10], meta_mode="large"
+        ) as search:
+            await begun(search)
+            assert text in told(await drawn(Rewrite(), search, "instruct"), "answer").instruction
+    model = Roles(lambda name, _: name, lambda _: f"Note: {SAID}.")
+    async with searching(task, chain("answer"), model, tmp_path, meta_mode="large") as search:
+        await begun(search)
+        assert SAID in told(await drawn(Rule(), search, "rule"), "answer").instruction

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, fsum
 
 from flowbot.run.events import Verdict
 from flowbot.run.result import PLAN_USED
@@ -80,7 +80,7 @@ class Bilevel:
         best, most = context.population.start, 0.0
         for candidate in self._validated:
             pairs = context.population.pairs(candidate, context.validation, context.population.start)
-            gain = sum(pairs.differences) / max(1, len(pairs))
+            gain = (fsum(pairs.mine) - fsum(pairs.theirs)) / max(1, len(pairs))
             if gain > most:
                 best, most = candidate, gain
         return best

@@ -74,10 +74,10 @@ class Method(Protocol):
         ...
 
 
-def asks_meta(method: Method, sizes: Sizes) -> bool:
-    """Whether a method plans to ask the meta model anything."""
-    planned = planned_by_purpose(method, sizes)
-    return planned["gradients"] + planned["proposals"] > 0
+def follows_ability(method: Method, sizes: Sizes) -> bool:
+    """Whether how a method asks the meta model follows what it is able to do: where it plans to ask for feedback. Who asks for new
+    texts alone, as a package does in its own words, asks everyone alike."""
+    return planned_by_purpose(method, sizes)["gradients"] > 0
 
 
 def planned_by_purpose(method: Method, sizes: Sizes) -> dict[str, int]:

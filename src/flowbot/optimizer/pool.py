@@ -30,7 +30,7 @@ STATES: Mapping[Literal["adopt", "drop", "set aside"], State] = {
     "set aside": "set aside",
 }
 OPENING = 16
-"""Rows that the start is run on first: mistakes to propose from."""
+"""Rows that the start is run on first, and the incumbent where nothing is left to try: mistakes to propose from."""
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class Pool(Generic[P]):
         """
         population = context.population
         start = population.start.program
-        opening = context.rows[: min(OPENING, max(0, int(context.left // max(1.0, context.calls_of(start)))))]
+        opening = context.rows[: _fitting(context, start)]
         try:
             await context.run(start, population.missing(start, opening), "train")
             await self._challenge(context)
@@ -80,9 +80,19 @@ class Pool(Generic[P]):
                 continue
             blocks = affordable(context, self.allocator.blocks(population.open, context))
             if not blocks:
-                return
+                if population.open or not await self._look_further(context):
+                    return
+                continue
             await all_of(context.run(program, rows, "train") for program, rows in _runs(context, blocks))
             self._decide(context, [candidate for candidate, _ in blocks])
+
+    async def _look_further(self, context: Context[P]) -> bool:
+        """Run the incumbent on more training rows, for mistakes that the first ones did not show; False where there are no more."""
+        incumbent = context.population.incumbent.program
+        rows = context.population.missing(incumbent, context.training)[: _fitting(context, incumbent)]
+        if rows:
+            await context.run(incumbent, rows, "train")
+        return bool(rows)
 
     async def _fill(self, context: Context[P]) -> None:
         population = context.population
@@ -167,6 +177,11 @@ class Pool(Generic[P]):
         if ruling.decision == "adopt":
             self._close(context, best, ruling, "adopt")
             population.incumbent = best
+
+
+def _fitting(context: Context[P], program: P) -> int:
+    """Rows that a program is run on for its mistakes, as far as the plan allows."""
+    return min(OPENING, max(0, int(context.left // max(1.0, context.calls_of(program)))))
 
 
 def affordable(context: Context[P], blocks: Blocks[P]) -> Blocks[P]:

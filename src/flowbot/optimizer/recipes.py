@@ -231,15 +231,18 @@ class OwnProtocol:
     Args:
         name: of the method.
         search: makes the loop.
+        gradients: whether it asks for feedback; a package asks in its own words for new texts alone.
     """
 
     name: str
     search: Callable[[], Loop]
+    gradients: bool = True
 
     def calls(self, sizes: Sizes) -> Mapping[str, int]:
         """The effort is the plan; how it is divided is a guess."""
         meta = int(META_SHARE * sizes.effort)
-        return {"train": sizes.effort - 2 * meta, "val": 0, "gradients": meta, "proposals": meta}
+        gradients = meta * self.gradients
+        return {"train": sizes.effort - meta - gradients, "val": 0, "gradients": gradients, "proposals": meta}
 
     def loop(self, sizes: Sizes) -> Loop:
         """As of `Method`."""
@@ -263,7 +266,7 @@ class Baseline:
 
 def _published(package: Package, needs: Sequence[str]) -> Inner:
     """A published package as an inner optimiser."""
-    own = partial(OwnProtocol, search=partial(PackageLoop, package))
+    own = partial(OwnProtocol, search=partial(PackageLoop, package), gradients=False)
     return Inner(lambda: [PackageProposer(package)], alone=own, needs=needs)
 
 

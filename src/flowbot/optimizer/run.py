@@ -44,7 +44,7 @@ from .ceilings import CeilingOutlook, ceiling_outlooks, first_hold, require_room
 from .course import carry_out
 from .effort import Effort, planned_calls
 from .estimate import estimate, sizes_of
-from .method import Method, Sizes, asks_meta, planned_by_purpose
+from .method import Method, Sizes, follows_ability, planned_by_purpose
 from .methods import find_method
 from .prepare import Prepared, prepared
 from .progress import Watch
@@ -165,7 +165,7 @@ class Plan:
                 price=price,
                 watch=watch,
                 meta_mode="small" if self.meta_mode == "auto" else self.meta_mode,
-                measures=self.meta_mode == "auto" and asks_meta(self.method, self.sizes),
+                measures=self.meta_mode == "auto" and follows_ability(self.method, self.sizes),
                 feedback_mode=self.feedback,
             )
             search.record(

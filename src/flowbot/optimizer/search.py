@@ -161,7 +161,10 @@ class Search:
 
     def told(self, program: WorkflowProgram, rows: Sequence[Row]) -> list[Row]:
         """As of `Context`."""
-        return as_told(rows, failing(self.recorded(program, self.training)), self.feedback_mode, self.seed)
+        others = (
+            failing(self.recorded(program, self.training)) or rows
+        )  # a summary of the data is asked for before any run
+        return as_told(rows, others, self.feedback_mode, self.seed)
 
     def spreads(self) -> list[float]:
         """The spread of every score so far that a judge gave more than once, in the order of the runs."""

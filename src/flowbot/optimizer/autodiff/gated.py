@@ -9,7 +9,8 @@
             else it is put back, and remembered as failed
 
 Gate 2 ends as soon as that score cannot be passed any more; rows that were wrong come first, since they tell soonest. All goes on
-until the planned calls are used: nothing is begun that they do not surely allow to end.
+until the planned calls are used, or no text has passed since every training row was last new in the batch: what is left may be labelled wrongly.
+Nothing is begun that the planned calls do not surely allow to end.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import cycle
+from math import fsum
 
 from flowbot.optimizer.admission import TAKEN, Admissions, require_planned, side_by_side
 from flowbot.optimizer.allocator import BLOCK
@@ -63,18 +65,18 @@ class Gated:
         return self._validated
 
     async def search(self, context: Context[WorkflowProgram]) -> str:
-        """Steps, until the planned calls are used or nothing is said of any training row."""
+        """Steps, until the planned calls are used or a walk through training brought no text that passed."""
         start = context.population.start
         self._accepted = [start]
         context.record(scored(context, start.program, "val", self._validated))
         step = idle = 0
         while idle * BATCH < len(context.training) + WINDOW:
-            rows = await self._moved(context, step)
+            rows, passed = await self._moved(context, step), len(self._accepted)
             chosen = subset(rows, context.rng(f"autodiff/{step}")) if failing(rows) else []
             ranked = await self._ranked(context, chosen)
             await self._try(context, ranked, chosen)
-            step, idle = step + 1, 0 if ranked else idle + 1
-        return "nothing is said of any training row"
+            step, idle = step + 1, 0 if len(self._accepted) > passed else idle + 1
+        return "no text passed in a walk through training"
 
     async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
         """What passed last."""
@@ -137,8 +139,7 @@ class Gated:
             return False
         await context.run(candidate.program, chosen, "train")
         pairs = side_by_side(context, candidate, here, chosen)
-        mine, theirs = sum(pairs.mine), sum(pairs.theirs)
-        if not (mine > theirs or mine == theirs == PERFECT * len(pairs)):
+        if fsum(pairs.mine) <= fsum(pairs.theirs):
             self._admissions.compared(context, candidate, "drop", "mean of the subset", pairs)
             return False
         pairs, passed = await self._validates(context, candidate, here)
@@ -161,8 +162,8 @@ class Gated:
             await context.run(candidate.program, order[:end], "val")
             pairs = side_by_side(context, candidate, here, order[:end])
             left = order[end:]
-            best = sum(pairs.mine) + PERFECT * len(left)
-            if best <= sum(pairs.theirs) + sum(seen[row].score for row in left):
+            most = fsum(pairs.mine) + PERFECT * len(left)
+            if most <= fsum([*pairs.theirs, *(seen[row].score for row in left)]):
                 return pairs, False
         return pairs, len(pairs) > 0
 

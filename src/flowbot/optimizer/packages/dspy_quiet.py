@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from importlib import import_module
+from threading import Lock
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,12 +16,24 @@ _SAY = print
 _QUIET = ContextVar("flowbot_dspy_quiet", default=False)
 _PRINTS = ("teleprompt.bootstrap", "teleprompt.utils", "propose.grounded_proposer", "propose.utils")
 _DRAWS = ("teleprompt.bootstrap", "evaluate.evaluate", "utils.parallelizer")
+_LOCK = Lock()
+_before: list[int] = []
+"""Optuna's verbosity when each began that is quiet now: DSPy sets it for all threads. Whoever ends last puts back the first."""
 
 
-def quiet_dspy() -> None:
-    """From now on DSPy is quiet in this thread: in the context of it, to be exact."""
-    _teach()
-    _QUIET.set(True)
+@contextmanager
+def quiet_dspy() -> Generator[None]:
+    """Within it DSPy is quiet in this thread: in the context of it, to be exact."""
+    optuna = _teach()
+    with _LOCK:
+        _before.append(optuna.logging.get_verbosity())
+    quiet = _QUIET.set(True)
+    try:
+        yield
+    finally:
+        _QUIET.reset(quiet)
+        with _LOCK:
+            optuna.logging.set_verbosity(_before.pop())
 
 
 class _Bar:
@@ -54,7 +68,7 @@ def _ignored(*args: object, **given: object) -> None:
 
 
 @cache
-def _teach() -> None:
+def _teach() -> Any:
     bar = SimpleNamespace(tqdm=_Bar(import_module("tqdm").tqdm))
     for name in {*_PRINTS, *_DRAWS}:
         module: Any = import_module(f"dspy.{name}")
@@ -62,9 +76,11 @@ def _teach() -> None:
             module.print = _print
         if name in _DRAWS:
             module.tqdm = bar
-    import_module("optuna").logging.get_verbosity()  # it sets its logger up when that is first needed
+    optuna = import_module("optuna")
+    optuna.logging.get_verbosity()  # it sets its logger up when that is first needed
     for handler in (*logging.getLogger("dspy").handlers, *logging.getLogger("optuna").handlers):
         handler.addFilter(lambda record: not _QUIET.get())
+    return optuna
 
 
 def _print(*args: Any, **given: Any) -> None:

@@ -107,8 +107,7 @@ class Mipro:
 
     def tune(self, trials: Trials) -> str:
         """As of `Package`."""
-        dspy, optuna = import_module("dspy"), import_module("optuna")
-        quiet_dspy()
+        dspy = import_module("dspy")
         with trials.bridge.ours():
             desk = Desk(trials, steps(trials.start.program), dspy)
             chosen = desk.setting()
@@ -128,16 +127,16 @@ class Mipro:
             seed=trials.seed,
         )
         smaller = {} if chosen.auto else {"num_trials": chosen.trials, "minibatch": False}
-        verbosity = optuna.logging.get_verbosity()
         try:
-            with dspy.context(
-                lm=model, adapter=dspy.JSONAdapter(), callbacks=[desk], disable_history=True, track_usage=False
+            with (
+                quiet_dspy(),
+                dspy.context(
+                    lm=model, adapter=dspy.JSONAdapter(), callbacks=[desk], disable_history=True, track_usage=False
+                ),
             ):
                 optimiser.compile(student, trainset=train, valset=val, **smaller)
         except dspy.AdapterParseError:
             return UNREADABLE
-        finally:
-            optuna.logging.set_verbosity(verbosity)
         return "all trials were made"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Protocol
 
+from flowbot.fields import BudgetExceeded
 from flowbot.optimizer.admission import TAKEN, Admissions
 from flowbot.optimizer.method import Sizes
 from flowbot.optimizer.parameters.step_change import option
@@ -101,14 +102,20 @@ class PackageLoop:
         bridge = Bridge()
         trials = Trials(bridge, context, start, context.training, val, pick, seed, journal=Admissions())
         try:
-            return await bridge.run(lambda: self.package.tune(trials)) or PLAN_USED
-        finally:
-            self._best = trials.best
-            trials.close()
+            why = await bridge.run(lambda: self.package.tune(trials))
+        except BudgetExceeded:  # a pause decides nothing: what is open goes on where the run does
+            self._end(trials)
+            raise
+        self._end(trials)
+        return why or PLAN_USED
 
     async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
         """The best on validation, the earliest of equals; the start where none is better."""
         return self._best or context.population.start
+
+    def _end(self, trials: Trials) -> None:
+        self._best = trials.best
+        trials.close()
 
 
 @dataclass(slots=True)

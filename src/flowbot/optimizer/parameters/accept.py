@@ -19,6 +19,7 @@ from flowbot.workflow.prompt import Slot, slots
 from flowbot.workflow.workflow import Workflow
 
 from .labels import foreign_label
+from .wording import gives_text
 from .written import echo, text_of
 
 LETTERS_PER_WORD = 12
@@ -46,7 +47,7 @@ def accepted(
         path: of the step.
         reply: what the meta model wrote, as it came.
         question: what it was asked: eight of its words in a row are no answer, unless the step is told them already, the task's goal
-            has them, or they are `quotable`.
+            or what the step gives has them (its labels), or they are `quotable`.
         quotable: texts in the question that an answer may take over: feedback, earlier tries, lines to choose from.
         part: the text of a prompt of the user's own that it is for, or the format hint.
         limit: words that were allowed.
@@ -85,7 +86,8 @@ def _text_fault(
     """Why a text cannot stand for another one; "" where it can."""
     if len(said) > most:
         return f"the reply has {len(said):,} letters, {most:,} at most are taken"
-    if words := echo(said, question, before, instruction_text(workflow, path), search.task.goal, *quotable):
+    told = f"{search.task.goal}\n{gives_text(workflow, path)}"
+    if words := echo(said, question, before, instruction_text(workflow, path), told, *quotable):
         return f"it repeats its question: {words}"
     label = foreign_label(said, workflow, path, search.task)
     return f"it lists the label {label!r:.60}, which the task has not" if label else ""

@@ -123,7 +123,7 @@ def _by_rule(output: str, pairs: Sequence[_Pair], labels: Sequence[str]) -> Iter
                 yield f"Write {output} in {said}."
     if any(_DIGITS.search(gave) for gave, _ in texts) and all(map(_DIGITS.fullmatch, wanted)):
         yield f"Write {output} in digits alone, without words or units."
-    elif any(each.casefold() in gave.casefold() for gave, each in texts):
+    elif all(wanted) and any(each.casefold() in gave.casefold() for gave, each in texts):
         longest = max(len(each.split()) for each in wanted)
         yield f"Write {output} alone, in {longest} word{'s' * (longest > 1)} at most, without a sentence around it."
     if any(gave.rstrip(".") == each for gave, each in texts):

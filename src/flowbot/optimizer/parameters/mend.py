@@ -79,7 +79,7 @@ class Mend:
             for row, (_, step) in zip(told, calls, strict=True)
         ]
         parameters, fault = await update(context, program, path, feedback, draw=focus.draw)
-        if isinstance(parameters, CodeParameters):
+        if calls and isinstance(parameters, CodeParameters):
             tries = [await _tried(context, parameters.code, step) for _, step in calls]
             if all(error for _, error in tries):
                 parameters, fault = None, tries[0][1]

@@ -12,6 +12,7 @@ from asyncio import Lock
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import NamedTuple
 
 from flowbot.fields import Field
@@ -53,7 +54,7 @@ class _Reply(NamedTuple):
     part: Slot | None
     limit: int
     question: str
-    history: tuple[str, ...]
+    quotable: tuple[str, ...]
     shown: tuple[str, ...]
     feedback: tuple[Feedback, ...]
     hypotheses: list[Mapping[str, str]]
@@ -87,11 +88,11 @@ class Rewrite:
     _unchanged: int = 0
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
-        """One, where runs went wrong, a step may be changed and the meta model is a large one."""
+        """One, where runs went wrong in which a step ran that may be changed, and the meta model is a large one."""
         program = parent.program
-        rows, paths = context.recorded(program, context.training), text_steps(program)
+        rows = context.recorded(program, context.training)
         wrong = failing(rows)
-        if context.meta_mode != "large" or not paths or not wrong:
+        if context.meta_mode != "large" or not (paths := text_steps(program, wrong)):
             return []
         gradients = sorted((most_questions(program, row) for row in wrong), reverse=True)[: self.mistakes]
         cost = self.blame.cost(program, rows) + (sum(gradients) if len(suspects(program)) > 1 else 0) + 1
@@ -129,7 +130,7 @@ class Rewrite:
         self, context: Context[WorkflowProgram], program: WorkflowProgram, focus: Focus, number: int
     ) -> _Reply:
         """Ask for a step's hypotheses."""
-        aimed = await aim(context, program, focus, self.blame, text_steps(program), number)
+        aimed = await aim(context, program, focus, self.blame, number)
         path, rows = aimed.path, aimed.mistakes(self.mistakes, number)
         texts = _texts(program, path)
         part = texts[number % len(texts)]
@@ -140,9 +141,11 @@ class Rewrite:
             context.watch.step(f"gradients of {count(len(rows), 'run')}")
             gradients = await backward_all(context, program, rows, until=path)
         said_of = [[each.text for each in feedback_on(path, [run]) if not is_not_here(each.text)] for run in gradients]
+        said_of = said_of or [list[str]()] * len(rows)
         ran = [row for row in context.recorded(program, focus.rows or context.training) if _ran(row, path)]
         kept = good(ran)[: self.right]
-        told, history = program.workflow.parameter(path), tried(context.population, program, path)
+        told, history = program.workflow.parameter(path), tried(context.population, program, path)[: self.history]
+        right = [right_text(row, context.task.metric) for row in context.told(program, rows)]
         question = fill(
             "hypotheses",
             goal=context.task.goal,
@@ -153,11 +156,11 @@ class Rewrite:
             around=around(told.messages, part, PART) if isinstance(told, LLMParameters) and part else "",
             beside=_beside(told),
             mistakes=[
-                {"run": run_text(row), "right": right_text(row, context.task.metric), "feedback": texts}
-                for row, texts in zip(context.told(program, rows), said_of or [list[str]()] * len(rows), strict=True)
+                {"run": run_text(row), "right": wanted, "feedback": texts}
+                for row, wanted, texts in zip(rows, right, said_of, strict=True)
             ],
             right=[run_text(row) for row in kept],
-            tried=history[: self.history],
+            tried=history,
             number=AT_ONCE,
             limit=limit,
         )
@@ -171,7 +174,7 @@ class Rewrite:
             part,
             limit,
             question,
-            tuple(history),
+            (*history, *right, *chain.from_iterable(said_of)),
             tuple(dict.fromkeys(names)),
             tuple(each for run in gradients for of_call in run.values() for each in of_call),
             [] if reply is None else list(reply["hypotheses"]),
@@ -195,7 +198,7 @@ def _proposed(
             path,
             given["text"],
             question=reply.question,
-            quotable=reply.history,
+            quotable=reply.quotable,
             part=reply.part,
             limit=reply.limit,
         )

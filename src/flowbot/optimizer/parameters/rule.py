@@ -15,7 +15,7 @@ from flowbot.optimizer.feedback.runs import failing, good
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.prompts import fill
-from flowbot.optimizer.rendering import mistake_text, sentence, value_text, values_text
+from flowbot.optimizer.rendering import mistake_text, right_text, sentence, value_text, values_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.evaluation import Row
@@ -53,10 +53,10 @@ class Rule:
     _lines: dict[tuple[str, str], list[_Kept]] = field(default_factory=dict[tuple[str, str], list[_Kept]])
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
-        """One, where runs went wrong and a step is told something."""
+        """One, where runs went wrong in which a step ran that is told something."""
         program = parent.program
-        rows, paths = context.recorded(program, context.training), text_steps(program)
-        if not paths or not failing(rows):
+        rows = context.recorded(program, context.training)
+        if not (paths := text_steps(program, failing(rows))):
             return []
         arm = Arm(kind="rule", place=paths[0] if len(paths) == 1 else "")
         asked = context.meta_mode == "large" or any(labels_of(context, program, path) for path in paths)
@@ -69,13 +69,13 @@ class Rule:
     ) -> Sequence[Proposal[WorkflowProgram]]:
         """One line more; which one the number of the draw says."""
         program, draw = parent.program, focus.draw
-        aimed = await aim(context, program, focus, self.blame, text_steps(program), draw)
+        aimed = await aim(context, program, focus, self.blame, draw)
         told = program.workflow.parameter(aimed.path)
         shown: Sequence[Row] = ()
-        question = ""
+        question, quotable = "", list[str]()
         if context.meta_mode == "large":
             shown = aimed.mistakes(self.mistakes, draw)
-            question = _question(context, program, aimed.path, shown)
+            question, quotable = _question(context, program, aimed.path, shown)
             line = one_line(text_of(await context.ask_text(question, "proposals", draw=draw), "")[0])
         else:
             output, label, line = self._next(context, program, aimed, draw)
@@ -88,7 +88,14 @@ class Rule:
         if line:
             text, part = with_line(told, line)
             parameters, fault = accepted(
-                context, program.workflow, aimed.path, text, question=question, part=part, limit=len(text.split())
+                context,
+                program.workflow,
+                aimed.path,
+                text,
+                question=question,
+                quotable=quotable,
+                part=part,
+                limit=len(text.split()),
             )
         elif shown:
             fault = "the reply was empty"
@@ -125,10 +132,12 @@ class Rule:
         return dict(enumerate(self._lines[key])).get(draw, ("", "", ""))
 
 
-def _question(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, rows: Sequence[Row]) -> str:
-    """What a large meta model is asked for a line."""
+def _question(
+    context: Context[WorkflowProgram], program: WorkflowProgram, path: str, rows: Sequence[Row]
+) -> tuple[str, list[str]]:
+    """What a large meta model is asked for a line, and what of it a line may take over: what was said of the mistakes."""
     wrong = context.told(program, rows)
-    return fill(
+    question = fill(
         "rule_line",
         goal=context.task.goal,
         workflow=sentence(program.workflow),
@@ -137,6 +146,7 @@ def _question(context: Context[WorkflowProgram], program: WorkflowProgram, path:
         mistakes=[mistake_text(row, number, context.task.metric) for number, row in enumerate(wrong, start=1)],
         limit=WORDS,
     )
+    return question, [right_text(row, context.task.metric) for row in wrong]
 
 
 def _missed(context: Context[WorkflowProgram], program: WorkflowProgram, aimed: Aim) -> list[tuple[str, str]]:

@@ -33,9 +33,10 @@ def llm_steps(program: WorkflowProgram) -> Iterator[tuple[str, LLMParameters]]:
             yield path, told
 
 
-def text_steps(program: WorkflowProgram) -> list[str]:
-    """Paths of the steps that may be tuned and are told something in words."""
-    return [path for path in suspects(program) if said(program.workflow.parameter(path)).strip()]
+def text_steps(program: WorkflowProgram, rows: Sequence[Row]) -> list[str]:
+    """Paths of the steps that may be tuned, are told something in words and ran in one of these runs."""
+    ran = {step.node for row in rows for step in row.trace.steps}
+    return [path for path in suspects(program) if path in ran and said(program.workflow.parameter(path)).strip()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +64,25 @@ async def aim(
     program: WorkflowProgram,
     focus: Focus,
     blame: Blame,
-    paths: Sequence[str],
     draw: int,
 ) -> Aim:
-    """One of the steps, by Thompson sampling over the blame, which is asked for at the first draw of whoever shares it.
+    """One of the steps that are told something in words and ran in a failing run, by Thompson sampling over the blame, which is asked
+    for at the first draw of whoever shares it.
 
     Args:
         context: the running search.
-        program: what is changed.
-        focus: its rows are those to look at.
+        program: what is changed; one such step it has.
+        focus: its rows are those to look at, unless no such step ran in them.
         blame: finds the step.
-        paths: of the steps that may be changed, one or more.
         draw: each may be another step.
     """
+    looked = (failing(context.recorded(program, rows)) for rows in (focus.rows, context.training))
+    failed = next(rows for rows in looked if text_steps(program, rows))
     blamed = await blame.of(context, program)
-    among = replace(blamed, runs={path: blamed.runs[path] for path in paths})
+    among = replace(blamed, runs={path: blamed.runs[path] for path in text_steps(program, failed)})
     path = among.draw(context.rng(f"aim/{program.hash}/{draw}"))
     against = {each.example: False for each in blamed.feedback} | {each.example: True for each in blamed.on(path)}
-    wrong = [
-        row
-        for row in failing(context.recorded(program, focus.rows or context.training))
-        if any(step.node == path for step in row.trace.steps)
-    ]
+    wrong = [row for row in failed if any(step.node == path for step in row.trace.steps)]
     order = varied(wrong, context.rng(f"mistakes/{program.hash}"))
     order.sort(key=lambda row: {True: 0, None: 1, False: 2}[against.get(row.example.id)])
     return Aim(path, blamed, order)

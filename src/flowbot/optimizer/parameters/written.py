@@ -10,7 +10,7 @@ from flowbot.optimizer.guard import RUN, folded, windows
 
 _NOUN = r"(?:instruction|prompt|text|hint|rule|part|version|message)s?"
 _NEW = r"(?:new|updated|revised|improved|rewritten|final|modified)"
-_CHAT = r"(?:(?:sure|certainly|of course|okay|ok|absolutely)(?: thing)?[,!.:]*\s*)"
+_CHAT = r"(?:(?:sure|certainly|of course|okay|ok|absolutely)\b(?: thing)?[,!.:]*\s*)"
 _LABEL = rf"[*_#\s]*(?:{_CHAT}?here(?:'s|’s| is| are)\b[^\n:]{{0,80}}|(?:the |your )?(?:{_NEW} )+(?:{_NOUN})?|{_NOUN})[*_]*\s*:[*_]*"
 _PREAMBLE = re.compile(rf"(?:{_CHAT}|{_LABEL})[^\S\n]*(?:\n\s*|\Z)", re.IGNORECASE)
 """A first line that only announces what follows."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import fsum
 
 from flowbot.optimizer.admission import TAKEN, Admissions, require_planned, side_by_side
 from flowbot.optimizer.population import Candidate
@@ -78,7 +79,7 @@ class Descent:
             return pick.parent
         await context.run(candidate.program, context.validation, "val")
         pairs = side_by_side(context, candidate, pick.parent, context.validation)
-        stays = sum(pairs.mine) >= sum(pairs.theirs)
+        stays = fsum(pairs.mine) >= fsum(pairs.theirs)
         self._admissions.compared(context, candidate, "adopt" if stays else "drop", "mean of validation", pairs)
         if not stays:
             return pick.parent
