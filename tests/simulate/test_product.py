@@ -31,13 +31,13 @@ def test_where_nothing_changes_anything_the_start_is_mostly_returned_and_few_can
     budget: int, changes: float
 ) -> None:
     changed, adopted, run = 0, 0, 0
-    for seed in range(60):
+    for seed in range(150):
         context = Simulated(Task(seed, 40, 0.5, "flat"), budget, seed)
         changed += asyncio.run(searched(context)) != context.task.start
         adopted += sum(event.event == "verdict" and event.decision == "adopt" for event in context.events)
         population = context.population
         run += sum(bool(population.outcomes(each.program)) for each in population.members[1:])
-    assert changed <= changes * 60
+    assert changed <= changes * 150
     assert adopted <= 0.09 * run
 
 

@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Generic
 
 from flowbot.run.events import Level, Noted, Verdict
@@ -87,7 +88,7 @@ class Bandit(Generic[P]):
     _exhausted: bool = False
 
     async def picks(self, want: int, context: Context[P]) -> Sequence[Pick[P]]:
-        """As of `Planner`: one draw of every belief for each pick; the highest is tried."""
+        """As of `Planner`: for each pick one change of every kind is drawn, and the kind whose belief is drawn highest is tried."""
         parent, offers = self._offers(context)
         if not offers:
             return []
@@ -98,18 +99,31 @@ class Bandit(Generic[P]):
         for _ in range(want):
             self._asked += 1
             rng = context.rng(f"plan/{self._asked}")
-            drawn: list[tuple[float, int]] = []
-            for place, (_, option) in enumerate(offers):
-                if self._tries[option.key] < option.most and option.cost <= left:
-                    belief = self.belief(option, ballots)
-                    drawn.append((rng.random() if self.even else belief.draw(rng), -place))
-            if not drawn:
+            open_ = [each for each in offers if self._tries[each[1].key] < each[1].most and each[1].cost <= left]
+            if not open_:
                 break
-            proposer, option = offers[-max(drawn)[1]]
+            proposer, option = rng.choice(open_) if self.even else self._drawn(open_, ballots, rng)
             found.append(Pick(parent, proposer, self._focus(option, ballots, behind)))
             self._tries[option.key] += 1
             left -= option.cost
         return found
+
+    def _drawn(
+        self, offers: Sequence[tuple[Proposer[P], Option]], ballots: Ballots | None, rng: Random
+    ) -> tuple[Proposer[P], Option]:
+        """Thompson sampling in two stages: the best draw of each kind, then the best of the kinds, each drawn anew.
+
+        In one stage a kind would be tried by the number of its places: the highest of ten draws is high, whatever is believed.
+        """
+        kinds: dict[tuple[Level, str], list[tuple[float, int]]] = {}
+        for place, (_, option) in enumerate(offers):
+            drawn = (self.belief(option, ballots).draw(rng), -place)
+            kinds.setdefault((option.level, option.arm.kind), []).append(drawn)
+        best: list[tuple[float, int]] = []
+        for draws in kinds.values():
+            value, place = max(draws)
+            best.append((value if len(draws) == 1 else self.belief(offers[-place][1], ballots).draw(rng), place))
+        return offers[-max(best)[1]]
 
     def _offers(self, context: Context[P]) -> tuple[Candidate[P], list[tuple[Proposer[P], Option]]]:
         """What may be tried, on the incumbent or, on a plateau, on another member: the next of the instance front (GEPA's parents)
