@@ -18,6 +18,7 @@ not wait for each other are asked about side by side.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from asyncio import Task as AsyncTask
 from asyncio import create_task
 from collections.abc import Iterable, Mapping, Sequence
@@ -139,16 +140,16 @@ async def backward_all(
     return await all_of(backward(context, program, row, until=until, parts=parts) for row in rows)
 
 
-class _Walk:
+class _Walk(ABC):
     """What is known on the way back through one run."""
 
     def __init__(self, context: Context[WorkflowProgram], program: WorkflowProgram, row: Row, links: Links) -> None:
         self.context, self.program, self.row, self.links = context, program, row, links
         self.steps = {step.address: step for step in row.trace.steps}
 
+    @abstractmethod
     async def of(self, step: Step, later: Mapping[str, tuple[Feedback, ...]]) -> tuple[Feedback, ...]:
         """The gradients of one call from those of the calls that it went on to, in the order of the run."""
-        raise NotImplementedError
 
     def said(self, step: Step, text: str, after: Sequence[Feedback], *, part: str = "", meta: bool) -> Feedback:
         """Feedback on a part of a call."""

@@ -11,6 +11,7 @@ from flowbot.fields import stable_hash
 from flowbot.optimizer.feedback.blame import Blame, Blamed, suspects
 from flowbot.optimizer.feedback.runs import failing, varied
 from flowbot.optimizer.priors import Priors
+from flowbot.optimizer.rendering import LETTERS_PER_TOKEN
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.run.events import Arm
 from flowbot.runtime.evaluation import Row
@@ -21,8 +22,6 @@ from flowbot.workflow.prompt import Slot, prompt_text, slots
 
 PROMPT_TOKENS = 2000
 """Ceiling of what a step is told, its own input aside: instruction, hint and worked examples."""
-LETTERS_PER_TOKEN = 4
-"""Of the letters of ASCII, roughly; of others each is a token."""
 
 
 def llm_steps(program: WorkflowProgram) -> Iterator[tuple[str, LLMParameters]]:
@@ -111,7 +110,7 @@ def said(told: Parameters) -> str:
 
 
 def prompt_tokens(told: Parameters) -> int:
-    """Tokens of what a step is told, its own input aside, roughly."""
+    """Tokens of what a step is told, its own input aside, roughly: of letters that are not ASCII each is one."""
     texts: list[str] = []
     if isinstance(told, LLMParameters | ChoiceParameters):
         texts.append(told.instruction)
