@@ -9,7 +9,7 @@ from flowbot.fields import ModelError, RefusedError
 from flowbot.lm.client import Message, Request
 from flowbot.lm.mending import mended
 from flowbot.optimizer.belief import Belief
-from flowbot.optimizer.guard import unsourced
+from flowbot.optimizer.editing import EDITS, KINDS, edited
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import expected_text, loss_text, run_text, sentence
@@ -19,9 +19,6 @@ from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import all_of
-from flowbot.workflow.edits.applying import applied
-from flowbot.workflow.edits.draft import EditError
-from flowbot.workflow.edits.parse import parse_edits
 from flowbot.workflow.edits.schema import edits_schema
 from flowbot.workflow.workflow import Workflow
 
@@ -31,22 +28,6 @@ TRIES = 3
 MAX_TOKENS = 700
 TITLE = "edits by the meta model"
 REFUSED = "These edits were refused: {error}\nWrite the edits again with that mended."
-KINDS = """llm: a prompt and typed outputs: {"kind": "llm", "in": {"name": "reference"}, "out": {"name": "type"}}
-code: Python `def run(...)`: {"kind": "code", "in": {...}, "out": {...}}
-merge: joins ways or samples: {"kind": "merge", "how": "first|vote|concat|judge", "in": ["reference", ...], "out": {"name": "type"}}
-tool: {"kind": "tool", "tool": "name", "in": {...}, "out": {...}}
-branch: takes one way: {"kind": "branch", "in": {...}, "ways": {"label": {"ref": "input", "op": ">", "value": 3}, "other": "else"}}; \
-a node with "when": "branch.label" runs on that way only; ways without conditions: a model chooses
-loop: repeats its nodes: {"kind": "loop", "max": 3, "until": {"ref": "step.output", "op": "==", "value": true}, \
-"carry": {"name": {"type": "...", "start": "reference", "next": "step.output"}}, "nodes": {...}}; its outputs are what it carries
-map: runs its nodes for each item of a list: {"kind": "map", "over": "reference", "as": "item", "limit": 10, "nodes": {...}, \
-"out": {"name": "step.output"}}; its outputs are lists
-A node inside a loop or map is named "outer/inner"; it reads what stands around it, what the loop carries, or the item."""
-
-EDITS = """add a node; remove one (bypass: what is read instead); replace; rewire an input; rename; output: take an output from elsewhere; \
-rewrite: all nodes anew
-split a call in two; fuse two calls; review: a call is criticised and revised; ensemble: several samples and a vote; \
-decompose: list the parts, answer each, combine; insert_branch; insert_retrieval; insert: a step before or after another"""
 
 
 class Edits:
@@ -72,14 +53,14 @@ class Edits:
         heard = [each for each in said if each.text]
         if not heard:
             return [Proposal(None, TITLE, "meta", feedback=said)]
-        edited, changes, faults = await self._edited(context, program.workflow, [each.text for each in heard])
+        found, changes, faults = await self._edited(context, program.workflow, [each.text for each in heard])
         return [
             Proposal(
-                None if edited is None else WorkflowProgram(edited),
+                None if found is None else WorkflowProgram(found),
                 TITLE,
                 "meta",
                 reason=heard[0].text,
-                edits=tuple(changes),
+                edits=changes,
                 shown=tuple(row.example.id for row in rows),
                 feedback=said,
                 because=tuple(each.id for each in heard),
@@ -103,20 +84,20 @@ class Edits:
 
     async def _edited(
         self, context: Context[WorkflowProgram], workflow: Workflow, feedback: list[str]
-    ) -> tuple[Workflow | None, list[str], list[str]]:
+    ) -> tuple[Workflow | None, tuple[str, ...], list[str]]:
         """The edited workflow, the edits in words, and the faults of the tries before."""
         faults: list[str] = []
         prompt = Message("user", self._prompt(context, workflow, feedback))
         chat: tuple[Message, ...] = (prompt,)
         for attempt in range(TRIES):
             context.watch.step(f"asking for edits (try {attempt + 1} of {TRIES})")
-            edited, changes, said, fault = await self._try(context, workflow, chat, attempt)
-            if edited is not None:
-                return edited, changes, faults
+            found, changes, said, fault = await self._try(context, workflow, chat, attempt)
+            if found is not None:
+                return found, changes, faults
             faults.append(fault)
             # Only the last try: what is constant comes first, and the chat does not grow.
             chat = (prompt, Message("assistant", said), Message("user", REFUSED.format(error=fault)))
-        return None, [], faults
+        return None, (), faults
 
     def _prompt(self, context: Context[WorkflowProgram], workflow: Workflow, feedback: list[str]) -> str:
         return fill(
@@ -131,19 +112,14 @@ class Edits:
 
     async def _try(
         self, context: Context[WorkflowProgram], workflow: Workflow, chat: tuple[Message, ...], attempt: int
-    ) -> tuple[Workflow | None, list[str], str, str]:
+    ) -> tuple[Workflow | None, tuple[str, ...], str, str]:
         """The edited workflow, the edits in words, the reply, and what is wrong with it."""
-        said = ""
+        schema = edits_schema(tools=context.signatures, sketch=workflow.sketch)
+        # At temperature 0 a small model writes the same edits again, whatever it is told.
+        request = Request(chat, MAX_TOKENS, WARM if attempt else 0.0, schema=schema)
         try:
-            schema = edits_schema(tools=context.signatures, sketch=workflow.sketch)
-            # At temperature 0 a small model writes the same edits again, whatever it is told.
-            request = Request(chat, MAX_TOKENS, WARM if attempt else 0.0, schema=schema)
             said = await context.ask(request, "proposals", attempt)
-            edits = parse_edits(mended(said))
-            if not edits:
-                return None, [], said, "the list of edits is empty"
-            edited = applied(workflow, edits, tools=context.signatures).after
-            why = context.guard.copied(edited, workflow) or unsourced(workflow, edited, context.task.splits["train"])
-            return (None, [], said, why) if why else (edited, [str(edit) for edit in edits], said, "")
-        except (ModelError, RefusedError, EditError, ValueError, RecursionError) as error:
-            return None, [], said, str(error)
+        except (ModelError, RefusedError) as error:
+            return None, (), "", str(error)
+        after, changes, fault = edited(context, workflow, mended(said))
+        return after, changes, said, fault

@@ -12,7 +12,8 @@ from typing import TypeVar
 from flowbot.fields import Field, ToolSignature
 from flowbot.workflow.check import check
 from flowbot.workflow.graph import topological
-from flowbot.workflow.nodes import BodyNode, HasNodes, Sketch, walk
+from flowbot.workflow.nodes import BodyNode, HasNodes, LLMNode, Sketch, walk
+from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.prompt import following
 from flowbot.workflow.rules_parameters import demonstration_fault
 from flowbot.workflow.scope import Scope
@@ -48,6 +49,7 @@ def applied(
     tools: Mapping[str, ToolSignature] | None = None,
     task_inputs: tuple[Field, ...] | None = None,
     task_outputs: tuple[Field, ...] | None = None,
+    goal: str = "",
 ) -> Applied:
     """All edits made, one after another, with a record of it; only the last state need be valid.
 
@@ -60,6 +62,7 @@ def applied(
         tools: as for `check`.
         task_inputs: as for `check`.
         task_outputs: as for `check`; if not given, outputs must keep types that fit those they have now.
+        goal: of the task, for a new LLM step that is told nothing: it is told to write its outputs for that. "": it is refused.
 
     Raises:
         EditError: if one cannot be made, or what results is not valid. The text says what to change.
@@ -74,6 +77,8 @@ def applied(
     _complete_references(draft)
     said += _show_inputs(draft)
     said += _drop_demonstrations(draft)
+    if goal:
+        _instruct(draft, workflow.sketch, goal)
     after = workflow.model_copy(update={"sketch": draft.sketch, "parameters": draft.parameters})
     wanted = task_outputs if task_outputs is not None else _present_outputs(workflow.sketch)
     defects = check(after, tools=tools, task_inputs=task_inputs, task_outputs=wanted)
@@ -108,6 +113,19 @@ def _show_inputs(draft: Draft) -> Iterator[str]:
         gone = ", ".join(sorted(before - set(node.inputs)))
         parts = (f"shows {new} at its end" if new else "", f"loses the places of {gone}" if gone else "")
         yield f"the prompt of {path} {' and '.join(filter(None, parts))}"
+
+
+def _instruct(draft: Draft, before: Sketch, goal: str) -> None:
+    """Each LLM step that is new and told nothing gets an instruction, by its name."""
+    had = {path for path, node in walk(before) if isinstance(node, LLMNode)}
+    for path, node in walk(draft.sketch):
+        told = draft.parameters.get(path) or LLMParameters()
+        if path in had or not isinstance(node, LLMNode) or not isinstance(told, LLMParameters):
+            continue
+        if not told.instruction.strip() and not told.messages:
+            name, gives = path.rpartition("/")[2].replace("_", " "), ", ".join(f"`{each}`" for each in node.gives)
+            line = f"{name[:1].upper()}{name[1:]}: write {gives} for this task: {goal}"
+            draft.parameters[path] = told.model_copy(update={"instruction": line})
 
 
 def _drop_demonstrations(draft: Draft) -> Iterator[str]:
