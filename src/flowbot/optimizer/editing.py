@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+from flowbot.fields import ModelError, RefusedError
+from flowbot.lm.client import Message, Request
+from flowbot.lm.mending import mended
 from flowbot.optimizer.guard import unsourced
 from flowbot.optimizer.seams import Context
+from flowbot.optimizer.search import WARM
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.draft import EditError
 from flowbot.workflow.edits.parse import parse_edits
+from flowbot.workflow.edits.schema import edits_schema
 from flowbot.workflow.workflow import Workflow
+
+TRIES = 3
+MAX_TOKENS = 700
+MOST_EDITS = 8
+REFUSED = "These edits were refused: {error}\nWrite the edits again with that mended."
 
 KINDS = """llm: a prompt and typed outputs: {"kind": "llm", "in": {"name": "reference"}, "out": {"name": "type"}}
 code: Python `def run(...)`: {"kind": "code", "in": {...}, "out": {...}}
@@ -53,3 +64,56 @@ def edited(
     except (EditError, ValueError, RecursionError) as error:
         return None, (), str(error)
     return (None, (), why) if why else (after, tuple(map(str, edits)), "")
+
+
+class Edited(NamedTuple):
+    """What came of asking for edits.
+
+    Args:
+        workflow: after them; None where no try was good.
+        edits: in words.
+        faults: of the tries before, or of all.
+    """
+
+    workflow: Workflow | None
+    edits: tuple[str, ...]
+    faults: tuple[str, ...]
+
+
+async def asked_edits(
+    context: Context[WorkflowProgram],
+    workflow: Workflow,
+    question: str,
+    *,
+    most: int = MOST_EDITS,
+    refused: Callable[[Workflow], str] = lambda _: "",
+) -> Edited:
+    """Ask the meta model for edits, at most `TRIES` times; what is wrong with the last try is handed back.
+
+    Args:
+        context: of the search.
+        workflow: what is edited.
+        question: in the first message.
+        most: edits in one reply.
+        refused: why a valid workflow is refused all the same, "" where it is not.
+    """
+    faults: list[str] = []
+    asked = Message("user", question)
+    chat: tuple[Message, ...] = (asked,)
+    schema = edits_schema(tools=context.signatures, sketch=workflow.sketch, max_edits=most)
+    for attempt in range(TRIES):
+        context.watch.step(f"asking for edits (try {attempt + 1} of {TRIES})")
+        # At temperature 0 a small model writes the same edits again, whatever it is told.
+        request = Request(chat, MAX_TOKENS, WARM if attempt else 0.0, schema=schema)
+        try:
+            said = await context.ask(request, "proposals", attempt)
+            after, words, fault = edited(context, workflow, mended(said), most)
+        except (ModelError, RefusedError) as error:
+            said, after, words, fault = "", None, (), str(error)
+        fault = fault or ("" if after is None else refused(after))
+        if not fault:
+            return Edited(after, words, tuple(faults))
+        faults.append(fault)
+        # Only the last try: what is constant comes first, and the chat does not grow.
+        chat = (asked, Message("assistant", said), Message("user", REFUSED.format(error=fault)))
+    return Edited(None, (), tuple(faults))

@@ -17,6 +17,7 @@ from .autodiff.gated import Gated
 from .autodiff.proposer import AutoDiff
 from .bilevel import BATCH, INNER_STEPS, LOOPS, Bilevel
 from .confirm import AsAdopted, Closing, Confirm, few
+from .editing import TRIES
 from .feedback.ballots import BallotCritic
 from .feedback.blame import Blame
 from .judge import STRICTER, Judge, PosteriorJudge
@@ -24,7 +25,7 @@ from .method import Loop, Method, Sizes
 from .packages.gepa import Gepa
 from .packages.mipro import Mipro
 from .packages.tuning import Package, PackageLoop, PackageProposer
-from .paper.edits import TRIES, Edits
+from .paper.edits import Edits
 from .paper.layerwise import Layerwise
 from .parameters.combine import Combine
 from .parameters.demonstrations import Demonstrations

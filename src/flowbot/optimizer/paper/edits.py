@@ -5,29 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from flowbot.fields import ModelError, RefusedError
-from flowbot.lm.client import Message, Request
-from flowbot.lm.mending import mended
 from flowbot.optimizer.belief import Belief
-from flowbot.optimizer.editing import EDITS, KINDS, edited
+from flowbot.optimizer.editing import EDITS, KINDS, TRIES, asked_edits
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import expected_text, loss_text, run_text, sentence
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.optimizer.search import WARM
 from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import all_of
-from flowbot.workflow.edits.schema import edits_schema
 from flowbot.workflow.workflow import Workflow
 
 BATCH = 5
 """Rows whose structure gradients are asked for at most."""
-TRIES = 3
-MAX_TOKENS = 700
 TITLE = "edits by the meta model"
-REFUSED = "These edits were refused: {error}\nWrite the edits again with that mended."
 
 
 class Edits:
@@ -53,18 +45,20 @@ class Edits:
         heard = [each for each in said if each.text]
         if not heard:
             return [Proposal(None, TITLE, "meta", feedback=said)]
-        found, changes, faults = await self._edited(context, program.workflow, [each.text for each in heard])
+        made = await asked_edits(
+            context, program.workflow, self._prompt(context, program.workflow, [each.text for each in heard])
+        )
         return [
             Proposal(
-                None if found is None else WorkflowProgram(found),
+                None if made.workflow is None else WorkflowProgram(made.workflow),
                 TITLE,
                 "meta",
                 reason=heard[0].text,
-                edits=changes,
+                edits=made.edits,
                 shown=tuple(row.example.id for row in rows),
                 feedback=said,
                 because=tuple(each.id for each in heard),
-                faults=tuple(faults),
+                faults=made.faults,
             )
         ]
 
@@ -82,23 +76,6 @@ class Edits:
         )
         return await context.ask_text(prompt, "gradients", max_tokens=120)
 
-    async def _edited(
-        self, context: Context[WorkflowProgram], workflow: Workflow, feedback: list[str]
-    ) -> tuple[Workflow | None, tuple[str, ...], list[str]]:
-        """The edited workflow, the edits in words, and the faults of the tries before."""
-        faults: list[str] = []
-        prompt = Message("user", self._prompt(context, workflow, feedback))
-        chat: tuple[Message, ...] = (prompt,)
-        for attempt in range(TRIES):
-            context.watch.step(f"asking for edits (try {attempt + 1} of {TRIES})")
-            found, changes, said, fault = await self._try(context, workflow, chat, attempt)
-            if found is not None:
-                return found, changes, faults
-            faults.append(fault)
-            # Only the last try: what is constant comes first, and the chat does not grow.
-            chat = (prompt, Message("assistant", said), Message("user", REFUSED.format(error=fault)))
-        return None, (), faults
-
     def _prompt(self, context: Context[WorkflowProgram], workflow: Workflow, feedback: list[str]) -> str:
         return fill(
             "optim_workflow",
@@ -109,17 +86,3 @@ class Edits:
             workflow=json.dumps(workflow.sketch.dump(), ensure_ascii=False),
             feedback=feedback,
         )
-
-    async def _try(
-        self, context: Context[WorkflowProgram], workflow: Workflow, chat: tuple[Message, ...], attempt: int
-    ) -> tuple[Workflow | None, tuple[str, ...], str, str]:
-        """The edited workflow, the edits in words, the reply, and what is wrong with it."""
-        schema = edits_schema(tools=context.signatures, sketch=workflow.sketch)
-        # At temperature 0 a small model writes the same edits again, whatever it is told.
-        request = Request(chat, MAX_TOKENS, WARM if attempt else 0.0, schema=schema)
-        try:
-            said = await context.ask(request, "proposals", attempt)
-        except (ModelError, RefusedError) as error:
-            return None, (), "", str(error)
-        after, changes, fault = edited(context, workflow, mended(said))
-        return after, changes, said, fault
