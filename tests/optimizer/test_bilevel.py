@@ -13,6 +13,7 @@ from flowbot.optimizer.planner import Bandit
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.progress import Watch
 from flowbot.optimizer.seams import Focus, Option, Proposal
+from flowbot.optimizer.tuned import Tuner
 from flowbot.run.events import Arm, Verdict
 
 
@@ -48,7 +49,7 @@ class Same:
 
 async def test_a_row_that_is_refused_in_the_middle_does_not_hold_up_the_judge() -> None:
     context = Refusing(lambda program, row: float(row % 2), 10, 1000)
-    loop = Bilevel(tuner=Bandit([Same()], wanders=False), judge=PosteriorJudge())
+    loop = Bilevel(tuner=Tuner(Bandit([Same()], wanders=False), PosteriorJudge()))
     await context.run(context.population.start.program, loop.opening(context), "val")
     assert await loop.search(context)
     (verdict,) = [each for each in context.events if each.event == "verdict"]

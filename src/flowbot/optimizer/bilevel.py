@@ -14,18 +14,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil, fsum
 
-from flowbot.run.events import Verdict
 from flowbot.run.result import PLAN_USED
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.runtime.together import all_of
 
 from .admission import TAKEN, Admissions
-from .allocator import BLOCK
-from .judge import Judge
-from .pool import decided
 from .population import Candidate
 from .scored import scored
-from .seams import Context, Focus, Pick, Planner, Proposer
+from .seams import Context, Focus, Pick, Proposer
+from .tuned import Tuner, fits
 
 BATCH, LOOPS, INNER_STEPS = 5, 2, 5
 """The paper's protocol: rows of a batch, bilevel loops a batch, inner steps a loop."""
@@ -37,13 +33,12 @@ class Bilevel:
 
     Args:
         outer, inner: propose changes of structure and of parameters, which are taken as they are; None: that loop does nothing.
-        tuner, judge: in place of `inner`: picks changes of parameters, and judges them on all training rows.
+        tuner: in place of `inner`: picks changes of parameters, and judges them.
     """
 
     outer: Proposer[WorkflowProgram] | None = None
     inner: Proposer[WorkflowProgram] | None = None
-    tuner: Planner[WorkflowProgram] | None = None
-    judge: Judge[WorkflowProgram] | None = None
+    tuner: Tuner | None = None
     _validated: list[Candidate[WorkflowProgram]] = field(default_factory=list[Candidate[WorkflowProgram]])
     _admissions: Admissions = field(default_factory=Admissions)
 
@@ -64,8 +59,10 @@ class Bilevel:
             for _ in range(LOOPS):
                 here = await self._step(context, self.outer, here, batch)
                 for _ in range(INNER_STEPS):
-                    here = await self._tuned(context, await self._step(context, self.inner, here, batch))
-            if not self._fits(context, here, (*batch, *context.validation)):
+                    here = await self._step(context, self.inner, here, batch)
+                    if self.tuner is not None:
+                        here = await self.tuner.step(context, here, self._admissions, context.validation)
+            if not fits(context, here.program, (*batch, *context.validation)):
                 return PLAN_USED
             await context.run(here.program, batch, "train")
             await context.run(here.program, context.validation, "val")
@@ -96,60 +93,9 @@ class Bilevel:
         if proposer is None:
             return here
         for option in proposer.options(here, context):
-            if not self._fits(context, here, (*batch, *context.validation), option.cost):
+            if not fits(context, here.program, (*batch, *context.validation), option.cost):
                 continue
             focus = Focus(option, self._admissions.number, TAKEN, TAKEN, rows=tuple(batch))
             for proposal in await proposer.propose(here, focus, 1, context):
                 return self._admissions.taken(context, Pick(here, proposer, focus), proposal)
         return here
-
-    async def _tuned(
-        self, context: Context[WorkflowProgram], here: Candidate[WorkflowProgram]
-    ) -> Candidate[WorkflowProgram]:
-        """The program to go on with: a picked change, where the judge adopts it on pairs of all training rows."""
-        if self.tuner is None or self.judge is None:
-            return here
-        context.population.incumbent = here
-        for pick in await self.tuner.picks(1, context):
-            for proposal in await pick.proposer.propose(here, pick.focus, 1, context):
-                candidate = self._admissions.admitted(context, pick, proposal)
-                if candidate is None:
-                    continue
-                verdict = await self._judged(context, candidate, self.judge)
-                self.tuner.learn([(candidate, verdict)])
-                if verdict.decision == "adopt":
-                    return candidate
-        return here
-
-    async def _judged(
-        self, context: Context[WorkflowProgram], candidate: Candidate[WorkflowProgram], judge: Judge[WorkflowProgram]
-    ) -> Verdict:
-        assert candidate.parent is not None
-        population, end, last = context.population, 0, False
-        while True:
-            end += BLOCK
-            rows = context.rows[:end]
-            if not last and self._fits(context, candidate, (*rows, *context.validation)):
-                both = (candidate.parent.program, candidate.program)
-                await all_of(context.run(each, rows, "train") for each in both)
-                last = end >= len(context.rows)  # fewer than before where an endpoint refused some
-            else:
-                last = True
-            ruling = judge.ruling(candidate, population, context.rows, population.extra_calls(candidate), last=last)
-            if ruling.decision is not None:
-                candidate.belief = ruling.belief
-                candidate.state = "adopted" if ruling.decision == "adopt" else "dropped"
-                verdict = decided(candidate, ruling, ruling.decision, context.spent)
-                context.record(verdict)
-                return verdict
-
-    def _fits(
-        self,
-        context: Context[WorkflowProgram],
-        here: Candidate[WorkflowProgram],
-        rows: Sequence[str],
-        besides: float = 0.0,
-    ) -> bool:
-        """Whether the planned calls surely allow to run a program on the rows, and `besides`."""
-        missing = context.population.missing(here.program, rows)
-        return len(missing) * context.calls_of(here.program) + besides <= context.left

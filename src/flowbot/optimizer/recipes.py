@@ -43,6 +43,7 @@ from .seams import Allocator, Context, Critic, Planner, Proposer
 from .structure.catalogue_changes import CatalogueChanges
 from .textgrad.descent import Descent
 from .textgrad.proposer import TextGrad
+from .tuned import Tuner
 
 Proposers: TypeAlias = Sequence[Proposer[WorkflowProgram]]
 ASKED_AGAIN = 2
@@ -221,7 +222,7 @@ class PaperMethod:
         if self.inner == "layerwise":
             return Bilevel(outer, Layerwise())
         if proposers := INNER[self.inner].proposers():
-            return Bilevel(outer, tuner=Bandit(proposers, wanders=False), judge=PosteriorJudge())
+            return Bilevel(outer, tuner=Tuner(Bandit(proposers, wanders=False), PosteriorJudge()))
         return Bilevel(outer)
 
 
