@@ -59,4 +59,4 @@ def outcome(run_dir: Path, result: RunResult) -> dict[str, Any]:
 
 
 def _means(scores: Scores) -> dict[str, Any]:
-    return {name: {"mean": each["mean"], "n": each["n"]} for name, each in scores.dump().items()}
+    return {name: each and {"mean": each["mean"], "n": each["n"]} for name, each in scores.dump().items()}

@@ -6,7 +6,7 @@ A folder `recorded_methods/METHOD` holds the start, every request with its reply
 `recorded/FILE`, packed because they repeat one another) and what came of it (`expected.json`). The clerk answers from the
 request alone. Of `none+layerwise` and `paper+none` the recordings are older than the loop that makes them now; those of
 `paper+blame` and `paper+layerwise` were made anew, since the one's inner loop is judged in another way, and the other pays for no text of a step that
-all feedback leaves as it is. Its steps count as `fake/counter` does, often wrongly; as the meta model it edits one call into a list and a
+all feedback leaves as it is. That of `aflow+none` is asked as a large model is, for edits, whatever the catalogue offers a small one. Its steps count as `fake/counter` does, often wrongly; as the meta model it edits one call into a list and a
 sum, then puts a plan before it, then finds no valid edit; some of its edits and texts are refused on purpose.
 """
 
@@ -30,7 +30,7 @@ from flowbot.testing.fake import chance
 from flowbot.testing.fake_behaviours import BEHAVIOURS, ReplyContent, counter
 
 RECORDED = Path(__file__).with_name("recorded_methods")
-METHODS = ("paper+layerwise", "none+layerwise", "paper+none", "paper+blame")
+METHODS = ("paper+layerwise", "none+layerwise", "paper+none", "paper+blame", "aflow+none")
 
 ITEMS = "list[{what: str, amount: int}]"
 COPY = "Put us down for one apple turnover and 1 eclair; ah yes, 1 sourdough loaf too."
@@ -118,7 +118,7 @@ async def run(method: str, model: str, folder: Path) -> dict[str, Any]:
         method=method,
         effort="low",
         seed=0,
-        meta_mode="small",
+        meta_mode="large" if method.startswith("aflow") else "small",
         run_dir=folder / "run",
         cache_dir=folder / "cache",
     )

@@ -24,7 +24,7 @@ from flowbot.workflow.starts import single_call
 
 METHODS = (
     "flowbot", "random", "flowbot+layerwise", "none+none", "paper", "paper+blame", "none+layerwise", "none+autodiff",
-    "flowbot+autodiff", "none+textgrad", "paper+textgrad",
+    "flowbot+autodiff", "none+textgrad", "paper+textgrad", "aflow", "aflow+blame",
 )  # fmt: skip
 UNREADABLE = "I would rather not say."
 

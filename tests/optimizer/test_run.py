@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from flowbot.fields import UserError
 from flowbot.lm.budget import Budget
 from flowbot.lm.stop import StopSignal
 from flowbot.optimizer.estimate import estimate
+from flowbot.optimizer.methods import INNERS, OUTERS
+from flowbot.optimizer.recipes import INNER
 from flowbot.optimizer.run import optimize_async
 from flowbot.report.advice import advice
 from flowbot.run.events import Feedback, Measured, Noted, Verdict
@@ -63,23 +66,18 @@ async def test_another_seed_looks_at_other_examples(orders: Task, tmp_path: Path
     assert journals[0] != journals[1]
 
 
-@pytest.mark.parametrize(
-    "method",
-    [
-        "flowbot+none",
-        "none+blame",
-        "none+none",
-        "random",
-        "flowbot+layerwise",
-        "paper",
-        "flowbot+autodiff",
-        "paper+textgrad",
-    ],
-)
-async def test_every_method_ends_done(orders: Task, tmp_path: Path, method: str) -> None:
+@pytest.mark.parametrize("inner", INNERS)
+@pytest.mark.parametrize("outer", OUTERS)
+async def test_every_outer_optimiser_works_with_every_inner_one(
+    orders: Task, tmp_path: Path, outer: str, inner: str
+) -> None:
+    if not all(find_spec(module) for module in INNER[inner].needs):
+        pytest.skip(f"{inner} is not installed")
+    method = f"{outer}+{inner}"
     small = replace(orders, splits={split: rows[:10] for split, rows in orders.splits.items()})
-    result = await run(small, tmp_path, method=method)
+    result = await run(small, tmp_path, method=method, effort=150)
     assert result.status == "done"
+    assert result.method == method
     if method == "none+none":
         assert result.workflow.hash == result.start.hash
         assert result.calls.keys() == {"val", "test"}
@@ -197,7 +195,7 @@ async def test_faults_change_no_score(orders: Task, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("given", "words"),
-    [({"method": "aflow"}, "aflow"), ({"effort": "huge"}, "huge"), ({"lm": "nobody/x"}, "nobody")],
+    [({"method": "allflow"}, "allflow"), ({"effort": "huge"}, "huge"), ({"lm": "nobody/x"}, "nobody")],
 )
 async def test_wrong_options_are_one_clear_error(
     orders: Task, tmp_path: Path, given: dict[str, Any], words: str

@@ -12,6 +12,8 @@ from typing import TypeAlias
 from flowbot.fields import UserError
 from flowbot.runtime.program import WorkflowProgram
 
+from .aflow.author import Author
+from .aflow.tree import Tree
 from .allocator import Thompson
 from .autodiff.gated import Gated
 from .autodiff.proposer import AutoDiff
@@ -80,6 +82,8 @@ def recipe(outer: str, inner: str) -> Method:
             raise UserError(f"method {name}", f"no package {module}", mend="install it: pip install 'flowbot[dspy]'")
     if outer == "paper":
         return PaperMethod(name, with_edits=True, inner=inner)
+    if outer == "aflow":
+        return PoolMethod(name, critic=None, asks=True, tree=partial(_tree, tuner))
     if outer == "none" and tuner.alone is not None:
         return tuner.alone(name)
     asks = outer != "random"
@@ -96,6 +100,15 @@ def recipe(outer: str, inner: str) -> Method:
         planner=Bandit if asks else partial(Bandit, even=True),
         asks=asks or inner not in ("blame", "none"),
     )
+
+
+def _tree(inner: Inner) -> Tree:
+    return Tree(Author(CatalogueChanges()), judged(inner.proposers()))
+
+
+def judged(proposers: Proposers) -> Tuner | None:
+    """What tunes a structure as it stands, each change being judged; None where nobody proposes any."""
+    return Tuner(Bandit(proposers, wanders=False), PosteriorJudge()) if proposers else None
 
 
 def tuning() -> Proposers:
@@ -126,6 +139,7 @@ class PoolMethod:
         judge: makes what adopts and drops; see `judge.Judge`.
         allocator: makes what chooses who runs on which rows; see `seams.Allocator`.
         closing: makes what chooses the program that is returned; see `confirm.Closing`.
+        tree: makes what searches in place of the pool and its parts but `closing`; None: the pool does.
     """
 
     name: str
@@ -136,6 +150,7 @@ class PoolMethod:
     allocator: Callable[[], Allocator[WorkflowProgram]] = Thompson
     closing: Callable[[], Closing[WorkflowProgram]] = Confirm
     asks: bool | None = None
+    tree: Callable[[], Tree] | None = None
 
     def calls(self, sizes: Sizes) -> Mapping[str, int]:
         """The effort is the plan; how it is divided is a guess."""
@@ -147,9 +162,12 @@ class PoolMethod:
 
     def loop(self, sizes: Sizes) -> Loop:
         """As of `Method`."""
+        joins = self._joins(sizes)
+        if self.tree is not None:
+            return PoolLoop(self.tree(), AsAdopted() if joins else self.closing(), joins)
         critic = None if self.critic is None else self.critic()
         planner = self.planner(self.proposers(), critic)
-        if not self._joins(sizes):
+        if not joins:
             return PoolLoop(Pool(planner, self.allocator(), self.judge()), self.closing())
         judge = PosteriorJudge[WorkflowProgram](*STRICTER) if self.judge is PosteriorJudge else self.judge()
         return PoolLoop(Pool(planner, self.allocator(), judge), AsAdopted(), joined=True)
@@ -162,9 +180,9 @@ class PoolMethod:
 
 @dataclass(slots=True)
 class PoolLoop:
-    """The pool, and validation at its end; see `methods.Loop`."""
+    """The pool or another search of training rows, and validation at its end; see `methods.Loop`."""
 
-    pool: Pool[WorkflowProgram]
+    pool: Pool[WorkflowProgram] | Tree
     closing: Closing[WorkflowProgram]
     joined: bool = False
     """Whether validation joins the rows of the search."""
@@ -221,9 +239,7 @@ class PaperMethod:
         outer = Edits() if self.with_edits else None
         if self.inner == "layerwise":
             return Bilevel(outer, Layerwise())
-        if proposers := INNER[self.inner].proposers():
-            return Bilevel(outer, tuner=Tuner(Bandit(proposers, wanders=False), PosteriorJudge()))
-        return Bilevel(outer)
+        return Bilevel(outer, tuner=judged(INNER[self.inner].proposers()))
 
 
 @dataclass(frozen=True, slots=True)

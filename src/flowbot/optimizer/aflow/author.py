@@ -1,0 +1,205 @@
+"""AFlow's expansion (section 3.3 there): one modification of one parent, by an author that knows what was tried on it.
+
+A small meta model chooses a change of the catalogue by letter; a large one writes typed edits. The published one writes Python, which
+is imported into the optimiser as it is; tells a repetition by the text of its description, in a loop without a bound; and lists what
+was tried only if running it came to an end. Here nothing runs that is not valid, a repetition is told by the structure, there are three
+tries, and all of them are remembered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from flowbot.fields import Field, Type, stable_hash
+from flowbot.fields.words import percent
+from flowbot.optimizer.belief import Belief
+from flowbot.optimizer.editing import EDITS, KINDS, TRIES, asked_edits
+from flowbot.optimizer.feedback.runs import failing
+from flowbot.optimizer.judge import PRIOR_SPREAD
+from flowbot.optimizer.population import Candidate
+from flowbot.optimizer.prompts import fill
+from flowbot.optimizer.rendering import mistake_text, sentence
+from flowbot.optimizer.seams import Context, Focus, Option, Pick, Proposal, Proposer
+from flowbot.run.events import Arm
+from flowbot.runtime.evaluation import Row
+from flowbot.runtime.program import WorkflowProgram
+from flowbot.workflow.parameters import CodeParameters, LLMParameters
+from flowbot.workflow.workflow import Workflow
+
+LETTERS = "ABCDEFGHIJKL"
+"""As many changes as a small model can read."""
+SHOWN = {"small": 2, "large": 3}
+"""Mistakes that the author is shown, at random."""
+REMEMBERED = {"small": 4, "large": 20}
+"""Of what was tried on a parent the last ones that it is told."""
+MOST_EDITS = 3
+CHOICE_TOKENS = 150
+_EDITS = Arm(kind="edits")
+
+
+@dataclass(slots=True)
+class Author:
+    """Modifies one parent at a time.
+
+    Args:
+        catalogue: offers the changes that are chosen among.
+    """
+
+    catalogue: Proposer[WorkflowProgram]
+    _tries: Counter[str] = field(default_factory=Counter[str])
+    _asked: int = 0
+
+    def offers(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+        """What may be tried on a parent still."""
+        if context.meta_mode == "large":
+            key = f"edits {parent.program.hash}"
+            return [Option(_EDITS, key, "edits by the meta model", Belief(0.0, PRIOR_SPREAD), cost=TRIES)]
+        options = self.catalogue.options(parent, context)
+        return [replace(each, cost=each.cost + 1) for each in options if self._tries[each.key] < each.most]
+
+    async def modified(
+        self,
+        parent: Candidate[WorkflowProgram],
+        offers: Sequence[Option],
+        tried: Sequence[str],
+        context: Context[WorkflowProgram],
+    ) -> tuple[Pick[WorkflowProgram], Proposal[WorkflowProgram]]:
+        """One modification, or what kept the author from one.
+
+        Args:
+            parent: what is modified; it was run on all rows.
+            offers: of `offers`, those that it may choose among.
+            tried: what was tried on the parent, and what came of it.
+            context: of the search.
+        """
+        program, mode = parent.program, context.meta_mode
+        self._asked += 1
+        rng = context.rng(f"aflow/author/{self._asked}")
+        wrong = failing(context.recorded(program, context.training))
+        rows = rng.sample(wrong, k=min(SHOWN[mode], len(wrong)))
+        score = percent(context.population.mean(program, "score") or 0.0)
+        told = list(tried[-REMEMBERED[mode] :])
+        if mode == "large":
+            return await self._written(parent, offers[0], rows, score, told, context)
+        drawn = rng.sample(offers, k=min(len(LETTERS), len(offers)))
+        return await self._chosen(parent, drawn, rows, score, told, context)
+
+    async def _chosen(
+        self,
+        parent: Candidate[WorkflowProgram],
+        offers: Sequence[Option],
+        rows: Sequence[Row],
+        score: str,
+        tried: list[str],
+        context: Context[WorkflowProgram],
+    ) -> tuple[Pick[WorkflowProgram], Proposal[WorkflowProgram]]:
+        program, letters = parent.program, LETTERS[: len(offers)]
+        several = len({each.arm.place for each in offers}) > 1
+        changes = [
+            {"letter": letter, "title": each.title, "place": each.arm.place if several else ""}
+            for letter, each in zip(letters, offers, strict=True)
+        ]
+        system = fill(
+            "aflow_choose",
+            goal=context.task.goal,
+            workflow=sentence(program.workflow),
+            score=score,
+            tried=tried,
+            changes=changes,
+        )
+        user = "\n\n".join([*_mistakes(context, program, rows), "Fault and choice?"])
+        fields = [Field.of("fault", "str"), Field("choice", Type("literal", options=tuple(letters)))]
+        context.watch.step("asking the meta model which change to make")
+        reply = await context.ask_fields(system, user, fields, "proposals", max_tokens=CHOICE_TOKENS)
+        if reply is None:
+            return _pick(parent, self.catalogue, replace(offers[0], arm=Arm(kind="choice"))), Proposal(
+                None, "a change chosen by the meta model", "meta", faults=("the meta model chose none",)
+            )
+        option, fault = offers[letters.index(str(reply["choice"]))], str(reply["fault"]).strip()
+        said = tuple(context.feedback(program.hash, row.example.id, "", fault) for row in rows) if fault else ()
+        focus = Focus(
+            option,
+            self._tries[option.key],
+            option.prior,
+            option.prior,
+            votes=1.0,
+            reason=fault,
+            because=tuple(each.id for each in said),
+            ballots=1,
+            shown=tuple(row.example.id for row in rows),
+        )
+        self._tries[option.key] += 1
+        (made,) = await self.catalogue.propose(parent, focus, 1, context)
+        return Pick(parent, self.catalogue, focus), replace(made, feedback=(*said, *made.feedback))
+
+    async def _written(
+        self,
+        parent: Candidate[WorkflowProgram],
+        option: Option,
+        rows: Sequence[Row],
+        score: str,
+        tried: list[str],
+        context: Context[WorkflowProgram],
+    ) -> tuple[Pick[WorkflowProgram], Proposal[WorkflowProgram]]:
+        program = parent.program
+        told = {
+            path: each.model_dump(exclude_defaults=True, exclude={"demonstrations"})
+            for path, each in program.workflow.parameters.items()
+        }
+        question = fill(
+            "aflow_modify",
+            goal=context.task.goal,
+            kinds=KINDS,
+            edits=EDITS,
+            most=MOST_EDITS,
+            tools="\n".join(f"{name}: {each.about}" for name, each in context.signatures.items()),
+            workflow=json.dumps({**program.workflow.sketch.dump(), "parameters": told}, ensure_ascii=False),
+            score=score,
+            tried=tried,
+            mistakes=_mistakes(context, program, rows),
+        )
+        made = await asked_edits(
+            context,
+            program.workflow,
+            question,
+            most=MOST_EDITS,
+            refused=lambda workflow: repeated(workflow, context),
+        )
+        after = None if made.workflow is None else WorkflowProgram(made.workflow)
+        title = "; ".join(made.edits) or option.title
+        shown = tuple(row.example.id for row in rows)
+        return _pick(parent, self.catalogue, option), Proposal(
+            after, title, "meta", edits=made.edits, shown=shown, faults=made.faults
+        )
+
+
+def repeated(workflow: Workflow, context: Context[WorkflowProgram]) -> str:
+    """Which earlier candidate had the structure of a workflow, in words; "" where none had."""
+    same = structure(workflow)
+    for each in context.population.members:
+        if structure(each.program.workflow) == same:
+            return f"that leads to a structure that was tried before ({each.id}: {each.title})"
+    return ""
+
+
+def structure(workflow: Workflow) -> str:
+    """What one structure has and another has not: the sketch, with the code and the tools of its steps. Other words are none."""
+    computed = {path: each.code for path, each in workflow.parameters.items() if isinstance(each, CodeParameters)}
+    tools = {
+        path: each.tools for path, each in workflow.parameters.items() if isinstance(each, LLMParameters) and each.tools
+    }
+    return stable_hash([workflow.sketch.dump(), computed, tools])
+
+
+def _pick(
+    parent: Candidate[WorkflowProgram], proposer: Proposer[WorkflowProgram], option: Option
+) -> Pick[WorkflowProgram]:
+    return Pick(parent, proposer, Focus(option, 0, option.prior, option.prior))
+
+
+def _mistakes(context: Context[WorkflowProgram], program: WorkflowProgram, rows: Sequence[Row]) -> list[str]:
+    told = context.told(program, rows)
+    return [mistake_text(row, number, context.task.metric) for number, row in enumerate(told, start=1)]
