@@ -177,6 +177,16 @@ def test_cached_tokens_cost_less_and_never_nothing_known_is_zero() -> None:
 
 def test_reads_a_price() -> None:
     assert parse_price("0.4, 1.6") == (0.4, 1.6)
+    by_model = parse_price("openai/a?reasoning_effort=low=1,2; local/b=0,0.5;")
+    assert by_model == {"openai/a?reasoning_effort=low": (1, 2), "local/b": (0, 0.5)}
+    assert price_of("local/b", Usage(1, 0, 1_000_000), by_model) == 0.5, (
+        "by name even what is free by itself has a price"
+    )
+    assert price_of("local/c", Usage(1, 0, 1_000_000), by_model) == 0
+    assert price_of("local/b", Usage(1, 0, 1_000_000), (1, 2)) == 0
+    for text in ("openai/a=1", "openai/a=1,x", "nowhere/a=1,2"):
+        with pytest.raises(UserError):
+            parse_price(text)
     for text in ("", "1", "1,2,3", "a,b", "-1,2", "nan,1", "inf,1"):
         with pytest.raises(UserError, match="IN,OUT"):
             parse_price(text)

@@ -28,6 +28,7 @@ from flowbot.fields import (
 )
 from flowbot.fields.files import read_text, write_text
 from flowbot.fields.words import count, some
+from flowbot.lm.prices import Price
 from flowbot.lm.stop import StopSignal
 from flowbot.runtime.together import all_of
 from flowbot.task.imports import content_hash
@@ -93,7 +94,7 @@ async def run_peer(
     meta: str | None = None,
     judge: str | None = None,
     budget: Budget | None = None,
-    price: tuple[float, float] | None = None,
+    price: Price | None = None,
     stop: StopSignal | None = None,
     say: Say | None = None,
     watch: Callable[[Lent], object] | None = None,

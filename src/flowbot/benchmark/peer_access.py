@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused
 from flowbot.lm.budget import Budget
+from flowbot.lm.prices import Price
 from flowbot.runtime.allowed_models import allowed_models
 from flowbot.runtime.open_model import open_lm
 
@@ -127,7 +128,7 @@ async def lent(
     meta: str,
     judge: str,
     budget: Budget | None,
-    price: tuple[float, float] | None,
+    price: Price | None,
     stop: StopSignal,
     say: Say,
 ) -> AsyncGenerator[Lent]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from flowbot.fields import Paused, Usage, UserError
 from flowbot.lm.budget import Budget
-from flowbot.lm.prices import price_of
+from flowbot.lm.prices import Price, price_of
 from flowbot.lm.proxy import Proxy
 from flowbot.optimizer.estimate import REPLY_TOKENS, read_tokens, thinking
 from flowbot.optimizer.progress import ProgressEvent
@@ -124,7 +124,7 @@ def _others(models: ModelsEntry) -> tuple[str, str]:
     return meta, models.judge or meta
 
 
-def _estimate(cell: Cell, task: Task, model: str, price: tuple[float, float] | None) -> CostEstimate:
+def _estimate(cell: Cell, task: Task, model: str, price: Price | None) -> CostEstimate:
     test = len(task.splits["test"])
     calls = cell.effort + test * (1 + task.metric.judge_calls)
     used = thinking(Usage(calls, calls * read_tokens(task), calls * REPLY_TOKENS), model)

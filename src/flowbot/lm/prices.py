@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import cast
+from typing import TypeAlias, cast
 
 from flowbot.fields import Usage, UserError
 from flowbot.fields.numbers import is_number
@@ -15,6 +15,10 @@ from .providers import FREE, OWN, endpoint_of, is_added, split_model
 PriceOf = Callable[[Usage], float | None]
 """USD for that usage; None when the price is unknown."""
 
+Pair: TypeAlias = tuple[float, float]
+"""USD per million input and output tokens."""
+Price: TypeAlias = Pair | Mapping[str, Pair]
+"""What a user says of prices: one for all models that are paid for, or one by model string."""
 MOST_PRICE = 1e9
 """USD per million tokens that a user may name."""
 
@@ -51,10 +55,23 @@ def listed(price_ref: str | None) -> PriceOf:
     return price
 
 
-def per_million(price: tuple[float, float]) -> PriceOf:
+def per_million(price: Pair) -> PriceOf:
     """The user's own price: USD per million input and output tokens."""
     read, write = price
     return lambda usage: (usage.input_tokens * read + usage.output_tokens * write) / 1e6
+
+
+def said(price: Price | None, model: str, *, free: bool) -> Pair | None:
+    """What the user says that a model costs; None where that is nothing. Of one that is `free` it must be said by its name.
+
+    Args:
+        price: as given.
+        model: the model string.
+        free: whether it costs nothing by itself, as one on this machine.
+    """
+    if isinstance(price, Mapping):
+        return price.get(model)
+    return None if free else price
 
 
 def is_known(price: PriceOf) -> bool:
@@ -63,27 +80,44 @@ def is_known(price: PriceOf) -> bool:
 
 
 def is_price(value: object) -> bool:
-    """Whether it is a pair of prices, each of at least 0 and at most what no model costs."""
+    """Whether it is a pair of prices, each of at least 0 and at most what no model costs, or such pairs by model string."""
+    if isinstance(value, Mapping):
+        by_model = cast("Mapping[object, object]", value)
+        return all(isinstance(name, str) and _is_pair(each) for name, each in by_model.items())
+    return _is_pair(value)
+
+
+def parse_price(text: str) -> Price:
+    """Read `--price IN,OUT`, dollars per million tokens, or `--price "MODEL=IN,OUT;MODEL=IN,OUT"`.
+
+    Raises:
+        UserError: if it is neither, or a number is below 0.
+    """
+    if "=" not in text:
+        return _pair(text)
+    parts = [each.rpartition("=") for each in text.split(";") if each.strip()]
+    for name, _, _ in parts:
+        split_model(name.strip())
+    return {name.strip(): _pair(pair) for name, _, pair in parts}
+
+
+def _is_pair(value: object) -> bool:
     pair = cast("Sequence[object]", value) if isinstance(value, tuple | list) else ()
     return len(pair) == 2 and all(is_number(each) and 0 <= each <= MOST_PRICE for each in pair)
 
 
-def parse_price(text: str) -> tuple[float, float]:
-    """Read `--price IN,OUT`, dollars per million tokens.
-
-    Raises:
-        UserError: if it is not two numbers of at least 0.
-    """
+def _pair(text: str) -> Pair:
     try:
         read, write = (float(part) for part in text.split(","))
     except ValueError:
         read = write = -1.0
     if not is_price((read, write)):
-        raise UserError("--price", repr(text), "IN,OUT: dollars per million input and output tokens, as in 0.4,1.6")
+        expected = "IN,OUT: dollars per million input and output tokens, as in 0.4,1.6; of several models MODEL=IN,OUT;MODEL=IN,OUT"
+        raise UserError("--price", repr(text), expected)
     return read, write
 
 
-def price_of(model: str, usage: Usage, price: tuple[float, float] | None = None) -> float | None:
+def price_of(model: str, usage: Usage, price: Price | None = None) -> float | None:
     """USD that `usage` costs with the model string `model`, in the service tier that it asks for; None when that is unknown.
 
     Args:
@@ -95,12 +129,13 @@ def price_of(model: str, usage: Usage, price: tuple[float, float] | None = None)
         UserError: for an unknown provider or option.
     """
     provider, rest = split_model(model)
+    own = said(price, model, free=provider in OWN)
+    if own is not None:
+        return per_million(own)(usage)
     if provider in OWN:
         return 0.0
     if is_added(provider):
-        return None if price is None else per_million(price)(usage)
+        return None
     name, options = model_options(provider, rest)
-    if price is not None:
-        return per_million(price)(usage)
     usd, factor = listed(endpoint_of(provider, name).price_ref)(usage), options.tier.expected
     return None if usd is None or factor is None else usd * factor

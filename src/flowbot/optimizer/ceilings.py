@@ -15,7 +15,7 @@ from flowbot.fields import Usage, UserError
 from flowbot.fields.words import count, money
 from flowbot.lm.budget import Budget, Ceiling, Hold
 from flowbot.lm.model_options import thinking_budget
-from flowbot.lm.prices import price_of
+from flowbot.lm.prices import Price, price_of
 from flowbot.run.result import CostEstimate
 from flowbot.runtime.engine import DEFAULT_MAX_TOKENS
 from flowbot.task import Task
@@ -164,7 +164,7 @@ def _expected(
     task: Task,
     start: Workflow,
     models: tuple[str, str | None],
-    price: tuple[float, float] | None,
+    price: Price | None,
     budget: Budget,
     written: int = REPLY_TOKENS,
 ) -> _Expected:
@@ -211,7 +211,7 @@ def _expected(
 
 
 def ceiling_outlooks(
-    budget: Budget, task: Task, start: Workflow, models: tuple[str, str | None], price: tuple[float, float] | None
+    budget: Budget, task: Task, start: Workflow, models: tuple[str, str | None], price: Price | None
 ) -> list[CeilingOutlook]:
     """What each ceiling that there is allows; see `_expected`."""
     left = budget.left
@@ -252,7 +252,7 @@ def require_room(outlooks: Sequence[CeilingOutlook], task: Task, planned: CostEs
 
 
 def first_hold(
-    budget: Budget, task: Task, start: Workflow, models: tuple[str, str | None], price: tuple[float, float] | None
+    budget: Budget, task: Task, start: Workflow, models: tuple[str, str | None], price: Price | None
 ) -> Hold:
     """Room for the smallest closing test, until the start's own replies tell what it takes."""
     return _expected(task, start, models, price, budget, written=SHORT_REPLY).least_test.hold(budget)

@@ -12,6 +12,7 @@ from flowbot.fields import UserError
 from flowbot.fields.arguments import FOLDER, MODEL, SAY, checked_arguments
 from flowbot.fields.plugins import find_plugin, plugin_names
 from flowbot.lm.local.weights import catalogue, on_disk
+from flowbot.lm.prices import Price
 from flowbot.lm.providers import OWN, providers
 from flowbot.store import default_cache_dir
 
@@ -73,7 +74,7 @@ def models(
     model: str,
     *,
     cache_dir: Path | str | None = None,
-    price: tuple[float, float] | None = None,
+    price: Price | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Probe: ...
 @checked_arguments(model=MODEL, cache_dir=FOLDER, price=CHECKS["price"], say=SAY)
@@ -81,7 +82,7 @@ def models(
     model: str | None = None,
     *,
     cache_dir: Path | str | None = None,
-    price: tuple[float, float] | None = None,
+    price: Price | None = None,
     say: Callable[[str], None] | None = None,
 ) -> ModelList | Probe:
     """The models that can be used; of one, asked a few small questions, what its endpoint can do and how it is asked as a
@@ -135,9 +136,7 @@ def _of_packages() -> Iterator[PackageProvider]:
             yield PackageProvider(name, None if plugin is None else plugin.package, None)
 
 
-async def _probed(
-    model: str, cache_dir: Path, price: tuple[float, float] | None, say: Callable[[str], None] | None
-) -> Probe:
+async def _probed(model: str, cache_dir: Path, price: Price | None, say: Callable[[str], None] | None) -> Probe:
     async with Workbench(cache_dir=cache_dir) as bench:
         return await probe(model, bench.session(), cache_dir=cache_dir, price=price, say=say, as_meta=True)
 

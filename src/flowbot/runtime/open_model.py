@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flowbot.fields import UserError
 from flowbot.lm.model_options import model_options
 from flowbot.lm.options import is_path
-from flowbot.lm.prices import PriceOf, is_known, listed, per_million
+from flowbot.lm.prices import Price, PriceOf, is_known, listed, per_million, said
 from flowbot.lm.providers import FREE, OWN, endpoint_of, is_added, open_added, require_key, split_model
 from flowbot.lm.tiers import FLEX
 from flowbot.store import Store, default_cache_dir
@@ -32,7 +32,7 @@ def open_lm(
     *,
     base_dir: Path | None = None,
     cache_dir: Path | None = None,
-    price: tuple[float, float] | None = None,
+    price: Price | None = None,
     say: Say | None = None,
 ) -> LM:
     """A model by its string. Opens no connection and starts no server before the first call.
@@ -57,7 +57,7 @@ def open_lm(
         return open_client(model, store=connections.store, base_dir=base_dir, cache_dir=cache_dir, say=tell)
 
     client = connections.share(shared, make, say)
-    cost, tier = priced(client, price)
+    cost, tier = priced(client, price, model)
     known = is_known(cost) and (tier is None or tier.expected is not None)
     if session.budget.limits("usd") and not known:
         raise UserError(
@@ -106,15 +106,16 @@ def names_file(model: str) -> bool:
     return provider == "recorded" or (provider == "local" and is_path(rest.partition("?")[0]))
 
 
-def priced(client: Client, price: tuple[float, float] | None) -> tuple[PriceOf, Tier | None]:
+def priced(client: Client, price: Price | None, model: str) -> tuple[PriceOf, Tier | None]:
     """What a client's calls cost, and the service tier in which it asks; None for one that knows of none.
 
     Args:
         client: of any kind.
         price: USD per million input and output tokens, as the user says: whatever tier is asked for.
+        model: its model string.
     """
-    if price is not None and client.price_ref != FREE:
-        return per_million(price), None
+    if (own := said(price, model, free=client.price_ref == FREE)) is not None:
+        return per_million(own), None
     return listed(client.price_ref), getattr(client, "tier", None)
 
 

@@ -16,6 +16,7 @@ from flowbot.fields import ModelError, RefusedError, Usage, ValueMismatch
 from flowbot.fields.bounds import ABOUT, bounded
 from flowbot.lm.capabilities import Capabilities
 from flowbot.lm.client import Client, Reply
+from flowbot.lm.prices import Price
 from flowbot.lm.providers import FREE
 from flowbot.lm.retry import RetryPolicy
 from flowbot.lm.thinking import ANSWER, PURPOSE, QUESTION
@@ -84,7 +85,7 @@ async def probe(
     session: Session,
     *,
     cache_dir: Path | None = None,
-    price: tuple[float, float] | None = None,
+    price: Price | None = None,
     say: Callable[[str], None] | None = None,
     as_meta: bool = False,
 ) -> Probe:
@@ -105,7 +106,7 @@ async def probe(
     from flowbot.lm.lm import LM
 
     client = open_client(model, store=session.store, cache_dir=cache_dir, say=say)
-    cost, tier = priced(client, price)
+    cost, tier = priced(client, price, model)
     lm = LM(client, session, name=model, price=cost, tier=tier, retry=_RETRY)
     try:
         reply, note = await _asked(lm)

@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypedDict, TypeVar, cast, get_args
 from flowbot.fields.arguments import FOLDER, Checks, bound, choice, one_kind, require_known, require_value
 from flowbot.lm.budget import Budget
 from flowbot.lm.pace import Pace
-from flowbot.lm.prices import is_price
+from flowbot.lm.prices import Price, is_price
 from flowbot.lm.stop import StopSignal
 
 from .executors import ExecutorName
@@ -46,14 +46,14 @@ class WorkbenchSettings(CallSettings, total=False):
     Args:
         budget: ceilings. They end a search but are no part of a run's identity; those of a workbench hold for all of its runs
             together, and a run's own count within them.
-        price: USD per million input and output tokens, where a model's price is not known.
+        price: USD per million input and output tokens, where a model's price is not known: one pair, or by model string.
         executor: where metrics and tools that are plain functions run: `loop`, in this process, or `processes`.
         stop: when set, no new call is sent, and those in flight have 10 s to finish: `optimize` then returns a paused result,
             `evaluate` raises `Paused`. That of a workbench pauses all of its runs.
     """
 
     budget: Budget | None
-    price: tuple[float, float] | None
+    price: Price | None
     executor: ExecutorName
     stop: StopSignal | None
 
@@ -66,7 +66,10 @@ CHECKS: Checks = {
     "budget": (one_kind(Budget), "fb.Budget(calls=…, usd=…)"),
     "pace": (one_kind(Pace), "fb.Pace(concurrency=…)"),
     "stop": (one_kind(StopSignal), "an fb.StopSignal()"),
-    "price": (is_price, "two numbers, USD per million input and output tokens, such as (0.4, 1.6)"),
+    "price": (
+        is_price,
+        "two numbers, USD per million input and output tokens, such as (0.4, 1.6), or such pairs by model",
+    ),
     "cache_dir": FOLDER,
     "executor": choice(get_args(ExecutorName)),
     "sandbox": choice(get_args(SandboxName)),

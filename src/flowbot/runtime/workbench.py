@@ -14,6 +14,7 @@ from flowbot.fields import UserError
 from flowbot.fields.arguments import SWITCH, require_value
 from flowbot.lm.budget import Budget
 from flowbot.lm.connections import Connections
+from flowbot.lm.prices import Price
 from flowbot.lm.session import Session
 from flowbot.lm.stop import StopSignal
 from flowbot.store import Kind, Store, default_cache_dir
@@ -149,7 +150,7 @@ class Workbench:
         session: Session,
         *,
         tools: Mapping[str, Tool],
-        price: tuple[float, float] | None = None,
+        price: Price | None = None,
         say: Say | None = None,
         allow_writes: bool = False,
         models: Collection[str] = (),
