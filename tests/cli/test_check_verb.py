@@ -227,3 +227,13 @@ def test_inputs_that_are_longer_than_the_context_are_told_where_it_is_known() ->
     assert too_long({"model": "local/x", "context": 32_000}, rows) == []
     assert too_long({"model": "fake/x", "context": None}, rows) == []
     assert too_long(None, rows) == []
+
+
+def test_listed_models_are_asked_beside_the_others(capsys: Capture, tmp_path: Path) -> None:
+    path = str(write_task(tmp_path))
+    common = ["check", path, "--model", "fake/counter", "--cache-dir", str(tmp_path / "cache"), "--json"]
+    facts = flowbot(capsys, *common, "--models", "fake/echo,fake/judge?expires=1")
+    assert facts.json["models"]["fake/echo"]["model"] == "fake/echo"
+    assert facts.json["models"]["fake/judge?expires=1"]["ok"] is False
+    (defect,) = facts.json["defects"]
+    assert defect["where"] == "--models fake/judge?expires=1"

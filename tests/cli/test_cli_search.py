@@ -251,3 +251,17 @@ def test_a_replay_says_that_it_is_one_and_compare_shows_what_was_paid(capsys: Ca
     found = flowbot(capsys, "compare", "one", "two", "--json").json
     assert found["runs"][0]["spent"]["calls"] == sum(found["runs"][0]["calls"].values())
     assert "Paid" in flowbot(capsys, "compare", "one", "two").out
+
+
+def test_models_that_steps_may_be_given_stand_in_the_dry_run_and_in_the_result(capsys: Capture, here: Path) -> None:
+    other = "fake/counter?seed=3"
+    command = ["optimize", str(write_task(here)), *FAKE, *LOW, "--models", other, "--cache-dir", "cache", "--json"]
+    dry = flowbot(capsys, *command, "--dry-run", "--price", f"fake/counter=1,1;{other}=2,2").json
+    assert dry["models"]["other"] == other
+    assert set(dry["estimate"]["by_model"]) == {"fake/counter", other}
+    assert dry["estimate"]["by_model"][other]["usd"] > 0
+    found = flowbot(capsys, *command).json
+    assert sum(each["calls"] for each in found["by_model"].values()) == sum(found["calls"].values())
+    assert found["by_model"].keys() >= {"fake/counter", other}
+    assert isinstance(found["step_models"], list)
+    assert "--models" in (Path(found["run_dir"]) / "report.html").read_text(encoding="utf-8")

@@ -14,6 +14,7 @@ from random_workflows import TOOLS, workflow_data
 from flowbot.fields import Field, UserError
 from flowbot.optimizer.catalogue.catalogue import PATTERNS, Catalogue
 from flowbot.optimizer.catalogue.change import Call, Change, Place
+from flowbot.optimizer.step_models import StepModels
 from flowbot.task import Task, tool_of
 from flowbot.workflow.check import check
 from flowbot.workflow.edits.applying import applied
@@ -276,7 +277,7 @@ def test_two_changes_of_one_key_are_the_users_error(counting: Task) -> None:
 def test_changes_of_any_workflow_are_valid_or_refused_and_about_steps_that_are_not_frozen(data: dict[str, Any]) -> None:
     workflow, task = Workflow.from_data(data), asking("Answer.")
     steps = {path for path, _ in walk(workflow.sketch) if not is_frozen(workflow.sketch, path)}
-    for change in Catalogue().changes(workflow, task):
+    for change in Catalogue().changes(workflow, task, StepModels("fake/a", {"fake/a": 1.0, "fake/b": 2.0})):
         assert change.place in steps
         assert change.key.startswith(f"{change.kind}:")
         try:

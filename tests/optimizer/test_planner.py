@@ -11,10 +11,10 @@ from pool_world import Lookup, Named
 
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.judge import CALL_WORTH
-from flowbot.optimizer.planner import CARRIED, LEAST_WEIGHT, TOKENS_OF_A_CALL, VOTE_WORTH, Bandit, VoteWeight
+from flowbot.optimizer.planner import CARRIED, LEAST_WEIGHT, PATIENCE, TOKENS_OF_A_CALL, VOTE_WORTH, Bandit, VoteWeight
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.seams import Ballots, Focus, Option, Proposal
-from flowbot.run.events import Arm, Verdict
+from flowbot.run.events import Arm, Noted, Verdict
 
 
 class Offers:
@@ -52,6 +52,10 @@ def option(
     kind: str, mean: float = 0.0, spread: float = 1e-6, *, extra: float = 0.0, cost: int = 0, most: int = 1
 ) -> Option:
     return Option(Arm(kind=kind), kind, kind, Belief(mean, spread), extra=extra, cost=cost, most=most)
+
+
+def late(kind: str, mean: float = 0.0) -> Option:
+    return replace(option(kind, mean), late=True)
 
 
 def context(planned: float = 100.0) -> Lookup:
@@ -169,3 +173,19 @@ def test_of_texts_nothing_is_carried() -> None:
     candidate.level = "parameters"
     bandit.carry([candidate])
     assert bandit.plain(option("a")).mean == 0.0
+
+
+async def test_what_is_for_a_settled_structure_waits_for_few_calls_a_plateau_or_nothing_else() -> None:
+    offers = Offers(option("a", most=99), late("model", 0.5))
+    world = context()
+    assert await kinds(Bandit([offers]), 1, world) == ["a"]
+    world.spent = 70
+    assert await kinds(Bandit([offers]), 1, world) == ["model"], "a third of the calls is left"
+    world.spent = 0
+    planner: Bandit[Named] = Bandit([offers])
+    planner.learn([closed("a", -0.1)] * PATIENCE)
+    assert await kinds(planner, 1, world) == ["model"], "a plateau"
+    assert any(isinstance(each, Noted) and "other models" in each.text for each in world.events)
+    planner.learn([closed("b", 0.1, "adopt")])
+    assert await kinds(planner, 1, world) == ["a"], "the structure is another"
+    assert await kinds(Bandit([Offers(late("model"))]), 1, world) == ["model"], "nothing else is left"

@@ -12,6 +12,7 @@ from runtime_help import single
 
 import flowbot as fb
 from flowbot.fields import UserError
+from flowbot.lm.lm import LM
 from flowbot.runtime.allowed_models import SHOWN, allowed_models, named_models, require_allowed_models
 from flowbot.runtime.open_model import names_file
 from flowbot.task import Judge, Metric
@@ -108,3 +109,22 @@ def test_a_flow_calls_what_the_user_lists(tmp_path: Path) -> None:
     with fb.load(path, models=["fake/echo?seed=1"]) as flow:
         assert flow.models == {"fake/echo?seed=1"}
         assert flow(note="x")
+
+
+def test_a_missing_key_of_any_step_is_found_before_the_first_call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    first, second = single(model="fake/echo"), "openai/gpt-4.1"
+    (name,) = first.sketch.nodes
+    node = first.sketch.nodes[name]
+    told = first.parameter(name).model_copy(update={"model": second})
+    ends = {"text": f"{name}.text", "other": "more.text"}
+    sketch = first.sketch.model_copy(update={"nodes": {name: node, "more": node}, "outputs": ends})
+    both = Workflow(sketch=sketch, parameters={**first.parameters, "more": told})
+    asked: list[str] = []
+    monkeypatch.setattr(LM, "ask", lambda *args, **kwargs: asked.append("asked"))
+    with fb.Flow(both, models=["fake/echo", second]) as flow, pytest.raises(UserError, match="OPENAI_API_KEY"):
+        flow(note="x")
+    assert not asked

@@ -198,8 +198,8 @@ def _start(text: str, where: str, folder: Path) -> Workflow | Start:
 
 
 def _check_models(entry: ModelsEntry, where: str) -> None:
-    for role in ModelsEntry.model_fields:
-        name = getattr(entry, role)
+    named = [(role, getattr(entry, role)) for role in ("task", "meta", "judge")]
+    for role, name in (*named, *((f"others[{place}]", each) for place, each in enumerate(entry.others or ()))):
         if name is None:
             continue
         try:

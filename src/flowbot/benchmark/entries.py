@@ -86,11 +86,13 @@ MethodEntry: TypeAlias = StartMethod | SearchMethod | PeerMethod
 
 
 class ModelsEntry(_Entry):
-    """Model strings: what runs the steps, what writes feedback and changes, what judges. Those that are None as in `optimize`."""
+    """Model strings: what runs the steps, what writes feedback and changes, what judges; and `others` that a search may give to steps,
+    as the `models` of `optimize`. Those that are None as there."""
 
     task: str
     meta: str | None = None
     judge: str | None = None
+    others: Annotated[list[str], Field(max_length=20)] | None = None
 
 
 class Ceilings(_Entry):

@@ -11,7 +11,7 @@ from typing import Any
 from flowbot.fields import Usage
 from flowbot.fields.words import brief
 from flowbot.lm.budget import Budget
-from flowbot.optimizer.method import Loop, Method, Sizes
+from flowbot.optimizer.method import Loop, Method, Sizes, gives_models
 from flowbot.optimizer.methods import find_method
 from flowbot.optimizer.progress import ProgressEvent
 from flowbot.optimizer.run import Plan, planned
@@ -47,6 +47,11 @@ class AtEffort:
         planned = self.method.calls(sizes)
         share = min(1.0, sizes.effort / max(1, sum(planned.values())))
         return {purpose: int(share * calls) for purpose, calls in planned.items()}
+
+    @property
+    def gives_models(self) -> bool:
+        """The method's."""
+        return gives_models(self.method)
 
     def loop(self, sizes: Sizes) -> Loop:
         """The method's."""
@@ -130,6 +135,8 @@ def _planned(cell: Cell, ground: Ground, **own: Any) -> AbstractAsyncContextMana
     task, method, models = ground.parts(cell)
     assert not isinstance(method, PeerMethod)
     searches = not isinstance(method, StartMethod)
+    listed = [*(ground.settings.get("models") or ()), *(models.others or ())]
+    settings: Mapping[str, Any] = {**ground.settings, "models": listed}
     return planned(
         task,
         lm=models.task,
@@ -142,7 +149,7 @@ def _planned(cell: Cell, ground: Ground, **own: Any) -> AbstractAsyncContextMana
         meta_mode=method.meta_mode if isinstance(method, SearchMethod) else "auto",
         feedback=method.feedback if isinstance(method, SearchMethod) else "real",
         workbench=ground.bench,
-        **ground.settings,
+        **settings,
         **own,
     )
 

@@ -12,6 +12,7 @@ from typing import Any, cast
 from flowbot.fields import ToolSignature, UserError
 from flowbot.fields.arguments import FILE, FOLDER, MODEL, NAMES, SAY, checked_arguments, one_kind
 from flowbot.fields.yaml import read_data
+from flowbot.lm.prices import Price
 from flowbot.lm.session import Session
 from flowbot.run.folders import RunLike, flow_file
 from flowbot.run.result import RunResult
@@ -54,7 +55,7 @@ def check(
     meta_lm: str | None = None,
     judge_lm: str | None = None,
     models: Sequence[str] = (),
-    price: tuple[float, float] | None = None,
+    price: Price | None = None,
     cache_dir: Path | str | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Findings:
@@ -72,7 +73,8 @@ def check(
         lm: model to ask one small question, which proves the key, the name and what its endpoint can do.
         meta_lm: another one, for the search.
         judge_lm: model of the metric's judge, where it has one that names none; the meta model or the task model otherwise.
-        models: model strings that judges of the task's file may name beside these.
+        models: model strings that steps and judges of files may name beside these, and that a search may give to steps; asked as well,
+            where one of these is.
         price: USD per million input and output tokens, where a model's price is not known.
         cache_dir: folder of stored responses, local models and search indexes; the user's cache folder when None.
         say: called with one-line news, as of a model that is fetched.
@@ -85,8 +87,9 @@ def check(
     if not path.is_file():
         raise UserError(str(path), "no such file", "a task or a workflow file")
     named = {"--model": lm, "--meta-model": meta_lm, "--judge-model": judge_lm}
+    asked = {option: name for option, name in named.items() if name is not None}
     asking = Asking(
-        models={option: name for option, name in named.items() if name is not None},
+        models={**asked, **({f"--models {name}": name for name in models} if asked else {})},
         listed=models,
         price=price,
         cache_dir=Path(cache_dir or default_cache_dir()),

@@ -19,7 +19,7 @@ class Findings:
     Args:
         defects: what is wrong.
         warnings: what is worth a second look.
-        facts: what was seen, for programs: `task`, and `model`, `meta_model`, `judge_model` where they were asked.
+        facts: what was seen, for programs: `task`, and `model`, `meta_model`, `judge_model`, and by name `models`, where they were asked.
         rows: the same for people, a name and a text each.
         workflow: the workflow that was checked, where it has no defect.
     """

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields.words import count
+from flowbot.lm.prices import Price
 from flowbot.task.quality import Remark
 
 from .findings import Findings
@@ -38,13 +39,13 @@ class Asking:
 
     models: Mapping[str, str]
     listed: Sequence[str]
-    price: tuple[float, float] | None
+    price: Price | None
     cache_dir: Path
     say: Callable[[str], None]
 
 
 async def ask_models(asking: Asking, session: Session, findings: Findings) -> None:
-    """Ask each model one question; one that does not answer is a defect. Adds facts `model`, `meta_model`…"""
+    """Ask each model one question; one that does not answer is a defect. Adds facts `model`, `meta_model`, `models`…"""
     from flowbot.fields import DeniedError, InfrastructureError, UserError
     from flowbot.lm.endpoint import advice
     from flowbot.runtime.probe import Probe, probe
@@ -62,14 +63,29 @@ async def ask_models(asking: Asking, session: Session, findings: Findings) -> No
         except (InfrastructureError, UserError) as error:
             why = error.what if isinstance(error, UserError) else str(error)
             why = error.reason if isinstance(error, DeniedError) else why
-            findings.defects.append(Remark(f"{option} {model}", why.removeprefix(f"{model}: "), advice(model, error)))
-            findings.facts[name.replace("-", "_")] = {"model": model, "ok": False, "error": str(error)}
+            findings.defects.append(
+                Remark(
+                    option if option.endswith(model) else f"{option} {model}",
+                    why.removeprefix(f"{model}: "),
+                    advice(model, error),
+                )
+            )
+            _note(findings, name, {"model": model, "ok": False, "error": str(error)})
             continue
         facts = asked[model].dump()
-        findings.facts[name.replace("-", "_")] = facts
+        _note(findings, name, facts)
         findings.rows.append((name.replace("-", " ").capitalize(), answered(facts)))
         if facts["note"]:
             findings.rows.append(("Note", facts["note"]))
+
+
+def _note(findings: Findings, name: str, facts: dict[str, Any]) -> None:
+    """What was found of a model, under the option that names it; of a list under the model's name in it."""
+    option, listed, model = name.partition(" ")
+    if listed:
+        findings.facts.setdefault(option, {})[model] = facts
+    else:
+        findings.facts[option.replace("-", "_")] = facts
 
 
 async def judge_task(asking: Asking, session: Session, read: ReadTask, findings: Findings) -> None:

@@ -137,7 +137,7 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
     from flowbot.fields.words import duration, interval, percent
     from flowbot.run.result import Judging
     from flowbot.run.sessions import Spent
-    from flowbot.run.taken import evaluation, judged
+    from flowbot.run.taken import by_model, evaluation, judged
     from flowbot.stats import Estimate
 
     score = Estimate(facts["mean"], facts["low"], facts["high"], facts["n"])
@@ -156,5 +156,7 @@ def _show(console: Console, facts: dict[str, Any]) -> None:
     console.say()
     if "judge" in facts:
         console.say(judged(Judging(**facts["judge"])), "soft")
+    if models := by_model({name: Spent(**each) for name, each in facts["by_model"].items()}):
+        console.say(models, "soft")
     took = evaluation(facts["calls"], facts["requests"], facts["tokens"], facts["usd"], Spent(**facts["spent"]))
     console.say(f"{took}, {duration(facts['seconds'])}.", "soft")

@@ -13,6 +13,7 @@ from cyclopts import Group, Parameter, Token
 if TYPE_CHECKING:
     from flowbot.lm.budget import Budget
     from flowbot.lm.pace import Pace
+    from flowbot.lm.prices import Price as ModelPrices
     from flowbot.lm.stop import StopSignal
     from flowbot.optimizer.effort import Effort
     from flowbot.runtime.settings import WorkbenchSettings
@@ -44,9 +45,15 @@ _OF_JUDGES = (
     "Model of the metric's judge, where it has one that names none; the meta model, else the task model, otherwise."
 )
 JudgeModel = Annotated[str | None, Parameter(group=MODELS, help=_OF_JUDGES)]
-_LISTED = "A,B: models that steps and judges of files may name beside those of the options; a file alone calls none."
+_LISTED = (
+    "A,B: models that steps and judges of files may name beside those of the options, and that a search may give to steps; a "
+    "file alone calls none."
+)
 ListedModels = Annotated[str | None, Parameter(group=MODELS, show_default=False, help=_LISTED)]
-_PER_MILLION = "IN,OUT: US dollars per million input and output tokens, where a model's price is not known."
+_PER_MILLION = (
+    "IN,OUT: US dollars per million input and output tokens, where a model's price is not known; of several models "
+    "MODEL=IN,OUT;MODEL=IN,OUT."
+)
 Price = Annotated[str | None, Parameter(group=MODELS, help=_PER_MILLION)]
 _SANDBOX = (
     "Where code runs: monty (a Python without classes and most modules), or bubblewrap (all of CPython, confined by the "
@@ -178,11 +185,11 @@ class Calls:
             "stop": stop,
         }
 
-    def prices(self) -> tuple[float, float] | None:
-        """The user's own price, per million input and output tokens.
+    def prices(self) -> ModelPrices | None:
+        """The user's own prices, per million input and output tokens.
 
         Raises:
-            UserError: if it is not IN,OUT.
+            UserError: if it is not IN,OUT, or such prices by model.
         """
         from flowbot.lm.prices import parse_price
 

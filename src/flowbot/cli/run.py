@@ -122,6 +122,7 @@ async def _run(
             return None
         session = bench.session(say=say)
         async with bench.engine(model, session, tools=opened, models=own, say=say, live=True) as engine:
+            engine.open_models(workflow)
             tasks = [asyncio.create_task(engine.run(workflow, row, purpose="run")) for row in rows]
             return await together(tasks), engine.session.budget.passed
 

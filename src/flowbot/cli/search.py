@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from flowbot.fields import Paused
 from flowbot.fields.words import count, money
-from flowbot.run.taken import PURPOSES
+from flowbot.run.taken import PURPOSES, priced
 
 from .console import Console
 from .options import Calls, SearchOptions
@@ -51,11 +51,13 @@ async def _search(
 ) -> RunResult | None:
     """The search; None where nothing shall be called."""
     from flowbot.optimizer.run import planned
+    from flowbot.optimizer.step_models import choices
     from flowbot.runtime.judge import judge_models
 
     from .engine import require_price
 
-    require_price(calls, job.model, job.meta_model, *judge_models(job.task.metric, job.judge_model or job.meta_model))
+    judges = judge_models(job.task.metric, job.judge_model or job.meta_model)
+    require_price(calls, job.model, job.meta_model, *judges, *choices(job.model, calls.listed(), job.task.metric))
     async with planned(
         job.task,
         lm=job.model,
@@ -125,7 +127,9 @@ def _announce(job: Job, search: SearchOptions, plan: Plan, console: Console) -> 
     )
     if plan.judges:
         models += f"; {', '.join(plan.judges)} scores by the rubric"
-    asked = (plan.lm, plan.meta_lm, *plan.judges)
+    if others := [each for each in plan.choices if each != plan.lm]:
+        models += f"; steps may be given {', '.join(others)}"
+    asked = (plan.lm, plan.meta_lm, *plan.judges, *plan.choices)
     local = all(model.startswith(("local/", "fake/", "recorded/")) for model in asked)
     cost = "on this machine: no account, no cost" if local else f"about {money(expected.usd)}"
     if not local and expected.usd is None:
@@ -193,11 +197,7 @@ def _dry(job: Job, search: SearchOptions, plan: Plan, console: Console) -> None:
         {
             "dry_run": True,
             "task": job.task.name,
-            "models": {
-                "task": plan.lm,
-                "meta": plan.meta_lm,
-                **({"judge": ", ".join(plan.judges)} if plan.judges else {}),
-            },
+            "models": plan.asked,
             "method": search.method,
             "effort": job.effort,
             "seed": search.seed,
@@ -208,12 +208,16 @@ def _dry(job: Job, search: SearchOptions, plan: Plan, console: Console) -> None:
                 "tokens": expected.tokens,
                 "usd": expected.usd,
                 "by_purpose": dict(expected.by_purpose),
+                "by_model": {name: each.model_dump() for name, each in expected.by_model.items()},
             },
             "ceilings": {each.ceiling: _dump(each) for each in plan.ceilings},
         }
     )
     for purpose, number in expected.by_purpose.items():
         console.result(f"{number:>8,}  {PURPOSES.get(purpose, purpose)}")
+    if plan.choices:
+        for name, each in expected.by_model.items():
+            console.result(f"{each.calls:>8,}  of these of {name}, {priced(each.usd)}")
     console.result(
         f"{expected.calls:>8,}  {'model call' if expected.calls == 1 else 'model calls'}, about {count(expected.tokens, 'token')}; none was made. Retries and larger workflows may add some."
     )

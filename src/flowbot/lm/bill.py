@@ -207,7 +207,7 @@ class Bill:
         self.session.charged.add(self.key)
         for counted in (self.session.tried, self.session.copied):
             counted.pop(self.key, None)
-        self.session.ledger.charge(self.purpose, usage, stored=stored)
+        self.session.ledger.charge(self.purpose, usage, model=self.account.model, stored=stored)
 
     def release(self) -> None:
         """Give back what is reserved and not used."""
@@ -231,7 +231,7 @@ class Bill:
             self.besides += took
         if not self.counted:
             self.session.tried[self.key] = self.besides
-            self.session.ledger.besides(self.purpose, took)
+            self.session.ledger.besides(self.purpose, took, model=self.account.model)
 
     async def copied(self) -> Usage | None:
         """What second sendings took whose answers were not used; None where there was none."""
@@ -261,7 +261,7 @@ class Copy:
         took = bill.account.pay(usage, bill.purpose)
         if self._room is not None:
             self._room.settle(took)
-            bill.session.ledger.besides(bill.purpose, replace(took, seconds=0.0))
+            bill.session.ledger.besides(bill.purpose, replace(took, seconds=0.0), model=bill.account.model)
             if not bill.counted:
                 bill.session.copied[bill.key] = bill.session.copied.get(bill.key, Usage()) + took
         return took

@@ -19,6 +19,8 @@ class Ledger:
     def __init__(self) -> None:
         self.logical_by: dict[str, Usage] = {}
         """Logical usage by purpose, in order of first use; its `calls` are logical calls."""
+        self.logical_by_model: dict[str, Usage] = {}
+        """The same by model."""
         self.requests: dict[str, int] = {}
         """Requests that were served, by purpose; at least as many as the logical calls."""
         self.spent_by: dict[str, Usage] = {}
@@ -32,27 +34,31 @@ class Ledger:
         self.noted: Callable[[], None] = lambda: None
         """Told of every payment, before anything else is done about it. It must not raise."""
 
-    def charge(self, purpose: str, usage: Usage, *, stored: bool) -> None:
+    def charge(self, purpose: str, usage: Usage, *, model: str, stored: bool) -> None:
         """Count one logical call.
 
         Args:
             purpose: what it was for (`train`, `val`, `test`, `gradients`, `proposals`…).
             usage: what it took, or took when first paid.
+            model: the model string.
             stored: True when the store answered and nothing was paid.
         """
-        self.besides(purpose, usage)
-        _count(self.logical_by, purpose, Usage(calls=1))
+        self.besides(purpose, usage, model=model)
+        for sums, name in ((self.logical_by, purpose), (self.logical_by_model, model)):
+            _count(sums, name, Usage(calls=1))
         self.replayed += stored
 
-    def besides(self, purpose: str, usage: Usage) -> None:
+    def besides(self, purpose: str, usage: Usage, *, model: str) -> None:
         """Count what a logical call took besides its reply: requests and tokens, and no call more.
 
         Args:
             purpose: as of `charge`.
             usage: what was served and not used; its `calls` are requests.
+            model: the model string.
         """
         self.requests[purpose] = self.requests.get(purpose, 0) + usage.calls
-        _count(self.logical_by, purpose, replace(usage, calls=0))
+        for sums, name in ((self.logical_by, purpose), (self.logical_by_model, model)):
+            _count(sums, name, replace(usage, calls=0))
 
     def pay(self, purpose: str, usage: Usage, *, model: str) -> None:
         """Count what an endpoint has charged for: every reply, also one that is not used.

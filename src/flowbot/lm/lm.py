@@ -76,6 +76,11 @@ class LM:
         """What sends."""
         return self.endpoint.client
 
+    def cost(self, usage: Usage) -> float | None:
+        """USD of a usage in the tier that the model is asked in; None where the price is unknown."""
+        tier = self._account.tier
+        return self._account.cost(usage, "" if tier is None else tier.asked)
+
     def within(self, budget: Budget) -> LM:
         """The same model for the same run, its calls counted in `budget`, which is within the run's.
 

@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 
-from flowbot.fields import BudgetExceeded, InfrastructureError, UserError
+from flowbot.fields import BudgetExceeded, InfrastructureError, ModelError, RefusedError, UserError
 from flowbot.fields.words import count, interval, percent
 from flowbot.lm.budget import Hold
 from flowbot.lm.lm import LM
+from flowbot.lm.thinking import PURPOSE as PROBE
+from flowbot.lm.thinking import QUESTION
 from flowbot.run.events import Difference, Ended, Noted, Split
 from flowbot.run.result import PLAN_USED, ClosingTest, CostEstimate, RunResult, Scores
 from flowbot.runtime.evaluation import Row
@@ -92,7 +94,14 @@ async def _open(search: Search, loop: Loop, planned: CostEstimate, models: Seque
     with suppress(PlanUsed):  # it is met again below
         for each in models:
             await each.limit(0)  # how each is asked is settled before the first of them is
+        for each in search.models.weights:
+            with suppress(ModelError, RefusedError):  # it answers; a name or key that is refused is found now
+                await search.engine.model(each).ask(QUESTION, purpose=PROBE)
         await search.measure()
+    if search.models.weights:
+        text = str(search.models)
+        search.watch.news(text)
+        search.record(Noted(about="models", text=text, spent=search.spent))
     search.session.budget.forget_largest()
     rows = loop.opening(search)
     validates = set(rows) <= set(search.validation)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 from flowbot.fields import Usage
 from flowbot.lm.model_options import usual_thinking
-from flowbot.lm.prices import price_of
+from flowbot.lm.prices import Price, price_of
 from flowbot.run.result import CostEstimate
+from flowbot.run.sessions import Spent
 from flowbot.runtime.ability import MOST, PURPOSE
 from flowbot.runtime.judge import PURPOSE as JUDGED
 from flowbot.task import Judge, Task
@@ -18,6 +20,7 @@ from flowbot.workflow.workflow import Workflow
 from .effort import planned_calls
 from .method import Sizes, planned_by_purpose
 from .methods import find_method
+from .planner import SETTLED
 from .progress import Phase
 from .seams import AskedMode
 
@@ -49,14 +52,16 @@ def estimate(
     method: object = "flowbot+blame",
     effort: object = "medium",
     start: Workflow | None = None,
-    price: tuple[float, float] | None = None,
+    price: Price | None = None,
     meta_mode: AskedMode = "auto",
+    choices: Sequence[str] = (),
 ) -> CostEstimate:
     """What `optimize` would take at most, without any call; tokens come from the lengths of the examples.
 
     What the search takes is what the method plans, which it never passes; the closing test is counted for the start, and for
     what may be found with twice its calls. What judges take stands under `judge`, for search and test alike; the questions that
-    find out how the meta model is to be asked are some of those that it is planned to be asked.
+    find out how the meta model is to be asked are some of those that it is planned to be asked. Where steps may be given other
+    models (`choices`), these are assumed to share the calls after the structure has settled, and the dearest to be what is tested.
     """
     sizes = sizes_of(task, start, effort)
     by_purpose = planned_by_purpose(find_method(method), sizes)
@@ -74,19 +79,28 @@ def estimate(
         (each.model or judge_lm or meta_lm or lm, judge_usage(each, sum(scored.values()), read))
         for each in task.metric.judges.values()
     ]
+    others = [each for each in choices if each != lm]
+    late = int(SETTLED * by_purpose["train"]) // len(others) if others else 0
+    found = by_purpose["test"] * FOUND_STEPS // (1 + FOUND_STEPS) if others else 0
+    shares = dict.fromkeys(others, late)
+    dearest = max((*choices, lm), key=lambda each: price_of(each, typical_usage(task, each), price) or 0.0)
+    shares[dearest] = shares.get(dearest, 0) + found
+    shares[lm] = shares.get(lm, 0) + runs - late * len(others) - found
     parts = [
-        (lm, Usage(runs, runs * read, runs * REPLY_TOKENS)),
+        *((model, Usage(calls, calls * read, calls * REPLY_TOKENS)) for model, calls in shares.items()),
         (meta_lm or lm, Usage(meta_calls, meta_calls * 3 * read, meta_calls * REPLY_TOKENS)),
         *judges,
     ]
-    parts = [(model, thinking(usage, model)) for model, usage in parts]
-    costs = [price_of(model, usage, price) for model, usage in parts]
-    known = [cost for cost in costs if cost is not None]
-    used = sum((usage for _, usage in parts), Usage())
+    by_model: dict[str, Usage] = {}
+    for model, usage in parts:
+        took = replace(thinking(usage, model), usd=price_of(model, thinking(usage, model), price))
+        by_model[model] = by_model[model] + took if model in by_model else took
+    used = sum(by_model.values(), Usage(usd=0.0))
     return CostEstimate(
         calls=used.calls,
         tokens=used.tokens,
-        usd=sum(known) if len(known) == len(costs) else None,
+        usd=used.usd,
+        by_model={model: Spent(calls=each.calls, tokens=each.tokens, usd=each.usd) for model, each in by_model.items()},
         by_purpose={
             **by_purpose,
             **({PURPOSE: first} if first else {}),
@@ -117,6 +131,11 @@ def phases(planned: CostEstimate, opening: float, *, validates: bool) -> dict[Ph
     search = by["train"] + by["val"] + by["gradients"] + by["proposals"] + by.get(PURPOSE, 0) - at_end
     opening = min(opening, search) if by["train"] else search
     return {"start": opening, "search": search - opening, "validation": at_end, "test": by["test"]}
+
+
+def typical_usage(task: Task, model: str) -> Usage:
+    """What one call of a step is assumed to take, thoughts of the model included."""
+    return thinking(Usage(1, read_tokens(task), REPLY_TOKENS), model)
 
 
 def read_tokens(task: Task) -> int:

@@ -113,6 +113,7 @@ class EvaluationPlan:
             requests=sum(ledger.requests.values()),
             passed=engine.session.budget.passed,
             judge=judge_facts(", ".join(self.judges), ledger, spreads) if self.judges else None,
+            by_model=dict(sorted(ledger.logical_by_model.items())),
         )
         watch.ended(str(result))
         return result

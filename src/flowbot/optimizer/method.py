@@ -80,6 +80,11 @@ def follows_ability(method: Method, sizes: Sizes) -> bool:
     return planned_by_purpose(method, sizes)["gradients"] > 0
 
 
+def gives_models(method: Method) -> bool:
+    """Whether a method may give steps other models of the user's list: any may that does not say by `gives_models` that it never does."""
+    return bool(getattr(method, "gives_models", True))
+
+
 def planned_by_purpose(method: Method, sizes: Sizes) -> dict[str, int]:
     """What a method plans, every purpose named.
 

@@ -35,6 +35,8 @@ PATIENCE = 8
 """Candidates in a row that were closed without an adoption, after which another parent is tried."""
 TOKENS_OF_A_CALL = 2000
 """Tokens more in the prompts of an example that count as a call more."""
+SETTLED = 1 / 3
+"""Share of the planned calls: where no more of them are left, the structure is taken to have settled."""
 LEAST_WEIGHT = 0.02
 """A critic whose votes are worth less is not asked any more."""
 
@@ -85,6 +87,7 @@ class Bandit(Generic[P]):
     _parent: Candidate[P] | None = None
     _left_behind: set[str] = field(default_factory=set[str])
     _barren: int = 0
+    _settled: bool = False
     _exhausted: bool = False
 
     async def picks(self, want: int, context: Context[P]) -> Sequence[Pick[P]]:
@@ -131,6 +134,13 @@ class Bandit(Generic[P]):
         population = context.population
         parent = self._parent or population.incumbent
         offers = self._untried(parent, context)
+        if self._barren >= PATIENCE and not self._settled:
+            self._settled = True
+            offers = self._untried(parent, context)
+            if any(option.late for _, option in offers):  # which comes before other parents
+                self._barren = 0
+                why = f"{PATIENCE} candidates in a row were not better: now other models at the steps"
+                context.record(Noted(about="plateau", text=why, spent=context.spent))
         while self.wanders and (self._barren >= PATIENCE or not offers):
             if parent is population.incumbent and not offers:
                 why = "nothing is left to try on the incumbent"
@@ -152,12 +162,17 @@ class Bandit(Generic[P]):
         return parent, offers
 
     def _untried(self, parent: Candidate[P], context: Context[P]) -> list[tuple[Proposer[P], Option]]:
-        return [
+        """What is left to try on a parent; what is for a settled structure only once a plateau was met, few calls are left, or nothing
+        else is."""
+        offers = [
             (proposer, option)
             for proposer in self.proposers
             for option in proposer.options(parent, context)
             if self._tries[option.key] < option.most and option.cost <= context.left
         ]
+        if self._settled or context.left <= SETTLED * (context.left + context.spent):
+            return offers
+        return [each for each in offers if not each[1].late] or offers
 
     def _elsewhere(self, context: Context[P]) -> Candidate[P] | None:
         """Another parent: of the instance front, that which is best on most rows and was not left behind."""
@@ -182,6 +197,7 @@ class Bandit(Generic[P]):
             if verdict.decision == "adopt":
                 self._barren, self._parent, self._exhausted = 0, None, False
                 self._left_behind.clear()
+                self._settled = self._settled and candidate.level != "structure"
             if candidate.origin is not None:
                 continue  # its gain is over the incumbent, not over what it was made from
             self._gains.setdefault((candidate.level, candidate.arm.kind), []).append(candidate.belief.mean)

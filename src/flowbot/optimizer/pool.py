@@ -106,7 +106,8 @@ class Pool(Generic[P]):
                 return
 
     def _admit(self, context: Context[P], pick: Pick[P], proposal: Proposal[P]) -> None:
-        """Journal a proposal; a valid one, that nobody made before, becomes a candidate."""
+        """Journal a proposal; a valid one, that nobody made before, becomes a candidate. Other models at the steps of one parent soon
+        lead to what another parent led to: that is a candidate again where it was only compared with another incumbent."""
         population = context.population
         self._proposals += 1
         name = f"p{self._proposals}"
@@ -116,7 +117,7 @@ class Pool(Generic[P]):
                 context.record(each)
         context.record(proposed(name, pick, proposal))
         program = proposal.program
-        if program is None or any(each.program.hash == program.hash for each in population.members):
+        if program is None or any(_settles(each, pick, program, population.incumbent) for each in population.members):
             return
         population.add(admitted(name, pick, proposal, program, population.incumbent))
 
@@ -177,6 +178,13 @@ class Pool(Generic[P]):
         if ruling.decision == "adopt":
             self._close(context, best, ruling, "adopt")
             population.incumbent = best
+
+
+def _settles(member: Candidate[P], pick: Pick[P], program: P, incumbent: Candidate[P]) -> bool:
+    """Whether a member is the program of a proposal, and there is nothing more to be found out about it."""
+    if member.program.hash != program.hash:
+        return False
+    return not pick.focus.option.late or member.state in ("open", "adopted") or member.parent is incumbent
 
 
 def _fitting(context: Context[P], program: P) -> int:

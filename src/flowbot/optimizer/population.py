@@ -48,6 +48,7 @@ class Outcome:
         tokens: read and written.
         usd: None where a price is unknown.
         seconds: along the critical path.
+        weighed: `calls`, each counted as what it costs beside one of the task model; None: all cost alike. See `step_models`.
     """
 
     score: float
@@ -55,6 +56,12 @@ class Outcome:
     tokens: float = 0.0
     usd: float | None = 0.0
     seconds: float = 0.0
+    weighed: float | None = None
+
+    @property
+    def counted(self) -> float:
+        """What it took in calls of the task model."""
+        return self.calls if self.weighed is None else self.weighed
 
 
 @dataclass(eq=False, slots=True)
@@ -211,12 +218,13 @@ class Population(Generic[P]):
 
     def extra_calls(self, candidate: Candidate[P], other: Candidate[P] | None = None) -> float:
         """Model calls an example that a candidate takes more than its parent (or `other`), on average over the rows that both were run
-        on. Less than `SAME_CALLS` is none: a reply that was asked for again makes no program dearer than another."""
+        on, those of other models counted by their price. Less than `SAME_CALLS` is none: a reply that was asked for again makes no
+        program dearer than another."""
         against = other or candidate.parent
         if against is None:
             return 0.0
         mine, theirs = self.outcomes(candidate.program), self.outcomes(against.program)
-        more = [mine[row].calls - theirs[row].calls for row in mine if row in theirs]
+        more = [mine[row].counted - theirs[row].counted for row in mine if row in theirs]
         mean = fmean(more) if more else 0.0
         return mean if abs(mean) >= SAME_CALLS else 0.0
 

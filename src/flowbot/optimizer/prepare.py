@@ -8,13 +8,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 from flowbot.lm.budget import Budget
+from flowbot.lm.prices import Price
 from flowbot.runtime.engine import Engine
 from flowbot.runtime.judge import judge_models
 from flowbot.runtime.toolbox import opened_task
 from flowbot.runtime.tools import require_stand_ins
 from flowbot.runtime.workbench import Workbench, on_workbench
 from flowbot.task import Task, Tool
-from flowbot.workflow.calls import asked_models
 from flowbot.workflow.check import require_valid
 from flowbot.workflow.starts import Start, single_call
 from flowbot.workflow.workflow import Workflow
@@ -47,7 +47,7 @@ class Prepared:
     began: float = field(default_factory=time.monotonic)
 
     @property
-    def price(self) -> tuple[float, float] | None:
+    def price(self) -> Price | None:
         """USD per million input and output tokens, where a model's price is not known."""
         return self.settings.get("price") or self.bench.price
 
@@ -82,8 +82,8 @@ class Prepared:
             models=self.models,
             judge_model=judge_lm,
         ) as engine:
-            named = [name for _, name in asked_models(self.workflow) if name is not None]
-            for each in (*named, *judge_models(self.task.metric, judge_lm or lm or "")):
+            engine.open_models(self.workflow)
+            for each in judge_models(self.task.metric, judge_lm or lm or ""):
                 engine.model(each)
             yield engine
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from math import ceil
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from flowbot.fields import UserError
 from flowbot.runtime.program import WorkflowProgram
@@ -33,6 +33,7 @@ from .parameters.combine import Combine
 from .parameters.demonstrations import Demonstrations
 from .parameters.hint import Hint
 from .parameters.mend import Mend
+from .parameters.model import Models
 from .parameters.rewrite import Rewrite
 from .parameters.rule import Rule
 from .parameters.samples import Samples
@@ -90,7 +91,8 @@ def recipe(outer: str, inner: str) -> Method:
     inside = tuner.proposers if asks or inner != "blame" else lambda: [Demonstrations(), Without()]
 
     def proposers() -> Proposers:
-        return [*([] if outer == "none" else [CatalogueChanges(asks=asks)]), *inside()]
+        models = [] if inner == "none" else [Models()]
+        return [*([] if outer == "none" else [CatalogueChanges(asks=asks)]), *inside(), *models]
 
     critic = BallotCritic if outer == "flowbot" else None
     return PoolMethod(
@@ -120,8 +122,8 @@ def tuning() -> Proposers:
 
 
 def default_proposers() -> Proposers:
-    """New proposers of the default method: changes of the catalogue, and tuning."""
-    return [CatalogueChanges(), *tuning()]
+    """New proposers of the default method: changes of the catalogue, tuning, and other models."""
+    return [CatalogueChanges(), *tuning(), Models()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +223,7 @@ class PaperMethod:
     name: str
     with_edits: bool
     inner: str
+    gives_models: ClassVar[bool] = False
 
     def calls(self, sizes: Sizes) -> Mapping[str, int]:
         """Of an epoch, if programs have a step more than the start on average."""
@@ -255,6 +258,7 @@ class OwnProtocol:
     name: str
     search: Callable[[], Loop]
     gradients: bool = True
+    gives_models: ClassVar[bool] = False
 
     def calls(self, sizes: Sizes) -> Mapping[str, int]:
         """The effort is the plan; how it is divided is a guess."""
@@ -272,6 +276,7 @@ class Baseline:
     """The method `none+none`: the start is scored and tested."""
 
     name: str = "none+none"
+    gives_models: ClassVar[bool] = False
 
     def calls(self, sizes: Sizes) -> Mapping[str, int]:
         """Validation of the start, every reply of which may have to be asked for again."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack, cast
 
@@ -43,13 +44,14 @@ from .arguments import (
 from .ceilings import CeilingOutlook, ceiling_outlooks, first_hold, require_room
 from .course import carry_out
 from .effort import Effort, planned_calls
-from .estimate import estimate, sizes_of
-from .method import Method, Sizes, follows_ability, planned_by_purpose
+from .estimate import estimate, sizes_of, typical_usage
+from .method import Method, Sizes, follows_ability, gives_models, planned_by_purpose
 from .methods import find_method
 from .prepare import Prepared, prepared
 from .progress import Watch
 from .seams import AskedMode, FeedbackMode
 from .search import Search
+from .step_models import StepModels, choices, step_models
 
 SPLITS: tuple[Split, ...] = ("test", "val", "train")
 """In the order in which their examples are recorded."""
@@ -63,6 +65,7 @@ class Plan:
         ready: its task, start and what they are run on.
         method: how it is searched.
         lm, meta_lm, judge_lm: model strings.
+        choices: those that a step may be given; see `step_models.choices`.
         effort: planned search calls, as they were given.
         seed: of every random choice.
         meta_mode: how the meta model is asked; `auto`: as it is able.
@@ -79,6 +82,7 @@ class Plan:
     lm: str
     meta_lm: str
     judge_lm: str
+    choices: tuple[str, ...]
     effort: Effort
     seed: int
     meta_mode: AskedMode
@@ -93,6 +97,24 @@ class Plan:
     def judges(self) -> list[str]:
         """Model strings of the metric's judges, each once."""
         return judge_models(self.ready.task.metric, self.judge_lm)
+
+    def step_models(self, engine: Engine) -> StepModels:
+        """The models that a step may be given, opened, with what a call of each counts as.
+
+        Raises:
+            UserError: for an unknown model, or a missing key or price.
+        """
+        return step_models(self.lm, self.choices, partial(typical_usage, self.ready.task), engine.model)
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """The model strings by what they are asked for; `other`: what a step may be given beside the task model."""
+        lists = {"judge": self.judges, "other": [each for each in self.choices if each != self.lm]}
+        return {
+            "task": self.lm,
+            "meta": self.meta_lm,
+            **{role: ", ".join(names) for role, names in lists.items() if names},
+        }
 
     def require_room(self) -> None:
         """Refuse a ceiling at which nothing sensible can be done.
@@ -113,6 +135,9 @@ class Plan:
         """
         ready = self.ready
         judges = [engine.model(each).identity.dump() for each in self.judges]
+        steps = [
+            [engine.model(each).identity.dump(), weight] for each, weight in self.step_models(engine).weights.items()
+        ]
         return {
             "task": ready.task.identity,
             "models": {
@@ -125,6 +150,7 @@ class Plan:
             **({"meta_mode": self.meta_mode} if self.meta_mode != "auto" else {}),
             **({"feedback": self.feedback} if self.feedback != "real" else {}),
             **({"judges": judges} if judges else {}),
+            **({"step_models": steps} if steps else {}),
             **({"sandbox": ready.bench.sandbox.name} if ready.bench.sandbox.name else {}),
             **({"allow_writes": True} if ready.allow_writes else {}),
         }
@@ -138,8 +164,9 @@ class Plan:
         async with AsyncExitStack() as stack:
             engine = await stack.enter_async_context(ready.engine(self.lm, self.judge_lm))
             session = engine.session
-            _, meta, *judges = models = [engine.model(each) for each in (self.lm, self.meta_lm, *self.judges)]
-            asked = {"task": self.lm, "meta": self.meta_lm, **({"judge": ", ".join(self.judges)} if judges else {})}
+            roles = dict.fromkeys((self.lm, self.meta_lm, *self.judges, *self.choices))
+            models = [engine.model(each) for each in roles]
+            asked = self.asked
             identity = self.identity(engine)
             hold = stack.enter_context(first_hold(session.budget, task, start, (self.lm, self.judge_lm), price))
             run_id = f"{task.name}-{stable_hash(identity)[:12]}"
@@ -156,7 +183,7 @@ class Plan:
                 task=task,
                 start=WorkflowProgram(start),
                 engine=engine,
-                meta=meta,
+                meta=engine.model(self.meta_lm),
                 session=session,
                 journal=journal,
                 seed=self.seed,
@@ -167,6 +194,7 @@ class Plan:
                 meta_mode="small" if self.meta_mode == "auto" else self.meta_mode,
                 measures=self.meta_mode == "auto" and follows_ability(self.method, self.sizes),
                 feedback_mode=self.feedback,
+                models=self.step_models(engine),
             )
             search.record(
                 Started(
@@ -212,7 +240,8 @@ class Plan:
                 seconds=sum(each.seconds for each in worked),
                 sessions=worked,
                 by_purpose=_ledger(session),
-                judge=Judging(**judge_facts(asked["judge"], session.ledger, search.spreads())) if judges else None,
+                by_model=_by_model(session),
+                judge=Judging(**judge_facts(asked["judge"], session.ledger, search.spreads())) if self.judges else None,
                 replayed_events=journal.replayed,
             )
             record_examples(
@@ -258,6 +287,7 @@ async def planned(
     begin = None if start is None else as_workflow(start, "start")
     judge_lm = settings.get("judge_lm")
     models = users_models(begin, start, task, lm, meta_lm, judge_lm, models=settings.get("models"))
+    others = choices(lm, settings.get("models"), task.metric) if gives_models(strategy) else ()
     _check_task(task)
     async with prepared(task, begin, named(start), models, settings, watch, search=True) as ready:
         for line in not_stored(ready.task):
@@ -265,12 +295,12 @@ async def planned(
         sizes = sizes_of(ready.task, ready.workflow, sizes_effort)
         expected = estimate(
             ready.task, lm=lm, meta_lm=meta_lm, judge_lm=judge_lm, method=strategy, effort=effort, start=ready.workflow,
-            price=ready.price, meta_mode=meta_mode,
+            price=ready.price, meta_mode=meta_mode, choices=others,
         )  # fmt: skip
         judged_by = judge_lm or meta_lm or lm
         ceilings = ceiling_outlooks(ready.budget, ready.task, ready.workflow, (lm, judged_by), ready.price)
         yield Plan(
-            ready, strategy, lm, meta_lm or lm, judged_by, effort, seed, meta_mode, feedback, run_dir, fresh, sizes,
+            ready, strategy, lm, meta_lm or lm, judged_by, others, effort, seed, meta_mode, feedback, run_dir, fresh, sizes,
             expected, ceilings,
         )  # fmt: skip
 
@@ -337,11 +367,21 @@ def _ledger(session: Session) -> dict[str, Used]:
             calls=session.ledger.calls[purpose],
             requests=session.ledger.requests[purpose],
             tokens=usage.tokens,
-            usd=None if usage.usd is None else round(usage.usd, 12),  # a sum, in whatever order calls ended
+            usd=_rounded(usage.usd),
             seconds=round(usage.seconds, 2),
         )
         for purpose, usage in session.ledger.logical_by.items()
     }
+
+
+def _by_model(session: Session) -> dict[str, Spent]:
+    """Logical calls, tokens and cost by model."""
+    ledger = sorted(session.ledger.logical_by_model.items())
+    return {model: Spent(calls=usage.calls, tokens=usage.tokens, usd=_rounded(usage.usd)) for model, usage in ledger}
+
+
+def _rounded(usd: float | None) -> float | None:
+    return None if usd is None else round(usd, 12)  # a sum, in whatever order calls ended
 
 
 def _check_task(task: Task) -> None:

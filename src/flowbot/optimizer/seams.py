@@ -22,6 +22,7 @@ from .belief import Belief
 from .guard import Guard
 from .population import Candidate, P, Population
 from .progress import Watch
+from .step_models import StepModels
 
 MetaMode: TypeAlias = Literal["small", "large"]
 """How the meta model is asked: for one short decision at a time among concrete choices, or for several free proposals at once from
@@ -52,6 +53,7 @@ class Option:
         level: which loop it belongs to.
         tokens: that the prompts of an example grow by, as far as that is known before it is made.
         measured: whether `prior` is known of this very change, not of its kind.
+        late: whether it is for when the structure has settled.
     """
 
     arm: Arm
@@ -64,6 +66,7 @@ class Option:
     level: Level = "structure"
     tokens: float = 0.0
     measured: bool = False
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +213,11 @@ class Context(Protocol[P]):
     @property
     def signatures(self) -> Mapping[str, ToolSignature]:
         """The task's tools as data, by name."""
+        ...
+
+    @property
+    def models(self) -> StepModels:
+        """The models that a step may be given."""
         ...
 
     @property

@@ -15,6 +15,7 @@ from flowbot.fields import BudgetExceeded, Field, ModelError, RefusedError, Tool
 from flowbot.fields.words import count, percent
 from flowbot.lm.client import Message, Request
 from flowbot.lm.lm import LM
+from flowbot.lm.prices import Price
 from flowbot.lm.session import Session
 from flowbot.run.events import Decision, Event, Feedback, Noted, Split, Verdict
 from flowbot.run.journal import Journal
@@ -29,6 +30,7 @@ from .guard import Guard
 from .population import Outcome, Population
 from .progress import Watch
 from .seams import FeedbackMode, MetaMode, PlanUsed
+from .step_models import StepModels
 from .told import as_told
 
 META_TOKENS = 400
@@ -56,6 +58,7 @@ class Search:
         meta_mode: how the meta model is asked.
         measures: whether `meta_mode` is to follow what the meta model is able to do, which `measure` finds out.
         feedback_mode: what its questions tell of a mistake.
+        models: the models that a step may be given.
     """
 
     task: Task
@@ -67,11 +70,12 @@ class Search:
     seed: int
     planned: float
     model: str
-    price: tuple[float, float] | None = None
+    price: Price | None = None
     watch: Watch = field(default_factory=Watch)
     meta_mode: MetaMode = "small"
     measures: bool = False
     feedback_mode: FeedbackMode = "real"
+    models: StepModels = field(default_factory=StepModels)
     dropped: set[str] = field(default_factory=set[str])
     """Ids of examples that an endpoint refuses on every try: they are left out on both sides of every pair."""
     cuts: int = field(default=0, init=False)
@@ -223,7 +227,7 @@ class Search:
         self.dropped.update(evaluation.dropped)
         for row in evaluation.rows:
             self._rows[program.hash, row.example.id] = row
-            self.population.record(program.hash, row.example.id, _outcome(row))
+            self.population.record(program.hash, row.example.id, self._outcome(program, row))
             self._unsettled.append((program.hash, row.example.id))
 
     async def ask_text(self, prompt: str, purpose: str, *, max_tokens: int = META_TOKENS, draw: int = 0) -> str:
@@ -362,6 +366,10 @@ class Search:
         text = f"{_DECISIONS[verdict.decision]} ({sides}): {title}" if verdict.n else f"Taken as it is: {title}"
         self.watch.decided(text, verdict.mine, kept=verdict.decision in ("adopt", "confirm"))
 
+    def _outcome(self, program: WorkflowProgram, row: Row) -> Outcome:
+        usage, weighed = row.trace.usage, self.models.calls(program.workflow, row.trace)
+        return Outcome(row.score.value, usage.calls, usage.tokens, usage.usd, row.trace.seconds, weighed)
+
     def _named(self, program: WorkflowProgram) -> str:
         """What a program is called: its change in words."""
         titles = [each.title for each in self.population.members if each.program.hash == program.hash]
@@ -389,8 +397,3 @@ _DECISIONS: dict[Decision, str] = {
 
 def _drawn(draw: int) -> dict[str, Any]:
     return {"draw": (draw,), "temperature": WARM} if draw else {}
-
-
-def _outcome(row: Row) -> Outcome:
-    usage = row.trace.usage
-    return Outcome(row.score.value, usage.calls, usage.tokens, usage.usd, row.trace.seconds)

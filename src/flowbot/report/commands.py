@@ -25,12 +25,16 @@ def again(run: RunView) -> str:
     """The command that makes the run again, as far as the run knows it; the task file's name is not written down."""
     models, started = run.started.models, run.started
     task, meta, judge = (_written(models.get(role)) for role in ("task", "meta", "judge"))
+    others = map(_written, models.get("other", "").split(", "))
     words = ["flowbot", "optimize", _TASK]
     for option, value in (
         ("--start", str(run.run_dir / "start.flow.yaml") if _own_start(run) else None),
         ("--model", task),
         ("--meta-model", meta if models.get("meta") != models.get("task") else None),
-        ("--models", _more_models(run.start, run)),
+        (
+            "--models",
+            ",".join(dict.fromkeys(each for each in (*others, *_more_models(run.start, run).split(",")) if each)),
+        ),
         ("--judge-model", judge if models.get("judge") != models.get("meta") and ", " not in judge else None),
         ("--method", started.method),
         ("--effort", run.effort),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from flowbot.fields.words import count, interval, percent
@@ -92,6 +92,7 @@ class EvalResult:
         seconds: how long it took.
         passed: which ceiling an endpoint made the evaluation pass; "" for none.
         judge: what the metric's judges took and how much they wavered, where it has some; see `judge_facts`.
+        by_model: `usage` by model.
     """
 
     workflow: Workflow
@@ -108,6 +109,7 @@ class EvalResult:
     requests: int = 0
     passed: str = ""
     judge: Mapping[str, Any] | None = None
+    by_model: Mapping[str, Usage] = field(default_factory=dict[str, "Usage"])
 
     @property
     def mean(self) -> float:
@@ -168,6 +170,10 @@ class EvalResult:
             "tokens": self.usage.tokens,
             "usd": self.usage.usd,
             "spent": {"calls": self.spent.calls, "tokens": self.spent.tokens, "usd": self.spent.usd},
+            "by_model": {
+                model: {"calls": each.calls, "tokens": each.tokens, "usd": each.usd}
+                for model, each in self.by_model.items()
+            },
             "passed": self.passed,
             **({"judge": dict(self.judge)} if self.judge else {}),
             "seconds": round(self.seconds, 2),

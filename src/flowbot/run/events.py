@@ -199,10 +199,10 @@ class Measured(Record):
 
 class Noted(Record):
     """Something that explains the course of the search: a plateau, a restart, examples left out, how the meta
-    model is asked, why it stopped."""
+    model is asked, which models steps may have, why it stopped."""
 
     event: Literal["noted"] = "noted"
-    about: Literal["plateau", "restart", "left out", "stopped", "start", "meta mode"]
+    about: Literal["plateau", "restart", "left out", "stopped", "start", "meta mode", "models"]
     text: str
     spent: Count
 

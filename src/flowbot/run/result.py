@@ -19,6 +19,7 @@ from flowbot.fields.words import brief, count, printable
 from flowbot.fields.yaml import parse_json, read_data
 from flowbot.stats import Estimate
 from flowbot.store.rows import DEPTH
+from flowbot.workflow.parameters import ChoiceParameters, LLMParameters
 from flowbot.workflow.workflow import Workflow
 
 from .events import Difference, Measure, Texts
@@ -90,7 +91,7 @@ class RunResult:
 
     `found` is the workflow that it ended with, the start where none proved better; None while the run is paused.
     `difference` is final minus start on the same examples, with a 95 % paired bootstrap interval. `calls` are logical, by
-    purpose: what the run takes with an empty store. `requests` are what endpoints served for them, answers that were not used
+    purpose: what the run takes with an empty store; `by_model` has them with tokens and USD by model. `requests` are what endpoints served for them, answers that were not used
     included. `spent` is what the run was really paid for, `{calls, tokens, usd}`, and `seconds` how long that took, over all
     `sessions` that worked on it; `now` is what of it this session paid, nothing where it replayed. `passed` says which ceiling an
     endpoint made the run pass, "" for none. `stopped_because` says in words why the search ended where it did.
@@ -119,6 +120,7 @@ class RunResult:
     calls: Mapping[str, int] = field(default_factory=dict[str, int])
     requests: Mapping[str, int] = field(default_factory=dict[str, int])
     by_purpose: Mapping[str, Used] = field(default_factory=dict[str, Used])
+    by_model: Mapping[str, Spent] = field(default_factory=dict[str, Spent])
     spent: Spent = NOTHING
     now: Spent = NOTHING
     sessions: Sequence[WorkSession] = ()
@@ -167,6 +169,14 @@ class RunResult:
     def unchanged(self) -> bool:
         """Whether the search ended where it began, or has found nothing yet."""
         return self.found is None or self.found.hash == self.start.hash
+
+    @property
+    def step_models(self) -> tuple[str, ...]:
+        """The models that steps of the found workflow, or until there is one of the start, name beside the task model: who runs it
+        gives them by `--models` (`models=[…]`)."""
+        named = (told for told in (self.found or self.start).parameters.values())
+        models = (each.model for each in named if isinstance(each, LLMParameters | ChoiceParameters))
+        return tuple(dict.fromkeys(each for each in models if each not in (None, self.models.get("task"))))
 
     @property
     def report_path(self) -> Path | None:
@@ -222,6 +232,7 @@ class RunResult:
             **members,
             "workflow": str(self.workflow_path),
             "nodes": len((self.found or self.start).sketch.nodes),
+            "step_models": list(self.step_models),
             "scores": {
                 "start": self.start_scores.dump(),
                 "final": self.final_scores.dump(),
@@ -274,6 +285,8 @@ class _Stored(Record):
     calls: dict[str, Count]
     requests: dict[str, Count]
     by_purpose: dict[str, Used]
+    by_model: dict[str, Spent] = Field(default_factory=dict[str, Spent])
+    """Not in results of older versions."""
     spent: Spent
     now: Spent
     sessions: Annotated[tuple[WorkSession, ...], Strict(False)]
@@ -304,9 +317,10 @@ def _scores(stored: _Means | _Differences) -> Scores:
 
 @dataclass(frozen=True, slots=True)
 class CostEstimate:
-    """What a run would take, roughly: logical calls by purpose, tokens, and USD where the prices are known."""
+    """What a run would take, roughly: logical calls by purpose, tokens, and USD where the prices are known; all of it by model."""
 
     calls: int
     tokens: int
     usd: float | None
     by_purpose: Mapping[str, int]
+    by_model: Mapping[str, Spent] = field(default_factory=dict[str, Spent])

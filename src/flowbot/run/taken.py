@@ -110,8 +110,19 @@ def account(result: RunResult) -> list[str]:
         return []
     verb: Verb = "made" if usd == 0 else "paid"
     paid = made(result.spent, requests, result.seconds, result.sessions, verb=verb)
-    told = [f"{takes(calls, requests, tokens, usd)}.", paid, again(result.now, result.spent, verb=verb)]
+    told = [
+        f"{takes(calls, requests, tokens, usd)}.",
+        by_model(result.by_model),
+        paid,
+        again(result.now, result.spent, verb=verb),
+    ]
     return [line for line in told if line]
+
+
+def by_model(used: Mapping[str, Paid]) -> str:
+    """What each model takes; "" where there is one."""
+    shares = (f"{name} {takes(each.calls, 0, each.tokens, each.usd)}" for name, each in used.items())
+    return f"By model: {'; '.join(shares)}." if len(used) > 1 else ""
 
 
 def judged(judge: Judging) -> str:

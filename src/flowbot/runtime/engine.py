@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import StepError, Type, UserError, ValueMismatch, stable_hash
 from flowbot.lm.spans import workflow_span
+from flowbot.workflow.calls import asked_models
 from flowbot.workflow.nodes import Sketch
 
 from .awake import undisturbed
@@ -150,6 +151,15 @@ class Engine:
                 raise UserError("workflow", f"a step with model {name!r}", "no other model than the run's")
             self._opened[name] = self._open_model(name)
         return self._opened[name]
+
+    def open_models(self, workflow: Workflow) -> None:
+        """Open what the steps of a workflow ask, so that a missing key is found before any of them is paid for.
+
+        Raises:
+            UserError: as `model`.
+        """
+        for _, name in asked_models(workflow):
+            self.model(name)
 
     async def run_code(self, code: str, values: Mapping[str, Any]) -> Any:
         """What `run(**values)` returns in the sandbox; made once and stored, errors and time-outs included.

@@ -108,7 +108,7 @@ class Flow:
         require_allowed_models(self.models, workflow=workflow)
         given = [each if isinstance(each, ToolSource) else tool_of(each) for each in settings.get("tools") or ()]
         _require_parts(workflow, self.lm, settings.get("sandbox"))
-        self._live = Live(partial(_opened_engine, self.lm, given, self.models, settings), workbench)
+        self._live = Live(partial(_opened_engine, workflow, given, self.models, settings), workbench)
         # Also at the end of the program, where nobody called `close`.
         self._finalizer = weakref.finalize(self, self._live.close)
         signatures = {each.signature.name: each.signature for each in given if not isinstance(each, ToolSource)}
@@ -162,7 +162,7 @@ class Flow:
 
 @asynccontextmanager
 async def _opened_engine(
-    lm: str | None, tools: Sequence[Tool | ToolSource], models: Collection[str], settings: FlowSettings
+    workflow: Workflow, tools: Sequence[Tool | ToolSource], models: Collection[str], settings: FlowSettings
 ) -> AsyncGenerator[Engine]:
     """An engine for a workflow in use, its tools opened, that keeps nothing on disk."""
     from .toolbox import opened_tools
@@ -176,9 +176,11 @@ async def _opened_engine(
             opened_tools(tools, sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=say, pinned=False)
         )
         session = bench.session(stored=False)
-        yield await stack.enter_async_context(
-            bench.engine(lm, session, tools=by_name, models=models, say=say, live=True)
+        engine = await stack.enter_async_context(
+            bench.engine(settings.get("lm"), session, tools=by_name, models=models, say=say, live=True)
         )
+        engine.open_models(workflow)
+        yield engine
 
 
 def _require_inputs(workflow: Workflow, given: Mapping[str, Any]) -> None:

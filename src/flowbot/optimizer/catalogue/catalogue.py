@@ -10,18 +10,20 @@ from flowbot.fields import UserError
 from flowbot.fields.near import one_of
 from flowbot.fields.numbers import shown
 from flowbot.fields.plugins import find_plugin, plugin_names
+from flowbot.optimizer.step_models import StepModels
 from flowbot.task import Task
 from flowbot.workflow.nodes import LLMNode, is_frozen, walk
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
 
-from .change import Call, Change, Pattern, Place
+from .change import NO_CHOICE, Call, Change, Pattern, Place
+from .escalation import escalate
 from .patterns import best, by_kind, each_item, refine, use_tools, vote
 from .removal import remove
 from .steps import answer_only, call_tool, compute, plan, review, rewrite, think
 
 PATTERNS: tuple[Pattern, ...] = (
-    compute, review, vote, think, answer_only, rewrite, plan, call_tool, refine, best, each_item, by_kind, use_tools, remove,
+    compute, review, vote, think, answer_only, rewrite, plan, call_tool, refine, best, each_item, by_kind, use_tools, escalate, remove,
 )  # fmt: skip
 """The patterns that FlowBot comes with, in the order in which their changes are offered."""
 
@@ -36,8 +38,13 @@ class Catalogue:
 
     patterns: Sequence[Pattern] = PATTERNS
 
-    def changes(self, workflow: Workflow, task: Task) -> list[Change]:
+    def changes(self, workflow: Workflow, task: Task, models: StepModels = NO_CHOICE) -> list[Change]:
         """The changes about every step that is not frozen, step by step; whether one leads to a valid workflow is not known yet.
+
+        Args:
+            workflow: whose steps.
+            task: what is to be solved.
+            models: those that a step may be given.
 
         Raises:
             UserError: if two changes have the same key.
@@ -48,9 +55,9 @@ class Catalogue:
                 continue
             body = scope.at(path)
             place = (
-                Call(workflow, task, path, node, body)
+                Call(workflow, task, path, node, body, models)
                 if isinstance(node, LLMNode)
-                else Place(workflow, task, path, node, body)
+                else Place(workflow, task, path, node, body, models)
             )
             for change in (each for pattern in self.patterns for each in pattern(place)):
                 if found.setdefault(change.key, change) is not change:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from flowbot.fields import Type
+from flowbot.optimizer.step_models import StepModels
 from flowbot.task import Task
 from flowbot.workflow.edits.basic import ReplaceNode
 from flowbot.workflow.edits.edit import Edit
@@ -16,6 +17,9 @@ from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.starts import REASONING
 from flowbot.workflow.workflow import Workflow
+
+NO_CHOICE = StepModels()
+"""Every step has the task model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class Change:
         build: the edits, from the code of the new computing step where there is one (else "").
         variant: what sets it apart from others of its kind at this place.
         computes: the inputs and outputs (name to type text) of a new computing step, or None.
+        runs_code: whether it brings a step that runs code of ours.
     """
 
     kind: str
@@ -37,6 +42,7 @@ class Change:
     build: Callable[[str], list[Edit]]
     variant: str = ""
     computes: tuple[dict[str, str], dict[str, str]] | None = None
+    runs_code: bool = False
 
     @property
     def key(self) -> str:
@@ -68,6 +74,7 @@ class Place:
         path: where it stands.
         node: the step itself.
         scope: of the body that it stands in.
+        models: those that a step may be given.
     """
 
     workflow: Workflow
@@ -75,6 +82,7 @@ class Place:
     path: str
     node: Node
     scope: Scope
+    models: StepModels = NO_CHOICE
 
     @property
     def name(self) -> str:

@@ -87,8 +87,8 @@ class CatalogueChanges:
     def _find(self, program: WorkflowProgram, search: Context[WorkflowProgram]) -> Iterator[tuple[Option, Change]]:
         workflow = program.workflow
         structure = stable_hash(workflow.sketch.dump())
-        for change in self.catalogue.changes(workflow, search.task):
-            if change.computes is not None and not search.can_compute:
+        for change in self.catalogue.changes(workflow, search.task, search.models):
+            if (change.computes is not None or change.runs_code) and not search.can_compute:
                 continue
             try:
                 changed = applied(workflow, change.build(change.prior_code), tools=search.signatures).after
