@@ -99,6 +99,25 @@ def test_optimize_begins_with_the_workflow_it_is_given(capsys: Capture, here: Pa
     assert facts["scores"]["difference"]["test"]["mean"] == 0
 
 
+def test_a_run_is_taken_up_with_another_model_and_stands_beside_it(capsys: Capture, here: Path) -> None:
+    task = str(write_task(here))
+    plain = ["--method", "none+none", "--cache-dir", "cache"]
+    old = flowbot(capsys, "optimize", task, *FAKE, *plain, "--run-dir", "runs/old", "--json").json
+    assert old["before"] is None
+    again = ["optimize", task, "--start", "old", "--model", "fake/counter?seed=9", *plain, "--run-dir", "runs/new"]
+    before = flowbot(capsys, *again, "--json").json["before"]
+    assert set(before) == {
+        "run_id", "run_dir", "method", "models", "n", "scores", "now", "difference", "notes",
+    }  # fmt: skip
+    assert before["run_id"] == old["run_id"]
+    assert before["scores"]["found"] == {**old["scores"]["final"]["test"]}
+    read = " ".join(flowbot(capsys, *again).out.split())
+    assert f"The run that was taken up, {old['run_id']} (fake/counter), began with" in read
+    assert "What it found scores" in read
+    compared = flowbot(capsys, "compare", "old", "new")
+    assert "B took up A: it began with what that found." in " ".join(compared.out.split())
+
+
 def test_seconds_pause_and_the_same_command_goes_on(capsys: Capture, here: Path) -> None:
     command = ["optimize", str(write_task(here)), *FAKE, *LOW, "--cache-dir", "cache", "--json"]
     said = flowbot(capsys, *command, "--max-seconds", "0.000001")

@@ -198,6 +198,10 @@ def _remarks(comparison: Comparison) -> Iterator[str]:
     for *labels, last in found.values():
         if labels:
             yield f"{', '.join(labels)} and {last} found the same workflow."
+    labels_of = {run.view.started.run: run.label for run in runs}
+    for run in runs:
+        if run.before in labels_of:
+            yield f"{run.label} took up {labels_of[run.before]}: it began with what that found."
     if not comparison.same_task:
         yield "These are not runs of the very same task; only examples with equal inputs and outputs are compared."
     if comparison.other_examples:

@@ -27,7 +27,8 @@ def optimize(
     Parameters
     ----------
     start
-        The workflow to improve: a file, a run, or a name that `flowbot starts` lists; a single call that reasons otherwise.
+        The workflow to improve: a file, a name that `flowbot starts` lists, or a run, to take it up with another model or other rows; a
+        single call that reasons otherwise.
     model
         The task model, which runs the steps, such as openai/gpt-4.1-mini or local/qwen2.5-coder-0.5b.
     meta_model
@@ -41,11 +42,12 @@ def optimize(
     from .starts import start_workflow
 
     loaded = Task.load(task)
+    run = None
     if start is None:
         workflow = single_call(loaded.inputs, loaded.outputs, loaded.goal, reasoning=True)
         words = "a single call that reasons, then answers"
     else:
-        workflow, words = start_workflow(start, loaded, cache_dir=calls.cache_dir)
+        workflow, words, run = start_workflow(start, loaded, cache_dir=calls.cache_dir)
     job = Job(
         task=loaded,
         start=workflow,
@@ -56,6 +58,7 @@ def optimize(
         effort=search.effort_or("medium"),
         next_task="other-task.yaml",
         start_place=f"--start {start}",
+        start_run=run,
     )
     console = Console.open(output)
     return carry_out(job, search, calls, console)

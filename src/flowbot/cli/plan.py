@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ class Job:
         start: the workflow to improve.
         start_words: what the start is, for a person.
         start_place: how an error names it.
+        start_run: the run that the start is from; it is made to fit models and rows of now, and compared with.
         model: model string of the task model.
         meta_model: model string of the meta model.
         judge_model: model string of the metric's judges that name none; the meta model when None.
@@ -36,3 +38,4 @@ class Job:
     next_task: str
     judge_model: str | None = None
     start_place: str = "workflow"
+    start_run: Path | None = None

@@ -39,7 +39,8 @@ def carry_out(job: Job, search: SearchOptions, calls: Calls, console: Console) -
     from .signals import pausing
 
     own = allowed_models(job.model, job.meta_model, job.judge_model, models=calls.listed(), metric=job.task.metric)
-    require_allowed_models(own, workflow=job.start, where=job.start_place, metric=job.task.metric)
+    begun = None if job.start_run else job.start  # of a run's own workflow `planned` says what it makes of its models
+    require_allowed_models(own, workflow=begun, where=job.start_place, metric=job.task.metric)
     stop, display = StopSignal(), Display(console)
     with pausing(stop, say=display.news):
         result = asyncio.run(_search(job, search, calls, stop, display, console))
@@ -64,7 +65,7 @@ async def _search(
         meta_lm=job.meta_model,
         judge_lm=job.judge_model,
         models=calls.listed(),
-        start=job.start,
+        start=job.start_run or job.start,
         method=search.method,
         effort=job.effort,
         seed=search.seed,

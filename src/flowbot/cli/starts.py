@@ -77,8 +77,9 @@ def starts(
     return 0
 
 
-def start_workflow(start: str, task: Task, *, cache_dir: Path | None) -> tuple[Workflow, str]:
-    """The workflow of `--start`, and what it is in words: a start's name, else a file (`./react` for one of that name).
+def start_workflow(start: str, task: Task, *, cache_dir: Path | None) -> tuple[Workflow, str, Path | None]:
+    """The workflow of `--start`, what it is in words, and the folder where it is a run's: a start's name, else a file (`./react` for one
+    of that name) or a run.
 
     Raises:
         UserError: if it is neither, or the start does not fit the task.
@@ -92,10 +93,12 @@ def start_workflow(start: str, task: Task, *, cache_dir: Path | None) -> tuple[W
 
     library = {each.name: each for each in list_starts()}
     if start in library:
-        return hand_written.starts(start, task, cache_dir=cache_dir), f"{start}: {library[start].what}"
+        return hand_written.starts(start, task, cache_dir=cache_dir), f"{start}: {library[start].what}", None
     if not Path(start).suffix and not Path(start).exists() and not (FOLDER / start).is_dir():
         raise UserError("--start", repr(start), f"a workflow's file, a run, or {one_of(start, library)}")
-    return Workflow.load(flow_file(Path(start))), start
+    file = flow_file(Path(start))
+    run = None if Path(start).is_file() else file.parent
+    return Workflow.load(file), start if run is None else f"what the run {start} found", run
 
 
 def _pins(options: list[str]) -> dict[str, str]:

@@ -46,6 +46,8 @@ def summarise(result: RunResult, report: Path, job: Job, console: Console) -> No
     _scores(run, console)
     console.say()
     console.paragraph(run.verdict, "title")
+    for line in result.before.sentences if result.before else ():
+        console.paragraph(line, indent=2)
     console.say()
     console.say("What it took", "title")
     for line in account(result):

@@ -21,6 +21,7 @@ from flowbot.run.journal import Journal
 from flowbot.run.lock import claimed
 from flowbot.run.result import CostEstimate, Judging, RunResult, Used
 from flowbot.run.sessions import Sessions, Spent, spent_in_all
+from flowbot.runtime.allowed_models import allowed_models
 from flowbot.runtime.blocking import blocking
 from flowbot.runtime.engine import Engine
 from flowbot.runtime.judge import judge_facts, judge_models
@@ -28,6 +29,7 @@ from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.settings import arguments_of, with_settings
 from flowbot.runtime.tools import not_stored
 from flowbot.task import MetricError, Task
+from flowbot.workflow.workflow import Workflow
 
 from .arguments import (
     RUN_DEFAULTS,
@@ -52,6 +54,7 @@ from .progress import Watch
 from .seams import AskedMode, FeedbackMode
 from .search import Search
 from .step_models import StepModels, choices, step_models
+from .taking_up import Earlier
 
 SPLITS: tuple[Split, ...] = ("test", "val", "train")
 """In the order in which their examples are recorded."""
@@ -75,6 +78,7 @@ class Plan:
         sizes: what the search works on.
         estimate: what it takes at most, roughly.
         ceilings: what each of the ceilings that there are allows.
+        earlier: the run that it takes up.
     """
 
     ready: Prepared
@@ -92,6 +96,7 @@ class Plan:
     sizes: Sizes
     estimate: CostEstimate
     ceilings: Sequence[CeilingOutlook]
+    earlier: Earlier | None = None
 
     @property
     def judges(self) -> list[str]:
@@ -229,6 +234,9 @@ class Plan:
                 stopped_by = "metric" if isinstance(error, MetricError) else "infrastructure"
                 stopped_by = error.stopped_by if isinstance(error, Paused) else stopped_by
                 result = replace(blank, stopped_by=stopped_by, reason=str(error))
+            if self.earlier is not None and result.found is not None:
+                tested = search.scores_of(search.start, WorkflowProgram(result.found), "test")
+                result = replace(result, before=self.earlier.beside(task, tested))
             await engine.settle()  # what is still under way is paid for too
             fetching = _fetching(models) - fetched
             worked = sessions.end(result.status, time.monotonic() - ready.began - fetching)
@@ -286,6 +294,12 @@ async def planned(
     watch = Watch(settings.get("progress"))
     begin = None if start is None else as_workflow(start, "start")
     judge_lm = settings.get("judge_lm")
+    earlier = Earlier.of(start) if isinstance(begin, Workflow) else None
+    if earlier is not None and isinstance(begin, Workflow):
+        own = allowed_models(lm, meta_lm, judge_lm, models=settings.get("models"), metric=task.metric)
+        begin, earlier = earlier.begin(begin, task, own)
+        for line in earlier.notes:
+            watch.news(line)
     models = users_models(begin, start, task, lm, meta_lm, judge_lm, models=settings.get("models"))
     others = choices(lm, settings.get("models"), task.metric) if gives_models(strategy) else ()
     _check_task(task)
@@ -301,7 +315,7 @@ async def planned(
         ceilings = ceiling_outlooks(ready.budget, ready.task, ready.workflow, (lm, judged_by), ready.price)
         yield Plan(
             ready, strategy, lm, meta_lm or lm, judged_by, others, effort, seed, meta_mode, feedback, run_dir, fresh, sizes,
-            expected, ceilings,
+            expected, ceilings, earlier,
         )  # fmt: skip
 
 
@@ -319,7 +333,8 @@ async def optimize_async(*args: Any, **kwargs: Any) -> RunResult:
         task: what to solve, or its file; needs training, validation and test examples.
         lm: model string of the task model, which runs the steps.
         meta_lm: model string of the meta model, which writes gradients and edits; the task model when None.
-        start: the workflow to improve: a workflow, a file, a start's name, or an earlier run; a single call that reasons when None.
+        start: the workflow to improve: a workflow, a file, a start's name, or an earlier run, which the result is then compared with
+            (`before`); a single call that reasons when None.
         method: `OUTER[+INNER]`, or a method of your own; see `optimizer.methods.Method`.
         effort: planned search calls: low (200), medium (500), high (2000), or a whole number. It is no ceiling.
         seed: of every random choice of the search.

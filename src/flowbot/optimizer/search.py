@@ -163,6 +163,13 @@ class Search:
         """The recorded runs of a program on those of the rows that it was run on."""
         return [row for each in rows if (row := self.row(program.hash, each)) is not None]
 
+    def scores_of(self, one: WorkflowProgram, other: WorkflowProgram, split: Split) -> dict[str, tuple[float, float]]:
+        """The scores of two programs on the examples of a split that both were run on, by id."""
+        rows = {each.id: (self.row(one.hash, each.id), self.row(other.hash, each.id)) for each in self._order[split]}
+        return {
+            name: (mine.score.value, theirs.score.value) for name, (mine, theirs) in rows.items() if mine and theirs
+        }
+
     def told(self, program: WorkflowProgram, rows: Sequence[Row]) -> list[Row]:
         """As of `Context`."""
         others = (

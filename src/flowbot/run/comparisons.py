@@ -62,6 +62,12 @@ class ComparedRun:
         return (started.method_text, self.view.effort, models, started.start, task)
 
     @property
+    def before(self) -> str | None:
+        """Id of the run that it took up; None where it took up none, or is not done."""
+        taken = self.view.result and self.view.result.before
+        return taken.run_id if taken else None
+
+    @property
     def usage(self) -> tuple[int, float | None]:
         """Tokens and US dollars of all logical calls; dollars are None where a price is unknown."""
         _, _, tokens, usd = logical(self.view.by_purpose)
@@ -96,6 +102,7 @@ class ComparedRun:
             "meta_mode": view.started.meta_mode,
             "feedback": view.started.feedback,
             "models": dict(view.started.models),
+            "before": self.before,
             **{
                 name: each and each.dump()
                 for name, each in zip(("start", "found", "gain"), self._estimates, strict=True)

@@ -22,6 +22,7 @@ from flowbot.store.rows import DEPTH
 from flowbot.workflow.parameters import ChoiceParameters, LLMParameters
 from flowbot.workflow.workflow import Workflow
 
+from .before import Before
 from .events import Difference, Measure, Texts
 from .sessions import Spent, WorkSession
 from .verdict import verdict_on
@@ -98,7 +99,8 @@ class RunResult:
     `validation_joined` says whether validation was small, or few calls were planned, so that its rows were searched with and none
     confirmed the choice. `kept` is the title of the last change that was kept, and `kept_from` names them all
     with who proposed them. `dropped` are the examples that an endpoint refuses on every try. `meta_mode` says how the meta model
-    was asked, `auto` where that was not found out, and `feedback` what it was told of mistakes.
+    was asked, `auto` where that was not found out, and `feedback` what it was told of mistakes. `before` is the run that it took up,
+    beside it; None where it took up none.
     """
 
     run_id: str
@@ -136,6 +138,7 @@ class RunResult:
     judge: Judging | None = None
     meta_mode: Literal["auto", "small", "large"] = "auto"
     feedback: Literal["real", "shuffled", "blind"] = "real"
+    before: Before | None = None
     replayed_events: int = 0
 
     @property
@@ -302,6 +305,7 @@ class _Stored(Record):
     meta_mode: Literal["auto", "small", "large"] = "auto"
     """Not in results of older versions, as `feedback`."""
     feedback: Literal["real", "shuffled", "blind"] = "real"
+    before: Before | None = None
     replayed_events: Count
 
 
