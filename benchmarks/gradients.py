@@ -8,6 +8,8 @@ by rule, without a question. Each proposal is run on the same rows, which nobody
 reports (`design.txt`). A gain is over the parent on the same rows; intervals allow for other proposals and other rows. Then: how
 many choices of the critic and of blame change when only the mistakes are swapped.
 
+A small meta model (`--meta-mode small`) writes what a label means, and a label stands in what was expected: it has no `blind` arm.
+
 Raw: OUT/gradients.jsonl, a line a draw, and OUT/choices.jsonl. Resumable: replies come from the store (`--cache-dir`), so the
 same command goes on where it stopped, and more proposals or rows begin with those that are there. `--full` is 100 proposals on 200 rows.
 """
@@ -249,7 +251,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rows", type=int, default=60, help="that each is scored on")
     parser.add_argument("--full", action="store_true", help="100 proposals an arm on 200 rows")
     parser.add_argument("--train", type=int, default=40, help="rows that those who propose see")
-    parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS))
+    parser.add_argument("--arms", nargs="+", choices=ARMS, help="all; with --meta-mode small all but blind")
     parser.add_argument("--questions", type=int, default=24, help="choices with swapped mistakes, of each kind")
     parser.add_argument("--model", default="local/qwen2.5-coder-0.5b")
     parser.add_argument("--meta-model", default="local/qwen2.5-coder-1.5b")
@@ -259,6 +261,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache-dir", type=Path, default=None)
     options = parser.parse_args(arguments)
+    small = options.meta_mode == "small"
+    if small and "blind" in (options.arms or ()):
+        parser.error("--arms blind: --meta-mode small writes nothing but what a label means, and blind it is told none")
+    options.arms = options.arms or [each for each in ARMS if not (small and each == "blind")]
     if options.full:
         vars(options).update(FULL)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -25,7 +25,8 @@ from typing import Any, cast
 from flowbot.benchmark.search_cell import AtEffort
 from flowbot.fields import stable_hash
 from flowbot.optimizer.evaluate import evaluate_async
-from flowbot.optimizer.feedback.blame import Blame, Blamed, suspects
+from flowbot.optimizer.feedback.blame import Blame, Blamed
+from flowbot.optimizer.feedback.parts import suspects
 from flowbot.optimizer.method import Method
 from flowbot.optimizer.methods import PoolMethod, find_method, tuning
 from flowbot.optimizer.recipes import Proposers

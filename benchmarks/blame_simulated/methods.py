@@ -10,7 +10,8 @@ from importlib.util import find_spec
 from random import Random
 from typing import Any, TypeAlias, cast
 
-from flowbot.optimizer.feedback.blame import Blame, Blamed, suspects
+from flowbot.optimizer.feedback.blame import Blame, Blamed
+from flowbot.optimizer.feedback.parts import suspects
 from flowbot.optimizer.feedback.runs import failing
 from flowbot.optimizer.method import Method
 from flowbot.optimizer.methods import INNERS, PoolMethod, find_method, tuning
@@ -170,8 +171,13 @@ def _made(
     return PoolMethod(name, blaming, critic=None)
 
 
-def _without(arm: type) -> Proposers:
-    return [each for each in tuning() if type(each) is not arm]
+def _arm(of: object) -> str:
+    """What a proposer is called: a class, or which settings it tries."""
+    return getattr(getattr(of, "kinds", None), "__name__", type(of).__name__).capitalize()
+
+
+def _without(arm: str) -> Proposers:
+    return [each for each in tuning() if _arm(each) != arm]
 
 
 ATTRIBUTIONS: Mapping[str, Callable[[World], Blame] | None] = {
@@ -193,8 +199,8 @@ def methods() -> dict[str, Maker]:
         found[f"texts: {name}"] = partial(_made, f"texts: {name}", _texts, blame)
     found["texts: gradients of all steps"] = partial(_made, "texts: gradients of all steps", _full_pass, None)
     found["one step a kind"] = partial(_made, "one step a kind", _one_place, None)
-    for arm in dict.fromkeys(type(each) for each in tuning()):
-        name = f"without {arm.__name__}"
+    for arm in dict.fromkeys(_arm(each) for each in tuning()):
+        name = f"without {arm}"
         found[name] = partial(_made, name, partial(_without, arm), None)
     return found
 

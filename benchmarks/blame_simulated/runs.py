@@ -15,7 +15,7 @@ from flowbot.lm.session import Session
 from flowbot.optimizer.method import Method, Sizes
 from flowbot.optimizer.recipes import PoolLoop
 from flowbot.optimizer.seams import MetaMode, PlanUsed
-from flowbot.optimizer.search import META_TOKENS, Search
+from flowbot.optimizer.search import Search
 from flowbot.run.events import Event, Proposal, Verdict
 from flowbot.run.journal import Journal
 from flowbot.runtime.engine import Engine
@@ -85,24 +85,17 @@ class _Watched(Search):
     proposed: int | None = None
     adopted: int | None = None
 
-    async def ask_text(self, prompt: str, purpose: str, *, max_tokens: int = META_TOKENS, draw: int = 0) -> str:
+    async def ask_text(self, prompt: str, purpose: str, **how: Any) -> str:
         """As of `Search`."""
-        ASKED.set((purpose, draw))
-        return await super().ask_text(prompt, purpose, max_tokens=max_tokens, draw=draw)
+        ASKED.set((purpose, how.get("draw", 0)))
+        return await super().ask_text(prompt, purpose, **how)
 
     async def ask_fields(
-        self,
-        system: str,
-        user: str,
-        fields: Sequence[Field],
-        purpose: str,
-        *,
-        max_tokens: int = META_TOKENS,
-        draw: int = 0,
+        self, system: str, user: str, fields: Sequence[Field], purpose: str, **how: Any
     ) -> dict[str, Any] | None:
         """As of `Search`."""
-        ASKED.set((purpose, draw))
-        return await super().ask_fields(system, user, fields, purpose, max_tokens=max_tokens, draw=draw)
+        ASKED.set((purpose, how.get("draw", 0)))
+        return await super().ask_fields(system, user, fields, purpose, **how)
 
     async def ask(self, request: Request, purpose: str, draw: int = 0) -> str:
         """As of `Search`."""

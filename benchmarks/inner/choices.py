@@ -17,7 +17,7 @@ from flowbot.fields import Field
 from flowbot.optimizer.feedback.ballots import BallotCritic
 from flowbot.optimizer.feedback.blame import Blame
 from flowbot.optimizer.feedback.runs import failing
-from flowbot.optimizer.search import META_TOKENS, Search
+from flowbot.optimizer.search import Search
 from flowbot.optimizer.structure.catalogue_changes import CatalogueChanges
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
@@ -62,19 +62,12 @@ class Listening(Search):
         return Random(f"{self.seed}/swap/{ids}").sample(others, k=len(rows))
 
     async def ask_fields(
-        self,
-        system: str,
-        user: str,
-        fields: Sequence[Field],
-        purpose: str,
-        *,
-        max_tokens: int = META_TOKENS,
-        draw: int = 0,
+        self, system: str, user: str, fields: Sequence[Field], purpose: str, **how: Any
     ) -> dict[str, Any] | None:
         """As of `Context`, greedily: no change is one of chance."""
         question = Question(system, self._numbers[system])
         self._numbers[system] += 1
-        reply = await super().ask_fields(system, user, fields, purpose, max_tokens=max_tokens, draw=0)
+        reply = await super().ask_fields(system, user, fields, purpose, **{**how, "draw": 0})
         labels = [each.name for each in fields if each.type.options]
         if labels:
             self.chosen[question] = (user, "" if reply is None else str(reply[labels[0]]))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from flowbot.fields.yaml import read_data
-from flowbot.optimizer.feedback.blame import suspects
+from flowbot.optimizer.feedback.parts import suspects
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.task import Example, Task
 from flowbot.workflow.parameters import LLMParameters

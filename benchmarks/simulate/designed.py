@@ -14,7 +14,6 @@ import json
 import math
 import statistics
 import sys
-from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
@@ -36,7 +35,7 @@ from flowbot.optimizer.planner import CARRIED, CARRIED_SPREAD, PATIENCE, VoteWei
 from flowbot.optimizer.pool import affordable
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.seams import Focus, Option, Proposal
-from flowbot.run.events import Arm, Verdict
+from flowbot.run.events import Arm
 from simulate.product import MISTAKES, Settings, Simulated, Structures, Voters, search
 from simulate.world import KINDS, Program, Task, Text
 
@@ -111,15 +110,7 @@ class Ablation(Confirm[Program]):
 
 
 @dataclass
-class Other:
-    """A proposer that costs nothing but rows."""
-
-    def learn(self, outcomes: Sequence[tuple[Candidate[Program], Verdict]]) -> None:
-        """Nothing."""
-
-
-@dataclass
-class Merge(Other):
+class Merge:
     """The incumbent with what another candidate, that looked better than its own parent, changed.
 
     Args:
@@ -172,7 +163,7 @@ class Merge(Other):
 
 
 @dataclass
-class Both(Other):
+class Both:
     """Two changes of one parent at once, of other kinds, that both looked better and were not adopted: their gains are believed to add up.
 
     Args:
@@ -213,7 +204,9 @@ class Both(Other):
         names = focus.option.title.split("&")
         one, other = (each for each in context.population.members if each.id in names)
         made = self._made(parent.program, one.program, other.program, context)
-        return [Proposal(made, focus.option.title, "prior", shown=tuple(one.shown | other.shown))]
+        ran = context.population.outcomes  # what they were picked by is no evidence for both
+        picked_by = {*one.shown, *other.shown, *ran(one.program), *ran(other.program)}
+        return [Proposal(made, focus.option.title, "prior", shown=tuple(sorted(picked_by)))]
 
     def _made(self, base: Program, one: Program, other: Program, context: Simulated) -> Program | None:
         structure = (base.structure | one.structure | other.structure) - (base.structure - one.structure)
@@ -228,7 +221,7 @@ class Both(Other):
 
 
 @dataclass
-class Small(Other):
+class Small:
     """A kind of change to a text that gains little if anything: what it costs to have it beside the others.
 
     Args:
@@ -279,7 +272,7 @@ WIDE = {"spread_of_prior": PRIOR_SPREAD}
 
 
 @dataclass
-class Library(Other):
+class Library:
     """Starts of another kind, once the search does not get on: two changes of the catalogue on the start's own texts."""
 
     def options(self, parent: Candidate[Program], context: Simulated) -> list[Option]:
@@ -314,7 +307,7 @@ class Library(Other):
 
 
 @dataclass
-class Again(Other):
+class Again:
     """A structure that was not adopted gets its one rewrite, unless it looked far worse: fair inner effort, once a structure."""
 
     def options(self, parent: Candidate[Program], context: Simulated) -> list[Option]:

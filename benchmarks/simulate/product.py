@@ -17,7 +17,7 @@ from flowbot.optimizer.pool import Pool
 from flowbot.optimizer.population import Candidate, Outcome, Population
 from flowbot.optimizer.priors import shipped_priors
 from flowbot.optimizer.seams import Ballots, Focus, Option, Proposal, Proposer
-from flowbot.run.events import Arm, Event, Verdict
+from flowbot.run.events import Arm, Event
 from simulate.rivals.arms import ADD
 from simulate.world import KINDS, Program, Task
 
@@ -111,9 +111,6 @@ class Structures:
         context.pay(focus.option.cost)
         return [Proposal(context.task.apply(parent.program, focus.option.title), focus.option.title, "prior")]
 
-    def learn(self, outcomes: Sequence[tuple[Candidate[Program], Verdict]]) -> None:
-        """Nothing."""
-
 
 @dataclass
 class Texts:
@@ -148,9 +145,6 @@ class Texts:
         context.pay(len(wrong) + 1)
         made = context.task.instruct(parent.program, rng, [int(row) for row in wrong])
         return [Proposal(made, "rewrite", "meta", shown=tuple(wrong))]
-
-    def learn(self, outcomes: Sequence[tuple[Candidate[Program], Verdict]]) -> None:
-        """Nothing."""
 
 
 @dataclass

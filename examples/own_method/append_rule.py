@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import flowbot.optimizer.methods as m
-from flowbot.optimizer.feedback.blame import suspects
+from flowbot.optimizer.feedback.parts import suspects
 from flowbot.optimizer.parameters.step_change import option, proposal
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import shipped_priors
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.run.events import Arm, Verdict
+from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.parameters import LLMParameters
 
@@ -35,9 +35,6 @@ class AppendRule:
         changed = None if rule in told.instruction_text else told.with_added_text(rule)
         title = f"append to `{path}`: {rule}"
         return [proposal(parent.program, path, changed, "the rule stands there", "a rule", title=title, source="prior")]
-
-    def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
-        """Nothing: what a kind of change gained the planner knows."""
 
 
 METHOD = m.PoolMethod("append-rule", proposers=lambda: [AppendRule()], critic=None)

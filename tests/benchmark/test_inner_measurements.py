@@ -143,6 +143,21 @@ def test_proposals_of_all_arms_are_scored_on_the_same_rows_and_a_second_time_ask
     assert re.search(r"\| real \| \d+ \| 3 \| \+100\.0", told)
 
 
+def test_a_small_meta_model_has_no_blind_arm(
+    endpoint: Thinker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_look_alikes(tmp_path / "data")
+    command = [str(tmp_path / "out"), "--task", "trec6", "--data", str(tmp_path / "data"), "--meta-mode", "small"]
+    command += ["--proposals", "1", "--rows", "4", "--train", "4", "--questions", "0"]
+    command += ["--cache-dir", str(tmp_path / "cache"), *MODELS]
+    with pytest.raises(SystemExit):
+        gradients.main([*command, "--arms", "real", "blind"])
+    assert "--arms blind: --meta-mode small" in capsys.readouterr().err
+    gradients.main(command)
+    _, *lines = lines_of(tmp_path / "out" / "gradients.jsonl")
+    assert list(dict.fromkeys(each["arm"] for each in lines)) == ["real", "shuffled", "rule"]
+
+
 def test_what_an_arm_gained_is_over_the_parent_on_the_same_rows() -> None:
     parent = {"arm": "real", "draw": -1, "scores": {"a": 0.0, "b": 1.0, "c": 0.0, "d": 1.0}, "meta_calls": 7}
     better = {"arm": "real", "draw": 0, "scores": {"a": 1.0, "b": 1.0, "c": 1.0, "d": 1.0}}

@@ -4,9 +4,9 @@
 
 A folder `recorded_methods/METHOD` holds the start, every request with its reply (`replies.jsonl.gz`: lines as of a model
 `recorded/FILE`, packed because they repeat one another) and what came of it (`expected.json`). The clerk answers from the
-request alone. Of `none+layerwise` and `paper+none` the recordings are older than the loop that makes them now; those of
-`paper+blame` and `paper+layerwise` were made anew, since the one's inner loop is judged in another way, and the other pays for no text of a step that
-all feedback leaves as it is. That of `aflow+none` is asked as a large model is, for edits, whatever the catalogue offers a small one. Its steps count as `fake/counter` does, often wrongly; as the meta model it edits one call into a list and a
+request alone. Of `paper+none` the recording is older than the loop that makes it now; the others were made
+anew, since the inner loop of `paper+blame` is judged in another way, and the `layerwise` ones pay for no text of a step that all feedback leaves as it
+is, and tell a step before one that is not at fault what went wrong. That of `aflow+none` is asked as a large model is, for edits, whatever the catalogue offers a small one. Its steps count as `fake/counter` does, often wrongly; as the meta model it edits one call into a list and a
 sum, then puts a plan before it, then finds no valid edit; some of its edits and texts are refused on purpose.
 """
 

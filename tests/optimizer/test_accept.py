@@ -16,7 +16,7 @@ from search_help import searching
 from flowbot.optimizer.parameters.accept import accepted
 from flowbot.optimizer.parameters.labels import foreign_label
 from flowbot.optimizer.parameters.update import update
-from flowbot.optimizer.parameters.wording import gives_text
+from flowbot.optimizer.parameters.wording import Wording
 from flowbot.optimizer.parameters.written import echo, text_of
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.search import Search
@@ -28,8 +28,8 @@ OLD = "Sort the question into its kind by what it asks for."
 GOOD = "Look at the first word of the question, then give its kind."
 FEEDBACK = "the step should look at the main verb before it decides on one kind of answer"
 QUESTION = fill(
-    "optim_call", goal="Answer.", step="answer", kind="llm", instruction=OLD, around="", signature="q -> kind: str",
-    feedback=[FEEDBACK], limit=80, tried=[],
+    "optim_call", goal="Answer.", step="answer", now=Wording("llm", "q -> kind: str", OLD, None, "", 80), instruction=OLD,
+    feedback=[FEEDBACK],
 )  # fmt: skip
 LABELS = ("HUM", "LOC", "NUM", "DESC")
 TASK = Task(
@@ -185,8 +185,7 @@ async def test_the_labels_of_a_step_may_be_listed_as_its_question_does(tmp_path:
     data["nodes"]["answer"]["out"] = {"a": f"Literal[{', '.join(map(repr, kinds))}]"}
     many = Workflow.from_data(data)
     question = fill(
-        "optim_call", goal="Answer.", step="answer", kind="llm", instruction=OLD, around="",
-        signature=gives_text(many, "answer"), feedback=[FEEDBACK], limit=80, tried=[],
+        "optim_call", goal="Answer.", step="answer", now=Wording.of(many, "answer"), instruction=OLD, feedback=[FEEDBACK],
     )  # fmt: skip
     text = f"Give one of {', '.join(kinds)}."
     async with opened(tmp_path) as search:
@@ -231,6 +230,42 @@ def test_labels_that_a_task_has_not() -> None:
         "flowbot": 1, "inputs": {"q": "str"}, "outputs": {"a": "answer.a"},
         "nodes": {"answer": {"kind": "llm", "in": {"q": "q"}, "out": {"a": "str"}}}, "parameters": {"answer": {"instruction": "Do."}},
     }), "answer", plain) == ""  # fmt: skip
+
+
+def routed(*labels: str) -> tuple[Workflow, Task]:
+    kind = f"Literal[{', '.join(map(repr, labels))}]"
+    data = workflow().dump()
+    data["nodes"]["answer"]["out"] = {"a": kind}
+    rows = {
+        "train": [{"q": "x", "a": labels[0]}],
+        "val": [{"q": "y", "a": labels[0]}],
+        "test": [{"q": "z", "a": labels[0]}],
+    }
+    return Workflow.from_data(data), Task(
+        goal="Route.", inputs={"q": "str"}, outputs={"a": kind}, metric="exact", **rows
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("1. Read.\n2. billing\n3. technical", ""),
+        ("1. Read. 2. billing, technical or account", ""),
+        ("1. Read.\n2. Decide.\n3. billing\n4. technical\n5. account", ""),
+        ("1. Read.\n2. billing.\n3. technical.", ""),
+        ("1. Read.\n2. Billing\n3. Technical\n4. Account", ""),
+        ("- billing: money\n- technical: faults\n- Otherwise: account", ""),
+        ("Choose billing, technical, account, etc.", ""),
+        ("- billing\n- technical\n- refund", "refund"),
+        ("- Billing\n- Technical\n- Refund", "Refund"),
+        ("1. billing.\n2. technical.\n3. refund.", "refund"),
+        ("`billing`, `technical`, `refund`", "refund"),
+        ("refund|billing|technical", "refund"),
+    ],
+)
+def test_what_is_listed_beside_labels_is_one_only_if_it_is_written_as_they_are(text: str, found: str) -> None:
+    flow, task = routed("billing", "technical", "account")
+    assert foreign_label(text, flow, "answer", task) == found
 
 
 def test_a_preamble_that_the_old_text_has_stays() -> None:

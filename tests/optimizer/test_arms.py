@@ -13,10 +13,8 @@ from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.parameters.hint import Hint
 from flowbot.optimizer.parameters.rule import WORDS, Rule, one_line
 from flowbot.optimizer.parameters.rule_lines import neutral_lines, shipped_lines
-from flowbot.optimizer.parameters.samples import Samples
+from flowbot.optimizer.parameters.settings import Settings, samples, tools, without
 from flowbot.optimizer.parameters.step_change import PROMPT_TOKENS, prompt_tokens, said
-from flowbot.optimizer.parameters.tools import Tools
-from flowbot.optimizer.parameters.without import Without
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.recipes import tuning
 from flowbot.optimizer.seams import Focus, Proposal
@@ -25,7 +23,7 @@ from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.task import Task
 from flowbot.workflow.check import check
-from flowbot.workflow.parameters import Demonstration, LLMParameters
+from flowbot.workflow.parameters import ChoiceParameters, Demonstration, LLMParameters
 from flowbot.workflow.prompt import places
 from flowbot.workflow.workflow import Workflow
 
@@ -205,29 +203,29 @@ async def test_each_tool_is_left_out_once_and_a_missing_one_allowed(tmp_path: Pa
         goal="Answer.", inputs={"q": "str"}, outputs={"a": "str"}, metric="exact", tools=[lookup, search_web],
         train=[{"q": "x", "a": "gold"}], val=[{"q": "y", "a": "gold"}], test=[{"q": "z", "a": "gold"}],
     )  # fmt: skip
-    for tools, expected in (
+    for given, expected in (
         (("lookup",), [("lookup", "search_web")]),
         (("lookup", "search_web"), [("search_web",), ("lookup",)]),
     ):
-        (tmp_path / str(len(tools))).mkdir()
-        async with searching(task, one_step(tools=list(tools)), saying(), tmp_path / str(len(tools))) as search:
-            (option,) = Tools().options(search.population.start, search)
-            made = [await drawn(Tools(), search, "tools", draw) for draw in range(option.most)]
+        (tmp_path / str(len(given))).mkdir()
+        async with searching(task, one_step(tools=list(given)), saying(), tmp_path / str(len(given))) as search:
+            (option,) = Settings(tools).options(search.population.start, search)
+            made = [await drawn(Settings(tools), search, "tools", draw) for draw in range(option.most)]
         assert [told(each, "answer").tools for each in made] == expected
     async with searching(task, one_step(), saying(), tmp_path) as search:
-        assert Tools().options(search.population.start, search) == []
+        assert Settings(tools).options(search.population.start, search) == []
 
 
 async def test_more_samples_are_drawn_where_a_merge_joins_them(tmp_path: Path) -> None:
     async with searching(TASK, sampled(), saying(), tmp_path) as search:
-        (option,) = Samples().options(search.population.start, search)
-        made = [told(await drawn(Samples(), search, "samples", draw), "answer") for draw in range(option.most)]
+        (option,) = Settings(samples).options(search.population.start, search)
+        made = [told(await drawn(Settings(samples), search, "samples", draw), "answer") for draw in range(option.most)]
     assert [(each.samples, each.temperature) for each in made] == [(3, 0.7), (5, 0.7)]
     assert option.extra == 2
     async with searching(TASK, one_step(), saying(), tmp_path) as search:
-        assert Samples().options(search.population.start, search) == [], "nothing joins them"
+        assert Settings(samples).options(search.population.start, search) == [], "nothing joins them"
     async with searching(TASK, sampled(samples=5, temperature=0.5), saying(), tmp_path) as search:
-        assert Samples().options(search.population.start, search) == []
+        assert Settings(samples).options(search.population.start, search) == []
 
 
 # Without.
@@ -242,8 +240,10 @@ EVERYTHING: dict[str, Any] = {
 
 async def test_whatever_a_step_has_is_left_out_alone(tmp_path: Path) -> None:
     async with searching(TASK, sampled(**EVERYTHING), saying(), tmp_path) as search:
-        options = Without().options(search.population.start, search)
-        made = {each.arm.kind: told(await drawn(Without(), search, each.arm.kind), "answer") for each in options}
+        options = Settings(without).options(search.population.start, search)
+        made = {
+            each.arm.kind: told(await drawn(Settings(without), search, each.arm.kind), "answer") for each in options
+        }
         before = search.start.workflow.parameter("answer")
     assert isinstance(before, LLMParameters)
     assert made == {
@@ -259,15 +259,36 @@ async def test_a_rule_that_was_added_is_taken_back_and_what_is_the_users_own_sta
     own = "You are answer.\nThis line is the user's."
     async with searching(TASK, one_step(instruction=own), saying(), tmp_path) as search:
         start = search.population.start
-        assert Without().options(start, search) == []
+        assert Settings(without).options(start, search) == []
         ruled = search.start.with_slot("answer", LLMParameters(instruction=f"{own}\nOne rule.\nTwo rules."))
         child = Candidate("p1", ruled, start, Arm(kind="rule"), Belief(0.0, 0.1))
-        (option,) = Without().options(child, search)
-        (made,) = await Without().propose(child, Focus(option, 0, option.prior, option.prior), 1, search)
+        (option,) = Settings(without).options(child, search)
+        (made,) = await Settings(without).propose(child, Focus(option, 0, option.prior, option.prior), 1, search)
         assert told(made, "answer").instruction == f"{own}\nOne rule."
         once = search.start.with_slot("answer", LLMParameters(instruction=f"{own}\nOne rule."))
         again = Candidate("p2", once, start, Arm(kind="rule"), Belief(0.0, 0.1))
-        assert Without().options(again, search) == [], "the start is known"
+        assert Settings(without).options(again, search) == [], "the start is known"
+
+
+async def test_a_rule_of_a_branch_is_taken_back(tmp_path: Path) -> None:
+    data = one_step().dump()
+    data["nodes"]["route"] = {"kind": "branch", "in": {"q": "q"}, "ways": ["short", "long"]}
+    data["nodes"]["answer"]["when"] = "route.short"
+    data["nodes"]["other"] = {"kind": "llm", "when": "route.long", "in": {"q": "q"}, "out": {"a": "str"}}
+    data["nodes"]["join"] = {"kind": "merge", "how": "first", "in": ["answer.a", "other.a"], "out": {"a": "str"}}
+    data["parameters"] |= {"route": {"instruction": "You are route."}, "other": {"instruction": "You are other."}}
+    start = Workflow.from_data({**data, "outputs": {"a": "join.a"}})
+    assert check(start) == []
+    async with searching(TASK, start, saying(), tmp_path) as search:
+        parent = search.population.start
+        assert Settings(without).options(parent, search) == []
+        ruled = ChoiceParameters(instruction="You are route.\nOne rule.\nTwo rules.")
+        child = Candidate("p1", search.start.with_slot("route", ruled), parent, Arm(kind="rule"), Belief(0.0, 0.1))
+        (option,) = Settings(without).options(child, search)
+        (made,) = await Settings(without).propose(child, Focus(option, 0, option.prior, option.prior), 1, search)
+    assert str(option.arm) == "without rule route"
+    assert made.program is not None
+    assert made.program.workflow.parameter("route") == ChoiceParameters(instruction="You are route.\nOne rule.")
 
 
 # All of them.

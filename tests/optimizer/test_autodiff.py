@@ -22,6 +22,7 @@ from flowbot.optimizer.seams import Focus, PlanUsed
 from flowbot.optimizer.search import Search
 from flowbot.run.events import Arm, Measured
 from flowbot.runtime.program import WorkflowProgram
+from flowbot.runtime.together import all_of
 from flowbot.workflow.workflow import Workflow
 
 WORSE = "You are answer. Right: none of them."
@@ -161,6 +162,39 @@ async def test_a_large_model_writes_several_at_once_that_are_tried_one_after_ano
     assert made[0].reason == "by add"
     assert len(model.questions) == 1
     assert "Write 4 different texts" in model.questions[0]
+
+
+async def test_inside_an_outer_loop_the_texts_of_one_reply_are_the_next_draws_whatever_was_run_in_between(
+    tmp_path: Path,
+) -> None:
+    def reply(number: int) -> dict[str, Any]:
+        texts = [f"You are answer. Right: even. Number {number}{place}." for place in range(SEVERAL)]
+        return {"proposals": [{"edit": "add", "why": f"why {text}", "text": text} for text in texts]}
+
+    class Large(World):
+        def __call__(self, request: Any) -> Any:
+            found = super().__call__(request)
+            return {"instruction": "say more", "format_hint": "not here"} if "fault" in found else found
+
+    model = Large([reply(1), reply(2)])
+    async with searching(task(), single(EVEN), model, tmp_path) as search:
+        search.meta_mode = "large"
+        await search.run(search.start, search.training, "train")
+        proposer, start = AutoDiff(), search.population.start
+        made: list[Any] = []
+        for draws in ((0, 1), (2,), (3,), (4,)):  # the first two side by side, as the pool asks for them
+            (option,) = proposer.options(start, search)
+            new = draws[0] % SEVERAL == 0
+            focuses = [Focus(option, draw, option.prior, option.prior) for draw in draws]
+            for (found,) in await all_of(proposer.propose(start, focus, 1, search) for focus in focuses):
+                tried = Candidate(f"p{len(made)}", found.program, start, option.arm, option.prior)  # type: ignore[arg-type]
+                made.append(found)
+                search.population.add(tried)  # the next question would be another one
+                await search.run(tried.program, search.training[:2], "train")
+                search.population.close(tried, "dropped")
+            assert (option.cost > 0) == new
+            assert len(model.questions) == 1 + draws[0] // SEVERAL
+    assert len({each.program.hash for each in made}) == SEVERAL + 1
 
 
 async def test_nothing_is_begun_that_the_plan_does_not_surely_allow(tmp_path: Path) -> None:

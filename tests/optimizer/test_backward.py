@@ -103,6 +103,84 @@ async def test_where_nobody_said_anything_of_what_a_call_gave_it_is_not_asked_ab
     assert {step_of(prompt) for prompt in asked.prompts} == {"left", "right"}
 
 
+CHAIN: dict[str, Any] = {
+    **FLOW,
+    "outputs": {"a": "answer.a"},
+    "nodes": {
+        "plan": {"kind": "llm", "in": {"q": "q"}, "out": {"plan": "str"}},
+        "copy": {"kind": "llm", "in": {"plan": "plan.plan"}, "out": {"copy": "str"}},
+        "answer": {"kind": "llm", "in": {"copy": "copy.copy"}, "out": {"a": "str"}},
+    },
+    "parameters": {name: {"instruction": f"You are {name}."} for name in ("plan", "copy", "answer")},
+}
+
+
+def asking(silent: tuple[str, ...]) -> Roles:
+    def meta(prompt: str) -> str:
+        return "No change." if step_of(prompt) in silent else f"feedback on {step_of(prompt)}"
+
+    return Roles(lambda name, _: name, meta)
+
+
+@pytest.mark.parametrize(
+    ("silent", "shown"),
+    [
+        (("copy",), "Feedback on `copy`: No change.\nOf `answer`: feedback on answer"),
+        (("copy", "answer"), "Feedback on `copy`: No change.\nExpected of the workflow: a: silver. Score: 0.00"),
+        (("answer",), "Feedback on `copy`: feedback on copy"),
+    ],
+)
+async def test_the_loss_reaches_the_step_before_one_that_only_carried_a_fault_on(
+    tmp_path: Path, silent: tuple[str, ...], shown: str
+) -> None:
+    asked = asking(silent)
+    async with searching(TASK, Workflow.from_data(CHAIN), asked, tmp_path) as search:
+        gradients = await backward(search, search.start, await run_of(search))
+    (plan,) = [prompt for prompt in asked.prompts if step_of(prompt) == "plan"]
+    assert shown in plan
+    (copy,) = [prompt for prompt in asked.prompts if step_of(prompt) == "copy"]
+    assert ("silver" in copy) == ("answer" in silent), "who is told something by a later step is told that alone"
+    assert [each.text for each in gradients["copy"]] == ["No change." if "copy" in silent else "feedback on copy"]
+
+
+async def test_of_a_right_run_nothing_is_carried_on(tmp_path: Path) -> None:
+    asked = asking(("answer", "copy", "plan"))
+    asked.step = lambda name, _: "silver" if name == "answer" else name
+    async with searching(TASK, Workflow.from_data(CHAIN), asked, tmp_path) as search:
+        await backward(search, search.start, await run_of(search))
+    assert sum("silver" in prompt for prompt in asked.prompts if step_of(prompt) == "copy") == 1, "as what it gave"
+    assert not any("Expected" in prompt for prompt in asked.prompts if step_of(prompt) != "answer")
+
+
+@pytest.mark.parametrize("parts", [False, True])
+@pytest.mark.parametrize(
+    ("frozen", "asked_about"),
+    [
+        (["plan"], {"copy", "answer"}),
+        (["plan", "copy"], {"answer"}),
+        (["copy"], {"plan", "copy", "answer"}),
+        (["answer"], {"plan", "copy", "answer"}),
+        (["plan", "copy", "answer"], set[str]()),
+    ],
+)
+async def test_what_nothing_that_may_be_changed_goes_into_is_not_asked_about(
+    tmp_path: Path, frozen: list[str], asked_about: set[str], parts: bool
+) -> None:
+    nodes = {name: node | {"frozen": name in frozen} for name, node in CHAIN["nodes"].items()}
+
+    def meta(prompt: str) -> Any:
+        names = [name for name in ("instruction", "format_hint", "input_copy", "input_plan") if f"- {name}" in prompt]
+        return dict.fromkeys(names, "wrong") if parts else "wrong"
+
+    asked = Roles(lambda name, _: name, meta)
+    async with searching(TASK, Workflow.from_data({**CHAIN, "nodes": nodes}), asked, tmp_path) as search:
+        search.meta_mode, row = "large", await run_of(search)
+        gradients = await backward(search, search.start, row, parts=parts)
+        assert most_questions(search.start, row, parts=parts) == len(asked.prompts)
+    assert {step_of(prompt) for prompt in asked.prompts} == asked_about
+    assert set(gradients) == asked_about
+
+
 async def test_gradients_of_several_runs_come_in_the_order_of_the_rows(tmp_path: Path) -> None:
     async with searching(TASK, Workflow.from_data(FLOW), scripted(), tmp_path) as search:
         await search.run(search.start, search.rows, "train")

@@ -14,7 +14,7 @@ from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.progress import Watch
 from flowbot.optimizer.seams import Focus, Option, Proposal
 from flowbot.optimizer.tuned import Tuner
-from flowbot.run.events import Arm, Verdict
+from flowbot.run.events import Arm
 
 
 class Refusing(Lookup):
@@ -42,9 +42,6 @@ class Same:
         self, parent: Candidate[Named], focus: Focus, want: int, context: Lookup
     ) -> list[Proposal[Named]]:
         return [Proposal(Named("same"), "same", "prior")]
-
-    def learn(self, outcomes: Sequence[tuple[Candidate[Named], Verdict]]) -> None:
-        """Nothing."""
 
 
 async def test_a_row_that_is_refused_in_the_middle_does_not_hold_up_the_judge() -> None:

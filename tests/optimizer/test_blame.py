@@ -11,7 +11,8 @@ from typing import Any
 from proposer_help import Roles, task_of
 from search_help import searching
 
-from flowbot.optimizer.feedback.blame import ASKED, Blame, Blamed, suspects
+from flowbot.optimizer.feedback.blame import ASKED, Blame, Blamed
+from flowbot.optimizer.feedback.parts import suspects
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.workflow import Workflow
 

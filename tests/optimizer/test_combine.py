@@ -97,9 +97,23 @@ async def test_until_it_is_measured_its_gain_is_the_sum(tmp_path: Path) -> None:
         (made,) = await combine.propose(parent, Focus(option, 0, option.prior, option.prior), 1, search)
         assert made.program is not None
         assert made.program.hash == changed("plan", "ruled", of=changed("answer", "shown")).hash
-        assert made.shown == ("p1", "p2"), "no evidence for one is none for both"
+        assert set(made.shown) == {"p1", "p2", search.rows[0]}, (
+            "no evidence for one is none for both, nor what they were picked by"
+        )
         search.population.add(Candidate("p3", made.program, parent, option.arm, option.prior))
         assert combine.options(parent, search) == [], "it is known now"
+
+
+async def test_where_hardly_a_row_is_left_that_neither_was_picked_by_nothing_is_combined(tmp_path: Path) -> None:
+    async with searching(TASK, BASE, Roles(lambda name, _: name, lambda _: ""), tmp_path) as search:
+        candidate(search, "p1", ("answer", "shown"), Belief(0.05, 0.03))
+        candidate(search, "p2", ("plan", "ruled"), Belief(0.03, 0.04))
+        one, other = search.population.members[1:]
+        for row in search.rows[:2]:
+            search.population.record(one.program.hash, row, Outcome(1.0))
+        assert len(Combine().options(search.population.start, search)) == 1
+        search.population.record(other.program.hash, search.rows[2], Outcome(1.0))
+        assert Combine().options(search.population.start, search) == []
 
 
 @pytest.mark.parametrize(

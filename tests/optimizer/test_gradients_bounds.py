@@ -220,10 +220,28 @@ async def test_the_controls_never_tell_what_was_expected(
 
 def test_the_control_that_tells_nothing_says_no_right_run_is_wrong() -> None:
     runs = [replace(row_of(step("plan")), score=Score(value, "said")) for value in (1.0, 0.7, 0.0)]
-    told = as_told(runs, runs[1:], "blind", 0)
+    told = as_told(runs, runs[1:], "blind", 0, {})
     assert [each.score for each in told] == [Score(1.0), Score(0.0), Score(0.0)]
     assert not any(each.example.expected for each in told)
     assert [row.example.id for row in failing(told)] == ["e1", "e1"]
+
+
+async def test_what_is_told_of_a_row_is_the_same_whatever_is_run_later_or_beside_it(tmp_path: Path) -> None:
+    task = task_of([{"q": f"q{n}", "a": f"secret{n}"} for n in range(30)])
+    async with searching(task, flow({"plan": llm(q="q")}, "plan.a"), lambda request: "wrong", tmp_path) as search:
+        search.feedback_mode = "shuffled"
+        await search.run(search.start, search.training[:4], "train")
+        search.settle()
+        first = search.recorded(search.start, search.training)
+        await search.run(search.start, search.training[4:6], "train")  # by another proposer, beside this one
+        told = search.told(search.start, first)
+        early = {row.example.expected["a"] for row in first}
+        assert all(row.example.expected["a"] in early for row in told)
+        assert all(row.example.expected != real.example.expected for row, real in zip(told, first, strict=True))
+        for end in range(8, 31, 2):
+            await search.run(search.start, search.training[:end], "train")
+            search.settle()
+            assert search.told(search.start, first) == told
 
 
 @pytest.mark.parametrize("mode", ["small", "large"])

@@ -93,6 +93,10 @@ async def test_auto_follows_what_the_meta_model_can_do_and_says_so(
         {"method": "random"},
         pytest.param({"method": "none+gepa"}, marks=needs("gepa")),
         pytest.param({"method": "none+mipro"}, marks=needs("dspy")),
+        {"method": "paper+none"},
+        pytest.param({"method": "paper+gepa"}, marks=needs("gepa")),
+        pytest.param({"method": "random+gepa"}, marks=needs("gepa")),
+        pytest.param({"method": "random+mipro"}, marks=needs("dspy")),
     ],
 )
 async def test_who_says_it_or_asks_everyone_alike_asks_no_question(
@@ -101,6 +105,8 @@ async def test_who_says_it_or_asks_everyone_alike_asks_no_question(
     result = await run(few, tmp_path, **given)
     assert PURPOSE not in result.calls
     assert result.meta_mode == given.get("meta_mode", "auto")
+    planned_calls = estimate(few, lm="fake/counter", effort=120, **{"meta_mode": "auto", **given})
+    assert PURPOSE not in planned_calls.by_purpose
 
 
 async def test_the_questions_are_of_the_planned_calls(few: Task, tmp_path: Path) -> None:

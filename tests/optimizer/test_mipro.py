@@ -21,6 +21,7 @@ from flowbot.fields import InfrastructureError
 from flowbot.lm.client import Request
 from flowbot.optimizer.admission import Admissions
 from flowbot.optimizer.belief import Belief
+from flowbot.optimizer.method import Sizes
 from flowbot.optimizer.packages.bridge import Bridge
 from flowbot.optimizer.packages.dspy_quiet import quiet_dspy
 from flowbot.optimizer.packages.mipro import Mipro, setting
@@ -63,6 +64,15 @@ def test_whatever_fits_is_a_setting(calls: int, train: int, val: int, row: int, 
     assert 1 <= chosen.rows <= val
     assert chosen.trials >= 1
     assert chosen.candidates >= 2
+
+
+@pytest.mark.parametrize(("names", "samples"), [(["answer"], 5), (["plan", "answer"], 1), (["plan", "answer"], 3)])
+def test_its_trials_follow_the_steps_that_it_tunes_and_not_the_calls_of_a_row(names: list[str], samples: int) -> None:
+    program = WorkflowProgram(flow(*names, answer={"samples": samples, "temperature": 0.7}))
+    sizes = Sizes(40, 40, 0, len(names) - 1 + samples, 600)
+    expected = setting(600, 40, 40, sizes.start_calls, len(names))
+    assert Mipro().validates(program, sizes) == expected.rows
+    assert samples == 1 or expected != setting(600, 40, 40, sizes.start_calls, sizes.start_calls)
 
 
 def test_steps_have_fields_that_are_told_apart_and_know_which_are_the_tasks() -> None:

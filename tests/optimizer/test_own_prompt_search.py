@@ -12,6 +12,7 @@ from search_help import searching
 from flowbot.lm.client import Request
 from flowbot.optimizer.parameters.demonstrations import Demonstrations
 from flowbot.optimizer.parameters.rewrite import Rewrite
+from flowbot.optimizer.parameters.wording import Wording
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.search import Search
 from flowbot.task import Task
@@ -94,7 +95,7 @@ async def test_demonstrations_leave_the_prompt_as_it_is(orders: Task, tmp_path: 
 
 def test_the_question_for_an_instruction_is_what_it_was() -> None:
     """Its stored answers would be worth nothing otherwise."""
-    asked = fill("optim_call", goal="g", step="s", kind="llm", instruction="Do.", around="", signature="a -> b", feedback=["f"], limit=80, tried=())  # fmt: skip
+    asked = fill("optim_call", goal="g", step="s", now=Wording("llm", "a -> b", "Do.", None, "", 80), instruction="Do.", feedback=["f"])  # fmt: skip
     assert asked == (
         "Improve the instruction of one step of an LLM workflow. Reply with the new instruction alone, at most 80 words, "
         "general, without answers to single examples.\nTask: g\n\nStep `s`: a -> b\nNow:\nDo.\n\nFeedback:\n- f"

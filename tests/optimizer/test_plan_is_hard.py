@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,12 @@ from search_help import searching
 import flowbot as fb
 from flowbot.fields import BudgetExceeded
 from flowbot.lm.client import Request
-from flowbot.optimizer.estimate import estimate
+from flowbot.optimizer.estimate import estimate, sizes_of
+from flowbot.optimizer.methods import find_method
+from flowbot.optimizer.packages.gepa import Gepa
+from flowbot.optimizer.packages.mipro import Mipro
+from flowbot.optimizer.packages.tuning import PackageLoop
+from flowbot.optimizer.recipes import OwnProtocol
 from flowbot.optimizer.run import optimize_async
 from flowbot.optimizer.seams import PlanUsed
 from flowbot.run.events import Measured
@@ -21,6 +27,7 @@ from flowbot.runtime.together import all_of
 from flowbot.task import Task
 from flowbot.testing.fake_behaviours import BEHAVIOURS, ReplyContent, counter
 from flowbot.workflow.starts import single_call
+from flowbot.workflow.workflow import Workflow
 
 METHODS = (
     "flowbot", "random", "flowbot+layerwise", "none+none", "paper", "paper+blame", "none+layerwise", "none+autodiff",
@@ -152,3 +159,22 @@ async def test_a_question_to_the_meta_model_that_meets_the_plan_is_refused_too(s
         with pytest.raises(PlanUsed):
             await search.ask_text("And what else?", "gradients")
         assert await search.ask_text("What is wrong?", "gradients") != "", "what was asked before takes no call"
+
+
+@pytest.mark.parametrize(
+    "method",
+    [*METHODS, OwnProtocol("gepa", partial(PackageLoop, Gepa())), OwnProtocol("mipro", partial(PackageLoop, Mipro()))],
+)
+async def test_a_start_that_takes_no_call_is_begun_with_as_any_other(small: Task, tmp_path: Path, method: Any) -> None:
+    (name,) = (field.name for field in small.inputs)
+    data = {
+        "flowbot": 1, "inputs": {name: "str"}, "outputs": {"total": "count.total"},
+        "nodes": {"count": {"kind": "code", "in": {name: name}, "out": {"total": "int"}}},
+        "parameters": {"count": {"code": f"def run({name}):\n    return {{'total': 1}}"}},
+    }  # fmt: skip
+    async with searching(small, Workflow.from_data(data), lambda request: "", tmp_path, planned=30) as search:
+        loop = find_method(method).loop(sizes_of(small, search.start.workflow, 30))
+        rows = loop.opening(search)
+        await search.run(search.start, rows, "train")
+    assert rows
+    assert search.spent == 0

@@ -31,9 +31,6 @@ class Offers:
     ) -> Sequence[Proposal[Named]]:
         raise AssertionError("a planner proposes nothing")
 
-    def learn(self, outcomes: Sequence[tuple[Candidate[Named], Verdict]]) -> None:
-        """Nothing."""
-
 
 class Voice:
     """A critic that always names the same."""

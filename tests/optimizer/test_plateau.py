@@ -38,9 +38,6 @@ class OfParent:
     ) -> Sequence[Proposal[Named]]:
         raise AssertionError("a planner proposes nothing")
 
-    def learn(self, outcomes: Sequence[tuple[Candidate[Named], Verdict]]) -> None:
-        """Nothing."""
-
 
 def options(parent: str, number: int, most: int = 1) -> list[Option]:
     return [
@@ -109,7 +106,7 @@ async def test_one_candidate_less_is_no_plateau_and_an_adoption_begins_the_count
     assert plateaus(context) == []
 
 
-async def test_where_nothing_is_left_on_any_parent_it_stops_and_says_so_once() -> None:
+async def test_where_nothing_is_left_on_any_parent_it_offers_nothing() -> None:
     context = populated(("start", "1100000000"), ("a", "0011000000"))
     bandit = Bandit([OfParent(lambda parent: options(parent, 2 if parent == "start" else 1))])
     picked = [
@@ -120,7 +117,6 @@ async def test_where_nothing_is_left_on_any_parent_it_stops_and_says_so_once() -
     assert plateaus(context) == [
         "nothing is left to try on the incumbent: now from make a",
         "nothing is left to try on this parent: now from start",
-        "nothing is left to try on the incumbent, nor on another parent",
     ]
 
 

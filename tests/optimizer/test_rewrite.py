@@ -296,7 +296,7 @@ async def test_a_step_that_ran_in_no_failing_run_is_never_asked_about(tmp_path: 
     model, blame = wrong_in_one("rare"), Blame()
     async with searching(TASK, two_ways(), model, tmp_path, meta_mode="large") as search:
         await begun(search)
-        blame._known[search.start.hash] = Blamed({"rare": 0, "usual": 60})  # pyright: ignore[reportPrivateUsage]
+        blame._known.made[search.start.hash] = Blamed({"rare": 0, "usual": 60})  # pyright: ignore[reportPrivateUsage]
         proposers = (Rewrite(blame=blame), "instruct"), (Rule(blame=blame), "rule")
         made = [await drawn(each, search, kind) for each, kind in proposers]
     assert all("step `rare`" in each.title for each in made)

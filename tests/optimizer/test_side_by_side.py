@@ -20,7 +20,7 @@ from flowbot.optimizer.pool import OPENING, Pool
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.optimizer.search import Search
-from flowbot.run.events import Arm, Verdict
+from flowbot.run.events import Arm
 from flowbot.run.journal import Journal
 from flowbot.runtime.engine import Engine
 from flowbot.runtime.program import WorkflowProgram
@@ -63,9 +63,6 @@ class Wordings:
         word = await context.ask_text(f"A word for {focus.option.title}?", "proposals")
         told = parent.program.workflow.parameter("answer").model_copy(update={"instruction": f"Count. {word}."})
         return [Proposal(parent.program.with_slot("answer", told), focus.option.title, "meta")]
-
-    def learn(self, outcomes: Sequence[tuple[Candidate[Program], Verdict]]) -> None:
-        """Nothing."""
 
 
 async def searched(task: Task, folder: Path, width: int, planned: int) -> tuple[float, Search]:

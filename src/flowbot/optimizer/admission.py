@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Literal
@@ -84,19 +83,6 @@ class Admissions:
         candidate.belief = Belief(fmean(pairs.differences) if len(pairs) else 0.0, 0.0)
         ruling = Ruling(None, rule, candidate.belief, pairs, UNKNOWN)
         context.record(decided(candidate, ruling, decision, context.spent))
-
-
-def side_by_side(
-    context: Context[WorkflowProgram],
-    candidate: Candidate[WorkflowProgram],
-    other: Candidate[WorkflowProgram],
-    rows: Sequence[str],
-) -> Pairs:
-    """Both on those of the rows that both were run on, the ones that an author was shown among them: a published protocol
-    compares on them."""
-    mine, theirs = (context.population.outcomes(each.program) for each in (candidate, other))
-    both = [row for row in rows if row in mine and row in theirs]
-    return Pairs(both, [mine[row].score for row in both], [theirs[row].score for row in both])
 
 
 def require_planned(context: Context[WorkflowProgram], calls: float) -> None:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic
 
-from .judge import split_at
-from .population import Candidate, P
+from .population import Candidate, P, split_at
 from .seams import Context
 
 FIRST = 6

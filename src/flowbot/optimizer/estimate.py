@@ -18,7 +18,7 @@ from flowbot.workflow.calls import most_calls
 from flowbot.workflow.workflow import Workflow
 
 from .effort import planned_calls
-from .method import Sizes, planned_by_purpose
+from .method import Sizes, follows_ability, planned_by_purpose
 from .methods import find_method
 from .planner import SETTLED
 from .progress import Phase
@@ -64,12 +64,13 @@ def estimate(
     models (`choices`), these are assumed to share the calls after the structure has settled, and the dearest to be what is tested.
     """
     sizes = sizes_of(task, start, effort)
-    by_purpose = planned_by_purpose(find_method(method), sizes)
+    strategy = find_method(method)
+    by_purpose = planned_by_purpose(strategy, sizes)
     searched = sum(by_purpose[each] for each in ("gradients", "proposals")) or by_purpose["train"]
     by_purpose["test"] = sizes.test * sizes.start_calls * (1 + (FOUND_STEPS if searched else 0))
     read = read_tokens(task)
     meta_calls = by_purpose["gradients"] + by_purpose["proposals"]
-    first = min(MOST, by_purpose["gradients"]) if meta_mode == "auto" else 0
+    first = min(MOST, by_purpose["gradients"]) if meta_mode == "auto" and follows_ability(strategy, sizes) else 0
     by_purpose["gradients"] -= first
     judging = task.metric.judge_calls
     scored = {each: by_purpose[each] // sizes.start_calls for each in ("train", "val", "test")}

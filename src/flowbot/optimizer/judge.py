@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, median, pvariance
+from statistics import fmean, pvariance
 from typing import Generic, Literal, Protocol
 
 from .belief import STRATUM_SHARE, VARIANCE, Belief, mean_and_variance, stratified
-from .population import Candidate, P, Pairs, Population
+from .population import Candidate, P, Pairs, Population, split_at, two_valued
 
 PRIOR_SPREAD = 0.12
 """Standard deviation of true gains of changes of one kind, before the run shows anything."""
@@ -222,13 +222,4 @@ def unpaired(population: Population[P]) -> float:
     """Variance of a difference before any is seen: of two scores, as 0 and 1, that half of the pairs are alike; else that of the
     start's scores."""
     scores = [each.score for each in population.outcomes(population.start.program).values()]
-    return VARIANCE * population.scale**2 if _two(scores) else pvariance(scores)
-
-
-def _two(scores: Sequence[float]) -> bool:
-    return set(scores) <= {min(scores, default=0.0), max(scores, default=1.0)}
-
-
-def split_at(scores: Sequence[float]) -> float:
-    """Above this a row is one that the parent does well on: half way for two values, as 0 and 1, else the median."""
-    return (min(scores, default=0.0) + max(scores, default=1.0)) / 2 if _two(scores) else median(scores)
+    return VARIANCE * population.scale**2 if two_valued(scores) else pvariance(scores)

@@ -75,9 +75,11 @@ class Method(Protocol):
 
 
 def follows_ability(method: Method, sizes: Sizes) -> bool:
-    """Whether how a method asks the meta model follows what it is able to do: where it plans to ask for feedback. Who asks for new
-    texts alone, as a package does in its own words, asks everyone alike."""
-    return planned_by_purpose(method, sizes)["gradients"] > 0
+    """Whether how a method asks the meta model follows what it is able to do, so that this is found out first: as the method says in a
+    member `by_ability`, else where it plans to ask for feedback. Who asks for new texts alone, as a package does in its own words, asks
+    everyone alike."""
+    said: bool | None = getattr(method, "by_ability", None)
+    return planned_by_purpose(method, sizes)["gradients"] > 0 if said is None else said
 
 
 def gives_models(method: Method) -> bool:

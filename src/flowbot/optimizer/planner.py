@@ -88,7 +88,6 @@ class Bandit(Generic[P]):
     _left_behind: set[str] = field(default_factory=set[str])
     _barren: int = 0
     _settled: bool = False
-    _exhausted: bool = False
 
     async def picks(self, want: int, context: Context[P]) -> Sequence[Pick[P]]:
         """As of `Planner`: for each pick one change of every kind is drawn, and the kind whose belief is drawn highest is tried."""
@@ -151,9 +150,6 @@ class Bandit(Generic[P]):
             self._left_behind.add(parent.program.hash)
             other = self._elsewhere(context)
             if other is None and parent is population.incumbent:
-                if not offers and not self._exhausted:
-                    context.record(Noted(about="plateau", text=f"{why}, nor on another parent", spent=context.spent))
-                    self._exhausted = True
                 break
             parent = other or population.incumbent
             self._parent, self._barren = parent, 0
@@ -195,7 +191,7 @@ class Bandit(Generic[P]):
         for candidate, verdict in outcomes:
             self._barren += 1
             if verdict.decision == "adopt":
-                self._barren, self._parent, self._exhausted = 0, None, False
+                self._barren, self._parent = 0, None
                 self._left_behind.clear()
                 self._settled = self._settled and candidate.level != "structure"
             if candidate.origin is not None:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeAlias
 
+from flowbot.fields.words import count
 from flowbot.run import events
 from flowbot.run.result import PLAN_USED
 from flowbot.runtime.together import all_of
@@ -57,9 +58,8 @@ class Pool(Generic[P]):
         """
         population = context.population
         start = population.start.program
-        opening = context.rows[: _fitting(context, start)]
         try:
-            await context.run(start, population.missing(start, opening), "train")
+            await context.run(start, population.missing(start, opening(context)), "train")
             await self._challenge(context)
         except PlanUsed:
             context.settle()  # the last block took more calls than a block should: it is forgotten
@@ -89,8 +89,10 @@ class Pool(Generic[P]):
     async def _look_further(self, context: Context[P]) -> bool:
         """Run the incumbent on more training rows, for mistakes that the first ones did not show; False where there are no more."""
         incumbent = context.population.incumbent.program
-        rows = context.population.missing(incumbent, context.training)[: _fitting(context, incumbent)]
+        rows = context.population.missing(incumbent, context.training)[: min(OPENING, fitting(context, incumbent))]
         if rows:
+            text = f"nothing is left to try: the incumbent is run on {count(len(rows), 'more row')}"
+            context.record(events.Noted(about="plateau", text=text, spent=context.spent))
             await context.run(incumbent, rows, "train")
         return bool(rows)
 
@@ -187,9 +189,14 @@ def _settles(member: Candidate[P], pick: Pick[P], program: P, incumbent: Candida
     return not pick.focus.option.late or member.state in ("open", "adopted") or member.parent is incumbent
 
 
-def _fitting(context: Context[P], program: P) -> int:
-    """Rows that a program is run on for its mistakes, as far as the plan allows."""
-    return min(OPENING, max(0, int(context.left // max(1.0, context.calls_of(program)))))
+def fitting(context: Context[P], program: P, share: float = 1.0) -> int:
+    """Rows that a program may be run on for a share of the planned calls that are left."""
+    return max(0, int(share * context.left // max(1.0, context.calls_of(program))))
+
+
+def opening(context: Context[P]) -> Sequence[str]:
+    """The rows that the start is run on first, as many as the plan allows."""
+    return context.rows[: min(OPENING, fitting(context, context.population.start.program))]
 
 
 def affordable(context: Context[P], blocks: Blocks[P]) -> Blocks[P]:

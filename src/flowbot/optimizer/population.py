@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from flowbot.run.events import Arm, Level, Source
@@ -208,12 +208,15 @@ class Population(Generic[P]):
         seen = self.outcomes(program)
         return [seen[row].score for row in rows if row in seen]
 
-    def pairs(self, candidate: Candidate[P], rows: Iterable[str], other: Candidate[P] | None = None) -> Pairs:
-        """A candidate beside its parent (or `other`) on those of the rows that both were run on and that are evidence."""
+    def pairs(
+        self, candidate: Candidate[P], rows: Iterable[str], other: Candidate[P] | None = None, *, shown: bool = False
+    ) -> Pairs:
+        """A candidate beside its parent (or `other`) on those of the rows that both were run on and that are evidence; with `shown`
+        also on those that its author was shown: published protocols compare on them."""
         against = other or candidate.parent
         assert against is not None  # the start is never judged against itself
         mine, theirs = self.outcomes(candidate.program), self.outcomes(against.program)
-        both = [row for row in rows if row in mine and row in theirs and row not in candidate.shown]
+        both = [row for row in rows if row in mine and row in theirs and (shown or row not in candidate.shown)]
         return Pairs(both, [mine[row].score for row in both], [theirs[row].score for row in both])
 
     def extra_calls(self, candidate: Candidate[P], other: Candidate[P] | None = None) -> float:
@@ -267,3 +270,13 @@ class Population(Generic[P]):
             for member, mine in known
             if not any(all(b >= a for a, b in zip(mine, other, strict=True)) and other != mine for _, other in known)
         ]
+
+
+def two_valued(scores: Sequence[float]) -> bool:
+    """Whether they are of two values at most, as 0 and 1."""
+    return set(scores) <= {min(scores, default=0.0), max(scores, default=1.0)}
+
+
+def split_at(scores: Sequence[float]) -> float:
+    """Above this a program does well on a row: half way for two values, else the median of its scores."""
+    return (min(scores, default=0.0) + max(scores, default=1.0)) / 2 if two_valued(scores) else median(scores)

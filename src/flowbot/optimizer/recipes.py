@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from math import ceil
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from flowbot.fields import UserError
 from flowbot.runtime.program import WorkflowProgram
@@ -36,11 +36,9 @@ from .parameters.mend import Mend
 from .parameters.model import Models
 from .parameters.rewrite import Rewrite
 from .parameters.rule import Rule
-from .parameters.samples import Samples
-from .parameters.tools import Tools
-from .parameters.without import Without
+from .parameters.settings import Settings, samples, tools, without
 from .planner import Bandit
-from .pool import OPENING, Pool
+from .pool import Pool, opening
 from .population import Candidate
 from .seams import Allocator, Context, Critic, Planner, Proposer
 from .structure.catalogue_changes import CatalogueChanges
@@ -63,11 +61,13 @@ class Inner:
         proposers: makes what proposes inside an outer loop, where its proposals are judged as any others.
         alone: makes, of the method's name, the protocol that it has of its own where no structure is changed; None: the pool.
         needs: modules of the extra `dspy` that it imports.
+        asks: how it asks the meta model: in its own words, whoever that is; as it is able; not at all.
     """
 
     proposers: Callable[[], Proposers]
     alone: Callable[[str], Method] | None = None
     needs: Sequence[str] = ()
+    asks: Literal["alike", "as able", "never"] = "as able"
 
 
 def recipe(outer: str, inner: str) -> Method:
@@ -87,20 +87,22 @@ def recipe(outer: str, inner: str) -> Method:
         return PoolMethod(name, critic=None, asks=True, tree=partial(_tree, tuner))
     if outer == "none" and tuner.alone is not None:
         return tuner.alone(name)
-    asks = outer != "random"
-    inside = tuner.proposers if asks or inner != "blame" else lambda: [Demonstrations(), Without()]
+    by_chance = outer == "random"
+    if by_chance and inner == "blame":
+        tuner = Inner(lambda: [Demonstrations(), Settings(without)], asks="never")
 
     def proposers() -> Proposers:
         models = [] if inner == "none" else [Models()]
-        return [*([] if outer == "none" else [CatalogueChanges(asks=asks)]), *inside(), *models]
+        return [*([] if outer == "none" else [CatalogueChanges(asks=not by_chance)]), *tuner.proposers(), *models]
 
     critic = BallotCritic if outer == "flowbot" else None
     return PoolMethod(
         name,
         proposers,
         critic,
-        planner=Bandit if asks else partial(Bandit, even=True),
-        asks=asks or inner not in ("blame", "none"),
+        planner=partial(Bandit, even=True) if by_chance else Bandit,
+        asks=not by_chance or tuner.asks != "never",
+        by_ability=critic is not None or tuner.asks == "as able",
     )
 
 
@@ -117,7 +119,8 @@ def tuning() -> Proposers:
     """New proposers that tune the steps of a program as it stands; those that need a step to blame share what is known of it."""
     blame = Blame()
     return [
-        Demonstrations(), Rule(blame=blame), Rewrite(blame=blame), Hint(), Mend(), Tools(), Samples(), Without(), Combine(),
+        Demonstrations(), Rule(blame=blame), Rewrite(blame=blame), Hint(), Mend(), Settings(tools), Settings(samples), Settings(without),
+        Combine(),
     ]  # fmt: skip
 
 
@@ -142,6 +145,7 @@ class PoolMethod:
         allocator: makes what chooses who runs on which rows; see `seams.Allocator`.
         closing: makes what chooses the program that is returned; see `confirm.Closing`.
         tree: makes what searches in place of the pool and its parts but `closing`; None: the pool does.
+        by_ability: as of `method.follows_ability`.
     """
 
     name: str
@@ -153,6 +157,7 @@ class PoolMethod:
     closing: Callable[[], Closing[WorkflowProgram]] = Confirm
     asks: bool | None = None
     tree: Callable[[], Tree] | None = None
+    by_ability: bool | None = None
 
     def calls(self, sizes: Sizes) -> Mapping[str, int]:
         """The effort is the plan; how it is divided is a guess."""
@@ -191,8 +196,7 @@ class PoolLoop:
 
     def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
         """Some training rows, as many as the plan allows."""
-        fits = int(context.left // context.calls_of(context.population.start.program))
-        return context.rows[: min(OPENING, max(0, fits))]
+        return opening(context)
 
     async def search(self, context: Context[WorkflowProgram]) -> str:
         """Search with what is not set aside for validation."""
@@ -224,6 +228,11 @@ class PaperMethod:
     with_edits: bool
     inner: str
     gives_models: ClassVar[bool] = False
+
+    @property
+    def by_ability(self) -> bool:
+        """As of `method.follows_ability`: edits are asked for of everyone alike."""
+        return INNER[self.inner].asks == "as able"
 
     def calls(self, sizes: Sizes) -> Mapping[str, int]:
         """Of an epoch, if programs have a step more than the start on average."""
@@ -290,7 +299,7 @@ class Baseline:
 def _published(package: Package, needs: Sequence[str]) -> Inner:
     """A published package as an inner optimiser."""
     own = partial(OwnProtocol, search=partial(PackageLoop, package), gradients=False)
-    return Inner(lambda: [PackageProposer(package)], alone=own, needs=needs)
+    return Inner(lambda: [PackageProposer(package)], alone=own, needs=needs, asks="alike")
 
 
 INNER: Mapping[str, Inner] = {
@@ -300,6 +309,6 @@ INNER: Mapping[str, Inner] = {
     "textgrad": Inner(lambda: [TextGrad()], alone=partial(OwnProtocol, search=Descent)),
     "gepa": _published(Gepa(), ["gepa"]),
     "mipro": _published(Mipro(), ["dspy", "optuna"]),
-    "none": Inner(list, alone=Baseline),
+    "none": Inner(list, alone=Baseline, asks="never"),
 }
 """The inner optimisers by name."""

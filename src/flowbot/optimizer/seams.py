@@ -302,10 +302,6 @@ class Proposer(Protocol[P]):
         """Up to `want` different proposals of the option in focus."""
         ...
 
-    def learn(self, outcomes: Sequence[tuple[Candidate[P], Verdict]]) -> None:
-        """What became of candidates, its own and others'."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class Ballots:

@@ -94,6 +94,8 @@ class Search:
         """What the meta model was found to be able to do."""
         self.joined = False
         """Whether validation joined the search."""
+        self._told: dict[str, dict[str, Row]] = {}
+        """By program what a control tells of its rows; see `as_told`."""
         self._unsettled: list[tuple[str, str]] = []
         self._unsettled_drops: set[str] = set()
         self._settled_at = self._by_chance = 0
@@ -172,10 +174,11 @@ class Search:
 
     def told(self, program: WorkflowProgram, rows: Sequence[Row]) -> list[Row]:
         """As of `Context`."""
-        others = (
-            failing(self.recorded(program, self.training)) or rows
-        )  # a summary of the data is asked for before any run
-        return as_told(rows, others, self.feedback_mode, self.seed)
+        runs, unsettled = self.recorded(program, self.training), set(self._unsettled)
+        # What others run beside whoever asks is left out: when it ends is chance.
+        settled = [row for row in runs if (program.hash, row.example.id) not in unsettled]
+        others = failing(settled or runs) or rows  # a summary of the data is asked for before any run
+        return as_told(rows, others, self.feedback_mode, self.seed, self._told.setdefault(program.hash, {}))
 
     def spreads(self) -> list[float]:
         """The spread of every score so far that a judge gave more than once, in the order of the runs."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any, TypeVar
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
+from typing import Any, Generic, TypeVar
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused
 
@@ -36,6 +37,21 @@ async def together(tasks: Sequence[asyncio.Task[T]]) -> list[T]:
 async def all_of(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """As `together`, of what is not begun yet."""
     return await together([asyncio.create_task(each) for each in work])
+
+
+class Once(Generic[T]):
+    """What is made once for each key, however many ask for it side by side; where making it fails the next one tries."""
+
+    def __init__(self) -> None:
+        self.made: dict[Hashable, T] = {}
+        self._making: dict[Hashable, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def of(self, key: Hashable, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What `make` gave for the key."""
+        async with self._making[key]:
+            if key not in self.made:
+                self.made[key] = await make()
+            return self.made[key]
 
 
 def _gravest(errors: Iterable[BaseException]) -> BaseException:

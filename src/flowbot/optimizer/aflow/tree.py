@@ -22,7 +22,7 @@ from statistics import fmean
 from typing import Literal
 
 from flowbot.fields.words import percent
-from flowbot.optimizer.admission import Admissions, side_by_side
+from flowbot.optimizer.admission import Admissions
 from flowbot.optimizer.judge import Judge, PosteriorJudge
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.seams import Context, Option
@@ -121,7 +121,7 @@ class Tree:
         self._nodes.append(candidate)
         kept: Literal["set aside", "drop"] = "set aside" if candidate in self._parents(context) else "drop"
         decision = "adopt" if candidate is self._best(context) else kept
-        pairs = side_by_side(context, candidate, parent, context.rows)
+        pairs = context.population.pairs(candidate, context.rows, parent, shown=True)
         self._admissions.compared(context, candidate, decision, RULE, pairs)
         candidate.belief = self.judge.believe(candidate, context.population, context.rows)
         try:

@@ -21,10 +21,11 @@ from dataclasses import dataclass, field, replace
 from itertools import cycle
 from math import fsum
 
-from flowbot.optimizer.admission import TAKEN, Admissions, require_planned, side_by_side
+from flowbot.optimizer.admission import TAKEN, Admissions, require_planned
 from flowbot.optimizer.allocator import BLOCK
-from flowbot.optimizer.feedback.blame import suspects
+from flowbot.optimizer.feedback.parts import suspects
 from flowbot.optimizer.feedback.runs import PERFECT, failing
+from flowbot.optimizer.pool import fitting
 from flowbot.optimizer.population import Candidate, Pairs
 from flowbot.optimizer.scored import scored
 from flowbot.optimizer.seams import Context, Focus, Pick, Proposal
@@ -58,8 +59,7 @@ class Gated:
 
     def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
         """The start is validated first: on all rows, or on as many as the plan allows."""
-        a_row = context.calls_of(context.population.start.program)
-        self._validated = context.validation[: int(VALIDATED * context.left / a_row)]
+        self._validated = context.validation[: fitting(context, context.population.start.program, VALIDATED)]
         if len(self._validated) < len(context.validation):
             context.watch.news(f"Few calls are planned: {len(self._validated)} validation rows decide")
         return self._validated
@@ -138,7 +138,7 @@ class Gated:
             self.optimiser.refused.setdefault(pick.focus.option.arm.place, []).append(f"(refused: {made.faults[-1]})")
             return False
         await context.run(candidate.program, chosen, "train")
-        pairs = side_by_side(context, candidate, here, chosen)
+        pairs = population.pairs(candidate, chosen, here, shown=True)
         if fsum(pairs.mine) <= fsum(pairs.theirs):
             self._admissions.compared(context, candidate, "drop", "mean of the subset", pairs)
             return False
@@ -160,7 +160,7 @@ class Gated:
         pairs = Pairs((), (), ())
         for end in range(BLOCK, len(order) + BLOCK, BLOCK):
             await context.run(candidate.program, order[:end], "val")
-            pairs = side_by_side(context, candidate, here, order[:end])
+            pairs = context.population.pairs(candidate, order[:end], here, shown=True)
             left = order[end:]
             most = fsum(pairs.mine) + PERFECT * len(left)
             if most <= fsum([*pairs.theirs, *(seen[row].score for row in left)]):

@@ -14,20 +14,22 @@ from random import Random
 
 from flowbot.fields import Field, Type
 from flowbot.fields.words import count
-from flowbot.optimizer.feedback.backward import Gradients, backward_all, feedback_on, most_questions
-from flowbot.optimizer.feedback.blame import suspects
+from flowbot.optimizer.feedback.backward import Gradients, all_said, backward_all, feedback_on, most_questions
+from flowbot.optimizer.feedback.parts import suspects
 from flowbot.optimizer.feedback.runs import PERFECT, failing
 from flowbot.optimizer.parameters.accept import accepted
 from flowbot.optimizer.parameters.step_change import option, proposal
+from flowbot.optimizer.parameters.update import TOKENS_PER_WORD
 from flowbot.optimizer.parameters.wording import Wording, texts_of
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.optimizer.search import META_TOKENS
-from flowbot.run.events import Arm, Feedback, Verdict
+from flowbot.run.events import Arm, Feedback
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
+from flowbot.runtime.together import Once
 
 from .question import EDITS, question
 
@@ -36,7 +38,6 @@ WRONG, RIGHT = 2, 2
 """Rows of a subset: those that are asked about, and those that are to stay right."""
 SEVERAL = 4
 """Proposals of one call, where the meta model can write several."""
-TOKENS_PER_WORD = 3
 
 
 @dataclass(slots=True)
@@ -53,6 +54,9 @@ class AutoDiff:
     priors: Priors = field(default_factory=shipped_priors)
     refused: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     _subsets: dict[tuple[str, int], Sequence[str]] = field(default_factory=dict[tuple[str, int], Sequence[str]])
+    _made: Once[Sequence[Proposal[WorkflowProgram]]] = field(default_factory=Once[Sequence[Proposal[WorkflowProgram]]])
+    _handed: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    """How many draws on a step were asked for: those that one reply gives besides the first are paid for."""
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """One for every step that may be tuned, where a run went wrong."""
@@ -64,7 +68,9 @@ class AutoDiff:
                 Arm(kind=KIND, place=path),
                 f"rewrite step `{path}` from gradients and history",
                 self.priors,
-                cost=1 + asked(program, wrong, path),
+                cost=0
+                if self._handed[program.hash, path] % self.a_call(context, program, path)
+                else 1 + asked(program, wrong, path),
                 most=self.most,
             )
             for path in (suspects(program) if wrong else [])
@@ -73,22 +79,33 @@ class AutoDiff:
     async def propose(
         self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
     ) -> Sequence[Proposal[WorkflowProgram]]:
-        """Up to `want` rewrites of the step, as many as one reply holds: a large meta model writes several at once, a small one is
-        asked again for each draw. The rows in focus are a subset; without them there is one for every `SEVERAL` draws."""
+        """Up to `want` rewrites of the step, as many as one reply holds: a large meta model writes several at once, which are those of
+        further draws, a small one is asked again for each draw. The rows in focus are a subset; without them there is one for every
+        `SEVERAL` draws."""
+        program, path = parent.program, focus.option.arm.place
+        a_call = self.a_call(context, program, path)
+        number, item = divmod(focus.draw, a_call)
+        self._handed[program.hash, path] = min(focus.draw + want, (number + 1) * a_call)
+        made = await self._made.of((program.hash, path, number), lambda: self._ask(parent, focus, number, context))
+        return made[item : item + want] or made[:1]
+
+    async def _ask(
+        self, parent: Candidate[WorkflowProgram], focus: Focus, number: int, context: Context[WorkflowProgram]
+    ) -> Sequence[Proposal[WorkflowProgram]]:
+        """The proposals of one reply; the one that says why there are none."""
         program, path = parent.program, focus.option.arm.place
         rows = context.recorded(program, focus.rows or self._subset(program, focus.draw // SEVERAL, context))
         gradients = await gradients_of(context, program, rows, path)
         title = f"rewrite step `{path}` from gradients"
-        said, everything = feedback_on(path, gradients), _all(gradients)
+        said, everything = feedback_on(path, gradients), all_said(gradients)
         if not said:
             return [Proposal(None, title, "meta", feedback=everything, faults=(f"nothing is said of {path}",))]
-        number, item = divmod(focus.draw, self.a_call(context, program, path))
         now = Wording.of(program.workflow, path, _turn(program, path, said, number)).growing
         context.watch.step(f"a new text for `{path}`")
         edits = list(EDITS) if self.a_call(context, program, path) > 1 else []
         asking = question(context, parent, path, now, rows, gradients, edits, self.refused.get(path, ()))
         found: list[Proposal[WorkflowProgram]] = []
-        for kind, why, text in (await _written(context, asking.text, now, edits, number))[item : item + want]:
+        for kind, why, text in await _written(context, asking.text, now, edits, number):
             parameters, fault = accepted(
                 context,
                 program.workflow,
@@ -121,9 +138,6 @@ class AutoDiff:
         """Proposals that one reply holds: code is asked for as text, and so alone."""
         several = context.meta_mode == "large" and Wording.of(program.workflow, path).kind != "code"
         return SEVERAL if several else 1
-
-    def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
-        """Nothing: what was tried stands in the population."""
 
     def _subset(self, program: WorkflowProgram, number: int, context: Context[WorkflowProgram]) -> Sequence[str]:
         """The same rows for the same number, whatever was run since: what was said of them is paid for."""
@@ -183,7 +197,3 @@ async def _written(
     reply = await context.ask_fields(told, prompt, fields, "proposals", max_tokens=SEVERAL * room, draw=number)
     texts = [] if reply is None else [(each["edit"], each["why"], each["text"]) for each in reply["proposals"]]
     return [*texts, *[("", "", "")] * SEVERAL][:SEVERAL]
-
-
-def _all(gradients: Sequence[Gradients]) -> tuple[Feedback, ...]:
-    return tuple(each for run in gradients for of_call in run.values() for each in of_call)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from flowbot.fields.words import count
 from flowbot.optimizer.feedback.backward import Gradients, feedback_on
-from flowbot.optimizer.feedback.blame import suspects
+from flowbot.optimizer.feedback.parts import suspects
 from flowbot.optimizer.feedback.runs import PERFECT
 from flowbot.optimizer.parameters.wording import Wording, text_at
 from flowbot.optimizer.population import Candidate

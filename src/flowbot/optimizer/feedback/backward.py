@@ -40,22 +40,17 @@ from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import all_of, together
 from flowbot.runtime.trace import Step, node_path
-from flowbot.workflow.nodes import CodeNode, Node, node_at
+from flowbot.workflow.nodes import node_at
 
 from .links import Link, Links, links_of, readers_of
 from .loss import said_of_end, wrong_outputs
-from .parts import is_not_here, is_tuned_part
+from .parts import is_not_here, is_tuned, is_tuned_part, suspects
 from .question import SEEN_TOKENS, Heard, ask_parts, passed_on, questions_of
 from .runs import PERFECT
 
 Gradients = Mapping[str, tuple[Feedback, ...]]
 """Feedback by the address of a call, the last call first: on what it gave (part ""), on its parameters, on its inputs (`in.NAME`)."""
 MAX_TOKENS = 100
-
-
-def is_tuned(node: Node) -> bool:
-    """Whether what a node does may be changed by its parameters: its text is a model's instruction or code."""
-    return isinstance(node, CodeNode) or node.asks
 
 
 def feedback_on(path: str, gradients: Iterable[Gradients]) -> list[Feedback]:
@@ -77,9 +72,14 @@ def feedback_on(path: str, gradients: Iterable[Gradients]) -> list[Feedback]:
     return [] if all(is_not_here(each.text) for each in found) else found
 
 
+def all_said(gradients: Iterable[Gradients]) -> tuple[Feedback, ...]:
+    """All that was said of some runs, run by run."""
+    return tuple(each for run in gradients for of_call in run.values() for each in of_call)
+
+
 def most_questions(program: WorkflowProgram, row: Row, until: str | None = None, parts: bool = False) -> int:
     """Questions to the meta model that `backward` takes: by parts at most, since the flow may stop."""
-    links = links_of(program, row, until)
+    links = _linked(program, row, until)
     if not parts:
         return sum(is_tuned(node_at(program.workflow.sketch, node_path(address))) for address in links)
     if row.score.value >= PERFECT:
@@ -113,7 +113,7 @@ async def backward(
     if parts and row.score.value >= PERFECT:
         return {}
     (told,) = context.told(program, [row])
-    links = links_of(program, row, until)
+    links = _linked(program, row, until)
     walk = _Parts(context, program, told, links) if parts else _Layers(context, program, told, links)
     tasks: dict[str, AsyncTask[tuple[Feedback, ...]]] = {}
 
@@ -138,6 +138,16 @@ async def backward_all(
 ) -> list[Gradients]:
     """As `backward` of several runs side by side, in the order of the rows."""
     return await all_of(backward(context, program, row, until=until, parts=parts) for row in rows)
+
+
+def _linked(program: WorkflowProgram, row: Row, until: str | None) -> Links:
+    """The calls that gradients are made of: none that what may be changed neither makes nor goes into."""
+    links = links_of(program, row, until)
+    free, found = set(suspects(program)), set[str]()
+    for address, ways in links.items():
+        if address in found or node_path(address) in free:
+            found.update((address, *(each.reader for each in ways)))
+    return {address: ways for address, ways in links.items() if address in found}
 
 
 class _Walk(ABC):
@@ -165,25 +175,38 @@ class _Walk(ABC):
 
 
 class _Layers(_Walk):
-    """One text a call. A step that nothing tunes passes on what it got, at no cost; where it comes last, what was expected."""
+    """One text a call. A step that nothing tunes passes on what it got, at no cost; where it comes last, what was expected. So does one
+    of which the meta model says that the fault lies elsewhere: what went wrong must reach the step that it was handed to by."""
+
+    def __init__(self, context: Context[WorkflowProgram], program: WorkflowProgram, row: Row, links: Links) -> None:
+        super().__init__(context, program, row, links)
+        self.carried: dict[str, str] = {}
+        """Of a call that is not at fault what those before it are told: what was said of the calls after it."""
 
     async def of(self, step: Step, later: Mapping[str, tuple[Feedback, ...]]) -> tuple[Feedback, ...]:
         after = [each for said in later.values() for each in said]
         if later and not after:
             return ()  # of nothing that was said nothing is the cause
+        heard = {address: "\n".join(each.text for each in said) for address, said in later.items()}
+        loss = f"Expected of the workflow: {expected_text(self.row)}. Score: {loss_text(self.row)}"
         if tuned := is_tuned(node_at(self.program.workflow.sketch, step.node)):
-            text = await self.ask(step, later)
+            text = await self.ask(step, heard)
         else:
-            expected = f"Expected of the workflow: {expected_text(self.row)}. Score: {loss_text(self.row)}"
-            text = "\n".join(each.text for each in after) or expected
+            text = "\n".join(self.carried.get(each, said) for each, said in heard.items() if said) or loss
+        if text and is_not_here(text) and self.row.score.value < PERFECT:
+            onward = (self.carried.get(each, f"Of `{each}`: {said}") for each, said in heard.items() if said)
+            self.carried[step.address] = "\n".join(onward) or loss
         return (self.said(step, text, after, meta=tuned),) if text else ()
 
-    async def ask(self, step: Step, later: Mapping[str, tuple[Feedback, ...]]) -> str:
+    async def ask(self, step: Step, heard: Mapping[str, str]) -> str:
         """`grad_loss` of a last call, `grad_call` of another."""
-        readers = [(self.steps[address], "\n".join(each.text for each in said)) for address, said in later.items()]
+        readers = [
+            (self.steps[address], f"{text}\n{self.carried[address]}" if address in self.carried else text)
+            for address, text in heard.items()
+        ]
         told = instruction_text(self.program.workflow, step.node)
         values = [value for reader, text in readers for value in (*shown_values(reader), text)]
-        ends = () if later else (*self.row.example.expected.values(), self.row.score.feedback)
+        ends = () if heard else (*self.row.example.expected.values(), self.row.score.feedback)
         seen = [told, *step.inputs.values(), *shown_values(step), *values, *ends]
         most = fair_share(seen, SEEN_TOKENS[self.context.meta_mode])
         shared = {
@@ -193,7 +216,7 @@ class _Layers(_Walk):
             "inputs": values_text(step.inputs, most=most),
             "output": output_text(step, most),
         }
-        if later:
+        if heard:
             shown = [
                 {"step": reader.address, "output": output_text(reader, most), "feedback": value_text(text, most)}
                 for reader, text in readers

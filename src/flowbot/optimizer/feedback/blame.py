@@ -6,7 +6,6 @@ The answers are few and often wrong, so no majority decides: each step has a Bet
 
 from __future__ import annotations
 
-from asyncio import Lock
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,11 +19,10 @@ from flowbot.optimizer.seams import Context
 from flowbot.run.events import Feedback
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.runtime.together import all_of
+from flowbot.runtime.together import Once, all_of
 from flowbot.runtime.trace import node_path
-from flowbot.workflow.nodes import is_frozen, walk
 
-from .backward import is_tuned
+from .parts import suspects
 from .question import SEEN_TOKENS
 from .rules import blamed_by_rule
 from .runs import failing, varied
@@ -33,12 +31,6 @@ ASKED = 6
 """Failing runs that are looked at."""
 STEP_TOKENS = 40
 QUOTE_TOKENS = 140
-
-
-def suspects(program: WorkflowProgram) -> list[str]:
-    """Paths of the steps that a model or code decides and that are not frozen, in the order of the sketch."""
-    sketch = program.workflow.sketch
-    return [path for path, node in walk(sketch) if is_tuned(node) and not is_frozen(sketch, path)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +65,17 @@ class Blamed:
 class Blame:
     """Finds the step to blame, once a program: proposals that are made side by side share what was found."""
 
-    _known: dict[str, Blamed] = field(default_factory=dict[str, Blamed])
-    _asking: Lock = field(default_factory=Lock)
+    _known: Once[Blamed] = field(default_factory=Once[Blamed])
 
     def cost(self, program: WorkflowProgram, rows: Sequence[Row]) -> int:
         """Questions to the meta model that `of` takes at most."""
-        if program.hash in self._known or len(suspects(program)) < 2:
+        if program.hash in self._known.made or len(suspects(program)) < 2:
             return 0
         return min(ASKED, len(failing(rows)))
 
     async def of(self, search: Context[WorkflowProgram], program: WorkflowProgram) -> Blamed:
         """What the failing runs that are recorded by the first call say. The program has at least one suspect."""
-        async with self._asking:
-            if program.hash not in self._known:
-                self._known[program.hash] = await _blamed(search, program)
-            return self._known[program.hash]
+        return await self._known.of(program.hash, lambda: _blamed(search, program))
 
 
 async def _blamed(search: Context[WorkflowProgram], program: WorkflowProgram) -> Blamed:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from flowbot.optimizer.rendering import values_text
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.workflow.nodes import CodeNode, is_frozen, node_at
+from flowbot.workflow.nodes import CodeNode, Node, is_frozen, node_at, walk
 from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
 from flowbot.workflow.prompt import slots
 
@@ -15,6 +15,17 @@ _NOT_HERE = re.compile(
     r"(not here|no change)\b.*|(none|n/?a|nothing|nothing is wrong|no fault|empty|ok|-)?\W*", re.DOTALL
 )
 _LONGEST_NAME = 60
+
+
+def is_tuned(node: Node) -> bool:
+    """Whether what a node does may be changed by its parameters: its text is a model's instruction or code."""
+    return isinstance(node, CodeNode) or node.asks
+
+
+def suspects(program: WorkflowProgram) -> list[str]:
+    """Paths of the steps that a model or code decides and that are not frozen, in the order of the sketch."""
+    sketch = program.workflow.sketch
+    return [path for path, node in walk(sketch) if is_tuned(node) and not is_frozen(sketch, path)]
 
 
 def is_tuned_part(part: str) -> bool:
@@ -27,10 +38,8 @@ def parameters_of(program: WorkflowProgram, path: str) -> Mapping[str, str]:
 
     A hint is always there, since one may be added; of demonstrations and tools only those that the step has.
     """
-    if is_frozen(program.workflow.sketch, path):
-        return {}
-    node = node_at(program.workflow.sketch, path)
-    if not (isinstance(node, CodeNode) or node.asks):
+    sketch = program.workflow.sketch
+    if is_frozen(sketch, path) or not is_tuned(node_at(sketch, path)):
         return {}
     match program.workflow.parameter(path):
         case LLMParameters() as given:

@@ -17,6 +17,7 @@ from flowbot.workflow.nodes import BranchNode, CodeNode, LLMNode, MergeNode, Nod
 
 from .links import Link, givers
 from .parts import is_not_here, names_of, parameters_of
+from .runs import calls_of
 
 SEEN_TOKENS: Mapping[MetaMode, int] = {"small": 600, "large": 4000}
 """Tokens of the values, texts and feedback that one question about a call shows; they share them."""
@@ -136,7 +137,7 @@ def _givers(program: WorkflowProgram, row: Row, step: Step) -> dict[str, str]:
 
 def _which(row: Row, step: Step) -> str:
     """Which of several calls of its step it is, in order of time."""
-    calls = [each.address for each in row.trace.steps if each.node == step.node]
+    calls = [each.address for each in calls_of(row, step.node)]
     if len(calls) < 2:
         return ""
     return f"This is `{step.address}`, call {calls.index(step.address) + 1} of {len(calls)} of the step in this run.\n"

@@ -34,6 +34,11 @@ def good(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row.score.value >= least and row.score.value > 0]
 
 
+def calls_of(row: Row, path: str) -> list[Step]:
+    """The calls of one step in a run, in the order in which they were made."""
+    return [step for step in row.trace.steps if step.node == path]
+
+
 def typical(calls: Sequence[Step]) -> Step:
     """Of one node's calls in a run the last, since what stands after a loop reads its last step; of several samples one that
     gave what most of them gave."""

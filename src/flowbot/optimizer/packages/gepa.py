@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from flowbot.lm.client import Message
-from flowbot.optimizer.feedback.runs import typical
+from flowbot.optimizer.feedback.runs import calls_of, typical
 from flowbot.optimizer.method import Sizes
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.rendering import output_text, right_text, value_text, values_text
@@ -72,7 +72,7 @@ class Gepa:
         """As of `Package`."""
         return bool(places(program))
 
-    def validates(self, sizes: Sizes) -> int:
+    def validates(self, program: WorkflowProgram, sizes: Sizes) -> int:
         """All, or as many as leave room for the start and three candidates."""
         return max(1, min(sizes.val, sizes.effort // (VALIDATIONS * sizes.start_calls)))
 
@@ -240,7 +240,7 @@ class Adapter:
 
     def _record(self, name: str, row: Row, told: Row) -> dict[str, str]:
         """What one run shows of a text: of the calls of its step the one that counts; nothing where it was not made."""
-        calls = [step for step in row.trace.steps if step.node == self.known[name].path]
+        calls = calls_of(row, self.known[name].path)
         if not calls:
             return {}
         call = typical(calls)

@@ -17,7 +17,7 @@ from typing import Any
 
 from flowbot.fields import Score
 from flowbot.lm.client import Message
-from flowbot.optimizer.feedback.runs import typical
+from flowbot.optimizer.feedback.runs import calls_of, typical
 from flowbot.optimizer.method import Sizes
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.seams import Proposal
@@ -101,9 +101,9 @@ class Mipro:
         """As of `Package`."""
         return bool(steps(program))
 
-    def validates(self, sizes: Sizes) -> int:
+    def validates(self, program: WorkflowProgram, sizes: Sizes) -> int:
         """All, or as many as leave room for its trials."""
-        return setting(sizes.effort, sizes.train, sizes.val, sizes.start_calls, sizes.start_calls).rows
+        return setting(sizes.effort, sizes.train, sizes.val, sizes.start_calls, len(steps(program))).rows
 
     def tune(self, trials: Trials) -> str:
         """As of `Package`."""
@@ -290,7 +290,7 @@ class Desk:
             return self.dspy.Prediction()
         trace = self.dspy.settings.trace
         for step, predictor in zip(self.steps, module.steps, strict=True):
-            if trace is not None and (calls := given([each for each in row.trace.steps if each.node == step.path])):
+            if trace is not None and (calls := given(calls_of(row, step.path))):
                 call = typical(calls)
                 received, gave = step.values(call.inputs, call.outputs or {})
                 trace.append((predictor, {**received, ROW: row.example.id}, gave))

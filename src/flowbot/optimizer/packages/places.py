@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from flowbot.optimizer.feedback.blame import suspects
+from flowbot.optimizer.feedback.parts import suspects
 from flowbot.optimizer.parameters.accept import accepted
 from flowbot.optimizer.seams import Context
 from flowbot.runtime.program import WorkflowProgram

@@ -14,7 +14,7 @@ from flowbot.fields import ModelError, RefusedError
 from flowbot.lm.client import Message, Request
 from flowbot.optimizer.admission import Admissions
 from flowbot.optimizer.pool import admitted
-from flowbot.optimizer.population import Candidate, Pairs
+from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.scored import scored
 from flowbot.optimizer.seams import Context, Pick, Proposal
 from flowbot.runtime.evaluation import Row
@@ -161,8 +161,5 @@ class Trials:
         self, candidate: Known, rows: Sequence[str], decision: Literal["adopt", "drop", "set aside"], rule: str
     ) -> None:
         assert self.journal is not None
-        assert candidate.parent is not None
-        mine, theirs = (self.context.population.outcomes(each.program) for each in (candidate, candidate.parent))
-        both = [each for each in dict.fromkeys(rows) if each in mine and each in theirs]
-        pairs = Pairs(both, [mine[each].score for each in both], [theirs[each].score for each in both])
+        pairs = self.context.population.pairs(candidate, dict.fromkeys(rows), shown=True)
         self.journal.compared(self.context, candidate, decision, rule, pairs)

@@ -16,7 +16,7 @@ from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.scored import scored
 from flowbot.optimizer.seams import Context, Focus, Option, Pick, Proposal
-from flowbot.run.events import Arm, Verdict
+from flowbot.run.events import Arm
 from flowbot.run.result import PLAN_USED
 from flowbot.runtime.program import WorkflowProgram
 
@@ -56,8 +56,8 @@ class Package(Protocol):
         """Whether a program holds something that it could change."""
         ...
 
-    def validates(self, sizes: Sizes) -> int:
-        """Validation rows that it chooses by, where it is alone."""
+    def validates(self, program: WorkflowProgram, sizes: Sizes) -> int:
+        """Validation rows that it chooses by, where it tunes a program alone; `sizes.start_calls` are those of a row of it."""
         ...
 
     def tune(self, trials: Trials) -> str:
@@ -83,9 +83,10 @@ class PackageLoop:
 
     def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
         """The start is validated first, as packages do, on all or as many rows as the plan lets it choose by."""
-        calls, planned = context.calls_of(context.population.start.program), int(context.left + context.spent)
-        sizes = Sizes(len(context.training), len(context.validation), 0, ceil(calls), planned)
-        self._val = context.validation[: self.package.validates(sizes)]
+        start = context.population.start.program
+        calls, planned = max(1, ceil(context.calls_of(start))), int(context.left + context.spent)
+        sizes = Sizes(len(context.training), len(context.validation), 0, calls, planned)
+        self._val = context.validation[: self.package.validates(start, sizes)]
         return self._val
 
     async def search(self, context: Context[WorkflowProgram]) -> str:
@@ -171,9 +172,6 @@ class PackageProposer:
                 else (f"{self.package.title} found nothing better on {len(rows)} rows: {why}",),
             )
         ]
-
-    def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
-        """Nothing: each run of a package begins anew."""
 
 
 def changes(before: WorkflowProgram, after: WorkflowProgram) -> tuple[str, ...]:

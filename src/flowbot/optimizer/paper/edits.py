@@ -11,7 +11,7 @@ from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import expected_text, loss_text, run_text, sentence
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.run.events import Arm, Verdict
+from flowbot.run.events import Arm
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import all_of
@@ -61,9 +61,6 @@ class Edits:
                 faults=made.faults,
             )
         ]
-
-    def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
-        """Nothing: the protocol has no memory."""
 
     async def _gradient(self, context: Context[WorkflowProgram], workflow: Workflow, row: Row) -> str:
         prompt = fill(

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flowbot.optimizer.belief import Belief
-from flowbot.optimizer.feedback.backward import backward_all, feedback_on, is_tuned
 from flowbot.optimizer.feedback.links import MOST_CALLS
+from flowbot.optimizer.feedback.parts import is_tuned, suspects
 from flowbot.optimizer.judge import PRIOR_SPREAD
-from flowbot.optimizer.parameters.step_change import changed_steps
-from flowbot.optimizer.parameters.update import update
+from flowbot.optimizer.parameters.update import update_all
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.run.events import Arm, Verdict
+from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.runtime.together import all_of
-from flowbot.workflow.nodes import is_frozen, walk
+from flowbot.workflow.nodes import walk
 from flowbot.workflow.parameters import LLMParameters
 
 TITLE = "update of all steps from the batch's gradients"
@@ -30,7 +28,7 @@ class Layerwise:
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """One: all steps."""
-        calls = len(_tunable(parent.program)) + BATCH * _most_questions(parent.program)
+        calls = len(suspects(parent.program)) + BATCH * _most_questions(parent.program)
         return [
             Option(
                 Arm(kind="layerwise"),
@@ -51,32 +49,7 @@ class Layerwise:
         looked_at = focus.rows or self._mistakes(program, focus, context)
         await context.run(program, looked_at, "train")
         rows = context.recorded(program, looked_at)
-        context.watch.step("layer-wise gradients", 0, len(rows))
-        gradients = await backward_all(context, program, rows)
-        tunable = _tunable(program)
-        feedback = [feedback_on(path, gradients) for path in tunable]
-        updates = await all_of(
-            update(context, program, path, said, draw=0 if focus.rows else focus.draw)
-            for path, said in zip(tunable, feedback, strict=True)
-        )
-        updated, changed, faults = changed_steps(program, dict(zip(tunable, updates, strict=True)))
-        said = tuple(each for of_row in gradients for of_call in of_row.values() for each in of_call)
-        return [
-            Proposal(
-                updated,
-                TITLE,
-                "meta",
-                reason=next((each.text for each in said), ""),
-                edits=changed,
-                shown=tuple(row.example.id for row in rows),
-                feedback=said,
-                because=tuple(each.id for of_step in feedback for each in of_step),
-                faults=faults,
-            )
-        ]
-
-    def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
-        """Nothing: the protocol has no memory."""
+        return [await update_all(context, program, rows, TITLE, draw=0 if focus.rows else focus.draw)]
 
     def _mistakes(self, program: WorkflowProgram, focus: Focus, context: Context[WorkflowProgram]) -> Sequence[str]:
         """Rows on which the program fell short of its best, other ones for each draw."""
@@ -85,11 +58,6 @@ class Layerwise:
         wrong = [row.example.id for row in rows if row.score.value < max(best, 1.0)]
         start = focus.draw * BATCH % max(1, len(wrong))
         return (wrong[start:] + wrong[:start])[:BATCH]
-
-
-def _tunable(program: WorkflowProgram) -> list[str]:
-    sketch = program.workflow.sketch
-    return [path for path, node in walk(sketch) if is_tuned(node) and not is_frozen(sketch, path)]
 
 
 def _most_questions(program: WorkflowProgram) -> int:

@@ -1,6 +1,7 @@
 """Both of two changes: each was measured on the same parent, looked better and was not adopted. Until both together are measured their
 gain is believed to be the sum (as MIPRO's surrogate finds good combinations, Opsahl-Ong et al. 2024, arXiv 2406.11695, without trials of
-them). No model is asked.
+them). The two were picked, as the best of many, by the rows that they were run on: these are no evidence for both, which luck on them would
+let through once more. No model is asked.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.run.events import Arm, Verdict
+from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.check import check
 from flowbot.workflow.nodes import walk
@@ -25,6 +26,8 @@ from flowbot.workflow.workflow import Workflow
 
 from .step_change import option, prompt_tokens, too_long
 
+LEAST = 6
+"""Rows that must be left to judge both on: what looked good on the others is luck as easily."""
 T = TypeVar("T")
 Pair = tuple[Candidate[WorkflowProgram], Candidate[WorkflowProgram]]
 
@@ -61,6 +64,8 @@ class Combine:
             made = self._both(parent.program, one, other, context)
             if made is None or made.hash in known or one.arm == other.arm:
                 continue
+            if len(set(context.rows) - _picked_by(one, other, context)) < LEAST:
+                continue
             title = f"{one.title.rstrip('.')}; and {other.title}"
             both = Belief(one.belief.mean + other.belief.mean, math.hypot(one.belief.spread, other.belief.spread))
             plain = option(
@@ -92,12 +97,9 @@ class Combine:
                 "prior",
                 reason=f"alone they are believed to gain {gains}",
                 edits=(f"what {one.id} and {other.id} changed",),
-                shown=tuple(sorted(one.shown | other.shown)),
+                shown=tuple(sorted(_picked_by(one, other, context))),
             )
         ]
-
-    def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
-        """Nothing: beliefs stand in the population."""
 
     def _both(
         self,
@@ -112,6 +114,14 @@ class Combine:
             valid = made is not None and not check(made, tools=context.signatures) and _fits(base.workflow, made)
             self._made[key] = WorkflowProgram(made) if made is not None and valid else None
         return self._made[key]
+
+
+def _picked_by(
+    one: Candidate[WorkflowProgram], other: Candidate[WorkflowProgram], context: Context[WorkflowProgram]
+) -> set[str]:
+    """Ids of the rows that two candidates were run on, or their authors shown."""
+    ran = context.population.outcomes
+    return {*one.shown, *other.shown, *ran(one.program), *ran(other.program)}
 
 
 def combined(base: Workflow, one: Workflow, other: Workflow) -> Workflow | None:

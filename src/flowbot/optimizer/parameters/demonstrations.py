@@ -13,12 +13,12 @@ from random import Random
 from statistics import fmean
 
 from flowbot.fields.words import count
-from flowbot.optimizer.feedback.runs import alike, alternated, failing, good, typical
+from flowbot.optimizer.feedback.runs import alike, alternated, calls_of, failing, good, typical
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.rendering import values_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.run.events import Arm, Verdict
+from flowbot.run.events import Arm
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.trace import Step
@@ -72,7 +72,7 @@ class Demonstrations:
         if way == WAYS[0]:
             ranked = _of_each_kind(rng.sample(worked.all, k=len(worked.all)))
         elif way == WAYS[1]:
-            mistakes = [values_text(step.inputs) for row in failing(rows) for step in _calls(row, path)]
+            mistakes = [values_text(step.inputs) for row in failing(rows) for step in calls_of(row, path)]
             ranked = _nearest(rng.sample(worked.all, k=len(worked.all)), mistakes, rng)
         else:
             hard = {row.example.id: _hardness(context, program, row, path) for row in rows}
@@ -94,9 +94,6 @@ class Demonstrations:
                 reason="the scores of these runs are among the best" if own else "no run went well",
             )
         ]
-
-    def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
-        """Nothing: the bandit knows what sets have gained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +117,10 @@ class _Worked:
         own = {
             row.example.id: _demonstration(row, typical(calls))
             for row in good(rows)
-            if (calls := [step for step in _calls(row, path) if step.outputs is not None])
+            if (calls := [step for step in calls_of(row, path) if step.outputs is not None])
         }
         wrong = failing(rows) if own else rows
         return _Worked(list(own.values()), _expected(program, path, [r for r in wrong if r.example.id not in own]))
-
-
-def _calls(row: Row, path: str) -> list[Step]:
-    return [step for step in row.trace.steps if step.node == path]
 
 
 def _expected(program: WorkflowProgram, path: str, rows: Sequence[Row]) -> list[Demonstration]:
@@ -135,7 +128,7 @@ def _expected(program: WorkflowProgram, path: str, rows: Sequence[Row]) -> list[
     return [
         _demonstration(row, replace(calls[-1], outputs={each: row.example.expected[n] for each, n in gives.items()}))
         for row in rows
-        if gives and (calls := _calls(row, path)) and all(name in row.example.expected for name in gives.values())
+        if gives and (calls := calls_of(row, path)) and all(name in row.example.expected for name in gives.values())
     ]
 
 
@@ -178,7 +171,7 @@ def _hardness(context: Context[WorkflowProgram], program: WorkflowProgram, row: 
     population, name = context.population, row.example.id
     programs = {each.program.hash: each.program for each in population.members if each.program.hash != program.hash}
     seen = [found[name].score for each in programs.values() if name in (found := population.outcomes(each))]
-    calls = [step for step in _calls(row, path) if step.outputs is not None]
+    calls = [step for step in calls_of(row, path) if step.outputs is not None]
     samples = [each for each in calls if each.address.partition("#")[0] == calls[-1].address.partition("#")[0]]
     disagree = fmean(each.outputs != typical(samples).outputs for each in samples) if samples else 0.0
     return (fmean(max(0.0, row.score.value - score) for score in seen) if seen else 0.0) + disagree

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from flowbot.optimizer.feedback.runs import alike, failing
+from flowbot.optimizer.feedback.runs import alike, calls_of, failing
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import value_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.run.events import Arm, Verdict
+from flowbot.run.events import Arm
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 
@@ -86,9 +86,6 @@ class Hint:
         edit = f"a hint added: {value_text(line)}"
         return [proposal(program, path, parameters, fault, edit, title=title, source=by, shown=names)]
 
-    def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
-        """Nothing."""
-
 
 def _lines(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, hint: str) -> _Lines:
     """What the failing runs show that the hint has not."""
@@ -100,7 +97,7 @@ def _lines(context: Context[WorkflowProgram], program: WorkflowProgram, path: st
         pairs = [
             (row, gave, wanted)
             for row in rows
-            for step in [each for each in row.trace.steps if each.node == path][-1:]
+            for step in calls_of(row, path)[-1:]
             if isinstance(gave := (step.outputs or {}).get(output), str)
             and isinstance(wanted := row.example.expected.get(name), str)
         ]

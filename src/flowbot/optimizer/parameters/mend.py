@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flowbot.fields import StepError
-from flowbot.optimizer.feedback.runs import failing, varied
+from flowbot.optimizer.feedback.runs import calls_of, failing, varied
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.rendering import output_text, right_text, values_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.run.events import Arm, Verdict
+from flowbot.run.events import Arm
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.trace import Step
@@ -102,18 +102,15 @@ class Mend:
             )
         ]
 
-    def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
-        """Nothing."""
-
 
 def _failed(row: Row, path: str) -> Step | None:
     """The first call of a step that failed."""
-    return next((step for step in row.trace.steps if step.node == path and step.error), None)
+    return next((step for step in calls_of(row, path) if step.error), None)
 
 
 def _ran(row: Row, path: str) -> Step | None:
     """The first call of a step."""
-    return next((step for step in row.trace.steps if step.node == path and not step.error), None)
+    return next((step for step in calls_of(row, path) if not step.error), None)
 
 
 def _said(step: Step) -> str:

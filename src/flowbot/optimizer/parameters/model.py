@@ -13,7 +13,7 @@ from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.optimizer.step_models import StepModels, choosable
-from flowbot.run.events import Arm, Verdict
+from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.parameters import ChoiceParameters, LLMParameters
 
@@ -57,9 +57,6 @@ class Models:
         given = told.model_copy(update={"model": models.named(name)})
         title = f"give step `{arm.place}` the {arm.kind} {name}"
         return [proposal(program, arm.place, given, "", f"model {name}", title=title, source="prior")]
-
-    def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
-        """Nothing."""
 
 
 def _others(models: StepModels, told: LLMParameters | ChoiceParameters) -> dict[str, list[str]]:

@@ -8,8 +8,6 @@ wrong there; a last step's own runs and the metric's words do. A small model is 
 
 from __future__ import annotations
 
-from asyncio import Lock
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -17,19 +15,19 @@ from typing import NamedTuple
 
 from flowbot.fields import Field
 from flowbot.fields.words import count
-from flowbot.optimizer.feedback.backward import Gradients, backward_all, feedback_on, most_questions
-from flowbot.optimizer.feedback.blame import Blame, suspects
+from flowbot.optimizer.feedback.backward import Gradients, all_said, backward_all, feedback_on, most_questions
+from flowbot.optimizer.feedback.blame import Blame
 from flowbot.optimizer.feedback.history import tried
-from flowbot.optimizer.feedback.parts import is_not_here
-from flowbot.optimizer.feedback.runs import failing, good
+from flowbot.optimizer.feedback.parts import is_not_here, suspects
+from flowbot.optimizer.feedback.runs import calls_of, failing, good
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import right_text, run_text, sentence, value_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.run.events import Arm, Feedback, Verdict
-from flowbot.runtime.evaluation import Row
+from flowbot.run.events import Arm, Feedback
 from flowbot.runtime.program import WorkflowProgram
+from flowbot.runtime.together import Once
 from flowbot.runtime.trace import node_path
 from flowbot.workflow.parameters import LLMParameters, Parameters
 from flowbot.workflow.prompt import Slot, around, slots
@@ -81,8 +79,7 @@ class Rewrite:
     history: int = 8
     priors: Priors = field(default_factory=shipped_priors)
     blame: Blame = field(default_factory=Blame)
-    _replies: dict[tuple[str, int], _Reply] = field(default_factory=dict[tuple[str, int], _Reply])
-    _asking: dict[tuple[str, int], Lock] = field(default_factory=lambda: defaultdict[tuple[str, int], Lock](Lock))
+    _replies: Once[_Reply] = field(default_factory=Once[_Reply])
     _handed: dict[str, int] = field(default_factory=dict[str, int])
     _changed: int = 0
     _unchanged: int = 0
@@ -111,20 +108,14 @@ class Rewrite:
     ) -> Sequence[Proposal[WorkflowProgram]]:
         """As many hypotheses as are wanted, from that of this draw on, of one reply."""
         program, (number, first) = parent.program, divmod(focus.draw, AT_ONCE)
-        key, want = (program.hash, number), min(want, AT_ONCE - first)
+        want = min(want, AT_ONCE - first)
         self._handed[program.hash] = max(focus.draw + want, self._handed.get(program.hash, 0))
-        async with self._asking[key]:
-            if key not in self._replies:
-                self._replies[key] = await self._ask(context, program, focus, number)
-        reply = self._replies[key]
+        reply = await self._replies.of((program.hash, number), lambda: self._ask(context, program, focus, number))
         wanted = reply.hypotheses[first : first + want] or [None]
         made = [_proposed(context, program, focus, reply, each) for each in wanted]
         self._changed += sum(each.program is not None for each in made)
         self._unchanged += sum(each.program is None for each in made)
         return made
-
-    def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
-        """Nothing: what was tried stands in the population."""
 
     async def _ask(
         self, context: Context[WorkflowProgram], program: WorkflowProgram, focus: Focus, number: int
@@ -142,7 +133,7 @@ class Rewrite:
             gradients = await backward_all(context, program, rows, until=path)
         said_of = [[each.text for each in feedback_on(path, [run]) if not is_not_here(each.text)] for run in gradients]
         said_of = said_of or [list[str]()] * len(rows)
-        ran = [row for row in context.recorded(program, focus.rows or context.training) if _ran(row, path)]
+        ran = [row for row in context.recorded(program, focus.rows or context.training) if calls_of(row, path)]
         kept = good(ran)[: self.right]
         told, history = program.workflow.parameter(path), tried(context.population, program, path)[: self.history]
         right = [right_text(row, context.task.metric) for row in context.told(program, rows)]
@@ -176,7 +167,7 @@ class Rewrite:
             question,
             (*history, *right, *chain.from_iterable(said_of)),
             tuple(dict.fromkeys(names)),
-            tuple(each for run in gradients for of_call in run.values() for each in of_call),
+            all_said(gradients),
             [] if reply is None else list(reply["hypotheses"]),
         )
 
@@ -218,10 +209,6 @@ def _proposed(
         feedback=feedback,
         because=(*focus.because, *(each.id for each in feedback if node_path(each.place) == path)),
     )
-
-
-def _ran(row: Row, path: str) -> bool:
-    return any(step.node == path for step in row.trace.steps)
 
 
 def _texts(program: WorkflowProgram, path: str) -> Sequence[Slot | None]:

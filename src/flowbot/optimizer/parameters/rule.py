@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 
 from flowbot.optimizer.feedback.blame import Blame
-from flowbot.optimizer.feedback.runs import failing, good
+from flowbot.optimizer.feedback.runs import calls_of, failing, good
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import mistake_text, right_text, sentence, value_text, values_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.run.events import Arm, Verdict
+from flowbot.run.events import Arm
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 
@@ -114,9 +114,6 @@ class Rule:
             )
         ]
 
-    def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
-        """Nothing: the bandit knows what lines have gained."""
-
     def _next(self, context: Context[WorkflowProgram], program: WorkflowProgram, aimed: Aim, draw: int) -> _Kept:
         """The line of this draw: labels that most mistakes are expected to have, and neutral lines, in turn."""
         key = program.hash, aimed.path
@@ -167,7 +164,7 @@ def _definition(
     """Runs with a label and with others, and the question what those with it have in common."""
     right = good(context.recorded(program, context.training))
     known = [*context.told(program, aimed.rows), *right]
-    ran = {row.example.id: row for row in known if any(step.node == aimed.path for step in row.trace.steps)}
+    ran = {row.example.id: row for row in known if calls_of(row, aimed.path)}
     of = {name: _expected(program, aimed.path, row, output) for name, row in ran.items()}
     mine = [row for name, row in ran.items() if of[name] == label][:OF_LABEL]
     others = [row for name, row in ran.items() if of[name] not in ("", label)][:OF_OTHERS]
@@ -183,7 +180,7 @@ def _definition(
 
 
 def _inputs(row: Row, path: str) -> str:
-    return values_text(next(step.inputs for step in row.trace.steps if step.node == path))
+    return values_text(calls_of(row, path)[0].inputs)
 
 
 def one_line(reply: str) -> str:

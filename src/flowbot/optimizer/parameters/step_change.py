@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from flowbot.fields import stable_hash
-from flowbot.optimizer.feedback.blame import Blame, Blamed, suspects
-from flowbot.optimizer.feedback.runs import failing, varied
+from flowbot.optimizer.feedback.blame import Blame, Blamed
+from flowbot.optimizer.feedback.parts import suspects
+from flowbot.optimizer.feedback.runs import calls_of, failing, varied
 from flowbot.optimizer.priors import Priors
 from flowbot.optimizer.rendering import LETTERS_PER_TOKEN
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
@@ -17,19 +18,24 @@ from flowbot.run.events import Arm
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.nodes import is_frozen, node_at, walk
-from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters, Parameters
+from flowbot.workflow.parameters import ChoiceParameters, LLMParameters, Parameters
 from flowbot.workflow.prompt import Slot, prompt_text, slots
 
 PROMPT_TOKENS = 2000
 """Ceiling of what a step is told, its own input aside: instruction, hint and worked examples."""
 
 
-def llm_steps(program: WorkflowProgram) -> Iterator[tuple[str, LLMParameters]]:
-    """The LLM calls that may be tuned, with what they are told, in the order of the sketch."""
+def told_steps(program: WorkflowProgram) -> Iterator[tuple[str, LLMParameters | ChoiceParameters]]:
+    """The steps in which a model answers or chooses and that may be tuned, with what they are told, in the order of the sketch."""
     for path, _ in walk(program.workflow.sketch):
         told = program.workflow.parameter(path)
-        if isinstance(told, LLMParameters) and not is_frozen(program.workflow.sketch, path):
+        if isinstance(told, LLMParameters | ChoiceParameters) and not is_frozen(program.workflow.sketch, path):
             yield path, told
+
+
+def llm_steps(program: WorkflowProgram) -> Iterator[tuple[str, LLMParameters]]:
+    """Of these the LLM calls."""
+    return ((path, told) for path, told in told_steps(program) if isinstance(told, LLMParameters))
 
 
 def text_steps(program: WorkflowProgram, rows: Sequence[Row]) -> list[str]:
@@ -81,7 +87,7 @@ async def aim(
     among = replace(blamed, runs={path: blamed.runs[path] for path in text_steps(program, failed)})
     path = among.draw(context.rng(f"aim/{program.hash}/{draw}"))
     against = {each.example: False for each in blamed.feedback} | {each.example: True for each in blamed.on(path)}
-    wrong = [row for row in failed if any(step.node == path for step in row.trace.steps)]
+    wrong = [row for row in failed if calls_of(row, path)]
     order = varied(wrong, context.rng(f"mistakes/{program.hash}"))
     order.sort(key=lambda row: {True: 0, None: 1, False: 2}[against.get(row.example.id)])
     return Aim(path, blamed, order)
@@ -168,22 +174,3 @@ def proposal(
     if changed is None or changed.hash == program.hash:
         return Proposal(None, faults=(fault or "nothing changed",), **about)
     return Proposal(changed, edits=(f"{path}: {edit}",), **about)
-
-
-def changed_steps(
-    program: WorkflowProgram, updates: Mapping[str, tuple[Parameters | None, str]]
-) -> tuple[WorkflowProgram | None, tuple[str, ...], tuple[str, ...]]:
-    """The program with other parameters at several steps, None where no step has others; the changes in words; the faults.
-
-    Args:
-        program: what is changed.
-        updates: by path of a step its parameters, or None with the reason.
-    """
-    changed, edits, faults = program, list[str](), list[str]()
-    for path, (parameters, fault) in updates.items():
-        if parameters is None:
-            faults.append(f"{path}: {fault}")
-        elif parameters != program.workflow.parameter(path):
-            changed = changed.with_slot(path, parameters)
-            edits.append(f"{path}: new {'code' if isinstance(parameters, CodeParameters) else 'instruction'}")
-    return (changed if edits else None), tuple(edits), tuple(faults)

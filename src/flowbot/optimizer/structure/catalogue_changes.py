@@ -16,7 +16,7 @@ from flowbot.optimizer.catalogue.change import Change
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.run.events import Arm, Verdict
+from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.draft import EditError
@@ -71,9 +71,6 @@ class CatalogueChanges:
         if len(made) < want and code != change.prior_code:
             made.append(_made(context, workflow, change, focus, change.prior_code, "prior", faults))
         return made
-
-    def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
-        """Nothing: what a kind gained the planner knows."""
 
     def _offered(
         self, program: WorkflowProgram, search: Context[WorkflowProgram]

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import fsum
 
-from flowbot.optimizer.admission import TAKEN, Admissions, require_planned, side_by_side
+from flowbot.optimizer.admission import TAKEN, Admissions, require_planned
+from flowbot.optimizer.pool import fitting
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.scored import scored
 from flowbot.optimizer.seams import Context, Focus, Pick, Proposal
@@ -41,7 +42,7 @@ class Descent:
     def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
         """The first batch; with `revert` the start is validated first."""
         rows = context.validation if self.revert else _batch(context, 0)
-        return rows[: int(context.left // context.calls_of(context.population.start.program))]
+        return rows[: fitting(context, context.population.start.program)]
 
     async def search(self, context: Context[WorkflowProgram]) -> str:
         """The steps, or until the planned calls are used."""
@@ -78,7 +79,7 @@ class Descent:
         if candidate is None:
             return pick.parent
         await context.run(candidate.program, context.validation, "val")
-        pairs = side_by_side(context, candidate, pick.parent, context.validation)
+        pairs = context.population.pairs(candidate, context.validation, pick.parent, shown=True)
         stays = fsum(pairs.mine) >= fsum(pairs.theirs)
         self._admissions.compared(context, candidate, "adopt" if stays else "drop", "mean of validation", pairs)
         if not stays:

@@ -1,0 +1,163 @@
+"""Set a step otherwise, in one of a few ways that are known beforehand. No model is asked.
+
+`tools`: each that the step may call left out once, each that it may not allowed once. `samples`: 3 or 5 where they are joined
+(self-consistency, Wang et al. 2023, arXiv 2203.11171). `without`: what it has taken from it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
+
+from flowbot.optimizer.population import Candidate
+from flowbot.optimizer.priors import Priors, shipped_priors
+from flowbot.optimizer.seams import Context, Focus, Option, Proposal
+from flowbot.run.events import Arm
+from flowbot.runtime.program import WorkflowProgram
+from flowbot.workflow.graph import split_reference
+from flowbot.workflow.nodes import MergeNode, walk
+from flowbot.workflow.parameters import ChoiceParameters, LLMParameters
+from flowbot.workflow.prompt import slots
+from flowbot.workflow.scope import Scope
+
+from .step_change import option, prompt_tokens, proposal, said, told_steps
+
+NUMBERS = (3, 5)
+WARM = 0.7
+"""Temperature of samples where the step has none, at which they differ."""
+Told: TypeAlias = LLMParameters | ChoiceParameters
+
+
+class Setting(NamedTuple):
+    """One way to set a step: the proposal's title, what is done to the step in words, and its parameters."""
+
+    title: str
+    edit: str
+    told: Told
+
+
+class Kind(NamedTuple):
+    """A kind of change to a step, its title, and its settings in the order in which they are tried."""
+
+    kind: str
+    title: str
+    settings: Sequence[Setting]
+
+
+@dataclass(slots=True)
+class Settings:
+    """Sets steps otherwise.
+
+    Args:
+        kinds: of a step that may be tuned, given its program, path and parameters.
+        priors: what is believed of each kind.
+    """
+
+    kinds: Callable[[Context[WorkflowProgram], WorkflowProgram, str, Told], Iterator[Kind]]
+    priors: Priors = field(default_factory=shipped_priors)
+
+    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+        """One for every kind and step, unless all that it leads to was tried already."""
+        program = parent.program
+        known = {each.program.hash for each in context.population.members}
+        found: list[Option] = []
+        for path, told in told_steps(program):
+            for kind, title, settings in self.kinds(context, program, path, told):
+                changed = [program.with_slot(path, each.told) for each in settings]
+                if any(each.hash not in known for each in changed):
+                    extra = changed[0].usual_calls - program.usual_calls
+                    tokens = prompt_tokens(settings[0].told) - prompt_tokens(told)
+                    arm, most = Arm(kind=kind, place=path), len(settings)
+                    found.append(option(program, arm, title, self.priors, most=most, extra=extra, tokens=tokens))
+        return found
+
+    async def propose(
+        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
+    ) -> Sequence[Proposal[WorkflowProgram]]:
+        """The setting of this draw."""
+        program, arm = parent.program, focus.option.arm
+        kinds = self.kinds(context, program, arm.place, dict(told_steps(program))[arm.place])
+        title, edit, told = next(each.settings for each in kinds if each.kind == arm.kind)[focus.draw]
+        return [proposal(program, arm.place, told, "", edit, title=title, source="prior")]
+
+
+def tools(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, told: Told) -> Iterator[Kind]:
+    """Other tools, by one. A step without tools is the catalogue's to change: it then takes more calls."""
+    if not isinstance(told, LLMParameters) or not told.tools:
+        return
+    fewer = told.tools if len(told.tools) > 1 else ()
+    safe = [name for name, each in context.signatures.items() if each.effects != "writes" or each.simulated]
+    others = [
+        *((f"it may not call {tool}", tuple(each for each in told.tools if each != tool)) for tool in fewer),
+        *((f"it may call {tool}, too", (*told.tools, tool)) for tool in safe if tool not in told.tools),
+    ]
+    if others:
+        made = [
+            Setting(f"step `{path}`: {edit}", edit, told.model_copy(update={"tools": each})) for edit, each in others
+        ]
+        yield Kind("tools", f"let step `{path}` call other tools", made)
+
+
+def samples(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, told: Told) -> Iterator[Kind]:
+    """More samples where a merge joins them; where none does the catalogue adds one.
+
+    Which temperature, and the numbers between, is not searched: of nine settings each needs forty pairs of rows or more to be told
+    apart, and a model of the settings, as Optuna's TPE, draws the first ten by chance.
+    """
+    if not isinstance(told, LLMParameters) or not _joined(program, path):
+        return
+    warm = told.temperature or WARM
+    more = [
+        Setting(
+            f"ask step `{path}` {number} times",
+            f"{number} samples",
+            told.model_copy(update={"samples": number, "temperature": warm}),
+        )
+        for number in NUMBERS
+        if number > told.samples
+    ]
+    if more:
+        yield Kind("samples", f"ask step `{path}` more often", more)
+
+
+def without(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, told: Told) -> Iterator[Kind]:
+    """Each thing that a step has left out: worked examples, hint, the last rule that was added, tools, further samples."""
+    for what, bare in _bare(told, _first(context, path)):
+        title = f"leave out the {what} of step `{path}`"
+        yield Kind(f"without {what}", title, [Setting(title, f"its {what} left out", bare)])
+
+
+def _joined(program: WorkflowProgram, path: str) -> bool:
+    """Whether a merge that reads all samples reads the step."""
+    nodes, name = Scope.of(program.workflow.sketch).at(path).nodes.values(), path.rpartition("/")[2]
+    merges = [each for each in nodes if isinstance(each, MergeNode) and each.how in ("vote", "judge")]
+    return any(split_reference(reference)[0] == name for each in merges for reference in each.inputs)
+
+
+def _first(context: Context[WorkflowProgram], path: str) -> str:
+    """What the step was told at the start: its lines are no rules that were added."""
+    start = context.population.start.program.workflow
+    return said(start.parameter(path)) if path in {each for each, _ in walk(start.sketch)} else ""
+
+
+def _bare(told: Told, first: str) -> Iterator[tuple[str, Told]]:
+    def less(**update: Any) -> Told:
+        return told.model_copy(update=update)
+
+    before, _, last = said(told).rpartition("\n")
+    ruled = before.strip() and last.strip() and last.strip() not in first
+    if isinstance(told, ChoiceParameters):
+        if ruled:
+            yield "rule", less(instruction=before.rstrip())
+        return
+    if told.demonstrations:
+        yield "demonstrations", less(demonstrations=())
+    if told.format_hint:
+        yield "hint", less(format_hint="")
+    if ruled:
+        yield "rule", told.with_text(before.rstrip(), slots(told.messages)[0] if told.messages else None)
+    if told.tools:
+        yield "tools", less(tools=())
+    if told.samples > 1:
+        yield "samples", less(samples=1, temperature=0.0)
