@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from search_help import searching
 
+from flowbot.lm.budget import Budget
 from flowbot.lm.client import Request
 from flowbot.optimizer.aflow.author import LETTERS, Author, structure
 from flowbot.optimizer.aflow.tree import BEST, PATIENCE, ROUNDS, Tree, chances
@@ -252,6 +253,19 @@ async def test_a_run_again_is_the_same_run(small: Task, tmp_path: Path, method: 
     assert (again.now.calls, journal(tmp_path / "run")) == (0, written)
     assert first.workflow.hash == again.workflow.hash
     assert sum(calls for purpose, calls in first.calls.items() if purpose != "test") <= 150
+
+
+@pytest.mark.parametrize("ceiling", [40, 95, 160])
+async def test_a_ceiling_is_never_passed_and_the_best_so_far_is_tested(
+    small: Task, tmp_path: Path, ceiling: int
+) -> None:
+    budget = Budget(calls=ceiling)
+    result = await optimize_async(
+        small, lm="fake/counter", method="aflow", effort=500, budget=budget, run_dir=tmp_path / "run", cache_dir=tmp_path / "cache"
+    )  # fmt: skip
+    assert (result.status, result.stopped_by) == ("done", "budget")
+    assert budget.used["calls"] <= ceiling
+    assert result.final_scores.test is not None
 
 
 async def test_with_enough_rows_what_is_found_is_confirmed_on_validation(orders: Task, tmp_path: Path) -> None:

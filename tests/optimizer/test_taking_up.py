@@ -13,9 +13,11 @@ import flowbot as fb
 from flowbot.fields import UserError
 from flowbot.optimizer.run import optimize_async
 from flowbot.optimizer.taking_up import Earlier
+from flowbot.report.commands import again
 from flowbot.report.report import write_report
 from flowbot.run.comparisons import compare
 from flowbot.run.examples import read_examples
+from flowbot.run.view import read_run
 from flowbot.task import Example, Task
 from flowbot.workflow.parameters import Demonstration, LLMParameters
 from flowbot.workflow.starts import single_call
@@ -175,6 +177,15 @@ async def test_without_the_old_rows_worked_examples_are_told_by_what_they_show(s
     assert shown(flow) == [train.id]
 
 
+async def test_a_paused_run_knows_what_it_took_up_and_the_reports_command_goes_on(small: Task, tmp_path: Path) -> None:
+    old = await run(small, tmp_path, "old")
+    paused = await run(small, tmp_path, "new", start=old, lm=NEW, budget=fb.Budget(seconds=1e-6))
+    assert paused.status == "paused"
+    assert paused.before is not None
+    assert (paused.before.run_id, paused.before.n) == (old.run_id, 0)
+    assert f"--start {old.run_dir} " in again(read_run(paused.run_dir))
+
+
 async def test_compare_says_which_run_took_up_which(small: Task, tmp_path: Path) -> None:
     old = await run(small, tmp_path, "old")
     new = await run(small, tmp_path, "new", start=old, lm=NEW)
@@ -184,9 +195,11 @@ async def test_compare_says_which_run_took_up_which(small: Task, tmp_path: Path)
 
 async def test_a_run_that_takes_up_another_replays(small: Task, tmp_path: Path) -> None:
     old = await run(small, tmp_path, "old")
-    first, again = [await run(small, tmp_path, "new", start=old, lm=NEW, method="flowbot", effort=40) for _ in range(2)]
-    assert again.now.calls == 0
-    assert again.before == first.before
+    first, second = [
+        await run(small, tmp_path, "new", start=old, lm=NEW, method="flowbot", effort=40) for _ in range(2)
+    ]
+    assert second.now.calls == 0
+    assert second.before == first.before
 
 
 async def test_a_damaged_run_is_one_error_before_anything_is_paid(small: Task, tmp_path: Path) -> None:

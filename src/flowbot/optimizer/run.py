@@ -234,8 +234,9 @@ class Plan:
                 stopped_by = "metric" if isinstance(error, MetricError) else "infrastructure"
                 stopped_by = error.stopped_by if isinstance(error, Paused) else stopped_by
                 result = replace(blank, stopped_by=stopped_by, reason=str(error))
-            if self.earlier is not None and result.found is not None:
-                tested = search.scores_of(search.start, WorkflowProgram(result.found), "test")
+            if self.earlier is not None:
+                found = result.found and WorkflowProgram(result.found)
+                tested = search.scores_of(search.start, found, "test") if found else {}
                 result = replace(result, before=self.earlier.beside(task, tested))
             await engine.settle()  # what is still under way is paid for too
             fetching = _fetching(models) - fetched

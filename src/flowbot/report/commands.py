@@ -27,8 +27,10 @@ def again(run: RunView) -> str:
     task, meta, judge = (_written(models.get(role)) for role in ("task", "meta", "judge"))
     others = map(_written, models.get("other", "").split(", "))
     words = ["flowbot", "optimize", _TASK]
+    before = run.result.before if run.result else None
+    own = str(run.run_dir / "start.flow.yaml") if _own_start(run) else None
     for option, value in (
-        ("--start", str(run.run_dir / "start.flow.yaml") if _own_start(run) else None),
+        ("--start", before.run_dir if before else own),
         ("--model", task),
         ("--meta-model", meta if models.get("meta") != models.get("task") else None),
         (

@@ -50,7 +50,7 @@ class Before(Record):
         who = f"The run that was taken up, {self.run_id} ({self.models.get('task', 'another model')})"
         start, found, now, new = self.scores.start, self.scores.found, self.now.start, self.now.found
         if start is None or found is None or now is None or new is None:
-            return [f"{who}, has no test examples in common with this one.", *self.notes]
+            return [f"{who}, has no test example in common with this one that both have scored.", *self.notes]
         said = [
             f"{who}, began with {percent(start.mean)} and found {percent(found.mean)} on the {count(self.n, 'test example')} that both have.",
             f"What it found scores {percent(now.mean)} now: {_over(self.difference.start)}.",
