@@ -15,6 +15,7 @@ from flowbot.fields import Field, UserError
 from flowbot.optimizer.catalogue.catalogue import PATTERNS, Catalogue
 from flowbot.optimizer.catalogue.change import Call, Change, Place
 from flowbot.optimizer.step_models import StepModels
+from flowbot.optimizer.structure.catalogue_changes import NO_CODE
 from flowbot.task import Task, tool_of
 from flowbot.workflow.check import check
 from flowbot.workflow.edits.applying import applied
@@ -42,10 +43,9 @@ def counting() -> Task:
 
 def made(task: Task, workflow: Workflow) -> Iterator[tuple[Change, Workflow]]:
     """The changes that lead to a valid workflow, each with it."""
-    tools = {tool.signature.name: tool.signature for tool in task.tools}
     for change in Catalogue().changes(workflow, task):
         with suppress(EditError):
-            yield change, applied(workflow, change.build(change.prior_code), tools=tools).after
+            yield change, applied(workflow, change.build(change.prior_code or NO_CODE), tools=task.signatures).after
 
 
 def after(task: Task, workflow: Workflow) -> dict[str, Workflow]:
@@ -58,7 +58,6 @@ def titles(task: Task, workflow: Workflow) -> list[str]:
 
 @pytest.mark.parametrize("reasoning", [True, False])
 def test_every_change_of_every_change_is_valid(counting: Task, reasoning: bool) -> None:
-    tools = {tool.signature.name: tool.signature for tool in counting.tools}
     start = single_call(counting.inputs, counting.outputs, counting.goal, reasoning=reasoning)
     first = after(counting, start)
     assert {key.split(":")[0] for key in first} >= {"compute", "review", "vote", "rewrite", "plan", "tool"}
@@ -66,7 +65,10 @@ def test_every_change_of_every_change_is_valid(counting: Task, reasoning: bool) 
     assert ("answer:answer" in first) == reasoning
     for workflow in first.values():
         for key, changed in after(counting, workflow).items():
-            assert check(changed, tools=tools, task_inputs=counting.inputs, task_outputs=counting.outputs) == [], key
+            assert (
+                check(changed, tools=counting.signatures, task_inputs=counting.inputs, task_outputs=counting.outputs)
+                == []
+            ), key
 
 
 def test_a_step_that_was_added_can_be_removed_again(counting: Task) -> None:
@@ -92,7 +94,7 @@ def test_thinking_and_answering_at_once_undo_each_other(counting: Task) -> None:
     assert after(counting, after(counting, start)["answer:answer"])["think:answer"].hash == start.hash
 
 
-def test_computing_works_for_answers_that_are_not_numbers() -> None:
+def test_parts_are_listed_as_what_is_wanted_is_typed() -> None:
     rows = [{"q": f"q{n}", "who": "a"} for n in range(3)]
     task = Task(
         goal="Who?", inputs={"q": "str"}, outputs=[Field.of("who", "Literal['a', 'b']")], metric="exact",
@@ -100,10 +102,10 @@ def test_computing_works_for_answers_that_are_not_numbers() -> None:
     )  # fmt: skip
     start = single_call(task.inputs, task.outputs, task.goal, reasoning=False)
     computed = after(task, start)["compute:answer"]
-    assert dict(computed.sketch.nodes["answer"].out) == {"items": "list[{what: str, value: str}]"}
+    assert dict(computed.sketch.nodes["answer"].out) == {"items": "list[{what: str, value: Literal['a', 'b']}]"}
 
 
-def test_a_task_of_numbers_has_the_six_changes_of_old() -> None:
+def test_a_task_of_a_number_has_these_changes() -> None:
     rows = [{"note": f"note {n}", "total": n} for n in range(3)]
     task = Task(
         goal="Count.", inputs={"note": "str"}, outputs={"total": "int"}, metric="numeric",
@@ -112,11 +114,14 @@ def test_a_task_of_numbers_has_the_six_changes_of_old() -> None:
     start = single_call(task.inputs, task.outputs, task.goal, reasoning=True)
     assert titles(task, start) == [
         "Make the LLM call return the parts as a typed list, and compute the answer in Python.",
+        "Make the LLM call write an arithmetic expression, and let a calculator work it out.",
+        "Make the LLM call write a short Python program, and run it: what it prints is the answer.",
         "Add a second LLM call that reads the first answer and writes the answer again.",
         "Run the same LLM call three times and return the answer that occurs most often.",
         "Make the LLM call write the answer at once, without reasoning.",
         "Add an LLM call that first rewrites the input in plain words, then answer from that.",
         "Split the LLM call into two calls: one writes a plan, the other answers by the plan.",
+        "Let the LLM call use the tools itself before it answers.",
     ]
 
 
@@ -148,13 +153,12 @@ def test_free_text_lists_choices_and_tools_call_for_changes_of_their_own(writing
 
 
 def test_changes_of_steps_in_bodies_are_valid_and_a_loop_can_be_removed_again(writing: Task) -> None:
-    tools = {tool.signature.name: tool.signature for tool in writing.tools}
     start = single_call(writing.inputs, writing.outputs, writing.goal, reasoning=False)
     refined = after(writing, start)["refine:answer"]
     inside = after(writing, refined)
     assert {"vote:review/critic", "plan:review/critic", "remove:review"} <= set(inside)
     for key, changed in inside.items():
-        assert check(changed, tools=tools) == [], key
+        assert check(changed, tools=writing.signatures) == [], key
     assert inside["remove:review"].hash == start.hash
 
 
@@ -281,7 +285,7 @@ def test_changes_of_any_workflow_are_valid_or_refused_and_about_steps_that_are_n
         assert change.place in steps
         assert change.key.startswith(f"{change.kind}:")
         try:
-            changed = applied(workflow, change.build(change.prior_code), tools=TOOLS).after
+            changed = applied(workflow, change.build(change.prior_code or NO_CODE), tools=TOOLS).after
         except EditError:
             continue
         assert changed.sketch.outputs.keys() == workflow.sketch.outputs.keys()

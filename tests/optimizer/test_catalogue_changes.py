@@ -24,9 +24,19 @@ from flowbot.task import Task
 from flowbot.workflow.edits.basic import RemoveNode
 from flowbot.workflow.nodes import CodeNode
 from flowbot.workflow.parameters import CodeParameters, LLMParameters
+from flowbot.workflow.starts import single_call
 from flowbot.workflow.workflow import Workflow
 
 Parent = Candidate[WorkflowProgram]
+
+
+class Missing:
+    """A sandbox that cannot be had."""
+
+    @property
+    def identity(self) -> str:
+        raise UserError("sandbox", "none", "one that can be had")
+
 
 GOOD = "```python\ndef run(items):\n    return {'total': max([each['number'] for each in items], default=0)}\n```"
 BAD = "```python\ndef run(items):\n    return {'sum': 1}\n```"
@@ -210,12 +220,67 @@ async def test_a_change_that_cannot_be_made_is_a_fault_and_no_program(search: Se
 
 
 async def test_without_a_sandbox_there_is_no_computing_step(search: Search, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Missing:
-        @property
-        def identity(self) -> str:
-            raise UserError("sandbox", "none", "one that can be had")
-
     monkeypatch.setattr(search.engine, "sandbox", Missing())
     kinds = {each.arm.kind for each in CatalogueChanges().options(search.population.start, search)}
     assert "vote" in kinds
     assert "compute" not in kinds
+
+
+MARKED = Task(
+    goal="Mark the text.",
+    inputs={"q": "str"},
+    outputs={"points": "list[int]", "mark": "int"},
+    metric="exact",
+    **{
+        split: [{"q": f"{split} {n}", "points": [n, 3], "mark": (n * n + 3) % 5} for n in range(size)]
+        for split, size in (("train", 20), ("val", 2), ("test", 2))
+    },
+)
+MARKS = single_call(MARKED.inputs, MARKED.outputs, MARKED.goal, reasoning=False)
+RIGHT = "```python\ndef run(points):\n    return {'mark': (points[0] * points[0] + points[1]) % 5}\n```"
+FITTED = "```python\ndef run(points):\n    return {'mark': {0: 3, 1: 4, 2: 2}.get(points[0], 0)}\n```"
+
+
+@pytest.fixture
+async def marking(meta: Meta, tmp_path: Path) -> AsyncIterator[Search]:
+    async with searching(MARKED, MARKS, meta, tmp_path) as search:
+        yield search
+
+
+@pytest.mark.parametrize("meta", [Meta(FITTED, RIGHT)])
+async def test_code_that_computes_one_output_from_others_is_held_to_the_training_rows(
+    marking: Search, meta: Meta
+) -> None:
+    (made,) = await proposed(CatalogueChanges(), marking, "derive by code", "answer")
+    assert (code_of(made), made.code_by) == (RIGHT.split("\n", 1)[1].removesuffix("\n```"), "meta")
+    assert made.faults == ("it is wrong on 17 of 20 known examples",), "it is right on all that were shown"
+    shown = MARKED.train[:3]
+    assert made.shown == tuple(each.id for each in shown), "they are no evidence for what was written of them"
+    assert [line for line in meta.asked[0].splitlines() if " -> " in line] == [
+        f'{{"points": {each.expected["points"]}}} -> {{"mark": {each.expected["mark"]}}}' for each in shown
+    ]
+
+
+@pytest.mark.parametrize("meta", [Meta(FITTED, "I cannot.")])
+async def test_where_no_code_holds_there_is_no_program(marking: Search) -> None:
+    (made,) = await proposed(CatalogueChanges(), marking, "derive by code", "answer")
+    assert made.program is None
+    assert len(made.faults) == TRIES
+
+
+async def test_code_that_only_the_meta_model_can_write_is_not_offered_where_it_is_not_asked(marking: Search) -> None:
+    option = named(list(CatalogueChanges().options(marking.population.start, marking)), "derive by code", "answer")
+    assert (option.cost, option.most) == (TRIES, 1)
+    kinds = {each.arm.kind for each in CatalogueChanges(asks=False).options(marking.population.start, marking)}
+    assert "derive by code" not in kinds
+
+
+async def test_without_a_sandbox_no_step_runs_code_or_the_interpreter(
+    marking: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(marking.engine, "sandbox", Missing())
+    assert "python" not in marking.signatures
+    assert "calculator" in marking.signatures
+    kinds = {each.arm.kind for each in CatalogueChanges().options(marking.population.start, marking)}
+    assert kinds
+    assert not kinds & {"derive", "derive by code", "compute", "calculate", "program"}

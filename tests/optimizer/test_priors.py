@@ -19,6 +19,15 @@ def test_the_shipped_priors_are_the_base_rates_of_the_simulator() -> None:
     assert "not measured" in priors.source
     expected = {**ADD, "best": ADD["vote"], "remove": REMOVE}
     measured = {"compute number"}
+    judged = {"derive": 0.08, "derive by code": 0.0, "verify": -0.03}
+    expected |= {
+        "calculate": ADD["compute"],
+        "program": ADD["compute"],
+        "quote": ADD["plan"],
+        "route": ADD["apart"],
+        **judged,
+    }
+    assert all(f"`{kind.split()[0]}`" in priors.source for kind in (*judged, "calculate", "program", "quote", "route"))
     assumed = {kind: mean for kind, mean in priors.structure.items() if kind not in measured}
     assert assumed == pytest.approx(expected, abs=5e-5)
 

@@ -22,6 +22,7 @@ from flowbot.runtime.open_model import names_file
 from flowbot.runtime.settings import CHECKS
 from flowbot.store import Store, default_cache_dir
 from flowbot.task import Task
+from flowbot.task.builtin_tools import BUILTIN_TOOLS
 from flowbot.task.defects import ReadTask
 from flowbot.task.quality import Remark
 from flowbot.workflow.check import check as check_workflow
@@ -152,7 +153,8 @@ def _check_workflow(
     if task is None:
         found = check_workflow(workflow)
     else:
-        found = check_workflow(workflow, tools=tools, task_inputs=task.inputs, task_outputs=task.outputs)
+        at_hand = {**(BUILTIN_TOOLS if task.builtin_tools else {}), **tools}
+        found = check_workflow(workflow, tools=at_hand, task_inputs=task.inputs, task_outputs=task.outputs)
     findings.defects += [Remark(each.where, each.what, each.mend) for each in found]
     named = sorted({model for _, model in named_models(workflow)})
     if may := [model for model in named if not names_file(model)]:

@@ -103,6 +103,7 @@ async def _run(
     from flowbot.runtime.together import together
     from flowbot.runtime.toolbox import opened_tools
     from flowbot.runtime.workbench import Workbench
+    from flowbot.task.builtin_tools import signatures_of
     from flowbot.workflow.check import require_valid
 
     from .engine import require_model, require_price
@@ -114,8 +115,7 @@ async def _run(
         Workbench(**calls.settings(stop)) as bench,
         opened_tools(tools, sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=say) as opened,
     ):
-        signatures = {name: tool.signature for name, tool in opened.items()}
-        require_valid(workflow, where=str(flow), tools=signatures, allow_writes=True)
+        require_valid(workflow, where=str(flow), tools=signatures_of(opened.values()), allow_writes=True)
         require_model(workflow, model)
         require_price(calls, model)
         if calls.dry_run:

@@ -21,6 +21,7 @@ from flowbot.runtime.settings import (
     WorkbenchSettings,
     require_settings,
 )
+from flowbot.runtime.starts import start_tools
 from flowbot.runtime.workbench import Workbench
 from flowbot.task import Task
 from flowbot.workflow.starts import Start, find_start, fit, list_starts
@@ -106,8 +107,7 @@ def fitted(workflow: Workflow | Start, task: Task) -> Workflow:
     """
     if isinstance(workflow, Workflow):
         return workflow
-    tools = {tool.signature.name: tool.signature for tool in task.tools}
-    return fit(workflow, task.inputs, task.outputs, task.goal, tools=tools)
+    return fit(workflow, task.inputs, task.outputs, task.goal, tools=start_tools(workflow, task))
 
 
 def users_models(

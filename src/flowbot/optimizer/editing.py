@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from flowbot.fields import ModelError, RefusedError
+from flowbot.fields import ModelError, RefusedError, ToolSignature
 from flowbot.lm.client import Message, Request
 from flowbot.lm.mending import mended
 from flowbot.optimizer.guard import unsourced
@@ -86,6 +86,7 @@ async def asked_edits(
     question: str,
     *,
     most: int = MOST_EDITS,
+    tools: Mapping[str, ToolSignature] | None = None,
     refused: Callable[[Workflow], str] = lambda _: "",
 ) -> Edited:
     """Ask the meta model for edits, at most `TRIES` times; what is wrong with the last try is handed back.
@@ -95,12 +96,13 @@ async def asked_edits(
         workflow: what is edited.
         question: in the first message.
         most: edits in one reply.
+        tools: that are offered; all that workflows may call when None.
         refused: why a valid workflow is refused all the same, "" where it is not.
     """
     faults: list[str] = []
     asked = Message("user", question)
     chat: tuple[Message, ...] = (asked,)
-    schema = edits_schema(tools=context.signatures, sketch=workflow.sketch, max_edits=most)
+    schema = edits_schema(tools=context.signatures if tools is None else tools, sketch=workflow.sketch, max_edits=most)
     for attempt in range(TRIES):
         context.watch.step(f"asking for edits (try {attempt + 1} of {TRIES})")
         # At temperature 0 a small model writes the same edits again, whatever it is told.

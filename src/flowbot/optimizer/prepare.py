@@ -130,7 +130,7 @@ async def prepared(
         require_valid(
             begun,
             where=where,
-            tools={tool.signature.name: tool.signature for tool in opened.tools},
+            tools=opened.signatures,
             task_inputs=task.inputs,
             task_outputs=task.outputs,
             allow_writes=allow_writes,

@@ -212,7 +212,7 @@ class Context(Protocol[P]):
 
     @property
     def signatures(self) -> Mapping[str, ToolSignature]:
-        """The task's tools as data, by name."""
+        """What workflows may call, as data by name: the task's tools, and those that need no declaration."""
         ...
 
     @property

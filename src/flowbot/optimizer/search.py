@@ -24,6 +24,7 @@ from flowbot.runtime.engine import Engine
 from flowbot.runtime.evaluation import Row, evaluate
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.task import Example, Task
+from flowbot.task.builtin_tools import PYTHON
 
 from .feedback.runs import failing
 from .guard import Guard
@@ -106,8 +107,7 @@ class Search:
         """Keys of the calls that were asked for since the last event and are not counted in `_settled_at`."""
         self.session.admit = self._admit
         self._sandbox_noted = False
-        self.signatures: Mapping[str, ToolSignature] = {each.signature.name: each.signature for each in self.task.tools}
-        """The task's tools as data, by name."""
+        self._signatures: Mapping[str, ToolSignature] | None = None
 
     # what is known
 
@@ -191,6 +191,15 @@ class Search:
     def calls_of(self, program: WorkflowProgram) -> float:
         """As of `Context`: every way, step, item, sample and round, and the judges of the metric."""
         return program.most_calls + self._judging
+
+    @property
+    def signatures(self) -> Mapping[str, ToolSignature]:
+        """As of `Context`; the interpreter only where there is a sandbox for it."""
+        if self._signatures is None:
+            declared = {tool.signature.name for tool in self.task.tools}
+            left_out = set[str]() if PYTHON.name in declared or self.can_compute else {PYTHON.name}
+            self._signatures = {name: each for name, each in self.task.signatures.items() if name not in left_out}
+        return self._signatures
 
     @property
     def can_compute(self) -> bool:

@@ -10,6 +10,7 @@ from flowbot.fields.words import as_text
 from flowbot.run.view import RunView
 from flowbot.runtime.allowed_models import named_models
 from flowbot.runtime.open_model import names_file
+from flowbot.task.builtin_tools import BUILTIN_TOOLS
 from flowbot.workflow.nodes import ToolNode, walk
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.workflow import Workflow
@@ -138,7 +139,7 @@ def _literal(text: str, kind: str) -> str:
 
 
 def _tools(workflow: Workflow) -> list[str]:
-    """Names of the tools that the workflow may call, each once."""
+    """Names of the tools that the workflow may call and that are to be declared, each once."""
     names: dict[str, None] = {}
     for path, node in walk(workflow.sketch):
         if isinstance(node, ToolNode):
@@ -146,4 +147,4 @@ def _tools(workflow: Workflow) -> list[str]:
         given = workflow.parameters.get(path)
         if isinstance(given, LLMParameters):
             names.update(dict.fromkeys(given.tools))
-    return list(names)
+    return [name for name in names if name not in BUILTIN_TOOLS]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import StepError, Type, UserError, ValueMismatch, stable_hash
 from flowbot.lm.spans import workflow_span
+from flowbot.task.builtin_tools import signatures_of
 from flowbot.workflow.calls import asked_models
 from flowbot.workflow.nodes import Sketch
 
@@ -24,6 +25,7 @@ from .memo import Memo, Result
 from .node_calls import DEFAULT_MAX_TOKENS, NodeCalls
 from .sandbox import MEMORY_MB, SECONDS, ChosenSandbox, Sandbox
 from .schedule import Schedule, Wiring
+from .toolbox.at_hand import tool_at_hand
 from .tools import ToolRunner
 from .trace import Trace
 from .values import Place, Value
@@ -43,7 +45,7 @@ class Engine:
     Args:
         lm: the model of every node that names no other; None for workflows that ask no model.
         session: what calls share; its store also keeps what tools and code gave.
-        tools: by name.
+        tools: by name; `python` and `calculator` are at hand beside them.
         sandbox: where code runs; one of its own, the first that can be had, when None.
         open_model: opens the model string of a node or judge that names one; None: such a node is a user's error.
         models: the user's list: what nodes and judges may name beside `lm` and `judge_model`; see `allowed_models`.
@@ -73,12 +75,16 @@ class Engine:
         self.lm = lm
         self.session = session
         self.memo = Memo(session.store)
-        self.signatures = {name: tool.signature for name, tool in (tools or {}).items()}
+        self.signatures = signatures_of((tools or {}).values())
         self.executor: Executor = executor or open_executor()
-        self.tools = ToolRunner(
-            tools or {}, None if live else self.memo, allow_writes=allow_writes or live, executor=self.executor
-        )
         self.sandbox: Sandbox = sandbox or ChosenSandbox()
+        self.tools = ToolRunner(
+            tools or {},
+            None if live else self.memo,
+            allow_writes=allow_writes or live,
+            executor=self.executor,
+            at_hand=partial(tool_at_hand, sandbox=self.sandbox),
+        )
         self._own_sandbox, self._own_executor = sandbox is None, executor is None
         self.judge_model = judge_model
         self.unjudged: set[str] = set()

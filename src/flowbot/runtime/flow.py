@@ -92,6 +92,7 @@ class Flow:
     @checked_arguments(workflow=(one_kind(Workflow), "a Workflow; fb.load takes the path of its file"))
     def __init__(self, workflow: Workflow, **settings: Unpack[FlowSettings]) -> None:
         from flowbot.task import ToolSource, tool_of
+        from flowbot.task.builtin_tools import signatures_of
 
         from .allowed_models import allowed_models, require_allowed_models
         from .live import Live
@@ -111,10 +112,9 @@ class Flow:
         self._live = Live(partial(_opened_engine, workflow, given, self.models, settings), workbench)
         # Also at the end of the program, where nobody called `close`.
         self._finalizer = weakref.finalize(self, self._live.close)
-        signatures = {each.signature.name: each.signature for each in given if not isinstance(each, ToolSource)}
-        try:
-            if len(signatures) < len(given):  # there is a source, or a name stands twice: opening tells
-                signatures = self._live.signatures()
+        plain = {each.signature.name: each for each in given if not isinstance(each, ToolSource)}
+        try:  # where there is a source, or a name stands twice, opening tells
+            signatures = self._live.signatures() if len(plain) < len(given) else signatures_of(plain.values())
             require_valid(workflow, tools=signatures, allow_writes=True)
         except BaseException:
             self._live.close()

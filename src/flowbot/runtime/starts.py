@@ -65,13 +65,20 @@ def starts(
     if task is None:
         return start
     solved = task if isinstance(task, Task) else Task.load(task)
-    tools = _signatures(solved, cache_dir) if start.tools or start.chooses_tools else None
+    tools = start_tools(start, _opened_tools(solved, cache_dir)) if start.tools or start.chooses_tools else None
     return fit(start, solved.inputs, solved.outputs, solved.goal, tools=tools, models=pins)
 
 
-async def _opened(task: Task, cache_dir: Path | str | None) -> dict[str, ToolSignature]:
+def start_tools(start: Start, task: Task) -> dict[str, ToolSignature]:
+    """The tools that a start may call for a task whose tools are opened: those that the task declares, and what the start itself
+    names of those that are at hand without."""
+    declared = {tool.signature.name for tool in task.tools}
+    return {name: each for name, each in task.signatures.items() if name in declared or name in start.tools}
+
+
+async def _opened(task: Task, cache_dir: Path | str | None) -> Task:
     async with opened_task(task, cache_dir=cache_dir) as opened:
-        return {tool.signature.name: tool.signature for tool in opened.tools}
+        return opened
 
 
-_signatures = blocking(_opened, "starts")
+_opened_tools = blocking(_opened, "starts")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +68,7 @@ class ToolRunner:
         allow_writes: call tools that write for real.
         seconds: how long one call may take; tools that bound their own time are left to it.
         executor: where callables run; this process when None. Not closed here.
+        at_hand: makes the tool of a name that none of `tools` has, when it is first called; None where there is none.
 
     Raises:
         UserError: for a tool that writes, has no stand-in and is not allowed.
@@ -81,9 +82,11 @@ class ToolRunner:
         allow_writes: bool = False,
         seconds: float = SECONDS,
         executor: Executor | None = None,
+        at_hand: Callable[[str], Tool | None] = lambda _: None,
     ) -> None:
         require_stand_ins(tools.values(), allow_writes=allow_writes)
-        self._tools = tools
+        self._tools = dict(tools)
+        self._at_hand = at_hand
         self._memo = memo
         self._allow_writes = allow_writes
         self._seconds = seconds
@@ -98,10 +101,11 @@ class ToolRunner:
             InfrastructureError: if the connection to the server that has the tool fails; nothing is stored.
             UserError: if there is no such tool, or what it reads was changed in mid-run.
         """
-        tool = self._tools.get(name)
+        tool = self._tools.get(name) or self._at_hand(name)
         if tool is None:
             known = ", ".join(self._tools) or "no tool is registered"
             raise UserError("workflow", f"tool {name!r}", f"one of the registered tools: {known}")
+        self._tools[name] = tool
         given = _checked(tool, arguments)
         simulated = tool.signature.effects == "writes" and not self._allow_writes
         function = tool.simulate if simulated and tool.simulate is not None else tool.call

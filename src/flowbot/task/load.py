@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from flowbot.fields import Field, UserError
-from flowbot.fields.numbers import is_number
+from flowbot.fields.numbers import is_number, shown
 from flowbot.fields.plugins import find_plugin
 from flowbot.fields.words import kind_of
 from flowbot.fields.yaml import read_data
@@ -33,7 +33,9 @@ from .tools import Tool
 
 NO_GOAL = "(no goal is given)"
 """Stands where a goal that has a fault would."""
-KEYS = ("flowbot", "goal", "inputs", "outputs", "metric", "data", "tools")
+KEYS = ("flowbot", "goal", "inputs", "outputs", "metric", "data")
+MAY = ("tools", "builtin_tools")
+"""Keys that a task file may leave out."""
 
 
 @dataclass(kw_only=True)
@@ -48,6 +50,7 @@ class TaskParts:
     rows: Mapping[Split, Sequence[Example]] | None = None
     sources: dict[str, str] = field(default_factory=dict[str, str])
     tools: list[Tool | ToolSource] | None = None
+    builtin_tools: bool = True
 
     def arguments(self, *, rows: bool = True) -> dict[str, Any]:
         """What makes a `Task` of them; without `rows`, one that has no examples, for which data and tools need not be there."""
@@ -61,6 +64,7 @@ class TaskParts:
             "metric": self.metric,
             "splits": {split: Checked(each) for split, each in examples.items()},
             "tools": self.tools or (),
+            "builtin_tools": self.builtin_tools,
             "name": _name(self.path),
             "source": self.path,
             "revisions": self.sources,
@@ -84,7 +88,7 @@ def read_parts(path: Path, *, callables: bool, faults: Faults = RAISED) -> TaskP
     with faults:
         data = read_data(path)
         with faults:
-            mapping(data, str(path), KEYS)
+            mapping(data, str(path), (*KEYS, *MAY))
         if isinstance(data, dict):
             _read(cast("dict[str, Any]", data), parts, Modules(run=callables), faults)
     return parts
@@ -92,10 +96,10 @@ def read_parts(path: Path, *, callables: bool, faults: Faults = RAISED) -> TaskP
 
 def _read(data: dict[str, Any], parts: TaskParts, modules: Modules, faults: Faults) -> None:
     path = parts.path
-    for key in KEYS[:-1]:
+    for key in KEYS:
         with faults:
             if key not in data:
-                raise UserError(str(path), f"no {key!r}", f"the keys {', '.join(KEYS[:-1])} (and tools)")
+                raise UserError(str(path), f"no {key!r}", f"the keys {', '.join(KEYS)} (and {', '.join(MAY)})")
     with faults:
         if repr(data.get("flowbot", 1)) != "1":  # true and 1.0 equal 1
             raise UserError(f"{path}: flowbot", repr(data["flowbot"]), "1, the version of the format")
@@ -113,6 +117,10 @@ def _read(data: dict[str, Any], parts: TaskParts, modules: Modules, faults: Faul
             parts.metric = _metric(data["metric"], path, modules)
     with faults:
         parts.tools = load_tools(data.get("tools"), path, modules, faults)
+    with faults:
+        if type(given := data.get("builtin_tools", True)) is not bool:
+            raise UserError(f"{path}: builtin_tools", shown(given), "true or false")
+        parts.builtin_tools = given
 
 
 def _fields(value: Any, role: str, path: Path, faults: Faults) -> tuple[Field, ...] | None:
@@ -222,7 +230,7 @@ def naming(path: Path) -> Generator[None, None, None]:
     try:
         yield
     except UserError as error:
-        if re.split(r"[.\[]", error.where)[0] in KEYS:
+        if re.split(r"[.\[]", error.where)[0] in (*KEYS, *MAY):
             raise error.at(f"{path}: {error.where}") from None
         raise
 

@@ -11,10 +11,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-from flowbot.fields import Field, UserError, stable_hash
+from flowbot.fields import Field, ToolSignature, UserError, stable_hash
 from flowbot.fields.arguments import SWITCH, checked_arguments, one_kind
+from flowbot.fields.numbers import shown
 from flowbot.fields.words import brief, listed
 
+from .builtin_tools import signatures_of
 from .example import Example
 from .goal import Fields, fields_of, goal_of
 from .labels import check_labels
@@ -57,6 +59,7 @@ class Task:
         sources: more declared tools, as the attribute has them; so `dataclasses.replace` works.
         name: for people; letters, digits, `-`, `_` and `.`.
         source: the file that it was loaded from.
+        builtin_tools: whether workflows may call `python` and `calculator`, which need no declaration.
         revisions: for rows that are of the hub, what was read, by the key of the task file; part of the task's identity.
 
     Raises:
@@ -70,6 +73,7 @@ class Task:
     splits: Mapping[Split, tuple[Example, ...]]
     tools: tuple[Tool, ...]
     sources: tuple[ToolSource, ...]
+    builtin_tools: bool
     name: str
     source: Path | None
     revisions: Mapping[str, str]
@@ -90,6 +94,7 @@ class Task:
         splits: Mapping[Split, Rows] | None = None,
         tools: Iterable[Callable[..., Any] | Tool | ToolSource] = (),
         sources: Iterable[ToolSource] = (),
+        builtin_tools: bool = True,
         name: str = "task",
         source: Path | str | None = None,
         revisions: Mapping[str, str] | None = None,
@@ -106,6 +111,8 @@ class Task:
         check_labels([each for split in SPLITS for each in examples[split]], wanted, scorer)
         declared = (*tools, *sources)
         made = tuple(tool_of(each) for each in declared if not isinstance(each, ToolSource))
+        if type(builtin_tools) is not bool:
+            raise UserError("builtin_tools", shown(builtin_tools), "True or False")
         names = [tool.signature.name for tool in made]
         twice = sorted({each for each in names if names.count(each) > 1})
         if twice:
@@ -119,6 +126,7 @@ class Task:
             "splits": MappingProxyType(_apart(examples)),
             "tools": made,
             "sources": tuple(each for each in declared if isinstance(each, ToolSource)),
+            "builtin_tools": builtin_tools,
             "name": re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "task",
             "source": None if source is None else Path(source),
             "revisions": MappingProxyType(dict(revisions or {})),
@@ -162,6 +170,11 @@ class Task:
         return [*(tool.signature.name for tool in self.tools), *kinds]
 
     @property
+    def signatures(self) -> dict[str, ToolSignature]:
+        """What workflows may call, by name: the tools that can be called as they are, and those that need no declaration."""
+        return signatures_of(self.tools, builtin=self.builtin_tools)
+
+    @property
     def train(self) -> tuple[Example, ...]:
         """Examples to learn from."""
         return self.splits["train"]
@@ -199,6 +212,7 @@ class Task:
             "metric": self.metric.identity,
             "examples": stable_hash(rows),
             "tools": [[tool.signature.name, tool.signature.effects, tool.identity] for tool in self.tools],
+            **({} if self.builtin_tools else {"builtin_tools": False}),
             **({"revisions": dict(self.revisions)} if self.revisions else {}),
         }
 

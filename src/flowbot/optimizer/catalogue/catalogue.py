@@ -17,13 +17,17 @@ from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
 
 from .change import NO_CHOICE, Call, Change, Pattern, Place
+from .computing import calculate, compute, program
+from .derive import derive
 from .escalation import escalate
 from .patterns import best, by_kind, each_item, refine, use_tools, vote
+from .reading import quote, route
 from .removal import remove
-from .steps import answer_only, call_tool, compute, plan, review, rewrite, think
+from .steps import answer_only, call_tool, plan, review, rewrite, think
 
 PATTERNS: tuple[Pattern, ...] = (
-    compute, review, vote, think, answer_only, rewrite, plan, call_tool, refine, best, each_item, by_kind, use_tools, escalate, remove,
+    compute, derive, calculate, program, review, vote, think, answer_only, rewrite, plan, quote, call_tool, refine, best, each_item,
+    by_kind, route, use_tools, escalate, remove,
 )  # fmt: skip
 """The patterns that FlowBot comes with, in the order in which their changes are offered."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from flowbot.fields import Type
 from flowbot.optimizer.step_models import StepModels
@@ -32,8 +32,9 @@ class Change:
         title: what it does, in a neutral sentence.
         build: the edits, from the code of the new computing step where there is one (else "").
         variant: what sets it apart from others of its kind at this place.
-        computes: the inputs and outputs (name to type text) of a new computing step, or None.
-        runs_code: whether it brings a step that runs code of ours.
+        computes: the inputs and outputs (name to type text) of a new computing step that the meta model may write code for, or None.
+        prior_code: what that step does while nobody has said better; "" where only the meta model can say.
+        known: what that step would receive and is to give by the training rows, each with its id; code must be right on nearly all.
     """
 
     kind: str
@@ -42,26 +43,13 @@ class Change:
     build: Callable[[str], list[Edit]]
     variant: str = ""
     computes: tuple[dict[str, str], dict[str, str]] | None = None
-    runs_code: bool = False
+    prior_code: str = ""
+    known: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any]], ...] = ()
 
     @property
     def key(self) -> str:
         """Its stable name among the changes of a workflow."""
         return ":".join(part for part in (self.kind, self.variant, self.place) if part)
-
-    @property
-    def prior_code(self) -> str:
-        """What its computing step does while nobody has said better: sum the numbers of the list, or join its values; "" where
-        it has none."""
-        if self.computes is None:
-            return ""
-        inputs, outputs = self.computes
-        name, type_ = next(iter(inputs.items()))
-        item = Type.parse(type_).item
-        numbers = item is not None and "number" in dict(item.members)
-        value = f"sum(each['number'] for each in {name})" if numbers else f"', '.join(each['value'] for each in {name})"
-        returned = ", ".join(f"{output!r}: {value}" for output in outputs)
-        return f"def run({', '.join(inputs)}):\n    return {{{returned}}}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def escalate(place: Place) -> Iterator[Change]:
     )
     if not place.gives_text():
         title = again.format("two samples of the LLM call differ")
-        yield Change("escalate", place.path, title, lambda _: _differ(place), "agree", runs_code=True)
+        yield Change("escalate", place.path, title, lambda _: _differ(place), "agree")
 
 
 def _asks_again(name: str, call: Call) -> bool:

@@ -1,7 +1,7 @@
 """Changes that most LLM calls allow: another call or step around them, or other outputs.
 
-Sources: review, Madaan et al. 2023 (Self-Refine); plan, Wang et al. 2023 (plan and solve); compute, Gao et al. 2023 (PAL); think,
-Wei et al. 2022 (chain of thought).
+Sources: review, Madaan et al. 2023 (Self-Refine), and for texts, lists and objects verify, Dhuliawala et al. 2023 (chain of verification);
+plan, Wang et al. 2023 (plan and solve); think, Wei et al. 2022 (chain of thought).
 """
 
 from __future__ import annotations
@@ -13,54 +13,36 @@ from flowbot.workflow.edits.edit import Edit
 from flowbot.workflow.edits.inserts import InsertRetrieval, InsertStep
 from flowbot.workflow.edits.patterns import Split
 from flowbot.workflow.graph import free_name
-from flowbot.workflow.nodes import CodeNode, LLMNode
-from flowbot.workflow.parameters import CodeParameters, LLMParameters
+from flowbot.workflow.nodes import LLMNode
+from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.starts import REASONING, reasoning_hint
 
 from .change import Call, Change, Place
 
-
-def compute(place: Place) -> Iterator[Change]:
-    """Let the call list the parts, and compute the answer from them in Python."""
-    if not isinstance(place, Call) or place.kinds() & {"list", "object"}:
-        return
-    answers, kinds = place.answers, place.kinds()
-    number = "int" if kinds == {"int"} else "float"
-    member = f"number: {number}" if kinds <= {"int", "float"} else "value: str"
-    items = f"list[{{what: str, {member}}}]"
-    noun = "numbers" if member.startswith("number") else "values"
-
-    def build(text: str) -> list[Edit]:
-        told = place.told.model_copy(update={"format_hint": "", "demonstrations": ()})
-        parameters = told.with_added_text(f"List the items with their {noun}.")
-        listing = place.node.model_copy(update={"out": {"items": items}})
-        return [
-            *place.unread(name for name in place.node.out if name not in answers),
-            ReplaceNode(id=place.path, node=listing, parameters=parameters),
-            InsertStep(
-                id=place.path,
-                where="after",
-                name=place.fresh("compute"),
-                node=CodeNode(inputs={"items": f"{place.name}.items"}, out=answers),
-                parameters=CodeParameters(code=text),
-            ),
-        ]
-
-    title = "Make the LLM call return the parts as a typed list, and compute the answer in Python."
-    yield Change("compute", place.path, title, build, computes=({"items": items}, answers))
+REVIEW = "Review the draft and correct any mistake."
+REVIEWED = "Add a second LLM call that reads the first answer and writes the answer again."
+VERIFY = "Check the draft against the source, part by part, and correct what the source does not support."
+VERIFY_HINT = f"In {REASONING}, name each part of the draft that the source does not support, or say none. Then give {{}}, corrected."
+VERIFIED = (
+    "Add a second LLM call that checks the answer against the input, says which part is not supported, and corrects it."
+)
 
 
 def review(place: Place) -> Iterator[Change]:
-    """A second call that reads the first answer and writes it again."""
+    """A second call that reads the first answer and writes it again; where that is more than a number or a label, it first says which
+    part the source does not support."""
     if not isinstance(place, Call):
         return
-    name = place.fresh("review")
+    kind, said, hint, title = "review", REVIEW, reasoning_hint(place.answers), REVIEWED
+    if place.kinds() & {"str", "list", "object"}:
+        kind, said, hint, title = "verify", VERIFY, VERIFY_HINT.format(", ".join(place.answers)), VERIFIED
+    name = place.fresh(kind)
 
     def build(_: str) -> list[Edit]:
         drafts = {f"draft_{output}": f"{place.name}.{output}" for output in place.node.out}
         parameters = LLMParameters(
-            instruction=f"{place.told.instruction_text} Review the draft and correct any mistake.",
-            format_hint=reasoning_hint(place.answers),
+            instruction=f"{place.told.instruction_text} {said}",
+            format_hint=hint,
             model=place.told.model,
             max_tokens=place.told.max_tokens,
             tools=place.told.tools,
@@ -73,8 +55,7 @@ def review(place: Place) -> Iterator[Change]:
         )
         return [InsertStep(id=place.path, where="after", name=name, node=second, parameters=parameters)]
 
-    title = "Add a second LLM call that reads the first answer and writes the answer again."
-    yield Change("review", place.path, title, build)
+    yield Change(kind, place.path, title, build)
 
 
 def think(place: Place) -> Iterator[Change]:

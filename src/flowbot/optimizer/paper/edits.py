@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from flowbot.fields import ToolSignature
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.editing import EDITS, KINDS, TRIES, asked_edits
 from flowbot.optimizer.population import Candidate
@@ -45,9 +46,8 @@ class Edits:
         heard = [each for each in said if each.text]
         if not heard:
             return [Proposal(None, TITLE, "meta", feedback=said)]
-        made = await asked_edits(
-            context, program.workflow, self._prompt(context, program.workflow, [each.text for each in heard])
-        )
+        question = self._prompt(context, program.workflow, [each.text for each in heard])
+        made = await asked_edits(context, program.workflow, question, tools=_declared(context))
         return [
             Proposal(
                 None if made.workflow is None else WorkflowProgram(made.workflow),
@@ -79,7 +79,13 @@ class Edits:
             goal=context.task.goal,
             kinds=KINDS,
             edits=EDITS,
-            tools="\n".join(f"{name}: {each.about}" for name, each in context.signatures.items()),
+            tools="\n".join(f"{name}: {each.about}" for name, each in _declared(context).items()),
             workflow=json.dumps(workflow.sketch.dump(), ensure_ascii=False),
             feedback=feedback,
         )
+
+
+def _declared(context: Context[WorkflowProgram]) -> Mapping[str, ToolSignature]:
+    """The tools that the task declares: the paper's optimiser is told of no others."""
+    declared = {tool.signature.name for tool in context.task.tools}
+    return {name: each for name, each in context.signatures.items() if name in declared}

@@ -7,7 +7,7 @@ prompts around it were tuned may be tried again after.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from flowbot.fields import stable_hash
@@ -21,11 +21,14 @@ from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.draft import EditError
 from flowbot.workflow.graph import predecessors, successors
-from flowbot.workflow.nodes import walk
+from flowbot.workflow.nodes import CodeNode, walk
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
 
-from .code import TRIES, write_code
+from .code import SHOWN, TRIES, write_code
+
+NO_CODE = "def run(**given):\n    return {}"
+"""Stands where the meta model's code will, while it is seen whether a change is valid."""
 
 
 @dataclass(slots=True)
@@ -64,12 +67,18 @@ class CatalogueChanges:
             return [_made(context, workflow, change, focus, "", None)]
         code, faults = "", list[str]()
         if self.asks and not focus.draw:
-            code, faults = await write_code(context, workflow, *change.computes)
+            code, faults = await write_code(context, workflow, *change.computes, known=change.known)
         made: list[Proposal[WorkflowProgram]] = []
         if code:
-            made.append(_made(context, workflow, change, focus, code, "meta", faults))
-        if len(made) < want and code != change.prior_code:
+            new = _made(context, workflow, change, focus, code, "meta", faults)
+            made.append(replace(new, shown=tuple(name for name, _, _ in change.known[:SHOWN])))
+        if len(made) < want and change.prior_code and code != change.prior_code:
             made.append(_made(context, workflow, change, focus, change.prior_code, "prior", faults))
+        if not made and not change.prior_code:
+            source = "meta" if focus.votes else "prior"
+            made.append(
+                Proposal(None, change.title, source, reason=focus.reason, because=focus.because, faults=tuple(faults))
+            )
         return made
 
     def _offered(
@@ -85,13 +94,15 @@ class CatalogueChanges:
         workflow = program.workflow
         structure = stable_hash(workflow.sketch.dump())
         for change in self.catalogue.changes(workflow, search.task, search.models):
-            if (change.computes is not None or change.runs_code) and not search.can_compute:
+            asked = self.asks and change.computes is not None
+            if change.computes is not None and not change.prior_code and not asked:
                 continue
             try:
-                changed = applied(workflow, change.build(change.prior_code), tools=search.signatures).after
+                changed = applied(workflow, change.build(change.prior_code or NO_CODE), tools=search.signatures).after
             except EditError:
                 continue
-            asked = self.asks and change.computes is not None
+            if _codes(changed) > _codes(workflow) and not search.can_compute:
+                continue
             option = Option(
                 Arm(kind=change.kind, place=change.place),
                 key=stable_hash([structure, _near(workflow, change.place), change.key]),
@@ -99,7 +110,7 @@ class CatalogueChanges:
                 prior=self.priors.belief(_believed(change)),
                 extra=WorkflowProgram(changed).usual_calls - program.usual_calls,
                 cost=TRIES if asked else 0,
-                most=2 if asked else 1,
+                most=2 if asked and change.prior_code else 1,
             )
             yield option, change
 
@@ -143,7 +154,13 @@ def _near(workflow: Workflow, place: str) -> dict[str, object]:
     }
 
 
+def _codes(workflow: Workflow) -> int:
+    """How many steps run code."""
+    return sum(isinstance(node, CodeNode) for _, node in walk(workflow.sketch))
+
+
 def _believed(change: Change) -> str:
     """Under which name the priors have a change: a step that computes nothing but numbers has one of its own."""
-    computes_numbers = change.computes is not None and set(change.computes[1].values()) <= {"int", "float"}
-    return f"{change.kind} number" if computes_numbers else change.kind
+    if change.kind != "compute" or change.computes is None:
+        return change.kind
+    return "compute number" if set(change.computes[1].values()) <= {"int", "float"} else "compute"

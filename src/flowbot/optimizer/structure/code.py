@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, cast
 
 from flowbot.fields import StepError, Type
+from flowbot.fields.words import cut
+from flowbot.optimizer.catalogue.formulas import MISSES, MOST_ROWS
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import fenced
 from flowbot.optimizer.seams import Context
@@ -13,15 +17,33 @@ from flowbot.workflow.workflow import Workflow
 
 TRIES = 2
 PURPOSE = "proposals"
+SHOWN = 3
+"""Training rows that the meta model is shown where it is known what a step is to give."""
+Known: TypeAlias = tuple[str, Mapping[str, Any], Mapping[str, Any]]
+"""A training row's id, what a step would get on it, and what it is to give."""
+LONGEST = 500
+"""Letters of a value that are shown."""
 
 
 async def write_code(
-    search: Context[WorkflowProgram], workflow: Workflow, inputs: dict[str, str], outputs: dict[str, str]
+    search: Context[WorkflowProgram],
+    workflow: Workflow,
+    inputs: dict[str, str],
+    outputs: dict[str, str],
+    known: Sequence[Known] = (),
 ) -> tuple[str, list[str]]:
     """The meta model's code for a step with these inputs and outputs (name to type text).
 
     It is asked at most `TRIES` times, the error of the last try handed back: the code must run in the sandbox on made-up values
-    of the right types and give the right types. That does not show that it computes what is wanted: examples tell.
+    of the right types and give the right types. That does not show that it computes what is wanted: examples tell. Where it is known what
+    the step is to give, the first `SHOWN` rows are shown, and the code must be right on nearly all.
+
+    Args:
+        search: asked and run in.
+        workflow: that is changed.
+        inputs: what the step gets.
+        outputs: what it gives.
+        known: what it would get and is to give on training rows.
 
     Returns:
         the code, "" where no try was good; and what was wrong with tries.
@@ -35,11 +57,13 @@ async def write_code(
             inputs=", ".join(f"`{name}`: a {_python(type_)}" for name, type_ in inputs.items()),
             outputs="{" + ", ".join(f'"{name}": {_python(type_)}' for name, type_ in outputs.items()) + "}",
             arguments=", ".join(inputs),
+            examples=[(_shown(given), _shown(wanted)) for _, given, wanted in known[:SHOWN]],
             error=faults[-1] if faults else "",
             code=code,
         )
         code = fenced(await search.ask_text(prompt, PURPOSE))
         fault = search.guard.copied_text(code, workflow) or await _fault(search, code, inputs, outputs)
+        fault = fault or await _wrong(search, code, known)
         if not fault:
             return code, faults
         faults.append(fault)
@@ -86,3 +110,37 @@ async def _fault(search: Context[WorkflowProgram], code: str, inputs: dict[str, 
     except (StepError, ValueError) as error:
         return str(error)
     return ""
+
+
+async def _wrong(search: Context[WorkflowProgram], code: str, known: Sequence[Known]) -> str:
+    """On how many known rows the code is wrong, and how on the first that was shown; "" where it is right on nearly all."""
+    rows, wrong, fault = known[:MOST_ROWS], 0, ""
+    for number, (_, given, wanted) in enumerate(rows):
+        try:
+            found = await search.run_code(code, given)
+        except StepError as error:
+            found = f"the error {error}"
+        if not _near(found, wanted):
+            wrong += 1
+            if number < SHOWN and not fault:
+                fault = f"; for {_shown(given)} it gave {_shown(found)}, expected {_shown(wanted)}"
+    return f"it is wrong on {wrong} of {len(rows)} known examples{fault}" if wrong > MISSES * len(rows) else ""
+
+
+def _near(found: Any, wanted: Any) -> bool:
+    """Whether a value is another, numbers but for what is lost in computing with floats."""
+    if isinstance(wanted, dict):
+        given, right = cast("dict[str, Any]", found), cast("dict[str, Any]", wanted)
+        return (
+            isinstance(found, dict)
+            and given.keys() == right.keys()
+            and all(_near(given[key], right[key]) for key in right)
+        )
+    if isinstance(wanted, int | float) and not isinstance(wanted, bool):
+        number = isinstance(found, int | float) and not isinstance(found, bool)
+        return number and abs(found - wanted) <= 1e-9 * max(1.0, abs(wanted))
+    return type(found) is type(wanted) and found == wanted
+
+
+def _shown(value: Any) -> str:
+    return cut(json.dumps(value, ensure_ascii=False, default=str), LONGEST)

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from flowbot.fields import Field, StepError, ToolSignature
+from flowbot.fields import StepError
 from flowbot.task import Tool
+from flowbot.task.builtin_tools import CALCULATOR
 
 Number = Fraction | float
 
@@ -38,14 +39,7 @@ _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 
 def calculator() -> Tool:
     """The tool `calculator`: `expression` in, `result` as text and `number` as a float out. Pure."""
-    signature = ToolSignature(
-        "calculator",
-        "Work out an arithmetic expression, such as (12.5 + 3) * 4 or sqrt(2).",
-        (Field.of("expression", "str", "numbers, + - * / // % **, parentheses, and " + ", ".join(_FUNCTIONS)),),
-        (Field.of("result", "str", "the value, exact where it can be"), Field.of("number", "float", "the same")),
-        pure=True,
-    )
-    return Tool(signature, _answer, None, f"calculator {VERSION}", plain=False)
+    return Tool(CALCULATOR, _answer, None, f"calculator {VERSION}", plain=False)
 
 
 def calculate(expression: str) -> Number:

@@ -6,10 +6,11 @@ import asyncio
 import os
 import time
 
-from flowbot.fields import Field, StepError, ToolSignature
+from flowbot.fields import StepError
 from flowbot.lm.mending import unfenced
 from flowbot.runtime.sandbox import MEMORY_MB, Sandbox
 from flowbot.task import Timed, Tool
+from flowbot.task.builtin_tools import PYTHON
 
 SECONDS = 5.0
 """Time that one script may take."""
@@ -39,11 +40,5 @@ def interpreter(sandbox: Sandbox) -> Tool:
                 outputs = {"result": "", "error": str(error)}
             return Timed(outputs, min(time.monotonic() - began, SECONDS))
 
-    signature = ToolSignature(
-        "python",
-        "Run a Python script and see what it prints. It has no files and no network.",
-        (Field.of("code", "str", "the script; it prints what is wanted"),),
-        (Field.of("result", "str", "what it printed"), Field.of("error", "str", "why it failed, if it did")),
-    )
     identity = f"python 3 {sandbox.identity} {SECONDS:g} s {MEMORY_MB} MB"
-    return Tool(signature, run, None, identity, plain=False, timed=True)
+    return Tool(PYTHON, run, None, identity, plain=False, timed=True)

@@ -1,0 +1,177 @@
+"""Changes by which an LLM call reads and writes down, and code or a tool works out the answer.
+
+Sources: compute, Gao et al. 2023 (PAL); calculate, Cobbe et al. 2021 (a calculator in the place of the model's arithmetic); program,
+Chen et al. 2022 (program of thought).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from flowbot.fields import Type
+from flowbot.task.builtin_tools import CALCULATOR, PYTHON
+from flowbot.workflow.edits.basic import AddNode, ReplaceNode
+from flowbot.workflow.edits.edit import Edit
+from flowbot.workflow.edits.inserts import InsertStep
+from flowbot.workflow.graph import free_name
+from flowbot.workflow.nodes import CodeNode, ToolNode
+from flowbot.workflow.parameters import CodeParameters
+from flowbot.workflow.starts import REASONING, reasoning_hint
+
+from .change import Call, Change, Place
+from .formulas import NUMBERS
+
+EXPRESSION = (
+    "Do not work the answer out: write the arithmetic expression that gives it, such as (12.5 + 3) * 4, of numbers, "
+    "+ - * / and parentheses alone."
+)
+PROGRAM = "Do not work the answer out: write a short Python program that computes it and prints it, and nothing else."
+
+
+def compute(place: Place) -> Iterator[Change]:
+    """Let the call list the parts, typed by what is wanted or as the task's own lists are, and compute the answer in Python."""
+    if not isinstance(place, Call) or place.kinds() & {"list", "object"}:
+        return
+    answers, kinds = place.answers, place.kinds()
+    if kinds <= {*NUMBERS}:
+        member, noun = ("number", "int" if kinds == {"int"} else "float"), "numbers"
+        members = {"what": "str", member[0]: member[1]}
+        codes = {answer: _summary(type_, member[0]) for answer, type_ in answers.items()}
+    elif len(answers) == 1:
+        members, noun = {"what": "str", "value": next(iter(answers.values()))}, "values"
+        codes = {answer: _summary(type_, "value") for answer, type_ in answers.items()}
+    else:
+        members, noun = {free_name("what", answers): "str", **answers}, "values"
+        codes = {answer: _summary(type_, answer) for answer, type_ in answers.items()}
+    title = "Make the LLM call return the parts as a typed list, and compute the answer in Python."
+    yield _listing(place, "", members, codes, f"List the items with their {noun}.", title)
+    for name, item in _own_lists(place):
+        numbers = [member for member, type_ in item.members if type_.kind in NUMBERS]
+        if kinds <= {*NUMBERS} and numbers:
+            product = " * ".join(f"each[{member!r}]" for member in numbers[:2])
+            codes = dict.fromkeys(answers, f"sum({product} for each in items)")
+            title = f"Make the LLM call return a list as `{name}` is, and compute the answer from that in Python."
+            types = {member: str(type_) for member, type_ in item.members}
+            yield _listing(place, name, types, codes, f"List the {name}.", title)
+
+
+def calculate(place: Place) -> Iterator[Change]:
+    """Let the call write an arithmetic expression, which the calculator works out: for one number."""
+    if isinstance(place, Call) and _is_builtin(place, CALCULATOR.name) and _one(place, NUMBERS):
+        (answer, type_), *_ = place.answers.items()
+        value = "round(number)" if type_ == "int" else "number"
+        code = f"def run(number):\n    return {{{answer!r}: {value}}}"
+        title = "Make the LLM call write an arithmetic expression, and let a calculator work it out."
+        yield Change(
+            "calculate",
+            place.path,
+            title,
+            lambda _: _written(place, "expression", EXPRESSION, "calculator", ["number"], code),
+        )
+
+
+def program(place: Place) -> Iterator[Change]:
+    """Let the call write a short program, which the interpreter runs: for one short value."""
+    if not isinstance(place, Call) or not _is_builtin(place, PYTHON.name):
+        return
+    if _one(place, (*NUMBERS, "bool", "literal")) or (_one(place, ("str",)) and place.gives_text()):
+        (answer, type_), *_ = place.answers.items()
+        printed = "result.strip()" if type_ == "str" else "result.strip().splitlines()[-1].strip()"
+        fault = "    if error:\n        raise ValueError(error)\n"
+        code = f"def run(result, error):\n{fault}    return {{{answer!r}: {printed}}}"
+        title = "Make the LLM call write a short Python program, and run it: what it prints is the answer."
+        yield Change(
+            "program",
+            place.path,
+            title,
+            lambda _: _written(place, "program", PROGRAM, "python", ["result", "error"], code),
+        )
+
+
+def _listing(
+    place: Call, variant: str, members: Mapping[str, str], codes: Mapping[str, str], ask: str, title: str
+) -> Change:
+    """The call gives a list of items with these members, and a code step after it the answers."""
+    answers = place.answers
+    items = f"list[{{{', '.join(f'{name}: {type_}' for name, type_ in members.items())}}}]"
+
+    def build(text: str) -> list[Edit]:
+        told = place.told.model_copy(update={"format_hint": "", "demonstrations": ()})
+        listing = place.node.model_copy(update={"out": {"items": items}})
+        return [
+            *place.unread(name for name in place.node.out if name not in answers),
+            ReplaceNode(id=place.path, node=listing, parameters=told.with_added_text(ask)),
+            InsertStep(
+                id=place.path,
+                where="after",
+                name=place.fresh("compute"),
+                node=CodeNode(inputs={"items": f"{place.name}.items"}, out=answers),
+                parameters=CodeParameters(code=text),
+            ),
+        ]
+
+    returned = ", ".join(f"{answer!r}: {code}" for answer, code in codes.items())
+    plain = f"def run(items):\n    return {{{returned}}}"
+    return Change(
+        "compute", place.path, title, build, variant=variant, computes=({"items": items}, answers), prior_code=plain
+    )
+
+
+def _summary(type_: str, member: str) -> str:
+    """What a list says in all of a type, while nobody has said better: numbers summed, truths all true, the commonest label, texts joined."""
+    kind, column = Type.parse(type_), f"each[{member!r}] for each in items"
+    match kind.kind:
+        case "int" | "float":
+            return f"sum({column})"
+        case "bool":
+            return f"all({column})"
+        case "literal":
+            votes = f"sum(each[{member!r}] == value for each in items)"
+            return f"max([{column}] or [{kind.options[0]!r}], key=lambda value: {votes})"
+        case _:
+            return f"', '.join({column})"
+
+
+def _own_lists(place: Call) -> Iterator[tuple[str, Type]]:
+    """The lists of objects among the task's outputs, nested ones too, by name; each with the type of its items."""
+    left = [(field.name, field.type) for field in place.task.outputs]
+    while left:
+        name, type_ = left.pop(0)
+        left += type_.members
+        if type_.item is not None and type_.item.members:
+            yield name, type_.item
+
+
+def _one(place: Call, kinds: tuple[str, ...]) -> bool:
+    return len(place.answers) == 1 and place.kinds() <= {*kinds}
+
+
+def _is_builtin(place: Place, name: str) -> bool:
+    """Whether a tool is at hand and no other of its name is declared."""
+    return place.task.builtin_tools and name not in {tool.signature.name for tool in place.task.tools}
+
+
+def _written(place: Call, name: str, ask: str, tool: str, results: list[str], code: str) -> list[Edit]:
+    """The call writes a text, a tool works on it, and a code step makes the answer of what the tool gives."""
+    kept = [REASONING] if REASONING in place.node.out else []
+    wrote = free_name(name, place.node.inputs)
+    out = {**dict.fromkeys(kept, "str"), wrote: "str"}
+    told = place.told.model_copy(update={"format_hint": reasoning_hint([wrote]) if kept else "", "demonstrations": ()})
+    node = place.node.model_copy(update={"out": out})
+    signature = place.task.signatures[tool]
+    (argument,) = signature.inputs
+    gives = {field.name: str(field.type) for field in signature.outputs}
+    called = place.fresh(tool)
+    calling = ToolNode(when=node.when, tool=tool, inputs={argument.name: f"{place.name}.{wrote}"}, out=gives)
+    converted = CodeNode(inputs={each: f"{called}.{each}" for each in results}, out=place.answers)
+    return [
+        ReplaceNode(id=place.path, node=node, parameters=told.with_added_text(ask)),
+        AddNode(id=f"{place.scope.path}{called}", node=calling),
+        InsertStep(
+            id=place.path,
+            where="after",
+            name=place.fresh("convert"),
+            node=converted,
+            parameters=CodeParameters(code=code),
+        ),
+    ]
