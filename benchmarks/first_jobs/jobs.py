@@ -1,4 +1,4 @@
-"""The three jobs: the files that a person would come with, what is typed, and what the model makes of the prompts.
+"""The four jobs: the files that a person would come with, what is typed, and what the model makes of the prompts.
 
 All texts are drawn from a fixed seed. No mind knows a right answer: it reads the prompt, and what a prompt shows decides.
 """
@@ -13,8 +13,10 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
+from clerk import adds_up
 from model import Asked, Mind, lot
 
 MODELS = "--model openai/gpt-5-mini --meta-model openai/gpt-5 --price 0.25,2"
@@ -148,6 +150,20 @@ def extracts(asked: Asked) -> Mapping[str, Any] | str:
         return values if name == "invoice" else values.get(name, "The lines were read one by one.")
 
     return _fill(asked, member)
+
+
+# ---- sums: the example whose totals no text says
+
+_INVOICES = Path(__file__).resolve().parents[2] / "examples" / "invoices"
+
+
+def sums() -> dict[str, str]:
+    """The files of `examples/invoices`."""
+    return {
+        path.name: path.read_text(encoding="utf-8")
+        for path in _INVOICES.iterdir()
+        if path.suffix in (".yaml", ".jsonl")
+    }
 
 
 # ---- a small RAG: questions about a handbook that a tool searches
@@ -309,6 +325,18 @@ JOBS = (
         ),
         1.00,
         extracts,
+    ),
+    Job(
+        "sums",
+        "140 invoices whose totals no text says: items with quantity and price, and what they come to",
+        sums,
+        (
+            "check task.yaml --model openai/gpt-5-mini",
+            f"optimize task.yaml --start start.flow.yaml {MODELS} --effort low --max-usd {{ceiling}} --run-dir run",
+            "report run",
+        ),
+        1.00,
+        lambda asked: adds_up(asked.last, asked.fields),
     ),
     Job(
         "handbook",
