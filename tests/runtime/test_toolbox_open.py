@@ -129,5 +129,7 @@ def test_a_flow_takes_declared_tools() -> None:
     )
     with Flow(workflow, tools=[CalculatorSource()]) as flow:
         assert flow(sum="2 * 21") == {"value": 42.0}
-    with pytest.raises(UserError, match="calculator"):
-        Flow(workflow, tools=[lookup])
+    other = workflow.dump()
+    other["nodes"]["work"]["tool"] = "search"
+    with pytest.raises(UserError, match="no tool 'search'"):
+        Flow(Workflow.from_data(other), tools=[CalculatorSource()])
