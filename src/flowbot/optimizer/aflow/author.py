@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from flowbot.fields import Field, Type, stable_hash
 from flowbot.fields.words import percent
@@ -37,7 +38,8 @@ REMEMBERED = {"small": 4, "large": 20}
 """Of what was tried on a parent the last ones that it is told."""
 MOST_EDITS = 3
 CHOICE_TOKENS = 150
-_EDITS = Arm(kind="edits")
+CHOICE = "a change chosen by the meta model"
+_NO_CHOICE = Option(Arm(kind="choice"), "", CHOICE, Belief(0.0, PRIOR_SPREAD))
 
 
 @dataclass(slots=True)
@@ -56,9 +58,9 @@ class Author:
         """What may be tried on a parent still."""
         if context.meta_mode == "large":
             key = f"edits {parent.program.hash}"
-            return [Option(_EDITS, key, "edits by the meta model", Belief(0.0, PRIOR_SPREAD), cost=TRIES)]
+            return [Option(Arm(kind="edits"), key, "edits by the meta model", Belief(0.0, PRIOR_SPREAD), cost=TRIES)]
         options = self.catalogue.options(parent, context)
-        return [replace(each, cost=each.cost + 1) for each in options if self._tries[each.key] < each.most]
+        return [replace(each, cost=each.cost + TRIES) for each in options if self._tries[each.key] < each.most]
 
     async def modified(
         self,
@@ -80,51 +82,54 @@ class Author:
         rng = context.rng(f"aflow/author/{self._asked}")
         wrong = failing(context.recorded(program, context.training))
         rows = rng.sample(wrong, k=min(SHOWN[mode], len(wrong)))
-        score = percent(context.population.mean(program, "score") or 0.0)
-        told = list(tried[-REMEMBERED[mode] :])
+        facts: dict[str, Any] = {
+            "goal": context.task.goal,
+            "score": percent(context.population.mean(program, "score") or 0.0),
+            "tried": list(tried[-REMEMBERED[mode] :]),
+        }
         if mode == "large":
-            return await self._written(parent, offers[0], rows, score, told, context)
+            return await self._written(parent, offers[0], rows, facts, context)
         drawn = rng.sample(offers, k=min(len(LETTERS), len(offers)))
-        return await self._chosen(parent, drawn, rows, score, told, context)
+        faults: list[str] = []
+        while True:
+            pick, made = await self._chosen(parent, drawn, rows, facts, len(faults), context)
+            why = "".join(made.faults[-1:]) if made.program is None else repeated(made.program.workflow, context)
+            if not why:
+                return pick, replace(made, faults=(*faults, *made.faults))
+            faults.append(f"{made.title}: {why}")
+            drawn = [each for each in drawn if each.key != pick.focus.option.key]
+            if not drawn or len(faults) == TRIES:
+                return pick, replace(made, program=None, faults=tuple(faults))
 
     async def _chosen(
         self,
         parent: Candidate[WorkflowProgram],
         offers: Sequence[Option],
         rows: Sequence[Row],
-        score: str,
-        tried: list[str],
+        facts: Mapping[str, Any],
+        draw: int,
         context: Context[WorkflowProgram],
     ) -> tuple[Pick[WorkflowProgram], Proposal[WorkflowProgram]]:
+        """A change that the meta model chooses by letter."""
         program, letters = parent.program, LETTERS[: len(offers)]
         several = len({each.arm.place for each in offers}) > 1
         changes = [
             {"letter": letter, "title": each.title, "place": each.arm.place if several else ""}
             for letter, each in zip(letters, offers, strict=True)
         ]
-        system = fill(
-            "aflow_choose",
-            goal=context.task.goal,
-            workflow=sentence(program.workflow),
-            score=score,
-            tried=tried,
-            changes=changes,
-        )
+        system = fill("aflow_choose", **facts, workflow=sentence(program.workflow), changes=changes)
         user = "\n\n".join([*_mistakes(context, program, rows), "Fault and choice?"])
         fields = [Field.of("fault", "str"), Field("choice", Type("literal", options=tuple(letters)))]
         context.watch.step("asking the meta model which change to make")
-        reply = await context.ask_fields(system, user, fields, "proposals", max_tokens=CHOICE_TOKENS)
+        reply = await context.ask_fields(system, user, fields, "proposals", max_tokens=CHOICE_TOKENS, draw=draw)
         if reply is None:
-            return _pick(parent, self.catalogue, replace(offers[0], arm=Arm(kind="choice"))), Proposal(
-                None, "a change chosen by the meta model", "meta", faults=("the meta model chose none",)
-            )
+            nothing: Proposal[WorkflowProgram] = Proposal(None, CHOICE, "meta", faults=("the meta model chose none",))
+            return Pick(parent, self.catalogue, _focus(_NO_CHOICE)), nothing
         option, fault = offers[letters.index(str(reply["choice"]))], str(reply["fault"]).strip()
         said = tuple(context.feedback(program.hash, row.example.id, "", fault) for row in rows) if fault else ()
-        focus = Focus(
-            option,
-            self._tries[option.key],
-            option.prior,
-            option.prior,
+        focus = replace(
+            _focus(option),
+            draw=self._tries[option.key],
             votes=1.0,
             reason=fault,
             because=tuple(each.id for each in said),
@@ -140,40 +145,32 @@ class Author:
         parent: Candidate[WorkflowProgram],
         option: Option,
         rows: Sequence[Row],
-        score: str,
-        tried: list[str],
+        facts: Mapping[str, Any],
         context: Context[WorkflowProgram],
     ) -> tuple[Pick[WorkflowProgram], Proposal[WorkflowProgram]]:
-        program = parent.program
+        """Edits that the meta model writes."""
+        workflow = parent.program.workflow
         told = {
             path: each.model_dump(exclude_defaults=True, exclude={"demonstrations"})
-            for path, each in program.workflow.parameters.items()
+            for path, each in workflow.parameters.items()
         }
         question = fill(
             "aflow_modify",
-            goal=context.task.goal,
+            **facts,
             kinds=KINDS,
             edits=EDITS,
             most=MOST_EDITS,
             tools="\n".join(f"{name}: {each.about}" for name, each in context.signatures.items()),
-            workflow=json.dumps({**program.workflow.sketch.dump(), "parameters": told}, ensure_ascii=False),
-            score=score,
-            tried=tried,
-            mistakes=_mistakes(context, program, rows),
+            workflow=json.dumps({**workflow.sketch.dump(), "parameters": told}, ensure_ascii=False),
+            mistakes=_mistakes(context, parent.program, rows),
         )
         made = await asked_edits(
-            context,
-            program.workflow,
-            question,
-            most=MOST_EDITS,
-            refused=lambda workflow: repeated(workflow, context),
+            context, workflow, question, most=MOST_EDITS, refused=lambda after: repeated(after, context)
         )
         after = None if made.workflow is None else WorkflowProgram(made.workflow)
-        title = "; ".join(made.edits) or option.title
-        shown = tuple(row.example.id for row in rows)
-        return _pick(parent, self.catalogue, option), Proposal(
-            after, title, "meta", edits=made.edits, shown=shown, faults=made.faults
-        )
+        title, shown = "; ".join(made.edits) or option.title, tuple(row.example.id for row in rows)
+        proposal = Proposal(after, title, "meta", edits=made.edits, shown=shown, faults=made.faults)
+        return Pick(parent, self.catalogue, _focus(option)), proposal
 
 
 def repeated(workflow: Workflow, context: Context[WorkflowProgram]) -> str:
@@ -194,10 +191,8 @@ def structure(workflow: Workflow) -> str:
     return stable_hash([workflow.sketch.dump(), computed, tools])
 
 
-def _pick(
-    parent: Candidate[WorkflowProgram], proposer: Proposer[WorkflowProgram], option: Option
-) -> Pick[WorkflowProgram]:
-    return Pick(parent, proposer, Focus(option, 0, option.prior, option.prior))
+def _focus(option: Option) -> Focus:
+    return Focus(option, 0, option.prior, option.prior)
 
 
 def _mistakes(context: Context[WorkflowProgram], program: WorkflowProgram, rows: Sequence[Row]) -> list[str]:

@@ -16,7 +16,7 @@ meta model writes. The plan and all ceilings hold. An inner optimiser, of which 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import exp, fsum
 from statistics import fmean
 from typing import Literal
@@ -30,7 +30,7 @@ from flowbot.optimizer.tuned import Tuner, fits
 from flowbot.run.result import PLAN_USED
 from flowbot.runtime.program import WorkflowProgram
 
-from .author import Author, repeated
+from .author import Author
 
 BEST = 3
 EVEN, SHARPNESS = 0.3, 0.2
@@ -103,8 +103,6 @@ class Tree:
         """One modification of a parent: made, run, compared, tuned, and remembered."""
         tried = self._tried.setdefault(parent.program.hash, [])
         pick, proposal = await self.author.modified(parent, offers, tried, context)
-        if proposal.program is not None and (why := repeated(proposal.program.workflow, context)):
-            proposal = replace(proposal, program=None, faults=(*proposal.faults, why))
         candidate = self._admissions.admitted(context, pick, proposal)
         if candidate is None:
             tried.append(f"{proposal.title}: {next(iter(proposal.faults[-1:]), 'nothing came of it')}")
