@@ -197,3 +197,39 @@ async def test_of_every_valid_proposal_a_verdict_is_given_when_the_calls_are_use
     assert len(made) >= 5
     assert sorted(each.proposal for each in verdicts(context.events)) == sorted(made), "each once"
     assert not context.population.open
+
+
+class Switches:
+    """Changes of the incumbent that each other change may make needless: `a` is enough, `b!` is half as good and takes a call more."""
+
+    def options(self, parent: Candidate[Named], context: Lookup) -> list[Option]:
+        if parent is not context.population.incumbent:
+            return []
+        priors = {"b!": Belief(0.2, 0.01), "a": Belief(0.1, 0.01)}
+        return [
+            Option(Arm(kind=name), f"{parent.program.hash}/{name}", name, Belief(prior.mean, 0.12), late=True)
+            for name, prior in priors.items()
+        ]
+
+    async def propose(
+        self, parent: Candidate[Named], focus: Focus, want: int, context: Lookup
+    ) -> list[Proposal[Named]]:
+        on = {*parent.program.hash.split("+")[1:]} ^ {focus.option.title}
+        return [Proposal(Named("+".join(["start", *sorted(on)])), focus.option.title, "prior")]
+
+    def learn(self, outcomes: Sequence[tuple[Candidate[Named], Verdict]]) -> None:
+        """Nothing."""
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_what_was_set_aside_beside_another_incumbent_is_a_candidate_again_for_a_settled_structure(
+    seed: int,
+) -> None:
+    def better(program: str, row: int) -> float:
+        accuracy = 0.95 if "+a" in program else 0.65 if "+b" in program else 0.1
+        return float(Random(f"row/{row}").random() < accuracy)
+
+    context = Lookup(better, 40, 2000, seed=seed)
+    await Pool(Bandit([Switches()]), Thompson(), PosteriorJudge()).search(context)
+    assert context.population.incumbent.program.hash == "start+a"
+    assert sum(each.program.hash == "start+a" for each in context.population.members) > 1

@@ -25,7 +25,7 @@ from flowbot.optimizer.step_models import StepModels, choices, step_models
 from flowbot.run.events import Noted, Proposal
 from flowbot.run.journal import read_events
 from flowbot.task import Judge, Metric, Task
-from flowbot.testing.fake import FakeClient
+from flowbot.testing.fake import FakeClient, Faults
 from flowbot.workflow.check import check
 from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.parameters import ChoiceParameters, LLMParameters
@@ -56,8 +56,8 @@ def client(name: str) -> FakeClient:
     return named(name, reply)
 
 
-def named(name: str, reply: Callable[[Request], Any]) -> FakeClient:
-    made = FakeClient(reply, name=name)
+def named(name: str, reply: Callable[[Request], Any], faults: Faults | None = None) -> FakeClient:
+    made = FakeClient(reply, name=name, faults=faults)
     made.identity, made.price_ref = Identity("two", "", name), None
     return made
 
@@ -182,6 +182,19 @@ async def test_the_estimate_says_what_each_model_takes(tmp_path: Path) -> None:
         assert plan.estimate.usd is not None
         assert expected.usd is not None
         assert plan.estimate.usd < expected.usd
+
+
+async def test_a_listed_model_whose_key_is_refused_ends_the_run_before_anything_else_is_asked(tmp_path: Path) -> None:
+    asked: list[FakeClient] = []
+
+    def opened(name: str) -> FakeClient:
+        asked.append(named(name, lambda _: "x", Faults(expires=1) if name == "cheap" else None))
+        return asked[-1]
+
+    add_provider("two", opened)
+    with pytest.raises(fb.DeniedError, match="two/cheap"):
+        await found(tmp_path)
+    assert sum(each.calls for each in asked if each.identity.name == "dear") <= 1
 
 
 async def test_a_listed_model_without_a_price_is_refused_under_a_ceiling_in_dollars(tmp_path: Path) -> None:

@@ -108,8 +108,8 @@ class Pool(Generic[P]):
                 return
 
     def _admit(self, context: Context[P], pick: Pick[P], proposal: Proposal[P]) -> None:
-        """Journal a proposal; a valid one, that nobody made before, becomes a candidate. Other models at the steps of one parent soon
-        lead to what another parent led to: that is a candidate again where it was only compared with another incumbent."""
+        """Journal a proposal; a valid one, that nobody made before, becomes a candidate. Once the structure has settled the
+        changes of one incumbent soon lead to what another one led to: that is a candidate again, compared with this one."""
         population = context.population
         self._proposals += 1
         name = f"p{self._proposals}"
@@ -186,7 +186,7 @@ def _settles(member: Candidate[P], pick: Pick[P], program: P, incumbent: Candida
     """Whether a member is the program of a proposal, and there is nothing more to be found out about it."""
     if member.program.hash != program.hash:
         return False
-    return not pick.focus.option.late or member.state in ("open", "adopted") or member.parent is incumbent
+    return not pick.focus.option.late or member.state == "open" or member.parent is incumbent
 
 
 def fitting(context: Context[P], program: P, share: float = 1.0) -> int:
