@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from search_help import searching
@@ -15,7 +15,7 @@ from search_help import searching
 from flowbot.lm.client import Request
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.feedback.ballots import LETTERS, LIKED, UNSEEN, BallotCritic
-from flowbot.optimizer.population import Candidate, Outcome
+from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.seams import Option
 from flowbot.optimizer.search import Search
 from flowbot.run.events import Arm
@@ -198,61 +198,36 @@ async def test_a_model_that_always_names_one_letter_has_no_vote(opened: Opened, 
     assert (ballots.asked, ballots.won) == (2, {})
 
 
-class Reader:
-    """A large meta model: names changes by title with a fault and a claim, and keeps the questions."""
+@pytest.mark.parametrize(("letter", "mends"), [("A", "yes"), ("B", "no"), ("C", "unsure"), ("?", None)])
+async def test_a_small_model_says_by_letter_whether_a_prompt_could_mend_it(
+    opened: Opened, letter: str, mends: str | None
+) -> None:
+    options, voter = [option("plan"), option("vote")], Voter("vote", "vote", blind="plan")
+    asked: list[str] = []
 
-    def __init__(self, *titles: str) -> None:
-        self.titles = titles
-        self.questions: list[str] = []
+    def meta(request: Request) -> dict[str, Any] | str:
+        if "Could the workflow be right" in request.messages[0].content:
+            asked.append(request.messages[-1].content)
+            return {"choice": letter}
+        return voter(request)
 
-    def __call__(self, request: Request) -> dict[str, Any] | str:
-        system = request.messages[0].content
-        if not system.startswith("You improve"):
-            return {"total": -1}
-        self.questions.append(f"{system}\n{request.messages[1].content}")
-        letters = [re.findall(rf"(\w)\) .*Do {each}\.", system)[0] for each in self.titles]
-        return {
-            "choices": [
-                {"fault": f"fault {each}", "claim": f"claim {each}", "change": letter}
-                for each, letter in zip(self.titles, letters, strict=True)
-            ]
-        }
-
-
-async def test_a_large_model_names_up_to_three_changes_in_one_question_with_runs_and_history(opened: Opened) -> None:
-    options = [option(f"x{number}") for number in range(6)]
-    reader = Reader("x4", "x1", "x4", "x2")
-    async with opened(reader) as search:
-        search.meta_mode = "large"
+    critic = BallotCritic(asks_mends=True)
+    async with opened(meta) as search:
         await search.run(search.start, search.rows, "train")
-        other = search.start.with_slot("answer", LLMParameters(instruction="Count better."))
-        member = Candidate(
-            "p1",
-            other,
-            search.population.start,
-            Arm(kind="instruct", place="answer"),
-            Belief(-0.1, 0.05),
-            title="Tell it more.",
-        )
-        search.population.add(member)
-        search.population.record(other.hash, search.rows[0], Outcome(0.0))
-        ballots = await BallotCritic().vote(search.population.start, options, search)
-    assert (ballots.asked, ballots.won) == (1, {"key of x4": 1, "key of x1": 1}), "the first three, each once"
-    assert ballots.reasons["key of x1"] == "fault x1. claim x1."
-    (question,) = reader.questions
-    assert len(re.findall(r"^Mistake \d", question, re.MULTILINE)) == 6
-    assert "- instruct: Tell it more (-0.10 ± 0.05, n 1)" in question
-    assert len({each.example for each in ballots.feedback}) == 6
-    assert set(ballots.because["key of x4"]) == {each.id for each in ballots.feedback}
+        ballots = await critic.vote(search.population.start, options, search)
+    assert [each.mends for each in ballots.feedback if each.mends] == ([mends] if mends else [])
+    assert set(ballots.beyond) == ({"key of plan", "key of vote"} if mends == "no" else set())
+    assert ballots.won == {"key of vote": 1}, "by another letter than without the mistakes"
+    assert "Mistake 2" in asked[0]
+    assert critic.cost == BallotCritic().cost + 1
 
 
-@pytest.mark.parametrize("mode", ["small", "large"])
-async def test_the_controls_hold_for_ballots(opened: Opened, mode: Literal["small", "large"]) -> None:
+async def test_the_controls_hold_for_ballots(opened: Opened) -> None:
     """Nothing that was expected stands in a question of `blind`; in one of `shuffled` stands what was expected elsewhere."""
     for told in ("real", "shuffled", "blind"):
-        voter = Reader("plan") if mode == "large" else Voter("plan")
+        voter = Voter("plan")
         async with opened(voter) as search:
-            search.meta_mode, search.feedback_mode = mode, told
+            search.feedback_mode = told
             await search.run(search.start, search.rows, "train")
             await BallotCritic(1).vote(search.population.start, [option("plan"), option("vote")], search)
         question = voter.questions[0]

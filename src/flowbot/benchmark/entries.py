@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from flowbot.fields.foreign import Closed
 from flowbot.fields.numbers import LEAST, MOST
 from flowbot.lm.budget import Budget
-from flowbot.optimizer.seams import AskedMode, FeedbackMode
+from flowbot.optimizer.seams import AskedMode, FeedbackMode, Order
 
 from .peer import SECONDS
 
@@ -60,12 +60,14 @@ class SearchMethod(_Method):
         start: the workflow that it improves; a single call that reasons when None.
         meta_mode: how the meta model is asked, as in `optimize`.
         feedback: what it is told of mistakes, as in `optimize`.
+        order: which changes are tried first, as in `optimize`.
     """
 
     method: str
     start: str | None = None
     meta_mode: AskedMode = "auto"
     feedback: FeedbackMode = "real"
+    order: Order = "free"
 
 
 class PeerMethod(_Method):

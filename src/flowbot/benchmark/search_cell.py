@@ -12,9 +12,10 @@ from flowbot.fields import Usage
 from flowbot.fields.words import brief
 from flowbot.lm.budget import Budget
 from flowbot.optimizer.method import Loop, Method, Sizes, gives_models
-from flowbot.optimizer.methods import find_method
+from flowbot.optimizer.methods import find_method, ordered
 from flowbot.optimizer.progress import ProgressEvent
 from flowbot.optimizer.run import Plan, planned
+from flowbot.optimizer.seams import Order
 from flowbot.report.report import write_report
 from flowbot.run.examples import Side, read_examples
 from flowbot.run.result import RunResult, Used
@@ -52,6 +53,10 @@ class AtEffort:
     def gives_models(self) -> bool:
         """The method's."""
         return gives_models(self.method)
+
+    def ordered(self, order: Order) -> Method:
+        """The method's, with that order."""
+        return AtEffort(ordered(self.method, order))
 
     def loop(self, sizes: Sizes) -> Loop:
         """The method's."""
@@ -148,6 +153,7 @@ def _planned(cell: Cell, ground: Ground, **own: Any) -> AbstractAsyncContextMana
         seed=cell.seed,
         meta_mode=method.meta_mode if isinstance(method, SearchMethod) else "auto",
         feedback=method.feedback if isinstance(method, SearchMethod) else "real",
+        order=method.order if isinstance(method, SearchMethod) else "free",
         workbench=ground.bench,
         **settings,
         **own,

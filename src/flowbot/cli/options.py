@@ -218,6 +218,9 @@ class SearchOptions:
     feedback: Annotated[Literal["real", "shuffled", "blind"], Parameter(group=SEARCH)] = "real"
     """What the meta model is told of a mistake: real, what was expected; the controls that show what that is worth: shuffled, the same of
     another mistake; blind, nothing."""
+    order: Annotated[Literal["free", "prompts-first", "alternate"], Parameter(group=SEARCH)] = "free"
+    """Which changes are tried first: free, those of which most is believed; prompts-first, those of prompts and settings, and of the structure
+    once some have failed or a diagnosis says that no prompt can mend it; alternate, both in turn."""
     run_dir: Annotated[Path | None, Parameter(group=PLACES)] = None
     """Folder of the run's journal, results and report; runs/NAME-HASH otherwise."""
     allow_writes: Annotated[bool, ALLOW_WRITES] = False

@@ -71,6 +71,7 @@ async def _search(
         seed=search.seed,
         meta_mode=search.meta_mode,
         feedback=search.feedback,
+        order=search.order,
         run_dir=search.run_dir,
         fresh=search.fresh,
         allow_writes=search.allow_writes,
@@ -157,9 +158,10 @@ def _announce(job: Job, search: SearchOptions, plan: Plan, console: Console) -> 
 
 
 def _asked(search: SearchOptions) -> str:
-    """How the meta model is asked, where that is not as usual."""
+    """How the meta model is asked, and in which order changes are tried, where that is not as usual."""
     mode = "" if search.meta_mode == "auto" else f", the meta model asked as {search.meta_mode}"
-    return mode + ("" if search.feedback == "real" else f", feedback {search.feedback} (a control)")
+    order = "" if search.order == "free" else f", order {search.order}"
+    return mode + ("" if search.feedback == "real" else f", feedback {search.feedback} (a control)") + order
 
 
 def _say_ceiling(task: Task, ceiling: CeilingOutlook, console: Console) -> None:
@@ -204,6 +206,7 @@ def _dry(job: Job, search: SearchOptions, plan: Plan, console: Console) -> None:
             "seed": search.seed,
             "meta_mode": search.meta_mode,
             "feedback": search.feedback,
+            "order": search.order,
             "estimate": {
                 "calls": expected.calls,
                 "tokens": expected.tokens,

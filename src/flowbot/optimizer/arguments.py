@@ -28,7 +28,7 @@ from flowbot.workflow.starts import Start, find_start, fit, list_starts
 from flowbot.workflow.workflow import Workflow
 
 from .progress import ProgressCallback
-from .seams import AskedMode, FeedbackMode
+from .seams import AskedMode, FeedbackMode, Order
 
 TaskLike: TypeAlias = Task | Path | str
 """A task, or the path of its file or folder."""
@@ -168,6 +168,7 @@ _CHECKS: Checks = {
     ),
     "meta_mode": choice(get_args(AskedMode)),
     "feedback": choice(get_args(FeedbackMode)),
+    "order": choice(get_args(Order)),
     "run_dir": FOLDER,
     "workbench": (one_kind(Workbench), "an fb.Workbench()"),
     **dict.fromkeys(("allow_writes", "fresh", "traces"), SWITCH),

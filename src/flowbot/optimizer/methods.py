@@ -18,25 +18,40 @@ A package offers one under the entry point group `flowbot.methods`; it is asked 
 
 from __future__ import annotations
 
-from typing import cast
+from dataclasses import replace
+from functools import partial
+from typing import Protocol, cast, runtime_checkable
 
 from flowbot.fields import UserError
 from flowbot.fields.near import one_of
 from flowbot.fields.numbers import shown
 from flowbot.fields.plugins import find_plugin, plugin_names
+from flowbot.runtime.program import WorkflowProgram
 
+from .feedback.ballots import BallotCritic
 from .method import PURPOSES, Loop, Method, Sizes
+from .planner import Bandit
 from .recipes import INNER, OwnProtocol, PaperMethod, PoolMethod, default_proposers, recipe, tuning
+from .seams import Order
 from .textgrad.descent import Descent
 
 __all__ = [
-    "PURPOSES", "Descent", "Loop", "Method", "OwnProtocol", "PaperMethod", "PoolMethod", "Sizes", "default_proposers", "find_method", "tuning",
+    "PURPOSES", "Descent", "Loop", "Method", "OwnProtocol", "PaperMethod", "PoolMethod", "Sizes", "default_proposers", "find_method", "ordered", "tuning",
 ]  # fmt: skip
 
 OUTERS = ("flowbot", "paper", "aflow", "random", "none")
 INNERS = tuple(INNER)
 DEFAULT_INNER = {"flowbot": "blame", "paper": "layerwise", "aflow": "none", "random": "blame", "none": "blame"}
 EXPECTED = "an object with `name`, `calls(sizes)` and `loop(sizes)`"
+
+
+@runtime_checkable
+class Holds(Protocol):
+    """A method around another one."""
+
+    def ordered(self, order: Order) -> Method:
+        """The same around the other one with that order."""
+        ...
 
 
 def find_method(method: object) -> Method:
@@ -50,6 +65,26 @@ def find_method(method: object) -> Method:
     if not _is_method(method):
         raise UserError("method", shown(method), f"a name such as 'flowbot+blame', or {EXPECTED}")
     return cast("Method", method)
+
+
+def ordered(method: Method, order: Order) -> Method:
+    """The method with its changes tried in an order; see `seams.Order`. One that holds another has a method `ordered` of its own.
+
+    Raises:
+        UserError: if it is no search of the pool by the built-in planner, and so has an order of its own.
+    """
+    if order == "free":
+        return method
+    if isinstance(method, Holds):
+        return method.ordered(order)
+    planner = method.planner if isinstance(method, PoolMethod) else None
+    if not isinstance(method, PoolMethod) or (planner.func if isinstance(planner, partial) else planner) is not Bandit:
+        raise UserError("order", repr(order), f"'free': {method.name} has an order of its own")
+    asks = method.critic is BallotCritic and order == "prompts-first"
+    critic = partial(BallotCritic, asks_mends=True) if asks else method.critic
+    return replace(
+        method, planner=partial(cast("type[Bandit[WorkflowProgram]]", method.planner), order=order), critic=critic
+    )
 
 
 def _is_method(method: object) -> bool:

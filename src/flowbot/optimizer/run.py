@@ -48,10 +48,10 @@ from .course import carry_out
 from .effort import Effort, planned_calls
 from .estimate import estimate, sizes_of, typical_usage
 from .method import Method, Sizes, follows_ability, gives_models, planned_by_purpose
-from .methods import find_method
+from .methods import find_method, ordered
 from .prepare import Prepared, prepared
 from .progress import Watch
-from .seams import AskedMode, FeedbackMode
+from .seams import AskedMode, FeedbackMode, Order
 from .search import Search
 from .step_models import StepModels, choices, step_models
 from .taking_up import Earlier
@@ -73,6 +73,7 @@ class Plan:
         seed: of every random choice.
         meta_mode: how the meta model is asked; `auto`: as it is able.
         feedback: what it is told of mistakes.
+        order: of changes of structure and parameters.
         run_dir: where journal, results and report go; `runs/NAME-HASH` when None.
         fresh: whether an existing run directory is moved aside.
         sizes: what the search works on.
@@ -91,6 +92,7 @@ class Plan:
     seed: int
     meta_mode: AskedMode
     feedback: FeedbackMode
+    order: Order
     run_dir: Path | str | None
     fresh: bool
     sizes: Sizes
@@ -154,6 +156,7 @@ class Plan:
             "start": ready.workflow.hash,
             **({"meta_mode": self.meta_mode} if self.meta_mode != "auto" else {}),
             **({"feedback": self.feedback} if self.feedback != "real" else {}),
+            **({"order": self.order} if self.order != "free" else {}),
             **({"judges": judges} if judges else {}),
             **({"step_models": steps} if steps else {}),
             **({"sandbox": ready.bench.sandbox.name} if ready.bench.sandbox.name else {}),
@@ -212,6 +215,7 @@ class Plan:
                     models=asked,
                     meta_mode=self.meta_mode,
                     feedback=self.feedback,
+                    order=self.order,
                     start=start.hash,
                     program=start.dump(),
                 )
@@ -279,19 +283,21 @@ async def planned(
     seed: int = 0,
     meta_mode: AskedMode = "auto",
     feedback: FeedbackMode = "real",
+    order: Order = "free",
     run_dir: Path | str | None = None,
     fresh: bool = False,
     **settings: Unpack[RunSettings],
 ) -> AsyncGenerator[Plan]:
     """A search that is ready to begin, while inside; arguments and errors as of `optimize_async`."""
-    strategy, sizes_effort = find_method(method), planned_calls(effort)
+    found, sizes_effort = find_method(method), planned_calls(effort)
     task = as_task(task)
     if cast("object", lm) is None:
         raise UserError("lm", shown(lm), MODEL[1])
     require_run(
         "optimize", settings, {"lm": lm, "meta_lm": meta_lm}, seed=seed, meta_mode=meta_mode, feedback=feedback,
-        run_dir=run_dir, fresh=fresh,
+        order=order, run_dir=run_dir, fresh=fresh,
     )  # fmt: skip
+    strategy = ordered(found, order)
     watch = Watch(settings.get("progress"))
     begin = None if start is None else as_workflow(start, "start")
     judge_lm = settings.get("judge_lm")
@@ -315,8 +321,8 @@ async def planned(
         judged_by = judge_lm or meta_lm or lm
         ceilings = ceiling_outlooks(ready.budget, ready.task, ready.workflow, (lm, judged_by), ready.price)
         yield Plan(
-            ready, strategy, lm, meta_lm or lm, judged_by, others, effort, seed, meta_mode, feedback, run_dir, fresh, sizes,
-            expected, ceilings, earlier,
+            ready, strategy, lm, meta_lm or lm, judged_by, others, effort, seed, meta_mode, feedback, order, run_dir, fresh,
+            sizes, expected, ceilings, earlier,
         )  # fmt: skip
 
 
@@ -343,6 +349,8 @@ async def optimize_async(*args: Any, **kwargs: Any) -> RunResult:
             that is known; `auto`: as it is able, by a few small questions that are stored.
         feedback: what the meta model is told of a mistake: `real`, what was expected and said of it; `shuffled`, the same of
             another mistake; `blind`, nothing. The two others are controls that show what the feedback is worth.
+        order: which changes are tried first: `free`, those of which most is believed; `prompts-first`, those of parameters, and of the
+            structure once some have failed or a diagnosis says that no prompt can mend it; `alternate`, both in turn.
         run_dir: where journal, results and report go; `runs/NAME-HASH` when None.
         fresh: True: an existing run directory is moved aside and the journal begins anew (stored responses still serve).
 

@@ -33,6 +33,11 @@ FeedbackMode: TypeAlias = Literal["real", "shuffled", "blind"]
 """What whoever proposes is told of a mistake: what was expected and said of it; the same of another mistake; nothing."""
 
 
+Order: TypeAlias = Literal["free", "prompts-first", "alternate"]
+"""What a planner tries in which order: as its beliefs say; changes of parameters before those of the structure, unless a diagnosis says
+that no prompt can mend it; one of the structure and one of parameters in turn."""
+
+
 class PlanUsed(BudgetExceeded):
     """A call would pass what was planned, as where replies are asked for again. What ran side by side with it is forgotten."""
 
@@ -244,6 +249,10 @@ class Context(Protocol[P]):
         """The recorded runs of a program on those of the rows that it was run on: example, trace and score."""
         ...
 
+    def heard(self, about: str) -> Sequence[Feedback]:
+        """What was said so far of runs of the program of that hash, in the order of the journal."""
+        ...
+
     async def ask_text(self, prompt: str, purpose: str, *, max_tokens: int = ..., draw: int = 0) -> str:
         """A plain-text reply of the meta model; empty when it fails to give one. Each `draw` is another reply."""
         ...
@@ -305,13 +314,16 @@ class Proposer(Protocol[P]):
 
 @dataclass(frozen=True, slots=True)
 class Ballots:
-    """What a critic said: by the key of an option, how many of `asked` ballots named it, and why; all feedback in order."""
+    """What a critic said: by the key of an option, how many of `asked` ballots named it, and why; all feedback in order. `steps` are
+    those that it blames, and `beyond` the keys of the options that are asked for where no prompt could help."""
 
     asked: int
     won: Mapping[str, int]
     reasons: Mapping[str, str]
     because: Mapping[str, tuple[str, ...]]
     feedback: tuple[Feedback, ...] = ()
+    steps: tuple[str, ...] = ()
+    beyond: Collection[str] = ()
 
 
 class Critic(Protocol[P]):

@@ -86,6 +86,7 @@ class Search:
         self.population: Population[WorkflowProgram] = Population(self.start)
         self.guard = Guard(self.task)
         self._rows: dict[tuple[str, str], Row] = {}
+        self._heard: dict[str, list[Feedback]] = {}
         splits: tuple[Split, ...] = ("train", "val", "test")
         self._order = {split: self._ordered(split) for split in splits}
         self._examples = {each.id: each for examples in self._order.values() for each in examples}
@@ -171,6 +172,10 @@ class Search:
         return {
             name: (mine.score.value, theirs.score.value) for name, (mine, theirs) in rows.items() if mine and theirs
         }
+
+    def heard(self, about: str) -> list[Feedback]:
+        """As of `Context`."""
+        return self._heard.get(about, [])
 
     def told(self, program: WorkflowProgram, rows: Sequence[Row]) -> list[Row]:
         """As of `Context`."""
@@ -303,6 +308,8 @@ class Search:
         """As of `Context`; verdicts are said, too."""
         self.settle()
         self.journal.record(event)
+        if isinstance(event, Feedback):
+            self._heard.setdefault(event.about, []).append(event)
         if isinstance(event, Verdict):
             self._say(event)
 

@@ -44,6 +44,7 @@ def again(run: RunView) -> str:
         ("--seed", started.seed),
         ("--meta-mode", started.meta_mode if started.meta_mode != "auto" else None),
         ("--feedback", started.feedback if started.feedback != "real" else None),
+        ("--order", started.order if started.order != "free" else None),
         ("--run-dir", str(run.run_dir) if run.run_dir.name != started.run else None),
     ):
         if value not in (None, ""):

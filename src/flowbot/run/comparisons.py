@@ -101,6 +101,7 @@ class ComparedRun:
             "seed": view.started.seed,
             "meta_mode": view.started.meta_mode,
             "feedback": view.started.feedback,
+            "order": view.started.order,
             "models": dict(view.started.models),
             "before": self.before,
             **{

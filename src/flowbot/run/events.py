@@ -26,6 +26,8 @@ Decision: TypeAlias = Literal["adopt", "drop", "set aside", "confirm", "refute"]
 """Of a candidate in the search: adopted as the incumbent, dropped, or kept open while calls are better spent elsewhere. At the
 end, on validation: confirmed as the result, or refuted."""
 Split: TypeAlias = Literal["train", "val", "test"]
+Mends: TypeAlias = Literal["yes", "no", "unsure"]
+"""Whether another prompt could mend a fault, the structure as it is."""
 Texts: TypeAlias = Annotated[tuple[str, ...], Strict(False)]
 """JSON has lists alone; what is in it is strict."""
 
@@ -86,6 +88,8 @@ class Started(Record):
     """How the meta model is asked; what `auto` came to, an event says."""
     feedback: Literal["real", "shuffled", "blind"] = "real"
     """What it is told of mistakes."""
+    order: Literal["free", "prompts-first", "alternate"] = "free"
+    """In which order changes of structure and parameters are tried."""
     start: str
     """Hash of the program that it begins with."""
     program: Mapping[str, Any]
@@ -93,9 +97,10 @@ class Started(Record):
 
     @property
     def method_text(self) -> str:
-        """The method, and how the meta model is asked where that is not as usual: `flowbot+blame, feedback blind`."""
+        """The method, and what is not as usual: how the meta model is asked, the order of changes: `flowbot+blame, feedback blind`."""
         mode = "" if self.meta_mode == "auto" else f", asked as {self.meta_mode}"
-        return self.method + mode + ("" if self.feedback == "real" else f", feedback {self.feedback}")
+        told = "" if self.feedback == "real" else f", feedback {self.feedback}"
+        return self.method + mode + told + ("" if self.order == "free" else f", order {self.order}")
 
 
 class Feedback(Record):
@@ -115,7 +120,10 @@ class Feedback(Record):
     text: str
     source: Literal["meta", "rule"]
     after: Texts = ()
-    """Ids of the feedback that it came from: of the calls that read what this one gave."""
+    """Ids of the feedback that it came from: of the calls that read what this one gave; of a diagnosis, that on the runs that it
+    sums up."""
+    mends: Mends | None = None
+    """Of a diagnosis: whether another prompt could mend it."""
 
 
 class Votes(Record):

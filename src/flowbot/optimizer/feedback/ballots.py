@@ -3,14 +3,14 @@
 A small one takes one short decision at a time: shown two mistakes, it names the fault and picks the change that would remove it. It is
 asked twice, the second time with the options in reverse, since small models favour a letter; and once a sketch without any mistake, since
 they favour a change, too: a vote that names what it named then, or by the same letter, is no news and counts nothing. A large one
-is asked once, for several changes at once; see `chooser`. What votes are worth the planner learns.
+diagnoses run by run, and its diagnoses vote; see `structure`. What votes are worth the planner learns.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import NamedTuple
 
@@ -19,21 +19,24 @@ from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import mistake_text, sentence
 from flowbot.optimizer.seams import Ballots, Context, Option
-from flowbot.run.events import Feedback
+from flowbot.run.events import Feedback, Mends
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import all_of
 
-from .chooser import choose
 from .runs import PERFECT
+from .structure import diagnose
 
 LETTERS = "ABCDEFGHIJKL"
 """As many options as a small model can read."""
+MENDS: Mapping[str, Mends] = {"A": "yes", "B": "no", "C": "unsure"}
+"""What the letters stand for, where it is asked whether another prompt could mend the mistakes."""
 LIKED = 8
 """Of them the most likely ones; the rest are drawn, so that what is thought unlikely is named at times."""
 MISTAKES = 2
 PURPOSE = "gradients"
 MAX_TOKENS = 150
+LETTER_TOKENS = 30
 UNSEEN = "No mistake is shown. Which fault is the likeliest?"
 
 
@@ -50,15 +53,18 @@ class BallotCritic:
 
     Args:
         ballots: of a small one, each one call.
+        asks_mends: whether a small one is also asked if another prompt could mend the mistakes; a large one says so by itself.
     """
 
     ballots: int = 2
+    asks_mends: bool = False
     _blind: dict[str, _Ballot | None] = field(default_factory=dict[str, "_Ballot | None"])
 
     @property
     def cost(self) -> int:
-        """The ballots, and the same question without the mistakes."""
-        return self.ballots + 1
+        """Of a small model the ballots, the same question without the mistakes, and whether a prompt could mend them. A large one is
+        asked of as many runs as there is room for."""
+        return self.ballots + 1 + self.asks_mends
 
     async def vote(
         self, parent: Candidate[WorkflowProgram], options: Sequence[Option], context: Context[WorkflowProgram]
@@ -74,16 +80,37 @@ class BallotCritic:
         rng = context.rng(f"ballots/{sketch}")
         order = rng.sample(shown := _shown(options, rng), k=len(shown))
         if context.meta_mode == "large":
-            context.watch.step("asking the meta model what to change")
-            return await choose(parent, order, LETTERS, wrong, context)
+            return await diagnose(parent, order, LETTERS, wrong, context)
         context.watch.step(f"asking the meta model {self.ballots} times what to change")
         asked = [self._ballot(context, program, order, wrong, number) for number in range(self.ballots)]
+        mends = [self._mends(context, program, wrong)] if self.asks_mends else []
         if sketch in self._blind:
             cast = await all_of(asked)
         else:
             self._blind[sketch], *cast = await all_of([self._ballot(context, program, order, [], 0), *asked])
         blind = self._blind[sketch]
-        return _counted(self.ballots, [each for each in cast if each is not None], blind)
+        found = _counted(self.ballots, [each for each in cast if each is not None], blind)
+        said = [each for each in await all_of(mends) if each is not None]
+        beyond = {each.key for each in options} if any(each.mends == "no" for each in said) else set[str]()
+        return replace(found, feedback=(*found.feedback, *said), beyond=frozenset(beyond))
+
+    async def _mends(
+        self, search: Context[WorkflowProgram], program: WorkflowProgram, wrong: Sequence[Row]
+    ) -> Feedback | None:
+        """Whether another prompt could mend the mistakes of the first ballot, by letter."""
+        rows = search.rng(f"ballots/{program.hash}/0").sample(wrong, k=min(MISTAKES, len(wrong)))
+        told = search.told(program, rows)
+        texts = [mistake_text(row, index, search.task.metric) for index, row in enumerate(told, start=1)]
+        system = fill("prompt_mends", goal=search.task.goal, workflow=sentence(program.workflow))
+        fields = [Field("choice", Type("literal", options=tuple(MENDS)))]
+        reply = await search.ask_fields(
+            system, "\n\n".join([*texts, "Choice?"]), fields, PURPOSE, max_tokens=LETTER_TOKENS
+        )
+        if reply is None:
+            return None
+        mends = MENDS[str(reply["choice"])]
+        said = search.feedback(program.hash, "", "", f"Could another prompt mend the mistakes: {mends}")
+        return said.model_copy(update={"mends": mends})
 
     async def _ballot(
         self,
