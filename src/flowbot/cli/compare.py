@@ -63,6 +63,7 @@ def show(comparison: Comparison, console: Console) -> None:
     _scores(comparison, console)
     console.say()
     _cost(runs, console)
+    _sources(runs, console)
     if _has_seeds(comparison):
         console.say()
         _groups(comparison, console)
@@ -129,6 +130,24 @@ def _cost(runs: Sequence[ComparedRun], console: Console) -> None:
         used = {run.label: {name: f"{each.calls:,}" for name, each in run.view.by_purpose.items()} for run in runs}
         rows = [(label, *(calls.get(name, NONE) for name in purposes)) for label, calls in used.items()]
         console.table(("Calls", *purposes), rows)
+
+
+def _sources(runs: Sequence[ComparedRun], console: Console) -> None:
+    from flowbot.run.sources import ORIGINS, by_source
+
+    rows = [
+        (
+            run.label,
+            ORIGINS[origin],
+            *(str(number) for number in (each.proposals, each.valid, each.adopted)),
+            NONE if each.gain is None else points(each.gain),
+        )
+        for run in runs
+        for origin, each in by_source(run.view.changes).items()
+    ]
+    if rows:
+        console.say()
+        console.table(("Run", "Changes from", "Proposed", "Valid", "Adopted", "Mean gain"), rows, left=(0, 1))
 
 
 def _groups(comparison: Comparison, console: Console) -> None:

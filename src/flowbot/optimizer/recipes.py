@@ -42,6 +42,7 @@ from .pool import Pool, opening
 from .population import Candidate
 from .seams import Allocator, Context, Critic, Planner, Proposer
 from .structure.catalogue_changes import CatalogueChanges
+from .structure.written_edits import WrittenEdits
 from .textgrad.descent import Descent
 from .textgrad.proposer import TextGrad
 from .tuned import Tuner
@@ -93,7 +94,8 @@ def recipe(outer: str, inner: str) -> Method:
 
     def proposers() -> Proposers:
         models = [] if inner == "none" else [Models()]
-        return [*([] if outer == "none" else [CatalogueChanges(asks=not by_chance)]), *tuner.proposers(), *models]
+        changes = [CatalogueChanges(asks=not by_chance), *([] if by_chance else [WrittenEdits()])]
+        return [*([] if outer == "none" else changes), *tuner.proposers(), *models]
 
     critic = BallotCritic if outer == "flowbot" else None
     return PoolMethod(
@@ -125,8 +127,8 @@ def tuning() -> Proposers:
 
 
 def default_proposers() -> Proposers:
-    """New proposers of the default method: changes of the catalogue, tuning, and other models."""
-    return [CatalogueChanges(), *tuning(), Models()]
+    """New proposers of the default method: changes of the catalogue, edits that a large meta model writes, tuning, and other models."""
+    return [CatalogueChanges(), WrittenEdits(), *tuning(), Models()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from flowbot.fields.secrets import hide_text
 from flowbot.fields.yaml import MAX_BYTES
 from flowbot.run.examples import Outcome
 from flowbot.run.folders import RUN, RunLike, run_folder
+from flowbot.run.sources import ORIGINS, by_source
 from flowbot.run.taken import PURPOSES, logical
 from flowbot.run.verdict import SOURCES, noted, scores_of
 from flowbot.run.view import RunView, read_run
@@ -91,6 +92,7 @@ def render(run: RunView) -> str:
         ],
         "changed": diff(run.start, run.found) if run.found and not run.unchanged else [],
         "in_short": in_short(run),
+        "sources": [(ORIGINS[origin], each) for origin, each in by_source(run.changes).items()],
         "in_vain": in_vain(run),
         "whole": {change.id for change in (*run.lineage, *run.changes[:MOST_TOLD])},
         "compared": compared[:MOST_COMPARED],

@@ -20,6 +20,7 @@ from flowbot.stats import Estimate, difference_over_seeds, estimate_mean, holm, 
 
 from .examples import RIGHT, RecordedExample, Side, has_examples, read_examples
 from .folders import RUN, RunLike, run_folder
+from .sources import by_source
 from .taken import logical
 from .view import RunView, read_run
 
@@ -113,6 +114,7 @@ class ComparedRun:
             "usd": usd,
             "spent": view.spent.model_dump(),
             "seconds": result and result.seconds,
+            "sources": {origin: each.dump() for origin, each in by_source(view.changes).items()},
             "nodes": view.found and len(view.found.sketch.nodes),
         }
 

@@ -22,6 +22,8 @@ VERSION = 2
 Level: TypeAlias = Literal["structure", "parameters"]
 Source: TypeAlias = Literal["meta", "prior", "history", "start"]
 """Who thought of a change: the meta model, a rule or the shipped prior, what the run itself has learned; or it is the start."""
+WRITTEN = "edits"
+"""The kind of a change whose edits a model wrote, which is none of the catalogue's."""
 Decision: TypeAlias = Literal["adopt", "drop", "set aside", "confirm", "refute"]
 """Of a candidate in the search: adopted as the incumbent, dropped, or kept open while calls are better spent elsewhere. At the
 end, on validation: confirmed as the result, or refuted."""

@@ -24,7 +24,7 @@ from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import mistake_text, sentence
 from flowbot.optimizer.seams import Context, Focus, Option, Pick, Proposal, Proposer
-from flowbot.run.events import Arm
+from flowbot.run.events import WRITTEN, Arm
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.parameters import CodeParameters, LLMParameters
@@ -58,7 +58,7 @@ class Author:
         """What may be tried on a parent still."""
         if context.meta_mode == "large":
             key = f"edits {parent.program.hash}"
-            return [Option(Arm(kind="edits"), key, "edits by the meta model", Belief(0.0, PRIOR_SPREAD), cost=TRIES)]
+            return [Option(Arm(kind=WRITTEN), key, "edits by the meta model", Belief(0.0, PRIOR_SPREAD), cost=TRIES)]
         options = self.catalogue.options(parent, context)
         return [replace(each, cost=each.cost + TRIES) for each in options if self._tries[each.key] < each.most]
 

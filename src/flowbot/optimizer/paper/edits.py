@@ -12,7 +12,7 @@ from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import expected_text, loss_text, run_text, sentence
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.run.events import Arm
+from flowbot.run.events import WRITTEN, Arm
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import all_of
@@ -28,7 +28,7 @@ class Edits:
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """One: the whole structure."""
-        return [Option(Arm(kind="edits"), f"edits {parent.program.hash}", TITLE, Belief(0.0, 0.0), cost=TRIES + BATCH)]
+        return [Option(Arm(kind=WRITTEN), f"edits {parent.program.hash}", TITLE, Belief(0.0, 0.0), cost=TRIES + BATCH)]
 
     async def propose(
         self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
