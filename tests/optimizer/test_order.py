@@ -154,7 +154,7 @@ def test_an_order_is_for_searches_that_have_none_of_their_own() -> None:
     assert ordered(find_method("flowbot"), "alternate").critic is BallotCritic
     assert ordered(method := find_method("paper"), "free") is method
     own = replace(find_method("flowbot"), planner=lambda proposers, critic: Focus)
-    for method in (find_method("paper"), find_method("none+none"), own):
+    for method in (find_method("paper"), find_method("aflow"), find_method("none+none"), own):
         with pytest.raises(UserError, match=r"order: found 'alternate'; expected 'free': .* has an order of its own"):
             ordered(method, "alternate")
 

@@ -77,7 +77,7 @@ def ordered(method: Method, order: Order) -> Method:
         return method
     if isinstance(method, Holds):
         return method.ordered(order)
-    planner = method.planner if isinstance(method, PoolMethod) else None
+    planner = method.planner if isinstance(method, PoolMethod) and method.tree is None else None
     if not isinstance(method, PoolMethod) or (planner.func if isinstance(planner, partial) else planner) is not Bandit:
         raise UserError("order", repr(order), f"'free': {method.name} has an order of its own")
     asks = method.critic is BallotCritic and order == "prompts-first"

@@ -1,10 +1,15 @@
-"""What is believed of the gain of each kind of change before a run shows anything; shipped as `priors.json`."""
+"""What is believed of the gain of each kind of change before a run shows anything; shipped as `priors.json`.
+
+Of a kind of change more may be known on a kind of task: those means are drawn towards that of the kind. `benchmarks/priors.py` measures
+both, and writes the file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
@@ -26,13 +31,20 @@ class Priors(Record):
     """Where the values come from."""
     structure: Mapping[str, Gain]
     parameters: Mapping[str, Gain]
+    tasks: Mapping[str, Mapping[str, Gain]] = Field(default_factory=dict[str, Mapping[str, Gain]])
+    """Of kinds of changes of the structure, means by kind of task (see `task_kinds`), where they are known."""
+    assumed: Mapping[str, Gain] = Field(default_factory=dict[str, float])
+    """Of those kinds whose mean in `structure` was measured, what was assumed before: a new measurement begins with that."""
     spreads: Mapping[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict[str, float])
     """Standard deviation of the gains of a kind of change of parameters, where it is not `PRIOR_SPREAD`."""
 
-    def belief(self, kind: str, level: Level = "structure") -> Belief:
-        """What is believed of a kind of change."""
+    def belief(self, kind: str, level: Level = "structure", tasks: Iterable[str] = ()) -> Belief:
+        """What is believed of a kind of change, on a task of these kinds. What is known by several of them is averaged, not added: they
+        were measured on the same few tasks."""
         if level == "structure":
-            return Belief(self.structure.get(kind, 0.0), PRIOR_SPREAD)
+            known = self.tasks.get(kind, {})
+            means = [known[each] for each in tasks if each in known]
+            return Belief(fmean(means) if means else self.structure.get(kind, 0.0), PRIOR_SPREAD)
         return Belief(self.parameters.get(kind, 0.0), self.spreads.get(kind, PRIOR_SPREAD))
 
 

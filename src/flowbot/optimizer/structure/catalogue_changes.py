@@ -16,6 +16,7 @@ from flowbot.optimizer.catalogue.change import Change
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
+from flowbot.optimizer.task_kinds import task_kinds
 from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.edits.applying import applied
@@ -92,7 +93,7 @@ class CatalogueChanges:
 
     def _find(self, program: WorkflowProgram, search: Context[WorkflowProgram]) -> Iterator[tuple[Option, Change]]:
         workflow = program.workflow
-        structure = stable_hash(workflow.sketch.dump())
+        structure, rows = stable_hash(workflow.sketch.dump()), search.recorded(program, search.training)
         for change in self.catalogue.changes(workflow, search.task, search.models):
             asked = self.asks and change.computes is not None
             if change.computes is not None and not change.prior_code and not asked:
@@ -107,7 +108,7 @@ class CatalogueChanges:
                 Arm(kind=change.kind, place=change.place),
                 key=stable_hash([structure, _near(workflow, change.place), change.key]),
                 title=change.title,
-                prior=self.priors.belief(_believed(change)),
+                prior=self.priors.belief(change.kind, tasks=task_kinds(search.task, workflow, change.place, rows)),
                 extra=WorkflowProgram(changed).usual_calls - program.usual_calls,
                 cost=TRIES if asked else 0,
                 most=2 if asked and change.prior_code else 1,
@@ -157,10 +158,3 @@ def _near(workflow: Workflow, place: str) -> dict[str, object]:
 def _codes(workflow: Workflow) -> int:
     """How many steps run code."""
     return sum(isinstance(node, CodeNode) for _, node in walk(workflow.sketch))
-
-
-def _believed(change: Change) -> str:
-    """Under which name the priors have a change: a step that computes nothing but numbers has one of its own."""
-    if change.kind != "compute" or change.computes is None:
-        return change.kind
-    return "compute number" if set(change.computes[1].values()) <= {"int", "float"} else "compute"

@@ -1,0 +1,223 @@
+"""What every change of the catalogue gains on the design tasks, and the shipped priors made of it.
+
+    python benchmarks/priors.py OUT [--tasks orders trec6 …] [--starts single-call …] [--rows 40] [--model M] [--meta-model M]
+    python benchmarks/priors.py OUT --write [FILE]
+
+Each change is made once by the product's own proposer (a computing step once with the meta model's code and once with the plain prior's)
+and run beside the start on the same rows. Tasks are those for design: the sets of `design.txt`, train and dev rows, and the examples of this
+repository. No test row is read.
+
+Raw: OUT/priors.jsonl, a line a program with its scores by row. Resumable: what has a line is not run again, and replies come from the
+store (`--cache-dir`). Lines of several starts, models and days add up; `--write` asks no model, and makes the data file of all of them: the
+mean of a kind is drawn from what was assumed towards its mean gain, one gain a task; that of a kind on a kind of task (`task_kinds`) from
+there towards its gain on these tasks, by the normal model with a spread of `BETWEEN` between kinds and `WITHIN` within one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any, get_args
+
+from flowbot.fields.yaml import read_data
+from flowbot.optimizer.priors import load_priors
+from flowbot.optimizer.seams import Focus, MetaMode
+from flowbot.optimizer.search import Search
+from flowbot.optimizer.structure.catalogue_changes import CatalogueChanges
+from flowbot.optimizer.task_kinds import task_kinds
+from flowbot.runtime.program import WorkflowProgram
+from flowbot.runtime.starts import starts
+from flowbot.runtime.workbench import Workbench
+from flowbot.task import Task
+from inner.lists import DATA, read_lists, task_of
+from inner.searching import Ground, searching
+
+HERE = Path(__file__).resolve().parents[1]
+EXAMPLES = ("orders", "review", "support", "wiki")
+FILE = HERE / "src" / "flowbot" / "optimizer" / "priors.json"
+BETWEEN, WITHIN = 0.05, 0.12
+"""Standard deviations of the true mean gains of kinds, and of the gains of one kind on single tasks."""
+MEASURED = " Measured since: "
+"""Begins what `--write` adds to the source."""
+Line = dict[str, Any]
+"""A program: task, start and model; kind and place of its change and the kinds of task ("": the start); scores by row, or what was wrong."""
+
+
+def design_task(name: str, data: Path, train: int, rows: int) -> Task:
+    """A design task: `train` training rows, of which mistakes are, and so many rows of dev.
+
+    Raises:
+        ValueError: for a task that is not for design.
+    """
+    if name in EXAMPLES:
+        task = Task.load(HERE / "examples" / name / "task.yaml")
+        cut = {"train": task.splits["train"][:train], "val": task.splits["val"][:rows], "test": task.splits["test"][:1]}
+        return replace(task, splits=cut)
+    if name not in read_lists().design:
+        raise ValueError(f"{name}: not for design; there are {', '.join((*EXAMPLES, *read_lists().design))}")
+    return task_of(name, data, train, rows)[0]
+
+
+async def measured(search: Search, about: Mapping[str, str], done: set[tuple[str, ...]]) -> list[Line]:
+    """The lines of the start and of every change of it that are not done."""
+    parent, rows = search.population.start, [each.id for each in search.order("val")]
+    changes, lines = CatalogueChanges(), list[Line]()
+    if _key({**about, "change": ""}) not in done:
+        await search.run(search.start, rows, "val")
+        lines.append({**about, "change": "", "scores": _scores(search, search.start, rows)})
+    for option in changes.options(parent, search):
+        of = task_kinds(
+            search.task, search.start.workflow, option.arm.place, search.recorded(search.start, search.training)
+        )
+        for draw in range(option.most):
+            line = {**about, "change": f"{option.title} ({option.arm.place}, {draw})", "kind": option.arm.kind}
+            if _key(line) in done:
+                continue
+            (made,) = await changes.propose(parent, Focus(option, draw, option.prior, option.prior), 1, search) or [
+                None
+            ]
+            line |= {"place": option.arm.place, "tasks": list(of), "extra": option.extra}
+            if made is None or made.program is None:
+                lines.append({**line, "fault": "; ".join(made.faults) if made else "nothing was proposed"})
+                continue
+            await search.run(made.program, rows, "val")
+            lines.append({**line, "by": made.code_by or "", "scores": _scores(search, made.program, rows)})
+    return lines
+
+
+def _scores(search: Search, program: WorkflowProgram, rows: Sequence[str]) -> dict[str, float]:
+    return {row.example.id: row.score.value for row in search.recorded(program, rows)}
+
+
+def _key(line: Line) -> tuple[str, ...]:
+    return tuple(str(line[part]) for part in ("task", "start", "model", "meta_model", "change"))
+
+
+def read_lines(path: Path) -> list[Line]:
+    """The lines that there are; one that breaks off, as where it was killed, is left out."""
+    if not path.exists():
+        return []
+    found: list[Line] = []
+    for text in path.read_text(encoding="utf-8").splitlines():
+        try:
+            found.append(json.loads(text))
+        except ValueError:
+            continue
+    return found
+
+
+async def measure(options: argparse.Namespace) -> None:
+    """Measure what is missing, task by task; what is known is written down after each start."""
+    path = options.out / "priors.jsonl"
+    lines = read_lines(path)
+    path.write_text("".join(json.dumps(each, ensure_ascii=False) + "\n" for each in lines), encoding="utf-8")
+    done = {_key(each) for each in lines}
+    models = {"model": options.model, "meta_model": options.meta_model}
+    async with Workbench(cache_dir=options.cache_dir) as bench:
+        ground = Ground(bench, options.model, options.meta_model, options.out, options.seed)
+        for name in options.tasks:
+            task = design_task(name, options.data, options.train, options.rows)
+            for start in options.starts:
+                about = {"task": name, "start": start, **models}
+                async with searching(ground, task, starts(start, task), meta_mode=options.meta_mode) as search:
+                    lines = await measured(search, about, done)
+                with path.open("a", encoding="utf-8") as file:
+                    file.writelines(json.dumps(each, ensure_ascii=False) + "\n" for each in lines)
+                print(f"{name}, {start}: {len(lines)} programs", flush=True)
+
+
+def gains(lines: Sequence[Line]) -> dict[str, dict[str, tuple[float, frozenset[str]]]]:
+    """By kind of change and task: the mean gain over the start of all its changes, starts and models, on rows that both ran, and the kinds
+    of task that all of them have."""
+    parents = {_key(each)[:-1]: each["scores"] for each in lines if not each["change"]}
+    seen: dict[tuple[str, str], list[tuple[float, frozenset[str]]]] = defaultdict(list)
+    for each in lines:
+        theirs = parents.get(_key(each)[:-1], {})
+        pairs = [each["scores"][row] - theirs[row] for row in each.get("scores", {}) if row in theirs]
+        if each["change"] and pairs:
+            seen[each["kind"], each["task"]].append((fmean(pairs), frozenset(each["tasks"])))
+    found: dict[str, dict[str, tuple[float, frozenset[str]]]] = defaultdict(dict)
+    for (kind, task), of in seen.items():
+        found[kind][task] = fmean(gain for gain, _ in of), frozenset.intersection(*(kinds for _, kinds in of))
+    return found
+
+
+def drawn(towards: Sequence[float], center: float) -> float:
+    """The posterior mean of what has the prior mean `center`, after these gains."""
+    weight = len(towards) * BETWEEN**2 / (len(towards) * BETWEEN**2 + WITHIN**2)
+    return round(center + weight * (fmean(towards) - center), 4) if towards else center
+
+
+def written(data: Mapping[str, Any], lines: Sequence[Line]) -> dict[str, Any]:
+    """The data of the priors after these lines; the same lines again change nothing.
+
+    Args:
+        data: as it stands in the file.
+        lines: all that was measured.
+    """
+    found = gains(lines)
+    structure, tasks = dict(data["structure"]), {kind: dict(of) for kind, of in data.get("tasks", {}).items()}
+    assumed = {**dict.fromkeys(found, 0.0), **structure, **data.get("assumed", {})}
+    for kind, by_task in found.items():
+        structure[kind] = drawn([gain for gain, _ in by_task.values()], assumed[kind])
+        known = {}
+        for each in sorted(frozenset.union(*(kinds for _, kinds in by_task.values()))):
+            of = [gain for gain, kinds in by_task.values() if each in kinds]
+            if len(of) < len(by_task):  # what all tasks have tells none apart
+                known[each] = drawn(of, structure[kind])
+        if known:
+            tasks[kind] = known
+    names = {part: sorted({each[part] for each in lines}) for part in ("task", "model", "meta_model")}
+    source = f"{data['source'].partition(MEASURED)[0]}{MEASURED}the kinds in `assumed`, which has what was assumed of them, and their means by \
+kind of task, on {', '.join(names['task'])} with {', '.join(names['model'])} (meta model {', '.join(names['meta_model'])}), by \
+benchmarks/priors.py: drawn towards the mean gain by the normal model with a spread of {BETWEEN} between kinds and {WITHIN} within one."
+    assumed = {kind: assumed[kind] for kind in assumed if kind in found or kind in data.get("assumed", {})}
+    return {**data, "source": source, "structure": structure, "tasks": tasks, "assumed": assumed}
+
+
+def report(lines: Sequence[Line]) -> Iterator[str]:
+    """A line a kind of change: its gain on each task, in points."""
+    found = gains(lines)
+    names = sorted({task for of in found.values() for task in of})
+    yield f"| kind | {' | '.join(names)} |"
+    yield "|---" * (len(names) + 1) + "|"
+    for kind, of in sorted(found.items()):
+        yield f"| {kind} | {' | '.join(f'{100 * of[each][0]:+.1f}' if each in of else '–' for each in names)} |"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, or write the data file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--write", type=Path, nargs="?", const=FILE, help="make the data file of what was measured")
+    parser.add_argument("--tasks", nargs="+", default=[*EXAMPLES, *read_lists().design])
+    parser.add_argument("--starts", nargs="+", default=["single-call"], help="that are changed")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder with a folder of rows for every set")
+    parser.add_argument("--train", type=int, default=16, help="rows that the start is run on first")
+    parser.add_argument("--rows", type=int, default=40, help="dev rows that each program is run on")
+    parser.add_argument("--model", default="local/qwen2.5-coder-0.5b")
+    parser.add_argument("--meta-model", default="local/qwen2.5-coder-1.5b")
+    parser.add_argument("--meta-mode", choices=get_args(MetaMode), default="small")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cache-dir", type=Path, default=None)
+    options = parser.parse_args(arguments)
+    options.out.mkdir(parents=True, exist_ok=True)
+    path = options.out / "priors.jsonl"
+    if options.write is None:
+        asyncio.run(measure(options))
+    elif lines := read_lines(path):
+        source = options.write if options.write.exists() else FILE
+        data = written(read_data(source), lines)
+        options.write.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        load_priors(options.write)
+    print("\n".join(report(read_lines(path))))
+
+
+if __name__ == "__main__":
+    main()
