@@ -16,7 +16,8 @@ from flowbot.fields import UserError
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.feedback.ballots import BallotCritic
 from flowbot.optimizer.methods import find_method, ordered
-from flowbot.optimizer.planner import FAILED, Bandit
+from flowbot.optimizer.order import FAILED
+from flowbot.optimizer.planner import Bandit
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.recipes import PoolMethod
 from flowbot.optimizer.run import planned

@@ -8,7 +8,7 @@ or longer prompts must gain more. Of changes that were each measured the belief 
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -18,6 +18,7 @@ from flowbot.run.events import Level, Noted, Verdict
 
 from .belief import Belief, mean_and_variance
 from .judge import CALL_WORTH, PRIOR_SPREAD, unpaired
+from .order import in_turn
 from .population import Candidate, P
 from .seams import Ballots, Context, Critic, Focus, Option, Order, Pick, Proposer
 
@@ -37,8 +38,6 @@ TOKENS_OF_A_CALL = 2000
 """Tokens more in the prompts of an example that count as a call more."""
 SETTLED = 1 / 3
 """Share of the planned calls: where no more of them are left, the structure is taken to have settled."""
-FAILED = 3
-"""Changes of parameters that gain nothing, after which prompts first is no reason any more to leave the structure as it is."""
 LEAST_WEIGHT = 0.02
 """A critic whose votes are worth less is not asked any more."""
 
@@ -87,7 +86,7 @@ class Bandit(Generic[P]):
     _tries: Counter[str] = field(default_factory=Counter[str])
     _carried: dict[tuple[str, str], Belief] = field(default_factory=dict[tuple[str, str], Belief])
     _ballots: dict[str, Ballots] = field(default_factory=dict[str, Ballots])
-    _failed: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
+    _failed: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict[str, Counter[str]](Counter[str]))
     _asked: int = 0
     _parent: Candidate[P] | None = None
     _left_behind: set[str] = field(default_factory=set[str])
@@ -109,7 +108,7 @@ class Bandit(Generic[P]):
             open_ = [each for each in offers if self._tries[each[1].key] < each[1].most and each[1].cost <= left]
             if not open_:
                 break
-            open_ = self._in_turn(open_, ballots, parent)
+            open_ = in_turn(self.order, open_, ballots, self._asked, self._failed[parent.program.hash])
             proposer, option = rng.choice(open_) if self.even else self._drawn(open_, ballots, rng)
             found.append(Pick(parent, proposer, self._focus(option, ballots, behind)))
             self._tries[option.key] += 1
@@ -132,30 +131,6 @@ class Bandit(Generic[P]):
             value, place = max(draws)
             best.append((value if len(draws) == 1 else self.belief(offers[-place][1], ballots).draw(rng), place))
         return offers[-max(best)[1]]
-
-    def _in_turn(
-        self, offers: Sequence[tuple[Proposer[P], Option]], ballots: Ballots | None, parent: Candidate[P]
-    ) -> Sequence[tuple[Proposer[P], Option]]:
-        """What of the offers the order allows now; never nothing. Prompts first: a change of the structure waits until some changes of what
-        the blamed steps are told have failed, or none is left, unless no prompt could do what it does."""
-        if self.order == "free":
-            return offers
-        if self.order == "alternate":
-            level = "structure" if self._asked % 2 else "parameters"
-            return [each for each in offers if each[1].level == level] or offers
-        steps = ballots.steps if ballots else ()
-        told = [option.arm.place for _, option in offers if option.level == "parameters"]
-        if not any(not steps or not place or place in steps for place in told):
-            return offers
-        failed = [
-            n
-            for (made, place), n in self._failed.items()
-            if made == parent.program.hash and (not steps or not place or place in steps)
-        ]
-        if sum(failed) >= FAILED:
-            return offers
-        beyond = ballots.beyond if ballots else ()
-        return [each for each in offers if each[1].level == "parameters" or each[1].key in beyond]
 
     def _offers(self, context: Context[P]) -> tuple[Candidate[P], list[tuple[Proposer[P], Option]]]:
         """What may be tried, on the incumbent or, on a plateau, on another member: the next of the instance front (GEPA's parents)
@@ -225,7 +200,7 @@ class Bandit(Generic[P]):
                 self._left_behind.clear()
                 self._settled = self._settled and candidate.level != "structure"
             elif candidate.level == "parameters" and (made_from := candidate.origin or candidate.parent):
-                self._failed[made_from.program.hash, candidate.arm.place] += 1
+                self._failed[made_from.program.hash][candidate.arm.place] += 1
             if candidate.origin is not None:
                 continue  # its gain is over the incumbent, not over what it was made from
             self._gains.setdefault((candidate.level, candidate.arm.kind), []).append(candidate.belief.mean)
