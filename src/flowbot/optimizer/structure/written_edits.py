@@ -24,7 +24,7 @@ from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import fair_share, mistake_text, value_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.run.events import WRITTEN, Arm, Verdict
+from flowbot.run.events import WRITTEN, Arm
 from flowbot.runtime.program import WorkflowProgram
 
 from .several_edits import AT_ONCE, MOST_EDITS, TRIES, Written, several_edits, structure_of
@@ -78,9 +78,6 @@ class WrittenEdits:
             _proposal(context, focus, reply, each)
             for each in reply.changes[focus.draw : focus.draw + want] or [none]
         ]  # fmt: skip
-
-    def learn(self, outcomes: Sequence[tuple[Candidate[WorkflowProgram], Verdict]]) -> None:
-        """Nothing: what was tried stands in the population."""
 
     async def _ask(self, context: Context[WorkflowProgram], program: WorkflowProgram) -> _Reply:
         room = SEEN_TOKENS[context.meta_mode]
