@@ -11,15 +11,16 @@ from random import Random
 from flowbot.optimizer.allocator import Thompson
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.confirm import Closing, Confirm, few
+from flowbot.optimizer.feedback.ballots import put_to_the_vote
 from flowbot.optimizer.judge import PRIOR_SPREAD, STRICTER, PosteriorJudge
 from flowbot.optimizer.planner import Bandit, VoteWeight
 from flowbot.optimizer.pool import Pool
 from flowbot.optimizer.population import Candidate, Outcome, Population
 from flowbot.optimizer.priors import shipped_priors
+from flowbot.optimizer.progress import Watch
 from flowbot.optimizer.seams import Ballots, Focus, Option, Proposal, Proposer
 from flowbot.run.events import Arm, Event
-from simulate.rivals.arms import ADD
-from simulate.world import KINDS, Program, Task
+from simulate.world import Program, Task
 
 DRAWS = 8
 """Texts of each kind for one program."""
@@ -39,6 +40,7 @@ class Simulated:
         self.rows = self.training = self._order(range(task.n), "train")
         self.validation = self._order(range(task.n, 2 * task.n), "val")
         self.events: list[Event] = []
+        self.watch = Watch()
 
     def _order(self, rows: range, label: str) -> list[str]:
         found = [str(row) for row in rows]
@@ -63,8 +65,8 @@ class Simulated:
         self.spent += calls
 
     async def run(self, program: Program, rows: Sequence[str], why: str) -> None:
-        """Look the rows up."""
-        scores = self.task.rows(program)
+        """Look up those of the rows that it was not run on."""
+        rows, scores = self.population.missing(program, rows), self.task.rows(program)
         self.pay(program.cost * len(rows))
         for row in rows:
             self.population.record(program.hash, row, Outcome(scores[int(row)], program.cost))
@@ -85,24 +87,18 @@ class Structures:
 
     def options(self, parent: Candidate[Program], context: Simulated) -> list[Option]:
         """All of them, whatever was tried."""
-        task, program = context.task, parent.program
-        found: list[Option] = []
-        for kind in task.kinds:
-            there = kind in program.structure
-            calls, name = KINDS[kind].calls, f"-{kind}" if there else kind
-            if name == "compute" and not self.meta:
-                continue
-            found.append(
-                Option(
-                    Arm(kind=name),
-                    key=f"{program.hash}+{name}",
-                    title=name,
-                    prior=Belief(-0.03 if there else ADD[kind], PRIOR_SPREAD),
-                    extra=-calls if there else calls,
-                    cost=1 if name == "compute" else 0,
-                )
+        return [
+            Option(
+                Arm(kind=each.kind, place=each.place),
+                key=f"{parent.program.hash}+{each.change}",
+                title=each.change,
+                prior=Belief(each.believed, PRIOR_SPREAD),
+                extra=each.calls,
+                cost=each.cost if self.meta else 0,
             )
-        return found
+            for each in context.task.offers(parent.program)
+            if self.meta or each.plain or not each.cost
+        ]
 
     async def propose(
         self, parent: Candidate[Program], focus: Focus, want: int, context: Simulated
@@ -153,9 +149,11 @@ class Voters:
 
     Args:
         contrast: whether it is asked once a structure without the mistakes, too, and a vote for what it names then counts nothing.
+        reads_all: whether it is shown all changes, and not as many as a small model can read.
     """
 
     contrast: bool = True
+    reads_all: bool = False
     _blind: dict[frozenset[str], str] = field(default_factory=dict[frozenset[str], str])
 
     @property
@@ -165,10 +163,12 @@ class Voters:
 
     async def vote(self, parent: Candidate[Program], options: Sequence[Option], context: Simulated) -> Ballots:
         """Ballots for what may be added."""
-        added = {each.title: each.key for each in options if not each.title.startswith("-")}
+        program = parent.program
+        additions = [each for each in options if not each.title.startswith("-")]
+        shown = put_to_the_vote(additions, context.rng(f"ballots/{sorted(program.structure)}"))
+        added = {each.title: each.key for each in (additions if self.reads_all else shown)}
         if not added:
             return Ballots(0, {}, {}, {})
-        program = parent.program
         if self.contrast and program.structure not in self._blind:
             context.pay(1)
             self._blind[program.structure] = context.task.blind_ballot(program, list(added))
@@ -194,6 +194,7 @@ class Settings:
         structures: proposes changes of the structure.
         more: proposers besides.
         closing: chooses what is returned.
+        planner, judge: of the search.
         texts: what is written, where there is a meta model.
     """
 
@@ -206,6 +207,8 @@ class Settings:
     structures: Callable[[bool], Structures] = Structures
     more: tuple[Callable[[], Proposer[Program]], ...] = ()
     closing: Callable[[], Closing[Program]] = Confirm
+    planner: type[Bandit[Program]] = Bandit
+    judge: type[PosteriorJudge[Program]] = PosteriorJudge
     texts: tuple[str, ...] = ("demonstrate", "rewrite")
 
 
@@ -225,19 +228,19 @@ async def searched(context: Simulated, s: Settings = Settings()) -> Program:
     """The program that the product's search returns."""
     task, budget = context.task, context.planned
     texts = Texts(s.texts if s.meta else ("demonstrate",))
-    planner: Bandit[Program] = Bandit(
+    planner = s.planner(
         [s.structures(s.meta), texts, *(make() for make in s.more)],
         s.voters() if s.meta and s.voters else None,
         even=s.even,
         wanders=s.wanders,
         weight=s.weight(),
     )
-    if few(task.n, budget) if s.joined is None else s.joined:
+    if few(task.n, budget / task.start.cost) if s.joined is None else s.joined:
         context.rows, context.validation = context.rows + context.validation, []
-        await Pool(planner, Thompson(), PosteriorJudge(*STRICTER)).search(context)
+        await Pool(planner, Thompson(), s.judge(*STRICTER)).search(context)
         return context.population.incumbent.program
     closing = s.closing()
-    context.planned = budget - closing.room(budget, task.n, 1)
-    await Pool(planner, Thompson(), PosteriorJudge()).search(context)
+    context.planned = budget - closing.room(budget, task.n, task.start.cost)
+    await Pool(planner, Thompson(), s.judge()).search(context)
     context.planned = budget
     return (await closing.choose(context)).program

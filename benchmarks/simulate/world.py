@@ -46,8 +46,34 @@ KINDS = {
     "use": Kind(1, 0.06, 0.3, 1.0, 0.40),
 }
 
-_BLIND = 0.15  # how often a rewrite without any insight helps
+ADD = {k: (v.good * (v.low + v.high) / 2 - v.harmful * 0.35) * 0.35 for k, v in KINDS.items()}
+"""Rough mean gain in score of adding a kind: the world's own base rates, as a shipped prior would have learned them."""
+REMOVE = -0.03
+"""The same of taking one away."""
+BLIND = 0.15
+"""How often a rewrite without any insight helps."""
 _MENDED = 0.8  # probits that a rewrite adds on a row that it was written from
+
+
+class Offer(NamedTuple):
+    """A change of the structure that may be made.
+
+    Args:
+        change: as `Task.apply` takes it.
+        kind, place: what is changed where; what is believed goes by the kind.
+        calls: further model calls an example.
+        believed: gain in score that is believed of it before a run.
+        cost: model calls of making it.
+        plain: whether it is made at no call where there is no meta model; else it is then not made.
+    """
+
+    change: str
+    kind: str
+    place: str = ""
+    calls: int = 0
+    believed: float = 0.0
+    cost: int = 0
+    plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,21 +97,24 @@ WORLDS = {
 
 
 class Text(NamedTuple):
-    """An instruction or a set of demonstrations: which draw it is, its effect in probits, the rows it was written from and mends."""
+    """An instruction or a set of demonstrations: which draw it is, its effect in probits, the rows it was written from and mends, and
+    how much of what new steps lack it gives them, by change."""
 
     draw: int = 0
     effect: float = 0.0
     mends: tuple[int, ...] = ()
+    tunes: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True)
 class Program:
-    """A workflow of a task: its structural changes, its texts, and m, its accuracy in probits."""
+    """A workflow of a task: its structural changes, its texts, m, its accuracy in probits, and the model calls an example."""
 
     structure: frozenset[str]
     instruction: Text
     demonstrations: Text
     m: float
+    cost: int
 
     @cached_property
     def hash(self) -> str:
@@ -99,11 +128,6 @@ class Program:
             "instruction": self.instruction.draw,
             "demonstrations": self.demonstrations.draw,
         }
-
-    @cached_property
-    def cost(self) -> int:
-        """Model calls an example."""
-        return 1 + sum(KINDS[kind].calls for kind in self.structure)
 
     @cached_property
     def p(self) -> float:
@@ -126,8 +150,7 @@ class Task:
     def __init__(self, seed: int, n: int, q: float, world: str = "base") -> None:
         bent = WORLDS[world]
         r = Random(f"task/{seed}")
-        self.seed, self.n, self.q, self.world = seed, n, q, world
-        self.theta = PhiInv(r.uniform(0.12, 0.75))
+        theta = PhiInv(r.uniform(0.12, 0.75))
         self.kinds = r.sample(sorted(KINDS), r.randint(6, 10))
         self.effects: dict[str, float] = {}  # in probits, once the instruction is tuned to the change
         self.gaps: dict[str, float] = {}  # what of it only a better instruction opens
@@ -145,6 +168,12 @@ class Task:
             self._spread[kind] = r.uniform(0.3, 0.8)
             self.gaps[kind] = bent.prompts * r.uniform(0, 0.35)
         self._overlaps = {(a, b): r.uniform(0, 1) for a in self.kinds for b in self.kinds if a < b}
+        self._common(seed, n, q, world, theta, r)
+
+    def _common(self, seed: int, n: int, q: float, world: str, theta: float, r: Random) -> None:
+        """What all tasks have: texts, rows, a start."""
+        bent = WORLDS.get(world, WORLDS["base"])
+        self.seed, self.n, self.q, self.world, self.theta = seed, n, q, world, theta
         self._head = bent.prompts * r.uniform(0, 0.45)
         self._demonstrations = bent.demonstrations(r.gauss(0.06, 0.25))
         self._texts_matter = bent.texts_matter
@@ -156,7 +185,20 @@ class Task:
     def program(self, structure: frozenset[str], instruction: Text, demonstrations: Text) -> Program:
         """The program of these parts."""
         m = self.theta + self.structure_effect(structure) + instruction.effect + demonstrations.effect
-        return Program(structure, instruction, demonstrations, m)
+        return Program(structure, instruction, demonstrations, m, 1 + sum(KINDS[kind].calls for kind in structure))
+
+    def offers(self, program: Program) -> list[Offer]:
+        """All structural changes that may be made of it."""
+        return [
+            Offer(f"-{kind}", f"-{kind}", "", -KINDS[kind].calls, REMOVE)
+            if kind in program.structure
+            else Offer(kind, kind, "", KINDS[kind].calls, ADD[kind], int(kind == "compute"))
+            for kind in self.kinds
+        ]
+
+    def additions(self, program: Program) -> list[str]:
+        """Those that take nothing back."""
+        return [each.change for each in self.offers(program) if each.change[0] != "-"]
 
     def structure_effect(self, structure: frozenset[str]) -> float:
         """Probits that these changes are worth with the start's instruction; good ones overlap."""
@@ -174,7 +216,7 @@ class Task:
         """The 0/1 scores of a program by row; the caller pays for those that it looks at."""
         if program.hash not in self._rows:
             parts = [(1.0, self._noise("b"))]
-            parts += [(self._spread[kind], self._noise(kind)) for kind in sorted(program.structure)]
+            parts += [(self.spread(kind), self._noise(kind)) for kind in sorted(program.structure)]
             if program.instruction.draw:
                 parts.append((0.35, self._noise(f"i{program.instruction.draw}")))
             if program.demonstrations.draw:
@@ -185,6 +227,10 @@ class Task:
                 margins[i] += _MENDED
             self._rows[program.hash] = [int(margin > 0) for margin in margins]
         return self._rows[program.hash]
+
+    def spread(self, kind: str) -> float:
+        """By how much a change reshuffles which rows are right."""
+        return self._spread[kind]
 
     def _noise(self, label: str) -> list[float]:
         if label not in self._noises:
@@ -232,7 +278,7 @@ class Task:
         draw, effect = next(self._draws), 0.0
         if self._texts_matter:
             now, headroom = program.instruction.effect, self.headroom(program.structure)
-            if rng.random() < max(self.q, _BLIND):
+            if rng.random() < max(self.q, BLIND):
                 effect = now + rng.uniform(0.3, 1) * max(0.0, headroom - now)
             else:
                 effect = min(headroom, now + rng.gauss(-0.12, 0.2))

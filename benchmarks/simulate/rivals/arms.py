@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from simulate.rivals.env import Env
-from simulate.world import KINDS, Phi, Program
+from simulate.world import Phi, Program
 
 SD = 0.12  # spread of true gains, in score, before anything is known
 VARIANCE = 0.25  # of a paired difference, before anything is known
@@ -17,10 +17,6 @@ CALL = 0.01  # score that a further call an example must bring
 BLOCK = 6  # rows between two verdicts
 FIRST = 16  # rows of the start that are run before anything is proposed
 DRAWS = 8  # texts of each operator for one incumbent
-
-# Rough mean gain in score of adding a kind: the world's own base rates, as a shipped prior would have learned them.
-ADD = {k: (v.good * (v.low + v.high) / 2 - v.harmful * 0.35) * 0.35 for k, v in KINDS.items()}
-REMOVE = -0.03
 
 
 class Belief(NamedTuple):

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 from simulate.rivals.arms import (
-    ADD,
     BALLOTS,
     BLOCK,
     CALL,
     DRAWS,
     FIRST,
-    REMOVE,
     SD,
     VOTE,
     Arm,
@@ -24,7 +22,7 @@ from simulate.rivals.arms import (
     worth_its_calls,
 )
 from simulate.rivals.env import BudgetSpent, Env
-from simulate.world import KINDS, Program, Task
+from simulate.world import ADD, KINDS, REMOVE, Program, Task
 
 
 def halving(task: Task, budget: int, seed: int) -> tuple[Program, int]:

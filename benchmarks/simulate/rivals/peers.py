@@ -35,7 +35,7 @@ def gepa(task: Task, budget: int, seed: int, structure: bool = False) -> tuple[P
                 continue
             env.pay(1)
             if structure and rng.random() < 0.5:
-                options = [k for k in task.kinds if k not in parent.structure]
+                options = task.additions(parent)
                 if not options:
                     continue
                 child = task.apply(parent, task.ballot(parent, options, rng))
@@ -130,7 +130,7 @@ def aflow(task: Task, budget: int, seed: int) -> tuple[Program, int]:
             mixed = [0.3 / len(top) + 0.7 * weight / sum(weights) for weight in weights]
             parent = rng.choices([program for _, program in top], mixed)[0]
             env.pay(1)
-            options = [k for k in task.kinds if k not in parent.structure and (parent.hash, k) not in tried]
+            options = [k for k in task.additions(parent) if (parent.hash, k) not in tried]
             if options and rng.random() < 0.6:
                 change = task.ballot(parent, options, rng)
                 tried.add((parent.hash, change))
@@ -156,8 +156,7 @@ def paper(task: Task, budget: int, seed: int) -> tuple[Program, int]:
             for _ in range(2):
                 env.scores(program, batch)
                 env.pay(len(batch) + 1)
-                options = [k for k in task.kinds if k not in program.structure]
-                options += ["-" + k for k in sorted(program.structure)]
+                options = [each.change for each in task.offers(program)]
                 program = task.apply(program, task.ballot(program, options, rng))
                 for _ in range(5):
                     env.scores(program, batch)

@@ -13,13 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from simulate.rivals.arms import (
-    ADD,
     BALLOTS,
     BLOCK,
     CALL,
     DRAWS,
     FIRST,
-    REMOVE,
     SD,
     VARIANCE,
     VOTE,
@@ -34,7 +32,7 @@ from simulate.rivals.arms import (
     worth_its_calls,
 )
 from simulate.rivals.env import BudgetSpent, Env
-from simulate.world import KINDS, Program, Task
+from simulate.world import ADD, KINDS, REMOVE, Program, Task
 
 _OPEN = 5  # challengers at once
 _DROP = 0.30  # P(better) at which a challenger is dropped

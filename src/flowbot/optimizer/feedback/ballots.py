@@ -78,7 +78,7 @@ class BallotCritic:
             return Ballots(0, {}, {}, {})
         sketch = stable_hash(program.workflow.sketch.dump())
         rng = context.rng(f"ballots/{sketch}")
-        order = rng.sample(shown := _shown(options, rng), k=len(shown))
+        order = rng.sample(shown := put_to_the_vote(options, rng), k=len(shown))
         if context.meta_mode == "large":
             return await diagnose(parent, order, LETTERS, wrong, context)
         context.watch.step(f"asking the meta model {self.ballots} times what to change")
@@ -144,7 +144,7 @@ class BallotCritic:
         return _Ballot(order[letters.index(letter)], letter, fault, said)
 
 
-def _shown(options: Sequence[Option], rng: Random) -> list[Option]:
+def put_to_the_vote(options: Sequence[Option], rng: Random) -> list[Option]:
     """The options that are put to the vote: those with the best priors, and some of the others by lot."""
     ranked = sorted(options, key=lambda each: -each.prior.mean)
     if len(ranked) <= len(LETTERS):
