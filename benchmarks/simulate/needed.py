@@ -32,9 +32,9 @@ from flowbot.optimizer.confirm import Confirm
 from simulate.designed import Again, BornRewrittenUnseen, BornShown, Both, Fixed, Merge
 from simulate.fair import FairBandit, FairJudge, FrontBandit
 from simulate.product import BY_CHANCE, Settings, Voters, search
-from simulate.protocols import paper
-from simulate.rivals.peers import aflow
-from simulate.structures import planted
+from simulate.protocols import aflow, paper
+from simulate.rivals import peers
+from simulate.structures import catalogue_size, planted
 from simulate.world import WORLDS, Program, Task
 
 N = 40
@@ -68,15 +68,18 @@ METHODS: Mapping[str, Callable[[Task, int, int], tuple[Program, int]]] = {
     "random": partial(search, settings=BY_CHANCE),
     "paper": paper,
     "aflow": aflow,
+    "aflow+texts": partial(aflow, tuned=True),
+    "aflow without end": peers.aflow,
     **{name: partial(search, settings=settings) for name, settings in PARTS.items()},
 }
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What a line is about: `BLOCK` tasks from `first` on."""
+    """What a line is about: `BLOCK` tasks from `first` on, in a world with so many changes on offer at first (a call/three)."""
 
     world: str
+    offered: str
     method: str
     p: float
     budget: int
@@ -114,7 +117,8 @@ class Lines:
 
     def _cells(self, method: str, p: float, budget: int) -> list[Cell]:
         p = 0.0 if method == "random" else p  # it asks no meta model
-        return [Cell(self.world, method, p, budget, first) for first in range(0, self.seeds, BLOCK)]
+        offered = "/".join(f"{catalogue_size(steps)}" for steps in (1, 3)) if self.world == "structures" else ""
+        return [Cell(self.world, offered, method, p, budget, first) for first in range(0, self.seeds, BLOCK)]
 
     def compute(self, wanted: Sequence[tuple[str, float, int]]) -> None:
         """What is missing."""
@@ -159,7 +163,10 @@ def critic(lines: Lines, asked: argparse.Namespace) -> Table:
 
 def rivals(lines: Lines, asked: argparse.Namespace) -> Table:
     """Calls for the score that `flowbot` has."""
-    names, wide = asked.methods or ["paper", "aflow"], sorted({*asked.budgets, *WIDE})
+    names, wide = (
+        asked.methods or ["paper", "aflow", "aflow+texts", "aflow without end"],
+        sorted({*asked.budgets, *WIDE}),
+    )
     lines.compute([*product(["flowbot"], asked.p, asked.budgets), *product(names, asked.p, wide)])
     table = _table("p", "calls", "flowbot", *(f"{name} {what}" for name in names for what in ("there", "needs")))
     for p, budget in product(asked.p, asked.budgets):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 
@@ -70,6 +71,17 @@ class Simulated:
         self.pay(program.cost * len(rows))
         for row in rows:
             self.population.record(program.hash, row, Outcome(scores[int(row)], program.cost))
+
+    def join_validation(self) -> None:
+        """Validation is searched on, too."""
+        self.rows, self.validation = self.rows + self.validation, []
+
+    @contextmanager
+    def set_aside(self, calls: float) -> Generator[None]:
+        """For later."""
+        self.planned -= calls
+        yield
+        self.planned += calls
 
     def settle(self) -> None:
         """No ceiling cuts anything short here."""
@@ -236,11 +248,10 @@ async def searched(context: Simulated, s: Settings = Settings()) -> Program:
         weight=s.weight(),
     )
     if few(task.n, budget / task.start.cost) if s.joined is None else s.joined:
-        context.rows, context.validation = context.rows + context.validation, []
+        context.join_validation()
         await Pool(planner, Thompson(), s.judge(*STRICTER)).search(context)
         return context.population.incumbent.program
     closing = s.closing()
-    context.planned = budget - closing.room(budget, task.n, task.start.cost)
-    await Pool(planner, Thompson(), s.judge()).search(context)
-    context.planned = budget
+    with context.set_aside(closing.room(budget, task.n, task.start.cost)):
+        await Pool(planner, Thompson(), s.judge()).search(context)
     return (await closing.choose(context)).program

@@ -1,19 +1,26 @@
-"""The paper's protocol, by the product's own loop, in a simulated task: nothing is judged, validation after each batch chooses."""
+"""The FlowBot paper's protocol and AFlow's search, by the product's own loops, in a simulated task."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+from flowbot.optimizer.aflow.tree import Tree
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.bilevel import BATCH, Bilevel
-from flowbot.optimizer.paper.edits import TRIES
+from flowbot.optimizer.confirm import AsAdopted, Confirm, few
+from flowbot.optimizer.editing import TRIES
+from flowbot.optimizer.judge import PosteriorJudge
+from flowbot.optimizer.method import Loop
+from flowbot.optimizer.planner import Bandit
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.seams import Focus, Option, Proposal
+from flowbot.optimizer.recipes import PoolLoop
+from flowbot.optimizer.seams import Focus, Option, Pick, Proposal
+from flowbot.optimizer.tuned import Tuner
 from flowbot.run.events import Arm, Verdict
-from simulate.product import Simulated
+from simulate.product import Simulated, Structures, Texts
 from simulate.world import Program, Task
 
 
@@ -75,19 +82,65 @@ class Updates(_Taken):
         return [Proposal(made, "update", "meta")]
 
 
+@dataclass
+class Writer:
+    """AFlow's author: one change by the critic, of what is offered and was not tried on the parent."""
+
+    _tried: set[str] = field(default_factory=set[str])
+
+    def offers(self, parent: Candidate[Program], context: Simulated) -> list[Option]:
+        """As of `aflow.author`."""
+        options = Structures().options(parent, context)
+        return [replace(each, cost=each.cost + 1) for each in options if each.key not in self._tried]
+
+    async def modified(
+        self, parent: Candidate[Program], offers: Sequence[Option], tried: Sequence[str], context: Simulated
+    ) -> tuple[Pick[Program], Proposal[Program]]:
+        """One."""
+        rng = context.rng(f"author/{len(self._tried)}")
+        change = context.task.ballot(parent.program, [each.title for each in offers], rng)
+        option = next(each for each in offers if each.title == change)
+        self._tried.add(option.key)
+        context.pay(option.cost)
+        made = context.task.apply(parent.program, change)
+        pick = Pick(parent, cast("Any", self), Focus(option, 0, option.prior, option.prior))
+        return pick, Proposal(made, change, "meta")
+
+    def repeated(self, program: Program, context: Simulated) -> str:
+        """Whether the structure is known."""
+        known = any(each.program.structure == program.structure for each in context.population.members)
+        return "that was tried" if known else ""
+
+
 def paper(task: Task, budget: int, seed: int) -> tuple[Program, int]:
     """The protocol of the FlowBot paper (arXiv 2604.26258), one epoch, or until the calls are used."""
+    return _run(Bilevel(cast("Any", Edits()), cast("Any", Updates())), task, budget, seed)
+
+
+def aflow(task: Task, budget: int, seed: int, tuned: bool = False) -> tuple[Program, int]:
+    """AFlow's search (arXiv 2410.10762) as FlowBot has it, until it stands, or the calls are used.
+
+    Args:
+        tuned: whether each new structure gets judged draws of texts.
+    """
+    tuner = Tuner(Bandit(cast("Any", [Texts(("demonstrate", "rewrite"))]), wanders=False), PosteriorJudge())
+    tree = Tree(cast("Any", Writer()), tuner if tuned else None)
+    joins = few(task.n, budget / task.start.cost)
+    return _run(PoolLoop(tree, AsAdopted() if joins else Confirm(), joins), task, budget, seed)
+
+
+def _run(loop: Loop, task: Task, budget: int, seed: int) -> tuple[Program, int]:
     context = Simulated(task, budget, seed)
-    found = asyncio.run(_walked(Bilevel(cast("Any", Edits()), cast("Any", Updates())), context))
+    found = asyncio.run(_walked(loop, context))
     assert context.spent <= budget, (context.spent, budget)
     return found, context.spent
 
 
-async def _walked(loop: Bilevel, context: Simulated) -> Program:
+async def _walked(loop: Loop, context: Simulated) -> Program:
     of = cast("Any", context)
     start, rows = context.task.start, loop.opening(of)
     if context.calls_of(start) * len(rows) > context.left:
         return start
-    await context.run(start, rows, "val")
+    await context.run(start, rows, "train")
     await loop.search(of)
     return cast("Program", (await loop.choose(of)).program)

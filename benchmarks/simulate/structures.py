@@ -267,6 +267,11 @@ def planted(seed: int, n: int, q: float, world: str = "base") -> Task:
     return Structured(seed, n, q) if world == "structures" else Task(seed, n, q, world)
 
 
+def catalogue_size(steps: int) -> int:
+    """Changes that the catalogue offers on a start of so many calls."""
+    return sum(len(place.offers) for place in shape(steps).places)
+
+
 def accuracy_of_all(task: Structured) -> float:
     """With all that is needed, tuned, and nothing else."""
     return Phi(task.theta + sum(task.needed.values()))

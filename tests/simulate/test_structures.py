@@ -90,7 +90,9 @@ def test_a_critic_that_is_always_right_names_what_is_needed_next(seed: int) -> N
 
 @settings(max_examples=30, derandomize=True)
 @given(
-    method=st.sampled_from(["flowbot", "random", "paper", "aflow", "judged fairly", "parents from the front"]),
+    method=st.sampled_from(
+        ["flowbot", "random", "paper", "aflow", "aflow+texts", "judged fairly", "parents from the front"]
+    ),
     seed=SEEDS,
     budget=st.integers(0, 400),
 )
