@@ -40,6 +40,7 @@ from simulate.world import WORLDS, Program, Task
 N = 40
 BLOCK = 100
 """Tasks of a line."""
+RIVALS = ["paper", "aflow", "aflow+texts", "aflow without end"]
 WIDE = 1000, 2000, 4000, 8000
 """Budgets that the rivals get besides."""
 
@@ -93,7 +94,7 @@ class Cell:
         for seed in range(self.first, self.first + BLOCK):
             task = planted(seed, N, self.p, self.world)
             program, calls = METHODS[self.method](task, self.budget, seed)
-            gains.append(round(100 * (program.p - task.start.p), 2))
+            gains.append(round(100 * (program.p - task.start.p), 1))
             dearer.append(program.cost / task.start.cost)
             spent.append(calls)
         sums = {"calls": round(statistics.fmean(dearer), 3), "spent": round(statistics.fmean(spent))}
@@ -126,7 +127,7 @@ class Lines:
         with self.file.open("a", encoding="utf-8") as stream, ProcessPoolExecutor(self.processes) as workers:
             for cell, line in zip(cells, workers.map(Cell.line, cells), strict=True):
                 self._have[cell] = line
-                stream.write(json.dumps(line) + "\n")
+                stream.write(json.dumps(line, separators=(",", ":")) + "\n")
                 stream.flush()
 
     def gains(self, method: str, p: float, budget: int) -> list[float]:
@@ -162,20 +163,17 @@ def critic(lines: Lines, asked: argparse.Namespace) -> Table:
 
 
 def rivals(lines: Lines, asked: argparse.Namespace) -> Table:
-    """Calls for the score that `flowbot` has."""
-    names, wide = (
-        asked.methods or ["paper", "aflow", "aflow+texts", "aflow without end"],
-        sorted({*asked.budgets, *WIDE}),
-    )
+    """Calls for the score that `flowbot` has; in brackets what a rival has at as many calls."""
+    names, wide = asked.methods or RIVALS, sorted({*asked.budgets, *WIDE})
     lines.compute([*product(["flowbot"], asked.p, asked.budgets), *product(names, asked.p, wide)])
-    table = _table("p", "calls", "flowbot", *(f"{name} {what}" for name in names for what in ("there", "needs")))
+    table = _table("p", "calls", "flowbot", *(f"{name} needs" for name in names))
     for p, budget in product(asked.p, asked.budgets):
         score = statistics.fmean(lines.gains("flowbot", p, budget))
-        row = [f"{p}", f"{budget}", f"{score:.1f}"]
-        for name in names:
-            curve = [(0.0, 0.0), *((each, statistics.fmean(lines.gains(name, p, each))) for each in wide)]
-            row += [f"{dict(curve)[budget]:.1f}", needed_calls(curve, score)]
-        table.add_row(*row)
+        curves = (
+            [(0, 0.0), *((each, statistics.fmean(lines.gains(name, p, each))) for each in wide)] for name in names
+        )
+        needs = (f"{needed_calls(curve, score)} ({dict(curve)[budget]:.1f})" for curve in curves)
+        table.add_row(f"{p}", f"{budget}", f"{score:.1f}", *needs)
     return table
 
 
@@ -184,7 +182,7 @@ def needed_calls(curve: Sequence[tuple[float, float]], score: float) -> str:
     for (calls, gain), (then, more) in pairwise(curve):
         if more >= score:
             return f"{calls + (then - calls) * (score - gain) / (more - gain):.0f}"
-    return f"> {curve[-1][0]} ({max(gain for _, gain in curve):.1f})"
+    return f"never, {max(gain for _, gain in curve):.1f}"
 
 
 def parts(lines: Lines, asked: argparse.Namespace) -> Table:

@@ -132,7 +132,7 @@ def test_a_structure_of_the_better_half_is_tuned_before_it_is_dropped() -> None:
 def test_a_curve_is_straight_between_its_points() -> None:
     curve = [(0.0, 0.0), (200.0, 4.0), (500.0, 10.0)]
     assert needed_calls(curve, 7.0) == "350"
-    assert needed_calls(curve, 12.0) == "> 500.0 (10.0)"
+    assert needed_calls(curve, 12.0) == "never, 10.0"
 
 
 def test_lines_are_appended_and_not_computed_again(
