@@ -19,27 +19,12 @@ from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.recipes import PoolLoop
 from flowbot.optimizer.seams import Focus, Option, Pick, Proposal
 from flowbot.optimizer.tuned import Tuner
-from flowbot.run.events import Arm, Verdict
+from flowbot.run.events import Arm
 from simulate.product import Simulated, Structures, Texts
 from simulate.world import Program, Task
 
 
-@dataclass
-class _Taken:
-    """A proposer of changes that are taken as they are."""
-
-    def learn(self, outcomes: Sequence[tuple[Candidate[Program], Verdict]]) -> None:
-        """Nothing."""
-
-    async def _seen(self, program: Program, focus: Focus, context: Simulated) -> list[int]:
-        """The mistakes of the batch."""
-        await context.run(program, focus.rows, "train")
-        outcomes = context.population.outcomes(program)
-        return [int(row) for row in focus.rows if not outcomes[row].score]
-
-
-@dataclass
-class Edits(_Taken):
+class Edits:
     """Of the structure: feedback on every row of the batch, then edits by the critic, of what is offered and of what may be taken back."""
 
     def options(self, parent: Candidate[Program], context: Simulated) -> list[Option]:
@@ -51,15 +36,14 @@ class Edits(_Taken):
     ) -> list[Proposal[Program]]:
         """One."""
         program = parent.program
-        await self._seen(program, focus, context)
+        await context.run(program, focus.rows, "train")
         context.pay(len(focus.rows) + 1)
         offered = [each.change for each in context.task.offers(program)]
         change = context.task.ballot(program, offered, context.rng(f"edits/{focus.draw}"))
         return [Proposal(context.task.apply(program, change), change, "meta")]
 
 
-@dataclass
-class Updates(_Taken):
+class Updates:
     """Of the texts: feedback on every step of every run, then every step is written anew."""
 
     def options(self, parent: Candidate[Program], context: Simulated) -> list[Option]:
@@ -76,7 +60,9 @@ class Updates(_Taken):
     ) -> list[Proposal[Program]]:
         """One."""
         program = parent.program
-        wrong = await self._seen(program, focus, context)
+        await context.run(program, focus.rows, "train")
+        outcomes = context.population.outcomes(program)
+        wrong = [int(row) for row in focus.rows if not outcomes[row].score]
         context.pay((len(focus.rows) + 1) * program.cost)
         made = context.task.instruct(program, context.rng(f"update/{focus.draw}"), wrong)
         return [Proposal(made, "update", "meta")]

@@ -15,15 +15,16 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple, cast
 
 from flowbot import task as tasks
+from flowbot.optimizer.catalogue.change import NO_CHOICE
 from flowbot.optimizer.population import Population
-from flowbot.optimizer.structure.catalogue_changes import CatalogueChanges
+from flowbot.optimizer.structure.catalogue_changes import NO_CODE, CatalogueChanges
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.workflow import Workflow
 from simulate.world import BLIND, REMOVE, Offer, Phi, PhiInv, Program, Task, Text
 
 NEEDS = {
-    "verify": ("review",),
+    "verify": ("verify",),
     "vote": ("vote",),
     "decompose": ("plan",),
     "retrieve twice": ("tool", "tool"),
@@ -100,12 +101,11 @@ _TASK = tasks.Task(
     tools=[_lookup],
     **{split: [_ROW | {"question": split}] for split in ("train", "val", "test")},  # pyright: ignore[reportArgumentType]
 )
-_SIGNATURES = {each.signature.name: each.signature for each in _TASK.tools}
 
 
 def offered(program: WorkflowProgram) -> dict[str, tuple[Offer, ...]]:
     """The options that the product's catalogue has for it, by step; a tool is at hand, and a sandbox."""
-    context = SimpleNamespace(task=_TASK, can_compute=True, signatures=_SIGNATURES)
+    context = SimpleNamespace(task=_TASK, can_compute=True, signatures=_TASK.signatures, models=NO_CHOICE)
     found: dict[str, list[Offer]] = {}
     for each in CatalogueChanges().options(Population(program).start, cast("Any", context)):
         place, kind = each.arm.place, each.arm.kind
@@ -120,7 +120,9 @@ def changed(program: WorkflowProgram, place: str) -> dict[str, WorkflowProgram]:
     """What the catalogue's changes about a step make of a workflow, by kind."""
     changes = CatalogueChanges().catalogue.changes(program.workflow, _TASK)
     return {
-        each.kind: WorkflowProgram(applied(program.workflow, each.build(each.prior_code), tools=_SIGNATURES).after)
+        each.kind: WorkflowProgram(
+            applied(program.workflow, each.build(each.prior_code or NO_CODE), tools=_TASK.signatures).after
+        )
         for each in changes
         if each.place == place and each.kind != "remove"
     }
