@@ -77,25 +77,29 @@ class Writer:
     def offers(self, parent: Candidate[Program], context: Simulated) -> list[Option]:
         """As of `aflow.author`."""
         options = Structures().options(parent, context)
-        return [replace(each, cost=each.cost + 1) for each in options if each.key not in self._tried]
+        return [replace(each, cost=each.cost + TRIES) for each in options if each.key not in self._tried]
 
     async def modified(
         self, parent: Candidate[Program], offers: Sequence[Option], tried: Sequence[str], context: Simulated
     ) -> tuple[Pick[Program], Proposal[Program]]:
-        """One."""
-        rng = context.rng(f"author/{len(self._tried)}")
-        change = context.task.ballot(parent.program, [each.title for each in offers], rng)
-        option = next(each for each in offers if each.title == change)
-        self._tried.add(option.key)
-        context.pay(option.cost)
-        made = context.task.apply(parent.program, change)
-        pick = Pick(parent, cast("Any", self), Focus(option, 0, option.prior, option.prior))
-        return pick, Proposal(made, change, "meta")
-
-    def repeated(self, program: Program, context: Simulated) -> str:
-        """Whether the structure is known."""
-        known = any(each.program.structure == program.structure for each in context.population.members)
-        return "that was tried" if known else ""
+        """One; another one, up to `TRIES`, where a candidate has that structure."""
+        known = {each.program.structure for each in context.population.members}
+        left, paid = list(offers), 0
+        while True:
+            rng = context.rng(f"author/{len(self._tried)}")
+            change = context.task.ballot(parent.program, [each.title for each in left], rng)
+            option = next(each for each in left if each.title == change)
+            left.remove(option)
+            self._tried.add(option.key)
+            context.pay(1)
+            paid += 1
+            made = context.task.apply(parent.program, change)
+            pick = Pick(parent, cast("Any", self), Focus(option, 0, option.prior, option.prior))
+            if made.structure not in known:
+                context.pay(option.cost - TRIES)  # for its code
+                return pick, Proposal(made, change, "meta")
+            if not left or paid == TRIES:
+                return pick, Proposal(None, change, "meta", faults=("that was tried",))
 
 
 def paper(task: Task, budget: int, seed: int) -> tuple[Program, int]:
