@@ -8,7 +8,7 @@ tuned. Accuracies, rows and pairs are as in `world`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from random import Random
 from types import SimpleNamespace
@@ -18,6 +18,7 @@ from flowbot import task as tasks
 from flowbot.optimizer.catalogue.change import NO_CHOICE
 from flowbot.optimizer.population import Population
 from flowbot.optimizer.structure.catalogue_changes import NO_CODE, CatalogueChanges
+from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.workflow import Workflow
@@ -92,6 +93,11 @@ def _lookup(query: str) -> str:
     return query
 
 
+def _not_run(program: WorkflowProgram, rows: Iterable[str]) -> Sequence[Row]:
+    """No row was."""
+    return ()
+
+
 _ROW = {"question": "?", "answer": "!"}
 _TASK = tasks.Task(
     goal="Answer.",
@@ -105,7 +111,9 @@ _TASK = tasks.Task(
 
 def offered(program: WorkflowProgram) -> dict[str, tuple[Offer, ...]]:
     """The options that the product's catalogue has for it, by step; a tool is at hand, and a sandbox."""
-    context = SimpleNamespace(task=_TASK, can_compute=True, signatures=_TASK.signatures, models=NO_CHOICE)
+    context = SimpleNamespace(
+        task=_TASK, can_compute=True, signatures=_TASK.signatures, models=NO_CHOICE, training=(), recorded=_not_run
+    )
     found: dict[str, list[Offer]] = {}
     for each in CatalogueChanges().options(Population(program).start, cast("Any", context)):
         place, kind = each.arm.place, each.arm.kind
