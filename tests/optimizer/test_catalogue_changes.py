@@ -22,7 +22,7 @@ from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.task import Task
 from flowbot.workflow.edits.basic import RemoveNode
-from flowbot.workflow.nodes import CodeNode
+from flowbot.workflow.nodes import CodeNode, LLMNode
 from flowbot.workflow.parameters import CodeParameters, LLMParameters
 from flowbot.workflow.starts import single_call
 from flowbot.workflow.workflow import Workflow
@@ -38,7 +38,7 @@ class Missing:
         raise UserError("sandbox", "none", "one that can be had")
 
 
-GOOD = "```python\ndef run(items):\n    return {'total': max([each['number'] for each in items], default=0)}\n```"
+GOOD = "```python\ndef run(items):\n    return {'total': max([each['amount'] for each in items], default=0)}\n```"
 BAD = "```python\ndef run(items):\n    return {'sum': 1}\n```"
 CHAIN = Workflow.from_data(
     {
@@ -119,7 +119,7 @@ async def test_every_step_has_options_with_what_they_cost_and_what_is_believed_o
     assert named(options, "vote", "list").extra == 2, "three samples in place of one"
     assert named(options, "remove", "tidy").extra == -1
     compute, vote = named(options, "compute", "add"), named(options, "vote", "add")
-    assert (compute.cost, compute.most) == (TRIES, 2)
+    assert (compute.cost, compute.most, compute.at_once) == (TRIES, 1, 2)
     assert (vote.cost, vote.most) == (0, 1)
     assert vote.prior.mean > named(options, "remove", "tidy").prior.mean
     assert {each.level for each in options} == {"structure"}
@@ -168,20 +168,25 @@ async def test_a_change_without_code_takes_no_call_and_says_who_asked_for_it(sea
     assert any("3 times" in line for line in plain.edits)
 
 
-async def test_code_is_the_meta_models_first_and_the_priors_at_another_draw(search: Search, meta: Meta) -> None:
-    changes = CatalogueChanges()
-    (first,) = await proposed(changes, search, "compute", "add")
-    (other,) = await proposed(changes, search, "compute", "add", draw=1)
-    assert len(meta.asked) == 1, "the prior's code is not asked for"
-    assert (first.code_by, other.code_by) == ("meta", "prior")
-    assert "max(" in code_of(first)
-    assert "sum(" in code_of(other)
-
-
-async def test_both_codes_are_handed_in_where_two_are_wanted(search: Search) -> None:
+async def test_both_codes_are_handed_in_where_two_are_wanted(search: Search, meta: Meta) -> None:
     both = await proposed(CatalogueChanges(), search, "compute", "add", want=2)
     assert [each.code_by for each in both] == ["meta", "prior"]
-    assert code_of(both[0]) != code_of(both[1])
+    assert len(meta.asked) == 1, "the prior's code is not asked for"
+    assert "max(" in code_of(both[0])
+    assert "sum(" in code_of(both[1])
+    meta.replies = [GOOD]
+    (one,) = await proposed(CatalogueChanges(), search, "compute", "add")
+    assert one.code_by == "meta"
+
+
+async def test_a_list_of_numbers_says_amounts(search: Search) -> None:
+    (made,) = await proposed(CatalogueChanges(asks=False), search, "compute", "add")
+    assert made.program is not None
+    step = made.program.workflow.sketch.nodes["add"]
+    assert isinstance(step, LLMNode)
+    assert step.out == {"items": "list[{what: str, amount: int}]"}, (
+        "a small model takes `number` for the place in the list"
+    )
 
 
 @pytest.mark.parametrize("meta", [Meta(BAD, GOOD)])

@@ -32,8 +32,8 @@ def score(program: str, row: int) -> float:
 class Changes:
     """Offers every change once; `empty` ones come to nothing, and of `costly` ones a proposal costs five calls."""
 
-    def __init__(self, *, most: int = 1, cost: int = 0, empty: bool = False) -> None:
-        self.most, self.cost, self.empty = most, cost, empty
+    def __init__(self, *, most: int = 1, at_once: int = 1, cost: int = 0, empty: bool = False) -> None:
+        self.most, self.at_once, self.cost, self.empty = most, at_once, cost, empty
 
     def options(self, parent: Candidate[Named], context: Lookup) -> list[Option]:
         return [
@@ -44,6 +44,7 @@ class Changes:
                 Belief(0.0, 0.12),
                 cost=self.cost,
                 most=self.most,
+                at_once=self.at_once,
             )
             for change in EFFECTS
             if f"+{change}" not in parent.program.hash
@@ -56,7 +57,10 @@ class Changes:
         if self.empty:
             return [Proposal(None, focus.option.title, "meta", faults=("no program",))]
         name = f"{parent.program.hash}+{focus.option.title}" + (str(focus.draw) if focus.draw else "")
-        return [Proposal(Named(name), focus.option.title, "prior", shown=tuple(context.rows[:2]))]
+        return [
+            Proposal(Named(name + "9" * more), focus.option.title, "prior", shown=tuple(context.rows[:2]))
+            for more in range(want)
+        ]
 
 
 async def searched(
@@ -156,6 +160,13 @@ async def test_what_no_row_is_evidence_for_is_set_aside_and_does_not_end_the_sea
     unseen = [each for each in verdicts(context.events) if each.n == 0]
     assert unseen
     assert {each.decision for each in unseen} == {"set aside"}
+
+
+async def test_all_that_one_draw_is_asked_for_are_candidates() -> None:
+    context, _ = await searched(60, changes=Changes(at_once=2))
+    names = {each.program.hash for each in context.population.members[1:]}
+    assert names
+    assert {f"{name.rstrip('9')}9" for name in names} | {name.rstrip("9") for name in names} == names
 
 
 async def test_proposals_without_a_program_are_journaled_and_end() -> None:

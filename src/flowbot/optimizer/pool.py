@@ -100,7 +100,9 @@ class Pool(Generic[P]):
         population = context.population
         while (want := self.width - len(population.open)) > 0:
             picks = await self.planner.picks(want, context)
-            made = await all_of(pick.proposer.propose(pick.parent, pick.focus, 1, context) for pick in picks)
+            made = await all_of(
+                pick.proposer.propose(pick.parent, pick.focus, pick.focus.option.at_once, context) for pick in picks
+            )
             for pick, proposals in zip(picks, made, strict=True):
                 for proposal in proposals:
                     self._admit(context, pick, proposal)

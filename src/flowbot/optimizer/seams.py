@@ -55,6 +55,7 @@ class Option:
         extra: model calls an example that it adds, at most what it takes.
         cost: model calls that making the proposal takes at most.
         most: how many draws of it are worth trying on one parent.
+        at_once: proposals that one draw is asked for; more than one where the others take hardly a call more.
         level: which loop it belongs to.
         tokens: that the prompts of an example grow by, as far as that is known before it is made.
         measured: whether `prior` is known of this very change, not of its kind.
@@ -68,6 +69,7 @@ class Option:
     extra: float = 0.0
     cost: int = 0
     most: int = 1
+    at_once: int = 1
     level: Level = "structure"
     tokens: float = 0.0
     measured: bool = False

@@ -34,17 +34,17 @@ def compute(place: Place) -> Iterator[Change]:
         return
     answers, kinds = place.answers, place.kinds()
     if kinds <= {*NUMBERS}:
-        member, noun = ("number", "int" if kinds == {"int"} else "float"), "numbers"
-        members = {"what": "str", member[0]: member[1]}
-        codes = {answer: _summary(type_, member[0]) for answer, type_ in answers.items()}
+        # not "number": a small model takes that for the item's place in the list
+        members, noun = {"what": "str", "amount": "int" if kinds == {"int"} else "float"}, "amount"
+        codes = {answer: _summary(type_, "amount") for answer, type_ in answers.items()}
     elif len(answers) == 1:
-        members, noun = {"what": "str", "value": next(iter(answers.values()))}, "values"
+        members, noun = {"what": "str", "value": next(iter(answers.values()))}, "value"
         codes = {answer: _summary(type_, "value") for answer, type_ in answers.items()}
     else:
         members, noun = {free_name("what", answers): "str", **answers}, "values"
         codes = {answer: _summary(type_, answer) for answer, type_ in answers.items()}
     title = "Make the LLM call return the parts as a typed list, and compute the answer in Python."
-    yield _listing(place, "", members, codes, f"List the items with their {noun}.", title)
+    yield _listing(place, "", members, codes, f"List the items, each with its {noun}.", title)
     for name, item in _own_lists(place):
         numbers = [member for member, type_ in item.members if type_.kind in NUMBERS]
         if kinds <= {*NUMBERS} and numbers:

@@ -60,14 +60,14 @@ class CatalogueChanges:
         want: int,
         context: Context[WorkflowProgram],
     ) -> Sequence[Proposal[WorkflowProgram]]:
-        """The changed workflow. Of a computing step there are two, by the meta model's code and by the plain prior's: the first
-        draw gives the meta model's where it wrote one that runs, another draw the prior's; both at once where two are wanted."""
+        """The changed workflow. Of a computing step there are two where two are wanted, by the meta model's code and by the plain
+        prior's: what runs before the step is the same, so the second takes no further call of the task model."""
         _, change = self._offered(parent.program, context)[focus.option.key]
         workflow = parent.program.workflow
         if change.computes is None:
             return [_made(context, workflow, change, focus, "", None)]
         code, faults = "", list[str]()
-        if self.asks and not focus.draw:
+        if self.asks:
             code, faults = await write_code(context, workflow, *change.computes, known=change.known)
         made: list[Proposal[WorkflowProgram]] = []
         if code:
@@ -111,7 +111,7 @@ class CatalogueChanges:
                 prior=self.priors.belief(change.kind, tasks=task_kinds(search.task, workflow, change.place, rows)),
                 extra=WorkflowProgram(changed).usual_calls - program.usual_calls,
                 cost=TRIES if asked else 0,
-                most=2 if asked and change.prior_code else 1,
+                at_once=2 if asked and change.prior_code else 1,
             )
             yield option, change
 
