@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 from typing import Any, Generic, Literal, Protocol, TypeVar
@@ -108,22 +108,21 @@ class Candidate(Generic[P]):
     @property
     def history(self) -> list[Candidate[P]]:
         """From the start to this one, by what each was made from: whose changes it holds."""
-        chain: list[Candidate[P]] = []
-        here: Candidate[P] | None = self
-        while here is not None:
-            chain.append(here)
-            here = here.origin or here.parent
-        return chain[::-1]
+        return _from_start(self, lambda each: each.origin or each.parent)
 
     @property
     def lineage(self) -> list[Candidate[P]]:
         """From the start to this one."""
-        chain: list[Candidate[P]] = []
-        here: Candidate[P] | None = self
-        while here is not None:
-            chain.append(here)
-            here = here.parent
-        return chain[::-1]
+        return _from_start(self, lambda each: each.parent)
+
+
+def _from_start(last: Candidate[P], before: Callable[[Candidate[P]], Candidate[P] | None]) -> list[Candidate[P]]:
+    chain: list[Candidate[P]] = []
+    here: Candidate[P] | None = last
+    while here is not None:
+        chain.append(here)
+        here = before(here)
+    return chain[::-1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from flowbot.optimizer.population import Candidate, Population
 from flowbot.optimizer.rendering import instruction_text, value_text
 from flowbot.runtime.program import WorkflowProgram
@@ -35,18 +33,11 @@ def tried(population: Population[WorkflowProgram], program: WorkflowProgram, pat
 
 
 def tried_changes(population: Population[WorkflowProgram]) -> list[str]:
-    """The best changes of all kinds and the last that failed, each as `KIND: CLAIM (GAIN ± SD, n ROWS)`."""
+    """The `BEST` changes that gained something, the best first, then the last `FAILED` others, each as `KIND: CLAIM (GAIN ± SD, n ROWS)`."""
     members = [each for each in population.members if each.parent is not None]
-    return [
-        f"{each.arm.kind}: {each.title.rstrip('.')} ({measured(population, each)})" for each in best_and_failed(members)
-    ]
-
-
-def best_and_failed(members: Sequence[_Member]) -> list[_Member]:
-    """The `BEST` candidates that gained something, the best first; then the last `FAILED` others, in the order of the search."""
     gained = sorted((each for each in members if each.belief.mean > 0), key=lambda each: -each.belief.mean)[:BEST]
     failed = [each for each in members if each.belief.mean <= 0][-FAILED:]
-    return [*gained, *failed]
+    return [f"{each.arm.kind}: {each.title.rstrip('.')} ({measured(population, each)})" for each in (*gained, *failed)]
 
 
 def measured(population: Population[WorkflowProgram], candidate: _Member) -> str:

@@ -84,7 +84,7 @@ class PackageLoop:
     def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
         """The start is validated first, as packages do, on all or as many rows as the plan lets it choose by."""
         start = context.population.start.program
-        calls, planned = max(1, ceil(context.calls_of(start))), int(context.left + context.spent)
+        calls, planned = ceil(context.calls_of(start)), int(context.left + context.spent)
         sizes = Sizes(len(context.training), len(context.validation), 0, calls, planned)
         self._val = context.validation[: self.package.validates(start, sizes)]
         return self._val

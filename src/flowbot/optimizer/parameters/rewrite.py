@@ -30,17 +30,14 @@ from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import Once
 from flowbot.runtime.trace import node_path
 from flowbot.workflow.parameters import LLMParameters, Parameters
-from flowbot.workflow.prompt import Slot, around, slots
 
 from .accept import accepted
-from .step_change import Aim, aim, option, proposal, said, text_steps
+from .step_change import Aim, aim, option, proposal, text_steps
 from .update import TOKENS_PER_WORD
-from .wording import LIMIT_WORDS, PART, gives_text
+from .wording import Wording, gives_text, texts_of
 
 AT_ONCE = 4
 """Hypotheses of one reply."""
-GROWTH = 1.2
-"""Length of a new text by that of the old one, at most, where the old one is not short."""
 CLAIM_TOKENS = 100
 HYPOTHESES = [Field.of("hypotheses", "list[{claim: str, text: str}]", "what is wrong, and the text that mends it")]
 
@@ -49,8 +46,7 @@ class _Reply(NamedTuple):
     """What one reply brought: shared by the draws that take a hypothesis each."""
 
     aim: Aim
-    part: Slot | None
-    limit: int
+    now: Wording
     question: str
     quotable: tuple[str, ...]
     shown: tuple[str, ...]
@@ -96,7 +92,7 @@ class Rewrite:
         if self._handed.get(program.hash, 0) % AT_ONCE:
             cost = 0  # the next draws are paid for
         arm = Arm(kind="instruct", place=paths[0] if len(paths) == 1 else "")
-        most = AT_ONCE * max(self.replies, *(len(_texts(program, path)) for path in paths))
+        most = AT_ONCE * max(self.replies, *(texts_of(program.workflow.parameter(path)) for path in paths))
         found = option(program, arm, "rewrite a step from its mistakes", self.priors, cost=cost, most=most)
         # A meta model that repeats what it read costs questions and gains nothing: the belief is as large as the share of rewrites
         # that changed something, with one on credit.
@@ -123,10 +119,8 @@ class Rewrite:
         """Ask for a step's hypotheses."""
         aimed = await aim(context, program, focus, self.blame, number)
         path, rows = aimed.path, aimed.mistakes(self.mistakes, number)
-        texts = _texts(program, path)
-        part = texts[number % len(texts)]
-        old = said(program.workflow.parameter(path)) if part is None else part.text
-        limit = max(LIMIT_WORDS, int(GROWTH * len(old.split())))
+        told = program.workflow.parameter(path)
+        now = Wording.of(program.workflow, path, number % texts_of(told)).growing
         gradients: Sequence[Gradients] = []
         if len(suspects(program)) > 1:
             context.watch.step(f"gradients of {count(len(rows), 'run')}")
@@ -135,7 +129,7 @@ class Rewrite:
         said_of = said_of or [list[str]()] * len(rows)
         ran = [row for row in context.recorded(program, focus.rows or context.training) if calls_of(row, path)]
         kept = good(ran)[: self.right]
-        told, history = program.workflow.parameter(path), tried(context.population, program, path)[: self.history]
+        history = tried(context.population, program, path)[: self.history]
         right = [right_text(row, context.task.metric) for row in context.told(program, rows)]
         question = fill(
             "hypotheses",
@@ -143,8 +137,8 @@ class Rewrite:
             workflow=sentence(program.workflow),
             step=path,
             signature=gives_text(program.workflow, path),
-            text=old,
-            around=around(told.messages, part, PART) if isinstance(told, LLMParameters) and part else "",
+            text=now.text,
+            around=now.around,
             beside=_beside(told),
             mistakes=[
                 {"run": run_text(row), "right": wanted, "feedback": texts}
@@ -153,17 +147,16 @@ class Rewrite:
             right=[run_text(row) for row in kept],
             tried=history,
             number=AT_ONCE,
-            limit=limit,
+            limit=now.limit,
         )
-        tokens = AT_ONCE * (TOKENS_PER_WORD * limit + CLAIM_TOKENS)
+        tokens = AT_ONCE * (TOKENS_PER_WORD * now.limit + CLAIM_TOKENS)
         reply = await context.ask_fields(
             question, "Hypotheses?", HYPOTHESES, "proposals", max_tokens=tokens, draw=number
         )
         names = (*(row.example.id for row in (*rows, *kept)), *aimed.blamed.shown)
         return _Reply(
             aimed,
-            part,
-            limit,
+            now,
             question,
             (*history, *right, *chain.from_iterable(said_of)),
             tuple(dict.fromkeys(names)),
@@ -190,11 +183,11 @@ def _proposed(
             given["text"],
             question=reply.question,
             quotable=reply.quotable,
-            part=reply.part,
-            limit=reply.limit,
+            part=reply.now.part,
+            limit=reply.now.limit,
         )
-        if parameters is not None and len(given["text"].split()) > reply.limit:
-            parameters, fault = None, f"it has {len(given['text'].split())} words, and {reply.limit} are the most"
+        if parameters is not None and len(given["text"].split()) > reply.now.limit:
+            parameters, fault = None, f"it has {len(given['text'].split())} words, and {reply.now.limit} are the most"
     feedback = (*reply.aim.blamed.feedback, *reply.feedback)
     return proposal(
         program,
@@ -209,12 +202,6 @@ def _proposed(
         feedback=feedback,
         because=(*focus.because, *(each.id for each in feedback if node_path(each.place) == path)),
     )
-
-
-def _texts(program: WorkflowProgram, path: str) -> Sequence[Slot | None]:
-    """Texts of a step that may be rewritten, each for itself; None for its instruction."""
-    told = program.workflow.parameter(path)
-    return slots(told.messages) if isinstance(told, LLMParameters) and told.messages else (None,)
 
 
 def _beside(told: Parameters) -> str:
