@@ -10,6 +10,7 @@ from bench_help import BENCH, write_bench
 import flowbot as fb
 from flowbot.benchmark.bench_file import read_bench
 from flowbot.benchmark.plan import cells_of, chosen_cells
+from flowbot.benchmark.run import ready_bench
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,8 @@ from flowbot.benchmark.plan import cells_of, chosen_cells
         ("method: none+blame", "method: none+blam", "methods.tuned.method: found 'blam'"),
         ("method: none+blame", "method: none+blame, effort: 3", "the unknown key 'effort'"),
         ("fake/counter", "fak/counter", "models.small.task: found 'fak'"),
+        ("fake/counter", "fake/counter, others: [fake/echo, fak/echo]", "models.small.others[1]: found 'fak'"),
+        ("fake/counter", "fake/counter, others: fake/echo", "models.small: others: found 'fake/echo'"),
         ("fake/counter", "openai/gpt-4.1-mini", "adding/single/small: "),
         ("seeds: [0, 1]", "seeds: [0, 0]", "seeds: found 0 twice"),
         ("seeds: [0, 1]", "seeds: [true]", "seeds[0]: found True"),
@@ -90,3 +93,16 @@ def test_a_dry_run_counts_cells_and_calls_and_writes_nothing(
     assert [len(told["cells"]), told["ceilings"]] == [6, {"all": {"usd": 5.0}, "cell": {"calls": 90}}]
     assert told["estimate"]["calls"] == sum(cell["estimate"]["calls"] for cell in told["cells"]) > 0
     assert not Path("bench").exists()
+
+
+async def test_other_models_make_another_cell_of_a_search_and_none_of_a_start(tmp_path: Path) -> None:
+    async def identities(text: str, folder: str) -> dict[str, str]:
+        (tmp_path / folder).mkdir()
+        file = write_bench(tmp_path / folder, text)
+        async with ready_bench(file, cache_dir=tmp_path / "cache", out=tmp_path / "out") as ready:
+            return {each.cell.name: each.identity for each in ready.plan.chosen}
+
+    one = await identities(BENCH, "one")
+    other = await identities(BENCH.replace("fake/counter", "fake/counter, others: [fake/echo]"), "other")
+    changed = {name.split("/")[1] for name in one if one[name] != other[name]}
+    assert changed == {"tuned"}

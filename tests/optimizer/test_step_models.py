@@ -210,23 +210,31 @@ def test_prices_decide_the_order_and_else_the_list_does() -> None:
         def cost(self, usage: Usage) -> float | None:
             return self.usd
 
-    def order(**usd: float | None) -> StepModels:
+    def order(**costs: float | None) -> StepModels:
+        usd = {f"fake/{name}": each for name, each in costs.items()}
         prices = {name: Priced(each) for name, each in usd.items()}
-        return step_models("own", list(usd), lambda _: Usage(1, 100, 100), prices.__getitem__)  # type: ignore[arg-type]
+        return step_models("fake/own", list(usd), lambda _: Usage(1, 100, 100), prices.__getitem__)  # type: ignore[arg-type]
 
     by_price = order(own=1.0, big=4.0, small=0.25)
-    assert dict(by_price.weights) == {"small": 0.25, "own": 1.0, "big": 4.0}
-    assert list(by_price.weights) == ["small", "own", "big"]
-    assert (by_price.cheaper(None), by_price.stronger("small"), by_price.strongest) == (
-        ["small"],
-        ["own", "big"],
-        "big",
-    )
-    assert by_price.priced
+    small, own, big = "fake/small", "fake/own", "fake/big"
+    assert list(by_price.weights.items()) == [(small, 0.25), (own, 1.0), (big, 4.0)]
+    assert (by_price.cheaper(None), by_price.stronger(small), by_price.strongest) == ([small], [own, big], big)
+    assert "by price" in str(by_price)
     for unknown in ({"small": None, "own": 1.0, "big": 9.0}, {"small": 0.0, "own": 0.0, "big": 0.0}):
         given = order(**unknown)
-        assert dict(given.weights) == {"small": 0.5, "own": 1.0, "big": 2.0}
-        assert not given.priced
+        assert dict(given.weights) == {small: 0.5, own: 1.0, big: 2.0}
+        assert "in the order given" in str(given)
+
+
+def test_models_on_this_machine_are_told_apart_by_size() -> None:
+    class Free:
+        def cost(self, usage: Usage) -> float:
+            return 0.0
+
+    large, small = "local/qwen2.5-coder-1.5b", "local/qwen2.5-coder-0.5b?slots=2"
+    found = step_models(large, [large, small], lambda _: Usage(1, 1, 1), lambda _: Free())  # type: ignore[arg-type, return-value]
+    assert list(found.weights) == [small, large]
+    assert found.weights[small] == pytest.approx(491400064 / 1117320768, abs=1e-6)
 
 
 def test_what_a_judge_of_a_file_names_and_files_of_this_machine_are_no_models_of_steps() -> None:

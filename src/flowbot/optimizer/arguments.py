@@ -44,7 +44,7 @@ class RunSettings(WorkbenchSettings, total=False):
         judge_lm: model string of the judges of the task's metric that name no model; when None the meta model, or without one
             the task model.
         models: model strings that steps and judges of files may name beside those of the arguments, and that a search may give to
-            steps: by their prices, else in this order the cheapest first and the strongest last.
+            steps: by price or size, else in this order the cheapest first and the strongest last.
         allow_writes: True: tools that write are called for real; without it they need a stand-in.
         progress: called with a `ProgressEvent` at every step and at all news; see `ProgressCallback`.
         workbench: what it shares with other runs, which then says `cache_dir`, `pace`, `sandbox` and `executor`; one of its own

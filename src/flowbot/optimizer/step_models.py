@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from flowbot.fields import Usage
 from flowbot.lm.lm import LM
+from flowbot.lm.local.weights import catalogue
+from flowbot.lm.providers import split_model
 from flowbot.runtime.open_model import names_file
 from flowbot.runtime.trace import Trace
 from flowbot.task import Metric
@@ -21,7 +23,8 @@ from flowbot.workflow.parameters import ChoiceParameters, LLMParameters
 from flowbot.workflow.workflow import Workflow
 
 STEP = 2.0
-"""What a call counts as beside one of the model before it, where prices do not tell."""
+"""What a call counts as beside one of the model before it, where neither prices nor sizes tell."""
+BY_ORDER = "in the order given, since prices do not tell them apart: each as twice the one before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +34,12 @@ class StepModels:
     Args:
         own: the task model, which a step has that names none.
         weights: by model string, cheapest first: what a call counts as, in calls of the task model. Fewer than two: there is no choice.
-        priced: whether prices say so; else it is the order in which the models were given.
+        by: what says so, in words.
     """
 
     own: str = ""
     weights: Mapping[str, float] = field(default_factory=dict[str, float])
-    priced: bool = True
+    by: str = BY_ORDER
 
     def cheaper(self, model: str | None) -> list[str]:
         """Those before a step's model, cheapest first."""
@@ -70,12 +73,7 @@ class StepModels:
 
     def __str__(self) -> str:
         counted = ", ".join(f"{name} ({weight:.3g})" for name, weight in self.weights.items())
-        by = (
-            "by price"
-            if self.priced
-            else "in the order given, since prices do not tell them apart: each as twice the one before"
-        )
-        return f"Models of steps, with what a call counts as {by}: {counted}"
+        return f"Models of steps, with what a call counts as {self.by}: {counted}"
 
 
 def choices(own: str, models: Sequence[str] | None, metric: Metric) -> tuple[str, ...]:
@@ -97,7 +95,7 @@ def step_models(
     own: str, names: Sequence[str], usage: Callable[[str], Usage], opened: Callable[[str], LM]
 ) -> StepModels:
     """The models in order of price for a typical call, with what a call counts as. Where a price is unknown, that of the
-    task model is nothing, or all are the same, the order given says which is cheaper.
+    task model is nothing, or all are the same, the sizes of models on this machine tell, else the order given.
 
     Args:
         own: the task model.
@@ -105,13 +103,21 @@ def step_models(
         usage: what a typical call of a model takes.
         opened: the model behind a model string.
     """
-    costs = {name: opened(name).cost(usage(name)) for name in names}
-    known = {name: cost for name, cost in costs.items() if cost is not None}
-    if len(known) == len(names) and known.get(own) and len(set(known.values())) > 1:
-        return StepModels(
-            own, {name: round(known[name] / known[own], 6) for name in sorted(names, key=known.__getitem__)}
-        )
-    return StepModels(own, {name: STEP ** (place - names.index(own)) for place, name in enumerate(names)}, priced=False)
+    priced = {name: opened(name).cost(usage(name)) for name in names}
+    sized = {name: _size(name) for name in names}
+    for by, costs in (("by price", priced), ("by size, since none has a price", sized)):
+        known = {name: cost for name, cost in costs.items() if cost is not None}
+        if len(known) == len(names) and known.get(own) and len(set(known.values())) > 1:
+            ordered = sorted(names, key=known.__getitem__)
+            return StepModels(own, {name: round(known[name] / known[own], 6) for name in ordered}, by)
+    return StepModels(own, {name: STEP ** (place - names.index(own)) for place, name in enumerate(names)})
+
+
+def _size(model: str) -> float | None:
+    """Bytes of a model on this machine, by which it takes its time; None where it is another, or no size is known."""
+    provider, rest = split_model(model)
+    known = catalogue().get(rest.partition("?")[0]) if provider == "local" else None
+    return None if known is None else known.bytes
 
 
 def choosable(workflow: Workflow) -> Iterator[tuple[str, LLMParameters | ChoiceParameters]]:
