@@ -40,7 +40,7 @@ from simulate.world import WORLDS, Program, Task
 N = 40
 BLOCK = 100
 """Tasks of a line."""
-RIVALS = ["paper", "aflow", "aflow+texts", "aflow without end"]
+RIVALS = ["paper", "aflow", "aflow without end"]
 WIDE = 1000, 2000, 4000, 8000
 """Budgets that the rivals get besides."""
 
