@@ -18,7 +18,7 @@ from flowbot.optimizer.structure.catalogue_changes import CatalogueChanges
 from flowbot.optimizer.task_kinds import LONG, task_kinds
 from flowbot.task import Task
 from flowbot.workflow.starts import single_call
-from simulate.rivals.arms import ADD, REMOVE
+from simulate.world import ADD, REMOVE
 
 
 def test_the_shipped_priors_are_the_base_rates_of_the_simulator() -> None:
