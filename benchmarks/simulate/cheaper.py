@@ -18,7 +18,7 @@ if __name__ == "__main__":
 from rich.console import Console
 from rich.table import Table
 
-from flowbot.optimizer import judge
+from flowbot.optimizer import judge, objective
 from flowbot.optimizer.allocator import BLOCK
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.population import Candidate, Outcome, Population
@@ -53,17 +53,17 @@ def frontier(pairs: Sequence[int], discordant: float, runs: int) -> Table:
     table = Table(box=None, pad_edge=False)
     for name in ("pairs", "tolerated", "prior", "equal", "-5 points", "-10 points"):
         table.add_column(name, justify="right")
-    shipped = judge.TOLERATED
+    shipped = objective.TOLERATED
     for rows in pairs:
-        for judge.TOLERATED in (0.02, 0.03, 0.04, 0.05):
+        for objective.TOLERATED in (0.02, 0.03, 0.04, 0.05):
             for prior in (Belief(0.0, 0.03), Belief(0.0, 0.06), Belief(-0.03, 0.06), Belief(0.0, 0.12)):
                 shares = [
                     sum(taken(seed, rows, loss, discordant, prior) for seed in range(runs)) / runs
                     for loss in (0.0, 0.05, 0.1)
                 ]
                 named = f"{prior.mean:g} ± {prior.spread:g}"
-                table.add_row(str(rows), f"{judge.TOLERATED:g}", named, *(f"{100 * share:.0f}" for share in shares))
-    judge.TOLERATED = shipped
+                table.add_row(str(rows), f"{objective.TOLERATED:g}", named, *(f"{100 * share:.0f}" for share in shares))
+    objective.TOLERATED = shipped
     return table
 
 

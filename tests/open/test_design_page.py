@@ -11,7 +11,7 @@ import flowbot.optimizer.confirm
 import flowbot.optimizer.judge
 import flowbot.optimizer.recipes
 import flowbot.optimizer.seams
-from flowbot.optimizer import allocator
+from flowbot.optimizer import allocator, objective
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
@@ -67,7 +67,7 @@ def test_the_figures_of_a_decision_are_those_of_the_judge() -> None:
     judge, confirm = flowbot.optimizer.judge, flowbot.optimizer.confirm
     own = judge.PosteriorJudge[Any]()
     assert (round(own.adopt, 1), own.final, own.drop, own.fewest) == (0.9, 0.8, 0.3, 12)
-    assert (judge.CALL_WORTH, judge.TOLERATED, judge.CHEAPER) == (0.01, 0.03, 0.8)
+    assert (objective.CALL_WORTH, objective.TOLERATED, judge.CHEAPER) == (0.01, 0.03, 0.8)
     assert (allocator.BLOCK, confirm.BLOCK) == (6, 10)
     said = "nine in ten on twelve pairs|eight in ten where no rows|At three in ten|gain a point|three points|two in ten|six at a time|ten rows"
     text = " ".join(PAGE.split())

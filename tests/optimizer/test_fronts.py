@@ -1,4 +1,4 @@
-"""The two fronts of a population against brute force, and lineages."""
+"""The instance front of a population against brute force, and lineages."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from pool_world import START, Named
 
 from flowbot.optimizer.belief import Belief
-from flowbot.optimizer.population import SAME_CALLS, Candidate, Outcome, Population
+from flowbot.optimizer.objective import SAME_CALLS
+from flowbot.optimizer.population import Candidate, Outcome, Population
 from flowbot.run.events import Arm
 
 SCORES = st.lists(
     st.lists(st.integers(0, 3) | st.none(), min_size=4, max_size=4), min_size=1, max_size=6
 )  # of each member on four rows; None: it was not run there
-POINTS = st.lists(st.tuples(*(st.integers(0, 2) for _ in range(5))), min_size=1, max_size=7)
 
 
 def of(table: list[list[int | None]]) -> tuple[Population[Named], list[str]]:
@@ -88,36 +88,13 @@ def test_every_row_has_a_winner_on_the_instance_front_and_no_member_of_it_can_be
         assert not rest or not all(winners & rest for winners in best), f"{name} is best nowhere alone"
 
 
-@settings(max_examples=300)
-@given(POINTS)
-def test_the_front_is_whom_no_other_equals_on_all_axes_and_beats_on_one(points: list[tuple[int, ...]]) -> None:
-    population = Population(START)
-    for place, (score, calls, tokens, usd, seconds) in enumerate(points):
-        name = f"c{place}" if place else "start"
-        if place:
-            population.add(Candidate(name, Named(name), population.start, Arm(kind="k"), Belief(0.0, 0.1)))
-        for row in "01":  # the mean of two rows
-            apart = 0.5 if row == "0" else -0.5
-            population.record(name, row, Outcome(score / 4, calls + apart + 1, tokens, usd, seconds))
-    unbeaten = [
-        "start" if place == 0 else f"c{place}"
-        for place, mine in enumerate(points)
-        if not any(
-            other[0] >= mine[0] and all(b <= a for a, b in zip(mine[1:], other[1:], strict=True)) and other != mine
-            for other in points
-        )
-    ]
-    assert [each.id for each in population.front()] == unbeaten
-
-
-def test_whoever_was_not_run_is_on_neither_front_and_an_unknown_price_is_no_advantage_of_the_known() -> None:
+def test_whoever_was_not_run_is_not_on_the_instance_front_and_a_mean_with_an_unknown_price_is_unknown() -> None:
     population, rows = of([[3, 0, 0, 0], [None, None, None, None]])
     assert set(population.instance_front(rows)) == {"start"}
-    assert [each.id for each in population.front()] == ["start"]
     free = Population(START)
     free.record("start", "0", Outcome(1.0, usd=None))
     assert free.mean(START, "usd") is None
-    assert [each.id for each in free.front()] == ["start"]
+    assert free.takes(START).usd is None
 
 
 @settings(max_examples=100)

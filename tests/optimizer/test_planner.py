@@ -10,8 +10,8 @@ import pytest
 from pool_world import Lookup, Named
 
 from flowbot.optimizer.belief import Belief
-from flowbot.optimizer.judge import CALL_WORTH
-from flowbot.optimizer.planner import CARRIED, LEAST_WEIGHT, PATIENCE, TOKENS_OF_A_CALL, VOTE_WORTH, Bandit, VoteWeight
+from flowbot.optimizer.objective import CALL_WORTH, TOKENS_OF_A_CALL
+from flowbot.optimizer.planner import CARRIED, LEAST_WEIGHT, PATIENCE, VOTE_WORTH, Bandit, VoteWeight
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.seams import Ballots, Focus, Option, Proposal
 from flowbot.run.events import Arm, Noted, Verdict

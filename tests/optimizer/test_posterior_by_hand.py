@@ -23,19 +23,23 @@ from flowbot.optimizer.belief import (
     mean_and_variance,
 )
 from flowbot.optimizer.judge import (
-    CALL_WORTH,
     LEAST_SPREAD,
     POOLED_PAIRS,
     PRIOR_SPREAD,
     PRIOR_WEIGHT,
-    TOLERATED,
     PosteriorJudge,
     weighed,
 )
+from flowbot.optimizer.objective import CALL_WORTH, TOLERATED, Objective, Takes
 from flowbot.optimizer.population import Candidate, Outcome, Population
 from flowbot.run.events import Arm
 
 STEPS = 20_001
+
+
+def priced(calls: float, scale: float) -> float:
+    """What so many calls more must gain where nobody names an objective."""
+    return Objective().price(Takes(calls=calls), Takes(), scale)
 
 
 def integrated(prior: Belief, seen: float, variance: float, threshold: float = 0.0) -> tuple[float, float, float]:
@@ -195,20 +199,20 @@ def test_the_same_pairs_once_more_make_a_belief_no_wider(pairs: list[tuple[float
 def test_what_replaces_also_does_so_with_fewer_calls_or_a_greater_gain(
     mean: float, spread: float, extra: float, more: float, scale: float, bar: float
 ) -> None:
-    belief = Belief(mean * scale, spread * scale)
-    if weighed(belief, extra, scale, bar).replaces:
-        assert weighed(belief, extra - more, scale, bar).replaces
-        assert weighed(Belief(belief.mean + more * scale, belief.spread), extra, scale, bar).replaces
+    belief, price = Belief(mean * scale, spread * scale), priced(extra, scale)
+    if weighed(belief, price, bar).replaces:
+        assert weighed(belief, priced(extra - more, scale), bar).replaces
+        assert weighed(Belief(belief.mean + more * scale, belief.spread), price, bar).replaces
 
 
 @pytest.mark.parametrize("extra", [0.0, 1.0, 2.5])
 def test_a_dearer_program_must_gain_what_its_calls_are_worth_and_a_cheaper_one_must_hardly_lose(extra: float) -> None:
-    certain = 1e-6
-    assert not weighed(Belief(CALL_WORTH * extra - 1e-4, certain), extra, 1.0, 0.92).replaces
-    assert weighed(Belief(CALL_WORTH * extra + 1e-4, certain), extra, 1.0, 0.92).replaces
-    assert weighed(Belief(-TOLERATED + 1e-4, certain), -1.0, 1.0, 0.92).rule == "cheaper"
-    assert weighed(Belief(-TOLERATED + 1e-4, certain), -1.0, 1.0, 0.92).replaces
-    assert not weighed(Belief(-TOLERATED - 1e-4, certain), -1.0, 1.0, 0.92).replaces
+    certain, price, fewer = 1e-6, priced(extra, 1.0), priced(-1.0, 1.0)
+    assert not weighed(Belief(CALL_WORTH * extra - 1e-4, certain), price, 0.92).replaces
+    assert weighed(Belief(CALL_WORTH * extra + 1e-4, certain), price, 0.92).replaces
+    assert weighed(Belief(-TOLERATED + 1e-4, certain), fewer, 0.92).rule == "cheaper"
+    assert weighed(Belief(-TOLERATED + 1e-4, certain), fewer, 0.92).replaces
+    assert not weighed(Belief(-TOLERATED - 1e-4, certain), fewer, 0.92).replaces
 
 
 @settings(max_examples=40, derandomize=True)

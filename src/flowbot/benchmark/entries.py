@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import ConfigDict, Field
 
@@ -61,6 +61,7 @@ class SearchMethod(_Method):
         meta_mode: how the meta model is asked, as in `optimize`.
         feedback: what it is told of mistakes, as in `optimize`.
         order: which changes are tried first, as in `optimize`.
+        objective, max_calls_per_example, max_nodes, max_latency, freeze: what is better and what no workflow may do, likewise.
     """
 
     method: str
@@ -68,6 +69,15 @@ class SearchMethod(_Method):
     meta_mode: AskedMode = "auto"
     feedback: FeedbackMode = "real"
     order: Order = "free"
+    objective: str = "score"
+    max_calls_per_example: Annotated[int, Field(ge=1, le=MOST)] | None = None
+    max_nodes: Annotated[int, Field(ge=1, le=MOST)] | None = None
+    max_latency: Annotated[float, Field(ge=LEAST, le=MOST)] | None = None
+    freeze: Annotated[list[str], Field(default_factory=list[str])]
+
+    def options(self) -> dict[str, Any]:
+        """What `optimize` takes besides method and start."""
+        return self.model_dump(exclude={"method", "start", "tasks"})
 
 
 class PeerMethod(_Method):

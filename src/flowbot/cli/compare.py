@@ -24,6 +24,9 @@ MOST_NAMES = 6
 TAKEN = (
     "Calls, tokens and cost are what a run takes with an empty store; paid, and in that time, is what it really was."
 )
+FRONT = "Scores are of training examples, by which the search chose, so they flatter. --json has all, and a run's folder `front` the files."
+MOST_OF_FRONT = 6
+"""Workflows of a run's front that are shown, the best first; --json has all."""
 NONE = "–"
 SPLITS = {"test": "test", "val": "validation"}
 
@@ -64,6 +67,7 @@ def show(comparison: Comparison, console: Console) -> None:
     console.say()
     _cost(runs, console)
     _sources(runs, console)
+    _front(runs, console)
     if _has_seeds(comparison):
         console.say()
         _groups(comparison, console)
@@ -148,6 +152,29 @@ def _sources(runs: Sequence[ComparedRun], console: Console) -> None:
     if rows:
         console.say()
         console.table(("Run", "Changes from", "Proposed", "Valid", "Adopted", "Mean gain"), rows, left=(0, 1))
+
+
+def _front(runs: Sequence[ComparedRun], console: Console) -> None:
+    """What else each run found, the best first."""
+    rows = [
+        (
+            run.label if place == 0 else "",
+            percent(each.score.mean),
+            f"{each.calls:.1f}",
+            f"{each.tokens:,.0f}",
+            NONE if each.usd is None else money(1000 * each.usd),
+            f"{each.seconds:.1f} s",
+            textwrap.shorten(each.title if each.role == "tried" else each.role, 48, placeholder=" …"),
+        )
+        for run in runs
+        for place, each in enumerate(run.view.front[:MOST_OF_FRONT])
+    ]
+    if not rows:
+        return
+    console.say()
+    console.paragraph("What none of a run's workflows beats on all axes at once, an example", "title")
+    console.table(("Run", "Score", "Calls", "Tokens", "Per 1,000", "Waiting", "Workflow"), rows, left=(0, 6))
+    console.paragraph(FRONT, "soft", indent=2, hang=2)
 
 
 def _groups(comparison: Comparison, console: Console) -> None:

@@ -197,7 +197,7 @@ class Calls:
 
 
 def listed_models(option: str | None) -> list[str]:
-    """The models of a `--models A,B`."""
+    """The models of a `--models A,B`, or the names of another such list."""
     return [name for each in (option or "").split(",") if (name := each.strip())]
 
 
@@ -221,12 +221,27 @@ class SearchOptions:
     order: Annotated[Literal["free", "prompts-first", "alternate"], Parameter(group=SEARCH)] = "free"
     """Which changes are tried first: free, those of which most is believed; prompts-first, those of prompts and settings, and of the structure
     once some have failed or a diagnosis says that no prompt can mend it; alternate, both in turn."""
+    objective: Annotated[str, Parameter(group=SEARCH)] = "score"
+    """What is better: score, by which a further call must gain a point; cost or latency, the cheapest or fastest within three points of
+    the best; or weights as score=1,usd=0.2 (usd a thousand examples; tokens in thousands, calls, seconds an example)."""
+    max_calls_per_example: Annotated[int | None, Parameter(group=SEARCH, converter=whole)] = None
+    """Model calls an example, at most, of any workflow that is tried."""
+    max_nodes: Annotated[int | None, Parameter(group=SEARCH, converter=whole)] = None
+    """Its steps at most, those in bodies included."""
+    max_latency: Annotated[float | None, Parameter(group=SEARCH)] = None
+    """Seconds an example at most, on average along its longest chain of calls: a workflow that is slower is dropped."""
+    freeze: Annotated[list[str] | None, Parameter(group=SEARCH, negative=(), show_default=False)] = None
+    """A step of the start that nothing changes, by path; once for each, or A,B."""
     run_dir: Annotated[Path | None, Parameter(group=PLACES)] = None
     """Folder of the run's journal, results and report; runs/NAME-HASH otherwise."""
     allow_writes: Annotated[bool, ALLOW_WRITES] = False
     """Call tools that write for real, thousands of times; without it they need a stand-in (`simulate:`)."""
     fresh: Annotated[bool, Parameter(group=PLACES, negative=(), show_default=False)] = False
     """Begin anew: an earlier run of the same name is moved aside."""
+
+    def frozen(self) -> list[str]:
+        """The steps of `--freeze`."""
+        return [step for each in self.freeze or () for step in listed_models(each)]
 
     def effort_or(self, default: Effort) -> Effort:
         """The effort, or what a verb tries by itself.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from flowbot.fields import Paused
-from flowbot.fields.words import count, money
+from flowbot.fields.words import count, listed, money
 from flowbot.run.taken import PURPOSES, priced
 
 from .console import Console
@@ -72,6 +72,11 @@ async def _search(
         meta_mode=search.meta_mode,
         feedback=search.feedback,
         order=search.order,
+        objective=search.objective,
+        max_calls_per_example=search.max_calls_per_example,
+        max_nodes=search.max_nodes,
+        max_latency=search.max_latency,
+        freeze=search.frozen(),
         run_dir=search.run_dir,
         fresh=search.fresh,
         allow_writes=search.allow_writes,
@@ -147,6 +152,8 @@ def _announce(job: Job, search: SearchOptions, plan: Plan, console: Console) -> 
     console.row("Start", job.start_words)
     console.row("Models", models)
     console.row("Method", f"{search.method}, effort {job.effort}, seed {search.seed}{_asked(search)}")
+    if aims := _aims(search, plan):
+        console.row("Objective", aims)
     console.row(
         "Estimate", f"up to about {count(expected.calls, 'model call')}, {count(expected.tokens, 'token')}; {cost}"
     )
@@ -162,6 +169,14 @@ def _asked(search: SearchOptions) -> str:
     mode = "" if search.meta_mode == "auto" else f", the meta model asked as {search.meta_mode}"
     order = "" if search.order == "free" else f", order {search.order}"
     return mode + ("" if search.feedback == "real" else f", feedback {search.feedback} (a control)") + order
+
+
+def _aims(search: SearchOptions, plan: Plan) -> str:
+    """What is better and what no workflow may pass, where that is not as usual."""
+    limits = [f"{name.replace('_', ' ')} {limit:g}" for name, limit in plan.limits.dump().items()]
+    frozen = [f"frozen {listed(search.frozen())}"] if search.frozen() else []
+    told = [*limits, *frozen]
+    return "" if plan.objective.usual and not told else "; ".join([plan.objective.name, *told])
 
 
 def _say_ceiling(task: Task, ceiling: CeilingOutlook, console: Console) -> None:
@@ -207,6 +222,9 @@ def _dry(job: Job, search: SearchOptions, plan: Plan, console: Console) -> None:
             "meta_mode": search.meta_mode,
             "feedback": search.feedback,
             "order": search.order,
+            "objective": plan.objective.name,
+            "limits": plan.limits.dump(),
+            "frozen": search.frozen(),
             "estimate": {
                 "calls": expected.calls,
                 "tokens": expected.tokens,

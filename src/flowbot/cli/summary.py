@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from flowbot.fields.words import count, in_points, interval, percent
+from flowbot.run.front import FOLDER as FRONT
 from flowbot.run.taken import account, caveats, judged
 from flowbot.run.verdict import SOURCES, decided
 from flowbot.run.view import read_run
@@ -63,6 +64,8 @@ def summarise(result: RunResult, report: Path, job: Job, console: Console) -> No
     console.say("Where it is", "title")
     console.row("Report", str(report))
     console.row("Workflow", str(result.workflow_path))
+    if len(result.front) > 1:
+        console.row("Front", f"{result.run_dir / FRONT}: {count(len(result.front), 'workflow')} that no other beats")
     console.say()
     console.say("What next", "title")
     for text, command in _next(result, job):

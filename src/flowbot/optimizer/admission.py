@@ -10,7 +10,7 @@ from flowbot.runtime.program import WorkflowProgram
 
 from .belief import Belief
 from .judge import Ruling
-from .pool import STATES, admitted, decided, proposed
+from .pool import STATES, admitted, decided, proposed, within
 from .population import Candidate, Pairs, State
 from .seams import Context, Pick, PlanUsed, Proposal
 
@@ -41,6 +41,7 @@ class Admissions:
         state: State = "open",
     ) -> Candidate[WorkflowProgram] | None:
         """Journal a proposal; a program that differs from its parent becomes a candidate."""
+        proposal = within(context, proposal)
         for each in proposal.feedback:
             if not self.once or each.id not in self._written:
                 self._written.add(each.id)

@@ -37,7 +37,7 @@ class Thompson(Generic[P]):
             return [(each, self._first(each, context)) for each in untried]
         self._drawn += 1
         rng = context.rng(f"allocate/{self._drawn}")
-        draws = {each.id: each.belief.draw(rng) for each in candidates}
+        draws = {each.id: each.belief.draw(rng) - population.charge(each) for each in candidates}
         ranked = sorted(candidates, key=lambda each: -draws[each.id])
         return [(each, self._next(each, context)[:BLOCK]) for each in ranked[: self.width]]
 

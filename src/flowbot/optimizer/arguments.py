@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TypeAlias, cast, get_args
 
 from flowbot.fields import UserError
-from flowbot.fields.arguments import FOLDER, MODEL, SWITCH, Checks, choice, one_kind, require_value
-from flowbot.fields.numbers import shown
+from flowbot.fields.arguments import FOLDER, MODEL, NAMES, SWITCH, Check, Checks, choice, one_kind, require_value
+from flowbot.fields.numbers import LEAST, MOST, is_number, shown
 from flowbot.run.folders import FOLDER as RUNS
 from flowbot.run.folders import flow_file
 from flowbot.run.result import RunResult
@@ -159,6 +159,8 @@ def require_run(call: str, settings: RunSettings, models: Mapping[str, object], 
         require_value(name, value, checks)
 
 
+LIMIT: Check = (lambda value: one_kind(int)(value) and 1 <= cast("int", value) <= MOST, "a whole number above 0")
+
 _CHECKS: Checks = {
     **CHECKS,
     "judge_lm": MODEL,
@@ -169,6 +171,10 @@ _CHECKS: Checks = {
     "meta_mode": choice(get_args(AskedMode)),
     "feedback": choice(get_args(FeedbackMode)),
     "order": choice(get_args(Order)),
+    "max_calls_per_example": LIMIT,
+    "max_nodes": LIMIT,
+    "max_latency": (lambda value: is_number(value) and LEAST <= value <= MOST, "a number of seconds above 0"),
+    "freeze": NAMES,
     "run_dir": FOLDER,
     "workbench": (one_kind(Workbench), "an fb.Workbench()"),
     **dict.fromkeys(("allow_writes", "fresh", "traces"), SWITCH),

@@ -78,6 +78,7 @@ class Bilevel:
         for candidate in self._validated:
             pairs = context.population.pairs(candidate, context.validation, context.population.start)
             gain = (fsum(pairs.mine) - fsum(pairs.theirs)) / max(1, len(pairs))
+            gain -= context.population.charge(candidate, context.population.start)
             if gain > most:
                 best, most = candidate, gain
         return best

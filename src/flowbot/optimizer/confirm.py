@@ -109,7 +109,6 @@ class Confirm(Generic[P]):
         gains = sum(each.belief.mean for each in candidate.lineage[1:])
         prior = belief = Belief(BELIEVED * gains, BELIEVED_SPREAD * scale)
         pairs = population.pairs(candidate, context.validation, start)
-        extra = population.extra_calls(candidate, start)
         sides = [candidate.program, start.program]
         for end in range(BLOCK, len(context.validation) + BLOCK, BLOCK):
             rows = context.validation[:end]
@@ -121,14 +120,13 @@ class Confirm(Generic[P]):
             except BudgetExceeded:
                 break  # the rows end with the last whole block
             context.settle()
-            extra = population.extra_calls(candidate, start)
             pairs = population.pairs(candidate, rows, start)
             belief = prior.updated(*observed(start, population, pairs, unpaired(population)))
             if not REFUTED < belief.above() < CERTAIN:
                 break
         if not pairs.rows:
             return False  # nothing that the search did not see speaks for it
-        case = weighed(belief, extra, scale, self.bar)
+        case = weighed(belief, population.price(candidate, start), self.bar)
         decision: Decision = "confirm" if case.replaces else "refute"
         ruling = Ruling(None, "validation", belief, pairs, case.p)
         context.record(decided(candidate, ruling, decision, context.spent))

@@ -18,6 +18,8 @@ from flowbot.lm.lm import LM
 from flowbot.lm.thinking import PURPOSE as PROBE
 from flowbot.lm.thinking import QUESTION
 from flowbot.run.events import Difference, Ended, Noted, Split
+from flowbot.run.front import FOLDER as FRONT
+from flowbot.run.front import front_of, ran
 from flowbot.run.result import PLAN_USED, ClosingTest, CostEstimate, RunResult, Scores
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.judge import require_verdicts
@@ -114,6 +116,11 @@ async def _open(search: Search, loop: Loop, planned: CostEstimate, models: Seque
     search.settle()
     examples = search.examples(rows)
     require_verdicts(search.task.metric, examples, len(search.recorded(search.start, rows)))
+    seconds = search.population.takes(search.start).seconds
+    if search.limits.too_slow(seconds):
+        text = f"The start takes {seconds:.1f} s an example, longer than max_latency allows: a program within it may score less"
+        search.watch.news(text)
+        search.record(Noted(about="start", text=text, spent=search.spent))
     if fault := failure(search.recorded(search.start, rows)):
         text = f"The start gave no answer on any of {count(len(rows), 'row')}; most often: {fault}"
         search.watch.news(text)
@@ -161,7 +168,13 @@ async def _chosen(search: Search, loop: Loop) -> Candidate[WorkflowProgram]:
     search.watch.news(
         f"{text}: {likely.title}" if likely.parent else "Nothing proved better: there is nothing to validate"
     )
-    return await loop.choose(search)
+    best, start = await loop.choose(search), search.population.start
+    while best.parent is not None and search.population.slows(best, start):
+        text = f"It takes longer than max_latency allows, as seen at last: {best.title}"
+        search.watch.news(text)
+        search.record(Noted(about="left out", text=text, spent=search.spent))
+        best = best.origin or best.parent
+    return best
 
 
 async def _close(
@@ -193,8 +206,15 @@ async def _close(
             difference={split: None if each is None else Difference.of(each) for split, each in differences.items()},  # pyright: ignore[reportArgumentType]
         )
     )
+    unbeaten = front_of(ran(search.journal.events()))
+    members = {each.program.hash: each.program.workflow for each in search.population.members}
     try:
         final.workflow.save(blank.run_dir / "found.flow.yaml")
+        (blank.run_dir / FRONT).mkdir(exist_ok=True)
+        for each in unbeaten:
+            members[each.program].save(each.file(blank.run_dir))
+    except OSError as error:
+        raise InfrastructureError(f"{blank.run_dir / FRONT}: {error.strerror or error}", kind="disk") from None
     except UserError as error:  # the folder could be written when the run began: nothing the user gave is wrong
         raise InfrastructureError(f"{error.where}: {error.found}", kind="disk") from None
     return replace(
@@ -205,6 +225,7 @@ async def _close(
         start_scores=Scores(**starts),
         final_scores=Scores(**finals),
         difference=Scores(**differences),
+        front=unbeaten,
         stopped_because=why,
         kept=best.title,
         kept_from=tuple(f"{each.source}: {each.title}" for each in best.history[1:]) or ("start",),

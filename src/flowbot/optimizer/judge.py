@@ -20,16 +20,12 @@ PRIOR_SPREAD = 0.12
 """Standard deviation of true gains of changes of one kind, before the run shows anything."""
 LEAST_SPREAD = 0.025
 """The learned spread falls no lower: the door stays open a little."""
-TOLERATED = 0.03
-"""Loss in score that a cheaper program may have."""
 CHEAPER = 0.8
 """P(loss is no greater than that) from which on it is taken."""
 PRIOR_WEIGHT = 4
 """Candidates that `PRIOR_SPREAD` weighs as much as."""
 POOLED_PAIRS = 16
 """Weight, in pairs, of the variance that is assumed before there are any, among all pairs of a run."""
-CALL_WORTH = 0.01
-"""Gain in score that one further model call an example must bring."""
 
 STRICTER = 0.95, 0.90
 """Bars of adoption, before and when the rows end, where no unseen rows confirm the result."""
@@ -91,22 +87,21 @@ class Case:
     replaces: bool
 
 
-def weighed(belief: Belief, extra: float, scale: float, bar: float) -> Case:
-    """The one rule of all comparisons. A dearer program must gain what its calls are worth, and P(gain > 0) reach the bar; a cheaper
-    one replaces a dearer when it hardly loses: P(loss > `TOLERATED`) is at most 1 - `CHEAPER`. Of forty pairs no rule can tell equal
+def weighed(belief: Belief, price: float, bar: float) -> Case:
+    """The one rule of all comparisons. A dearer program must gain its price, and P(gain > 0) reach the bar; a cheaper one replaces a
+    dearer when it hardly loses: P(it loses more than it may) is at most 1 - `CHEAPER`. Of forty pairs no rule can tell equal
     from five points worse (`benchmarks/simulate/cheaper.py`), so that is asked when all rows were run.
 
     Args:
         belief: of the gain in score.
-        extra: model calls an example that it takes more than the other.
-        scale: of the metric.
+        price: what it must gain, or below 0 may lose; see `Population.price`.
         bar: for a program that is not cheaper.
     """
     p = belief.above()
-    better = p >= bar and belief.mean > CALL_WORTH * scale * max(0.0, extra)
-    if better or extra >= 0:
+    better = p >= bar and belief.mean > max(0.0, price)
+    if better or price >= 0:
         return Case("posterior", p, better)
-    p = belief.above(-TOLERATED * scale)
+    p = belief.above(price)
     return Case("cheaper", p, p >= CHEAPER)
 
 
@@ -143,8 +138,11 @@ class PosteriorJudge(Generic[P]):
         belief = self.believe(candidate, population, rows)
         every = len(pairs) >= sum(row not in candidate.shown for row in rows)
         ended = every or last
-        case = weighed(belief, extra, population.scale, self.final if ended else self.adopt)
-        enough = every if case.rule == "cheaper" else ended or len(pairs) >= self.fewest
+        case = weighed(belief, population.price(candidate, calls=extra), self.final if ended else self.adopt)
+        seen = ended or len(pairs) >= self.fewest
+        if seen and pairs.rows and candidate.parent and population.slows(candidate, candidate.parent):
+            return Ruling("drop", "latency", belief, pairs, belief.above())
+        enough = every if case.rule == "cheaper" else seen
         decision: Literal["adopt", "drop", "set aside"] | None = None
         if case.replaces and enough and pairs.rows:
             decision = "adopt"

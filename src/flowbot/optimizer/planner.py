@@ -17,7 +17,8 @@ from typing import Generic
 from flowbot.run.events import Level, Noted, Verdict
 
 from .belief import Belief, mean_and_variance
-from .judge import CALL_WORTH, PRIOR_SPREAD, unpaired
+from .judge import PRIOR_SPREAD, unpaired
+from .objective import Objective, Takes
 from .order import in_turn
 from .population import Candidate, P
 from .seams import Ballots, Context, Critic, Focus, Option, Order, Pick, Proposer
@@ -34,8 +35,6 @@ LEAST_SPREAD = 0.06
 """Of a candidate's prior: a kind that was tried often is known, this one of it is not."""
 PATIENCE = 8
 """Candidates in a row that were closed without an adoption, after which another parent is tried."""
-TOKENS_OF_A_CALL = 2000
-"""Tokens more in the prompts of an example that count as a call more."""
 SETTLED = 1 / 3
 """Share of the planned calls: where no more of them are left, the structure is taken to have settled."""
 LEAST_WEIGHT = 0.02
@@ -87,6 +86,9 @@ class Bandit(Generic[P]):
     _carried: dict[tuple[str, str], Belief] = field(default_factory=dict[tuple[str, str], Belief])
     _ballots: dict[str, Ballots] = field(default_factory=dict[str, Ballots])
     _failed: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict[str, Counter[str]](Counter[str]))
+    _objective: Objective = field(default_factory=Objective)
+    _takes: Takes = field(default_factory=Takes)
+    _scale: float = 1.0
     _asked: int = 0
     _parent: Candidate[P] | None = None
     _left_behind: set[str] = field(default_factory=set[str])
@@ -98,6 +100,9 @@ class Bandit(Generic[P]):
         parent, offers = self._offers(context)
         if not offers:
             return []
+        population = context.population
+        self._objective, self._scale = population.objective, population.scale
+        self._takes = population.takes(parent.program)
         ballots = await self._votes(parent, [option for _, option in offers], context)
         behind = self._behind(parent, context)
         found: list[Pick[P]] = []
@@ -224,14 +229,14 @@ class Bandit(Generic[P]):
         return Belief(plain.mean + self.weight.value * share, plain.spread)
 
     def plain(self, option: Option) -> Belief:
-        """The same without votes. What a longer prompt takes must be gained back like a call: among equals the shorter is tried."""
+        """The same without votes. What calls and a longer prompt take must be gained back: among equals the cheaper is tried."""
         carried = option.prior if option.measured else self._carried.get(_change(option))
         if carried is None:
             gains = self._gains.get((option.level, option.arm.kind), [])
             mean = (PRIOR_WEIGHT * option.prior.mean + sum(gains)) / (PRIOR_WEIGHT + len(gains))
             carried = Belief(mean, option.prior.spread / math.sqrt(1 + len(gains) / PRIOR_WEIGHT))
-        extra = option.extra + option.tokens / TOKENS_OF_A_CALL
-        return Belief(carried.mean - CALL_WORTH * extra, carried.spread)
+        price = self._objective.expected(option.extra, option.tokens, self._takes, self._scale)
+        return Belief(carried.mean - price, carried.spread)
 
     async def _votes(self, parent: Candidate[P], options: Sequence[Option], context: Context[P]) -> Ballots | None:
         """Asked once a parent, while votes are worth it."""

@@ -12,7 +12,7 @@ matters.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, Literal, TypeAlias
 
 from flowbot.fields.words import count
@@ -112,7 +112,7 @@ class Pool(Generic[P]):
     def _admit(self, context: Context[P], pick: Pick[P], proposal: Proposal[P]) -> None:
         """Journal a proposal; a valid one, that nobody made before, becomes a candidate. Once the structure has settled the
         changes of one incumbent soon lead to what another one led to: that is a candidate again, compared with this one."""
-        population = context.population
+        population, proposal = context.population, within(context, proposal)
         self._proposals += 1
         name = f"p{self._proposals}"
         for each in proposal.feedback:
@@ -176,7 +176,7 @@ class Pool(Generic[P]):
         ready = [each for each in population.open if population.outcomes(each.program)]
         if not ready:
             return
-        best = max(ready, key=lambda each: each.belief.mean)
+        best = max(ready, key=lambda each: each.belief.mean - population.charge(each))
         extra = population.extra_calls(best)
         ruling = self.judge.ruling(best, population, context.rows, extra, last=True)
         if ruling.decision == "adopt":
@@ -243,6 +243,12 @@ def _runs(context: Context[P], blocks: Blocks[P]) -> list[tuple[P, list[str]]]:
                 if row not in of_program:
                     of_program.append(row)
     return list(found.values())
+
+
+def within(context: Context[P], proposal: Proposal[P]) -> Proposal[P]:
+    """A proposal, without its program where that passes a limit of the user's: such a one is never run."""
+    fault = "" if proposal.program is None else context.population.limits.fault(proposal.program)
+    return replace(proposal, program=None, faults=(*proposal.faults, fault)) if fault else proposal
 
 
 def admitted(

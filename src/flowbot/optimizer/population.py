@@ -1,7 +1,7 @@
 """All programs of a search: how each did on each row, on every axis, and what was decided of it.
 
-Two fronts are kept of it: the *instance front* of GEPA (Agrawal et al. 2025, arXiv 2507.19457): who is best on some row; and
-the front of score, cost and latency: whom nobody beats on one axis without losing on another.
+Who is best on some row is the *instance front* of GEPA (Agrawal et al. 2025, arXiv 2507.19457); whom nobody beats in score, cost and
+latency at once is told at the end of a run, see `flowbot.run.front`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from flowbot.run.events import Arm, Level, Source
 
 from .belief import Belief
+from .objective import SAME_CALLS, TOLERATED, Axis, Limits, Objective, Takes
 
 State = Literal["open", "adopted", "dropped", "set aside"]
 
@@ -33,8 +34,6 @@ class Hashed(Protocol):
         ...
 
 
-SAME_CALLS = 0.1
-"""Model calls an example that tell two programs apart at least."""
 P = TypeVar("P", bound=Hashed)
 
 
@@ -147,9 +146,13 @@ class Population(Generic[P]):
 
     Args:
         start: the program that the search begins with.
+        objective: what is better.
+        limits: what no program may pass.
     """
 
-    def __init__(self, start: P) -> None:
+    def __init__(self, start: P, objective: Objective | None = None, limits: Limits | None = None) -> None:
+        self.objective = objective or Objective()
+        self.limits = limits or Limits()
         self.start: Candidate[P] = Candidate(
             "start", start, None, Arm(kind="start"), Belief(0.0, 0.0), title="start", source="start", state="adopted"
         )
@@ -230,7 +233,54 @@ class Population(Generic[P]):
         mean = fmean(more) if more else 0.0
         return mean if abs(mean) >= SAME_CALLS else 0.0
 
-    def mean(self, program: Hashed, axis: Literal["score", "calls", "tokens", "usd", "seconds"]) -> float | None:
+    def price(self, candidate: Candidate[P], other: Candidate[P] | None = None, *, calls: float | None = None) -> float:
+        """What a candidate must gain in score over its parent (or `other`) to be better by the objective; below 0, what it may
+        lose: see `Objective.price`. A program within the limit of latency may lose so much to one beyond it, too.
+
+        Args:
+            candidate: what is compared.
+            other: with what.
+            calls: that it takes more, where that is known better than from what was run.
+        """
+        against = other or candidate.parent
+        if against is None:
+            return 0.0
+        both = [row for row in self.outcomes(candidate.program) if row in self.outcomes(against.program)]
+        mine, theirs = (self.takes(each.program, both) for each in (candidate, against))
+        further = self.extra_calls(candidate, against) if calls is None else calls
+        more = Takes(
+            further if self.objective.weights is None else mine.calls - theirs.calls,
+            mine.tokens - theirs.tokens,
+            None if mine.usd is None or theirs.usd is None else mine.usd - theirs.usd,
+            mine.seconds - theirs.seconds,
+        )
+        price = self.objective.price(more, theirs, self.scale, _lost(against))
+        return min(price, -TOLERATED * self.scale) if self.slows(against, candidate) else price
+
+    def charge(self, candidate: Candidate[P], other: Candidate[P] | None = None) -> float:
+        """What its price takes from a candidate's gain where the user names an objective; else only verdicts look at it."""
+        return 0.0 if self.objective.usual else self.price(candidate, other)
+
+    def takes(self, program: Hashed, rows: Iterable[str] | None = None) -> Takes:
+        """What an example takes on average, over those of the rows, else all, that a program was run on; nothing where there are none."""
+        seen = self.outcomes(program)
+        ran = [seen[row] for row in (seen if rows is None else rows) if row in seen]
+        if not ran:
+            return Takes()
+        known = [each.usd for each in ran if each.usd is not None]
+        return Takes(
+            fmean(each.calls for each in ran),
+            fmean(each.tokens for each in ran),
+            fmean(known) if len(known) == len(ran) else None,
+            fmean(each.seconds for each in ran),
+        )
+
+    def slows(self, candidate: Candidate[P], other: Candidate[P]) -> bool:
+        """Whether a candidate takes longer than the limit of latency allows, and the other does not, as far as both were run."""
+        mine, theirs = (self.mean(each.program, "seconds") for each in (candidate, other))
+        return self.limits.too_slow(mine) and not self.limits.too_slow(theirs)
+
+    def mean(self, program: Hashed, axis: Literal["score"] | Axis) -> float | None:
         """Mean of an axis over the rows that a program was run on; None where it is not known of one, or there is none."""
         values = [getattr(each, axis) for each in self.outcomes(program).values()]
         return None if not values or None in values else fmean(values)
@@ -253,22 +303,14 @@ class Population(Generic[P]):
                 kept.discard(name)
         return Counter(name for front in winners for name in front & kept)
 
-    def front(self) -> list[Candidate[P]]:
-        """The members that none beats: not in score, calls, tokens, dollars and seconds an example at once."""
 
-        def axes(member: Candidate[P]) -> tuple[float, ...] | None:
-            score = self.mean(member.program, "score")
-            if score is None:
-                return None
-            costs = [self.mean(member.program, axis) for axis in ("calls", "tokens", "usd", "seconds")]
-            return (score, *(-(cost or 0.0) for cost in costs))
-
-        known = [(member, point) for member in self.members if (point := axes(member)) is not None]
-        return [
-            member
-            for member, mine in known
-            if not any(all(b >= a for a, b in zip(mine, other, strict=True)) and other != mine for _, other in known)
-        ]
+def _lost(candidate: Candidate[P]) -> float:
+    """What a candidate is believed to score less than the best that it descends from."""
+    lost = total = 0.0
+    for each in candidate.lineage[:0:-1]:
+        total -= each.belief.mean
+        lost = max(lost, total)
+    return lost
 
 
 def two_valued(scores: Sequence[float]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -45,10 +45,12 @@ from .arguments import (
 )
 from .ceilings import CeilingOutlook, ceiling_outlooks, first_hold, require_room
 from .course import carry_out
+from .demands import frozen, require_fits
 from .effort import Effort, planned_calls
 from .estimate import estimate, sizes_of, typical_usage
 from .method import Method, Sizes, follows_ability, gives_models, planned_by_purpose
 from .methods import find_method, ordered
+from .objective import Limits, Objective
 from .prepare import Prepared, prepared
 from .progress import Watch
 from .seams import AskedMode, FeedbackMode, Order
@@ -74,6 +76,8 @@ class Plan:
         meta_mode: how the meta model is asked; `auto`: as it is able.
         feedback: what it is told of mistakes.
         order: of changes of structure and parameters.
+        objective: what is better.
+        limits: what no program may pass.
         run_dir: where journal, results and report go; `runs/NAME-HASH` when None.
         fresh: whether an existing run directory is moved aside.
         sizes: what the search works on.
@@ -93,6 +97,8 @@ class Plan:
     meta_mode: AskedMode
     feedback: FeedbackMode
     order: Order
+    objective: Objective
+    limits: Limits
     run_dir: Path | str | None
     fresh: bool
     sizes: Sizes
@@ -157,6 +163,8 @@ class Plan:
             **({"meta_mode": self.meta_mode} if self.meta_mode != "auto" else {}),
             **({"feedback": self.feedback} if self.feedback != "real" else {}),
             **({"order": self.order} if self.order != "free" else {}),
+            **({} if self.objective.usual else {"objective": self.objective.name}),
+            **self.limits.dump(),
             **({"judges": judges} if judges else {}),
             **({"step_models": steps} if steps else {}),
             **({"sandbox": ready.bench.sandbox.name} if ready.bench.sandbox.name else {}),
@@ -203,6 +211,8 @@ class Plan:
                 measures=self.meta_mode == "auto" and follows_ability(self.method, self.sizes),
                 feedback_mode=self.feedback,
                 models=self.step_models(engine),
+                objective=self.objective,
+                limits=self.limits,
             )
             search.record(
                 Started(
@@ -216,6 +226,8 @@ class Plan:
                     meta_mode=self.meta_mode,
                     feedback=self.feedback,
                     order=self.order,
+                    objective=self.objective.name,
+                    limits=self.limits.dump(),
                     start=start.hash,
                     program=start.dump(),
                 )
@@ -225,6 +237,7 @@ class Plan:
                 run_id=run_id, run_dir=directory, status="paused", stopped_by="", method=self.method.name,
                 effort=str(self.effort), seed=self.seed, task=task.name, task_hash=stable_hash(task.identity),
                 metric=task.metric.identity, models=asked, found=None, start=start, feedback=self.feedback,
+                objective=self.objective.name, limits=self.limits.dump(),
             )  # fmt: skip
             try:
                 with ExitStack() as given_up:
@@ -284,18 +297,24 @@ async def planned(
     meta_mode: AskedMode = "auto",
     feedback: FeedbackMode = "real",
     order: Order = "free",
+    objective: str | Mapping[str, float] = "score",
+    max_calls_per_example: int | None = None,
+    max_nodes: int | None = None,
+    max_latency: float | None = None,
+    freeze: Sequence[str] = (),
     run_dir: Path | str | None = None,
     fresh: bool = False,
     **settings: Unpack[RunSettings],
 ) -> AsyncGenerator[Plan]:
     """A search that is ready to begin, while inside; arguments and errors as of `optimize_async`."""
     found, sizes_effort = find_method(method), planned_calls(effort)
+    aim, limits = Objective.parse(objective), Limits(max_calls_per_example, max_nodes, max_latency)
     task = as_task(task)
     if cast("object", lm) is None:
         raise UserError("lm", shown(lm), MODEL[1])
     require_run(
         "optimize", settings, {"lm": lm, "meta_lm": meta_lm}, seed=seed, meta_mode=meta_mode, feedback=feedback,
-        order=order, run_dir=run_dir, fresh=fresh,
+        order=order, run_dir=run_dir, fresh=fresh, freeze=freeze, **limits.dump(),
     )  # fmt: skip
     strategy = ordered(found, order)
     watch = Watch(settings.get("progress"))
@@ -311,6 +330,8 @@ async def planned(
     others = choices(lm, settings.get("models"), task.metric) if gives_models(strategy) else ()
     _check_task(task)
     async with prepared(task, begin, named(start), models, settings, watch, search=True) as ready:
+        ready = replace(ready, workflow=frozen(ready.workflow, freeze))
+        require_fits(ready, strategy, aim, limits, (lm, *others))
         for line in not_stored(ready.task):
             watch.news(line)
         sizes = sizes_of(ready.task, ready.workflow, sizes_effort)
@@ -321,8 +342,8 @@ async def planned(
         judged_by = judge_lm or meta_lm or lm
         ceilings = ceiling_outlooks(ready.budget, ready.task, ready.workflow, (lm, judged_by), ready.price)
         yield Plan(
-            ready, strategy, lm, meta_lm or lm, judged_by, others, effort, seed, meta_mode, feedback, order, run_dir, fresh,
-            sizes, expected, ceilings, earlier,
+            ready, strategy, lm, meta_lm or lm, judged_by, others, effort, seed, meta_mode, feedback, order, aim, limits,
+            run_dir, fresh, sizes, expected, ceilings, earlier,
         )  # fmt: skip
 
 
@@ -351,6 +372,14 @@ async def optimize_async(*args: Any, **kwargs: Any) -> RunResult:
             another mistake; `blind`, nothing. The two others are controls that show what the feedback is worth.
         order: which changes are tried first: `free`, those of which most is believed; `prompts-first`, those of parameters, and of the
             structure once some have failed or a diagnosis says that no prompt can mend it; `alternate`, both in turn.
+        objective: what is better: `score`, by which a further call an example must gain a point; `cost` or `latency`, the cheapest
+            or fastest within three points of the best; or what a unit is worth in score, as `score=1,usd=0.2` or a mapping: of
+            `usd` a dollar a thousand examples, of `tokens` a thousand tokens an example, of `calls` and `seconds` one an example.
+        max_calls_per_example: model calls an example, at most, of any workflow that is tried.
+        max_nodes: its steps at most, those in bodies included.
+        max_latency: seconds an example at most, on average, along the critical path, as stored with the responses: what is slower is
+            dropped.
+        freeze: steps of the start that nothing changes, by path; the found workflow says `frozen: true` of them, too.
         run_dir: where journal, results and report go; `runs/NAME-HASH` when None.
         fresh: True: an existing run directory is moved aside and the journal begins anew (stored responses still serve).
 

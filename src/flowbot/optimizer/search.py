@@ -28,6 +28,7 @@ from flowbot.task.builtin_tools import PYTHON
 
 from .feedback.runs import failing
 from .guard import Guard
+from .objective import Limits, Objective
 from .population import Outcome, Population
 from .progress import Watch
 from .seams import FeedbackMode, MetaMode, PlanUsed
@@ -60,6 +61,8 @@ class Search:
         measures: whether `meta_mode` is to follow what the meta model is able to do, which `measure` finds out.
         feedback_mode: what its questions tell of a mistake.
         models: the models that a step may be given.
+        objective: what is better.
+        limits: what no program may pass.
     """
 
     task: Task
@@ -77,13 +80,15 @@ class Search:
     measures: bool = False
     feedback_mode: FeedbackMode = "real"
     models: StepModels = field(default_factory=StepModels)
+    objective: Objective = field(default_factory=Objective)
+    limits: Limits = field(default_factory=Limits)
     dropped: set[str] = field(default_factory=set[str])
     """Ids of examples that an endpoint refuses on every try: they are left out on both sides of every pair."""
     cuts: int = field(default=0, init=False)
     """How often a ceiling cut short what ran side by side."""
 
     def __post_init__(self) -> None:
-        self.population: Population[WorkflowProgram] = Population(self.start)
+        self.population: Population[WorkflowProgram] = Population(self.start, self.objective, self.limits)
         self.guard = Guard(self.task)
         self._rows: dict[tuple[str, str], Row] = {}
         self._heard: dict[str, list[Feedback]] = {}

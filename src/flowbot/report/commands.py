@@ -45,6 +45,8 @@ def again(run: RunView) -> str:
         ("--meta-mode", started.meta_mode if started.meta_mode != "auto" else None),
         ("--feedback", started.feedback if started.feedback != "real" else None),
         ("--order", started.order if started.order != "free" else None),
+        ("--objective", started.objective if started.objective != "score" else None),
+        *((f"--{name.replace('_', '-')}", f"{limit:.15g}") for name, limit in started.limits.items()),
         ("--run-dir", str(run.run_dir) if run.run_dir.name != started.run else None),
     ):
         if value not in (None, ""):

@@ -64,6 +64,7 @@ def settings(run: RunView) -> list[tuple[str, str]]:
         "Method": started.method_text,
         "Effort": run.effort,
         "Seed": str(started.seed),
+        "Limits": ", ".join(f"{name.replace('_', ' ')} {limit:g}" for name, limit in started.limits.items()),
         **{f"{role.capitalize()} model": name for role, name in started.models.items()},
         "Directory": str(run.run_dir),
         "Earlier courses": ", ".join(run.asides),

@@ -26,6 +26,7 @@ from .advice import advice
 from .diffs import joined_diffs, node_texts
 from .examples import MOST_ERRORS, errors, grouped, nested, parts, per_example
 from .figures import per_run, settings, tiles, where_it_went
+from .fronts import picture
 from .story import BADGES, came, in_short, in_vain, stopped, why
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ MOST_TRACES = 16
 """Examples whose steps the page shows."""
 MOST_TOLD = 120
 """Changes that are told in full, besides those in the result."""
+MOST_OF_FRONT = 12
+"""Workflows of the front that the table has, the best first."""
 OUTCOMES: dict[Outcome, str] = {
     "fixed": "fixed",
     "better": "better, not yet right",
@@ -114,6 +117,8 @@ def render(run: RunView) -> str:
         "show": partial(commands.show, run.run_dir),
         "found_file": _found_file(run),
         "facts": settings(run),
+        "picture": picture(run),
+        "most_of_front": MOST_OF_FRONT,
     }
     return templates().get_template("report.html.jinja").render(facts)
 

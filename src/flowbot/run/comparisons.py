@@ -60,7 +60,8 @@ class ComparedRun:
         started, result = self.view.started, self.view.result
         models = ", ".join(f"{role} {name}" for role, name in sorted(started.models.items()))
         task = started.task if result is None else result.task_hash
-        return (started.method_text, self.view.effort, models, started.start, task)
+        limits = [f"{name} {limit:g}" for name, limit in started.limits.items()]
+        return (", ".join([started.method_text, *limits]), self.view.effort, models, started.start, task)
 
     @property
     def before(self) -> str | None:
@@ -103,6 +104,8 @@ class ComparedRun:
             "meta_mode": view.started.meta_mode,
             "feedback": view.started.feedback,
             "order": view.started.order,
+            "objective": view.started.objective,
+            "limits": dict(view.started.limits),
             "models": dict(view.started.models),
             "before": self.before,
             **{
@@ -116,6 +119,7 @@ class ComparedRun:
             "seconds": result and result.seconds,
             "sources": {origin: each.dump() for origin, each in by_source(view.changes).items()},
             "nodes": view.found and len(view.found.sketch.nodes),
+            "front": [each.model_dump() for each in view.front],
         }
 
     @property

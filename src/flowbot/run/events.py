@@ -92,6 +92,10 @@ class Started(Record):
     """What it is told of mistakes."""
     order: Literal["free", "prompts-first", "alternate"] = "free"
     """In which order changes of structure and parameters are tried."""
+    objective: str = "score"
+    """What is better: `score`, `cost`, `latency`, or what units are worth in score, as `score=1,usd=0.2`."""
+    limits: Mapping[str, Count | Amount] = {}
+    """What no program may pass, by the option's name."""
     start: str
     """Hash of the program that it begins with."""
     program: Mapping[str, Any]
@@ -102,7 +106,10 @@ class Started(Record):
         """The method, and what is not as usual: how the meta model is asked, the order of changes: `flowbot+blame, feedback blind`."""
         mode = "" if self.meta_mode == "auto" else f", asked as {self.meta_mode}"
         told = "" if self.feedback == "real" else f", feedback {self.feedback}"
-        return self.method + mode + told + ("" if self.order == "free" else f", order {self.order}")
+        order = "" if self.order == "free" else f", order {self.order}"
+        return (
+            self.method + mode + told + order + ("" if self.objective == "score" else f", objective {self.objective}")
+        )
 
 
 class Feedback(Record):
@@ -174,7 +181,8 @@ class Verdict(Record):
     """Hash of the program that it was compared with."""
     decision: Decision
     rule: str
-    """Name of the rule that decided: `posterior`, `cheaper`, `always`, `validation`, `mean of validation`, …"""
+    """Name of the rule that decided: `posterior`, `cheaper`, `latency` (it takes longer than it may), `always`, `validation`,
+    `mean of validation`, …"""
     n: Count
     """Pairs."""
     mine: Share

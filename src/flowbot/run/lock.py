@@ -14,6 +14,7 @@ from flowbot.fields.locks import locked
 
 from .events import Started
 from .examples import NAME as EXAMPLES
+from .front import FOLDER as FRONT
 from .journal import read_events
 from .result import FOUND, START
 from .result import NAME as RESULT
@@ -120,6 +121,8 @@ def claimed(directory: Path, run_id: str, *, fresh: bool, named: bool) -> Genera
     with run_lock(directory):
         for name in WRITTEN:
             require_place(directory / name)
+        if (front := directory / FRONT).is_symlink() or (os.path.lexists(front) and not front.is_dir()):
+            raise UserError(str(front), "no folder of the run's own", "nothing there, or that folder")
         journal = directory / "journal.jsonl"
         before = read_events(journal)[:1] if os.path.lexists(journal) else []
         if before and (not isinstance(before[0], Started) or before[0].run != run_id):

@@ -24,6 +24,7 @@ from flowbot.workflow.workflow import Workflow
 
 from .before import Before
 from .events import Difference, Measure, Texts
+from .front import Ran
 from .sessions import Spent, WorkSession
 from .verdict import verdict_on
 
@@ -100,7 +101,9 @@ class RunResult:
     confirmed the choice. `kept` is the title of the last change that was kept, and `kept_from` names them all
     with who proposed them. `dropped` are the examples that an endpoint refuses on every try. `meta_mode` says how the meta model
     was asked, `auto` where that was not found out, and `feedback` what it was told of mistakes. `before` is the run that it took up,
-    beside it; None where it took up none.
+    beside it; None where it took up none. `objective` is what was better, and `limits` what no program may
+    pass. `front` are the workflows that none of the others that were run beats in score, calls, tokens, dollars and seconds an
+    example at once, on training rows, the best first; `workflow_of` gives the workflow of one.
     """
 
     run_id: str
@@ -139,6 +142,9 @@ class RunResult:
     meta_mode: Literal["auto", "small", "large"] = "auto"
     feedback: Literal["real", "shuffled", "blind"] = "real"
     before: Before | None = None
+    objective: str = "score"
+    limits: Mapping[str, int | float] = field(default_factory=dict[str, int | float])
+    front: tuple[Ran, ...] = ()
     replayed_events: int = 0
 
     @property
@@ -155,6 +161,17 @@ class RunResult:
                 mend="give the same call again, which goes on from there; `result.start` is what it began with",
             )
         return self.found
+
+    def workflow_of(self, member: Ran) -> Workflow:
+        """The workflow of a member of `front`.
+
+            >>> cheapest = min(result.front, key=lambda each: each.tokens)
+            >>> result.workflow_of(cheapest).save("cheap.flow.yaml")
+
+        Raises:
+            UserError: if its file is missing or damaged.
+        """
+        return _workflow(member.file(self.run_dir))
 
     @property
     def verdict(self) -> str:
@@ -241,6 +258,7 @@ class RunResult:
                 "final": self.final_scores.dump(),
                 "difference": self.difference.dump(),
             },
+            "front": [{**each.model_dump(), "workflow": str(each.file(self.run_dir))} for each in self.front],
         }
         return cast("dict[str, Any]", to_jsonable_python(whole))
 
@@ -306,6 +324,10 @@ class _Stored(Record):
     """Not in results of older versions, as `feedback`."""
     feedback: Literal["real", "shuffled", "blind"] = "real"
     before: Before | None = None
+    objective: str = "score"
+    """Not in results of older versions, as `limits` and `front`."""
+    limits: Mapping[str, Count | Amount] = {}
+    front: Annotated[tuple[Ran, ...], Strict(False)] = ()
     replayed_events: Count
 
 

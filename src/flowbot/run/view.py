@@ -20,6 +20,7 @@ from flowbot.workflow.workflow import Workflow
 from .changes import Change, FeedbackText, read_changes
 from .events import Event, Feedback, Measure, Measured, Noted, Proposal, Started
 from .examples import Outcome, RecordedExample, has_examples, read_examples
+from .front import Ran, front_of, ran
 from .journal import read_events
 from .result import NAME as RESULT
 from .result import NOTHING, RunResult, Scores, Used
@@ -59,6 +60,7 @@ class RunView:
         spent: what its sessions paid, also of a run without a result.
         examples: those of the test; none where the run has not written them.
         quoted: inputs of the examples that feedback speaks of, short, by id.
+        ran: the workflows that the search ran on enough training rows, the best first.
         asides: journals of other courses that this run took before, as after a change of the task.
     """
 
@@ -74,7 +76,13 @@ class RunView:
     spent: Spent
     examples: tuple[RecordedExample, ...] = ()
     quoted: Mapping[str, str] = field(default_factory=dict[str, str])
+    ran: tuple[Ran, ...] = ()
     asides: tuple[str, ...] = ()
+
+    @property
+    def front(self) -> tuple[Ran, ...]:
+        """Those of `ran` that none beats, the best first."""
+        return front_of(self.ran)
 
     def score(self, who: Literal["start", "final", "difference"], split: Literal["val", "test"]) -> Estimate | None:
         """A score of the result; None where it was not measured (paused, or the budget ended first)."""
@@ -187,6 +195,7 @@ def read_run(run_dir: Path | str) -> RunView:
         spent=spent_in_all(worked) if (worked := read_sessions(run_dir)) else NOTHING,
         examples=examples,
         quoted=quoted,
+        ran=ran(events),
         asides=tuple(sorted(path.name for path in run_dir.glob("journal.*.jsonl"))),
     )
 

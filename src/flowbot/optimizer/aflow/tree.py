@@ -90,7 +90,7 @@ class Tree:
                 return PLAN_USED if any(found for _, found in offers) else "nothing is left to try"
             parents = list(open_)
             rng = context.rng(f"aflow/parent/{number}")
-            (parent,) = rng.choices(parents, chances([self._score(context, each) for each in parents]))
+            (parent,) = rng.choices(parents, chances([self._worth(context, each) for each in parents]))
             before = self._top(context)
             await self._expand(context, parent, open_[parent])
             context.watch.passed()
@@ -135,20 +135,24 @@ class Tree:
                 break
             here = await self.tuner.step(context, here, self._admissions, context.rows)
             await context.run(here.program, context.rows, "train")
-        return here if self._score(context, here) > self._score(context, candidate) else candidate
+        return here if self._worth(context, here) > self._worth(context, candidate) else candidate
 
     def _best(self, context: Context[WorkflowProgram]) -> _Member:
         """The highest mean, the earliest of equals."""
-        return max(self._nodes, key=lambda each: self._score(context, each))
+        return max(self._nodes, key=lambda each: self._worth(context, each))
 
     def _parents(self, context: Context[WorkflowProgram]) -> list[_Member]:
         """The start, and the best of the others."""
         start, *others = self._nodes
-        return [start, *sorted(others, key=lambda each: -self._score(context, each))[:BEST]]
+        return [start, *sorted(others, key=lambda each: -self._worth(context, each))[:BEST]]
 
     def _top(self, context: Context[WorkflowProgram]) -> float:
         """Mean of the best, the start among them."""
-        return fmean(sorted((self._score(context, each) for each in self._nodes), reverse=True)[:BEST])
+        return fmean(sorted((self._worth(context, each) for each in self._nodes), reverse=True)[:BEST])
+
+    def _worth(self, context: Context[WorkflowProgram], node: _Member) -> float:
+        """Its score, less what it takes more than the start is worth where the user names an objective."""
+        return self._score(context, node) - context.population.charge(node, context.population.start)
 
     def _score(self, context: Context[WorkflowProgram], node: _Member) -> float:
         scores = context.population.scores(node.program, context.rows)

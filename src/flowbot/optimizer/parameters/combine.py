@@ -52,13 +52,17 @@ class Combine:
         """One for each pair of changes of other places or kinds that both looked better and fit together."""
         population = context.population
         known = {each.program.hash for each in population.members}
+
+        def worth(each: Candidate[WorkflowProgram]) -> float:
+            return each.belief.mean - population.charge(each)
+
         good = [
             each
             for each in population.members
             if each.parent is parent and each.origin is None and each.state != "adopted"
-            and each.belief.mean > 0 and population.outcomes(each.program)
+            and worth(each) > 0 and population.outcomes(each.program)
         ]  # fmt: skip
-        ranked = sorted(combinations(good, 2), key=lambda pair: -sum(each.belief.mean for each in pair))
+        ranked = sorted(combinations(good, 2), key=lambda pair: -sum(map(worth, pair)))
         found: list[Option] = []
         for one, other in ranked:
             made = self._both(parent.program, one, other, context)
@@ -112,7 +116,8 @@ class Combine:
         if key not in self._made:
             made = combined(base.workflow, one.program.workflow, other.program.workflow)
             valid = made is not None and not check(made, tools=context.signatures) and _fits(base.workflow, made)
-            self._made[key] = WorkflowProgram(made) if made is not None and valid else None
+            program = WorkflowProgram(made) if made is not None and valid else None
+            self._made[key] = None if context.population.limits.fault(program) else program
         return self._made[key]
 
 

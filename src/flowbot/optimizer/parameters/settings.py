@@ -63,7 +63,7 @@ class Settings:
         known = {each.program.hash for each in context.population.members}
         found: list[Option] = []
         for path, told in told_steps(program):
-            for kind, title, settings in self.kinds(context, program, path, told):
+            for kind, title, settings in self._fitting(context, program, path, told):
                 changed = [program.with_slot(path, each.told) for each in settings]
                 if any(each.hash not in known for each in changed):
                     extra = changed[0].usual_calls - program.usual_calls
@@ -77,9 +77,23 @@ class Settings:
     ) -> Sequence[Proposal[WorkflowProgram]]:
         """The setting of this draw."""
         program, arm = parent.program, focus.option.arm
-        kinds = self.kinds(context, program, arm.place, dict(told_steps(program))[arm.place])
+        kinds = self._fitting(context, program, arm.place, dict(told_steps(program))[arm.place])
         title, edit, told = next(each.settings for each in kinds if each.kind == arm.kind)[focus.draw]
         return [proposal(program, arm.place, told, "", edit, title=title, source="prior")]
+
+    def _fitting(
+        self, context: Context[WorkflowProgram], program: WorkflowProgram, path: str, told: Told
+    ) -> Iterator[Kind]:
+        """The kinds with those of their settings that pass no limit of the user's."""
+        limits = context.population.limits
+        for each in self.kinds(context, program, path, told):
+            fitting = [
+                setting
+                for setting in each.settings
+                if limits.max_calls_per_example is None or not limits.fault(program.with_slot(path, setting.told))
+            ]
+            if fitting:
+                yield each._replace(settings=fitting)
 
 
 def tools(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, told: Told) -> Iterator[Kind]:

@@ -99,17 +99,21 @@ class CatalogueChanges:
             if change.computes is not None and not change.prior_code and not asked:
                 continue
             try:
-                changed = applied(workflow, change.build(change.prior_code or NO_CODE), tools=search.signatures).after
+                changed = WorkflowProgram(
+                    applied(workflow, change.build(change.prior_code or NO_CODE), tools=search.signatures).after
+                )
             except EditError:
                 continue
-            if _codes(changed) > _codes(workflow) and not search.can_compute:
+            if _codes(changed.workflow) > _codes(workflow) and not search.can_compute:
+                continue
+            if search.population.limits.fault(changed):
                 continue
             option = Option(
                 Arm(kind=change.kind, place=change.place),
                 key=stable_hash([structure, _near(workflow, change.place), change.key]),
                 title=change.title,
                 prior=self.priors.belief(change.kind, tasks=task_kinds(search.task, workflow, change.place, rows)),
-                extra=WorkflowProgram(changed).usual_calls - program.usual_calls,
+                extra=changed.usual_calls - program.usual_calls,
                 cost=TRIES if asked else 0,
                 at_once=2 if asked and change.prior_code else 1,
             )

@@ -1,0 +1,72 @@
+"""What a user demands of the workflows of a search, looked at before it begins: what is better, what none may pass, what stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar, cast
+
+from flowbot.fields import Usage, UserError
+from flowbot.fields.near import one_of
+from flowbot.fields.numbers import shown
+from flowbot.lm.prices import price_of
+from flowbot.runtime.program import WorkflowProgram
+from flowbot.workflow.calls import asked_models
+from flowbot.workflow.nodes import BodyNode, Sketch, walk
+from flowbot.workflow.workflow import Workflow
+
+from .method import Method
+from .methods import OwnProtocol
+from .objective import Limits, Objective
+from .prepare import Prepared
+
+H = TypeVar("H", Sketch, BodyNode)
+
+
+def require_fits(ready: Prepared, method: Method, objective: Objective, limits: Limits, models: Sequence[str]) -> None:
+    """Refuse an objective that the method does not follow, weights of dollars without a price, and a start beyond a limit.
+
+    Args:
+        ready: what is searched from.
+        method: how.
+        objective: what is better.
+        limits: what no program may pass.
+        models: model strings that steps without one of their own may have.
+
+    Raises:
+        UserError: naming the option.
+    """
+    if isinstance(method, OwnProtocol) and not objective.usual:
+        raise UserError(
+            "objective", f"{objective.name} with method {method.name}, which compares by score alone",
+            f"score; or an outer loop around it, such as flowbot+{method.name.partition('+')[2]}",
+        )  # fmt: skip
+    named = (name for _, name in asked_models(ready.workflow) if name is not None)
+    for model in dict.fromkeys((*models, *named)) if objective.weights and "usd" in objective.weights else ():
+        if price_of(model, Usage(1, 1000, 1000), ready.price) is None:
+            raise UserError(
+                "objective", f"a weight of usd, and no known price of {model}",
+                mend="give it by --price IN,OUT (dollars per million tokens; price=(IN, OUT) in Python), or weigh `tokens`",
+            )  # fmt: skip
+    if fault := limits.fault(WorkflowProgram(ready.workflow)):
+        raise UserError("start", fault, "a smaller start, or a higher limit")
+
+
+def frozen(workflow: Workflow, steps: Sequence[str]) -> Workflow:
+    """The workflow with some of its steps frozen, each with the body that it may have.
+
+    Raises:
+        UserError: for a step that it has not.
+    """
+    paths, sketch = [path for path, _ in walk(workflow.sketch)], workflow.sketch
+    for step in steps:
+        if step not in paths:
+            raise UserError("freeze", shown(step), f"a step of the start, {one_of(step, paths)}")
+        sketch = _frozen(sketch, step.split("/"))
+    return Workflow(sketch=sketch, parameters=workflow.parameters)
+
+
+def _frozen(holder: H, parts: Sequence[str]) -> H:
+    name, *inner = parts
+    changed: Any = holder.nodes[name]
+    changed = _frozen(cast("BodyNode", changed), inner) if inner else changed.model_copy(update={"frozen": True})
+    return holder.model_copy(update={"nodes": {**holder.nodes, name: changed}})
