@@ -1,4 +1,4 @@
-"""Three jobs from nothing, as a new user would do them, against a model that thinks before it answers.
+"""Four jobs from nothing, as a new user would do them, against a model that thinks before it answers.
 
     python benchmarks/first_jobs OUT [--job triage] [--usd 0.6]
 

@@ -15,7 +15,7 @@ from flowbot.fields import Field, UserError
 from flowbot.optimizer.catalogue.catalogue import PATTERNS, Catalogue
 from flowbot.optimizer.catalogue.change import Call, Change, Place
 from flowbot.optimizer.step_models import StepModels
-from flowbot.optimizer.structure.catalogue_changes import NO_CODE
+from flowbot.optimizer.structure.catalogue_changes import stand_in
 from flowbot.task import Task, tool_of
 from flowbot.workflow.check import check
 from flowbot.workflow.edits.applying import applied
@@ -45,7 +45,7 @@ def made(task: Task, workflow: Workflow) -> Iterator[tuple[Change, Workflow]]:
     """The changes that lead to a valid workflow, each with it."""
     for change in Catalogue().changes(workflow, task):
         with suppress(EditError):
-            yield change, applied(workflow, change.build(change.prior_code or NO_CODE), tools=task.signatures).after
+            yield change, applied(workflow, change.build(stand_in(change)), tools=task.signatures).after
 
 
 def after(task: Task, workflow: Workflow) -> dict[str, Workflow]:
@@ -121,6 +121,7 @@ def test_a_task_of_a_number_has_these_changes() -> None:
         "Make the LLM call write the answer at once, without reasoning.",
         "Add an LLM call that first rewrites the input in plain words, then answer from that.",
         "Split the LLM call into two calls: one writes a plan, the other answers by the plan.",
+        "Let a model first choose of which kind the input is, and give each kind an LLM call of its own.",
         "Let the LLM call use the tools itself before it answers.",
     ]
 
@@ -285,7 +286,7 @@ def test_changes_of_any_workflow_are_valid_or_refused_and_about_steps_that_are_n
         assert change.place in steps
         assert change.key.startswith(f"{change.kind}:")
         try:
-            changed = applied(workflow, change.build(change.prior_code or NO_CODE), tools=TOOLS).after
+            changed = applied(workflow, change.build(stand_in(change)), tools=TOOLS).after
         except EditError:
             continue
         assert changed.sketch.outputs.keys() == workflow.sketch.outputs.keys()

@@ -11,7 +11,8 @@ import pytest
 from flowbot.fields import Type, UserError
 from flowbot.optimizer.catalogue.catalogue import Catalogue
 from flowbot.optimizer.catalogue.change import Change
-from flowbot.optimizer.structure.catalogue_changes import NO_CODE
+from flowbot.optimizer.catalogue.reading import read_kinds
+from flowbot.optimizer.structure.catalogue_changes import stand_in
 from flowbot.optimizer.structure.code import sample
 from flowbot.runtime.sandbox.monty import MontySandbox
 from flowbot.task import Task
@@ -85,7 +86,7 @@ def starts_for(task: Task) -> Iterator[tuple[str, Workflow]]:
 def offered(task: Task, workflow: Workflow) -> Iterator[tuple[Change, Workflow]]:
     for change in Catalogue().changes(workflow, task):
         with suppress(EditError):
-            yield change, applied(workflow, change.build(change.prior_code or NO_CODE), tools=task.signatures).after
+            yield change, applied(workflow, change.build(stand_in(change)), tools=task.signatures).after
 
 
 def of_one_call(task: Task) -> dict[str, Workflow]:
@@ -159,7 +160,8 @@ def test_nothing_is_offered_that_the_outputs_rule_out() -> None:
         assert not {"refine", "best"} & kinds_of(name), name
     for name in TASKS:
         assert "quote" not in kinds_of(name), "no input is long"
-        assert ("route" in kinds_of(name)) == (name == "mixed"), name
+        keys = [key for key in of_one_call(TASKS[name]) if key.startswith("route:")]
+        assert keys == (["route:kind:answer"] if name == "mixed" else ["route:answer"]), name
         assert len({"verify", "review"} & kinds_of(name)) == 1, name
 
 
@@ -237,7 +239,7 @@ def test_kinds_that_an_output_names_get_calls_of_their_own() -> None:
     calls = [path for path, node in walk(changed.sketch) if node.when]
     assert calls == ["answer", "answer_open", "answer_late"]
     assert {node.when for _, node in walk(changed.sketch) if node.when} == {"route.paid", "route.open", "route.late"}
-    assert "Here kind is late." in changed.dump()["parameters"]["answer_late"]["instruction"]
+    assert "Here: kind is late." in changed.dump()["parameters"]["answer_late"]["instruction"]
 
 
 def test_a_search_that_may_not_call_built_in_tools_is_offered_none() -> None:
@@ -245,3 +247,21 @@ def test_a_search_that_may_not_call_built_in_tools_is_offered_none() -> None:
     found = of_one_call(task)
     assert not {"calculate", "program", "use"} & {key.split(":")[0] for key in found}
     assert not any(isinstance(node, ToolNode) for changed in found.values() for _, node in walk(changed.sketch))
+
+
+@pytest.mark.parametrize(
+    ("said", "kinds"),
+    [
+        ("paid: a settled bill\nopen: one that waits", {"paid": "a settled bill", "open": "one that waits"}),
+        ("- **Long text**: many lines\n2. `short`: one line", {"long_text": "many lines", "short": "one line"}),
+        ("Here are the kinds:\na: first\nb: second", {"a": "first", "b": "second"}),
+        ("one: alone", {}),
+        ("a: first\nA: again", {}),
+        ("a: 1\nb: 2\nc: 3\nd: 4\ne: 5", {}),
+        ("class: a word of Python\nb: second", {}),
+        ("I cannot say.", {}),
+        ("", {}),
+    ],
+)
+def test_kinds_are_read_from_lines_or_not_at_all(said: str, kinds: dict[str, str]) -> None:
+    assert read_kinds(said) == kinds

@@ -30,10 +30,11 @@ class Change:
         kind: what is believed of its gain goes by this.
         place: path of the step that it is about.
         title: what it does, in a neutral sentence.
-        build: the edits, from the code of the new computing step where there is one (else "").
+        build: the edits, from what the meta model writes for it: the code of the new computing step, or kinds of inputs (else "").
         variant: what sets it apart from others of its kind at this place.
         computes: the inputs and outputs (name to type text) of a new computing step that the meta model may write code for, or None.
         prior_code: what that step does while nobody has said better; "" where only the meta model can say.
+        names_kinds: whether the meta model names the kinds of inputs that it is about, a line each, `name: what such an input is`.
         known: what that step would receive and is to give by the training rows, each with its id; code must be right on nearly all.
     """
 
@@ -44,6 +45,7 @@ class Change:
     variant: str = ""
     computes: tuple[dict[str, str], dict[str, str]] | None = None
     prior_code: str = ""
+    names_kinds: bool = False
     known: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any]], ...] = ()
 
     @property

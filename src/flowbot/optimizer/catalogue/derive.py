@@ -112,13 +112,14 @@ def _in_order(formulas: Mapping[str, Formula]) -> dict[str, Formula]:
 
 
 def _may_be_computed(name: str, record: _Record) -> bool:
-    """Whether code may give it at all: no free text, and from numbers or a list; and no two rows tell otherwise."""
-    kinds = [type_.kind for other, type_ in record.fields.items() if other != name]
-    if record.fields[name].kind not in (*NUMBERS, "bool", "literal") or not {*kinds} & {*NUMBERS, "list"}:
+    """Whether code may give it at all: no free text, and from numbers or a list; and no two rows that differ in free text alone tell
+    otherwise."""
+    rest = {other: type_.kind for other, type_ in record.fields.items() if other != name and type_.kind != "str"}
+    if record.fields[name].kind not in (*NUMBERS, "bool", "literal") or not {*rest.values()} & {*NUMBERS, "list"}:
         return False
     seen: dict[str, Any] = {}
-    rest = ((repr({key: row[key] for key in row if key != name}), row.get(name)) for row in record.rows)
-    return all(seen.setdefault(key, value) == value for key, value in rest)
+    told = ((repr([row[key] for key in rest]), row[name]) for row in record.rows)
+    return all(seen.setdefault(key, value) == value for key, value in told)
 
 
 def _change(place: Call, record: _Record, formulas: Mapping[str, Formula], title: str, variant: str) -> Change:

@@ -7,7 +7,7 @@ routing of prompts that agents are built with: one call chooses the kind, and ea
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 
 from flowbot.fields import Type, is_name
 from flowbot.workflow.edits.basic import AddNode, ReplaceNode
@@ -25,6 +25,7 @@ LONG = 600
 ROWS_LOOKED_AT = 50
 KINDS = (2, 4)
 """Fewest and most kinds that are given calls of their own."""
+_KIND = re.compile(r"(?:[-*•]|\d+[.)])?\s*[`*\"]*([A-Za-z][\w -]{0,39}?)[`*\"]*\s*:\s*(\S.{0,299})$")
 
 
 def quote(place: Place) -> Iterator[Change]:
@@ -41,16 +42,31 @@ def quote(place: Place) -> Iterator[Change]:
 
 
 def route(place: Place) -> Iterator[Change]:
-    """A choice of the kind by a model, and a call of its own for each, where an output beside others says of what kind an input is."""
-    if not isinstance(place, Call) or len(place.answers) < 2:
+    """A choice of the kind by a model, and a call of its own for each: the kinds are the labels of an output that stands beside others, else
+    as the meta model names them, where no label of an input tells them (see `by_kind`)."""
+    if not isinstance(place, Call) or place.node.when is not None:
         return
-    for name, text in place.answers.items():
+    told = False
+    for name, text in place.answers.items() if len(place.answers) > 1 else ():
         options = Type.parse(text).options
-        labels = [_label(option) for option in options]
-        if KINDS[0] <= len(options) <= KINDS[1] and len(set(labels)) == len(labels) and all(map(is_name, labels)):
-            edits = _routed(place, name, options, labels)
+        kinds = {_label(option): f"{name} is {option}" for option in options}
+        if KINDS[0] <= len(options) <= KINDS[1] and len(kinds) == len(options) and all(map(is_name, kinds)):
+            told = True
             title = f"Let a model first choose `{name}`, and give each of {', '.join(options)} an LLM call of its own."
-            yield Change("route", place.path, title, lambda _, edits=edits: edits, variant=name)
+            yield Change("route", place.path, title, lambda _, kinds=kinds: _routed(place, kinds), variant=name)
+    types = place.input_types().values()
+    ends = any(f"{place.name}.{name}" in place.leaves() for name in place.answers)
+    if not told and ends and any(each.kind == "str" for each in types) and not any(each.options for each in types):
+        title = "Let a model first choose of which kind the input is, and give each kind an LLM call of its own."
+        yield Change("route", place.path, title, lambda text: _routed(place, read_kinds(text)), names_kinds=True)
+
+
+def read_kinds(text: str) -> dict[str, str]:
+    """Kinds by name, from lines `name: what it is`; none where they are too few, too many or not told apart."""
+    lines = [match for line in text.splitlines() if (match := _KIND.match(line.strip()))]
+    kinds = {_label(match[1]): match[2].strip() for match in lines}
+    fine = KINDS[0] <= len(lines) <= KINDS[1] and len(kinds) == len(lines) and all(map(is_name, kinds))
+    return kinds if fine else {}
 
 
 def _is_long(place: Call, reference: str) -> bool:
@@ -68,17 +84,18 @@ def _label(option: str) -> str:
     return re.sub(r"\W+", "_", option.strip()).strip("_").lower()
 
 
-def _routed(place: Call, name: str, options: Sequence[str], labels: Sequence[str]) -> list[Edit]:
-    """A branch that a model chooses by, the call once for each way, and merges of what they give."""
-    node, told = place.node, place.told
+def _routed(place: Call, kinds: Mapping[str, str]) -> list[Edit]:
+    """A branch that a model chooses by, the call once for each way, and merges of what they give.
+
+    Args:
+        place: the call.
+        kinds: labels of the ways, each with what is so on it.
+    """
+    node, told, labels = place.node, place.told, list(kinds)
     branch = place.fresh("route")
-    listed = ", ".join(
-        f"{label} ({option})" if label != option else label for label, option in zip(labels, options, strict=True)
-    )
-    choice = ChoiceParameters(
-        instruction=f"Of which kind is the input, for this task: {place.task.goal} Kinds of {name}: {listed}",
-        model=told.model,
-    )
+    listed = "\n".join(f"{label}: {what}" for label, what in kinds.items())
+    asked = f"Of which kind is the input, for this task? {place.task.goal}\n{listed}"
+    choice = ChoiceParameters(instruction=asked, model=told.model)
     paths = [place.path, *(f"{place.scope.path}{place.fresh(f'{place.name}_{label}')}" for label in labels[1:])]
     names = [path.rpartition("/")[2] for path in paths]
     edits: list[Edit] = [
@@ -98,9 +115,9 @@ def _routed(place: Call, name: str, options: Sequence[str], labels: Sequence[str
             parameters=choice,
         )
     )
-    for path, label, option in zip(paths, labels, options, strict=True):
+    for path, (label, what) in zip(paths, kinds.items(), strict=True):
         way = node.model_copy(update={"when": f"{branch}.{label}"})
-        own = told.with_added_text(f"Here {name} is {option}.")
+        own = told.with_added_text(f"Here: {what.rstrip('.')}.")
         if path == place.path:
             edits.append(ReplaceNode(id=path, node=way, parameters=own))
         else:

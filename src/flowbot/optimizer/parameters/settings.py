@@ -101,7 +101,8 @@ def tools(context: Context[WorkflowProgram], program: WorkflowProgram, path: str
     if not isinstance(told, LLMParameters) or not told.tools:
         return
     fewer = told.tools if len(told.tools) > 1 else ()
-    safe = [name for name, each in context.signatures.items() if each.effects != "writes" or each.simulated]
+    declared = (tool.signature for tool in context.task.tools)
+    safe = [each.name for each in declared if each.effects != "writes" or each.simulated]
     others = [
         *((f"it may not call {tool}", tuple(each for each in told.tools if each != tool)) for tool in fewer),
         *((f"it may call {tool}, too", (*told.tools, tool)) for tool in safe if tool not in told.tools),

@@ -27,9 +27,12 @@ from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
 
 from .code import SHOWN, TRIES, write_code
+from .kinds import name_kinds
 
+NAMING = 1
+"""Calls that naming kinds takes."""
 NO_CODE = "def run(**given):\n    return {}"
-"""Stands where the meta model's code will, while it is seen whether a change is valid."""
+NO_KINDS = "one: the first kind\nother: the second kind"
 
 
 @dataclass(slots=True)
@@ -64,6 +67,11 @@ class CatalogueChanges:
         prior's: what runs before the step is the same, so the second takes no further call of the task model."""
         _, change = self._offered(parent.program, context)[focus.option.key]
         workflow = parent.program.workflow
+        if change.names_kinds:
+            kinds, faults, shown = await name_kinds(context, workflow)
+            if not kinds:
+                return [_unmade(change, focus, faults)]
+            return [replace(_made(context, workflow, change, focus, kinds, None), shown=shown)]
         if change.computes is None:
             return [_made(context, workflow, change, focus, "", None)]
         code, faults = "", list[str]()
@@ -76,10 +84,7 @@ class CatalogueChanges:
         if len(made) < want and change.prior_code and code != change.prior_code:
             made.append(_made(context, workflow, change, focus, change.prior_code, "prior", faults))
         if not made and not change.prior_code:
-            source = "meta" if focus.votes else "prior"
-            made.append(
-                Proposal(None, change.title, source, reason=focus.reason, because=focus.because, faults=tuple(faults))
-            )
+            made.append(_unmade(change, focus, faults))
         return made
 
     def _offered(
@@ -95,12 +100,12 @@ class CatalogueChanges:
         workflow = program.workflow
         structure, rows = stable_hash(workflow.sketch.dump()), search.recorded(program, search.training)
         for change in self.catalogue.changes(workflow, search.task, search.models):
-            asked = self.asks and change.computes is not None
-            if change.computes is not None and not change.prior_code and not asked:
+            cost = NAMING if change.names_kinds else TRIES if change.computes is not None else 0
+            if not self.asks and cost and not change.prior_code:
                 continue
             try:
                 changed = WorkflowProgram(
-                    applied(workflow, change.build(change.prior_code or NO_CODE), tools=search.signatures).after
+                    applied(workflow, change.build(stand_in(change)), tools=search.signatures).after
                 )
             except EditError:
                 continue
@@ -114,8 +119,8 @@ class CatalogueChanges:
                 title=change.title,
                 prior=self.priors.belief(change.kind, tasks=task_kinds(search.task, workflow, change.place, rows)),
                 extra=changed.usual_calls - program.usual_calls,
-                cost=TRIES if asked else 0,
-                at_once=2 if asked and change.prior_code else 1,
+                cost=cost if self.asks else 0,
+                at_once=2 if self.asks and change.prior_code else 1,
             )
             yield option, change
 
@@ -157,6 +162,17 @@ def _near(workflow: Workflow, place: str) -> dict[str, object]:
         for path, _ in walk(workflow.sketch)
         if path.startswith(scope.path) and path.removeprefix(scope.path).partition("/")[0] in beside
     }
+
+
+def stand_in(change: Change) -> str:
+    """What stands where the meta model's words will, while it is seen whether a change is valid."""
+    return NO_KINDS if change.names_kinds else change.prior_code or NO_CODE
+
+
+def _unmade(change: Change, focus: Focus, faults: Sequence[str]) -> Proposal[WorkflowProgram]:
+    """The proposal of a change for which the meta model wrote nothing of use."""
+    source = "meta" if focus.votes else "prior"
+    return Proposal(None, change.title, source, reason=focus.reason, because=focus.because, faults=tuple(faults))
 
 
 def _codes(workflow: Workflow) -> int:
