@@ -216,16 +216,19 @@ REPLIES = st.recursive(
 @given(
     replies=st.lists(
         REPLIES | st.builds(diagnosis, st.lists(st.integers(-3, 12)), st.sampled_from("ABZ")), min_size=1, max_size=6
-    )
+    ),
+    heard=st.booleans(),
 )
 async def test_whatever_comes_back_ballots_are_of_runs_and_of_options_that_there_are(
-    tmp_path: Path, replies: list[Any]
+    tmp_path: Path, replies: list[Any], heard: bool
 ) -> None:  # fmt: skip
     count = iter(range(10_000))
 
     def meta(request: Request) -> Any:
         if request.messages[0].content.startswith("You are "):
             return "nothing"
+        if heard and request.messages[0].content.startswith(ONE):
+            return {"fault": "the note is lost", "step": "write"}
         each = replies[next(count) % len(replies)]
         return (
             {"diagnoses": [each]}

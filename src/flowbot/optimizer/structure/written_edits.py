@@ -2,7 +2,7 @@
 and the gain that is expected.
 
 What was tried before is told with what it measured (OPRO: Yang et al. 2023, arXiv 2309.03409; AFlow's experience: Zhang et al. 2024, arXiv
-2410.10762). A small model is not asked: whole lists of steps are beyond it (docs/results.md).
+2410.10762). A small model is not asked: a list of steps as JSON is beyond it.
 """
 
 from __future__ import annotations

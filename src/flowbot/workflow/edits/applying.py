@@ -78,7 +78,7 @@ def applied(
     said += _show_inputs(draft)
     said += _drop_demonstrations(draft)
     if goal:
-        _instruct(draft, workflow.sketch, goal)
+        _instruct(draft, goal)
     after = workflow.model_copy(update={"sketch": draft.sketch, "parameters": draft.parameters})
     wanted = task_outputs if task_outputs is not None else _present_outputs(workflow.sketch)
     defects = check(after, tools=tools, task_inputs=task_inputs, task_outputs=wanted)
@@ -115,12 +115,11 @@ def _show_inputs(draft: Draft) -> Iterator[str]:
         yield f"the prompt of {path} {' and '.join(filter(None, parts))}"
 
 
-def _instruct(draft: Draft, before: Sketch, goal: str) -> None:
-    """Each LLM step that is new and told nothing gets an instruction, by its name."""
-    had = {path for path, node in walk(before) if isinstance(node, LLMNode)}
+def _instruct(draft: Draft, goal: str) -> None:
+    """Each LLM step that is told nothing, as only a new one may be, gets an instruction, by its name."""
     for path, node in walk(draft.sketch):
         told = draft.parameters.get(path) or LLMParameters()
-        if path in had or not isinstance(node, LLMNode) or not isinstance(told, LLMParameters):
+        if not isinstance(node, LLMNode) or not isinstance(told, LLMParameters):
             continue
         if not told.instruction.strip() and not told.messages:
             name, gives = path.rpartition("/")[2].replace("_", " "), ", ".join(f"`{each}`" for each in node.gives)
