@@ -111,11 +111,13 @@ _TASK = tasks.Task(
 
 def offered(program: WorkflowProgram) -> dict[str, tuple[Offer, ...]]:
     """The options that the product's catalogue has for it, by step; a tool is at hand, and a sandbox."""
+    population = Population(program)
     context = SimpleNamespace(
-        task=_TASK, can_compute=True, signatures=_TASK.signatures, models=NO_CHOICE, training=(), recorded=_not_run
-    )
+        task=_TASK, can_compute=True, signatures=_TASK.signatures, models=NO_CHOICE, training=(), recorded=_not_run,
+        population=population,
+    )  # fmt: skip
     found: dict[str, list[Offer]] = {}
-    for each in CatalogueChanges().options(Population(program).start, cast("Any", context)):
+    for each in CatalogueChanges().options(population.start, cast("Any", context)):
         place, kind = each.arm.place, each.arm.kind
         of_place = found.setdefault(place, [])
         same = sum(offer.kind == kind for offer in of_place)
