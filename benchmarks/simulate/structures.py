@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, cast
 from flowbot import task as tasks
 from flowbot.optimizer.catalogue.change import NO_CHOICE
 from flowbot.optimizer.population import Population
-from flowbot.optimizer.structure.catalogue_changes import NO_CODE, CatalogueChanges
+from flowbot.optimizer.structure.catalogue_changes import CatalogueChanges, stand_in
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.edits.applying import applied
@@ -117,12 +117,14 @@ def offered(program: WorkflowProgram) -> dict[str, tuple[Offer, ...]]:
         population=population,
     )  # fmt: skip
     found: dict[str, list[Offer]] = {}
+    unasked = CatalogueChanges(asks=False).options(population.start, cast("Any", context))
+    plain = {each.arm for each in unasked}
     for each in CatalogueChanges().options(population.start, cast("Any", context)):
         place, kind = each.arm.place, each.arm.kind
         of_place = found.setdefault(place, [])
         same = sum(offer.kind == kind for offer in of_place)
         change, calls = f"{kind}{same or ''}@{place}", round(each.extra)
-        of_place.append(Offer(change, kind, place, calls, each.prior.mean, min(1, each.cost), plain=each.most > 1))
+        of_place.append(Offer(change, kind, place, calls, each.prior.mean, min(1, each.cost), plain=each.arm in plain))
     return {place: tuple(offers) for place, offers in found.items()}
 
 
@@ -130,9 +132,7 @@ def changed(program: WorkflowProgram, place: str) -> dict[str, WorkflowProgram]:
     """What the catalogue's changes about a step make of a workflow, by kind."""
     changes = CatalogueChanges().catalogue.changes(program.workflow, _TASK)
     return {
-        each.kind: WorkflowProgram(
-            applied(program.workflow, each.build(each.prior_code or NO_CODE), tools=_TASK.signatures).after
-        )
+        each.kind: WorkflowProgram(applied(program.workflow, each.build(stand_in(each)), tools=_TASK.signatures).after)
         for each in changes
         if each.place == place and each.kind != "remove"
     }
