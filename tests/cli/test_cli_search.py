@@ -182,6 +182,8 @@ def test_demo_runs_on_the_example_that_comes_with_it(capsys: Capture, here: Path
     assert "FlowBot demo" in said.out
     assert "desk lamps" in said.out
     assert "no account, no cost" in said.out
+    said = flowbot(capsys, *command, "--price", "fake/counter=1,1")
+    assert "no account, no cost" not in said.out
     other = flowbot(capsys, *command, "--start", "answer-only", "--json").json
     assert other["run_id"] != facts["run_id"]
 

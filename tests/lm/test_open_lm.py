@@ -187,6 +187,8 @@ def test_reads_a_price() -> None:
     for text in ("openai/a=1", "openai/a=1,x", "nowhere/a=1,2"):
         with pytest.raises(UserError):
             parse_price(text)
+    with pytest.raises(UserError, match="openai/a twice"):
+        parse_price("openai/a=1,2;openai/a=1,2")
     for text in ("", "1", "1,2,3", "a,b", "-1,2", "nan,1", "inf,1"):
         with pytest.raises(UserError, match="IN,OUT"):
             parse_price(text)

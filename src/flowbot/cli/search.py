@@ -138,9 +138,10 @@ def _announce(job: Job, search: SearchOptions, plan: Plan, console: Console) -> 
         models += f"; steps may be given {', '.join(others)}"
     asked = (plan.lm, plan.meta_lm, *plan.judges, *plan.choices)
     local = all(model.startswith(("local/", "fake/", "recorded/")) for model in asked)
-    cost = "on this machine: no account, no cost" if local else f"about {money(expected.usd)}"
-    if not local and expected.usd is None:
+    if expected.usd is None:
         cost = "the price is not known (--price IN,OUT gives one)"
+    else:
+        cost = f"about {money(expected.usd)}" if expected.usd or not local else "on this machine: no account, no cost"
     if unknown := [model for model in dict.fromkeys(asked) if may_think(model)]:
         cost += f"; thoughts not included, should {' or '.join(unknown)} think"
     console.row("Task", f"{task.name}: {task.goal}")

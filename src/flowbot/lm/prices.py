@@ -96,9 +96,13 @@ def parse_price(text: str) -> Price:
     if "=" not in text:
         return _pair(text)
     parts = [each.rpartition("=") for each in text.split(";") if each.strip()]
-    for name, _, _ in parts:
-        split_model(name.strip())
-    return {name.strip(): _pair(pair) for name, _, pair in parts}
+    found: dict[str, Pair] = {}
+    for name, _, pair in parts:
+        split_model(model := name.strip())
+        if model in found:
+            raise UserError("--price", f"{model} twice", "each model once")
+        found[model] = _pair(pair)
+    return found
 
 
 def _is_pair(value: object) -> bool:
