@@ -324,6 +324,10 @@ async def test_the_front_stands_in_result_file_page_and_comparison_each_with_its
     page = render(read_run(result.run_dir))
     assert 'id="front"' in page
     assert page.count('class="diamond"') == 2 * sum(each.role == "tried" for each in result.front)
+    old = result.run_dir / "front" / f"{'0' * 12}.flow.yaml"
+    old.write_text("of an earlier course")
+    await run(few, tmp_path, effort=300, method="random")
+    assert {each.file(result.run_dir) for each in result.front} == set(old.parent.iterdir())
     other = await run(few, tmp_path, "other", effort=40, seed=1)
     dumped: Sequence[Any] = compare(result.run_dir, other.run_dir).dump()["runs"]
     assert [each["program"] for each in dumped[0]["front"]] == [each.program for each in result.front]

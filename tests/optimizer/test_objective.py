@@ -321,6 +321,47 @@ async def test_unseen_rows_confirm_what_is_cheaper_and_scores_alike_where_the_ob
     assert chosen.program.hash == found
 
 
+@pytest.mark.parametrize("objective", ["cost", "score=1,tokens=1", "score=1,calls=0.1"])
+def test_calls_and_tokens_of_another_model_count_as_what_it_costs(objective: str) -> None:
+    for counted, better in ((0.2, True), (20.0, False)):
+        candidate, population, _ = tried(Objective.parse(objective), Outcome(0, 2, 100, None, 2.0, counted))
+        assert (population.price(candidate) < 0) is better
+
+
+@pytest.mark.parametrize(
+    ("objective", "found"), [("score", "best"), ("latency", "fast"), ("score=1,seconds=0.001", "near")]
+)
+def test_the_best_of_scores_is_the_fastest_within_what_may_be_lost_of_the_highest_however_many_replaced_another(
+    objective: str, found: str
+) -> None:
+    world = Lookup(alike, 10, planned=400)
+    population = world.population
+    population.objective, population.limits = Objective.parse(objective), Limits(max_latency=30.0)
+    ran = {"best": (0.8, 20.0), "near": (0.79, 9.0), "fast": (0.775, 7.0), "far": (0.76, 5.0), "slow": (0.9, 40.0)}
+    members = [population.start, *(candidate_in(world, name, Belief(0.0, 0.02)) for name in ran)]
+    scores = {"start": 0.5, **{name: score for name, (score, _) in ran.items()}}
+    for each in members:
+        seconds = ran.get(each.program.hash, (0.0, 25.0))[1]
+        population.record(each.program.hash, "row", Outcome(scores[each.program.hash], seconds=seconds))
+    population.record("start", "low", Outcome(0.0, seconds=25.0))
+    population.record("start", "high", Outcome(1.0, seconds=25.0))
+    assert population.best_of(members, lambda each: scores[each.program.hash]).program.hash == found
+
+
+def test_what_is_within_the_limit_of_latency_may_lose_to_a_start_beyond_it_in_every_comparison_of_scores() -> None:
+    world = Lookup(alike, 10, planned=400)
+    world.population.limits = Limits(max_latency=2.0)
+    member = candidate_in(world, "fast", Belief(0.0, 0.02))
+    for name, seconds in (("start", 3.0), ("fast", 1.0)):
+        world.population.record(name, "low", Outcome(0.0, seconds=seconds))
+        world.population.record(name, "high", Outcome(1.0, seconds=seconds))
+    scores = {"start": 0.5, "fast": 0.48}
+    members = [world.population.start, member]
+    assert world.population.best_of(members, lambda each: scores[each.program.hash]) is member
+    world.population.limits = Limits()
+    assert world.population.best_of(members, lambda each: scores[each.program.hash]) is members[0]
+
+
 @pytest.mark.parametrize(("objective", "found"), [("score", "dear"), ("score=1,tokens=2", "cheap")])
 async def test_the_best_on_validation_is_so_by_the_objective(objective: str, found: str) -> None:
     scores = {"start": 0.5, "dear": 0.7, "cheap": 0.6}

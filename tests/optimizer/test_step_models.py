@@ -170,6 +170,10 @@ async def test_list_and_prices_are_part_of_who_a_run_is(tmp_path: Path) -> None:
     assert [[each["name"], weight] for each, weight in one["step_models"]] == [["cheap", 0.1], ["dear", 1.0]]
     assert await identity(tmp_path, price={**PRICE, CHEAP: (2.0, 2.0)}) != one
     assert "step_models" not in await identity(tmp_path, models=None)
+    dearer = {**PRICE, DEAR: (20.0, 20.0)}
+    assert await identity(tmp_path, models=None, price=dearer) == await identity(tmp_path, models=None)
+    by_cost = [await identity(tmp_path, models=None, price=each, objective="cost") for each in (PRICE, dearer)]
+    assert by_cost[0] != by_cost[1], "another price is another order of what costs less"
     assert "step_models" not in await identity(tmp_path, models=[DEAR])
 
 

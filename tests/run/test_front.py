@@ -39,7 +39,11 @@ def started() -> Started:
 
 def beats(one: Ran, other: Ran) -> bool:
     mine, theirs = ((-each.score.mean, *each.costs) for each in (one, other))
-    return mine != theirs and all(a <= b for a, b in zip(mine, theirs, strict=True))
+    return (
+        (one.usd is None) == (other.usd is None)
+        and mine != theirs
+        and all(a <= b for a, b in zip(mine, theirs, strict=True))
+    )
 
 
 @settings(max_examples=300)
@@ -62,6 +66,12 @@ def test_what_two_runs_of_one_program_differ_by_is_no_advantage() -> None:
     )
     events = [started(), *(measured(place, point) for place, point in enumerate((best, like, cheap)))]
     assert [each.tokens for each in front_of(ran(events))] == [100.0, 80.0]
+
+
+def test_an_unknown_price_is_neither_less_nor_more_than_a_known_one() -> None:
+    unknown, known = (3, 1.0, 100.0, 1.0, None), (2, 1.0, 100.0, 1.0, 0.5)
+    events = [started(), *(measured(place, point) for place, point in enumerate((known, unknown)))]
+    assert [each.usd for each in front_of(ran(events))] == [None, 0.5]
 
 
 def test_what_was_run_on_few_rows_is_not_told_of_where_others_were_run_on_more() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from flowbot.fields import Usage
 from flowbot.fields.words import brief
 from flowbot.lm.budget import Budget
-from flowbot.optimizer.method import Loop, Method, Sizes, gives_models
+from flowbot.optimizer.method import Loop, Method, Sizes
 from flowbot.optimizer.methods import find_method, ordered
 from flowbot.optimizer.progress import ProgressEvent
 from flowbot.optimizer.run import Plan, planned
@@ -38,6 +38,10 @@ class AtEffort:
 
     method: Method
 
+    def __getattr__(self, member: str) -> Any:
+        """What else the method says of itself, such as `by_ability`, is true of it here, too."""
+        return getattr(self.method, member)
+
     @property
     def name(self) -> str:
         """The method's."""
@@ -48,11 +52,6 @@ class AtEffort:
         planned = self.method.calls(sizes)
         share = min(1.0, sizes.effort / max(1, sum(planned.values())))
         return {purpose: int(share * calls) for purpose, calls in planned.items()}
-
-    @property
-    def gives_models(self) -> bool:
-        """The method's."""
-        return gives_models(self.method)
 
     def ordered(self, order: Order) -> Method:
         """The method's, with that order."""

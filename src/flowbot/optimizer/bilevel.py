@@ -74,14 +74,11 @@ class Bilevel:
 
     async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
         """The best on validation, the earliest of equals; the start where none is better."""
-        best, most = context.population.start, 0.0
-        for candidate in self._validated:
-            pairs = context.population.pairs(candidate, context.validation, context.population.start)
-            gain = (fsum(pairs.mine) - fsum(pairs.theirs)) / max(1, len(pairs))
-            gain -= context.population.charge(candidate, context.population.start)
-            if gain > most:
-                best, most = candidate, gain
-        return best
+        population, rows = context.population, context.validation
+        return population.best_of(
+            [population.start, *self._validated],
+            lambda each: fsum(population.scores(each.program, rows)) / max(1, len(rows)),
+        )
 
     async def _step(
         self,

@@ -211,6 +211,8 @@ async def _close(
     try:
         final.workflow.save(blank.run_dir / "found.flow.yaml")
         (blank.run_dir / FRONT).mkdir(exist_ok=True)
+        for old in {*(blank.run_dir / FRONT).glob("*.flow.yaml")} - {each.file(blank.run_dir) for each in unbeaten}:
+            old.unlink()  # of an earlier course of the run, as before the task changed
         for each in unbeaten:
             members[each.program].save(each.file(blank.run_dir))
     except OSError as error:

@@ -14,8 +14,7 @@ from flowbot.workflow.calls import asked_models
 from flowbot.workflow.nodes import BodyNode, Sketch, walk
 from flowbot.workflow.workflow import Workflow
 
-from .method import Method
-from .methods import OwnProtocol
+from .method import Method, by_score
 from .objective import Limits, Objective
 from .prepare import Prepared
 
@@ -35,10 +34,12 @@ def require_fits(ready: Prepared, method: Method, objective: Objective, limits: 
     Raises:
         UserError: naming the option.
     """
-    if isinstance(method, OwnProtocol) and not objective.usual:
+    if not objective.usual and by_score(method):
         raise UserError(
             "objective", f"{objective.name} with method {method.name}, which compares by score alone",
-            f"score; or an outer loop around it, such as flowbot+{method.name.partition('+')[2]}",
+            f"score; or an outer loop around it, as {method.name.replace('none', 'flowbot', 1)}"
+            if method.name.startswith("none+")
+            else "score",
         )  # fmt: skip
     named = (name for _, name in asked_models(ready.workflow) if name is not None)
     for model in dict.fromkeys((*models, *named)) if objective.weights and "usd" in objective.weights else ():

@@ -87,6 +87,11 @@ def gives_models(method: Method) -> bool:
     return bool(getattr(method, "gives_models", True))
 
 
+def by_score(method: Method) -> bool:
+    """Whether a method says by `by_score` that it compares by score alone, whatever the objective."""
+    return bool(getattr(method, "by_score", False))
+
+
 def planned_by_purpose(method: Method, sizes: Sizes) -> dict[str, int]:
     """What a method plans, every purpose named.
 

@@ -44,8 +44,8 @@ class Takes:
     """What an example takes on average, or what one program takes more than another.
 
     Args:
-        calls: logical calls.
-        tokens: read and written.
+        calls: of the task model, as those of others are counted.
+        tokens: read and written, likewise.
         usd: None where a price is unknown.
         seconds: along the critical path, as stored with the replies.
     """

@@ -62,6 +62,11 @@ class Outcome:
         """What it took in calls of the task model."""
         return self.calls if self.weighed is None else self.weighed
 
+    @property
+    def counted_tokens(self) -> float:
+        """What it took in tokens of the task model."""
+        return self.tokens * self.counted / self.calls if self.calls else self.tokens
+
 
 @dataclass(eq=False, slots=True)
 class Candidate(Generic[P]):
@@ -249,7 +254,7 @@ class Population(Generic[P]):
         mine, theirs = (self.takes(each.program, both) for each in (candidate, against))
         further = self.extra_calls(candidate, against) if calls is None else calls
         more = Takes(
-            further if self.objective.weights is None else mine.calls - theirs.calls,
+            further,
             mine.tokens - theirs.tokens,
             None if mine.usd is None or theirs.usd is None else mine.usd - theirs.usd,
             mine.seconds - theirs.seconds,
@@ -258,19 +263,38 @@ class Population(Generic[P]):
         return min(price, -TOLERATED * self.scale) if self.slows(against, candidate) else price
 
     def charge(self, candidate: Candidate[P], other: Candidate[P] | None = None) -> float:
-        """What its price takes from a candidate's gain where the user names an objective; else only verdicts look at it."""
-        return 0.0 if self.objective.usual else self.price(candidate, other)
+        """What its price takes from a candidate's gain where the user names an objective, or the other takes longer than it may; else
+        only verdicts look at it."""
+        against = other or candidate.parent
+        named = not self.objective.usual or (against is not None and self.slows(against, candidate))
+        return self.price(candidate, other) if named else 0.0
+
+    def best_of(self, candidates: Sequence[Candidate[P]], score: Callable[[Candidate[P]], float]) -> Candidate[P]:
+        """The best by the objective where scores are compared as they are: the highest, the earliest of equals, or one that is better
+        than it by what both take, however many replaced another before. None that takes longer than it may, where the first does not.
+
+        Args:
+            candidates: at least one.
+            score: on rows that all of them were run on.
+        """
+        fitting = [each for each in candidates if not self.slows(each, candidates[0])]
+        best = top = max(fitting, key=score)
+        for each in fitting:
+            if all(score(each) - score(one) > self.charge(each, one) for one in (best, top)):
+                best = each
+        return best
 
     def takes(self, program: Hashed, rows: Iterable[str] | None = None) -> Takes:
-        """What an example takes on average, over those of the rows, else all, that a program was run on; nothing where there are none."""
+        """What an example takes on average, over those of the rows, else all, that a program was run on; nothing where there are none.
+        Calls and tokens are of the task model: those of another count as what it costs beside it."""
         seen = self.outcomes(program)
         ran = [seen[row] for row in (seen if rows is None else rows) if row in seen]
         if not ran:
             return Takes()
         known = [each.usd for each in ran if each.usd is not None]
         return Takes(
-            fmean(each.calls for each in ran),
-            fmean(each.tokens for each in ran),
+            fmean(each.counted for each in ran),
+            fmean(each.counted_tokens for each in ran),
             fmean(known) if len(known) == len(ran) else None,
             fmean(each.seconds for each in ran),
         )

@@ -270,6 +270,7 @@ class OwnProtocol:
     search: Callable[[], Loop]
     gradients: bool = True
     gives_models: ClassVar[bool] = False
+    by_score: ClassVar[bool] = True
 
     def calls(self, sizes: Sizes) -> Mapping[str, int]:
         """The effort is the plan; how it is divided is a guess."""

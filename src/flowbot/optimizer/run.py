@@ -163,7 +163,7 @@ class Plan:
             **({"meta_mode": self.meta_mode} if self.meta_mode != "auto" else {}),
             **({"feedback": self.feedback} if self.feedback != "real" else {}),
             **({"order": self.order} if self.order != "free" else {}),
-            **({} if self.objective.usual else {"objective": self.objective.name}),
+            **({} if self.objective.usual else {"objective": self.objective.name, "price": ready.price}),
             **self.limits.dump(),
             **({"judges": judges} if judges else {}),
             **({"step_models": steps} if steps else {}),

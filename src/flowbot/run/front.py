@@ -45,14 +45,18 @@ class Ran(Record):
 
     @property
     def costs(self) -> tuple[float, ...]:
-        """All that less of is better."""
+        """All that less of is better; an unknown price is compared with no other, see `covers`."""
         return (self.calls, self.tokens, self.usd or 0.0, self.seconds)
 
 
 def covers(one: Ran, other: Ran) -> bool:
-    """Whether one scores no less than another and takes no more of anything, but for what two runs of one program differ by."""
-    return one.score.mean >= other.score.mean and all(
-        mine <= (1 + SAME_SHARE) * theirs for mine, theirs in zip(one.costs, other.costs, strict=True)
+    """Whether one scores no less than another and takes no more of anything, but for what two runs of one program differ by. Of a
+    known and an unknown price nobody can say which is less."""
+    alike = (one.usd is None) == (other.usd is None)
+    return (
+        alike
+        and one.score.mean >= other.score.mean
+        and all(mine <= (1 + SAME_SHARE) * theirs for mine, theirs in zip(one.costs, other.costs, strict=True))
     )
 
 

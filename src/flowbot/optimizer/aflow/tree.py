@@ -138,8 +138,8 @@ class Tree:
         return here if self._worth(context, here) > self._worth(context, candidate) else candidate
 
     def _best(self, context: Context[WorkflowProgram]) -> _Member:
-        """The highest mean, the earliest of equals."""
-        return max(self._nodes, key=lambda each: self._worth(context, each))
+        """The highest mean, or what is better by the user's objective, the earliest of equals."""
+        return context.population.best_of(self._nodes, lambda each: self._score(context, each))
 
     def _parents(self, context: Context[WorkflowProgram]) -> list[_Member]:
         """The start, and the best of the others."""

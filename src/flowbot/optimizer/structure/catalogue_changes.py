@@ -53,7 +53,7 @@ class CatalogueChanges:
     )
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
-        """As of `Proposer`: the changes about every step that is not frozen, and removals of any."""
+        """As of `Proposer`: the changes about every step that is not frozen."""
         return [option for option, _ in self._offered(parent.program, context).values()]
 
     async def propose(
