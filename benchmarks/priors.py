@@ -75,19 +75,17 @@ async def measured(search: Search, about: Mapping[str, str], done: set[tuple[str
         of = task_kinds(
             search.task, search.start.workflow, option.arm.place, search.recorded(search.start, search.training)
         )
-        for draw in range(option.most):
-            line = {**about, "change": f"{option.title} ({option.arm.place}, {draw})", "kind": option.arm.kind}
+        change = {"change": f"{option.title} ({option.arm.place})", "kind": option.arm.kind, "place": option.arm.place}
+        focus = Focus(option, 0, option.prior, option.prior)
+        for made in await changes.propose(parent, focus, option.at_once, search):  # once more from the store
+            line = {**about, **change, "tasks": list(of), "extra": option.extra, "by": made.code_by or ""}
             if _key(line) in done:
                 continue
-            (made,) = await changes.propose(parent, Focus(option, draw, option.prior, option.prior), 1, search) or [
-                None
-            ]
-            line |= {"place": option.arm.place, "tasks": list(of), "extra": option.extra}
-            if made is None or made.program is None:
-                lines.append({**line, "fault": "; ".join(made.faults) if made else "nothing was proposed"})
+            if made.program is None:
+                lines.append({**line, "fault": "; ".join(made.faults)})
                 continue
             await search.run(made.program, rows, "val")
-            lines.append({**line, "by": made.code_by or "", "scores": _scores(search, made.program, rows)})
+            lines.append({**line, "scores": _scores(search, made.program, rows)})
     return lines
 
 
@@ -96,7 +94,8 @@ def _scores(search: Search, program: WorkflowProgram, rows: Sequence[str]) -> di
 
 
 def _key(line: Line) -> tuple[str, ...]:
-    return tuple(str(line[part]) for part in ("task", "start", "model", "meta_model", "change"))
+    """The change of a start that a line is about, and whose code it has."""
+    return (*(str(line[part]) for part in ("task", "start", "model", "meta_model", "change")), line.get("by", ""))
 
 
 def read_lines(path: Path) -> list[Line]:
@@ -134,14 +133,17 @@ async def measure(options: argparse.Namespace) -> None:
 
 def gains(lines: Sequence[Line]) -> dict[str, dict[str, tuple[float, frozenset[str]]]]:
     """By kind of change and task: the mean gain over the start of all its changes, starts and models, on rows that both ran, and the kinds
-    of task that all of them have."""
-    parents = {_key(each)[:-1]: each["scores"] for each in lines if not each["change"]}
-    seen: dict[tuple[str, str], list[tuple[float, frozenset[str]]]] = defaultdict(list)
+    of task that all of them have. Of a change with several codes the best counts: a search tries them at once."""
+    parents = {_key(each)[:-2]: each["scores"] for each in lines if not each["change"]}
+    best: dict[tuple[str, ...], tuple[float, Line]] = {}
     for each in lines:
-        theirs = parents.get(_key(each)[:-1], {})
+        theirs, change = parents.get(_key(each)[:-2], {}), _key(each)[:-1]
         pairs = [each["scores"][row] - theirs[row] for row in each.get("scores", {}) if row in theirs]
-        if each["change"] and pairs:
-            seen[each["kind"], each["task"]].append((fmean(pairs), frozenset(each["tasks"])))
+        if each["change"] and pairs and (change not in best or fmean(pairs) > best[change][0]):
+            best[change] = fmean(pairs), each
+    seen: dict[tuple[str, str], list[tuple[float, frozenset[str]]]] = defaultdict(list)
+    for gain, each in best.values():
+        seen[each["kind"], each["task"]].append((gain, frozenset(each["tasks"])))
     found: dict[str, dict[str, tuple[float, frozenset[str]]]] = defaultdict(dict)
     for (kind, task), of in seen.items():
         found[kind][task] = fmean(gain for gain, _ in of), frozenset.intersection(*(kinds for _, kinds in of))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count, permutations
 
 import pytest
 from pool_world import Lookup, Named
@@ -59,10 +60,17 @@ def context(planned: float = 100.0) -> Lookup:
     return Lookup(lambda program, row: 0.0, 10, planned)
 
 
-def closed(kind: str, gain: float, decision: str = "drop", *, votes: float = 0.0) -> tuple[Candidate[Named], Verdict]:
+DRAWS = count()
+
+
+def closed(
+    kind: str, gain: float, decision: str = "drop", *, votes: float = 0.0, draw: int | None = None
+) -> tuple[Candidate[Named], Verdict]:
+    """What came of a draw of its own, or of the one that is named."""
     candidate = Candidate(
-        "p1", Named(kind), None, Arm(kind=kind), Belief(gain, 0.05), plain=Belief(0.0, 0.1), votes=votes, title=kind
-    )
+        "p1", Named(kind), None, Arm(kind=kind), Belief(gain, 0.05), plain=Belief(0.0, 0.1), votes=votes, title=kind,
+        key=kind, draw=next(DRAWS) if draw is None else draw,
+    )  # fmt: skip
     return candidate, Verdict(
         proposal="p1", incumbent="start", decision=decision, rule="posterior", n=12, mine=0.5 + gain, theirs=0.5,
         gain=gain, spread=0.05, p=0.5, spent=24,
@@ -136,10 +144,10 @@ async def test_a_critic_that_is_right_half_of_the_time_is_asked_no_more() -> Non
 def test_the_weight_of_votes_follows_what_they_were_worth() -> None:
     weight = VoteWeight()
     assert weight.value == VOTE_WORTH
-    weight.learn(better=False)
+    weight.learn(("a", 0), better=False)
     assert 0 < weight.value < VOTE_WORTH
-    for _ in range(9):
-        weight.learn(better=False)
+    for draw in range(1, 10):
+        weight.learn(("a", draw), better=False)
     assert weight.value == 0.0
 
 
@@ -151,6 +159,24 @@ def test_gains_of_a_kind_tell_of_its_other_places() -> None:
     assert after.mean == pytest.approx(0.15)
     assert after.spread < before.spread
     assert bandit.plain(option("b", 0.0, 0.1)) == before
+
+
+@pytest.mark.parametrize("gains", list(permutations((-0.3, 0.3, -0.1))))
+def test_of_what_came_of_one_draw_the_best_tells_what_the_kind_and_the_votes_are_worth(
+    gains: tuple[float, ...],
+) -> None:
+    alone: Bandit[Named] = Bandit([])
+    together: Bandit[Named] = Bandit([])
+    alone.learn([closed("a", 0.3, votes=1.0)])
+    together.learn([closed("a", gain, votes=1.0, draw=-1) for gain in gains])
+    assert together.plain(option("a", 0.0, 0.1)) == alone.plain(option("a", 0.0, 0.1))
+    assert together.weight.value == alone.weight.value
+    together.carry([closed("a", gain, draw=-1)[0] for gain in gains])
+    assert together.plain(option("a")).mean == pytest.approx(CARRIED * 0.3)
+    together.learn([closed("a", gain, draw=-2) for gain in gains])
+    assert together.plain(option("a")).mean == pytest.approx(CARRIED * 0.3)
+    together.learn([closed("a", -0.3, draw=-3)])
+    assert together.plain(option("a")).mean < 0, "another draw that lost"
 
 
 def test_what_an_open_candidate_showed_is_the_prior_of_its_change_on_the_next_incumbent_until_it_is_tried_there() -> (

@@ -156,12 +156,13 @@ def test_the_gain_of_what_was_made_from_another_parent_says_nothing_of_its_kind(
 @given(st.lists(st.booleans(), max_size=60))
 def test_a_weight_is_between_nothing_and_the_first_belief_and_grows_with_what_was_right(outcomes: list[bool]) -> None:
     weight = VoteWeight()
-    for better in outcomes:
+    for draw, better in enumerate(outcomes):
         before = weight.value
-        weight.learn(better=better)
+        weight.learn(("a", draw), better=better)
         assert 0.0 <= weight.value <= VOTE_WORTH
         assert weight.value >= before if better else weight.value <= before
-    assert (weight.value == 0.0) == (weight.right <= weight.wrong)
+    right = sum(outcomes)
+    assert (weight.value == 0.0) == (weight.right + right <= weight.wrong + len(outcomes) - right)
 
 
 @pytest.mark.parametrize(("right", "asked_again"), [(0.5, (0.0, 0.1)), (0.3, (0.0, 0.0)), (0.85, (0.99, 1.0))])
@@ -172,8 +173,8 @@ def test_a_critic_at_chance_fades_and_one_that_is_right_does_not(
     still = 0
     for seed in range(100):
         rng, weight = Random(seed), VoteWeight()
-        for _ in range(300):
-            weight.learn(better=rng.random() < right)
+        for draw in range(300):
+            weight.learn(("a", draw), better=rng.random() < right)
         still += weight.value >= LEAST_WEIGHT
     assert asked_again[0] <= still / 100 <= asked_again[1]
 
@@ -198,7 +199,7 @@ async def test_what_a_critic_names_in_vain_is_soon_no_likelier_than_without_it()
         lifts.append(bandit.belief(named, ballots).mean - bandit.plain(named).mean)
         harmed = Candidate(
             f"p{number}", Named(f"p{number}"), context.population.start, Arm(kind="other"), Belief(-0.2, 0.05),
-            plain=Belief(0.0, 0.1), votes=1.0, title="other",
+            plain=Belief(0.0, 0.1), votes=1.0, title="other", draw=number,
         )  # fmt: skip
         _, verdict = closed()
         bandit.learn([(harmed, verdict.model_copy(update={"mine": 0.3}))])

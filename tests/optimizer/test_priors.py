@@ -143,6 +143,7 @@ def line(
 LINES = [
     line("a", "", [0, 0]), line("a", "one", [1, 0], tasks=("output label", "tools no")), line("a", "two", [0, 0], tasks=("output label", "tools no")),
     line("b", "", [1, 1]), line("b", "one", [0, 1], tasks=("output text", "tools no")), line("b", "else", [1, 1], "plan", ("output text",)),
+    {**line("a", "two", [-1, 0], tasks=("output label", "tools no")), "by": "prior"},
     {**line("b", "gone", [], "plan", ("output text",)), "fault": "not valid"},
 ]  # fmt: skip
 
@@ -161,13 +162,22 @@ def test_a_kind_is_drawn_from_what_was_assumed_towards_its_mean_gain_one_gain_a_
     assert benchmark.written(made, LINES) == made, "the same lines count once"
 
 
-def test_the_gains_of_every_change_are_measured_once_and_written(tmp_path: Path) -> None:
+def test_the_gains_of_every_change_are_measured_once_and_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def code(*given: Any, **more: Any) -> tuple[str, list[str]]:
+        return "def run(**given):\n    return {'total': 0}", []
+
+    monkeypatch.setattr("flowbot.optimizer.structure.catalogue_changes.write_code", code)
     command = [str(tmp_path), "--tasks", "orders", "--rows", "5", "--train", "4", "--model", "fake/counter", "--meta-model", "fake/counter", "--cache-dir", str(tmp_path / "cache")]  # fmt: skip
     benchmark.main(command)
     raw = (tmp_path / "priors.jsonl").read_text(encoding="utf-8")
     lines = [json.loads(each) for each in raw.splitlines()]
     assert lines[0]["change"] == ""
     assert {"compute", "think", "vote"} <= {each["kind"] for each in lines[1:]}
+    assert {each["by"] for each in lines[1:] if each["kind"] == "compute"} == {"meta", "prior"}, (
+        "as a search tries both"
+    )
     assert all(len(each["scores"]) == 5 for each in lines if "fault" not in each)
     assert all("output number" in each["tasks"] for each in lines[1:])
     benchmark.main(command)

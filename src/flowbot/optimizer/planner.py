@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Generic
+from typing import Generic, TypeAlias
 
 from flowbot.run.events import Level, Noted, Verdict
 
@@ -39,6 +39,8 @@ SETTLED = 1 / 3
 """Share of the planned calls: where no more of them are left, the structure is taken to have settled."""
 LEAST_WEIGHT = 0.02
 """A critic whose votes are worth less is not asked any more."""
+Draw: TypeAlias = tuple[str, int]
+"""Key of an option, and how often it was drawn before: several candidates may come of it (see `Option.at_once`)."""
 
 
 @dataclass(slots=True)
@@ -50,17 +52,17 @@ class VoteWeight:
 
     right: float = 3.0
     wrong: float = 1.0
+    _named: dict[Draw, bool] = field(default_factory=dict[Draw, bool])
 
     @property
     def value(self) -> float:
         """Gain that all ballots for one change stand for."""
-        share = self.right / (self.right + self.wrong)
+        share = (self.right + sum(self._named.values())) / (self.right + self.wrong + len(self._named))
         return VOTE_WORTH * min(1.0, max(0.0, 4 * (share - 0.5)))
 
-    def learn(self, *, better: bool) -> None:
-        """One change that it named was tried."""
-        self.right += better
-        self.wrong += not better
+    def learn(self, draw: Draw, *, better: bool) -> None:
+        """A change that it named was tried; it was right where anything that came of the draw did better."""
+        self._named[draw] = better or self._named.get(draw, False)
 
 
 @dataclass(slots=True)
@@ -81,7 +83,9 @@ class Bandit(Generic[P]):
     wanders: bool = True
     order: Order = "free"
     weight: VoteWeight = field(default_factory=VoteWeight)
-    _gains: dict[tuple[Level, str], list[float]] = field(default_factory=dict[tuple[Level, str], list[float]])
+    _gains: dict[tuple[Level, str], dict[Draw, float]] = field(
+        default_factory=lambda: defaultdict[tuple[Level, str], dict[Draw, float]](dict)
+    )
     _tries: Counter[str] = field(default_factory=Counter[str])
     _carried: dict[tuple[str, str], Belief] = field(default_factory=dict[tuple[str, str], Belief])
     _ballots: dict[str, Ballots] = field(default_factory=dict[str, Ballots])
@@ -197,7 +201,8 @@ class Bandit(Generic[P]):
         return prior.updated(*mean_and_variance(pairs.differences, unpaired(population))) if pairs.rows else prior
 
     def learn(self, outcomes: Sequence[tuple[Candidate[P], Verdict]]) -> None:
-        """What a kind gained tells of its other places; what was named by votes tells of the critic."""
+        """What a kind gained tells of its other places; what was named by votes tells of the critic. Of what came of one draw the best
+        counts: whoever draws again may have the best of several again."""
         for candidate, verdict in outcomes:
             self._barren += 1
             if verdict.decision == "adopt":
@@ -208,15 +213,17 @@ class Bandit(Generic[P]):
                 self._failed[made_from.program.hash][candidate.arm.place] += 1
             if candidate.origin is not None:
                 continue  # its gain is over the incumbent, not over what it was made from
-            self._gains.setdefault((candidate.level, candidate.arm.kind), []).append(candidate.belief.mean)
-            if _change(candidate) in self._carried:
-                self.carry([candidate])  # tried again since; that is what is known of it now
+            draw, gains = (candidate.key, candidate.draw), self._gains[candidate.level, candidate.arm.kind]
+            if candidate.belief.mean >= gains.get(draw, -math.inf):
+                gains[draw] = candidate.belief.mean
+                if _change(candidate) in self._carried:
+                    self.carry([candidate])  # tried again since; that is what is known of it now
             if candidate.votes and candidate.plain is not None and verdict.n:
-                self.weight.learn(better=verdict.mine - verdict.theirs > candidate.plain.mean)
+                self.weight.learn(draw, better=verdict.mine - verdict.theirs > candidate.plain.mean)
 
     def carry(self, candidates: Collection[Candidate[P]]) -> None:
         """As of `Planner`, shrunk: a change need not do on the new incumbent what it did on the old one."""
-        for each in candidates:
+        for each in sorted(candidates, key=lambda each: each.belief.mean):  # the best of one draw last
             if each.level != "structure" or each.origin is not None:
                 continue  # another draw of a text is another text
             spread = math.hypot(each.belief.spread, CARRIED_SPREAD)
@@ -232,7 +239,7 @@ class Bandit(Generic[P]):
         """The same without votes. What calls and a longer prompt take must be gained back: among equals the cheaper is tried."""
         carried = option.prior if option.measured else self._carried.get(_change(option))
         if carried is None:
-            gains = self._gains.get((option.level, option.arm.kind), [])
+            gains = self._gains[option.level, option.arm.kind].values()
             mean = (PRIOR_WEIGHT * option.prior.mean + sum(gains)) / (PRIOR_WEIGHT + len(gains))
             carried = Belief(mean, option.prior.spread / math.sqrt(1 + len(gains) / PRIOR_WEIGHT))
         price = self._objective.expected(option.extra, option.tokens, self._takes, self._scale)

@@ -270,6 +270,7 @@ def admitted(
         focus.option.arm,
         prior=focus.belief,
         key=focus.option.key,
+        draw=focus.draw,
         level=focus.option.level,
         plain=focus.plain,
         votes=focus.votes,

@@ -77,7 +77,7 @@ class Candidate(Generic[P]):
         program: what is run.
         parent: what it is compared with, the incumbent of the time; None for the start.
         arm: the kind of change about a place.
-        key: what the planner remembers it by; see `seams.Option`.
+        key, draw: what the planner remembers it by, and how often that was drawn before; see `seams.Option` and `seams.Focus`.
         level: which loop changed it.
         prior: what was believed of its gain before any pair.
         plain: the same without the critic's votes.
@@ -95,6 +95,7 @@ class Candidate(Generic[P]):
     arm: Arm
     prior: Belief
     key: str = ""
+    draw: int = 0
     level: Level = "structure"
     plain: Belief | None = None
     votes: float = 0.0
