@@ -15,9 +15,9 @@ from search_help import searching
 
 from flowbot.lm.budget import Budget
 from flowbot.lm.client import Request
-from flowbot.optimizer.aflow.author import LETTERS, Author, structure
+from flowbot.optimizer.aflow.author import LETTERS, Author
 from flowbot.optimizer.aflow.tree import BEST, PATIENCE, ROUNDS, Tree, chances
-from flowbot.optimizer.editing import TRIES
+from flowbot.optimizer.editing import TRIES, structure
 from flowbot.optimizer.method import Sizes
 from flowbot.optimizer.methods import find_method
 from flowbot.optimizer.run import optimize_async

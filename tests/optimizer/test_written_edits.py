@@ -18,11 +18,12 @@ from search_help import searching
 from flowbot.fields import BudgetExceeded, InfrastructureError
 from flowbot.lm.client import Request
 from flowbot.optimizer.belief import Belief
+from flowbot.optimizer.editing import structure
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.run import optimize_async
 from flowbot.optimizer.seams import Focus, Proposal
 from flowbot.optimizer.search import Search
-from flowbot.optimizer.structure.several_edits import AT_ONCE, MOST_EDITS, TRIES, structure_of
+from flowbot.optimizer.structure.several_edits import AT_ONCE, MOST_EDITS, TRIES
 from flowbot.optimizer.structure.written_edits import WrittenEdits
 from flowbot.report.report import write_report
 from flowbot.run.comparisons import compare
@@ -180,6 +181,16 @@ async def test_what_has_a_structure_that_there_is_already_is_dropped_before_it_r
     assert (again[2].program, again[2].faults) == (None, ("the same structure as p7",))
 
 
+async def test_the_same_steps_with_other_code_are_another_structure(opened: Opened) -> None:
+    other = json.loads(json.dumps(COMPUTE))
+    other["edits"][1]["node"]["code"] = f"{SUM}  # in another way"
+    async with opened(Author([COMPUTE, other])) as search:
+        one, two = await drawn(search, draws=2)
+    assert one.program is not None
+    assert two.program is not None
+    assert one.program.workflow.sketch == two.program.workflow.sketch
+
+
 async def test_other_words_alone_are_no_change_of_the_structure(opened: Opened, start: Workflow) -> None:
     same = {"op": "replace", "id": "answer", "node": {"kind": "llm", "in": [{"name": "note", "from": "note"}], "out": [{"name": "total", "type": "int"}], "instruction": "Count with care."}}  # fmt: skip
     async with opened(Author([change(same)])) as search:
@@ -246,7 +257,7 @@ async def test_whatever_comes_back_each_draw_is_one_valid_new_structure_or_says_
     assert len(made) == AT_ONCE
     programs = [each.program.workflow for each in made if each.program is not None]
     assert all(each.faults for each in made if each.program is None)
-    structures = [structure_of(each) for each in (start, *programs)]
+    structures = [structure(each) for each in (start, *programs)]
     assert len(set(structures)) == len(structures)
     assert all(set(each.sketch.outputs) == {"total"} for each in programs)
     assert len(author.asked) <= TRIES

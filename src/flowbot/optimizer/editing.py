@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from flowbot.fields import ModelError, RefusedError, ToolSignature
+from flowbot.fields import ModelError, RefusedError, ToolSignature, stable_hash
 from flowbot.lm.client import Message, Request
 from flowbot.lm.mending import mended
 from flowbot.optimizer.guard import unsourced
@@ -16,6 +16,7 @@ from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.draft import EditError
 from flowbot.workflow.edits.parse import parse_edits
 from flowbot.workflow.edits.schema import edits_schema
+from flowbot.workflow.parameters import CodeParameters, LLMParameters
 from flowbot.workflow.workflow import Workflow
 
 TRIES = 3
@@ -64,6 +65,15 @@ def edited(
     except (EditError, ValueError, RecursionError) as error:
         return None, (), str(error)
     return (None, (), why) if why else (after, tuple(map(str, edits)), "")
+
+
+def structure(workflow: Workflow) -> str:
+    """What one structure has and another has not: the sketch, with the code and the tools of its steps. Other words are none."""
+    computed = {path: each.code for path, each in workflow.parameters.items() if isinstance(each, CodeParameters)}
+    tools = {
+        path: each.tools for path, each in workflow.parameters.items() if isinstance(each, LLMParameters) and each.tools
+    }
+    return stable_hash([workflow.sketch.dump(), computed, tools])
 
 
 class Edited(NamedTuple):

@@ -14,10 +14,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from flowbot.fields import Field, Type, stable_hash
+from flowbot.fields import Field, Type
 from flowbot.fields.words import percent
 from flowbot.optimizer.belief import Belief
-from flowbot.optimizer.editing import EDITS, KINDS, TRIES, asked_edits
+from flowbot.optimizer.editing import EDITS, KINDS, TRIES, asked_edits, structure
 from flowbot.optimizer.feedback.runs import failing
 from flowbot.optimizer.judge import PRIOR_SPREAD
 from flowbot.optimizer.population import Candidate
@@ -27,7 +27,6 @@ from flowbot.optimizer.seams import Context, Focus, Option, Pick, Proposal, Prop
 from flowbot.run.events import WRITTEN, Arm
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.workflow.parameters import CodeParameters, LLMParameters
 from flowbot.workflow.workflow import Workflow
 
 LETTERS = "ABCDEFGHIJKL"
@@ -180,15 +179,6 @@ def repeated(workflow: Workflow, context: Context[WorkflowProgram]) -> str:
         if structure(each.program.workflow) == same:
             return f"that leads to a structure that was tried before ({each.id}: {each.title})"
     return ""
-
-
-def structure(workflow: Workflow) -> str:
-    """What one structure has and another has not: the sketch, with the code and the tools of its steps. Other words are none."""
-    computed = {path: each.code for path, each in workflow.parameters.items() if isinstance(each, CodeParameters)}
-    tools = {
-        path: each.tools for path, each in workflow.parameters.items() if isinstance(each, LLMParameters) and each.tools
-    }
-    return stable_hash([workflow.sketch.dump(), computed, tools])
 
 
 def _focus(option: Option) -> Focus:

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from flowbot.fields import ModelError, RefusedError, stable_hash
+from flowbot.fields import ModelError, RefusedError
 from flowbot.fields.numbers import is_number
 from flowbot.lm.client import Message, Request
 from flowbot.lm.mending import mended
-from flowbot.optimizer.editing import edited
+from flowbot.optimizer.editing import edited, structure
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import value_text
 from flowbot.optimizer.seams import Context
@@ -79,11 +79,6 @@ async def several_edits(context: Context[WorkflowProgram], workflow: Workflow, q
     return _different(found) or [Written(faults=tuple(lost))]
 
 
-def structure_of(workflow: Workflow) -> str:
-    """The hash of its sketch."""
-    return stable_hash(workflow.sketch.dump())
-
-
 async def _try(
     context: Context[WorkflowProgram], workflow: Workflow, chat: tuple[Message, ...], attempt: int
 ) -> tuple[str, list[Mapping[str, Any]], str]:
@@ -114,8 +109,8 @@ def _made(context: Context[WorkflowProgram], workflow: Workflow, written: Mappin
     effect = written.get("effect")
     expected = float(effect) if is_number(effect) and -1 <= effect <= 1 else None
     after, edits, fault = edited(context, workflow, written.get("edits"), MOST_EDITS)
-    if after is not None and structure_of(after) == structure_of(workflow):
-        after, fault = None, "the structure is as it was: change a step, or the wiring"
+    if after is not None and structure(after) == structure(workflow):
+        after, fault = None, "the structure is as it was: change a step, its code or tools, or the wiring"
     return Written(node, claim, expected, after, edits, (fault,) if fault else ())
 
 
@@ -124,11 +119,11 @@ def _different(changes: Sequence[Written]) -> list[Written]:
     first: dict[str, str] = {}
     found: list[Written] = []
     for each in changes:
-        structure = "" if each.after is None else structure_of(each.after)
-        if structure and structure in first:
-            fault = f"the same structure as another change of the reply, “{first[structure]}”"
+        made = None if each.after is None else structure(each.after)
+        if made in first:
+            fault = f"the same structure as another change of the reply, “{first[made]}”"
             each = replace(each, after=None, faults=(*each.faults, fault))
-        elif structure:
-            first[structure] = each.claim
+        elif made is not None:
+            first[made] = each.claim
         found.append(each)
     return found

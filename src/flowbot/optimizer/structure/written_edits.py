@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from flowbot.fields import stable_hash
-from flowbot.optimizer.editing import EDITS, KINDS
+from flowbot.optimizer.editing import EDITS, KINDS, structure
 from flowbot.optimizer.feedback.history import tried_changes
 from flowbot.optimizer.feedback.parts import is_not_here
 from flowbot.optimizer.feedback.question import SEEN_TOKENS
@@ -27,7 +27,7 @@ from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.run.events import WRITTEN, Arm
 from flowbot.runtime.program import WorkflowProgram
 
-from .several_edits import AT_ONCE, MOST_EDITS, TRIES, Written, several_edits, structure_of
+from .several_edits import AT_ONCE, MOST_EDITS, TRIES, Written, several_edits
 
 TITLE = "other edits of the structure, written for these mistakes"
 
@@ -114,9 +114,7 @@ def _proposal(
     """The proposal of a change; one without program where a candidate has that structure already."""
     after, faults = change.after, change.faults
     if after is not None:
-        same = (
-            each.id for each in context.population.members if structure_of(each.program.workflow) == structure_of(after)
-        )
+        same = (each.id for each in context.population.members if structure(each.program.workflow) == structure(after))
         if (known := next(same, None)) is not None:
             after, faults = None, (*faults, f"the same structure as {known}")
     about = f"at `{change.node}`: " if change.node else ""
