@@ -184,6 +184,14 @@ async def test_a_paused_run_knows_what_it_took_up_and_the_reports_command_goes_o
     assert paused.before is not None
     assert (paused.before.run_id, paused.before.n) == (old.run_id, 0)
     assert f"--start {old.run_dir} " in again(read_run(paused.run_dir))
+    frozen = await run(small, tmp_path, "frozen", start=old, lm=NEW, freeze=["answer"])
+    assert "--freeze answer " in again(read_run(frozen.run_dir)), "what the run that is taken up does not say"
+
+
+async def test_a_run_does_not_take_up_itself(small: Task, tmp_path: Path) -> None:
+    old = await run(small, tmp_path, "old")
+    same = await run(small, tmp_path, "old", start=old.run_dir)
+    assert (same.run_id, same.before) == (old.run_id, None), "it found what it began with, so the identity is the same"
 
 
 async def test_compare_says_which_run_took_up_which(small: Task, tmp_path: Path) -> None:

@@ -254,7 +254,7 @@ class Plan:
             if self.earlier is not None:
                 found = result.found and WorkflowProgram(result.found)
                 tested = search.scores_of(search.start, found, "test") if found else {}
-                result = replace(result, before=self.earlier.beside(task, tested))
+                result = replace(result, before=self.earlier.beside(task, tested, directory))
             await engine.settle()  # what is still under way is paid for too
             fetching = _fetching(models) - fetched
             worked = sessions.end(result.status, time.monotonic() - ready.began - fetching)

@@ -91,15 +91,16 @@ class Earlier:
             gone = row is not None and content not in training and each.example in names
             yield each.model_copy(update={"example": "" if gone else training.get(content, each.example)})
 
-    def beside(self, task: Task, tested: Mapping[str, tuple[float, float]]) -> Before | None:
-        """It beside the run that took it up.
+    def beside(self, task: Task, tested: Mapping[str, tuple[float, float]], folder: Path) -> Before | None:
+        """It beside the run that took it up; None where nothing is known of it, or it is that run itself.
 
         Args:
             task: of that run.
             tested: scores of its start and of what it found by the id of the test example; those that both were run on.
+            folder: of that run.
         """
         result = self.result
-        if result is None:
+        if result is None or result.run_dir.resolve() == folder.resolve():
             return None
         notes = list(self.notes)
         same_metric = result.metric == task.metric.identity

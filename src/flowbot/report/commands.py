@@ -32,6 +32,7 @@ def again(run: RunView) -> str:
     own = str(run.run_dir / "start.flow.yaml") if _own_start(run) else None
     for option, value in (
         ("--start", before.run_dir if before else own),
+        ("--freeze", ",".join(path for path, node in walk(run.start.sketch) if node.frozen) if before else None),
         ("--model", task),
         ("--meta-model", meta if models.get("meta") != models.get("task") else None),
         (
