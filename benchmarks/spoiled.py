@@ -29,7 +29,7 @@ from flowbot.optimizer.feedback.blame import Blame, Blamed
 from flowbot.optimizer.feedback.parts import suspects
 from flowbot.optimizer.method import Method
 from flowbot.optimizer.methods import PoolMethod, find_method, tuning
-from flowbot.optimizer.recipes import Proposers
+from flowbot.optimizer.pool_method import Proposers
 from flowbot.optimizer.run import optimize_async
 from flowbot.optimizer.seams import Context
 from flowbot.run.events import Proposal, Started, Verdict

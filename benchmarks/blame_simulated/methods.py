@@ -18,8 +18,8 @@ from flowbot.optimizer.methods import INNERS, PoolMethod, find_method, tuning
 from flowbot.optimizer.parameters import rewrite
 from flowbot.optimizer.parameters.demonstrations import Demonstrations
 from flowbot.optimizer.parameters.rewrite import Rewrite
+from flowbot.optimizer.pool_method import Proposers
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.recipes import Proposers
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram

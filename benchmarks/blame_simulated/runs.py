@@ -13,7 +13,7 @@ from flowbot.lm.client import Request
 from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
 from flowbot.optimizer.method import Method, Sizes
-from flowbot.optimizer.recipes import PoolLoop
+from flowbot.optimizer.pool_method import PoolLoop
 from flowbot.optimizer.seams import MetaMode, PlanUsed
 from flowbot.optimizer.search import Search
 from flowbot.run.events import Event, Proposal, Verdict

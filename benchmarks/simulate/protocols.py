@@ -15,8 +15,8 @@ from flowbot.optimizer.editing import TRIES
 from flowbot.optimizer.judge import PosteriorJudge
 from flowbot.optimizer.method import Loop
 from flowbot.optimizer.planner import Bandit
+from flowbot.optimizer.pool_method import PoolLoop
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.recipes import PoolLoop
 from flowbot.optimizer.seams import Focus, Option, Pick, Proposal
 from flowbot.optimizer.tuned import Tuner
 from flowbot.run.events import Arm

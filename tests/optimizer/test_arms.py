@@ -15,8 +15,8 @@ from flowbot.optimizer.parameters.rule import WORDS, Rule, one_line
 from flowbot.optimizer.parameters.rule_lines import neutral_lines, shipped_lines
 from flowbot.optimizer.parameters.settings import Settings, samples, tools, without
 from flowbot.optimizer.parameters.step_change import PROMPT_TOKENS, prompt_tokens, said
+from flowbot.optimizer.pool_method import tuning
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.recipes import tuning
 from flowbot.optimizer.seams import Focus, Proposal
 from flowbot.optimizer.search import Search
 from flowbot.run.events import Arm

@@ -25,8 +25,8 @@ from flowbot.optimizer.ceilings import FEWEST, Cost, ceiling_outlooks, require_r
 from flowbot.optimizer.confirm import AsAdopted, Confirm
 from flowbot.optimizer.course import run_in_blocks
 from flowbot.optimizer.estimate import estimate
+from flowbot.optimizer.pool_method import PoolMethod
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.recipes import PoolMethod
 from flowbot.optimizer.reserve import Reserve
 from flowbot.optimizer.run import optimize_async
 from flowbot.optimizer.seams import Context

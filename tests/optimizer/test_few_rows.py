@@ -10,7 +10,7 @@ from pathlib import Path
 import flowbot as fb
 from flowbot.optimizer.confirm import BLOCK, Confirm
 from flowbot.optimizer.method import Sizes
-from flowbot.optimizer.recipes import PoolLoop, PoolMethod
+from flowbot.optimizer.pool_method import PoolLoop, PoolMethod
 from flowbot.run.events import Measured, Proposal, Verdict
 from flowbot.run.journal import read_events
 from flowbot.run.taken import caveats

@@ -18,8 +18,8 @@ from flowbot.optimizer.feedback.ballots import BallotCritic
 from flowbot.optimizer.methods import find_method, ordered
 from flowbot.optimizer.order import FAILED
 from flowbot.optimizer.planner import Bandit
+from flowbot.optimizer.pool_method import PoolMethod
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.recipes import PoolMethod
 from flowbot.optimizer.run import planned
 from flowbot.optimizer.seams import Ballots, Focus, Option, Order, Proposal
 from flowbot.report.commands import again

@@ -31,7 +31,8 @@ from flowbot.runtime.program import WorkflowProgram
 from .feedback.ballots import BallotCritic
 from .method import PURPOSES, Loop, Method, Sizes
 from .planner import Bandit
-from .recipes import INNER, OwnProtocol, PaperMethod, PoolMethod, default_proposers, recipe, tuning
+from .pool_method import PoolMethod, default_proposers, tuning
+from .recipes import INNER, OwnProtocol, PaperMethod, recipe
 from .seams import Order
 from .textgrad.descent import Descent
 

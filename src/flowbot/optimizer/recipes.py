@@ -7,51 +7,37 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from math import ceil
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal
 
 from flowbot.fields import UserError
-from flowbot.runtime.program import WorkflowProgram
 
 from .aflow.author import Author
 from .aflow.tree import Tree
-from .allocator import Thompson
 from .autodiff.gated import Gated
 from .autodiff.proposer import AutoDiff
 from .bilevel import BATCH, INNER_STEPS, LOOPS, Bilevel
-from .confirm import AsAdopted, Closing, Confirm, few
 from .editing import TRIES
 from .feedback.ballots import BallotCritic
-from .feedback.blame import Blame
-from .judge import STRICTER, Judge, PosteriorJudge
+from .judge import PosteriorJudge
 from .method import Loop, Method, Sizes
 from .packages.gepa import Gepa
 from .packages.mipro import Mipro
 from .packages.tuning import Package, PackageLoop, PackageProposer
 from .paper.edits import Edits
 from .paper.layerwise import Layerwise
-from .parameters.combine import Combine
 from .parameters.demonstrations import Demonstrations
-from .parameters.hint import Hint
-from .parameters.mend import Mend
 from .parameters.model import Models
-from .parameters.rewrite import Rewrite
-from .parameters.rule import Rule
-from .parameters.settings import Settings, samples, tools, without
+from .parameters.settings import Settings, without
 from .planner import Bandit
-from .pool import Pool, opening
-from .population import Candidate
-from .seams import Allocator, Context, Critic, Planner, Proposer
+from .pool_method import META_SHARE, PoolMethod, Proposers, tuning
 from .structure.catalogue_changes import CatalogueChanges
 from .structure.written_edits import WrittenEdits
 from .textgrad.descent import Descent
 from .textgrad.proposer import TextGrad
 from .tuned import Tuner
 
-Proposers: TypeAlias = Sequence[Proposer[WorkflowProgram]]
 ASKED_AGAIN = 2
 """Calls that one step takes where its reply is of no use and is asked for once more."""
-META_SHARE = 0.15
-"""Share of the planned calls that questions to the meta model are assumed to take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,105 +101,6 @@ def _tree(inner: Inner) -> Tree:
 def judged(proposers: Proposers) -> Tuner | None:
     """What tunes a structure as it stands, each change being judged; None where nobody proposes any."""
     return Tuner(Bandit(proposers, wanders=False), PosteriorJudge()) if proposers else None
-
-
-def tuning() -> Proposers:
-    """New proposers that tune the steps of a program as it stands; those that need a step to blame share what is known of it."""
-    blame = Blame()
-    return [
-        Demonstrations(), Rule(blame=blame), Rewrite(blame=blame), Hint(), Mend(), Settings(tools), Settings(samples), Settings(without),
-        Combine(),
-    ]  # fmt: skip
-
-
-def default_proposers() -> Proposers:
-    """New proposers of the default method: changes of the catalogue, edits that a large meta model writes, tuning, and other models."""
-    return [CatalogueChanges(), WrittenEdits(), *tuning(), Models()]
-
-
-@dataclass(frozen=True, slots=True)
-class PoolMethod:
-    """A search by the pool. What is left out is the part of the default method.
-
-    Each part is a factory, since a part may keep what it learns in a run; a class that needs no arguments is one.
-
-    Args:
-        name: of the method; see `Method.name`.
-        proposers: makes those that propose.
-        critic: makes the one that votes; None: nobody does.
-        asks: whether the meta model is asked anything; None: where there is a critic.
-        planner: makes, of proposers and critic, what chooses among the changes; see `seams.Planner`.
-        judge: makes what adopts and drops; see `judge.Judge`.
-        allocator: makes what chooses who runs on which rows; see `seams.Allocator`.
-        closing: makes what chooses the program that is returned; see `confirm.Closing`.
-        tree: makes what searches in place of the pool and its parts but `closing`; None: the pool does.
-        by_ability: as of `method.follows_ability`.
-    """
-
-    name: str
-    proposers: Callable[[], Proposers] = default_proposers
-    critic: Callable[[], Critic[WorkflowProgram]] | None = BallotCritic
-    planner: Callable[[Proposers, Critic[WorkflowProgram] | None], Planner[WorkflowProgram]] = Bandit
-    judge: Callable[[], Judge[WorkflowProgram]] = PosteriorJudge
-    allocator: Callable[[], Allocator[WorkflowProgram]] = Thompson
-    closing: Callable[[], Closing[WorkflowProgram]] = Confirm
-    asks: bool | None = None
-    tree: Callable[[], Tree] | None = None
-    by_ability: bool | None = None
-
-    def calls(self, sizes: Sizes) -> Mapping[str, int]:
-        """The effort is the plan; how it is divided is a guess."""
-        closing = AsAdopted[WorkflowProgram]() if self._joins(sizes) else self.closing()
-        val = int(closing.room(sizes.effort, sizes.val, sizes.start_calls))
-        asks = self.critic is not None if self.asks is None else self.asks
-        meta = int(META_SHARE * sizes.effort) if asks else 0
-        return {"train": sizes.effort - val - meta, "val": val, "gradients": meta // 2, "proposals": meta - meta // 2}
-
-    def loop(self, sizes: Sizes) -> Loop:
-        """As of `Method`."""
-        joins = self._joins(sizes)
-        if self.tree is not None:
-            return PoolLoop(self.tree(), AsAdopted() if joins else self.closing(), joins)
-        critic = None if self.critic is None else self.critic()
-        planner = self.planner(self.proposers(), critic)
-        if not joins:
-            return PoolLoop(Pool(planner, self.allocator(), self.judge()), self.closing())
-        judge = PosteriorJudge[WorkflowProgram](*STRICTER) if self.judge is PosteriorJudge else self.judge()
-        return PoolLoop(Pool(planner, self.allocator(), judge), AsAdopted(), joined=True)
-
-    def _joins(self, sizes: Sizes) -> bool:
-        """Whether validation joins the search: where it has few rows, or few calls are planned for a start of so many steps, and
-        nobody says otherwise."""
-        return self.closing is Confirm and few(sizes.val, sizes.effort / sizes.start_calls)
-
-
-@dataclass(slots=True)
-class PoolLoop:
-    """The pool or another search of training rows, and validation at its end; see `methods.Loop`."""
-
-    pool: Pool[WorkflowProgram] | Tree
-    closing: Closing[WorkflowProgram]
-    joined: bool = False
-    """Whether validation joins the rows of the search."""
-
-    def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
-        """Some training rows, as many as the plan allows."""
-        return opening(context)
-
-    async def search(self, context: Context[WorkflowProgram]) -> str:
-        """Search with what is not set aside for validation."""
-        if self.joined:
-            context.join_validation()
-            context.watch.news(
-                "Validation is small, or few calls are planned: its rows join the search, and none validate"
-            )
-        start = context.calls_of(context.population.start.program)
-        with context.set_aside(self.closing.room(context.left + context.spent, len(context.validation), start)):
-            return await self.pool.search(context)
-
-    async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
-        """What validation confirms."""
-        return await self.closing.choose(context)
 
 
 @dataclass(frozen=True, slots=True)
