@@ -13,7 +13,7 @@ from flowbot.fields import Usage, UserError
 from flowbot.lm.budget import Budget
 from flowbot.lm.capabilities import Capabilities
 from flowbot.lm.client import Message, Reply, Request
-from flowbot.lm.prices import is_known, listed, parse_price, price_of
+from flowbot.lm.prices import is_known, listed, parse_price, price_of, price_text
 from flowbot.lm.providers import endpoint_of, providers, require_key, split_model
 from flowbot.lm.session import Session
 from flowbot.runtime.open_model import open_lm
@@ -187,6 +187,9 @@ def test_reads_a_price() -> None:
     for text in ("openai/a=1", "openai/a=1,x", "nowhere/a=1,2"):
         with pytest.raises(UserError):
             parse_price(text)
+    for price in ((0.4, 1.6), by_model):
+        assert parse_price(price_text(price)) == price
+    assert price_text(None) == ""
     with pytest.raises(UserError, match="openai/a twice"):
         parse_price("openai/a=1,2;openai/a=1,2")
     for text in ("", "1", "1,2,3", "a,b", "-1,2", "nan,1", "inf,1"):

@@ -263,6 +263,7 @@ async def test_the_objective_of_score_is_what_there_was_before_and_each_other_on
     for place, own in enumerate(
         [
             {"objective": "cost"},
+            {"objective": "cost", "price": {"fake/counter": (1.0, 2.0)}},
             {"objective": "score=1,tokens=0.01"},
             {"max_nodes": 4},
             {"max_calls_per_example": 4},
@@ -278,8 +279,9 @@ async def test_the_objective_of_score_is_what_there_was_before_and_each_other_on
         command = again(read_run(result.run_dir))
         assert all(f"--{name.replace('_', '-')} {value:g}" in command for name, value in limits.items())
         assert ("--objective" in command) == ("objective" in own)
+        assert ("--price fake/counter=1,2" in command) == ("price" in own)
         names.add(result.run_id)
-    assert len(names) == 7
+    assert len(names) == 8
 
 
 async def test_where_ten_tokens_are_worth_a_whole_score_no_run_ends_with_more_of_them(

@@ -74,6 +74,12 @@ def test_an_unknown_price_is_neither_less_nor_more_than_a_known_one() -> None:
     assert [each.usd for each in front_of(ran(events))] == [None, 0.5]
 
 
+def test_what_has_no_hash_for_a_name_is_not_told_of() -> None:
+    point = (3, 1.0, 1.0, 1.0, 0.0)
+    odd = measured(1, point).model_copy(update={"program": "../x"})
+    assert [each.program for each in ran([started(), measured(0, point), odd])] == [START]
+
+
 def test_what_was_run_on_few_rows_is_not_told_of_where_others_were_run_on_more() -> None:
     lucky, whole = (3, 1.0, 1.0, 1.0, None), (1, 1.0, 1.0, 1.0, None)
     events: list[Event] = [started(), measured(0, whole, n=3 * FEWEST), measured(1, lucky, n=FEWEST - 1)]

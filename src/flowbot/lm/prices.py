@@ -105,6 +105,13 @@ def parse_price(text: str) -> Price:
     return found
 
 
+def price_text(price: Price | None) -> str:
+    """It as `parse_price` reads it; "" where the user says none."""
+    if not isinstance(price, Mapping):
+        return "" if price is None else ",".join(f"{each:.15g}" for each in price)
+    return ";".join(f"{name}={price_text(pair)}" for name, pair in sorted(price.items()))
+
+
 def _is_pair(value: object) -> bool:
     pair = cast("Sequence[object]", value) if isinstance(value, tuple | list) else ()
     return len(pair) == 2 and all(is_number(each) and 0 <= each <= MOST_PRICE for each in pair)

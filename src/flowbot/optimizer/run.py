@@ -14,6 +14,7 @@ from flowbot.fields import DeniedError, InfrastructureError, Paused, UserError, 
 from flowbot.fields.arguments import MODEL
 from flowbot.fields.numbers import shown
 from flowbot.lm.lm import LM
+from flowbot.lm.prices import price_text
 from flowbot.lm.session import Session
 from flowbot.run.events import Split, Started
 from flowbot.run.examples import record_examples
@@ -163,7 +164,7 @@ class Plan:
             **({"meta_mode": self.meta_mode} if self.meta_mode != "auto" else {}),
             **({"feedback": self.feedback} if self.feedback != "real" else {}),
             **({"order": self.order} if self.order != "free" else {}),
-            **({} if self.objective.usual else {"objective": self.objective.name, "price": ready.price}),
+            **({} if self.objective.usual else {"objective": self.objective.name, "price": price_text(ready.price)}),
             **self.limits.dump(),
             **({"judges": judges} if judges else {}),
             **({"step_models": steps} if steps else {}),
@@ -228,6 +229,7 @@ class Plan:
                     order=self.order,
                     objective=self.objective.name,
                     limits=self.limits.dump(),
+                    price="" if self.objective.usual and not self.choices else price_text(price),
                     start=start.hash,
                     program=start.dump(),
                 )

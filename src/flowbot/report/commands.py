@@ -48,6 +48,7 @@ def again(run: RunView) -> str:
         ("--order", started.order if started.order != "free" else None),
         ("--objective", started.objective if started.objective != "score" else None),
         *((f"--{name.replace('_', '-')}", f"{limit:.15g}") for name, limit in started.limits.items()),
+        ("--price", started.price),
         ("--run-dir", str(run.run_dir) if run.run_dir.name != started.run else None),
     ):
         if value not in (None, ""):

@@ -96,6 +96,8 @@ class Started(Record):
     """What is better: `score`, `cost`, `latency`, or what units are worth in score, as `score=1,usd=0.2`."""
     limits: Mapping[str, Count | Amount] = {}
     """What no program may pass, by the option's name."""
+    price: str = ""
+    """What the user says of prices, as `--price` takes it, where the search goes by them."""
     start: str
     """Hash of the program that it begins with."""
     program: Mapping[str, Any]

@@ -5,6 +5,7 @@ All that the search ran on enough training rows are looked at; it chose among th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,6 +18,8 @@ from .events import Ended, Event, Measure, Measured, Proposal, Started
 
 FEWEST = 12
 """Training rows that a workflow must have been run on, or half of them where there are few: on fewer a high score is luck as easily."""
+HASH = "^[0-9a-f]{12,128}$"
+"""Of a program whose file may have its name."""
 FOLDER = "front"
 """Of a run's folder: the workflows of the front, a file each."""
 SAME_SHARE = 0.1
@@ -26,7 +29,7 @@ SAME_SHARE = 0.1
 class Ran(Record):
     """A workflow that the search ran, on training rows; what it takes is a mean an example."""
 
-    program: Annotated[str, Field(pattern="^[0-9a-f]{12,128}$")]
+    program: Annotated[str, Field(pattern=HASH)]
     """Its hash."""
     title: str
     """The change that made it, in words."""
@@ -83,6 +86,7 @@ def ran(events: Sequence[Event]) -> tuple[Ran, ...]:
             titles.setdefault(each.program, each.title)
     titles[start] = "start"
     measured = {each.program: each for each in events if isinstance(each, Measured) and each.split == "train"}
+    measured = {name: each for name, each in measured.items() if re.fullmatch(HASH, name)}  # a journal may be anybody's
     fewest = min(FEWEST, max((each.score.n for each in measured.values()), default=0) // 2)
     made = [
         Ran(
