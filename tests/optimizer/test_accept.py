@@ -271,3 +271,4 @@ def test_what_is_listed_beside_labels_is_one_only_if_it_is_written_as_they_are(t
 def test_a_preamble_that_the_old_text_has_stays() -> None:
     assert text_of("Instruction:\nLook at it.", "Instruction:\nDo it.") == ("Instruction:\nLook at it.", "")
     assert text_of('"Look" at "it"', "old") == ('"Look" at "it"', "")
+    assert text_of("[" * 5000, "old")[0] == "", "nested deeper than a parser goes"

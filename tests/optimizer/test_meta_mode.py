@@ -150,7 +150,7 @@ def nonsense(request: Request, key: str) -> ReplyContent:
     said = "\n".join(each.content for each in request.messages)
     kinds: list[Callable[[], ReplyContent]] = [
         lambda: "", lambda: said[:400], lambda: "Sure! Here is what I would do.", lambda: '{"instruction": "Count', lambda: "```\n```",
-        lambda: "```python\ndef run(", lambda: "No change.", lambda: "...",
+        lambda: "```python\ndef run(", lambda: "No change.", lambda: "...", lambda: "[" * 5000,
     ]  # fmt: skip
     if request.schema is not None and chance(key, "form") < 0.5:
         return fill(request.schema, key, texts=lambda schema, place: said[:200])
@@ -158,7 +158,7 @@ def nonsense(request: Request, key: str) -> ReplyContent:
 
 
 @pytest.mark.parametrize("mode", ["auto", "small", "large"])
-@pytest.mark.parametrize("method", ["none+blame", "flowbot+blame", "flowbot+layerwise"])
+@pytest.mark.parametrize("method", ["none+blame", "flowbot+blame", "flowbot+layerwise", "aflow+blame", "paper"])
 async def test_a_meta_model_that_only_writes_nonsense_ends_a_run_cleanly(
     few: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, method: str
 ) -> None:

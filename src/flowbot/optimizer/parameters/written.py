@@ -81,7 +81,7 @@ def _from_json(text: str) -> tuple[str, str]:
     """The only text of a JSON object; what merely begins with a brace stays as it is."""
     try:
         data: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         broken = re.match(r"[{\[]\s*[\"{\[]", text)
         return ("", "it is JSON that breaks off") if broken else (text, "")
     values = list(cast("dict[str, Any]", data).values()) if isinstance(data, dict) else []
