@@ -15,9 +15,10 @@ from search_help import searching
 
 from flowbot.lm.budget import Budget
 from flowbot.lm.client import Request
-from flowbot.optimizer.aflow.author import LETTERS, Author
+from flowbot.optimizer.aflow.author import Author
 from flowbot.optimizer.aflow.tree import BEST, PATIENCE, ROUNDS, Tree, chances
 from flowbot.optimizer.editing import TRIES, structure
+from flowbot.optimizer.feedback.question import LETTERS
 from flowbot.optimizer.method import Sizes
 from flowbot.optimizer.methods import find_method
 from flowbot.optimizer.run import optimize_async

@@ -18,6 +18,7 @@ from flowbot.fields import Field, Type
 from flowbot.fields.words import percent
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.editing import EDITS, KINDS, TRIES, asked_edits, structure
+from flowbot.optimizer.feedback.question import LETTERS
 from flowbot.optimizer.feedback.runs import failing
 from flowbot.optimizer.judge import PRIOR_SPREAD
 from flowbot.optimizer.population import Candidate
@@ -29,8 +30,6 @@ from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.workflow import Workflow
 
-LETTERS = "ABCDEFGHIJKL"
-"""As many changes as a small model can read."""
 SHOWN = {"small": 2, "large": 3}
 """Mistakes that the author is shown, at random."""
 REMEMBERED = {"small": 4, "large": 20}

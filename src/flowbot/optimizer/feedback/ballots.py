@@ -24,11 +24,10 @@ from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import all_of
 
+from .question import LETTERS
 from .runs import PERFECT
 from .structure import diagnose
 
-LETTERS = "ABCDEFGHIJKL"
-"""As many options as a small model can read."""
 MENDS: Mapping[str, Mends] = {"A": "yes", "B": "no", "C": "unsure"}
 """What the letters stand for, where it is asked whether another prompt could mend the mistakes."""
 LIKED = 8
@@ -80,7 +79,7 @@ class BallotCritic:
         rng = context.rng(f"ballots/{sketch}")
         order = rng.sample(shown := put_to_the_vote(options, rng), k=len(shown))
         if context.meta_mode == "large":
-            return await diagnose(parent, order, LETTERS, wrong, context)
+            return await diagnose(parent, order, wrong, context)
         context.watch.step(f"asking the meta model {self.ballots} times what to change")
         asked = [self._ballot(context, program, order, wrong, number) for number in range(self.ballots)]
         mends = [self._mends(context, program, wrong)] if self.asks_mends else []

@@ -21,6 +21,8 @@ from .runs import calls_of
 
 SEEN_TOKENS: Mapping[MetaMode, int] = {"small": 600, "large": 4000}
 """Tokens of the values, texts and feedback that one question about a call shows; they share them."""
+LETTERS = "ABCDEFGHIJKL"
+"""As many changes as a small model can read."""
 TOKENS_A_PART = 120
 FAULT_TOKENS = 100
 NONE = "none"

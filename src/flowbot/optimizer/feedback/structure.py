@@ -28,7 +28,7 @@ from flowbot.workflow.nodes import walk
 from .blame import suspects
 from .history import tried_changes
 from .parts import is_not_here
-from .question import SEEN_TOKENS
+from .question import LETTERS, SEEN_TOKENS
 from .rules import blamed_by_rule
 from .runs import varied
 
@@ -44,7 +44,6 @@ _DIAGNOSIS = (
 async def diagnose(
     parent: Candidate[WorkflowProgram],
     options: Sequence[Option],
-    letters: str,
     wrong: Sequence[Row],
     context: Context[WorkflowProgram],
 ) -> Ballots:
@@ -52,8 +51,7 @@ async def diagnose(
 
     Args:
         parent: what is to be changed.
-        options: what may be named, each by the letter at its place.
-        letters: as many at least.
+        options: what may be named, each by the letter at its place; as many as there are at most.
         wrong: its recorded runs that went wrong.
         context: of the search.
     """
@@ -66,8 +64,8 @@ async def diagnose(
     said = [each for each in asked if each is not None]
     if not said:
         return Ballots(len(rows), {}, {}, {})
-    found = await _summed(context, program, options, letters, said)
-    return _ballots(context, program, said, options, letters, found)
+    found = await _summed(context, program, options, said)
+    return _ballots(context, program, said, options, found)
 
 
 async def _gradient(context: Context[WorkflowProgram], program: WorkflowProgram, row: Row) -> Feedback | None:
@@ -111,14 +109,13 @@ async def _summed(
     context: Context[WorkflowProgram],
     program: WorkflowProgram,
     options: Sequence[Option],
-    letters: str,
     said: Sequence[Feedback],
 ) -> list[Mapping[str, Any]]:
     """The diagnoses as the meta model writes them; none where it fails to."""
     room = SEEN_TOKENS[context.meta_mode]
     changes = [
         {"letter": letter, "title": each.title, "place": each.arm.place}
-        for letter, each in zip(letters, options, strict=False)
+        for letter, each in zip(LETTERS, options, strict=False)
     ]
     system = fill(
         "sum_structure",
@@ -148,7 +145,6 @@ def _ballots(
     program: WorkflowProgram,
     said: Sequence[Feedback],
     options: Sequence[Option],
-    letters: str,
     found: Sequence[Mapping[str, Any]],
 ) -> Ballots:
     """The diagnoses as feedback, and as votes: one of each run of which a diagnosis that names a change speaks."""
@@ -170,7 +166,7 @@ def _ballots(
         told = context.feedback(program.hash, "", about[0] if len(about) == 1 else "", text, after=after)
         diagnoses.append(told.model_copy(update={"mends": each["prompt"]}))
         steps |= dict.fromkeys(about)
-        named = {options[letters.index(letter)].key for letter in each["changes"]}
+        named = {options[LETTERS.index(letter)].key for letter in each["changes"]}
         for key in sorted(named):
             runs.setdefault(key, set()).update(of)
             reasons.setdefault(key, text)
