@@ -129,6 +129,13 @@ def test_what_holds_by_chance_alone_is_not_found() -> None:
         assert found(target, "items", "marks", "subtotal", "tax", rows=rows) is None
 
 
+@pytest.mark.parametrize("large", [10**299, -(10**150), 1e300], ids=["whole", "negative", "float"])
+def test_numbers_of_any_size_are_taken(large: float) -> None:
+    fields = {**{name: Type.parse(type(large).__name__) for name in "ab"}, "c": Type.parse("list[{x: int, y: int}]")}
+    rows = [{"a": large * (n % 3), "b": n, "c": [{"x": 10**299, "y": 10**299}]} for n in range(LEAST_ROWS)]
+    assert formula_for("a", fields, rows) is None
+
+
 def test_an_empty_list_divides_by_nothing() -> None:
     rows = [{**row, "marks": [], "mean": 0.0} if number % 20 == 0 else row for number, row in enumerate(ROWS)]
     formula = found("mean", "marks", rows=rows)

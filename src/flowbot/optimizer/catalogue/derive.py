@@ -16,12 +16,13 @@ from flowbot.task import Task
 from flowbot.workflow.edits.basic import ReplaceNode
 from flowbot.workflow.edits.edit import Edit
 from flowbot.workflow.edits.inserts import InsertStep
+from flowbot.workflow.graph import free_name
 from flowbot.workflow.nodes import CodeNode
 from flowbot.workflow.parameters import CodeParameters
 from flowbot.workflow.starts import REASONING, reasoning_hint
 
 from .change import Call, Change, Place
-from .formulas import NUMBERS, Formula, formula_for
+from .formulas import NUMBERS, TAKEN, Formula, formula_for
 
 Row = Mapping[str, Any]
 
@@ -72,7 +73,7 @@ def derive(place: Place) -> Iterator[Change]:
         ordered = _in_order(formulas)
         if 1 < len(ordered) < len(targets):
             told = f"Let the LLM call leave out {', '.join(f'`{name}`' for name in ordered)}, and compute them from the rest in Python."
-            yield _change(place, record, ordered, told, "all")
+            yield _change(place, record, ordered, told, "*")
         for name in targets:
             if name not in formulas and _may_be_computed(name, record):
                 yield _asked(place, record, name)
@@ -124,17 +125,19 @@ def _may_be_computed(name: str, record: _Record) -> bool:
 
 def _change(place: Call, record: _Record, formulas: Mapping[str, Formula], title: str, variant: str) -> Change:
     """The change that computes fields by formulas, in order."""
-    computed = "".join(f"    {name} = {each.text}\n" for name, each in formulas.items())
+    # What a formula has a word of Python for is no variable of its code, whatever a field is called.
+    local = {name: free_name(name, (*TAKEN, *record.fields)) if name in TAKEN else name for name in formulas}
+    computed = "".join(f"    {local[name]} = {each.text}\n" for name, each in formulas.items())
+    members = ", ".join(f"{name!r}: {local[name]}" for name in formulas)
     reads = [name for name in record.fields if any(name in each.reads for each in formulas.values())]
     inputs = [name for name in reads if name not in formulas]
     if record.output:
-        unpacked = "".join(f"    {name} = {record.output}[{name!r}]\n" for name in inputs)
-        members = ", ".join(f"{name!r}: {name}" for name in formulas)
-        code = f"def run({record.output}):\n{unpacked}{computed}    return {{{record.output!r}: {{**{record.output}, {members}}}}}"
+        given = free_name(record.output, (*record.fields, *TAKEN))
+        unpacked = "".join(f"    {name} = {given}[{name!r}]\n" for name in inputs)
+        code = f"def run({given}):\n{unpacked}{computed}    return {{{record.output!r}: {{**{given}, {members}}}}}"
     else:
-        given = ", ".join(f"{name!r}: {name}" for name in formulas)
-        code = f"def run({', '.join(inputs)}):\n{computed}    return {{{given}}}"
-    edits = _edits(place, record, tuple(formulas), inputs, code)
+        given, code = "", f"def run({', '.join(inputs)}):\n{computed}    return {{{members}}}"
+    edits = _edits(place, record, tuple(formulas), inputs, code, given)
     key = f"{record.output}.{variant}" if record.output else variant
     return Change("derive", place.path, title, lambda _: edits, variant=key)
 
@@ -169,12 +172,14 @@ def _without(record: _Record, names: tuple[str, ...]) -> str:
     return str(Type("object", members=tuple(each for each in record.fields.items() if each[0] not in names)))
 
 
-def _edits(place: Call, record: _Record, names: tuple[str, ...], inputs: list[str], code: str) -> list[Edit]:
-    """The call without the fields, and a step after it that computes them."""
+def _edits(
+    place: Call, record: _Record, names: tuple[str, ...], inputs: list[str], code: str, given: str = ""
+) -> list[Edit]:
+    """The call without the fields, and a step after it that computes them, which has the record under the name `given`."""
     ends, output = place.workflow.sketch.outputs, record.output
     if output:
         out = {**place.node.out, output: _without(record, names)}
-        node = CodeNode(inputs={output: f"{place.name}.{output}"}, out={output: place.node.out[output]})
+        node = CodeNode(inputs={given or output: f"{place.name}.{output}"}, out={output: place.node.out[output]})
     else:
         out = {name: type_ for name, type_ in place.node.out.items() if name not in names}
         node = CodeNode(

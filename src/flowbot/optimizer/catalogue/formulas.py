@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import combinations, permutations
+from itertools import combinations, permutations, repeat
+from operator import add, eq, ge, gt, mul, sub
 from typing import Any
 
 from flowbot.fields import Type
@@ -32,8 +34,8 @@ MOST_PLACES = 6
 """Decimal places that are rounded to; numbers of more are compared by their first six digits."""
 NUMBERS = ("int", "float")
 TEXTS = ("str", "literal")
-_TAKEN = {"all", "any", "dict", "each", "len", "list", "max", "min", "round", "sorted", "sum"}
-"""Names that formulas have for other things; what they read is unpacked under the names of the fields."""
+TAKEN = frozenset({"all", "any", "dict", "each", "len", "list", "max", "min", "round", "sorted", "sum"})
+"""Names that formulas have for other things: no field of such a name is read, and none is assigned."""
 _SEPARATORS = (", ", "; ", " ", "\n", ",")
 
 
@@ -44,13 +46,14 @@ class Formula:
     Args:
         text: in Python, each field by its name.
         reads: names of the fields.
-        values: what it gives for each record; None where it gives nothing. For a column, a list for each record.
+        values: what it gives for each record, None where it gives nothing; of two quantities, worked out as they are looked at, once.
+            For a column, a list for each record.
         kind: the kind of type of what it gives, where that matters.
     """
 
     text: str
     reads: frozenset[str]
-    values: tuple[Any, ...]
+    values: Iterable[Any]
     kind: str = "float"
 
 
@@ -66,14 +69,15 @@ def formula_for(target: str, fields: Mapping[str, Type], rows: Iterable[Row]) ->
     wanted = _Wanted(fields[target], [row[target] for row in known])
     if len(known) < LEAST_ROWS or sum(wanted.others) < LEAST_OTHERS:
         return None
-    others = {name: type_ for name, type_ in fields.items() if name != target and name not in _TAKEN}
+    others = {name: type_ for name, type_ in fields.items() if name != target and name not in TAKEN}
     best: tuple[int, Formula] | None = None
-    for formula in _formulas(wanted, others, known):
-        wrong = wanted.wrong(formula.values, wanted.misses if best is None else best[0] - 1)
-        if wrong is not None:
-            best = wrong, formula
-            if not wrong:
-                break
+    with suppress(OverflowError):  # of whole numbers that no float holds
+        for formula in _formulas(wanted, others, known):
+            wrong = wanted.wrong(formula.values, wanted.misses if best is None else best[0] - 1)
+            if wrong is not None:
+                best = wrong, formula
+                if not wrong:
+                    break
     return None if best is None else wanted.rounded(best[1])
 
 
@@ -104,7 +108,7 @@ class _Wanted:
         if self.type.kind not in NUMBERS or formula.kind == "int" or self.places > MOST_PLACES:
             return formula
         text = f"round({formula.text}, {self.places})" if self.places else f"round({formula.text})"
-        return Formula(text, formula.reads, formula.values)
+        return replace(formula, text=text)
 
     def _same(self, value: Any, right: Any) -> bool:
         if self.type.kind not in NUMBERS:
@@ -146,7 +150,8 @@ def _formulas(wanted: _Wanted, fields: Mapping[str, Type], rows: Sequence[Row]) 
         yield from _multiples(few, wanted.values)
         yield from _pairs(few, _ARITHMETIC)
         for pair in _pairs(few, {sign: _ARITHMETIC[sign] for sign in "+-"}):
-            yield from _pairs([pair], {sign: _ARITHMETIC[sign] for sign in "+-"}, numbers)
+            kept = replace(pair, values=tuple(pair.values))
+            yield from _pairs([kept], {sign: _ARITHMETIC[sign] for sign in "+-"}, numbers)
 
 
 def _columns(name: str, item: Type, rows: Sequence[Row]) -> Iterator[Formula]:
@@ -201,7 +206,7 @@ def _multiples(quantities: Sequence[Formula], wanted: Sequence[Any]) -> Iterator
         value, right = max(zip(each.values, wanted, strict=True), key=lambda pair: abs(pair[0]))
         factor = float(f"{right / value:.3g}") if value else 0.0
         if factor not in (0.0, 1.0):
-            yield Formula(f"{each.text} * {factor:g}", each.reads, tuple(found * factor for found in each.values))
+            yield Formula(f"{each.text} * {factor:g}", each.reads, map(mul, each.values, repeat(factor)))
 
 
 def _pairs(
@@ -214,7 +219,7 @@ def _pairs(
         ordered = combinations if sign in ("+", "*", "==") else permutations
         pairs = ordered(quantities, 2) if others is None else ((one, other) for one in quantities for other in others)
         for one, other in pairs:
-            values = tuple(_applied(apply, *pair) for pair in zip(one.values, other.values, strict=True))
+            values = map(_applied, repeat(apply), one.values, other.values)
             right = f"({other.text})" if " / " in other.text else other.text
             whole = one.kind == other.kind == "int" and sign in ("+", "-", "*")
             yield Formula(f"{one.text} {sign} {right}", one.reads | other.reads, values, "int" if whole else "float")
@@ -223,7 +228,7 @@ def _pairs(
 def _applied(apply: Callable[[Any, Any], Any], one: Any, other: Any) -> Any:
     try:
         return None if one is None or other is None else apply(one, other)
-    except (ZeroDivisionError, OverflowError):
+    except ZeroDivisionError:
         return None
 
 
@@ -250,19 +255,15 @@ def _places(value: float) -> int:
 _LISTED: Mapping[str, Callable[[list[Any]], Any]] = {
     "[{}]": list[Any],
     "list(dict.fromkeys({}))": lambda found: list(dict.fromkeys(found)),
-    "sorted({})": lambda found: sorted(found),
+    "sorted({})": sorted,
     "sorted({{{}}})": lambda found: sorted(set(found)),
 }
 _ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {
-    "+": lambda one, other: one + other,
-    "-": lambda one, other: one - other,
-    "*": lambda one, other: one * other,
+    "+": add,
+    "-": sub,
+    "*": mul,
     "/": lambda one, other: one / other,
     "/ 100 *": lambda one, other: one / 100 * other,
     "* 100 /": lambda one, other: one * 100 / other,
 }
-_COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
-    ">": lambda one, other: one > other,
-    ">=": lambda one, other: one >= other,
-    "==": lambda one, other: one == other,
-}
+_COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {">": gt, ">=": ge, "==": eq}
