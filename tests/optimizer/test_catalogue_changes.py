@@ -292,22 +292,22 @@ async def test_without_a_sandbox_no_step_runs_code_or_the_interpreter(
 
 
 @pytest.mark.parametrize("meta", [Meta("short: a note of one line\nlong: a note of many lines")])
-async def test_kinds_that_the_meta_model_names_from_inputs_get_calls_of_their_own(search: Search, meta: Meta) -> None:
-    (made,) = await proposed(CatalogueChanges(), search, "route", "add")
+async def test_kinds_that_the_meta_model_names_from_inputs_get_calls_of_their_own(marking: Search, meta: Meta) -> None:
+    (made,) = await proposed(CatalogueChanges(), marking, "route", "answer")
     assert made.program is not None
-    assert {"add", "add_long", "route"} <= made.program.workflow.sketch.nodes.keys()
-    told = made.program.workflow.parameter("add_long")
+    assert {"answer", "answer_long", "route"} <= made.program.workflow.sketch.nodes.keys()
+    told = made.program.workflow.parameter("answer_long")
     assert isinstance(told, LLMParameters)
-    assert told.instruction == "You add. Here: a note of many lines."
-    rows = {each.id: each for each in search.task.train}
+    assert told.instruction == "Mark the text. Here: a note of many lines."
+    rows = {each.id: each for each in MARKED.train}
     assert len(made.shown) == 6
     for each in made.shown:
-        assert rows[each].inputs["note"] in meta.asked[0]
+        assert rows[each].inputs["q"] in meta.asked[0]
         assert str(dict(rows[each].expected)) not in meta.asked[0]
 
 
 @pytest.mark.parametrize("meta", [Meta("There is one kind.")])
-async def test_where_no_kinds_are_named_there_is_no_program(search: Search) -> None:
-    (made,) = await proposed(CatalogueChanges(), search, "route", "add")
+async def test_where_no_kinds_are_named_there_is_no_program(marking: Search) -> None:
+    (made,) = await proposed(CatalogueChanges(), marking, "route", "answer")
     assert made.program is None
     assert "There is one kind" in made.faults[0]

@@ -147,21 +147,20 @@ def kinds_of(name: str) -> set[str]:
 
 
 def test_nothing_is_offered_that_the_outputs_rule_out() -> None:
-    arithmetic = {"calculate", "use"}
-    for name in ("label", "truth", "text", "names", "items", "nested"):
-        assert "calculate" not in kinds_of(name), name
-    for name in ("label", "truth", "text", "names"):
-        assert not arithmetic & kinds_of(name), name
+    for name in TASKS:
+        assert "use" not in kinds_of(name), "no tool is declared"
+        assert ({"calculate", "program"} <= kinds_of(name)) == (name == "number"), name
+        assert ("compute" in kinds_of(name)) == (name in ("number", "truth")), name
+    for name in ("number", "label", "truth", "text", "names"):
         assert not {"derive", "derive by code"} & kinds_of(name), name
-    for name in ("names", "items", "nested"):
-        assert not {"compute", "program"} & kinds_of(name), name
     for name in ("number", "label", "truth"):
         assert "verify" not in kinds_of(name), "nothing in it can be unsupported in part"
         assert not {"refine", "best"} & kinds_of(name), name
     for name in TASKS:
         assert "quote" not in kinds_of(name), "no input is long"
         keys = [key for key in of_one_call(TASKS[name]) if key.startswith("route:")]
-        assert keys == (["route:kind:answer"] if name == "mixed" else ["route:answer"]), name
+        alike = name in ("number", "label", "truth")
+        assert keys == ([] if alike else ["route:kind:answer"] if name == "mixed" else ["route:answer"]), name
         assert len({"verify", "review"} & kinds_of(name)) == 1, name
 
 
@@ -194,6 +193,25 @@ def test_one_output_is_computed_from_the_others_by_a_formula_of_the_training_row
         assert "total" not in str(call.dump()["out"])
         assert step.references() == (f"answer.{reader}",)
         assert len(changed.sketch.nodes) == 2
+
+
+@pytest.mark.parametrize("name", ["sum", "all", "len"])
+async def test_a_field_may_be_called_as_a_word_of_a_formula(name: str, sandbox: MontySandbox) -> None:
+    rows = [
+        {"items": row["items"], name: row["total"], "n": len(row["items"]), "of": f"{n}"}
+        for n, row in enumerate(map(bought, range(16)))
+    ]
+    nested = [{name: {"items": row["items"], "total": row[name]}} for row in rows]
+    flat = task_of({"items": ITEMS, name: "float", "n": "int", "of": "str"}, rows)
+    inside = task_of({name: f"{{items: {ITEMS}, total: float}}"}, nested)
+    for task, key, given, wanted in (
+        (flat, f"derive:{name}:answer", {"items": rows[3]["items"]}, {name: rows[3][name]}),
+        (flat, "derive:*:answer", {"items": rows[3]["items"]}, {name: rows[3][name], "n": rows[3]["n"]}),
+        (inside, f"derive:{name}.total:answer", {"items": rows[3]["items"]}, nested[3]),
+    ):
+        changed = of_one_call(task)[key]
+        (read,) = changed.sketch.nodes["compute"].inputs  # type: ignore[union-attr]
+        assert await sandbox.run(code_of(changed), {read: given if task is inside else given["items"]}) == wanted
 
 
 def test_formulas_are_of_the_training_rows_alone() -> None:

@@ -185,8 +185,8 @@ SAMPLED = Workflow.from_data(
         "inputs": {"q": "str"},
         "outputs": {"a": "vote.a"},
         "nodes": {
-            "answer": {"kind": "llm", "in": {"q": "q"}, "out": {"a": "str"}},
-            "vote": {"kind": "merge", "how": "vote", "in": ["answer.a"], "out": {"a": "str"}},
+            "answer": {"kind": "llm", "in": {"q": "q"}, "out": {"a": "int"}},
+            "vote": {"kind": "merge", "how": "vote", "in": ["answer.a"], "out": {"a": "int"}},
         },
     }
 )

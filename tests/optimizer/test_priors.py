@@ -11,7 +11,7 @@ import pytest
 from search_help import searching
 
 import priors as benchmark
-from flowbot.fields import UserError
+from flowbot.fields import Type, UserError
 from flowbot.optimizer.judge import PRIOR_SPREAD
 from flowbot.optimizer.priors import load_priors, shipped_priors
 from flowbot.optimizer.structure.catalogue_changes import CatalogueChanges
@@ -78,10 +78,10 @@ def test_what_is_known_by_kind_of_task_is_averaged_and_else_the_kind_is_believed
 
 async def test_options_of_the_catalogue_are_believed_by_what_their_step_gives(orders: Task, tmp_path: Path) -> None:
     """A computing step in place of a call that gives numbers alone has a value of its own, and no other change has yet."""
-    for output, mean in (("int", 0.095), ("float", 0.095), ("str", -0.011)):
-        task = replace(orders, outputs=(replace(orders.outputs[0], type=type(orders.outputs[0].type).parse(output)),))
-        start = single_call(task.inputs, task.outputs, task.goal, reasoning=True)
-        async with searching(task, start, lambda _: "", tmp_path) as search:
+    for output, mean in (("int", 0.095), ("float", 0.095), ("bool", -0.011)):
+        given = replace(orders.outputs[0], type=Type.parse(output))
+        start = single_call(orders.inputs, (given,), orders.goal, reasoning=True)
+        async with searching(orders, start, lambda _: "", tmp_path) as search:
             options = CatalogueChanges().options(search.population.start, search)
         priors = {each.arm.kind: each.prior.mean for each in options}
         assert priors["compute"] == mean

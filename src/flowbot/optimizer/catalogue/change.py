@@ -121,6 +121,10 @@ class Call(Place):
         """The kinds of types of its answers."""
         return {Type.parse(text).kind for text in self.answers.values()}
 
+    def gives_parts(self) -> bool:
+        """Whether an answer is more than a number or a label: a text, a list or an object."""
+        return bool(self.kinds() & {"str", "list", "object"})
+
     def gives_text(self) -> bool:
         """Whether it gives free text that leaves its body: an answer, and not a note for another step."""
         return any(text == "str" and f"{self.name}.{name}" in self.leaves() for name, text in self.answers.items())

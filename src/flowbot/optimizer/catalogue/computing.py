@@ -29,25 +29,26 @@ PROGRAM = "Do not work the answer out: write a short Python program that compute
 
 
 def compute(place: Place) -> Iterator[Change]:
-    """Let the call list the parts, typed by what is wanted or as the task's own lists are, and compute the answer in Python."""
-    if not isinstance(place, Call) or place.kinds() & {"list", "object"}:
+    """Let the call list the parts, typed by what is wanted or as the task's own lists are, and compute the answer in Python: for numbers
+    and truths, since what a label or a text says in all is not worked out from what its parts say."""
+    if not isinstance(place, Call) or not place.kinds() <= {*NUMBERS, "bool"}:
         return
     answers, kinds = place.answers, place.kinds()
-    if kinds <= {*NUMBERS}:
-        # not "number": a small model takes that for the item's place in the list
-        members, noun = {"what": "str", "amount": "int" if kinds == {"int"} else "float"}, "amount"
-        codes = {answer: _summary(type_, "amount") for answer, type_ in answers.items()}
-    elif len(answers) == 1:
-        members, noun = {"what": "str", "value": next(iter(answers.values()))}, "value"
-        codes = {answer: _summary(type_, "value") for answer, type_ in answers.items()}
+    numeric = "bool" not in kinds
+    if numeric:  # not "number": a small model takes that for the item's place in the list
+        members = {"what": "str", "amount": "int" if kinds == {"int"} else "float"}
     else:
-        members, noun = {free_name("what", answers): "str", **answers}, "values"
-        codes = {answer: _summary(type_, answer) for answer, type_ in answers.items()}
+        members = {free_name("what", answers): "str", **answers}
+    codes = {
+        answer: f"{'all' if type_ == 'bool' else 'sum'}(each[{('amount' if numeric else answer)!r}] for each in items)"
+        for answer, type_ in answers.items()
+    }
+    noun = "amount" if numeric else "values"
     title = "Make the LLM call return the parts as a typed list, and compute the answer in Python."
     yield _listing(place, "", members, codes, f"List the items, each with its {noun}.", title)
     for name, item in _own_lists(place):
         numbers = [member for member, type_ in item.members if type_.kind in NUMBERS]
-        if kinds <= {*NUMBERS} and numbers:
+        if numeric and numbers:
             product = " * ".join(f"each[{member!r}]" for member in numbers[:2])
             codes = dict.fromkeys(answers, f"sum({product} for each in items)")
             title = f"Make the LLM call return a list as `{name}` is, and compute the answer from that in Python."
@@ -57,7 +58,7 @@ def compute(place: Place) -> Iterator[Change]:
 
 def calculate(place: Place) -> Iterator[Change]:
     """Let the call write an arithmetic expression, which the calculator works out: for one number."""
-    if isinstance(place, Call) and _is_builtin(place, CALCULATOR.name) and _one(place, NUMBERS):
+    if isinstance(place, Call) and _gives_one_number(place) and _is_builtin(place, CALCULATOR.name):
         (answer, type_), *_ = place.answers.items()
         value = "round(number)" if type_ == "int" else "number"
         code = f"def run(number):\n    return {{{answer!r}: {value}}}"
@@ -71,14 +72,11 @@ def calculate(place: Place) -> Iterator[Change]:
 
 
 def program(place: Place) -> Iterator[Change]:
-    """Let the call write a short program, which the interpreter runs: for one short value."""
-    if not isinstance(place, Call) or not _is_builtin(place, PYTHON.name):
-        return
-    if _one(place, (*NUMBERS, "bool", "literal")) or (_one(place, ("str",)) and place.gives_text()):
-        (answer, type_), *_ = place.answers.items()
-        printed = "result.strip()" if type_ == "str" else "result.strip().splitlines()[-1].strip()"
+    """Let the call write a short program, which the interpreter runs: for one number."""
+    if isinstance(place, Call) and _gives_one_number(place) and _is_builtin(place, PYTHON.name):
+        (answer, *_) = place.answers
         fault = "    if error:\n        raise ValueError(error)\n"
-        code = f"def run(result, error):\n{fault}    return {{{answer!r}: {printed}}}"
+        code = f"def run(result, error):\n{fault}    return {{{answer!r}: result.strip().splitlines()[-1].strip()}}"
         title = "Make the LLM call write a short Python program, and run it: what it prints is the answer."
         yield Change(
             "program",
@@ -117,21 +115,6 @@ def _listing(
     )
 
 
-def _summary(type_: str, member: str) -> str:
-    """What a list says in all of a type, while nobody has said better: numbers summed, truths all true, the commonest label, texts joined."""
-    kind, column = Type.parse(type_), f"each[{member!r}] for each in items"
-    match kind.kind:
-        case "int" | "float":
-            return f"sum({column})"
-        case "bool":
-            return f"all({column})"
-        case "literal":
-            votes = f"sum(each[{member!r}] == value for each in items)"
-            return f"max([{column}] or [{kind.options[0]!r}], key=lambda value: {votes})"
-        case _:
-            return f"', '.join({column})"
-
-
 def _own_lists(place: Call) -> Iterator[tuple[str, Type]]:
     """The lists of objects among the task's outputs, nested ones too, by name; each with the type of its items."""
     left = [(field.name, field.type) for field in place.task.outputs]
@@ -142,8 +125,8 @@ def _own_lists(place: Call) -> Iterator[tuple[str, Type]]:
             yield name, type_.item
 
 
-def _one(place: Call, kinds: tuple[str, ...]) -> bool:
-    return len(place.answers) == 1 and place.kinds() <= {*kinds}
+def _gives_one_number(place: Call) -> bool:
+    return len(place.answers) == 1 and place.kinds() <= {*NUMBERS}
 
 
 def _is_builtin(place: Place, name: str) -> bool:

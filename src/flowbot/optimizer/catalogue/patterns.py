@@ -77,13 +77,10 @@ def by_kind(place: Place) -> Iterator[Change]:
 
 
 def use_tools(place: Place) -> Iterator[Change]:
-    """Let the call use the tools that change nothing: the task's own, or where it has none and wants numbers, those that are at hand."""
+    """Let the call use the task's own tools that change nothing. Of those that are at hand `calculate` and `program` make use, at fewer calls."""
     if not isinstance(place, Call) or place.told.tools:
         return
-    if not place.task.tools and not place.kinds() & {"int", "float"}:
-        return
-    declared = {tool.signature.name for tool in place.task.tools}
-    own = (each for name, each in place.task.signatures.items() if name in declared or not declared)
+    own = (tool.signature for tool in place.task.tools)
     names = tuple(each.name for each in own if each.effects != "writes" or each.simulated)
     if names:
         edit = ReplaceNode(id=place.path, node=place.node, parameters=place.told.model_copy(update={"tools": names}))

@@ -43,7 +43,8 @@ def quote(place: Place) -> Iterator[Change]:
 
 def route(place: Place) -> Iterator[Change]:
     """A choice of the kind by a model, and a call of its own for each: the kinds are the labels of an output that stands beside others, else
-    as the meta model names them, where no label of an input tells them (see `by_kind`)."""
+    as the meta model names them, for texts, lists and objects (a number or a label is asked for alike whatever the kind), where no label of
+    an input tells them (see `by_kind`)."""
     if not isinstance(place, Call) or place.node.when is not None:
         return
     told = False
@@ -56,7 +57,9 @@ def route(place: Place) -> Iterator[Change]:
             yield Change("route", place.path, title, lambda _, kinds=kinds: _routed(place, kinds), variant=name)
     types = place.input_types().values()
     ends = any(f"{place.name}.{name}" in place.leaves() for name in place.answers)
-    if not told and ends and any(each.kind == "str" for each in types) and not any(each.options for each in types):
+    if told or not ends or not place.gives_parts():
+        return
+    if any(each.kind == "str" for each in types) and not any(each.options for each in types):
         title = "Let a model first choose of which kind the input is, and give each kind an LLM call of its own."
         yield Change("route", place.path, title, lambda text: _routed(place, read_kinds(text)), names_kinds=True)
 

@@ -34,7 +34,7 @@ def review(place: Place) -> Iterator[Change]:
     if not isinstance(place, Call):
         return
     kind, said, hint, title = "review", REVIEW, reasoning_hint(place.answers), REVIEWED
-    if place.kinds() & {"str", "list", "object"}:
+    if place.gives_parts():
         kind, said, hint, title = "verify", VERIFY, VERIFY_HINT.format(", ".join(place.answers)), VERIFIED
     name = place.fresh(kind)
 
