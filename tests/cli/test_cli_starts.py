@@ -101,7 +101,7 @@ def test_wrong_use_is_said_in_one_line(capsys: Capture, tmp_path: Path, argument
 
 def test_a_search_begins_with_a_start_by_name(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    command = ["optimize", str(write_task(tmp_path)), *FAKE, "--method", "none", "--cache-dir", "cache"]
+    command = ["optimize", str(write_task(tmp_path)), *FAKE, "--method", "none+none", "--cache-dir", "cache"]
     result = flowbot(capsys, *command, "--start", "plan-and-solve", "--json").json
     assert result["nodes"] == 2
     solve = Workflow.load(result["workflow"]).dump()["parameters"]["solve"]

@@ -49,13 +49,15 @@ async def found(task: Task, folder: Path, seed: int) -> RunResult:
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("seed", [0, 2])
-async def test_the_search_finds_one_call_and_one_sum(task: Task, tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize("seed", [0, 1, 2])
+async def test_the_search_finds_the_sum(task: Task, tmp_path: Path, seed: int) -> None:
+    """One call and one sum; a step that checks the items may stand between them, which luck on few rows adds in some runs."""
     result = await found(task, tmp_path, seed)
-    call, step = result.workflow.sketch.nodes.values()
+    call, *between, step = result.workflow.sketch.nodes.values()
     assert isinstance(call, LLMNode)
     assert isinstance(step, CodeNode)
-    assert call.gives == ("items",)
+    assert len(between) <= 1
+    assert not any("total" in each.gives for each in (call, *between))
     assert result.workflow.parameter("compute") == CodeParameters(code=CODE)
     start, final = result.start_scores.test, result.final_scores.test
     assert start is not None

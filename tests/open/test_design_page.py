@@ -48,7 +48,7 @@ def test_the_drawing_of_the_floors_is_the_contract() -> None:
 def test_every_seam_and_what_serves_it_is_there() -> None:
     table = PAGE.partition("## The seams")[2].partition("\n## ")[0]
     rows = [line.split(" | ") for line in table.splitlines() if line.startswith("| `")]
-    homes = [getattr(flowbot.optimizer, name) for name in ("seams", "judge", "confirm", "recipes")]
+    homes = [getattr(flowbot.optimizer, name) for name in ("seams", "judge", "confirm", "pool_method", "recipes")]
     from flowbot.optimizer.catalogue import catalogue
 
     homes.append(catalogue)
