@@ -160,3 +160,10 @@ def test_without_a_pair_nothing_is_adopted_or_dropped(mean: float, *, last: bool
     candidate, population, rows = judged([1.0, 0.0], [0.0, 1.0], Belief(mean, 0.05), shown=["0", "1"])
     found = PosteriorJudge[Named]().ruling(candidate, population, rows, -1.0, last=last)
     assert (found.decision, len(found.pairs)) == ("set aside", 0)
+
+
+@pytest.mark.parametrize(("pairs", "decision"), [(5, "set aside"), (6, "adopt")])
+def test_where_calls_end_a_sure_prior_and_a_pair_or_two_do_not_adopt(pairs: int, decision: str) -> None:
+    candidate, population, rows = judged([1.0] * pairs, [0.0] * pairs, Belief(0.3, 0.05))
+    found = PosteriorJudge[Named]().ruling(candidate, population, [*rows, "further"], 0.0, last=True)
+    assert found.decision == decision

@@ -27,6 +27,8 @@ PRIOR_WEIGHT = 4
 POOLED_PAIRS = 16
 """Weight, in pairs, of the variance that is assumed before there are any, among all pairs of a run."""
 
+LEAST_PAIRS = 6
+"""Pairs that something is adopted on at least where calls end, and not rows: on one or two the prior alone would decide."""
 STRICTER = 0.95, 0.90
 """Bars of adoption, before and when the rows end, where no unseen rows confirm the result."""
 
@@ -139,7 +141,7 @@ class PosteriorJudge(Generic[P]):
         every = len(pairs) >= sum(row not in candidate.shown for row in rows)
         ended = every or last
         case = weighed(belief, population.price(candidate, calls=extra), self.final if ended else self.adopt)
-        seen = ended or len(pairs) >= self.fewest
+        seen = every or len(pairs) >= (LEAST_PAIRS if last else self.fewest)
         if seen and pairs.rows and candidate.parent and population.slows(candidate, candidate.parent):
             return Ruling("drop", "latency", belief, pairs, belief.above())
         enough = every if case.rule == "cheaper" else seen

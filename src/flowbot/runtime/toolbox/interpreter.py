@@ -36,9 +36,8 @@ def interpreter(sandbox: Sandbox) -> Tool:
                 outputs = {"result": said.rstrip(), "error": nothing}
             except StepError as error:
                 outputs = {"result": "", "error": str(error)}
-            return Timed(
-                outputs, 0.0
-            )  # as a code step: what time it takes is the machine's, and would tell two equal runs apart
+            # As a code step: what time it takes is the machine's, and would tell two equal runs apart.
+            return Timed(outputs, 0.0)
 
     identity = f"python 3 {sandbox.identity} {SECONDS:g} s {MEMORY_MB} MB"
     return Tool(PYTHON, run, None, identity, plain=False, timed=True)
