@@ -60,14 +60,11 @@ def test_the_instance_front_is_who_is_best_on_some_row_and_not_only_beside_anoth
     assert dict(population.instance_front([str(row) for row in range(4)])) == {"start": 1, "a": 2, "c": 1}
 
 
-def test_the_front_is_whom_nobody_beats_on_all_axes() -> None:
+def test_means_are_over_the_rows_that_were_run() -> None:
     population = Population(START)
     fill(population, "start", "90", seconds=2.0)
-    member(population, "dearer and better", "99", calls=3.0, seconds=3.0)
-    member(population, "dearer and no better", "90", calls=2.0, seconds=2.0)
-    member(population, "worse but faster", "00", seconds=1.0)
-    assert [each.id for each in population.front()] == ["start", "dearer and better", "worse but faster"]
     assert population.mean(START, "score") == 0.5
+    assert population.mean(START, "seconds") == 2.0
     assert population.mean(Named("unknown"), "score") is None
 
 
