@@ -29,7 +29,7 @@ NEEDS = {
     "vote": ("vote",),
     "decompose": ("plan",),
     "retrieve twice": ("tool", "tool"),
-    "compute": ("compute",),
+    "extract": ("quote",),
     "loop until right": ("refine",),
 }
 """What a task may need, and the kinds of changes of the catalogue that bring it, in order; the second one is about the new step."""
@@ -98,14 +98,14 @@ def _not_run(program: WorkflowProgram, rows: Iterable[str]) -> Sequence[Row]:
     return ()
 
 
-_ROW = {"question": "?", "answer": "!"}
+_ROW = {"question": "long " * 200, "answer": "!"}
 _TASK = tasks.Task(
     goal="Answer.",
     inputs={"question": "str"},
     outputs={"answer": "str"},
     metric="exact",
     tools=[_lookup],
-    **{split: [_ROW | {"question": split}] for split in ("train", "val", "test")},  # pyright: ignore[reportArgumentType]
+    **{split: [_ROW | {"question": _ROW["question"] + split}] for split in ("train", "val", "test")},  # pyright: ignore[reportArgumentType]
 )
 
 
