@@ -13,8 +13,9 @@ from flowbot.fields.words import brief
 from flowbot.lm.budget import Budget
 from flowbot.optimizer.method import Loop, Method, Sizes
 from flowbot.optimizer.methods import find_method, ordered
+from flowbot.optimizer.plan import Plan
 from flowbot.optimizer.progress import ProgressEvent
-from flowbot.optimizer.run import Plan, planned
+from flowbot.optimizer.run import planned
 from flowbot.optimizer.seams import Order
 from flowbot.report.report import write_report
 from flowbot.run.examples import Side, read_examples

@@ -14,7 +14,7 @@ from .options import Calls, SearchOptions
 if TYPE_CHECKING:
     from flowbot.lm.stop import StopSignal
     from flowbot.optimizer.ceilings import CeilingOutlook
-    from flowbot.optimizer.run import Plan
+    from flowbot.optimizer.plan import Plan
     from flowbot.run.result import RunResult
     from flowbot.task import Task
 
