@@ -1,0 +1,1 @@
+"""A found workflow as what another framework runs, one file a target."""
