@@ -20,6 +20,7 @@ from .demo import demo
 from .diff import diff
 from .env_file import env_file
 from .eval import evaluate_flow
+from .export import export
 from .init import init
 from .misuse import misuse
 from .models import models
@@ -69,6 +70,7 @@ for _order, (_verb, _name) in enumerate(
         (diff, "diff"),
         (compare, "compare"),
         (report, "report"),
+        (export, "export"),
         (bench, "bench"),
         (starts, "starts"),
         (models, "models"),

@@ -1,1 +1,1 @@
-"""A found workflow as what another framework runs, one file a target."""
+"""A workflow as files that run without FlowBot: one file a target, and the check that it asks for the same."""

@@ -65,7 +65,7 @@ async def ask_fields(
     """See `LM.ask_fields`; `ask` gives the reply to a request."""
     plain = len(fields) == 1 and fields[0].type.kind == "str" and not request.own_words
     lone = len(fields) == 1 and request.own_words
-    request = replace(request, schema=None if plain else _schema(request, fields))
+    request = replace(request, schema=reply_schema(fields, own_words=request.own_words))
     retries = 0 if request.own_words else retries
     replies: list[Reply] = []
     asked_again, roomier = 0, False
@@ -102,9 +102,12 @@ async def ask_fields(
         request = _with_error(request, reply, fault, fields)
 
 
-def _schema(request: Request, fields: Sequence[Field]) -> Mapping[str, Any] | None:
-    """The schema of the reply. A user's own prompt knows of no object around its only value, and most ask for no JSON."""
-    if not request.own_words or len(fields) > 1:
+def reply_schema(fields: Sequence[Field], *, own_words: bool = False) -> Mapping[str, Any] | None:
+    """The schema of the reply that asks for these; None where it is plain text.
+
+    A single text is asked for as it is. A user's own prompt knows of no object around its only value, and most ask for no JSON.
+    """
+    if len(fields) > 1 or not (own_words or fields[0].type.kind == "str"):
         return fields_schema(fields)
     return fields[0].type.json_schema() if fields[0].type.kind == "object" else None
 

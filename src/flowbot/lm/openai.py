@@ -136,7 +136,7 @@ class OpenAIClient:
         await self._wire.close()
 
     def _body(self, request: Request, can: Capabilities) -> dict[str, Any]:
-        return _body(self.identity.name, request, can) | self._options.sent
+        return wire_body(self.identity.name, request, can) | self._options.sent
 
     async def _after(
         self, fault: HttpFault, refusals: Refusals, asked: Request, used: Capabilities, patience: Patience | None
@@ -184,7 +184,8 @@ def _used(request: Request, can: Capabilities) -> set[str]:
     return {name for name, has in used.items() if has}
 
 
-def _body(model: str, request: Request, can: Capabilities) -> dict[str, Any]:
+def wire_body(model: str, request: Request, can: Capabilities) -> dict[str, Any]:
+    """The body of a request, as it is sent to an endpoint of these capabilities."""
     messages = request.messages
     body: dict[str, Any] = {"model": model, "messages": messages, can.max_tokens: request.max_tokens}
     if can.most_tokens is not None:

@@ -195,7 +195,7 @@ class NodeCalls:
         candidates = [value.data for _, value in arrived]
         step = Step(address, node.kind, {**given, **{name: value.data for name, value in arrived}}, None, reads=reads)
         if node.how == "judge" and any(candidate != candidates[0] for candidate in candidates[1:]):
-            listed = dict(zip(_letters(len(candidates)), candidates, strict=True))
+            listed = dict(zip(letters(len(candidates)), candidates, strict=True))
             chosen, step = await self._choose(step, path, given, listed, list(listed))
             if not chosen:
                 return _ended(step)
@@ -252,7 +252,8 @@ def out_fields(node: LLMNode | ToolNode | CodeNode | MergeNode) -> list[Field]:
     return [Field.of(name, text) for name, text in node.out.items()]
 
 
-def _letters(count: int) -> list[str]:
+def letters(count: int) -> list[str]:
+    """The labels of so many candidates."""
     return [LETTERS[number] if count <= len(LETTERS) else str(number + 1) for number in range(count)]
 
 
