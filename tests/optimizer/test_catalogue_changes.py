@@ -38,7 +38,7 @@ class Missing:
         raise UserError("sandbox", "none", "one that can be had")
 
 
-GOOD = "```python\ndef run(items):\n    return {'total': max([each['amount'] for each in items], default=0)}\n```"
+GOOD = "```python\ndef run(items):\n    return {'total': max([each['count'] for each in items], default=0)}\n```"
 BAD = "```python\ndef run(items):\n    return {'sum': 1}\n```"
 CHAIN = Workflow.from_data(
     {
@@ -179,12 +179,12 @@ async def test_both_codes_are_handed_in_where_two_are_wanted(search: Search, met
     assert one.code_by == "meta"
 
 
-async def test_a_list_of_numbers_says_amounts(search: Search) -> None:
+async def test_a_list_of_whole_numbers_says_counts(search: Search) -> None:
     (made,) = await proposed(CatalogueChanges(asks=False), search, "compute", "add")
     assert made.program is not None
     step = made.program.workflow.sketch.nodes["add"]
     assert isinstance(step, LLMNode)
-    assert step.out == {"items": "list[{what: str, amount: int}]"}, (
+    assert step.out == {"items": "list[{what: str, count: int}]"}, (
         "a small model takes `number` for the place in the list"
     )
 

@@ -35,15 +35,18 @@ def compute(place: Place) -> Iterator[Change]:
         return
     answers, kinds = place.answers, place.kinds()
     numeric = "bool" not in kinds
-    if numeric:  # not "number": a small model takes that for the item's place in the list
-        members = {"what": "str", "amount": "int" if kinds == {"int"} else "float"}
+    number = (
+        "count" if kinds == {"int"} else "amount"
+    )  # not "number": a small model takes that for the item's place in the list
+    if numeric:
+        members = {"what": "str", number: "int" if kinds == {"int"} else "float"}
     else:
         members = {free_name("what", answers): "str", **answers}
     codes = {
-        answer: f"{'all' if type_ == 'bool' else 'sum'}(each[{('amount' if numeric else answer)!r}] for each in items)"
+        answer: f"{'all' if type_ == 'bool' else 'sum'}(each[{(number if numeric else answer)!r}] for each in items)"
         for answer, type_ in answers.items()
     }
-    noun = "amount" if numeric else "values"
+    noun = number if numeric else "values"
     title = "Make the LLM call return the parts as a typed list, and compute the answer in Python."
     yield _listing(place, "", members, codes, f"List the items, each with its {noun}.", title)
     for name, item in _own_lists(place):
