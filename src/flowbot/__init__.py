@@ -8,7 +8,7 @@
     flow(question="...")
 
 What the command line does has a function of the same name: `fb.init`, `fb.check`, `fb.show`, `fb.diff`, `fb.compare`, `fb.bench`,
-`fb.starts`, `fb.models` and `fb.cache` give values to go on with.
+`fb.starts`, `fb.models`, `fb.runs` and `fb.cache` give values to go on with.
 
 `fb.optimize` and `fb.evaluate` also work inside a running event loop, as in Jupyter; async code awaits
 `fb.optimize_async` and `fb.evaluate_async`. A notebook shows tasks, workflows, flows and results as pages.
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from .report.show import show
     from .run.comparisons import compare
     from .run.eval_result import EvalResult, EvalRow
+    from .run.listing import RunSummary, runs
     from .run.load import load
     from .run.result import RunResult
     from .runtime.cache import cache
@@ -79,6 +80,7 @@ _HOME = {
     "ProgressEvent": "optimizer.progress",
     **dict.fromkeys(("EvalResult", "EvalRow"), "run.eval_result"),
     "RunResult": "run.result",
+    **dict.fromkeys(("RunSummary", "runs"), "run.listing"),
     "write_report": "report.report",
     "cache": "runtime.cache",
     "check": "checks.check",
@@ -140,6 +142,7 @@ __all__ = [
     "ProgressBar",
     "ProgressEvent",
     "RunResult",
+    "RunSummary",
     "Score",
     "StopSignal",
     "Task",
@@ -161,6 +164,7 @@ __all__ = [
     "models",
     "optimize",
     "optimize_async",
+    "runs",
     "show",
     "starts",
     "write_report",

@@ -58,10 +58,12 @@ def demo(
     task = Task.load(path)
     if short:
         task = replace(task, splits={split: rows[: SHORT[split]] for split, rows in task.splits.items()})
+    begun = single_call(task.inputs, task.outputs, task.goal, reasoning=start == "reasoning")
     words = "a single call that reasons, then answers" if start == "reasoning" else "a single call that only answers"
     job = Job(
         task=task,
-        start=single_call(task.inputs, task.outputs, task.goal, reasoning=start == "reasoning"),
+        start=begun,
+        start_given=None if start == "reasoning" else begun,
         start_words=words,
         model=model,
         meta_model=meta_model,

@@ -42,12 +42,12 @@ def optimize(
     from .starts import start_workflow
 
     loaded = Task.load(task)
-    run = None
+    given = None
     if start is None:
         workflow = single_call(loaded.inputs, loaded.outputs, loaded.goal, reasoning=True)
         words = "a single call that reasons, then answers"
     else:
-        workflow, words, run = start_workflow(start, loaded, cache_dir=calls.cache_dir)
+        workflow, words, given = start_workflow(start, loaded, cache_dir=calls.cache_dir)
     job = Job(
         task=loaded,
         start=workflow,
@@ -58,7 +58,7 @@ def optimize(
         effort=search.effort_or("medium"),
         next_task="other-task.yaml",
         start_place=f"--start {start}",
-        start_run=run,
+        start_given=given,
     )
     console = Console.open(output)
     return carry_out(job, search, calls, console)

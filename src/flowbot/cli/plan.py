@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flowbot.optimizer.effort import Effort
     from flowbot.task import Task
+    from flowbot.workflow.starts import Start
     from flowbot.workflow.workflow import Workflow
 
 
@@ -21,7 +21,8 @@ class Job:
         start: the workflow to improve.
         start_words: what the start is, for a person.
         start_place: how an error names it.
-        start_run: the run that the start is from; it is made to fit models and rows of now, and compared with.
+        start_given: the start as it was given, where it was; a run (text that is no file) is made to fit models and rows of now, and
+            compared with.
         model: model string of the task model.
         meta_model: model string of the meta model.
         judge_model: model string of the metric's judges that name none; the meta model when None.
@@ -38,4 +39,4 @@ class Job:
     next_task: str
     judge_model: str | None = None
     start_place: str = "workflow"
-    start_run: Path | None = None
+    start_given: Workflow | Start | str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from flowbot.fields import Paused
@@ -39,7 +40,8 @@ def carry_out(job: Job, search: SearchOptions, calls: Calls, console: Console) -
     from .signals import pausing
 
     own = allowed_models(job.model, job.meta_model, job.judge_model, models=calls.listed(), metric=job.task.metric)
-    begun = None if job.start_run else job.start  # of a run's own workflow `planned` says what it makes of its models
+    taken_up = isinstance(job.start_given, str) and not Path(job.start_given).is_file()
+    begun = None if taken_up else job.start  # of a run's own workflow `planned` says what it makes of its models
     require_allowed_models(own, workflow=begun, where=job.start_place, metric=job.task.metric)
     stop, display = StopSignal(), Display(console)
     with pausing(stop, say=display.news):
@@ -65,7 +67,7 @@ async def _search(
         meta_lm=job.meta_model,
         judge_lm=job.judge_model,
         models=calls.listed(),
-        start=job.start_run or job.start,
+        start=job.start_given,
         method=search.method,
         effort=job.effort,
         seed=search.seed,

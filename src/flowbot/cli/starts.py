@@ -77,8 +77,8 @@ def starts(
     return 0
 
 
-def start_workflow(start: str, task: Task, *, cache_dir: Path | None) -> tuple[Workflow, str, Path | None]:
-    """The workflow of `--start`, what it is in words, and the folder where it is a run's: a start's name, else a file (`./react` for one
+def start_workflow(start: str, task: Task, *, cache_dir: Path | None) -> tuple[Workflow, str, Start | str]:
+    """The workflow of `--start`, what it is in words, and what `optimize` takes for it: a start's name, else a file (`./react` for one
     of that name) or a run.
 
     Raises:
@@ -93,12 +93,11 @@ def start_workflow(start: str, task: Task, *, cache_dir: Path | None) -> tuple[W
 
     library = {each.name: each for each in list_starts()}
     if start in library:
-        return hand_written.starts(start, task, cache_dir=cache_dir), f"{start}: {library[start].what}", None
+        return hand_written.starts(start, task, cache_dir=cache_dir), f"{start}: {library[start].what}", library[start]
     if not Path(start).suffix and not Path(start).exists() and not (FOLDER / start).is_dir():
         raise UserError("--start", repr(start), f"a workflow's file, a run, or {one_of(start, library)}")
     file = flow_file(Path(start))
-    run = None if Path(start).is_file() else file.parent
-    return Workflow.load(file), start if run is None else f"what the run {start} found", run
+    return Workflow.load(file), start if Path(start).is_file() else f"what the run {start} found", start
 
 
 def _pins(options: list[str]) -> dict[str, str]:

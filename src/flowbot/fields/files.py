@@ -135,11 +135,15 @@ def sha256(path: Path) -> str:
 
 
 @contextmanager
-def replaced(path: Path) -> Generator[BinaryIO]:
+def replaced(path: Path, *, lasting: bool = True) -> Generator[BinaryIO]:
     """A new file that takes the place of `path` when the block ends well; until then, and otherwise, all is as it was.
 
     A link at `path` is itself replaced. The file may be read by whoever may read the one that it replaces, or by whom the
     user's mask lets.
+
+    Args:
+        path: the file.
+        lasting: False: the disk is not waited for; a machine that fails in this moment may leave an empty file.
 
     Raises:
         UserError: see `require_place`.
@@ -151,7 +155,8 @@ def replaced(path: Path) -> Generator[BinaryIO]:
         with open(beside, "xb", opener=partial(_created, rights=_rights(path))) as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException:
         with suppress(OSError):
@@ -159,18 +164,19 @@ def replaced(path: Path) -> Generator[BinaryIO]:
         raise
 
 
-def write_text(path: Path, text: str, *, errors: Literal["strict", "replace"] = "strict") -> None:
+def write_text(path: Path, text: str, *, errors: Literal["strict", "replace"] = "strict", lasting: bool = True) -> None:
     """Write a file of UTF-8 text, at once; see `replaced`.
 
     Args:
         path: the file.
         text: what it will hold.
         errors: `replace`: half a surrogate pair, which a text can hold and a file cannot, becomes a question mark.
+        lasting: see `replaced`.
 
     Raises:
         UserError, OSError: as `replaced`.
     """
-    with replaced(path) as file:
+    with replaced(path, lasting=lasting) as file:
         file.write(text.encode("utf-8", errors))
 
 

@@ -138,6 +138,8 @@ def users_models(
 
 def named(workflow: object) -> str:
     """What errors call a workflow that was given."""
+    if isinstance(workflow, Start | RunResult):
+        return workflow.name if isinstance(workflow, Start) else str(workflow.run_dir)
     return str(workflow) if isinstance(workflow, str | Path) else "workflow"
 
 

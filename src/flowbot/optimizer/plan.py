@@ -16,6 +16,8 @@ from flowbot.lm.prices import price_text
 from flowbot.lm.session import Session
 from flowbot.run.events import Split, Started
 from flowbot.run.examples import record_examples
+from flowbot.run.heartbeat import beating
+from flowbot.run.journal import NAME as JOURNAL
 from flowbot.run.journal import Journal
 from flowbot.run.lock import claimed
 from flowbot.run.result import CostEstimate, Judging, RunResult, Used
@@ -63,6 +65,7 @@ class Plan:
         estimate: what it takes at most, roughly.
         ceilings: what each of the ceilings that there are allows.
         earlier: the run that it takes up.
+        start: the start as it was given; "" for the call that a search begins with by itself.
     """
 
     ready: Prepared
@@ -84,6 +87,7 @@ class Plan:
     estimate: CostEstimate
     ceilings: Sequence[CeilingOutlook]
     earlier: Earlier | None = None
+    start: str = ""
 
     @property
     def judges(self) -> list[str]:
@@ -172,7 +176,7 @@ class Plan:
             sessions = Sessions(directory, session.ledger, ready.began)
             stack.callback(sessions.close)
             session.ledger.noted = sessions.note
-            journal = Journal.open(directory / "journal.jsonl")
+            journal = Journal.open(directory / JOURNAL)
             stack.callback(journal.close)
             search = Search(
                 task=task,
@@ -213,6 +217,7 @@ class Plan:
                 )
             )
             start.save(directory / "start.flow.yaml")
+            await stack.enter_async_context(beating(directory, partial(self._heard, session)))
             blank = RunResult(
                 run_id=run_id, run_dir=directory, status="paused", stopped_by="", method=self.method.name,
                 effort=str(self.effort), seed=self.seed, task=task.name, task_hash=stable_hash(task.identity),
@@ -261,6 +266,23 @@ class Plan:
             result.save()
             watch.ended(result.reason or result.verdict)
             return result
+
+    def _heard(self, session: Session) -> dict[str, Any]:
+        """What `live.json` says of the run."""
+        event, budget, ready = self.ready.watch.now, session.budget, self.ready
+        of = {name: getattr(budget, name) for name in ("calls", "tokens", "usd", "seconds")}
+        used = {**budget.used, "seconds": (budget.seconds or 0.0) - (budget.seconds_left or 0.0)}
+        facts = {
+            name: getattr(event, name)
+            for name in ("phase", "text", "done", "total", "calls", "planned", "share", "best", "usd")
+        }
+        return {
+            **facts,
+            "start": self.start,
+            "task": str(ready.task.source or ""),
+            "store": str(session.store.path or ""),
+            "ceilings": {name: {"used": used[name], "of": most} for name, most in of.items() if most is not None},
+        }
 
 
 def _fetching(models: Sequence[LM]) -> float:

@@ -124,6 +124,13 @@ class Watch:
         self.calls: Callable[[], int] = lambda: 0
         self.usd: Callable[[], float | None] = lambda: 0.0
         self._parts, self._done, self._from, self._share = 1, 0, 0, 0.0
+        self._at = ("", 0, 0)
+
+    @property
+    def now(self) -> ProgressEvent:
+        """Where it stands: the last step, with what the run took until now."""
+        text, done, total = self._at
+        return self._event(text, "step", None, done, total)
 
     def enter(self, phase: Phase, parts: int) -> None:
         """A phase begins, of so many equal parts: examples to score, or steps of a search."""
@@ -178,20 +185,24 @@ class Watch:
         self._share = max(self._share, min(_NEARLY, (before + mine * within) / max(1.0, whole)))
 
     def _tell(self, text: str, what: What, score: float | None = None, *, done: int = 0, total: int = 0) -> None:
+        if what in ("step", "ended"):
+            self._at = (text, done, total)
         if self._callback is None:
             return
-        event = ProgressEvent(
-            self.phase, text, done, total, calls=self.calls(), what=what, planned=self.planned, score=score, best=self._best,
-            between=self._between, usd=self.usd(), share=self._share,
-        )  # fmt: skip
         try:
-            returned = self._callback(event)
+            returned = self._callback(self._event(text, what, score, done, total))
             if inspect.iscoroutine(returned):
                 returned.close()
                 raise TypeError("it is async, so nothing of it ran; it must be a plain function")
         except Exception as error:  # whatever somebody's function raises
             self._callback = None  # it is not asked again while the run comes to its pause
             raise Paused(f"the progress callback raised {raised(error)}", stopped_by="callback") from error
+
+    def _event(self, text: str, what: What, score: float | None, done: int, total: int) -> ProgressEvent:
+        return ProgressEvent(
+            self.phase, text, done, total, calls=self.calls(), what=what, planned=self.planned, score=score, best=self._best,
+            between=self._between, usd=self.usd(), share=self._share,
+        )  # fmt: skip
 
 
 def _is_async(callback: ProgressCallback) -> bool:

@@ -106,7 +106,7 @@ async def planned(
         ceilings = ceiling_outlooks(ready.budget, ready.task, ready.workflow, (lm, judged_by), ready.price)
         yield Plan(
             ready, strategy, lm, meta_lm or lm, judged_by, others, effort, seed, meta_mode, feedback, order, aim, limits,
-            run_dir, fresh, sizes, expected, ceilings, earlier,
+            run_dir, fresh, sizes, expected, ceilings, earlier, "" if start is None else named(start),
         )  # fmt: skip
 
 

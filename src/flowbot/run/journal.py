@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import InfrastructureError, UserError, canonical_json
-from flowbot.fields.files import new_file, open_own, read_bytes, write_all
+from flowbot.fields.files import new_file, open_own, opened, read_bytes, write_all
 from flowbot.fields.secrets import hide
 from flowbot.store import rows
 
-from .events import VERSION, Event, dump, load
+from .events import VERSION, Event, Started, dump, load
 
+NAME = "journal.jsonl"
+"""Of the file in a run's folder."""
 MOST_JOURNAL = 256_000_000
 """Bytes of the largest journal that is read."""
 _PROGRAMS = ("program", "dump")
@@ -145,6 +147,23 @@ def read_events(path: Path) -> list[Event]:
             FlowBot wrote it.
     """
     return _events(path, read_lines(path))
+
+
+def read_start(path: Path) -> Started:
+    """The first event of a journal, whose rest is not read.
+
+    Raises:
+        UserError: as `read_events`, or if it is not the beginning of a run.
+    """
+    with opened(path, limit=MOST_JOURNAL, links=False) as file:
+        line = file.readline(MOST_JOURNAL)
+    try:
+        first = _events(path, [_without_secrets(_object(line))])[0] if line else None
+    except ValueError as error:
+        raise UserError(f"journal {path}:1", str(error), "one JSON object a line") from None
+    if not isinstance(first, Started):
+        raise UserError(f"journal {path}:1", "no beginning of a run", "the event `started`")
+    return first
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
@@ -15,12 +16,15 @@ from flowbot.fields.locks import locked
 from .events import Started
 from .examples import NAME as EXAMPLES
 from .front import FOLDER as FRONT
+from .journal import NAME as JOURNAL
 from .journal import read_events
 from .result import FOUND, START
 from .result import NAME as RESULT
 from .sessions import NAME as SESSIONS
 
 _TRIES = 100
+_GLANCES, _GLANCE = 5, 0.02
+"""Tries, and seconds between them: whoever asks whether a folder is held (`is_held`) holds it for a moment."""
 _FOLDER: int | None = getattr(os, "O_DIRECTORY", None)
 """Where a system has no such flag, it opens no directories; nor does it let one be moved while a file in it is open."""
 WRITTEN = (EXAMPLES, SESSIONS, START, FOUND, RESULT, "report.html")
@@ -56,6 +60,7 @@ def run_lock(path: Path, what: str = "run directory", option: str = "--run-dir")
 
 def _held(path: Path, stack: ExitStack, what: str, option: str) -> FileIO:
     """The lock file, once it and the directory are held and the directory still stands where it was opened."""
+    glances = 0
     for number in range(_TRIES):
         with ExitStack() as handles:
             try:
@@ -72,6 +77,9 @@ def _held(path: Path, stack: ExitStack, what: str, option: str) -> FileIO:
             with suppress(OSError):  # a file system that cannot hold a directory
                 free = folder is None or handles.enter_context(locked(folder))
             if not free or not handles.enter_context(locked(file.fileno())):
+                if (glances := glances + 1) < _GLANCES:
+                    time.sleep(_GLANCE)
+                    continue
                 raise UserError(
                     f"{what} {path}",
                     f"another FlowBot at work in it (process {_holder(file)})",
@@ -82,6 +90,25 @@ def _held(path: Path, stack: ExitStack, what: str, option: str) -> FileIO:
                     stack.push(handles.pop_all())
                     return file
     raise OSError(f"a folder that others move away ({_TRIES} times)")
+
+
+def is_held(path: Path) -> bool | None:
+    """Whether a process works in the directory, seen from this machine; None where the file system cannot say."""
+    for each, flags in ((path, os.O_RDONLY | (_FOLDER or 0)), (path / ".lock", os.O_RDWR)):
+        if each is path and _FOLDER is None:
+            continue
+        try:
+            handle = os.open(each, flags | getattr(os, "O_NOFOLLOW", 0) * (each is not path))
+        except OSError:
+            continue
+        try:
+            with locked(handle) as free:
+                return not free
+        except OSError:
+            continue
+        finally:
+            os.close(handle)
+    return None
 
 
 def _holder(file: FileIO) -> str:
@@ -123,7 +150,7 @@ def claimed(directory: Path, run_id: str, *, fresh: bool, named: bool) -> Genera
             require_place(directory / name)
         if (front := directory / FRONT).is_symlink() or (os.path.lexists(front) and not front.is_dir()):
             raise UserError(str(front), "no folder of the run's own", "nothing there, or that folder")
-        journal = directory / "journal.jsonl"
+        journal = directory / JOURNAL
         before = read_events(journal)[:1] if os.path.lexists(journal) else []
         if before and (not isinstance(before[0], Started) or before[0].run != run_id):
             other = before[0].run if isinstance(before[0], Started) else "without a start"
@@ -141,6 +168,6 @@ def _require_run(directory: Path) -> None:
         there = set(os.listdir(directory)) - {".lock"}
     except OSError:
         return  # the lock says what is wrong with it
-    if there and not (directory / "journal.jsonl").exists():
+    if there and not (directory / JOURNAL).exists():
         expected = "a run's, which is moved aside; or another --run-dir"
         raise UserError(f"run directory {directory}", "what is no run's folder", expected)

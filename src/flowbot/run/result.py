@@ -217,10 +217,8 @@ class RunResult:
             UserError: if a file is missing or damaged, or says what cannot be, naming file and member.
         """
         folder = Path(run_dir)
-        path = folder / NAME
-        data = parse_json(read_text(path, limit=MOST_BYTES, links=False), str(path), depth=DEPTH, halves=True)
-        stored = checked(_Stored, hide(data), str(path), AGAIN)
-        members = {name: getattr(stored, name) for name in _Stored.model_fields if name != "scores"}
+        stored = read_result(folder)
+        members = {name: getattr(stored, name) for name in StoredResult.model_fields if name != "scores"}
         return RunResult(
             **members,
             run_dir=folder,
@@ -245,7 +243,7 @@ class RunResult:
 
     def to_json(self) -> dict[str, Any]:
         """The object that `optimize --json` and `demo --json` print, and that `result.json` holds."""
-        members = {name: getattr(self, name) for name in _Stored.model_fields if name != "scores"}
+        members = {name: getattr(self, name) for name in StoredResult.model_fields if name != "scores"}
         whole = {
             "run_id": self.run_id,
             "run_dir": str(self.run_dir),
@@ -281,13 +279,13 @@ class _Differences(Record):
     test: Difference | None
 
 
-class _Scores(Record):
+class _Sides(Record):
     start: _Means
     final: _Means
     difference: _Differences
 
 
-class _Stored(Record):
+class StoredResult(Record):
     """`result.json`, but for what can be told from its other members and files."""
 
     run_id: str
@@ -302,7 +300,7 @@ class _Stored(Record):
     task_hash: str
     metric: str
     models: dict[str, str]
-    scores: _Scores
+    scores: _Sides
     calls: dict[str, Count]
     requests: dict[str, Count]
     by_purpose: dict[str, Used]
@@ -329,6 +327,17 @@ class _Stored(Record):
     limits: Mapping[str, Count | Amount] = {}
     front: Annotated[tuple[Ran, ...], Strict(False)] = ()
     replayed_events: Count
+
+
+def read_result(folder: Path) -> StoredResult:
+    """What stands in a run's `result.json`, its workflows apart.
+
+    Raises:
+        UserError: if it is missing or damaged, or says what cannot be, naming file and member.
+    """
+    path = folder / NAME
+    data = parse_json(read_text(path, limit=MOST_BYTES, links=False), str(path), depth=DEPTH, halves=True)
+    return checked(StoredResult, hide(data), str(path), AGAIN)
 
 
 def _workflow(path: Path) -> Workflow:

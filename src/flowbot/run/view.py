@@ -21,13 +21,13 @@ from .changes import Change, FeedbackText, read_changes
 from .events import Event, Feedback, Measure, Measured, Noted, Proposal, Started
 from .examples import Outcome, RecordedExample, has_examples, read_examples
 from .front import Ran, front_of, ran
+from .journal import NAME as JOURNAL
 from .journal import read_events
 from .result import NAME as RESULT
 from .result import NOTHING, RunResult, Scores, Used
 from .sessions import Spent, read_sessions, spent_in_all
 from .verdict import verdict_on
 
-JOURNAL = "journal.jsonl"
 TRACED = 8
 """Examples of each outcome whose steps are kept in memory."""
 _SHORT = 160

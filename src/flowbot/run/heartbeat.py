@@ -1,0 +1,134 @@
+"""`live.json`: what was last heard of a run, and of the process that works on it; for whoever looks on from another process.
+
+It is written anew once a second while the run works, and once more when it ends. It is no part of the run: nothing is decided by
+it, and a run whose disk refuses it goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from flowbot.fields import UserError
+from flowbot.fields.files import read_text, write_text
+from flowbot.fields.foreign import Amount, Count, Record, Share, checked
+from flowbot.fields.secrets import hide
+from flowbot.fields.yaml import parse_json
+
+from .lock import is_held
+
+NAME = "live.json"
+EVERY = 1.0
+"""Seconds between two beats."""
+LATE = 30.0
+"""Seconds without a beat after which a process is taken for dead, where its lock cannot be asked."""
+MOST_BYTES = 1_000_000
+"""Bytes of the largest file that is read."""
+
+
+class Ceiling(Record):
+    """How much of a ceiling is used: calls, tokens, dollars or seconds."""
+
+    used: Amount
+    of: Amount
+
+
+class Heartbeat(Record):
+    """What a run told last, and who.
+
+    Args:
+        pid, host: the process, and its machine.
+        began: when that process began to work on the run, in seconds since 1970.
+        beat: when it told this.
+        ended: whether it has stopped working on the run, done or paused; False where it is at work, or was killed.
+        start: what the search began with, as it was given: a file, a start's name, a run; "" for the call that it begins with by itself.
+        task: the task's file; "" where it has none.
+        store: the file of the stored responses.
+        phase, text, done, total, calls, planned, share, best, usd: as of a `ProgressEvent`.
+        ceilings: by name: `calls`, `tokens`, `usd`, `seconds`.
+    """
+
+    pid: Count
+    host: str
+    began: Amount
+    beat: Amount
+    ended: bool
+    start: str = ""
+    task: str = ""
+    store: str = ""
+    phase: str
+    text: str
+    done: Count
+    total: Count
+    calls: Count
+    planned: Count
+    share: Share
+    best: Share | None
+    usd: Amount | None
+    ceilings: dict[str, Ceiling]
+
+
+def read_heartbeat(run_dir: Path) -> Heartbeat | None:
+    """What was last heard of a run; None where it has told nothing, as runs of older versions.
+
+    Raises:
+        UserError: if the file is damaged, or says what cannot be.
+    """
+    path = run_dir / NAME
+    if not os.path.lexists(path):
+        return None
+    data = parse_json(read_text(path, limit=MOST_BYTES, links=False), str(path))
+    return checked(Heartbeat, hide(data), str(path), "what a run tells while it works; it may be deleted")
+
+
+def at_work(run_dir: Path, last: Heartbeat | None, now: float | None = None) -> bool:
+    """Whether a process works on the run: by its lock, and where that cannot be asked by its heartbeat.
+
+    Args:
+        run_dir: the run's folder.
+        last: what was last heard of it.
+        now: seconds since 1970.
+    """
+    held = is_held(run_dir)
+    if held or last is None or last.ended:
+        return bool(held)
+    if held is None or last.host != socket.gethostname():  # another machine's lock is not seen on every file system
+        return (time.time() if now is None else now) - last.beat < LATE
+    return False
+
+
+@asynccontextmanager
+async def beating(run_dir: Path, told: Callable[[], Mapping[str, Any]]) -> AsyncGenerator[None]:
+    """Write `live.json` once a second while inside, and at the end.
+
+    Args:
+        run_dir: the run's folder, which this process holds.
+        told: the members of a `Heartbeat` that only the run knows.
+    """
+    who = {"pid": os.getpid(), "host": socket.gethostname(), "began": time.time()}
+
+    def write(*, ended: bool) -> None:
+        with suppress(OSError, UserError):
+            beat = {**who, "beat": time.time(), "ended": ended, **told()}
+            write_text(run_dir / NAME, json.dumps(hide(beat), ensure_ascii=False), lasting=False, errors="replace")
+
+    async def beat() -> None:
+        while True:
+            write(ended=False)
+            await asyncio.sleep(EVERY)
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        write(ended=True)
