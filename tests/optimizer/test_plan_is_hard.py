@@ -13,7 +13,6 @@ from search_help import searching
 import flowbot as fb
 from flowbot.fields import BudgetExceeded
 from flowbot.lm.client import Request
-from flowbot.optimizer.allocator import BLOCK
 from flowbot.optimizer.estimate import estimate, sizes_of
 from flowbot.optimizer.methods import find_method
 from flowbot.optimizer.packages.gepa import Gepa
@@ -22,7 +21,7 @@ from flowbot.optimizer.packages.tuning import PackageLoop
 from flowbot.optimizer.recipes import OwnProtocol
 from flowbot.optimizer.run import optimize_async
 from flowbot.optimizer.seams import PlanUsed
-from flowbot.run.events import Measured
+from flowbot.run.events import CutShort, Measured
 from flowbot.run.journal import read_events
 from flowbot.runtime.together import all_of
 from flowbot.task import Task
@@ -89,8 +88,7 @@ async def test_a_run_that_met_the_plan_in_mid_block_replays_and_says_the_same(
 ) -> None:
     first, again = [await run(small, tmp_path, effort=effort) for _ in range(2)]
     assert first.stopped_because == "the planned calls are used"
-    few = "of the last blocks alone: which of their calls are asked again within the plan is chance"
-    assert again.now.calls <= 2 * BLOCK, few
+    assert again.now.calls == 0, "the journal says which calls of a block that was cut short were made"
     assert again.replayed_events == len(read_events(tmp_path / "run" / "journal.jsonl"))
     same = ("workflow", "scores", "calls", "nodes", "kept_from", "tested", "stopped_because")
     assert {key: again.to_json()[key] for key in same} == {key: first.to_json()[key] for key in same}
@@ -103,7 +101,13 @@ async def test_latency_does_not_decide_what_the_plan_cuts_short(small: Task, tmp
     ]
     journals = [
         [
-            each.model_copy(update={"seconds": 0.0}) if isinstance(each, Measured) else each
+            each.model_copy(update={"seconds": 0.0})
+            if isinstance(each, Measured)
+            else each.model_copy(
+                update={"calls": ()}
+            )  # keys of one model's calls, and which of them were made is chance
+            if isinstance(each, CutShort)
+            else each
             for each in read_events(one.run_dir / "journal.jsonl")[1:]
         ]
         for one in runs

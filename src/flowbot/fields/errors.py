@@ -184,7 +184,7 @@ class BudgetExceeded(_ShortError):
     Args:
         message: which ceiling, and what is used.
         ceiling: which.
-        budget: the `Budget` whose ceiling it is: of nested ones the outermost that has no room.
+        budget: the `Budget` whose ceiling it is: of nested ones the outermost that has no room. None: no ceiling, but what a search planned.
     """
 
     def __init__(

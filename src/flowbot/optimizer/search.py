@@ -5,7 +5,7 @@ It is the `Context` of the seams for workflows, and what proposers need besides:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Generator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -17,7 +17,7 @@ from flowbot.lm.client import Message, Request
 from flowbot.lm.lm import LM
 from flowbot.lm.prices import Price
 from flowbot.lm.session import Session
-from flowbot.run.events import Decision, Event, Feedback, Noted, Split, Verdict
+from flowbot.run.events import CutShort, Decision, Event, Feedback, Noted, Split, Verdict
 from flowbot.run.journal import Journal
 from flowbot.runtime.ability import Ability, measure
 from flowbot.runtime.engine import Engine
@@ -106,7 +106,7 @@ class Search:
         self._unsettled: list[tuple[str, str]] = []
         self._unsettled_drops: set[str] = set()
         self._settled_at = self._by_chance = 0
-        self._cut = False
+        self._cut = self._met = False
         self._forgone = 0.0
         """Planned calls that nobody counts on any more: of those that a ceiling cut short some were made, by chance."""
         self._asked: set[str] = set()
@@ -336,43 +336,48 @@ class Search:
 
     def settle(self) -> None:
         """What was run until now stands, unless a ceiling cut it short."""
-        self._asked = set() if self._cut else {each for each in self._asked if each not in self.session.charged}
+        if self._met:
+            made = tuple(sorted(each for each in self._asked if each in self.session.charged))
+            self.journal.record(CutShort(calls=made, spent=self._settled_at))
         if self._cut:
             self._by_chance = sum(self.session.ledger.calls.values()) - self._settled_at
             for program, row in self._unsettled:
                 del self._rows[program, row]
                 self.population.forget(program, row)
             self.dropped -= self._unsettled_drops
-        self._cut = False
+        self._asked = set() if self._cut else {each for each in self._asked if each not in self.session.charged}
+        self._cut = self._met = False
         self._unsettled.clear()
         self._unsettled_drops.clear()
         self._settled_at = self.spent
 
-    def _admit(self, key: str) -> Awaitable[None] | None:
-        """Hold the calls of the search to the plan, to the last one: an unreadable reply is asked for again beyond what was foreseen."""
-        if key in self._asked or key in self.session.charged:
-            return None
-        if self._settled_at + len(self._asked) + 1 > self.planned - self._kept_back - self._forgone:
-            return self._refuse()
-        self._asked.add(key)
-        return None
-
-    async def _refuse(self) -> None:
-        """Once the calls that were let through have ended, so that how many of them were made does not depend on time.
+    def _admit(self, key: str) -> None:
+        """Hold the calls of the search to the plan, to the last one: an unreadable reply is asked for again beyond what was foreseen.
+        Of what the plan cut short, a replay makes the calls that were made.
 
         Raises:
             PlanUsed: for a call more.
         """
-        await self.session.flights.ended()
-        raise PlanUsed(f"the search has taken the {self.planned:g} calls that it planned", ceiling="calls")
+        if key in self._asked or key in self.session.charged:
+            return
+        cut = self.journal.ahead
+        if isinstance(cut, CutShort) and cut.spent == self._settled_at:
+            admitted = key in cut.calls
+        else:
+            admitted = self._settled_at + len(self._asked) + 1 <= self.planned - self._kept_back - self._forgone
+        if not admitted:
+            self._met = True
+            raise PlanUsed(f"the search has taken the {self.planned:g} calls that it planned", ceiling="calls")
+        self._asked.add(key)
 
     @asynccontextmanager
     async def _cut_at_ceilings(self) -> AsyncGenerator[None]:
         """At a ceiling calls that were sent go on, and what they take is known when they end."""
         try:
             yield
-        except BudgetExceeded:
-            await self.session.drain()
+        except BudgetExceeded as error:
+            if error.budget is not None:
+                await self.session.drain()
             self.cut_short()
             raise
 

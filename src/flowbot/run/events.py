@@ -227,6 +227,14 @@ class Noted(Record):
     spent: Count
 
 
+class CutShort(Record):
+    """The planned calls did not allow what ran side by side: all of it was forgotten, and `calls` are the keys of those that were made."""
+
+    event: Literal["cut short"] = "cut short"
+    calls: Texts
+    spent: Count
+
+
 class Ended(Record):
     """The program that the run returns."""
 
@@ -238,7 +246,7 @@ class Ended(Record):
     difference: Mapping[Literal["val", "test"], Difference | None]
 
 
-Event: TypeAlias = Started | Feedback | Proposal | Verdict | Measured | Noted | Ended
+Event: TypeAlias = Started | Feedback | Proposal | Verdict | Measured | Noted | CutShort | Ended
 
 
 @cache

@@ -37,11 +37,12 @@ class Journal:
     by whoever writes next. An event is on disk when `record` returns.
     """
 
-    def __init__(self, path: Path, recorded: list[dict[str, Any]], size: int) -> None:
+    def __init__(self, path: Path, recorded: list[dict[str, Any]], size: int, before: list[Event]) -> None:
         """Use `Journal.open`."""
         self.path = path
         self._recorded = [canonical_json(_without_secrets(line)) for line in recorded]
         self._size = size
+        self._before = before
         self._events: list[Event] = []
         self._file: FileIO | None = None
         self.diverged = False
@@ -55,10 +56,9 @@ class Journal:
             UserError: as of `read_events`.
         """
         if not os.path.lexists(path):
-            return Journal(path, [], 0)
+            return Journal(path, [], 0, [])
         lines, size = _read(path)
-        _ = _events(path, lines)
-        return Journal(path, lines, size)
+        return Journal(path, lines, size, _events(path, lines))
 
     def record(self, event: Event) -> None:
         """Note the next event: walk past it if it stands there already, else write it.
@@ -83,6 +83,12 @@ class Journal:
         except OSError as error:
             raise InfrastructureError(f"journal {self.path}: {error.strerror or error}", kind="disk") from None
         self._events.append(event)
+
+    @property
+    def ahead(self) -> Event | None:
+        """The event that a replay comes to next; None where nothing is replayed."""
+        place = len(self._events)
+        return self._before[place] if place < len(self._before) else None
 
     def events(self) -> list[Event]:
         """The events recorded so far by this process, replayed ones included, in order."""
@@ -133,7 +139,7 @@ class Journal:
             self._size = sum(map(len, lines[:place]))
         except OSError as error:
             raise InfrastructureError(f"journal {self.path}: {error.strerror or error}", kind="disk") from None
-        del self._recorded[place:]
+        del self._recorded[place:], self._before[place:]
         self.diverged = True
 
 

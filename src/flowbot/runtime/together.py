@@ -18,12 +18,17 @@ async def together(tasks: Sequence[asyncio.Task[T]]) -> list[T]:
     """The results in the order of `tasks`.
 
     When one raises, the others are cancelled and waited for, and the gravest error is raised. A model's or tool's call
-    that a cancelled task was waiting for goes on until it is stored if it was sent, and is given up if it was not.
+    that a cancelled task was waiting for goes on until it is stored if it was sent, and is given up if it was not. What raises since no
+    more calls are planned cancels none: what the others do until they end or raise, too, must not depend on time.
     """
     if not tasks:
         return []
+    running = set(tasks)
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        while running:
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+            if not all(map(_lets_go_on, done)):
+                break
     finally:
         for task in tasks:
             task.cancel()  # does nothing to those that ended
@@ -37,6 +42,11 @@ async def together(tasks: Sequence[asyncio.Task[T]]) -> list[T]:
 async def all_of(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """As `together`, of what is not begun yet."""
     return await together([asyncio.create_task(each) for each in work])
+
+
+def _lets_go_on(task: asyncio.Task[Any]) -> bool:
+    error = asyncio.CancelledError() if task.cancelled() else task.exception()
+    return error is None or (isinstance(error, BudgetExceeded) and error.budget is None)
 
 
 class Once(Generic[T]):
