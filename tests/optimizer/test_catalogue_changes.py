@@ -14,7 +14,7 @@ from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.catalogue.catalogue import Catalogue
 from flowbot.optimizer.catalogue.change import Change, Place
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.seams import Focus, Option, Proposal
+from flowbot.optimizer.seams import FeedbackMode, Focus, Option, Proposal
 from flowbot.optimizer.search import Search
 from flowbot.optimizer.structure.catalogue_changes import CatalogueChanges
 from flowbot.optimizer.structure.code import TRIES
@@ -264,6 +264,25 @@ async def test_code_that_computes_one_output_from_others_is_held_to_the_training
     assert [line for line in meta.asked[0].splitlines() if " -> " in line] == [
         f'{{"points": {each.expected["points"]}}} -> {{"mark": {each.expected["mark"]}}}' for each in shown
     ]
+
+
+@pytest.mark.parametrize(
+    ("feedback", "meta"),
+    [
+        ("blind", Meta(FITTED, RIGHT)),
+        ("shuffled", Meta("```python\ndef run(points):\n    return {'mark': 9}\n```", RIGHT)),
+    ],
+)
+async def test_whoever_writes_code_is_told_of_the_training_rows_what_the_control_allows(
+    marking: Search, meta: Meta, feedback: FeedbackMode
+) -> None:
+    marking.feedback_mode = feedback
+    (made,) = await proposed(CatalogueChanges(), marking, "derive by code", "answer")
+    assert made.program is not None
+    told = [line for line in "\n".join(meta.asked).splitlines() if " -> " in line or "expected" in line]
+    right = {f'"points": {each.expected["points"]}': f'"mark": {each.expected["mark"]}' for each in MARKED.train}
+    assert bool(told) == bool(made.shown) == (feedback == "shuffled")
+    assert not any(given in line and mark in line for line in told for given, mark in right.items())
 
 
 @pytest.mark.parametrize("meta", [Meta(FITTED, "I cannot.")])

@@ -242,6 +242,11 @@ class Context(Protocol[P]):
         """How the meta model is to be asked."""
         ...
 
+    @property
+    def feedback_mode(self) -> FeedbackMode:
+        """What of mistakes the meta model is told; whoever shows it what is expected, other than by `told`, heeds it."""
+        ...
+
     def told(self, program: P, rows: Sequence[Row]) -> Sequence[Row]:
         """Recorded runs of a program as every question to the meta model shows them: with what was expected and said of them, unless a control
         withholds that; see `FeedbackMode`."""

@@ -26,7 +26,7 @@ from flowbot.workflow.nodes import CodeNode, walk
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
 
-from .code import SHOWN, TRIES, write_code
+from .code import TRIES, told_of, write_code
 from .kinds import name_kinds
 
 NAMING = 1
@@ -80,7 +80,7 @@ class CatalogueChanges:
         made: list[Proposal[WorkflowProgram]] = []
         if code:
             new = _made(context, workflow, change, focus, code, "meta", faults)
-            made.append(replace(new, shown=tuple(name for name, _, _ in change.known[:SHOWN])))
+            made.append(replace(new, shown=tuple(name for name, _, _ in told_of(context, change.known))))
         if len(made) < want and change.prior_code and code != change.prior_code:
             made.append(_made(context, workflow, change, focus, change.prior_code, "prior", faults))
         if not made and not change.prior_code:

@@ -18,7 +18,7 @@ from flowbot.workflow.workflow import Workflow
 TRIES = 2
 PURPOSE = "proposals"
 SHOWN = 3
-"""Training rows that the meta model is shown where it is known what a step is to give."""
+"""Training rows that the meta model is shown where it is known what a step is to give, unless a control withholds it."""
 Known: TypeAlias = tuple[str, Mapping[str, Any], Mapping[str, Any]]
 """A training row's id, what a step would get on it, and what it is to give."""
 LONGEST = 500
@@ -36,7 +36,7 @@ async def write_code(
 
     It is asked at most `TRIES` times, the error of the last try handed back: the code must run in the sandbox on made-up values
     of the right types and give the right types. That does not show that it computes what is wanted: examples tell. Where it is known what
-    the step is to give, the first `SHOWN` rows are shown, and the code must be right on nearly all.
+    the step is to give, the first `SHOWN` rows are shown (see `told_of`), and the code must be right on nearly all.
 
     Args:
         search: asked and run in.
@@ -49,7 +49,7 @@ async def write_code(
         the code, "" where no try was good; and what was wrong with tries.
     """
     faults: list[str] = []
-    code = ""
+    code, told = "", told_of(search, known)
     for _ in range(TRIES):
         prompt = fill(
             "write_code",
@@ -57,17 +57,30 @@ async def write_code(
             inputs=", ".join(f"`{name}`: a {_python(type_)}" for name, type_ in inputs.items()),
             outputs="{" + ", ".join(f'"{name}": {_python(type_)}' for name, type_ in outputs.items()) + "}",
             arguments=", ".join(inputs),
-            examples=[(_shown(given), _shown(wanted)) for _, given, wanted in known[:SHOWN]],
+            examples=[(_shown(given), _shown(wanted)) for _, given, wanted in told],
             error=faults[-1] if faults else "",
             code=code,
         )
         code = fenced(await search.ask_text(prompt, PURPOSE))
         fault = search.guard.copied_text(code, workflow) or await _fault(search, code, inputs, outputs)
-        fault = fault or await _wrong(search, code, known)
+        fault = fault or await _wrong(search, code, known, told)
         if not fault:
             return code, faults
         faults.append(fault)
     return "", faults
+
+
+def told_of(search: Context[WorkflowProgram], known: Sequence[Known]) -> list[Known]:
+    """Those of the rows that the meta model is shown: as they are; in a control with what another is to give, or none at all."""
+    if search.feedback_mode == "real":
+        return list(known[:SHOWN])
+    others = [
+        (name, given, [other for _, _, other in known if other != wanted and search.feedback_mode == "shuffled"])
+        for name, given, wanted in known[:SHOWN]
+    ]
+    return [
+        (name, given, search.rng(f"told/{name}").choice(different)) for name, given, different in others if different
+    ]
 
 
 def _python(type_: str) -> str:
@@ -112,18 +125,19 @@ async def _fault(search: Context[WorkflowProgram], code: str, inputs: dict[str, 
     return ""
 
 
-async def _wrong(search: Context[WorkflowProgram], code: str, known: Sequence[Known]) -> str:
+async def _wrong(search: Context[WorkflowProgram], code: str, known: Sequence[Known], told: Sequence[Known]) -> str:
     """On how many known rows the code is wrong, and how on the first that was shown; "" where it is right on nearly all."""
     rows, wrong, fault = known[:MOST_ROWS], 0, ""
-    for number, (_, given, wanted) in enumerate(rows):
+    expected = {name: wanted for name, _, wanted in told}
+    for name, given, wanted in rows:
         try:
             found = await search.run_code(code, given)
         except StepError as error:
             found = f"the error {error}"
         if not _near(found, wanted):
             wrong += 1
-            if number < SHOWN and not fault:
-                fault = f"; for {_shown(given)} it gave {_shown(found)}, expected {_shown(wanted)}"
+            if name in expected and not fault:
+                fault = f"; for {_shown(given)} it gave {_shown(found)}, expected {_shown(expected[name])}"
     return f"it is wrong on {wrong} of {len(rows)} known examples{fault}" if wrong > MISSES * len(rows) else ""
 
 
