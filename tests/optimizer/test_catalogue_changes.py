@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pool_world import Named, judged
 from search_help import searching
 
 from flowbot.fields import UserError
@@ -13,10 +17,11 @@ from flowbot.lm.client import Request
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.catalogue.catalogue import Catalogue
 from flowbot.optimizer.catalogue.change import Change, Place
+from flowbot.optimizer.judge import PRIOR_SPREAD, STRICTER, PosteriorJudge
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.seams import FeedbackMode, Focus, Option, Proposal
 from flowbot.optimizer.search import Search
-from flowbot.optimizer.structure.catalogue_changes import CatalogueChanges
+from flowbot.optimizer.structure.catalogue_changes import MOST, CatalogueChanges
 from flowbot.optimizer.structure.code import TRIES
 from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
@@ -297,6 +302,46 @@ async def test_code_that_only_the_meta_model_can_write_is_not_offered_where_it_i
     assert (option.cost, option.most) == (TRIES, 1)
     kinds = {each.arm.kind for each in CatalogueChanges(asks=False).options(marking.population.start, marking)}
     assert "derive by code" not in kinds
+
+
+ADDED = replace(
+    MARKED,
+    goal="Add up.",
+    splits={
+        split: [
+            replace(row, expected={"points": row.expected["points"], "mark": sum(row.expected["points"])})
+            for row in rows
+        ]
+        for split, rows in MARKED.splits.items()
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("misread", "misadded", "low", "high"),
+    [(0, 16, MOST, MOST), (0, 4, 0.081, MOST - 0.01), (0, 0, 0, 0.079), (16, 16, 0, 0.079)],
+)
+async def test_what_a_formula_would_mend_of_the_runs_so_far_is_what_is_believed_of_it(
+    tmp_path: Path, misread: int, misadded: int, low: float, high: float
+) -> None:
+    def reply(request: Request) -> str:
+        number = int(re.findall(r"train (\d+)", request.messages[-1].content)[-1])
+        points = [number, 3]
+        given = {"points": [*points, 1] if number < misread else points, "mark": sum(points) + (number < misadded)}
+        return json.dumps(given)
+
+    start = single_call(ADDED.inputs, ADDED.outputs, ADDED.goal, reasoning=False)
+    async with searching(ADDED, start, reply, tmp_path) as search:
+        await search.run(search.start, [row.id for row in ADDED.train[:16]], "train")
+        option = named(list(CatalogueChanges().options(search.population.start, search)), "derive", "answer")
+    assert low <= option.prior.mean <= high
+    assert option.prior.spread == PRIOR_SPREAD
+
+
+def test_what_is_believed_at_most_six_equal_pairs_take_back() -> None:
+    candidate, population, rows = judged([1.0, 0.0] * 3, [1.0, 0.0] * 3, Belief(MOST, PRIOR_SPREAD))
+    judge = PosteriorJudge[Named](*STRICTER)
+    assert judge.ruling(candidate, population, [*rows, "more"], 0.0, last=True).decision == "set aside"
 
 
 async def test_without_a_sandbox_no_step_runs_code_or_the_interpreter(

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from flowbot.fields import Type
 from flowbot.optimizer.step_models import StepModels
+from flowbot.runtime.evaluation import Row
 from flowbot.task import Task
 from flowbot.workflow.edits.basic import ReplaceNode
 from flowbot.workflow.edits.edit import Edit
@@ -36,6 +37,7 @@ class Change:
         prior_code: what that step does while nobody has said better; "" where only the meta model can say.
         names_kinds: whether the meta model names the kinds of inputs that it is about, a line each, `name: what such an input is`.
         known: what that step would receive and is to give by the training rows, each with its id; code must be right on nearly all.
+        gain: what it would gain in score on a recorded run, where one can tell without running it.
     """
 
     kind: str
@@ -47,6 +49,7 @@ class Change:
     prior_code: str = ""
     names_kinds: bool = False
     known: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any]], ...] = ()
+    gain: Callable[[Row], float] | None = None
 
     @property
     def key(self) -> str:

@@ -7,11 +7,14 @@ training rows, as programs by examples are (Gulwani 2011), so no model call is n
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, cast
 
 from flowbot.fields import Type
+from flowbot.optimizer.feedback.runs import PERFECT
+from flowbot.runtime.evaluation import Row as Run
 from flowbot.task import Task
 from flowbot.workflow.edits.basic import ReplaceNode
 from flowbot.workflow.edits.edit import Edit
@@ -139,7 +142,17 @@ def _change(place: Call, record: _Record, formulas: Mapping[str, Formula], title
         given, code = "", f"def run({', '.join(inputs)}):\n{computed}    return {{{members}}}"
     edits = _edits(place, record, tuple(formulas), inputs, code, given)
     key = f"{record.output}.{variant}" if record.output else variant
-    return Change("derive", place.path, title, lambda _: edits, variant=key)
+
+    def gain(run: Run) -> float:
+        """All that the run lacks, where nothing is wrong but what the formulas give."""
+        wanted, given, output = run.example.expected, run.trace.outputs or {}, record.output
+        with suppress(KeyError, TypeError):  # it gave no such record
+            right = {name: (wanted[output] if output else wanted)[name] for name in formulas}
+            mended = {**given, **({output: {**given[output], **right}} if output else right)}
+            return PERFECT - run.score.value if {**mended, **wanted} == mended else 0.0
+        return 0.0
+
+    return Change("derive", place.path, title, lambda _: edits, variant=key, gain=gain)
 
 
 def _asked(place: Call, record: _Record, name: str) -> Change:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from flowbot.fields import stable_hash
+from flowbot.optimizer.belief import VARIANCE, Belief, mean_and_variance
 from flowbot.optimizer.catalogue.catalogue import Catalogue
 from flowbot.optimizer.catalogue.change import Change
 from flowbot.optimizer.population import Candidate
@@ -18,6 +19,7 @@ from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.optimizer.task_kinds import task_kinds
 from flowbot.run.events import Arm
+from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.draft import EditError
@@ -29,6 +31,8 @@ from flowbot.workflow.workflow import Workflow
 from .code import TRIES, told_of, write_code
 from .kinds import name_kinds
 
+MOST = 0.2
+"""Gain that is believed in before a change is run, at most: with more, six equal pairs at the end would pass for a gain."""
 NAMING = 1
 """Calls that naming kinds takes."""
 NO_CODE = "def run(**given):\n    return {}"
@@ -117,12 +121,21 @@ class CatalogueChanges:
                 Arm(kind=change.kind, place=change.place),
                 key=stable_hash([structure, _near(workflow, change.place), change.key]),
                 title=change.title,
-                prior=self.priors.belief(change.kind, tasks=task_kinds(search.task, workflow, change.place, rows)),
+                prior=self._believed(change, task_kinds(search.task, workflow, change.place, rows), rows),
                 extra=changed.usual_calls - program.usual_calls,
                 cost=cost if self.asks else 0,
                 at_once=2 if self.asks and change.prior_code else 1,
             )
             yield option, change
+
+    def _believed(self, change: Change, tasks: Sequence[str], rows: Sequence[Row]) -> Belief:
+        """What is believed of its kind, or more or less by what the runs of its parent tell; no more than a few pairs without a gain
+        can take back."""
+        prior = self.priors.belief(change.kind, tasks=tasks)
+        if change.gain is None or not rows:
+            return prior
+        seen = prior.updated(*mean_and_variance([change.gain(row) for row in rows], VARIANCE))
+        return Belief(min(MOST, seen.mean), prior.spread)
 
 
 def _made(
