@@ -13,7 +13,7 @@ from flowbot.workflow.workflow import Workflow
 
 Grade = Literal["exact", "scored"]
 """How a target is checked: its requests are those of the run, or it scores the same."""
-LABELS, CANDIDATES = "labels", "candidates"
+LABELS, CANDIDATES = "choice.labels", "choice.candidates"
 """Places in the messages of a merge that a model judges, which joins what has arrived: the labels that may be chosen, as
 `"A" or "B"`, and what they stand for, a line `A: …` each. What it is given beside them has its own name."""
 
@@ -80,6 +80,7 @@ class Asked:
         tools: names of the tools that it may call first.
         rounds: most rounds of such calls.
         seeds: whether the endpoint takes a seed.
+        native_tools: whether the endpoint has tool calls of its own.
     """
 
     model: WireModel
@@ -94,6 +95,7 @@ class Asked:
     tools: tuple[str, ...] = ()
     rounds: int = 0
     seeds: bool = True
+    native_tools: bool = True
 
     @property
     def schema(self) -> Mapping[str, Any] | None:

@@ -193,6 +193,7 @@ class _Reader:
             response_format=form,
             plain=is_plain(fields) or (request.own_words and len(fields) == 1),
             seeds=spoken.can.seed,
+            native_tools=spoken.can.tools == "native",
         )
 
     def _marked(self, name: str) -> str:

@@ -45,8 +45,9 @@ class Target(Protocol):
 def targets() -> Mapping[str, Target]:
     """All targets by name."""
     from .prompts import Prompts
+    from .python import Python
 
-    known: Sequence[Target] = (Prompts(),)
+    known: Sequence[Target] = (Prompts(), Python())
     return {target.name: target for target in known}
 
 
