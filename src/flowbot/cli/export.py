@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from flowbot.fields.words import count
+from flowbot.fields.words import count, listed
 
 from .console import Console
-from .options import FORCE, OUT, Calls, FlowFile, Output, StepsModel
+from .options import ALLOW_WRITES, FORCE, OUT, Calls, FlowFile, Output, StepsModel
 from .text import complain
+
+if TYPE_CHECKING:
+    from flowbot.export.export import ExportResult
+
+FAILED = 1
+_SPLITS = {"val": "validation", "train": "training"}
 
 
 def export(
@@ -24,46 +30,83 @@ def export(
     trust_code: Annotated[bool, Parameter(name="--trust-code", negative=(), show_default=False)] = False,
     force: Annotated[bool, FORCE] = False,
     model: StepsModel = None,
+    allow_writes: Annotated[bool, ALLOW_WRITES] = False,
     calls: Calls = Calls(),  # noqa: B008
     output: Output = Output(),  # noqa: B008
 ) -> int:
-    """Write a workflow, or what a run found, as files that run without FlowBot.
+    """Write a workflow, or what a run found, as files that run without FlowBot, and check that they ask for the same.
+
+    What a run found is checked on the stored replies of the run, at no cost. Exit status 1 tells that an export asks for something else.
 
     Parameters
     ----------
     to
-        What is written: prompts.
+        What is written: prompts (the prompts as Markdown and JSON) or python (one file on the openai package).
     out
         The folder.
     check
-        The task on whose validation examples the export is to ask for the same as the workflow; it has the workflow's tools, too.
+        The task on whose validation examples (training, where it has none) the export is compared with the workflow, which is run on them
+        first where no replies are stored; it tells of the workflow's tools, too.
     trust_code
         Embed the code of the workflow's steps, which then runs without a sandbox.
     force
         Replace the files of an export in the folder of --out.
+    allow_writes
+        Call tools that write, for real, where the workflow is run for the check.
     """
-    from flowbot.export.exporting import exported
-    from flowbot.export.folder import write_export
-    from flowbot.export.target import find_target
-    from flowbot.run.folders import flow_file
-    from flowbot.workflow.check import require_valid
-    from flowbot.workflow.workflow import Workflow
+    import asyncio
 
-    from .engine import require_model
+    from flowbot.export.export import read_export
+    from flowbot.lm.stop import StopSignal
+    from flowbot.task import Task
+
+    from .engine import require_model, require_price
+    from .signals import pausing
 
     console = Console.open(output)
-    target = find_target(to)
-    file = flow_file(flow)
-    workflow = Workflow.load(file)
-    require_model(workflow, model)
-    require_valid(workflow, where=str(file), allow_writes=True)
-    made = exported(workflow, model=model, name=flow.name.partition(".")[0], origin=str(flow), trust_code=trust_code)
-    if refused := target.refuses(made):
-        for sentence in refused:
-            complain(f"--to {to}: {sentence}")
-        return 2
-    files = target.files(made)
-    write_export(out, files, force=force)
-    console.json({"to": to, "out": str(out), "files": list(files), "parity": None})
-    console.result(f"{count(len(files), 'file')} in {out}: {target.about}.", "good")
-    return 0
+    ready = read_export(flow, to, model=model, task=None if check is None else Task.load(check), trust_code=trust_code)
+    require_model(ready.workflow, ready.model)
+    require_price(calls, ready.model)
+    if calls.dry_run:
+        console.json({"dry_run": True, "n": len(ready.examples), "calls": ready.calls})
+        console.result(
+            f"{count(ready.calls, 'model call')} at most for the check; none was made, and nothing was written."
+        )
+        return 0
+
+    stop = StopSignal()
+    with pausing(stop, say=lambda line: console.say(line, "warn")):
+        result = asyncio.run(
+            ready.write(
+                out,
+                force=force,
+                models=calls.listed(),
+                allow_writes=allow_writes,
+                say=lambda line: console.say(line, "soft"),
+                **calls.settings(stop),
+            )
+        )
+    console.json(result.dump())
+    _show(console, result, ready.target.about)
+    return 0 if result.parity is None or result.parity.ok else FAILED
+
+
+def _show(console: Console, result: ExportResult, about: str) -> None:
+    console.result(f"{count(len(result.files), 'file')} in {result.out}: {about}.", "good")
+    parity = result.parity
+    if parity is None:
+        console.say(f"Not checked: {result.unchecked}.", "warn")
+        return
+    of = count(parity.examples, f"{_SPLITS[parity.split]} example")
+    for ids, why in (
+        (parity.absent, "their replies are not all stored, or the endpoint refuses them"),
+        (parity.own, "the workflow shows them as demonstrations"),
+    ):
+        if ids:
+            console.say(f"Not compared: {count(len(ids), 'example')} ({listed(ids, 5)}): {why}.", "warn")
+    if parity.first is None:
+        console.say(f"Checked: the same {count(parity.requests, 'request')} on {of}.", "good")
+        return
+    complain(f"the export asks for something else: example {parity.first.example}: {parity.first.what}")
+    for line in parity.first.diff.splitlines():
+        console.say(line, "good" if line.startswith("+") else "bad" if line.startswith("-") else "")

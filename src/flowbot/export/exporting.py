@@ -180,7 +180,7 @@ class _Reader:
     def _body(self, path: str, model: str | None, request: Request, fields: Sequence[Field]) -> Asked:
         wire, spoken = self._wire(path, model)
         request = replace(request, max_tokens=request.max_tokens + spoken.room)
-        body = wire_body(wire.wire, request, spoken.can) | _sent(wire.name)
+        body = wire_body(wire.wire, request, spoken.can) | sent_besides(wire.name)
         told = cast("list[dict[str, Any]]", body.pop("messages"))
         del body["model"]
         form = body.pop("response_format", None)
@@ -223,7 +223,7 @@ def _row(provider: str, name: str) -> Capabilities:
         return providers()[provider].capabilities
 
 
-def _sent(model: str) -> dict[str, Any]:
+def sent_besides(model: str) -> dict[str, Any]:
     """What the options of a model string add to every request."""
     provider, rest = split_model(model)
     return {} if provider in OWN or is_added(provider) else dict(model_options(provider, rest)[1].sent)

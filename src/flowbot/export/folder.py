@@ -10,6 +10,17 @@ from flowbot.fields import UserError
 from flowbot.fields.files import new_file, new_folder, write_text
 
 
+def require_free(folder: Path, *, force: bool) -> None:
+    """Refuse a place where there is something, but for a folder where `force` allows it.
+
+    Raises:
+        UserError: naming it.
+    """
+    if (folder.exists() or folder.is_symlink()) and not (force and folder.is_dir()):
+        new = "a new folder: --out NAME; or --force, which replaces the files of an export in it"
+        raise UserError(str(folder), "something there already", "a folder" if force else new)
+
+
 def write_export(folder: Path, files: Mapping[str, str], *, force: bool = False) -> None:
     """Write the files of an export to a folder.
 
@@ -21,14 +32,9 @@ def write_export(folder: Path, files: Mapping[str, str], *, force: bool = False)
     Raises:
         UserError: if there is something already and `force` does not allow it, or it cannot be written.
     """
-    there = folder.exists() or folder.is_symlink()
-    if there and not (force and folder.is_dir()):
-        expected = (
-            "a folder" if force else "a new folder: --out NAME; or --force, which replaces the files of an export in it"
-        )
-        raise UserError(str(folder), "something there already", expected)
+    require_free(folder, force=force)
     try:
-        if there:
+        if folder.exists():
             for name, text in files.items():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 write_text(folder / name, text)

@@ -17,6 +17,8 @@ TOO_LONG = "the request is longer than the model's context"
 Role = Literal["system", "user", "assistant", "tool"]
 Finish = Literal["stop", "length", "refusal"]
 ToolChoice = Literal["auto", "none", "required"]
+Draw = tuple[int | str, ...]
+"""Which of several samples of the same request: () at temperature 0."""
 _ALWAYS = ("text", "finish", "usage", "seconds", "model")
 """What every stored reply names."""
 

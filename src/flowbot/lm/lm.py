@@ -15,7 +15,7 @@ from flowbot.fields import BudgetExceeded, Field, ModelError, RefusedError, Usag
 from .answers import Answer, Reader, ask_fields
 from .bill import Account, Bill
 from .budget import Budget
-from .client import Client, Message, Reply, Request, request_bytes
+from .client import Client, Draw, Message, Reply, Request, request_bytes
 from .endpoint import Endpoint
 from .flight import Flight
 from .json_tools import as_json
@@ -26,9 +26,6 @@ from .rows import StoredRow
 from .session import Session
 from .thinking import PURPOSE, QUESTION, seen_thinking_budget
 from .tiers import Tier
-
-Draw = tuple[int | str, ...]
-"""Which of several samples of the same request: () at temperature 0."""
 
 
 class LM:
@@ -146,7 +143,7 @@ class LM:
             if row is not None:
                 # Everybody has a turn, so that hits come in the order in which the calls were first made.
                 await asyncio.sleep(0)
-                return row.answer()
+                return self._told(row, request, draw)
         while True:
             try:
                 row = await session.flights.join(
@@ -159,7 +156,7 @@ class LM:
                 # The ceiling of another part of the run, for which the call was under way: here there may be room.
         if self._room is None and isinstance(row.reply, Reply):
             self._learnt = max(self._learnt, seen_thinking_budget(row.reply))
-        return row.answer()
+        return self._told(row, request, draw)
 
     async def ask_fields(
         self,
@@ -218,6 +215,11 @@ class LM:
                 return None
             bill.charge(row, stored=True)
         return row
+
+    def _told(self, row: StoredRow, request: Request, draw: Draw) -> Reply:
+        reply = row.answer()
+        self.session.heard(self.name, request, draw, reply)
+        return reply
 
     async def _fly(self, key: str, request: Request, purpose: str, draw: Draw, flight: Flight) -> StoredRow:
         store = self.session.store

@@ -100,6 +100,10 @@ class OpenAIClient:
         """What the endpoint is known to take so far."""
         return self._learnt.capabilities
 
+    async def recall(self) -> Capabilities:
+        """The same, as far as the store knows it."""
+        return await self._learnt.recall()
+
     async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
         """Send one request once, and again only without a parameter that the endpoint does not know.
 

@@ -10,6 +10,7 @@ from flowbot.store import Store
 
 from .budget import Budget
 from .charged import Charged
+from .client import Draw, Reply, Request
 from .connections import Connections
 from .cut import Cut
 from .flight import Flights, Strays
@@ -66,6 +67,8 @@ class Session:
         self.strays = Strays()
         self.admit: Callable[[str], Awaitable[None] | None] = lambda key: None
         """Asked before every call, with its key; what is to be awaited where it is not to be made raises the call's error."""
+        self.heard: Callable[[str, Request, Draw, Reply], object] = lambda model, request, draw, reply: None
+        """Told of every reply that a caller gets, stored ones too, with the model string and what was asked, in the caller's context."""
         self.budget.begin()
         self.cut = Cut(self.flights, self.strays, self.budget, self.stop)
         self._tell_from = 0.0

@@ -1,0 +1,191 @@
+"""Exporting: what is written of a workflow or a run, and the check of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from flowbot.fields import UserError
+from flowbot.run.folders import flow_file, run_folder
+from flowbot.run.view import read_run
+from flowbot.runtime.allowed_models import allowed_models, require_allowed_models
+from flowbot.runtime.workbench import Workbench
+from flowbot.task import Example, Task
+from flowbot.workflow.calls import asked_models, most_calls
+from flowbot.workflow.check import require_valid
+from flowbot.workflow.workflow import Workflow
+
+from .exported import Exported
+from .exporting import Speaks, exported, speaks
+from .folder import require_free, write_export
+from .parity import Parity, check
+from .record import examples_of_run, recorded
+from .target import Target, find_target
+
+
+@dataclass(frozen=True, slots=True)
+class ExportResult:
+    """What was written, and how its check ended.
+
+    Args:
+        to: the target.
+        out: the folder.
+        files: in it, by their path.
+        parity: of the check; None where it was not checked.
+        unchecked: why not, in words.
+    """
+
+    to: str
+    out: Path
+    files: tuple[str, ...]
+    parity: Parity | None
+    unchecked: str = ""
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        parity = None if self.parity is None else self.parity.dump()
+        return {
+            "to": self.to,
+            "out": str(self.out),
+            "files": list(self.files),
+            "parity": parity,
+            "unchecked": self.unchecked,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """An export that is ready to be written. `read_export` makes it.
+
+    Args:
+        target: how it is written.
+        workflow: what.
+        describe: what a target needs, by how models are spoken to.
+        model: model string of the steps that name none.
+        task: the one that is named for the check; None without one.
+        split, examples: on what it can be checked.
+        unchecked: why it cannot be, in words; "" where it can.
+    """
+
+    target: Target
+    workflow: Workflow
+    describe: Callable[[Speaks], Exported]
+    model: str | None
+    task: Task | None
+    split: Literal["val", "train"]
+    examples: Sequence[Example]
+    unchecked: str = ""
+
+    @property
+    def calls(self) -> int:
+        """Model calls of the check at most, those that ask again aside; 0 where stored replies must do."""
+        return 0 if self.task is None else len(self.examples) * most_calls(self.workflow)
+
+    async def write(
+        self,
+        out: Path,
+        *,
+        force: bool = False,
+        models: Sequence[str] = (),
+        allow_writes: bool = False,
+        say: Callable[[str], None] | None = None,
+        **settings: Any,
+    ) -> ExportResult:
+        """Write it, and check it where that can be done.
+
+        Args:
+            out: the folder.
+            force: replace files in one that is there.
+            models: the user's list: what steps may name where the workflow is run for the check.
+            allow_writes: call tools that write for real there.
+            say: told news in a line.
+            settings: of the workbench.
+
+        Raises:
+            UserError: if the folder is there, or something that the check needs is missing.
+            InfrastructureError, BudgetExceeded, Paused: as running the workflow does.
+        """
+        require_free(out, force=force)
+        named = {model for _, model in asked_models(self.workflow) if model}
+        if self.task is not None:
+            require_allowed_models(allowed_models(self.model, models=models), workflow=self.workflow)
+        write = partial(self._written, out, force)
+        if self.unchecked:
+            return write(speaks, None, self.unchecked)
+        try:
+            async with (
+                Workbench(**settings) as bench,
+                recorded(
+                    self.workflow, self.split, self.examples, model=self.model, task=self.task, bench=bench,
+                    ask=self.task is not None, models=named, allow_writes=allow_writes, say=say,
+                ) as recording,
+            ):  # fmt: skip
+                if not recording.rows:
+                    why = "the store has not the replies of the run; --cache-dir names another, and --check TASK runs it anew"
+                    return write(recording.speaks, None, why)
+                result = write(recording.speaks, None, "")
+                parity = await check(self.describe(recording.speaks), self.target.name, out, recording)
+                return ExportResult(result.to, out, result.files, parity)
+        except UserError as error:
+            if self.task is not None:
+                raise
+            return write(speaks, None, str(error))
+
+    def _written(self, out: Path, force: bool, spoken: Speaks, parity: Parity | None, unchecked: str) -> ExportResult:
+        files: Mapping[str, str] = self.target.files(self.describe(spoken))
+        write_export(out, files, force=force)
+        return ExportResult(self.target.name, out, tuple(files), parity, unchecked)
+
+
+def read_export(
+    flow: Path, to: str, *, model: str | None = None, task: Task | None = None, trust_code: bool = False
+) -> Export:
+    """An export of a workflow's file or a run.
+
+    Args:
+        flow: the file, or a run's folder or name.
+        to: the target.
+        model: model string of the steps that name none; that of the run where there is one.
+        task: the task of the check, with the workflow's tools.
+        trust_code: embed code, which then runs without a sandbox.
+
+    Raises:
+        UserError: if there is no such workflow or target, no model, or something that the target cannot say.
+    """
+    target, file = find_target(to), flow_file(flow)
+    workflow = Workflow.load(file)
+    folder = None if file == flow else run_folder(flow)
+    run = None if folder is None else read_run(folder).started
+    model = model or (None if run is None else run.models.get("task"))
+    tools = None if task is None else task.signatures
+    require_valid(workflow, where=str(file), tools=tools, allow_writes=True)
+
+    def describe(spoken: Speaks) -> Exported:
+        return exported(
+            workflow,
+            model=model,
+            name=flow.name.partition(".")[0] if run is None else run.task,
+            goal=run.goal if run is not None else "" if task is None else task.goal,
+            origin=f"{'the workflow' if run is None else 'the run'} {flow.name} ({workflow.hash[:12]})",
+            tools=None if task is None else task.tools,
+            trust_code=trust_code,
+            spoken=spoken,
+        )
+
+    made = describe(speaks)
+    if refused := target.refuses(made):
+        raise UserError(f"--to {to}", what="; ".join(refused), mend="another target says more: prompts says all")
+    ready = partial(Export, target, workflow, describe, model, task)
+    if target.grade == "scored":
+        return ready("val", (), f"{to} is compared by its scores, which is not done here")
+    if task is not None:
+        split, examples = ("val", task.val) if task.val else ("train", task.train)
+        return ready(split, examples)
+    if folder is None:
+        return ready("val", (), "no task was named: --check TASK")
+    if made.tools:
+        return ready("val", (), "the run does not hold its tools: --check TASK names them")
+    return ready(*examples_of_run(folder))
