@@ -25,6 +25,9 @@ from .parity import Parity, check
 from .record import examples_of_run, recorded
 from .target import Target, find_target
 
+_STORE = "the store has not the replies of the run; --cache-dir names another, and --check TASK runs it anew"
+_SHOWN = "the workflow shows all the examples that there are as demonstrations"
+
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
@@ -124,8 +127,7 @@ class Export:
                 ) as recording,
             ):  # fmt: skip
                 if not recording.rows:
-                    why = "the store has not the replies of the run; --cache-dir names another, and --check TASK runs it anew"
-                    return write(recording.speaks, None, why)
+                    return write(recording.speaks, None, _STORE if recording.absent else _SHOWN)
                 result = write(recording.speaks, None, "")
                 parity = await check(self.describe(recording.speaks), self.target.name, out, recording)
                 return ExportResult(result.to, out, result.files, parity)

@@ -192,14 +192,12 @@ def as_data(value: Any) -> Any:
 
 def reply_format(fields: dict[str, Any], *, own_words: bool = False) -> dict[str, Any]:
     """What a request asks of the form of its reply: nothing where it is plain text."""
-    kinds = list(fields.values())
-    if (
-        len(kinds) == 1
-        and (kinds[0] is str or own_words)
-        and not (own_words and isinstance(kinds[0], dict | type(dict)))
-    ):
-        return {}
-    schema = schema_of(kinds[0] if own_words and len(kinds) == 1 else fields)
+    wanted: Any = fields
+    if len(fields) == 1 and (own_words or str in fields.values()):
+        (wanted,) = fields.values()
+        if not (own_words and (wanted is dict or isinstance(wanted, dict))):
+            return {}
+    schema = schema_of(wanted)
     strict = '{"type": "object"}' not in json.dumps(schema)
     return {
         "response_format": {"type": "json_schema", "json_schema": {"name": "reply", "schema": schema, "strict": strict}}

@@ -38,7 +38,7 @@ def kind_source(kind: Type) -> str:
         case "list":
             return f"[{kind_source(kind.item)}]" if kind.item else "[dict]"
         case "literal":
-            return f"({''.join(f'{quoted(option)}, ' for option in kind.options).rstrip()})"
+            return f"({', '.join(map(quoted, kind.options))}{',' * (len(kind.options) == 1)})"
         case "object" if kind.members:
             return members_source({name: kind_source(member) for name, member in kind.members})
         case "object":

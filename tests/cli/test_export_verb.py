@@ -1,0 +1,82 @@
+"""`flowbot export`: a workflow or a run as files for others, and whether they ask for the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_help import FAKE, flowbot, write_flow, write_task
+
+from flowbot.export.python import Python
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_what_a_run_found_is_checked_on_its_stored_replies(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = write_task(tmp_path, sizes=(6, 3, 3))
+    monkeypatch.chdir(tmp_path)
+    places = ["--cache-dir", "cache", "--run-dir", "runs/one"]
+    assert flowbot(capsys, "optimize", str(task), *FAKE, "--effort", "10", "--method", "random", *places).status == 0
+    for to in ("python", "prompts"):
+        said = flowbot(
+            capsys, "export", "one", "--to", to, "--out", to, "--cache-dir", "cache", "--trust-code", "--json"
+        )
+        assert (said.status, said.err) == (0, "")
+        facts = said.json
+        assert facts["parity"]["ok"] is True, facts
+        assert facts["parity"]["examples"] > 0
+        assert all((tmp_path / to / name).is_file() for name in facts["files"])
+    said = flowbot(capsys, "export", "one", "--to", "prompts", "--out", "other", "--cache-dir", "empty")
+    assert said.status == 0
+    assert "Not checked: the store has not the replies of the run" in said.out
+
+
+def test_an_export_that_asks_for_something_else_ends_with_1_and_shows_it(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task, flow = write_task(tmp_path / "task", sizes=(6, 3, 3)), write_flow(tmp_path)
+    options = ["--to", "python", "--check", str(task), *FAKE, "--trust-code", "--cache-dir", str(tmp_path / "cache")]
+    said = flowbot(capsys, "export", str(flow), "--out", str(tmp_path / "one"), *options)
+    assert said.status == 0
+    assert "Checked: the same 3 requests on 3 validation examples." in said.out
+    files = Python.files
+
+    def broken(self: Python, exported: object) -> dict[str, str]:
+        return {name: text.replace("with its number", "") for name, text in files(self, exported).items()}  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(Python, "files", broken)
+    said = flowbot(capsys, "export", str(flow), "--out", str(tmp_path / "two"), *options)
+    assert said.status == 1
+    assert "the export asks for something else: example val-7" in said.error
+    assert "List each thing with its number." in said.out
+
+
+def test_what_is_wrong_is_told_before_anything_is_written(capsys: Capture, tmp_path: Path) -> None:
+    flow, out = str(write_flow(tmp_path)), str(tmp_path / "out")
+    for options, told in (
+        (["--to", "python", *FAKE], "--to python: step compute runs code"),
+        (["--to", "pyton", *FAKE], "--to: found 'pyton'; expected one of"),
+        (["--to", "prompts"], "step answer: found no model; expected --model"),
+        (["--to", "prompts", *FAKE, "--check", str(tmp_path / "none")], "none"),
+    ):
+        said = flowbot(capsys, "export", flow, "--out", out, *options)
+        assert said.status == 2
+        assert told in said.error
+    assert not Path(out).exists()
+
+
+def test_a_folder_is_replaced_only_with_force(capsys: Capture, tmp_path: Path) -> None:
+    flow, out = str(write_flow(tmp_path)), tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("mine", encoding="utf-8")
+    options = ["export", flow, "--to", "prompts", "--out", str(out), *FAKE]
+    said = flowbot(capsys, *options)
+    assert (said.status, "something there already" in said.error) == (2, True)
+    said = flowbot(capsys, *options, "--force")
+    assert (said.status, said.err) == (0, "")
+    assert "Not checked: no task was named: --check TASK" in said.out
+    assert {"mine.txt", "README.md", "answer.md", "answer.json", "workflow.mmd"} <= {
+        each.name for each in out.iterdir()
+    }
