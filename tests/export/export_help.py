@@ -123,7 +123,7 @@ def answered(request: Request) -> str | Mapping[str, Any] | list[ToolUse]:
         return f"  text {key[:6]} \n" if drawn < 0.9 else ""
     if drawn < 0.12:
         return f"I think {key[:4]}."
-    filled: dict[str, Any] = fill(request.schema, key, texts=lambda *_: key[:5])
+    filled: dict[str, Any] = fill(request.schema, key, texts=lambda schema, place: key[:5])
     if drawn < 0.24:
         filled.pop(next(reversed(filled)))
     return {name: 1 if isinstance(each, str) and drawn > 0.95 else each for name, each in filled.items()}

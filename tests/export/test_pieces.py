@@ -9,7 +9,7 @@ from export_help import evaluated
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowbot.export import pieces
+from flowbot.export.pieces import joining, reading
 from flowbot.export.python_text import kind_source
 from flowbot.fields import Field, Type, fields_schema
 from flowbot.lm.answers import read_values
@@ -49,7 +49,7 @@ def outcome(function: Any, *arguments: Any) -> tuple[Any, str]:
 @given(values, st.sampled_from(TYPES))
 def test_a_value_fits_as_it_does_in_a_run(value: Any, text: str) -> None:
     wanted = outcome(Type.parse(text).coerce, value, "place")
-    found = outcome(pieces.fit, value, kind(text), "place")
+    found = outcome(reading.fit, value, kind(text), "place")
     assert found == wanted
     assert type(found[0]) is type(wanted[0])
 
@@ -70,13 +70,13 @@ def test_a_value_fits_as_it_does_in_a_run(value: Any, text: str) -> None:
 )
 def test_a_reply_is_read_as_in_a_run(reply: str) -> None:
     fields = [Field.of("n", "int"), Field.of("why", "str")]
-    assert outcome(pieces.read, reply, {"n": int, "why": str}) == outcome(read_values, reply, fields)
+    assert outcome(reading.read, reply, {"n": int, "why": str}) == outcome(read_values, reply, fields)
 
 
 @given(st.lists(st.sampled_from(TYPES), min_size=1, max_size=3))
 def test_the_form_of_a_reply_is_that_of_a_run(texts: list[str]) -> None:
     fields = [Field.of(f"f{number}", text) for number, text in enumerate(texts)]
-    form = pieces.reply_format({field.name: kind(str(field.type)) for field in fields})
+    form = reading.reply_format({field.name: kind(str(field.type)) for field in fields})
     if texts == ["str"]:
         assert form == {}
     else:
@@ -85,6 +85,6 @@ def test_the_form_of_a_reply_is_that_of_a_run(texts: list[str]) -> None:
 
 @given(st.lists(st.sampled_from(["Yes", "yes ", "no", "", "Straße", "strasse"]) | st.integers(0, 2), min_size=1))
 def test_values_are_joined_as_in_a_run(joined: list[Any]) -> None:
-    assert pieces.first_filled(joined) == merge("first", joined)
-    assert pieces.majority_vote(joined) == merge("vote", joined)
-    assert pieces.join_values(joined) == merge("concat", joined)
+    assert joining.first_filled(joined) == merge("first", joined)
+    assert joining.majority_vote(joined) == merge("vote", joined)
+    assert joining.join_values(joined) == merge("concat", joined)

@@ -18,10 +18,11 @@ from flowbot.workflow.calls import asked_models, most_calls
 from flowbot.workflow.check import require_valid
 from flowbot.workflow.workflow import Workflow
 
+from .comparison import Parity
 from .exported import Exported
 from .exporting import Speaks, exported, speaks
 from .folder import require_free, write_export
-from .parity import Parity, check
+from .parity import check
 from .record import examples_of_run, recorded
 from .target import Target, find_target
 

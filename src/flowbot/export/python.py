@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ast
-import io
-import tokenize
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from flowbot.fields import ToolSignature
@@ -15,6 +12,7 @@ from flowbot.workflow.nodes import BranchNode, CodeNode, MergeNode
 from flowbot.workflow.scope import Scope, parsed
 
 from .exported import CANDIDATES, LABELS, Asked, Exported, ExportedStep, Grade, code_refusals, tool_refusals
+from .python_code import function_of, unfit
 from .python_pieces import imports_of, needed, pieces
 from .python_text import (
     STEP,
@@ -97,7 +95,7 @@ class Python:
         said += [
             f"step {step.path} has code with {fault}, which cannot stand in a function"
             for step in exported.steps
-            if isinstance(step.node, CodeNode) and (fault := _unfit(exported.code(step.path)))
+            if isinstance(step.node, CodeNode) and (fault := unfit(exported.code(step.path)))
         ]
         return said
 
@@ -189,7 +187,7 @@ class _File:
         """The function of one step."""
         name = self.names.functions[step.path]
         if isinstance(step.node, CodeNode):
-            return _code(name, step.inputs, self.exported.code(step.path))
+            return function_of(name, step.inputs, self.exported.code(step.path))
         asked = step.asked
         assert asked is not None
         scope = Scope.of(self.exported.workflow.sketch).at(step.path)
@@ -287,28 +285,3 @@ def _content(lines: list[str]) -> str:
     if len(lines) == 1:
         return lines[0]
     return "(\n" + "".join(f"{STEP}{line}\n" for line in lines) + ")"
-
-
-def _code(name: str, inputs: Iterable[str], code: str) -> str:
-    """A code step as a function: its text within, and the call of its `run`."""
-    tokens = tokenize.generate_tokens(io.StringIO(code).readline)
-    spans = any(
-        token.start[0] != token.end[0] and token.type not in (tokenize.NEWLINE, tokenize.NL) for token in tokens
-    )
-    if spans:  # a literal of several lines must not be moved: it is written anew
-        code = ast.unparse(ast.parse(code))
-    lines = [f"def {name}({', '.join(f'{each}: Any' for each in inputs)}) -> Any:"]
-    lines += [f"{STEP}{line}" if line.strip() else "" for line in code.strip("\n").splitlines()]
-    return "\n".join([*lines, "", f"{STEP}return run({', '.join(f'{each}={each}' for each in inputs)})"])
-
-
-def _unfit(code: str) -> str:
-    """What of a code's text cannot stand within a function; "" for nothing."""
-    for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Global):
-            return "`global`"
-        if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
-            return f"`from {node.module} import *`"
-        if isinstance(node, ast.ImportFrom) and node.module == "__future__":
-            return "`from __future__ import`"
-    return ""

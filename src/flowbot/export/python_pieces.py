@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
 from flowbot.fields.files import read_text
 
-_FILE = Path(__file__).with_name("pieces.py")
+_FOLDER = Path(__file__).with_name("pieces")
+_FILES = ("asking", "calling", "reading", "joining")
 _MOST = 1_000_000
 
 
 @cache
 def pieces() -> Mapping[str, str]:
     """The pieces by name."""
-    lines, defined = _text().splitlines(), (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    found = (node for node in ast.parse(_text()).body if isinstance(node, defined))
-    return MappingProxyType({node.name: "\n".join(lines[node.lineno - 1 : node.end_lineno]) for node in found})
+    defined, found = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef), dict[str, str]()
+    for text in _texts():
+        lines = text.splitlines()
+        nodes = (node for node in ast.parse(text).body if isinstance(node, defined))
+        found |= {node.name: "\n".join(lines[node.lineno - 1 : node.end_lineno]) for node in nodes}
+    return MappingProxyType(found)
 
 
 def needed(source: str) -> list[str]:
-    """The pieces that a source needs, and those that they need, in the order of their file."""
+    """The pieces that a source needs, and those that they need, in the order of their files."""
     wanted, waiting = set[str](), [source]
     while waiting:
         new = {name for name in names_in(waiting.pop()) if name in pieces()} - wanted
@@ -32,16 +36,17 @@ def needed(source: str) -> list[str]:
     return [text for name, text in pieces().items() if name in wanted]
 
 
-def imports_of(sources: Iterable[str]) -> list[str]:
-    """The import lines of what sources use of the standard library, in the order of the pieces' file."""
+def imports_of(sources: Iterable[str]) -> set[str]:
+    """The import lines of what sources use of the standard library."""
     used = frozenset(name for each in sources for name in names_in(each))
-    lines: list[str] = []
-    for node in ast.parse(_text()).body:
+    lines = set[str]()
+    taken: dict[str, dict[str, None]] = {}
+    for node in (node for text in _texts() for node in ast.parse(text).body):
         if isinstance(node, ast.Import):
-            lines += [f"import {each.name}" for each in node.names if each.name in used]
-        elif isinstance(node, ast.ImportFrom) and (taken := [each.name for each in node.names if each.name in used]):
-            lines.append(f"from {node.module} import {', '.join(taken)}")
-    return lines
+            lines |= {f"import {each.name}" for each in node.names if each.name in used}
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            taken.setdefault(node.module, {}).update({each.name: None for each in node.names if each.name in used})
+    return lines | {f"from {module} import {', '.join(sorted(names))}" for module, names in taken.items() if names}
 
 
 def names_in(source: str) -> frozenset[str]:
@@ -49,5 +54,5 @@ def names_in(source: str) -> frozenset[str]:
     return frozenset(node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name))
 
 
-def _text() -> str:
-    return read_text(_FILE, limit=_MOST)
+def _texts() -> Iterator[str]:
+    return (read_text(_FOLDER / f"{name}.py", limit=_MOST) for name in _FILES)

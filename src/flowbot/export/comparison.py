@@ -1,0 +1,91 @@
+"""What came of a check, and what requests are told apart by."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from difflib import unified_diff
+from typing import Any
+
+from flowbot.lm.client import Request
+from flowbot.lm.openai import wire_body
+
+from .exporting import sent_besides
+from .record import Recording
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The first example on which an export differs, and how."""
+
+    example: str
+    what: str
+    diff: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """What came of a check.
+
+    Args:
+        split: whose examples.
+        examples: on how many it was compared.
+        requests: how many requests the run made on them.
+        absent, own: as of the recording: ids of examples that could not be compared.
+        first: the first difference; None where there is none.
+    """
+
+    split: str
+    examples: int
+    requests: int
+    absent: tuple[str, ...]
+    own: tuple[str, ...]
+    first: Difference | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the export asked for the same on every example that was compared, and there was one."""
+        return self.first is None and self.examples > 0
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        first = (
+            None
+            if self.first is None
+            else {"example": self.first.example, "what": self.first.what, "diff": self.first.diff}
+        )
+        facts = {"split": self.split, "examples": self.examples, "requests": self.requests}
+        return {"ok": self.ok, **facts, "absent": list(self.absent), "own": list(self.own), "first": first}
+
+
+class Keys:
+    """What tells requests apart: all of a request's body as an endpoint gets it, and the number of its sample."""
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+
+    def of(self, model: str, request: Request, sample: int) -> str:
+        """The request as JSON text."""
+        return json.dumps(
+            {**self.body(model, request), **({"seed": sample} if sample else {})}, ensure_ascii=False, indent=1
+        )
+
+    def body(self, model: str, request: Request) -> dict[str, Any]:
+        """The request's body, its members in one order."""
+        bare = replace(request, seed=None, extra={})
+        extra = request.extra or sent_besides(model)
+        body = wire_body(model.partition("/")[2].partition("?")[0], bare, self._recording.speaks(model).can)
+        return dict(
+            sorted({**body, **{name: value for name, value in extra.items() if name != "service_tier"}}.items())
+        )
+
+
+def parity_of(recording: Recording, first: Difference | None) -> Parity:
+    """A check of all that was recorded, with the first difference."""
+    requests = sum(len(row.sent) for row in recording.rows)
+    return Parity(recording.split, len(recording.rows), requests, recording.absent, recording.own, first)
+
+
+def diff(wanted: str, found: str) -> str:
+    """Two texts, line by line."""
+    return "\n".join(unified_diff(wanted.splitlines(), found.splitlines(), "the run", "the export", n=2, lineterm=""))

@@ -1,0 +1,159 @@
+"""An exported program runs on the recorded examples, against the proxy with the replies of the run alone: what the run did not ask is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from flowbot.fields import InfrastructureError
+from flowbot.lm.client import Draw, Reply, Request
+from flowbot.lm.lm import LM
+from flowbot.lm.proxy import Proxy
+from flowbot.lm.proxy.faults import NotStored
+
+from .comparison import Difference, Keys, Parity, diff, parity_of
+from .exported import Exported
+from .record import Recorded, Recording
+
+SECONDS = 60.0
+"""Time that the program has to start, and for each example besides."""
+
+
+async def check_python(exported: Exported, file: Path, recording: Recording) -> Parity:
+    """Run an exported program on the recorded examples.
+
+    Raises:
+        InfrastructureError: if it cannot be run at all.
+    """
+    keys = Keys(recording)
+    spoken = {model.wire: model.name for model in exported.models}
+    engine = recording.engine
+    lines: list[str] = []
+    asked: list[list[str]] = []
+    async with Proxy() as proxy:
+        for row in recording.rows:
+            told: list[str] = []
+            replies: dict[str, deque[Reply]] = {}
+            for sent in row.sent:
+                replies.setdefault(keys.of(sent.model, sent.request, sent.sample), deque()).append(sent.reply)
+            models: dict[str, LM] = {
+                wire: _Replayed(
+                    engine.model(None if name == getattr(engine.lm, "name", "") else name), keys, replies, told
+                )
+                for wire, name in spoken.items()
+            }
+            line: dict[str, Any] = {
+                "url": "",
+                "key": "",
+                "inputs": dict(row.trace.inputs),
+                "tools": _results(exported, row),
+            }
+            if models:
+                access = proxy.open(engine.session, models, mode="refuse", purpose="export")
+                line |= {"url": access.url, "key": access.token}
+            lines.append(json.dumps(line))
+            asked.append(told)
+        answers = await _run(exported, file, lines)
+    firsts = (
+        _program_difference(row, keys, told, answer)
+        for row, told, answer in zip(recording.rows, asked, answers, strict=True)
+    )
+    return parity_of(recording, next((each for each in firsts if each is not None), None))
+
+
+class _Replayed(LM):
+    """A model that answers with what a run has recorded for an example, each reply once, and notes what it is asked."""
+
+    def __init__(self, lm: LM, keys: Keys, replies: Mapping[str, deque[Reply]], told: list[str]) -> None:
+        super().__init__(lm.client, lm.session, name=lm.name)
+        self._keys, self._replies, self._asked = keys, replies, told
+
+    async def ask(self, request: Request, *, purpose: str, draw: Draw = ()) -> Reply:
+        """The recorded reply.
+
+        Raises:
+            NotStored: if the run made no such request, or no more of them.
+        """
+        key = self._keys.of(self.name, request, request.seed or 0)
+        self._asked.append(key)
+        waiting = self._replies.get(key)
+        if not waiting:
+            raise NotStored("the run made no such request")
+        return waiting.popleft()
+
+
+def _program_difference(row: Recorded, keys: Keys, told: Sequence[str], answer: Mapping[str, Any]) -> Difference | None:
+    """How the program's requests differ from those of the run, else what it gave."""
+    wanted = Counter(keys.of(sent.model, sent.request, sent.sample) for sent in row.sent)
+    found = Counter(told)
+    example = row.trace.example
+    if wanted != found:
+        missing, more = list((wanted - found).elements()), list((found - wanted).elements())
+        what = f"{len(missing)} of its {wanted.total()} requests are not made, and {len(more)} are that the run did not make"
+        return Difference(
+            example, what, diff(missing[0] if missing else "", more[0] if more else answer.get("error", ""))
+        )
+    expected = None if row.trace.outputs is None else dict(row.trace.outputs)
+    if answer.get("outputs") != expected:
+        shown = [json.dumps(each, ensure_ascii=False, indent=1) for each in (expected, answer.get("outputs") or answer)]
+        return Difference(example, "the requests are the same, and the outputs are not", diff(*shown))
+    return None
+
+
+def _results(exported: Exported, row: Recorded) -> dict[str, list[list[Any]]]:
+    """What the tools gave on an example: by name, arguments with result and error."""
+    found: dict[str, list[list[Any]]] = {}
+    for step in row.trace.steps:
+        if step.kind == "tool":
+            tool = str(getattr(exported.step(step.node).node, "tool", ""))
+            found.setdefault(tool, []).append(_result(exported, tool, step.inputs, step.outputs, step.error))
+        for call in step.calls:
+            found.setdefault(call.tool, []).append(
+                _result(exported, call.tool, call.arguments, call.result, call.error)
+            )
+    return found
+
+
+def _result(
+    exported: Exported, tool: str, arguments: Mapping[str, Any], outputs: Mapping[str, Any] | None, error: str
+) -> list[Any]:
+    plain = tool in exported.tools and exported.tools[tool].plain and outputs is not None
+    return [dict(arguments), (outputs or {}).get("result") if plain else outputs, error.removeprefix(f"tool {tool}: ")]
+
+
+async def _run(exported: Exported, file: Path, lines: Sequence[str]) -> list[dict[str, Any]]:
+    """What the program says on each line, in a process of its own that has no key of the user's."""
+    modules: dict[str, dict[str, str]] = {}
+    for name, tool in exported.tools.items():
+        modules.setdefault(tool.module, {})[tool.name] = name
+    kept = ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT", "PYTHONPATH", "VIRTUAL_ENV")
+    environment = {name: os.environ[name] for name in kept if name in os.environ}
+    environment |= {"OPENAI_API_KEY": "none", "PYTHONIOENCODING": "utf-8"}
+    for model in exported.models:
+        environment |= {model.base_variable or "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
+    driver = Path(__file__).with_name("driver.py")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(driver), str(file), json.dumps(modules)),
+        env=environment,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(SECONDS * (1 + len(lines))):
+            out, err = await process.communicate("".join(f"{line}\n" for line in lines).encode())
+    except BaseException:
+        process.kill()
+        await process.wait()
+        raise
+    answers = [json.loads(line) for line in out.decode().splitlines()]
+    if len(answers) != len(lines):
+        last = err.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        raise InfrastructureError(f"{file} cannot be run: {last[-1]}", kind="other")
+    return answers
