@@ -17,7 +17,7 @@ from flowbot.fields import UserError
 from flowbot.optimizer.progress import ProgressEvent
 from flowbot.optimizer.run import optimize_async
 from flowbot.run import lock
-from flowbot.run.heartbeat import NAME, at_work, read_heartbeat
+from flowbot.run.heartbeat import NAME, PAUSE, ask_pause, at_work, read_heartbeat
 from flowbot.run.listing import RunSummary, read_summary
 from flowbot.run.lock import is_held, run_lock
 from flowbot.task import Task
@@ -128,3 +128,27 @@ async def test_a_run_tells_how_it_stands_while_it_works_and_its_journal_does_not
     assert heard.calls == heard.ceilings["calls"].used == read_summary(tmp_path / "one").calls
     assert heard.task == str(task.source)
     assert read_summary(tmp_path / "one").status == "done"
+
+
+async def test_who_looks_on_pauses_one_run_and_no_other_work_of_its_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flowbot.run.heartbeat.EVERY", 0.01)
+    run, stop, asked = tmp_path / "run", fb.StopSignal(), list[int]()
+
+    def watch(event: ProgressEvent) -> None:
+        if event.phase == "search" and not asked:
+            ask_pause(run)
+            asked.append(event.calls)
+
+    task = Task.load(demo_task_path())
+    model = "fake/counter?latency=0.05&clock=real"
+    settings: Any = {"lm": model, "effort": 40, "run_dir": run, "cache_dir": tmp_path / "cache"}
+    with pytest.raises(UserError, match=r"no such folder|no process at work"):
+        ask_pause(run)
+    result = await optimize_async(task, stop=stop, progress=watch, **settings)
+    assert (result.status, result.stopped_by, stop.is_set()) == ("paused", "signal", False)
+    assert "asked for it" in result.reason
+    assert not (run / PAUSE).exists()
+    (run / PAUSE).touch()  # by somebody who asked as it ended: the same command again is not meant
+    assert (await optimize_async(task, stop=stop, **settings)).status == "done"

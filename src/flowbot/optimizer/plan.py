@@ -217,7 +217,7 @@ class Plan:
                 )
             )
             start.save(directory / "start.flow.yaml")
-            await stack.enter_async_context(beating(directory, partial(self._heard, session)))
+            await stack.enter_async_context(beating(directory, partial(self._heard, session), session.stop.set))
             blank = RunResult(
                 run_id=run_id, run_dir=directory, status="paused", stopped_by="", method=self.method.name,
                 effort=str(self.effort), seed=self.seed, task=task.name, task_hash=stable_hash(task.identity),

@@ -47,7 +47,8 @@ OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 """All, the most telling first."""
 RIGHT = 1.0
 """The score of an answer that is right."""
-_WRITTEN = "what the run writes when it ends; the command that made the run writes it anew, and pays for nothing twice"
+WRITTEN = "what the run writes when it ends; the command that made the run writes it anew, and pays for nothing twice"
+"""How to come by the file."""
 
 
 class _Exact(Record, extra="forbid"):
@@ -146,6 +147,18 @@ class Side(Record):
         return self.model_copy(update={"whole": False, "trace": replace(self.trace, steps=tuple(steps))})
 
 
+def outcome_of(before: float | None, after: float | None) -> Outcome:
+    """What became of an example, by its scores, None where it was not run. `fixed`: right now and not before; `better`: a higher
+    score, not yet right."""
+    if before is None or after is None:
+        return "not run" if before is after else "one side"
+    if before == after:
+        return "right" if after >= RIGHT else "wrong"
+    if after > before:
+        return "fixed" if after >= RIGHT else "better"
+    return "broken" if before >= RIGHT else "worse"
+
+
 class RecordedExample(Record):
     """One example of a run; a side is None where that workflow was not run on it.
 
@@ -162,15 +175,8 @@ class RecordedExample(Record):
 
     @property
     def outcome(self) -> Outcome:
-        """What became of it. `fixed`: right now and not before; `better`: a higher score, not yet right."""
-        if self.start is None or self.final is None:
-            return "not run" if self.start is self.final else "one side"
-        before, after = self.start.score, self.final.score
-        if before == after:
-            return "right" if after >= RIGHT else "wrong"
-        if after > before:
-            return "fixed" if after >= RIGHT else "better"
-        return "broken" if before >= RIGHT else "worse"
+        """What became of it."""
+        return outcome_of(self.start and self.start.score, self.final and self.final.score)
 
     @property
     def gain(self) -> float:
@@ -256,16 +262,30 @@ def read_examples(run_dir: Path) -> Iterator[RecordedExample]:
     Raises:
         UserError: if the run has not written them, or a line is damaged or says what cannot be.
     """
+    for where, _, line in placed_lines(run_dir):
+        yield checked(RecordedExample, hide(line), where, WRITTEN)
+
+
+def placed_lines(run_dir: Path, place: int = 0) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """The lines of the file from a byte on, unchecked: how errors name each, the byte at which it begins, what it holds.
+
+    Raises:
+        UserError: as `read_examples`.
+    """
     path = run_dir / NAME
     if not has_examples(run_dir):
-        raise UserError(str(run_dir), f"no {NAME}", _WRITTEN)
+        raise UserError(str(run_dir), f"no {NAME}", WRITTEN)
     try:
         with opened(path, limit=MOST_BYTES, links=False) as file:
+            file.seek(place)
+            first = place
             for number, raw in enumerate(lines(file, str(path), most=MOST_LINE), start=1):
+                where = f"{path}, byte {place}" if first else f"{path}:{number}"
                 try:
                     data = load(raw)
                 except ValueError as error:
-                    raise UserError(f"{path}:{number}", f"a damaged line ({error})", _WRITTEN) from None
-                yield checked(RecordedExample, hide(data), f"{path}:{number}", _WRITTEN)
+                    raise UserError(where, f"a damaged line ({error})", WRITTEN) from None
+                yield where, place, data
+                place += len(raw)
     except OSError as error:
-        raise UserError(str(path), f"a file that cannot be read ({error.strerror or error})", _WRITTEN) from None
+        raise UserError(str(path), f"a file that cannot be read ({error.strerror or error})", WRITTEN) from None

@@ -25,6 +25,8 @@ from flowbot.fields.yaml import parse_json
 from .lock import is_held
 
 NAME = "live.json"
+PAUSE = "pause"
+"""A file in the run's folder by which whoever looks on asks it to pause."""
 EVERY = 1.0
 """Seconds between two beats."""
 LATE = 30.0
@@ -104,13 +106,32 @@ def at_work(run_dir: Path, last: Heartbeat | None, now: float | None = None) -> 
     return False
 
 
+def ask_pause(run_dir: Path) -> None:
+    """Ask the process that works on a run to pause, as Ctrl-C does where it runs; it hears of it with its next beat.
+
+    Raises:
+        UserError: if none works on it, or its folder cannot be written.
+    """
+    if not at_work(run_dir, read_heartbeat(run_dir)):
+        raise UserError(str(run_dir), "no process at work on it", "a run that works")
+    try:
+        write_text(run_dir / PAUSE, "", lasting=False)
+    except OSError as error:
+        raise UserError(
+            str(run_dir), f"no way to write there ({error.strerror or error})", "a folder that can be written"
+        ) from None
+
+
 @asynccontextmanager
-async def beating(run_dir: Path, told: Callable[[], Mapping[str, Any]]) -> AsyncGenerator[None]:
-    """Write `live.json` once a second while inside, and at the end.
+async def beating(
+    run_dir: Path, told: Callable[[], Mapping[str, Any]], pause: Callable[[str], None]
+) -> AsyncGenerator[None]:
+    """Write `live.json` once a second while inside, and at the end; and hear of `ask_pause`.
 
     Args:
         run_dir: the run's folder, which this process holds.
         told: the members of a `Heartbeat` that only the run knows.
+        pause: pauses the run, for the reason that it is given.
     """
     who = {"pid": os.getpid(), "host": socket.gethostname(), "began": time.time()}
 
@@ -122,8 +143,17 @@ async def beating(run_dir: Path, told: Callable[[], Mapping[str, Any]]) -> Async
     async def beat() -> None:
         while True:
             write(ended=False)
+            if asked():
+                pause("somebody who looked on asked for it")
             await asyncio.sleep(EVERY)
 
+    def asked() -> bool:
+        with suppress(OSError):
+            os.unlink(run_dir / PAUSE)
+            return True
+        return False
+
+    _ = asked()  # of an earlier process
     task = asyncio.create_task(beat())
     try:
         yield
@@ -132,3 +162,4 @@ async def beating(run_dir: Path, told: Callable[[], Mapping[str, Any]]) -> Async
         with suppress(asyncio.CancelledError):
             await task
         write(ended=True)
+        _ = asked()

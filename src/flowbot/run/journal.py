@@ -25,6 +25,7 @@ NAME = "journal.jsonl"
 """Of the file in a run's folder."""
 MOST_JOURNAL = 256_000_000
 """Bytes of the largest journal that is read."""
+_WHOLE = "one JSON object a line; with the file moved away the same command writes it anew"
 _PROGRAMS = ("program", "dump")
 """Members of events that hold whole programs, which must not be changed."""
 
@@ -172,13 +173,33 @@ def read_start(path: Path) -> Started:
     return first
 
 
+def events_in(path: Path, data: bytes, first: int) -> list[Event]:
+    """The events of some whole lines of a journal, for who reads on in one that grows.
+
+    Args:
+        path: the file, for errors.
+        data: the lines.
+        first: number of the first of them, from 1.
+
+    Raises:
+        UserError: as `read_events`.
+    """
+    found: list[dict[str, Any]] = []
+    for number, line in enumerate(data.splitlines(keepends=True), start=first):
+        try:
+            found.append(_without_secrets(_object(line)))
+        except ValueError as error:
+            raise UserError(f"journal {path}:{number}", str(error), _WHOLE) from None
+    return _events(path, found, first)
+
+
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The JSON objects of a file that has one a line; otherwise as `read_events`."""
     return [_without_secrets(line) for line in _read(path)[0]]
 
 
-def _events(path: Path, lines: list[dict[str, Any]]) -> list[Event]:
-    first = lines[0] if lines else {}
+def _events(path: Path, lines: list[dict[str, Any]], number: int = 1) -> list[Event]:
+    first = lines[0] if lines and number == 1 else {}
     version = (
         first.get("version") if first.get("event") == "started" else 1 if first.get("event") == "start" else VERSION
     )
@@ -186,7 +207,7 @@ def _events(path: Path, lines: list[dict[str, Any]]) -> list[Event]:
         wrote = "FlowBot 0.1" if version == 1 else f"another FlowBot (version {version!r:.20} of the format)"
         expected = f"version {VERSION}: `--fresh` (fresh=True) moves the old run aside and starts anew"
         raise UserError(f"journal {path}", f"a journal of {wrote}", expected)
-    return [load(line, f"journal {path}:{number}") for number, line in enumerate(lines, start=1)]
+    return [load(line, f"journal {path}:{place}") for place, line in enumerate(lines, start=number)]
 
 
 def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
@@ -200,8 +221,7 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], int]:
         except ValueError as error:
             if number == len(lines):
                 break
-            expected = "one JSON object a line; with the file moved away the same command writes it anew"
-            raise UserError(f"journal {path}:{number}", str(error), expected) from None
+            raise UserError(f"journal {path}:{number}", str(error), _WHOLE) from None
         size += len(line)
     return read, size
 

@@ -112,12 +112,21 @@ def runs(folder: Path | str = FOLDER) -> tuple[RunSummary, ...]:
     Raises:
         UserError: if there is no such folder, `runs` apart, which the first run makes.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        if folder == FOLDER and not os.path.lexists(folder):
-            return ()
-        raise UserError(str(folder), "a file" if folder.exists() else "no such folder", "a folder of runs")
-    return tuple(sorted(map(read_summary, _below(folder)), key=lambda each: (-each.changed, str(each.run_dir))))
+    found = map(read_summary, run_folders(Path(folder)))
+    return tuple(sorted(found, key=lambda each: (-each.changed, str(each.run_dir))))
+
+
+def run_folders(folder: Path) -> list[Path]:
+    """The folders of the runs below a folder; its own, where it is a run's.
+
+    Raises:
+        UserError: as `runs`.
+    """
+    if folder.is_dir():
+        return list(_below(folder))
+    if folder == FOLDER and not os.path.lexists(folder):
+        return []
+    raise UserError(str(folder), "a file" if folder.exists() else "no such folder", "a folder of runs")
 
 
 def read_summary(run_dir: Path) -> RunSummary:

@@ -169,7 +169,21 @@ def read_run(run_dir: Path | str) -> RunView:
     if not os.path.lexists(path):
         expected = "the folder of a run, such as those that optimize makes in runs/"
         raise UserError(str(run_dir), f"no {JOURNAL}", expected)
-    events = read_events(path)
+    return view_of(run_dir, read_events(path))
+
+
+def view_of(run_dir: Path, events: Sequence[Event], *, examples: bool = True) -> RunView:
+    """The run in `run_dir`, whose journal was read already.
+
+    Args:
+        run_dir: its folder.
+        events: its journal.
+        examples: False: those of the test are left out, and what feedback quotes; to read them takes long where there are many.
+
+    Raises:
+        UserError: as `read_run`.
+    """
+    path = run_dir / JOURNAL
     if not events or not isinstance(events[0], Started):
         raise UserError(f"journal {path}:1", "no beginning of a run", "the event `started`")
     result = RunResult.load(run_dir) if os.path.lexists(run_dir / RESULT) else None
@@ -181,7 +195,8 @@ def read_run(run_dir: Path | str) -> RunView:
             workflows.setdefault(event.program, Workflow.from_data(dict(event.dump), f"journal {path}:{number}: dump"))
     changes = read_changes(events, workflows, final.hash if final else None)
     feedback = tuple(event for event in events if isinstance(event, Feedback))
-    examples, quoted = _examples(run_dir, frozenset(each.example for each in feedback))
+    cited = frozenset(each.example for each in feedback)
+    recorded, quoted = _examples(run_dir, cited) if examples else ((), {})
     return RunView(
         run_dir=run_dir,
         started=events[0],
@@ -193,7 +208,7 @@ def read_run(run_dir: Path | str) -> RunView:
         notes=tuple(event for event in events if isinstance(event, Noted)),
         curve=_curve(events, start.hash, final.hash if final else "", changes),
         spent=spent_in_all(worked) if (worked := read_sessions(run_dir)) else NOTHING,
-        examples=examples,
+        examples=recorded,
         quoted=quoted,
         ran=ran(events),
         asides=tuple(sorted(path.name for path in run_dir.glob("journal.*.jsonl"))),

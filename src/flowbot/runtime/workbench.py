@@ -137,8 +137,10 @@ class Workbench:
                 "workbench", "one that is not open on this event loop", "async with fb.Workbench() as bench: …"
             )
         budget = self.budget_within(budget)
-        own = stop or StopSignal()
-        own.follow(self._pausing)
+        own = StopSignal()  # so that who pauses this run alone does not set a signal of the user's
+        for each in (stop, self._pausing):
+            if each is not None:
+                own.follow(each)
         stored = stored and self._stored
         store = self.connections.store if stored else _Forgetful(None, None, None)
         return Session(store, budget, stop=own, on_retry=say, lasting=stored, connections=self.connections)
