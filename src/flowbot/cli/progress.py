@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from rich.text import Text
 
 from flowbot.fields.words import count, duration
+from flowbot.optimizer.progress import PHASES
 
 from .console import WIDEST, Console, is_terminal
 from .text import shown, wrap
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console as RichConsole
     from rich.console import RenderableType
 
-    from flowbot.optimizer.progress import Phase, ProgressEvent
+    from flowbot.optimizer.progress import ProgressEvent
 
 WINDOW = 90.0
 """Seconds of the past that the speed is read from."""
@@ -30,14 +31,6 @@ LEAST_SHARE = 0.01
 """Share of the work to watch before that."""
 PLAIN_EVERY = 15.0
 """Seconds between plain lines on one and the same step."""
-PHASES: dict[Phase, str] = {
-    "start": "Scoring the start",
-    "search": "Searching",
-    "validation": "Validating the best",
-    "test": "Closing test",
-    "evaluation": "Scoring",
-    "comparison": "Comparing",
-}
 
 
 class Status(Progress):

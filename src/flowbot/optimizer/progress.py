@@ -19,6 +19,15 @@ _log = logging.getLogger(__name__)
 
 What = Literal["step", "scored", "kept", "rejected", "news", "ended"]
 Phase = Literal["start", "search", "validation", "test", "evaluation", "comparison"]
+PHASES: dict[Phase, str] = {
+    "start": "Scoring the start",
+    "search": "Searching",
+    "validation": "Validating the best",
+    "test": "Closing test",
+    "evaluation": "Scoring",
+    "comparison": "Comparing",
+}
+"""What a run is at, for a person."""
 
 
 @dataclass(frozen=True, slots=True)
