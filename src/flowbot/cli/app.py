@@ -33,6 +33,7 @@ from .starts import starts
 from .streams import silence
 from .text import command_line, complain
 from .variables import Variables, of_environment
+from .view import view
 
 DONE, FAILED, WRONG_USE, PAUSED = 0, 1, 2, 3
 
@@ -70,6 +71,7 @@ for _order, (_verb, _name) in enumerate(
         (diff, "diff"),
         (compare, "compare"),
         (report, "report"),
+        (view, "view"),
         (export, "export"),
         (bench, "bench"),
         (starts, "starts"),

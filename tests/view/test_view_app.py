@@ -1,0 +1,188 @@
+"""The live page as an app: what it shows of runs, who may ask, what is masked, what it may write."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+from report_sample import (
+    final,
+    journal,
+    proposal,
+    recorded,
+    start,
+    write_journal,
+    write_paused,
+    write_recorded,
+    write_sample,
+)
+from web_help import on_port
+from yarl import URL
+
+from flowbot.run.events import Noted
+from flowbot.run.heartbeat import PAUSE
+from flowbot.run.lock import run_lock
+from flowbot.view.app import view_app
+
+SECRET = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCD"
+TOKEN = re.compile(r'name="token" value="([^"]+)"')
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    write_recorded(tmp_path / "first")
+    write_paused(tmp_path / "cells" / "second")
+    return tmp_path
+
+
+@pytest.fixture
+async def page(runs: Path) -> AsyncIterator[Page]:
+    async with (
+        on_port(view_app(runs)) as (url, _),
+        aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http,
+    ):
+        yield Page(url, http)
+
+
+class Page:
+    def __init__(self, url: str, http: aiohttp.ClientSession) -> None:
+        self.url, self.http = url, http
+
+    async def get(self, path: str, status: int = 200) -> str:
+        async with self.http.get(URL(self.url + path, encoded=True)) as answer:
+            assert answer.status == status, await answer.text()
+            assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+            return await answer.text()
+
+
+@contextmanager
+def at_work(run: Path) -> Iterator[None]:
+    with run_lock(run):
+        yield
+
+
+async def test_all_runs_also_those_in_folders_of_their_own_in_any_order(page: Page) -> None:
+    for query, order in (("sort=score", ["first", "cells/second"]), ("sort=score&back", ["cells/second", "first"])):
+        text = await page.get(f"/?{query}")
+        assert re.findall(r'href="/run/([^"]+)"', text) == order
+    assert ">paused<" in text
+    assert ">done<" in text
+
+
+async def test_a_run_tells_what_was_tried_with_the_words_of_its_edits(page: Page) -> None:
+    text = await page.get("/run/first")
+    assert "The found workflow scores" in text
+    changes = re.findall(r'href="(/change/first\?id=p\d)"', text)
+    assert len(dict.fromkeys(changes)) == len([each for each in journal() if each.event == "proposal"])
+    assert "What came of it" in await page.get(changes[0])
+    assert "flowbot optimize" in await page.get("/run/cells/second")
+
+
+async def test_an_example_is_shown_with_its_traces(page: Page) -> None:
+    listed = await page.get("/examples/first?only=fixed")
+    found = re.findall(r'href="(/example/first\?id=[^"]+)"', listed)
+    assert len(found) == 30  # of each six three are fixed
+    one = await page.get(found[0])
+    assert one.count('class="step"') == 2
+    assert "user message" in one
+    later = await page.get("/examples/first?at=30")
+    assert found[0] not in later
+
+
+async def test_runs_stand_side_by_side(page: Page, runs: Path) -> None:
+    write_recorded(runs / "third", recorded(60))
+    text = await page.get("/compare?run=first&run=third")
+    assert "B − A" in text
+    assert "two or more" in await page.get("/compare?run=first", 404)
+
+
+@pytest.mark.parametrize("name", ["nothing", "../first", "%2e%2e/first", "first/..", ".hidden", "first/", "", "link"])
+async def test_what_is_no_run_of_the_folder_is_not_shown(page: Page, runs: Path, name: str) -> None:
+    write_sample(runs / ".hidden")
+    (runs / "link").symlink_to(runs / "first")
+    assert "no such" in await page.get(f"/example/{name}?id=test-001", 404)
+
+
+async def test_a_damaged_run_is_told_and_the_others_are_shown(page: Page, runs: Path) -> None:
+    (runs / "first" / "journal.jsonl").write_text("{}\n")
+    text = await page.get("/")
+    assert ">damaged<" in text
+    assert ">paused<" in text
+    assert "journal.jsonl" in await page.get("/run/first", 404)
+
+
+async def test_secrets_are_masked_and_texts_of_runs_are_no_markup(page: Page, runs: Path) -> None:
+    evil = f"<script>alert(1)</script> {SECRET}"
+    changed = proposal(9, start(), final(), "structure", "meta", evil, reason=evil)
+    write_journal(runs / "first", [*journal(evil), changed, Noted(about="plateau", text=evil, spent=9)])
+    write_recorded(runs / "other", recorded(6, reply=evil, note=evil))
+    places = (
+        "/",
+        "/run/first",
+        "/change/first?id=p9",
+        "/examples/other",
+        "/example/other?id=test-003",
+        "/report/first",
+    )
+    for place in places:
+        text = await page.get(place)
+        assert SECRET not in text
+        assert "<script>alert" not in text
+
+
+async def test_other_sites_may_not_ask(page: Page) -> None:
+    for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}):
+        async with page.http.get(page.url + "/", headers=headers) as answer:
+            assert answer.status == 403
+
+
+async def test_pause_takes_the_page_s_own_token_and_a_run_at_work(page: Page, runs: Path) -> None:
+    run = runs / "cells" / "second"
+    with at_work(run):
+        found = TOKEN.search(await page.get("/run/cells/second"))
+        assert found is not None
+
+        async def post(token: str, **headers: str) -> int:
+            url = f"{page.url}/pause/cells/second"
+            async with page.http.post(url, data={"token": token}, headers=headers, allow_redirects=False) as answer:
+                return answer.status
+
+        assert await post(found[1]) == 403  # no browser posts without an Origin
+        assert await post("another", Origin=page.url) == 403
+        assert await post(found[1], Origin="https://evil.example") == 403
+        assert not (run / PAUSE).exists()
+        assert await post(found[1], Origin=page.url) == 303
+        assert (run / PAUSE).exists()
+        (run / PAUSE).unlink()
+    assert await post(found[1], Origin=page.url) == 409
+    assert not (run / PAUSE).exists()
+    assert TOKEN.search(await page.get("/run/cells/second")) is None
+
+
+async def test_an_open_page_is_told_once_of_each_change_and_of_none_that_it_has_seen(page: Page, runs: Path) -> None:
+    path = re.findall(r'data-follow="([^"]+)"', await page.get("/run/first"))[0]
+
+    async def next_id(headers: dict[str, str]) -> str:
+        async with page.http.get(page.url + path, headers=headers) as answer:
+            async for line in answer.content:
+                if line.startswith(b"id: "):
+                    return line[4:].decode().strip()
+        raise AssertionError("no event")
+
+    waiting = asyncio.create_task(next_id({}))
+    await asyncio.sleep(0)
+    with (runs / "first" / "journal.jsonl").open("a") as file:
+        file.write(json.dumps(Noted(about="plateau", text="news", spent=9).model_dump()) + "\n")
+    first = await asyncio.wait_for(waiting, 60)
+    assert first not in path
+    assert "news" in await page.get("/run/first")
+    again = asyncio.create_task(next_id({"Last-Event-ID": first}))  # as a browser does that lost the connection
+    (runs / "first" / "live.json").write_text("{}")
+    assert await asyncio.wait_for(again, 60) != first
+    assert await asyncio.wait_for(next_id({"Last-Event-ID": "long ago"}), 60)
