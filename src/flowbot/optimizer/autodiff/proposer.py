@@ -22,7 +22,6 @@ from flowbot.optimizer.parameters.step_change import option, proposal
 from flowbot.optimizer.parameters.update import TOKENS_PER_WORD
 from flowbot.optimizer.parameters.wording import Wording, texts_of
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.optimizer.search import META_TOKENS
@@ -46,12 +45,10 @@ class AutoDiff:
 
     Args:
         most: rewrites that are tried on one step of one program.
-        priors: what is believed of each kind.
         refused: why replies became no program, by step; the loop that asks for one after another keeps it.
     """
 
     most: int = 8
-    priors: Priors = field(default_factory=shipped_priors)
     refused: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     _subsets: dict[tuple[str, int], Sequence[str]] = field(default_factory=dict[tuple[str, int], Sequence[str]])
     _made: Once[Sequence[Proposal[WorkflowProgram]]] = field(default_factory=Once[Sequence[Proposal[WorkflowProgram]]])
@@ -67,7 +64,6 @@ class AutoDiff:
                 program,
                 Arm(kind=KIND, place=path),
                 f"rewrite step `{path}` from gradients and history",
-                self.priors,
                 cost=0
                 if self._handed[program.hash, path] % self.a_call(context, program, path)
                 else 1 + asked(program, wrong, path),

@@ -4,7 +4,7 @@ inside an outer loop, on training rows alone."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil
 from typing import Protocol
 
@@ -13,7 +13,6 @@ from flowbot.optimizer.admission import TAKEN, Admissions
 from flowbot.optimizer.method import Sizes
 from flowbot.optimizer.parameters.step_change import option
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.scored import scored
 from flowbot.optimizer.seams import Context, Focus, Option, Pick, Proposal
 from flowbot.run.events import Arm
@@ -125,11 +124,9 @@ class PackageProposer:
 
     Args:
         package: which.
-        priors: what is believed of each kind.
     """
 
     package: Package
-    priors: Priors = field(default_factory=shipped_priors)
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """One, where there is a text to tune."""
@@ -140,7 +137,7 @@ class PackageProposer:
     def change(self, program: WorkflowProgram) -> Option:
         """Tuning a program by the package."""
         arm, package = Arm(kind=self.package.name), self.package
-        return option(program, arm, f"tune by {package.title}", self.priors, cost=package.cost, most=DRAWS)
+        return option(program, arm, f"tune by {package.title}", cost=package.cost, most=DRAWS)
 
     async def propose(
         self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]

@@ -15,7 +15,6 @@ from typing import TypeVar
 from flowbot.fields import stable_hash
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
@@ -38,11 +37,9 @@ class Combine:
 
     Args:
         most: pairs that are offered at once, those whose gains sum up to most.
-        priors: what is believed of each kind.
     """
 
     most: int = 3
-    priors: Priors = field(default_factory=shipped_priors)
     _pairs: dict[str, Pair] = field(default_factory=dict[str, Pair])
     _made: dict[tuple[str, str], WorkflowProgram | None] = field(
         default_factory=dict[tuple[str, str], WorkflowProgram | None]
@@ -76,7 +73,6 @@ class Combine:
                 parent.program,
                 Arm(kind="combine"),
                 title,
-                self.priors,
                 extra=made.usual_calls - parent.program.usual_calls,
                 tokens=_tokens(made.workflow) - _tokens(parent.program.workflow),
                 measured=True,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from math import comb
 from random import Random
 from statistics import fmean
@@ -15,7 +15,6 @@ from statistics import fmean
 from flowbot.fields.words import count
 from flowbot.optimizer.feedback.runs import alike, alternated, calls_of, failing, good, typical
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.rendering import values_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.run.events import Arm
@@ -37,11 +36,9 @@ class Demonstrations:
 
     Args:
         most: sets that are tried on one step of one program.
-        priors: what is believed of each kind.
     """
 
     most: int = 8
-    priors: Priors = field(default_factory=shipped_priors)
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """A set for every step with a model that has something to show."""
@@ -56,7 +53,7 @@ class Demonstrations:
                 tokens = prompt_tokens(LLMParameters(demonstrations=tuple(shown)))
                 tokens -= prompt_tokens(LLMParameters(demonstrations=told.demonstrations))
                 title = f"show step `{path}` worked examples"
-                found.append(option(program, arm, title, self.priors, most=most, tokens=tokens))
+                found.append(option(program, arm, title, most=most, tokens=tokens))
         return found
 
     async def propose(

@@ -11,7 +11,6 @@ from typing import TypeAlias
 
 from flowbot.optimizer.feedback.runs import alike, calls_of, failing
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import value_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
@@ -40,11 +39,9 @@ class Hint:
 
     Args:
         asked: lines of the meta model that are tried on one step of one program.
-        priors: what is believed of each kind.
     """
 
     asked: int = 2
-    priors: Priors = field(default_factory=shipped_priors)
     _known: dict[tuple[str, str], _Lines] = field(default_factory=dict[tuple[str, str], _Lines])
     """What a program is tried with is what its runs showed at its first draw, so that draws differ."""
 
@@ -58,7 +55,7 @@ class Hint:
                 arm, title = Arm(kind="hint", place=path), f"say how step `{path}` is to write what it gives"
                 most = len(ruled) + (self.asked if asked else 0)
                 cost = 0 if ruled else 1
-                found.append(option(program, arm, title, self.priors, cost=cost, most=most, tokens=WORDS))
+                found.append(option(program, arm, title, cost=cost, most=most, tokens=WORDS))
         return found
 
     async def propose(

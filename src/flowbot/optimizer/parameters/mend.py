@@ -5,13 +5,12 @@ result should have been where the code ran and the result was wrong.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from flowbot.fields import StepError
 from flowbot.optimizer.feedback.runs import calls_of, failing, varied
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.rendering import output_text, right_text, values_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.run.events import Arm
@@ -33,13 +32,11 @@ class Mend:
         most: tries on one step of one program that failed.
         again: tries on one that ran.
         failures: calls that the meta model is shown.
-        priors: what is believed of each kind.
     """
 
     most: int = 4
     again: int = 2
     failures: int = 3
-    priors: Priors = field(default_factory=shipped_priors)
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """One for every computing step that failed in a run, or that ran in one that went wrong, and is not frozen."""
@@ -55,7 +52,7 @@ class Mend:
                 arm, title, most = Arm(kind="code", place=path), f"write the code of `{path}` anew", self.again
             else:
                 continue
-            found.append(option(program, arm, title, self.priors, cost=1, most=most))
+            found.append(option(program, arm, title, cost=1, most=most))
         return found
 
     async def propose(

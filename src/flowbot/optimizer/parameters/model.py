@@ -7,10 +7,9 @@ dearer. Choosing a model for each step of a compound system: Chen et al. 2025 (L
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.optimizer.step_models import StepModels, choosable
 from flowbot.run.events import Arm
@@ -27,10 +26,7 @@ class Models:
     """Gives each step that may have another model one of those before or after its own, each draw the next dearer one.
 
     Args:
-        priors: what is believed of each kind.
     """
-
-    priors: Priors = field(default_factory=shipped_priors)
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """For every step of the incumbent a cheaper and a stronger model, as far as there are any: on another parent a change would
@@ -44,7 +40,7 @@ class Models:
                 more = models.weight(names[0]) - models.weight(told.model)
                 samples = told.samples if isinstance(told, LLMParameters) else 1
                 arm, title = Arm(kind=kind, place=path), f"give step `{path}` a {kind}"
-                found.append(option(program, arm, title, self.priors, most=len(names), extra=more * samples, late=True))
+                found.append(option(program, arm, title, most=len(names), extra=more * samples, late=True))
         return found
 
     async def propose(

@@ -21,7 +21,6 @@ from flowbot.optimizer.feedback.history import tried
 from flowbot.optimizer.feedback.parts import is_not_here, suspects
 from flowbot.optimizer.feedback.runs import calls_of, failing, good
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import right_text, run_text, sentence, value_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
@@ -65,7 +64,6 @@ class Rewrite:
         replies: how often it is asked for one program, more often where a prompt has more texts: each has a turn.
         mistakes, right: runs that a reply is made from: failing ones, and good ones that must stay so.
         history: earlier tries on the step that it is shown.
-        priors: what is believed of each kind.
         blame: finds the step; proposers may share one.
     """
 
@@ -73,7 +71,6 @@ class Rewrite:
     mistakes: int = 6
     right: int = 2
     history: int = 8
-    priors: Priors = field(default_factory=shipped_priors)
     blame: Blame = field(default_factory=Blame)
     _replies: Once[_Reply] = field(default_factory=Once[_Reply])
     _handed: dict[str, int] = field(default_factory=dict[str, int])
@@ -93,7 +90,7 @@ class Rewrite:
             cost = 0  # the next draws are paid for
         arm = Arm(kind="instruct", place=paths[0] if len(paths) == 1 else "")
         most = AT_ONCE * max(self.replies, *(texts_of(program.workflow.parameter(path)) for path in paths))
-        found = option(program, arm, "rewrite a step from its mistakes", self.priors, cost=cost, most=most)
+        found = option(program, arm, "rewrite a step from its mistakes", cost=cost, most=most)
         # A meta model that repeats what it read costs questions and gains nothing: the belief is as large as the share of rewrites
         # that changed something, with one on credit.
         share = (1 + self._changed) / (1 + self._changed + self._unchanged)

@@ -13,7 +13,6 @@ from itertools import chain, zip_longest
 from flowbot.optimizer.feedback.blame import Blame
 from flowbot.optimizer.feedback.runs import calls_of, failing, good
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import mistake_text, right_text, sentence, value_text, values_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
@@ -42,13 +41,11 @@ class Rule:
     Args:
         most: lines that are tried on one program.
         mistakes: failing runs that a large model writes a line from.
-        priors: what is believed of each kind.
         blame: finds the step; proposers may share one.
     """
 
     most: int = 4
     mistakes: int = 6
-    priors: Priors = field(default_factory=shipped_priors)
     blame: Blame = field(default_factory=Blame)
     _lines: dict[tuple[str, str], list[_Kept]] = field(default_factory=dict[tuple[str, str], list[_Kept]])
 
@@ -62,7 +59,7 @@ class Rule:
         asked = context.meta_mode == "large" or any(labels_of(context, program, path) for path in paths)
         cost = self.blame.cost(program, rows) + asked
         title = "append a rule to what a step is told"
-        return [option(program, arm, title, self.priors, cost=cost, most=self.most, tokens=WORDS)]
+        return [option(program, arm, title, cost=cost, most=self.most, tokens=WORDS)]
 
     async def propose(
         self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]

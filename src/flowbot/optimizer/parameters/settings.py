@@ -7,11 +7,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
@@ -51,11 +50,9 @@ class Settings:
 
     Args:
         kinds: of a step that may be tuned, given its program, path and parameters.
-        priors: what is believed of each kind.
     """
 
     kinds: Callable[[Context[WorkflowProgram], WorkflowProgram, str, Told], Iterator[Kind]]
-    priors: Priors = field(default_factory=shipped_priors)
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """One for every kind and step, unless all that it leads to was tried already."""
@@ -69,7 +66,7 @@ class Settings:
                     extra = changed[0].usual_calls - program.usual_calls
                     tokens = prompt_tokens(settings[0].told) - prompt_tokens(told)
                     arm, most = Arm(kind=kind, place=path), len(settings)
-                    found.append(option(program, arm, title, self.priors, most=most, extra=extra, tokens=tokens))
+                    found.append(option(program, arm, title, most=most, extra=extra, tokens=tokens))
         return found
 
     async def propose(

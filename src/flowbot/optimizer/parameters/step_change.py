@@ -11,7 +11,7 @@ from flowbot.fields import stable_hash
 from flowbot.optimizer.feedback.blame import Blame, Blamed
 from flowbot.optimizer.feedback.parts import suspects
 from flowbot.optimizer.feedback.runs import calls_of, failing, varied
-from flowbot.optimizer.priors import Priors
+from flowbot.optimizer.priors import shipped_priors
 from flowbot.optimizer.rendering import LETTERS_PER_TOKEN
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.run.events import Arm
@@ -136,23 +136,20 @@ def too_long(told: Parameters, before: Parameters) -> str:
     return f"it would be told about {now} tokens, and {PROMPT_TOKENS} are the most"
 
 
-def option(
-    program: WorkflowProgram, arm: Arm, title: str, priors: Priors, *, cost: int = 0, most: int = 1, **more: Any
-) -> Option:
+def option(program: WorkflowProgram, arm: Arm, title: str, *, cost: int = 0, most: int = 1, **more: Any) -> Option:
     """A change that may be tried on exactly this program: on another one the same change is another text.
 
     Args:
         program: what is changed.
         arm: the kind of change, and the step.
         title: the change, in plain words.
-        priors: what is believed of each kind of change.
         cost: questions to the meta model that a draw takes at most.
         most: draws that are worth it.
         more: other members of `Option`.
     """
     level = "parameters"
     key = stable_hash([program.hash, str(arm)])
-    return Option(arm, key, title, priors.belief(arm.kind, level), cost=cost, most=most, level=level, **more)
+    return Option(arm, key, title, shipped_priors().belief(arm.kind, level), cost=cost, most=most, level=level, **more)
 
 
 def proposal(

@@ -15,7 +15,7 @@ from flowbot.optimizer.belief import VARIANCE, Belief, mean_and_variance
 from flowbot.optimizer.catalogue.catalogue import Catalogue
 from flowbot.optimizer.catalogue.change import Change
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.priors import Priors, shipped_priors
+from flowbot.optimizer.priors import shipped_priors
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.optimizer.task_kinds import task_kinds
 from flowbot.run.events import Arm
@@ -45,12 +45,10 @@ class CatalogueChanges:
 
     Args:
         catalogue: which changes there are.
-        priors: what is believed of each kind.
         asks: whether the meta model is asked to write the code of a computing step; False: it is the plain prior's, without a call.
     """
 
     catalogue: Catalogue = field(default_factory=Catalogue)
-    priors: Priors = field(default_factory=shipped_priors)
     asks: bool = True
     _offers: dict[str, Mapping[str, tuple[Option, Change]]] = field(
         default_factory=dict[str, Mapping[str, tuple[Option, Change]]]
@@ -131,7 +129,7 @@ class CatalogueChanges:
     def _believed(self, change: Change, tasks: Sequence[str], rows: Sequence[Row]) -> Belief:
         """What is believed of its kind, or more or less by what the runs of its parent tell; no more than a few pairs without a gain
         can take back."""
-        prior = self.priors.belief(change.kind, tasks=tasks)
+        prior = shipped_priors().belief(change.kind, tasks=tasks)
         if change.gain is None or not rows:
             return prior
         seen = prior.updated(*mean_and_variance([change.gain(row) for row in rows], VARIANCE))

@@ -20,7 +20,7 @@ from flowbot.optimizer.feedback.parts import is_not_here
 from flowbot.optimizer.feedback.question import SEEN_TOKENS
 from flowbot.optimizer.feedback.runs import failing, varied
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.priors import Priors, shipped_priors
+from flowbot.optimizer.priors import shipped_priors
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import fair_share, mistake_text, value_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
@@ -47,11 +47,9 @@ class WrittenEdits:
 
     Args:
         mistakes: failing runs that it is shown, beside what was said of the program's runs.
-        priors: what is believed of each kind.
     """
 
     mistakes: int = 3
-    priors: Priors = field(default_factory=shipped_priors)
     _replies: dict[str, _Reply] = field(default_factory=dict[str, _Reply])
     _asking: dict[str, Lock] = field(default_factory=lambda: defaultdict[str, Lock](Lock))
 
@@ -62,7 +60,7 @@ class WrittenEdits:
             return []
         cost = 0 if program.hash in self._replies else TRIES
         key = stable_hash([program.hash, WRITTEN])
-        return [Option(Arm(kind=WRITTEN), key, TITLE, self.priors.belief(WRITTEN), cost=cost, most=AT_ONCE)]
+        return [Option(Arm(kind=WRITTEN), key, TITLE, shipped_priors().belief(WRITTEN), cost=cost, most=AT_ONCE)]
 
     async def propose(
         self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]

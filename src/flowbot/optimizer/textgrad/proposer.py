@@ -5,14 +5,13 @@ was said of it in a batch, one thing under the other (`sum`). It knows no histor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from flowbot.optimizer.feedback.backward import most_questions
 from flowbot.optimizer.feedback.parts import suspects
 from flowbot.optimizer.parameters.step_change import option
 from flowbot.optimizer.parameters.update import update_all
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.priors import Priors, shipped_priors
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
@@ -28,11 +27,9 @@ class TextGrad:
 
     Args:
         most: steps that are tried on one program, each from other rows.
-        priors: what is believed of it.
     """
 
     most: int = 4
-    priors: Priors = field(default_factory=shipped_priors)
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """One: a step, from rows that were run."""
@@ -41,9 +38,7 @@ class TextGrad:
         if not paths or not rows:
             return []
         questions = sorted((most_questions(program, row) for row in rows), reverse=True)[:BATCH]
-        return [
-            option(program, Arm(kind="textgrad"), TITLE, self.priors, cost=len(paths) + sum(questions), most=self.most)
-        ]
+        return [option(program, Arm(kind="textgrad"), TITLE, cost=len(paths) + sum(questions), most=self.most)]
 
     async def propose(
         self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
