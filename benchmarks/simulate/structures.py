@@ -20,6 +20,7 @@ from flowbot.optimizer.population import Population
 from flowbot.optimizer.structure.catalogue_changes import CatalogueChanges, stand_in
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
+from flowbot.workflow.calls import usual_calls
 from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.workflow import Workflow
 from simulate.world import BLIND, REMOVE, Offer, Phi, PhiInv, Program, Task, Text
@@ -72,7 +73,9 @@ def shape(steps: int) -> Shape:
     for kind, after in changed(start, last).items():
         new = {path: offers for path, offers in offered(after).items() if path not in here}
         added[kind] = tuple(offers for offers in new.values() if any(each.kind == "vote" for each in offers))
-    return Shape(start.usual_calls, tuple(Place(name, offers) for name, offers in here.items()), added)
+    return Shape(
+        max(1, int(usual_calls(start.workflow))), tuple(Place(name, offers) for name, offers in here.items()), added
+    )
 
 
 def start_of(steps: int) -> tuple[WorkflowProgram, str]:

@@ -19,9 +19,10 @@ from flowbot.lm import providers
 from flowbot.lm.client import Identity, Request
 from flowbot.lm.providers import add_provider
 from flowbot.optimizer.catalogue.catalogue import Catalogue
-from flowbot.optimizer.parameters.model import Models
+from flowbot.optimizer.parameters.settings import Settings, models
 from flowbot.optimizer.run import planned
 from flowbot.optimizer.step_models import StepModels, choices, step_models
+from flowbot.optimizer.structure.catalogue_changes import CatalogueChanges
 from flowbot.run.events import Noted, Proposal
 from flowbot.run.journal import read_events
 from flowbot.task import Judge, Metric, Task
@@ -34,7 +35,7 @@ from flowbot.workflow.workflow import Workflow
 
 CHEAP, DEAR = "two/cheap", "two/dear"
 PRICE = {CHEAP: (1.0, 1.0), DEAR: (10.0, 10.0)}
-MODELS_ALONE = m.PoolMethod("models", lambda: [Models()], critic=None, asks=False)
+MODELS_ALONE = m.PoolMethod("models", lambda: [Settings(models, late=True)], critic=None, asks=False)
 START = flow({"easy": llm(q="q"), "hard": llm(note="easy.a")}, "hard.a")
 """One step that any model does, and one that the cheap model does half of the time."""
 
@@ -267,9 +268,9 @@ async def test_branches_and_judges_of_merges_have_models_too(tmp_path: Path) -> 
         },
         "best.a",
     )
-    models = StepModels("fake", {"small": 0.5, "fake": 1.0})
-    async with searching(silver(4), start, lambda request: "x", tmp_path, models=models) as search:
-        options = Models().options(search.population.start, search)
+    listed = StepModels("fake", {"small": 0.5, "fake": 1.0})
+    async with searching(silver(4), start, lambda request: "x", tmp_path, models=listed) as search:
+        options = Settings(models, late=True).options(search.population.start, search)
     assert [each.arm.place for each in options] == ["route", "left", "right", "best"]
     assert {each.arm.kind for each in options} == {"cheaper model"}
     assert all(each.late and each.extra == -0.5 for each in options)
@@ -296,6 +297,14 @@ def test_escalating_asks_the_strongest_model_again_by_a_declared_check(reasoning
         assert models_of(changed)["answer_again"] == DEAR
         assert models_of(changed)["answer"] is None
         assert not escalations(NUMBER, changed, BOTH), "once is enough"
+
+
+async def test_what_it_adds_counts_as_the_strong_model_does(tmp_path: Path) -> None:
+    start = single_call(NUMBER.inputs, NUMBER.outputs, NUMBER.goal, reasoning=False)
+    async with searching(NUMBER, start, lambda request: "x", tmp_path, models=BOTH) as search:
+        options = CatalogueChanges().options(search.population.start, search)
+    assert [each.extra for each in options if each.arm.kind == "escalate"] == [10, 11]
+    assert next(each.extra for each in options if each.arm.kind == "review") == 1
 
 
 def test_it_is_offered_where_there_is_a_stronger_model_and_the_steps_own_is_not_pinned() -> None:

@@ -19,10 +19,9 @@ from .parameters.combine import Combine
 from .parameters.demonstrations import Demonstrations
 from .parameters.hint import Hint
 from .parameters.mend import Mend
-from .parameters.model import Models
 from .parameters.rewrite import Rewrite
 from .parameters.rule import Rule
-from .parameters.settings import Settings, samples, tools, without
+from .parameters.settings import Settings, models, samples, tools, without
 from .planner import Bandit
 from .pool import Pool, opening
 from .population import Candidate
@@ -46,7 +45,7 @@ def tuning() -> Proposers:
 
 def default_proposers() -> Proposers:
     """New proposers of the default method: changes of the catalogue, edits that a large meta model writes, tuning, and other models."""
-    return [CatalogueChanges(), WrittenEdits(), *tuning(), Models()]
+    return [CatalogueChanges(), WrittenEdits(), *tuning(), Settings(models, late=True)]
 
 
 @dataclass(frozen=True, slots=True)

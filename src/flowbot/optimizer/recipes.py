@@ -26,8 +26,7 @@ from .packages.tuning import Package, PackageLoop, PackageProposer
 from .paper.edits import Edits
 from .paper.layerwise import Layerwise
 from .parameters.demonstrations import Demonstrations
-from .parameters.model import Models
-from .parameters.settings import Settings, without
+from .parameters.settings import Settings, models, without
 from .planner import Bandit
 from .pool_method import META_SHARE, PoolMethod, Proposers, tuning
 from .structure.catalogue_changes import CatalogueChanges
@@ -79,9 +78,9 @@ def recipe(outer: str, inner: str) -> Method:
         tuner = Inner(lambda: [Demonstrations(), Settings(without)], asks="never")
 
     def proposers() -> Proposers:
-        models = [] if inner == "none" else [Models()]
+        late = [] if inner == "none" else [Settings(models, late=True)]
         changes = [CatalogueChanges(asks=not by_chance), *([] if by_chance else [WrittenEdits()])]
-        return [*([] if outer == "none" else changes), *tuner.proposers(), *models]
+        return [*([] if outer == "none" else changes), *tuner.proposers(), *late]
 
     critic = BallotCritic if outer == "flowbot" else None
     return PoolMethod(

@@ -17,7 +17,7 @@ from flowbot.lm.providers import split_model
 from flowbot.runtime.open_model import names_file
 from flowbot.runtime.trace import Trace
 from flowbot.task import Metric
-from flowbot.workflow.calls import asked_models
+from flowbot.workflow.calls import asked_models, usual_calls
 from flowbot.workflow.nodes import BranchNode, LLMNode, MergeNode, is_frozen, walk
 from flowbot.workflow.parameters import ChoiceParameters, LLMParameters
 from flowbot.workflow.workflow import Workflow
@@ -63,6 +63,10 @@ class StepModels:
     def weight(self, model: str | None) -> float:
         """What a call of a step's model counts as."""
         return self.weights.get(model or self.own, 1.0)
+
+    def further(self, changed: Workflow, than: Workflow) -> float:
+        """What a run of a workflow that goes well takes more than one of another, in calls of the task model."""
+        return usual_calls(changed, self.weight) - usual_calls(than, self.weight)
 
     def calls(self, workflow: Workflow, trace: Trace) -> float | None:
         """The calls of a run, each as what it counts as; None where there is no choice of models."""

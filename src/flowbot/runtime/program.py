@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from flowbot.workflow.calls import most_calls, usual_calls
+from flowbot.workflow.calls import most_calls
 from flowbot.workflow.nodes import is_frozen, walk
 from flowbot.workflow.parameters import Parameters
 from flowbot.workflow.workflow import Workflow
@@ -76,18 +76,15 @@ class WorkflowProgram:
         workflow: what is run.
         hash: the workflow's, computed once: a search asks for it all the time.
         most_calls: model calls that a run makes at most, asking again aside.
-        usual_calls: model calls of a run that goes well.
     """
 
     workflow: Workflow
     hash: str = field(init=False)
     most_calls: int = field(init=False)
-    usual_calls: int = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hash", self.workflow.hash)
         object.__setattr__(self, "most_calls", max(1, most_calls(self.workflow)))
-        object.__setattr__(self, "usual_calls", max(1, usual_calls(self.workflow)))
 
     def slots(self) -> Sequence[Slot]:
         """Every step, in the order of the sketch."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from .nodes import HasNodes, LLMNode, LoopNode, MapNode, walk
-from .parameters import ChoiceParameters, LLMParameters
+from .parameters import ChoiceParameters, LLMParameters, Parameters
 from .workflow import Workflow
 
 
@@ -13,31 +13,41 @@ def asked_models(workflow: Workflow) -> Iterator[tuple[str, str | None]]:
     """The steps that ask a model, each with the model string in its parameters; None: the run's own model."""
     for path, node in walk(workflow.sketch):
         if node.asks:
-            told = workflow.parameter(path)
-            yield path, told.model if isinstance(told, LLMParameters | ChoiceParameters) else None
+            yield path, _model(workflow.parameter(path))
 
 
 def most_calls(workflow: Workflow) -> int:
     """Model calls that one run of a workflow makes at most, asking again aside: every way, step, item, sample and round."""
-    return _calls(workflow, workflow.sketch, "", most=True)
+    return int(_calls(workflow, workflow.sketch, "", lambda model: 1, most=True))
 
 
-def usual_calls(workflow: Workflow) -> int:
-    """Model calls of a run that goes well: every way, each body once, one round of tools. Bounds are there for runs that do not."""
-    return _calls(workflow, workflow.sketch, "", most=False)
+def usual_calls(workflow: Workflow, weight: Callable[[str | None], float] = lambda model: 1) -> float:
+    """Model calls of a run that goes well: every way, each body once, one round of tools. Bounds are there for runs that do not.
+
+    Args:
+        workflow: that is run.
+        weight: what a call of a step's model counts as.
+    """
+    return _calls(workflow, workflow.sketch, "", weight, most=False)
 
 
-def _calls(workflow: Workflow, holder: HasNodes, path: str, *, most: bool) -> int:
-    calls = 0
+def _calls(
+    workflow: Workflow, holder: HasNodes, path: str, weight: Callable[[str | None], float], *, most: bool
+) -> float:
+    calls = 0.0
     for name, node in holder.nodes.items():
+        told = workflow.parameter(f"{path}{name}")
         match node:
             case LLMNode():
-                told = workflow.parameter(f"{path}{name}")
                 if isinstance(told, LLMParameters):
                     rounds = node.rounds if most else min(1, node.rounds)
-                    calls += told.samples * (rounds + 1 if told.tools else 1)
+                    calls += told.samples * (rounds + 1 if told.tools else 1) * weight(told.model)
             case LoopNode() | MapNode():
-                calls += (node.bound if most else 1) * _calls(workflow, node, f"{path}{name}/", most=most)
+                calls += (node.bound if most else 1) * _calls(workflow, node, f"{path}{name}/", weight, most=most)
             case _:
-                calls += node.asks
+                calls += node.asks * weight(_model(told))
     return calls
+
+
+def _model(told: Parameters) -> str | None:
+    return told.model if isinstance(told, LLMParameters | ChoiceParameters) else None

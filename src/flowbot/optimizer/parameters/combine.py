@@ -73,7 +73,7 @@ class Combine:
                 parent.program,
                 Arm(kind="combine"),
                 title,
-                extra=made.usual_calls - parent.program.usual_calls,
+                extra=context.models.further(made.workflow, parent.program.workflow),
                 tokens=_tokens(made.workflow) - _tokens(parent.program.workflow),
                 measured=True,
             )

@@ -1,7 +1,8 @@
 """Set a step otherwise, in one of a few ways that are known beforehand. No model is asked.
 
 `tools`: each that the step may call left out once, each that it may not allowed once. `samples`: 3 or 5 where they are joined
-(self-consistency, Wang et al. 2023, arXiv 2203.11171). `without`: what it has taken from it again.
+(self-consistency, Wang et al. 2023, arXiv 2203.11171). `without`: what it has taken from it again. `models`: another of the user's list, once
+the structure has settled; the measured runs decide by the one rule for cheaper and dearer (Chen et al. 2025: LLMSelector, arXiv 2502.14815).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
+from flowbot.optimizer.step_models import choosable
 from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.graph import split_reference
@@ -50,23 +52,27 @@ class Settings:
 
     Args:
         kinds: of a step that may be tuned, given its program, path and parameters.
+        late: whether they are for when the structure has settled, and of the incumbent alone: on another parent a change would be
+            compared with what has several others.
     """
 
     kinds: Callable[[Context[WorkflowProgram], WorkflowProgram, str, Told], Iterator[Kind]]
+    late: bool = False
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """One for every kind and step, unless all that it leads to was tried already."""
-        program = parent.program
+        program, found = parent.program, list[Option]()
+        if self.late and parent is not context.population.incumbent:
+            return found
         known = {each.program.hash for each in context.population.members}
-        found: list[Option] = []
         for path, told in told_steps(program):
             for kind, title, settings in self._fitting(context, program, path, told):
                 changed = [program.with_slot(path, each.told) for each in settings]
-                if any(each.hash not in known for each in changed):
-                    extra = changed[0].usual_calls - program.usual_calls
+                if self.late or any(each.hash not in known for each in changed):
+                    extra = context.models.further(changed[0].workflow, program.workflow)
                     tokens = prompt_tokens(settings[0].told) - prompt_tokens(told)
                     arm, most = Arm(kind=kind, place=path), len(settings)
-                    found.append(option(program, arm, title, most=most, extra=extra, tokens=tokens))
+                    found.append(option(program, arm, title, most=most, extra=extra, tokens=tokens, late=self.late))
         return found
 
     async def propose(
@@ -138,6 +144,23 @@ def without(context: Context[WorkflowProgram], program: WorkflowProgram, path: s
     for what, bare in _bare(told, _first(context, path)):
         title = f"leave out the {what} of step `{path}`"
         yield Kind(f"without {what}", title, [Setting(title, f"its {what} left out", bare)])
+
+
+def models(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, told: Told) -> Iterator[Kind]:
+    """The models before the step's own, and those after it, each draw the next dearer one."""
+    allowed = context.models
+    both = {"cheaper model": allowed.cheaper(told.model), "stronger model": allowed.stronger(told.model)}
+    for kind, names in both.items() if path in dict(choosable(program.workflow)) else ():
+        made = [
+            Setting(
+                f"give step `{path}` the {kind} {name}",
+                f"model {name}",
+                told.model_copy(update={"model": allowed.named(name)}),
+            )
+            for name in names
+        ]
+        if made:
+            yield Kind(kind, f"give step `{path}` a {kind}", made)
 
 
 def _joined(program: WorkflowProgram, path: str) -> bool:

@@ -120,7 +120,7 @@ class CatalogueChanges:
                 key=stable_hash([structure, _near(workflow, change.place), change.key]),
                 title=change.title,
                 prior=self._believed(change, task_kinds(search.task, workflow, change.place, rows), rows),
-                extra=changed.usual_calls - program.usual_calls,
+                extra=search.models.further(changed.workflow, workflow),
                 cost=cost if self.asks else 0,
                 at_once=2 if self.asks and change.prior_code else 1,
             )
