@@ -6,7 +6,6 @@ import flowbot.optimizer.methods as m
 from flowbot.optimizer.feedback.parts import suspects
 from flowbot.optimizer.parameters.step_change import option, proposal
 from flowbot.optimizer.population import Candidate
-from flowbot.optimizer.priors import shipped_priors
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
@@ -20,10 +19,10 @@ class AppendRule:
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """What could be tried on a parent: a rule for each of its steps."""
-        program, priors = parent.program, shipped_priors()
+        program = parent.program
         paths = [path for path in suspects(program) if isinstance(program.workflow.parameter(path), LLMParameters)]
         arms = [Arm(kind="rule", place=path) for path in paths]
-        return [option(program, arm, f"append a rule to `{arm.place}`", priors, most=len(RULES)) for arm in arms]
+        return [option(program, arm, f"append a rule to `{arm.place}`", most=len(RULES)) for arm in arms]
 
     async def propose(
         self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from cli_help import flowbot
 
@@ -33,3 +35,11 @@ def test_what_is_wrong_and_what_there_is(
     monkeypatch.delenv("FLOWBOT_MODEL", raising=False)
     said = flowbot(capsys, *given)
     assert (said.status, said.error) == (2, f"flowbot: {told}")
+
+
+@pytest.mark.parametrize("option", ["freeze", "models"])
+def test_a_list_of_commas_alone_names_nothing(capsys: Capture, option: str) -> None:
+    task = str(Path(__file__).parents[2] / "examples" / "invoices")
+    said = flowbot(capsys, "optimize", task, "--model", "fake/counter", f"--{option}", " , ,")
+    assert said.status == 2
+    assert said.error.startswith(f"flowbot: {option}: found ' , ,'; expected names")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from flowbot.optimizer.editing import TRIES, structure
 from flowbot.optimizer.feedback.question import LETTERS
 from flowbot.optimizer.method import Sizes
 from flowbot.optimizer.methods import find_method
+from flowbot.optimizer.objective import Objective
 from flowbot.optimizer.run import optimize_async
 from flowbot.optimizer.search import Search
 from flowbot.optimizer.structure.catalogue_changes import CatalogueChanges
@@ -166,6 +168,19 @@ async def test_the_author_is_told_what_was_tried_on_the_parent_with_its_score_be
     assert made[0].because
     per_parent = [(each.parents[0], each.arm.kind, each.arm.place, each.code_by) for each in made if each.program]
     assert len(set(per_parent)) == len(per_parent), "no change is offered on a parent again"
+
+
+@pytest.mark.parametrize(("objective", "paid_for"), [("score", False), ("calls=1", True)])
+async def test_what_the_author_is_told_is_better_is_so_by_the_users_objective(
+    small: Task, tmp_path: Path, objective: str, paid_for: bool
+) -> None:
+    model = Modeller(choice={"fault": "it adds wrongly", "choice": "A"})
+    aim = Objective.parse(objective)
+    async with searching(small, start(small), model, tmp_path, planned=5000, objective=aim) as search:
+        await run(search)
+    told = re.findall(r"from (\d+) % to (\d+) %, (no better|better)", "".join(model.chosen))
+    assert {"better", "no better"} == {said for _, _, said in told}
+    assert any(int(new) > int(old) and said == "no better" for old, new, said in told) == paid_for
 
 
 async def test_a_repetition_is_refused_within_the_tries_and_another_modification_is_taken(

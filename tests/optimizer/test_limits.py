@@ -24,6 +24,7 @@ from flowbot.optimizer.methods import PoolMethod
 from flowbot.optimizer.objective import Limits
 from flowbot.optimizer.parameters.settings import Settings, samples
 from flowbot.optimizer.pool import within
+from flowbot.optimizer.progress import ProgressEvent
 from flowbot.optimizer.run import optimize_async, planned
 from flowbot.optimizer.seams import Focus, Option, Pick, Proposal
 from flowbot.optimizer.search import Search
@@ -247,8 +248,10 @@ async def test_what_cannot_be_is_one_error_before_anything_is_paid_for(
 async def test_a_price_of_the_users_own_serves_weights_and_a_free_model_needs_none(few: Task, tmp_path: Path) -> None:
     own: dict[str, Any]
     for own in ({"lm": "openai/nobody-knows", "price": (1.0, 2.0)}, {"lm": "fake/counter"}):
-        async with planned(few, cache_dir=tmp_path, objective={"usd": 1.0}, **own) as plan:
+        said: list[ProgressEvent] = []
+        async with planned(few, cache_dir=tmp_path, objective={"usd": 1.0}, progress=said.append, **own) as plan:
             assert plan.objective.name == "score=1,usd=1"
+        assert any("decides nothing" in each.text for each in said) == ("price" not in own)
 
 
 async def test_the_objective_of_score_is_what_there_was_before_and_each_other_one_is_another_run(

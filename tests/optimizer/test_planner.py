@@ -206,7 +206,7 @@ async def test_what_is_for_a_settled_structure_waits_for_few_calls_a_plateau_or_
     assert await kinds(Bandit([offers]), 1, world) == ["model"], "a third of the calls is left"
     world.spent = 0
     planner: Bandit[Named] = Bandit([offers])
-    planner.learn([closed("a", -0.1)] * PATIENCE)
+    planner.learn([closed("a", -0.1) for _ in range(PATIENCE)])
     assert await kinds(planner, 1, world) == ["model"], "a plateau"
     assert any(isinstance(each, Noted) and "other models" in each.text for each in world.events)
     planner.learn([closed("b", 0.1, "adopt")])

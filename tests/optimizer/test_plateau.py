@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 from random import Random
 
@@ -63,8 +64,13 @@ def populated(*members: tuple[str, str]) -> Lookup:
     return context
 
 
+DRAWS = count()
+
+
 def closed(origin: Candidate[Named] | None = None, decision: str = "drop") -> tuple[Candidate[Named], Verdict]:
-    candidate = Candidate("p", Named("p"), None, Arm(kind="k"), Belief(0.0, 0.1), origin=origin, title="k")
+    candidate = Candidate(
+        "p", Named("p"), None, Arm(kind="k"), Belief(0.0, 0.1), draw=next(DRAWS), origin=origin, title="k"
+    )
     return candidate, Verdict(
         proposal="p", incumbent="start", decision=decision, rule="posterior", n=12, mine=0.5, theirs=0.5,
         gain=0.0, spread=0.05, p=0.5, spent=24,
@@ -101,7 +107,7 @@ async def test_one_candidate_less_is_no_plateau_and_an_adoption_begins_the_count
             bandit.learn([closed()])
         bandit.learn([closed(decision="adopt")])
     for _ in range(PATIENCE - 1):
-        bandit.learn([closed()])
+        bandit.learn([closed()] * 2)  # two programs came of one draw
     assert (await bandit.picks(1, context))[0].parent is context.population.start
     assert plateaus(context) == []
 

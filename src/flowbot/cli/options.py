@@ -196,9 +196,18 @@ class Calls:
         return None if self.price is None else parse_price(self.price)
 
 
-def listed_models(option: str | None) -> list[str]:
-    """The models of a `--models A,B`, or the names of another such list."""
-    return [name for each in (option or "").split(",") if (name := each.strip())]
+def listed_models(option: str | None, of: str = "models") -> list[str]:
+    """The models of a `--models A,B`, or the names of another such list.
+
+    Raises:
+        UserError: where commas are all that it holds.
+    """
+    from flowbot.fields import UserError
+
+    names = [name for each in (option or "").split(",") if (name := each.strip())]
+    if option and option.strip() and not names:
+        raise UserError(of, repr(option), "names, with commas between them")
+    return names
 
 
 @Parameter(name="*")
@@ -241,7 +250,7 @@ class SearchOptions:
 
     def frozen(self) -> list[str]:
         """The steps of `--freeze`."""
-        return [step for each in self.freeze or () for step in listed_models(each)]
+        return [step for each in self.freeze or () for step in listed_models(each, "freeze")]
 
     def effort_or(self, default: Effort) -> Effort:
         """The effort, or what a verb tries by itself.

@@ -22,7 +22,8 @@ H = TypeVar("H", Sketch, BodyNode)
 
 
 def require_fits(ready: Prepared, method: Method, objective: Objective, limits: Limits, models: Sequence[str]) -> None:
-    """Refuse an objective that the method does not follow, weights of dollars without a price, and a start beyond a limit.
+    """Refuse an objective that the method does not follow, weights of dollars without a price, and a start beyond a limit; say where a
+    weight of dollars weighs nothing.
 
     Args:
         ready: what is searched from.
@@ -42,12 +43,18 @@ def require_fits(ready: Prepared, method: Method, objective: Objective, limits: 
             else "score",
         )  # fmt: skip
     named = (name for _, name in asked_models(ready.workflow) if name is not None)
-    for model in dict.fromkeys((*models, *named)) if objective.weights and "usd" in objective.weights else ():
-        if price_of(model, Usage(1, 1000, 1000), ready.price) is None:
+    by_usd = objective.weights is not None and "usd" in objective.weights
+    prices = {each: price_of(each, Usage(1, 1000, 1000), ready.price) for each in (*models, *named)} if by_usd else {}
+    for model, price in prices.items():
+        if price is None:
             raise UserError(
                 "objective", f"a weight of usd, and no known price of {model}",
                 mend="give it by --price IN,OUT (dollars per million tokens; price=(IN, OUT) in Python), or weigh `tokens`",
             )  # fmt: skip
+    if by_usd and not any(prices.values()):
+        ready.watch.news(
+            "No call of these models costs anything: a weight of usd decides nothing (weigh `tokens` or `seconds`)"
+        )
     if fault := limits.fault(WorkflowProgram(ready.workflow)):
         raise UserError("start", fault, "a smaller start, or a higher limit")
 

@@ -34,7 +34,7 @@ VOTE_WORTH = 0.10
 LEAST_SPREAD = 0.06
 """Of a candidate's prior: a kind that was tried often is known, this one of it is not."""
 PATIENCE = 8
-"""Candidates in a row that were closed without an adoption, after which another parent is tried."""
+"""Draws in a row whose candidates were closed without an adoption, after which another parent is tried."""
 SETTLED = 1 / 3
 """Share of the planned calls: where no more of them are left, the structure is taken to have settled."""
 LEAST_WEIGHT = 0.02
@@ -96,7 +96,7 @@ class Bandit(Generic[P]):
     _asked: int = 0
     _parent: Candidate[P] | None = None
     _left_behind: set[str] = field(default_factory=set[str])
-    _barren: int = 0
+    _barren: set[Draw] = field(default_factory=set[Draw])
     _settled: bool = False
 
     async def picks(self, want: int, context: Context[P]) -> Sequence[Pick[P]]:
@@ -147,14 +147,14 @@ class Bandit(Generic[P]):
         population = context.population
         parent = self._parent or population.incumbent
         offers = self._untried(parent, context)
-        if self._barren >= PATIENCE and not self._settled:
+        if len(self._barren) >= PATIENCE and not self._settled:
             self._settled = True
             offers = self._untried(parent, context)
             if any(option.late for _, option in offers):  # which comes before other parents
-                self._barren = 0
+                self._barren.clear()
                 why = f"{PATIENCE} candidates in a row were not better: now other models at the steps"
                 context.record(Noted(about="plateau", text=why, spent=context.spent))
-        while self.wanders and (self._barren >= PATIENCE or not offers):
+        while self.wanders and (len(self._barren) >= PATIENCE or not offers):
             if parent is population.incumbent and not offers:
                 why = "nothing is left to try on the incumbent"
             elif not offers:
@@ -166,7 +166,8 @@ class Bandit(Generic[P]):
             if other is None and parent is population.incumbent:
                 break
             parent = other or population.incumbent
-            self._parent, self._barren = parent, 0
+            self._parent = parent
+            self._barren.clear()
             context.record(Noted(about="plateau", text=f"{why}: now from {parent.title}", spent=context.spent))
             offers = self._untried(parent, context)
         return parent, offers
@@ -204,16 +205,18 @@ class Bandit(Generic[P]):
         """What a kind gained tells of its other places; what was named by votes tells of the critic. Of what came of one draw the best
         counts: whoever draws again may have the best of several again."""
         for candidate, verdict in outcomes:
-            self._barren += 1
+            draw = candidate.key, candidate.draw
+            self._barren.add(draw)
             if verdict.decision == "adopt":
-                self._barren, self._parent = 0, None
+                self._parent = None
+                self._barren.clear()
                 self._left_behind.clear()
                 self._settled = self._settled and candidate.level != "structure"
             elif candidate.level == "parameters" and (made_from := candidate.origin or candidate.parent):
                 self._failed[made_from.program.hash][candidate.arm.place] += 1
             if candidate.origin is not None:
                 continue  # its gain is over the incumbent, not over what it was made from
-            draw, gains = (candidate.key, candidate.draw), self._gains[candidate.level, candidate.arm.kind]
+            gains = self._gains[candidate.level, candidate.arm.kind]
             if candidate.belief.mean >= gains.get(draw, -math.inf):
                 gains[draw] = candidate.belief.mean
                 if _change(candidate) in self._carried:

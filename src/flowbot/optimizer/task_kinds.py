@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import median
 
 from flowbot.optimizer.feedback.runs import PERFECT
@@ -53,6 +54,7 @@ def _output(workflow: Workflow, path: str) -> str:
     return kinds.pop() if len(kinds) == 1 else "object"
 
 
+@lru_cache(maxsize=8)
 def _input(task: Task) -> str:
     if any(each.type.kind == "list" for each in task.inputs):
         return "list"

@@ -110,9 +110,10 @@ class Tree:
             tried.append(f"{proposal.title}: it takes more calls than are left")
         else:
             await self._score_and_tune(context, candidate, parent)
-            old, new = (self._score(context, each) for each in (parent, self._nodes[-1]))
-            came = "better" if new > old else "no better"
-            tried.append(f"{proposal.title}: from {percent(old)} to {percent(new)}, {came}")
+            new = self._nodes[-1]
+            old, now = (percent(self._score(context, each)) for each in (parent, new))
+            came = "better" if self._worth(context, new) > self._worth(context, parent) else "no better"
+            tried.append(f"{proposal.title}: from {old} to {now}, {came}")
 
     async def _score_and_tune(self, context: Context[WorkflowProgram], candidate: _Member, parent: _Member) -> None:
         await context.run(candidate.program, context.rows, "train")
