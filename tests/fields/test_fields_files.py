@@ -242,6 +242,7 @@ _MAY = {
     "run/lock.py": "a folder that is held",
     "store/files.py": "SQLite opens its own file, after a look at what is there",
     "store/migrations.py": "a database in memory",
+    "serve/spending.py": "SQLite opens its own file, after a look at what is there",
     "runtime/toolbox/sql.py": "SQLite reads the user's database, which nothing can write",
     "runtime/sandbox/inside.py": "runs inside the sandbox, on its own",
     "runtime/sandbox/process.py": "pipes to the sandbox",

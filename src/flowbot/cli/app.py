@@ -28,6 +28,7 @@ from .optimize import optimize
 from .options import OWN
 from .report import report
 from .run import run_flow
+from .serve import serve
 from .show import show
 from .starts import starts
 from .streams import silence
@@ -67,6 +68,7 @@ for _order, (_verb, _name) in enumerate(
         (check, "check"),
         (run_flow, "run"),
         (evaluate_flow, "eval"),
+        (serve, "serve"),
         (show, "show"),
         (diff, "diff"),
         (compare, "compare"),

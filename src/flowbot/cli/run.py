@@ -18,7 +18,7 @@ from .text import json_text
 if TYPE_CHECKING:
     from flowbot.lm.stop import StopSignal
     from flowbot.runtime.trace import Trace
-    from flowbot.task import Tool, ToolSource
+    from flowbot.task import Task, Tool, ToolSource
     from flowbot.task.row import Row
     from flowbot.workflow.workflow import Workflow
 
@@ -50,6 +50,7 @@ def run_flow(
     from flowbot.lm.stop import StopSignal
     from flowbot.run.folders import flow_file
     from flowbot.runtime.allowed_models import allowed_models, require_allowed_models
+    from flowbot.task import Task
     from flowbot.workflow.calls import most_calls
     from flowbot.workflow.workflow import Workflow
 
@@ -61,7 +62,7 @@ def run_flow(
     workflow = Workflow.load(flow)
     own = allowed_models(model, models=calls.listed())
     require_allowed_models(own, workflow=workflow, where=str(flow))
-    tools = _tools(task)
+    tools = tools_of(None if task is None else Task.load(task))
     rows = _rows(workflow, values, inputs)
     stop = StopSignal()
     with pausing(stop, say=lambda line: console.say(line, "warn")):
@@ -77,13 +78,9 @@ def run_flow(
     return status
 
 
-def _tools(task: Path | None) -> tuple[Tool | ToolSource, ...]:
-    if task is None:
-        return ()
-    from flowbot.task import Task
-
-    loaded = Task.load(task)
-    return (*loaded.tools, *loaded.sources)
+def tools_of(task: Task | None) -> tuple[Tool | ToolSource, ...]:
+    """What a task declares for its workflows."""
+    return () if task is None else (*task.tools, *task.sources)
 
 
 async def _run(
@@ -149,23 +146,18 @@ def _print(console: Console, traces: list[Trace], *, many: bool) -> None:
 def _rows(workflow: Workflow, values: tuple[str, ...], file: str | None) -> list[dict[str, Any]]:
     """The inputs of each run, by name and of the right types."""
     from flowbot.fields import Field, Type, UserError
+    from flowbot.runtime.inputs import named_inputs
     from flowbot.task.examples import input_values
-    from flowbot.task.row import Row
 
     wanted = {name: Type.parse(kind) for name, kind in workflow.sketch.inputs.items()}
+    fields = [Field(name, type_) for name, type_ in wanted.items()]
     if file is not None and values:
         raise UserError("--inputs", "NAME=VALUE beside it", "one or the other")
     if file is not None:
         rows = _read_rows(file)
     else:
         usage = "the inputs " + " ".join(f"{name}={type_}" for name, type_ in wanted.items())
-        row = _pairs(values, wanted, usage)
-        odd = [f"the unknown input {name}" for name in row if name not in wanted]
-        odd += [f"no {name}" for name in wanted if name not in row]
-        if odd:
-            raise UserError("inputs", odd[0], usage)
-        rows = [Row("inputs", row)]
-    fields = [Field(name, type_) for name, type_ in wanted.items()]
+        return [named_inputs(_pairs(values, wanted, usage), fields)]
     return [input_values(row, fields) for row in rows]
 
 

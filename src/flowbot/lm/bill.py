@@ -230,7 +230,8 @@ class Bill:
         if kept:
             self.besides += took
         if not self.counted:
-            self.session.tried[self.key] = self.besides
+            if self.session.lasting:
+                self.session.tried[self.key] = self.besides
             self.session.ledger.besides(self.purpose, took, model=self.account.model)
 
     async def copied(self) -> Usage | None:
@@ -262,7 +263,7 @@ class Copy:
         if self._room is not None:
             self._room.settle(took)
             bill.session.ledger.besides(bill.purpose, replace(took, seconds=0.0), model=bill.account.model)
-            if not bill.counted:
+            if not bill.counted and bill.session.lasting:
                 bill.session.copied[bill.key] = bill.session.copied.get(bill.key, Usage()) + took
         return took
 

@@ -172,6 +172,10 @@ class Budget:
         for each in self._levels:
             each.used = add(each.used, amounts_of(actual))
 
+    def taken_elsewhere(self, usd: float) -> None:
+        """Count, here alone and not around, what others have taken of the same ceiling."""
+        self._level.used = add(self._level.used, (0, 0, math.ceil(usd * PICO)))
+
     def try_reserve(self, worst: Usage) -> Reservation | None:
         """Reserve at once; None if that must wait for calls in flight.
 

@@ -47,6 +47,22 @@ class Charged:
         self._slots = larger
 
 
+class Uncharged(Charged):
+    """Of calls whose responses nobody keeps: an equal one is made anew, and counts anew."""
+
+    def __init__(self) -> None:
+        pass
+
+    def __contains__(self, key: str) -> bool:
+        return False
+
+    def __len__(self) -> int:
+        return 0
+
+    def add(self, key: str) -> None:
+        """Forget it."""
+
+
 def _number(key: str) -> int:
     return int(key[:16], 16) or 1  # 0 is an empty slot
 

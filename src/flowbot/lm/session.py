@@ -9,7 +9,7 @@ from flowbot.fields import Paused, Usage
 from flowbot.store import Store
 
 from .budget import Budget
-from .charged import Charged
+from .charged import Charged, Uncharged
 from .client import Draw, Reply, Request
 from .connections import Connections
 from .cut import Cut
@@ -54,8 +54,8 @@ class Session:
         self.on_retry = on_retry
         self.lasting = lasting
         self.connections = connections or Connections(store, pace)
-        self.charged = Charged()
-        """The keys of the calls that were counted: a run counts each different call once."""
+        self.charged = Charged() if lasting else Uncharged()
+        """The keys of the calls that were counted: a run counts each different call once, as long as responses are kept."""
         self.tried: dict[str, Usage] = {}
         """What was counted of the tries of calls without a response, by key."""
         self.copied: dict[str, Usage] = {}

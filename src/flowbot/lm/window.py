@@ -93,7 +93,7 @@ class Window:
             self._quiet = self.size
 
     def _took_longer(self, group: str, seconds: float) -> bool:
-        if len(self._usual) > _KINDS:  # of a long search, whose prompts come and go
+        if len(self._rounds) > _KINDS:  # of a long search, or of a workflow in use, whose prompts come and go
             self._rounds.clear()
             self._usual.clear()
         times = self._rounds.setdefault(group, [])

@@ -73,7 +73,7 @@ class Flow:
         Trace(2 steps: total=2)
 
     Calls run on a private event loop in a thread of its own, so that they may come from plain code, from inside another
-    loop, and from several threads at once. A process that is forked after a call (gunicorn, Celery, `multiprocessing`) opens
+    loop, and from several threads at once; beside `workbench=` on its loop, which costs async code that runs there least. A process that is forked after a call (gunicorn, Celery, `multiprocessing`) opens
     loop, connections and servers of its own at its first one. Tools are called for real. Nothing is kept on disk.
 
     Args:
@@ -141,10 +141,8 @@ class Flow:
 
     async def atrace(self, /, **inputs: Any) -> Trace:
         """As `trace`, from async code."""
-        import asyncio
-
         _require_inputs(self.workflow, inputs)
-        return await asyncio.wrap_future(self._live.begin(self.workflow, inputs))
+        return await self._live.awaited(self.workflow, inputs)
 
     def __repr__(self) -> str:
         return f"Flow({self.workflow.summary}; lm {self.lm or 'none'})"

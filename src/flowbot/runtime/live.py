@@ -46,6 +46,13 @@ class Live:
         """Start a run on the private loop, which the first call opens."""
         return self._here().begin(workflow, inputs)
 
+    async def awaited(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Trace:
+        """As `begin`, to its end; on the workbench's own loop without a way through another thread."""
+        here = self._here()
+        if self._bench is not None and self._bench.loop is asyncio.get_running_loop():
+            return await here.begun(workflow, inputs)
+        return await asyncio.wrap_future(here.begin(workflow, inputs))
+
     def waited(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Trace:
         """As `begin`, to its end.
 
@@ -90,11 +97,17 @@ class _Running:
         self._stack = AsyncExitStack()
         self._running: set[asyncio.Task[Any]] = set()
         self._engine: Engine | None = None
+        self._ending: Future[None] | None = None
 
     def begin(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Future[Trace]:
         with self._changing:
             loop = self._turning()
             return asyncio.run_coroutine_threadsafe(self._run(workflow, inputs), loop)
+
+    def begun(self, workflow: Workflow, inputs: Mapping[str, Any]) -> asyncio.Task[Trace]:
+        """On the loop that runs here, which is the workbench's."""
+        with self._changing:
+            return self._turning().create_task(self._run(workflow, inputs))
 
     def signatures(self) -> dict[str, ToolSignature]:
         with self._changing:
@@ -107,7 +120,7 @@ class _Running:
             loop, self._loop = self._loop, None
             if loop is None or loop.is_closed():
                 return
-            ended = asyncio.run_coroutine_threadsafe(self._shut(loop), loop)
+            ended = self._ending = asyncio.run_coroutine_threadsafe(self._shut(loop), loop)
             # The garbage collector may call this from the loop's own thread, which cannot wait for itself.
             if self._bench is None and self._thread is not threading.current_thread():
                 self._thread.join()
@@ -143,6 +156,8 @@ class _Running:
     async def _run(self, workflow: Workflow, inputs: Mapping[str, Any]) -> Trace:
         own = asyncio.current_task()
         assert own is not None
+        if self._bench is not None and self._ending is not None and not self._ending.done():
+            await asyncio.wait([asyncio.wrap_future(self._ending)])  # what was open is closed before it is opened again
         self._running.add(own)
         try:
             async with nullcontext() if self._bench is None else self._bench.working():
@@ -156,7 +171,6 @@ class _Running:
             ) from None
         finally:
             self._running.discard(own)
-        engine.session.charged.clear()  # nothing is counted here, and nothing shall grow with every call
         return trace
 
     async def _shut(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -10,6 +10,7 @@ from flowbot.fields import UserError
 from flowbot.fields.words import kind_of
 from flowbot.fields.yaml import parse_json
 
+from .amended import amended
 from .decode import decoded
 from .delimited import table_rows
 from .faults import RAISED, Faults
@@ -61,7 +62,7 @@ def parse_rows(
     """The rows of a data file's text.
 
     A `.csv` file may have commas, semicolons, tabs or bars between its cells. A JSON file is a list of objects, or an
-    object that holds one such list and nothing else, or in truth JSON Lines.
+    object that holds one such list and nothing else, or in truth JSON Lines. A line may say more of an earlier row, see `amended`.
 
     Args:
         text: what the file holds.
@@ -79,7 +80,7 @@ def parse_rows(
     elif is_one_value(text, lines=ending != ".json"):
         rows = _json_list(text, where, faults, alone=alone)
     else:
-        rows = _json_lines(text, where, faults)
+        rows = amended(_json_lines(text, where, faults))
     if not rows and not faults.met:
         raise UserError(where, "no rows", "at least one row of data")
     return rows

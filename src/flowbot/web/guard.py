@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-MOST_BYTES = 8 * 2**20
+MOST_BYTES = 4 * 2**20
 """Of a request's body, where nothing else is said."""
 SECONDS = 30.0
 """That a body may take to come."""

@@ -1,0 +1,133 @@
+"""The paths of a served workflow, and what stands around each: a client that may leave, a fault that has a status, a count."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from flowbot.web.gone import ClientGone, while_there
+from flowbot.web.guard import MOST_BYTES, Guard
+from flowbot.web.refusal import refusal
+
+from . import chat, typed
+from .denial import denial_of
+from .metrics import MEDIA_TYPE, Metrics
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from .service import Service
+
+Answer = Callable[["Service", Request], Awaitable[Response]]
+PUBLIC = ("/healthz", "/readyz")
+"""Paths that ask for no key: they say nothing of what is served."""
+GONE = 499
+"""The status that is counted where the client has gone."""
+
+
+def app_of(
+    service: Service,
+    *,
+    key: str | None = None,
+    names: Collection[str] = (),
+    most_bytes: int = MOST_BYTES,
+    mcp: ASGIApp | None = None,
+) -> ASGIApp:
+    """The app that serves a workflow.
+
+    Args:
+        service: what runs it.
+        key: what clients must show.
+        names: host names by which it may be asked.
+        most_bytes: of a request's body.
+        mcp: what answers `/mcp`.
+    """
+    metrics = Metrics(service)
+    page = typed.openapi(service.face, keyed=key is not None, recorded=service.record is not None)
+
+    async def described(_: Request) -> Response:
+        return JSONResponse(page)
+
+    async def counted(_: Request) -> Response:
+        return Response(metrics.text(), media_type=MEDIA_TYPE)
+
+    async def alive(_: Request) -> Response:
+        return JSONResponse({"ok": True})
+
+    async def ready(_: Request) -> Response:
+        reason = service.unready()
+        return refusal(503, reason, code="not_ready") if reason else JSONResponse({"ok": True})
+
+    async def lost(request: Request, _: Exception) -> Response:
+        return refusal(404, f"no {request.method} {request.url.path!r:.80}; /openapi.json lists what there is")
+
+    routes = [
+        Route("/run", _Endpoint("/run", typed.run, service, metrics)),
+        Route("/feedback", _Endpoint("/feedback", typed.feedback, service, metrics)),
+        Route("/v1/chat/completions", _Endpoint("/v1/chat/completions", chat.completions, service, metrics)),
+        Route("/v1/models", partial(chat.models, service)),
+        Route("/openapi.json", described),
+        Route("/healthz", alive),
+        Route("/readyz", ready),
+        Route("/metrics", counted),
+        *([] if mcp is None else [Route("/mcp", _Raw(mcp), methods=["POST"])]),
+    ]
+    app = Starlette(routes=routes, exception_handlers={404: lost, 405: lost})
+    return Guard(app, names=names, key=key, public=PUBLIC, most_bytes=most_bytes)
+
+
+class _Endpoint:
+    """An ASGI app for one path that is answered by running the workflow.
+
+    Args:
+        path: as it is counted.
+        answer: makes the answer; its errors become one.
+        service: what runs it.
+        metrics: counts.
+    """
+
+    def __init__(self, path: str, answer: Answer, service: Service, metrics: Metrics) -> None:
+        self._path, self._answer, self._service, self._metrics = path, answer, service, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = perf_counter()
+        request = Request(scope, receive)
+        status = GONE
+        try:
+            response = await self._answered(request)
+            if response is not None:
+                status = response.status_code
+                await response(scope, receive, send)
+        finally:
+            self._metrics.answered(self._path, status, perf_counter() - began)
+
+    async def _answered(self, request: Request) -> Response | None:
+        """The answer; None where nobody waits for it."""
+        try:
+            if request.method != "POST":
+                return refusal(405, f"method: found {request.method}; expected POST")
+            _ = await request.body()
+            async with while_there(request.receive):
+                return await self._answer(self._service, request)
+        except ClientGone:
+            return None
+        except Exception as error:
+            denial = denial_of(error)
+            return refusal(denial.status, denial.message, code=denial.code, retry_after=denial.retry_after)
+
+
+class _Raw:
+    """An ASGI app as a route takes it: a function would be called with a request."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)

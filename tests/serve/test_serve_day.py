@@ -1,0 +1,84 @@
+"""What a day may cost: over restarts, over processes, and until the next day."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from serve_help import ONE, Bench, served
+
+from flowbot.fields import UserError
+from flowbot.serve.spending import FILE, Spending
+
+NOON = 1_800_000_000.0
+ASKED = {"question": "a"}
+
+
+def spending(folder: Path, *, name: str = "shop", now: float = NOON) -> Spending:
+    return Spending(folder / FILE, name, 1.0, now=lambda: now)
+
+
+async def served_until_refused(bench: Bench) -> int:
+    """How many requests are served before one is refused for its cost."""
+    for number in range(10):
+        status, body, _ = await bench.post("/run", ASKED)
+        if status != 200:
+            assert (status, body["error"]["code"]) == (402, "budget")
+            assert body["error"]["message"].startswith("today: ")
+            return number
+    raise AssertionError("never refused")
+
+
+async def test_a_day_has_a_ceiling_that_is_kept_over_restarts_and_is_whole_the_next_day(tmp_path: Path) -> None:
+    async with served(ONE, lambda request, _: "yes", price=0.3, spending=spending(tmp_path)) as bench:
+        assert (await bench.post("/run", ASKED))[0] == 200
+    async with served(ONE, lambda request, _: "yes", price=0.3, spending=spending(tmp_path)) as bench:
+        assert await served_until_refused(bench) == 2
+        assert "flowbot_usd_today 0.9" in (await bench.get("/metrics"))[1]
+    async with served(
+        ONE, lambda request, _: "yes", price=0.3, spending=spending(tmp_path, now=NOON + 86_400)
+    ) as bench:
+        assert await served_until_refused(bench) == 3
+    async with served(ONE, lambda request, _: "yes", price=0.3, spending=spending(tmp_path, name="b")) as bench:
+        assert (await bench.post("/run", ASKED))[0] == 200
+
+
+async def test_processes_of_one_name_share_it(tmp_path: Path) -> None:
+    async with (
+        served(ONE, lambda request, _: "yes", price=0.5, spending=spending(tmp_path)) as one,
+        served(ONE, lambda request, _: "yes", price=0.5, spending=spending(tmp_path)) as other,
+    ):
+        assert (await one.post("/run", ASKED))[0] == 200
+        assert (await other.post("/run", ASKED))[0] == 200
+        assert [(await each.post("/run", ASKED))[0] for each in (one, other)] == [402, 402]
+        assert [(await each.get("/readyz"))[0] for each in (one, other)] == [503, 503]
+
+
+async def test_at_midnight_a_server_goes_on_with_a_new_day(tmp_path: Path) -> None:
+    now = [NOON]
+    day = Spending(tmp_path / FILE, "shop", 1.0, now=lambda: now[0])
+    async with served(ONE, lambda request, _: "yes", price=0.5, spending=day) as bench:
+        assert await served_until_refused(bench) == 2
+        now[0] += 86_400
+        assert await served_until_refused(bench) == 2
+    assert spending(tmp_path, now=now[0]).over() == ""
+    again = spending(tmp_path, now=now[0])
+    again.look()
+    assert (again.paid, again.over()) == (1.0, "today's 1 USD are spent")
+
+
+async def test_what_cannot_be_counted_is_not_paid(tmp_path: Path) -> None:
+    day = spending(tmp_path)
+    async with served(ONE, lambda request, _: "yes", price=0.1, spending=day) as bench:
+        with sqlite3.connect(tmp_path / FILE) as db:
+            db.execute("DROP TABLE paid")
+        status, body, headers = await bench.post("/run", ASKED)
+        assert (status, body["error"]["code"], headers["Retry-After"]) == (503, "disk", "5")
+        assert not bench.client.sent
+
+
+def test_a_file_that_is_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("no database, but a text that somebody has put here\n" * 100)
+    with pytest.raises(UserError, match="found a file that cannot be used"):
+        spending(tmp_path)
