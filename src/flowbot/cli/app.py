@@ -28,6 +28,7 @@ from .optimize import optimize
 from .options import OWN
 from .report import report
 from .run import run_flow
+from .runs import runs
 from .serve import serve
 from .show import show
 from .starts import starts
@@ -73,6 +74,7 @@ for _order, (_verb, _name) in enumerate(
         (diff, "diff"),
         (compare, "compare"),
         (report, "report"),
+        (runs, "runs"),
         (view, "view"),
         (export, "export"),
         (bench, "bench"),

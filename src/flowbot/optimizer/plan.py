@@ -20,6 +20,7 @@ from flowbot.run.heartbeat import beating
 from flowbot.run.journal import NAME as JOURNAL
 from flowbot.run.journal import Journal
 from flowbot.run.lock import claimed
+from flowbot.run.responses import Responses
 from flowbot.run.result import CostEstimate, Judging, RunResult, Used
 from flowbot.run.sessions import Sessions, Spent, spent_in_all
 from flowbot.runtime.engine import Engine
@@ -161,7 +162,8 @@ class Plan:
         watch, price, effort = ready.watch, ready.price, planned_calls(self.effort)
         watch.planned = self.estimate.calls
         async with AsyncExitStack() as stack:
-            engine = await stack.enter_async_context(ready.engine(self.lm, self.judge_lm))
+            keys: set[str] = set()
+            engine = await stack.enter_async_context(ready.engine(self.lm, self.judge_lm, keys))
             session = engine.session
             roles = dict.fromkeys((self.lm, self.meta_lm, *self.judges, *self.choices))
             models = [engine.model(each) for each in roles]
@@ -217,7 +219,9 @@ class Plan:
                 )
             )
             start.save(directory / "start.flow.yaml")
-            await stack.enter_async_context(beating(directory, partial(self._heard, session), session.stop.set))
+            used = Responses(directory, keys, session.store.path)
+            heard = partial(self._heard, session)
+            await stack.enter_async_context(beating(directory, heard, session.stop.set, used.note))
             blank = RunResult(
                 run_id=run_id, run_dir=directory, status="paused", stopped_by="", method=self.method.name,
                 effort=str(self.effort), seed=self.seed, task=task.name, task_hash=stable_hash(task.identity),

@@ -14,6 +14,7 @@ from flowbot.runtime.judge import judge_models
 from flowbot.runtime.toolbox import opened_task
 from flowbot.runtime.tools import require_stand_ins
 from flowbot.runtime.workbench import Workbench, on_workbench
+from flowbot.store.noted import NotedStore
 from flowbot.task import Task, Tool
 from flowbot.workflow.check import require_valid
 from flowbot.workflow.starts import Start, single_call
@@ -57,19 +58,24 @@ class Prepared:
         return self.settings.get("allow_writes", False)
 
     @asynccontextmanager
-    async def engine(self, lm: str | None, judge_lm: str | None) -> AsyncGenerator[Engine]:
+    async def engine(
+        self, lm: str | None, judge_lm: str | None, keys: set[str] | None = None
+    ) -> AsyncGenerator[Engine]:
         """What runs the workflow. The models that it and the metric's judges name are opened: a missing key or price is found
         now and not in mid-run.
 
         Args:
             lm: model string of the steps that name none.
             judge_lm: model string of the judges that name none; `lm` when None.
+            keys: gets the keys of the stored responses that are used, where somebody wants to know them.
 
         Raises:
             UserError: for an unknown model, a missing key or price, or a store that cannot serve.
         """
         say = self.watch.news
         session = self.bench.session(self.budget, stop=self.settings.get("stop"), say=say)
+        if keys is not None:
+            session = session.over(NotedStore(session.store, keys))
         self.watch.calls = lambda: sum(session.ledger.calls.values())
         self.watch.usd = lambda: session.ledger.spent.usd
         async with self.bench.engine(

@@ -124,7 +124,10 @@ def ask_pause(run_dir: Path) -> None:
 
 @asynccontextmanager
 async def beating(
-    run_dir: Path, told: Callable[[], Mapping[str, Any]], pause: Callable[[str], None]
+    run_dir: Path,
+    told: Callable[[], Mapping[str, Any]],
+    pause: Callable[[str], None],
+    beside: Callable[[], None] = lambda: None,
 ) -> AsyncGenerator[None]:
     """Write `live.json` once a second while inside, and at the end; and hear of `ask_pause`.
 
@@ -132,10 +135,12 @@ async def beating(
         run_dir: the run's folder, which this process holds.
         told: the members of a `Heartbeat` that only the run knows.
         pause: pauses the run, for the reason that it is given.
+        beside: called each time; it must not raise.
     """
     who = {"pid": os.getpid(), "host": socket.gethostname(), "began": time.time()}
 
     def write(*, ended: bool) -> None:
+        beside()
         with suppress(OSError, UserError):
             beat = {**who, "beat": time.time(), "ended": ended, **told()}
             write_text(run_dir / NAME, json.dumps(hide(beat), ensure_ascii=False), lasting=False, errors="replace")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,10 @@ _ALL = b""
 """Sorts behind every number and text, so that every day is before it."""
 # By `created` too: a process of an older version leaves `used` at 0. What a row takes besides its texts, and its key's
 # place in the index, is about 60 bytes. The index on `used` gives this order: nothing is sorted or held open.
+_TAKES = "length(value) + 2 * coalesce(length(key), 0) + 60"
 _DAY = f"max(used, CAST(created / {DAY} AS INTEGER))"
 _OLDEST = (
-    f"SELECT rowid, used, length(value) + 2 * coalesce(length(key), 0) + 60, {_DAY} < :old FROM responses "
+    f"SELECT rowid, used, {_TAKES}, {_DAY} < :old FROM responses "
     f"WHERE (used, rowid) > (:used, :rowid) AND used < :before AND {_DAY} < :before AND (:kind IS NULL OR kind = :kind) "
     f"ORDER BY used, rowid LIMIT {_CHUNK}"
 )
@@ -110,6 +112,26 @@ def prune(
         if not dry_run:
             _give_back(connection, rebuild=True)
     return pruned
+
+
+def drop(path: Path, keys: Iterable[str], *, dry_run: bool = False) -> Pruned:
+    """Drop the responses under these keys from the store at `path`, whenever they were used; otherwise as `prune`."""
+    entries = size = 0
+    if not path.exists():
+        return Pruned()
+    with opened(path, write=True) as connection:
+        every = sorted(keys)
+        for start in range(0, len(every), _CHUNK):
+            chunk = every[start : start + _CHUNK]
+            where = f"FROM responses WHERE key IN ({', '.join('?' * len(chunk))})"
+            with transaction(connection):
+                found = connection.execute(f"SELECT count(*), total({_TAKES}) {where}", chunk).fetchone()
+                if not dry_run:
+                    connection.execute(f"DELETE {where}", chunk)
+            entries, size = entries + int(found[0]), size + int(found[1])
+        if entries and not dry_run:
+            _give_back(connection, rebuild=True)
+    return Pruned(entries, size)
 
 
 def read_limits(connection: sqlite3.Connection) -> Limits:
