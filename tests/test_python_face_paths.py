@@ -21,7 +21,7 @@ from flowbot.task import MCPSource, SearchSource, SQLSource
 from flowbot.workflow.starts import single_call
 from flowbot.workflow.workflow import Workflow
 
-GIVEN_BACK = {"BenchResult.folder", "RunResult.run_dir", "RunView.run_dir"}
+GIVEN_BACK = {"BenchResult.folder", "RunResult.run_dir", "RunSummary.run_dir", "RunView.run_dir"}
 """Paths of objects that FlowBot makes and nobody else."""
 PATHS = re.compile(r"\bPath\b|\bRows\b|\bTaskLike\b|\bWorkflowLike\b|\bRunLike\b")
 """In an annotation: a path, or an alias that includes one."""
@@ -171,6 +171,12 @@ async def optimized(place: Path, as_given: AsGiven) -> None:
     with pytest.raises(fb.UserError, match="the same run twice"):
         fb.compare(as_given(place / "run"), as_given(place / "run"))
     assert fb.RunResult.load(as_given(place / "run")).run_dir == place / "run"
+    assert [each.run_dir for each in fb.runs(as_given(place))] == [place / "run"]
+
+
+def tasked(place: Path, as_given: AsGiven) -> None:
+    with fb.load(place / "one.flow.yaml", lm="fake/counter", task=as_given(place / "task.yaml")) as flow:
+        assert flow.workflow == Workflow.load(place / "one.flow.yaml")
 
 
 async def evaluated(place: Path, as_given: AsGiven) -> None:
@@ -213,6 +219,7 @@ USES: dict[str, Callable[[Path, AsGiven], Any]] = {
     "SQLSource.file": tools_opened,
     "MCPSource.folder": server_started,
     **dict.fromkeys(("load.path", "load.cache_dir"), lambda place, as_given: searched(place, as_given, fb.load, as_given(place / "search.flow.yaml"))),
+    "load.task": tasked,
     "Flow.cache_dir": lambda place, as_given: searched(place, as_given, fb.Flow, Workflow.load(place / "search.flow.yaml")),
     "Workbench.cache_dir": shared,
     **dict.fromkeys((f"init.{each}" for each in ("files", "prompt", "out")), made),
@@ -224,7 +231,7 @@ USES: dict[str, Callable[[Path, AsGiven], Any]] = {
     **dict.fromkeys(("Workflow.load.path", "Workflow.save.path"), saved),
     **dict.fromkeys((f"{name}.{each}" for name in ("optimize", "optimize_async") for each in ("task", "start", "run_dir", "cache_dir")), optimized),
     **dict.fromkeys((f"{name}.{each}" for name in ("bench", "bench_async") for each in ("file", "out", "cache_dir")), compared),
-    **dict.fromkeys(("write_report.run", "read_run.run_dir", "RunResult.load.run_dir"), optimized),
+    **dict.fromkeys(("write_report.run", "read_run.run_dir", "runs.folder", "RunResult.load.run_dir"), optimized),
     **dict.fromkeys((f"{name}.{each}" for name in ("evaluate", "evaluate_async") for each in ("workflow", "task", "cache_dir")), evaluated),
 }  # fmt: skip
 """What uses each path of the public face. Plain functions share the code of those that are awaited, which a test holds them to."""

@@ -149,4 +149,5 @@ def test_a_run_serves_wherever_a_workflow_does(capsys: Capture, tmp_path: Path) 
     (tmp_path / "runs" / "one" / "found.flow.yaml").unlink()
     said = flowbot(capsys, "run", "one", "note=2 pens", *FAKE)
     assert (said.status, "no found.flow.yaml" in said.error) == (2, True)
-    assert "found no such run; expected" in flowbot(capsys, "eval", "nowhere", task, *FAKE).error
+    assert "found no such run; expected" in flowbot(capsys, "run", "nowhere", "note=2 pens", *FAKE).error
+    assert "expected a workflow's file, a run, or one of" in flowbot(capsys, "eval", "nowhere", task, *FAKE).error

@@ -369,3 +369,21 @@ def test_a_run_is_found_by_its_name(capsys: Capture, done: Path, monkeypatch: py
     monkeypatch.chdir(done.parents[1])
     assert flowbot(capsys, "show", "one", "--json").json["run_dir"] == str(Path("runs") / "one")
     assert "its name in runs/: one" in flowbot(capsys, "show", "ones").error
+
+
+def test_the_prompt_of_a_step_is_printed_whole_to_be_copied(done: Path, capsys: Capture) -> None:
+    every = flowbot(capsys, "show", str(done), "--prompt", "--json").json["prompts"]
+    asking = next(each for each in every if each["messages"])
+    assert [each["role"] for each in asking["messages"]][-1] == "user"
+    assert asking["response_format"]["type"] == "json_schema"
+    alone = flowbot(capsys, "show", str(done), "--prompt", asking["step"])
+    assert alone.out == "\n\n".join(f"[{each['role']}]\n{each['content']}" for each in asking["messages"]) + "\n"
+    assert alone.out.endswith("{{note}}\n")
+    whole = flowbot(capsys, "show", str(done), "--prompt", "-q").out
+    assert all(f"── {each['step']} (" in whole and (each["code"] or "") in whole for each in every)
+    from_file = flowbot(capsys, "show", str(done / "found.flow.yaml"), "--prompt", asking["step"])
+    assert from_file.out == alone.out
+    begun = flowbot(capsys, "show", str(done), "--prompt", "--start", "--json").json["prompts"]
+    assert [each["step"] for each in begun] == ["answer"]
+    for wrong in (["nowhere"], ["--step", "answer"]):
+        assert flowbot(capsys, "show", str(done), "--prompt", *wrong).status == 2

@@ -104,7 +104,34 @@ def test_no_request_no_console_line_no_dialog(run: str, pages: dict[str, str], p
     page.evaluate(OPEN_ALL)
     page.wait_for_load_state("networkidle")
     assert heard == [pages[run]]
-    assert page.locator("script, img, link, iframe").count() == 0
+    assert page.locator("img, link, iframe, script[src]").count() == 0
+
+
+@pytest.mark.parametrize("clipboard", [True, False])
+def test_a_prompt_is_copied_as_it_stands(clipboard: bool, pages: dict[str, str], browser: Browser) -> None:
+    with browser.new_context(permissions=["clipboard-read", "clipboard-write"]) as context:
+        page = context.new_page()
+        if not clipboard:  # as where the page is not trusted with it
+            page.add_init_script("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+        page.goto(pages["recorded"])
+        prompt = page.locator(".prompt").first
+        prompt.locator("button.copy").click()
+        page.wait_for_function("document.querySelector('button.copy').textContent === 'Copied'")
+        paper = context.new_page()
+        paper.goto(pages["recorded"])
+        got = paper.evaluate("navigator.clipboard.readText()")
+        assert got == prompt.locator("pre").text_content()
+        assert got.startswith("[system]\n")
+
+
+def test_without_scripts_the_prompts_are_read_and_no_button_stands_there(
+    pages: dict[str, str], browser: Browser
+) -> None:
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(pages["recorded"])
+        assert page.locator(".prompt pre").first.is_visible()
+        assert not page.locator("button.copy").first.is_visible()
 
 
 @pytest.mark.parametrize("run", RUNS)

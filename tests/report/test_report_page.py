@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from base64 import b64encode
+from hashlib import sha256
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,6 +14,7 @@ from report_sample import everywhere, final, result, write_journal, write_nested
 
 from flowbot.fields import UserError
 from flowbot.report.examples import nested
+from flowbot.report.prompts import step_prompts
 from flowbot.report.report import write_report
 from flowbot.run.result import Scores
 from flowbot.run.view import read_run
@@ -74,10 +79,10 @@ def test_page_holds_every_part_that_a_reader_needs(tmp_path: Path) -> None:
     )
 
 
-def test_page_needs_no_network_and_no_script(tmp_path: Path) -> None:
+def test_page_needs_no_network_and_runs_one_script_of_its_own_alone(tmp_path: Path) -> None:
     page = page_of(write_sample(tmp_path / "run"))
     names = {tag for tag, _ in page.tags}
-    assert not names & {"script", "link", "img", "iframe", "object", "embed", "base", "form"}
+    assert not names & {"link", "img", "iframe", "object", "embed", "base", "form"}
     for _, attributes in page.tags:
         for name, value in attributes.items():
             assert not name.startswith("on")
@@ -86,7 +91,32 @@ def test_page_needs_no_network_and_no_script(tmp_path: Path) -> None:
     text = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "url(" not in text
     assert "@import" not in text
-    assert "default-src 'none'" in text
+    assert "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-" in text
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" in text
+
+
+def test_prompts_stand_there_whole_and_can_be_read_without_the_script(tmp_path: Path) -> None:
+    run = write_sample(tmp_path / "run")
+    text = write_report(run).read_text(encoding="utf-8")
+    section = text.partition('<section id="prompts">')[2].partition("</section>")[0]
+    blocks = [unescape(each) for each in re.findall(r"<pre[^>]*>\n(.*?)</pre>", section, re.DOTALL)]
+    assert blocks == [each.text for each in step_prompts(final(), "fake/counter")]
+    assert blocks[0].startswith("[system]\nList each item that is ordered with its number.")
+    assert "[assistant]\n{" in blocks[0]
+    assert blocks[0].endswith("[user]\n{{note}}")
+    assert blocks[1].startswith("def run(items):")
+    assert "<details" not in section
+    assert section.count(" hidden>Copy</button>") == 2  # without the script there is none
+    assert "flowbot show" in section
+
+
+def test_prompts_are_told_also_where_nobody_knows_the_provider() -> None:
+    known = step_prompts(final(), "openai/gpt-4.1-mini")
+    odd = final().with_parameter("answer", final().parameters["answer"].model_copy(update={"model": "gone/model"}))
+    told = step_prompts(odd, "other/model")
+    assert [each.messages for each in told] == [each.messages for each in known]
+    assert (told[0].model, known[0].model) == ("", "openai/gpt-4.1-mini")
 
 
 def test_what_comes_from_outside_is_text_and_never_markup(tmp_path: Path) -> None:
@@ -94,7 +124,7 @@ def test_what_comes_from_outside_is_text_and_never_markup(tmp_path: Path) -> Non
     write_journal(run, everywhere(HOSTILE))
     result(run, task=HOSTILE, method=HOSTILE, reason=HOSTILE, models={"task": HOSTILE}).save()
     page = page_of(run)
-    assert not {tag for tag, _ in page.tags} & {"script", "img"}
+    assert [tag for tag, _ in page.tags if tag in ("script", "img")] == ["script"]
     assert "<script>alert(1)</script>" in page.words
     assert "{{ 1234 * 5678 }}" in page.words
     assert "7006652" not in page.words
@@ -204,9 +234,9 @@ def test_page_shows_bodies_ways_notes_samples_and_tool_calls(tmp_path: Path) -> 
         "each/refine[2] loop, 2 steps failed stopped at its bound of 3 steps",
         'search(query="lamp") → {"hits": 6}',
         "fetch() there is no tool fetch",
-        "each/refine/critic llm instruction Is this number right?",
+        "each/refine/critic llm Copy [system] Is this number right?",
         "temperature 0.7, 3 samples, tools search",
-        "best merge judge instruction Prefer the sum.",
+        "best merge judge Copy [system] Prefer the sum.",
         "+ node each/refine: loop, at most 3 steps, until critic.ok == true",
     ):
         assert said in page.words

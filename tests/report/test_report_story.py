@@ -314,7 +314,7 @@ def test_commands_can_be_typed_as_they_stand(tmp_path: Path) -> None:
     assert "flow(note=[1, 2])" in python(replace(run, found=numbers, examples=(asked,)))
     with_tools = replace(run, found=nested())
     assert " --task task.yaml --model local/" in use(with_tools)
-    assert "tools=[search]" in python(with_tools)
+    assert 'task="task.yaml"' in python(with_tools)
     assert show(run.run_dir, "an id") == f"flowbot show '{run.run_dir}' 'an id'"
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from flowbot.fields import ToolSignature, UserError
-from flowbot.fields.arguments import FILE, FOLDER, MODEL, NAMES, SAY, checked_arguments, one_kind
+from flowbot.fields.arguments import FILE, MODEL, NAMES, SAY, checked_arguments, one_kind
+from flowbot.fields.arguments import FOLDER as PATH
 from flowbot.fields.yaml import read_data
 from flowbot.lm.prices import Price
 from flowbot.lm.session import Session
-from flowbot.run.folders import RunLike, flow_file
+from flowbot.run.folders import FOLDER, RunLike, flow_file
 from flowbot.run.result import RunResult
 from flowbot.runtime.allowed_models import named_models, require_allowed_models
 from flowbot.runtime.blocking import blocking
@@ -45,7 +46,7 @@ from .task import every_row, look_at, open_tools, read_task, score_task
     judge_lm=MODEL,
     models=(NAMES[0], "a list of model strings, such as ['openai/gpt-4.1-mini']"),
     price=CHECKS["price"],
-    cache_dir=FOLDER,
+    cache_dir=PATH,
     say=SAY,
 )
 def check(
@@ -69,7 +70,8 @@ def check(
     A task's own Python is imported. Without a model none is asked.
 
     Args:
-        file: a task.yaml or its folder, or a .flow.yaml (JSON works too), or a run that found one: its result or its folder.
+        file: a task.yaml or its folder, or a .flow.yaml (JSON works too), or a run that found one: its result, its folder, or its name in
+            runs/.
         task: the task that a workflow is for: its tools, inputs and outputs are then checked as well.
         lm: model to ask one small question, which proves the key, the name and what its endpoint can do.
         meta_lm: another one, for the search.
@@ -84,7 +86,11 @@ def check(
         UserError: if there is no such file.
     """
     given = file.run_dir if isinstance(file, RunResult) else Path(file)
-    path = given / "task.yaml" if (given / "task.yaml").is_file() else flow_file(given) if given.is_dir() else given
+    path = given
+    if (given / "task.yaml").is_file():
+        path = given / "task.yaml"
+    elif given.is_dir() or (FOLDER / given).is_dir():
+        path = flow_file(given)
     if not path.is_file():
         raise UserError(str(path), "no such file", "a task or a workflow file")
     named = {"--model": lm, "--meta-model": meta_lm, "--judge-model": judge_lm}

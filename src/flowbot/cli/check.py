@@ -39,7 +39,7 @@ def check(
     Parameters
     ----------
     file
-        A task.yaml or its folder, or a .flow.yaml (JSON works too), or the folder of a run that found one.
+        A task.yaml or its folder, or a .flow.yaml (JSON works too), or a run that found one: its folder, or its name in runs/.
     task
         The task that a workflow is for: its tools, inputs and outputs are then checked as well.
     model

@@ -9,18 +9,19 @@ from cyclopts import Parameter
 from flowbot.fields.words import count
 
 from .console import Console
-from .options import ALLOW_WRITES, CEILINGS, Calls, FlowFile, JudgeModel, Output, StepsModel, TaskFile, whole
+from .options import ALLOW_WRITES, CEILINGS, Calls, JudgeModel, Output, StepsModel, TaskFile, whole
 from .text import complain
 
 if TYPE_CHECKING:
     from flowbot.run.eval_result import EvalResult
 
+_FLOW = "The workflow's file, a run's folder or name, or a name that flowbot starts lists."
 SHOWN = 5
 """Wrong examples that a person is shown."""
 
 
 def evaluate_flow(
-    flow: FlowFile,
+    flow: Annotated[str, Parameter(name="FLOW", negative=(), help=_FLOW)],
     task: TaskFile,
     /,
     *,
@@ -53,21 +54,20 @@ def evaluate_flow(
     from flowbot.fields.numbers import require_above_0
     from flowbot.lm.stop import StopSignal
     from flowbot.optimizer.evaluate import evaluation
-    from flowbot.run.folders import flow_file
     from flowbot.runtime.allowed_models import allowed_models, require_allowed_models
     from flowbot.task import Task
-    from flowbot.workflow.workflow import Workflow
 
     from .engine import require_judge, require_model, require_price
     from .progress import Display
     from .signals import pausing
+    from .starts import start_workflow
     from .summary import within
 
     console = Console.open(output)
-    flow = flow_file(flow)
-    workflow, loaded = Workflow.load(flow), Task.load(task)
+    loaded = Task.load(task)
+    workflow, _, given = start_workflow(flow, loaded, cache_dir=calls.cache_dir, where="FLOW")
     own = allowed_models(model, judge_model, models=calls.listed(), metric=loaded.metric)
-    require_allowed_models(own, workflow=workflow, where=str(flow), metric=loaded.metric)
+    require_allowed_models(own, workflow=workflow, where=flow, metric=loaded.metric)
     require_above_0(limit, "--limit")
     if fail_under is not None and not 0 <= fail_under <= 1:
         raise UserError("--fail-under", f"{fail_under:g}", "a mean score from 0 to 1, as 0.8 for 80 %")
@@ -88,7 +88,7 @@ def evaluate_flow(
     async def evaluated(stop: StopSignal, display: Display) -> EvalResult | None:
         """The result; None where nothing shall be called."""
         async with evaluation(
-            flow,
+            given,
             loaded,
             split=split,
             lm=model,

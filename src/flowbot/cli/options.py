@@ -241,8 +241,10 @@ class SearchOptions:
     """Seconds an example at most, on average along its longest chain of calls: a workflow that is slower is dropped."""
     freeze: Annotated[list[str] | None, Parameter(group=SEARCH, negative=(), show_default=False)] = None
     """A step of the start that nothing changes, by path; once for each, or A,B."""
+    name: Annotated[str | None, Parameter(group=PLACES)] = None
+    """What the run is called, and its folder in runs/: wherever a run or a workflow is named, this name will do."""
     run_dir: Annotated[Path | None, Parameter(group=PLACES)] = None
-    """Folder of the run's journal, results and report; runs/NAME-HASH otherwise."""
+    """Folder of the run's journal, results and report; runs/TASK-HASH, or runs/NAME with --name, otherwise."""
     allow_writes: Annotated[bool, ALLOW_WRITES] = False
     """Call tools that write for real, thousands of times; without it they need a stand-in (`simulate:`)."""
     fresh: Annotated[bool, Parameter(group=PLACES, negative=(), show_default=False)] = False

@@ -79,6 +79,7 @@ async def _search(
         max_nodes=search.max_nodes,
         max_latency=search.max_latency,
         freeze=search.frozen(),
+        name=search.name,
         run_dir=search.run_dir,
         fresh=search.fresh,
         allow_writes=search.allow_writes,

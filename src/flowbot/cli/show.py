@@ -34,6 +34,7 @@ def show(
     both: Annotated[bool, Parameter(name="--both", negative=(), show_default=False)] = False,
     candidate: Annotated[str | None, Parameter(name="--candidate")] = None,
     step: Annotated[str | None, Parameter(name="--step")] = None,
+    prompt: Annotated[bool, Parameter(name="--prompt", negative=(), show_default=False)] = False,
     full: Annotated[bool, Parameter(name="--full", negative=(), show_default=False)] = False,
     output: Output = Output(),  # noqa: B008
 ) -> int:
@@ -42,7 +43,7 @@ def show(
     Parameters
     ----------
     example
-        The example's id; without it the examples are listed, those fixed and broken first.
+        The example's id, or with --prompt a step; without it the examples are listed, those fixed and broken first.
     start
         Show the start workflow alone.
     found
@@ -53,6 +54,9 @@ def show(
         Show the workflow that a proposal made, such as p3, where the search wrote gradients on its run.
     step
         Show one step alone: a path as refine/critic, or one call of it as refine/critic[2].
+    prompt
+        Print the whole prompt of each step of what was found (with --start: of the start), to be copied: flowbot show RUN --prompt STEP
+        prints that of one step. An input stands there as {{name}}; with --json, messages as an endpoint takes them.
     full
         Show long texts and lists whole.
     """
@@ -62,9 +66,11 @@ def show(
     from .show_example import show_example
 
     for option, value in (("--step", step), ("--candidate", candidate)):
-        if example is None and value is not None:
+        if (example is None or prompt) and value is not None:
             raise UserError(option, repr(value), f"an example to show it of: flowbot show RUN EXAMPLE {option} …")
     console = Console.open(output)
+    if prompt:
+        return _prompts(run, example, console, start=start)
     if example is None:
         return _list(runs.show(run), run, console, full=full)
     shown = runs.show(run, example)
@@ -79,6 +85,32 @@ def show(
     facts = {name: value for name, value in shown.dump().items() if name not in left_out}
     console.json(facts)
     show_example(shown, sides, console.page(), full=full)
+    return 0
+
+
+def _prompts(run: Path, step: str | None, console: Console, *, start: bool) -> int:
+    """Print what steps are told; with a step, its prompt and nothing else."""
+    from flowbot.fields import UserError
+    from flowbot.fields.near import one_of
+    from flowbot.report.prompts import step_prompts
+    from flowbot.run.folders import flow_file, run_folder
+    from flowbot.run.journal import NAME, read_start
+    from flowbot.run.result import START
+    from flowbot.workflow.workflow import Workflow
+
+    file = run_folder(run) / START if start else flow_file(run)
+    journal = file.parent / NAME
+    model = read_start(journal).models.get("task") if journal.is_file() else None
+    found = step_prompts(Workflow.load(file), model)
+    shown = [each for each in found if step in (None, each.step)]
+    if not shown:
+        known = one_of(step or "", [each.step for each in found]) if found else "a workflow that asks a model"
+        raise UserError("--prompt", "no step with a prompt" if step is None else repr(step), known)
+    console.json({"workflow": str(file), "prompts": [each.dump() for each in shown]})
+    for each in shown:
+        if step is None:
+            console.result(f"{'' if each is shown[0] else chr(10)}── {each.step} ({each.kind})", "title")
+        console.result(each.text)
     return 0
 
 

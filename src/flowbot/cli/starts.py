@@ -77,8 +77,10 @@ def starts(
     return 0
 
 
-def start_workflow(start: str, task: Task, *, cache_dir: Path | None) -> tuple[Workflow, str, Start | str]:
-    """The workflow of `--start`, what it is in words, and what `optimize` takes for it: a start's name, else a file (`./react` for one
+def start_workflow(
+    start: str, task: Task, *, cache_dir: Path | None, where: str = "--start"
+) -> tuple[Workflow, str, Start | str]:
+    """The workflow of `--start`, or what `where` says that it is of, what it is in words, and what `optimize` takes for it: a start's name, else a file (`./react` for one
     of that name) or a run.
 
     Raises:
@@ -95,7 +97,7 @@ def start_workflow(start: str, task: Task, *, cache_dir: Path | None) -> tuple[W
     if start in library:
         return hand_written.starts(start, task, cache_dir=cache_dir), f"{start}: {library[start].what}", library[start]
     if not Path(start).suffix and not Path(start).exists() and not (FOLDER / start).is_dir():
-        raise UserError("--start", repr(start), f"a workflow's file, a run, or {one_of(start, library)}")
+        raise UserError(where, repr(start), f"a workflow's file, a run, or {one_of(start, library)}")
     file = flow_file(Path(start))
     return Workflow.load(file), start if Path(start).is_file() else f"what the run {start} found", start
 

@@ -64,6 +64,7 @@ def summarise(result: RunResult, report: Path, job: Job, console: Console) -> No
     console.say("Where it is", "title")
     console.row("Report", str(report))
     console.row("Workflow", str(result.workflow_path))
+    console.row("Prompts", command_line("flowbot", "show", str(result.run_dir), "--prompt"))
     if len(result.front) > 1:
         console.row("Front", f"{result.run_dir / FRONT}: {count(len(result.front), 'workflow')} that no other beats")
     console.say()

@@ -177,6 +177,7 @@ _CHECKS: Checks = {
     "max_nodes": LIMIT,
     "max_latency": (lambda value: is_number(value) and LEAST <= value <= MOST, "a number of seconds above 0"),
     "freeze": NAMES,
+    "name": (one_kind(str), "a name for the run"),
     "run_dir": FOLDER,
     "workbench": (one_kind(Workbench), "an fb.Workbench()"),
     **dict.fromkeys(("allow_writes", "fresh", "traces"), SWITCH),

@@ -16,6 +16,7 @@ from flowbot.lm.prices import price_text
 from flowbot.lm.session import Session
 from flowbot.run.events import Split, Started
 from flowbot.run.examples import record_examples
+from flowbot.run.folders import FOLDER as RUNS
 from flowbot.run.heartbeat import beating
 from flowbot.run.journal import NAME as JOURNAL
 from flowbot.run.journal import Journal
@@ -60,7 +61,8 @@ class Plan:
         order: of changes of structure and parameters.
         objective: what is better.
         limits: what no program may pass.
-        run_dir: where journal, results and report go; `runs/NAME-HASH` when None.
+        run_dir: where journal, results and report go; `runs/TASK-HASH` when None.
+        placed: whether the user said where that is.
         fresh: whether an existing run directory is moved aside.
         sizes: what the search works on.
         estimate: what it takes at most, roughly.
@@ -83,6 +85,7 @@ class Plan:
     objective: Objective
     limits: Limits
     run_dir: Path | str | None
+    placed: bool
     fresh: bool
     sizes: Sizes
     estimate: CostEstimate
@@ -171,8 +174,8 @@ class Plan:
             identity = self.identity(engine)
             hold = stack.enter_context(first_hold(session.budget, task, start, (self.lm, self.judge_lm), price))
             run_id = f"{task.name}-{stable_hash(identity)[:12]}"
-            directory = Path(self.run_dir or Path("runs") / run_id)
-            stack.enter_context(claimed(directory, run_id, fresh=self.fresh, named=self.run_dir is not None))
+            directory = Path(self.run_dir or RUNS / run_id)
+            stack.enter_context(claimed(directory, run_id, fresh=self.fresh, named=self.placed))
             stack.push_async_callback(engine.close)  # what is under way ends while the directory is held
             fetched = _fetching(models)  # by earlier runs on the workbench
             sessions = Sessions(directory, session.ledger, ready.began)

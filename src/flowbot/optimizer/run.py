@@ -11,6 +11,7 @@ from typing import Any, Unpack, cast
 from flowbot.fields import UserError
 from flowbot.fields.arguments import MODEL
 from flowbot.fields.numbers import shown
+from flowbot.run.folders import named_folder
 from flowbot.run.result import RunResult
 from flowbot.runtime.allowed_models import allowed_models
 from flowbot.runtime.blocking import blocking
@@ -65,6 +66,7 @@ async def planned(
     max_nodes: int | None = None,
     max_latency: float | None = None,
     freeze: Sequence[str] = (),
+    name: str | None = None,
     run_dir: Path | str | None = None,
     fresh: bool = False,
     **settings: Unpack[RunSettings],
@@ -77,8 +79,11 @@ async def planned(
         raise UserError("lm", shown(lm), MODEL[1])
     require_run(
         "optimize", settings, {"lm": lm, "meta_lm": meta_lm}, seed=seed, meta_mode=meta_mode, feedback=feedback,
-        order=order, run_dir=run_dir, fresh=fresh, freeze=freeze, **limits.dump(),
+        order=order, name=name, run_dir=run_dir, fresh=fresh, freeze=freeze, **limits.dump(),
     )  # fmt: skip
+    if name is not None and run_dir is not None:
+        raise UserError("name", "run_dir beside it, which names the folder", "one or the other")
+    folder = run_dir if name is None else named_folder(name)
     strategy = ordered(found, order)
     watch = Watch(settings.get("progress"))
     begin = None if start is None else as_workflow(start, "start")
@@ -106,7 +111,7 @@ async def planned(
         ceilings = ceiling_outlooks(ready.budget, ready.task, ready.workflow, (lm, judged_by), ready.price)
         yield Plan(
             ready, strategy, lm, meta_lm or lm, judged_by, others, effort, seed, meta_mode, feedback, order, aim, limits,
-            run_dir, fresh, sizes, expected, ceilings, earlier, "" if start is None else named(start),
+            folder, run_dir is not None, fresh, sizes, expected, ceilings, earlier, "" if start is None else named(start),
         )  # fmt: skip
 
 
@@ -143,7 +148,8 @@ async def optimize_async(*args: Any, **kwargs: Any) -> RunResult:
         max_latency: seconds an example at most, on average, along the critical path, as stored with the responses: what is slower is
             dropped.
         freeze: steps of the start that nothing changes, by path; the found workflow says `frozen: true` of them, too.
-        run_dir: where journal, results and report go; `runs/NAME-HASH` when None.
+        name: what the run is called: its folder is `runs/NAME`.
+        run_dir: where journal, results and report go; `runs/TASK-HASH` when None.
         fresh: True: an existing run directory is moved aside and the journal begins anew (stored responses still serve).
 
     Returns:

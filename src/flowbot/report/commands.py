@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 from flowbot.fields.words import as_text
+from flowbot.run.folders import FOLDER
 from flowbot.run.view import RunView
 from flowbot.runtime.allowed_models import named_models
 from flowbot.runtime.open_model import names_file
@@ -30,6 +31,8 @@ def again(run: RunView) -> str:
     words = ["flowbot", "optimize", _TASK]
     before = run.result.before if run.result else None
     own = str(run.run_dir / "start.flow.yaml") if _own_start(run) else None
+    named = run.run_dir.parent == FOLDER
+    own_place = run.run_dir.name if named else str(run.run_dir)
     for option, value in (
         ("--start", before.run_dir if before else own),
         ("--freeze", ",".join(path for path, node in walk(run.start.sketch) if node.frozen) if before else None),
@@ -49,7 +52,7 @@ def again(run: RunView) -> str:
         ("--objective", started.objective if started.objective != "score" else None),
         *((f"--{name.replace('_', '-')}", f"{limit:.15g}") for name, limit in started.limits.items()),
         ("--price", started.price),
-        ("--run-dir", str(run.run_dir) if run.run_dir.name != started.run else None),
+        ("--name" if named else "--run-dir", own_place if run.run_dir.name != started.run else None),
     ):
         if value not in (None, ""):
             words += [option, str(value)]
@@ -105,7 +108,7 @@ def use(run: RunView) -> str:
 def python(run: RunView) -> str:
     """The same in Python."""
     names = _tools(run.found) if run.found is not None else []
-    tools = f", tools=[{', '.join(names)}]" if names else ""
+    tools = f", task={json.dumps(_TASK)}" if names else ""
     kinds = run.found.sketch.inputs if run.found is not None else {}
     given = ", ".join(f"{name}={_literal(value, kinds[name])}" for name, value in _inputs(run).items())
     path, model = (

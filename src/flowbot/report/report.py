@@ -1,11 +1,14 @@
-"""Writes a run's report: one HTML file with everything in it, to open, send or print; no network, no script."""
+"""Writes a run's report: one HTML file with everything in it, to open, send or print; no network, and no script but what copies a prompt."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
+from base64 import b64encode
 from functools import cache, partial
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +30,7 @@ from .diffs import joined_diffs, node_texts
 from .examples import MOST_ERRORS, errors, grouped, nested, parts, per_example
 from .figures import per_run, settings, tiles, where_it_went
 from .fronts import picture
+from .prompts import step_prompts
 from .story import BADGES, came, in_short, in_vain, stopped, why
 
 if TYPE_CHECKING:
@@ -43,6 +47,8 @@ MOST_TRACES = 16
 """Examples whose steps the page shows."""
 MOST_TOLD = 120
 """Changes that are told in full, besides those in the result."""
+MOST_OF_PROMPT = 200_000
+"""Characters of a step's prompt that the page shows, and copies."""
 MOST_OF_FRONT = 12
 """Workflows of the front that the table has, the best first."""
 OUTCOMES: dict[Outcome, str] = {
@@ -77,14 +83,22 @@ def write_report(run: RunLike) -> Path:
 
 def render(run: RunView) -> str:
     """The page as text. Everything that comes from the run is escaped."""
+    from markupsafe import Markup
+
     from flowbot.workflow.diff import diff
 
     start, final = per_example(run.examples, "start"), per_example(run.examples, "final")
     groups = grouped(run.examples)
     kinds = errors(run.examples)
     compared = [change for change in run.changes if change.verdict is not None]
+    script = files("flowbot.report").joinpath("page", "copy.js").read_text("utf-8")
     facts: dict[str, Any] = {
         "run": run,
+        "prompts": () if run.found is None else step_prompts(run.found, run.started.models.get("task")),
+        "show_prompts": commands.show(run.run_dir, "--prompt"),
+        "most_of_prompt": MOST_OF_PROMPT,
+        "script": Markup(script),
+        "script_hash": f"sha256-{b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
         "price": "" if run.unchanged else per_run(start, final),
         "stopped": stopped(run),
         "tiles": tiles(run),
@@ -137,7 +151,13 @@ def templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.filters.update(
-        {"ticks": _ticks, "cut": cut, "text": words.as_text, "json": partial(json.dumps, ensure_ascii=False)}
+        {
+            "ticks": _ticks,
+            "cut": cut,
+            "exact": _exact,
+            "text": words.as_text,
+            "json": partial(json.dumps, ensure_ascii=False),
+        }
     )
     known: dict[str, Any] = {
         "words": words,
@@ -172,6 +192,13 @@ def axis_step(most: int, ticks: int) -> int:
     rough = max(1.0, most / ticks)
     power = 10 ** math.floor(math.log10(rough))
     return next(int(factor * power) for factor in (1, 2, 5, 10) if factor * power >= rough)
+
+
+def _exact(text: str) -> Markup:
+    """A text whose line ends a browser leaves as they are."""
+    from markupsafe import Markup, escape
+
+    return Markup(str(escape(text)).replace("\r", "&#13;"))
 
 
 def _ticks(text: str) -> Markup:

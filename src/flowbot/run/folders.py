@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TypeAlias
 
 from flowbot.fields import UserError
 from flowbot.fields.arguments import Check, one_kind
 from flowbot.fields.near import one_of
+from flowbot.workflow.starts import list_starts
 
 from .result import RunResult
 
@@ -38,6 +40,19 @@ def run_folder(run: RunLike) -> Path:
     raise UserError(str(run), "a file" if run.is_file() else "no such run", expected)
 
 
+def named_folder(name: str) -> Path:
+    """The folder of a run that is given that name.
+
+    Raises:
+        UserError: if it can be no folder's name, or is a start's, which could not be told from the run then.
+    """
+    if not re.fullmatch(r"[^\W_][\w.-]{0,99}", name) or name.endswith("."):
+        raise UserError("name", repr(name[:120]), "letters, digits, and - _ . between them: at most 100")
+    if name in (start.name for start in list_starts()):
+        raise UserError("name", f"the start {name}", "a name that no start has")
+    return FOLDER / name
+
+
 def flow_file(flow: RunLike) -> Path:
     """The file of a workflow: the path itself, or that of a run's folder or name, which serve wherever a workflow does.
 
@@ -45,7 +60,7 @@ def flow_file(flow: RunLike) -> Path:
         UserError: if the run has found none yet, or there is nothing of that name.
     """
     path = flow.run_dir if isinstance(flow, RunResult) else Path(flow)
-    if path.is_file() or (path.suffix and not path.is_dir()):
+    if path.is_file() or (path.suffix and not path.is_dir() and not (FOLDER / path).is_dir()):
         return path
     folder = run_folder(path)
     file = folder / "found.flow.yaml"

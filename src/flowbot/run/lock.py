@@ -157,7 +157,7 @@ def claimed(directory: Path, run_id: str, *, fresh: bool, named: bool) -> Genera
             raise UserError(
                 f"run directory {directory}",
                 f"another run ({other})",
-                f"that of {run_id}; or --fresh (fresh=True)",
+                f"that of {run_id}, or another --name; or --fresh (fresh=True), which moves it aside",
             )
         yield
 

@@ -19,6 +19,7 @@ from flowbot.store.limits import Pruned, drop
 from .folders import RUN, RunLike, run_folder
 from .front import FOLDER as FRONT
 from .heartbeat import NAME as HEARTBEAT
+from .heartbeat import PAUSE
 from .journal import NAME as JOURNAL
 from .journal import read_start
 from .listing import run_folders
@@ -27,7 +28,7 @@ from .responses import NAME as RESPONSES
 from .responses import known_folders, read_responses, used_by
 
 _OWN = re.compile(
-    "|".join([*map(re.escape, (*WRITTEN, HEARTBEAT, RESPONSES, ".lock")), r"journal\.\d+\.jsonl", r"\.[\w.]+\.[0-9a-f]{16}"])
+    "|".join([*map(re.escape, (*WRITTEN, HEARTBEAT, PAUSE, RESPONSES, ".lock")), r"journal\.\d+\.jsonl", r"\.[\w.]+\.[0-9a-f]{16}"])
 )  # fmt: skip
 """Names of the files of a run, besides its journal; the last is what a kill left half written."""
 _OF_FRONT = re.compile(r"[0-9a-f]{12}\.flow\.yaml")

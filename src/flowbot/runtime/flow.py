@@ -47,7 +47,7 @@ class FlowSettings(CallSettings, total=False):
     workbench: Workbench | None
 
 
-_CHECKS: Checks = {
+FLOW_CHECKS: Checks = {
     **CHECKS,
     "lm": MODEL,
     "tools": (
@@ -99,7 +99,7 @@ class Flow:
         from .workbench import Workbench, refuse_beside
 
         bench: Check = (one_kind(Workbench), "an fb.Workbench()")
-        require_settings("Flow", settings, FlowSettings, {**_CHECKS, "workbench": bench})
+        require_settings("Flow", settings, FlowSettings, {**FLOW_CHECKS, "workbench": bench})
         workbench = settings.get("workbench")
         if workbench is not None:
             refuse_beside(settings)
