@@ -163,7 +163,7 @@ def read_export(
     folder = None if file == flow else run_folder(flow)
     run = None if folder is None else read_run(folder).started
     model = model or (None if run is None else run.models.get("task"))
-    tools = None if task is None else task.signatures
+    tools = None if task is None or task.sources else task.signatures  # those of sources are known when they are opened
     require_valid(workflow, where=str(file), tools=tools, allow_writes=True)
 
     def describe(spoken: Speaks) -> Exported:

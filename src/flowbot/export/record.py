@@ -14,6 +14,7 @@ from flowbot.lm.capabilities import Capabilities
 from flowbot.lm.client import Draw, Reply, Request
 from flowbot.lm.openai import OpenAIClient
 from flowbot.lm.proxy.faults import NotStored
+from flowbot.lm.thinking import QUESTION
 from flowbot.run.examples import read_examples
 from flowbot.runtime.engine import Engine
 from flowbot.runtime.together import all_of
@@ -22,6 +23,7 @@ from flowbot.runtime.trace import Trace
 from flowbot.runtime.workbench import Workbench
 from flowbot.task import Example, Task
 from flowbot.workflow.calls import asked_models
+from flowbot.workflow.check import require_valid
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.workflow import Workflow
 
@@ -133,12 +135,19 @@ async def recorded(
 
     async with opened(task, bench, say) as tools:
         signed = {tool.signature.name: tool for tool in tools.tools} if tools is not None else {}
+        if tools is not None:
+            require_valid(workflow, tools=tools.signatures, allow_writes=allow_writes)
         async with bench.engine(
             model, session, tools=signed, models=models, say=say, allow_writes=allow_writes
         ) as engine:
             engine.open_models(workflow)
             kept = [example for example in examples if example.id not in shown]
-            session.heard = lambda name, request, draw, reply: heard.get([]).append((name, request, draw, reply))
+
+            def hear(name: str, request: Request, draw: Draw, reply: Reply) -> None:
+                if request != QUESTION:  # asked once of a model that may think, and no request of the workflow
+                    heard.get().append((name, request, draw, reply))
+
+            session.heard = hear
             rows = await all_of(run(example) for example in kept)
             yield Recording(
                 split=split,
