@@ -118,3 +118,12 @@ async def test_where_nothing_is_stored_and_nothing_may_be_asked_that_is_said(tmp
     assert result.parity is None
     assert result.unchecked
     assert (tmp_path / "out" / "README.md").is_file()
+
+
+async def test_a_package_that_is_missing_is_named_and_the_files_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Python, "files", lambda self, exported: {"every_kind.py": "import openai_of_nobody\n"})
+    with pytest.raises(UserError, match="the check: found no package openai_of_nobody; pip install openai_of_nobody"):
+        await written(tmp_path, "python")
+    assert (tmp_path / "python" / "every_kind.py").is_file()

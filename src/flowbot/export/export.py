@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -119,6 +119,7 @@ class Export:
         write = partial(self._written, out, force)
         if self.unchecked:
             return write(speaks, None, self.unchecked)
+        result: ExportResult | None = None
         try:
             async with (
                 Workbench(**settings) as bench,
@@ -135,7 +136,7 @@ class Export:
         except UserError as error:
             if self.task is not None:
                 raise
-            return write(speaks, None, str(error))
+            return write(speaks, None, str(error)) if result is None else replace(result, unchecked=str(error))
 
     def _written(self, out: Path, force: bool, spoken: Speaks, parity: Parity | None, unchecked: str) -> ExportResult:
         files: Mapping[str, str] = self.target.files(self.describe(spoken))

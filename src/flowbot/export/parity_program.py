@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from flowbot.fields import InfrastructureError
+from flowbot.fields import InfrastructureError, UserError
 from flowbot.lm.client import Draw, Reply, Request
 from flowbot.lm.lm import LM
 from flowbot.lm.proxy import Proxy
@@ -29,6 +30,7 @@ async def check_python(exported: Exported, file: Path, recording: Recording) -> 
     """Run an exported program on the recorded examples.
 
     Raises:
+        UserError: if a package that it needs is missing.
         InfrastructureError: if it cannot be run at all.
     """
     keys = Keys(recording)
@@ -155,5 +157,7 @@ async def _run(exported: Exported, file: Path, lines: Sequence[str]) -> list[dic
     answers = [json.loads(line) for line in out.decode().splitlines()]
     if len(answers) != len(lines):
         last = err.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        if missing := re.fullmatch(r"ModuleNotFoundError: No module named '(\w+)'", last[-1]):
+            raise UserError("the check", f"no package {missing[1]}", mend=f"pip install {missing[1]}")
         raise InfrastructureError(f"{file} cannot be run: {last[-1]}", kind="other")
     return answers
