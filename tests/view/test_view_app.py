@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -12,7 +11,6 @@ from pathlib import Path
 import aiohttp
 import pytest
 from report_sample import (
-    final,
     journal,
     proposal,
     recorded,
@@ -29,6 +27,7 @@ from flowbot.run.events import Noted
 from flowbot.run.heartbeat import PAUSE
 from flowbot.run.lock import run_lock
 from flowbot.view.app import view_app
+from flowbot.workflow.parameters import LLMParameters
 
 SECRET = "sk-proj-abcdefghijklmnopqrstuvwxyz0123456789ABCD"
 TOKEN = re.compile(r'name="token" value="([^"]+)"')
@@ -109,6 +108,20 @@ async def test_what_is_no_run_of_the_folder_is_not_shown(page: Page, runs: Path,
     assert "no such" in await page.get(f"/example/{name}?id=test-001", 404)
 
 
+async def test_one_run_s_own_folder_is_shown_wherever_one_stands(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    strange = runs / "a run #1 ?"
+    (runs / "first").rename(strange)
+    monkeypatch.chdir(strange)
+    for folder in (Path(), strange):
+        async with on_port(view_app(folder)) as (url, _), aiohttp.ClientSession() as http:
+            page = Page(url, http)
+            found = re.findall(r'href="(/run/[^"]+)"', await page.get("/"))
+            text = await page.get(found[0])
+            assert "The found workflow scores" in text
+            assert f'data-follow="/events/{found[0].removeprefix("/run/")}?seen=' in text
+            assert "no such" in await page.get("/run/cells/second", 404)
+
+
 async def test_a_damaged_run_is_told_and_the_others_are_shown(page: Page, runs: Path) -> None:
     (runs / "first" / "journal.jsonl").write_text("{}\n")
     text = await page.get("/")
@@ -119,7 +132,8 @@ async def test_a_damaged_run_is_told_and_the_others_are_shown(page: Page, runs: 
 
 async def test_secrets_are_masked_and_texts_of_runs_are_no_markup(page: Page, runs: Path) -> None:
     evil = f"<script>alert(1)</script> {SECRET}"
-    changed = proposal(9, start(), final(), "structure", "meta", evil, reason=evil)
+    told = start().with_parameter("answer", LLMParameters(instruction=evil))  # programs stand in a journal as they are
+    changed = proposal(9, start(), told, "parameters", "meta", evil, reason=evil)
     write_journal(runs / "first", [*journal(evil), changed, Noted(about="plateau", text=evil, spent=9)])
     write_recorded(runs / "other", recorded(6, reply=evil, note=evil))
     places = (
@@ -165,24 +179,24 @@ async def test_pause_takes_the_page_s_own_token_and_a_run_at_work(page: Page, ru
     assert TOKEN.search(await page.get("/run/cells/second")) is None
 
 
-async def test_an_open_page_is_told_once_of_each_change_and_of_none_that_it_has_seen(page: Page, runs: Path) -> None:
-    path = re.findall(r'data-follow="([^"]+)"', await page.get("/run/first"))[0]
+async def test_an_open_page_is_told_of_what_changes_and_of_nothing_that_it_has_seen(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flowbot.view.app.LOOK", 0)
+    looks = iter([False, False, False, True] * 4)  # the server ends after three looks
+    async with on_port(view_app(runs, closing=lambda: next(looks))) as (url, _), aiohttp.ClientSession() as http:
 
-    async def next_id(headers: dict[str, str]) -> str:
-        async with page.http.get(page.url + path, headers=headers) as answer:
-            async for line in answer.content:
-                if line.startswith(b"id: "):
-                    return line[4:].decode().strip()
-        raise AssertionError("no event")
+        async def told(path: str, **headers: str) -> list[str]:
+            async with http.get(url + path, headers=headers) as answer:
+                return re.findall(r"^id: (.+)$", await answer.text(), re.MULTILINE)
 
-    waiting = asyncio.create_task(next_id({}))
-    await asyncio.sleep(0)
-    with (runs / "first" / "journal.jsonl").open("a") as file:
-        file.write(json.dumps(Noted(about="plateau", text="news", spent=9).model_dump()) + "\n")
-    first = await asyncio.wait_for(waiting, 60)
-    assert first not in path
-    assert "news" in await page.get("/run/first")
-    again = asyncio.create_task(next_id({"Last-Event-ID": first}))  # as a browser does that lost the connection
-    (runs / "first" / "live.json").write_text("{}")
-    assert await asyncio.wait_for(again, 60) != first
-    assert await asyncio.wait_for(next_id({"Last-Event-ID": "long ago"}), 60)
+        monkeypatch.setattr("flowbot.view.desk._LOOK", 10**12)  # a minute is news, too
+        path = re.findall(r'data-follow="([^"]+)"', await Page(url, http).get("/run/first"))[0]
+        assert await told(path) == []
+        with (runs / "first" / "journal.jsonl").open("a") as file:
+            file.write(json.dumps(Noted(about="plateau", text="news", spent=9).model_dump()) + "\n")
+        (now,) = await told(path)
+        assert "news" in await Page(url, http).get("/run/first")
+        assert await told(path, **{"Last-Event-ID": now}) == []  # as a browser asks that lost the connection
+        (runs / "first" / "live.json").write_text("{}")
+        assert len(await told(path, **{"Last-Event-ID": now})) == 1

@@ -10,11 +10,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from browser_probes import FAINT, HEADINGS, NAMELESS, OPEN_ALL, PAINTED, TOO_WIDE
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from report_sample import journal, write_journal, write_recorded
+from report_sample import journal, write_journal, write_nested, write_paused, write_recorded
 
 from flowbot.run.events import Event, dump, load
 
@@ -146,6 +148,30 @@ def test_without_the_script_the_same_page_is_read_by_reloading(runs: Path, addre
     page.get_by_role("link", name="test-000").click()
     assert page.locator(".step").count() > 0
     context.close()
+
+
+def test_every_page_is_read_at_any_width_in_both_themes_and_by_a_screen_reader(
+    runs: Path, address: str, page: Page
+) -> None:
+    write_recorded(runs / "first")
+    write_nested(runs / "second")
+    write_paused(runs / "third")
+    one = ("/run/first", "/run/third", "/change/first?id=p1", "/examples/first", "/example/second?id=test-001")
+    for path in ("/", *one, "/compare?run=first&run=second"):
+        page.goto(address + path)
+        page.evaluate(OPEN_ALL)
+        levels = page.evaluate(HEADINGS)
+        assert levels[0] == 1
+        assert all(after <= before + 1 for before, after in pairwise(levels))
+        assert page.evaluate(NAMELESS) == [], path
+        for width in (360, 1280):
+            page.set_viewport_size({"width": width, "height": 800})
+            for theme in ("light", "dark"):
+                page.emulate_media(color_scheme=theme)
+                page.evaluate(PAINTED)
+                found = page.evaluate(TOO_WIDE)
+                assert (found["over"], found["page"]) == ([], width), path
+                assert page.evaluate(FAINT)["faint"] == [], (path, theme)
 
 
 def test_ten_thousand_events_make_no_page_longer(runs: Path, address: str, page: Page) -> None:

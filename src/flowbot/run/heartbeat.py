@@ -122,6 +122,11 @@ def ask_pause(run_dir: Path) -> None:
         ) from None
 
 
+def pause_asked(run_dir: Path) -> bool:
+    """Whether somebody asked the run to pause, which it has not done yet."""
+    return os.path.lexists(run_dir / PAUSE)
+
+
 @asynccontextmanager
 async def beating(
     run_dir: Path,
@@ -148,17 +153,15 @@ async def beating(
     async def beat() -> None:
         while True:
             write(ended=False)
-            if asked():
+            if pause_asked(run_dir):
                 pause("somebody who looked on asked for it")
             await asyncio.sleep(EVERY)
 
-    def asked() -> bool:
+    def forget() -> None:
         with suppress(OSError):
             os.unlink(run_dir / PAUSE)
-            return True
-        return False
 
-    _ = asked()  # of an earlier process
+    forget()  # what was asked of an earlier process
     task = asyncio.create_task(beat())
     try:
         yield
@@ -167,4 +170,4 @@ async def beating(
         with suppress(asyncio.CancelledError):
             await task
         write(ended=True)
-        _ = asked()
+        forget()

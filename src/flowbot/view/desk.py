@@ -15,6 +15,7 @@ from pathlib import Path
 from flowbot.fields import UserError, stable_hash
 from flowbot.run.examples import NAME as EXAMPLES
 from flowbot.run.heartbeat import NAME as LIVE
+from flowbot.run.heartbeat import PAUSE
 from flowbot.run.journal import NAME as JOURNAL
 from flowbot.run.listed_examples import ListedExample, list_examples
 from flowbot.run.listing import DEEPEST, RunSummary, read_summary, run_folders
@@ -40,9 +41,10 @@ class Desk:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
         _ = run_folders(folder)
-        self._base = folder.parent if os.path.lexists(folder / JOURNAL) else folder
+        one = os.path.lexists(folder / JOURNAL)
+        self.folder = folder.resolve() if one else folder
+        self._base = self.folder.parent if one else folder
         self._lock = threading.Lock()
         self._read = OrderedDict[Path, _Read]()
         self._shorts: dict[Path, tuple[str, RunSummary]] = {}
@@ -95,7 +97,7 @@ class Desk:
 
     def state(self, run_dirs: Iterable[Path]) -> str:
         """What changes when a page of these runs does: their files, whether they are at work, a minute."""
-        names = (JOURNAL, LIVE, RESULT, SESSIONS, EXAMPLES)
+        names = (JOURNAL, LIVE, RESULT, SESSIONS, EXAMPLES, PAUSE)
         stands = [(str(each), _stamp(each, *names), self.summary(each).status) for each in run_dirs]
         return stable_hash([stands, int(time.time() // _LOOK)])[:16]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from functools import cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from flowbot.fields import UserError
 from flowbot.fields.secrets import hide_text
@@ -17,7 +18,8 @@ from flowbot.report.show import SPLITS
 from flowbot.report.story import in_short, stopped
 from flowbot.run.changes import by_text
 from flowbot.run.comparisons import compare
-from flowbot.run.examples import OUTCOMES
+from flowbot.run.examples import OUTCOMES, has_examples
+from flowbot.run.heartbeat import pause_asked
 from flowbot.run.listed_examples import example_at
 from flowbot.run.listing import RunSummary
 
@@ -84,7 +86,7 @@ class Pages:
             "course": course(view), "compared": compared(view)[-LATEST:], "now": tried_now(view) if running else (),
             "in_short": in_short(view), "changes": wanted[max(0, to - PAGE) : to][::-1], "to": to, "only": query.get("only"),
             "total": len(wanted), "page": PAGE, "came_of": Counter(each.outcome for each in view.changes),
-            "listed": self._desk.examples(run_dir)[:1],
+            "listed": has_examples(run_dir), "pausing": pause_asked(run_dir),
         }  # fmt: skip
         return self._page("run", self._follow(name, state), name=name, **facts)
 
@@ -132,18 +134,18 @@ class Pages:
         if len(names) > MOST_COMPARED:
             raise UserError("compare", f"{len(names)} runs", f"{MOST_COMPARED} at most")
         comparison = compare(*map(self._desk.find, dict.fromkeys(names)), split="val" if split == "val" else "test")
-        return self._page("sides", comparison=comparison, names=names, name_of=self._desk.name)
+        return self._page("sides", comparison=comparison, names=names)
 
     def failed(self, error: UserError) -> str:
         """Why there is no such page."""
         return self._page("failed", error=str(error))
 
     def _follow(self, name: str, state: str) -> str:
-        return f"/events/{name}?seen={state}"
+        return f"/events/{quote(name)}?seen={state}"
 
     def _page(self, template: str, follow: str = "", **facts: Any) -> str:
-        link = partial(_address, self._desk)
-        return hide_text(_templates().get_template(f"{template}.jinja").render(follow=follow, to_run=link, **facts))
+        made = _templates().get_template(f"{template}.jinja").render(follow=follow, name_of=self._desk.name, **facts)
+        return hide_text(made)
 
 
 @cache
@@ -164,10 +166,6 @@ def source(*names: str) -> str:
     """Style sheets or scripts of the pages, as they are."""
     loader = _templates().loader
     return "\n".join(loader.get_source(_templates(), name)[0] for name in names) if loader is not None else ""
-
-
-def _address(desk: Desk, run: RunSummary) -> str:
-    return f"/run/{desk.name(run.run_dir)}"
 
 
 def _best(run: RunSummary) -> float | None:
