@@ -7,7 +7,7 @@ import hmac
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -81,8 +81,8 @@ def view_app(folder: Path, closing: Callable[[], bool] = lambda: False) -> Guard
         return answer
 
     async def pause(request: Request) -> Response:
-        name, form = _name(request), await request.form(max_files=0, max_fields=4)
-        shown, known = str(form.get("token", "")), request.cookies.get(_COOKIE, "")
+        name, form = _name(request), parse_qs((await request.body()).decode("latin-1"))
+        shown, known = "".join(form.get("token", ())), request.cookies.get(_COOKIE, "")
         if "origin" not in request.headers or not known or not hmac.compare_digest(shown.encode(), known.encode()):
             return refused(UserError("pause", "no token of this page", "the button of a run's page"), 403)
         try:

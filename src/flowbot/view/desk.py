@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 from flowbot.fields import UserError, stable_hash
@@ -45,8 +45,7 @@ class Desk:
         one = os.path.lexists(folder / JOURNAL)
         self.folder = folder.resolve() if one else folder
         self._base = self.folder.parent if one else folder
-        self._lock = threading.Lock()
-        self._read = OrderedDict[Path, _Read]()
+        self._of = lru_cache(KEPT)(_Read)
         self._shorts: dict[Path, tuple[str, RunSummary]] = {}
 
     def name(self, run_dir: Path) -> str:
@@ -101,14 +100,6 @@ class Desk:
         stands = [(str(each), _stamp(each, *names), self.summary(each).status) for each in run_dirs]
         return stable_hash([stands, int(time.time() // _LOOK)])[:16]
 
-    def _of(self, run_dir: Path) -> _Read:
-        with self._lock:
-            found = self._read.pop(run_dir, None) or _Read(run_dir)
-            self._read[run_dir] = found
-            while len(self._read) > KEPT:
-                _ = self._read.popitem(last=False)
-            return found
-
 
 class _Read:
     """What was read of one run, and how its files stood then."""
@@ -139,12 +130,11 @@ class _Read:
 
 def _stamp(run_dir: Path, *names: str) -> str:
     """How files stand: it is another one once one of them was written."""
-    return " ".join(map(_stands, (run_dir / name for name in names)))
-
-
-def _stands(path: Path) -> str:
-    try:
-        found = path.lstat()
-    except OSError:
-        return "-"
-    return f"{found.st_ino:x}.{found.st_size:x}.{found.st_mtime_ns:x}"
+    stands: list[str] = []
+    for name in names:
+        try:
+            found = (run_dir / name).lstat()
+            stands.append(f"{found.st_ino:x}.{found.st_size:x}.{found.st_mtime_ns:x}")
+        except OSError:
+            stands.append("-")
+    return " ".join(stands)
