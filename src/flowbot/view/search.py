@@ -27,10 +27,9 @@ def course(run: RunView) -> tuple[Point, ...]:
     decided = [(change, change.verdict) for change in compared(run) if change.verdict is not None]
     if not decided:
         return ()
-    first = max(
-        (each for _, each in decided if each.incumbent == run.start.hash), key=lambda each: each.n, default=None
-    )
-    known = {run.start.hash: first.theirs} if first is not None else {}
+    begin = run.start.hash
+    first = max((each for _, each in decided if each.incumbent == begin), key=lambda each: each.n, default=None)
+    known = {begin: first.theirs} if first is not None else {}
     points: list[Point] = []
     for change, verdict in decided:
         score = _believed(verdict, known.get(verdict.incumbent, verdict.theirs))
