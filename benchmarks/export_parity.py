@@ -1,9 +1,9 @@
 """Every start of the library and of the examples, exported to every target and compared with the workflow: the table of docs/export.md.
 
 The model is the mock endpoint of this machine, which thinks, calls tools, and at times replies what cannot be read: what is compared is
-what is asked, and nothing of models. A target that is compared by its scores is only written here.
+what is asked, and nothing of models. Files for frameworks run in environments of their own, which are made in the cache folder.
 
-    python benchmarks/export_parity.py [--write docs/export.md] [--only NAME]
+    python benchmarks/export_parity.py [--write docs/export.md] [--only NAME] [--cache-dir CACHE]
 """
 
 from __future__ import annotations
@@ -16,17 +16,22 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 from first_jobs.model import Asked, Thinker, lot
+from flowbot.benchmark.environment import make_environment
 from flowbot.export.export import read_export
+from flowbot.export.framework import Framework
+from flowbot.export.scored import ScoredParity
 from flowbot.export.target import Target, targets
 from flowbot.fields import Field, UserError, fields_schema
+from flowbot.lm.stop import StopSignal
 from flowbot.task import Task
 from flowbot.testing.fake_behaviours import fill
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.starts import list_starts
 from flowbot.workflow.workflow import Workflow
+from parity_tools import search
 
 ROWS = 12
 MODEL = "openai/mini"
@@ -36,24 +41,6 @@ UNREADABLE = 0.1
 """Share of structured replies that are prose."""
 CALLS = 0.6
 """Share of replies that call a tool where some are offered."""
-
-
-class Passage(TypedDict):
-    """What a search finds."""
-
-    title: str
-    text: str
-
-
-class Found(TypedDict):
-    """The results of a search."""
-
-    results: list[Passage]
-
-
-def search(query: str) -> Found:
-    """Find passages."""
-    return {"results": [{"title": f"Page {number}", "text": f"{query[:20]} {number}"} for number in range(3)]}
 
 
 def answer(asked: Asked) -> dict[str, Any] | str:
@@ -81,30 +68,51 @@ def workflows() -> list[tuple[str, Workflow, Task]]:
     return found
 
 
-async def outcome(name: str, workflow: Workflow, task: Task, target: Target, folder: Path) -> str:
+async def outcome(name: str, workflow: Workflow, task: Task, target: Target, folder: Path, python: str) -> str:
     """How the check of one export ended, in words."""
     file = folder / f"{name.split()[-1]}.flow.yaml"
     workflow.save(file)
     try:
-        ready = read_export(file, target.name, model=MODEL, task=task, trust_code=True)
+        ready = read_export(file, target.name, model=MODEL, task=task, trust_code=True, python=python)
         result = await ready.write(folder / target.name / name.replace(" ", "-"), cache_dir=folder / "cache")
     except UserError as error:
         return f"refused: {error.what}"
     if result.parity is None:
         return f"written; {result.unchecked}"
+    if isinstance(result.parity, ScoredParity):
+        parity = result.parity
+        differs = "" if parity.ok else "DIFFERS: "
+        alike = f"the same outputs on {parity.alike} of {parity.examples} examples"
+        return f"{differs}{parity.same} of {parity.requests} requests, {parity.made} made; {alike}"
     if result.parity.first is not None:
         return f"DIFFERS on {result.parity.first.example}: {result.parity.first.what}"
     return f"same {result.parity.requests} requests on {result.parity.examples} examples"
 
 
-async def table(only: str) -> str:
+async def interpreters(cache_dir: Path, folder: Path) -> dict[str, str]:
+    """By target the interpreter of an environment that has what its files need."""
+    found: dict[str, str] = {}
+    for name, target in targets().items():
+        if isinstance(target, Framework):
+            requirements = folder / f"{name}.txt"
+            requirements.write_text("\n".join(target.needs), encoding="utf-8")
+            made = await make_environment(requirements, cache_dir, stop=StopSignal(), say=print)
+            found[name] = str(made / "bin" / "python")
+    return found
+
+
+async def table(only: str, cache_dir: Path) -> str:
     """All of it, as a table in Markdown."""
     known = targets()
     lines = [f"| workflow | {' | '.join(f'`{each}`' for each in known)} |", "|" + "---|" * (len(known) + 1)]
     with tempfile.TemporaryDirectory() as temporary:
+        pythons = await interpreters(cache_dir, Path(temporary))
         for name, workflow, task in workflows():
             if only in name:
-                ended = [await outcome(name, workflow, task, each, Path(temporary)) for each in known.values()]
+                ended = [
+                    await outcome(name, workflow, task, each, Path(temporary), pythons.get(each.name, ""))
+                    for each in known.values()
+                ]
                 lines.append(f"| {name} | {' | '.join(ended)} |")
                 print(lines[-1], flush=True)
     return "\n".join(lines)
@@ -128,7 +136,13 @@ def _task(workflow: Workflow, goal: str) -> Task:
     outputs = {f"out_{name}" if name in workflow.sketch.inputs else name: "str" for name in workflow.sketch.outputs}
     val = [{**row, **dict.fromkeys(outputs, "x")} for row in rows]
     return Task(
-        goal=goal, inputs=dict(workflow.sketch.inputs), outputs=outputs, metric="exact", val=val, tools=[search]
+        goal=goal,
+        inputs=dict(workflow.sketch.inputs),
+        outputs=outputs,
+        metric="exact",
+        val=val,
+        tools=[search],
+        source=__file__,
     )
 
 
@@ -141,10 +155,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path)
     parser.add_argument("--only", default="")
+    parser.add_argument("--cache-dir", type=Path, default=Path(tempfile.gettempdir()) / "flowbot-export-parity")
     options = parser.parse_args()
     with Thinker(answer) as thinker:
         os.environ |= {"OPENAI_BASE_URL": thinker.url, "OPENAI_API_KEY": "none"}
-        made = asyncio.run(table(options.only))
+        made = asyncio.run(table(options.only, options.cache_dir))
     if options.write is not None:
         before, _, rest = options.write.read_text(encoding="utf-8").partition(BEGIN)
         behind = rest.partition(END)[2]

@@ -15,6 +15,7 @@ from .text import complain
 
 if TYPE_CHECKING:
     from flowbot.export.export import ExportResult
+    from flowbot.export.scored import ScoredParity
 
 FAILED = 1
 _SPLITS = {"val": "validation", "train": "training"}
@@ -29,6 +30,7 @@ def export(
     check: Annotated[Path | None, Parameter(name="--check")] = None,
     trust_code: Annotated[bool, Parameter(name="--trust-code", negative=(), show_default=False)] = False,
     force: Annotated[bool, FORCE] = False,
+    python: Annotated[str, Parameter(name="--python", show_default=False)] = "",
     model: StepsModel = None,
     allow_writes: Annotated[bool, ALLOW_WRITES] = False,
     calls: Calls = Calls(),  # noqa: B008
@@ -41,7 +43,8 @@ def export(
     Parameters
     ----------
     to
-        What is written: prompts (the prompts as Markdown and JSON) or python (one file on the openai package).
+        What is written: prompts (the prompts as Markdown and JSON), python (one file on the openai package), langgraph, dspy or pydantic-ai (one
+        file for that framework).
     out
         The folder.
     check
@@ -49,6 +52,8 @@ def export(
         first where no replies are stored; it tells of the workflow's tools, too.
     trust_code
         Embed the code of the workflow's steps, which then runs without a sandbox.
+    python
+        The interpreter that runs an export for langgraph, dspy or pydantic-ai when it is checked; the one that runs FlowBot unless it is named.
     force
         Replace the files of an export in the folder of --out.
     allow_writes
@@ -64,7 +69,9 @@ def export(
     from .signals import pausing
 
     console = Console.open(output)
-    ready = read_export(flow, to, model=model, task=None if check is None else Task.load(check), trust_code=trust_code)
+    ready = read_export(
+        flow, to, model=model, task=None if check is None else Task.load(check), trust_code=trust_code, python=python
+    )
     require_model(ready.workflow, ready.model)
     require_price(calls, ready.model)
     if calls.dry_run:
@@ -92,6 +99,8 @@ def export(
 
 
 def _show(console: Console, result: ExportResult, about: str) -> None:
+    from flowbot.export.scored import ScoredParity
+
     console.result(f"{count(len(result.files), 'file')} in {result.out}: {about}.", "good")
     parity = result.parity
     if parity is None:
@@ -104,9 +113,27 @@ def _show(console: Console, result: ExportResult, about: str) -> None:
     ):
         if ids:
             console.say(f"Not compared: {count(len(ids), 'example')} ({listed(ids, 5)}): {why}.", "warn")
+    if isinstance(parity, ScoredParity):
+        _show_scores(console, parity, of)
+        return
     if parity.first is None:
         console.say(f"Checked: the same {count(parity.requests, 'request')} on {of}.", "good")
         return
     complain(f"the export asks for something else: example {parity.first.example}: {parity.first.what}")
     for line in parity.first.diff.splitlines():
         console.say(line, "good" if line.startswith("+") else "bad" if line.startswith("-") else "")
+
+
+def _show_scores(console: Console, parity: ScoredParity, of: str) -> None:
+    difference = parity.difference
+    shown = f"{100 * difference.mean:+.1f} ({100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
+    scores = f"it scores {100 * parity.export:.1f} and the workflow {100 * parity.workflow:.1f} on {of}: {shown}"
+    asked = f"{parity.same} of the workflow's {count(parity.requests, 'request')} were made as they are, {parity.made} in all"
+    asked += f"; the same was given on {count(parity.alike, 'example')}"
+    if parity.failed:
+        some = f"{count(len(parity.failed), 'example')} ({listed(parity.failed, 5)})"
+        console.say(f"The export failed on {some}, first: {parity.fault}", "warn")
+    if parity.ok:
+        console.say(f"Checked: {scores}; {asked}.", "good")
+    else:
+        complain(f"the export is worse: {scores}; {asked}")

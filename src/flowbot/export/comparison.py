@@ -59,16 +59,20 @@ class Parity:
 
 
 class Keys:
-    """What tells requests apart: all of a request's body as an endpoint gets it, and the number of its sample."""
+    """What tells requests apart: all of a request's body as an endpoint gets it, and the number of its sample.
 
-    def __init__(self, recording: Recording) -> None:
-        self._recording = recording
+    Args:
+        recording: what was recorded.
+        loose: whether schemas are the same whatever the order of their members.
+    """
+
+    def __init__(self, recording: Recording, *, loose: bool = False) -> None:
+        self._recording, self._loose = recording, loose
 
     def of(self, model: str, request: Request, sample: int) -> str:
         """The request as JSON text."""
-        return json.dumps(
-            {**self.body(model, request), **({"seed": sample} if sample else {})}, ensure_ascii=False, indent=1
-        )
+        body = {**self.body(model, request), **({"seed": sample} if sample else {})}
+        return json.dumps(body, ensure_ascii=False, indent=1, sort_keys=self._loose)
 
     def body(self, model: str, request: Request) -> dict[str, Any]:
         """The request's body, its members in one order."""

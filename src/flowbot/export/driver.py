@@ -1,14 +1,18 @@
 """The process that runs an exported file for its check, on the standard library and what that file imports.
 
-Run as a script: `driver.py FILE`, a line of JSON on standard input for each example: `{url, key, inputs, tools}`. It answers each with
-`{outputs}` or `{error}`. Tools are stand-ins that give what they gave in the recorded run: none is imported or called.
+Run as a script: `driver.py FILE MODULES REAL`, a line of JSON on standard input for each example: `{url, key, inputs, tools, environment}`. It
+answers each with `{outputs}` or `{error}`. Tools are stand-ins that give what they gave in the recorded run: none is imported or called, unless
+`REAL` says which may be where the run did not call them so, and where their modules are.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
+import importlib
 import importlib.util
 import json
+import os
 import sys
 import types
 from typing import Any
@@ -19,27 +23,31 @@ _TOOLS: dict[str, list[list[Any]]] = {}
 
 def main() -> None:
     """Run the file on each of the examples."""
-    path, modules = sys.argv[1], json.loads(sys.argv[2])
+    here = os.path.dirname(os.path.abspath(__file__))
+    sys.path[:] = [
+        each for each in sys.path if os.path.abspath(each) != here
+    ]  # some files here are named as what they write for
+    path, modules, real = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
     for module, names in modules.items():
+        found = _imported(module, real["folder"]) if real else None
         sys.modules[module] = made = types.ModuleType(module)
         for name, tool in names.items():
-            setattr(made, name, _stand_in(tool))
-    spec = importlib.util.spec_from_file_location("exported", path)
-    assert spec is not None
-    assert spec.loader is not None
-    file = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(file)
-    asyncio.run(_run(file))
+            setattr(made, name, _stand_in(tool, getattr(found, name, None), bool(real) and tool in real["tools"]))
+    asyncio.run(_run(path))
 
 
-async def _run(file: Any) -> None:
-    first = file.client
+async def _run(path: str) -> None:
+    file = _imported_file(path)
+    first = getattr(file, "client", None)
     for line in sys.stdin:
         given = json.loads(line)
         _TOOLS.clear()
         _TOOLS.update(given["tools"])
         if first is not None:
             file.client = first.with_options(base_url=given["url"], api_key=given["key"], max_retries=0)
+        elif not hasattr(file, "client"):  # its models are made as it is imported
+            os.environ.update(given["environment"])
+            file = _imported_file(path)
         try:
             told = {"outputs": await file.flow(**given["inputs"])}
         except Exception as error:
@@ -47,7 +55,26 @@ async def _run(file: Any) -> None:
         sys.stdout.write(json.dumps(told) + "\n")
 
 
-def _stand_in(tool: str) -> Any:
+def _imported_file(path: str) -> Any:
+    spec = importlib.util.spec_from_file_location("exported", path)
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules["exported"] = file = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(file)
+    return file
+
+
+def _imported(module: str, folder: str) -> Any:
+    sys.path.insert(0, folder)
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        return None
+    finally:
+        sys.path.remove(folder)
+
+
+def _stand_in(tool: str, real: Any, may_call: bool) -> Any:
     def call(**arguments: Any) -> Any:
         for asked, result, error in _TOOLS.get(tool, []):
             if asked == arguments:
@@ -55,8 +82,12 @@ def _stand_in(tool: str) -> Any:
                     kind, _, text = error.partition(": ")
                     raise type(kind, (Exception,), {})(text)
                 return result
+        if real is not None and may_call:
+            return real(**arguments)
         raise LookupError(f"the run did not call {tool} with {json.dumps(arguments)}")
 
+    if real is not None:  # a framework tells a model what its signature and docstring say
+        functools.update_wrapper(call, real)
     call.__name__ = tool
     return call
 

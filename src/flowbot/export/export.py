@@ -22,8 +22,10 @@ from .comparison import Parity
 from .exported import Exported
 from .exporting import Speaks, exported, speaks
 from .folder import require_free, write_export
+from .framework import Framework
 from .parity import check
 from .record import examples_of_run, recorded
+from .scored import ScoredParity, check_scored, require_modules
 from .target import Target, find_target
 
 _STORE = "the store has not the replies of the run; --cache-dir names another, and --check TASK runs it anew"
@@ -45,7 +47,7 @@ class ExportResult:
     to: str
     out: Path
     files: tuple[str, ...]
-    parity: Parity | None
+    parity: Parity | ScoredParity | None
     unchecked: str = ""
 
     def dump(self) -> dict[str, Any]:
@@ -72,6 +74,7 @@ class Export:
         task: the one that is named for the check; None without one.
         split, examples: on what it can be checked.
         unchecked: why it cannot be, in words; "" where it can.
+        python: the interpreter that an export is run by for its score; this one when "".
     """
 
     target: Target
@@ -82,6 +85,7 @@ class Export:
     split: Literal["val", "train"]
     examples: Sequence[Example]
     unchecked: str = ""
+    python: str = ""
 
     @property
     def calls(self) -> int:
@@ -131,7 +135,14 @@ class Export:
                 if not recording.rows:
                     return write(recording.speaks, None, _STORE if recording.absent else _SHOWN)
                 result = write(recording.speaks, None, "")
-                parity = await check(self.describe(recording.speaks), self.target.name, out, recording)
+                described = self.describe(recording.speaks)
+                if self.target.grade == "scored" and self.task is not None:
+                    file = out / result.files[0]
+                    parity = await check_scored(
+                        described, file, recording, self.task, self.examples, python=self.python
+                    )
+                else:
+                    parity = await check(described, self.target.name, out, recording)
                 return ExportResult(result.to, out, result.files, parity)
         except UserError as error:
             if self.task is not None:
@@ -145,7 +156,13 @@ class Export:
 
 
 def read_export(
-    flow: Path, to: str, *, model: str | None = None, task: Task | None = None, trust_code: bool = False
+    flow: Path,
+    to: str,
+    *,
+    model: str | None = None,
+    task: Task | None = None,
+    trust_code: bool = False,
+    python: str = "",
 ) -> Export:
     """An export of a workflow's file or a run.
 
@@ -155,6 +172,7 @@ def read_export(
         model: model string of the steps that name none; that of the run where there is one.
         task: the task of the check, with the workflow's tools.
         trust_code: embed code, which then runs without a sandbox.
+        python: the interpreter that an export is run by for its score; this one when "".
 
     Raises:
         UserError: if there is no such workflow or target, no model, or something that the target cannot say.
@@ -183,11 +201,13 @@ def read_export(
     if refused := target.refuses(made):
         raise UserError(f"--to {to}", what="; ".join(refused), mend="another target says more: prompts says all")
     ready = partial(Export, target, workflow, describe, model, task)
-    if target.grade == "scored":
-        return ready("val", (), f"{to} is compared by its scores, which is not done here")
     if task is not None:
+        if isinstance(target, Framework):
+            require_modules(target, python)
         split, examples = ("val", task.val) if task.val else ("train", task.train)
-        return ready(split, examples)
+        return ready(split, examples, python=python)
+    if target.grade == "scored":
+        return ready("val", (), "it is compared by its score: --check TASK")
     if folder is None:
         return ready("val", (), "no task was named: --check TASK")
     if made.tools:

@@ -9,6 +9,7 @@ import re
 import sys
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,21 @@ SECONDS = 60.0
 """Time that the program has to start, and for each example besides."""
 
 
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One example as an exported program ran on it.
+
+    Args:
+        row: as the workflow did.
+        asked: what tells its requests apart, in order.
+        answer: its `outputs`, or an `error`.
+    """
+
+    row: Recorded
+    asked: Sequence[str]
+    answer: Mapping[str, Any]
+
+
 async def check_python(exported: Exported, file: Path, recording: Recording) -> Parity:
     """Run an exported program on the recorded examples.
 
@@ -34,6 +50,35 @@ async def check_python(exported: Exported, file: Path, recording: Recording) -> 
         InfrastructureError: if it cannot be run at all.
     """
     keys = Keys(recording)
+    played = await play(exported, file, recording, keys)
+    firsts = (_program_difference(each.row, keys, each.asked, each.answer) for each in played)
+    return parity_of(recording, next((each for each in firsts if each is not None), None))
+
+
+async def play(
+    exported: Exported,
+    file: Path,
+    recording: Recording,
+    keys: Keys,
+    *,
+    python: str = sys.executable,
+    live: bool = False,
+    beside: Path | None = None,
+) -> list[Played]:
+    """Run an exported program on the recorded examples, with the recorded replies.
+
+    Args:
+        exported: what was exported.
+        file: the program.
+        recording: of the same workflow.
+        keys: what requests are told apart by.
+        python: the interpreter.
+        live: what is not recorded is asked of the models, and called of tools that read.
+        beside: the folder in which the modules of the tools are; None where there are none.
+
+    Raises:
+        InfrastructureError: if it cannot be run at all.
+    """
     spoken = {model.wire: model.name for model in exported.models}
     engine = recording.engine
     lines: list[str] = []
@@ -46,7 +91,7 @@ async def check_python(exported: Exported, file: Path, recording: Recording) -> 
                 replies.setdefault(keys.of(sent.model, sent.request, sent.sample), deque()).append(sent.reply)
             models: dict[str, LM] = {
                 wire: _Replayed(
-                    engine.model(None if name == getattr(engine.lm, "name", "") else name), keys, replies, told
+                    engine.model(None if name == getattr(engine.lm, "name", "") else name), keys, replies, told, live
                 )
                 for wire, name in spoken.items()
             }
@@ -55,36 +100,42 @@ async def check_python(exported: Exported, file: Path, recording: Recording) -> 
                 "key": "",
                 "inputs": dict(row.trace.inputs),
                 "tools": _results(exported, row),
+                "environment": {},
             }
             if models:
-                access = proxy.open(engine.session, models, mode="refuse", purpose="export")
+                access = proxy.open(engine.session, models, mode="record" if live else "refuse", purpose="export")
                 line |= {"url": access.url, "key": access.token}
+                for model in exported.models:
+                    named = {
+                        model.base_variable or "OPENAI_BASE_URL": access.url,
+                        model.key or "OPENAI_API_KEY": access.token,
+                    }
+                    line["environment"] |= named
             lines.append(json.dumps(line))
             asked.append(told)
-        answers = await _run(exported, file, lines)
-    firsts = (
-        _program_difference(row, keys, told, answer)
-        for row, told, answer in zip(recording.rows, asked, answers, strict=True)
-    )
-    return parity_of(recording, next((each for each in firsts if each is not None), None))
+        answers = await _run(exported, file, lines, python, beside if live else None)
+    return [Played(*each) for each in zip(recording.rows, asked, answers, strict=True)]
 
 
 class _Replayed(LM):
     """A model that answers with what a run has recorded for an example, each reply once, and notes what it is asked."""
 
-    def __init__(self, lm: LM, keys: Keys, replies: Mapping[str, deque[Reply]], told: list[str]) -> None:
+    def __init__(self, lm: LM, keys: Keys, replies: Mapping[str, deque[Reply]], told: list[str], live: bool) -> None:
         super().__init__(lm.client, lm.session, name=lm.name)
         self._keys, self._replies, self._asked = keys, replies, told
+        self._live = lm if live else None
 
     async def ask(self, request: Request, *, purpose: str, draw: Draw = ()) -> Reply:
-        """The recorded reply.
+        """The recorded reply; where there is none or no more of them, the model's, if it may be asked.
 
         Raises:
-            NotStored: if the run made no such request, or no more of them.
+            NotStored: if the run made no such request, or no more of them, and the model may not be asked.
         """
         key = self._keys.of(self.name, request, request.seed or 0)
         self._asked.append(key)
         waiting = self._replies.get(key)
+        if not waiting and self._live is not None:
+            return await self._live.ask(request, purpose=purpose, draw=draw)
         if not waiting:
             raise NotStored("the run made no such request")
         return waiting.popleft()
@@ -129,19 +180,23 @@ def _result(
     return [dict(arguments), (outputs or {}).get("result") if plain else outputs, error.removeprefix(f"tool {tool}: ")]
 
 
-async def _run(exported: Exported, file: Path, lines: Sequence[str]) -> list[dict[str, Any]]:
+async def _run(
+    exported: Exported, file: Path, lines: Sequence[str], python: str, beside: Path | None
+) -> list[dict[str, Any]]:
     """What the program says on each line, in a process of its own that has no key of the user's."""
     modules: dict[str, dict[str, str]] = {}
     for name, tool in exported.tools.items():
         modules.setdefault(tool.module, {})[tool.name] = name
     kept = ("PATH", "HOME", "LANG", "TMPDIR", "SYSTEMROOT", "PYTHONPATH", "VIRTUAL_ENV")
     environment = {name: os.environ[name] for name in kept if name in os.environ}
-    environment |= {"OPENAI_API_KEY": "none", "PYTHONIOENCODING": "utf-8"}
+    environment |= {"OPENAI_API_KEY": "none", "PYTHONIOENCODING": "utf-8", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    reading = [name for name, tool in exported.tools.items() if tool.signature.effects == "reads"]
+    real = {"folder": str(beside), "tools": reading} if beside is not None else None
     for model in exported.models:
         environment |= {model.base_variable or "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
     driver = Path(__file__).with_name("driver.py")
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(driver), str(file), json.dumps(modules)),
+        *(python, str(driver), str(file), json.dumps(modules), json.dumps(real)),
         env=environment,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

@@ -12,7 +12,7 @@ from flowbot.workflow.nodes import BranchNode, CodeNode, MergeNode
 from flowbot.workflow.scope import Scope, parsed
 
 from .exported import CANDIDATES, LABELS, Asked, Exported, ExportedStep, Grade, code_refusals, tool_refusals
-from .python_code import function_of, unfit
+from .python_code import code_faults, function_of, head_lines, tool_imports
 from .python_pieces import imports_of, needed, pieces
 from .python_text import (
     STEP,
@@ -38,7 +38,10 @@ _OWN = frozenset(
         "json",
         "os",
         "sys",
+        "all",
+        "candidates",
         "range",
+        "tuple",
         "float",
         "labels",
         "shown",
@@ -92,12 +95,7 @@ class Python:
             for name in exported.workflow.sketch.inputs
             if name in taken
         ]
-        said += [
-            f"step {step.path} has code with {fault}, which cannot stand in a function"
-            for step in exported.steps
-            if isinstance(step.node, CodeNode) and (fault := unfit(exported.code(step.path)))
-        ]
-        return said
+        return said + code_faults(exported)
 
     def files(self, exported: Exported) -> Mapping[str, str]:
         """The file, and what has to be installed for it."""
@@ -132,36 +130,14 @@ class _File:
         taken, client = needed(source), self.client()
         imports = {*imports_of([*taken, source]), "import asyncio", "import json", "import sys"}
         imports |= {"import os"} if "os.environ" in client else set()
-        tools = [
-            f"from {tool.module} import {tool.name}" + (f" as {own}" if own != tool.name else "")
-            for own, tool in ((self.names.tools[name], tool) for name, tool in self.exported.tools.items())
-        ]
+        tools = tool_imports(self.exported, self.names)
         top = _TOP.format(
-            head=docstring("\n".join(self.head())),
+            head=docstring("\n".join(head_lines(self.exported, f"{self.exported.name}.py", "openai"))),
             imports="\n".join(sorted(imports, key=lambda line: (line.startswith("from"), line))),
             tools="".join(f"{line}\n" for line in ["", *sorted(tools)] if tools),
             client=client,
         )
         return "\n\n\n".join([top, source, *taken, _MAIN])
-
-    def head(self) -> list[str]:
-        """What the file says of itself."""
-        exported = self.exported
-        example = "{" + ", ".join(f'"{name}": …' for name in exported.workflow.sketch.inputs) + "}"
-        code = [step.path for step in exported.steps if isinstance(step.node, CodeNode)]
-        lines = [exported.goal or exported.name, "", f"Written by FlowBot from {exported.origin or 'a workflow'}.", ""]
-        lines += [f"{STEP}pip install openai", f"{STEP}python {exported.name}.py '{example}'"]
-        if exported.tools:
-            lines += [
-                "",
-                f"It calls {', '.join(exported.tools)}, imported below: put their modules where Python finds them.",
-            ]
-        if code:
-            lines += [
-                "",
-                f"CODE WITHOUT A SANDBOX: the steps {', '.join(code)} run code that a model may have written, in this process.",
-            ]
-        return lines
 
     def client(self) -> str:
         """The client, and the model where there is one for all steps."""

@@ -1,4 +1,4 @@
-"""The code of a step as a function of a file."""
+"""What every Python file has: what it says of itself, its tools, and the code of its steps as functions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ import io
 import tokenize
 from collections.abc import Iterable
 
+from flowbot.workflow.nodes import CodeNode
+
+from .exported import Exported
 from .python_text import STEP
+from .python_wiring import Names
 
 
 def function_of(name: str, inputs: Iterable[str], code: str) -> str:
@@ -33,3 +37,34 @@ def unfit(code: str) -> str:
         if isinstance(node, ast.ImportFrom) and node.module == "__future__":
             return "`from __future__ import`"
     return ""
+
+
+def code_faults(exported: Exported) -> list[str]:
+    """A sentence for each code step whose text cannot stand in a function."""
+    return [
+        f"step {step.path} has code with {fault}, which cannot stand in a function"
+        for step in exported.steps
+        if isinstance(step.node, CodeNode) and (fault := unfit(exported.code(step.path)))
+    ]
+
+
+def head_lines(exported: Exported, file: str, needs: str) -> list[str]:
+    """What a file says of itself: its name, and what has to be installed for it."""
+    example = "{" + ", ".join(f'"{name}": …' for name in exported.workflow.sketch.inputs) + "}"
+    lines = [exported.goal or exported.name, "", f"Written by FlowBot from {exported.origin or 'a workflow'}.", ""]
+    lines += [f"{STEP}pip install {needs}", f"{STEP}python {file} '{example}'"]
+    if exported.tools:
+        tools = ", ".join(exported.tools)
+        lines += ["", f"It calls {tools}, imported below: put their modules where Python finds them."]
+    if code := ", ".join(step.path for step in exported.steps if isinstance(step.node, CodeNode)):
+        said = f"the steps {code} run code that a model may have written, in this process."
+        lines += ["", f"CODE WITHOUT A SANDBOX: {said}"]
+    return lines
+
+
+def tool_imports(exported: Exported, names: Names) -> list[str]:
+    """The lines that import the tools."""
+    return [
+        f"from {tool.module} import {tool.name}" + (f" as {own}" if own != tool.name else "")
+        for own, tool in ((names.tools[name], tool) for name, tool in exported.tools.items())
+    ]

@@ -27,7 +27,7 @@ from flowbot.workflow.scope import Scope
 from .exported import Exported
 from .python_text import STEP, call_source, condition_source, kind_source, members_source, quoted
 
-_JOINED = {"first": "first_filled", "vote": "majority_vote", "concat": "join_values"}
+JOINED = {"first": "first_filled", "vote": "majority_vote", "concat": "join_values"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +65,21 @@ class Body:
         before = {name: predecessors(self.scope.holder, name) for name in order}
         depth: dict[str, int] = {}
         for name in order:
-            depth[name] = max((depth[each] + self._waits(each) for each in before[name]), default=0)
+            depth[name] = max((depth[each] + self.waits(each) for each in before[name]), default=0)
         spared = self._spared(order, before, depth)
         for name in order:
             self.reasons[name] = self._why_none(name, before[name], spared)
         written: list[str] = []
         for level in range(max(depth.values(), default=0) + 1):
             here = [name for name in order if depth[name] == level]
-            for name in (each for each in here if not self._waits(each)):
-                written += self._under(self._guard(name, before[name]), [name], self._value(name))
+            for name in (each for each in here if not self.waits(each)):
+                written += self._under(self._guard(name, before[name]), [name], self.value(name))
             groups: dict[str, list[str]] = {}
-            for name in (each for each in here if self._waits(each)):
+            for name in (each for each in here if self.waits(each)):
                 written += self._inner(name)
                 groups.setdefault(self._guard(name, before[name]), []).append(name)
             for guard, names in groups.items():
-                calls = [self._call(each) for each in names]
+                calls = [self.call(each) for each in names]
                 calls = [
                     f"or_none({call})" if each in spared else call for each, call in zip(names, calls, strict=True)
                 ]
@@ -92,14 +92,18 @@ class Body:
         name, output = split_reference(reference)
         if name is None:
             return self.names.variable(output)
-        return f"{self.names.variable(name)}{'[0]' if self._sampled(name) else ''}[{quoted(output)}]"
+        return f"{self.variable(name)}{'[0]' if self._sampled(name) else ''}[{quoted(output)}]"
+
+    def variable(self, name: str) -> str:
+        """The expression of what a step gave, None where it may not be there."""
+        return self.names.variable(name)
 
     def needed(self, reference: str) -> str:
         """The same where the step may not be there, and nothing can do without it."""
         name, output = split_reference(reference)
         if name is None or not self.reasons.get(name):
             return self.read(reference)
-        variable = self.names.variable(name)
+        variable = self.variable(name)
         return f"required({f'{variable} and {variable}[0]' if self._sampled(name) else variable}, {quoted(output)})"
 
     def needed_as(self, reference: str, wanted: str) -> str:
@@ -107,12 +111,12 @@ class Body:
         source = self.needed(reference)
         return f"float({source})" if wanted == "float" and self.scope.type_text(reference) != "float" else source
 
-    def _value(self, name: str) -> str:
+    def value(self, name: str) -> str:
         """The expression of a step that needs no waiting for: a branch by conditions, a merge by a rule."""
         node = self.scope.nodes[name]
         if isinstance(node, MergeNode):
             (output, kind) = next(iter(node.out.items()))
-            joined = f"{_JOINED[node.how]}({self._candidates(node)})"
+            joined = f"{JOINED[node.how]}({self._candidates(node)})"
             return members_source({output: f"float({joined})" if kind == "float" else joined})
         assert isinstance(node, BranchNode)
         source = ""
@@ -122,7 +126,7 @@ class Body:
             source += f"{quoted(label)} if {condition_source(guard, lambda ref: self.read(node.inputs[ref]))} else "
         return source.removesuffix(" else ")
 
-    def _call(self, name: str) -> str:
+    def call(self, name: str) -> str:
         """The call of a step that is waited for."""
         node, path = self.scope.nodes[name], f"{self.scope.path}{name}"
         match node:
@@ -185,7 +189,7 @@ class Body:
         absent = False
         for reference in node.inputs:
             name, output = split_reference(reference)
-            variable = self.names.variable(name or "")
+            variable = self.variable(name) if name is not None else ""
             maybe = name is not None and bool(self.reasons.get(name))
             absent = absent or maybe
             if name is not None and self._sampled(name):
@@ -262,7 +266,7 @@ class Body:
             ]
             for name in order
         }
-        return frozenset(name for name in order if later[name] and self._waits(name))
+        return frozenset(name for name in order if later[name] and self.waits(name))
 
     def _joins(self, name: str, other: str) -> bool:
         node = self.scope.nodes[name]
@@ -272,7 +276,8 @@ class Body:
         node = self.scope.nodes[name]
         return node.asks or (isinstance(node, LoopNode | MapNode) and any(each.asks for _, each in walk(node)))
 
-    def _waits(self, name: str) -> bool:
+    def waits(self, name: str) -> bool:
+        """Whether a step is to be waited for."""
         node = self.scope.nodes[name]
         return node.asks if isinstance(node, MergeNode | BranchNode) else True
 

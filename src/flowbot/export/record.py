@@ -145,7 +145,7 @@ async def recorded(
 
             def hear(name: str, request: Request, draw: Draw, reply: Reply) -> None:
                 if request != QUESTION:  # asked once of a model that may think, and no request of the workflow
-                    heard.get().append((name, request, draw, reply))
+                    heard.get([]).append((name, request, draw, reply))
 
             session.heard = hear
             rows = await all_of(run(example) for example in kept)

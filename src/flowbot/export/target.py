@@ -44,10 +44,13 @@ class Target(Protocol):
 
 def targets() -> Mapping[str, Target]:
     """All targets by name."""
+    from .dspy import DSPy
+    from .langgraph import LangGraph
     from .prompts import Prompts
+    from .pydantic_ai import PydanticAI
     from .python import Python
 
-    known: Sequence[Target] = (Prompts(), Python())
+    known: Sequence[Target] = (Prompts(), Python(), LangGraph(), DSPy(), PydanticAI())
     return {target.name: target for target in known}
 
 
