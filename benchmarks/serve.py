@@ -6,7 +6,7 @@
 Endpoint, server and load are processes of their own; the endpoint answers after a fixed time. Rounds are interleaved. Each
 measurement is one line appended to OUT/serve.jsonl, with the processor time of the server for each request; at the end medians, and
 how many times a request of each costs what one of the bare handler does. A peer that needs packages runs in an environment of its own, made at first use
-(benchmarks/serving/*.txt). `--small` only tries that everything works.
+(benchmarks/engine/requirements). `--small` only tries that everything works.
 """
 
 from __future__ import annotations
@@ -30,11 +30,14 @@ from typing import Any
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "engine"))
 
-from processes import Venvs, serving  # noqa: E402
+from processes import Server, Venvs, serving  # noqa: E402
 
-BODY = json.dumps({"question": "How many pens are two dozen pens and a box of ten?"})
+BODY = json.dumps({"question": "How many pens are two dozen pens and NUMBER pens?"})
 INSTRUCTION = "Read the question with care, and answer it in one short sentence. This is step {}."
 PEERS = ("bare", "flowbot", "langgraph", "dspy")
+"""The latter two behind FastAPI."""
+NAMES = {"langgraph": "serve-langgraph", "dspy": "serve-dspy"}
+"""Their environments (benchmarks/engine/requirements)."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -43,7 +46,7 @@ class Environments(Venvs):
 
     def python(self, peer: str) -> str:
         """The interpreter that serves a peer."""
-        return sys.executable if peer in ("bare", "flowbot") else super().python(peer)
+        return sys.executable if peer in ("bare", "flowbot") else super().python(NAMES.get(peer, peer))
 
 
 def flow_of(steps: int) -> dict[str, Any]:
@@ -76,8 +79,8 @@ def command(peer: str, python: str, port: int, url: str, steps: int, in_flight: 
     exported = folder / peer
     if not exported.exists():
         own = [sys.executable, "-m", "flowbot", "export", str(flow), "--to", peer, "--out", str(exported)]
-        subprocess.run([*own, "--model", "openai/mock"], check=True, stdout=subprocess.DEVNULL)
-    return [python, str(HERE / "serving" / f"{peer}.py"), str(port), str(exported)]
+        subprocess.run([*own, "--model", "openai/mock", "--quiet"], check=True)
+    return [python, str(HERE / "serving" / "exported.py"), str(port), str(exported)]
 
 
 @contextmanager
@@ -120,17 +123,23 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
-def measure(peer: str, venvs: Environments, url: str, folder: Path, given: argparse.Namespace) -> dict[str, Any]:
+def measure(
+    peer: str, venvs: Environments, endpoint: Server, folder: Path, given: argparse.Namespace
+) -> dict[str, Any]:
     """One server under load."""
     port = free_port()
+    url = endpoint.base_url
     start = command(peer, venvs.python(peer), port, url, given.steps, given.in_flight, folder)
     load = [venvs.python("mock"), str(HERE / "serving" / "load.py"), str(port), "/run", BODY, str(given.in_flight)]
     with served(start, port, url) as pid:
         subprocess.run([*load, str(given.requests // 4)], check=True, stdout=subprocess.DEVNULL)  # warm
+        endpoint.control(reset=True)
         before, busy = processor_seconds(pid), os.getloadavg()[0]
         done = subprocess.run([*load, str(given.requests)], check=True, stdout=subprocess.PIPE, text=True)
         cpu = processor_seconds(pid) - before
     found = json.loads(done.stdout)
+    calls = endpoint.control()["requests"]
+    assert calls == given.steps * given.requests, f"{peer}: {calls} calls for {given.requests} requests"
     return {
         "peer": peer,
         "steps": given.steps,
@@ -170,7 +179,7 @@ def main() -> None:
         endpoint.control(latency=given.latency)
         for number in range(given.rounds):
             for peer in given.peers.split(","):
-                line = {"round": number, **measure(peer, venvs, endpoint.base_url, Path(folder), given)}
+                line = {"round": number, **measure(peer, venvs, endpoint, Path(folder), given)}
                 found.append(line)
                 print(json.dumps(line), file=lines, flush=True)
     summarise(found)

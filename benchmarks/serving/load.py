@@ -2,7 +2,7 @@
 
     python load.py PORT PATH BODY IN_FLIGHT REQUESTS
 
-Prints one JSON line: seconds, seconds of each request at some quantiles, and how many were not answered with 200.
+NUMBER in the body is another number in each request: none of them is like another. Prints one JSON line: seconds, seconds of each request at some quantiles, and how many were not answered with 200.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ import time
 import httptools
 import uvloop
 
+MARK = b"NUMBER"
+"""What stands for a number of as many digits."""
+SALT = 10_000 * (time.time_ns() // 1000 % 90)
+
 
 class Asking(asyncio.Protocol):
     """One connection.
 
     Args:
-        request: the whole request.
+        request: the whole request; see `MARK`.
         left: requests that are still to be sent, by all.
         took: seconds of each, for all.
         wrong: answers that were not 200, for all.
@@ -64,7 +68,7 @@ class Asking(asyncio.Protocol):
             return
         self._left[0] -= 1
         self._began = time.perf_counter()
-        self._transport.write(self._request)
+        self._transport.write(self._request.replace(MARK, b"%06d" % (self._left[0] + SALT)))
 
 
 async def load(port: int, path: str, body: bytes, in_flight: int, requests: int) -> dict[str, object]:

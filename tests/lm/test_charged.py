@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowbot.lm.charged import Charged
+from flowbot.lm.charged import Charged, Uncharged
 
 KEYS = st.lists(st.integers(0, 40).map(lambda number: f"{number * 0x1000:016x}" + "0" * 48))
 
@@ -34,3 +34,10 @@ def test_cleared_it_is_empty() -> None:
     charged.clear()
     assert "f" * 64 not in charged
     assert len(charged) == 0
+
+
+def test_where_nothing_is_kept_nothing_was_counted() -> None:
+    none = Uncharged()
+    none.add("0123456789abcdef")
+    assert ("0123456789abcdef" in none, len(none)) == (False, 0)
+    none.clear()

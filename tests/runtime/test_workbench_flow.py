@@ -135,3 +135,26 @@ async def test_a_workbench_is_opened_once(tmp_path: Path) -> None:
             async with bench:
                 pass
         assert bench.loop is asyncio.get_running_loop()
+
+
+async def test_on_the_loop_of_its_workbench_a_flow_takes_no_way_through_a_thread_and_counts_equal_calls_each(
+    repeating: Workflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def elsewhere(*_: Any) -> None:
+        raise AssertionError("through another thread")
+
+    budget = fb.Budget(calls=10)
+    async with Workbench(cache_dir=tmp_path, budget=budget) as bench:
+        flow = fb.Flow(repeating, lm="fake/echo", workbench=bench)
+        with monkeypatch.context() as patched:
+            patched.setattr(asyncio, "run_coroutine_threadsafe", elsewhere)
+            for _ in range(2):
+                assert "a" in (await flow.acall(note="a"))["reply"]
+        assert budget.used["calls"] == 2
+        waiting = asyncio.create_task(flow.acall(note="b"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert "c" in (await flow.acall(note="c"))["reply"]
+        await asyncio.to_thread(flow.close)

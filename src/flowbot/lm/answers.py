@@ -65,7 +65,8 @@ async def ask_fields(
     """See `LM.ask_fields`; `ask` gives the reply to a request."""
     plain = len(fields) == 1 and fields[0].type.kind == "str" and not request.own_words
     lone = len(fields) == 1 and request.own_words
-    request = replace(request, schema=reply_schema(fields, own_words=request.own_words))
+    if (schema := reply_schema(fields, own_words=request.own_words)) is not None:
+        request = replace(request, schema=schema)
     retries = 0 if request.own_words else retries
     replies: list[Reply] = []
     asked_again, roomier = 0, False

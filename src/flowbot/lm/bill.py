@@ -45,7 +45,8 @@ class Account:
 
     def repriced(self, usage: Usage, *, tier: str = "") -> Usage:
         """What was paid when the price was not known, at the price that is known by now."""
-        return replace(usage, usd=self.cost(usage, tier) if usage.usd is None else usage.usd)
+        usd = self.cost(usage, tier) if usage.usd is None else None
+        return usage if usd is None else replace(usage, usd=usd)
 
     def pay(self, took: Usage, purpose: str, *, tier: str = "") -> Usage:
         """A usage with its price, counted as paid."""
@@ -186,6 +187,11 @@ class Bill:
         """The row of the response with what the call took besides."""
         more: dict[str, Any] = {"besides": members(self.besides)} if self.besides.calls else {}
         return {**row, **more, **({"copy": True} if self.copies else {})}
+
+    def unkept(self, reply: Reply) -> StoredRow:
+        """As if the row of the response had been stored and read."""
+        besides = self.besides if self.besides.calls else None
+        return StoredRow(reply if besides is None else replace(reply, besides=besides), reply.usage, besides)
 
     async def replayed(self, row: StoredRow) -> None:
         """Count a response that the store gave, and all that it took when it was paid."""

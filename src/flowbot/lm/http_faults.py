@@ -273,7 +273,10 @@ def json_object(text: str, *, listed: bool = False) -> dict[str, Any] | None:
         return None
     if listed and isinstance(found, list) and found:
         found = cast("list[Any]", found)[0]
-    return cast("dict[str, Any]", found) if isinstance(found, dict) and not deeper(found, MAX_DEPTH) else None
+    if not isinstance(found, dict):
+        return None
+    deep = text.count("[") + text.count("{") > MAX_DEPTH and deeper(found, MAX_DEPTH)  # to count costs next to nothing
+    return None if deep else cast("dict[str, Any]", found)
 
 
 def _as_text(given: Any) -> str:

@@ -43,9 +43,7 @@ class Ledger:
             model: the model string.
             stored: True when the store answered and nothing was paid.
         """
-        self.besides(purpose, usage, model=model)
-        for sums, name in ((self.logical_by, purpose), (self.logical_by_model, model)):
-            _count(sums, name, Usage(calls=1))
+        self._add(purpose, usage, model, calls=1)
         self.replayed += stored
 
     def besides(self, purpose: str, usage: Usage, *, model: str) -> None:
@@ -56,9 +54,13 @@ class Ledger:
             usage: what was served and not used; its `calls` are requests.
             model: the model string.
         """
+        self._add(purpose, usage, model, calls=0)
+
+    def _add(self, purpose: str, usage: Usage, model: str, *, calls: int) -> None:
         self.requests[purpose] = self.requests.get(purpose, 0) + usage.calls
+        usage = replace(usage, calls=calls)
         for sums, name in ((self.logical_by, purpose), (self.logical_by_model, model)):
-            _count(sums, name, replace(usage, calls=0))
+            _count(sums, name, usage)
 
     def pay(self, purpose: str, usage: Usage, *, model: str) -> None:
         """Count what an endpoint has charged for: every reply, also one that is not used.

@@ -231,7 +231,11 @@ class LM:
                 await bill.replayed(paid)
                 return paid
             flight.paid = True
-            value = bill.kept(paid)
+            if isinstance(paid, Reply) and not self.session.lasting:  # nobody will read it from a row
+                row = bill.unkept(paid)
+                bill.charge(row, stored=False)
+                return row
+            value = bill.kept(paid.dump() if isinstance(paid, Reply) else paid)
             row = self._account.read(key, await store.put(key, value, kind="lm"))
             if row.reply is None:  # what only holds a response's place, under another kind than it should have
                 row = self._account.read(key, await store.put(key, value, kind="lm", replace=True))
@@ -240,7 +244,9 @@ class LM:
         finally:
             bill.close()
 
-    async def _pay(self, request: Request, draw: Draw, flight: Flight, bill: Bill) -> dict[str, Any] | StoredRow:
+    async def _pay(
+        self, request: Request, draw: Draw, flight: Flight, bill: Bill
+    ) -> Reply | dict[str, Any] | StoredRow:
         """Send until there is a reply, or an error that is one, unless another run stores one meanwhile."""
         self.session.cut.arm()
         sent = request
@@ -248,12 +254,11 @@ class LM:
             # Samples that differ only in their draw must be different requests to the endpoint.
             sent = replace(request, seed=int(stable_hash(list(draw))[:7], 16))
         try:
-            reply = await self.endpoint.send(sent, bill, flight)
+            return await self.endpoint.send(sent, bill, flight)
         except RefusedError as error:
             return self._failed(flight, bill, {"failed": "refused", "text": str(error)})
         except ModelError as error:
             return self._failed(flight, bill, {"failed": "model", "text": str(error), "reply": error.reply})
-        return reply.dump() if isinstance(reply, Reply) else reply
 
     def _failed(self, flight: Flight, bill: Bill, value: dict[str, Any]) -> dict[str, Any]:
         """What is stored in place of a reply. The call counts as one, however often it was refused; what it took nobody says."""

@@ -114,7 +114,7 @@ class NodeCalls:
         parameters = self.workflow.parameter(path)
         assert isinstance(parameters, LLMParameters)  # the checker lets nothing else pass
         asked = [
-            self._sample(replace(step, address=address), node, parameters, draw)
+            self._sample(step if address == step.address else replace(step, address=address), node, parameters, draw)
             for address, draw in self._samples(step.address, path, parameters, place)
         ]
         ended = [await asked[0]] if len(asked) == 1 else await together([create_task(each) for each in asked])
@@ -174,12 +174,12 @@ class NodeCalls:
                 own_words=bool(parameters.messages),
             )  # fmt: skip
             replies = answer.replies
-            step = replace(step, outputs=to_json(answer.values, "reply"))
+            outputs = to_json(answer.values, "reply")
         except RefusedError as error:
             return error
         except (ModelError, StepError) as fault:
             return _with_exchange(step, str(fault), asked, getattr(fault, "replies", replies))
-        return _with_exchange(step, "", asked, replies)
+        return _with_exchange(step, "", asked, replies, outputs)
 
     async def _merge(self, address: str, path: str, node: MergeNode, known: Known, led_by: tuple[str, ...]) -> Ended:
         arrived = [
@@ -262,10 +262,17 @@ def _number(numbers: tuple[int, ...]) -> int | str:
     return numbers[0] if len(numbers) == 1 else ".".join(map(str, numbers)) if numbers else 0
 
 
-def _with_exchange(step: Step, error: str, asked: tuple[Message, ...], replies: Sequence[Reply]) -> Step:
-    """The step with its talk with a model. Its tool calls count one after another, at most."""
+def _with_exchange(
+    step: Step,
+    error: str,
+    asked: tuple[Message, ...],
+    replies: Sequence[Reply],
+    outputs: Mapping[str, Any] | None = None,
+) -> Step:
+    """The step with its talk with a model, and what came of it if it has no outputs yet. Its tool calls count one after another, at most."""
     return replace(
         step,
+        outputs=step.outputs if outputs is None else outputs,
         error=error,
         messages=asked,
         reply=replies[-1].text if replies else "",

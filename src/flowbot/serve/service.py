@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import ModelError, UserError
 from flowbot.fields.secrets import hide
+from flowbot.web.gone import Cut
 
 from .denial import Denial
 
@@ -99,14 +100,18 @@ class Service:
         if self.spending is not None:
             self.spending.look()
         self.under_way += 1
+        cut = Cut()
+        timer = asyncio.get_running_loop().call_later(self.seconds, cut.strike)
         try:
-            async with asyncio.timeout(self.seconds):
-                trace = await self.engine.run(self.workflow, inputs, purpose=PURPOSE)
-        except TimeoutError:
+            trace = await self.engine.run(self.workflow, inputs, purpose=PURPOSE)
+        except asyncio.CancelledError:
+            if not cut.owns():
+                raise
             raise Denial(504, f"no result within {self.seconds:g} s", code="timeout") from None
         except UserError as error:  # the inputs are right: it is ours
             raise Denial(500, str(error)) from error
         finally:
+            timer.cancel()
             self.under_way -= 1
         if trace.outputs is None:
             raise ModelError(trace.error)

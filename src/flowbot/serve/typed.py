@@ -54,7 +54,7 @@ async def run(service: Service, request: Request) -> Response:
     """Answer `POST /run`."""
     served = await service.run(await object_of(request))
     answer: dict[str, Any] = {"id": served.id, "outputs": served.outputs, "usage": served.usage()}
-    if request.query_params.get("trace", "0") in _YES:
+    if request.scope["query_string"] and request.query_params.get("trace", "0") in _YES:
         answer["trace"] = served.shown_trace()
     return JSONResponse(answer, headers={ID: served.id})
 

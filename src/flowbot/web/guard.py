@@ -10,6 +10,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from .gone import Cut
 from .refusal import refusal
 
 if TYPE_CHECKING:
@@ -105,21 +106,25 @@ class Guard:
 
     async def _whole(self, receive: Receive) -> bytes | Response | None:
         """The body, or why it is refused; None: the client has gone."""
-        parts, size = list[bytes](), 0
+        parts, size, cut = list[bytes](), 0, Cut()
+        timer = asyncio.get_running_loop().call_later(self._seconds, cut.strike)
         try:
-            async with asyncio.timeout(self._seconds):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        return None
-                    parts.append(message.get("body", b""))
-                    size += len(parts[-1])
-                    if size > self._most:
-                        return self._too_large()
-                    if not message.get("more_body", False):
-                        return b"".join(parts)
-        except TimeoutError:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return None
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > self._most:
+                    return self._too_large()
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+        except asyncio.CancelledError:
+            if not cut.owns():
+                raise
             return refusal(408, f"body: did not come whole within {self._seconds:g} s; send it at once", close=True)
+        finally:
+            timer.cancel()
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
