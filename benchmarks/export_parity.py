@@ -83,7 +83,9 @@ async def outcome(name: str, workflow: Workflow, task: Task, target: Target, fol
         parity = result.parity
         differs = "" if parity.ok else "DIFFERS: "
         alike = f"the same outputs on {parity.alike} of {parity.examples} examples"
-        return f"{differs}{parity.same} of {parity.requests} requests, {parity.made} made; {alike}"
+        if parity.same == parity.requests == parity.made:
+            return f"{differs}same {parity.requests} requests, {alike}"
+        return f"{differs}{parity.same} of {parity.requests} requests ({parity.made} made), {alike}"
     if result.parity.first is not None:
         return f"DIFFERS on {result.parity.first.example}: {result.parity.first.what}"
     return f"same {result.parity.requests} requests on {result.parity.examples} examples"

@@ -23,7 +23,8 @@ from flowbot.export.exporting import exported
 from flowbot.export.framework import Framework
 from flowbot.export.scored import ScoredParity, require_modules
 from flowbot.export.target import targets
-from flowbot.fields import UserError
+from flowbot.fields import BudgetExceeded, UserError
+from flowbot.lm.budget import Budget
 from flowbot.stats import Estimate
 from flowbot.task import tool_of
 from flowbot.workflow.starts import list_starts
@@ -162,22 +163,24 @@ def test_an_interpreter_without_the_framework_is_told_before_anything_is_asked(
         )
 
 
-def every_kind(folder: Path) -> Path:
+def every_kind(folder: Path, *, choosing: bool = False) -> Path:
     """The workflow of every kind, but for tools that a model chooses: each framework has its own way with them."""
     data = deepcopy(FLOW)
-    del data["parameters"]["act"]["tools"]
+    if not choosing:
+        del data["parameters"]["act"]["tools"]
     Workflow.from_data(data).save(folder / "every-kind.flow.json")
     return folder / "every-kind.flow.json"
 
 
-async def checked(folder: Path, to: str) -> ScoredParity:
+async def checked(folder: Path, to: str, *, rows: int = 4, choosing: bool = False, **more: Any) -> ScoredParity:
     python = os.environ.get("FRAMEWORKS_PYTHON", "")  # an interpreter that has what is not installed for this one
     try:
         require_modules(FRAMEWORKS[to], python)
     except UserError as error:
         pytest.skip(str(error))
-    ready = read_export(every_kind(folder), to, model=MODEL, task=task(4), trust_code=True, python=python)
-    result: ExportResult = await ready.write(folder / to, cache_dir=folder / "cache")
+    flow = every_kind(folder, choosing=choosing)
+    ready = read_export(flow, to, model=MODEL, task=task(rows), trust_code=True, python=python)
+    result: ExportResult = await ready.write(folder / to, cache_dir=folder / "cache", force=True, **more)
     assert isinstance(result.parity, ScoredParity)
     return result.parity
 
@@ -189,6 +192,13 @@ async def test_it_asks_as_the_workflow_does(tmp_path: Path, to: str) -> None:
     # Where a step fails the workflow runs what does not need it, and a graph stops.
     assert parity.requests - 6 <= parity.same == parity.made
     assert (parity.workflow, parity.alike) == (parity.export, 4)
+
+
+async def test_a_ceiling_ends_the_check_and_is_no_score(tmp_path: Path) -> None:
+    parity = await checked(tmp_path, "dspy", rows=1, choosing=True)
+    assert parity.made > parity.same  # a tool is chosen by a prompt of DSPy's own
+    with pytest.raises(BudgetExceeded):
+        await checked(tmp_path, "dspy", rows=1, choosing=True, budget=Budget(calls=parity.requests))
 
 
 async def test_pydantic_ai_asks_again_in_its_own_words(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flowbot.fields import InfrastructureError, UserError
+from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, UserError
 from flowbot.lm.client import Draw, Reply, Request
 from flowbot.lm.lm import LM
 from flowbot.lm.proxy import Proxy
@@ -77,8 +77,10 @@ async def play(
         beside: the folder in which the modules of the tools are; None where there are none.
 
     Raises:
-        InfrastructureError: if it cannot be run at all.
+        InfrastructureError: if it cannot be run at all, or a model that is asked cannot be reached.
+        BudgetExceeded, Paused: as asking a model does.
     """
+    faults: list[Exception] = []
     spoken = {model.wire: model.name for model in exported.models}
     engine = recording.engine
     lines: list[str] = []
@@ -91,7 +93,11 @@ async def play(
                 replies.setdefault(keys.of(sent.model, sent.request, sent.sample), deque()).append(sent.reply)
             models: dict[str, LM] = {
                 wire: _Replayed(
-                    engine.model(None if name == getattr(engine.lm, "name", "") else name), keys, replies, told, live
+                    engine.model(None if name == getattr(engine.lm, "name", "") else name),
+                    keys,
+                    replies,
+                    told,
+                    faults if live else None,
                 )
                 for wire, name in spoken.items()
             }
@@ -114,16 +120,25 @@ async def play(
             lines.append(json.dumps(line))
             asked.append(told)
         answers = await _run(exported, file, lines, python, beside if live else None)
+    if faults:  # none of the program's: it tells nothing of its score
+        raise faults[0]
     return [Played(*each) for each in zip(recording.rows, asked, answers, strict=True)]
 
 
 class _Replayed(LM):
     """A model that answers with what a run has recorded for an example, each reply once, and notes what it is asked."""
 
-    def __init__(self, lm: LM, keys: Keys, replies: Mapping[str, deque[Reply]], told: list[str], live: bool) -> None:
+    def __init__(
+        self,
+        lm: LM,
+        keys: Keys,
+        replies: Mapping[str, deque[Reply]],
+        told: list[str],
+        faults: list[Exception] | None,
+    ) -> None:
         super().__init__(lm.client, lm.session, name=lm.name)
         self._keys, self._replies, self._asked = keys, replies, told
-        self._live = lm if live else None
+        self._lm, self._faults = lm, faults
 
     async def ask(self, request: Request, *, purpose: str, draw: Draw = ()) -> Reply:
         """The recorded reply; where there is none or no more of them, the model's, if it may be asked.
@@ -134,8 +149,12 @@ class _Replayed(LM):
         key = self._keys.of(self.name, request, request.seed or 0)
         self._asked.append(key)
         waiting = self._replies.get(key)
-        if not waiting and self._live is not None:
-            return await self._live.ask(request, purpose=purpose, draw=draw)
+        if not waiting and self._faults is not None:
+            try:
+                return await self._lm.ask(request, purpose=purpose, draw=draw)
+            except (BudgetExceeded, InfrastructureError, Paused) as fault:
+                self._faults.append(fault)
+                raise
         if not waiting:
             raise NotStored("the run made no such request")
         return waiting.popleft()
