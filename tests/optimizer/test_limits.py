@@ -17,13 +17,12 @@ from search_help import searching
 
 import flowbot.optimizer.search as searched
 from flowbot.fields import UserError
-from flowbot.optimizer.admission import Admissions
+from flowbot.optimizer.admission import Admissions, within
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.demands import frozen
 from flowbot.optimizer.methods import PoolMethod
 from flowbot.optimizer.objective import Limits
 from flowbot.optimizer.parameters.settings import Settings, samples
-from flowbot.optimizer.pool import within
 from flowbot.optimizer.progress import ProgressEvent
 from flowbot.optimizer.run import optimize_async, planned
 from flowbot.optimizer.seams import Focus, Option, Pick, Proposal

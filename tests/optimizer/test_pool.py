@@ -9,11 +9,12 @@ from random import Random
 import pytest
 from pool_world import Lookup, Named
 
+from flowbot.optimizer.admission import admitted
 from flowbot.optimizer.allocator import Thompson
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.judge import PosteriorJudge
 from flowbot.optimizer.planner import Bandit
-from flowbot.optimizer.pool import Pool, admitted
+from flowbot.optimizer.pool import Pool
 from flowbot.optimizer.population import Candidate, Population
 from flowbot.optimizer.seams import Focus, Option, Pick, Proposal
 from flowbot.run.events import Arm, Event, Verdict

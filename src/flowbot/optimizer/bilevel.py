@@ -40,7 +40,7 @@ class Bilevel:
     inner: Proposer[WorkflowProgram] | None = None
     tuner: Tuner | None = None
     _validated: list[Candidate[WorkflowProgram]] = field(default_factory=list[Candidate[WorkflowProgram]])
-    _admissions: Admissions = field(default_factory=Admissions)
+    _admissions: Admissions[WorkflowProgram] = field(default_factory=Admissions[WorkflowProgram])
 
     def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
         """The start is validated in full first, as in the paper."""

@@ -14,9 +14,9 @@ from flowbot.fields import BudgetExceeded
 from flowbot.run.events import Decision
 from flowbot.runtime.together import all_of
 
+from .admission import decided
 from .belief import Belief
 from .judge import Ruling, observed, unpaired, weighed
-from .pool import decided
 from .population import Candidate, P
 from .seams import Context
 

@@ -11,8 +11,8 @@ matters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeAlias
 
 from flowbot.fields.words import count
@@ -20,16 +20,12 @@ from flowbot.run import events
 from flowbot.run.result import PLAN_USED
 from flowbot.runtime.together import all_of
 
+from .admission import STATES, Admissions, admitted, decided, within
 from .judge import Judge, Ruling
-from .population import Candidate, P, State
+from .population import Candidate, P
 from .seams import Allocator, Context, Pick, Planner, PlanUsed, Proposal
 
 Blocks: TypeAlias = Sequence[tuple[Candidate[P], Sequence[str]]]
-STATES: Mapping[Literal["adopt", "drop", "set aside"], State] = {
-    "adopt": "adopted",
-    "drop": "dropped",
-    "set aside": "set aside",
-}
 OPENING = 16
 """Rows that the start is run on first, and the incumbent where nothing is left to try: mistakes to propose from."""
 
@@ -47,8 +43,7 @@ class Pool(Generic[P]):
     allocator: Allocator[P]
     judge: Judge[P]
     width: int = 5
-    _proposals: int = 0
-    _written: set[str] = field(default_factory=set[str])
+    _admissions: Admissions[P] = field(default_factory=lambda: Admissions[P](once=True))
 
     async def search(self, context: Context[P]) -> str:
         """Search until the planned calls are used or nothing is left to try; says which. The result is the incumbent.
@@ -113,14 +108,7 @@ class Pool(Generic[P]):
         """Journal a proposal; a valid one, that nobody made before, becomes a candidate. Once the structure has settled the
         changes of one incumbent soon lead to what another one led to: that is a candidate again, compared with this one."""
         population, proposal = context.population, within(context, proposal)
-        self._proposals += 1
-        name = f"p{self._proposals}"
-        for each in proposal.feedback:
-            if each.id not in self._written:  # proposals for one parent share what was said of it
-                self._written.add(each.id)
-                context.record(each)
-        context.record(proposed(name, pick, proposal))
-        program = proposal.program
+        name, program = self._admissions.journalled(context, pick, proposal), proposal.program
         if program is None or any(_settles(each, pick, program, population.incumbent) for each in population.members):
             return
         population.add(admitted(name, pick, proposal, program, population.incumbent))
@@ -243,80 +231,3 @@ def _runs(context: Context[P], blocks: Blocks[P]) -> list[tuple[P, list[str]]]:
                 if row not in of_program:
                     of_program.append(row)
     return list(found.values())
-
-
-def within(context: Context[P], proposal: Proposal[P]) -> Proposal[P]:
-    """A proposal, without its program where that passes a limit of the user's: such a one is never run."""
-    fault = "" if proposal.program is None else context.population.limits.fault(proposal.program)
-    return replace(proposal, program=None, faults=(*proposal.faults, fault)) if fault else proposal
-
-
-def admitted(
-    name: str,
-    pick: Pick[P],
-    proposal: Proposal[P],
-    program: P,
-    against: Candidate[P],
-    state: State = "open",
-) -> Candidate[P]:
-    """The candidate of a valid proposal, to be compared with `against`."""
-    focus = pick.focus
-    held = {each.id for each in against.history}
-    theirs = (each.shown for each in pick.parent.history if each.id not in held)  # whose changes it brings besides
-    return Candidate(
-        name,
-        program,
-        against,
-        focus.option.arm,
-        prior=focus.belief,
-        key=focus.option.key,
-        draw=focus.draw,
-        level=focus.option.level,
-        plain=focus.plain,
-        votes=focus.votes,
-        shown=frozenset(proposal.shown).union(focus.shown, *theirs),
-        title=proposal.title,
-        source=proposal.source,
-        state=state,
-        origin=None if pick.parent is against else pick.parent,
-    )
-
-
-def proposed(name: str, pick: Pick[P], proposal: Proposal[P]) -> events.Proposal:
-    """The event of a proposal."""
-    focus = pick.focus
-    return events.Proposal(
-        id=name,
-        level=focus.option.level,
-        arm=focus.option.arm,
-        parents=(pick.parent.program.hash,),
-        program=None if proposal.program is None else proposal.program.hash,
-        dump=None if proposal.program is None else proposal.program.dump(),
-        edits=proposal.edits,
-        title=proposal.title,
-        source=proposal.source,
-        reason=proposal.reason,
-        because=proposal.because,
-        votes=events.Votes(won=round(focus.votes * focus.ballots), of=focus.ballots) if focus.ballots else None,
-        code_by=proposal.code_by,
-        shown=tuple(dict.fromkeys((*proposal.shown, *focus.shown))),
-        faults=proposal.faults,
-    )
-
-
-def decided(candidate: Candidate[P], ruling: Ruling, decision: events.Decision, spent: int) -> events.Verdict:
-    """The event of a verdict."""
-    pairs, parent = ruling.pairs, candidate.parent
-    return events.Verdict(
-        proposal=candidate.id,
-        incumbent="" if parent is None else parent.program.hash,
-        decision=decision,
-        rule=ruling.rule,
-        n=len(pairs),
-        mine=sum(pairs.mine) / max(1, len(pairs)),
-        theirs=sum(pairs.theirs) / max(1, len(pairs)),
-        gain=max(-1.0, min(1.0, ruling.belief.mean)),
-        spread=ruling.belief.spread,
-        p=ruling.p,
-        spent=spent,
-    )

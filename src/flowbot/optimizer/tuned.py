@@ -9,10 +9,9 @@ from flowbot.run.events import Verdict
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import all_of
 
-from .admission import Admissions
+from .admission import Admissions, decided
 from .allocator import BLOCK
 from .judge import Judge
-from .pool import decided
 from .population import Candidate
 from .seams import Context, Planner
 
@@ -33,7 +32,7 @@ class Tuner:
         self,
         context: Context[WorkflowProgram],
         here: Candidate[WorkflowProgram],
-        admissions: Admissions,
+        admissions: Admissions[WorkflowProgram],
         after: Sequence[str],
     ) -> Candidate[WorkflowProgram]:
         """The program to go on with: a picked change, where the judge adopts it.

@@ -66,7 +66,7 @@ class Tree:
     author: Author
     tuner: Tuner | None = None
     judge: Judge[WorkflowProgram] = field(default_factory=PosteriorJudge[WorkflowProgram])
-    _admissions: Admissions = field(default_factory=Admissions)
+    _admissions: Admissions[WorkflowProgram] = field(default_factory=Admissions[WorkflowProgram])
     _nodes: list[_Member] = field(default_factory=list[_Member])
     _tried: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 

@@ -51,7 +51,7 @@ class Gated:
     """
 
     optimiser: AutoDiff = field(default_factory=AutoDiff)
-    _admissions: Admissions = field(default_factory=lambda: Admissions(once=True))
+    _admissions: Admissions[WorkflowProgram] = field(default_factory=lambda: Admissions(once=True))
     _accepted: list[Candidate[WorkflowProgram]] = field(default_factory=list[Candidate[WorkflowProgram]])
     _validated: Sequence[str] = ()
     _window: list[str] = field(default_factory=list[str])

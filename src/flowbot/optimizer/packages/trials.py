@@ -12,8 +12,7 @@ from typing import Any, Literal
 
 from flowbot.fields import ModelError, RefusedError
 from flowbot.lm.client import Message, Request
-from flowbot.optimizer.admission import Admissions
-from flowbot.optimizer.pool import admitted
+from flowbot.optimizer.admission import Admissions, admitted
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.scored import scored
 from flowbot.optimizer.seams import Context, Pick, Proposal
@@ -55,7 +54,7 @@ class Trials:
     pick: Pick[WorkflowProgram]
     seed: int
     most: float | None = None
-    journal: Admissions | None = None
+    journal: Admissions[WorkflowProgram] | None = None
     best: Known | None = None
     """The best on `val` so far, the earliest of equals; None where none is better than the start."""
     taken: float = 0.0

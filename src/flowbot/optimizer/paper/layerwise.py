@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.feedback.links import MOST_CALLS
 from flowbot.optimizer.feedback.parts import is_tuned, suspects
-from flowbot.optimizer.judge import PRIOR_SPREAD
+from flowbot.optimizer.parameters.step_change import option
 from flowbot.optimizer.parameters.update import update_all
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
@@ -29,17 +28,7 @@ class Layerwise:
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """One: all steps."""
         calls = len(suspects(parent.program)) + BATCH * _most_questions(parent.program)
-        return [
-            Option(
-                Arm(kind="layerwise"),
-                f"layerwise {parent.program.hash}",
-                TITLE,
-                Belief(0.0, PRIOR_SPREAD),
-                cost=calls,
-                most=DRAWS,
-                level="parameters",
-            )
-        ]
+        return [option(parent.program, Arm(kind="layerwise"), TITLE, cost=calls, most=DRAWS)]
 
     async def propose(
         self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]

@@ -36,7 +36,7 @@ class Descent:
 
     optimiser: TextGrad = field(default_factory=TextGrad)
     revert: bool = False
-    _admissions: Admissions = field(default_factory=Admissions)
+    _admissions: Admissions[WorkflowProgram] = field(default_factory=Admissions[WorkflowProgram])
     _here: Candidate[WorkflowProgram] | None = None
 
     def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
