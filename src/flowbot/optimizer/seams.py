@@ -140,10 +140,20 @@ class Context(Protocol[P]):
     Decisions follow from these alone, never from time or the order of answers, so a run replays.
     """
 
-    @property
-    def population(self) -> Population[P]:
-        """All candidates and how they did; strategies only read it."""
-        ...
+    population: Population[P]
+    """All candidates and how they did; strategies only read it."""
+    task: Task
+    """What is to be solved."""
+    guard: Guard
+    """Looks through what the meta model proposes."""
+    models: StepModels
+    """The models that a step may be given."""
+    watch: Watch
+    """Told what happens."""
+    meta_mode: MetaMode
+    """How the meta model is to be asked."""
+    feedback_mode: FeedbackMode
+    """What of mistakes the meta model is told; whoever shows it what is expected, other than by `told`, heeds it."""
 
     @property
     def rows(self) -> Sequence[str]:
@@ -208,43 +218,13 @@ class Context(Protocol[P]):
     # What proposers and critics need besides.
 
     @property
-    def task(self) -> Task:
-        """What is to be solved."""
-        ...
-
-    @property
-    def guard(self) -> Guard:
-        """Looks through what the meta model proposes."""
-        ...
-
-    @property
     def signatures(self) -> Mapping[str, ToolSignature]:
         """What workflows may call, as data by name: the task's tools, and those that need no declaration."""
         ...
 
     @property
-    def models(self) -> StepModels:
-        """The models that a step may be given."""
-        ...
-
-    @property
     def can_compute(self) -> bool:
         """Whether there is a sandbox for computing steps."""
-        ...
-
-    @property
-    def watch(self) -> Watch:
-        """Told what happens."""
-        ...
-
-    @property
-    def meta_mode(self) -> MetaMode:
-        """How the meta model is to be asked."""
-        ...
-
-    @property
-    def feedback_mode(self) -> FeedbackMode:
-        """What of mistakes the meta model is told; whoever shows it what is expected, other than by `told`, heeds it."""
         ...
 
     def told(self, program: P, rows: Sequence[Row]) -> Sequence[Row]:
