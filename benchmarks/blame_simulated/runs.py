@@ -74,6 +74,7 @@ class _Events(list[Event]):
     """A journal in memory."""
 
     record = list[Event].append
+    ahead = None
 
 
 class _Watched(Search):
