@@ -91,14 +91,13 @@ def render(run: RunView) -> str:
     groups = grouped(run.examples)
     kinds = errors(run.examples)
     compared = [change for change in run.changes if change.verdict is not None]
-    script = files("flowbot.report").joinpath("page", "copy.js").read_text("utf-8")
     facts: dict[str, Any] = {
         "run": run,
         "prompts": () if run.found is None else step_prompts(run.found, run.started.models.get("task")),
         "show_prompts": commands.show(run.run_dir, "--prompt"),
         "most_of_prompt": MOST_OF_PROMPT,
-        "script": Markup(script),
-        "script_hash": f"sha256-{b64encode(hashlib.sha256(script.encode()).digest()).decode()}",
+        "script": Markup(_script()),
+        "policy": Markup(policy()),
         "price": "" if run.unchanged else per_run(start, final),
         "stopped": stopped(run),
         "tiles": tiles(run),
@@ -135,6 +134,17 @@ def render(run: RunView) -> str:
         "most_of_front": MOST_OF_FRONT,
     }
     return templates().get_template("report.html.jinja").render(facts)
+
+
+def policy() -> str:
+    """The Content-Security-Policy of the page: its own style sheet, and the one script that it has, by its hash."""
+    digest = b64encode(hashlib.sha256(_script().encode()).digest()).decode()
+    return f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+
+
+@cache
+def _script() -> str:
+    return files("flowbot.report").joinpath("page", "copy.js").read_text("utf-8")
 
 
 @cache

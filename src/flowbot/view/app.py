@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from flowbot.fields import UserError
 from flowbot.fields.secrets import hide_text
-from flowbot.report.report import render
+from flowbot.report.report import policy, render
 from flowbot.run.heartbeat import ask_pause
 from flowbot.run.view import read_run
 from flowbot.web.guard import Guard
@@ -40,11 +40,6 @@ HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_REPORT = {
-    **HEADERS,
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-}
-"""A report is one file, which holds its own style sheet."""
 _Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -115,7 +110,10 @@ def view_app(folder: Path, closing: Callable[[], bool] = lambda: False) -> Guard
         "/change/{name:path}": page(lambda name, query: pages.change(name, query.get("id", ""))),
         "/examples/{name:path}": page(pages.examples),
         "/example/{name:path}": page(lambda name, query: pages.example(name, query.get("id", ""))),
-        "/report/{name:path}": page(lambda name, _: hide_text(render(read_run(desk.find(name)))), _REPORT),
+        "/report/{name:path}": page(
+            lambda name, _: hide_text(render(read_run(desk.find(name)))),
+            {**HEADERS, "Content-Security-Policy": f"{policy()}; frame-ancestors 'none'"},
+        ),
         "/compare": page(lambda _, query: pages.compare(query.getlist("run"), query.get("split", "test"))),
         "/events/{name:path}": events,
         "/look.css": fixed(source("look.css", "report.css", "view.css"), "text/css"),
