@@ -99,7 +99,7 @@ def test_every_start_is_a_whole_file(target: Framework) -> None:
 
 @every
 @given(texts, texts)
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_no_text_becomes_code(target: Framework, text: str, shown: str) -> None:
     def kinds(text: str, shown: str) -> list[str]:
         demonstration = {"inputs": {"q": text}, "outputs": {"a": shown, "b": ""}}

@@ -23,6 +23,7 @@ _TOOLS: dict[str, list[list[Any]]] = {}
 
 def main() -> None:
     """Run the file on each of the examples."""
+    sys.dont_write_bytecode = True
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [
         each for each in sys.path if os.path.abspath(each) != here

@@ -38,13 +38,15 @@ class PydanticAI(Framework):
 def _agent(step: ExportedStep, names: Names) -> dict[str, Any]:
     asked = step.asked
     assert asked is not None
-    first, field = asked.messages[0], asked.fields[0]
+    first, field, name = asked.messages[0], asked.fields[0], names.functions[step.path].removesuffix("_step")
     fixed = not any(isinstance(part, Place) for part in first.parts) and asked.system == asked.system.strip()
     given = {name: value for name, value in asked.settings.items() if name not in ("tools", "tool_choice")}
     settings = {name.replace("completion_", ""): given[name] for name in _KNOWN if name in given}
     beside = {name: value for name, value in given.items() if name not in _KNOWN}
     return {
-        "agent": f"{names.functions[step.path]}_agent".replace("_step_agent", "_agent"),
+        "agent": f"{name}_agent",
+        "caller": f"{name}_caller",
+        "calls": bool(asked.tools) and not asked.plain,
         "instructed": len(asked.messages) > 1 and first.role == "system" and fixed,
         "type": typed_dict("Reply", [(each.name, each.type) for each in asked.fields]),
         "settings": settings | ({"extra_body": beside} if beside else {}),
