@@ -12,7 +12,7 @@ import pytest
 from lm_helpers import reply, until
 from serve_help import ONE, TEXT, TYPED, served
 
-from flowbot.fields import DeniedError, InfrastructureError, Paused, RefusedError
+from flowbot.fields import DeniedError, InfrastructureError, Paused, RefusedError, Usage
 from flowbot.lm.client import Request
 
 NOTE = {"note": "two pens", "most": 9}
@@ -102,9 +102,12 @@ async def test_whose_fault_it_is_decides_the_status(
 
 
 async def test_an_endpoint_that_dies_and_returns_is_told_and_forgotten() -> None:
-    dead = InfrastructureError("no answer", kind="connection", fatal=True)
-    async with served(ONE, lambda request, number: dead if number < 3 else "well") as bench:
-        statuses = [(await bench.post("/run", {"question": "q"}))[0] for _ in range(4)]
+    def answering(_: Request, number: int) -> str | Exception:
+        took = Usage(calls=1, input_tokens=5)  # served, and of no use
+        return InfrastructureError("no answer", kind="connection", fatal=True, took=took) if number < 3 else "well"
+
+    async with served(ONE, answering) as bench:
+        statuses = [(await bench.post("/run", {"question": f"q{number}"}))[0] for number in range(4)]
         assert statuses == [503, 503, 200, 200]
         assert not bench.service.engine.session.tried
 

@@ -46,10 +46,10 @@ async def test_a_day_has_a_ceiling_that_is_kept_over_restarts_and_is_whole_the_n
 
 async def test_processes_of_one_name_share_it(tmp_path: Path) -> None:
     async with (
-        served(ONE, lambda request, _: "yes", price=0.5, spending=spending(tmp_path)) as one,
-        served(ONE, lambda request, _: "yes", price=0.5, spending=spending(tmp_path)) as other,
+        served(ONE, lambda request, _: "yes", price=0.25, spending=spending(tmp_path)) as one,
+        served(ONE, lambda request, _: "yes", price=0.25, spending=spending(tmp_path)) as other,
     ):
-        assert (await one.post("/run", ASKED))[0] == 200
+        assert [(await one.post("/run", ASKED))[0] for _ in range(3)] == [200] * 3
         assert (await other.post("/run", ASKED))[0] == 200
         assert [(await each.post("/run", ASKED))[0] for each in (one, other)] == [402, 402]
         assert [(await each.get("/readyz"))[0] for each in (one, other)] == [503, 503]

@@ -39,7 +39,7 @@ class Serving:
     """Variable that holds the key that clients must show (Authorization: Bearer KEY)."""
     allow_host: Annotated[list[str] | None, Parameter(negative=(), show_default=False)] = None
     """A host name by which it may be asked, beside localhost and addresses, as behind a proxy; once for each."""
-    name: str | None = None
+    served_name: str | None = None
     """What clients call the workflow; the file's or run's name otherwise."""
     max_in_flight: Annotated[int, Parameter(converter=whole)] = 64
     """Requests under way at most; more are told to come again (429)."""
@@ -92,7 +92,7 @@ def serve(
     own = allowed_models(model, models=calls.listed())
     require_allowed_models(own, workflow=workflow, where=str(file))
     loaded = None if task is None else Task.load(task)
-    name = serving.name or (flow.name if flow != file else file.name.partition(".")[0])
+    name = serving.served_name or (flow.name if flow != file else file.name.partition(".")[0])
     face = Face.of(workflow, name, loaded)
     _require_limits(serving)
     opened = _Opening(file, workflow, face, model, own, loaded, serving, calls, console)
