@@ -82,11 +82,15 @@ async def test_the_estimate_holds_where_every_second_reply_is_unreadable(
         assert result.final_scores.val.n == 12
 
 
-@pytest.mark.parametrize("effort", [92, 100, 106])
+@pytest.mark.parametrize(
+    ("method", "effort"),
+    [("flowbot", 92), ("flowbot", 100), ("flowbot", 106), ("random", 37), ("none+textgrad", 83), ("aflow+blame", 83)],
+)
 async def test_a_run_that_met_the_plan_in_mid_block_replays_and_says_the_same(
-    small: Task, tmp_path: Path, effort: int
+    small: Task, tmp_path: Path, method: str, effort: int
 ) -> None:
-    first, again = [await run(small, tmp_path, effort=effort) for _ in range(2)]
+    first, again = [await run(small, tmp_path, method=method, effort=effort) for _ in range(2)]
+    assert any(isinstance(each, CutShort) for each in read_events(tmp_path / "run" / "journal.jsonl"))
     assert first.stopped_because == "the planned calls are used"
     assert again.now.calls == 0, "the journal says which calls of a block that was cut short were made"
     assert again.replayed_events == len(read_events(tmp_path / "run" / "journal.jsonl"))
