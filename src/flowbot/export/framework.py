@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import Type
+from flowbot.lm.native_tools import functions
 from flowbot.workflow.graph import all_names, free_name
 from flowbot.workflow.nodes import CodeNode, MergeNode
 
@@ -147,7 +148,7 @@ def _step(exported: Exported, step: ExportedStep, names: Names) -> dict[str, Any
         "fields": '{"choice": tuple(listed)}' if isinstance(node, MergeNode) else members_source({each.name: kind_source(each.type) for each in asked.fields}),
         "settings": {name: each for name, each in asked.settings.items() if name not in ("tools", "tool_choice")},
         "tools": ", ".join(names.tools[name] for name in asked.tools),
-        "offered": ", ".join(f"({names.tools[name]}, {quoted(exported.tools[name].signature.about or name)})" for name in asked.tools),
+        "offered": ", ".join(f"({names.tools[name]}, {functions([exported.tools[name].signature])[0]['function']!r})" for name in asked.tools),
         "output": quoted(next(iter(node.out))) if isinstance(node, MergeNode) else "",
     }  # fmt: skip
 
