@@ -50,16 +50,14 @@ class Environments(Venvs):
 
 
 def flow_of(steps: int) -> dict[str, Any]:
-    """The workflow: `steps` calls of a model, each of the text that the one before it wrote."""
-    nodes: dict[str, Any] = {}
-    for number in range(1, steps + 1):
-        read = "question" if number == 1 else f"step{number - 1}.text"
-        nodes[f"step{number}"] = {"kind": "llm", "in": {"question": read}, "out": {"text": "str"}}
+    """The workflow: `steps` calls of a model side by side, no two of them equal."""
+    node = {"kind": "llm", "in": {"question": "question"}, "out": {"text": "str"}}
+    nodes = {f"step{number}": node for number in range(1, steps + 1)}
     parameters = {name: {"instruction": INSTRUCTION.format(name[4:])} for name in nodes}
     return {
         "flowbot": 1,
         "inputs": {"question": "str"},
-        "outputs": {"answer": f"step{steps}.text"},
+        "outputs": {"answer": "step1.text", **{f"more{name[4:]}": f"{name}.text" for name in list(nodes)[1:]}},
         "nodes": nodes,
         "parameters": parameters,
     }
@@ -86,7 +84,9 @@ def command(peer: str, python: str, port: int, url: str, steps: int, in_flight: 
 @contextmanager
 def served(start: list[str], port: int, url: str) -> Generator[int]:
     """The process id of a server that takes requests, until the block ends."""
-    environment = {**os.environ, "OPENAI_BASE_URL": url, "OPENAI_API_BASE": url, "OPENAI_API_KEY": "none"}
+    own = {"OPENAI_BASE_URL": url, "OPENAI_API_BASE": url, "OPENAI_API_KEY": "none"}
+    own["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # no look-up of price lists over the network
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")} | own
     process = subprocess.Popen(start, env=environment, stdout=subprocess.DEVNULL)
     try:
         for _ in range(1200):

@@ -5,6 +5,7 @@ python bare.py PORT URL MESSAGES    (MESSAGES: the wire messages of each step, a
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from collections.abc import AsyncGenerator
@@ -30,15 +31,19 @@ async def opened(app: Starlette) -> AsyncGenerator[None]:
 
 
 async def run(request: Request) -> JSONResponse:
-    """One request: the steps one after another, each told what the one before it said."""
-    text = (await request.json())["question"]
-    for system in STEPS:
-        messages = [{"role": "system", "content": system}, {"role": "user", "content": text}]
-        body = {"model": "mock", "messages": messages, "max_tokens": 512, "temperature": 0.0}
-        async with request.app.state.session.post(f"{URL}/chat/completions", json=body) as answer:
-            answer.raise_for_status()
-            text = (await answer.json())["choices"][0]["message"]["content"]
-    return JSONResponse({"outputs": {"answer": text}})
+    """One request: the steps side by side."""
+    question, session = (await request.json())["question"], request.app.state.session
+    first, *more = await asyncio.gather(*(step(session, system, question) for system in STEPS))
+    return JSONResponse({"outputs": {"answer": first, **{f"more{n}": text for n, text in enumerate(more, 2)}}})
+
+
+async def step(session: aiohttp.ClientSession, system: str, question: str) -> str:
+    """One call."""
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": question}]
+    body = {"model": "mock", "messages": messages, "max_tokens": 512, "temperature": 0.0}
+    async with session.post(f"{URL}/chat/completions", json=body) as answer:
+        answer.raise_for_status()
+        return (await answer.json())["choices"][0]["message"]["content"]
 
 
 app = Starlette(routes=[Route("/run", run, methods=["POST"])], lifespan=opened)
