@@ -19,7 +19,7 @@ class PydanticAI(Framework):
     about = "an agent a step, for Pydantic AI"
     needs = ("pydantic-ai-slim[openai]>=2.68,<3",)
     modules = ("pydantic_ai", "openai")
-    own = frozenset({"says"})
+    own = frozenset({"says", "offered"})
 
     def refuses(self, exported: Exported) -> list[str]:
         """Besides, a prompt that does not end with the user's words."""
