@@ -123,7 +123,10 @@ async def test_where_nothing_is_stored_and_nothing_may_be_asked_that_is_said(tmp
 async def test_a_package_that_is_missing_is_named_and_the_files_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Python, "files", lambda self, exported: {"every_kind.py": "import openai_of_nobody\n"})
+    def files(self: Python, exported: Exported) -> dict[str, str]:
+        return {"every_kind.py": "import openai_of_nobody\n"}
+
+    monkeypatch.setattr(Python, "files", files)
     with pytest.raises(UserError, match="the check: found no package openai_of_nobody; pip install openai_of_nobody"):
         await written(tmp_path, "python")
     assert (tmp_path / "python" / "every_kind.py").is_file()

@@ -235,10 +235,14 @@ class _File:
         about: dict[str, Any] = functions([signature])[0]["function"]
         takes = members_source({field.name: kind_source(field.type) for field in signature.inputs})
         gives = members_source({field.name: kind_source(field.type) for field in signature.outputs})
-        inner = "".join(
-            f"{STEP}{each},\n" for each in (self.names.tools[name], repr(about), takes, gives, repr(tool.plain))
-        )
-        return f"(\n{inner})"
+        facts = {
+            "about": repr(about),
+            "takes": takes,
+            "gives": gives,
+            "plain": tool.plain,
+            "writes": signature.effects == "writes",
+        }
+        return call_source("Tool", [self.names.tools[name], *(f"{key}={value}" for key, value in facts.items())])
 
 
 def _prefix(step: ExportedStep) -> str | None:

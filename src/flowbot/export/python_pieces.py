@@ -22,7 +22,10 @@ def pieces() -> Mapping[str, str]:
     for text in _texts():
         lines = text.splitlines()
         nodes = (node for node in ast.parse(text).body if isinstance(node, defined))
-        found |= {node.name: "\n".join(lines[node.lineno - 1 : node.end_lineno]) for node in nodes}
+        found |= {
+            node.name: "\n".join(lines[min(each.lineno for each in (node, *node.decorator_list)) - 1 : node.end_lineno])
+            for node in nodes
+        }
     return MappingProxyType(found)
 
 

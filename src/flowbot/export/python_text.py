@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from flowbot.fields import Type
@@ -12,6 +13,25 @@ from .exported import Place
 
 WIDTH = 110
 STEP = "    "
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What things are called in the file.
+
+    Args:
+        functions: of the steps, by path.
+        tools: of the tools, by name.
+        taken: names that no variable may have.
+    """
+
+    functions: Mapping[str, str]
+    tools: Mapping[str, str]
+    taken: frozenset[str]
+
+    def variable(self, name: str) -> str:
+        """The variable of a step, an input, or what a body is handed."""
+        return f"{name}_" if name in self.taken else name
 
 
 def text_source(parts: Sequence[str | Place], show: Callable[[str], str]) -> list[str]:

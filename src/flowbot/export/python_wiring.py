@@ -25,28 +25,9 @@ from flowbot.workflow.nodes import (
 from flowbot.workflow.scope import Scope
 
 from .exported import Exported
-from .python_text import STEP, call_source, condition_source, kind_source, members_source, quoted
+from .python_text import STEP, Names, call_source, condition_source, kind_source, members_source, quoted
 
 JOINED = {"first": "first_filled", "vote": "majority_vote", "concat": "join_values"}
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """What things are called in the file.
-
-    Args:
-        functions: of the steps, by path.
-        tools: of the tools, by name.
-        taken: names that no variable may have.
-    """
-
-    functions: Mapping[str, str]
-    tools: Mapping[str, str]
-    taken: frozenset[str]
-
-    def variable(self, name: str) -> str:
-        """The variable of a step, an input, or what a body is handed."""
-        return f"{name}_" if name in self.taken else name
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +47,15 @@ class Body:
         depth: dict[str, int] = {}
         for name in order:
             depth[name] = max((depth[each] + self.waits(each) for each in before[name]), default=0)
-        spared = self._spared(order, before, depth)
-        for name in order:
-            self.reasons[name] = self._why_none(name, before[name], spared)
+        spared, found = frozenset[str](), None
+        while (
+            spared != found
+        ):  # what is spared may be None, which puts others under conditions: these are run one after the other
+            found = spared
+            for name in order:
+                self.reasons[name] = self._why_none(name, before[name], spared)
+            stages = {name: (depth[name], self._guard(name, before[name])) for name in order}
+            spared |= self._spared(order, before, stages)
         written: list[str] = []
         for level in range(max(depth.values(), default=0) + 1):
             here = [name for name in order if depth[name] == level]
@@ -243,7 +230,7 @@ class Body:
         return [each for each in before if each in given], soft if every else []
 
     def _spared(
-        self, order: Sequence[str], before: Mapping[str, tuple[str, ...]], depth: Mapping[str, int]
+        self, order: Sequence[str], before: Mapping[str, tuple[str, ...]], stages: Mapping[str, tuple[int, str]]
     ) -> frozenset[str]:
         """The steps that others do without where they fail: a merge that joins what there is, or a model that is asked later all the same."""
         needs: dict[str, set[str]] = {}
@@ -261,16 +248,19 @@ class Body:
                 other
                 for other in order
                 if name not in needs[other]
-                and (depth[other] > depth[name])
-                and (self._asks(other) or self._joins(other, name))
+                and stages[other][0] >= stages[name][0]
+                and stages[other] != stages[name]
+                and (self._asks(other) or self._joins(other, name, needs))
             ]
             for name in order
         }
         return frozenset(name for name in order if later[name] and self.waits(name))
 
-    def _joins(self, name: str, other: str) -> bool:
+    def _joins(self, name: str, other: str, needs: Mapping[str, set[str]]) -> bool:
+        """Whether a step is a merge that joins another, or what cannot do without it."""
         node = self.scope.nodes[name]
-        return isinstance(node, MergeNode) and other in (split_reference(each)[0] for each in node.inputs)
+        joined = [split_reference(each)[0] for each in node.inputs] if isinstance(node, MergeNode) else []
+        return any(each == other or other in needs.get(each or "", ()) for each in joined)
 
     def _asks(self, name: str) -> bool:
         node = self.scope.nodes[name]
@@ -295,7 +285,8 @@ def flow_source(exported: Exported, names: Names) -> str:
     """The function that runs the workflow."""
     sketch = exported.workflow.sketch
     body = Body(exported, names, Scope.of(sketch))
-    lines = body.lines()
+    floats = [names.variable(name) for name, text in sketch.inputs.items() if text == "float"]
+    lines = [*(f"{name} = float({name})" for name in floats), *body.lines()]
     result = members_source({name: body.needed(reference) for name, reference in sketch.outputs.items()})
     return "\n".join(line.rstrip() for line in [*lines, f"return {result}"])
 

@@ -8,7 +8,7 @@ import copy
 import dataclasses
 import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from .asking import ask, client, without_thoughts
@@ -16,10 +16,22 @@ from .joining import StepFailed
 from .reading import fit, named, read, text_of
 
 
+@dataclasses.dataclass
+class Tool:
+    """A function that a model may call: what the model is told of it, and the types of its arguments and results."""
+
+    function: Callable[..., Any]
+    about: dict[str, Any]
+    takes: dict[str, Any]
+    gives: dict[str, Any]
+    plain: bool
+    writes: bool
+
+
 async def ask_with_tools(
     messages: list[dict[str, Any]],
     fields: dict[str, Any],
-    tools: Sequence[Any],
+    tools: Sequence[Tool],
     *,
     rounds: int,
     own_words: bool = False,
@@ -27,8 +39,8 @@ async def ask_with_tools(
 ) -> dict[str, Any]:
     """The same of a model that may call tools first, in at most so many rounds. Equal calls are made once."""
     limit = "max_completion_tokens" if "max_completion_tokens" in settings else "max_tokens"
-    offered = {"tools": [{"type": "function", "function": about} for _, about, *_ in tools]}
-    made: dict[str, str] = {}
+    offered = {"tools": [{"type": "function", "function": tool.about} for tool in tools]}
+    made: set[str] = set()
     room_left = True
     for left in reversed(range(rounds)):
         answer = await client.chat.completions.create(messages=messages, **settings, **offered)
@@ -73,58 +85,71 @@ async def ask_with_tools(
     return await ask(messages, fields, own_words=own_words, **settings, **offered, tool_choice="none")
 
 
-async def results_of(calls: Sequence[Any], tools: Sequence[Any], made: dict[str, str]) -> list[str]:
-    """What the model is told of each of its calls, which are made side by side."""
-    known = {about["name"]: (function, about, takes, gives, plain) for function, about, takes, gives, plain in tools}
-
-    async def result(call: Any) -> str:
-        name = call.function.name
-        try:
-            if name not in known:
-                raise StepFailed(f"there is no tool {name[:64]!r}; the tools are {', '.join(known)}")
-            function, about, takes, gives, plain = known[name]
-            given = arguments_of(call.function.arguments, about, takes)
-        except StepFailed as error:
-            return f"Error: {error}"
-        try:
-            found = await call_function(function, gives, given, plain=plain)
-        except StepFailed as error:
-            return f"Error: tool {name}: {error}"
-        return text_of(found["result"] if list(found) == ["result"] else found)
-
-    keys = [json.dumps([each.function.name, each.function.arguments]) for each in calls]
-    fresh = {key: call for key, call in zip(keys, calls, strict=True) if key not in made}
-    found = dict(zip(fresh, await asyncio.gather(*map(result, fresh.values())), strict=True))
-    told: list[str] = []
-    for key in keys:
-        text = found.pop(key, "You have made this very call before; its result has not changed, and stands above.")
-        made[key] = ""
-        left = len(text) - 4000
-        told.append(text if left <= 0 else f"{text[:4000]} … (cut: {left} more characters)")
-    return told
+async def results_of(calls: Sequence[Any], tools: Sequence[Tool], made: set[str]) -> list[str]:
+    """What the model is told of each of its calls, which are made side by side, those that only read once."""
+    planned = [
+        planned_call(call, tools) if number < 8 else "not made: at most 8 calls at once"
+        for number, call in enumerate(calls)
+    ]
+    keys: list[str] = []
+    asked: dict[str, Awaitable[str]] = {}
+    for number, each in enumerate(planned):
+        keys.append("")
+        if not isinstance(each, str):
+            tool, given = each
+            key = json.dumps([tool.about["name"], given], sort_keys=True)
+            keys[-1] = f"{key} {number}" if tool.writes else key
+            if key not in made and keys[-1] not in asked:
+                asked[keys[-1]] = called(tool, given)
+    found = dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
+    made.update(asked)
+    if any(not isinstance(each, str) and each[0].writes for each in planned):
+        made.clear()  # what was read before may have changed
+    again = "You have made this very call before; its result has not changed, and stands above."
+    return [
+        f"Error: {each}" if isinstance(each, str) else found.pop(key, again)
+        for key, each in zip(keys, planned, strict=True)
+    ]
 
 
-def arguments_of(text: str, about: dict[str, Any], takes: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a call, each of its type."""
-    name, required = about["name"], about["parameters"]["required"]
+def planned_call(call: Any, tools: Sequence[Tool]) -> tuple[Tool, dict[str, Any]] | str:
+    """The tool and the arguments that a call means; what is wrong with it where it cannot be made."""
+    names = [tool.about["name"] for tool in tools]
+    said, text = call.function.name, call.function.arguments or "{}"
+    last = said.rpartition(".")[2].strip().casefold()
+    meant = [tool for tool in tools if tool.about["name"] == said] or [
+        tool for tool in tools if tool.about["name"].casefold() == last
+    ]
+    if len(meant) != 1:
+        return f"there is no tool {said[:64]!r}; the tools are {', '.join(names)}"
+    (tool,) = meant
     try:
-        given: Any = json.loads(text or "{}")
-        if not isinstance(given, dict):
-            raise ValueError(text)
+        given = json.loads(text)
+        given = json.loads(given or "{}") if isinstance(given, str) else given
     except ValueError:
-        expected = named(takes) or "nothing"
-        raise StepFailed(
-            f"tool {name}: found {text[:60]}; expected a JSON object of arguments; it takes {expected}"
-        ) from None
-    found = {key: value for key, value in given.items() if value is not None or key in required}
-    wrong = [f"{key} is missing" for key in takes if key not in found and key in required]
-    wrong += [f"{key} is unknown" for key in found if key not in takes]
-    if wrong:
-        raise StepFailed(f"tool {name}: {', '.join(wrong)}; it takes {', '.join(takes) or 'nothing'}")
+        given = None
+    if not isinstance(given, dict):
+        takes = named(tool.takes) or "nothing"
+        return f"tool {tool.about['name']}: found {text[:60]}; expected a JSON object of arguments; it takes {takes}"
+    required = tool.about["parameters"]["required"]
+    return tool, {key: value for key, value in given.items() if value is not None or key in required}
+
+
+async def called(tool: Tool, given: dict[str, Any]) -> str:
+    """What the model is told of a call that is made."""
+    name, required = tool.about["name"], tool.about["parameters"]["required"]
+    wrong = [f"{key} is missing" for key in tool.takes if key not in given and key in required]
+    wrong += [f"{key} is unknown" for key in given if key not in tool.takes]
     try:
-        return {key: fit(found[key], kind, key) for key, kind in takes.items() if key in found}
-    except ValueError as error:
-        raise StepFailed(f"tool {name}: {error}") from None
+        if wrong:
+            raise StepFailed(f"{', '.join(wrong)}; it takes {', '.join(tool.takes) or 'nothing'}")
+        fitting = {key: fit(given[key], kind, key) for key, kind in tool.takes.items() if key in given}
+        found = await call_function(tool.function, tool.gives, fitting, plain=tool.plain)
+    except (StepFailed, ValueError) as error:
+        return f"Error: tool {name}: {error}"
+    text = text_of(found["result"] if list(found) == ["result"] else found)
+    left = len(text) - 4000
+    return text if left <= 0 else f"{text[:4000]} … (cut: {left} more characters)"
 
 
 async def call_function(
