@@ -100,6 +100,16 @@ def indented(source: str, steps: int = 1) -> str:
     )
 
 
+def function_lines(name: str, parameters: str, lines: Sequence[str]) -> list[str]:
+    """A function within another, with a blank line around it."""
+    return ["", f"async def {name}({parameters}) -> dict[str, Any]:", *moved(lines), ""]
+
+
+def moved(lines: Sequence[str]) -> list[str]:
+    """Lines moved in."""
+    return [f"{STEP}{line}" if line else "" for line in lines]
+
+
 def condition_source(condition: Condition, show: Callable[[str], str]) -> str:
     """A condition as an expression; `show` gives that of a reference."""
     match condition:

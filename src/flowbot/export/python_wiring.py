@@ -25,7 +25,17 @@ from flowbot.workflow.nodes import (
 from flowbot.workflow.scope import Scope
 
 from .exported import Exported
-from .python_text import STEP, Names, call_source, condition_source, kind_source, members_source, quoted
+from .python_text import (
+    STEP,
+    Names,
+    call_source,
+    condition_source,
+    function_lines,
+    kind_source,
+    members_source,
+    moved,
+    quoted,
+)
 
 JOINED = {"first": "first_filled", "vote": "majority_vote", "concat": "join_values"}
 
@@ -159,16 +169,18 @@ class Body:
             item = self.names.variable(node.item)
             rows = f"*(one_item({item}) for {item} in {self.read(node.over)}[:{node.bound}])"
             columns = members_source({key: f"[row[{quoted(key)}] for row in rows]" for key in node.out})
-            inner = [f"async def one_item({item}: Any) -> dict[str, Any]:", *_moved([*lines, f"return {row}"]), ""]
-            return _function(f"run_{name}", "", [*inner, f"rows = await side_by_side({rows})", f"return {columns}"])
+            inner = [f"async def one_item({item}: Any) -> dict[str, Any]:", *moved([*lines, f"return {row}"]), ""]
+            return function_lines(
+                f"run_{name}", "", [*inner, f"rows = await side_by_side({rows})", f"return {columns}"]
+            )
         carried = [self.names.variable(key) for key in node.carry]
         nexts = [body.needed_as(each.next, each.type) for each in node.carry.values()]
         lines = [*lines, f"{', '.join(carried)} = {', '.join(nexts)}"]
         if node.until is not None:
             lines += [f"if {condition_source(node.until, body.needed)}:", f"{STEP}break"]
         result = members_source({key: self.names.variable(key) for key in node.carry})
-        steps = [f"for _ in range({node.bound}):", *_moved(lines), f"return {result}"]
-        return _function(f"run_{name}", ", ".join(f"{each}: Any" for each in carried), steps)
+        steps = [f"for _ in range({node.bound}):", *moved(lines), f"return {result}"]
+        return function_lines(f"run_{name}", ", ".join(f"{each}: Any" for each in carried), steps)
 
     def _candidates(self, node: MergeNode) -> str:
         """The list of what a merge joins."""
@@ -191,7 +203,7 @@ class Body:
         assigned = f"{', '.join(variables)} = {value}"
         if not guard:
             return assigned.split("\n")
-        return [f"{' = '.join(variables)} = None", f"if {guard}:", *_moved(assigned.split("\n"))]
+        return [f"{' = '.join(variables)} = None", f"if {guard}:", *moved(assigned.split("\n"))]
 
     def _guard(self, name: str, before: Sequence[str]) -> str:
         """What has to hold for a step to run; "" where it always runs."""
@@ -201,6 +213,11 @@ class Body:
         tests = [f"{self.names.variable(branch or '')} == {quoted(label)}"] if branch else []
         hard, soft = self._read_by(node, before)
         tests += [self.names.variable(each) for each in hard if self.reasons[each] - known]
+        for each in self._parts(node):
+            when = self.scope.nodes[each].when
+            way, taken = split_reference(when) if when else ("", "")
+            absent = f" or {self.names.variable(way)} not in ({quoted(taken)}, None)" if way else ""
+            tests.append(f"({self.names.variable(each)}{absent})" if absent else self.names.variable(each))
         if soft and self.reasons[name] - known and all(self.reasons[each] - known for each in soft):
             either = " or ".join(map(self.names.variable, soft))
             tests.append(f"({either})" if tests and len(soft) > 1 else either)
@@ -216,6 +233,7 @@ class Body:
             found |= self.reasons.get(each or "", frozenset())
         if soft and all(self.reasons[each] - found for each in soft):
             found |= {f"{name} joins nothing"}
+        found |= {f"{name} lacks {each}" for each in self._parts(node)}
         return frozenset(each for each in found if each)
 
     def _read_by(self, node: Node, before: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -228,6 +246,17 @@ class Body:
         soft = list(dict.fromkeys(each for each in joined if each is not None and each in self.scope.nodes))
         every = all(each in self.scope.nodes for each in joined)
         return [each for each in before if each in given], soft if every else []
+
+    def _parts(self, node: Node) -> list[str]:
+        """The steps that a concatenation cannot do without, but for those whose way was not taken: of them all may fail."""
+        if not isinstance(node, MergeNode) or node.how != "concat":
+            return []
+        joined = dict.fromkeys(split_reference(each)[0] or "" for each in node.inputs)
+        return [
+            each
+            for each in joined
+            if self.reasons.get(each, frozenset()) - {self.scope.nodes[each].when if each in self.scope.nodes else ""}
+        ]
 
     def _spared(
         self, order: Sequence[str], before: Mapping[str, tuple[str, ...]], stages: Mapping[str, tuple[int, str]]
@@ -289,11 +318,3 @@ def flow_source(exported: Exported, names: Names) -> str:
     lines = [*(f"{name} = float({name})" for name in floats), *body.lines()]
     result = members_source({name: body.needed(reference) for name, reference in sketch.outputs.items()})
     return "\n".join(line.rstrip() for line in [*lines, f"return {result}"])
-
-
-def _function(name: str, parameters: str, lines: Sequence[str]) -> list[str]:
-    return ["", f"async def {name}({parameters}) -> dict[str, Any]:", *_moved(lines), ""]
-
-
-def _moved(lines: Sequence[str]) -> list[str]:
-    return [f"{STEP}{line}" if line else "" for line in lines]
