@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from dataclasses import replace
@@ -17,7 +18,7 @@ from flowbot.fields import UserError
 from flowbot.optimizer.progress import ProgressEvent
 from flowbot.optimizer.run import optimize_async
 from flowbot.run import lock
-from flowbot.run.heartbeat import NAME, PAUSE, ask_pause, at_work, read_heartbeat
+from flowbot.run.heartbeat import NAME, PAUSE, ask_pause, at_work, beating, read_heartbeat
 from flowbot.run.listing import RunSummary, read_summary
 from flowbot.run.lock import is_held, run_lock
 from flowbot.task import Task
@@ -126,8 +127,29 @@ async def test_a_run_tells_how_it_stands_while_it_works_and_its_journal_does_not
     assert heard is not None
     assert (heard.ended, heard.share, heard.ceilings["calls"].of) == (True, 1.0, 2000)
     assert heard.calls == heard.ceilings["calls"].used == read_summary(tmp_path / "one").calls
+    assert heard.since < heard.beat
+    assert heard.stored < heard.share
     assert heard.task == str(task.source)
     assert read_summary(tmp_path / "one").status == "done"
+
+
+async def test_what_was_stored_when_the_first_reply_was_paid_for_is_told(tmp_path: Path) -> None:
+    told: dict[str, Any] = {
+        "phase": "search", "text": "", "done": 0, "total": 0, "calls": 9, "planned": 20, "share": 0.4, "best": None, "usd": 0.0,
+        "ceilings": {},
+    }  # fmt: skip
+    async with beating(tmp_path, lambda: told, print) as paid:
+        await asyncio.sleep(0)  # it beats
+        first = read_heartbeat(tmp_path)
+        told["share"] = 0.5
+        paid()
+        told["share"] = 0.6
+        paid()
+    last = read_heartbeat(tmp_path)
+    assert first is not None
+    assert last is not None
+    assert (first.stored, last.stored, last.share) == (0.4, 0.5, 0.6)
+    assert first.since == first.beat <= last.since <= last.beat
 
 
 async def test_who_looks_on_pauses_one_run_and_no_other_work_of_its_process(

@@ -48,3 +48,12 @@ def test_the_time_left_goes_by_the_share_that_is_done(share: float, seconds: flo
     )  # fmt: skip
     assert left(heard) == said
     assert left(heard.model_copy(update={"ended": True})) == left(None) == ""
+
+
+def test_what_a_replay_did_in_no_time_makes_no_hope() -> None:
+    heard = Heartbeat(
+        pid=1, host="here", began=1000.0, beat=1070.0, ended=False, phase="search", text="", done=0, total=0, calls=1, planned=2,
+        share=0.5, best=None, usd=0.0, since=1010.0, stored=0.4, ceilings={},
+    )  # fmt: skip
+    assert left(heard) == "about 5 min left"
+    assert left(heard.model_copy(update={"stored": 0.5, "since": 1070.0})) == ""

@@ -180,7 +180,6 @@ class Plan:
             fetched = _fetching(models)  # by earlier runs on the workbench
             sessions = Sessions(directory, session.ledger, ready.began)
             stack.callback(sessions.close)
-            session.ledger.noted = sessions.note
             journal = Journal.open(directory / JOURNAL)
             stack.callback(journal.close)
             search = Search(
@@ -224,7 +223,13 @@ class Plan:
             start.save(directory / "start.flow.yaml")
             used = Responses(directory, keys, session.store.path)
             heard = partial(self._heard, session)
-            await stack.enter_async_context(beating(directory, heard, session.stop.set, used.note))
+            paid = await stack.enter_async_context(beating(directory, heard, session.stop.set, used.note))
+
+            def noted() -> None:
+                sessions.note()
+                paid()
+
+            session.ledger.noted = noted
             blank = RunResult(
                 run_id=run_id, run_dir=directory, status="paused", stopped_by="", method=self.method.name,
                 effort=str(self.effort), seed=self.seed, task=task.name, task_hash=stable_hash(task.identity),

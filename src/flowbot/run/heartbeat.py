@@ -54,6 +54,8 @@ class Heartbeat(Record):
         task: the task's file; "" where it has none.
         store: the file of the stored responses.
         phase, text, done, total, calls, planned, share, best, usd: as of a `ProgressEvent`.
+        since, stored: when the first reply came that this process paid for, in seconds since 1970, and the share that was done by then,
+            in no time, by a replay; the last beat and its share while there is none.
         ceilings: by name: `calls`, `tokens`, `usd`, `seconds`.
     """
 
@@ -74,6 +76,8 @@ class Heartbeat(Record):
     share: Share
     best: Share | None
     usd: Amount | None
+    since: Amount = 0.0
+    stored: Share = 0.0
     ceilings: dict[str, Ceiling]
 
 
@@ -133,8 +137,9 @@ async def beating(
     told: Callable[[], Mapping[str, Any]],
     pause: Callable[[str], None],
     beside: Callable[[], None] = lambda: None,
-) -> AsyncGenerator[None]:
-    """Write `live.json` once a second while inside, and at the end; and hear of `ask_pause`.
+) -> AsyncGenerator[Callable[[], None]]:
+    """Write `live.json` once a second while inside, and at the end; and hear of `ask_pause`. Gives what is to be called with every
+    reply that is paid for.
 
     Args:
         run_dir: the run's folder, which this process holds.
@@ -143,11 +148,13 @@ async def beating(
         beside: called each time; it must not raise.
     """
     who = {"pid": os.getpid(), "host": socket.gethostname(), "began": time.time()}
+    fresh: dict[str, Any] = {}
 
     def write(*, ended: bool) -> None:
         beside()
         with suppress(OSError, UserError):
-            beat = {**who, "beat": time.time(), "ended": ended, **told()}
+            heard, now = told(), time.time()
+            beat = {**who, "since": now, "stored": heard["share"], **fresh, "beat": now, "ended": ended, **heard}
             write_text(run_dir / NAME, json.dumps(hide(beat), ensure_ascii=False), lasting=False, errors="replace")
 
     async def beat() -> None:
@@ -157,6 +164,10 @@ async def beating(
                 pause("somebody who looked on asked for it")
             await asyncio.sleep(EVERY)
 
+    def paid() -> None:
+        if not fresh:
+            fresh.update(since=time.time(), stored=told()["share"])
+
     def forget() -> None:
         with suppress(OSError):
             os.unlink(run_dir / PAUSE)
@@ -164,7 +175,7 @@ async def beating(
     forget()  # what was asked of an earlier process
     task = asyncio.create_task(beat())
     try:
-        yield
+        yield paid
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):

@@ -26,10 +26,13 @@ Tile = tuple[str, str, str, float | None]
 
 
 def left(heard: Heartbeat | None) -> str:
-    """Time left, at the speed until now: `about 12 min left`; "" while it cannot be known."""
-    if heard is None or heard.ended or heard.share < _LEAST_SHARE or heard.beat - heard.began < _LEAST:
+    """Time left, at the speed since the first reply that was not stored: `about 12 min left`; "" while it cannot be known."""
+    if heard is None or heard.ended:
         return ""
-    seconds = (heard.beat - heard.began) * (1 - heard.share) / heard.share
+    took, did = heard.beat - max(heard.began, heard.since), heard.share - heard.stored
+    if took < _LEAST or did < _LEAST_SHARE:
+        return ""
+    seconds = took * (1 - heard.share) / did
     step = 60 if seconds >= 120 else 10
     return f"about {duration(max(step, round(seconds / step) * step))} left"
 
