@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import aiohttp
@@ -23,8 +24,9 @@ from report_sample import (
 from web_help import on_port
 from yarl import URL
 
-from flowbot.run.events import Noted
+from flowbot.run.events import Event, Noted
 from flowbot.run.heartbeat import PAUSE
+from flowbot.run.journal import events_in
 from flowbot.run.lock import run_lock
 from flowbot.view.app import view_app
 from flowbot.workflow.parameters import LLMParameters
@@ -101,7 +103,9 @@ async def test_runs_stand_side_by_side(page: Page, runs: Path) -> None:
     assert "two or more" in await page.get("/compare?run=first", 404)
 
 
-@pytest.mark.parametrize("name", ["nothing", "../first", "%2e%2e/first", "first/..", ".hidden", "first/", "", "link"])
+@pytest.mark.parametrize(
+    "name", ["nothing", "../first", "%2e%2e/first", "first/..", ".hidden", "first/", "", "link", "a%00b", "x" * 300]
+)
 async def test_what_is_no_run_of_the_folder_is_not_shown(page: Page, runs: Path, name: str) -> None:
     write_sample(runs / ".hidden")
     (runs / "link").symlink_to(runs / "first")
@@ -128,6 +132,36 @@ async def test_a_damaged_run_is_told_and_the_others_are_shown(page: Page, runs: 
     assert ">damaged<" in text
     assert ">paused<" in text
     assert "journal.jsonl" in await page.get("/run/first", 404)
+    (runs / "cells" / "second" / "live.json").write_text("{}")
+    assert "live.json" in await page.get("/run/cells/second")  # what else is known of it is shown
+
+
+async def test_what_is_no_unicode_is_shown_without_it(page: Page, runs: Path) -> None:
+    with (runs / "first" / "journal.jsonl").open("a") as file:  # as a model may reply
+        file.write(json.dumps(Noted(about="plateau", text="half a \ud83d pair", spent=9).model_dump()) + "\n")
+    assert "half a ? pair" in await page.get("/run/first")
+    assert await page.get("/report/first")
+    with suppress(OSError):  # not every file system has such names
+        (runs / "cells").rename(os.fsdecode(os.fsencode(runs) + b"/\xff"))
+    assert 'href="/run/first"' in await page.get("/")
+
+
+async def test_what_is_read_of_a_long_journal_is_what_is_new(
+    page: Page, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+
+    def counted(path: Path, data: bytes, first: int) -> list[Event]:
+        read.append(data.count(b"\n"))
+        return events_in(path, data, first)
+
+    monkeypatch.setattr("flowbot.run.tail.events_in", counted)
+    for _ in range(2):
+        _ = await page.get("/run/first")
+    with (runs / "first" / "journal.jsonl").open("a") as file:
+        file.write(json.dumps(Noted(about="plateau", text="news", spent=9).model_dump()) + "\n")
+    assert "news" in await page.get("/run/first")
+    assert [each for each in read if each] == [len(journal()), 1]
 
 
 async def test_secrets_are_masked_and_texts_of_runs_are_no_markup(page: Page, runs: Path) -> None:
@@ -177,6 +211,17 @@ async def test_pause_takes_the_page_s_own_token_and_a_run_at_work(page: Page, ru
     assert await post(found[1], Origin=page.url) == 409
     assert not (run / PAUSE).exists()
     assert TOKEN.search(await page.get("/run/cells/second")) is None
+
+
+@pytest.mark.parametrize("foreign", ["", "short", '"a\\012b"', "x" * 33, '"<b>"'])
+async def test_a_cookie_of_another_s_making_is_no_token(page: Page, runs: Path, foreign: str) -> None:
+    with at_work(runs / "cells" / "second"):
+        url, cookie = f"{page.url}/run/cells/second", {"Cookie": f"flowbot-view={foreign}"}
+        async with aiohttp.ClientSession() as http, http.get(url, headers=cookie) as answer:
+            found = TOKEN.search(await answer.text())
+            assert found is not None
+            assert re.fullmatch(r"[\w-]{32}", found[1])
+            assert answer.cookies["flowbot-view"].value == found[1] != foreign
 
 
 async def test_an_open_page_is_told_of_what_changes_and_of_nothing_that_it_has_seen(

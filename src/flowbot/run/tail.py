@@ -51,7 +51,7 @@ class Tail:
                     self._forget()
                     self._course = course
                 file.seek(self._place)
-                data = file.read(MOST_JOURNAL)
+                data = file.read(found.st_size - self._place)
         except OSError as error:
             raise UserError(
                 f"journal {self.path}", f"no way to read it ({error.strerror or error})", "a file"

@@ -191,8 +191,8 @@ def view_of(run_dir: Path, events: Sequence[Event], *, examples: bool = True) ->
     final = None if result is None else result.found
     workflows = {start.hash: start}
     for number, event in enumerate(events, start=1):
-        if isinstance(event, Proposal) and event.program is not None and event.dump is not None:
-            workflows.setdefault(event.program, Workflow.from_data(dict(event.dump), f"journal {path}:{number}: dump"))
+        if isinstance(event, Proposal) and event.program not in (None, *workflows) and event.dump is not None:
+            workflows[event.program] = Workflow.from_data(dict(event.dump), f"journal {path}:{number}: dump")
     changes = read_changes(events, workflows, final.hash if final else None)
     feedback = tuple(event for event in events if isinstance(event, Feedback))
     cited = frozenset(each.example for each in feedback)

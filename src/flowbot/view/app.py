@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import re
 import secrets
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from pathlib import Path
 from urllib.parse import parse_qs, quote
@@ -28,11 +30,13 @@ from .pages import Pages, source
 
 LOOK = 0.4
 """Seconds between two looks at the files of an open page."""
+SPARED = 5
+"""Times as long as a look took until the next one: where there are very many folders, an open page takes no processor to itself."""
 QUIET = 15.0
 """Seconds after which an open page is told that nothing has changed, so that a connection that broke is noticed."""
 MOST_BODY = 10_000
 """Bytes of a request's body: there is a token in it."""
-_COOKIE = "flowbot-view"
+_COOKIE, _TOKEN = "flowbot-view", re.compile(r"[A-Za-z0-9_-]{32}")
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'",
@@ -57,7 +61,7 @@ def view_app(folder: Path, closing: Callable[[], bool] = lambda: False) -> Guard
     pages = Pages(desk)
 
     def refused(error: UserError, status: int) -> Response:
-        return HTMLResponse(pages.failed(error), status, HEADERS)
+        return _html(pages.failed(error), status)
 
     def page(text: Callable[[str, QueryParams], str], headers: Mapping[str, str] = HEADERS) -> _Handler:
         async def shown(request: Request) -> Response:
@@ -65,12 +69,13 @@ def view_app(folder: Path, closing: Callable[[], bool] = lambda: False) -> Guard
                 made = await run_in_threadpool(text, _name(request), request.query_params)
             except UserError as error:
                 return refused(error, 404)
-            return HTMLResponse(made, headers=headers)
+            return _html(made, headers=headers)
 
         return shown
 
     async def run(request: Request) -> Response:
-        token = request.cookies.get(_COOKIE, "")[:100] or secrets.token_urlsafe(24)
+        known = request.cookies.get(_COOKIE, "")
+        token = known if _TOKEN.fullmatch(known) else secrets.token_urlsafe(24)
         answer = await page(lambda name, query: pages.run(name, query, token))(request)
         answer.set_cookie(_COOKIE, token, httponly=True, samesite="strict")
         return answer
@@ -129,6 +134,11 @@ def view_app(folder: Path, closing: Callable[[], bool] = lambda: False) -> Guard
     return Guard(Starlette(routes=known, exception_handlers={404: nowhere}), most_bytes=MOST_BODY)
 
 
+def _html(text: str, status: int = 200, headers: Mapping[str, str] = HEADERS) -> Response:
+    """A page; half of a surrogate pair, which a model's reply and a folder's name may hold, is no UTF-8."""
+    return HTMLResponse(text.encode("utf-8", "replace"), status, headers)
+
+
 def _name(request: Request) -> str:
     return request.path_params.get("name", "")
 
@@ -138,6 +148,7 @@ async def _told(seen: str, state: Callable[[], str], closing: Callable[[], bool]
     yield "retry: 1000\n\n"
     quiet = 0.0
     while not closing():
+        began = time.monotonic()
         now = await run_in_threadpool(state)
         if now != seen:
             yield f"id: {now}\ndata: changed\n\n"
@@ -145,5 +156,6 @@ async def _told(seen: str, state: Callable[[], str], closing: Callable[[], bool]
         elif quiet >= QUIET:
             yield ": still here\n\n"
             quiet = 0.0
-        await asyncio.sleep(LOOK)
-        quiet += LOOK
+        pause = max(LOOK, SPARED * (time.monotonic() - began))
+        await asyncio.sleep(pause)
+        quiet += pause

@@ -49,8 +49,8 @@ class Desk:
         self._shorts: dict[Path, tuple[str, RunSummary]] = {}
 
     def name(self, run_dir: Path) -> str:
-        """What a run is called in addresses: its place below the folder."""
-        return run_dir.relative_to(self._base).as_posix()
+        """What a run is called in addresses: its place below the folder. A name that is no UTF-8 has `?` there, and no page."""
+        return run_dir.relative_to(self._base).as_posix().encode("utf-8", "replace").decode()
 
     def find(self, name: str) -> Path:
         """The folder of the run of that name.
@@ -62,7 +62,7 @@ class Desk:
         plain = len(parts) <= DEEPEST and all(part and part[0] != "." and "\\" not in part for part in parts)
         steps = [self._base.joinpath(*parts[: number + 1]) for number in range(len(parts))] if plain else []
         own = self.folder in (self._base, *steps)
-        if not own or not steps or any(map(Path.is_symlink, steps)) or not os.path.lexists(steps[-1] / JOURNAL):
+        if not own or not steps or any(map(os.path.islink, steps)) or not os.path.lexists(steps[-1] / JOURNAL):
             raise UserError(name, "no such run", f"one of those in {self.folder}")
         return steps[-1]
 

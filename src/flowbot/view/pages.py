@@ -78,11 +78,11 @@ class Pages:
         state, summary, view = self._desk.state([run_dir]), self._desk.summary(run_dir), self._desk.view(run_dir)
         running = summary.status == "running"
         wanted = [each for each in view.changes if query.get("only") in (None, each.outcome)]
-        to = _number(query.get("to"), len(wanted))
+        to = min(_number(query.get("to"), len(wanted)), len(wanted))
         facts: dict[str, Any] = {
             "summary": summary, "run": view, "running": running, "token": token, "phases": PHASES, "left": left(summary.heard),
             "tiles": now_tiles(view, summary) if running else [(*tile, None) for tile in tiles(view)],
-            "stopped": stopped(view) if not running else "", "again": commands.again(view), "facts": settings(view),
+            "stopped": summary.reason if summary.status == "damaged" else "" if running else stopped(view), "again": commands.again(view), "facts": settings(view),
             "course": course(view), "compared": compared(view)[-LATEST:], "now": tried_now(view) if running else (),
             "in_short": in_short(view), "changes": wanted[max(0, to - PAGE) : to][::-1], "to": to, "only": query.get("only"),
             "total": len(wanted), "page": PAGE, "came_of": Counter(each.outcome for each in view.changes),
