@@ -150,6 +150,24 @@ def test_without_the_script_the_same_page_is_read_by_reloading(runs: Path, addre
     context.close()
 
 
+def test_a_run_that_was_moved_away_is_told_and_followed_once_it_is_back(
+    runs: Path, address: str, browser: Browser
+) -> None:
+    expect.set_options(timeout=LONG)
+    write_recorded(runs / "first")
+    page = browser.new_page()
+    page.goto(f"{address}/run/first")
+    expect(page.locator("#state")).to_have_text("live")
+    (runs / "first").rename(runs.parent / "aside")
+    expect(page.locator("h1")).to_have_text("There is no such page")
+    (runs.parent / "aside").rename(runs / "first")
+    expect(page.locator("#top .badge")).to_have_text("done")
+    expect(page.locator("#changes .change").first).to_be_attached()
+    page.get_by_role("link", name="The report").click()
+    expect(page.locator("button.copy").first).to_be_visible()  # its script runs
+    page.close()
+
+
 def test_every_page_is_read_at_any_width_in_both_themes_and_by_a_screen_reader(
     runs: Path, address: str, page: Page
 ) -> None:

@@ -29,7 +29,7 @@
     const there = new Set(parts(page).map(each => each.id));
     for (const old of parts(document)) if (!there.has(old.id)) { served.delete(old.id); old.remove(); }
     document.title = page.title;
-    address = page.body.dataset.follow;
+    address = page.body.dataset.follow || address; // a page that is not there now may come back
   }
 
   // A part that was not there goes behind the one that it follows.
@@ -52,16 +52,20 @@
     busy = true; again = false;
     try {
       const answer = await fetch(location.href, {cache: "no-store"});
-      if (answer.ok) place(new DOMParser().parseFromString(await answer.text(), "text/html"));
-    } catch { lost(); } finally { busy = false; }
+      if (answer.ok || answer.status === 404) { // which says why there is no such page
+        place(new DOMParser().parseFromString(await answer.text(), "text/html"));
+        if (source?.readyState === EventSource.OPEN) live();
+      } else again = true;
+    } catch { again = true; lost(); } finally { busy = false; } // what changed is not told again
     if (again) setTimeout(refresh, 1000);
   }
 
+  const live = () => say("live", "live");
   const lost = () => say("the server is not there; trying again", "lost");
 
   function follow() {
     source = new EventSource(address);
-    source.onopen = () => say("live", "live");
+    source.onopen = live;
     source.onmessage = refresh;
     source.onerror = () => { lost(); if (source.readyState === EventSource.CLOSED) setTimeout(start, 3000); };
   }
