@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from serve_help import ONE, Bench, served
 
-from flowbot.fields import UserError
+from flowbot.fields import Usage, UserError
 from flowbot.serve.spending import FILE, Spending
 
 NOON = 1_800_000_000.0
@@ -53,6 +53,8 @@ async def test_processes_of_one_name_share_it(tmp_path: Path) -> None:
         assert (await other.post("/run", ASKED))[0] == 200
         assert [(await each.post("/run", ASKED))[0] for each in (one, other)] == [402, 402]
         assert [(await each.get("/readyz"))[0] for each in (one, other)] == [503, 503]
+        async with one.http.get(f"{one.url}/readyz") as answer:
+            assert answer.headers["Retry-After"] == "5"
 
 
 async def test_at_midnight_a_server_goes_on_with_a_new_day(tmp_path: Path) -> None:
@@ -66,6 +68,16 @@ async def test_at_midnight_a_server_goes_on_with_a_new_day(tmp_path: Path) -> No
     again = spending(tmp_path, now=now[0])
     again.look()
     assert (again.paid, again.over()) == (1.0, "today's 1 USD are spent")
+
+
+async def test_a_call_whose_price_nobody_knows_takes_nothing_from_what_the_day_has_cost(tmp_path: Path) -> None:
+    async with served(ONE, lambda request, _: "yes", price=0.3, spending=spending(tmp_path)) as bench:
+        assert (await bench.post("/run", ASKED))[0] == 200
+        bench.service.engine.session.ledger.pay("serve", Usage(calls=1, usd=None), model="fake/scripted")
+        assert (await bench.post("/run", ASKED))[0] == 200
+    again = spending(tmp_path)
+    again.look()
+    assert again.paid == 0.6
 
 
 async def test_what_cannot_be_counted_is_not_paid(tmp_path: Path) -> None:

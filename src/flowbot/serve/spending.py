@@ -1,17 +1,19 @@
 """What a day may cost, over restarts and over all processes that serve under one name.
 
 A small SQLite file has a row for each process and day with what it has paid. A process counts its own payments in a budget, which
-reserves the worst case of each call, and adds what the others have paid: at each request and at each payment of its own. So one process
-passes the ceiling never, and several by no more than the calls that are in flight at once.
+reserves the worst case of each call, and adds what the others have paid: at each request and behind payments of its own. So one process
+passes the ceiling never, and several by no more than the calls that are in flight at once. The file says what the budget says, also
+where nobody knows what a call has cost: the budget counts the dearest then.
 """
 
 from __future__ import annotations
 
-import math
+import asyncio
 import secrets
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,7 +70,7 @@ class Spending:
             raise UserError(
                 str(file), f"a file that cannot be used ({error})", "a place for what a day costs"
             ) from None
-        self._fault = ""
+        self._unwritten = False
         self._begin(self._date())
 
     def watch(self, session: Session) -> None:
@@ -83,12 +85,13 @@ class Spending:
         Raises:
             InfrastructureError: if the file fails: what is not known to be within the ceiling is not paid.
         """
-        if (day := self._date()) != self._day:
-            self._begin(day)
-            if self._session is not None:
-                self._session.budget = self.budget
         try:
             self._sync()
+            if (day := self._date()) != self._day:
+                self._begin(day)
+                if self._session is not None:
+                    self._session.budget = self.budget
+                self._sync()
         except sqlite3.Error as error:
             raise InfrastructureError(
                 f"what the day has cost cannot be read or written: {error}", kind="disk"
@@ -104,12 +107,12 @@ class Spending:
         return f"today's {self._usd:g} USD are spent" if self.budget.left["usd"] <= 0 else ""
 
     def close(self) -> None:
-        """Close the file. May be called twice."""
+        """Write what is not written yet, and close the file. May be called twice."""
+        self._soon()
         self._db.close()
 
     def _begin(self, day: str) -> None:
         self._day = day
-        self._before = self._total()
         self._others = 0
         self.budget = Budget(usd=self._usd, name="today")
         if self._around is not None:
@@ -118,20 +121,22 @@ class Spending:
     def _date(self, days: int = 0) -> str:
         return datetime.fromtimestamp(self._now() + 86_400 * days, UTC).date().isoformat()
 
-    def _total(self) -> int:
-        return 0 if self._session is None else math.ceil((self._session.ledger.spent.usd or 0.0) * _PICO)
-
     def _paid(self) -> None:
-        try:
-            self._db.execute(_PAID, (self._name, self._day, self._who, self._total() - self._before))
+        """Something was paid. The budget is told next, and then, in the loop's next turn, the file: once for all that comes in one."""
+        if not self._unwritten:
+            self._unwritten = True
+            asyncio.get_running_loop().call_soon(self._soon)
+
+    def _soon(self) -> None:
+        with suppress(sqlite3.Error):  # the next request tries again, and is refused if it must be
             self._sync()
-        except sqlite3.Error as error:  # the next request tries again, and is refused if it must be
-            self._fault = str(error)
 
     def _sync(self) -> None:
-        if self._fault:
-            self._db.execute(_PAID, (self._name, self._day, self._who, self._total() - self._before))
-            self._fault = ""
+        """Write what was paid here, and count what others have paid."""
+        if self._unwritten:
+            own = round(self.budget.used["usd"] * _PICO) - self._others
+            self._db.execute(_PAID, (self._name, self._day, self._who, own))
+            self._unwritten = False
         (others,) = self._db.execute(_OTHERS, (self._name, self._day, self._who)).fetchone()
         if others > self._others:
             self.budget.taken_elsewhere((others - self._others) / _PICO)
