@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import gc
+import http.client
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 
 import pytest
 from cli_help import flowbot
+from held_endpoint import HeldEndpoint, holding
 
-from flowbot.web.server import listening
+from flowbot.web.server import listening, url_of
 from flowbot.workflow.file import write_data
 
 FLOW = {
@@ -48,6 +53,56 @@ def test_at_sigterm_what_is_under_way_is_answered(flow: Path) -> None:
         os.kill(process.pid, signal.SIGTERM)
         assert json.loads(asking.result().read())["outputs"] == {"answer": "pears"}
         assert (said["name"], process.wait(timeout=30)) == ("shop", 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_an_endpoint_that_never_answers_keeps_no_server_from_its_end(
+    flow: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urls = Queue[str]()
+
+    def told(listener: socket.socket) -> str:
+        urls.put(url_of(listener))
+        return url_of(listener)
+
+    def leave_and_end(endpoint: HeldEndpoint) -> None:
+        asking = http.client.HTTPConnection(urls.get(timeout=30).removeprefix("http://"))
+        try:
+            asking.request("POST", "/run", json.dumps({"question": "pears"}).encode())
+            endpoint.wait_for(held=1)
+        finally:
+            asking.close()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("flowbot.web.server.url_of", told)
+    monkeypatch.setattr("flowbot.lm.cut.GRACE", 0.01)
+    for name in ("freeze", "set_threshold"):
+        monkeypatch.setattr(gc, name, lambda *_: None)
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    with holding() as endpoint, ThreadPoolExecutor() as pool:
+        monkeypatch.setenv("OPENAI_BASE_URL", endpoint.url)
+        endpoint.holds = lambda body: True
+        left = pool.submit(leave_and_end, endpoint)
+        more = ["--port", "0", "--cache-dir", str(flow.parent / "cache")]
+        found = flowbot(capsys, "serve", str(flow), "--model", "openai/mock", *more)
+        assert (found.status, left.result(), endpoint.is_holding(1)) == (0, None, True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_at_sigterm_it_does_not_wait_for_input_that_never_comes(flow: Path) -> None:
+    command = [sys.executable, "-m", "flowbot", "serve", str(flow), "--model", "fake/echo", "--stdio"]
+    command += ["--cache-dir", str(flow.parent / "cache")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n')
+        process.stdin.flush()
+        assert process.stdout.readline()
+        os.kill(process.pid, signal.SIGTERM)
+        try:
+            assert process.wait(timeout=60) == 0
+        finally:
+            process.kill()
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from .run import tools_of
 if TYPE_CHECKING:
     import socket
 
+    from flowbot.lm.stop import StopSignal
     from flowbot.serve.face import Face
     from flowbot.serve.service import Service
     from flowbot.task import Task
@@ -100,7 +101,14 @@ def serve(
     face = Face.of(workflow, name, loaded)
     _require_limits(serving)
     opened = _Opening(file, workflow, face, model, own, loaded, serving, calls, console)
-    asyncio.run(opened.serve())
+    try:
+        asyncio.run(opened.serve())
+    except KeyboardInterrupt:
+        if not serving.stdio:
+            raise
+        os._exit(
+            0
+        )  # all is closed but a thread that waits for input, and Python would wait for it as long as nobody writes
     return 0
 
 
@@ -152,14 +160,18 @@ class _Opening:
 
     async def serve(self) -> None:
         """Open, serve until a signal, or the end of the input, and close."""
+        from flowbot.lm.stop import StopSignal
         from flowbot.web.server import listening
 
         key = _key(self.serving)
+        stop = StopSignal()
         async with AsyncExitStack() as stack:
             listener = None
             if not self.serving.stdio:
                 listener = stack.enter_context(listening(self.serving.host, self.serving.port))
-            service = await self._service(stack)
+            service = await self._service(stack, stop)
+            # Whoever leaves lets calls end that were sent; one that an endpoint never answers must not keep the process.
+            stack.callback(stop.set)
             if self.calls.dry_run:
                 self.console.json({"dry_run": True, "name": self.face.name})
                 self.console.result(f"{self.face.name} can be served; nothing was called.")
@@ -170,8 +182,7 @@ class _Opening:
             else:
                 await self._over_http(stack, service, listener, key)
 
-    async def _service(self, stack: AsyncExitStack) -> Service:
-        from flowbot.lm.stop import StopSignal
+    async def _service(self, stack: AsyncExitStack, stop: StopSignal) -> Service:
         from flowbot.runtime.toolbox import opened_tools
         from flowbot.runtime.workbench import Workbench
         from flowbot.serve.record import Recording
@@ -188,7 +199,7 @@ class _Opening:
         if serving.record is not None:
             record = Recording(serving.record, self.face)
             stack.callback(record.close)
-        bench = await stack.enter_async_context(Workbench(**self.calls.settings(StopSignal()), stored=False))
+        bench = await stack.enter_async_context(Workbench(**self.calls.settings(stop), stored=False))
         opening = opened_tools(
             tools_of(self.task), sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=say, pinned=False
         )
