@@ -80,6 +80,9 @@ def test_a_place_that_cannot_be_is_refused(tmp_path: Path) -> None:
     named = workflow_of({**ONE, "outputs": {"id": "only.text"}})
     with pytest.raises(UserError, match="found a workflow with a field id"):
         Recording(tmp_path / "rows.jsonl", Face.of(named, "shop"))
+    twice = workflow_of({**ONE, "outputs": {"question": "only.text"}})
+    with pytest.raises(UserError, match="found question as an input and as an output"):
+        Recording(tmp_path / "rows.jsonl", Face.of(twice, "shop"))
 
 
 def test_a_column_of_that_name_is_a_column_where_it_amends_nothing(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from flowbot.web.guard import MOST_BYTES, Guard
 from flowbot.web.refusal import refusal
 
 from . import chat, typed
-from .denial import denial_of
+from .denial import AGAIN, denial_of
 from .metrics import MEDIA_TYPE, Metrics
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def app_of(
 
     async def ready(_: Request) -> Response:
         reason = service.unready()
-        return refusal(503, reason, code="not_ready") if reason else JSONResponse({"ok": True})
+        return refusal(503, reason, code="not_ready", retry_after=AGAIN) if reason else JSONResponse({"ok": True})
 
     async def lost(request: Request, _: Exception) -> Response:
         return refusal(404, f"no {request.method} {request.url.path!r:.80}; /openapi.json lists what there is")

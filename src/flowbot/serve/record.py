@@ -48,7 +48,12 @@ class Recording:
     """
 
     def __init__(self, file: Path, face: Face) -> None:
-        names = {field.name for field in (*face.inputs, *face.outputs)}
+        inputs, outputs = ({field.name for field in fields} for fields in (face.inputs, face.outputs))
+        names = inputs | outputs
+        if both := sorted(inputs & outputs):
+            raise UserError(
+                "--record", f"{both[0]} as an input and as an output", "two names: a row has one column of each"
+            )
         if taken := sorted(names & {"id", AMENDS, FEEDBACK}):
             raise UserError(
                 "--record", f"a workflow with a field {taken[0]}", "other names: rows have columns of that name"
