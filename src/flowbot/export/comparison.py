@@ -10,7 +10,6 @@ from typing import Any
 from flowbot.lm.client import Request
 from flowbot.lm.openai import wire_body
 
-from .exporting import sent_besides
 from .record import Recording
 
 
@@ -77,11 +76,9 @@ class Keys:
     def body(self, model: str, request: Request) -> dict[str, Any]:
         """The request's body, its members in one order."""
         bare = replace(request, seed=None, extra={})
-        extra = request.extra or sent_besides(model)
         body = wire_body(model.partition("/")[2].partition("?")[0], bare, self._recording.speaks(model).can)
-        return dict(
-            sorted({**body, **{name: value for name, value in extra.items() if name != "service_tier"}}.items())
-        )
+        besides = {name: value for name, value in request.extra.items() if name != "service_tier"}
+        return dict(sorted((body | besides).items()))
 
 
 def parity_of(recording: Recording, first: Difference | None) -> Parity:

@@ -15,7 +15,7 @@ import json
 import os
 import sys
 import types
-from typing import Any
+from typing import IO, Any
 
 _TOOLS: dict[str, list[list[Any]]] = {}
 """Of the example at work: by the tool's name, arguments with what came of them."""
@@ -34,13 +34,16 @@ def main() -> None:
         sys.modules[module] = made = types.ModuleType(module)
         for name, tool in names.items():
             setattr(made, name, _stand_in(tool, getattr(found, name, None), bool(real) and tool in real["tools"]))
-    asyncio.run(_run(path))
+    lines, told = (os.fdopen(os.dup(number), mode, encoding="utf-8") for number, mode in ((0, "r"), (1, "w")))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)  # what the file prints is no answer, and what it reads no example
+    asyncio.run(_run(path, lines, told))
 
 
-async def _run(path: str) -> None:
+async def _run(path: str, lines: IO[str], answers: IO[str]) -> None:
     file = _imported_file(path)
     first = getattr(file, "client", None)
-    for line in sys.stdin:
+    for line in lines:
         given = json.loads(line)
         _TOOLS.clear()
         _TOOLS.update(given["tools"])
@@ -53,7 +56,8 @@ async def _run(path: str) -> None:
             told = {"outputs": await file.flow(**given["inputs"])}
         except Exception as error:
             told = {"error": f"{type(error).__name__}: {error}"}
-        sys.stdout.write(json.dumps(told) + "\n")
+        answers.write(json.dumps(told) + "\n")
+        answers.flush()
 
 
 def _imported_file(path: str) -> Any:

@@ -89,8 +89,9 @@ class Export:
 
     @property
     def calls(self) -> int:
-        """Model calls of the check at most, those that ask again aside; 0 where stored replies must do."""
-        return 0 if self.task is None else len(self.examples) * most_calls(self.workflow)
+        """Model calls of the check at most, those that ask again aside; 0 where stored replies must do. An export that is scored may ask as well."""
+        asked = 0 if self.task is None else len(self.examples) * most_calls(self.workflow)
+        return 2 * asked if self.target.grade == "scored" else asked
 
     async def write(
         self,

@@ -11,7 +11,8 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, UserError
 from flowbot.lm.client import Draw, Reply, Request
@@ -24,7 +25,8 @@ from .exported import Exported
 from .record import Recorded, Recording
 
 SECONDS = 60.0
-"""Time that the program has to start, and for each example besides."""
+"""Time that the program has for an example, and to start; ten times as long where models are asked."""
+_MOST_ANSWER = 64_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,6 @@ async def check_python(exported: Exported, file: Path, recording: Recording) -> 
 
     Raises:
         UserError: if a package that it needs is missing.
-        InfrastructureError: if it cannot be run at all.
     """
     keys = Keys(recording)
     played = await play(exported, file, recording, keys)
@@ -77,8 +78,8 @@ async def play(
         beside: the folder in which the modules of the tools are; None where there are none.
 
     Raises:
-        InfrastructureError: if it cannot be run at all, or a model that is asked cannot be reached.
-        BudgetExceeded, Paused: as asking a model does.
+        UserError: if a package that it needs is missing.
+        InfrastructureError, BudgetExceeded, Paused: as asking a model does.
     """
     faults: list[Exception] = []
     spoken = {model.wire: model.name for model in exported.models}
@@ -119,7 +120,7 @@ async def play(
                     line["environment"] |= named
             lines.append(json.dumps(line))
             asked.append(told)
-        answers = await _run(exported, file, lines, python, beside if live else None)
+        answers = await _run(exported, file, lines, python, beside if live else None, SECONDS * (10 if live else 1))
     if faults:  # none of the program's: it tells nothing of its score
         raise faults[0]
     return [Played(*each) for each in zip(recording.rows, asked, answers, strict=True)]
@@ -200,7 +201,7 @@ def _result(
 
 
 async def _run(
-    exported: Exported, file: Path, lines: Sequence[str], python: str, beside: Path | None
+    exported: Exported, file: Path, lines: Sequence[str], python: str, beside: Path | None, seconds: float
 ) -> list[dict[str, Any]]:
     """What the program says on each line, in a process of its own that has no key of the user's."""
     modules: dict[str, dict[str, str]] = {}
@@ -214,24 +215,55 @@ async def _run(
     for model in exported.models:
         environment |= {model.base_variable or "OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}
     driver = Path(__file__).with_name("driver.py")
-    process = await asyncio.create_subprocess_exec(
-        *(python, str(driver), str(file), json.dumps(modules), json.dumps(real)),
-        env=environment,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(SECONDS * (1 + len(lines))):
-            out, err = await process.communicate("".join(f"{line}\n" for line in lines).encode())
-    except BaseException:
-        process.kill()
-        await process.wait()
-        raise
-    answers = [json.loads(line) for line in out.decode().splitlines()]
-    if len(answers) != len(lines):
-        last = err.decode(errors="replace").strip().splitlines() or ["it said nothing"]
-        if missing := re.fullmatch(r"ModuleNotFoundError: No module named '(\w+)'", last[-1]):
-            raise UserError("the check", f"no package {missing[1]}", mend=f"pip install {missing[1]}")
-        raise InfrastructureError(f"{file} cannot be run: {last[-1]}", kind="other")
+    answers: list[dict[str, Any]] = []
+    with TemporaryFile() as errors:
+        process = await asyncio.create_subprocess_exec(
+            *(python, str(driver), str(file), json.dumps(modules), json.dumps(real)),
+            env=environment,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=errors,
+            limit=_MOST_ANSWER,
+        )
+        try:
+            for line in lines:
+                answer = await _answer(process, line, seconds if answers else seconds + SECONDS)
+                if isinstance(answer, str):  # it cannot go on
+                    answers += [{"error": answer or _last(errors)}] * (len(lines) - len(answers))
+                    break
+                answers.append(answer)
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
     return answers
+
+
+async def _answer(process: asyncio.subprocess.Process, line: str, seconds: float) -> dict[str, Any] | str:
+    """What the program answers to a line; a text where it answers no more: why, or "" where it ended."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(seconds):
+            process.stdin.write(f"{line}\n".encode())
+            await process.stdin.drain()
+            return json.loads(await process.stdout.readline() or '""')
+    except TimeoutError:
+        return f"it has not ended within {seconds:.0f} seconds"
+    except ConnectionError:
+        return ""
+    except ValueError:
+        return "its outputs are no JSON, or too much of it"
+
+
+def _last(errors: IO[bytes]) -> str:
+    """The last that a program said which ended.
+
+    Raises:
+        UserError: if it lacks a package.
+    """
+    errors.seek(max(0, errors.seek(0, os.SEEK_END) - 4000))
+    last = (errors.read().decode(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
+    if missing := re.fullmatch(r"ModuleNotFoundError: No module named '(\w+)'", last):
+        raise UserError("the check", f"no package {missing[1]}", mend=f"pip install {missing[1]}")
+    return f"it ended: {last}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -27,12 +27,12 @@ from flowbot.workflow.check import require_valid
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.workflow import Workflow
 
-from .exporting import Spoken, speaks
+from .exporting import Spoken, sent_besides, speaks
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One request, the number of its sample, and the reply."""
+    """One request, with what the model's options add to it, the number of its sample, and the reply."""
 
     model: str
     request: Request
@@ -129,7 +129,8 @@ async def recorded(
         return Recorded(
             trace,
             tuple(
-                Sent(name, request, _sample(draw), reply) for name, request, draw, reply in sorted(found, key=_order)
+                Sent(name, replace(request, extra=sent_besides(name)), _sample(draw), reply)
+                for name, request, draw, reply in sorted(found, key=_order)
             ),
         )
 

@@ -21,7 +21,7 @@ _Penalty = Annotated[float, Field(ge=-2, le=2)]
 _MOST_DRAWS = 128
 _SENT = (
     *("stop", "presence_penalty", "frequency_penalty", "logit_bias", "reasoning_effort", "verbosity"),
-    *("top_k", "min_p", "repetition_penalty", "repeat_penalty"),
+    *("top_k", "min_p", "repetition_penalty", "repeat_penalty", "chat_template_kwargs"),
 )
 """Members that are sent on as they are: see `Request.extra`."""
 
@@ -80,6 +80,7 @@ class _Chat(Common):
     min_p: Share | None = None
     repetition_penalty: float | None = None
     repeat_penalty: float | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
 
 
 def read_chat(body: Mapping[str, Any]) -> Asked:
