@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from export_help import FLOW, MODEL, scripted, task
 
+from flowbot.export import parity_program
+from flowbot.export.comparison import Keys, Parity
 from flowbot.export.export import ExportResult, read_export
 from flowbot.export.exported import Exported
 from flowbot.export.prompts import Prompts
 from flowbot.export.python import Python
+from flowbot.export.record import Recording
 from flowbot.fields import UserError
-from flowbot.lm.client import Reply
+from flowbot.lm.client import Message, Reply, Request
 from flowbot.lm.providers import add_provider
+from flowbot.task import Task
 from flowbot.testing.fake import FakeClient
 from flowbot.workflow.workflow import Workflow
 
@@ -56,6 +61,84 @@ async def test_every_kind_asks_for_the_same(tmp_path: Path) -> None:
     assert prompts.requests == program.requests
 
 
+NAMED: dict[str, Any] = {
+    "flowbot": 1,
+    "inputs": {"question": "str"},
+    "outputs": {"answer": "README.answer"},
+    "nodes": {
+        "run_again": {"kind": "llm", "in": {"int": "question"}, "out": {"str": "str", "copy": "int"}},
+        "int": {"kind": "code", "in": {"str": "run_again.str"}, "out": {"text": "str"}},
+        "again": {
+            "kind": "loop", "max": 2, "carry": {"dict": {"type": "str", "start": "int.text", "next": "bool.text"}},
+            "nodes": {"bool": {"kind": "llm", "in": {"dict": "dict"}, "out": {"text": "str"}}},
+        },
+        "README": {"kind": "llm", "in": {"str": "again.dict", "n": "run_again.copy"}, "out": {"answer": "str"}},
+    },
+    "parameters": {
+        "int": {"code": "def run(str):\n    print(str)\n    return {'text': 'x' + str}"},
+        **{name: {"instruction": "Say it."} for name in ("run_again", "again/bool", "README")},
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("to", "files"), [("python", "openai_2.py"), ("prompts", "README.step.md")])
+async def test_names_that_python_or_the_file_has_are_kept_apart_and_what_code_prints_is_no_answer(
+    tmp_path: Path, to: str, files: str
+) -> None:
+    Workflow.from_data(NAMED).save(path := tmp_path / "openai.flow.json")
+    ready = read_export(path, to, model=MODEL, task=task(), trust_code=True)
+    result = await ready.write(tmp_path / to, cache_dir=tmp_path / "cache")
+    assert files in result.files
+    assert isinstance(result.parity, Parity)
+    assert result.parity.first is None, result.parity.first
+    assert result.parity.examples == 6
+
+
+def test_what_the_options_of_a_model_add_is_compared() -> None:
+    keys, model = Keys(Recording("val", (), (), (), cast("Any", None), {})), "openai/mini?reasoning_effort=low"
+    bare = Request((Message("user", "a"),), 10)
+    assert keys.of(model, bare, 0) != keys.of(model, replace(bare, extra={"reasoning_effort": "low"}), 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("asyncio.sleep(9999)", "it has not ended within"),
+        ("os._exit(3)", "it ended: it said nothing"),
+        ("asyncio.to_thread(input)", "EOFError"),
+    ],
+)
+async def test_a_program_that_does_not_go_on_has_failed_its_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, told: str
+) -> None:
+    def files(self: Python, exported: Exported) -> dict[str, str]:
+        return {"every_kind.py": f"import asyncio, os\n\nasync def flow(question):\n    await {body}\n"}
+
+    monkeypatch.setattr(Python, "files", files)
+    if "sleep" in body:
+        monkeypatch.setattr(parity_program, "SECONDS", 0.5)
+    parity = (await written(tmp_path, "python", 2)).parity
+    assert isinstance(parity, Parity)
+    assert parity.first is not None
+    assert told in parity.first.diff
+
+
+@pytest.mark.parametrize("name", ["my-tools", "random", "class"])
+def test_a_tool_whose_file_cannot_be_imported_by_its_name_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.py").write_text("def lookup(name: str) -> int:\n    return 1\n", encoding="utf-8")
+    inputs = {"question": "str"}
+    facts = {"flowbot": 1, "goal": "Try.", "inputs": inputs, "outputs": {"answer": "str"}, "metric": "exact"}
+    told = {**facts, "tools": [f"{name}.py:lookup"], "data": {"val": "rows.jsonl"}}
+    rows = "".join(f'{{"question": "{each}", "answer": "b"}}\n' for each in range(9))
+    (tmp_path / "rows.jsonl").write_text(rows, encoding="utf-8")
+    (tmp_path / "task.yaml").write_text(json.dumps(told), encoding="utf-8")
+    loaded = Task.load(tmp_path)
+    with pytest.raises(
+        UserError, match=f"step each/price calls the tool lookup: {name}.py is no file that can be imported"
+    ):
+        read_export(flow_of(tmp_path), "python", model=MODEL, task=loaded, trust_code=True)
+
+
 @pytest.mark.parametrize(
     ("to", "was", "becomes", "told"),
     [
@@ -63,8 +146,11 @@ async def test_every_kind_asks_for_the_same(tmp_path: Path) -> None:
         ("python", "temperature=0.7", "temperature=0.8", '+ "temperature": 0.8'),
         ("python", "range(3)", "range(1)", "requests are not made"),
         ("python", "majority_vote(arrived(", "first_filled(arrived(", "the run did not make"),
-        ("prompts", "Better it.", "Better it!", '+  "content": "Better it!"'),
-        ("prompts", "question: {{question}}", "Question: {{question}}", '+  "content": "Question: '),
+        ("prompts", "Better it.", "Better it!", '+   "content": "Better it!"'),
+        ("prompts", "question: {{question}}", "Question: {{question}}", '+   "content": "Question: '),
+        ("prompts", '"max_tokens": 100', '"max_tokens": 1000', '+ "max_tokens": 1000'),
+        ("prompts", '"temperature": 0.7', '"temperature": 0.8', '+ "temperature": 0.8'),
+        ("prompts", '"strict": true', '"strict": false', '+   "strict": false'),
     ],
 )
 async def test_an_export_that_asks_for_something_else_is_found(

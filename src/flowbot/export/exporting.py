@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any, cast
 
@@ -256,6 +257,10 @@ def _tool(name: str, known: Mapping[str, Tool] | None) -> ExportedTool:
         return ExportedTool(tool.signature, tool.plain, lacking=_OURS)
     if told.startswith(PREFIX) and module.__spec__ is not None and module.__spec__.origin:
         told = Path(module.__spec__.origin).stem
+        if not told.isidentifier() or iskeyword(told) or told in sys.stdlib_module_names:
+            return ExportedTool(
+                tool.signature, tool.plain, lacking=f"{told}.py is no file that can be imported by its name"
+            )
     return ExportedTool(tool.signature, tool.plain, told, called)
 
 

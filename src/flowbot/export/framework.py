@@ -16,9 +16,9 @@ from flowbot.workflow.nodes import CodeNode, MergeNode
 
 from .exported import CANDIDATES, LABELS, Exported, ExportedStep, Grade, code_refusals, tool_refusals
 from .python_code import code_faults, function_of, head_lines, tool_imports
-from .python_pieces import imports_of, names_in, needed, pieces
+from .python_pieces import imported, imports_of, names_in, needed, pieces
 from .python_text import STEP, docstring, indented, kind_source, members_source, quoted, text_source
-from .python_wiring import Names
+from .python_wiring import Names, inner_names
 
 if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
@@ -28,9 +28,7 @@ _OWN = (
         "MODEL",
         "all",
         "candidates",
-        "dict",
         "each",
-        "float",
         "flow",
         "inputs",
         "label",
@@ -39,6 +37,7 @@ _OWN = (
         "one",
         "range",
     ),
+    *("bool", "dict", "float", "int", "str"),
     *("row", "rows", "said", "seed", "self", "shown"),
 )
 """Names that the file has besides those of the pieces, what it imports, and its target's own."""
@@ -64,7 +63,8 @@ class Framework:
     def refuses(self, exported: Exported) -> list[str]:
         """What no file of Python can say, and inputs that are named as something in the file is."""
         said = [*code_refusals(exported), *tool_refusals(exported), *code_faults(exported)]
-        clashes = [name for name in exported.workflow.sketch.inputs if name in self._taken()]
+        taken = self._taken() | inner_names(exported)
+        clashes = [name for name in exported.workflow.sketch.inputs if name in taken]
         return said + [f"the input {name} has a name that the file uses itself" for name in clashes]
 
     def files(self, exported: Exported) -> Mapping[str, str]:
@@ -97,13 +97,14 @@ class Framework:
 
     def names(self, exported: Exported) -> Names:
         """What steps and tools are called in the file."""
-        known = all_names(exported.workflow.sketch) | self._taken()
+        own = self._taken() | inner_names(exported)
+        known = all_names(exported.workflow.sketch) | own | imported()
         found: dict[str, str] = {}
         for step in exported.steps:
             found[step.path] = free_name(f"{step.path.replace('/', '_')}_step", known | {*found.values()})
         tools = {name: free_name(name, known | {*found.values()}) for name in exported.tools}
         called = {path: self.called(name, exported.step(path)) for path, name in found.items()}
-        return Names(called, tools, frozenset(self._taken() | {*found.values(), *tools.values()}))
+        return Names(called, tools, frozenset(own | {*found.values(), *tools.values()}))
 
     def called(self, name: str, step: ExportedStep) -> str:
         """What is called to run the step of that name."""

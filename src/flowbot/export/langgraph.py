@@ -15,7 +15,7 @@ from flowbot.workflow.scope import Scope
 from .exported import Exported
 from .framework import Framework, annotation
 from .python_text import STEP, condition_source, indented, members_source, quoted
-from .python_wiring import Body, Names
+from .python_wiring import Body, Names, inner_names
 
 
 class LangGraph(Framework):
@@ -204,7 +204,7 @@ class _Graphs:
         return name
 
     def _free(self, wish: str) -> str:
-        return free_name(wish, self.names.taken)
+        return free_name(wish, self.names.taken - inner_names(self.exported))
 
 
 def _stages(scope: Scope) -> list[list[str]]:

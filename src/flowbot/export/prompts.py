@@ -67,7 +67,8 @@ class Prompts:
             name = step.path.replace("/", ".")
             if step.asked is not None:
                 places = _places(step.asked)
-                made[f"{name}.md"] = _markdown(step, step.asked, places)
+                readable = f"{name}.step.md" if name.casefold() == "readme" else f"{name}.md"
+                made[readable] = _markdown(step, step.asked, places)
                 made[f"{name}.json"] = json.dumps(_data(step, step.asked, places), ensure_ascii=False, indent=2) + "\n"
             elif isinstance(step.node, CodeNode):
                 made[f"{name}.code.txt"] = exported.code(step.path)

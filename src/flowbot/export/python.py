@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from flowbot.workflow.scope import Scope, parsed
 
 from .exported import CANDIDATES, LABELS, Asked, Exported, ExportedStep, Grade, code_refusals, tool_refusals
 from .python_code import code_faults, function_of, head_lines, tool_imports
-from .python_pieces import imports_of, needed, pieces
+from .python_pieces import imported, imports_of, needed, pieces
 from .python_text import (
     STEP,
     call_source,
@@ -24,7 +25,7 @@ from .python_text import (
     quoted,
     text_source,
 )
-from .python_wiring import Names, flow_source
+from .python_wiring import Names, flow_source, inner_names
 
 _SENT = (
     *("temperature", "max_tokens", "max_completion_tokens", "top_p", "frequency_penalty", "presence_penalty"),
@@ -42,7 +43,7 @@ _OWN = frozenset(
         "candidates",
         "range",
         "tuple",
-        "float",
+        *("bool", "dict", "float", "int", "str"),
         "labels",
         "shown",
         "seed",
@@ -54,6 +55,13 @@ _OWN = frozenset(
     )
 )
 """Names that the file has besides those of the pieces."""
+_IMPORTED = frozenset(
+    (
+        *("openai", "anyio", "distro", "httpx", "jiter", "pydantic", "sniffio", "tqdm", "typing_extensions", "certifi"),
+        *("httpcore", "h11", "idna", "pydantic_core", "annotated_types", "typing_inspection"),
+    )
+)
+"""The openai package, and what it imports."""
 _TOP = """{head}
 
 from __future__ import annotations
@@ -89,7 +97,7 @@ class Python:
                 said.append(f"step {step.path} asks {asked.model.name}, whose endpoint takes no JSON schema")
             if asked.tools and not asked.native_tools:
                 said.append(f"step {step.path} asks {asked.model.name}, whose endpoint takes no tool calls")
-        taken = pieces().keys() | _OWN
+        taken = pieces().keys() | _OWN | inner_names(exported)
         said += [
             f"the input {name} has a name that the file uses itself"
             for name in exported.workflow.sketch.inputs
@@ -99,22 +107,28 @@ class Python:
 
     def files(self, exported: Exported) -> Mapping[str, str]:
         """The file, and what has to be installed for it."""
-        return {f"{exported.name}.py": _File(exported).text(), "requirements.txt": "openai>=2,<4\n"}
+        return {self.file(exported): _File(exported, self.file(exported)).text(), "requirements.txt": "openai>=2,<4\n"}
+
+    def file(self, exported: Exported) -> str:
+        """The name of the file; never that of a module that it, or what it imports, imports."""
+        tools = {tool.module for tool in exported.tools.values()}
+        return f"{free_name(exported.name, sys.stdlib_module_names | _IMPORTED | tools)}.py"
 
 
 class _File:
     """Writes one."""
 
-    def __init__(self, exported: Exported) -> None:
-        self.exported = exported
-        known = all_names(exported.workflow.sketch) | pieces().keys() | _OWN
+    def __init__(self, exported: Exported, file: str) -> None:
+        self.exported, self.file = exported, file
+        own = pieces().keys() | _OWN | inner_names(exported)
+        known = all_names(exported.workflow.sketch) | own | imported()
         made: dict[str, str] = {}
         for step in exported.steps:
             if (prefix := _prefix(step)) is not None:
                 wish = f"{prefix}_{step.path.replace('/', '_')}"
                 made[step.path] = free_name(wish, known | set(made.values()))
         tools = {name: free_name(name, known | set(made.values())) for name in exported.tools}
-        taken = frozenset(pieces().keys() | _OWN | set(made.values()) | set(tools.values()))
+        taken = frozenset(own | set(made.values()) | set(tools.values()))
         self.names = Names(made, tools, taken)
         self.one_model = len(exported.models) == 1
 
@@ -132,7 +146,7 @@ class _File:
         imports |= {"import os"} if "os.environ" in client else set()
         tools = tool_imports(self.exported, self.names)
         top = _TOP.format(
-            head=docstring("\n".join(head_lines(self.exported, f"{self.exported.name}.py", "openai"))),
+            head=docstring("\n".join(head_lines(self.exported, self.file, "openai"))),
             imports="\n".join(sorted(imports, key=lambda line: (line.startswith("from"), line))),
             tools="".join(f"{line}\n" for line in ["", *sorted(tools)] if tools),
             client=client,

@@ -52,6 +52,15 @@ def imports_of(sources: Iterable[str]) -> set[str]:
     return lines | {f"from {module} import {', '.join(sorted(names))}" for module, names in taken.items() if names}
 
 
+@cache
+def imported() -> frozenset[str]:
+    """The names that the pieces import."""
+    lines = [
+        node for text in _texts() for node in ast.parse(text).body if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    return frozenset(each.name for node in lines for each in node.names)
+
+
 def names_in(source: str) -> frozenset[str]:
     """The names that a source uses."""
     return frozenset(node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name))

@@ -310,6 +310,12 @@ class Body:
         return asked is not None and asked.samples > 1
 
 
+def inner_names(exported: Exported) -> frozenset[str]:
+    """What the functions of loops and maps are called."""
+    holders = (step.path for step in exported.steps if isinstance(step.node, LoopNode | MapNode))
+    return frozenset(f"run_{path.rpartition('/')[2]}" for path in holders)
+
+
 def flow_source(exported: Exported, names: Names) -> str:
     """The function that runs the workflow."""
     sketch = exported.workflow.sketch
