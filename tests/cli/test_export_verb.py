@@ -8,6 +8,7 @@ import pytest
 from cli_help import FAKE, flowbot, write_flow, write_task
 
 from flowbot.export.python import Python
+from flowbot.workflow.workflow import Workflow
 
 Capture = pytest.CaptureFixture[str]
 
@@ -51,6 +52,29 @@ def test_an_export_that_asks_for_something_else_ends_with_1_and_shows_it(
     assert said.status == 1
     assert "the export asks for something else: example val-7" in said.error
     assert "List each thing with its number." in said.out
+
+
+def test_steps_that_no_example_came_to_are_named(capsys: Capture, tmp_path: Path) -> None:
+    way = {"ref": "note", "op": "contains", "value": "of no example"}
+    asks = {"kind": "llm", "in": {"note": "note"}, "out": {"answer": "str"}}
+    flow = {
+        "flowbot": 1,
+        "inputs": {"note": "str"},
+        "outputs": {"answer": "one.answer"},
+        "nodes": {
+            "route": {"kind": "branch", "in": {"note": "note"}, "ways": {"rare": way, "usual": "else"}},
+            "rare": {**asks, "when": "route.rare"},
+            "usual": {**asks, "when": "route.usual"},
+            "one": {"kind": "merge", "how": "first", "in": ["rare.answer", "usual.answer"], "out": {"answer": "str"}},
+        },
+        "parameters": {"rare": {"instruction": "Say."}, "usual": {"instruction": "Say."}},
+    }
+    Workflow.from_data(flow).save(path := tmp_path / "two-ways.flow.json")
+    task = write_task(tmp_path / "task", sizes=(6, 3, 3))
+    options = ["--to", "prompts", "--out", str(tmp_path / "out"), "--cache-dir", str(tmp_path / "cache")]
+    said = flowbot(capsys, "export", str(path), *options, "--check", str(task), *FAKE)
+    assert said.status == 0
+    assert "Not compared: rare: no example came there." in said.out
 
 
 def test_what_is_wrong_is_told_before_anything_is_written(capsys: Capture, tmp_path: Path) -> None:

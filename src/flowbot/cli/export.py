@@ -113,6 +113,8 @@ def _show(console: Console, result: ExportResult, about: str) -> None:
     ):
         if ids:
             console.say(f"Not compared: {count(len(ids), 'example')} ({listed(ids, 5)}): {why}.", "warn")
+    if result.unreached:
+        console.say(f"Not compared: {listed(result.unreached, 5)}: no example came there.", "warn")
     if isinstance(parity, ScoredParity):
         _show_scores(console, parity, of)
         return

@@ -42,6 +42,7 @@ class ExportResult:
         files: in it, by their path.
         parity: of the check; None where it was not checked.
         unchecked: why not, in words.
+        unreached: steps that ask a model and that no example of the check came to.
     """
 
     to: str
@@ -49,6 +50,7 @@ class ExportResult:
     files: tuple[str, ...]
     parity: Parity | ScoredParity | None
     unchecked: str = ""
+    unreached: tuple[str, ...] = ()
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
@@ -59,6 +61,7 @@ class ExportResult:
             "files": list(self.files),
             "parity": parity,
             "unchecked": self.unchecked,
+            "unreached": list(self.unreached),
         }
 
 
@@ -144,7 +147,9 @@ class Export:
                     )
                 else:
                     parity = await check(described, self.target.name, out, recording)
-                return ExportResult(result.to, out, result.files, parity)
+                ran = {step.node for row in recording.rows for step in row.trace.steps}
+                unreached = tuple(step.path for step in described.asking if step.path not in ran)
+                return replace(result, parity=parity, unreached=unreached)
         except UserError as error:
             if self.task is not None:
                 raise
