@@ -7,12 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from report_sample import write_sample
 
 import flowbot as fb
 from flowbot.cli.app import run as flowbot
 from flowbot.cli.demo import demo_task_path
 from flowbot.fields import UserError
-from flowbot.run.folders import flow_file, named_folder
+from flowbot.run.folders import flow_file, named_folder, run_folder
 
 TASK = {
     "flowbot": 1,
@@ -103,3 +104,13 @@ def test_a_task_brings_the_tools_of_a_workflow_that_is_loaded(here: Path) -> Non
         fb.load("found.flow.yaml", task=3)  # type: ignore[arg-type]
     with pytest.raises(UserError, match="tools"):
         fb.load("found.flow.yaml", task="task.yaml", tools=3)  # type: ignore[arg-type]
+
+
+def test_a_folder_of_the_same_name_that_is_no_run_hides_none(here: Path) -> None:
+    (here / "orders").mkdir()
+    assert run_folder("orders") == Path("orders")
+    write_sample(here / "runs" / "orders")
+    assert run_folder("orders") == Path("runs/orders")
+    assert flow_file("orders") == Path("runs/orders/found.flow.yaml")
+    write_sample(here / "orders")
+    assert run_folder("orders") == Path("orders")

@@ -18,6 +18,7 @@ from flowbot.fields import UserError
 from flowbot.optimizer.run import optimize_async
 from flowbot.run.lock import run_lock
 from flowbot.run.removal import remove_run
+from flowbot.run.responses import Responses, known_folders, read_responses
 from flowbot.run.result import RunResult
 from flowbot.task import Task
 
@@ -106,3 +107,30 @@ def test_the_verb_lists_by_what_is_asked_and_removes_by_force_alone(
     gone = said("--remove", "a", "runs/b", "--force")
     assert [each["run_dir"] for each in gone["removed"]] == ["runs/a", "runs/b"]
     assert said() == []
+
+
+def test_a_name_beside_a_folder_is_a_run_in_that_folder_and_never_another_of_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for place in ("runs/a", "sweep/a", "runs/b"):
+        write_sample(tmp_path / place)
+    cache = ("--cache-dir", str(tmp_path / "cache"))
+    assert flowbot(["runs", "sweep", "--remove", "b", "--force", *cache]) == 2
+    assert "no such run in sweep" in capsys.readouterr().err
+    assert flowbot(["runs", "sweep", "--remove", "a", str(tmp_path / "sweep" / "a"), "--force", *cache]) == 0
+    assert [(tmp_path / place).exists() for place in ("runs/a", "sweep/a", "runs/b")] == [True, False, True]
+
+
+def test_what_a_kill_left_of_a_line_spoils_no_other_line(tmp_path: Path) -> None:
+    run, cache = tmp_path / "run", tmp_path / "cache"
+    run.mkdir()
+    cache.mkdir()
+    (run / "responses.txt").write_text("aaaa\nbb", encoding="ascii")
+    (cache / "runs.jsonl").write_text('"/home/o', encoding="ascii")
+    keys = {"aaaa"}
+    used = Responses(run, keys, cache / "store.sqlite")
+    keys |= {"bbbb", "cccc"}
+    used.note()
+    assert {"aaaa", "bbbb", "cccc"} <= (read_responses(run) or set())
+    assert known_folders(cache) == {run.resolve()}

@@ -45,14 +45,14 @@ def runs(
     sort
         What comes first: the newest, the first by name, task or status, the best, or the dearest.
     remove
-        Runs to remove, by folder or name: their files, and those of their stored responses that no other run uses. One that is at
+        Runs to remove, by folder or by name in FOLDER: their files, and those of their stored responses that no other run uses. One that is at
         work is never removed, nor anything that is no run's.
     force
         Remove without asking.
     """
     console = Console.open(output)
     if remove:
-        return _remove(remove, console, force=force, cache_dir=cache_dir)
+        return _remove([_named(each, folder) for each in remove], console, force=force, cache_dir=cache_dir)
     from flowbot.run.listing import runs as listed
 
     found = sorted(listed(folder), key=_ORDERS[sort])
@@ -119,12 +119,26 @@ _ORDERS: dict[Order, Callable[[RunSummary], Any]] = {
 }
 
 
+def _named(run: Path, folder: Path) -> Path:
+    """A run that is to go: in a folder that is named beside it, or else wherever a run's name leads."""
+    from flowbot.fields import UserError
+    from flowbot.run.folders import FOLDER, run_folder
+
+    if folder == FOLDER:
+        return run_folder(run)
+    if not (folder / run).is_dir():  # and not the one of that name in runs/
+        raise UserError(str(run), f"no such run in {folder}", "the name of a run in that folder")
+    return folder / run
+
+
 def _remove(runs: list[Path], console: Console, *, force: bool, cache_dir: Path | None) -> int:
     """Say what would go, ask, and remove it."""
     from flowbot.fields import UserError
     from flowbot.run.removal import remove_run
 
-    going = [remove_run(each, cache_dir=cache_dir, dry_run=True) for each in dict.fromkeys(runs)]
+    going = [
+        remove_run(each, cache_dir=cache_dir, dry_run=True) for each in {each.resolve(): each for each in runs}.values()
+    ]
     if not force:
         if not console.asks:
             raise UserError("--remove", "nobody who can be asked", f"--force, which removes {count(len(runs), 'run')}")

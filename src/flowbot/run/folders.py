@@ -12,6 +12,7 @@ from flowbot.fields.arguments import Check, one_kind
 from flowbot.fields.near import one_of
 from flowbot.workflow.starts import list_starts
 
+from .journal import NAME as JOURNAL
 from .result import RunResult
 
 FOLDER = Path("runs")
@@ -24,16 +25,15 @@ RUN: Check = (one_kind(RunResult, str, os.PathLike), "a run's result, its folder
 
 
 def run_folder(run: RunLike) -> Path:
-    """The folder of a run: the path itself, or its name in runs/.
+    """The folder of a run: the path itself, or its name in runs/; of two that are there the one with a journal.
 
     Raises:
         UserError: if there is none, with the runs that there are.
     """
     run = run.run_dir if isinstance(run, RunResult) else Path(run)
-    if run.is_dir():
-        return run
-    if (FOLDER / run).is_dir():
-        return FOLDER / run
+    there = [each for each in (run, FOLDER / run) if each.is_dir()]
+    if there:  # a task's folder may have the run's name
+        return next((each for each in there if (each / JOURNAL).is_file()), there[0])
     known = sorted(path.name for path in FOLDER.iterdir() if path.is_dir()) if FOLDER.is_dir() else []
     named = "a run's folder, or its name in runs/"
     expected = f"{named}: {one_of(run.name, known)}" if known else named

@@ -25,7 +25,7 @@ from .journal import read_start
 from .listing import run_folders
 from .lock import WRITTEN, run_lock
 from .responses import NAME as RESPONSES
-from .responses import known_folders, read_responses, used_by
+from .responses import known_folders, read_responses, unused_by
 
 _OWN = re.compile(
     "|".join([*map(re.escape, (*WRITTEN, HEARTBEAT, PAUSE, RESPONSES, ".lock")), r"journal\.\d+\.jsonl", r"\.[\w.]+\.[0-9a-f]{16}"])
@@ -83,7 +83,7 @@ def remove_run(run: RunLike, *, cache_dir: Path | str | None = None, dry_run: bo
         dropped, shared = None, 0
         if keys is not None:
             others = {each.resolve() for each in (*known, *run_folders(folder.resolve().parent))} - {folder.resolve()}
-            mine = keys - used_by(others)
+            mine = unused_by(others, keys)
             dropped, shared = drop(store / "store.sqlite", mine, dry_run=dry_run), len(keys) - len(mine)
         own = list(_own(folder))
         left = sorted(set(os.listdir(folder)) - {path.relative_to(folder).parts[0] for path in own})

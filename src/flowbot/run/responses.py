@@ -49,7 +49,7 @@ class Responses:
         if not self._stored or not (new := sorted(self._keys - self._written)):
             return
         with suppress(OSError, UserError), open_own(self._path, "a") as file:
-            write_all(file, b"".join(key.encode() + b"\n" for key in new))
+            write_all(file, b"\n" + b"".join(key.encode() + b"\n" for key in new))  # after what a kill left of a line
             self._written.update(new)
 
 
@@ -84,13 +84,16 @@ def known_folders(cache_dir: Path) -> frozenset[Path]:
     return frozenset(found)
 
 
-def used_by(folders: Iterable[Path]) -> frozenset[str]:
-    """The keys of the responses that any of these runs used.
+def unused_by(folders: Iterable[Path], keys: Set[str]) -> set[str]:
+    """Those of the keys whose responses none of these runs used.
 
     Raises:
         UserError: if a file cannot be read.
     """
-    return frozenset[str]().union(*(read_responses(each) or () for each in folders))
+    left = set(keys)
+    for each in folders:  # one file at a time: together they may be larger than memory
+        left -= read_responses(each) or frozenset()
+    return left
 
 
 def _register(run_dir: Path, cache_dir: Path) -> None:
@@ -98,4 +101,4 @@ def _register(run_dir: Path, cache_dir: Path) -> None:
     with suppress(OSError, UserError):
         if folder not in known_folders(cache_dir):
             with open_own(cache_dir / FOLDERS, "a") as file:
-                write_all(file, json.dumps(str(folder)).encode() + b"\n")
+                write_all(file, b"\n" + json.dumps(str(folder)).encode() + b"\n")  # as in `note`
