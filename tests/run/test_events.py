@@ -15,6 +15,7 @@ from flowbot.fields import UserError
 from flowbot.run import events
 from flowbot.run.events import (
     Arm,
+    CutShort,
     Difference,
     Ended,
     Event,
@@ -73,6 +74,7 @@ every: dict[type[Any], st.SearchStrategy[Event]] = {
         Measured, program=texts, split=literal(events.Split), score=measures, calls=amounts, tokens=amounts,
         usd=st.none() | amounts, seconds=amounts, spent=counts,
     ),
+    CutShort: st.builds(CutShort, calls=many, spent=counts),
     Noted: st.builds(Noted, about=st.sampled_from(["plateau", "restart", "left out", "stopped", "start"]), text=halves, spent=counts),
     Ended: st.builds(
         Ended, program=texts, title=halves, source=literal(events.Source), stopped_by=texts,
