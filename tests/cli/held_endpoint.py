@@ -71,7 +71,8 @@ class HeldEndpoint(ThreadingHTTPServer):
             if self.holds(body):
                 self._held += 1
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: not self.holds(body), LONG)
+                if not self._changed.wait_for(lambda: not self.holds(body), LONG):
+                    self._held -= 1
             self._changed.notify_all()
 
 
