@@ -123,6 +123,43 @@ async def test_a_program_that_does_not_go_on_has_failed_its_check(
     assert told in parity.first.diff
 
 
+async def test_a_tool_that_is_called_twice_is_a_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Python.files
+
+    def files(self: Python, exported: Exported) -> dict[str, str]:
+        twice = "\n_once = lookup\n\ndef lookup(**given):\n    _once(**given)\n    return _once(**given)\n\nMODEL = "
+        return {name: text.replace("\nMODEL = ", twice, 1) for name, text in whole(self, exported).items()}
+
+    monkeypatch.setattr(Python, "files", files)
+    parity = (await written(tmp_path, "python")).parity
+    assert isinstance(parity, Parity)
+    assert parity.first is not None
+    assert parity.first.what == "tools are called as the run did not call them, or more often"
+
+
+FAILING: dict[str, Any] = {
+    "flowbot": 1,
+    "inputs": {"question": "str"},
+    "outputs": {"answer": "work.answer"},
+    "nodes": {"work": {"kind": "code", "in": {"question": "question"}, "out": {"answer": "int"}}},
+    "parameters": {"work": {"code": "def run(question):\n    return {'answer': 1 // 0}"}},
+}
+
+
+@pytest.mark.parametrize(("raised", "same"), [(None, True), ("KeyError('question')", False)])
+async def test_where_the_run_failed_the_export_fails_in_a_step_and_by_no_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: str | None, same: bool
+) -> None:
+    if raised:
+        text = f"async def flow(question):\n    raise {raised}\n"
+        monkeypatch.setattr(Python, "files", lambda self, exported: {"failing.py": text})  # pyright: ignore[reportUnknownLambdaType]
+    Workflow.from_data(FAILING).save(path := tmp_path / "failing.flow.json")
+    ready = read_export(path, "python", model=MODEL, task=task(2), trust_code=True)
+    parity = (await ready.write(tmp_path / "out", cache_dir=tmp_path / "cache")).parity
+    assert isinstance(parity, Parity)
+    assert parity.ok is same, parity.first
+
+
 @pytest.mark.parametrize("name", ["my-tools", "random", "class"])
 def test_a_tool_whose_file_cannot_be_imported_by_its_name_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / f"{name}.py").write_text("def lookup(name: str) -> int:\n    return 1\n", encoding="utf-8")

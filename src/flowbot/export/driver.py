@@ -1,7 +1,7 @@
 """The process that runs an exported file for its check, on the standard library and what that file imports.
 
 Run as a script: `driver.py FILE MODULES REAL`, a line of JSON on standard input for each example: `{url, key, inputs, tools, environment}`. It
-answers each with `{outputs}` or `{error}`. Tools are stand-ins that give what they gave in the recorded run: none is imported or called, unless
+answers each with `{outputs}` or `{error}`, and `called`, what it called tools with. Tools are stand-ins that give what they gave in the recorded run: none is imported or called, unless
 `REAL` says which may be where the run did not call them so, and where their modules are.
 """
 
@@ -19,6 +19,8 @@ from typing import IO, Any
 
 _TOOLS: dict[str, list[list[Any]]] = {}
 """Of the example at work: by the tool's name, arguments with what came of them."""
+_CALLED: list[list[Any]] = []
+"""Of the example at work: each call of a tool, its name and arguments."""
 
 
 def main() -> None:
@@ -47,6 +49,7 @@ async def _run(path: str, lines: IO[str], answers: IO[str]) -> None:
         given = json.loads(line)
         _TOOLS.clear()
         _TOOLS.update(given["tools"])
+        _CALLED.clear()
         if first is not None:
             file.client = first.with_options(base_url=given["url"], api_key=given["key"], max_retries=0)
         elif not hasattr(file, "client"):  # its models are made as it is imported
@@ -56,7 +59,7 @@ async def _run(path: str, lines: IO[str], answers: IO[str]) -> None:
             told = {"outputs": await file.flow(**given["inputs"])}
         except Exception as error:
             told = {"error": f"{type(error).__name__}: {error}"}
-        answers.write(json.dumps(told) + "\n")
+        answers.write(json.dumps(told | {"called": _CALLED}, default=repr) + "\n")
         answers.flush()
 
 
@@ -81,6 +84,7 @@ def _imported(module: str, folder: str) -> Any:
 
 def _stand_in(tool: str, real: Any, may_call: bool) -> Any:
     def call(**arguments: Any) -> Any:
+        _CALLED.append([tool, arguments])
         for asked, result, error in _TOOLS.get(tool, []):
             if asked == arguments:
                 if error:

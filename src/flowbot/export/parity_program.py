@@ -36,7 +36,7 @@ class Played:
     Args:
         row: as the workflow did.
         asked: what tells its requests apart, in order.
-        answer: its `outputs`, or an `error`.
+        answer: its `outputs`, or an `error`, and what it `called`.
     """
 
     row: Recorded
@@ -52,7 +52,7 @@ async def check_python(exported: Exported, file: Path, recording: Recording) -> 
     """
     keys = Keys(recording)
     played = await play(exported, file, recording, keys)
-    firsts = (_program_difference(each.row, keys, each.asked, each.answer) for each in played)
+    firsts = (_program_difference(exported, each.row, keys, each.asked, each.answer) for each in played)
     return parity_of(recording, next((each for each in firsts if each is not None), None))
 
 
@@ -161,8 +161,10 @@ class _Replayed(LM):
         return waiting.popleft()
 
 
-def _program_difference(row: Recorded, keys: Keys, told: Sequence[str], answer: Mapping[str, Any]) -> Difference | None:
-    """How the program's requests differ from those of the run, else what it gave."""
+def _program_difference(
+    exported: Exported, row: Recorded, keys: Keys, told: Sequence[str], answer: Mapping[str, Any]
+) -> Difference | None:
+    """How the program's requests differ from those of the run, else its calls of tools, else what it gave."""
     wanted = Counter(keys.of(sent.model, sent.request, sent.sample) for sent in row.sent)
     found = Counter(told)
     example = row.trace.example
@@ -172,8 +174,16 @@ def _program_difference(row: Recorded, keys: Keys, told: Sequence[str], answer: 
         return Difference(
             example, what, diff(missing[0] if missing else "", more[0] if more else answer.get("error", ""))
         )
+    recorded = [[tool, each[0]] for tool, results in _results(exported, row).items() for each in results]
+    more: list[Any] = []
+    for call in answer.get("called", ()):  # fewer may be: some of the run's were refused, as of wrong arguments
+        recorded.remove(call) if call in recorded else more.append(call)
+    if more:
+        calls = "\n".join(json.dumps(call, ensure_ascii=False) for call in more)
+        return Difference(example, "tools are called as the run did not call them, or more often", diff("", calls))
     expected = None if row.trace.outputs is None else dict(row.trace.outputs)
-    if answer.get("outputs") != expected:
+    failed = expected is None and str(answer.get("error", "")).startswith("StepFailed: ")
+    if not failed and (expected is None or answer.get("outputs") != expected):
         shown = [json.dumps(each, ensure_ascii=False, indent=1) for each in (expected, answer.get("outputs") or answer)]
         return Difference(example, "the requests are the same, and the outputs are not", diff(*shown))
     return None
