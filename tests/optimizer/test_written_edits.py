@@ -291,7 +291,7 @@ async def test_a_large_meta_models_own_edit_is_found_kept_and_told_apart(
         train=rows[:40], val=rows[40:80], test=rows[80:],
     )  # fmt: skip
     runs: list[Path] = []
-    for seed in (0, 1):
+    for seed in (0, 2):  # at 1 its plan ends before the edit is drawn
         result = await optimize_async(
             task, lm="fake/able", meta_mode="large", effort=200, order=order, seed=seed, method="flowbot+none",
             run_dir=tmp_path / str(seed), cache_dir=tmp_path / "cache",
