@@ -106,4 +106,5 @@ async def served(
         mcp = await stack.enter_async_context(mcp_app(service, 2**20))
         url, _ = await stack.enter_async_context(on_port(app_of(service, key=key, most_bytes=2**20, mcp=mcp)))
         http = await stack.enter_async_context(aiohttp.ClientSession())
+        stack.callback(client.gate.set)  # a test that fails while its model waits ends all the same
         yield Bench(url, service, client, http)

@@ -14,6 +14,7 @@ from serve_help import ONE, TEXT, TYPED, served
 
 from flowbot.fields import DeniedError, InfrastructureError, Paused, RefusedError, Usage
 from flowbot.lm.client import Request
+from flowbot.web import gone
 
 NOTE = {"note": "two pens", "most": 9}
 SURE = json.dumps({"total": 2, "sure": True})
@@ -124,7 +125,8 @@ async def test_more_than_may_be_under_way_are_told_to_come_again() -> None:
         assert (await bench.post("/run", {"question": "b"}))[0] == 200
 
 
-async def test_the_work_for_a_client_that_leaves_is_ended() -> None:
+async def test_the_work_for_a_client_that_leaves_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gone, "WATCHED_AFTER", 0.0)
     async with served(TEXT, lambda request, _: "draft") as bench:
         bench.client.gate.clear()
         leaving = asyncio.create_task(bench.post("/run", {"question": "a"}))

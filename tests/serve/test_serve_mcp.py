@@ -8,11 +8,13 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
 from lm_helpers import until
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from serve_help import TEXT, TYPED, served
 
+from flowbot.web import gone
 from flowbot.workflow.file import write_data
 
 NOTE = {"note": "two pens", "most": 9}
@@ -43,7 +45,8 @@ async def test_who_may_not_ask_may_not_ask_for_the_tool() -> None:
         assert (await bench.post("/mcp", {}, headers=headers))[0] == 403
 
 
-async def test_the_work_for_a_client_that_leaves_is_ended() -> None:
+async def test_the_work_for_a_client_that_leaves_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gone, "WATCHED_AFTER", 0.0)
     asked = {
         "jsonrpc": "2.0",
         "id": 1,
