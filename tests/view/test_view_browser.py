@@ -201,4 +201,5 @@ def test_ten_thousand_events_make_no_page_longer(runs: Path, address: str, page:
     assert len(page.content()) < 200_000
     page.get_by_role("link", name="older").click()
     expect(page.locator("#changes nav").last).to_contain_text("newer")
+    page.wait_for_load_state()  # the style sheet, too
     assert page.evaluate("document.documentElement.scrollWidth") == 390
