@@ -1,5 +1,5 @@
-"""How a new structure may be judged: only after it was tuned itself, as a variant of the product's planner and judge; and parents that
-are drawn from the instance front."""
+"""How a new structure may be judged: only after it was tuned itself, as a variant of the product's planner and judge; parents that
+are drawn from the instance front; and a judge that gives up early."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ WORST = -0.15
 """A structure that looks worse than that is given up without being tuned."""
 TUNED_PAIRS = 12
 """A tuned one gets so many before it may be dropped."""
+LITTLE, HOPE = 0.03, 0.3
+"""A gain that is hardly worth more rows, and how likely more than that must be."""
 
 
 def _tried(each: Candidate[Program], population: Population[Program], rows: Sequence[str]) -> bool:
@@ -33,6 +35,27 @@ def _better_half(population: Population[Program], rows: Sequence[str]) -> list[C
     middle = median(each.belief.mean for each in tried) if tried else 0.0
     better = [each for each in tried if each.belief.mean >= max(middle, WORST * population.scale)]
     return sorted(better, key=lambda each: -each.belief.mean)
+
+
+@dataclass(slots=True)
+class EarlyJudge(PosteriorJudge[Program]):
+    """Drops what most likely gains next to nothing as soon as it could be adopted, so that rows go to new changes."""
+
+    def ruling(
+        self,
+        candidate: Candidate[Program],
+        population: Population[Program],
+        rows: Sequence[str],
+        extra: float,
+        *,
+        last: bool = False,
+    ) -> Ruling:
+        """As of `Judge`."""
+        found = PosteriorJudge.ruling(self, candidate, population, rows, extra, last=last)
+        open_ = found.decision is None and len(found.pairs) >= self.fewest
+        if open_ and found.belief.above(LITTLE * population.scale) <= HOPE:
+            return replace(found, decision="drop")
+        return found
 
 
 @dataclass(slots=True)

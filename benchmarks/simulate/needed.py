@@ -30,7 +30,7 @@ from rich.table import Table
 
 from flowbot.optimizer.confirm import Confirm
 from simulate.designed import Again, BornRewrittenUnseen, BornShown, Both, Fixed, Merge
-from simulate.fair import FairBandit, FairJudge, FrontBandit
+from simulate.fair import EarlyJudge, FairBandit, FairJudge, FrontBandit
 from simulate.product import BY_CHANCE, Settings, Voters, search
 from simulate.protocols import aflow, paper
 from simulate.rivals import peers
@@ -53,6 +53,7 @@ PARTS = {
     "tuned again": replace(AS_IT_IS, more=(Both, Again)),
     "rewritten unseen": replace(AS_IT_IS, structures=BornRewrittenUnseen),
     "merge": replace(AS_IT_IS, more=(Both, Merge)),
+    "given up early": replace(AS_IT_IS, judge=EarlyJudge),
     "parents from the front": replace(AS_IT_IS, planner=FrontBandit),
     "without other parents": replace(AS_IT_IS, wanders=False),
     "critic reads all": replace(AS_IT_IS, voters=partial(Voters, reads_all=True)),

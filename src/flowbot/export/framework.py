@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
@@ -47,7 +48,7 @@ _MAIN = """if __name__ == "__main__":
 """
 
 
-class Framework:
+class Framework(ABC):
     """A workflow as one file for a framework. A subclass says how a step is written."""
 
     name: str
@@ -91,9 +92,9 @@ class Framework:
         """The name of the file; never that of a module that it imports."""
         return f"{exported.name}_{self.name.replace('-', '_')}.py"
 
+    @abstractmethod
     def context(self, exported: Exported, names: Names) -> dict[str, Any]:
         """The template's own variables."""
-        raise NotImplementedError
 
     def names(self, exported: Exported) -> Names:
         """What steps and tools are called in the file."""
