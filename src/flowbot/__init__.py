@@ -13,7 +13,8 @@ What the command line does has a function of the same name: `fb.init`, `fb.check
 `fb.optimize` and `fb.evaluate` also work inside a running event loop, as in Jupyter; async code awaits
 `fb.optimize_async` and `fb.evaluate_async`. A notebook shows tasks, workflows, flows and results as pages.
 
-Names are loaded when they are first used, so that importing FlowBot costs little.
+Names are loaded when they are first used, so that importing FlowBot costs little. A pipeline of your own takes `fb.Param`,
+`fb.Value`, `fb.step` and `fb.slot`, which load the standard library alone.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ if TYPE_CHECKING:
     from .optimizer.evaluate import evaluate, evaluate_async
     from .optimizer.progress import ProgressEvent
     from .optimizer.run import optimize, optimize_async
+    from .program.params import Param, Value
+    from .program.slots import slot
+    from .program.steps import step
     from .report.diffs import diff
     from .report.report import write_report
     from .report.show import show
@@ -76,6 +80,9 @@ _HOME = {
     "StopSignal": "lm.stop",
     **dict.fromkeys(("evaluate", "evaluate_async"), "optimizer.evaluate"),
     **dict.fromkeys(("optimize", "optimize_async"), "optimizer.run"),
+    **dict.fromkeys(("Param", "Value"), "program.params"),
+    "slot": "program.slots",
+    "step": "program.steps",
     "ProgressBar": "notebook.progress_bar",
     "ProgressEvent": "optimizer.progress",
     **dict.fromkeys(("EvalResult", "EvalRow"), "run.eval_result"),
@@ -108,7 +115,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(
             f"module 'flowbot' has no attribute {name!r}{f' (did you mean {near!r}?)' if near else ''}"
         )
-    if "IPython" in sys.modules:
+    if "IPython" in sys.modules and not _HOME[name].startswith("program."):
         from .notebook.html import register
 
         register()
@@ -136,6 +143,7 @@ __all__ = [
     "ModelError",
     "ModelProxy",
     "Pace",
+    "Param",
     "Part",
     "Parts",
     "Paused",
@@ -149,6 +157,7 @@ __all__ = [
     "Trace",
     "Usage",
     "UserError",
+    "Value",
     "Workbench",
     "Workflow",
     "bench",
@@ -166,6 +175,8 @@ __all__ = [
     "optimize_async",
     "runs",
     "show",
+    "slot",
     "starts",
+    "step",
     "write_report",
 ]

@@ -1,0 +1,142 @@
+"""What can be tuned in a program: texts and values, each with the default that stands in the source."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import cast
+
+from .applied import applied
+from .watching import Scalar, watcher
+
+MOST_LETTERS = 8000
+"""Of a text."""
+
+
+class Param:
+    """A text that can be tuned, such as a prompt.
+
+        >>> PLAN = fb.Param("plan", "Write a search query.")
+        >>> f"{PLAN} Be short."
+        'Write a search query. Be short.'
+
+    It is read where it is used: by `str(PLAN)`, in an f-string, with `%`, `+` or `PLAN.format(...)`. It is no text itself, which would go stale
+    silently where C code reads it: `", ".join([PLAN])` and `json.dumps(PLAN)` raise a TypeError; write `str(PLAN)` there. Read it
+    in the function that uses it, not at import.
+
+    Args:
+        name: its name in the flow file: letters, digits and `_`.
+        default: the text, at most 8,000 letters.
+
+    Raises:
+        TypeError, ValueError: for a name or a text that cannot be one.
+    """
+
+    __slots__ = ("__weakref__", "default", "name", "where")
+
+    def __init__(self, name: str, default: str) -> None:
+        self.name = _name("Param", name)
+        if not isinstance(cast("object", default), str):
+            raise TypeError(f"fb.Param({name!r}, ...): the default is {type(default).__name__}; expected a text")
+        if len(default) > MOST_LETTERS:
+            raise ValueError(f"fb.Param({name!r}, ...): {len(default):,} letters; expected at most {MOST_LETTERS:,}")
+        self.default = default
+        self.where = _caller()
+
+    def __str__(self) -> str:
+        watching = watcher.get()
+        return applied().texts.get(self.name, self.default) if watching is None else watching.text(self)
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+    def __add__(self, other: object) -> str:
+        return str(self) + str(other) if isinstance(other, str | Param) else NotImplemented
+
+    def __radd__(self, other: object) -> str:
+        return other + str(self) if isinstance(other, str) else NotImplemented
+
+    def __mod__(self, values: object) -> str:
+        return str(self) % values
+
+    def format(self, *values: object, **named: object) -> str:
+        """The text with its places filled, as `str.format` does it."""
+        return str(self).format(*values, **named)
+
+    def __repr__(self) -> str:
+        return f"Param({self.name!r}, {self.default!r:.60})"
+
+
+class Value:
+    """A number, a choice or a switch that can be tuned; called, it gives what it is.
+
+        >>> TOP_K = fb.Value("top_k", 5, choices=[3, 5, 10])
+        >>> TOP_K()
+        5
+
+    Args:
+        name: its name in the flow file: letters, digits and `_`.
+        default: a bool, a number or a text.
+        choices: what it may be; the default is one of them. A bool may be either without.
+        low, high: what a number may be at least and at most.
+
+    Raises:
+        TypeError, ValueError: for a name or a default that cannot be one.
+    """
+
+    __slots__ = ("__weakref__", "choices", "default", "high", "low", "name", "where")
+
+    def __init__(
+        self,
+        name: str,
+        default: Scalar,
+        *,
+        choices: Sequence[Scalar] | None = None,
+        low: float | None = None,
+        high: float | None = None,
+    ) -> None:
+        self.name = _name("Value", name)
+        self.default = default
+        self.choices = tuple(choices or ((False, True) if isinstance(default, bool) else ()))
+        self.low, self.high = low, high
+        self.where = _caller()
+        if not isinstance(cast("object", default), bool | int | float | str):
+            raise TypeError(f"fb.Value({name!r}, ...): the default is {type(default).__name__}; expected a scalar")
+        if (low is None) != (high is None) or (low is not None and (self.choices or isinstance(default, bool | str))):
+            raise ValueError(f"fb.Value({name!r}, ...): give `choices`, or both `low` and `high` of a number")
+        for each in (default, *self.choices):
+            if fault := self.fault(each):
+                raise ValueError(f"fb.Value({name!r}, ...): {fault}")
+
+    def fault(self, value: object) -> str:
+        """Why this may not be it, in words; "" where it may."""
+        kind = type(self.default)
+        if type(value) is not kind and not (kind is float and type(value) is int):
+            return f"{value!r:.60} is no {kind.__name__}"
+        if self.choices and value not in self.choices:
+            return f"{value!r:.60} is none of {', '.join(map(repr, self.choices))}"
+        if self.low is not None and self.high is not None and not self.low <= cast("float", value) <= self.high:
+            return f"{value!r:.60} is not from {self.low:g} to {self.high:g}"
+        return ""
+
+    def __call__(self) -> Scalar:
+        """What it is now."""
+        watching = watcher.get()
+        return applied().values.get(self.name, self.default) if watching is None else watching.value(self)
+
+    def __repr__(self) -> str:
+        return f"Value({self.name!r}, {self.default!r:.60})"
+
+
+def _name(kind: str, name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"fb.{kind}: the name is {type(name).__name__}; expected a text")
+    if not (name.isidentifier() and name.isascii()):
+        raise ValueError(f"fb.{kind}: the name {name!r:.60}; expected letters, digits and `_`, no digit first")
+    return name
+
+
+def _caller() -> str:
+    """`FILE:LINE` of who makes it."""
+    frame = sys._getframe(2)  # pyright: ignore[reportPrivateUsage] - as `warnings` and `logging` find who called
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
