@@ -187,7 +187,7 @@ async def test_gradients_of_several_runs_come_in_the_order_of_the_rows(tmp_path:
         rows = search.recorded(search.start, search.rows)
         found = await backward_all(search, search.start, rows)
     assert [each["plan"][0].example for each in found] == [row.example.id for row in rows]
-    assert [each.example for each in feedback_on("plan", found)] == [row.example.id for row in rows]
+    assert [each.example for each in feedback_on("plan", rows, found)] == [row.example.id for row in rows]
 
 
 @pytest.mark.parametrize(("kind", "proposer"), [("layerwise", Layerwise()), ("textgrad", TextGrad())])
@@ -256,7 +256,7 @@ async def test_gradients_unroll_loops_and_fan_out_over_maps(tmp_path: Path) -> N
     (glue,) = [prompt for prompt in asked.prompts if step_of(prompt) == "refine/glue[1]"]
     assert second.index("feedback on refine/each[2]/say[1]") < second.index("feedback on refine/each[2]/say[2]")
     assert "feedback on refine/better[2]" in glue, "what a step carries over links it to the next step"
-    assert len(feedback_on("refine/each/say", [gradients])) == 4
+    assert len(feedback_on("refine/each/say", [row], [gradients])) == 4
 
 
 async def test_for_a_step_in_a_loop_the_later_rounds_are_asked_about_too(tmp_path: Path) -> None:

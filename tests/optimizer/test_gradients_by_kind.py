@@ -218,13 +218,13 @@ def address_of(prompt: str) -> str:
 
 async def test_rounds_of_a_loop_are_told_apart_and_kept_in_the_order_of_time(tmp_path: Path) -> None:
     asked = looped()
-    gradients, _ = await gradients_of(flow(refining(), "end.a"), asked, tmp_path)
+    gradients, row = await gradients_of(flow(refining(), "end.a"), asked, tmp_path)
     rounds = [f"refine/{name}[{step}]" for step in (3, 2, 1) for name in ("critic", "revise")]
     assert list(gradients) == ["end", *rounds, "plan"]
     assert "refine/revise[2]`, call 2 of 3" in next(
         each for each in asked.prompts if address_of(each) == "refine/revise[2]"
     )
-    assert [each.place for each in feedback_on("refine/revise", [gradients]) if each.part == "instruction"] == [
+    assert [each.place for each in feedback_on("refine/revise", [row], [gradients]) if each.part == "instruction"] == [
         "refine/revise[1]", "refine/revise[2]", "refine/revise[3]",
     ]  # fmt: skip
     heard = said(gradients)["refine/revise[2]"][""].splitlines()
@@ -237,14 +237,14 @@ async def test_what_tells_a_loop_to_go_on_or_to_end_hears_what_came_of_it(tmp_pa
     nodes = refining()
     del nodes["refine"]["carry"]["note"]
     nodes["refine"]["nodes"]["revise"] = llm(draft="draft")
-    gradients, _ = await gradients_of(flow(nodes, "end.a"), looped(), tmp_path)
+    gradients, row = await gradients_of(flow(nodes, "end.a"), looped(), tmp_path)
     heard = {address: call[""] for address, call in said(gradients).items() if "critic" in address}
     told = "After the loop was told to go on or to end, of "
     assert heard["refine/critic[3]"] == f"{told}`end`: bad input_draft of end"
     assert heard["refine/critic[1]"].startswith(
         f"{told}`refine/revise[2]`: `refine/critic[2]`, of its input draft: bad"
     )
-    assert "instruction" in {each.part for each in feedback_on("refine/critic", [gradients])}
+    assert "instruction" in {each.part for each in feedback_on("refine/critic", [row], [gradients])}
 
 
 async def test_items_of_a_map_are_told_apart_and_the_list_hears_of_its_items(tmp_path: Path) -> None:

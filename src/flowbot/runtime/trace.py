@@ -70,6 +70,7 @@ class Step:
         reads: addresses of the steps whose outputs it read, through loops and maps, and of the branch that let it run.
         note: what else is to be said, as that a loop stopped at its bound; "" for nothing.
         calls: the tool calls that the model asked for, in order.
+        texts: of a step inside a program the slots whose texts it used, as `app:plan`; the request of a model call holds them.
     """
 
     address: str
@@ -84,6 +85,12 @@ class Step:
     reads: tuple[str, ...] = ()
     note: str = ""
     calls: tuple[ToolCall, ...] = ()
+    texts: tuple[str, ...] = ()
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The paths of what may be tuned in it: its texts, or else the node."""
+        return self.texts or (self.node,)
 
     @property
     def node(self) -> str:
@@ -92,13 +99,15 @@ class Step:
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
-        return {
+        facts = {
             **_facts(self),
             "messages": [message.dump() for message in self.messages],
             "usage": asdict(self.usage),
             "reads": list(self.reads),
             "calls": [call.dump() for call in self.calls],
+            "texts": list(self.texts),
         }
+        return facts if self.texts else {name: fact for name, fact in facts.items() if name != "texts"}
 
     @staticmethod
     def load(data: Mapping[str, Any]) -> Step:
@@ -108,6 +117,7 @@ class Step:
             "usage": Usage(**data["usage"]),
             "reads": tuple(data["reads"]),
             "calls": tuple(ToolCall.load(each) for each in data["calls"]),
+            "texts": tuple(data.get("texts", ())),
         }
         return Step(**{**data, **made})
 

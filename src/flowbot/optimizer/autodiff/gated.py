@@ -101,7 +101,7 @@ class Gated:
         wrong = [row for row in rows if row.score.value < PERFECT]
         require_planned(context, asked(program, wrong) + 1 + self._gates(context, program, chosen))
         gradients = await gradients_of(context, program, rows)
-        said = {path: blamed(path, gradients) for path in suspects(program)}
+        said = {path: blamed(path, rows, gradients) for path in suspects(program)}
         ranked = sorted((path for path in said if any(said[path])), key=lambda path: said[path], reverse=True)
         return [path for path in ranked if said[path][0]] or ranked
 

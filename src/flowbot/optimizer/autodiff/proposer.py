@@ -93,7 +93,7 @@ class AutoDiff:
         rows = context.recorded(program, focus.rows or self._subset(program, focus.draw // SEVERAL, context))
         gradients = await gradients_of(context, program, rows, path)
         title = f"rewrite step `{path}` from gradients"
-        said, everything = feedback_on(path, gradients), all_said(gradients)
+        said, everything = feedback_on(path, rows, gradients), all_said(gradients)
         if not said:
             return [Proposal(None, title, "meta", feedback=everything, faults=(f"nothing is said of {path}",))]
         now = Wording.of(program.workflow, path, _turn(program, path, said, number)).growing
@@ -166,9 +166,9 @@ async def gradients_of(
     return [next(found) if row.score.value < PERFECT else {} for row in rows]
 
 
-def blamed(path: str, gradients: Sequence[Gradients]) -> tuple[int, int]:
+def blamed(path: str, rows: Sequence[Row], gradients: Sequence[Gradients]) -> tuple[int, int]:
     """How much is said of the texts of a step, and of what it gave."""
-    said = feedback_on(path, gradients)
+    said = feedback_on(path, rows, gradients)
     return sum(bool(each.part) for each in said), len(said)
 
 

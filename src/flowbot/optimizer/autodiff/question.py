@@ -9,17 +9,17 @@ from typing import Any, NamedTuple
 from flowbot.fields.words import count
 from flowbot.optimizer.feedback.backward import Gradients, feedback_on
 from flowbot.optimizer.feedback.parts import suspects
-from flowbot.optimizer.feedback.runs import PERFECT
+from flowbot.optimizer.feedback.runs import PERFECT, calls_of
 from flowbot.optimizer.parameters.wording import Wording, text_at
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import instruction_text, output_text, sentence, value_text, values_text
 from flowbot.optimizer.seams import Context, MetaMode
+from flowbot.optimizer.step_view import has_step
 from flowbot.run.events import Feedback
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.trace import Step
-from flowbot.workflow.nodes import walk
 from flowbot.workflow.parameters import LLMParameters, Parameters
 
 EDITS: Mapping[str, str] = {
@@ -82,7 +82,7 @@ def question(
         failed=failed,
         edits=[f"{name}: {EDITS[name]}" for name in edits],
     )
-    return Question(text, [*(each.text for each in feedback_on(path, gradients)), *history, *failed])
+    return Question(text, [*(each.text for each in feedback_on(path, rows, gradients)), *history, *failed])
 
 
 def _peers(told: Parameters, most: int) -> Iterator[str]:
@@ -113,7 +113,7 @@ def _examples(
     for place in sorted(range(len(rows)), key=lambda each: told[each].score.value):
         right = rows[place].score.value >= PERFECT
         said = gradients[place]
-        calls = [step for step in rows[place].trace.steps if step.node == path and (right or step.address in said)]
+        calls = [step for step in calls_of(rows[place], path) if right or step.address in said]
         if not calls:
             continue
         yield {
@@ -172,10 +172,7 @@ def _failed(
 
 def _text(program: WorkflowProgram, path: str, now: Wording) -> str:
     """What stands in a program where `now` stands; "" where there is no such step."""
-    workflow = program.workflow
-    if not any(each == path for each, _ in walk(workflow.sketch)):
-        return ""
-    return text_at(workflow.parameter(path), now.part)
+    return text_at(program.workflow.parameter(path), now.part) if has_step(program.workflow, path) else ""
 
 
 def _scores(context: Context[WorkflowProgram], candidate: Candidate[WorkflowProgram]) -> list[float]:

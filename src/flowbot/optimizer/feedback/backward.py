@@ -35,41 +35,47 @@ from flowbot.optimizer.rendering import (
     values_text,
 )
 from flowbot.optimizer.seams import Context
+from flowbot.optimizer.step_view import step_at
 from flowbot.run.events import Feedback
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import all_of, together
-from flowbot.runtime.trace import Step, node_path
-from flowbot.workflow.nodes import node_at
+from flowbot.runtime.trace import Step
 
 from .links import Link, Links, links_of, readers_of
 from .loss import said_of_end, wrong_outputs
-from .parts import is_not_here, is_tuned, is_tuned_part, suspects
+from .parts import is_not_here, is_tuned_part, suspects
 from .question import SEEN_TOKENS, Heard, ask_parts, passed_on, questions_of
-from .runs import PERFECT
+from .runs import PERFECT, calls_of
 
 Gradients = Mapping[str, tuple[Feedback, ...]]
 """Feedback by the address of a call, the last call first: on what it gave (part ""), on its parameters, on its inputs (`in.NAME`)."""
 MAX_TOKENS = 100
 
 
-def feedback_on(path: str, gradients: Iterable[Gradients]) -> list[Feedback]:
-    """What was said of the calls of one node, what they gave and its parameters, run by run, of each run in the order in which its calls
+def feedback_on(path: str, rows: Iterable[Row], gradients: Iterable[Gradients]) -> list[Feedback]:
+    """What was said of the calls of one step, what they gave and its parameters, run by run, of each run in the order in which its calls
     were made; nothing where all of it says that the fault lies elsewhere, so that no new text is paid for.
 
     Args:
-        path: of the node.
-        gradients: of each run.
+        path: of the step.
+        rows: recorded runs.
+        gradients: of each of them.
     """
     found = [
         said
-        for run in gradients
-        for address in reversed(list(run))
-        if node_path(address) == path
+        for row, run in zip(rows, gradients, strict=True)
+        for address in reversed(list(said_of(path, row, run)))
         for said in run[address]
         if not said.part or is_tuned_part(said.part)
     ]
     return [] if all(is_not_here(each.text) for each in found) else found
+
+
+def said_of(path: str, row: Row, gradients: Gradients) -> list[str]:
+    """Addresses of the calls of one step of which something was said, the last call first."""
+    calls = {step.address for step in calls_of(row, path)}
+    return [address for address in gradients if address in calls]
 
 
 def all_said(gradients: Iterable[Gradients]) -> tuple[Feedback, ...]:
@@ -80,11 +86,12 @@ def all_said(gradients: Iterable[Gradients]) -> tuple[Feedback, ...]:
 def most_questions(program: WorkflowProgram, row: Row, until: str | None = None, parts: bool = False) -> int:
     """Questions to the meta model that `backward` takes: by parts at most, since the flow may stop."""
     links = _linked(program, row, until)
+    linked = [step for step in row.trace.steps if step.address in links]
     if not parts:
-        return sum(is_tuned(node_at(program.workflow.sketch, node_path(address))) for address in links)
+        return sum(step_at(program.workflow, step.node).tuned for step in linked)
     if row.score.value >= PERFECT:
         return 0
-    return sum(questions_of(program, row, step) for step in row.trace.steps if step.address in links)
+    return sum(questions_of(program, row, step) for step in linked)
 
 
 async def backward(
@@ -144,8 +151,9 @@ def _linked(program: WorkflowProgram, row: Row, until: str | None) -> Links:
     """The calls that gradients are made of: none that what may be changed neither makes nor goes into."""
     links = links_of(program, row, until)
     free, found = set(suspects(program)), set[str]()
+    slots = {step.address: step.slots for step in row.trace.steps}
     for address, ways in links.items():
-        if address in found or node_path(address) in free:
+        if address in found or free.intersection(slots[address]):
             found.update((address, *(each.reader for each in ways)))
     return {address: ways for address, ways in links.items() if address in found}
 
@@ -189,7 +197,7 @@ class _Layers(_Walk):
             return ()  # of nothing that was said nothing is the cause
         heard = {address: "\n".join(each.text for each in said) for address, said in later.items()}
         loss = f"Expected of the workflow: {expected_text(self.row)}. Score: {loss_text(self.row)}"
-        if tuned := is_tuned(node_at(self.program.workflow.sketch, step.node)):
+        if tuned := step_at(self.program.workflow, step.node).tuned:
             text = await self.ask(step, heard)
         else:
             text = "\n".join(self.carried.get(each, said) for each, said in heard.items() if said) or loss

@@ -24,7 +24,7 @@ from flowbot.runtime.trace import node_path
 
 from .parts import suspects
 from .question import SEEN_TOKENS
-from .rules import blamed_by_rule
+from .rules import blamed_by_rule, may_be_blamed
 from .runs import failing, varied
 
 ASKED = 6
@@ -58,7 +58,7 @@ class Blamed:
 
     def on(self, path: str) -> list[Feedback]:
         """What was said against one step."""
-        return [each for each in self.feedback if node_path(each.place) == path]
+        return [each for each in self.feedback if _step(each) == path]
 
 
 @dataclass(slots=True)
@@ -86,17 +86,25 @@ async def _blamed(search: Context[WorkflowProgram], program: WorkflowProgram) ->
     rows = search.told(program, varied(wrong, search.rng(f"blame/{program.hash}"))[:ASKED])
     search.watch.step(f"asking for the first wrong step of {count(len(rows), 'run')}")
     said = [each for each in await all_of(_first_wrong(search, program, row, paths) for row in rows) if each]
-    against = Counter(node_path(each.place) for each in said)
+    against = Counter(map(_step, said))
     return Blamed({path: against[path] for path in paths}, tuple(said))
+
+
+def _step(said: Feedback) -> str:
+    """The step that it speaks against."""
+    return said.part or node_path(said.place)
 
 
 async def _first_wrong(
     search: Context[WorkflowProgram], program: WorkflowProgram, row: Row, paths: Sequence[str]
 ) -> Feedback | None:
     """Feedback on the step that a run speaks against; None where the meta model names none."""
-    seen = blamed_by_rule(program, row, search.task.metric, paths)
-    if seen is not None:
-        return search.feedback(program.hash, row.example.id, *seen, source="rule")
+    if (seen := blamed_by_rule(program, row, search.task.metric, paths)) is not None:
+        call = row.trace.step(seen[0])
+        paths = may_be_blamed(call, paths) if call is not None else paths
+        if len(paths) == 1:  # of several texts in one call a rule tells none
+            part = paths[0] if call is not None and call.texts else ""
+            return search.feedback(program.hash, row.example.id, *seen, part=part, source="rule")
     large = search.meta_mode == "large"
     steps = [{"step": path, "instruction": instruction_text(program.workflow, path)} for path in paths]
     system = fill("blame_step", goal=search.task.goal, steps=steps, quote=large)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flowbot.optimizer.population import Candidate, Population
 from flowbot.optimizer.rendering import instruction_text, value_text
+from flowbot.optimizer.step_view import has_step
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.workflow.nodes import walk
 
 BEST, FAILED = 3, 5
 """Of all tries the best ones that a question shows, and the last ones of those that gained nothing."""
@@ -23,7 +23,7 @@ def tried(population: Population[WorkflowProgram], program: WorkflowProgram, pat
     now = instruction_text(program.workflow, path)
     found: list[tuple[_Member, str]] = []
     for each in population.members:
-        if each.parent is None or not all(path in _paths(one.program) for one in (each, each.parent)):
+        if each.parent is None or not all(has_step(one.program.workflow, path) for one in (each, each.parent)):
             continue
         said, before = (instruction_text(one.program.workflow, path) for one in (each, each.parent))
         if said not in (now, before):
@@ -47,7 +47,3 @@ def measured(population: Population[WorkflowProgram], candidate: _Member) -> str
     if not rows:
         return "not known yet"
     return f"{candidate.belief.mean:+.2f} ± {candidate.belief.spread:.2f}, n {rows}"
-
-
-def _paths(program: WorkflowProgram) -> set[str]:
-    return {path for path, _ in walk(program.workflow.sketch)}

@@ -13,11 +13,13 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
+from flowbot.optimizer.step_view import step_at
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.trace import Step, node_path
 from flowbot.workflow.conditions import tests_of
-from flowbot.workflow.nodes import BodyNode, HasNodes, LoopNode, MapNode, MergeNode, Sketch, node_at
+from flowbot.workflow.nodes import BodyNode, HasNodes, LoopNode, MapNode, MergeNode, node_at
+from flowbot.workflow.workflow import Workflow
 
 MOST_CALLS = 4
 """Calls of one node in one run (steps of a loop, items of a map, samples) that are asked about: the last ones, since what stands
@@ -58,9 +60,9 @@ def links_of(program: WorkflowProgram, row: Row, until: str | None = None) -> Li
     Args:
         program: what was run.
         row: a recorded run of it.
-        until: path of a node: its calls and those alone on which their gradients depend.
+        until: path of a step: its calls and those alone on which their gradients depend.
     """
-    linked = _Run(program.workflow.sketch, row).linked()
+    linked = _Run(program.workflow, row).linked()
     steps = [step for step in row.trace.steps if step.address in linked]
     reached: set[str] = set()
     left: Counter[str] = Counter()
@@ -85,7 +87,7 @@ def links_of(program: WorkflowProgram, row: Row, until: str | None = None) -> Li
     wanted: set[str] = set()
     chosen: Links = {}
     for step in steps:
-        if step.address in kept and (until in (None, step.node) or step.address in wanted):
+        if step.address in kept and (until in (None, *step.slots) or step.address in wanted):
             chosen[step.address] = tuple(sorted(kept[step.address], key=lambda each: order[each.reader]))
             wanted.update(each.reader for each in kept[step.address])
     return chosen
@@ -93,14 +95,14 @@ def links_of(program: WorkflowProgram, row: Row, until: str | None = None) -> Li
 
 def givers(program: WorkflowProgram, row: Row, step: Step) -> list[tuple[str, str, bool]]:
     """What a call read of other calls: the input, the other's address, and whether the call went on with it."""
-    return list(_Run(program.workflow.sketch, row).sources(step))
+    return list(_Run(program.workflow, row).sources(step))
 
 
 class _Run:
     """The recorded run of a sketch: who made what is read where."""
 
-    def __init__(self, sketch: Sketch, row: Row) -> None:
-        self.sketch, self.trace = sketch, row.trace
+    def __init__(self, workflow: Workflow, row: Row) -> None:
+        self.workflow, self.sketch, self.trace = workflow, workflow.sketch, row.trace
         self.numbers: dict[tuple[Runs, str], int] = {}
         for step in self.trace.steps:
             runs = _runs(step.address)
@@ -121,9 +123,7 @@ class _Run:
                 if address in found and address not in read:
                     found[address].append(Link(step.address, "", "way"))
         for place, step in enumerate(calls):
-            around = step.node.rpartition("/")[0]
-            skips = {f"{around}/{each}".lstrip("/") for each in node_at(self.sketch, step.node).feedback_from}
-            if skips:
+            if skips := step_at(self.workflow, step.node).skips:
                 later = (each for each in calls[place + 1 :] if each.node in skips)
                 found[step.address] += [Link(each.address, "", "skip") for each in later]
         for address, output in self.ends(found):

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 
 from flowbot.optimizer.rendering import values_text
+from flowbot.optimizer.step_view import step_at, steps_of
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.workflow.nodes import CodeNode, Node, is_frozen, node_at, walk
 from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
 from flowbot.workflow.prompt import slots
 
@@ -17,15 +17,9 @@ _NOT_HERE = re.compile(
 _LONGEST_NAME = 60
 
 
-def is_tuned(node: Node) -> bool:
-    """Whether what a node does may be changed by its parameters: its text is a model's instruction or code."""
-    return isinstance(node, CodeNode) or node.asks
-
-
 def suspects(program: WorkflowProgram) -> list[str]:
     """Paths of the steps that a model or code decides and that are not frozen, in the order of the sketch."""
-    sketch = program.workflow.sketch
-    return [path for path, node in walk(sketch) if is_tuned(node) and not is_frozen(sketch, path)]
+    return [each.path for each in steps_of(program.workflow) if each.tuned and not each.frozen]
 
 
 def is_tuned_part(part: str) -> bool:
@@ -38,10 +32,10 @@ def parameters_of(program: WorkflowProgram, path: str) -> Mapping[str, str]:
 
     A hint is always there, since one may be added; of demonstrations and tools only those that the step has.
     """
-    sketch = program.workflow.sketch
-    if is_frozen(sketch, path) or not is_tuned(node_at(sketch, path)):
+    step = step_at(program.workflow, path)
+    if step.frozen or not step.tuned:
         return {}
-    match program.workflow.parameter(path):
+    match step.told:
         case LLMParameters() as given:
             texts = {f"messages[{number}]": slot.text for number, slot in enumerate(slots(given.messages))}
             found = texts if given.messages else {"instruction": given.instruction}

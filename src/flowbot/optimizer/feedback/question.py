@@ -9,11 +9,11 @@ from flowbot.fields import Field, Type
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import fair_share, output_text, shown_values, value_text, values_text
 from flowbot.optimizer.seams import Context, MetaMode
+from flowbot.optimizer.step_view import StepView, step_at
 from flowbot.run.events import Feedback
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.trace import Step
-from flowbot.workflow.nodes import BranchNode, CodeNode, LLMNode, MergeNode, Node, ToolNode, node_at
 
 from .links import Link, givers
 from .parts import is_not_here, names_of, parameters_of
@@ -63,14 +63,14 @@ def passed_on(program: WorkflowProgram, row: Row, step: Step) -> list[str] | Non
     A tool, a condition, a merge or code that may not be changed passes it to the one input that another call gave; a merge to what it
     went on with.
     """
-    node = node_at(program.workflow.sketch, step.node)
+    view = step_at(program.workflow, step.node)
     if parameters_of(program, step.node):
         return None
     read = givers(program, row, step)
     inputs = list(dict.fromkeys(name for name, _, _ in read))
-    if isinstance(node, MergeNode) and node.how in ("first", "vote"):
+    if view.kind == "merge" and view.how in ("first", "vote"):
         return list(dict.fromkeys(f"in.{name}" for name, _, taken in read if taken))
-    if isinstance(node, LLMNode) and inputs:
+    if view.writes and inputs:
         return None  # nobody may change it, but that is no reason to blame what it read
     return [f"in.{name}" for name in inputs] if len(inputs) < 2 else None
 
@@ -85,7 +85,6 @@ async def ask_parts(
 ) -> dict[str, str]:
     """What is said of each part of a call that is at fault, by part: its parameters first, then its inputs."""
     mode = context.meta_mode
-    node = node_at(program.workflow.sketch, step.node)
     told = parameters_of(program, step.node)
     given = _givers(program, row, step)
     if mode == "small":  # what is not there yet is no concrete choice
@@ -99,7 +98,7 @@ async def ask_parts(
         "grad_parts",
         goal=context.task.goal,
         step=step.node,
-        does=_does(node, step),
+        does=_does(step_at(program.workflow, step.node), step),
         one=mode == "small",
         parameters=[
             {"name": name, "text": value_text(told[part], most)} for name, part in names.items() if part in told
@@ -145,21 +144,21 @@ def _which(row: Row, step: Step) -> str:
     return f"This is `{step.address}`, call {calls.index(step.address) + 1} of {len(calls)} of the step in this run.\n"
 
 
-def _does(node: Node, step: Step) -> str:
+def _does(view: StepView, step: Step) -> str:
     """What kind of step it is, in words."""
-    match node:
-        case LLMNode():
+    match view.kind:
+        case "llm":
             return "a call to a model" + (", which may call tools in turns before it answers" if step.calls else "")
-        case CodeNode():
+        case "code":
             return "a Python function"
-        case ToolNode():
-            return f"the tool `{node.tool}`"
-        case BranchNode():
+        case "tool":
+            return f"the tool `{view.how}`"
+        case "branch":
             chosen = (step.outputs or {}).get("way", "none")
-            return f"it chooses one of the ways {', '.join(node.ways)}, and took {chosen}: say whether that was right"
-        case MergeNode(how="judge"):
+            return f"it chooses one of the ways {', '.join(view.ways)}, and took {chosen}: say whether that was right"
+        case "merge" if view.how == "judge":
             return "a model picks the best of what it received"
-        case MergeNode():
+        case "merge":
             return "it joins all that it received"
-        case _:
-            return node.kind
+        case kind:
+            return kind

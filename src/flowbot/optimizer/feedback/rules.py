@@ -8,7 +8,7 @@ from typing import Any
 
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.runtime.trace import Step, node_path
+from flowbot.runtime.trace import Step
 from flowbot.task import Metric
 from flowbot.workflow.scope import Scope
 
@@ -38,21 +38,24 @@ def blamed_by_rule(
     steps = {step.address: step for step in row.trace.steps}
     failed = steps.get(row.trace.error.partition(": ")[0])
     if failed is not None:
-        if failed.node in suspects:
+        if may_be_blamed(failed, suspects):
             return failed.address, "it failed"
         given = {address for _, address, _ in givers(program, row, failed)}
-        return (given.pop(), f"`{failed.address}` failed on what it gave") if _are_one(given, suspects) else None
+        if len(given) != 1 or not may_be_blamed(steps[(giver := given.pop())], suspects):
+            return None
+        return giver, f"`{failed.address}` failed on what it gave"
     linked = links_of(program, row)
-    ran = [address for address in linked if node_path(address) in suspects]
-    if len({node_path(each) for each in ran}) == 1:
+    ran = [address for address in linked if may_be_blamed(steps[address], suspects)]
+    if len({steps[each].slots for each in ran}) == 1:
         return ran[-1], "the only step that the result rests on and that may be changed"
     last = {_missed(program, row, output, steps, suspects) for output in wrong_outputs(row, metric)}
     found = last.pop() if len(last) == 1 else None
     return None if found is None else (found, "it was given the right answer and gave another")
 
 
-def _are_one(given: Collection[str], suspects: Collection[str]) -> bool:
-    return len(given) == 1 and all(node_path(each) in suspects for each in given)
+def may_be_blamed(step: Step, suspects: Collection[str]) -> list[str]:
+    """The suspects that a call is one of, or uses the texts of."""
+    return [each for each in step.slots if each in suspects]
 
 
 def _missed(
@@ -69,7 +72,7 @@ def _missed(
         ),
         None,
     )
-    while step is not None and step.node not in suspects:
+    while step is not None and not may_be_blamed(step, suspects):
         direct = passed_on(program, row, step) or []
         given = [address for name, address, taken in givers(program, row, step) if taken and f"in.{name}" in direct]
         step = steps[given[0]] if len(given) == 1 else None

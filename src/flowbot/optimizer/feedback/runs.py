@@ -35,8 +35,8 @@ def good(rows: Sequence[Row]) -> list[Row]:
 
 
 def calls_of(row: Row, path: str) -> list[Step]:
-    """The calls of one step in a run, in the order in which they were made."""
-    return [step for step in row.trace.steps if step.node == path]
+    """The calls of one step in a run, or those that used one text of a program, in the order in which they were made."""
+    return [step for step in row.trace.steps if path in step.slots]
 
 
 def typical(calls: Sequence[Step]) -> Step:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from flowbot.optimizer.step_view import step_at
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.trace import Step as Call
-from flowbot.workflow.nodes import LLMNode, node_at
 from flowbot.workflow.parameters import Demonstration, LLMParameters
 
 from .places import Place, places
@@ -58,16 +58,15 @@ class Step:
 
 def steps(program: WorkflowProgram) -> list[Step]:
     """Its steps in the order of the sketch, but for those that are frozen."""
-    sketch, found = program.workflow.sketch, list[Step]()
-    named = {reference: name for name, reference in sketch.outputs.items()}
+    found = list[Step]()
     texts = [each for each in places(program).values() if each.slot != "format_hint"]
     for path in dict.fromkeys(each.path for each in texts):
-        told = program.workflow.parameter(path)
-        node = node_at(sketch, path)
-        if not isinstance(told, LLMParameters) or not isinstance(node, LLMNode):
+        step = step_at(program.workflow, path)
+        if not isinstance(told := step.told, LLMParameters) or not step.writes:
             continue
-        inputs = {name: reference if reference in sketch.inputs else "" for name, reference in node.inputs.items()}
-        outputs = {f"new_{own}" if own in inputs else own: (own, named.get(f"{path}.{own}", "")) for own in node.gives}
+        inputs = step.inputs
+        named = step.task_outputs
+        outputs = {f"new_{own}" if own in inputs else own: (own, named[own]) for own in named}
         longest = max((each for each in texts if each.path == path), key=lambda each: len(each.text))
         found.append(Step(path, longest, inputs, outputs, told.demonstrations))
     return found

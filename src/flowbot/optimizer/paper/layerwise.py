@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flowbot.optimizer.feedback.links import MOST_CALLS
-from flowbot.optimizer.feedback.parts import is_tuned, suspects
+from flowbot.optimizer.feedback.parts import suspects
 from flowbot.optimizer.parameters.step_change import option
 from flowbot.optimizer.parameters.update import update_all
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
+from flowbot.optimizer.step_view import steps_of
 from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.workflow.nodes import walk
 from flowbot.workflow.parameters import LLMParameters
 
 TITLE = "update of all steps from the batch's gradients"
@@ -51,11 +51,9 @@ class Layerwise:
 
 def _most_questions(program: WorkflowProgram) -> int:
     """Gradients of one run at most: of what is repeated the last calls are asked about."""
-    workflow = program.workflow
     questions = 0
-    for path, node in walk(workflow.sketch):
-        if is_tuned(node):
-            parameters = workflow.parameter(path)
-            repeated = "/" in path or (isinstance(parameters, LLMParameters) and parameters.samples > 1)
+    for step in steps_of(program.workflow):
+        if step.tuned:
+            repeated = "/" in step.path or (isinstance(told := step.told, LLMParameters) and told.samples > 1)
             questions += MOST_CALLS if repeated else 1
     return questions

@@ -12,6 +12,7 @@ from typing import Literal
 from flowbot.optimizer.guard import folded
 from flowbot.optimizer.rendering import fenced, instruction_text
 from flowbot.optimizer.seams import Context
+from flowbot.optimizer.step_view import step_at
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.check import check
 from flowbot.workflow.parameters import MOST_LETTERS, ChoiceParameters, CodeParameters, LLMParameters, Parameters
@@ -19,7 +20,6 @@ from flowbot.workflow.prompt import Slot, slots
 from flowbot.workflow.workflow import Workflow
 
 from .labels import foreign_label
-from .wording import gives_text
 from .written import echo, text_of
 
 LETTERS_PER_WORD = 12
@@ -86,7 +86,7 @@ def _text_fault(
     """Why a text cannot stand for another one; "" where it can."""
     if len(said) > most:
         return f"the reply has {len(said):,} letters, {most:,} at most are taken"
-    told = f"{search.task.goal}\n{gives_text(workflow, path)}"
+    told = f"{search.task.goal}\n{step_at(workflow, path).gives_text}"
     if words := echo(said, question, before, instruction_text(workflow, path), told, *quotable):
         return f"it repeats its question: {words}"
     label = foreign_label(said, workflow, path, search.task)

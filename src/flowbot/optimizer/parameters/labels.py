@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from flowbot.fields import Type
 from flowbot.optimizer.guard import folded, options_of
+from flowbot.optimizer.step_view import step_at
 from flowbot.task import Task
-from flowbot.workflow.nodes import BranchNode, node_at
-from flowbot.workflow.scope import Scope
+from flowbot.workflow.scope import parsed
 from flowbot.workflow.workflow import Workflow
 
 _BETWEEN = re.compile(r"(\s*[,/|;]\s*(?:or\s+|and\s+)?|\s+(?:or|and)\s+)")
@@ -62,11 +61,9 @@ def _form(item: str) -> tuple[bool, bool]:
 
 
 def _labels(workflow: Workflow, path: str, task: Task) -> Iterator[str]:
-    node, scope = node_at(workflow.sketch, path), Scope.of(workflow.sketch).at(path)
-    if isinstance(node, BranchNode):
-        yield from node.ways
-    name = path.rpartition("/")[2]
-    types: list[Type | None] = [scope.type_of(f"{name}.{output}") for output in node.gives]
+    step = step_at(workflow, path)
+    yield from step.ways
+    types = [parsed(text or "") for text in step.types().values()]
     for each in (*types, *(field.type for field in task.outputs)):
         if each is not None:
             yield from options_of(each)

@@ -15,7 +15,14 @@ from typing import NamedTuple
 
 from flowbot.fields import Field
 from flowbot.fields.words import count
-from flowbot.optimizer.feedback.backward import Gradients, all_said, backward_all, feedback_on, most_questions
+from flowbot.optimizer.feedback.backward import (
+    Gradients,
+    all_said,
+    backward_all,
+    feedback_on,
+    most_questions,
+    said_of,
+)
 from flowbot.optimizer.feedback.blame import Blame
 from flowbot.optimizer.feedback.history import tried
 from flowbot.optimizer.feedback.parts import is_not_here, suspects
@@ -24,16 +31,16 @@ from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import right_text, run_text, sentence, value_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
+from flowbot.optimizer.step_view import step_at
 from flowbot.run.events import Arm, Feedback
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import Once
-from flowbot.runtime.trace import node_path
 from flowbot.workflow.parameters import LLMParameters, Parameters
 
 from .accept import accepted
 from .step_change import Aim, aim, option, proposal, text_steps
 from .update import TOKENS_PER_WORD
-from .wording import Wording, gives_text, texts_of
+from .wording import Wording, texts_of
 
 AT_ONCE = 4
 """Hypotheses of one reply."""
@@ -50,6 +57,7 @@ class _Reply(NamedTuple):
     quotable: tuple[str, ...]
     shown: tuple[str, ...]
     feedback: tuple[Feedback, ...]
+    because: tuple[Feedback, ...]
     hypotheses: list[Mapping[str, str]]
 
 
@@ -122,8 +130,10 @@ class Rewrite:
         if len(suspects(program)) > 1:
             context.watch.step(f"gradients of {count(len(rows), 'run')}")
             gradients = await backward_all(context, program, rows, until=path)
-        said_of = [[each.text for each in feedback_on(path, [run]) if not is_not_here(each.text)] for run in gradients]
-        said_of = said_of or [list[str]()] * len(rows)
+        texts = [
+            [each.text for each in feedback_on(path, [row], [run]) if not is_not_here(each.text)]
+            for row, run in zip(rows, gradients, strict=bool(gradients))
+        ] or [list[str]()] * len(rows)
         ran = [row for row in context.recorded(program, focus.rows or context.training) if calls_of(row, path)]
         kept = good(ran)[: self.right]
         history = tried(context.population, program, path)[: self.history]
@@ -133,13 +143,13 @@ class Rewrite:
             goal=context.task.goal,
             workflow=sentence(program.workflow),
             step=path,
-            signature=gives_text(program.workflow, path),
+            signature=step_at(program.workflow, path).gives_text,
             text=now.text,
             around=now.around,
             beside=_beside(told),
             mistakes=[
-                {"run": run_text(row), "right": wanted, "feedback": texts}
-                for row, wanted, texts in zip(rows, right, said_of, strict=True)
+                {"run": run_text(row), "right": wanted, "feedback": said}
+                for row, wanted, said in zip(rows, right, texts, strict=True)
             ],
             right=[run_text(row) for row in kept],
             tried=history,
@@ -155,9 +165,18 @@ class Rewrite:
             aimed,
             now,
             question,
-            (*history, *right, *chain.from_iterable(said_of)),
+            (*history, *right, *chain.from_iterable(texts)),
             tuple(dict.fromkeys(names)),
-            all_said(gradients),
+            (*aimed.blamed.feedback, *all_said(gradients)),
+            (
+                *aimed.blamed.on(path),
+                *(
+                    said
+                    for row, run in zip(rows, gradients, strict=False)
+                    for call in said_of(path, row, run)
+                    for said in run[call]
+                ),
+            ),
             [] if reply is None else list(reply["hypotheses"]),
         )
 
@@ -185,7 +204,6 @@ def _proposed(
         )
         if parameters is not None and len(given["text"].split()) > reply.now.limit:
             parameters, fault = None, f"it has {len(given['text'].split())} words, and {reply.now.limit} are the most"
-    feedback = (*reply.aim.blamed.feedback, *reply.feedback)
     return proposal(
         program,
         path,
@@ -196,8 +214,8 @@ def _proposed(
         source="meta",
         reason=claim,
         shown=reply.shown,
-        feedback=feedback,
-        because=(*focus.because, *(each.id for each in feedback if node_path(each.place) == path)),
+        feedback=reply.feedback,
+        because=(*focus.because, *(each.id for each in reply.because)),
     )
 
 

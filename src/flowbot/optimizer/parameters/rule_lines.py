@@ -8,12 +8,10 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from flowbot.fields import Type
 from flowbot.fields.yaml import read_data
 from flowbot.optimizer.seams import Context
+from flowbot.optimizer.step_view import step_at
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.workflow.nodes import BranchNode, node_at
-from flowbot.workflow.scope import Scope
 
 from .step_change import task_outputs
 
@@ -61,10 +59,8 @@ def labels_of(context: Context[WorkflowProgram], program: WorkflowProgram, path:
 
 def output_kinds(context: Context[WorkflowProgram], program: WorkflowProgram, path: str) -> frozenset[str]:
     """The kinds of what a step gives; `label` for one of a few values."""
-    node = node_at(program.workflow.sketch, path)
-    if isinstance(node, BranchNode):
+    step = step_at(program.workflow, path)
+    if step.ways:
         return frozenset({"label"})
-    scope, name = Scope.of(program.workflow.sketch).at(path), path.rpartition("/")[2]
     labels = labels_of(context, program, path)
-    kinds = {each: Type.parse(scope.type_text(f"{name}.{each}") or "str").kind for each in node.gives}
-    return frozenset("label" if each in labels or kind == "literal" else kind for each, kind in kinds.items())
+    return frozenset("label" if each in labels or kind == "literal" else kind for each, kind in step.kinds().items())

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple, TypeAlias
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.optimizer.step_models import choosable
+from flowbot.optimizer.step_view import has_step
 from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.graph import split_reference
-from flowbot.workflow.nodes import MergeNode, walk
+from flowbot.workflow.nodes import MergeNode
 from flowbot.workflow.parameters import ChoiceParameters, LLMParameters
 from flowbot.workflow.prompt import slots
 from flowbot.workflow.scope import Scope
@@ -173,7 +174,7 @@ def _joined(program: WorkflowProgram, path: str) -> bool:
 def _first(context: Context[WorkflowProgram], path: str) -> str:
     """What the step was told at the start: its lines are no rules that were added."""
     start = context.population.start.program.workflow
-    return said(start.parameter(path)) if path in {each for each, _ in walk(start.sketch)} else ""
+    return said(start.parameter(path)) if has_step(start, path) else ""
 
 
 def _bare(told: Told, first: str) -> Iterator[tuple[str, Told]]:

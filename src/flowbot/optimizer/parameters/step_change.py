@@ -14,10 +14,10 @@ from flowbot.optimizer.feedback.runs import calls_of, failing, varied
 from flowbot.optimizer.priors import shipped_priors
 from flowbot.optimizer.rendering import LETTERS_PER_TOKEN
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
+from flowbot.optimizer.step_view import step_at, steps_of
 from flowbot.run.events import Arm
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.workflow.nodes import is_frozen, node_at, walk
 from flowbot.workflow.parameters import ChoiceParameters, LLMParameters, Parameters
 from flowbot.workflow.prompt import Slot, prompt_text, slots
 
@@ -27,10 +27,10 @@ PROMPT_TOKENS = 2000
 
 def told_steps(program: WorkflowProgram) -> Iterator[tuple[str, LLMParameters | ChoiceParameters]]:
     """The steps in which a model answers or chooses and that may be tuned, with what they are told, in the order of the sketch."""
-    for path, _ in walk(program.workflow.sketch):
-        told = program.workflow.parameter(path)
-        if isinstance(told, LLMParameters | ChoiceParameters) and not is_frozen(program.workflow.sketch, path):
-            yield path, told
+    for step in steps_of(program.workflow):
+        told = step.told
+        if isinstance(told, LLMParameters | ChoiceParameters) and not step.frozen:
+            yield step.path, told
 
 
 def llm_steps(program: WorkflowProgram) -> Iterator[tuple[str, LLMParameters]]:
@@ -40,7 +40,7 @@ def llm_steps(program: WorkflowProgram) -> Iterator[tuple[str, LLMParameters]]:
 
 def text_steps(program: WorkflowProgram, rows: Sequence[Row]) -> list[str]:
     """Paths of the steps that may be tuned, are told something in words and ran in one of these runs."""
-    ran = {step.node for row in rows for step in row.trace.steps}
+    ran = {slot for row in rows for step in row.trace.steps for slot in step.slots}
     return [path for path in suspects(program) if path in ran and said(program.workflow.parameter(path)).strip()]
 
 
@@ -95,9 +95,7 @@ async def aim(
 
 def task_outputs(program: WorkflowProgram, path: str) -> dict[str, str]:
     """Which output of the task each output of a step is; empty unless all that it gives are outputs of the task."""
-    sketch = program.workflow.sketch
-    named = {reference: name for name, reference in sketch.outputs.items()}
-    gives = {each: named.get(f"{path}.{each}", "") for each in node_at(sketch, path).gives}
+    gives = step_at(program.workflow, path).task_outputs
     return gives if all(gives.values()) else {}
 
 

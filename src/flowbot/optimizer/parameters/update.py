@@ -76,7 +76,7 @@ async def update_all(
     """
     search.watch.step(f"gradients of {count(len(rows), 'run')}")
     gradients = await backward_all(search, program, rows)
-    feedback = {path: feedback_on(path, gradients) for path in suspects(program)}
+    feedback = {path: feedback_on(path, rows, gradients) for path in suspects(program)}
     search.watch.step("new texts")
     updates = await all_of(
         update(search, program, path, said, draw=draw, template=template, growing=growing)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from flowbot.optimizer.rendering import MOST_PROMPT, value_text
-from flowbot.workflow.nodes import BranchNode, node_at
+from flowbot.optimizer.step_view import step_at
 from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters, Parameters
 from flowbot.workflow.prompt import Slot, around, slots
-from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
 
 LIMIT_WORDS = 80
@@ -45,11 +44,12 @@ class Wording:
     @staticmethod
     def of(workflow: Workflow, path: str, number: int = 0) -> Wording:
         """That of the step at a path; of a prompt of the user's own its text of that number, the longest first."""
-        told, node = workflow.parameter(path), node_at(workflow.sketch, path)
+        step = step_at(workflow, path)
+        told = step.told
         part = dict(enumerate(slots(told.messages))).get(number) if isinstance(told, LLMParameters) else None
         return Wording(
-            kind=node.kind,
-            signature=f"{', '.join(node.references())} -> {gives_text(workflow, path)}",
+            kind=step.kind,
+            signature=f"{', '.join(step.reads)} -> {step.gives_text}",
             text=text_at(told, part),
             part=part,
             around="" if part is None else _around(told, part),
@@ -77,12 +77,3 @@ def _around(told: Parameters, part: Slot) -> str:
     assert isinstance(told, LLMParameters)  # it has a prompt
     shown = around(told.messages, part, PART)
     return "" if shown == PART else value_text(shown, MOST_PROMPT)
-
-
-def gives_text(workflow: Workflow, path: str) -> str:
-    """What a node gives, as `n: int, why: str`; for a branch its labels."""
-    node = node_at(workflow.sketch, path)
-    if isinstance(node, BranchNode):
-        return f"one of {', '.join(node.ways)}"
-    scope, name = Scope.of(workflow.sketch).at(path), path.rpartition("/")[2]
-    return ", ".join(f"{output}: {scope.type_text(f'{name}.{output}')}" for output in node.gives)
