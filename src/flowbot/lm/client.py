@@ -97,6 +97,8 @@ class Request:
         own_words: the messages are a prompt of the user's own: what must be said besides, as where an endpoint takes no
             schema, is one last part behind it.
         extra: other members of the request's body, as they are sent; what an endpoint does not know of them is left out.
+        body: what stands for the whole in a key, where a program's own request is sent as it is; the other members then only
+            tell of it.
     """
 
     messages: tuple[Message, ...]
@@ -108,6 +110,7 @@ class Request:
     tool_choice: ToolChoice = "auto"
     own_words: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    body: str = ""
 
     @property
     def may_call(self) -> bool:
@@ -116,6 +119,8 @@ class Request:
 
     def dump(self) -> dict[str, Any]:
         """As JSON. What is not set is left out, so that a field added later changes no key."""
+        if self.body:
+            return {"body": self.body}
         data: dict[str, Any] = {
             "messages": [message.dump() for message in self.messages],
             "max_tokens": self.max_tokens,
@@ -137,6 +142,21 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Raw:
+    """An answer as it came over HTTP, for a program that is to get it as it is.
+
+    Args:
+        status: of HTTP.
+        type: the content type.
+        body: the text.
+    """
+
+    status: int
+    type: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """What an endpoint answered to one request.
 
@@ -154,6 +174,7 @@ class Reply:
         thought: of the tokens written, those that went into thinking, as far as the endpoint shows it.
         tier: the service tier that the endpoint says it was served in, where a price depends on it.
         slip: what the endpoint says is wrong with what the model wrote, where it refuses that: the model's fault.
+        raw: the answer itself, where a program asked that reads it on its own; an error that the request deserved among them.
     """
 
     text: str
@@ -168,6 +189,7 @@ class Reply:
     thought: int = 0
     tier: str = ""
     slip: str = ""
+    raw: Raw | None = None
 
     @property
     def took(self) -> Usage:
@@ -177,7 +199,8 @@ class Reply:
     def dump(self) -> dict[str, Any]:
         """As JSON, for the store; `rows.read_reply` reads it. What is as usual is left out."""
         data = members(self) | {"usage": members(self.usage), "calls": [members(each) for each in self.calls]}
-        data["besides"] = None if self.besides is None else members(self.besides)
+        for name in ("besides", "raw"):
+            data[name] = None if data[name] is None else members(data[name])
         return {name: value for name, value in data.items() if value or name in _ALWAYS}
 
 
@@ -256,6 +279,8 @@ class Client(Protocol):
 
 def request_bytes(request: Request) -> int:
     """Of a request without its tools, with room for what an endpoint puts around messages and calls."""
+    if request.body:
+        return 64 + len(request.body.encode())
     read = 64
     for message in request.messages:
         read += 16 + len(message.content.encode(errors="replace"))

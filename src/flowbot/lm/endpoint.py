@@ -258,7 +258,7 @@ def kind_of(error: BaseException) -> str:
 
 def _is_empty(reply: Reply) -> bool:
     """Whether there is nothing in it although the model ended of its own accord."""
-    said = reply.text.strip() or reply.calls or reply.ready or reply.slip
+    said = reply.text.strip() or reply.calls or reply.ready or reply.slip or reply.raw
     return reply.finish == "stop" and not said
 
 

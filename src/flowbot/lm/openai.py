@@ -14,6 +14,7 @@ from flowbot.store import Store
 from .calls_in_text import split_calls
 from .capabilities import REPLY_TOOL, Capabilities, format_hint, format_parameters, without_system
 from .client import TOO_LONG, Finish, Identity, Message, Patience, Reply, Request, ToolUse
+from .counted import as_count, as_object, count_thought, count_usage
 from .http_faults import HttpFault
 from .json_tools import as_json, from_json
 from .learnt import Learnt
@@ -29,10 +30,6 @@ GROWTH = 8
 """By how much more calls at once are tried than an endpoint's default."""
 _BLOCKED = ("prompt_filter_results", "promptFeedback", "prompt_feedback")
 _CUT = re.compile(r"max\w* (?:completion |output )?tokens|max_\w*tokens|length limit")
-MOST_TOKENS = 1_000_000_000
-"""Of one call: what is said to be more is a mistake."""
-_LONGEST_TOKEN = 16
-"""Characters of ordinary text that one token holds at most; fewer tokens than that cannot be what a text took."""
 _CUT_OFF = ("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "error_limit")
 _FILTERED = (
     *(
@@ -127,7 +124,7 @@ class OpenAIClient:
                 reply = _slip(fault, slip, asked, time.perf_counter() - began)
             except InfrastructureError as fault:
                 if fault.took is not None:  # served, and not to be read: nobody says what it took
-                    fault.took = _usage({}, asked, "")[0]
+                    fault.took = count_usage({}, asked, "")[0]
                 raise
             else:
                 reply = _reply(answer, asked, time.perf_counter() - began, self.tier)
@@ -173,7 +170,7 @@ class OpenAIClient:
         except InfrastructureError:
             return
         said = f"{TOO_LONG}, it seems: refused without a reason that is known, and taken when cut short: {fault.details.shown}"
-        raise ModelError(said, took=_usage(answer, short, "")[0]) from None
+        raise ModelError(said, took=count_usage(answer, short, "")[0]) from None
 
 
 def _used(request: Request, can: Capabilities) -> set[str]:
@@ -240,18 +237,18 @@ def _reply(answer: dict[str, Any], request: Request, seconds: float, tier: Tier)
         said = str(choice.get("finish_reason") or "stop").casefold()
         slip = f"the endpoint says: {said}" if "malformed" in said else ""
         # What was filtered, and what went into thinking, some endpoints send without a message.
-        message: Any = _object(choice.get("message")) if slip or said in _FINISH else choice["message"]
+        message: Any = as_object(choice.get("message")) if slip or said in _FINISH else choice["message"]
         text, calls = _content(message, request)
         refusal = message.get("refusal")
     except (KeyError, IndexError, TypeError, AttributeError):
         # Served all the same, and charged for.
-        took, text = _usage(answer, request, "")[0], f"the answer holds no message: {str(answer)[:80]}"
+        took, text = count_usage(answer, request, "")[0], f"the answer holds no message: {str(answer)[:80]}"
         raise InfrastructureError(text, kind="garbage", took=took) from None
     if slip and not calls and request.may_call:
         calls = (ToolUse("", text),)
     finish: Finish = "refusal" if refusal else _FINISH.get(said, "stop")
     said_in_all = text + "".join(call.name + call.arguments for call in calls)
-    usage, estimated = _usage(answer, request, said_in_all)
+    usage, estimated = count_usage(answer, request, said_in_all)
     model = answer.get("model")
     return Reply(
         text=str(refusal) if refusal and not text else text,
@@ -261,7 +258,7 @@ def _reply(answer: dict[str, Any], request: Request, seconds: float, tier: Tier)
         model=model if isinstance(model, str) else "",
         estimated=estimated,
         calls=calls,
-        thought=thought_tokens(_thought(answer), message, said_in_all, usage.output_tokens),
+        thought=thought_tokens(count_thought(answer), message, said_in_all, usage.output_tokens),
         tier=tier.served_in(answer.get("service_tier")),
         slip=slip,
     )
@@ -275,7 +272,7 @@ def _slip(fault: HttpFault, written: str, request: Request, seconds: float) -> R
         if not calls:
             text, calls = "", (ToolUse("", written),)
     cut = _CUT.search(fault.details.words) is not None
-    usage = _usage({}, request, written)[0]
+    usage = count_usage({}, request, written)[0]
     finish: Finish = "length" if cut else "stop"
     return Reply(text, finish, usage, seconds, estimated=True, calls=calls, slip=fault.details.shown)
 
@@ -286,8 +283,8 @@ def _served(answer: Mapping[str, Any], request: Request) -> Usage | None:
         text = _text(answer["choices"][0]["message"])
     except (KeyError, IndexError, TypeError, AttributeError):
         text = ""
-    written = _count(_object(answer.get("usage")).get("completion_tokens"))
-    return _usage(answer, request, text)[0] if text or written else None
+    written = as_count(as_object(answer.get("usage")).get("completion_tokens"))
+    return count_usage(answer, request, text)[0] if text or written else None
 
 
 def _content(message: dict[str, Any], request: Request) -> tuple[str, tuple[ToolUse, ...]]:
@@ -310,47 +307,3 @@ def _text(message: dict[str, Any]) -> str:
         return content
     parts = cast("list[dict[str, Any]]", content)
     return "".join(str(part.get("text") or "") for part in parts if part.get("type", "text") == "text")
-
-
-def _usage(answer: Mapping[str, Any], request: Request, text: str) -> tuple[Usage, bool]:
-    """Tokens as the endpoint counts them, thoughts included; guessed at four characters each where it does not say.
-
-    Thoughts are charged as output. Some endpoints count them within `completion_tokens`, some only in the total, and some
-    only among the details. A count far below what the texts must take is none.
-    """
-    counted = _object(answer.get("usage"))
-    read, total = _count(counted.get("prompt_tokens")), _count(counted.get("total_tokens"))
-    written = _count(counted.get("completion_tokens"))
-    thought = _thought(answer)
-    asked = sum(len(message.content) for message in request.messages)
-    if read is not None and read < asked // _LONGEST_TOKEN:
-        read = None
-    if written is not None:
-        # Thoughts that are part of the count are no more than it.
-        beside = 0 if total is None or read is None else total - read
-        written = max(written + (thought if thought > written else 0), beside)
-        if written < len(text) // _LONGEST_TOKEN or (text and not written):
-            written = None
-    estimated = read is None or written is None
-    if read is None:
-        read = asked // 4 + 4 * len(request.messages)
-    if written is None:
-        guess = min(len(text) // 4 + 1, request.max_tokens)
-        written = max(guess, thought, len(text) // _LONGEST_TOKEN, (total or 0) - read)
-    cached = _count(_object(counted.get("prompt_tokens_details")).get("cached_tokens")) or 0
-    return Usage(calls=1, input_tokens=read, output_tokens=written, cached_tokens=min(cached, read)), estimated
-
-
-def _thought(answer: Mapping[str, Any]) -> int:
-    """Tokens that the endpoint counts as thoughts."""
-    details = _object(_object(answer.get("usage")).get("completion_tokens_details"))
-    return _count(details.get("reasoning_tokens")) or 0
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def _count(value: Any) -> int | None:
-    """A number of tokens; None for what cannot be one."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS else None

@@ -15,12 +15,18 @@ from pydantic import Field, ValidationError
 from flowbot.fields import ModelError, RefusedError, Usage
 from flowbot.fields.foreign import Amount, Count, Record, Tokens, explain
 
-from .client import Reply, ToolUse
+from .client import Raw, Reply, ToolUse
 
 
 class _CallRow(Record):
     name: str
     arguments: str
+
+
+class _RawRow(Record):
+    status: Annotated[int, Field(ge=200, le=599)]
+    type: str
+    body: str
 
 
 class _ReplyRow(Record):
@@ -36,6 +42,7 @@ class _ReplyRow(Record):
     thought: Count = 0
     tier: str = ""
     slip: str = ""
+    raw: _RawRow | None = None
     copy_: Annotated[bool, Field(alias="copy")] = False
 
 
@@ -50,6 +57,8 @@ class _TriesRow(Record):
     tries: Tokens
 
 
+_MADE = ("usage", "calls", "besides", "raw", "copy_")
+"""Members of a reply's row that are read into something else."""
 _Model = TypeVar("_Model", bound=Record)
 
 
@@ -137,8 +146,9 @@ def read_usage(value: Any) -> Usage:
 
 def _reply(row: _ReplyRow) -> Reply:
     calls = tuple(ToolUse(each.name, each.arguments) for each in row.calls)
-    plain = {name: value for name, value in row.__dict__.items() if name not in ("usage", "calls", "besides", "copy_")}
-    return Reply(usage=Usage(**row.usage.__dict__), calls=calls, besides=_usage(row.besides), **plain)
+    raw = None if row.raw is None else Raw(**row.raw.__dict__)
+    plain = {name: value for name, value in row.__dict__.items() if name not in _MADE}
+    return Reply(usage=Usage(**row.usage.__dict__), calls=calls, besides=_usage(row.besides), raw=raw, **plain)
 
 
 def _usage(row: Tokens | None) -> Usage | None:

@@ -1,0 +1,95 @@
+"""The models that a run's programs ask, each behind its gate, on the run's one store, ledger and budget."""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+from typing import cast
+
+from flowbot.lm.client import Identity, Patience, Reply, Request
+from flowbot.lm.lm import LM
+from flowbot.lm.openai import GROWTH
+from flowbot.lm.prices import Price, listed, per_million, said
+from flowbot.lm.providers import providers
+from flowbot.lm.session import Session
+from flowbot.lm.tiers import Tier
+
+from .asked import MOST_REPLY, Asked
+from .replies import read_reply
+
+
+class Models:
+    """The models that the programs of one run ask, opened as they are met.
+
+    Args:
+        session: the run.
+        price: what the user says of prices; it wins over the list's.
+        max_reply: tokens to reserve for a reply whose request names no limit; the model's own maximum when None.
+    """
+
+    def __init__(self, session: Session, *, price: Price | None = None, max_reply: int | None = None) -> None:
+        self.session = session
+        self._price = price
+        self._max_reply = max_reply
+        self._models: dict[Identity, LM] = {}
+
+    def max_reply(self, identity: Identity) -> int:
+        """Tokens that a reply may have whose request names no limit."""
+        return self._max_reply or most_reply(identity.provider, identity.name)
+
+    def of(self, identity: Identity) -> LM:
+        """The model of that identity."""
+        lm = self._models.get(identity)
+        if lm is None:
+            name = f"{identity.provider}/{identity.name}"
+            client = _Sent(identity)
+            own = said(self._price, name, free=False)
+            price = listed(client.price_ref) if own is None else per_million(own)
+            tier = Tier(identity.provider, identity.name)
+            lm = self._models[identity] = LM(client, self.session, name=name, price=price, tier=tier)
+        return lm
+
+    async def close(self) -> None:
+        """Let calls in flight finish and be stored; give up those not sent. May be called twice."""
+        for lm in self._models.values():
+            await lm.close()
+
+
+@lru_cache(maxsize=256)
+def most_reply(provider: str, model: str) -> int:
+    """Tokens of the longest reply that a model can write: its context, as far as the price list knows that."""
+    import genai_prices
+
+    row = providers().get(provider)
+    try:
+        usage = genai_prices.Usage(input_tokens=1, output_tokens=1)
+        found = genai_prices.calc_price(usage, model_ref=model, provider_id=row.priced_as if row else None)
+        window = found.model.context_window
+    except (LookupError, ValueError):
+        window = None
+    return min(window or MOST_REPLY, MOST_REPLY)
+
+
+class _Sent:
+    """A model that programs' own clients talk to. What they wait for is theirs to say: no call is cut off for being slow."""
+
+    patient = True
+
+    def __init__(self, identity: Identity) -> None:
+        row = providers().get(identity.provider)
+        there = row is not None and bool(row.base_url) and identity.base_url.startswith(row.base_url)
+        self.identity = identity
+        self.default_concurrency = row.concurrency if row is not None else 16
+        self.max_concurrency = GROWTH * self.default_concurrency
+        at = row.priced_as if row is not None and (there or identity.provider == "azure") else ""
+        self.price_ref = None if not at else at if at == "free" else f"{at}:{identity.name}"
+
+    async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
+        """Have it sent once."""
+        asked = cast("Asked", request)
+        began = time.perf_counter()
+        answer = await asked.send()
+        return read_reply(asked, answer, time.perf_counter() - began)
+
+    async def close(self) -> None:
+        """Nothing is open here."""

@@ -1,0 +1,154 @@
+"""Where the tap sits: the `send` of httpx's and httpx2's clients, sync and async, through which the SDKs of most providers talk."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from datetime import timedelta
+from functools import cache, partial
+from threading import Lock
+from typing import Any
+
+import wrapt
+
+from flowbot.fields import InfrastructureError
+from flowbot.fields.secrets import declare_headers, hide_text
+from flowbot.lm.client import Raw, Reply
+
+from .asked import Answer, Asked, dialect_of, read_asked
+from .tap import Tap, tapping
+from .threads import copy_contexts
+
+LIBRARIES = ("httpx", "httpx2")
+_PIECE = 16_384
+"""Bytes of a streamed body that are handed out at once."""
+_lock = Lock()
+_installed = False
+
+
+def install() -> None:
+    """Put the tap in place, once in a process: into the libraries that are imported, and into others when they are.
+
+    Where `tapping` is None all of it does what it did before.
+    """
+    global _installed
+    with _lock:
+        if not _installed:
+            _installed = True
+            copy_contexts()
+            for name in LIBRARIES:
+                wrapt.register_post_import_hook(_patch, name)
+
+
+def _patch(library: Any) -> None:
+    wrapt.wrap_function_wrapper(library, "Client.send", partial(_send, library))
+    wrapt.wrap_function_wrapper(library, "AsyncClient.send", partial(_asend, library))
+
+
+def _send(library: Any, wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    tap = tapping.get()
+    request = args[0] if args else kwargs.get("request")
+    asked = None if tap is None else _asked(tap, request)
+    if tap is None or asked is None:
+        return wrapped(*args, **kwargs)
+
+    def once() -> Answer:
+        with _Faults(library, asked):
+            return _answer(wrapped(*args, **{**kwargs, "stream": False}))
+
+    return _response(library, request, tap.call(asked, once), streamed=bool(kwargs.get("stream")))
+
+
+async def _asend(
+    library: Any,
+    wrapped: Callable[..., Coroutine[Any, Any, Any]],
+    _: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    tap = tapping.get()
+    request = args[0] if args else kwargs.get("request")
+    asked = None if tap is None else _asked(tap, request)
+    if tap is None or asked is None:
+        return await wrapped(*args, **kwargs)
+
+    async def once() -> Answer:
+        with _Faults(library, asked):
+            return _answer(await wrapped(*args, **{**kwargs, "stream": False}))
+
+    return _response(library, request, await tap.acall(asked, once), streamed=bool(kwargs.get("stream")))
+
+
+def _asked(tap: Tap, request: Any) -> Asked | None:
+    """The request to a model that it is; None where it is none."""
+    if request.method != "POST" or dialect_of(request.url.path) is None:
+        return None
+    try:
+        body: bytes = request.content
+    except RuntimeError:  # it is made while it is sent, as a file is: no request to a model
+        return None
+    headers: Mapping[str, str] = request.headers
+    declare_headers(headers)
+    return read_asked(str(request.url), headers, body, max_reply=tap.models.max_reply)
+
+
+def _answer(response: Any) -> Answer:
+    return Answer(response.status_code, response.headers, response.content)
+
+
+def _response(library: Any, request: Any, reply: Reply, *, streamed: bool) -> Any:
+    """The answer as the program gets it: the same when it is replayed as at first."""
+    raw = reply.raw or Raw(200, "", "")
+    body = raw.body.encode()
+    content: dict[str, Any] = {"stream": _body(library)(body)} if streamed else {"content": body}
+    headers = {"content-type": raw.type}
+    response = library.Response(
+        raw.status, headers=headers, request=request, extensions={"http_version": b"HTTP/1.1"}, **content
+    )
+    response.elapsed = timedelta(seconds=reply.seconds)
+    return response
+
+
+class _Body:
+    """A body that is handed out bit by bit, to whoever reads it in either way."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def __iter__(self) -> Iterator[bytes]:
+        for start in range(0, len(self._body), _PIECE):
+            yield self._body[start : start + _PIECE]
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self:
+            yield piece
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+@cache
+def _body(library: Any) -> Callable[[bytes], Any]:
+    """That of a library, which looks at the classes of what it reads."""
+    return type("Body", (_Body, library.SyncByteStream, library.AsyncByteStream), {})
+
+
+class _Faults:
+    """What a library says of a request that met none or half an answer, as an infrastructure fault."""
+
+    def __init__(self, library: Any, asked: Asked) -> None:
+        self._library = library
+        self._asked = asked
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if not isinstance(error, self._library.RequestError):
+            return
+        shown = f"{self._asked.identity.base_url}: {type(error).__name__}: {hide_text(str(error))[:200]}"
+        late = isinstance(error, self._library.TimeoutException)
+        never = isinstance(error, self._library.UnsupportedProtocol | self._library.TooManyRedirects)
+        raise InfrastructureError(shown, kind="timeout" if late else "connection", fatal=never) from None

@@ -1,0 +1,206 @@
+"""What a model answered to a program, read from the bytes that its client gets: text, calls, and what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+from flowbot.fields import InfrastructureError, Usage
+from flowbot.fields.bounds import MESSAGE_BYTES
+from flowbot.fields.secrets import known
+from flowbot.lm.client import Finish, Raw, Reply
+from flowbot.lm.counted import as_count, as_object, count_thought, count_usage
+from flowbot.lm.http_faults import (
+    HttpFault,
+    classify,
+    fault_in,
+    json_object,
+    read_error,
+    retry_after_seconds,
+    status_of,
+)
+from flowbot.lm.tiers import Tier
+
+from .asked import Answer, Asked, calls_of, text_of
+
+DESERVED = (400, 413, 422)
+"""Statuses by which an endpoint refuses a request for what stands in it: the program is told, and told the same again."""
+_CUT = ("length", "max_tokens", "max_output_tokens", "model_context_window_exceeded")
+_FILTERED = ("content_filter", "refusal", "safety")
+
+
+def read_reply(asked: Asked, answer: Answer, seconds: float) -> Reply:
+    """The reply that an answer holds, with the answer itself; or the error that the request deserved.
+
+    Args:
+        asked: the request.
+        answer: as the client brought it.
+        seconds: latency of the call.
+
+    Raises:
+        HttpFault: if the endpoint answers with an error that says nothing about the request.
+        InfrastructureError: if the answer is too long, broke off, or is something else.
+    """
+    shown = asked.identity.base_url
+    if len(answer.body) > MESSAGE_BYTES:
+        raise InfrastructureError(
+            f"{shown}: an answer of more than {MESSAGE_BYTES:,} bytes", kind="garbage", took=_served()
+        )
+    try:
+        text = answer.body.decode()
+    except UnicodeDecodeError:
+        raise InfrastructureError(f"{shown}: an answer that is no text", kind="garbage", took=_served()) from None
+    # A program's reply is left as it is, but for keys that an endpoint quotes back.
+    raw = Raw(answer.status, answer.headers.get("content-type", ""), known().text(text))
+    if not 200 <= answer.status < 300:
+        details = read_error(text)
+        kind, fatal = classify(answer.status, details.code)
+        if answer.status in DESERVED and kind == "other":
+            return Reply(details.shown, "refusal", Usage(calls=1), seconds, raw=raw)
+        after = retry_after_seconds(answer.headers)
+        message = f"{shown}: {answer.status}: {details.shown}"
+        raise HttpFault(message, kind=kind, fatal=fatal, retry_after=after, status=answer.status, details=details)
+    events = _events(text) if "event-stream" in raw.type else None
+    found = json_object(text) if events is None else _whole(asked, events)
+    if found is None:
+        what = "the answer broke off" if events else "answered with something that is no JSON object"
+        raise InfrastructureError(f"{shown}: {what}", kind="garbage", took=_served())
+    if (details := fault_in(found)) is not None:
+        status = status_of(details)
+        kind, fatal = classify(status, details.code)
+        after = retry_after_seconds(answer.headers)
+        message = f"{shown}: {status}: {details.shown}"
+        raise HttpFault(message, kind=kind, fatal=fatal, retry_after=after, status=status, details=details)
+    return _reply(asked, found, raw, seconds)
+
+
+def _served() -> Usage:
+    return Usage(calls=1)
+
+
+def _reply(asked: Asked, found: Mapping[str, Any], raw: Raw, seconds: float) -> Reply:
+    choices = [as_object(each) for each in _list(found.get("choices"))]
+    said = (
+        [as_object(each.get("message")) or each for each in choices]
+        or [as_object(each) for each in _list(found.get("output"))]
+        or [found]
+    )
+    text = "\n".join(filter(None, map(_said, said)))
+    calls = tuple(call for each in said for call in calls_of(each))
+    in_all = text + "".join(call.name + call.arguments for call in calls)
+    counted = {"usage": _chat_usage(asked, as_object(found.get("usage")))}
+    usage, estimated = count_usage(counted, asked, in_all)
+    model = found.get("model")
+    return Reply(
+        text=text,
+        finish=_finish(found, choices),
+        usage=usage,
+        seconds=seconds,
+        model=model if isinstance(model, str) else "",
+        estimated=estimated,
+        calls=calls,
+        thought=min(count_thought(counted), usage.output_tokens),
+        tier=Tier(asked.identity.provider, asked.identity.name).served_in(found.get("service_tier")),
+        raw=raw,
+    )
+
+
+def _said(item: Mapping[str, Any]) -> str:
+    return text_of(item) if item.get("type") not in ("function_call", "tool_use") else ""
+
+
+def _finish(found: Mapping[str, Any], choices: list[dict[str, Any]]) -> Finish:
+    details = as_object(found.get("incomplete_details"))
+    ended = choices[0].get("finish_reason") if choices else details.get("reason") or found.get("stop_reason")
+    return "length" if ended in _CUT else "refusal" if ended in _FILTERED else "stop"
+
+
+def _chat_usage(asked: Asked, usage: Mapping[str, Any]) -> dict[str, Any]:
+    """A usage in the names of chat completions. Anthropic counts what was cached beside what was read."""
+    if "prompt_tokens" in usage:
+        return {"completion_tokens": 0, **usage} if asked.dialect == "embeddings" else dict(usage)
+    read, cached = usage.get("input_tokens"), usage.get("cache_read_input_tokens")
+    beside = (as_count(each) or 0 for each in (cached, usage.get("cache_creation_input_tokens")))
+    details = usage.get("input_tokens_details") or {"cached_tokens": cached}
+    return {
+        "prompt_tokens": None if (count := as_count(read)) is None else count + sum(beside),
+        "completion_tokens": 0 if asked.dialect == "embeddings" else usage.get("output_tokens"),
+        "prompt_tokens_details": details,
+        "completion_tokens_details": usage.get("output_tokens_details"),
+    }
+
+
+def _events(text: str) -> list[dict[str, Any]]:
+    """The JSON objects of a stream of events."""
+    lines = (line[5:].strip() for line in text.splitlines() if line.startswith("data:"))
+    return [found for line in lines if line[:1] == "{" and (found := json_object(line)) is not None]
+
+
+def _whole(asked: Asked, events: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The answer that events add up to; None where they do not come to an end."""
+    fault = next((each for each in events if each.get("error")), None)
+    if (fault is not None and "type" not in fault) or (fault is not None and fault.get("type") == "error"):
+        return fault
+    match asked.dialect:
+        case "messages":
+            return _message(events)
+        case "responses":
+            ends = ("response.completed", "response.incomplete", "response.failed")
+            return next((as_object(each.get("response")) for each in events if each.get("type") in ends), None)
+        case _:
+            return _chunks(events)
+
+
+def _message(events: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Anthropic's."""
+    whole: dict[str, Any] = {}
+    blocks: dict[Any, dict[str, Any]] = {}
+    for each in events:
+        match each.get("type"):
+            case "message_start":
+                whole = dict(as_object(each.get("message")))
+            case "content_block_start":
+                blocks[each.get("index")] = {**as_object(each.get("content_block")), "input": ""}
+            case "content_block_delta":
+                block, delta = blocks.setdefault(each.get("index"), {}), as_object(each.get("delta"))
+                for name, part in (("text", "text"), ("input", "partial_json")):
+                    block[name] = str(block.get(name) or "") + str(delta.get(part) or "")
+            case "message_delta":
+                whole |= as_object(each.get("delta"))
+                whole["usage"] = {**as_object(whole.get("usage")), **as_object(each.get("usage"))}
+            case "message_stop":
+                return {**whole, "content": list(blocks.values())}
+            case _:
+                pass
+    return None
+
+
+def _chunks(events: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Those of chat completions and of completions."""
+    whole: dict[str, Any] = {}
+    choices: dict[Any, dict[str, Any]] = {}
+    for each in events:
+        whole |= {name: each[name] for name in ("model", "usage", "service_tier") if each.get(name)}
+        for given in map(as_object, _list(each.get("choices"))):
+            choice = choices.setdefault(given.get("index"), {"message": {"content": "", "tool_calls": []}})
+            choice["finish_reason"] = given.get("finish_reason") or choice.get("finish_reason")
+            delta, message = as_object(given.get("delta")), choice["message"]
+            message["content"] += str(delta.get("content") or delta.get("refusal") or given.get("text") or "")
+            for call in map(as_object, _list(delta.get("tool_calls"))):
+                _add_call(message["tool_calls"], call)
+    if not choices or not all(each["finish_reason"] for each in choices.values()):
+        return None
+    return {**whole, "choices": list(choices.values())}
+
+
+def _add_call(calls: list[dict[str, Any]], part: Mapping[str, Any]) -> None:
+    index, function = part.get("index"), as_object(part.get("function"))
+    if not any(each["index"] == index for each in calls):
+        calls.append({"index": index, "function": {"name": "", "arguments": ""}})
+    called = next(each["function"] for each in calls if each["index"] == index)
+    for name in called:
+        called[name] += str(function.get(name) or "")
+
+
+def _list(value: Any) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []
