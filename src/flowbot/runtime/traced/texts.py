@@ -1,0 +1,66 @@
+"""Which texts of a program a request holds. We handed them out, so they are looked for as they are."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from flowbot.program.places import pieces
+
+_TAKEN = "\0"
+"""Stands for a text that was found."""
+
+
+class Found(NamedTuple):
+    """What a request holds.
+
+    Args:
+        texts: names of the texts, in the order in which they stand in it.
+        inputs: what stands in it besides, by who says it: `user`, `system`, `user#2`.
+    """
+
+    texts: tuple[str, ...]
+    inputs: dict[str, str]
+
+
+def found(messages: Sequence[tuple[str, str]], texts: Mapping[str, str]) -> Found:
+    """Look for texts in the messages of a request, the longest first: one that stands in another is no second one.
+
+    A text is found as it stands, without the blanks around it, or, where it has places as for `str.format` and `%`, with anything in these.
+
+    Args:
+        messages: roles and contents.
+        texts: as the program read them, by name.
+    """
+    contents = [content for _, content in messages]
+    at: dict[str, tuple[int, int]] = {}
+    for name, text in sorted(texts.items(), key=lambda each: (-len(each[1]), each[0])):
+        if not text.strip():
+            continue
+        form = _form(text)
+        for number, content in enumerate(contents):
+            if match := form.search(content):
+                at.setdefault(name, (number, match.start()))
+                contents[number] = form.sub(_left, content)
+    roles, inputs = Counter[str](), dict[str, str]()
+    for (role, _), content in zip(messages, contents, strict=True):
+        if rest := content.replace(_TAKEN, "").strip():
+            roles[role] += 1
+            inputs[role if roles[role] == 1 else f"{role}#{roles[role]}"] = rest
+    return Found(tuple(sorted(at, key=lambda name: at[name])), inputs)
+
+
+def _form(text: str) -> re.Pattern[str]:
+    """The text with anything at its places; no part of a word."""
+    told = text.strip()
+    filled = "(.*?)".join(map(re.escape, pieces(told)[0]))
+    before, behind = (r"(?<!\w)" if told[0].isalnum() else ""), (r"(?!\w)" if told[-1].isalnum() else "")
+    return re.compile(f"{before}(?:{re.escape(told)}|{filled}){behind}", re.DOTALL)
+
+
+def _left(match: re.Match[str]) -> str:
+    """What was filled in stays, since that is what a call received."""
+    held = (each for each in match.groups() if each)
+    return _TAKEN + "\n".join(held)

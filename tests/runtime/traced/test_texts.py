@@ -1,0 +1,52 @@
+"""Texts of a program are found in the requests that hold them, and a new text keeps the places that a program fills."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowbot.program.places import lost_place
+from flowbot.runtime.traced.texts import found
+
+PLAN = "Write a search query."
+
+
+def test_a_text_is_found_and_what_stands_beside_it_is_what_the_call_received() -> None:
+    held = found([("system", PLAN), ("user", "Who wrote Emma?")], {"plan": PLAN, "answer": "Answer shortly."})
+    assert held == (("plan",), {"user": "Who wrote Emma?"})
+
+
+def test_texts_in_one_message_come_in_their_order_and_none_within_another() -> None:
+    texts = {"style": "Be brief.", "long": "Answer. Be brief. Cite.", "blank": " "}
+    held = found([("user", "Answer. Be brief. Cite.\n\nDocs: d1\nBe brief.")], texts)
+    assert held == (("long", "style"), {"user": "Docs: d1"})
+    assert found([("user", "Answer. Be brief. Cite.\nDocs: d1")], texts).texts == ("long",)
+
+
+def test_a_filled_text_is_found_and_what_fills_it_was_received() -> None:
+    text = "Answer {question} from\n{docs}\nReply as {{json}}."
+    sent = text.format(question="who?", docs="d1 d2")
+    assert found([("user", sent)], {"ask": text}) == (("ask",), {"user": "who?\nd1 d2"})
+    assert found([("user", text)], {"ask": text}).texts == ("ask",), "as it stands"
+    assert found([("user", "Rate it 3 of 5.")], {"rate": "Rate it %s of 5."}).texts == ("rate",)
+
+
+def test_several_messages_of_one_speaker_are_told_apart_and_a_short_text_is_no_part_of_a_word() -> None:
+    held = found([("user", "one"), ("assistant", "yes"), ("user", "onerous")], {"first": "one"})
+    assert held == (("first",), {"assistant": "yes", "user": "onerous"})
+    assert found([("user", "a"), ("user", "b")], {}).inputs == {"user": "a", "user#2": "b"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("Say {what}.", "Tell {what} now.", ""),
+        ("Say {what}.", "Tell it.", "leaves out the place {what}"),
+        ("Say {what}.", "Tell {what} to {whom}.", "has a place {whom}"),
+        ("Say %s.", "Tell it.", "leaves out the place %s"),
+        ("Give {{}} for {what}.", "For {what} give nothing.", ""),
+        ("Give it.", 'Give {"a": 1} or {name}.', ""),
+    ],
+)
+def test_a_new_text_keeps_the_places_of_the_old_one(old: str, new: str, fault: str) -> None:
+    assert fault in lost_place(old, new)
+    assert bool(fault) == bool(lost_place(old, new))
