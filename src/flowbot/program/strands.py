@@ -1,0 +1,134 @@
+"""Strands: the tasks and threads of one run, each with the moment at which it was forked from another.
+
+What came before a call must not depend on how fast others were. Of its own strand everything did that had ended; of the others
+what had ended when its strand was forked: a group of tasks that is made at once has nothing of one another before it,
+whatever ends first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from asyncio import base_events
+from collections.abc import Callable
+from contextvars import ContextVar, copy_context
+from functools import wraps
+from itertools import count
+from typing import Any, ParamSpec, TypeVar
+
+from .sites import Sites, here
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_clock = count(1)
+
+
+def tick() -> int:
+    """The next moment of the logical clock."""
+    return next(_clock)
+
+
+class Strand:
+    """One task or thread.
+
+    Args:
+        parent: which it was forked from; None for where a run begins.
+        born: the moment of that.
+        sites: where in the user's code that was.
+    """
+
+    __slots__ = ("born", "latest", "owner", "parent", "sites")
+
+    def __init__(self, parent: Strand | None, born: int, sites: Sites | None = None) -> None:
+        self.parent, self.born, self.latest, self.sites = parent, born, born, sites
+        self.owner: object = None
+
+    def line(self) -> list[tuple[Strand, int]]:
+        """Itself and those that it comes of, the first last, each with the moment at which the way to it was forked off; 0 for itself."""
+        found: list[tuple[Strand, int]] = []
+        strand, born = self, 0
+        while True:
+            found.append((strand, born))
+            if strand.parent is None:
+                return found
+            strand, born = strand.parent, strand.born
+
+
+_here: ContextVar[Strand | None] = ContextVar("strand", default=None)
+_job = threading.local()
+
+
+def begin() -> Strand:
+    """A first strand in this context, for a run that begins."""
+    _follow_tasks()
+    strand = Strand(None, tick())
+    strand.owner = _owner()
+    _here.set(strand)
+    return strand
+
+
+def current() -> Strand:
+    """The strand in which the code runs."""
+    strand, owner = _here.get(), _owner()
+    if strand is None:
+        return begin()
+    if strand.owner is None:
+        strand.owner = owner
+    elif strand.owner != owner:
+        # A context of its own inside what was submitted to a thread, or a task that some other loop made.
+        job: Strand | None = getattr(_job, "strand", None)
+        strand = job if job is not None and job.parent is strand else Strand(strand, strand.latest)
+        strand.owner = owner
+        _here.set(strand)
+    strand.latest = tick()
+    return strand
+
+
+def forked(function: Callable[P, T]) -> Callable[P, T]:
+    """`function` as it is to run in another thread: in a copy of this context, as a strand of its own."""
+    context, parent = copy_context(), _here.get()
+    if parent is None:
+        return lambda *args, **kwargs: context.run(function, *args, **kwargs)
+    strand = _fork(parent)
+    context.run(_here.set, strand)
+
+    @wraps(function)
+    def job(*args: P.args, **kwargs: P.kwargs) -> T:
+        before = getattr(_job, "strand", None)
+        _job.strand = strand
+        try:
+            return context.run(function, *args, **kwargs)
+        finally:
+            _job.strand = before
+
+    return job
+
+
+def _fork(parent: Strand) -> Strand:
+    return Strand(parent, tick(), here(parent.sites, fork=True))
+
+
+def _owner() -> object:
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return task if task is not None else threading.get_ident()
+
+
+def _follow_tasks() -> None:
+    """Let asyncio's own loops say when a task is made; what is made where no run is watched is made as ever."""
+    plain: Any = base_events.BaseEventLoop.create_task
+    if hasattr(plain, "__wrapped__"):
+        return
+
+    @wraps(plain)
+    def create_task(loop: Any, coro: Any, **options: Any) -> Any:
+        parent = _here.get()
+        if parent is not None and options.get("context") is None and loop.get_task_factory() is None:
+            context = copy_context()
+            context.run(_here.set, _fork(parent))
+            options["context"] = context
+        return plain(loop, coro, **options)
+
+    base_events.BaseEventLoop.create_task = create_task  # pyright: ignore[reportAttributeAccessIssue]
