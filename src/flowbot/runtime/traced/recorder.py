@@ -86,13 +86,32 @@ class Recorder:
         Args:
             kind: of the call: `step`, `tool` or `model`.
             name: of the step; `call` for a model's.
-            arguments: by name; of a model's call what of its request is said to the model, such as `messages`.
+            arguments: by name; of a model's call none, since `heard` tells.
             parent: id of the step around it; None where there is none.
             declared: names of the steps that it says it reads.
         """
         opened = Open(str(next(self._numbers)), parent, cast("Kind", kind), name, arguments, declared)
         self._opened.append(opened)
         return opened
+
+    def heard(self, opened: Open, exchange: Any) -> None:
+        """A model's call ended.
+
+        Args:
+            opened: the call, begun when the request went out.
+            exchange: what the tap saw of it.
+        """
+        said = [text for each in exchange.messages for text in (each.content, *(call.arguments for call in each.calls))]
+        opened.given, opened.exchange = {"messages": seen(said)}, exchange
+        if exchange.error:
+            opened.failed(exchange.error)
+        else:
+            calls = [{"name": each.name, "arguments": each.arguments} for each in exchange.calls]
+            opened.done({"reply": exchange.text, **({"calls": calls} if calls else {})})
+
+    def of(self, number: int) -> Open:
+        """The call whose `id` is a number."""
+        return self._opened[number - 1]
 
     def events(self) -> tuple[Recorded, ...]:
         """What has happened, in the order in which it began; a call that has not ended yet failed."""
