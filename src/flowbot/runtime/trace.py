@@ -51,6 +51,22 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class StepEdge:
+    """One way in which a step inside a program read another.
+
+    Args:
+        source: the other's address.
+        part: `in.NAME`, the argument that held what it gave; `out`, where this step's result is made of it; "", where it decided
+            that this step ran.
+        how: it was found: `object`, `text`, `shingles`, `leaf`, `code`, `control`, `time` or `declared`; see `runtime.traced`.
+    """
+
+    source: str
+    part: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One node's call.
 
@@ -70,6 +86,7 @@ class Step:
         reads: addresses of the steps whose outputs it read, through loops and maps, and of the branch that let it run.
         note: what else is to be said, as that a loop stopped at its bound; "" for nothing.
         calls: the tool calls that the model asked for, in order.
+        edges: of a step inside a program how each of `reads` was found.
         texts: of a step inside a program the slots whose texts it used, as `app:plan`; the request of a model call holds them.
     """
 
@@ -86,6 +103,7 @@ class Step:
     note: str = ""
     calls: tuple[ToolCall, ...] = ()
     texts: tuple[str, ...] = ()
+    edges: tuple[StepEdge, ...] = ()
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -106,8 +124,9 @@ class Step:
             "reads": list(self.reads),
             "calls": [call.dump() for call in self.calls],
             "texts": list(self.texts),
+            "edges": [[each.source, each.part, each.how] for each in self.edges],
         }
-        return facts if self.texts else {name: fact for name, fact in facts.items() if name != "texts"}
+        return {name: fact for name, fact in facts.items() if fact or name not in ("texts", "edges")}
 
     @staticmethod
     def load(data: Mapping[str, Any]) -> Step:
@@ -118,6 +137,7 @@ class Step:
             "reads": tuple(data["reads"]),
             "calls": tuple(ToolCall.load(each) for each in data["calls"]),
             "texts": tuple(data.get("texts", ())),
+            "edges": tuple(StepEdge(*each) for each in data.get("edges", ())),
         }
         return Step(**{**data, **made})
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, thread
-from contextvars import copy_context
-from functools import partial
 from typing import Any
 
 import wrapt
+
+from flowbot.program.strands import forked
 
 from .tap import tapping
 
@@ -23,13 +23,13 @@ def copy_contexts() -> None:
 def _submit(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if tapping.get() is None or not args:
         return wrapped(*args, **kwargs)
-    return wrapped(copy_context().run, *args, **kwargs)
+    return wrapped(forked(args[0]), *args[1:], **kwargs)
 
 
 def _start(wrapped: Callable[[], None], instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     # A pool's thread serves many: each of its calls brings a context of its own.
     if tapping.get() is not None and getattr(instance, "_target", None) is not _WORKER:
-        instance.run = partial(copy_context().run, instance.run)
+        instance.run = forked(instance.run)
     return wrapped(*args, **kwargs)
 
 

@@ -316,7 +316,13 @@ def _view(value: Seen) -> _View:
     texts = list(dict.fromkeys(each.text for each in every if not each.number))
     numbers = {each.text for each in every if each.number}
     parsed = {leaf for text in _raw(value.value) if text.lstrip()[:1] in ("{", "[") for leaf in pieces(text)}
-    return _View(texts, {*texts, *parsed}, numbers, {id(each): each for each in value.objects}, any(isinstance(each, bool) for each in _parts(value.value)))
+    return _View(
+        texts,
+        {*texts, *parsed},
+        numbers,
+        {id(each): each for each in value.objects},
+        any(isinstance(each, bool) for each in _parts(value.value)),
+    )
 
 
 def _parts(value: Any) -> Iterable[Any]:
