@@ -22,7 +22,11 @@ from flowbot.workflow.parameters import (
 )
 from flowbot.workflow.workflow import Workflow
 
-KEPT: dict[str, set[str]] = {"LLMParameters": {"model", "max_tokens"}, "ChoiceParameters": {"model"}}
+KEPT: dict[str, set[str]] = {
+    "LLMParameters": {"model", "max_tokens"},
+    "ChoiceParameters": {"model"},
+    "ProgramParameters": {"slots"},
+}
 """What only the user says."""
 CALL = {"kind": "llm", "in": {"q": "question"}, "out": {"n": "int"}, "when": "route.many"}
 TOLD = {"instruction": "Do it."}

@@ -93,7 +93,7 @@ def _facts(workflow: Workflow, path: str, node: Node, inner: int) -> Iterator[st
 
 def _texts(parameters: Parameters, inner: int) -> Iterator[str]:
     """A step's prompt or code."""
-    from flowbot.workflow.parameters import CodeParameters, LLMParameters
+    from flowbot.workflow.parameters import CodeParameters, LLMParameters, ProgramParameters
 
     prompt = (
         parameters.instruction_text if isinstance(parameters, LLMParameters) else getattr(parameters, "instruction", "")
@@ -102,6 +102,9 @@ def _texts(parameters: Parameters, inner: int) -> Iterator[str]:
         yield from _cut(wrap(f"“{' '.join(prompt.split())}”", inner), 3, inner)
     if isinstance(parameters, LLMParameters) and prompt and parameters.demonstrations:
         yield f"+ {count(len(parameters.demonstrations), 'worked example')}"
+    if isinstance(parameters, ProgramParameters):
+        for name in parameters.texts:
+            yield from _cut(wrap(f"{name} “{' '.join(parameters.plain_text(name).split())}”", inner), 3, inner)
     if isinstance(parameters, CodeParameters):
         yield from _cut([line for line in parameters.code.splitlines() if line.strip()], 4, inner)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from flowbot.fields import Field, ToolSignature
-from flowbot.workflow.nodes import CodeNode, LLMNode, Node, ToolNode
+from flowbot.workflow.nodes import CodeNode, LLMNode, Node, ProgramNode, ToolNode
 from flowbot.workflow.parameters import CodeParameters, LLMParameters
 from flowbot.workflow.workflow import Workflow
 
@@ -220,8 +220,12 @@ def code_refusals(exported: Exported) -> list[str]:
 
 
 def tool_refusals(exported: Exported) -> list[str]:
-    """A sentence for each tool of a step that cannot be imported by name."""
-    said: list[str] = []
+    """A sentence for each tool of a step that cannot be imported by name, and for each program."""
+    said = [
+        f"step {step.path} runs {step.node.call}, a program already: fb.use(FILE) lets it run as it was found"
+        for step in exported.steps
+        if isinstance(step.node, ProgramNode)
+    ]
     for step in exported.steps:
         parameters = exported.workflow.parameter(step.path)
         called = (step.node.tool,) if isinstance(step.node, ToolNode) else ()

@@ -19,6 +19,7 @@ from flowbot.workflow.nodes import (
     MapNode,
     MergeNode,
     Node,
+    ProgramNode,
     ToolNode,
     walk,
 )
@@ -145,6 +146,8 @@ class Body:
             case MergeNode():
                 given = [f"{self.names.variable(key)}={self.read(each)}" for key, each in node.given.items()]
                 return call_source(self.names.functions[path], [self._candidates(node), *given])
+            case ProgramNode():
+                raise AssertionError("a program is refused before")
             case BranchNode() | LLMNode():
                 given = [f"{self.names.variable(key)}={self.read(each)}" for key, each in node.inputs.items()]
                 if not self._sampled(name):

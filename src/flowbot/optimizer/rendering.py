@@ -24,6 +24,7 @@ from flowbot.workflow.nodes import (
     MapNode,
     MergeNode,
     Node,
+    ProgramNode,
     ToolNode,
 )
 from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
@@ -241,6 +242,8 @@ def _clause(workflow: Workflow, path: str, node: Node) -> str:
             return f"LLM call `{path}` reads {reads}, writes {writes}{_more(workflow, path)}"
         case CodeNode():
             return f"Python step `{path}` computes {writes} from {reads}"
+        case ProgramNode():
+            return f"the user's own program `{path}` gives {writes} from {reads}"
         case ToolNode():
             return f"tool `{node.tool}` gives {writes} from {reads}"
         case MergeNode(how="judge"):

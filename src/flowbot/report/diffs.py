@@ -19,7 +19,7 @@ from flowbot.run.result import RunResult
 from flowbot.run.view import read_run
 from flowbot.workflow.diff import diff as changes_between
 from flowbot.workflow.nodes import walk
-from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
+from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters, ProgramParameters
 from flowbot.workflow.prompt import prompt_text
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
@@ -211,6 +211,9 @@ def _texts(workflow: Workflow, node: str) -> dict[str, str]:
         texts = {"instruction": parameters.instruction, "settings": _settings(parameters)}
     elif isinstance(parameters, CodeParameters):
         texts = {"code": parameters.code}
+    elif isinstance(parameters, ProgramParameters):
+        texts = {name: parameters.text(name) or "" for name in parameters.texts}
+        texts["values"] = ", ".join(f"{name} {value}" for name, value in parameters.values.items())
     return {name: text for name, text in texts.items() if text}
 
 

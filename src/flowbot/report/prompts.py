@@ -10,7 +10,7 @@ from flowbot.export.exported import ExportedStep, mark
 from flowbot.export.exporting import exported
 from flowbot.fields import UserError
 from flowbot.workflow.captions import kind_text
-from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
+from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters, Parameters, ProgramParameters
 from flowbot.workflow.workflow import Workflow
 
 _ANY = "fake/any"
@@ -80,11 +80,17 @@ def _told(step: ExportedStep, workflow: Workflow) -> StepPrompt:
         step=step.path,
         kind=kind_text(step.node),
         model="" if asked is None or asked.model.name == _ANY else asked.model.name,
-        messages=() if asked is None else tuple((each.role, each.text(mark)) for each in asked.messages),
+        messages=_texts(parameters) if asked is None else tuple((e.role, e.text(mark)) for e in asked.messages),
         code=parameters.code if isinstance(parameters, CodeParameters) else "",
         settings={} if asked is None else asked.settings,
         response_format=None if asked is None else asked.response_format,
     )
+
+
+def _texts(parameters: Parameters | None) -> tuple[tuple[str, str], ...]:
+    """The texts of a program, by name."""
+    told = parameters if isinstance(parameters, ProgramParameters) else ProgramParameters()
+    return tuple((name, told.text(name) or "") for name in told.texts)
 
 
 def _nameless(workflow: Workflow) -> Workflow:

@@ -8,9 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flowbot.fields import Field, ModelError, RefusedError, StepError, ToolSignature, Type, Usage
+from flowbot.fields import Field, ModelError, RefusedError, StepError, ToolSignature, Type, Usage, UserError
 from flowbot.workflow.conditions import holds
-from flowbot.workflow.nodes import BranchNode, CodeNode, LLMNode, LoopNode, MapNode, MergeNode, Node, ToolNode, walk
+from flowbot.workflow.nodes import (
+    BranchNode,
+    CodeNode,
+    LLMNode,
+    LoopNode,
+    MapNode,
+    MergeNode,
+    Node,
+    ProgramNode,
+    ToolNode,
+    walk,
+)
 from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
 
 from .adapter import choice_messages, messages
@@ -92,6 +103,9 @@ class NodeCalls:
                     return await self._llm(step, path, node, place)
                 case ToolNode() | CodeNode():
                     return await self._computed(step, path, node)
+                case ProgramNode():
+                    mend = "`programs:` in the task file, or fb.load(..., programs=[...])"
+                    raise UserError(f"step {path}", f"the program {node.call!r}, which is not there", mend)
         except RefusedError as error:
             return Ended("missing", refused=error)
 

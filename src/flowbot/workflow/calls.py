@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from .nodes import HasNodes, LLMNode, LoopNode, MapNode, walk
-from .parameters import ChoiceParameters, LLMParameters, Parameters
+from .file import FORMAT
+from .nodes import HasNodes, LLMNode, LoopNode, MapNode, ProgramNode, walk
+from .parameters import ChoiceParameters, LLMParameters, Parameters, ProgramParameters
 from .workflow import Workflow
 
 
@@ -14,6 +15,19 @@ def asked_models(workflow: Workflow) -> Iterator[tuple[str, str | None]]:
     for path, node in walk(workflow.sketch):
         if node.asks:
             yield path, _model(workflow.parameter(path))
+        for name, filling in fillings(workflow, path):
+            yield from ((f"{path}:{name}/{inner}", model) for inner, model in asked_models(filling))
+
+
+def fillings(workflow: Workflow, path: str) -> Iterator[tuple[str, Workflow]]:
+    """What fills the places of the program at a path: the place's name, and the workflow.
+
+    Raises:
+        UserError: if what stands there is no workflow.
+    """
+    told = workflow.parameters.get(path)
+    for name, data in (told.slots if isinstance(told, ProgramParameters) else {}).items():
+        yield name, Workflow.from_data({"flowbot": FORMAT, **data}, f"parameters.{path}.slots.{name}")
 
 
 def most_calls(workflow: Workflow) -> int:
@@ -44,6 +58,10 @@ def _calls(
                     calls += told.samples * (rounds + 1 if told.tools else 1) * weight(told.model)
             case LoopNode() | MapNode():
                 calls += (node.bound if most else 1) * _calls(workflow, node, f"{path}{name}/", weight, most=most)
+            case ProgramNode():
+                # Its own clients call what models they like: those of its source. Where it goes well, a call for each text.
+                texts = len(told.texts) if isinstance(told, ProgramParameters) else 0
+                calls += node.max_calls if most else min(node.max_calls, max(1, texts)) * weight(None)
             case _:
                 calls += node.asks * weight(_model(told))
     return calls

@@ -8,8 +8,8 @@ from flowbot.fields import UserError
 
 from .conditions import Guard, say
 from .graph import split_reference, topological
-from .nodes import BodyNode, BranchNode, Carry, HasNodes, LoopNode, MapNode, MergeNode, Node, ToolNode
-from .parameters import LLMParameters, Parameters
+from .nodes import BodyNode, BranchNode, Carry, HasNodes, LoopNode, MapNode, MergeNode, Node, ProgramNode, ToolNode
+from .parameters import LLMParameters, Parameters, ProgramParameters
 from .scope import Scope
 
 
@@ -23,7 +23,15 @@ def drawing_order(holder: HasNodes) -> tuple[str, ...]:
 
 def kind_text(node: Node) -> str:
     """The kind, and what there is to it in one word: `tool lookup`, `merge vote`."""
-    extra = node.tool if isinstance(node, ToolNode) else node.how if isinstance(node, MergeNode) else ""
+    match node:
+        case ToolNode():
+            extra = node.tool
+        case ProgramNode():
+            extra = node.call
+        case MergeNode():
+            extra = node.how
+        case _:
+            extra = ""
     return f"{node.kind} {extra}".strip()
 
 
@@ -95,6 +103,14 @@ def remarks(node: Node, parameters: Parameters | None) -> tuple[str, ...]:
         said += [f"tools {', '.join(parameters.tools)}", f"at most {node.rounds} rounds"] if parameters.tools else []
     if isinstance(node, BranchNode) and node.asks:
         said.append("a model chooses")
+    if isinstance(node, ProgramNode):
+        said.append(f"at most {node.max_calls} calls")
+    if isinstance(parameters, ProgramParameters):
+        said += [
+            f"{what} {', '.join(names)}"
+            for what in ("texts", "values", "slots")
+            if (names := getattr(parameters, what))
+        ]
     if node.feedback_from:
         said.append(f"feedback from {', '.join(node.feedback_from)}")
     return (*said, *(["frozen"] if node.frozen else []))

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import chain, islice
+from typing import Any
 
 from flowbot.fields import Field, ToolSignature, UserError
 
 from .defects import Defect, choices, name_defects, type_defects
+from .file import FORMAT
 from .graph import cycles, unused
-from .nodes import BodyNode, BranchNode
+from .messages import FormatError
+from .nodes import BodyNode, BranchNode, ProgramNode, walk
 from .rules_nodes import NodeRules
 from .rules_parameters import parameter_defects
 from .scope import Scope
@@ -153,7 +156,26 @@ class _Checker:
 
     def parameters(self) -> Iterator[Defect]:
         """The parameters: of nodes that there are, of their kind, and sound."""
-        return parameter_defects(self.workflow, self.scope, self._rules.tool)
+        return parameter_defects(self.workflow, self.scope, self._rules.tool, self._filling)
+
+    def _filling(self, where: str, data: dict[str, Any]) -> Iterator[Defect]:
+        """What fills a place of a program: a sound workflow that gives back one of its inputs, and runs no program itself."""
+        try:
+            filling = Workflow.from_data({"flowbot": FORMAT, **data}, where)
+        except FormatError as error:
+            yield from (Defect(f"{where}.{each.where}".rstrip("."), each.what, each.mend) for each in error.defects)
+            return
+        except UserError as error:
+            yield Defect(where, str(error), "write a workflow, as in a file")
+            return
+        if [*filling.sketch.outputs][1:] or not filling.sketch.outputs.keys() <= filling.sketch.inputs.keys():
+            mend = "give one output, of the name of the input that it stands for"
+            yield Defect(f"{where}.outputs", f"gives {', '.join(filling.sketch.outputs) or 'nothing'}", mend)
+        if any(isinstance(node, ProgramNode) for _, node in walk(filling.sketch)):
+            yield Defect(f"{where}.nodes", "a program within a program", "use nodes of other kinds")
+            return
+        found = check(filling, tools=self._rules.tools, allow_writes=self._rules.allow_writes)
+        yield from (Defect(f"{where}.{each.where}", each.what, each.mend) for each in found)
 
     def _wiring(self, where: str, scope: Scope) -> Iterator[Defect]:
         """A body as a whole: no circles, nothing unused."""

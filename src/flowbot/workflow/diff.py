@@ -11,7 +11,7 @@ from flowbot.fields import canonical_json
 from .captions import bound_text, carry_text, gives, kind_text, reads_text, way_text, ways_text
 from .conditions import say
 from .nodes import BodyNode, BranchNode, HasNodes, LoopNode, Node, walk
-from .parameters import LLMParameters
+from .parameters import LLMParameters, TunedText
 from .prompt import prompt_text
 from .scope import Scope
 from .workflow import Workflow
@@ -179,6 +179,8 @@ def _parameters(path: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator
             continue
         if key == "demonstrations":
             yield f"~ {path}, demonstrations: {len(was or ())} → {len(now or ())}{_examples(now or ())}"
+        elif key in ("texts", "values", "slots"):
+            yield from _named(path, key, was or {}, now or {})
         elif key in ("instruction", "format_hint", "code"):
             yield f"~ {path}, {key}:"
             yield from (f"    {line}" for line in _text(str(was or ""), str(now or "")))
@@ -187,6 +189,31 @@ def _parameters(path: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator
             yield from (f"    {line}" for line in _text(_prompt(was), _prompt(now)))
         else:
             yield f"~ {path}, {key}: {_shown(was)} → {_shown(now)}"
+
+
+def _named(path: str, key: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+    """What a program is told, by name: texts line by line, values, what fills its places."""
+    for name in dict.fromkeys((*old, *new)):
+        was, now = old.get(name), new.get(name)
+        if canonical_json(was) == canonical_json(now):
+            continue
+        what = f"{path}, {key.removesuffix('s')} {name}"
+        if key == "texts":
+            yield f"~ {what}:"
+            yield from (f"    {line}" for line in _text(_shown_text(was), _shown_text(now)))
+        elif key == "values":
+            yield f"~ {what}: {_shown(was)} → {_shown(now)}"
+        else:
+            sign = "+" if was is None else "-" if now is None else "~"
+            yield f"{sign} {what}: {', '.join(_nodes_of(was if now is None else now))}"
+
+
+def _nodes_of(filling: Any) -> list[str]:
+    return [*cast("dict[str, Any]", filling).get("nodes", ())]
+
+
+def _shown_text(text: Any) -> str:
+    return TunedText.model_validate(text).shown() if isinstance(text, dict) else str(text or "")
 
 
 def _prompt(messages: Any) -> str:

@@ -13,7 +13,7 @@ from flowbot.fields.foreign import MOST_FINDINGS, Place
 from .defects import Defect
 from .parameters import PARAMETERS
 
-_FORMS = frozenset({"<test>", "<all>", "<any>", "<not>", "<else>", "<text>", "<place>"})
+_FORMS = frozenset({"<test>", "<all>", "<any>", "<not>", "<else>", "<text>", "<place>", "<tuned>"})
 """Tags that pydantic puts into the place of an error in a condition, or a part of a prompt: they do not stand in the file."""
 WHOLE = "workflow"
 """How a defect names the whole as its place."""

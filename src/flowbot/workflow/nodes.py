@@ -23,6 +23,8 @@ MAX_STEPS = 100
 """Most steps of a loop and rounds of tool calls that a workflow may ask for."""
 MAX_ITEMS = 10_000
 """Most items of a map."""
+MAX_CALLS = 1000
+"""Most model calls of one run of a program that a workflow may allow."""
 
 Swap = Mapping[str, str]
 """What is read instead of a reference: old to new."""
@@ -59,7 +61,7 @@ class _Node(Closed, populate_by_name=True):
         """The node as it stands in a file: the kind first, nothing that goes without saying."""
         data = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
         kind = {"kind": self.kind_name()}
-        return kind | {key: data[key] for key in ("when", "how", "tool", "in", "out") if key in data} | data
+        return kind | {key: data[key] for key in ("when", "how", "tool", "call", "in", "out") if key in data} | data
 
     def references(self) -> tuple[str, ...]:
         """What the node reads from the body that it stands in, in declared order, a body's own reading included."""
@@ -104,6 +106,22 @@ class CodeNode(_Node):
     kind: Literal["code"] = "code"
     inputs: dict[str, str] = Field(validation_alias="in", serialization_alias="in")
     out: dict[str, str]
+
+
+class ProgramNode(_Node):
+    """A user's own Python callable, watched as it runs. The texts and values that it declares are parameters.
+
+    The file only names it: the task file says where it is, or it is handed over.
+    """
+
+    kind: Literal["program"] = "program"
+    call: str
+    """`FILE.py:NAME`, or `NAME` of one that is handed over."""
+    inputs: dict[str, str] = Field(validation_alias="in", serialization_alias="in")
+    out: dict[str, str]
+    """One output is what it returns; of several it returns a mapping, or an object with fields of these names."""
+    max_calls: int = 20
+    """Most model calls of one run, `MAX_CALLS` at most."""
 
 
 class BranchNode(_Node):
@@ -313,7 +331,8 @@ class MapNode(BodyNode):
 
 
 Node = Annotated[
-    LLMNode | ToolNode | CodeNode | BranchNode | MergeNode | LoopNode | MapNode, Field(discriminator="kind")
+    LLMNode | ToolNode | CodeNode | ProgramNode | BranchNode | MergeNode | LoopNode | MapNode,
+    Field(discriminator="kind"),
 ]
 
 

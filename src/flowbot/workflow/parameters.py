@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag, field_validator
+from pydantic_core import PydanticCustomError
 
-from flowbot.fields.foreign import Closed
+from flowbot.fields.foreign import Closed, short
 
 from .prompt import MOST_MESSAGES, PromptMessage, Slot, plain_text, reworded, slots
 
@@ -88,17 +90,88 @@ class CodeParameters(Closed):
     code: str = Field(default="", max_length=MOST_LETTERS)
 
 
+class TunedText(Closed):
+    """A text of a program with worked examples behind it."""
+
+    text: str = Field(max_length=MOST_LETTERS)
+    demonstrations: tuple[Demonstration, ...] = Field(default=(), max_length=16)
+
+    def shown(self, example: str = "") -> str:
+        """The text as the program reads it: its worked examples behind it, but for that of the example which is scored."""
+        told = [self.text]
+        for each in self.demonstrations:
+            if not (example and each.example == example):
+                told.append(
+                    "\n".join(f"{name}: {_plainly(v)}" for name, v in (*each.inputs.items(), *each.outputs.items()))
+                )
+        return told[0] if len(told) == 1 else "\n\n".join((told[0], "Examples:", *told[1:]))
+
+
+def _form(data: Any) -> str:
+    return "<tuned>" if isinstance(data, dict | TunedText) else "<text>"
+
+
+_Text = Annotated[
+    Annotated[str, Field(max_length=MOST_LETTERS), Tag("<text>")] | Annotated[TunedText, Tag("<tuned>")],
+    Discriminator(_form),
+]
+Scalar = bool | int | float | str
+
+
+class ProgramParameters(Closed):
+    """Parameters of a `program` node: what the program declares, by name. What is not named is as in its source."""
+
+    texts: dict[str, _Text] = Field(default_factory=dict, max_length=64)
+    values: dict[str, Any] = Field(default_factory=dict, max_length=64)
+    slots: dict[str, dict[str, Any]] = Field(default_factory=dict, max_length=32)
+    """What fills places of the program: workflows as in a file, each with one output, which is one of its inputs."""
+
+    @field_validator("values")
+    @classmethod
+    def _scalars(cls, values: dict[str, Any]) -> dict[str, Any]:
+        for name, value in values.items():
+            if not isinstance(value, Scalar):
+                context = {
+                    "place": f"values.{name}",
+                    "found": short(value),
+                    "expected": "a number, a text, true or false",
+                }
+                raise PydanticCustomError("explained", "{place}: found {found}; expected {expected}", context)
+        return values
+
+    def text(self, name: str, example: str = "") -> str | None:
+        """A text as the program reads it; None: as in its source."""
+        found = self.texts.get(name)
+        return found.shown(example) if isinstance(found, TunedText) else found
+
+    def plain_text(self, name: str) -> str:
+        """A text without its worked examples; "" where it is as in the source."""
+        found = self.texts.get(name, "")
+        return found.text if isinstance(found, TunedText) else found
+
+    def with_text(self, name: str, text: str) -> Self:
+        """The same with another text of that name, its worked examples kept."""
+        found = self.texts.get(name)
+        new = found.model_copy(update={"text": text}) if isinstance(found, TunedText) else text
+        return self.model_copy(update={"texts": {**self.texts, name: new}})
+
+
+def _plainly(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 class NoParameters(Closed):
     """`tool`, `loop` and `map` nodes have nothing to tune; the nodes of a body have their own."""
 
 
-Parameters = LLMParameters | ChoiceParameters | CodeParameters | NoParameters
+Parameters = LLMParameters | ChoiceParameters | CodeParameters | ProgramParameters | NoParameters
 
-PARAMETERS: dict[str, type[LLMParameters | ChoiceParameters | CodeParameters | NoParameters]] = {
+PARAMETERS: dict[str, type[LLMParameters | ChoiceParameters | CodeParameters | ProgramParameters | NoParameters]] = {
     "llm": LLMParameters,
     "branch": ChoiceParameters,
     "merge": ChoiceParameters,
     "code": CodeParameters,
+    "program": ProgramParameters,
     "tool": NoParameters,
     "loop": NoParameters,
     "map": NoParameters,
@@ -109,6 +182,7 @@ WRITABLE: Mapping[type[Parameters], tuple[str, ...]] = {
     LLMParameters: ("instruction", "messages", "format_hint", "demonstrations", "tools", "temperature", "samples"),
     ChoiceParameters: ("instruction",),
     CodeParameters: ("code",),
+    ProgramParameters: ("texts", "values"),
     NoParameters: (),
 }
 """What an edit that is read from data may set; of the messages of a step that has some, the texts alone. Which model is asked, and how much it may write, is the user's to say."""
@@ -122,7 +196,7 @@ def unwritable(parameters: Parameters) -> str:
     may = WRITABLE[type(parameters)]
     for name in sorted(parameters.model_fields_set):
         value = getattr(parameters, name)
-        if name not in may and value != type(parameters).model_fields[name].default:
+        if name not in may and value != type(parameters).model_fields[name].get_default(call_default_factory=True):
             what = f"an edit sets {', '.join(may)}, and nothing else" if may else "an edit sets nothing here"
             return f"found {name} {value!r:.60}; {what}: leave {name} out, the step keeps its own"
     if isinstance(parameters, LLMParameters):

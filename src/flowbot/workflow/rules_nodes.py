@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from flowbot.fields import ToolSignature, Type
@@ -9,10 +10,25 @@ from flowbot.fields import ToolSignature, Type
 from .conditions import tests_of
 from .defects import Defect, choices, name_defects, type_defects
 from .graph import split_reference
-from .nodes import MAX_STEPS, BodyNode, BranchNode, LLMNode, LoopNode, MapNode, MergeNode, Node, ToolNode
+from .nodes import (
+    MAX_CALLS,
+    MAX_STEPS,
+    BodyNode,
+    BranchNode,
+    LLMNode,
+    LoopNode,
+    MapNode,
+    MergeNode,
+    Node,
+    ProgramNode,
+    ToolNode,
+)
 from .rules_conditions import condition_defects
 from .rules_references import References, clashes, hidden
 from .scope import Scope, parsed
+
+CALL = re.compile(r"(?:[^:\s][^:]*\.py:)?[A-Za-z_]\w*")
+"""How a `program` node names its callable."""
 
 
 class NodeRules(References):
@@ -55,6 +71,11 @@ class NodeRules(References):
                     yield from self._tool(where, node, carried, scope)
                 elif isinstance(node, BranchNode):
                     yield from self._branch(where, node, carried)
+                elif isinstance(node, ProgramNode):
+                    if not CALL.fullmatch(node.call):
+                        mend = "name it, as `call: app.py:answer`"
+                        yield Defect(f"{where}.call", f"{node.call!r:.80} names no callable", mend)
+                    yield from _number(f"{where}.max_calls", "max_calls", node.max_calls, MAX_CALLS)
                 elif isinstance(node, LLMNode):
                     if not node.inputs:
                         mend = "bind an input, or use a code node for a constant"

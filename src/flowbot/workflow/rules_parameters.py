@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from flowbot.fields import ValueMismatch
 
 from .code import code_faults
 from .defects import Defect, choices
 from .graph import split_reference
-from .nodes import BranchNode, CodeNode, LLMNode, MergeNode, walk
-from .parameters import PARAMETERS, ChoiceParameters, CodeParameters, Demonstration, LLMParameters
+from .nodes import BranchNode, CodeNode, LLMNode, MergeNode, ProgramNode, walk
+from .parameters import PARAMETERS, ChoiceParameters, CodeParameters, Demonstration, LLMParameters, ProgramParameters
 from .scope import Scope, parsed
 from .workflow import Workflow
 
 ToolRule = Callable[[str, str], Iterator[Defect]]
 """From a place and a tool's name to what is wrong with calling it."""
+MOST_VALUE = 1000
+"""Letters of a value that is a text."""
+FillingRule = Callable[[str, dict[str, Any]], Iterator[Defect]]
+"""From a place and the data of a workflow to what is wrong with it."""
 
 
 def demonstration_fault(node: LLMNode, scope: Scope, shown: Demonstration) -> str:
@@ -45,13 +50,16 @@ def demonstration_fault(node: LLMNode, scope: Scope, shown: Demonstration) -> st
     return ""
 
 
-def parameter_defects(workflow: Workflow, scope: Scope, tool_rule: ToolRule) -> Iterator[Defect]:
+def parameter_defects(
+    workflow: Workflow, scope: Scope, tool_rule: ToolRule, filling_rule: FillingRule
+) -> Iterator[Defect]:
     """What is wrong with the parameters of a workflow's nodes.
 
     Args:
         workflow: the workflow.
         scope: its outermost scope.
         tool_rule: what is wrong with calling a tool.
+        filling_rule: what is wrong with what fills a place of a program.
     """
     paths = {path for path, _ in walk(workflow.sketch)}
     for path, given in workflow.parameters.items():
@@ -78,9 +86,25 @@ def parameter_defects(workflow: Workflow, scope: Scope, tool_rule: ToolRule) -> 
                 for tool in told.tools:
                     yield from tool_rule(f"{where}.tools", tool)
                 yield from _llm(where, node, told, body, joined=name in joined)
+            elif isinstance(node, ProgramNode):
+                told = given if isinstance(given, ProgramParameters) else ProgramParameters()
+                yield from _program(where, told, filling_rule)
             elif isinstance(node, BranchNode | MergeNode):
                 choice = given if isinstance(given, ChoiceParameters) else ChoiceParameters()
                 yield from _choice(where, choice, asks=node.asks)
+
+
+def _program(where: str, parameters: ProgramParameters, filling_rule: FillingRule) -> Iterator[Defect]:
+    """Names that can be declared, texts that say something, fillings that are workflows and give back one of their inputs."""
+    for key in ("texts", "values", "slots"):
+        for name in getattr(parameters, key):
+            if not (name.isidentifier() and name.isascii()):
+                yield Defect(f"{where}.{key}", f"the name {name!r:.80}", "use letters, digits and `_`, no digit first")
+    for name, value in parameters.values.items():
+        if isinstance(value, str) and len(value) > MOST_VALUE:
+            yield Defect(f"{where}.values.{name}", f"a text of {len(value):,} letters", f"use {MOST_VALUE} at most")
+    for name, data in parameters.slots.items():
+        yield from filling_rule(f"{where}.slots.{name}", data)
 
 
 def _choice(where: str, parameters: ChoiceParameters, *, asks: bool) -> Iterator[Defect]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ from flowbot.fields.words import brief, listed
 from .captions import kind_text
 from .file import FORMAT, read_parts, write_data
 from .nodes import Sketch, node_at, walk
-from .parameters import PARAMETERS, Parameters
+from .parameters import PARAMETERS, Parameters, ProgramParameters
 
 
 class HasFields(Protocol):
@@ -46,7 +47,7 @@ class Workflow(Closed):
         """SHA-256 of the canonical JSON of sketch and parameters.
 
         Canonical JSON sorts keys, so the orders that change what a run does are hashed beside it: of the nodes, and of
-        each node's inputs, outputs and ways (a model that reasons before it answers is not one that reasons after).
+        each node's inputs, outputs and ways, and in what fills places of a program (a model that reasons before it answers is not one that reasons after).
         """
         order = [
             [
@@ -54,6 +55,7 @@ class Workflow(Closed):
                 list(getattr(node, "inputs", ())),
                 list(node.gives),
                 *([list(node.ways)] if node.kind == "branch" else []),
+                *([json.dumps(told.slots)] if isinstance(told := self.parameters.get(path), ProgramParameters) else []),
             ]
             for path, node in walk(self.sketch)
         ]

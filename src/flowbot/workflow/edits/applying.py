@@ -12,7 +12,7 @@ from typing import TypeVar
 from flowbot.fields import Field, ToolSignature
 from flowbot.workflow.check import check
 from flowbot.workflow.graph import topological
-from flowbot.workflow.nodes import BodyNode, HasNodes, LLMNode, Sketch, walk
+from flowbot.workflow.nodes import BodyNode, HasNodes, LLMNode, ProgramNode, Sketch, walk
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.prompt import following
 from flowbot.workflow.rules_parameters import demonstration_fault
@@ -81,11 +81,20 @@ def applied(
         _instruct(draft, goal)
     after = workflow.model_copy(update={"sketch": draft.sketch, "parameters": draft.parameters})
     wanted = task_outputs if task_outputs is not None else _present_outputs(workflow.sketch)
+    if others := _programs(draft.sketch) - _programs(workflow.sketch):
+        raise EditError(
+            f"{min(others)} is another program; an edit changes nothing but how those that are there are used"
+        )
     defects = check(after, tools=tools, task_inputs=task_inputs, task_outputs=wanted)
     if defects:
         raise EditError("the workflow would not be valid: " + "\n".join(map(str, defects)), tuple(defects))
     after = after.model_copy(update={"sketch": _in_order(draft.sketch)})
     return Applied(workflow, tuple(edits), after, tuple(said))
+
+
+def _programs(sketch: Sketch) -> set[str]:
+    """What programs call: which Python runs is the user's to say."""
+    return {node.call for _, node in walk(sketch) if isinstance(node, ProgramNode)}
 
 
 def _require_nodes(sketch: Sketch) -> None:

@@ -10,8 +10,20 @@ from pydantic import BeforeValidator, PlainSerializer, ValidationError, Validati
 from pydantic_core import PydanticCustomError
 
 from flowbot.fields.foreign import Closed
+from flowbot.workflow.captions import kind_text
 from flowbot.workflow.messages import explained
-from flowbot.workflow.nodes import BodyNode, BranchNode, LoopNode, MapNode, MergeNode, Node, Sketch, ToolNode, node_at
+from flowbot.workflow.nodes import (
+    BodyNode,
+    BranchNode,
+    LoopNode,
+    MapNode,
+    MergeNode,
+    Node,
+    ProgramNode,
+    Sketch,
+    ToolNode,
+    node_at,
+)
 from flowbot.workflow.parameters import PARAMETERS, LLMParameters, Parameters
 
 from .draft import AnyParameters, Draft
@@ -107,7 +119,7 @@ def _of_kind(node: Node, data: Any, place: str) -> Parameters:
 
 def node_text(name: str, node: Node) -> str:
     """A node in words: what it is, reads and gives."""
-    what = f"tool {node.tool}" if isinstance(node, ToolNode) else node.kind
+    what = kind_text(node) if isinstance(node, ToolNode | ProgramNode) else node.kind
     how, gives = "", ", ".join(node.gives)
     match node:
         case BranchNode():

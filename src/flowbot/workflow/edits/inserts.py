@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from flowbot.workflow.conditions import Condition, Guard, say
-from flowbot.workflow.nodes import MAX_ITEMS, BranchNode, CodeNode, LLMNode, MapNode, Node, ToolNode
+from flowbot.workflow.nodes import MAX_ITEMS, BranchNode, CodeNode, LLMNode, MapNode, Node, ProgramNode, ToolNode
 from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters, Parameters
 
 from .derived import beside, in_stead, like, lines, merge_each
@@ -116,8 +116,8 @@ class InsertBranch(Edit, populate_by_name=True):
     def make(self, draft: Draft) -> None:
         """Put a branch before both nodes, and merges after them."""
         node = draft.node(self.id)
-        if not isinstance(node, LLMNode | ToolNode | CodeNode):
-            draft.refuse(f"{self.id} is of kind {node.kind}: name an llm, tool or code node")
+        if not isinstance(node, LLMNode | ToolNode | CodeNode | ProgramNode):
+            draft.refuse(f"{self.id} is of kind {node.kind}: name an llm, tool, code or program node")
         parameters = draft.parameters.get(self.id)
         if isinstance(parameters, LLMParameters):
             draft.one_answer(self.id)
@@ -139,7 +139,7 @@ class InsertBranch(Edit, populate_by_name=True):
         merge_each(draft, prefix, [self.name, name], out, "either", how="first", when=node.when)
 
     def _alternative(
-        self, draft: Draft, node: LLMNode | ToolNode | CodeNode, parameters: Parameters | None
+        self, draft: Draft, node: LLMNode | ToolNode | CodeNode | ProgramNode, parameters: Parameters | None
     ) -> tuple[Node, Parameters | None]:
         """The node of the other way and its parameters: those of the edit, else those of the node that is there."""
         if isinstance(self.node, BranchNode):

@@ -18,11 +18,13 @@ from flowbot.workflow.parameters import PARAMETERS
 from .parse import EDITS
 from .written import CONDITION, COUNT, NONE, PYTHON, TEXT, Offer, Schema, array, closed, one_of, pairs
 
+WRITTEN_KINDS = tuple(kind for kind in PARAMETERS if kind != "program")
+"""Kinds of nodes that a model may add: which Python runs is the user's to say."""
 ANY_WAY: Schema = {"type": "string", "description": "a way of a branch, as route.many; empty: always"}
 
 
 def edits_schema(
-    kinds: Sequence[str] = tuple(PARAMETERS),
+    kinds: Sequence[str] = WRITTEN_KINDS,
     tools: Mapping[str, ToolSignature] | None = None,
     *,
     sketch: Sketch | None = None,
@@ -41,7 +43,7 @@ def edits_schema(
     Raises:
         ValueError: for an unknown kind or edit, or if none is left.
     """
-    for what, names, known in (("kind", kinds, tuple(PARAMETERS)), ("edit", ops, tuple(EDITS))):
+    for what, names, known in (("kind", kinds, WRITTEN_KINDS), ("edit", ops, tuple(EDITS))):
         if unknown := [name for name in names if name not in known]:
             raise ValueError(f"unknown {what} {unknown[0]!r}; known: {', '.join(known)}")
     usable = [kind for kind in kinds if kind != "tool" or tools]
