@@ -141,7 +141,7 @@ class Wire:
         if self._session is None or self._loop is not loop:
             # The connections of a loop that has ended are gone with it.
             self._loop = loop
-            self._proxy = _proxy_for(self._base)
+            self._proxy = proxy_for(self._base)
             if self._base.scheme == "https":
                 check_certificates()
             # Not trust_env: besides proxies it reads ~/.netrc at every call, and fails where that names our host.
@@ -236,7 +236,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     return b"".join(parts)
 
 
-def _proxy_for(url: URL) -> URL | None:
+def proxy_for(url: URL) -> URL | None:
     """The environment's proxy for `url`; none for this machine itself."""
     host = url.host or ""
     if host in ("localhost", "::1") or host.startswith("127.") or proxy_bypass(f"{host}:{url.port}"):

@@ -325,7 +325,7 @@ async def test_a_page_in_a_browser_is_refused_whatever_it_knows() -> None:
 
 
 async def test_a_client_that_never_ends_its_body_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("flowbot.lm.proxy.server._LAST_BYTES", 0.01)
+    monkeypatch.setattr("flowbot.lm.proxy.guard._LAST_BYTES", 0.01)
     async with proxied() as bench:
         access = bench.open()
         path = access.url.removeprefix(bench.proxy.url)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, get_args
 
 from aiohttp import web
@@ -22,14 +21,10 @@ from flowbot.lm.session import Session
 from .access import MAX_TOKENS, Access, Mode
 from .bodies import MOST_BYTES, Asked, json_body
 from .chat import chat_answer, chat_events, read_chat
-from .faults import as_json, explain, told
+from .faults import as_json
+from .guard import HOST, guarded, silent_runner
 from .responses import read_response, response_answer, response_events
 
-HOST = "127.0.0.1"
-_LAST_BYTES = 5.0
-"""Seconds that a client has, at the end, to take the answer that is ready for it."""
-_log = logging.getLogger(__name__)
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _Answer = Callable[[Asked, str, Sequence[Reply]], dict[str, Any]]
 _Events = Callable[[Asked, Mapping[str, Any]], Iterable[tuple[str, Any]]]
 
@@ -126,19 +121,15 @@ class Proxy:
     async def __aenter__(self) -> Proxy:
         if self._runner is not None:
             raise UserError("proxy", "one that is open already", "one `async with` around all clients")
-        app = web.Application(client_max_size=MOST_BYTES, middlewares=[self._guarded])
+        guard = guarded(self._accesses, lambda: self._port, "chat/completions, responses and models are served")
+        app = web.Application(client_max_size=MOST_BYTES, middlewares=[guard])
         for prefix in ("/t/{token}", "/t/{token}/e/{example}"):
             app.router.add_get(f"{prefix}/v1/models", self._models)
             app.router.add_get(f"{prefix}/v1/models/{{name:.+}}", self._models)
             app.router.add_post(f"{prefix}/v1/chat/completions", self._chat)
             app.router.add_post(f"{prefix}/v1/responses", self._responses)
             app.router.add_get(f"{prefix}/budget", self._budget)
-        # No log: paths hold tokens. What is asked for by whoever hangs up is given up, unless it was sent.
-        silent = logging.Logger("silent", logging.CRITICAL + 1)
-        runner = web.AppRunner(
-            app, access_log=None, logger=silent, handler_cancellation=True, shutdown_timeout=_LAST_BYTES
-        )
-        await runner.setup()
+        runner = await silent_runner(app)
         await web.TCPSite(runner, HOST, 0).start()
         self._runner, self._closing = runner, False
         self._port = runner.addresses[0][1]
@@ -146,34 +137,6 @@ class Proxy:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
-
-    @web.middleware
-    async def _guarded(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        """The answer, whatever happens; nothing is said to whoever has no token."""
-        if request.headers.get("Host") not in (f"{HOST}:{self._port}", f"localhost:{self._port}"):
-            return told(403, "not for that host", "bad_host")  # a page whose name was made to mean this machine
-        if "Origin" in request.headers:
-            return told(403, "not for pages in a browser", "bad_origin")
-        # As it was sent: a quoted slash is part of it.
-        if not any(token in self._accesses for token in request.rel_url.raw_parts[2:3]):
-            return told(401, "unknown token", "invalid_api_key")
-        try:
-            return await handler(request)
-        except web.HTTPException as error:
-            served = "chat/completions, responses and models are served"
-            return told(error.status, f"{error.reason}: {served}, and bodies of at most {MOST_BYTES:,} bytes", None)
-        except asyncio.CancelledError as error:
-            answer = explain(error)
-            if answer is None or ((task := asyncio.current_task()) is not None and task.cancelling()):
-                raise
-            return answer
-        except (ConnectionError, web.RequestPayloadError):
-            return told(400, "the request broke off", None)
-        except Exception as error:
-            if (answer := explain(error)) is None:
-                _log.exception("a request to the proxy failed")
-                answer = told(500, "FlowBot's own fault; its log says more", "internal", kind="server_error")
-            return answer
 
     def _forget(self, token: str) -> None:
         self._accesses.pop(token, None)

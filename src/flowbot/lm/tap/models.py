@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
 from functools import lru_cache
 from typing import cast
@@ -15,6 +17,7 @@ from flowbot.lm.session import Session
 from flowbot.lm.tiers import Tier
 
 from .asked import MOST_REPLY, Asked
+from .proxy import TapProxy
 from .replies import read_reply
 
 
@@ -32,6 +35,8 @@ class Models:
         self._price = price
         self._max_reply = max_reply
         self._models: dict[Identity, LM] = {}
+        self._proxy: TapProxy | None = None
+        self._lock = threading.Lock()
 
     def max_reply(self, identity: Identity) -> int:
         """Tokens that a reply may have whose request names no limit."""
@@ -49,10 +54,20 @@ class Models:
             lm = self._models[identity] = LM(client, self.session, name=name, price=price, tier=tier)
         return lm
 
+    def proxy(self, loop: asyncio.AbstractEventLoop) -> TapProxy:
+        """The port for what programs start elsewhere, opened when the first of them needs it."""
+        with self._lock:
+            if self._proxy is None:
+                self._proxy = TapProxy(loop)
+            return self._proxy
+
     async def close(self) -> None:
         """Let calls in flight finish and be stored; give up those not sent. May be called twice."""
         for lm in self._models.values():
             await lm.close()
+        proxy, self._proxy = self._proxy, None
+        if proxy is not None:
+            await proxy.close()
 
 
 @lru_cache(maxsize=256)

@@ -15,6 +15,7 @@ from flowbot.fields.secrets import declare_headers, hide_text
 from flowbot.lm.client import Raw, Reply
 
 from .asked import Answer, Asked, dialect_of, read_asked
+from .processes import follow_processes
 from .tap import Tap, tapping
 from .threads import copy_contexts
 
@@ -35,6 +36,7 @@ def install() -> None:
         if not _installed:
             _installed = True
             copy_contexts()
+            follow_processes()
             for name in LIBRARIES:
                 wrapt.register_post_import_hook(_patch, name)
 
@@ -79,8 +81,12 @@ async def _asend(
 
 
 def _asked(tap: Tap, request: Any) -> Asked | None:
-    """The request to a model that it is; None where it is none."""
+    """The request to a model that it is; None where it is none, or this is a fork, from where it goes to the tap's own proxy."""
     if request.method != "POST" or dialect_of(request.url.path) is None:
+        return None
+    if not tap.at_home:
+        request.url = type(request.url)(tap.elsewhere(str(request.url)))
+        request.headers["host"] = request.url.netloc.decode()
         return None
     try:
         body: bytes = request.content

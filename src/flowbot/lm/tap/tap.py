@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
@@ -20,6 +21,7 @@ from flowbot.program.stopping import Stop
 
 from .asked import Answer, Asked, Send
 from .models import Models
+from .proxy import Passage
 
 tapping: ContextVar[Tap | None] = ContextVar("flowbot_tapping", default=None)
 """Whose model calls go past FlowBot: those of the code that runs in this context."""
@@ -29,7 +31,7 @@ _OVER = "the run that the call belongs to is over"
 
 
 class BlockingCallError(UserError):
-    """A client that blocks is called on the thread of the event loop that the tap works on: run the program in a thread."""
+    """A model is waited for on the thread of the event loop that the tap works on: run the program in a thread."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -133,6 +135,8 @@ class Tap:
         self._answer = answer
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
+        self._process = os.getpid()
+        self._passages: list[Passage] = []
         self._numbers: dict[tuple[str, Any, str], int] = defaultdict(int)
         self._lock = threading.Lock()
         self._asking: set[Future[Reply]] = set()
@@ -143,6 +147,32 @@ class Tap:
         self._closed = True
         for each in list(self._asking):
             each.cancel()
+        for passage in self._passages:
+            self.models.proxy(self._loop).forget(passage)
+
+    @property
+    def at_home(self) -> bool:
+        """Whether this is the process that it was made in, and not a fork of it."""
+        return os.getpid() == self._process
+
+    def require_thread(self) -> None:
+        """Only a thread of its own may wait for what the tap's loop does.
+
+        Raises:
+            Stop: on the loop's own thread.
+        """
+        if threading.get_ident() == self._thread:
+            raise self._stop(BlockingCallError())
+
+    def passage(self, environment: Mapping[str, str]) -> Passage:
+        """A way in for a program in another process that is started in this context, with this environment."""
+        passage = self.models.proxy(self._loop).open(self.acall, self.models.max_reply, environment)
+        self._passages.append(passage)
+        return passage
+
+    def elsewhere(self, url: str) -> str:
+        """In a fork: the address by which a request comes back to the tap."""
+        return self._passages[-1].to(url)
 
     def call(self, asked: Asked, send: Callable[[], Answer]) -> Reply:
         """The reply to a request of a thread; it is sent, if at all, in that thread.
@@ -150,8 +180,7 @@ class Tap:
         Raises:
             Stop: see the class.
         """
-        if threading.get_ident() == self._thread:
-            raise self._stop(BlockingCallError())
+        self.require_thread()
         call = self._enter(asked)
         inbox: SimpleQueue[asyncio.Future[Answer] | None] = SimpleQueue()
 

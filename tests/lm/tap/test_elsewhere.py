@@ -1,0 +1,151 @@
+"""A program's calls in threads, in other event loops, and in other processes: all go past the tap of the run that started them."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import aiohttp
+import openai
+import pytest
+from tap_help import KEY, Endpoint, running, serving
+
+from flowbot.fields import BudgetExceeded
+from flowbot.lm.budget import Budget
+from flowbot.lm.tap import BlockingCallError
+from flowbot.program.stopping import Stop
+from flowbot.store import Store
+
+ASK = """
+import os
+import openai
+client = openai.OpenAI(api_key=os.environ["OPENAI_API_KEY"])
+done = client.chat.completions.create(model="gpt-x", messages=[{"role": "user", "content": "Who?"}])
+print(done.choices[0].message.content)
+"""
+
+
+def ask(url: str, text: str = "Who?") -> str:
+    with openai.OpenAI(base_url=url, api_key=KEY) as client:
+        messages: list[Any] = [{"role": "user", "content": text}]
+        return client.chat.completions.create(model="gpt-x", messages=messages).choices[0].message.content or ""
+
+
+async def test_threads_that_a_program_starts_are_its_own() -> None:
+    """Also in a pool that another run has used before."""
+    pool = ThreadPoolExecutor(1)
+    async with serving() as there, running() as first, running() as second:
+
+        def program() -> None:
+            thread = threading.Thread(target=ask, args=(there.url, "in a thread"))
+            thread.start()
+            thread.join()
+            pool.submit(ask, there.url, "in a pool").result()
+
+        for run in (first, second):
+            with run.tapped():
+                await asyncio.to_thread(program)
+        await asyncio.wrap_future(pool.submit(ask, there.url, "of nobody"))
+    said = [[each.messages[-1].content for each in run.heard] for run in (first, second)]
+    assert said == [["in a thread", "in a pool"]] * 2
+    assert len(there.bodies) == 5
+    pool.shutdown()
+
+
+async def test_many_threads_stay_within_a_ceiling() -> None:
+    async with serving() as there, running(budget=Budget(calls=5)) as run:
+
+        def program() -> None:
+            with ThreadPoolExecutor(8) as pool:
+                list(pool.map(lambda number: ask(there.url, f"Who is {number}?"), range(20)))
+
+        with run.tapped(), pytest.raises(Stop) as stop:
+            await asyncio.to_thread(program)
+    assert isinstance(stop.value.cause, BudgetExceeded)
+    assert len(there.bodies) == 5
+
+
+async def test_an_event_loop_of_the_programs_own() -> None:
+    async with serving() as there, running() as run:
+
+        async def program() -> list[str]:
+            async with openai.AsyncOpenAI(base_url=there.url, api_key=KEY) as client:
+                asked = [
+                    client.chat.completions.create(model="gpt-x", messages=[{"role": "user", "content": f"{number}?"}])
+                    for number in range(4)
+                ]
+                return [each.choices[0].message.content or "" for each in await asyncio.gather(*asked)]
+
+        with run.tapped():
+            found = await asyncio.to_thread(lambda: asyncio.run(program()))
+    assert sorted(found) == [f"words {number}" for number in range(1, 5)]
+    assert len(run.heard) == 4
+
+
+@pytest.mark.parametrize("what", ["a client", "a process"])
+async def test_what_blocks_the_loop_that_it_waits_for_is_told(what: str) -> None:
+    async with serving() as there, running() as run:
+        ways = {
+            "a client": lambda: ask(there.url),
+            "a process": lambda: subprocess.run([sys.executable, "-c", ""], check=True),
+        }
+        with run.tapped(), pytest.raises(Stop) as stop:
+            ways[what]()
+    assert isinstance(stop.value.cause, BlockingCallError)
+    assert not there.bodies
+
+
+def in_process(there: Endpoint) -> str:
+    environment = {**os.environ, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": there.url}
+    done = subprocess.run([sys.executable, "-c", ASK], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def in_fork(there: Endpoint) -> str:
+    context = multiprocessing.get_context("fork")
+    answers: Any = context.SimpleQueue()
+    process = context.Process(target=lambda: answers.put(ask(there.url)))
+    process.start()
+    process.join()
+    return answers.get()
+
+
+@pytest.mark.parametrize("way", [in_process, in_fork])
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+async def test_another_process_has_the_same_keys(way: Any) -> None:
+    store = Store.memory()
+    async with serving() as there:
+        async with running(store) as run:
+            with run.tapped(scope=lambda: "step"):
+                assert await asyncio.to_thread(way, there) == "words 1"
+            assert run.heard[0].scope == "step"
+        async with running(store) as again:
+            with again.tapped(scope=lambda: "step"):
+                assert await asyncio.to_thread(ask, there.url) == "words 1"
+            assert again.heard[0].stored
+    assert len(there.bodies) == 1
+
+
+async def test_the_proxy_lets_nobody_in_without_a_token_and_no_call_after_the_run() -> None:
+    async with serving() as there, running(budget=Budget(calls=1)) as run:
+        with run.tapped() as tap:
+            passage = tap.passage({"OPENAI_BASE_URL": there.url})
+            body = {"model": "gpt-x", "messages": [{"role": "user", "content": "Who?"}]}
+            async with aiohttp.ClientSession() as session:
+
+                async def status(url: str) -> int:
+                    async with session.post(f"{url}/chat/completions", json=body) as answer:
+                        return answer.status
+
+                assert await status(passage.url) == 200
+                assert await status(passage.url) == 403  # the ceiling
+                assert await status(passage.url.replace(passage.token, "guess")) == 401
+                tap.close()
+                assert await status(passage.url) == 401
+    assert len(there.bodies) == 1

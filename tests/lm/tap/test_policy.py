@@ -1,0 +1,176 @@
+"""What a program may not do, and what it is spared: ceilings, faults of the endpoint, its own retries, its own catching of errors."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+from typing import Any
+
+import openai
+import pytest
+from tap_help import KEY, Endpoint, chat, chat_events, error, events, running, serving
+
+from flowbot.fields import BudgetExceeded, InfrastructureError, ModelError, Paused, UserError
+from flowbot.fields.secrets import hide_text
+from flowbot.lm.budget import Budget
+from flowbot.lm.tap import tapping
+from flowbot.lm.tap.asked import Answer
+from flowbot.program.stopping import Stop
+from flowbot.store import Store
+
+
+async def ask(there: Endpoint, text: str = "Who?", *, retries: int = 2, **more: Any) -> str:
+    async with openai.AsyncOpenAI(base_url=there.url, api_key=KEY, max_retries=retries) as client:
+        messages: list[Any] = [{"role": "user", "content": text}]
+        done = await client.chat.completions.create(model="gpt-x", messages=messages, **more)
+    return done.choices[0].message.content or ""
+
+
+async def test_a_ceiling_of_calls_stops_a_program_that_catches_every_exception() -> None:
+    async with serving() as there, running(budget=Budget(calls=3)) as run:
+        with run.tapped() as tap:
+
+            async def stubborn(text: str) -> str:
+                for _ in range(5):
+                    try:
+                        return await ask(there, text)
+                    except Exception:
+                        continue
+                return "made up"
+
+            with pytest.raises(Stop) as stop:
+                await asyncio.gather(*(stubborn(f"Who is {number}?") for number in range(8)))
+            assert isinstance(stop.value.cause, BudgetExceeded)
+            with suppress(BaseException):  # as careless code does
+                await ask(there, "Once more?")
+            assert isinstance(tap.stopped, BudgetExceeded)
+    assert len(there.bodies) == 3
+
+
+@pytest.mark.parametrize(("limit", "fits"), [({"max_completion_tokens": 100}, True), ({}, False)])
+async def test_a_request_reserves_what_it_may_take(limit: Any, fits: bool) -> None:
+    """Without a limit of its own that is the model's: more than the ceiling here."""
+    async with serving() as there, running(budget=Budget(usd=0.01)) as run:
+        with run.tapped():
+            if fits:
+                assert await ask(there, **limit) == "words 1"
+            else:
+                with pytest.raises(Stop) as stop:
+                    await ask(there, **limit)
+                assert isinstance(stop.value.cause, BudgetExceeded)
+    assert len(there.bodies) == fits
+    assert run.session.budget.used["usd"] <= 0.01
+
+
+async def test_a_reply_without_limit_reserves_what_the_user_says() -> None:
+    async with serving() as there, running(budget=Budget(usd=0.01), max_reply=1000) as run:
+        with run.tapped():
+            assert await ask(there) == "words 1"
+
+
+async def test_dollars_of_a_model_of_unknown_price_are_refused() -> None:
+    async with serving() as there, running(budget=Budget(usd=1.0), price=None) as run:
+        with run.tapped(), pytest.raises(Stop) as stop:
+            await ask(there)
+    assert isinstance(stop.value.cause, UserError)
+    assert not there.bodies
+
+
+async def test_a_busy_endpoint_is_asked_again_and_the_call_counts_once() -> None:
+    async with serving() as there, running() as run:
+        there.answer = lambda body, number: error(429, "slow down", retry_after="0") if number < 3 else None
+        with run.tapped():
+            assert await ask(there, retries=5) == "words 3"
+    assert len(there.bodies) == 3
+    assert run.session.ledger.logical.calls == run.session.ledger.spent.calls == 1
+    assert run.session.ledger.retries == 2
+
+
+async def test_a_client_that_tries_again_itself_does_not_multiply_the_tries() -> None:
+    async with serving() as there, running() as run:
+        there.answer = lambda body, number: error(401, f"no such key {KEY}")
+        with run.tapped(), pytest.raises(Stop) as stop:
+            await ask(there, retries=2)
+    assert isinstance(stop.value.cause, InfrastructureError)
+    assert len(there.bodies) == 1
+    assert KEY not in str(stop.value.cause)
+    assert KEY not in hide_text(f"Bearer {KEY}")
+
+
+async def test_an_error_that_the_request_deserved_is_the_programs_and_is_replayed() -> None:
+    store = Store.memory()
+    async with serving() as there:
+        there.answer = lambda body, number: error(400, "this content is refused")
+        for _ in range(2):
+            async with running(store) as run:
+                with run.tapped(), pytest.raises(openai.BadRequestError, match="refused"):
+                    await ask(there)
+                assert "refused" in run.heard[0].error
+    assert len(there.bodies) == 1
+
+
+@pytest.mark.parametrize("broken", [chat_events("half", finish=None)[:2], [{"error": {"message": "overloaded"}}]])
+async def test_a_stream_that_breaks_off_is_asked_again(broken: Any) -> None:
+    async with serving() as there, running() as run:
+        there.answer = lambda body, number: events(broken) if number == 1 else None
+        async with openai.AsyncOpenAI(base_url=there.url, api_key=KEY) as client:
+            with run.tapped():
+                messages: list[Any] = [{"role": "user", "content": "Who?"}]
+                stream = await client.chat.completions.create(model="gpt-x", messages=messages, stream=True)
+                assert "".join([each.choices[0].delta.content or "" async for each in stream]) == "words 2"
+    assert run.heard[0].estimated
+
+
+async def test_equal_requests_are_samples_of_their_own_and_those_at_temperature_0_are_one() -> None:
+    async with serving() as there, running() as run:
+        with run.tapped():
+            drawn = await asyncio.gather(*(ask(there) for _ in range(3)))
+            settled = await asyncio.gather(*(ask(there, temperature=0) for _ in range(3)))
+        with run.tapped():
+            again = await asyncio.gather(*(ask(there) for _ in range(3)))
+        with run.tapped(replicate=1):
+            other = await ask(there)
+        with run.tapped(scope=lambda: "plan"):
+            inside = await ask(there)
+    assert len(set(drawn)) == 3
+    assert len(set(settled)) == 1
+    assert again == drawn
+    assert len({*drawn, other, inside}) == 5
+    assert len(there.bodies) == 6
+
+
+async def test_what_changes_no_reply_is_no_part_of_the_key() -> None:
+    async with serving() as there, running() as run:
+        for number in range(2):
+            with run.tapped():
+                await ask(there, user=f"user {number}", metadata={"trace": str(number)}, service_tier="auto")
+    assert len(there.bodies) == 1
+
+
+async def test_a_program_makes_no_more_calls_than_it_may() -> None:
+    async with serving() as there, running() as run:
+        with run.tapped(max_calls=2), pytest.raises(Stop) as stop:
+            await asyncio.gather(*(ask(there, f"Who is {number}?") for number in range(5)))
+    assert isinstance(stop.value.cause, ModelError)
+    assert len(there.bodies) == 2
+
+
+async def test_what_is_left_over_of_a_run_is_stopped() -> None:
+    async with serving() as there, running() as run:
+        with run.tapped() as tap:
+            pass
+        held = tapping.set(tap)
+        with pytest.raises(Stop) as stop:
+            await ask(there)
+        tapping.reset(held)
+    assert isinstance(stop.value.cause, Paused)
+    assert not there.bodies
+
+
+async def test_somebody_who_answers_in_the_clients_place() -> None:
+    async with serving() as there, running() as run:
+        body = json.dumps(chat("made up")).encode()
+        with run.tapped(answer=lambda asked: Answer(200, {"content-type": "application/json"}, body)):
+            assert await ask(there) == "made up"
+    assert not there.bodies
