@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         UserError,
     )
     from .lm.budget import Budget
+    from .lm.callable_model import CallableModel
     from .lm.pace import Pace
     from .lm.stop import StopSignal
     from .notebook.progress_bar import ProgressBar
@@ -76,6 +77,7 @@ _HOME = {
     "BenchResult": "benchmark.result",
     **dict.fromkeys(("bench", "bench_async"), "benchmark.run"),
     "Budget": "lm.budget",
+    "CallableModel": "lm.callable_model",
     "Pace": "lm.pace",
     "StopSignal": "lm.stop",
     **dict.fromkeys(("evaluate", "evaluate_async"), "optimizer.evaluate"),
@@ -130,6 +132,7 @@ __all__ = [
     "BenchResult",
     "Budget",
     "BudgetExceeded",
+    "CallableModel",
     "DeniedError",
     "EvalResult",
     "EvalRow",

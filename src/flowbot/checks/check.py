@@ -13,6 +13,7 @@ from flowbot.fields import ToolSignature, UserError
 from flowbot.fields.arguments import FILE, MODEL, NAMES, SAY, checked_arguments, one_kind
 from flowbot.fields.arguments import FOLDER as PATH
 from flowbot.fields.yaml import read_data
+from flowbot.lm.callable_model import ModelLike, model_string
 from flowbot.lm.prices import Price
 from flowbot.lm.session import Session
 from flowbot.run.folders import FOLDER, RunLike, flow_file
@@ -53,9 +54,9 @@ def check(
     file: RunLike,
     *,
     task: Path | str | None = None,
-    lm: str | None = None,
-    meta_lm: str | None = None,
-    judge_lm: str | None = None,
+    lm: ModelLike | None = None,
+    meta_lm: ModelLike | None = None,
+    judge_lm: ModelLike | None = None,
     models: Sequence[str] = (),
     price: Price | None = None,
     cache_dir: Path | str | None = None,
@@ -94,7 +95,7 @@ def check(
     if not path.is_file():
         raise UserError(str(path), "no such file", "a task or a workflow file")
     named = {"--model": lm, "--meta-model": meta_lm, "--judge-model": judge_lm}
-    asked = {option: name for option, name in named.items() if name is not None}
+    asked = {option: model_string(each, option) for option, each in named.items() if each is not None}
     asking = Asking(
         models={**asked, **({f"--models {name}": name for name in models} if asked else {})},
         listed=models,

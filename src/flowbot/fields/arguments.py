@@ -34,7 +34,10 @@ def _names(value: object) -> bool:
 
 FILE: Check = (one_kind(str, os.PathLike), "the path of a file")
 FOLDER: Check = (one_kind(str, os.PathLike), "the path of a folder")
-MODEL: Check = (one_kind(str), "a model string such as 'openai/gpt-4.1-mini'")
+MODEL: Check = (
+    lambda value: isinstance(value, str) or callable(value),
+    "a model string such as 'openai/gpt-4.1-mini', or a function from messages to a text",
+)
 NAMES: Check = (_names, "a list of names")
 SAY: Check = (callable, "a function that takes a line")
 SWITCH: Check = (lambda value: isinstance(value, bool), "True or False")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .options import choice, flag, number, split_options, whole
-from .providers import providers, split_model
+from .providers import LITELLM, providers, split_model
 from .thinking import USUAL, known_thinking_budget
 from .tiers import Tier
 
@@ -74,7 +74,7 @@ def thinking_budget(model: str) -> int:
         UserError: for an unknown provider or option.
     """
     provider, rest = split_model(model)
-    return 0 if provider not in providers() else model_options(provider, rest)[1].thinking or 0
+    return 0 if provider not in (*providers(), LITELLM) else model_options(provider, rest)[1].thinking or 0
 
 
 def may_think(model: str) -> bool:
@@ -84,7 +84,7 @@ def may_think(model: str) -> bool:
         UserError: as `thinking_budget`.
     """
     provider, rest = split_model(model)
-    return provider in providers() and model_options(provider, rest)[1].thinking is None
+    return provider in (*providers(), LITELLM) and model_options(provider, rest)[1].thinking is None
 
 
 def usual_thinking(model: str) -> int:

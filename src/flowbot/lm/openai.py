@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from flowbot.fields import InfrastructureError, ModelError, RefusedError, Usage
 from flowbot.store import Store
@@ -24,7 +24,6 @@ from .refusals import Refusals, shortened, slip_in
 from .retry import PATIENT
 from .thinking import thought_tokens
 from .tiers import FLEX, Tier
-from .wire import Wire
 
 GROWTH = 8
 """By how much more calls at once are tried than an endpoint's default."""
@@ -46,6 +45,18 @@ _FILTERED = (
 )
 _FINISH: dict[str, Finish] = {**dict.fromkeys(_CUT_OFF, "length"), **dict.fromkeys(_FILTERED, "refusal")}
 """Why a text ended, in the endpoints' words, where it is not that the model had said all."""
+
+
+class Poster(Protocol):
+    """Takes the body of a chat completion to where it is answered: `Wire`, or what stands in its place."""
+
+    async def post(self, path: str, body: dict[str, Any], patience: Patience | None = None) -> dict[str, Any]:
+        """The answer, in the form of a chat completion; raises `HttpFault` for an error that says something, else `InfrastructureError`."""
+        ...
+
+    async def close(self) -> None:
+        """Release what is open. May be called twice."""
+        ...
 
 
 class OpenAIClient:
@@ -70,7 +81,7 @@ class OpenAIClient:
     def __init__(
         self,
         identity: Identity,
-        wire: Wire,
+        wire: Poster,
         *,
         capabilities: Capabilities | None = None,
         store: Store | None = None,

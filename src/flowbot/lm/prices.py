@@ -10,7 +10,7 @@ from flowbot.fields import Usage, UserError
 from flowbot.fields.numbers import is_number
 
 from .model_options import model_options
-from .providers import FREE, OWN, endpoint_of, is_added, split_model
+from .providers import FREE, LITELLM, OWN, endpoint_of, is_added, litellm_price_ref, split_model
 
 PriceOf = Callable[[Usage], float | None]
 """USD for that usage; None when the price is unknown."""
@@ -145,6 +145,8 @@ def price_of(model: str, usage: Usage, price: Price | None = None) -> float | No
         return per_million(own)(usage)
     if provider in OWN:
         return 0.0
+    if provider == LITELLM:
+        return listed(litellm_price_ref(model_options(provider, rest)[0]))(usage)
     if is_added(provider):
         return None
     name, options = model_options(provider, rest)

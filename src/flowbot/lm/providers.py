@@ -28,6 +28,11 @@ FREE = "free"
 """The price reference of what costs nothing: local, fake and recorded models, and servers of one's own."""
 OWN = ("local", "fake", "recorded")
 """Providers that are no endpoints of others."""
+LITELLM, CALLABLE = "litellm", "callable"
+GUESTS = (LITELLM, CALLABLE)
+"""Providers that others' code speaks for: the package `litellm`, and functions of the user's own."""
+_PRICED = {"bedrock": "aws", "vertex_ai": "google"}
+"""How the price list calls providers of litellm that are none of ours."""
 OpenClient: TypeAlias = Callable[[str], Client]
 """Makes the client of a model by what stands behind `PROVIDER/`, options included; it opens no connection yet."""
 _ADDED: dict[str, OpenClient] = {}
@@ -113,7 +118,7 @@ def split_model(model: str) -> tuple[str, str]:
         UserError: if it has no name or its provider is unknown; lists the known ones.
     """
     provider, slash, name = model.partition("/")
-    known = (*OWN, *providers(), *_ADDED)
+    known = (*OWN, *GUESTS, *providers(), *_ADDED)
     if provider not in known:  # the metadata of installed packages is read for a name that is not known otherwise
         known = (*known, *plugin_names("models"))
     if provider in known and not name.partition("?")[0]:
@@ -133,13 +138,21 @@ def add_provider(provider: str, open_client: OpenClient) -> None:
     Raises:
         UserError: for a name that FlowBot has itself, or that is no identifier.
     """
-    if not is_name(provider) or provider in (*OWN, *providers()):
+    if not is_name(provider) or provider in (*OWN, *GUESTS, *providers()):
         raise UserError("provider", shown(provider), "an identifier that no provider of FlowBot has")
     _ADDED[provider] = open_client
 
 
+def litellm_price_ref(name: str) -> str | None:
+    """The model's name in the price table by its name of litellm; see `prices.listed`."""
+    provider, slash, model = name.partition("/")
+    row = providers().get(provider)
+    listed = _PRICED.get(provider, "") if row is None or row.priced_as == FREE else row.priced_as
+    return f"{listed}:{model.rpartition('/')[2] if provider == 'bedrock' else model}" if slash and listed else None
+
+
 def is_added(provider: str) -> bool:
-    """Whether a provider that `split_model` knows is the user's or a package's: what its models cost or think is not known."""
+    """Whether a provider that `split_model` knows is spoken for by code of the user's or of a package: it has no row in the table."""
     return provider not in OWN and provider not in providers()
 
 

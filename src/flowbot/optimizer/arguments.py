@@ -9,6 +9,7 @@ from typing import TypeAlias, cast, get_args
 from flowbot.fields import UserError
 from flowbot.fields.arguments import FOLDER, MODEL, NAMES, SWITCH, Check, Checks, choice, one_kind, require_value
 from flowbot.fields.numbers import LEAST, MOST, is_number, shown
+from flowbot.lm.callable_model import ModelLike
 from flowbot.run.folders import FOLDER as RUNS
 from flowbot.run.folders import flow_file
 from flowbot.run.result import RunResult
@@ -51,7 +52,7 @@ class RunSettings(WorkbenchSettings, total=False):
             when None.
     """
 
-    judge_lm: str | None
+    judge_lm: ModelLike | None
     models: Sequence[str] | None
     allow_writes: bool
     progress: ProgressCallback | None

@@ -12,6 +12,7 @@ from flowbot.fields import UserError
 from flowbot.fields.near import one_of
 from flowbot.fields.numbers import shown
 from flowbot.fields.words import count
+from flowbot.lm.callable_model import ModelLike, model_string
 from flowbot.run.eval_result import EvalResult, EvalRow
 from flowbot.run.events import Split
 from flowbot.runtime.blocking import blocking
@@ -126,7 +127,7 @@ async def evaluation(
     task: TaskLike,
     *,
     split: Split = "val",
-    lm: str | None = None,
+    lm: ModelLike | None = None,
     traces: bool = True,
     **settings: Unpack[RunSettings],
 ) -> AsyncGenerator[EvaluationPlan]:
@@ -135,8 +136,8 @@ async def evaluation(
     require_run("evaluate", settings, {"lm": lm}, traces=traces)
     _require_examples(task, split)
     begin = as_workflow(workflow, "workflow")
-    lm = lm or (workflow.lm if isinstance(workflow, Flow) else None)
-    judge_lm = settings.get("judge_lm")
+    lm = model_string(lm or (workflow.lm if isinstance(workflow, Flow) else None), "lm")
+    settings["judge_lm"] = judge_lm = model_string(settings.get("judge_lm"), "judge_lm")
     models = users_models(begin, workflow, task, lm, judge_lm, models=settings.get("models"))
     watch = Watch(settings.get("progress"))
     watch.plan = {"evaluation": 1.0}
@@ -163,7 +164,7 @@ async def evaluate_async(*args: Any, **kwargs: Any) -> EvalResult:
             one.
         task: for its examples, metric and tools; a task or its file.
         split: which examples. The test is for once, at the end.
-        lm: model string of the steps that name no model.
+        lm: model string of the steps that name no model; or a function of your own from messages to a text, see `CallableModel`.
         traces: False: what each step received and gave is not kept, for splits that are larger than memory.
 
     Raises:

@@ -11,6 +11,7 @@ from typing import Any, Unpack, cast
 from flowbot.fields import UserError
 from flowbot.fields.arguments import MODEL
 from flowbot.fields.numbers import shown
+from flowbot.lm.callable_model import ModelLike, model_string
 from flowbot.run.folders import named_folder
 from flowbot.run.result import RunResult
 from flowbot.runtime.allowed_models import allowed_models
@@ -52,8 +53,8 @@ from .taking_up import Earlier
 async def planned(
     task: TaskLike,
     *,
-    lm: str,
-    meta_lm: str | None = None,
+    lm: ModelLike,
+    meta_lm: ModelLike | None = None,
     start: WorkflowLike | None = None,
     method: Method | str = "flowbot+blame",
     effort: Effort = "medium",
@@ -83,11 +84,12 @@ async def planned(
     )  # fmt: skip
     if name is not None and run_dir is not None:
         raise UserError("name", "run_dir beside it, which names the folder", "one or the other")
+    lm, meta_lm = model_string(lm, "lm"), model_string(meta_lm, "meta_lm")
+    settings["judge_lm"] = judge_lm = model_string(settings.get("judge_lm"), "judge_lm")
     folder = run_dir if name is None else named_folder(name)
     strategy = ordered(found, order)
     watch = Watch(settings.get("progress"))
     begin = None if start is None else as_workflow(start, "start")
-    judge_lm = settings.get("judge_lm")
     earlier = Earlier.of(start) if isinstance(begin, Workflow) else None
     if earlier is not None and isinstance(begin, Workflow):
         own = allowed_models(lm, meta_lm, judge_lm, models=settings.get("models"), metric=task.metric)
@@ -127,8 +129,8 @@ async def optimize_async(*args: Any, **kwargs: Any) -> RunResult:
 
     Args:
         task: what to solve, or its file; needs training, validation and test examples.
-        lm: model string of the task model, which runs the steps.
-        meta_lm: model string of the meta model, which writes gradients and edits; the task model when None.
+        lm: model string of the task model, which runs the steps; or a function of your own from messages to a text, see `CallableModel`.
+        meta_lm: the meta model, which writes gradients and edits; the task model when None.
         start: the workflow to improve: a workflow, a file, a start's name, or an earlier run, which the result is then compared with
             (`before`); a single call that reasons when None.
         method: `OUTER[+INNER]`, or a method of your own; see `optimizer.methods.Method`.

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 from flowbot.fields.words import as_text
+from flowbot.lm.providers import CALLABLE
 from flowbot.run.folders import FOLDER
 from flowbot.run.view import RunView
 from flowbot.runtime.allowed_models import named_models
@@ -86,8 +87,9 @@ def _told(workflow: Workflow) -> list[LLMParameters]:
 
 
 def _written(model: str | None) -> str:
-    """A model as a command to copy has it. A run's folder may be another's: it puts no file of this machine there."""
-    return _MODEL if model is not None and names_file(model) else model or ""
+    """A model as a command to copy has it. A run's folder may be another's: it puts nothing of this machine there."""
+    here = model is not None and (names_file(model) or model.startswith(f"{CALLABLE}/"))
+    return _MODEL if here else model or ""
 
 
 def _more_models(workflow: Workflow | None, run: RunView) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack, cast
 from flowbot.fields import ModelError, UserError
 from flowbot.fields.arguments import MODEL, SAY, Check, Checks, checked_arguments, one_kind
 from flowbot.fields.near import one_of
+from flowbot.lm.callable_model import ModelLike, model_string
 from flowbot.workflow.calls import asked_models
 from flowbot.workflow.check import require_valid
 from flowbot.workflow.nodes import CodeNode, walk
@@ -31,7 +32,7 @@ class FlowSettings(CallSettings, total=False):
     """What a flow is made with.
 
     Args:
-        lm: model string of the steps that name no model; may be None when there is none.
+        lm: model string of the steps that name no model, or a function of your own from messages to a text; may be None when there is none.
         models: model strings that steps may name beside `lm`: what a file says is not enough to call a model.
         tools: what the workflow names: plain callables, `Tool`s, and declared sources, which are opened at once and
             closed with the flow.
@@ -40,7 +41,7 @@ class FlowSettings(CallSettings, total=False):
             that one's event loop and count in its budget.
     """
 
-    lm: str | None
+    lm: ModelLike | None
     models: Sequence[str] | None
     tools: Sequence[Callable[..., Any] | Tool | ToolSource] | None
     say: Callable[[str], None] | None
@@ -81,7 +82,7 @@ class Flow:
 
     Attributes:
         workflow: as given.
-        lm: as given.
+        lm: its model string.
         models: `lm` and `models` as given.
 
     Raises:
@@ -104,12 +105,12 @@ class Flow:
         if workbench is not None:
             refuse_beside(settings)
         self.workflow = workflow
-        self.lm = settings.get("lm")
+        self.lm = model_string(settings.get("lm"), "lm", stored=False)
         self.models = allowed_models(self.lm, models=settings.get("models"))
         require_allowed_models(self.models, workflow=workflow)
         given = [each if isinstance(each, ToolSource) else tool_of(each) for each in settings.get("tools") or ()]
         _require_parts(workflow, self.lm, settings.get("sandbox"))
-        self._live = Live(partial(_opened_engine, workflow, given, self.models, settings), workbench)
+        self._live = Live(partial(_opened_engine, workflow, given, self.lm, self.models, settings), workbench)
         # Also at the end of the program, where nobody called `close`.
         self._finalizer = weakref.finalize(self, self._live.close)
         plain = {each.signature.name: each for each in given if not isinstance(each, ToolSource)}
@@ -160,7 +161,11 @@ class Flow:
 
 @asynccontextmanager
 async def _opened_engine(
-    workflow: Workflow, tools: Sequence[Tool | ToolSource], models: Collection[str], settings: FlowSettings
+    workflow: Workflow,
+    tools: Sequence[Tool | ToolSource],
+    lm: str | None,
+    models: Collection[str],
+    settings: FlowSettings,
 ) -> AsyncGenerator[Engine]:
     """An engine for a workflow in use, its tools opened, that keeps nothing on disk."""
     from .toolbox import opened_tools
@@ -175,7 +180,7 @@ async def _opened_engine(
         )
         session = bench.session(stored=False)
         engine = await stack.enter_async_context(
-            bench.engine(settings.get("lm"), session, tools=by_name, models=models, say=say, live=True)
+            bench.engine(lm, session, tools=by_name, models=models, say=say, live=True)
         )
         engine.open_models(workflow)
         yield engine

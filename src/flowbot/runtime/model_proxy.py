@@ -11,6 +11,7 @@ from flowbot.fields import UserError
 from flowbot.fields.arguments import checked_arguments as checked
 from flowbot.fields.arguments import choice, one_kind
 from flowbot.lm.budget import Budget
+from flowbot.lm.callable_model import ModelLike, model_string
 from flowbot.lm.proxy import Access, Mode, Proxy
 
 from .open_model import open_lm
@@ -31,7 +32,7 @@ class ModelProxy:
     equal requests are counted as draws, so that the same program run again gets the same replies.
 
     Args:
-        models: model strings by the names that the program asks for; or one model string, which is its own name.
+        models: model strings, or functions of your own, by the names that the program asks for; or one model string, which is its own name.
         mode: `record`: stored replies serve, other requests are asked and kept. `replay`: those are asked and not kept. `refuse`:
             those are refused.
         budget: ceilings of the program.
@@ -49,13 +50,14 @@ class ModelProxy:
     )
     def __init__(
         self,
-        models: str | Mapping[str, str],
+        models: str | Mapping[str, ModelLike],
         *,
         mode: Mode = "record",
         budget: Budget | None = None,
         workbench: Workbench | None = None,
     ) -> None:
-        self._models = {models: models} if isinstance(models, str) else dict(models)
+        given = {models: models} if isinstance(models, str) else models
+        self._models = {name: model_string(each, f"models[{name!r}]") for name, each in given.items()}
         self._mode: Mode = mode
         self._budget = budget
         self._workbench = workbench

@@ -11,6 +11,7 @@ from typing import Any, overload
 from flowbot.fields import UserError
 from flowbot.fields.arguments import FOLDER, MODEL, SAY, checked_arguments
 from flowbot.fields.plugins import find_plugin, plugin_names
+from flowbot.lm.callable_model import ModelLike, model_string
 from flowbot.lm.local.weights import catalogue, on_disk
 from flowbot.lm.prices import Price
 from flowbot.lm.providers import OWN, providers
@@ -71,7 +72,7 @@ class ModelList:
 def models(model: None = None, *, cache_dir: Path | str | None = None) -> ModelList: ...
 @overload
 def models(
-    model: str,
+    model: ModelLike,
     *,
     cache_dir: Path | str | None = None,
     price: Price | None = None,
@@ -79,7 +80,7 @@ def models(
 ) -> Probe: ...
 @checked_arguments(model=MODEL, cache_dir=FOLDER, price=CHECKS["price"], say=SAY)
 def models(
-    model: str | None = None,
+    model: ModelLike | None = None,
     *,
     cache_dir: Path | str | None = None,
     price: Price | None = None,
@@ -93,7 +94,7 @@ def models(
         >>> fb.models("openai/gpt-4.1-mini").ability
 
     Args:
-        model: a model string; a local model is fetched if it is not there yet. None: all are listed, and none is asked.
+        model: a model string, or a function of your own; a local model is fetched if it is not there yet. None: all are listed, and none is asked.
         cache_dir: folder of stored responses and local models; the user's cache folder when None.
         price: USD per million input and output tokens, where the model's price is not known.
         say: called with one-line news, as of a model that is fetched.
@@ -104,7 +105,7 @@ def models(
     """
     folder = Path(cache_dir or default_cache_dir())
     if model is not None:
-        return _asked(model, folder, price, say)
+        return _asked(model_string(model, "model"), folder, price, say)
     local = (
         LocalModel(f"local/{name}", each.about, each.licence, each.bytes, on_disk(each, folder) is not None)
         for name, each in catalogue().items()

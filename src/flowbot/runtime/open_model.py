@@ -1,4 +1,4 @@
-"""From a model string to a model: `openai/NAME`, `local/NAME`, `fake/NAME`, `recorded/FILE`. Loads what is named."""
+"""From a model string to a model: `openai/NAME`, `local/NAME`, `fake/NAME`, `recorded/FILE`, `litellm/NAME`. Loads what is named."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from flowbot.fields import UserError
 from flowbot.lm.model_options import model_options
 from flowbot.lm.options import is_path
 from flowbot.lm.prices import Price, PriceOf, is_known, listed, per_million, said
-from flowbot.lm.providers import FREE, OWN, endpoint_of, is_added, open_added, require_key, split_model
+from flowbot.lm.providers import (
+    CALLABLE,
+    FREE,
+    LITELLM,
+    OWN,
+    endpoint_of,
+    is_added,
+    open_added,
+    require_key,
+    split_model,
+)
 from flowbot.lm.tiers import FLEX
 from flowbot.store import Store, default_cache_dir
 
@@ -94,6 +104,14 @@ def open_client(
             from flowbot.lm.local import open_local
 
             return open_local(rest, cache_dir or default_cache_dir(), say=say or _silent)
+        case _ if provider == LITELLM:
+            from flowbot.lm.litellm_model import open_litellm
+
+            return open_litellm(rest, store)
+        case _ if provider == CALLABLE:
+            from flowbot.lm.callable_wire import open_callable
+
+            return open_callable(rest)
         case _ if is_added(provider):
             return open_added(provider, rest)
         case _:
@@ -122,6 +140,10 @@ def priced(client: Client, price: Price | None, model: str) -> tuple[PriceOf, Ti
 def _account(model: str) -> str:
     """Who pays for an endpoint: a run with another key, or at another address, has connections of its own."""
     provider, rest = split_model(model)
+    if provider == CALLABLE:
+        from flowbot.lm.callable_wire import callable_account
+
+        return callable_account(rest)
     if provider in OWN or is_added(provider):
         return ""
     return endpoint_of(provider, model_options(provider, rest)[0]).account
