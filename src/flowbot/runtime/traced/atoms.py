@@ -100,6 +100,15 @@ def pieces(text: str) -> dict[str, bool]:
     return found
 
 
+def numbers_in(text: str) -> set[str]:
+    """The numbers that stand in a text, each as JSON writes it, and as a whole one where it is one."""
+    found: set[str] = set()
+    for number in _NUMBER.findall(text):
+        value = float(number)
+        found |= {json.dumps(value)} | ({str(int(value))} if value.is_integer() else set())
+    return found
+
+
 def words(text: str) -> list[str]:
     """The words of a text; of scripts without blanks each sign is one."""
     return _WORDS.findall(text)

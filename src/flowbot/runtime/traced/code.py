@@ -72,11 +72,10 @@ class Source:
             self.found[function] = tuple(each for node in _within(function.body) for each in _bound(node))
         return self.found[function]
 
-    def attributes(self, name: Name) -> Iterator[Binding]:
+    def attributes(self, name: Name) -> list[tuple[Function, Binding]]:
         """Where an attribute of `self` is bound, in whatever method."""
-        for node in self.parents:
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield from (each for each in self.bindings(node) if same(each.name, name))
+        methods = (node for node in self.parents if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+        return [(node, each) for node in methods for each in self.bindings(node) if same(each.name, name)]
 
     def tests(self, node: ast.AST) -> list[ast.AST]:
         """By what it is decided that a node runs: the conditions around it, those by which the function could have ended or gone on
@@ -250,11 +249,11 @@ def _bound(node: ast.AST) -> Iterator[Binding]:
             yield from _targets(node.target, node.iter, "each")
         case ast.withitem() if node.optional_vars is not None:
             yield from _targets(node.optional_vars, node.context_expr, "set")
-        case ast.Call():
+        case ast.Expr(value=ast.Call() as call) | ast.Expr(value=ast.Await(value=ast.Call() as call)):
             # `found.append(x)`, `state.update(x)`: what is handed to a method may stay in its object.
-            held = _name(node.func.value) if isinstance(node.func, ast.Attribute) else None
+            held = _name(call.func.value) if isinstance(call.func, ast.Attribute) else None
             if held is not None:
-                values = (*node.args, *(word.value for word in node.keywords))
+                values = (*call.args, *(word.value for word in call.keywords))
                 yield from (Binding(held, value, "add") for value in values)
         case _:
             pass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from flowbot.fields.canonical import stable_hash
@@ -11,11 +11,11 @@ from flowbot.fields.canonical import stable_hash
 from .recorded import Edge, Recorded
 
 
-def addresses(events: Sequence[Recorded], edges: Iterable[Edge], path: str = "") -> dict[str, str]:
+def addresses(events: Sequence[Recorded], edges: Sequence[Edge], path: str = "") -> dict[str, str]:
     """The address of each call by its id, such as `app/plan[1]/call[2]`, in an order in which each comes after all that it reads.
 
-    Siblings of one name are numbered by causal depth, then by a hash of what they were handed, then of what they and all within
-    them gave.
+    Siblings of one name are numbered by causal depth, then by a hash of what they were handed. Those that are equal in that are told
+    apart by what they gave, and by what stands around them.
 
     Args:
         events: of one run.
@@ -29,20 +29,12 @@ def addresses(events: Sequence[Recorded], edges: Iterable[Edge], path: str = "")
     handed = {
         each.id: stable_hash({name: _plain(value.value) for name, value in each.given.items()}) for each in events
     }
-    gave: dict[str, str] = {}
-    for each in reversed(events):  # what is within a call began after it
-        own = None if each.gave is None else _plain(each.gave.value)
-        within = sorted((other.name, handed[other.id], gave[other.id]) for other in inner.get(each.id, ()))
-        gave[each.id] = stable_hash([own, each.error, *map(list, within)])
-
-    def key(event: Recorded) -> tuple[int, str, str, str, int]:
-        return depths[event.id], event.name, handed[event.id], gave[event.id], event.started
-
+    alike = _colours(events, edges, depths, handed)
     found: dict[str, str] = {}
 
     def number(holder: str | None, base: str) -> None:
         numbers = Counter[str]()
-        for each in sorted(inner.get(holder, ()), key=key):
+        for each in sorted(inner.get(holder, ()), key=lambda each: (depths[each.id], handed[each.id], alike[each.id])):
             numbers[each.name] += 1
             found[each.id] = f"{base}{each.name}[{numbers[each.name]}]"
             number(each.id, f"{found[each.id]}/")
@@ -50,6 +42,43 @@ def addresses(events: Sequence[Recorded], edges: Iterable[Edge], path: str = "")
     number(None, f"{path}/" if path else "")
     order = sorted(events, key=lambda each: (depths[each.id], _sortable(found[each.id])))
     return {each.id: found[each.id] for each in order}
+
+
+def _colours(
+    events: Sequence[Recorded], edges: Sequence[Edge], depths: Mapping[str, int], handed: Mapping[str, str]
+) -> dict[str, str]:
+    """A hash of each call and of all that it is linked with, so that only those have one that may stand for each other."""
+    near: dict[str, list[tuple[str, str]]] = {each.id: [] for each in events}
+    for each in events:
+        if each.parent in near:
+            near[each.id].append(("in", each.parent))
+            near[each.parent].append(("has", each.id))
+    for each in edges:
+        if each.reader:
+            near[each.source].append((f"read {each.part}", each.reader))
+            near[each.reader].append((f"reads {each.part}", each.source))
+    colours = {
+        each.id: stable_hash(
+            [
+                each.name,
+                depths[each.id],
+                handed[each.id],
+                each.error,
+                None if each.gave is None else _plain(each.gave.value),
+            ]
+        )
+        for each in events
+    }
+    ends = {each.source for each in edges if not each.reader}
+    colours = {name: f"{colour}{name in ends}" for name, colour in colours.items()}
+    kinds = 0
+    while kinds < len(set(colours.values())) < len(colours):
+        kinds = len(set(colours.values()))
+        colours = {
+            name: stable_hash([colour, *sorted([tag, colours[other]] for tag, other in near[name])])
+            for name, colour in colours.items()
+        }
+    return colours
 
 
 def _depths(events: Sequence[Recorded], edges: Iterable[Edge]) -> dict[str, int]:

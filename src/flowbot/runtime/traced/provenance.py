@@ -18,7 +18,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast, get_args
 
-from .atoms import SHORTEST, Leaf, leaves, literals, normal, pieces, spots, windows, words
+from .atoms import SHORTEST, Leaf, leaves, literals, normal, numbers_in, pieces, spots, windows, words
 from .code import source
 from .recorded import Edge, How, Recorded
 from .seen import Seen, seen
@@ -98,6 +98,7 @@ class _Run:
             self.first_words.setdefault(next(iter(words(atom)), ""), []).append(atom)
         self.known_windows = {each for text in (*self.known, *self.input_view.texts) for each in windows(text)}
         self.reads: dict[str, dict[tuple[str, str], How]] = {each.id: {} for each in events} | {"": {}}
+        self.commons: dict[str, bool] = {}
         self.places: dict[tuple[str, str], list[tuple[int, int]]] = {}
 
     def all(self, outputs: Seen | None) -> tuple[Edge, ...]:
@@ -137,7 +138,7 @@ class _Run:
                 self.add(event.id, giver, f"in.{name}", how)
             if not found and not explained:
                 by_name = self.slices.argument(event, name, list(event.given))
-                for giver in by_name.ids:
+                for giver in by_name.ids | self.handed(event, by_name):
                     self.add(event.id, giver, f"in.{name}", "code")
 
     def content(
@@ -182,12 +183,28 @@ class _Run:
             if not free or not (atom in self.known or who.whole or who.parsed):
                 continue
             own = atom in view.own
-            if atom not in self.known:
+            if not self.common(atom):
                 found.append(who)
             elif atom not in self.input_view.own or own:
                 found.append(self.weak(who, code, reader, sure=own))
             taken += free
-        return _rest(text, taken), [each for each in found if each.whole or each.parsed]
+        rest = _rest(text, taken)
+        # A number may be written otherwise than it was given.
+        numbers = {number for piece in rest for number in numbers_in(piece)}
+        found += [self.weak(self.who(each, ids), code, reader, sure=False) for each in sorted(numbers)]
+        return rest, [each for each in found if each.whole or each.parsed]
+
+    def common(self, atom: str) -> bool:
+        """Whether the task or the source has it, or all of it but a few letters or a number."""
+        if atom not in self.commons:
+            near = (
+                each for word in {*words(atom), ""} for each in self.first_words.get(word, ()) if each in self.known
+            )
+            rest = _rest(atom, [spot for each in near for spot in self.spots(atom, each)])
+            self.commons[atom] = sum(map(len, rest)) < SHORTEST or all(
+                numbers_in(each) == {normal(each)} for each in rest
+            )
+        return self.commons[atom]
 
     def spots(self, text: str, atom: str) -> list[tuple[int, int]]:
         """Where it stands; short ones only as the whole."""
@@ -214,10 +231,12 @@ class _Run:
 
     def agrees(self, giver: Recorded, code: Slice, reader: Recorded | None) -> bool:
         """Whether the code names it, or what was handed to the step around by it."""
-        if giver.id in code.ids:
-            return True
-        around = self.of.get(reader.parent or "") if reader is not None else None
-        return code.open and around is not None and any(each == giver.id for each, _ in self.reads[around.id])
+        return giver.id in code.ids or (reader is not None and giver.id in self.handed(reader, code))
+
+    def handed(self, event: Recorded, code: Slice) -> set[str]:
+        """Who gave what the step around a call was handed, as far as the code of the call goes back to that."""
+        parts = {f"in.{name}" for name in code.handed}
+        return {giver for giver, part in self.reads[event.parent or ""] if part in parts} if parts else set()
 
     def cut(self, texts: Sequence[str], earlier: Sequence[Recorded]) -> list[_Found]:
         """Who gave what is left, by rows of words."""
@@ -342,6 +361,8 @@ def _gave(event: Recorded) -> _Given:
     """What a call gave; of one that failed its error, which some programs tell the model."""
     value: Any = event.error or None if event.gave is None else event.gave.value
     own = list(leaves(value))
+    if isinstance(value, list) and (texts := cast("list[Any]", value)) and all(isinstance(each, str) for each in texts):
+        own += leaves("".join(cast("list[str]", texts)))  # as a generator gives it, piece by piece
     handed = [
         leaf for name, each in event.given.items() for leaf in (*leaves(each.value), *leaves(each.value, (name,)))
     ]

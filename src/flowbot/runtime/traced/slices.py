@@ -19,12 +19,12 @@ class Slice:
 
     Args:
         ids: of the calls.
-        open: it also names what the step around it was handed.
+        handed: names of what the step around it was handed, as far as the code goes back to them.
         known: the code could be read, and nothing else stands between.
     """
 
     ids: set[str] = field(default_factory=set[str])
-    open: bool = False
+    handed: set[str] = field(default_factory=set[str])
     known: bool = False
 
 
@@ -58,13 +58,11 @@ class Slices:
 
     def handed(self, event: Recorded) -> Slice:
         """Those that gave what a call is handed by name."""
-        found, walk = Slice(known=event.sites.whole), self._walk(event)
-        chain = walk.chain
-        if not chain:
+        walk = self._walk(event)
+        if not walk.chain:
             return Slice()
-        walk.look(0, [chain[0][1]])
-        found.ids, found.open = set(walk.ids), walk.open
-        return found
+        walk.look(walk.chain[0], [walk.chain[0].node])
+        return walk.found(event.sites.whole)
 
     def argument(self, event: Recorded, name: str, order: Sequence[str]) -> Slice:
         """Those that gave what a call is handed as one of its arguments.
@@ -77,28 +75,28 @@ class Slices:
         walk = self._walk(event)
         if not event.sites.whole or not walk.chain:
             return Slice()
-        node = walk.chain[0][1]
+        spot = walk.chain[0]
         calls = [
             each
-            for each in ast.walk(node)
+            for each in ast.walk(spot.node)
             if isinstance(each, ast.Call)
             and event.name in (getattr(each.func, "id", ""), getattr(each.func, "attr", ""))
         ]
         if event.kind == "model" or not calls:
-            walk.look(0, [node])
+            walk.look(spot, [spot.node])
         for call in calls:
             by_name = [word.value for word in call.keywords if word.arg in (name, None)]
             spread = any(isinstance(each, ast.Starred) for each in call.args)
             at = call.args if spread else call.args[order.index(name) :][:1]
-            walk.look(0, [*by_name, *at])
-        return Slice(set(walk.ids), walk.open, True)
+            walk.look(spot, [*by_name, *at])
+        return walk.found(True)
 
     def deciding(self, event: Recorded) -> Slice:
         """Those that decided that a call runs."""
         walk = self._walk(event)
-        for place, (read, node) in enumerate(walk.chain):
-            walk.look(place, read.tests(node))
-        return Slice(set(walk.ids), walk.open, event.sites.whole and bool(walk.chain))
+        for spot in walk.chain:
+            walk.look(spot, spot.read.tests(spot.node))
+        return walk.found(event.sites.whole and bool(walk.chain))
 
     def results(self, holder: str | None) -> tuple[set[str], set[str]]:
         """Of the calls in a step those that gave what it returns by name, and those that decide it."""
@@ -107,19 +105,18 @@ class Slices:
         walk = next((each for each in walks if each.chain), None)
         if walk is None:
             return set(), set()
-        place = len(walk.chain) - 1
-        read, node = walk.chain[place]
-        given, tests = read.results(read.function(node))
-        walk.look(place, given)
+        spot = walk.chain[-1]
+        given, tests = spot.read.results(spot.function)
+        walk.look(spot, given)
         by_name = set(walk.ids)
-        walk.look(place, tests)
+        walk.look(spot, tests)
         return by_name, set(walk.ids) - by_name
 
     def library(self, event: Recorded) -> bool:
         """Whether a package makes several calls at one place of the user's code, so that the code does not tell them apart."""
         chain = self._walk(event).chain
         loops = (*_COMPREHENSIONS, ast.For, ast.AsyncFor, ast.While)
-        if not chain or any(isinstance(holder, loops) for read, node in chain for holder, _ in read.around(node)):
+        if not chain or any(isinstance(holder, loops) for spot in chain for holder, _ in spot.read.around(spot.node)):
             return False
         return any(
             each is not event and each.sites.of[:1] == event.sites.of[:1] for each in self.within.get(event.parent, ())
@@ -132,41 +129,64 @@ class Slices:
         return _Walk(event, all_of, self.past)
 
 
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """A call expression of the user's."""
+
+    read: Source
+    function: Function
+    node: ast.AST
+
+
 class _Walk:
     """From pieces of code by names to the calls that stand where those were bound."""
 
     def __init__(self, event: Recorded, earlier: Sequence[Recorded], past: Past) -> None:
         self.earlier, self.past = earlier, past
-        self.chain: list[tuple[Source, ast.expr]] = []
+        self.chain: list[_Spot] = []
         for site in event.sites.of:
             read = source(site.file)
             node = read and read.at(site)
             if read is None or node is None:
                 break
-            self.chain.append((read, node))
+            self.chain.append(_Spot(read, read.function(node), node))
         self.ids: dict[str, None] = {}
-        self.open = False
-        self.known: set[tuple[int, Name]] = set()
+        self.handed: set[str] = set()
+        self.known: set[tuple[int, Name, bool]] = set()
 
-    def look(self, place: int, pieces: Iterable[ast.AST]) -> None:
-        """Into some pieces of the function in which a site of the chain stands."""
+    def found(self, known: bool) -> Slice:
+        """What was found so far."""
+        return Slice(set(self.ids), self.handed, known)
+
+    def look(self, spot: _Spot, pieces: Iterable[ast.AST], kept: bool = False) -> None:
+        """Into some pieces of the function in which a spot is.
+
+        Args:
+            spot: of the chain. What was called there before is not what it is handed.
+            pieces: of that function.
+            kept: what they gave at any time counts, since it was put to what else there was.
+        """
         for piece in pieces:
-            ids, calls = self._calls(place, piece)
-            self.ids |= ids
-            self._named(place, piece, calls)
+            self._piece(spot.read, spot.function, piece, kept, spot.node)
 
-    def _named(self, place: int, piece: ast.AST, without: Iterable[ast.AST]) -> None:
+    def _piece(self, read: Source, function: Function, piece: ast.AST, kept: bool, but: ast.AST | None = None) -> None:
+        ids, calls = self._calls(read, piece, kept, but)
+        self.ids |= ids
+        self._named(read, function, piece, calls, kept)
+
+    def _named(self, read: Source, function: Function, piece: ast.AST, without: Iterable[ast.AST], kept: bool) -> None:
         for name in sorted(names(piece, without)):
-            self._bound(place, name)
+            self._bound(read, function, name, kept)
 
-    def _calls(self, place: int, piece: ast.AST, kept: bool = False) -> tuple[dict[str, None], list[ast.AST]]:
+    def _calls(
+        self, read: Source, piece: ast.AST, kept: bool, but: ast.AST | None = None
+    ) -> tuple[dict[str, None], list[ast.AST]]:
         """The calls that stand in a piece, the latest, of a comprehension all, or all that are kept; and where they stand."""
-        read = self.chain[place][0]
         inside: list[tuple[Recorded, ast.AST]] = []
         for each in self.earlier:
             site = next((spot for spot in each.sites.of if source(spot.file) is read and covers(piece, spot)), None)
             node = site and read.at(site)
-            if node is not None:
+            if node is not None and node is not but:
                 inside.append((each, node))
         latest = {each.id for each in self.past.latest(each for each, _ in inside)}
         return (
@@ -174,48 +194,48 @@ class _Walk:
             [node for _, node in inside],
         )
 
-    def _bound(self, place: int, name: Name) -> None:
-        read, node = self.chain[place]
-        function: Function | None = read.function(node)
-        if (id(function), name) in self.known or len(self.known) > _MOST_NAMES:
+    def _bound(self, read: Source, function: Function, name: Name, kept: bool) -> None:
+        if (id(function), name, kept) in self.known or len(self.known) > _MOST_NAMES:
             return
-        self.known.add((id(function), name))
+        self.known.add((id(function), name, kept))
         if name[0] == "self":
-            self._follow(place, read.attributes(name) if name[1] else ())
+            self._follow(read, read.attributes(name) if name[1] else [], kept)
             return
-        while function is not None:
-            found = [each for each in read.bindings(function) if same(each.name, name)]
-            self._follow(place, found)
-            if name[0] in parameters(function):
-                self._upward(place, function)
-            if found or name[0] in parameters(function):
+        where: Function | None = function
+        while where is not None:
+            found = [(where, each) for each in read.bindings(where) if same(each.name, name)]
+            self._follow(read, found, kept)
+            if name[0] in parameters(where):
+                self._upward(where, name[0], kept)
+            if found or name[0] in parameters(where):
                 return
             # A function in a function sees the names of the outer one.
-            function = read.function(read.parents[function]) if function in read.parents else None
+            where = read.function(read.parents[where]) if where in read.parents else None
 
-    def _follow(self, place: int, bindings: Iterable[Binding]) -> None:
+    def _follow(self, read: Source, bindings: Iterable[tuple[Function, Binding]], kept: bool) -> None:
         fresh: list[dict[str, None]] = []
-        for each in bindings:
-            ids, calls = self._calls(place, each.value, kept=each.how == "add")
-            self._named(place, each.value, calls)
-            if each.how == "set":
-                fresh.append(ids)
-            else:
+        for function, each in bindings:
+            added = kept or each.how == "add"
+            ids, calls = self._calls(read, each.value, added)
+            self._named(read, function, each.value, calls, added)
+            if added or each.how == "each":
                 self.ids |= ids
+            else:
+                fresh.append(ids)
         # What a name held before it was bound again is gone.
         every = {each for ids in fresh for each in ids}
         latest = {each.id for each in self.past.latest(each for each in self.earlier if each.id in every)}
         for ids in fresh:
             self.ids |= ids if latest & set(ids) else {}
 
-    def _upward(self, place: int, function: Function) -> None:
+    def _upward(self, function: Function, name: str, kept: bool) -> None:
         """To what a function was handed where it was called; beyond the outermost: by the step around it."""
-        for above in range(place + 1, len(self.chain)):
-            read, node = self.chain[above]
-            if read.function(node) is not function:
-                self.look(above, [node])
-                return
-        self.open = True
+        inside = [place for place, spot in enumerate(self.chain) if spot.function is function]
+        if inside and inside[-1] + 1 < len(self.chain):
+            caller = self.chain[inside[-1] + 1]
+            self.look(caller, [caller.node], kept)
+        elif inside:
+            self.handed.add(name)
 
 
 def _repeated(read: Source, node: ast.AST, piece: ast.AST) -> bool:
