@@ -161,7 +161,7 @@ class Access:
     async def _ask(self, asked: Asked, example: str) -> tuple[list[str], list[Reply]]:
         lm = self.require(asked.model)
         # The draws are taken before anything is awaited: in the order in which the requests came.
-        drawn = [self._draw(lm, each, example) for each in _each(asked)]
+        drawn = [self._draw(lm, each, example) for each in each_of(asked)]
         calls = [asyncio.ensure_future(self._reply(lm, each, draw, example)) for each, _, draw in drawn]
         try:
             found = await asyncio.gather(*calls)
@@ -204,7 +204,7 @@ class Access:
                 raise NotStored("no stored reply to this request")
 
 
-def _each(asked: Asked) -> list[Request]:
+def each_of(asked: Asked) -> list[Request]:
     """A request for each reply: with a seed, each with one of its own, or all would be the same."""
     request, seed = asked.request, asked.request.seed
     if seed is None:

@@ -92,6 +92,16 @@ class Asked:
     echo: Mapping[str, Any] | None = None
 
 
+def event_text(events: Iterable[tuple[str, Any]]) -> str:
+    """Events as they are sent: each one's name, "" for none, and its data."""
+
+    def one(name: str, data: Any) -> str:
+        text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+        return (f"event: {name}\n" if name else "") + f"data: {text}\n\n"
+
+    return "".join(one(*each) for each in events)
+
+
 class Transcript:
     """Messages as a client tells them: the results of calls by the calls' ids, in any order."""
 

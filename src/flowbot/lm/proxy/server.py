@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, get_args
@@ -19,7 +18,7 @@ from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
 
 from .access import MAX_TOKENS, Access, Mode
-from .bodies import MOST_BYTES, Asked, json_body
+from .bodies import MOST_BYTES, Asked, event_text, json_body
 from .chat import chat_answer, chat_events, read_chat
 from .faults import as_json
 from .guard import HOST, guarded, silent_runner
@@ -169,7 +168,7 @@ class Proxy:
         found = answer(asked, stable_hash(keys)[:24], replies)
         if not asked.stream:
             return as_json(found)
-        text = "".join(_event(name, data) for name, data in events(asked, found))
+        text = event_text(events(asked, found))
         return web.Response(text=text, content_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
     async def _models(self, request: web.Request) -> web.Response:
@@ -185,8 +184,3 @@ class Proxy:
 
 def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "flowbot"}
-
-
-def _event(name: str, data: Any) -> str:
-    text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
-    return (f"event: {name}\n" if name else "") + f"data: {text}\n\n"

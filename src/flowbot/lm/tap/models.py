@@ -19,6 +19,7 @@ from flowbot.lm.tiers import Tier
 from .asked import MOST_REPLY, Asked
 from .proxy import TapProxy
 from .replies import read_reply
+from .stand_in import StandIn
 
 
 class Models:
@@ -28,10 +29,19 @@ class Models:
         session: the run.
         price: what the user says of prices; it wins over the list's.
         max_reply: tokens to reserve for a reply whose request names no limit; the model's own maximum when None.
+        stand_in: the run's model, where it answers in place of those that programs name; they are asked when None.
     """
 
-    def __init__(self, session: Session, *, price: Price | None = None, max_reply: int | None = None) -> None:
+    def __init__(
+        self,
+        session: Session,
+        *,
+        price: Price | None = None,
+        max_reply: int | None = None,
+        stand_in: LM | None = None,
+    ) -> None:
         self.session = session
+        self.stand_in = None if stand_in is None else StandIn(stand_in)
         self._price = price
         self._max_reply = max_reply
         self._models: dict[Identity, LM] = {}

@@ -48,7 +48,7 @@ class Exchange:
         number: which of the equal requests in that scope, from 0.
         began: as the tap's `began` gave it when the call was made.
         body: the request's body.
-        model: the model string, `PROVIDER/NAME`.
+        model: the model string, `PROVIDER/NAME`, of who answers.
         messages: the request as texts.
         text: the reply's, "" where it has none.
         calls: tool calls that the model asks for.
@@ -86,6 +86,8 @@ class _Call:
     began: int
     draw: Draw
     sent: bool = False
+    model: str = ""
+    """Who answers in place of the model that is asked."""
 
 
 class Tap:
@@ -226,6 +228,11 @@ class Tap:
             ready = None if self._answer is None else self._answer(call.asked)
             return send() if ready is None else _at_hand(ready)
 
+        own = self.models.stand_in
+        if own is not None and self._answer is None and own.answers(call.asked):
+            reply, call.sent = await own.ask(call.asked, purpose=self._purpose, draw=call.draw)
+            call.model = own.name
+            return reply
         lm = self.models.of(call.asked.identity)
         return await lm.ask(replace(call.asked, send=once), purpose=self._purpose, draw=call.draw)
 
@@ -254,7 +261,7 @@ class Tap:
                 number=call.number,
                 began=call.began,
                 body=asked.data,
-                model=f"{asked.identity.provider}/{asked.identity.name}",
+                model=call.model or f"{asked.identity.provider}/{asked.identity.name}",
                 messages=asked.messages,
                 text="" if refused else reply.text,
                 calls=reply.calls,
