@@ -27,9 +27,11 @@ from flowbot.workflow.nodes import (
     ProgramNode,
     ToolNode,
 )
-from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
+from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters, ProgramParameters
 from flowbot.workflow.prompt import prompt_text
 from flowbot.workflow.workflow import Workflow
+
+from .inside import PROGRAM, Inside
 
 MOST = 600
 """Characters of one value where it does not share its room with others."""
@@ -141,13 +143,16 @@ def right_text(row: Row, metric: Metric) -> str:
 
 def run_text(row: Row, tokens: int = RUN_TOKENS) -> str:
     """The steps of one run, in order. Its values keep to so many tokens, which they share."""
-    shown = list(_shown_steps(row.trace.steps))
+    inside = Inside(row.trace)
+    shown = list(
+        _shown_steps([each for each in row.trace.steps if each.kind == PROGRAM or each.address not in inside.inner])
+    )
     values = [value for step in shown if isinstance(step, Step) for value in shown_values(step)]
     most = fair_share([*row.trace.inputs.values(), *values], tokens)
     lines = (
         f"[{step}] (others like these are left out)"
         if isinstance(step, str)
-        else f"[{step.address}]\n{output_text(step, most)}"
+        else f"[{', told by '.join([step.address, *filter(None, [', '.join(step.texts)])])}]\n{output_text(step, most)}"
         for step in shown
     )
     return "\n".join([values_text(row.trace.inputs, most=most), *lines])
@@ -208,6 +213,8 @@ def instruction_text(workflow: Workflow, node: str) -> str:
             return " ".join(part for part in (said, given.format_hint) if part)
         case CodeParameters() as given:
             return given.code
+        case ProgramParameters() as given:
+            return "\n".join(f"{name}: {given.plain_text(name)}" for name in given.texts)
         case ChoiceParameters() as given:
             return given.instruction
         case _:

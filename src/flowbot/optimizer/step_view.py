@@ -6,10 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flowbot.fields import Type
+from flowbot.program.places import pieces
+from flowbot.program.steps import described
+from flowbot.runtime.trace import Step
 from flowbot.workflow.nodes import BranchNode, CodeNode, LLMNode, MergeNode, Node, ToolNode, is_frozen, node_at, walk
-from flowbot.workflow.parameters import Parameters
+from flowbot.workflow.parameters import LLMParameters, Parameters, ProgramParameters
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
+
+REPLY = "reply"
+"""What a model call of a program gives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,11 @@ class StepView:
                 return tool
             case _:
                 return ""
+
+    @property
+    def about(self) -> str:
+        """What a function of the user's own says of itself; "" of other steps."""
+        return ""
 
     @property
     def told(self) -> Parameters:
@@ -108,9 +119,101 @@ class StepView:
         return ", ".join(f"{name}: {text}" for name, text in self.types().items())
 
 
+@dataclass(frozen=True, slots=True)
+class TextView(StepView):
+    """A text of a program, as a step whose instruction it is: the model calls that hold it are its calls.
+
+    Args:
+        text: its name.
+    """
+
+    text: str
+
+    @property
+    def kind(self) -> str:
+        """`text`."""
+        return "text"
+
+    @property
+    def tuned(self) -> bool:
+        """It is there to be."""
+        return True
+
+    @property
+    def frozen(self) -> bool:
+        """Whether its program is."""
+        return is_frozen(self.workflow.sketch, self.path.partition(":")[0])
+
+    @property
+    def writes(self) -> bool:
+        """The model that is told it does."""
+        return True
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """What stands beside it in a request has no names of its own."""
+        return {}
+
+    @property
+    def task_outputs(self) -> dict[str, str]:
+        """What becomes of the reply the program says, and nobody else."""
+        return {REPLY: ""}
+
+    def types(self) -> dict[str, str | None]:
+        """The reply."""
+        return {REPLY: "str"}
+
+    @property
+    def gives_text(self) -> str:
+        """The reply, and the places that the text is to keep."""
+        told = self.told
+        places = pieces(told.instruction)[1] if isinstance(told, LLMParameters) else []
+        kept = f"; the program fills in {', '.join(places)}, which stay as they are" if places else ""
+        return f"{REPLY}: str{kept}"
+
+
+@dataclass(frozen=True, slots=True)
+class InnerView(StepView):
+    """A call that a program made.
+
+    Args:
+        step: the call.
+    """
+
+    step: Step
+
+    @property
+    def kind(self) -> str:
+        """`model`, `step` or `tool`."""
+        return self.step.kind
+
+    @property
+    def tuned(self) -> bool:
+        """Whether it used a text."""
+        return bool(self.step.texts)
+
+    @property
+    def writes(self) -> bool:
+        """Whether it is a call to a model."""
+        return self.step.kind == "model"
+
+    @property
+    def skips(self) -> frozenset[str]:
+        """None."""
+        return frozenset()
+
+    @property
+    def about(self) -> str:
+        """The function's source, or its signature and documentation."""
+        return described(self.path.rpartition("/")[2])
+
+
 def steps_of(workflow: Workflow) -> Iterator[StepView]:
-    """Its steps, in the order of the sketch."""
-    return (StepView(workflow, path, node) for path, node in walk(workflow.sketch))
+    """Its steps, in the order of the sketch, the texts of a program behind it."""
+    for path, node in walk(workflow.sketch):
+        yield StepView(workflow, path, node)
+        if isinstance(told := workflow.parameter(path), ProgramParameters):
+            yield from (TextView(workflow, f"{path}:{name}", node, name) for name in told.texts)
 
 
 def step_at(workflow: Workflow, path: str) -> StepView:
@@ -119,7 +222,21 @@ def step_at(workflow: Workflow, path: str) -> StepView:
     Raises:
         KeyError: if there is none.
     """
-    return StepView(workflow, path, node_at(workflow.sketch, path))
+    node, _, text = path.partition(":")
+    found = node_at(workflow.sketch, node)
+    return TextView(workflow, path, found, text) if text else StepView(workflow, path, found)
+
+
+def call_view(workflow: Workflow, step: Step) -> StepView:
+    """The step of a recorded call; of one that a program made the call itself."""
+    path = step.node
+    while True:
+        try:
+            node = node_at(workflow.sketch, path)
+        except KeyError:
+            path = path.rpartition("/")[0]
+        else:
+            return StepView(workflow, path, node) if path == step.node else InnerView(workflow, step.node, node, step)
 
 
 def has_step(workflow: Workflow, path: str) -> bool:

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from contextvars import Token
 from functools import partial, wraps
 from typing import Any, TypeVar, cast, overload
+from weakref import WeakValueDictionary
 
 from .watching import MISSING, Call, StepInfo, current, watcher
 
 F = TypeVar("F", bound=Callable[..., Any])
 KINDS = ("step", "tool")
+LONGEST = 40
+"""Lines of a step's source that `described` gives."""
+_KNOWN: WeakValueDictionary[str, Callable[..., Any]] = WeakValueDictionary()
 
 
 @overload
@@ -78,7 +82,21 @@ def step(
         seen = _async(function, info)
     else:
         seen = _sync(function, info)
-    return wraps(function)(seen)
+    _KNOWN[info.name] = made = wraps(function)(seen)
+    return made
+
+
+def described(name: str) -> str:
+    """What a step of that name is, for somebody who judges what it did: its source where that is at most `LONGEST` lines, else its signature
+    and documentation; "" where none is known."""
+    function = _KNOWN.get(name)
+    if function is None:
+        return ""
+    with suppress(OSError, TypeError):
+        lines = inspect.getsource(inspect.unwrap(function)).rstrip().splitlines()
+        if len(lines) <= LONGEST:
+            return inspect.cleandoc("\n" + "\n".join(lines))
+    return "\n".join(filter(None, [f"def {name}{inspect.signature(function)}", inspect.getdoc(function)]))
 
 
 def _enter(info: StepInfo, signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from flowbot.workflow.calls import most_calls
 from flowbot.workflow.nodes import is_frozen, walk
-from flowbot.workflow.parameters import Parameters
+from flowbot.workflow.parameters import Parameters, ProgramParameters
 from flowbot.workflow.workflow import Workflow
 
 from .engine import Engine
@@ -23,8 +23,8 @@ class Slot:
     """A tunable place of a program.
 
     Args:
-        path: where: `refine/critic`.
-        kind: of the step: `llm`, `code`, `branch`, `merge`, …
+        path: where: `refine/critic`; `app:plan`, the text `plan` of the program `app`.
+        kind: of the step: `llm`, `code`, `branch`, `merge`, …; `text` of a program's.
         parameters: what it is told, and how it is set.
         reads: what it reads, by reference.
         gives: names of what it gives.
@@ -87,12 +87,14 @@ class WorkflowProgram:
         object.__setattr__(self, "most_calls", max(1, most_calls(self.workflow)))
 
     def slots(self) -> Sequence[Slot]:
-        """Every step, in the order of the sketch."""
-        sketch = self.workflow.sketch
-        return [
-            Slot(path, node.kind, self.workflow.parameter(path), node.references(), node.gives, is_frozen(sketch, path))
-            for path, node in walk(sketch)
-        ]
+        """Every step, in the order of the sketch; of a program its texts, each as a call that is told it, before the program."""
+        sketch, found = self.workflow.sketch, list[Slot]()
+        for path, node in walk(sketch):
+            told, about = self.workflow.parameter(path), (node.references(), node.gives, is_frozen(sketch, path))
+            if isinstance(told, ProgramParameters):
+                found += [Slot(f"{path}:{name}", "text", told.told(name), *about) for name in told.texts]
+            found.append(Slot(path, node.kind, told, *about))
+        return found
 
     def with_slot(self, path: str, parameters: Parameters) -> WorkflowProgram:
         """As of `Program`."""

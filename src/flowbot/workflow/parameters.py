@@ -149,6 +149,18 @@ class ProgramParameters(Closed):
         found = self.texts.get(name, "")
         return found.text if isinstance(found, TunedText) else found
 
+    def told(self, name: str) -> LLMParameters:
+        """A text as the parameters of a model call that is told it."""
+        found = self.texts.get(name, "")
+        shown = found.demonstrations if isinstance(found, TunedText) else ()
+        return LLMParameters(instruction=self.plain_text(name), demonstrations=shown)
+
+    def with_told(self, name: str, told: LLMParameters) -> Self:
+        """The same with these of a text: the instruction, the hint behind it, and worked examples. The program says the rest."""
+        text = "\n".join(filter(None, (told.instruction, told.format_hint)))[:MOST_LETTERS]
+        new = TunedText(text=text, demonstrations=told.demonstrations) if told.demonstrations else text
+        return self.model_copy(update={"texts": {**self.texts, name: new}})
+
     def with_text(self, name: str, text: str) -> Self:
         """The same with another text of that name, its worked examples kept."""
         found = self.texts.get(name)

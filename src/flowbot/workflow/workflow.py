@@ -15,7 +15,7 @@ from flowbot.fields.words import brief, listed
 from .captions import kind_text
 from .file import FORMAT, read_parts, write_data
 from .nodes import Sketch, node_at, walk
-from .parameters import PARAMETERS, Parameters, ProgramParameters
+from .parameters import PARAMETERS, LLMParameters, Parameters, ProgramParameters
 
 
 class HasFields(Protocol):
@@ -62,12 +62,20 @@ class Workflow(Closed):
         return stable_hash({"workflow": self.dump(), "order": order})
 
     def parameter(self, node: str) -> Parameters:
-        """The parameters of the node at a path; those of its kind with nothing set where the file gives none."""
-        given = self.parameters.get(node)
-        return given if given is not None else PARAMETERS[node_at(self.sketch, node).kind]()
+        """The parameters of the node at a path; those of its kind with nothing set where the file gives none. `app:plan` is the text
+        `plan` of the program `app`, as the parameters of a call that is told it."""
+        path, _, text = node.partition(":")
+        given = self.parameters.get(path)
+        if given is None:
+            given = PARAMETERS[node_at(self.sketch, path).kind]()
+        return given.told(text) if text and isinstance(given, ProgramParameters) else given
 
     def with_parameter(self, node: str, parameters: Parameters) -> Workflow:
-        """The same workflow with other parameters for one node."""
+        """The same workflow with other parameters for one node, or one text of a program."""
+        path, _, text = node.partition(":")
+        if text and isinstance(program := self.parameter(path), ProgramParameters):
+            assert isinstance(parameters, LLMParameters)  # as `parameter` gives them
+            return self.with_parameter(path, program.with_told(text, parameters))
         return Workflow(sketch=self.sketch, parameters={**self.parameters, node: parameters})
 
     @staticmethod

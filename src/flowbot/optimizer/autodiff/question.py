@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from flowbot.fields.words import count
 from flowbot.optimizer.feedback.backward import Gradients, feedback_on
-from flowbot.optimizer.feedback.parts import suspects
+from flowbot.optimizer.feedback.parts import peers, suspects
 from flowbot.optimizer.feedback.runs import PERFECT, calls_of
 from flowbot.optimizer.parameters.wording import Wording, text_at
 from flowbot.optimizer.population import Candidate
@@ -21,6 +21,7 @@ from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.trace import Step
 from flowbot.workflow.parameters import LLMParameters, Parameters
+from flowbot.workflow.workflow import Workflow
 
 EDITS: Mapping[str, str] = {
     "add": "add what is missing, such as a rule, a definition or a check",
@@ -76,7 +77,7 @@ def question(
         step=path,
         now=now,
         score=_mean(context, parent),
-        peers=list(_peers(workflow.parameter(path), most)),
+        peers=[*_peers(workflow.parameter(path), most), *_beside(workflow, peers(rows, path), most)],
         examples=list(_examples(context, parent.program, path, rows, gradients)),
         history=history,
         failed=failed,
@@ -99,6 +100,10 @@ def _peers(told: Parameters, most: int) -> Iterator[str]:
         yield f"tools that it may call: {', '.join(told.tools)}"
     if told.samples > 1:
         yield f"it is asked {told.samples} times"
+
+
+def _beside(workflow: Workflow, paths: Sequence[str], most: int) -> Iterator[str]:
+    return (f"`{each}` in the same request: {value_text(instruction_text(workflow, each), most)}" for each in paths)
 
 
 def _examples(

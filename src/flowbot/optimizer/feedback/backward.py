@@ -35,7 +35,7 @@ from flowbot.optimizer.rendering import (
     values_text,
 )
 from flowbot.optimizer.seams import Context
-from flowbot.optimizer.step_view import step_at
+from flowbot.optimizer.step_view import call_view
 from flowbot.run.events import Feedback
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
@@ -88,7 +88,7 @@ def most_questions(program: WorkflowProgram, row: Row, until: str | None = None,
     links = _linked(program, row, until)
     linked = [step for step in row.trace.steps if step.address in links]
     if not parts:
-        return sum(step_at(program.workflow, step.node).tuned for step in linked)
+        return sum(call_view(program.workflow, step).tuned for step in linked)
     if row.score.value >= PERFECT:
         return 0
     return sum(questions_of(program, row, step) for step in linked)
@@ -197,7 +197,7 @@ class _Layers(_Walk):
             return ()  # of nothing that was said nothing is the cause
         heard = {address: "\n".join(each.text for each in said) for address, said in later.items()}
         loss = f"Expected of the workflow: {expected_text(self.row)}. Score: {loss_text(self.row)}"
-        if tuned := step_at(self.program.workflow, step.node).tuned:
+        if tuned := call_view(self.program.workflow, step).tuned:
             text = await self.ask(step, heard)
         else:
             text = "\n".join(self.carried.get(each, said) for each, said in heard.items() if said) or loss
@@ -212,7 +212,7 @@ class _Layers(_Walk):
             (self.steps[address], f"{text}\n{self.carried[address]}" if address in self.carried else text)
             for address, text in heard.items()
         ]
-        told = instruction_text(self.program.workflow, step.node)
+        told = "\n".join(instruction_text(self.program.workflow, each) for each in step.slots)
         values = [value for reader, text in readers for value in (*shown_values(reader), text)]
         ends = () if heard else (*self.row.example.expected.values(), self.row.score.feedback)
         seen = [told, *step.inputs.values(), *shown_values(step), *values, *ends]
@@ -229,6 +229,9 @@ class _Layers(_Walk):
                 {"step": reader.address, "output": output_text(reader, most), "feedback": value_text(text, most)}
                 for reader, text in readers
             ]
+            if any(not link.reader and link.how == "skip" for link in self.links[step.address]):
+                given = values_text(self.row.trace.outputs, most=most)
+                shown.append({"step": "the result", "output": given, "feedback": loss_text(self.row, most)})
             prompt = fill("grad_call", **shared, successors=shown)
         else:
             expected, loss = expected_text(self.row, most), loss_text(self.row, most)

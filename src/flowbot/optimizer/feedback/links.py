@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
-from flowbot.optimizer.step_view import step_at
+from flowbot.optimizer.inside import Inside
+from flowbot.optimizer.step_view import call_view
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.trace import Step, node_path
@@ -38,7 +39,7 @@ class Link:
         part: what the reader's feedback must be on to be of concern: `in.NAME`, or "", what the reader gave; of the end the name of
             an output of the workflow, "" where the run has none.
         how: `read`: as that input; `way`: it chose the way on which the reader stands; `until`: it told a loop to go on or to
-            end; `skip`: by `feedback_from`; `end`.
+            end; `skip`: by `feedback_from`, or what came of the run, of calls that a program repeats; `end`.
         taken: whether the reader went on with it: a merge goes on with one of several.
     """
 
@@ -65,7 +66,7 @@ def links_of(program: WorkflowProgram, row: Row, until: str | None = None) -> Li
     linked = _Run(program.workflow, row).linked()
     steps = [step for step in row.trace.steps if step.address in linked]
     reached: set[str] = set()
-    left: Counter[str] = Counter()
+    left: Counter[tuple[str, tuple[str, ...]]] = Counter()
     kept: Links = {}
     found: Links = {}
     for step in reversed(steps):
@@ -80,8 +81,8 @@ def links_of(program: WorkflowProgram, row: Row, until: str | None = None) -> Li
             for again in ([each] if each.reader in kept or not each.reader else found[each.reader])
         ]
         found[step.address] = tuple(dict.fromkeys(onward))
-        left[step.node] += 1
-        if left[step.node] <= MOST_CALLS:
+        left[step.node, step.slots] += 1
+        if left[step.node, step.slots] <= MOST_CALLS:
             kept[step.address] = found[step.address]
     order = {step.address: place for place, step in enumerate(steps)} | {"": len(steps)}
     wanted: set[str] = set()
@@ -103,6 +104,7 @@ class _Run:
 
     def __init__(self, workflow: Workflow, row: Row) -> None:
         self.workflow, self.sketch, self.trace = workflow, workflow.sketch, row.trace
+        self.inside = Inside(row.trace)
         self.numbers: dict[tuple[Runs, str], int] = {}
         for step in self.trace.steps:
             runs = _runs(step.address)
@@ -112,30 +114,50 @@ class _Run:
 
     def linked(self) -> dict[str, list[Link]]:
         """Every call with how it went on."""
-        calls = [step for step in self.trace.steps if not isinstance(node_at(self.sketch, step.node), BodyNode)]
+        calls = [step for step in self.trace.steps if not self.holds(step)]
         found: dict[str, list[Link]] = {step.address: [] for step in calls}
         for step in calls:
             read: set[str] = set()
             for name, address, taken in self.sources(step):
                 read.add(address)
                 found[address].append(Link(step.address, f"in.{name}", taken=taken))
-            for address in step.reads:
+            for address in (end for each in step.reads for end in self.inside.ends(each)):
                 if address in found and address not in read:
                     found[address].append(Link(step.address, "", "way"))
         for place, step in enumerate(calls):
-            if skips := step_at(self.workflow, step.node).skips:
+            if skips := call_view(self.workflow, step).skips:
                 later = (each for each in calls[place + 1 :] if each.node in skips)
                 found[step.address] += [Link(each.address, "", "skip") for each in later]
         for address, output in self.ends(found):
             found[address].append(Link("", output, "end"))
+        self.link_repeated(calls, found)
         for step in self.trace.steps:
-            node = node_at(self.sketch, step.node)
+            node = None if self.inside.has(step.address) else node_at(self.sketch, step.node)
             if isinstance(node, LoopNode) and node.until is not None:
                 self.link_tests(step, node, found)
         return found
 
+    def holds(self, step: Step) -> bool:
+        """Whether a step is none but those inside it: a body, a program, a step of a program that made others."""
+        if step.address in self.inside.inner:
+            return True
+        return not self.inside.has(step.address) and isinstance(node_at(self.sketch, step.node), BodyNode)
+
+    def link_repeated(self, calls: Sequence[Step], found: dict[str, list[Link]]) -> None:
+        """What a program's loops ask a model again and again hears what came of the run in the end, too."""
+        asked = [step for step in calls if step.texts and self.inside.has(step.address)]
+        times = Counter((step.node, step.texts) for step in asked)
+        ends = list(dict.fromkeys(link.part for links in found.values() for link in links if not link.reader))
+        for step in asked:
+            if times[step.node, step.texts] > 1 and all(link.reader for link in found[step.address]):
+                found[step.address] += [Link("", part, "skip") for part in ends]
+
     def sources(self, step: Step) -> Iterator[tuple[str, str, bool]]:
         """What a call read of others: the input, the other's address, and whether the call went on with it."""
+        if self.inside.has(step.address):
+            holder, given = self.inside.sources(step)
+            yield from given if self.inside.has(holder.address) else self.sources(holder)
+            return
         node, runs = node_at(self.sketch, step.node), _runs(step.address)
         if isinstance(node, MergeNode):
             inputs = {**{each: each for each in node.inputs}, **node.given}
@@ -145,7 +167,7 @@ class _Run:
             bases = set(self.made(runs, reference))
             read = [each for each in step.reads if each.partition("#")[0] in bases]
             taken = _taken(step, node, name, read) if isinstance(node, MergeNode) else read
-            yield from ((name, each, each in taken) for each in read)
+            yield from ((name, end, each in taken) for each in read for end in self.inside.ends(each))
 
     def made(self, runs: Runs, reference: str) -> list[str]:
         """Addresses, without the numbers of samples, of the calls that made what a reference names in one run of a body."""
@@ -186,12 +208,13 @@ class _Run:
             # Of several samples what reads no merge takes the first that is there.
             first: dict[str, str] = {}
             for step in self.trace.steps:
-                if step.outputs is not None and step.address in found:
+                if step.outputs is not None and (step.address in found or step.address in self.inside.inner):
                     first.setdefault(step.address.partition("#")[0], step.address)
             for output, reference in self.sketch.outputs.items():
-                yield from ((first[base], output) for base in self.made((), reference) if base in first)
-        elif (failed := self.trace.error.partition(": ")[0]) in found:
-            yield failed, ""
+                given = (first[base] for base in self.made((), reference) if base in first)
+                yield from ((end, output) for each in given for end in self.inside.ends(each))
+        elif (failed := self.trace.error.partition(": ")[0]) in found or failed in self.inside.inner:
+            yield from ((end, "") for end in self.inside.ends(failed))
         else:
             yield from ((address, "") for address, links in found.items() if not links)
 

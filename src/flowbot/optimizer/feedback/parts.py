@@ -6,10 +6,14 @@ import re
 from collections.abc import Iterable, Mapping
 
 from flowbot.optimizer.rendering import values_text
-from flowbot.optimizer.step_view import step_at, steps_of
+from flowbot.optimizer.step_view import has_step, step_at, steps_of
+from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
+from flowbot.runtime.trace import Step
 from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
 from flowbot.workflow.prompt import slots
+
+from .runs import calls_of
 
 _NOT_HERE = re.compile(
     r"(not here|no change)\b.*|(none|n/?a|nothing|nothing is wrong|no fault|empty|ok|-)?\W*", re.DOTALL
@@ -32,6 +36,8 @@ def parameters_of(program: WorkflowProgram, path: str) -> Mapping[str, str]:
 
     A hint is always there, since one may be added; of demonstrations and tools only those that the step has.
     """
+    if not has_step(program.workflow, path):
+        return {}  # a step that a program made
     step = step_at(program.workflow, path)
     if step.frozen or not step.tuned:
         return {}
@@ -52,6 +58,24 @@ def parameters_of(program: WorkflowProgram, path: str) -> Mapping[str, str]:
             return {"code": given.code}
         case _:
             return {}
+
+
+def parameters_of_call(program: WorkflowProgram, step: Step) -> Mapping[str, str]:
+    """As of its step; of a program's call the texts that it used, each by its slot: those found together are peers."""
+    if not step.texts:
+        return parameters_of(program, step.node)
+    return {
+        slot: "\n".join(filter(None, parameters_of(program, slot).values()))
+        for slot in step.texts
+        if parameters_of(program, slot)
+    }
+
+
+def peers(rows: Iterable[Row], path: str) -> list[str]:
+    """The texts that stand in the same requests as one text of a program, and so have to go with it."""
+    return list(
+        dict.fromkeys(each for row in rows for step in calls_of(row, path) for each in step.texts if each != path)
+    )
 
 
 def names_of(parts: Iterable[str]) -> dict[str, str]:

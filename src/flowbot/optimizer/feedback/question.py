@@ -9,15 +9,14 @@ from flowbot.fields import Field, Type
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import fair_share, output_text, shown_values, value_text, values_text
 from flowbot.optimizer.seams import Context, MetaMode
-from flowbot.optimizer.step_view import StepView, step_at
+from flowbot.optimizer.step_view import StepView, call_view
 from flowbot.run.events import Feedback
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.trace import Step
 
 from .links import Link, givers
-from .parts import is_not_here, names_of, parameters_of
-from .runs import calls_of
+from .parts import is_not_here, names_of, parameters_of_call
 
 SEEN_TOKENS: Mapping[MetaMode, int] = {"small": 600, "large": 4000}
 """Tokens of the values, texts and feedback that one question about a call shows; they share them."""
@@ -50,7 +49,7 @@ class Heard:
             case "until":
                 return f"After the loop was told to go on or to end, of {_place(link)}: {self.words}"
             case "skip":
-                return f"Of `{link.reader}`: {self.words}"
+                return f"Of {_place(link)}: {self.words}"
 
 
 def _place(link: Link) -> str:
@@ -63,8 +62,8 @@ def passed_on(program: WorkflowProgram, row: Row, step: Step) -> list[str] | Non
     A tool, a condition, a merge or code that may not be changed passes it to the one input that another call gave; a merge to what it
     went on with.
     """
-    view = step_at(program.workflow, step.node)
-    if parameters_of(program, step.node):
+    view = call_view(program.workflow, step)
+    if parameters_of_call(program, step):
         return None
     read = givers(program, row, step)
     inputs = list(dict.fromkeys(name for name, _, _ in read))
@@ -85,7 +84,7 @@ async def ask_parts(
 ) -> dict[str, str]:
     """What is said of each part of a call that is at fault, by part: its parameters first, then its inputs."""
     mode = context.meta_mode
-    told = parameters_of(program, step.node)
+    told = parameters_of_call(program, step)
     given = _givers(program, row, step)
     if mode == "small":  # what is not there yet is no concrete choice
         told = {part: text for part, text in told.items() if text or part in ("instruction", "code")}
@@ -98,7 +97,7 @@ async def ask_parts(
         "grad_parts",
         goal=context.task.goal,
         step=step.node,
-        does=_does(step_at(program.workflow, step.node), step),
+        does=_does(call_view(program.workflow, step), step),
         one=mode == "small",
         parameters=[
             {"name": name, "text": value_text(told[part], most)} for name, part in names.items() if part in told
@@ -138,7 +137,7 @@ def _givers(program: WorkflowProgram, row: Row, step: Step) -> dict[str, str]:
 
 def _which(row: Row, step: Step) -> str:
     """Which of several calls of its step it is, in order of time."""
-    calls = [each.address for each in calls_of(row, step.node)]
+    calls = [each.address for each in row.trace.steps if each.node == step.node]
     if len(calls) < 2:
         return ""
     return f"This is `{step.address}`, call {calls.index(step.address) + 1} of {len(calls)} of the step in this run.\n"
@@ -147,10 +146,12 @@ def _which(row: Row, step: Step) -> str:
 def _does(view: StepView, step: Step) -> str:
     """What kind of step it is, in words."""
     match view.kind:
-        case "llm":
+        case "llm" | "model":
             return "a call to a model" + (", which may call tools in turns before it answers" if step.calls else "")
         case "code":
             return "a Python function"
+        case "tool" | "step" if view.about:
+            return f"this function of the user's own:\n{view.about}"
         case "tool":
             return f"the tool `{view.how}`"
         case "branch":

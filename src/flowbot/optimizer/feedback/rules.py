@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
+from flowbot.optimizer.inside import Inside
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.trace import Step
@@ -36,7 +37,8 @@ def blamed_by_rule(
         suspects: paths of the steps that may be to blame.
     """
     steps = {step.address: step for step in row.trace.steps}
-    failed = steps.get(row.trace.error.partition(": ")[0])
+    ended = Inside(row.trace).ends(row.trace.error.partition(": ")[0])  # of a program the call in it that failed
+    failed = steps.get(ended[0]) if len(ended) == 1 else None
     if failed is not None:
         if may_be_blamed(failed, suspects):
             return failed.address, "it failed"

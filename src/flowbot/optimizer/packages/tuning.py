@@ -177,5 +177,5 @@ def changes(before: WorkflowProgram, after: WorkflowProgram) -> tuple[str, ...]:
     return tuple(
         f"{new.path}: other {', '.join(parts)}"
         for old, new in both
-        if (parts := [name for name, value in new.parameters if value != getattr(old.parameters, name)])
+        if (parts := [n for n, value in new.parameters if n != "texts" and value != getattr(old.parameters, n)])
     )

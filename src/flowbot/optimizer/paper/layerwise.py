@@ -54,6 +54,10 @@ def _most_questions(program: WorkflowProgram) -> int:
     questions = 0
     for step in steps_of(program.workflow):
         if step.tuned:
-            repeated = "/" in step.path or (isinstance(told := step.told, LLMParameters) and told.samples > 1)
+            repeated = (
+                "/" in step.path
+                or step.kind == "text"
+                or (isinstance(told := step.told, LLMParameters) and told.samples > 1)
+            )
             questions += MOST_CALLS if repeated else 1
     return questions

@@ -1,6 +1,6 @@
 """What a meta model wrote for a step becomes its parameters, or is refused with the reason: the one door for new texts and code.
 
-Refused is what is empty, breaks off, repeats the words of its own question, lists labels that the task has not, copies the task's
+Refused is what is empty, loses a place that a program fills, breaks off, repeats the words of its own question, lists labels that the task has not, copies the task's
 examples, or does not pass the checker. What says the same as before changes nothing.
 """
 
@@ -13,6 +13,7 @@ from flowbot.optimizer.guard import folded
 from flowbot.optimizer.rendering import fenced, instruction_text
 from flowbot.optimizer.seams import Context
 from flowbot.optimizer.step_view import step_at
+from flowbot.program.places import lost_place
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.check import check
 from flowbot.workflow.parameters import MOST_LETTERS, ChoiceParameters, CodeParameters, LLMParameters, Parameters
@@ -86,6 +87,8 @@ def _text_fault(
     """Why a text cannot stand for another one; "" where it can."""
     if len(said) > most:
         return f"the reply has {len(said):,} letters, {most:,} at most are taken"
+    if step_at(workflow, path).kind == "text" and (fault := lost_place(before, said)):
+        return fault
     told = f"{search.task.goal}\n{step_at(workflow, path).gives_text}"
     if words := echo(said, question, before, instruction_text(workflow, path), told, *quotable):
         return f"it repeats its question: {words}"

@@ -7,20 +7,21 @@ let through once more. No model is asked.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from flowbot.fields import stable_hash
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
+from flowbot.optimizer.step_view import steps_of
 from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.check import check
 from flowbot.workflow.nodes import walk
-from flowbot.workflow.parameters import Parameters
+from flowbot.workflow.parameters import Parameters, ProgramParameters
 from flowbot.workflow.workflow import Workflow
 
 from .step_change import option, prompt_tokens, too_long
@@ -151,9 +152,23 @@ def _merged_parameters(base: Parameters | None, one: Parameters | None, other: P
     if base is None or one is None or other is None or not type(base) is type(one) is type(other):
         return _merged(base, one, other)
     fields = {name: tuple(getattr(each, name) for each in (base, one, other)) for name in type(base).model_fields}
+    if isinstance(base, ProgramParameters):  # each text, value and filling for itself
+        parts = {name: _merged_members(*values) for name, values in fields.items()}
+        return None if None in parts.values() else base.model_copy(update=parts)
     if any(was not in (mine, theirs) and mine != theirs for was, mine, theirs in fields.values()):
         return None
     return base.model_copy(update={name: _merged(*values) for name, values in fields.items()})
+
+
+def _merged_members(base: Mapping[str, Any], one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Members by name; none has one that another has not, but for what was added."""
+    found: dict[str, Any] = {}
+    for name in dict.fromkeys((*base, *one, *other)):
+        was, mine, theirs = (each.get(name) for each in (base, one, other))
+        if was not in (mine, theirs) and mine != theirs:
+            return None
+        found[name] = _merged(was, mine, theirs)
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _merged(base: T, one: T, other: T) -> T | None:
@@ -164,9 +179,9 @@ def _merged(base: T, one: T, other: T) -> T | None:
 
 
 def _fits(base: Workflow, made: Workflow) -> bool:
-    there = dict(walk(base.sketch))
-    return not any(path in there and too_long(told, base.parameter(path)) for path, told in made.parameters.items())
+    there = {step.path: step.told for step in steps_of(base)}
+    return not any(step.path in there and too_long(step.told, there[step.path]) for step in steps_of(made))
 
 
 def _tokens(workflow: Workflow) -> int:
-    return sum(prompt_tokens(workflow.parameter(path)) for path, _ in walk(workflow.sketch))
+    return sum(prompt_tokens(step.told) for step in steps_of(workflow))

@@ -46,7 +46,7 @@ class Demonstrations:
         rows = context.recorded(program, context.training)
         found: list[Option] = []
         for path, told in llm_steps(program):
-            worked = _Worked.of(program, path, rows)
+            worked = _Worked.of(context, program, path, rows)
             if known := len(worked.all):
                 arm, most = Arm(kind=KIND, place=path), min(self.most, max(1, comb(known, 2)))
                 shown = worked.all[: round(fmean(SIZES))]
@@ -63,7 +63,7 @@ class Demonstrations:
         program, path, draw = parent.program, focus.option.arm.place, focus.draw
         told = dict(llm_steps(program))[path]
         rows = context.recorded(program, focus.rows or context.training)
-        worked = _Worked.of(program, path, rows)
+        worked = _Worked.of(context, program, path, rows)
         way, size = WAYS[draw % len(WAYS)], SIZES[(draw + draw // len(WAYS)) % len(SIZES)]
         rng = context.rng(f"demonstrate/{focus.option.key}/{draw}")
         if way == WAYS[0]:
@@ -110,18 +110,27 @@ class _Worked:
         return [*self.own, *self.expected]
 
     @staticmethod
-    def of(program: WorkflowProgram, path: str, rows: Sequence[Row]) -> _Worked:
+    def of(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, rows: Sequence[Row]) -> _Worked:
         own = {
             row.example.id: _demonstration(row, typical(calls))
             for row in good(rows)
-            if (calls := [step for step in calls_of(row, path) if step.outputs is not None])
+            if (calls := [step for step in calls_of(row, path) if step.outputs is not None and _shows(step)])
         }
         wrong = failing(rows) if own else rows
-        return _Worked(list(own.values()), _expected(program, path, [r for r in wrong if r.example.id not in own]))
+        return _Worked(
+            list(own.values()), _expected(context, program, path, [r for r in wrong if r.example.id not in own])
+        )
 
 
-def _expected(program: WorkflowProgram, path: str, rows: Sequence[Row]) -> list[Demonstration]:
-    gives = task_outputs(program, path)
+def _shows(step: Step) -> bool:
+    """Whether a call is one that worked examples help: what a function makes of a text they do not."""
+    return not step.texts or step.kind == "model"
+
+
+def _expected(
+    context: Context[WorkflowProgram], program: WorkflowProgram, path: str, rows: Sequence[Row]
+) -> list[Demonstration]:
+    gives = task_outputs(context, program, path)
     return [
         _demonstration(row, replace(calls[-1], outputs={each: row.example.expected[n] for each, n in gives.items()}))
         for row in rows

@@ -14,9 +14,11 @@ from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import value_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
+from flowbot.optimizer.step_view import REPLY
 from flowbot.run.events import Arm
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
+from flowbot.workflow.parameters import LLMParameters
 
 from .accept import accepted
 from .rule import WORDS, one_line
@@ -50,7 +52,7 @@ class Hint:
         program = parent.program
         found: list[Option] = []
         for path, told in llm_steps(program):
-            ruled, asked = self._known.get((program.hash, path)) or _lines(context, program, path, told.format_hint)
+            ruled, asked = self._known.get((program.hash, path)) or _lines(context, program, path, told)
             if ruled or asked:
                 arm, title = Arm(kind="hint", place=path), f"say how step `{path}` is to write what it gives"
                 most = len(ruled) + (self.asked if asked else 0)
@@ -64,7 +66,7 @@ class Hint:
         """One line more: those by rule first."""
         program, path, draw = parent.program, focus.option.arm.place, focus.draw
         told = dict(llm_steps(program))[path]
-        known = self._known.get((program.hash, path)) or _lines(context, program, path, told.format_hint)
+        known = self._known.get((program.hash, path)) or _lines(context, program, path, told)
         ruled, asked = self._known[program.hash, path] = known
         shown: list[Row] = []
         question = ""
@@ -84,9 +86,10 @@ class Hint:
         return [proposal(program, path, parameters, fault, edit, title=title, source=by, shown=names)]
 
 
-def _lines(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, hint: str) -> _Lines:
+def _lines(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, told: LLMParameters) -> _Lines:
     """What the failing runs show that the hint has not."""
-    gives, labels = task_outputs(program, path), labels_of(context, program, path)
+    gives, labels = task_outputs(context, program, path), labels_of(context, program, path)
+    hint = told.instruction if REPLY in gives else told.format_hint
     ruled: list[str] = []
     asked: dict[str, list[_Pair]] = {}
     rows = failing(context.told(program, context.recorded(program, context.training)))

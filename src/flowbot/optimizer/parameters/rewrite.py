@@ -25,11 +25,11 @@ from flowbot.optimizer.feedback.backward import (
 )
 from flowbot.optimizer.feedback.blame import Blame
 from flowbot.optimizer.feedback.history import tried
-from flowbot.optimizer.feedback.parts import is_not_here, suspects
+from flowbot.optimizer.feedback.parts import is_not_here, peers, suspects
 from flowbot.optimizer.feedback.runs import calls_of, failing, good
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
-from flowbot.optimizer.rendering import right_text, run_text, sentence, value_text
+from flowbot.optimizer.rendering import instruction_text, right_text, run_text, sentence, value_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.optimizer.step_view import step_at
 from flowbot.run.events import Arm, Feedback
@@ -146,7 +146,7 @@ class Rewrite:
             signature=step_at(program.workflow, path).gives_text,
             text=now.text,
             around=now.around,
-            beside=_beside(told),
+            beside="; ".join(filter(None, [_beside(told), *_told_beside(program, peers(rows, path))])),
             mistakes=[
                 {"run": run_text(row), "right": wanted, "feedback": said}
                 for row, wanted, said in zip(rows, right, texts, strict=True)
@@ -217,6 +217,11 @@ def _proposed(
         feedback=reply.feedback,
         because=(*focus.because, *(each.id for each in reply.because)),
     )
+
+
+def _told_beside(program: WorkflowProgram, paths: Sequence[str]) -> list[str]:
+    """What stands in the same requests."""
+    return [f"`{each}` in the same request: {value_text(instruction_text(program.workflow, each))}" for each in paths]
 
 
 def _beside(told: Parameters) -> str:

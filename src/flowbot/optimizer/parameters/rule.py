@@ -147,12 +147,12 @@ def _missed(context: Context[WorkflowProgram], program: WorkflowProgram, aimed: 
     """Labels that mistakes are said to have, with the output, the most often missed first."""
     outputs = labels_of(context, program, aimed.path)
     wrong = context.told(program, aimed.rows)
-    found = [(each, _expected(program, aimed.path, row, each)) for each in outputs for row in wrong]
+    found = [(each, _expected(context, program, aimed.path, row, each)) for each in outputs for row in wrong]
     return [each for each, _ in Counter(each for each in found if each[1] in outputs[each[0]]).most_common()]
 
 
-def _expected(program: WorkflowProgram, path: str, row: Row, output: str) -> str:
-    return str(row.example.expected.get(task_outputs(program, path)[output], ""))
+def _expected(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, row: Row, output: str) -> str:
+    return str(row.example.expected.get(task_outputs(context, program, path)[output], ""))
 
 
 def _definition(
@@ -162,7 +162,7 @@ def _definition(
     right = good(context.recorded(program, context.training))
     known = [*context.told(program, aimed.rows), *right]
     ran = {row.example.id: row for row in known if calls_of(row, aimed.path)}
-    of = {name: _expected(program, aimed.path, row, output) for name, row in ran.items()}
+    of = {name: _expected(context, program, aimed.path, row, output) for name, row in ran.items()}
     mine = [row for name, row in ran.items() if of[name] == label][:OF_LABEL]
     others = [row for name, row in ran.items() if of[name] not in ("", label)][:OF_OTHERS]
     question = fill(

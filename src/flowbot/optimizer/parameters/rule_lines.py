@@ -46,7 +46,7 @@ def neutral_lines(kinds: frozenset[str], told: str) -> list[str]:
 def labels_of(context: Context[WorkflowProgram], program: WorkflowProgram, path: str) -> dict[str, list[str]]:
     """The labels of each output of the task that a step gives and that takes one of a few values, the commonest first."""
     found: dict[str, list[str]] = {}
-    gives = task_outputs(program, path)
+    gives = task_outputs(context, program, path)
     for output, name in gives.items():
         values = [str(each.expected[name]) for each in context.task.splits["train"] if name in each.expected]
         counts = Counter(values)

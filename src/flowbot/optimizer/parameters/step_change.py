@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ from flowbot.optimizer.feedback.runs import calls_of, failing, varied
 from flowbot.optimizer.priors import shipped_priors
 from flowbot.optimizer.rendering import LETTERS_PER_TOKEN
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.optimizer.step_view import step_at, steps_of
+from flowbot.optimizer.step_view import REPLY, step_at, steps_of
 from flowbot.run.events import Arm
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
@@ -23,6 +23,9 @@ from flowbot.workflow.prompt import Slot, prompt_text, slots
 
 PROMPT_TOKENS = 2000
 """Ceiling of what a step is told, its own input aside: instruction, hint and worked examples."""
+
+FEWEST_REPLIES = 3
+"""Runs that show what a program makes of a reply."""
 
 
 def told_steps(program: WorkflowProgram) -> Iterator[tuple[str, LLMParameters | ChoiceParameters]]:
@@ -93,10 +96,28 @@ async def aim(
     return Aim(path, blamed, order)
 
 
-def task_outputs(program: WorkflowProgram, path: str) -> dict[str, str]:
-    """Which output of the task each output of a step is; empty unless all that it gives are outputs of the task."""
-    gives = step_at(program.workflow, path).task_outputs
+def task_outputs(context: Context[WorkflowProgram], program: WorkflowProgram, path: str) -> dict[str, str]:
+    """Which output of the task each output of a step is; empty unless all that it gives are outputs of the task.
+
+    What a program makes of a reply its runs show: it is an output where that is, in all that were recorded, what the last call with the
+    text replied.
+    """
+    step = step_at(program.workflow, path)
+    gives = step.task_outputs
+    if step.kind == "text":
+        gives = {REPLY: _replied(context.recorded(program, context.training), path)}
     return gives if all(gives.values()) else {}
+
+
+def _replied(rows: Sequence[Row], path: str) -> str:
+    """The output of the task that the replies told by a text are; "" where there is none."""
+    pairs: list[tuple[str, Mapping[str, Any]]] = [
+        (str((calls[-1].outputs or {}).get(REPLY, "")).strip(), row.trace.outputs)
+        for row in rows
+        if row.trace.outputs is not None and (calls := calls_of(row, path))
+    ]
+    names = list(pairs[0][1]) if len(pairs) >= FEWEST_REPLIES else list[str]()
+    return next((name for name in names if all(str(given.get(name)).strip() == said for said, given in pairs)), "")
 
 
 def with_line(told: Parameters, line: str) -> tuple[str, Slot | None]:

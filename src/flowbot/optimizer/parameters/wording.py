@@ -47,13 +47,14 @@ class Wording:
         step = step_at(workflow, path)
         told = step.told
         part = dict(enumerate(slots(told.messages))).get(number) if isinstance(told, LLMParameters) else None
+        own = part.text if part is not None else text_at(told, None) if step.kind == "text" else None
         return Wording(
             kind=step.kind,
             signature=f"{', '.join(step.reads)} -> {step.gives_text}",
             text=text_at(told, part),
             part=part,
             around="" if part is None else _around(told, part),
-            limit=LIMIT_WORDS if part is None else max(LIMIT_WORDS, len(part.text.split()) * 6 // 5),
+            limit=LIMIT_WORDS if own is None else max(LIMIT_WORDS, len(own.split()) * 6 // 5),
         )
 
 
