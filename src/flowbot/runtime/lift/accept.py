@@ -1,0 +1,149 @@
+"""Whether a drafted workflow makes exactly the requests that were recorded, no more and no less, and ends with the same."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flowbot.fields import ModelError, Usage, canonical_json
+from flowbot.lm.client import Identity, Patience, Reply, Request
+from flowbot.lm.lm import LM
+from flowbot.lm.session import Session
+from flowbot.runtime.engine import Engine
+from flowbot.runtime.node_calls import DEFAULT_MAX_TOKENS
+from flowbot.store import Store
+from flowbot.task import Tool
+from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.workflow import Workflow
+
+from .calls import CallMade, Defeat, Ran
+
+_AGAIN = "tell what differs apart in the program by a step"
+
+
+async def require_same(workflow: Workflow, tools: Mapping[str, Tool], runs: Sequence[Ran]) -> int:
+    """Run a workflow on recorded replies and results, and count its requests.
+
+    Args:
+        workflow: valid.
+        tools: that it calls, whose recorded results stand for them.
+        runs: of the program.
+
+    Raises:
+        Defeat: naming the first step that asks for something else, or the output that is another.
+    """
+    asked = 0
+    plain = {
+        path: each.model_copy(update={"model": None}) if isinstance(each, LLMParameters) else each
+        for path, each in workflow.parameters.items()
+    }
+    for run in runs:
+        asked += await _require_same(Workflow(sketch=workflow.sketch, parameters=plain), tools, run)
+    return asked
+
+
+async def _require_same(workflow: Workflow, tools: Mapping[str, Tool], run: Ran) -> int:
+    client, gave = _Recorded(run), _Results(run)
+    store = Store.memory()
+    session = Session(store=store, lasting=False)
+    lm = LM(client, session, name="recorded")
+    engine = Engine(
+        lm,
+        session,
+        tools={name: replace(tool, call=gave.of(name, tool), kept=False) for name, tool in tools.items()},
+        live=True,
+    )
+    try:
+        trace = await engine.run(workflow, run.inputs, purpose="lift")
+    finally:
+        await engine.close()
+        await lm.close()
+        await store.close()
+    if client.missed:
+        raise Defeat(client.missed, "is asked something else by the workflow", _AGAIN)
+    fault = next((step for step in trace.steps if step.error), None)
+    if fault is not None:
+        raise Defeat(fault.address, f"fails in the workflow: {fault.error}", _AGAIN)
+    left = next((call for call in run.calls if client.left(call)), None)
+    if left is not None:
+        raise Defeat(left, "is not asked by the workflow as often as by the program", _AGAIN)
+    for name, value in run.outputs.items():
+        if canonical_json((trace.outputs or {}).get(name)) != canonical_json(value):
+            raise Defeat(f"output {name}", "is another in the workflow", _AGAIN)
+    return client.calls
+
+
+def request_of(call: CallMade) -> str:
+    """A recorded request as a text that an equal one has as well."""
+    settings = call.settings or {}
+    return _told(
+        [[each.role, each.content] for each in call.messages], settings.get("temperature"), settings.get("max_tokens")
+    )
+
+
+def _told(messages: list[list[str]], temperature: float | None, max_tokens: int | None) -> str:
+    return json.dumps([messages, float(temperature or 0), max_tokens or DEFAULT_MAX_TOKENS], ensure_ascii=False)
+
+
+class _Recorded:
+    """A model that answers what was recorded, and nothing else."""
+
+    price_ref: str | None = "free"
+    default_concurrency = 16
+
+    def __init__(self, run: Ran) -> None:
+        self.identity = Identity("recorded", "", "")
+        self.calls = 0
+        self.missed: CallMade | str = ""
+        self._waiting: dict[str, list[CallMade]] = {}
+        for call in run.calls:
+            if call.kind == "model":
+                self._waiting.setdefault(request_of(call), []).append(call)
+        self._answered: Counter[str] = Counter()
+
+    async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
+        """The reply to the next of the equal requests; equal ones at temperature 0 have one."""
+        key = _told([[each.role, each.content] for each in request.messages], request.temperature, request.max_tokens)
+        found = self._waiting.get(key, [])
+        number = self._answered[key]
+        if request.schema is not None or not found or number >= len(found):
+            self.missed = self.missed or f"a request of the workflow ({request.messages[-1].content[:60]!r})"
+            raise ModelError("this request was not recorded")
+        self._answered[key] += 1
+        self.calls += 1
+        return Reply(found[number].gave, "stop", Usage(), 0.0)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def left(self, call: CallMade) -> bool:
+        """Whether it was not asked for."""
+        if call.kind != "model":
+            return False
+        key, drawn = request_of(call), bool((call.settings or {}).get("temperature"))
+        return self._answered[key] < (len(self._waiting[key]) if drawn else 1)
+
+
+@dataclass
+class _Results:
+    """What functions gave when they were recorded."""
+
+    run: Ran
+
+    def of(self, name: str, tool: Tool) -> Any:
+        """The function that gives it again."""
+        names = [each.name for each in tool.signature.inputs]
+        known = {
+            canonical_json({key: (each.given or {}).get(key) for key in names}): each.gave
+            for each in self.run.calls
+            if each.kind == "tool" and each.name == name
+        }
+        defaults = next((each.given for each in self.run.calls if each.name == name and each.given), {})
+
+        async def call(**given: Any) -> Any:
+            return known[canonical_json({key: given.get(key, defaults.get(key)) for key in names})]
+
+        return call
