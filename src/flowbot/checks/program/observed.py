@@ -1,0 +1,138 @@
+"""What a program did on made-up replies, as its process tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, cast
+
+Deed = Literal["connects", "starts", "writes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Something that a program did past the tap.
+
+    Args:
+        deed: what.
+        what: the host, the command or the file.
+        where: `FILE:LINE` of the program's own code, "" where none of it ran.
+    """
+
+    deed: Deed
+    what: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request to a model.
+
+    Args:
+        scope: the steps that it was made in, as `plan/ask`.
+        model: the name that it asks for.
+        body: of it.
+    """
+
+    scope: str
+    model: str
+    body: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A program run once.
+
+    Args:
+        example: its place in the data.
+        marked: whether each text stood between marks.
+        asked: its requests, in order.
+        texts, values: names of those that were read.
+        touched: what it did past the tap.
+        error: what it raised, "" where it ended.
+        where: `FILE:LINE` of that.
+    """
+
+    example: str
+    marked: bool
+    asked: tuple[Asked, ...] = ()
+    texts: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    touched: tuple[Touched, ...] = ()
+    error: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A text or a value of the program.
+
+    Args:
+        name, default, where: as it stands in the source.
+    """
+
+    name: str
+    default: Any
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """All that one process saw.
+
+    Args:
+        texts, values: what the program declares.
+        runs: in order.
+        fault: why nothing could be run; "" where it could.
+    """
+
+    texts: tuple[Declared, ...] = ()
+    values: tuple[Declared, ...] = ()
+    runs: tuple[Run, ...] = ()
+    fault: str = field(default="")
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON data."""
+        return asdict(self)
+
+    @staticmethod
+    def load(data: Mapping[str, Any]) -> Observed:
+        """What `dump` gave."""
+        return Observed(
+            tuple(Declared(**each) for each in data["texts"]),
+            tuple(Declared(**each) for each in data["values"]),
+            tuple(
+                Run(
+                    **{
+                        **each,
+                        "asked": tuple(Asked(**asked) for asked in each["asked"]),
+                        "touched": tuple(Touched(**done) for done in each["touched"]),
+                        "texts": tuple(each["texts"]),
+                        "values": tuple(each["values"]),
+                    }
+                )
+                for each in data["runs"]
+            ),
+            data["fault"],
+        )
+
+
+def marks(name: str) -> tuple[str, str]:
+    """What stands before and behind a text that is looked for: letters and digits that no template, quoting or change of case touches."""
+    return f"zq{name.lower()}from ", f" zq{name.lower()}till"
+
+
+def said(asked: Asked) -> str:
+    """All texts of a request, one a line."""
+    return "\n".join(_texts(asked.body))
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for each in cast("dict[str, object]", value).values():
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in cast("list[object]", value):
+            yield from _texts(each)
