@@ -33,6 +33,7 @@ from flowbot.workflow.workflow import Workflow
 
 from .findings import Findings
 from .models import Asking, ask_models, judge_task, too_long
+from .program.check import check_program, named_program
 from .task import every_row, look_at, open_tools, read_task, score_task
 
 
@@ -72,8 +73,8 @@ def check(
 
     Args:
         file: a task.yaml or its folder, or a .flow.yaml (JSON works too), or a run that found one: its result, its folder, or its name in
-            runs/.
-        task: the task that a workflow is for: its tools, inputs and outputs are then checked as well.
+            runs/; or a program, as `app.py:answer`, which is run on made-up replies: nothing is sent and nothing paid.
+        task: the task that a workflow or a program is for: tools, inputs and outputs are then checked as well.
         lm: model to ask one small question, which proves the key, the name and what its endpoint can do.
         meta_lm: another one, for the search.
         judge_lm: model of the metric's judge, where it has one that names none; the meta model or the task model otherwise.
@@ -86,7 +87,8 @@ def check(
     Raises:
         UserError: if there is no such file.
     """
-    given = file.run_dir if isinstance(file, RunResult) else Path(file)
+    program = None if isinstance(file, RunResult) else named_program(str(file))
+    given = program[0] if program else file.run_dir if isinstance(file, RunResult) else Path(file)
     path = given
     if (given / "task.yaml").is_file():
         path = given / "task.yaml"
@@ -104,17 +106,19 @@ def check(
         say=say or (lambda _: None),
     )
     findings = Findings()
-    workflow = _workflow(path, findings)
+    workflow = None if program else _workflow(path, findings)
     read = None
-    if workflow is not None and task is not None:
+    if task is not None and (program or workflow is not None):
         read = read_task(Path(task), findings)
+    elif program:
+        pass
     elif workflow is None and findings.ok:
         if task is None:
             read = read_task(path, findings)
         else:
             expected = "a workflow's file; --task names the task that it is for"
             findings.fault(UserError(str(path), "no `nodes`, so it is no workflow", expected))
-    blocking(_examine, "check")(workflow, read, asking, findings)
+    blocking(_examine, "check")(workflow, program, read, asking, findings)
     return findings
 
 
@@ -130,7 +134,13 @@ def _workflow(path: Path, findings: Findings) -> Workflow | None:
     return None
 
 
-async def _examine(workflow: Workflow | None, read: ReadTask | None, asking: Asking, findings: Findings) -> None:
+async def _examine(
+    workflow: Workflow | None,
+    program: tuple[Path, str] | None,
+    read: ReadTask | None,
+    asking: Asking,
+    findings: Findings,
+) -> None:
     """All that needs an event loop: tools, the metric, the models."""
     async with AsyncExitStack() as stack:
         store = Store.open(asking.cache_dir / "store.sqlite") if asking.models else Store.memory()
@@ -140,7 +150,10 @@ async def _examine(workflow: Workflow | None, read: ReadTask | None, asking: Ask
         signatures: Mapping[str, ToolSignature] = {}
         if task is not None:
             signatures = await open_tools(task, findings, cache_dir=asking.cache_dir, say=asking.say)
-        if workflow is not None:
+        if program is not None:
+            await check_program(*program, read, findings)
+            await ask_models(asking, session, findings)
+        elif workflow is not None:
             _check_workflow(workflow, task, signatures, findings)
             await ask_models(asking, session, findings)
         elif read is None or task is None:

@@ -23,9 +23,9 @@ ALIKE = 3
 
 def check(
     file: Annotated[Path, Parameter(name="FILE", negative=())],
+    task: Annotated[Path | None, Parameter(name=("TASK", "--task"))] = None,
     /,
     *,
-    task: Annotated[Path | None, Parameter(name="--task")] = None,
     model: Annotated[str | None, MODEL] = None,
     meta_model: Annotated[str | None, Parameter(group=MODELS)] = None,
     judge_model: JudgeModel = None,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, cast
+
+from flowbot.fields.foreign import Closed
 
 Deed = Literal["connects", "starts", "writes"]
 
 
-@dataclass(frozen=True, slots=True)
-class Touched:
+class Touched(Closed):
     """Something that a program did past the tap.
 
     Args:
@@ -24,8 +24,7 @@ class Touched:
     where: str
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Closed):
     """A request to a model.
 
     Args:
@@ -39,8 +38,7 @@ class Asked:
     body: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Closed):
     """A program run once.
 
     Args:
@@ -63,8 +61,7 @@ class Run:
     where: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Declared:
+class Declared(Closed):
     """A text or a value of the program.
 
     Args:
@@ -76,45 +73,23 @@ class Declared:
     where: str
 
 
-@dataclass(frozen=True, slots=True)
-class Observed:
+class Observed(Closed):
     """All that one process saw.
 
     Args:
         texts, values: what the program declares.
         runs: in order.
+        takes: the program's parameters by name, and whether each must be given.
+        takes_any: whether it takes others besides.
         fault: why nothing could be run; "" where it could.
     """
 
     texts: tuple[Declared, ...] = ()
     values: tuple[Declared, ...] = ()
     runs: tuple[Run, ...] = ()
-    fault: str = field(default="")
-
-    def dump(self) -> dict[str, Any]:
-        """As JSON data."""
-        return asdict(self)
-
-    @staticmethod
-    def load(data: Mapping[str, Any]) -> Observed:
-        """What `dump` gave."""
-        return Observed(
-            tuple(Declared(**each) for each in data["texts"]),
-            tuple(Declared(**each) for each in data["values"]),
-            tuple(
-                Run(
-                    **{
-                        **each,
-                        "asked": tuple(Asked(**asked) for asked in each["asked"]),
-                        "touched": tuple(Touched(**done) for done in each["touched"]),
-                        "texts": tuple(each["texts"]),
-                        "values": tuple(each["values"]),
-                    }
-                )
-                for each in data["runs"]
-            ),
-            data["fault"],
-        )
+    takes: Mapping[str, bool] = {}
+    takes_any: bool = False
+    fault: str = ""
 
 
 def marks(name: str) -> tuple[str, str]:

@@ -141,7 +141,8 @@ class _Results:
             for each in self.run.calls
             if each.kind == "tool" and each.name == name
         }
-        defaults = next((each.given for each in self.run.calls if each.name == name and each.given), {})
+        given = [each.given for each in self.run.calls if each.name == name and each.given]
+        defaults: Mapping[str, Any] = given[0] if given else {}
 
         async def call(**given: Any) -> Any:
             return known[canonical_json({key: given.get(key, defaults.get(key)) for key in names})]
