@@ -1,4 +1,4 @@
-"""`flowbot check`: is this task, or this workflow, sound, and does the model answer? Without --model nothing is asked."""
+"""`flowbot check`: is this task, workflow or program sound, and does the model answer? Without --model nothing is asked."""
 
 from __future__ import annotations
 
@@ -34,14 +34,15 @@ def check(
     cache_dir: CacheDir = None,
     output: Output = Output(),  # noqa: B008
 ) -> int:
-    """Check a task or a workflow file: every defect, what is worth a second look, and whether the model answers.
+    """Check a task, a workflow's file or a program: every defect, what is worth a second look, and whether the model answers.
 
     Parameters
     ----------
     file
-        A task.yaml or its folder, or a .flow.yaml (JSON works too), or a run that found one: its folder, or its name in runs/.
+        A task.yaml or its folder, or a .flow.yaml (JSON works too), or a run that found one: its folder, or its name in runs/; or a
+        program, as app.py:answer, which is run on made-up replies: nothing is sent and nothing paid.
     task
-        The task that a workflow is for: its tools, inputs and outputs are then checked as well.
+        The task that a workflow or a program is for: tools, inputs and outputs are then checked as well.
     model
         Model to ask one small question, which proves the key, the name and what its endpoint can do. Without it no
         model is asked.
