@@ -31,7 +31,7 @@ CHAPTERS = {
     "Optimising and evaluating": ("optimizer", "run", "notebook"),
     "Comparing methods": ("benchmark",),
     "Using a workflow": ("runtime",),
-    "Pipelines of your own": ("program",),
+    "Pipelines of your own": ("program", "export"),
     "Workflows": ("workflow",),
     "Budget and pace": ("lm",),
     "Values and errors": ("fields",),

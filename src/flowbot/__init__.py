@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .benchmark.run import bench, bench_async
     from .checks.check import check
     from .draft.init import init
+    from .export.source.write import write_source
     from .fields import (
         BudgetExceeded,
         DeniedError,
@@ -91,6 +92,7 @@ _HOME = {
     "RunResult": "run.result",
     **dict.fromkeys(("RunSummary", "runs"), "run.listing"),
     "write_report": "report.report",
+    "write_source": "export.source.write",
     "cache": "runtime.cache",
     "check": "checks.check",
     "compare": "run.comparisons",
@@ -182,4 +184,5 @@ __all__ = [
     "starts",
     "step",
     "write_report",
+    "write_source",
 ]

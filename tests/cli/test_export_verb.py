@@ -104,3 +104,24 @@ def test_a_folder_is_replaced_only_with_force(capsys: Capture, tmp_path: Path) -
     assert {"mine.txt", "README.md", "answer.md", "answer.json", "workflow.mmd"} <= {
         each.name for each in out.iterdir()
     }
+
+
+def test_a_programs_own_source_is_written_in_place(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "app.py").write_text('import flowbot as fb\nPLAN = fb.Param("plan", "Old.")\n', encoding="utf-8")
+    (tmp_path / "app.flow.yaml").write_text(
+        "flowbot: 1\ninputs: {question: str}\noutputs: {answer: app.answer}\n"
+        "nodes: {app: {kind: program, call: 'app.py:answer', in: {question: question}, out: {answer: str}}}\n"
+        "parameters: {app: {texts: {plan: New., gone: Lost.}}}\n",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    said = flowbot(capsys, "export", "app.flow.yaml", "--to", "source")
+    assert (said.status, "--force" in said.err) == (2, True)
+    said = flowbot(capsys, "export", "app.flow.yaml", "--to", "source", "--force")
+    assert (said.status, said.err) == (0, "")
+    assert "Written: plan in" in said.out
+    assert "gone was not written" in said.out
+    assert '"plan", "New."' in (tmp_path / "app.py").read_text()
+    assert flowbot(capsys, "export", "app.flow.yaml", "--to", "prompts").status == 2

@@ -132,7 +132,7 @@ def test_a_parameter_is_known_however_it_is_imported_and_called(head: str, argum
 
 def test_what_only_looks_like_a_parameter_is_no_business_of_ours() -> None:
     code = b'from theirs import Param\nimport flowbot as fb\nA = Param("plan", "x")\nB = fb.Param(NAME, "x")\n'
-    assert rewritten(code, {"plan": Change("y", "x")}, "app.py") == Rewritten(code, (), (), False)
+    assert rewritten(code, {"plan": Change("y", "x")}, "app.py") == Rewritten(code, (), (), (), False)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from flowbot.fields import UserError
 from flowbot.fields.words import count, listed
 
 from .console import Console
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from flowbot.export.scored import ScoredParity
 
 FAILED = 1
+SOURCE = "source"
+"""What `--to` says for a program's own file."""
 _SPLITS = {"val": "validation", "train": "training"}
 
 
@@ -26,7 +29,7 @@ def export(
     /,
     *,
     to: Annotated[str, Parameter(name="--to")],
-    out: Annotated[Path, OUT],
+    out: Annotated[Path | None, OUT] = None,
     check: Annotated[Path | None, Parameter(name="--check")] = None,
     trust_code: Annotated[bool, Parameter(name="--trust-code", negative=(), show_default=False)] = False,
     force: Annotated[bool, FORCE] = False,
@@ -44,9 +47,9 @@ def export(
     ----------
     to
         What is written: prompts (the prompts as Markdown and JSON), python (one file on the openai package), langgraph, dspy or pydantic-ai (one
-        file for that framework).
+        file for that framework); or source: what was found for a program goes into its own file, literal by literal, in place.
     out
-        The folder.
+        The folder; with `--to source` the one in which the program stands, otherwise this one.
     check
         The task on whose validation examples (training, where it has none) the export is compared with the workflow, which is run on them
         first where no replies are stored; it tells of the workflow's tools, too.
@@ -55,7 +58,7 @@ def export(
     python
         The interpreter that runs an export for langgraph, dspy or pydantic-ai when it is checked; the one that runs FlowBot unless it is named.
     force
-        Replace the files of an export in the folder of --out.
+        Replace the files of an export in the folder of --out; with `--to source` literals whatever they say now.
     allow_writes
         Call tools that write, for real, where the workflow is run for the check.
     """
@@ -69,6 +72,17 @@ def export(
     from .signals import pausing
 
     console = Console.open(output)
+    if to == SOURCE:
+        from flowbot.export.source.write import write_source
+
+        from .written import say_written
+
+        written = write_source(flow, folder=out or Path(), force=force)
+        console.json(written.dump())
+        say_written(console, written)
+        return 0
+    if out is None:
+        raise UserError("--out", "nothing", "the folder of the export")
     ready = read_export(
         flow, to, model=model, task=None if check is None else Task.load(check), trust_code=trust_code, python=python
     )

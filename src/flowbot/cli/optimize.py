@@ -18,6 +18,7 @@ def optimize(
     model: Annotated[str, MODEL],
     meta_model: Annotated[str | None, Parameter(group=MODELS)] = None,
     judge_model: JudgeModel = None,
+    write_source: Annotated[bool, Parameter(name="--write-source", negative=(), show_default=False)] = False,
     search: SearchOptions = SearchOptions(),  # noqa: B008
     calls: Calls = Calls(),  # noqa: B008
     output: Output = Output(),  # noqa: B008
@@ -33,6 +34,9 @@ def optimize(
         The task model, which runs the steps, such as openai/gpt-4.1-mini or local/qwen2.5-coder-0.5b.
     meta_model
         The meta model, which finds out what is wrong and proposes changes; the task model otherwise.
+    write_source
+        Once a program was tuned, write what was found into its own source: the literals of its texts and values, where they are as they
+        were when the run began. The same command again does it later.
     """
     from flowbot.task import Task
     from flowbot.workflow.starts import single_call
@@ -59,6 +63,7 @@ def optimize(
         next_task="other-task.yaml",
         start_place=f"--start {start}",
         start_given=given,
+        write_source=task.resolve().parent if write_source else None,
     )
     console = Console.open(output)
     return carry_out(job, search, calls, console)

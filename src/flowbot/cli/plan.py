@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flowbot.optimizer.effort import Effort
     from flowbot.task import Task
     from flowbot.workflow.starts import Start
@@ -28,6 +30,7 @@ class Job:
         judge_model: model string of the metric's judges that name none; the meta model when None.
         effort: planned search calls.
         next_task: a task file to name in what to do next.
+        write_source: the folder of the program whose source is to say what was found; None leaves it as it is.
     """
 
     task: Task
@@ -40,3 +43,4 @@ class Job:
     judge_model: str | None = None
     start_place: str = "workflow"
     start_given: Workflow | Start | str | None = None
+    write_source: Path | None = None

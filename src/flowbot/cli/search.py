@@ -107,11 +107,19 @@ def conclude(result: RunResult, job: Job, console: Console) -> int:
     from flowbot.report.report import write_report
 
     from .summary import summarise, within
+    from .written import say_written
 
     report = write_report(result.run_dir)
-    console.json(result.to_json())
+    written = None
+    if job.write_source is not None and result.status == "done":
+        from flowbot.export.source.write import write_source
+
+        written = write_source(result, folder=job.write_source)
+    console.json(result.to_json() | ({} if written is None else {"source": written.dump()}))
     if result.status == "done":
         summarise(result, report, job, console)
+        if written is not None:
+            say_written(console, written)
         return within(result.passed)
     if result.status == "paused":
         console.say()

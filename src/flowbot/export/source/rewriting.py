@@ -45,12 +45,14 @@ class Rewritten:
         source: its bytes.
         written: names of the parameters that it has now as they are to be, in its order.
         left: what could not be written, one remark each.
+        declared: names of the parameters that it declares, of those that are to change.
         changed: whether anything is another.
     """
 
     source: bytes
     written: tuple[str, ...]
     left: tuple[Remark, ...]
+    declared: tuple[str, ...]
     changed: bool
 
 
@@ -91,7 +93,9 @@ def rewritten(source: bytes, changes: Mapping[str, Change], where: str) -> Rewri
             if not _same(_value(default), change.new):
                 swap[default] = _expression(default, change.new, module)
     new = module.visit(_Swap(swap)).bytes if swap else source
-    return Rewritten(new, tuple(written), tuple(left), bool(swap))
+    return Rewritten(
+        new, tuple(written), tuple(left), tuple(each for each in changes if each in {d.name for d in found}), bool(swap)
+    )
 
 
 def _declared(wrapper: MetadataWrapper) -> Iterator[_Declared]:

@@ -1,0 +1,175 @@
+"""`fb.write_source`: what was found for a program's texts and values becomes the literals of its own source."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from stat import S_IMODE
+from typing import Any
+
+from flowbot.fields import UserError
+from flowbot.fields.arguments import FOLDER, checked_arguments
+from flowbot.fields.files import read_bytes, replaced
+from flowbot.fields.words import count, listed
+from flowbot.run.folders import RUN, RunLike, flow_file, run_folder
+from flowbot.run.journal import NAME as JOURNAL
+from flowbot.run.result import RunResult
+from flowbot.run.view import read_run
+from flowbot.task.imports import MOST_SOURCE, own_imports
+from flowbot.task.quality import Remark
+from flowbot.workflow.nodes import ProgramNode, walk
+from flowbot.workflow.parameters import ProgramParameters
+from flowbot.workflow.workflow import Workflow
+
+from .literals import Scalar
+
+_IN_FILE = "fb.use(...) of the flow file applies it"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a program's source.
+
+    Args:
+        files: those that were changed.
+        names: texts and values that it holds now as they were found.
+        left: what was found and is not in it, one remark each.
+    """
+
+    files: tuple[Path, ...]
+    names: tuple[str, ...]
+    left: tuple[Remark, ...]
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON data."""
+        return {
+            "files": [str(file) for file in self.files],
+            "names": list(self.names),
+            "left": [each.dump() for each in self.left],
+        }
+
+    def __str__(self) -> str:
+        told = (
+            f"{listed(self.names, 8)} in {listed([str(each) for each in self.files], 5)}" if self.files else "nothing"
+        )
+        return f"Written: {told}." + (f" Not written: {count(len(self.left), 'place')}." if self.left else "")
+
+
+@checked_arguments(
+    found=(RUN[0], "a run's result, its folder or name, or the path of a workflow's file"), folder=FOLDER
+)
+def write_source(found: RunLike, *, folder: Path | str = ".", force: bool = False) -> Written:
+    """Write what was found for a program into its source: the literals of its `fb.Param` and `fb.Value`, in place.
+
+        >>> result = fb.optimize("task.yaml", start=answer, lm="openai/gpt-4.1-mini")
+        >>> print(fb.write_source(result))
+        Written: plan, top_k in app.py.
+
+    A literal that is another than when the run began is left, and what is no literal; comments, quotes and layout stay. Nothing is run.
+
+    Args:
+        found: a run; or a workflow's file, which does not tell what its source said when it was found.
+        folder: in which the program's file stands.
+        force: replace literals whatever they say; a workflow's file without its run needs it.
+
+    Raises:
+        UserError: if it holds no program, its file is not there or no Python, or the package that rewrites it is missing.
+    """
+    where = str(found.run_dir if isinstance(found, RunResult) else found)
+    new, old = _found(found)
+    programs = [(path, node) for path, node in walk(new.sketch) if isinstance(node, ProgramNode)]
+    if not programs:
+        raise UserError(where, "no program: its steps have no source", "a flow that a program was tuned in")
+    if old is None and not force:
+        what = "a flow file, which does not tell what the source said when it was found"
+        raise UserError(where, what, "the run that found it; or --force (force=True), which replaces what stands there")
+    try:
+        from .rewriting import Change, rewritten
+    except ImportError:
+        raise UserError("write-source", "no package libcst", mend="pip install -e '.[source]'") from None
+    written, left, files = list[str](), list[Remark](), list[Path]()
+    for path, node in programs:
+        told, before = _told(new, path), None if old is None or force else _told(old, path)
+        changes = {
+            name: Change(value, None if before is None else before.get(name))
+            for name, value in told.items()
+            if before is None or before.get(name) != value
+        }
+        place = _file(node.call, Path(folder))
+        sources = {each: read_bytes(each, limit=MOST_SOURCE) for each in (place, *own_imports(place))}
+        made = {each: rewritten(source, changes, each.name) for each, source in sources.items() if b"flowbot" in source}
+        known = [name for each in made.values() for name in each.declared]
+        several = {name for name in changes if known.count(name) > 1}
+        for each in made:
+            if several & set(made[each].declared):
+                made[each] = rewritten(sources[each], {k: v for k, v in changes.items() if k not in several}, each.name)
+        for each, result in made.items():
+            written += result.written
+            left += result.left
+            if result.changed:
+                _write(each, result.source)
+                files.append(each)
+        left += [
+            _nowhere(name, place, several=name in several) for name in changes if name in several or name not in known
+        ]
+        left += _besides(new, path)
+    others = [name for name, node in walk(new.sketch) if not isinstance(node, ProgramNode)]
+    if others:
+        left.append(
+            Remark("flow", f"the steps around the program ({listed(others, 8)}) are no part of its source", _IN_FILE)
+        )
+    return Written(tuple(files), tuple(dict.fromkeys(written)), tuple(left))
+
+
+def _found(found: RunLike) -> tuple[Workflow, Workflow | None]:
+    """What was found, and what the search began with where that is known."""
+    if isinstance(found, RunResult) and found.found is not None:
+        return found.found, found.start
+    file = flow_file(found)
+    beside = file.parent if (file.parent / JOURNAL).is_file() else None
+    folder = beside if beside is not None else None if file == Path(str(found)) else run_folder(found)
+    return Workflow.load(file), None if folder is None else read_run(folder).start
+
+
+def _told(workflow: Workflow, path: str) -> Mapping[str, Scalar]:
+    """The texts, with their worked examples, and the values of a program, by name; none where it has none."""
+    if path not in {each for each, _ in walk(workflow.sketch)}:
+        return {}
+    parameters = workflow.parameter(path)
+    if not isinstance(parameters, ProgramParameters):
+        return {}
+    texts = {name: parameters.text(name) or "" for name in parameters.texts}
+    return {**texts, **parameters.values}
+
+
+def _file(call: str, folder: Path) -> Path:
+    name, mark, _ = call.rpartition(":")
+    if not mark:
+        raise UserError(
+            f"program {call}", "a program that was handed over: its flow names no file", "one named as app.py:answer"
+        )
+    file = folder / name
+    if not file.is_file():
+        raise UserError(str(file), "no such file", "the folder in which the program stands (--out, or folder=)")
+    return file.resolve()
+
+
+def _nowhere(name: str, file: Path, *, several: bool) -> Remark:
+    what = "is declared in several files" if several else "has no fb.Param or fb.Value with its name written out there"
+    return Remark(file.name, f"{name} was not written: it {what}", "write it there by hand")
+
+
+def _besides(workflow: Workflow, path: str) -> Iterator[Remark]:
+    parameters = workflow.parameter(path)
+    slots: Sequence[str] = [*parameters.slots] if isinstance(parameters, ProgramParameters) else []
+    for name in slots:
+        yield Remark(path, f"what fills the place {name} is a workflow, and no part of a source", _IN_FILE)
+
+
+def _write(file: Path, source: bytes) -> None:
+    rights = S_IMODE(file.stat().st_mode)
+    with replaced(file) as out:
+        out.write(source)
+    os.chmod(file, rights)
