@@ -11,7 +11,7 @@ import asyncio
 import threading
 from asyncio import base_events
 from collections.abc import Callable
-from contextvars import ContextVar, copy_context
+from contextvars import Context, ContextVar, copy_context
 from functools import wraps
 from itertools import count
 from typing import Any, ParamSpec, TypeVar
@@ -59,10 +59,9 @@ _job = threading.local()
 
 
 def begin() -> Strand:
-    """A first strand in this context, for a run that begins."""
+    """A first strand in this context, for a run that begins: of the task or thread that first does something in it."""
     _follow_tasks()
     strand = Strand(None, tick())
-    strand.owner = _owner()
     _here.set(strand)
     return strand
 
@@ -71,7 +70,7 @@ def current() -> Strand:
     """The strand in which the code runs."""
     strand, owner = _here.get(), _owner()
     if strand is None:
-        return begin()
+        strand = begin()
     if strand.owner is None:
         strand.owner = owner
     elif strand.owner != owner:
@@ -125,10 +124,11 @@ def _follow_tasks() -> None:
     @wraps(plain)
     def create_task(loop: Any, coro: Any, **options: Any) -> Any:
         parent = _here.get()
-        if parent is not None and options.get("context") is None and loop.get_task_factory() is None:
-            context = copy_context()
-            context.run(_here.set, _fork(parent))
-            options["context"] = context
+        if parent is not None and loop.get_task_factory() is None:
+            context: Context = options.get("context") or copy_context()
+            if context.get(_here) is parent:  # or else several tasks share it
+                context.run(_here.set, _fork(parent))
+                options["context"] = context
         return plain(loop, coro, **options)
 
     base_events.BaseEventLoop.create_task = create_task  # pyright: ignore[reportAttributeAccessIssue]

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 from hypothesis import example, given, settings
@@ -123,4 +124,29 @@ def test_threads_of_a_small_pool_read_nothing_of_one_another() -> None:
     assert {(reader[:6], source[:6]) for reader, source, *_ in run([0, 1, 2])} == {
         ("app/b[", "app/a["),
         ("app/c[", "app/b["),
+    }
+
+
+def test_a_run_whose_recorder_is_made_elsewhere_sees_what_was_joined() -> None:
+    async def run() -> set[tuple[str, ...]]:
+        context = copy_context()
+        recorder = context.run(Recorder)
+
+        async def one(number: int) -> str:
+            call = recorder.begin("model", "call", {}, parent=None)
+            await asyncio.sleep(0)
+            call.done(TEXTS[number])
+            return TEXTS[number]
+
+        async def all_of() -> None:
+            found = await asyncio.gather(one(0), one(1))
+            recorder.begin("model", "last", {"messages": "\n".join(found)}, parent=None).done("end")
+
+        await asyncio.create_task(all_of(), context=context)
+        return told(recorder, "end")[1]
+
+    assert {each[:2] for each in asyncio.run(run()) if each[3] == "text"} == {
+        ("app/last[1]", "app/call[1]"),
+        ("app/last[1]", "app/call[2]"),
+        ("", "app/last[1]"),
     }

@@ -182,6 +182,16 @@ def names(node: ast.AST, without: Iterable[ast.AST] = ()) -> set[Name]:
     return found
 
 
+def choices(node: ast.AST) -> list[ast.AST]:
+    """What chooses among values in a piece of code: keys that are no constants, and conditions."""
+    keys = [
+        each.slice
+        for each in ast.walk(node)
+        if isinstance(each, ast.Subscript) and not isinstance(each.slice, ast.Constant)
+    ]
+    return [*keys, *(each.test for each in ast.walk(node) if isinstance(each, ast.IfExp))]
+
+
 def same(one: Name, other: Name) -> bool:
     """Whether two names may mean one thing."""
     return one[0] == other[0] and (one[1] == other[1] or not one[1] or not other[1])

@@ -25,6 +25,8 @@ from .seen import Seen, seen
 from .slices import Past, Slice, Slices
 
 _LEAST_WINDOWS = 3
+_SMALL = 12
+"""Letters of a piece that could stand in a text by chance."""
 _BEST: dict[str, int] = {how: place for place, how in enumerate(get_args(How))}
 
 
@@ -136,30 +138,40 @@ class _Run:
             found, explained = self.content(_view(value), earlier, code, event)
             for giver, how in found.items():
                 self.add(event.id, giver, f"in.{name}", how)
-            if not found and not explained:
-                by_name = self.slices.argument(event, name, list(event.given))
-                for giver in by_name.ids | self.handed(event, by_name):
-                    self.add(event.id, giver, f"in.{name}", "code")
+            by_name = self.slices.argument(event, name, list(event.given))
+            ids = by_name.ids | self.handed(event, by_name)
+            self.by_code(event.id, f"in.{name}", ids, explained=explained, sure=not found)
+
+    def by_code(self, reader: str, part: str, ids: Iterable[str], *, explained: bool, sure: bool) -> None:
+        """What content does not explain was given by those whom the code names, as far as no edge leads there or nobody else gave any of
+        it; and so was what leaves no mark, as an empty text."""
+        for giver in sorted(ids, key=int, reverse=True):
+            unmarked = not self.given[giver].atoms
+            if (unmarked or not explained) and (sure or not self.leads(reader, giver)):
+                self.add(reader, giver, part, "code")
 
     def content(
         self, view: _View, earlier: Sequence[Recorded], code: Slice, reader: Recorded | None
     ) -> tuple[dict[str, How], bool]:
-        """Who gave what is in a value, and whether the task and the source explain all of it."""
+        """Who gave what is in a value, and whether that, the task and the source explain all of it."""
         found: list[_Found] = []
         for number in view.objects.keys() - self.input_view.objects.keys():
             makers = [each for each in earlier if number in self.given[each.id].objects]
             if makers:
                 found.append(_Found("object", makers))
         ids = {each.id for each in earlier}
-        for atom in sorted(view.numbers - self.input_view.numbers):
-            found.append(self.weak(self.who(atom, ids), code, reader, sure=len(atom) > 1))
-        left, explained = list[str](), not (view.silent or view.objects or view.numbers - self.input_view.numbers)
+        numbers = [
+            (each, self.weak(self.who(each, ids), code, reader, sure=len(each) > 1)) for each in sorted(view.numbers)
+        ]
+        found += [who for number, who in numbers if number not in self.input_view.numbers]
+        left = [number for number, who in numbers if not (number in self.input_view.numbers or who.whole or who.parsed)]
         for text in view.texts:
             rest, matched = self.cover(text, ids, view, code, reader)
             found += matched
             left += rest
-            explained = explained and not rest and not matched
-        found += self.cut(left, earlier)
+        cut = self.cut(left, earlier)
+        explained = not view.silent and (bool(cut) or not left) and bool(found or view.texts or view.numbers)
+        found += cut
         edges: dict[str, How] = {}
         for each in found:
             for giver in self.resolved(each, code):
@@ -183,10 +195,15 @@ class _Run:
             if not free or not (atom in self.known or who.whole or who.parsed):
                 continue
             own = atom in view.own
-            if not self.common(atom):
-                found.append(who)
-            elif atom not in self.input_view.own or own:
-                found.append(self.weak(who, code, reader, sure=own))
+            small, common = len(atom) < _SMALL, self.common(atom)
+            if common or (small and not who.whole):
+                sure = own or not common or (bool(who.whole) and not small)
+                who = self.weak(who, code, reader, sure=sure)
+                if atom in self.input_view.own and not own:
+                    who = _Found("leaf")
+                elif not (atom in self.known or who.whole or who.parsed):
+                    continue
+            found.append(who)
             taken += free
         rest = _rest(text, taken)
         # A number may be written otherwise than it was given.
@@ -282,13 +299,13 @@ class _Run:
         inside = [each for each in self.events if not holder or holder in self.around(each)]
         by_name, _ = self.slices.results(holder or None)
         code = Slice(by_name, known=bool(by_name))
-        found, _ = self.content(_view(gave), inside, code, None)
-        if not found:
-            direct = self.slices.within.get(holder or None, [])
-            found: dict[str, How] = dict.fromkeys(by_name, "code")
-            found = found or {each.id: "time" for each in self.past.latest(direct)}
+        found, explained = self.content(_view(gave), inside, code, None)
         for giver, how in found.items():
             self.add(holder, giver, "out", how)
+        self.by_code(holder, "out", by_name, explained=explained and bool(found), sure=not found)
+        if not found and not by_name:
+            for each in self.past.latest(self.slices.within.get(holder or None, [])):
+                self.add(holder, each.id, "out", "time")
 
     # What decides.
 
@@ -298,7 +315,7 @@ class _Run:
         for each in sorted(code.ids, key=int, reverse=True):
             if not self.leads(event.id, each):
                 self.add(event.id, each, "", "control")
-        if not self.reads[event.id] and (not code.known or self.slices.library(event)):
+        if not self.reads[event.id] and not code.known:
             siblings = (each for each in self.slices.within[event.parent] if self.past.before(each, event))
             for each in self.past.latest(siblings):
                 self.add(event.id, each.id, "", "time")

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from .code import Binding, Function, Name, Source, covers, names, parameters, same, source
+from .code import Binding, Function, Name, Source, choices, covers, names, parameters, same, source
 from .recorded import Recorded
 
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -62,7 +62,7 @@ class Slices:
         if not walk.chain:
             return Slice()
         walk.look(walk.chain[0], [walk.chain[0].node])
-        return walk.found(event.sites.whole)
+        return walk.found(self.tells(event))
 
     def argument(self, event: Recorded, name: str, order: Sequence[str]) -> Slice:
         """Those that gave what a call is handed as one of its arguments.
@@ -73,7 +73,7 @@ class Slices:
             order: of all arguments, as they stand in the signature.
         """
         walk = self._walk(event)
-        if not event.sites.whole or not walk.chain:
+        if not walk.chain or not self.tells(event):
             return Slice()
         spot = walk.chain[0]
         calls = [
@@ -93,34 +93,41 @@ class Slices:
 
     def deciding(self, event: Recorded) -> Slice:
         """Those that decided that a call runs."""
-        walk = self._walk(event)
+        by_name, walk = self._walk(event), self._walk(event)
+        if by_name.chain:
+            by_name.look(by_name.chain[0], [by_name.chain[0].node])
+        for read, function, piece in by_name.choices:
+            walk.piece(read, function, piece)
         for spot in walk.chain:
             walk.look(spot, spot.read.tests(spot.node))
-        return walk.found(event.sites.whole and bool(walk.chain))
+        return walk.found(bool(walk.chain) and self.tells(event))
 
     def results(self, holder: str | None) -> tuple[set[str], set[str]]:
         """Of the calls in a step those that gave what it returns by name, and those that decide it."""
         inner = self.within.get(holder, [])
-        walks = (self._walk(each, all_of=inner) for each in inner if each.sites.whole)
-        walk = next((each for each in walks if each.chain), None)
-        if walk is None:
+        known = (each for each in inner if self.tells(each) and self._walk(each).chain)
+        event = next(known, None)
+        if event is None:
             return set(), set()
+        walk, decides = self._walk(event, inner), self._walk(event, inner)
         spot = walk.chain[-1]
         given, tests = spot.read.results(spot.function)
         walk.look(spot, given)
-        by_name = set(walk.ids)
-        walk.look(spot, tests)
-        return by_name, set(walk.ids) - by_name
+        for read, function, piece in walk.choices:
+            decides.piece(read, function, piece)
+        decides.look(spot, tests)
+        return set(walk.ids), set(decides.ids)
 
-    def library(self, event: Recorded) -> bool:
-        """Whether a package makes several calls at one place of the user's code, so that the code does not tell them apart."""
+    def tells(self, event: Recorded) -> bool:
+        """Whether the code tells of a call: nothing stands between it and the place where it is made, and no package makes several calls
+        there."""
+        same = [each for each in self.within[event.parent] if each.sites.of == event.sites.of]
+        if not event.sites.whole or len(same) == 1:
+            return event.sites.whole
         chain = self._walk(event).chain
         loops = (*_COMPREHENSIONS, ast.For, ast.AsyncFor, ast.While)
-        if not chain or any(isinstance(holder, loops) for spot in chain for holder, _ in spot.read.around(spot.node)):
-            return False
-        return any(
-            each is not event and each.sites.of[:1] == event.sites.of[:1] for each in self.within.get(event.parent, ())
-        )
+        again = any(isinstance(holder, loops) for spot in chain for holder, _ in spot.read.around(spot.node))
+        return again and len({each.kind == "model" for each in same}) == 1
 
     def _walk(self, event: Recorded, all_of: Sequence[Recorded] | None = None) -> _Walk:
         if all_of is None:
@@ -153,6 +160,8 @@ class _Walk:
         self.ids: dict[str, None] = {}
         self.handed: set[str] = set()
         self.known: set[tuple[int, Name, bool]] = set()
+        self.choices: list[tuple[Source, Function, ast.AST]] = []
+        """What chose among values: `answers[best]`, `one if sure else other`."""
 
     def found(self, known: bool) -> Slice:
         """What was found so far."""
@@ -167,14 +176,18 @@ class _Walk:
             kept: what they gave at any time counts, since it was put to what else there was.
         """
         for piece in pieces:
-            self._piece(spot.read, spot.function, piece, kept, spot.node)
+            self.piece(spot.read, spot.function, piece, kept, spot.node)
 
-    def _piece(self, read: Source, function: Function, piece: ast.AST, kept: bool, but: ast.AST | None = None) -> None:
+    def piece(
+        self, read: Source, function: Function, piece: ast.AST, kept: bool = False, but: ast.AST | None = None
+    ) -> None:
+        """Into a piece of a function, without the calls at the node `but`."""
         ids, calls = self._calls(read, piece, kept, but)
         self.ids |= ids
         self._named(read, function, piece, calls, kept)
 
     def _named(self, read: Source, function: Function, piece: ast.AST, without: Iterable[ast.AST], kept: bool) -> None:
+        self.choices += [(read, function, each) for each in choices(piece)]
         for name in sorted(names(piece, without)):
             self._bound(read, function, name, kept)
 
