@@ -161,8 +161,10 @@ def declare_url(url: str) -> None:
 
 
 def declare_headers(headers: Mapping[str, str]) -> None:
-    """Declare the values of HTTP headers whose names say that they hold a secret, with and without a word before it."""
-    declare(*(part for name, text in headers.items() if _HEADERS.search(name) for part in (text, *text.split())))
+    """Declare the values of HTTP headers whose names say that they hold a secret, with and without a word before it; a word that
+    stands in a key's place is none."""
+    given = (part for name, text in headers.items() if _HEADERS.search(name) for part in (text, *text.split()))
+    declare(*(part for part in given if not is_placeholder(part)))
 
 
 def declare_passed(variables: Mapping[str, str]) -> None:

@@ -250,7 +250,7 @@ class LM:
         """Send until there is a reply, or an error that is one, unless another run stores one meanwhile."""
         self.session.cut.arm()
         sent = request
-        if draw and request.seed is None:
+        if draw and request.seed is None and not request.body:
             # Samples that differ only in their draw must be different requests to the endpoint.
             sent = replace(request, seed=int(stable_hash(list(draw))[:7], 16))
         try:

@@ -167,7 +167,8 @@ class Run:
         self.heard: list[Exchange] = []
 
     @contextmanager
-    def tapped(self, **more: Any) -> Iterator[Tap]:
+    def open(self, **more: Any) -> Iterator[Tap]:
+        """A tap for what is started in the block, which may go on after it."""
         install()
         tap = Tap(self.models, heard=self.heard.append, **more)
         held = tapping.set(tap)
@@ -175,7 +176,14 @@ class Run:
             yield tap
         finally:
             tapping.reset(held)
-            tap.close()
+
+    @contextmanager
+    def tapped(self, **more: Any) -> Iterator[Tap]:
+        with self.open(**more) as tap:
+            try:
+                yield tap
+            finally:
+                tap.close()
 
 
 @asynccontextmanager

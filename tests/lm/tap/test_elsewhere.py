@@ -14,11 +14,12 @@ from typing import Any
 import aiohttp
 import openai
 import pytest
-from tap_help import KEY, Endpoint, running, serving
+from lm_helpers import until
+from tap_help import KEY, Endpoint, error, running, serving
 
-from flowbot.fields import BudgetExceeded
+from flowbot.fields import BudgetExceeded, Paused
 from flowbot.lm.budget import Budget
-from flowbot.lm.tap import BlockingCallError
+from flowbot.lm.tap import BlockingCallError, Tap
 from flowbot.program.stopping import Stop
 from flowbot.store import Store
 
@@ -149,3 +150,55 @@ async def test_the_proxy_lets_nobody_in_without_a_token_and_no_call_after_the_ru
                 tap.close()
                 assert await status(passage.url) == 401
     assert len(there.bodies) == 1
+
+
+async def test_a_run_whose_equal_call_another_run_gave_up_makes_it_itself() -> None:
+    """Both wait for the first one's client, which fails twice: between its tries the first run is closed."""
+    async with serving() as there, running() as run:
+        there.answer = lambda body, number: error(500, "overloaded", retry_after="0.2") if number == 1 else None
+        question: dict[str, Any] = {
+            "model": "gpt-x",
+            "messages": [{"role": "user", "content": "Who?"}],
+            "temperature": 0,
+        }
+
+        def program() -> str:
+            with openai.OpenAI(base_url=there.url, api_key=KEY) as client:
+                return client.chat.completions.create(**question).choices[0].message.content or ""
+
+        async def tapped() -> tuple[Tap, asyncio.Future[str]]:
+            with run.open() as tap:
+                return tap, asyncio.ensure_future(asyncio.to_thread(program))
+
+        gone, first = await tapped()
+        _, second = await tapped()
+        await until(lambda: run.session.ledger.retries > 0)
+        gone.close()
+        with pytest.raises(Stop) as stop:
+            await first
+        assert isinstance(stop.value.cause, Paused)
+        assert await second == "words 2"
+    assert len(there.bodies) == 2
+
+
+async def test_a_run_whose_equal_call_another_runs_client_failed_makes_it_itself() -> None:
+    async with serving() as there, running() as run:
+        there.answer = lambda body, number: error(500, "overloaded", retry_after="0.1") if number == 1 else None
+        closed = openai.AsyncOpenAI(base_url=there.url, api_key=KEY)
+        kept = openai.AsyncOpenAI(base_url=there.url, api_key=KEY)
+
+        async def program(client: openai.AsyncOpenAI) -> str:
+            messages: list[Any] = [{"role": "user", "content": "Who?"}]
+            done = await client.chat.completions.create(model="gpt-x", messages=messages, temperature=0)
+            return done.choices[0].message.content or ""
+
+        with run.tapped():
+            first = asyncio.ensure_future(program(closed))
+            second = asyncio.ensure_future(program(kept))
+            await until(lambda: run.session.ledger.retries > 0)
+            await closed.close()
+            assert await second == "words 2"
+            with pytest.raises((openai.APIConnectionError, RuntimeError)):
+                await first
+        await kept.close()
+    assert len(there.bodies) == 2

@@ -108,15 +108,18 @@ def read_asked(
     if dialect is None or data is None:
         return None
     model = data.get("model")
+    if not isinstance(model, str) and "/deployments/" not in path:  # as Azure's older addresses name it
+        return None
     base_url = public_url(path[: -len(dialect) - 1] + mark + query)
     identity = Identity(provider_of(base_url, dialect), base_url, model if isinstance(model, str) else "")
     kept = {name: value for name, value in sorted(data.items()) if name not in IDLE}
     told = {name: value for name in TELLING if (value := headers.get(name))}
-    limits = [limit for name in _LIMITS if (limit := as_count(data.get(name)))]
+    limit = max((limit for name in _LIMITS if (limit := as_count(data.get(name)))), default=0) or max_reply(identity)
+    choices = max(as_count(data.get(name)) or 1 for name in ("n", "best_of"))
     temperature, seed = data.get("temperature"), data.get("seed")
     return Asked(
         messages=tuple(messages_of(data)) or (Message("user", ""),),
-        max_tokens=0 if dialect == "embeddings" else max(limits, default=0) or max_reply(identity),
+        max_tokens=0 if dialect == "embeddings" else limit * choices,
         temperature=float(temperature) if isinstance(temperature, int | float) else 1.0,
         seed=seed if isinstance(seed, int) else None,
         # Within a member the order stays as it is: that of a schema's properties changes what a model writes.

@@ -23,6 +23,8 @@ from flowbot.lm.tiers import Tier
 
 from .asked import Answer, Asked, calls_of, text_of
 
+VECTORS_BYTES = 64_000_000
+"""Of an answer with embeddings: some thousand vectors in decimals."""
 DESERVED = (400, 413, 422)
 """Statuses by which an endpoint refuses a request for what stands in it: the program is told, and told the same again."""
 _CUT = ("length", "max_tokens", "max_output_tokens", "model_context_window_exceeded")
@@ -42,10 +44,10 @@ def read_reply(asked: Asked, answer: Answer, seconds: float) -> Reply:
         InfrastructureError: if the answer is too long, broke off, or is something else.
     """
     shown = asked.identity.base_url
-    if len(answer.body) > MESSAGE_BYTES:
-        raise InfrastructureError(
-            f"{shown}: an answer of more than {MESSAGE_BYTES:,} bytes", kind="garbage", took=_served()
-        )
+    most = VECTORS_BYTES if asked.dialect == "embeddings" else MESSAGE_BYTES
+    if len(answer.body) > most:
+        text = f"{shown}: an answer of more than {most:,} bytes"
+        raise InfrastructureError(text, kind="garbage", fatal=True, took=_served())
     try:
         text = answer.body.decode()
     except UnicodeDecodeError:
@@ -60,7 +62,7 @@ def read_reply(asked: Asked, answer: Answer, seconds: float) -> Reply:
         after = retry_after_seconds(answer.headers)
         message = f"{shown}: {answer.status}: {details.shown}"
         raise HttpFault(message, kind=kind, fatal=fatal, retry_after=after, status=answer.status, details=details)
-    events = _events(text) if "event-stream" in raw.type else None
+    events = _events(text) if "event-stream" in raw.type or text.startswith(("data:", "event:")) else None
     found = json_object(text) if events is None else _whole(asked, events)
     if found is None:
         what = "the answer broke off" if events else "answered with something that is no JSON object"

@@ -12,10 +12,10 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
-from flowbot.fields import BudgetExceeded, InfrastructureError, ModelError, Paused, Usage, UserError
+from flowbot.fields import BudgetExceeded, FlowBotError, InfrastructureError, ModelError, Paused, Usage, UserError
 from flowbot.lm.client import Draw, Message, Reply, ToolUse
 from flowbot.program.stopping import Stop
 
@@ -184,22 +184,9 @@ class Tap:
         """
         self.require_thread()
         call = self._enter(asked)
-        inbox: SimpleQueue[asyncio.Future[Answer] | None] = SimpleQueue()
-
-        def post() -> asyncio.Future[Answer]:
-            wanted: asyncio.Future[Answer] = self._loop.create_future()
-            inbox.put(wanted)
-            return wanted
-
-        asking = self._submit(self._ask(call, post))
-        asking.add_done_callback(lambda _: inbox.put(None))
-        while (wanted := inbox.get()) is not None:
-            try:
-                done = partial(_give, wanted, send())
-            except BaseException as error:
-                done = partial(_fail, wanted, error)
-            with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
-                self._loop.call_soon_threadsafe(done)
+        errand = _Errand(self._loop, send)
+        asking = self._submit(self._ask(call, errand.post))
+        errand.run(asking)
         with self._stopping():
             reply = asking.result()
         return self._told(call, reply)
@@ -233,8 +220,17 @@ class Tap:
             reply, call.sent = await own.ask(call.asked, purpose=self._purpose, draw=call.draw)
             call.model = own.name
             return reply
-        lm = self.models.of(call.asked.identity)
-        return await lm.ask(replace(call.asked, send=once), purpose=self._purpose, draw=call.draw)
+        lm, asked = self.models.of(call.asked.identity), replace(call.asked, send=once)
+        while True:
+            try:
+                return await lm.ask(asked, purpose=self._purpose, draw=call.draw)
+            except FlowBotError:
+                raise
+            except Exception:
+                # A client that was closed, or a thread that has left, if it is not this program's own: another run had made the
+                # same call, and nothing came of it.
+                if call.sent:
+                    raise
 
     def _enter(self, asked: Asked) -> _Call:
         if self.stopped is not None:
@@ -298,6 +294,47 @@ class Tap:
     def _stop(self, error: Exception) -> Stop:
         self.stopped = self.stopped or error
         return Stop(error)
+
+
+class _Errand:
+    """A thread that waits for a reply, and sends for it each time that the loop says so.
+
+    Args:
+        loop: that says so.
+        send: sends once.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, send: Callable[[], Answer]) -> None:
+        self._loop = loop
+        self._send = send
+        self._inbox: SimpleQueue[asyncio.Future[Answer] | None] = SimpleQueue()
+        self._left = False
+
+    def post(self) -> asyncio.Future[Answer]:
+        """Have it send, on the loop. A thread that has left sends nothing."""
+        wanted: asyncio.Future[Answer] = self._loop.create_future()
+        self._inbox.put(wanted)
+        if self._left:
+            _fail(wanted, ConnectionAbortedError())
+        return wanted
+
+    def run(self, asking: Future[Reply]) -> None:
+        """Do so, in the thread, until the reply is there."""
+        asking.add_done_callback(lambda _: self._inbox.put(None))
+        while (wanted := self._inbox.get()) is not None:
+            try:
+                done = partial(_give, wanted, self._send())
+            except BaseException as error:
+                done = partial(_fail, wanted, error)
+            self._tell(done)
+        self._left = True
+        with suppress(Empty):
+            while late := self._inbox.get_nowait():
+                self._tell(partial(_fail, late, ConnectionAbortedError()))
+
+    def _tell(self, done: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+            self._loop.call_soon_threadsafe(done)
 
 
 async def _at_hand(answer: Answer) -> Answer:

@@ -1,0 +1,137 @@
+"""Requests and replies as programs' clients write and get them, read: who is asked, what is said, what it took."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from tap_help import chat, chat_events, events, message, message_events, response
+
+from flowbot.fields import InfrastructureError
+from flowbot.fields.secrets import declare
+from flowbot.lm.client import Reply, ToolUse
+from flowbot.lm.rows import read_row
+from flowbot.lm.tap.asked import Answer, Asked, read_asked
+from flowbot.lm.tap.replies import read_reply
+
+OPENAI = "https://api.openai.com/v1"
+QUESTION: list[Any] = [{"role": "user", "content": [{"type": "text", "text": "Who?"}]}]
+
+
+def asked(path: str = "chat/completions", *, base: str = OPENAI, headers: Any = None, **body: Any) -> Asked:
+    body = {"model": "gpt-x", "messages": QUESTION, **body}
+    found = read_asked(f"{base}/{path}", headers or {}, json.dumps(body).encode(), max_reply=lambda who: 1000)
+    assert found is not None
+    return found
+
+
+def replied(body: Any, path: str = "chat/completions", *, kind: str = "application/json") -> Reply:
+    data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    return read_reply(asked(path), Answer(200, {"content-type": kind}, data), 0.5)
+
+
+def streamed(each: Any, path: str = "chat/completions") -> Reply:
+    return replied(str(events(each).text), path, kind="text/event-stream")
+
+
+@pytest.mark.parametrize(
+    ("reply", "tokens"),
+    [
+        (replied(chat("hi")), (12, 3, 0)),
+        (replied(message("hi"), "messages"), (12, 4, 5)),
+        (replied(response("hi"), "responses"), (8, 5, 2)),
+        (streamed(message_events("hi"), "messages"), (7, 9, 0)),
+        (streamed([{"type": "response.completed", "response": response("hi")}], "responses"), (8, 5, 2)),
+        (streamed([*chat_events("hi")[:2], {"choices": [], "usage": chat("")["usage"]}, "[DONE]"]), (12, 3, 0)),
+    ],
+)
+def test_text_and_tokens_of_each_dialect(reply: Reply, tokens: tuple[int, int, int]) -> None:
+    assert (reply.text, reply.finish, reply.estimated) == ("hi", "stop", False)
+    assert (reply.usage.input_tokens, reply.usage.output_tokens, reply.usage.cached_tokens) == tokens
+    assert read_row(json.loads(json.dumps(reply.dump()))).answer() == reply
+
+
+def test_tool_calls_of_each_dialect() -> None:
+    use, item = (
+        {"type": "tool_use", "id": "t", "name": "look", "input": {"q": "a"}},
+        {"name": "look", "arguments": '{"q": "a"}'},
+    )
+    parts = [
+        {"index": 0, "delta": {"tool_calls": [{"index": 0, "function": {"name": "look", "arguments": '{"q": '}}]}},
+        {
+            "index": 0,
+            "delta": {"tool_calls": [{"index": 0, "function": {"arguments": '"a"}'}}]},
+            "finish_reason": "tool_calls",
+        },
+    ]
+    start = {"type": "content_block_start", "index": 1, "content_block": {**use, "input": {}}}
+    delta = {
+        "type": "content_block_delta",
+        "index": 1,
+        "delta": {"type": "input_json_delta", "partial_json": '{"q": "a"}'},
+    }
+    whole = message_events("")
+    found = [
+        replied(chat("", tool_calls=[{"id": "t", "type": "function", "function": item}])),
+        replied({**message(""), "content": [use]}, "messages"),
+        replied({**response(""), "output": [{"type": "function_call", "call_id": "t", **item}]}, "responses"),
+        streamed([{"choices": [each]} for each in parts]),
+        streamed([*whole[:4], start, delta, *whole[4:]], "messages"),
+    ]
+    assert [each.calls for each in found] == [(ToolUse("look", '{"q": "a"}'),)] * 5
+
+
+def test_who_is_asked_and_what_is_said() -> None:
+    here = asked(instructions="Be brief.", n=3, max_tokens=50)
+    assert (here.identity.provider, here.identity.base_url, here.identity.name) == ("openai", OPENAI, "gpt-x")
+    assert [(each.role, each.content) for each in here.messages] == [("system", "Be brief."), ("user", "Who?")]
+    assert here.max_tokens == 150
+    assert asked().max_tokens == 1000
+    azure = asked(base="https://me.openai.azure.com/openai/deployments/d", model=None)
+    assert azure.identity.provider == "azure"
+    assert asked("messages", base="http://gateway/v1").identity.provider == "anthropic"
+
+
+@pytest.mark.parametrize(
+    ("more", "same"),
+    [
+        ({"user": "u", "metadata": {"a": "1"}, "service_tier": "flex"}, True),
+        ({"stream": True}, False),
+        ({"temperature": 0.5}, False),
+        ({"base": "https://other/v1"}, False),
+        ({"headers": {"anthropic-beta": "x"}}, False),
+        ({"headers": {"authorization": "Bearer other"}}, True),
+    ],
+)
+def test_what_makes_a_request_another(more: dict[str, Any], same: bool) -> None:
+    one, other = asked(), asked(**more)
+    assert ((one.body, one.identity) == (other.body, other.identity)) is same
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("chat/completions", b"no json"),
+        ("chat/completions", b"[" * 5000),
+        ("threads/t/messages", b'{"role": "user", "content": "hi"}'),
+        ("models", b'{"model": "gpt-x"}'),
+    ],
+)
+def test_what_is_no_request_to_a_model_goes_its_way(path: str, body: bytes) -> None:
+    assert read_asked(f"{OPENAI}/{path}", {}, body, max_reply=lambda who: 1) is None
+
+
+@pytest.mark.parametrize(
+    "body", ["[]", "no json", "\udcff".encode("utf-8", "surrogateescape").decode("latin-1"), "x" * 3_000_000]
+)
+def test_garbage_is_a_fault_of_the_endpoint(body: str) -> None:
+    with pytest.raises(InfrastructureError):
+        replied(body)
+
+
+def test_a_key_that_an_endpoint_quotes_is_not_kept() -> None:
+    declare("a-key-of-the-program-0123")
+    raw = replied(chat("your key is a-key-of-the-program-0123")).raw
+    assert raw is not None
+    assert "0123" not in raw.body
