@@ -34,6 +34,9 @@ class Seen:
     result: Any = MISSING
     error: BaseException | None = None
 
+    async def known(self) -> Any:
+        return self.stored
+
     def done(self, result: object) -> None:
         assert (self.result, self.error) == (MISSING, None)
         self.result = result

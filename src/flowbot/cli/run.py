@@ -62,11 +62,11 @@ def run_flow(
     workflow = Workflow.load(flow)
     own = allowed_models(model, models=calls.listed())
     require_allowed_models(own, workflow=workflow, where=str(flow))
-    tools = tools_of(None if task is None else Task.load(task))
+    solved = None if task is None else Task.load(task)
     rows = _rows(workflow, values, inputs)
     stop = StopSignal()
     with pausing(stop, say=lambda line: console.say(line, "warn")):
-        ran = asyncio.run(_run(flow, workflow, rows, model, own, calls, tools, stop, console))
+        ran = asyncio.run(_run(flow, workflow, rows, model, own, calls, solved, stop, console))
     if ran is None:
         calls_at_most = len(rows) * most_calls(workflow)
         console.json({"dry_run": True, "calls": calls_at_most})
@@ -90,7 +90,7 @@ async def _run(
     model: str | None,
     own: frozenset[str],
     calls: Calls,
-    tools: tuple[Tool | ToolSource, ...],
+    task: Task | None,
     stop: StopSignal,
     console: Console,
 ) -> tuple[list[Trace], str] | None:
@@ -110,7 +110,7 @@ async def _run(
 
     async with (
         Workbench(**calls.settings(stop)) as bench,
-        opened_tools(tools, sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=say) as opened,
+        opened_tools(tools_of(task), sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=say) as opened,
     ):
         require_valid(workflow, where=str(flow), tools=signatures_of(opened.values()), allow_writes=True)
         require_model(workflow, model)
@@ -118,7 +118,10 @@ async def _run(
         if calls.dry_run:
             return None
         session = bench.session(say=say)
-        async with bench.engine(model, session, tools=opened, models=own, say=say, live=True) as engine:
+        programs = () if task is None else task.programs
+        async with bench.engine(
+            model, session, tools=opened, models=own, say=say, live=True, programs=programs
+        ) as engine:
             engine.open_models(workflow)
             tasks = [asyncio.create_task(engine.run(workflow, row, purpose="run")) for row in rows]
             return await together(tasks), engine.session.budget.passed

@@ -215,7 +215,8 @@ class _Opening:
             spending = Spending(place, self.face.name, serving.max_usd_per_day, within=bench.budget)
             stack.callback(spending.close)
             spending.watch(session)
-        opening = bench.engine(self.model, session, tools=tools, models=self.own, say=say, live=True)
+        programs = () if self.task is None else self.task.programs
+        opening = bench.engine(self.model, session, tools=tools, models=self.own, say=say, live=True, programs=programs)
         engine = await stack.enter_async_context(opening)
         engine.open_models(self.workflow)
         return Service(

@@ -139,8 +139,9 @@ async def recorded(
         if tools is not None:
             require_valid(workflow, tools=tools.signatures, allow_writes=allow_writes)
         async with bench.engine(
-            model, session, tools=signed, models=models, say=say, allow_writes=allow_writes
-        ) as engine:
+            model, session, tools=signed, models=models, say=say, allow_writes=allow_writes,
+            programs=() if tools is None else tools.programs,
+        ) as engine:  # fmt: skip
             engine.open_models(workflow)
             kept = [example for example in examples if example.id not in shown]
 

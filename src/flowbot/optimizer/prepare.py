@@ -87,6 +87,7 @@ class Prepared:
             allow_writes=self.allow_writes,
             models=self.models,
             judge_model=judge_lm,
+            programs=self.task.programs,
         ) as engine:
             engine.open_models(self.workflow)
             for each in judge_models(self.task.metric, judge_lm or lm or ""):

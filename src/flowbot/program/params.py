@@ -5,12 +5,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from typing import cast
+from weakref import WeakValueDictionary
 
 from .applied import applied
 from .watching import Scalar, watcher
 
+_MADE: WeakValueDictionary[str, Param | Value] = WeakValueDictionary()
 MOST_LETTERS = 8000
 """Of a text."""
+
+
+def made(name: str) -> Param | Value | None:
+    """What was declared last under a name in this process; None where nothing is."""
+    return _MADE.get(name)
 
 
 class Param:
@@ -42,6 +49,7 @@ class Param:
             raise ValueError(f"fb.Param({name!r}, ...): {len(default):,} letters; expected at most {MOST_LETTERS:,}")
         self.default = default
         self.where = _caller()
+        _MADE[name] = self
 
     def __str__(self) -> str:
         watching = watcher.get()
@@ -107,6 +115,7 @@ class Value:
         for each in (default, *self.choices):
             if fault := self.fault(each):
                 raise ValueError(f"fb.Value({name!r}, ...): {fault}")
+        _MADE[name] = self
 
     def fault(self, value: object) -> str:
         """Why this may not be it, in words; "" where it may."""

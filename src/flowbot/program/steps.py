@@ -72,7 +72,7 @@ def step(
     code = function.__code__
     info = StepInfo(
         name or function.__name__, kind, pure, (reads,) if isinstance(reads, str) else tuple(reads),
-        f"{code.co_filename}:{code.co_firstlineno}", inspect.getdoc(function) or "",
+        f"{code.co_filename}:{code.co_firstlineno}", inspect.getdoc(function) or "", function,
     )  # fmt: skip
     if inspect.isasyncgenfunction(function):
         seen = _async_generator(function, info)
@@ -150,8 +150,8 @@ def _sync(function: Callable[..., Any], info: StepInfo) -> Callable[..., Any]:
         call = _enter(info, signature, args, kwargs)
         if call is None:
             return function(*args, **kwargs)
-        if call.stored is not MISSING:
-            return call.stored
+        if (known := call.stored) is not MISSING:
+            return known
         with _Running(call):
             result = function(*args, **kwargs)
         if inspect.iscoroutine(result):  # a plain function that hands on what an async one gives
@@ -176,7 +176,8 @@ def _async(function: Callable[..., Any], info: StepInfo) -> Callable[..., Any]:
         call = _enter(info, signature, args, kwargs)
         if call is None:
             return await function(*args, **kwargs)
-        return call.stored if call.stored is not MISSING else await _awaited(call, function(*args, **kwargs))
+        known = await call.known()
+        return known if known is not MISSING else await _awaited(call, function(*args, **kwargs))
 
     return called
 
@@ -188,8 +189,8 @@ def _generator(function: Callable[..., Any], info: StepInfo) -> Callable[..., An
         call = _enter(info, signature, args, kwargs)
         if call is None:
             return (yield from cast("Generator[Any, Any, Any]", function(*args, **kwargs)))
-        if call.stored is not MISSING:
-            yield from call.stored
+        if (known := call.stored) is not MISSING:
+            yield from known
             return None
         made: Generator[Any, Any, Any] = function(*args, **kwargs)
         running, given = _Running(call, StopIteration), list[Any]()
@@ -220,8 +221,8 @@ def _async_generator(function: Callable[..., Any], info: StepInfo) -> Callable[.
 
     async def called(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         call = _enter(info, signature, args, kwargs)
-        if call is not None and call.stored is not MISSING:
-            for each in call.stored:
+        if call is not None and (known := await call.known()) is not MISSING:
+            for each in known:
                 yield each
             return
         made: AsyncGenerator[Any, Any] = function(*args, **kwargs)

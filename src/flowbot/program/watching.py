@@ -6,9 +6,9 @@ started with a copy of its context, sees its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 Scalar = bool | int | float | str
@@ -34,6 +34,7 @@ class StepInfo:
         reads: names of the steps that it reads; empty: they are found from what it is handed.
         where: `FILE:LINE` of its definition.
         doc: its documentation; "" where it has none.
+        function: the function itself.
     """
 
     name: str
@@ -42,6 +43,7 @@ class StepInfo:
     reads: tuple[str, ...] = ()
     where: str = ""
     doc: str = ""
+    function: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
 
 
 class Call(Protocol):
@@ -49,7 +51,11 @@ class Call(Protocol):
 
     @property
     def stored(self) -> Any:
-        """The result of a pure step that is known already; `MISSING` otherwise."""
+        """The result of a pure step that is known already; `MISSING` otherwise, or where it is not at hand without waiting."""
+        ...
+
+    def known(self) -> Awaitable[Any]:
+        """As `stored`, for async code, which can wait for it."""
         ...
 
     def done(self, result: object) -> None:

@@ -30,7 +30,7 @@ def load(path: RunLike, *, task: Task | Path | str | None = None, **settings: Un
 
     Args:
         path: the file, or a run that found a workflow: its result, its folder, or its name in runs/.
-        task: the task that it is for, or its file: its tools and sources are given to the workflow, before those of `tools`. Loading a
+        task: the task that it is for, or its file: its tools, sources and programs are given to the workflow, before those of `tools` and `programs`. Loading a
             task imports the Python files that it names.
 
     Raises:
@@ -39,5 +39,6 @@ def load(path: RunLike, *, task: Task | Path | str | None = None, **settings: Un
     require_settings("load", settings, FlowSettings, FLOW_CHECKS)
     if task is not None:
         solved = task if isinstance(task, Task) else Task.load(task)
+        settings["programs"] = (*solved.programs, *(settings.get("programs") or ()))
         settings["tools"] = (*solved.tools, *solved.sources, *(settings.get("tools") or ()))
     return Flow(Workflow.load(flow_file(path)), **settings)

@@ -28,12 +28,16 @@ from .schedule import Schedule, Wiring
 from .toolbox.at_hand import tool_at_hand
 from .tools import ToolRunner
 from .trace import Trace
+from .traced.required import require_programs
+from .traced.run import ProgramRuns
 from .values import Place, Value
 
 if TYPE_CHECKING:
     from flowbot.lm.lm import LM
+    from flowbot.lm.prices import Price
     from flowbot.lm.session import Session
     from flowbot.task import Tool
+    from flowbot.task.programs import UserProgram
     from flowbot.workflow.workflow import Workflow
 
 __all__ = ["DEFAULT_MAX_TOKENS", "Engine"]
@@ -53,6 +57,9 @@ class Engine:
         executor: where tools that are plain callables, and metrics, run; this process when None.
         live: True: the workflow is in use and not under evaluation: every tool is called for real, every time.
         judge_model: model string of a metric's judge that names none; the engine's own model when None.
+        programs: a user's own, by name; their clients' calls are charged to the session.
+        price: what the user says of prices, for those calls.
+        max_reply: tokens to reserve for a reply of such a call whose request names no limit; the model's own maximum when None.
 
     Raises:
         UserError: for a tool that writes, has no stand-in and is not allowed.
@@ -71,6 +78,9 @@ class Engine:
         executor: Executor | None = None,
         live: bool = False,
         judge_model: str | None = None,
+        programs: Mapping[str, UserProgram] | None = None,
+        price: Price | None = None,
+        max_reply: int | None = None,
     ) -> None:
         self.lm = lm
         self.session = session
@@ -84,6 +94,14 @@ class Engine:
             allow_writes=allow_writes or live,
             executor=self.executor,
             at_hand=partial(tool_at_hand, sandbox=self.sandbox),
+        )
+        self.traced = ProgramRuns(
+            programs or {},
+            session,
+            price=price,
+            max_reply=max_reply,
+            allow_writes=allow_writes or live,
+            stand_in=lm,
         )
         self._own_sandbox, self._own_executor = sandbox is None, executor is None
         self.judge_model = judge_model
@@ -138,6 +156,11 @@ class Engine:
             seconds=ran.seconds,
         )
 
+    @property
+    def programs(self) -> Mapping[str, UserProgram]:
+        """The programs that workflows may run, by name."""
+        return self.traced.programs
+
     def model(self, name: str | None) -> LM:
         """The model behind a node's model string; None: the engine's own.
 
@@ -159,11 +182,13 @@ class Engine:
         return self._opened[name]
 
     def open_models(self, workflow: Workflow) -> None:
-        """Open what the steps of a workflow ask, so that a missing key is found before any of them is paid for.
+        """Open what the steps of a workflow ask, so that a missing key is found before any of them is paid for; and see that
+        its programs are there.
 
         Raises:
-            UserError: as `model`.
+            UserError: as `model`, and as `require_programs`.
         """
+        require_programs(workflow, self.programs)
         for _, name in asked_models(workflow):
             self.model(name)
 
@@ -205,6 +230,7 @@ class Engine:
             await self.sandbox.close()
         if self._own_executor:
             await self.executor.close()
+        await self.traced.close()
         opened, self._opened = self._opened, {}
         for lm in opened.values():
             await lm.close()

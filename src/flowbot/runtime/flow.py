@@ -22,6 +22,7 @@ from .settings import CHECKS, CallSettings, WorkbenchSettings, require_settings,
 
 if TYPE_CHECKING:
     from flowbot.task import Tool, ToolSource
+    from flowbot.task.programs import UserProgram
 
     from .engine import Engine
     from .trace import Trace
@@ -34,6 +35,7 @@ class FlowSettings(CallSettings, total=False):
     Args:
         lm: model string of the steps that name no model, or a function of your own from messages to a text; may be None when there is none.
         models: model strings that steps may name beside `lm`: what a file says is not enough to call a model.
+        programs: pipelines of your own that the workflow runs: callables, sync or async.
         tools: what the workflow names: plain callables, `Tool`s, and declared sources, which are opened at once and
             closed with the flow.
         say: called with one-line news, as of a model that is fetched or an index that is built.
@@ -44,6 +46,7 @@ class FlowSettings(CallSettings, total=False):
     lm: ModelLike | None
     models: Sequence[str] | None
     tools: Sequence[Callable[..., Any] | Tool | ToolSource] | None
+    programs: Sequence[Callable[..., Any] | UserProgram] | None
     say: Callable[[str], None] | None
     workbench: Workbench | None
 
@@ -55,11 +58,15 @@ FLOW_CHECKS: Checks = {
         lambda value: isinstance(value, Iterable) and not isinstance(value, str),
         "a list of tools, such as [lookup]",
     ),
+    "programs": (
+        lambda value: isinstance(value, Iterable) and not isinstance(value, str),
+        "a list of programs, such as [answer]",
+    ),
     "say": SAY,
 }
 
 
-FLOW_DEFAULTS: Mapping[str, object] = {"tools": ()}
+FLOW_DEFAULTS: Mapping[str, object] = {"tools": (), "programs": ()}
 """What a setting is where nothing is given, other than None."""
 
 
@@ -94,9 +101,11 @@ class Flow:
     def __init__(self, workflow: Workflow, **settings: Unpack[FlowSettings]) -> None:
         from flowbot.task import ToolSource, tool_of
         from flowbot.task.builtin_tools import signatures_of
+        from flowbot.task.programs import programs_of
 
         from .allowed_models import allowed_models, require_allowed_models
         from .live import Live
+        from .traced.required import require_programs
         from .workbench import Workbench, refuse_beside
 
         bench: Check = (one_kind(Workbench), "an fb.Workbench()")
@@ -110,7 +119,9 @@ class Flow:
         require_allowed_models(self.models, workflow=workflow)
         given = [each if isinstance(each, ToolSource) else tool_of(each) for each in settings.get("tools") or ()]
         _require_parts(workflow, self.lm, settings.get("sandbox"))
-        self._live = Live(partial(_opened_engine, workflow, given, self.lm, self.models, settings), workbench)
+        programs = programs_of(settings.get("programs") or ())
+        require_programs(workflow, {each.name: each for each in programs})
+        self._live = Live(partial(_opened_engine, workflow, given, programs, self.lm, self.models, settings), workbench)
         # Also at the end of the program, where nobody called `close`.
         self._finalizer = weakref.finalize(self, self._live.close)
         plain = {each.signature.name: each for each in given if not isinstance(each, ToolSource)}
@@ -163,6 +174,7 @@ class Flow:
 async def _opened_engine(
     workflow: Workflow,
     tools: Sequence[Tool | ToolSource],
+    programs: Sequence[UserProgram],
     lm: str | None,
     models: Collection[str],
     settings: FlowSettings,
@@ -180,7 +192,7 @@ async def _opened_engine(
         )
         session = bench.session(stored=False)
         engine = await stack.enter_async_context(
-            bench.engine(lm, session, tools=by_name, models=models, say=say, live=True)
+            bench.engine(lm, session, tools=by_name, models=models, say=say, live=True, programs=programs)
         )
         engine.open_models(workflow)
         yield engine

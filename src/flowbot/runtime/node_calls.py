@@ -6,9 +6,11 @@ from __future__ import annotations
 from asyncio import create_task
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flowbot.fields import Field, ModelError, RefusedError, StepError, ToolSignature, Type, Usage, UserError
+from flowbot.workflow.calls import fillings
 from flowbot.workflow.conditions import holds
 from flowbot.workflow.nodes import (
     BranchNode,
@@ -22,7 +24,7 @@ from flowbot.workflow.nodes import (
     ToolNode,
     walk,
 )
-from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
+from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters, ProgramParameters
 
 from .adapter import choice_messages, messages
 from .jsonlike import to_json, to_outputs
@@ -30,13 +32,16 @@ from .merge import merge
 from .react import react
 from .together import together
 from .tools import ToolRunner
-from .trace import Step
+from .trace import Step, Trace
+from .traced.one_run import Bounds
 from .values import MISSING, Ended, Known, Place, Value, made_by
 
 if TYPE_CHECKING:
     from flowbot.lm.client import Message, Reply
     from flowbot.lm.lm import LM
     from flowbot.workflow.workflow import Workflow
+
+    from .traced.run import ProgramRuns
 
 DEFAULT_MAX_TOKENS = 512
 """Tokens of a reply where a node's parameters name no number."""
@@ -60,6 +65,17 @@ class Services(Protocol):
 
     def model(self, name: str | None) -> LM:
         """The model of that model string; None: the one of nodes that name none."""
+        ...
+
+    @property
+    def traced(self) -> ProgramRuns:
+        """Runs programs."""
+        ...
+
+    async def run(
+        self, workflow: Workflow, inputs: Mapping[str, Any], *, example: str, purpose: str, replicate: int
+    ) -> Trace:
+        """Run a workflow once; see `Engine.run`."""
         ...
 
     async def run_code(self, code: str, values: Mapping[str, Any]) -> Any:
@@ -104,8 +120,7 @@ class NodeCalls:
                 case ToolNode() | CodeNode():
                     return await self._computed(step, path, node)
                 case ProgramNode():
-                    mend = "`programs:` in the task file, or fb.load(..., programs=[...])"
-                    raise UserError(f"step {path}", f"the program {node.call!r}, which is not there", mend)
+                    return await self._program(step, path, node, place)
         except RefusedError as error:
             return Ended("missing", refused=error)
 
@@ -123,6 +138,39 @@ class NodeCalls:
             return _ended(replace(step, outputs=to_outputs(found, out_fields(node)), seconds=seconds))
         except StepError as error:
             return _ended(replace(step, error=str(error)))
+
+    async def _program(self, step: Step, path: str, node: ProgramNode, place: Place) -> Ended:
+        """A user's program: its own step, and after it those inside."""
+        parameters = self.workflow.parameter(path)
+        assert isinstance(parameters, ProgramParameters)  # the checker lets nothing else pass
+        place_in = (self._rank(path, parameters), _number(place.steps), _number(place.items))
+        bounds = Bounds(
+            purpose=self.purpose,
+            example=self.example,
+            replicate=self.replicate,
+            base=".".join(map(str, place_in)) if any(place_in) else "",
+            fill=partial(self._fill, dict(fillings(self.workflow, path))),
+        )
+        own, *inside = await self.engine.traced.steps(step, node, parameters, bounds)
+        ended = _ended(own)
+        return replace(ended, steps=(own, *inside))
+
+    async def _fill(self, found: Mapping[str, Workflow], name: str, values: Mapping[str, object]) -> Trace | None:
+        """What fills a place of a program makes of what the place is handed."""
+        if name not in found:
+            return None
+        wanted = found[name].sketch.inputs
+        if missing := [each for each in wanted if each not in values]:
+            raise StepError(f"slot {name}: {', '.join(missing)} is not handed over")
+        given = {each: values[each] for each in wanted}
+        try:
+            return await self.engine.run(
+                found[name], given, example=self.example, purpose=self.purpose, replicate=self.replicate
+            )
+        except UserError as error:
+            if error.where != "inputs":
+                raise
+            raise StepError(f"slot {name}: {error}") from None  # of another type than the filling takes
 
     async def _llm(self, step: Step, path: str, node: LLMNode, place: Place) -> Ended:
         parameters = self.workflow.parameter(path)
@@ -157,13 +205,13 @@ class NodeCalls:
             return [(address, (*draw, 0))]
         return [(f"{address}#{number + 1}", (*draw, number)) for number in range(parameters.samples)]
 
-    def _rank(self, path: str, parameters: LLMParameters) -> int:
+    def _rank(self, path: str, parameters: LLMParameters | ProgramParameters) -> int:
         """How many earlier nodes have equal parameters: with them equal draws would give equal samples."""
         rank = 0
         for other, node in walk(self.workflow.sketch):
             if other == path:
                 break
-            rank += node.kind == "llm" and self.workflow.parameter(other) == parameters
+            rank += node.kind in ("llm", "program") and self.workflow.parameter(other) == parameters
         return rank
 
     async def _sample(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, cast
@@ -29,6 +29,7 @@ from .settings import DEFAULTS, CallSettings, WorkbenchSettings, require_setting
 if TYPE_CHECKING:
     from flowbot.lm.lm import LM
     from flowbot.task import Tool
+    from flowbot.task.programs import UserProgram
 
 
 CLOSED = "the workbench is closed"
@@ -158,6 +159,7 @@ class Workbench:
         models: Collection[str] = (),
         judge_model: str | None = None,
         live: bool = False,
+        programs: Iterable[UserProgram] = (),
     ) -> AsyncGenerator[Engine]:
         """What runs workflows for one run; at the end nothing of it is under way any more.
 
@@ -170,6 +172,7 @@ class Workbench:
             allow_writes: let tools write for real.
             models: the user's list: what steps and judges may name; see `allowed_models`.
             judge_model: model string of the metric's judges that name none; `model` when None.
+            programs: a user's own, which workflows may run.
             live: True for a workflow in use: its tools are called for real, every time.
 
         Raises:
@@ -194,6 +197,8 @@ class Workbench:
                 models=models,
                 judge_model=judge_model,
                 live=live,
+                programs={each.name: each for each in programs},
+                price=price or self.price,
             )
             stack.push_async_callback(engine.close)
             yield engine

@@ -26,6 +26,7 @@ from .load_tools import load_tools
 from .mapping import mapping
 from .metrics import FORMS, METRICS, Metric, MetricError
 from .modules import Modules, reference
+from .programs import UserProgram, load_programs
 from .read_metric import plainly, read_metric
 from .sources import ToolSource
 from .splits import SPLITS, Split, divide
@@ -34,7 +35,7 @@ from .tools import Tool
 NO_GOAL = "(no goal is given)"
 """Stands where a goal that has a fault would."""
 KEYS = ("flowbot", "goal", "inputs", "outputs", "metric", "data")
-MAY = ("tools", "builtin_tools")
+MAY = ("tools", "programs", "builtin_tools")
 """Keys that a task file may leave out."""
 
 
@@ -50,6 +51,7 @@ class TaskParts:
     rows: Mapping[Split, Sequence[Example]] | None = None
     sources: dict[str, str] = field(default_factory=dict[str, str])
     tools: list[Tool | ToolSource] | None = None
+    programs: list[UserProgram] = field(default_factory=list[UserProgram])
     builtin_tools: bool = True
 
     def arguments(self, *, rows: bool = True) -> dict[str, Any]:
@@ -64,6 +66,7 @@ class TaskParts:
             "metric": self.metric,
             "splits": {split: Checked(each) for split, each in examples.items()},
             "tools": self.tools or (),
+            "programs": self.programs,
             "builtin_tools": self.builtin_tools,
             "name": _name(self.path),
             "source": self.path,
@@ -117,6 +120,8 @@ def _read(data: dict[str, Any], parts: TaskParts, modules: Modules, faults: Faul
             parts.metric = _metric(data["metric"], path, modules)
     with faults:
         parts.tools = load_tools(data.get("tools"), path, modules, faults)
+    with faults:
+        parts.programs = load_programs(data.get("programs"), path, modules, faults)
     with faults:
         if type(given := data.get("builtin_tools", True)) is not bool:
             raise UserError(f"{path}: builtin_tools", shown(given), "true or false")

@@ -21,6 +21,7 @@ from .example import Example
 from .goal import Fields, fields_of, goal_of
 from .labels import check_labels
 from .metrics import Metric, MetricGiven
+from .programs import UserProgram, programs_of
 from .python_rows import DEFAULT_SPLIT, Rows, examples_by_split
 from .read_metric import plainly, read_metric
 from .sources import ToolSource
@@ -59,6 +60,7 @@ class Task:
         sources: more declared tools, as the attribute has them; so `dataclasses.replace` works.
         name: for people; letters, digits, `-`, `_` and `.`.
         source: the file that it was loaded from.
+        programs: pipelines of your own that workflows may run: callables, sync or async; see `fb.Param` and `fb.step`.
         builtin_tools: whether workflows may call `python` and `calculator`, which need no declaration.
         revisions: for rows that are of the hub, what was read, by the key of the task file; part of the task's identity.
 
@@ -73,6 +75,7 @@ class Task:
     splits: Mapping[Split, tuple[Example, ...]]
     tools: tuple[Tool, ...]
     sources: tuple[ToolSource, ...]
+    programs: tuple[UserProgram, ...]
     builtin_tools: bool
     name: str
     source: Path | None
@@ -94,6 +97,7 @@ class Task:
         splits: Mapping[Split, Rows] | None = None,
         tools: Iterable[Callable[..., Any] | Tool | ToolSource] = (),
         sources: Iterable[ToolSource] = (),
+        programs: Iterable[Callable[..., Any] | UserProgram] = (),
         builtin_tools: bool = True,
         name: str = "task",
         source: Path | str | None = None,
@@ -126,6 +130,7 @@ class Task:
             "splits": MappingProxyType(_apart(examples)),
             "tools": made,
             "sources": tuple(each for each in declared if isinstance(each, ToolSource)),
+            "programs": programs_of(programs),
             "builtin_tools": builtin_tools,
             "name": re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "task",
             "source": None if source is None else Path(source),
@@ -212,6 +217,11 @@ class Task:
             "metric": self.metric.identity,
             "examples": stable_hash(rows),
             "tools": [[tool.signature.name, tool.signature.effects, tool.identity] for tool in self.tools],
+            **(
+                {"programs": [[each.name, each.effects, each.identity] for each in self.programs]}
+                if self.programs
+                else {}
+            ),
             **({} if self.builtin_tools else {"builtin_tools": False}),
             **({"revisions": dict(self.revisions)} if self.revisions else {}),
         }

@@ -154,8 +154,10 @@ async def serving() -> AsyncIterator[Endpoint]:
     app.router.add_post("/{path:.*}", found.handle)
     found.server = TestServer(app)
     await found.server.start_server()
-    yield found
-    await found.server.close()
+    try:
+        yield found
+    finally:
+        await found.server.close()
 
 
 class Run:

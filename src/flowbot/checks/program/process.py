@@ -74,6 +74,10 @@ class _Step:
     def __init__(self, path: str) -> None:
         self.path = path
 
+    async def known(self) -> Any:
+        """Nothing is."""
+        return MISSING
+
     def done(self, result: object) -> None:
         """It returned."""
 

@@ -11,7 +11,7 @@ from flowbot.program.strands import Strand
 
 from .seen import Seen
 
-Kind = Literal["step", "tool", "model"]
+Kind = Literal["step", "tool", "model", "slot"]
 How = Literal["object", "text", "shingles", "leaf", "code", "control", "time", "declared"]
 """How it was found that one call read another: it was handed the very object, a whole text, a piece of one (six words running),
 or a value that stands in one; the code hands it on under a name, or decides by it; it came before, and nothing else

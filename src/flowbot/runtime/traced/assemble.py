@@ -1,0 +1,122 @@
+"""What was recorded of a run as steps of a trace: numbered, wired, with the texts that each holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from flowbot.fields.secrets import hide_known
+from flowbot.runtime.trace import Step, StepEdge, ToolCall, Trace, node_path
+
+from .order import addresses
+from .provenance import edges
+from .recorded import Edge, Recorded
+from .texts import Found, found
+
+if TYPE_CHECKING:
+    from flowbot.lm.tap import Exchange
+
+
+def assembled(
+    holder: Step,
+    events: Sequence[Recorded],
+    texts: Mapping[str, str],
+    *,
+    result: object = None,
+    read_outside: Collection[str] = (),
+    filled: Mapping[str, Trace] | None = None,
+) -> tuple[Step, ...]:
+    """The program's own step, and after it those inside, each after all that it reads.
+
+    Args:
+        holder: the program's step as far as it is known: what it reads from before is there.
+        events: what was recorded.
+        texts: that the program read, as they were, by name.
+        result: what it returned; None where it failed.
+        read_outside: names of the texts that were read in no step.
+        filled: what ran in places, by the id of the call.
+    """
+    path = node_path(holder.address)
+    wired = edges(events, holder.inputs, result, texts.values())
+    names = addresses(events, wired, holder.address)
+    rank = {id: number for number, id in enumerate(names)}
+    read: dict[str, list[Edge]] = {}
+    for each in sorted(wired, key=lambda each: rank[each.source]):
+        read.setdefault(each.reader, []).append(each)
+    asked = {each.id: _found(each.exchange, texts) for each in events if each.exchange is not None}
+    sent = {name for each in asked.values() for name in each.texts}
+    by_id = {each.id: each for each in events}
+    inner: list[Step] = []
+    for id, address in names.items():
+        step = _step(by_id[id], address, asked.get(id), [name for name in by_id[id].texts if name not in sent], path)
+        inner.append(_wired(step, read.get(id, ()), names))
+        if filled and id in filled:
+            inner += [_within(each, address) for each in filled[id].steps]
+    own = tuple(f"{path}:{name}" for name in read_outside if name not in sent)
+    return _wired(replace(holder, texts=own, seconds=_seconds(names, read, by_id)), read.get("", ()), names), *inner
+
+
+def _found(exchange: Exchange, texts: Mapping[str, str]) -> Found:
+    return found([(each.role, each.content) for each in exchange.messages], texts)
+
+
+def _step(event: Recorded, address: str, asked: Found | None, texts: Sequence[str], path: str) -> Step:
+    if event.kind == "model" and asked is not None:
+        exchange: Exchange = event.exchange
+        return Step(
+            address,
+            "model",
+            dict(asked.inputs),
+            None if exchange.error else {"reply": exchange.text},
+            exchange.error,
+            tuple(exchange.messages),
+            exchange.text,
+            exchange.usage,
+            exchange.seconds,
+            calls=tuple(ToolCall(each.name, _arguments(each.arguments), None) for each in exchange.calls),
+            texts=tuple(f"{path}:{name}" for name in asked.texts),
+        )
+    gave = None if event.gave is None else {"result": _plain(event.gave.value)}
+    inputs = {name: _plain(each.value) for name, each in event.given.items()}
+    return Step(address, event.kind, inputs, gave, event.error, texts=tuple(f"{path}:{name}" for name in texts))
+
+
+def _wired(step: Step, read: Sequence[Edge], names: Mapping[str, str]) -> Step:
+    found = tuple(StepEdge(names[each.source], each.part, each.how) for each in read)
+    return replace(step, reads=tuple(dict.fromkeys((*step.reads, *(each.source for each in found)))), edges=found)
+
+
+def _within(step: Step, address: str) -> Step:
+    """A step of what fills a place, as a step inside of that place's call."""
+    return replace(step, address=f"{address}/{step.address}", reads=tuple(f"{address}/{each}" for each in step.reads))
+
+
+def _seconds(names: Mapping[str, str], read: Mapping[str, Sequence[Edge]], by_id: Mapping[str, Recorded]) -> float:
+    """Along the longest chain of model calls."""
+    until: dict[str, float] = {}
+    for id in names:  # each after all that it reads
+        exchange: Exchange | None = by_id[id].exchange
+        own = 0.0 if exchange is None else exchange.seconds
+        until[id] = own + max((until.get(each.source, 0.0) for each in read.get(id, ())), default=0.0)
+    return max(until.values(), default=0.0)
+
+
+def _arguments(text: str) -> Mapping[str, Any]:
+    try:
+        read = json.loads(text)
+    except (ValueError, RecursionError):
+        read = text
+    return cast("dict[str, Any]", read) if isinstance(read, dict) else {"text": text}
+
+
+def _plain(value: Any) -> Any:
+    """Without what no JSON can hold, and without known secrets."""
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        return str(value)
+    if isinstance(value, str):
+        return hide_known(value)
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in cast("dict[str, Any]", value).items()}
+    return [_plain(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value

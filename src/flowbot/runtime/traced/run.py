@@ -1,0 +1,252 @@
+"""Runs a user's program: watched, its model calls tapped, within its time and its calls; what it does becomes steps of the trace.
+
+Whose fault an ending is: what the program raises, a time-out and too many calls are part of the result, with file and line. A budget that
+is spent, a pause and the infrastructure leave the program as `Stop` and are raised here, also where the program has caught that.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from traceback import walk_tb
+from typing import TYPE_CHECKING, Any, cast
+
+from flowbot.fields import Field, ModelError, StepError, UserError, stable_hash
+from flowbot.fields.bounds import bounded, raised
+from flowbot.fields.secrets import hide_known
+from flowbot.program.watching import Scalar
+from flowbot.runtime.jsonlike import to_outputs
+from flowbot.task.imports import is_installed
+from flowbot.task.programs import UserProgram
+from flowbot.workflow.nodes import ProgramNode
+from flowbot.workflow.parameters import ProgramParameters
+
+from .assemble import assembled
+from .one_run import Bounds, OneRun
+from .required import program_named
+
+if TYPE_CHECKING:
+    from flowbot.lm.lm import LM
+    from flowbot.lm.prices import Price
+    from flowbot.lm.session import Session
+    from flowbot.lm.tap import Models
+    from flowbot.runtime.trace import Step, Trace
+
+    from .recorded import Recorded
+
+_OWN = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """One run of a program.
+
+    Args:
+        result: what it returned; None where it failed.
+        error: why it failed, with file and line; "" where it did not.
+        events: what was recorded.
+        texts: the texts that it read, as they were, by name.
+        values: the values that it read.
+        read_outside: names of the texts that were read in no step.
+        filled: what ran in its places, by the id of the call.
+        calls: model calls that it made.
+    """
+
+    result: Any
+    error: str
+    events: tuple[Recorded, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict[str, str])
+    values: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
+    read_outside: tuple[str, ...] = ()
+    filled: Mapping[str, Trace] = field(default_factory=dict[str, "Trace"])
+    calls: int = 0
+
+
+class ProgramRuns:
+    """Runs the programs of one engine.
+
+    Args:
+        programs: by name.
+        session: the run: its store, ledger and budget.
+        price: what the user says of prices.
+        max_reply: tokens to reserve for a reply whose request names no limit; the model's own maximum when None.
+        allow_writes: run programs that write for real.
+        stand_in: the run's model, which answers in place of those that programs name; they are asked when None.
+
+    Raises:
+        UserError: for a program that writes, has no stand-in and is not allowed.
+    """
+
+    def __init__(
+        self,
+        programs: Mapping[str, UserProgram],
+        session: Session,
+        *,
+        price: Price | None = None,
+        max_reply: int | None = None,
+        allow_writes: bool = False,
+        stand_in: LM | None = None,
+    ) -> None:
+        for each in programs.values():
+            if each.effects == "writes" and each.simulate is None and not allow_writes:
+                raise UserError(
+                    f"program {each.name}",
+                    "a program that writes, which a search would run thousands of times",
+                    "`simulate:`, a stand-in to run instead, or --allow-writes",
+                )
+        self.programs = dict(programs)
+        self._session = session
+        self._price, self._max_reply = price, max_reply
+        self._allow_writes, self._stand_in = allow_writes, stand_in
+        self._models: Models | None = None
+        self._blocking: set[str] = set()
+
+    async def steps(
+        self, holder: Step, node: ProgramNode, parameters: ProgramParameters, bounds: Bounds
+    ) -> tuple[Step, ...]:
+        """Run the program of a node: its own step, and after it those inside.
+
+        Raises:
+            RefusedError, BudgetExceeded, InfrastructureError, Paused, UserError: as `once`.
+        """
+        ran = await self.once(
+            program_named(node.call, self.programs),
+            holder.inputs,
+            parameters,
+            replace(bounds, max_calls=node.max_calls),
+        )
+        outputs, error = None, ran.error
+        if not error:
+            try:
+                outputs = _outputs(ran.result, [Field.of(name, text) for name, text in node.out.items()])
+            except StepError as wrong:
+                error = str(wrong)
+        done = replace(holder, outputs=outputs, error=error)
+        return assembled(
+            done, ran.events, ran.texts, result=ran.result, read_outside=ran.read_outside, filled=ran.filled
+        )  # fmt: skip
+
+    async def once(
+        self, program: UserProgram, inputs: Mapping[str, Any], parameters: ProgramParameters, bounds: Bounds
+    ) -> Ran:
+        """Run a program once.
+
+        Args:
+            program: what is run; in place of one that writes its stand-in.
+            inputs: what it is handed, by name.
+            parameters: its texts, values, and what fills its places.
+            bounds: where and how.
+
+        Raises:
+            RefusedError, BudgetExceeded, InfrastructureError, Paused: as `LM.ask`.
+            UserError: for what a user has to mend, as a model whose price is not known.
+        """
+        key = _key(program, inputs, parameters, bounds)
+        if (row := await self._session.store.get(key)) is not None and "error" in row:
+            return Ran(None, str(row["error"]))
+        ran = await self._run(program, inputs, parameters, bounds)
+        if ran is None:
+            text = f"program {program.name}: took longer than {program.timeout:g} s, waiting for models not counted"
+            row = await self._session.store.put(key, {"error": text, "seconds": program.timeout}, kind="tool")
+            return Ran(None, str(row["error"]))
+        return ran
+
+    async def close(self) -> None:
+        """Let calls in flight finish and be stored. May be called twice."""
+        if self._models is not None:
+            await self._models.close()
+
+    async def _run(
+        self, program: UserProgram, inputs: Mapping[str, Any], parameters: ProgramParameters, bounds: Bounds
+    ) -> Ran | None:
+        """One run; None where it was cut at its time-out."""
+        simulated = program.effects == "writes" and not self._allow_writes
+        function = program.simulate if simulated and program.simulate is not None else program.call
+        _require_fitting(program.name, function, inputs)
+        apart = program.name in self._blocking or not _is_async(function)
+        call = partial(function, **json.loads(json.dumps(dict(inputs))))
+        run = OneRun(self._tapped(), parameters, bounds, self._session)
+        try:
+            ended = await run.within(call, apart=apart, seconds=program.timeout)
+        finally:
+            run.close()
+        cause = run.stopped
+        if run.is_blocked and not apart:
+            self._blocking.add(program.name)  # its clients block: from now on in a thread of its own
+            return await self._run(program, inputs, parameters, bounds)
+        if cause is not None and not isinstance(cause, ModelError | StepError):
+            raise cause
+        if ended is None and cause is None:
+            return None
+        await run.kept()
+        result, error = ended or (None, None)
+        said = "" if error is None else f"{place_of(error)}{raised(error)}"
+        if cause is not None:
+            said = str(cause)
+        watching = run.watching
+        return Ran(
+            None if said else result, bounded(hide_known(f"program {program.name}: {said}")) if said else "",
+            watching.recorder.events(), dict(watching.texts), dict(watching.values), tuple(watching.read_outside),
+            dict(watching.filled), run.tap.calls,
+        )  # fmt: skip
+
+    def _tapped(self) -> Models:
+        if self._models is None:
+            from flowbot.lm.tap import Models, install
+
+            install()
+            self._models = Models(self._session, price=self._price, max_reply=self._max_reply, stand_in=self._stand_in)
+        return self._models
+
+
+def _key(program: UserProgram, inputs: Mapping[str, Any], parameters: ProgramParameters, bounds: Bounds) -> str:
+    """Under which a time-out is stored: it must come again in a replay, however fast that is."""
+    told = parameters.model_dump(mode="json", exclude_defaults=True)
+    where = [bounds.base, bounds.replicate, bounds.example, bounds.max_calls, program.timeout]
+    return stable_hash({"program": program.identity, "inputs": dict(inputs), "parameters": told, "where": where})
+
+
+def _outputs(result: Any, out: Sequence[Field]) -> dict[str, Any]:
+    """What it returned as the declared outputs, each of its type.
+
+    Raises:
+        StepError: if it is not that.
+    """
+    if hasattr(result, "model_dump"):  # a pydantic model
+        result = result.model_dump()
+    if len(out) == 1 and not (isinstance(result, dict) and [*cast("dict[str, Any]", result)] == [out[0].name]):
+        result = {out[0].name: cast("Any", result)}
+    return hide_known(to_outputs(result, out))
+
+
+def _require_fitting(name: str, function: Callable[..., Any], inputs: Mapping[str, Any]) -> None:
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # of a callable in C
+        return
+    try:
+        signature.bind(**inputs)
+    except TypeError as error:
+        takes = ", ".join(signature.parameters) or "nothing"
+        raise UserError(
+            f"program {name}", f"the inputs {', '.join(inputs)} ({error})", f"what it takes: {takes}"
+        ) from None
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    called: Any = type(function).__call__
+    return any(inspect.iscoroutinefunction(each) or inspect.isasyncgenfunction(each) for each in (function, called))
+
+
+def place_of(error: BaseException) -> str:
+    """`FILE:LINE: ` of the line of the user's own code that ran last before `error`; "" if there is none."""
+    found = ""
+    for frame, line in walk_tb(error.__traceback__):
+        file = Path(frame.f_code.co_filename)
+        if not file.is_relative_to(_OWN) and not str(file).startswith("<frozen") and not is_installed(file):
+            found = f"{file.name}:{line}: "
+    return found

@@ -1,0 +1,232 @@
+"""Watches one run of a program: hands out its texts and values, takes its steps down, fills its places."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from asyncio import AbstractEventLoop
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, RefusedError, StepError, UserError, stable_hash
+from flowbot.program.stopping import Stop
+from flowbot.program.watching import MISSING, Named, Scalar, StepInfo, current
+from flowbot.runtime.jsonlike import to_json
+from flowbot.task.identity import callable_identity, is_told_apart
+from flowbot.workflow.parameters import ProgramParameters
+
+from .recorder import Open, Recorder
+
+if TYPE_CHECKING:
+    from flowbot.lm.tap import Exchange
+    from flowbot.runtime.trace import Trace
+    from flowbot.store import Store
+
+Fill = Callable[[str, Mapping[str, object]], Awaitable["Trace | None"]]
+"""Runs what fills a place; None where nothing does."""
+
+
+@dataclass(slots=True)
+class StepCall:
+    """One call of a step, as its wrapper sees it.
+
+    Args:
+        watching: the run.
+        open: as it is taken down.
+        key: what it is: the steps around it, its name, what it was handed, and which of equal calls it is.
+        pure: where its result is kept; "" where it is not.
+    """
+
+    watching: Watching
+    open: Open
+    key: str
+    pure: str = ""
+    taken: bool = False
+
+    @property
+    def stored(self) -> Any:
+        """As of `Call`: from a thread it waits for the store; on the loop's own thread what is in memory serves."""
+        if not self.pure:
+            return MISSING
+        store, loop = self.watching.store, self.watching.loop
+        if threading.get_ident() == self.watching.thread:
+            return self._taken(store.peek(self.pure))
+        return self._taken(asyncio.run_coroutine_threadsafe(store.get(self.pure), loop).result())
+
+    async def known(self) -> Any:
+        """As of `Call`."""
+        if not self.pure:
+            return MISSING
+        store, loop = self.watching.store, self.watching.loop
+        if asyncio.get_running_loop() is loop:
+            return self._taken(await store.get(self.pure))
+        found = asyncio.run_coroutine_threadsafe(store.get(self.pure), loop)
+        return self._taken(await asyncio.wrap_future(found))
+
+    def _taken(self, row: Mapping[str, Any] | None) -> Any:
+        if row is None or "outputs" not in row:
+            return MISSING
+        self.taken = True
+        result = row["outputs"]["result"]
+        self.open.done(result)
+        return result
+
+    def done(self, result: object) -> None:
+        """It returned; a pure step's plain result is kept."""
+        self.open.done(result)
+        if self.pure and not self.taken:
+            self.watching.keep(self.pure, result)
+
+    def failed(self, error: BaseException) -> None:
+        """It raised."""
+        self.open.failed(error.cause if isinstance(error, Stop) else error)
+
+
+@dataclass(slots=True)
+class Watching:
+    """A `Watcher`; made where the run begins.
+
+    Args:
+        parameters: what the program is told.
+        example: id of the example that is scored: its own demonstrations are left out.
+        base: begins the keys of its calls: where the program stands in the workflow.
+        store: keeps the results of pure steps.
+        loop: that the run's session works on.
+        fill: runs what fills a place.
+    """
+
+    parameters: ProgramParameters
+    example: str
+    base: str
+    store: Store
+    loop: AbstractEventLoop
+    fill: Fill | None = None
+    recorder: Recorder = field(default_factory=Recorder)
+    thread: int = field(default_factory=threading.get_ident)
+    texts: dict[str, str] = field(default_factory=dict[str, str])
+    """Texts that were read, as they were."""
+    values: dict[str, Scalar] = field(default_factory=dict[str, Scalar])
+    read_outside: dict[str, None] = field(default_factory=dict[str, None])
+    """Texts that were read in no step."""
+    filled: dict[str, Trace] = field(default_factory=dict[str, "Trace"])
+    """What ran in places, by the id of the call."""
+    stopped: BaseException | None = None
+    """Why the program was stopped, also where it has caught that."""
+    keeping: list[Future[Any]] = field(default_factory=list[Future[Any]])
+    _equal: Counter[str] = field(default_factory=Counter[str])
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    # What the program asks
+
+    def text(self, param: Named) -> str:
+        """A text, with its worked examples."""
+        told = self.parameters.text(param.name, self.example)
+        text = str(param.default) if told is None else told
+        self.texts[param.name] = text
+        inside = self._inside()
+        if inside is None:
+            self.read_outside[param.name] = None
+        else:
+            inside.open.read(param.name)
+        return text
+
+    def value(self, param: Named) -> Scalar:
+        """A value."""
+        value = cast("Scalar", self.parameters.values.get(param.name, param.default))
+        self.values[param.name] = value
+        if (inside := self._inside()) is not None:
+            inside.open.read_value(param.name)
+        return value
+
+    def enter(self, step: StepInfo, arguments: Mapping[str, object]) -> StepCall:
+        """A step is called."""
+        opened = self._begin(step.kind, step.name, arguments, step.reads)
+        return StepCall(self, opened, self._key(opened), self._kept_as(step, arguments) if step.pure else "")
+
+    async def slot(self, name: str, values: Mapping[str, object]) -> Any:
+        """What fills a place runs on the run's own loop, unwatched."""
+        first = next(iter(values))
+        opened = self._begin("slot", name, values, ())
+        if self.fill is None or name not in self.parameters.slots:
+            opened.done(values[first])
+            return values[first]
+        try:
+            work = self.fill(name, values)
+            if asyncio.get_running_loop() is not self.loop:
+                work = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(work), self.loop))
+            trace = await work
+            if trace is None or trace.outputs is None or first not in trace.outputs:
+                said = trace.error if trace is not None and trace.error else f"nothing gives {first}"
+                raise StepError(f"slot {name}: {said}")
+        except (BudgetExceeded, InfrastructureError, Paused, RefusedError, StepError, UserError) as error:
+            opened.failed(error)
+            self.stopped = self.stopped or error
+            raise Stop(error) from error
+        self.filled[opened.id] = trace
+        opened.done(trace.outputs[first])
+        return trace.outputs[first]
+
+    # What the tap asks
+
+    def scope(self) -> str:
+        """The key of the step in which a model is called."""
+        inside = self._inside()
+        return self.base if inside is None else inside.key
+
+    def began(self) -> int:
+        """A model's call begins."""
+        return int(self._begin("model", "call", {}, ()).id)
+
+    def heard(self, exchange: Exchange) -> None:
+        """A model's call was answered."""
+        self.recorder.heard(self.recorder.of(exchange.began), exchange)
+
+    # Keys
+
+    def _inside(self) -> StepCall | None:
+        inside = current.get()
+        return inside if isinstance(inside, StepCall) and inside.watching is self else None
+
+    def _begin(self, kind: str, name: str, arguments: Mapping[str, object], declared: tuple[str, ...]) -> Open:
+        inside = self._inside()
+        parent = None if inside is None else inside.open.id
+        with self._lock:
+            return self.recorder.begin(kind, name, arguments, parent=parent, declared=declared)
+
+    def _key(self, opened: Open) -> str:
+        handed = json.dumps({name: each.value for name, each in opened.given.items()}, sort_keys=True, default=str)
+        place = f"{self.scope()}/{opened.name}({stable_hash(handed)[:16]})"
+        with self._lock:
+            self._equal[place] += 1
+            return f"{place}[{self._equal[place]}]"
+
+    def _kept_as(self, step: StepInfo, arguments: Mapping[str, object]) -> str:
+        """Where the result of a pure step is kept; "" where its arguments or the function do not tell it from others."""
+        if step.function is None or not is_told_apart(step.function):
+            return ""
+        try:
+            given = to_json(dict(arguments))
+        except StepError:
+            return ""
+        if given != dict(arguments):  # such as an object that looks like a dict
+            return ""
+        return stable_hash({"step": callable_identity(step.function), "arguments": json.dumps(given)})
+
+    def keep(self, key: str, result: object) -> None:
+        """Keep what a pure step gave, if it is plain data that comes back as it is."""
+        try:
+            plain = to_json(result)
+        except StepError:
+            return
+        if plain != result or type(plain) is not type(result):
+            return
+        row = {"outputs": {"result": plain}, "seconds": 0.0}
+        self.keeping.append(asyncio.run_coroutine_threadsafe(self.store.put(key, row, kind="tool"), self.loop))
+
+
+async def _awaited(work: Awaitable[Any]) -> Any:
+    return await work

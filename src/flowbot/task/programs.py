@@ -1,0 +1,171 @@
+"""Programs: a user's own pipelines, as Python callables that `program` nodes name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from flowbot.fields import UserError, is_name
+from flowbot.fields.numbers import is_number
+from flowbot.fields.words import kind_of
+from flowbot.program.params import Param, Value
+from flowbot.program.reach import tunable
+
+from .faults import RAISED, Faults
+from .identity import callable_identity, file_identity
+from .mapping import mapping
+from .modules import Modules, reference
+from .source_code import underlying
+from .tools import Effects
+
+SECONDS = 300.0
+"""Of its own time that one run of a program may take; what it waits for models is not counted."""
+MOST_SECONDS = 86_400.0
+_FORMS = "FILE.py:NAME, or a mapping with call, and effects, simulate, timeout"
+_KEYS = ("call", "effects", "simulate", "timeout")
+
+
+@dataclass(frozen=True, slots=True)
+class UserProgram:
+    """A callable that `program` nodes name.
+
+    Args:
+        name: how they call it: `app.py:answer`, or `answer` where it was handed over.
+        call: the callable, sync or async; takes its inputs as keywords.
+        identity: what tells it from others: its source, and what is bound to it.
+        effects: `reads`, or `writes` for one that changes the world.
+        simulate: stands in for one that writes, while optimising and evaluating.
+        timeout: seconds of its own time that one run may take; what it waits for models is not counted.
+        tunable: the texts and values that its code reads.
+    """
+
+    name: str
+    call: Callable[..., Any]
+    identity: str
+    effects: Effects = "reads"
+    simulate: Callable[..., Any] | None = None
+    timeout: float = SECONDS
+    tunable: tuple[Param | Value, ...] = ()
+
+
+def program_of(
+    call: Callable[..., Any] | UserProgram,
+    *,
+    name: str = "",
+    effects: Effects = "reads",
+    simulate: Callable[..., Any] | None = None,
+    timeout: float = SECONDS,
+    identity: str = "",
+) -> UserProgram:
+    """A program from a callable.
+
+    Args:
+        call: a function, a method or an object that can be called.
+        name: how workflows call it; its own name if empty.
+        effects: `reads`, or `writes` for one that changes the world.
+        simulate: a callable that stands in for one that writes.
+        timeout: seconds of its own time that one run may take.
+        identity: what tells it from others; read from it if empty.
+
+    Raises:
+        UserError: naming the program, if it is none, or two of its texts have one name.
+    """
+    if isinstance(call, UserProgram):
+        return call
+    if not callable(cast("Any", call)):
+        raise UserError("programs", kind_of(call), "a callable")
+    own = name or str(getattr(underlying(call), "__name__", type(call).__name__))
+    if not name and not is_name(own):
+        raise UserError(f"program {own}", "a name that workflows cannot use", "a function with a name")
+    try:
+        found = tunable(call)
+    except ValueError as error:
+        raise UserError(f"program {own}", str(error), "a name of its own for each Param and Value") from None
+    told = identity or callable_identity(call)
+    if simulate is not None:
+        told += f" simulated by {callable_identity(simulate)}"
+    return UserProgram(own, call, told, effects, simulate, timeout, found)
+
+
+def programs_of(given: Iterable[Callable[..., Any] | UserProgram]) -> tuple[UserProgram, ...]:
+    """Programs by hand.
+
+    Raises:
+        UserError: as `program_of`, or if two have one name.
+    """
+    made = tuple(program_of(each) for each in given)
+    names = [each.name for each in made]
+    if twice := sorted({each for each in names if names.count(each) > 1}):
+        raise UserError("programs", f"{', '.join(twice)} twice", "each name once")
+    return made
+
+
+def load_programs(value: Any, path: Path, modules: Modules, faults: Faults = RAISED) -> list[UserProgram]:
+    """The programs of a task file, in its order; none where its Python may not be imported.
+
+    Args:
+        value: what stands under `programs:`.
+        path: the task file; what the programs name is looked up beside it.
+        modules: the user's Python.
+        faults: where mistakes go.
+
+    Raises:
+        UserError: naming file and place.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise UserError(f"{path}: programs", kind_of(value), "a list such as [app.py:answer]")
+    found: list[UserProgram] = []
+    for index, each in enumerate(cast("list[Any]", value)):
+        with faults:
+            if (made := read_program(each, f"{path}: programs[{index}]", path.parent, modules)) is not None:
+                found.append(made)
+    return found
+
+
+def read_program(value: Any, where: str, folder: Path, modules: Modules) -> UserProgram | None:
+    """One program, as `app.py:answer` or a mapping with `call`; None where Python may not be imported.
+
+    Raises:
+        UserError: naming the place.
+    """
+    if not isinstance(value, str | dict):
+        raise UserError(where, kind_of(value) if value else "nothing", _FORMS)
+    parts = mapping(cast("Any", {"call": value} if isinstance(value, str) else value), where, _KEYS)
+    effects, timeout = parts.get("effects", "reads"), parts.get("timeout", SECONDS)
+    if effects not in ("reads", "writes"):
+        raise UserError(f"{where}.effects", repr(effects), "reads or writes")
+    if not is_number(timeout) or not 0 < timeout <= MOST_SECONDS:
+        raise UserError(f"{where}.timeout", repr(timeout), f"seconds, above 0 and at most {MOST_SECONDS:g}")
+    files = {
+        key: reference(parts.get(key), f"{where}.{key}", folder)
+        for key in ("call", "simulate")
+        if key == "call" or key in parts
+    }
+    if not modules.run:
+        return None
+    loaded = {key: modules.load(file, name, f"{where}.{key}") for key, (file, name) in files.items()}
+    identity = ", ".join(file_identity(name, file) for file, name in files.values())
+    try:
+        return program_of(
+            loaded["call"],
+            name=parts["call"],
+            effects=effects,
+            simulate=loaded.get("simulate"),
+            timeout=float(timeout),
+            identity=identity,
+        )
+    except UserError as error:
+        raise error.at(f"{where}: {error.where}") from None
+
+
+def named_program(call: str, programs: Mapping[str, UserProgram]) -> UserProgram | None:
+    """The program that a node means: by the very name, else the only one of that function's name."""
+    if call in programs:
+        return programs[call]
+    last = call.rpartition(":")[2]
+    like = [each for name, each in programs.items() if name.rpartition(":")[2] == last]
+    return like[0] if len(like) == 1 else None

@@ -1,0 +1,413 @@
+"""Programs as users write them run as nodes: watched, tapped, bounded, and the same every time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+import tap_help
+from aiohttp import web
+
+import flowbot as fb
+from flowbot.fields import BudgetExceeded, UserError
+from flowbot.lm.budget import Budget
+from flowbot.lm.session import Session
+from flowbot.runtime.engine import Engine
+from flowbot.runtime.trace import Trace
+from flowbot.runtime.traced import one_run
+from flowbot.store import Store
+from flowbot.task.programs import program_of
+from flowbot.workflow.workflow import Workflow
+
+PLAN = fb.Param("run_plan", "Write a search query.")
+SAY = fb.Param("run_say", "Answer in one word.")
+TOP_K = fb.Value("run_top_k", 2, choices=[1, 2, 3])
+URL: list[str] = [""]
+SEARCHED: list[str] = []
+
+
+def body(system: str, user: str, **more: Any) -> dict[str, Any]:
+    said = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+    return {"model": "gpt-x", "temperature": 0, "max_tokens": 20, "messages": said, **more}
+
+
+async def ask(system: str, user: str, **more: Any) -> str:
+    async with httpx.AsyncClient() as client:
+        reply = await client.post(f"{URL[0]}/chat/completions", json=body(system, user, **more))
+        reply.raise_for_status()
+    return str(reply.json()["choices"][0]["message"]["content"])
+
+
+def ask_now(system: str, user: str, **more: Any) -> str:
+    with httpx.Client() as client:
+        reply = client.post(f"{URL[0]}/chat/completions", json=body(system, user, **more))
+    return str(reply.json()["choices"][0]["message"]["content"])
+
+
+@fb.step
+async def plan(question: str) -> str:
+    return await ask(str(PLAN), question)
+
+
+@fb.step(kind="tool", pure=True)
+def search(query: str, k: int) -> list[str]:
+    SEARCHED.append(query)
+    return [f"{query} {number}" for number in range(k)]
+
+
+@fb.step
+async def say(docs: list[str], question: str) -> str:
+    return await ask(f"{SAY}", f"{question}\n{' '.join(docs)}")
+
+
+async def answer(question: str) -> str:
+    docs = search(await plan(question), TOP_K())
+    return await say(docs, question)
+
+
+def threads(question: str) -> str:
+    def one(part: str) -> str:
+        return ask_now(str(PLAN), part)
+
+    with ThreadPoolExecutor() as pool:
+        return " ".join(pool.map(one, question.split()))
+
+
+async def blocking(question: str) -> str:
+    return ask_now(str(PLAN), question)
+
+
+def own_loop(question: str) -> str:
+    return asyncio.run(answer(question))
+
+
+async def streams(question: str) -> AsyncIterator[str]:
+    for word in question.split():
+        yield await plan(word)
+
+
+@dataclass
+class Reply:
+    text: str
+    words: int
+
+
+async def several(question: str) -> Reply:
+    text = await plan(question)
+    return Reply(text, len(text.split()))
+
+
+async def slotted(question: str) -> str:
+    docs = search(question, 3)
+    docs = await fb.slot("after_search", docs=docs, question=question)
+    return await say(docs, question)
+
+
+def answering(asked: dict[str, Any], number: int) -> web.Response:
+    system, user = (each["content"] for each in asked["messages"])
+    return web.json_response(tap_help.chat(f"{system.split()[0]}: {user}"))
+
+
+@asynccontextmanager
+async def engine(
+    *programs: Callable[..., Any], store: Store | None = None, budget: Budget | None = None, **more: Any
+) -> AsyncIterator[tuple[Engine, tap_help.Endpoint]]:
+    async with tap_help.serving() as endpoint:
+        endpoint.answer = answering
+        URL[0] = endpoint.url
+        made = [program_of(each, **more) for each in programs]
+        found = Engine(
+            None,
+            Session(store or Store.memory(), budget),
+            programs={each.name: each for each in made},
+            price=(1.0, 2.0),
+        )
+        try:
+            yield found, endpoint
+        finally:
+            await found.close()
+
+
+def flow(name: str, out: dict[str, str] | None = None, parameters: Any = None, **node: Any) -> Workflow:
+    out = out or {"answer": "str"}
+    program = {"kind": "program", "call": name, "in": {"question": "question"}, "out": out, **node}
+    return Workflow.from_data(
+        {
+            "flowbot": 1,
+            "inputs": {"question": "str"},
+            "outputs": {each: f"app.{each}" for each in out},
+            "nodes": {"app": program},
+            "parameters": {"app": parameters or {}},
+        }
+    )
+
+
+async def run(made: Engine, workflow: Workflow, question: str = "pens ink", **more: Any) -> Trace:
+    made.open_models(workflow)
+    return await made.run(workflow, {"question": question}, purpose="train", **more)
+
+
+def told(trace: Trace) -> list[tuple[str, str, tuple[str, ...], tuple[str, ...]]]:
+    return [(each.address, each.kind, each.reads, each.texts) for each in trace.steps]
+
+
+async def test_a_program_becomes_steps_with_what_each_read_and_which_texts_it_holds() -> None:
+    async with engine(answer) as (made, _):
+        trace = await run(made, flow("answer"))
+    assert trace.outputs == {"answer": "Answer: pens ink\nWrite: pens ink 0 Write: pens ink 1"}
+    assert told(trace) == [
+        ("app", "program", ("app/say[1]",), ()),
+        ("app/plan[1]/call[1]", "model", (), ("app:run_plan",)),
+        ("app/plan[1]", "step", ("app/plan[1]/call[1]",), ()),
+        ("app/search[1]", "tool", ("app/plan[1]",), ()),
+        ("app/say[1]/call[1]", "model", ("app/search[1]",), ("app:run_say",)),
+        ("app/say[1]", "step", ("app/search[1]", "app/say[1]/call[1]"), ()),
+    ]
+    call = trace.step("app/plan[1]/call[1]")
+    assert call is not None
+    assert (call.inputs, call.reply, call.usage.calls) == ({"user": "pens ink"}, "Write: pens ink", 1)
+    assert made.session.ledger.calls == {"train": 2}
+    assert trace.seconds > 0
+    assert Trace.load(json.loads(json.dumps(trace.dump()))) == trace
+
+
+@pytest.mark.parametrize(
+    ("program", "question", "gives"),
+    [
+        (threads, "a b c", "Write: a Write: b Write: c"),
+        (blocking, "a", "Write: a"),
+        (own_loop, "a", "Answer: a\nWrite: a 0 Write: a 1"),
+        (streams, "a b", "Write: aWrite: b"),
+    ],
+)
+async def test_programs_of_every_make_run_and_come_again_from_the_store(
+    program: Callable[..., Any], question: str, gives: str
+) -> None:
+    store = Store.memory()
+    async with engine(program, store=store) as (made, endpoint):
+        workflow = flow(program.__name__)
+        first = await run(made, workflow, question)
+        paid = len(endpoint.bodies)
+        again = await run(made, workflow, question)
+        assert len(endpoint.bodies) == paid
+    assert first.outputs == {"answer": gives}
+    assert (told(again), again.outputs) == (told(first), first.outputs)
+    url = URL[0]
+    async with engine(program, store=store) as (made, endpoint):  # of another process, so to say
+        URL[0] = url
+        assert told(await run(made, workflow, question)) == told(first)
+        assert endpoint.bodies == []
+
+
+async def test_parameters_of_the_candidate_are_read_and_two_run_at_once() -> None:
+    told = [{"texts": {"run_plan": f"Find{number} it."}, "values": {"run_top_k": number}} for number in (1, 3)]
+    async with engine(answer) as (made, _):
+        traces = await asyncio.gather(*(run(made, flow("answer", parameters=each)) for each in told))
+    assert [trace.outputs for trace in traces] == [
+        {"answer": "Answer: pens ink\nFind1: pens ink 0"},
+        {"answer": "Answer: pens ink\nFind3: pens ink 0 Find3: pens ink 1 Find3: pens ink 2"},
+    ]
+
+
+async def test_an_example_is_not_shown_to_itself() -> None:
+    shown = {"inputs": {"question": "q"}, "outputs": {"query": "x"}, "example": "e1"}
+    parameters = {"texts": {"run_plan": {"text": "Find it.", "demonstrations": [shown]}}}
+    async with engine(answer) as (made, endpoint):
+        for example in ("e1", "e2"):
+            await run(made, flow("answer", parameters=parameters), example=example)
+    systems = [each["messages"][0]["content"] for each in endpoint.bodies]
+    assert "Find it." in systems
+    assert any("query: x" in each for each in systems)
+
+
+async def test_a_result_has_the_declared_outputs_or_is_the_programs_fault() -> None:
+    async with engine(several) as (made, _):
+        trace = await run(made, flow("several", {"text": "str", "words": "int"}))
+        assert trace.outputs == {"text": "Write: pens ink", "words": 3}
+        wrong = await run(made, flow("several", {"text": "str", "other": "int"}))
+    assert wrong.outputs is None
+    assert "other is missing" in wrong.error
+
+
+async def test_a_pure_step_is_made_once() -> None:
+    store = Store.memory()
+    SEARCHED.clear()
+    async with engine(answer, own_loop, store=store) as (made, _):
+        for name in ("answer", "answer", "own_loop"):
+            await run(made, flow(name), "only once")
+    assert SEARCHED == ["Write: only once"]
+
+
+async def wrong(question: str) -> str:
+    await plan(question)
+    raise ValueError("no good")
+
+
+async def endless(question: str) -> str:
+    while True:
+        await plan(question)
+
+
+async def swallows(question: str) -> str:
+    for number in range(9):
+        try:
+            await plan(f"{question} {number}")
+        except BaseException:
+            continue
+    return "fine"
+
+
+async def hangs(question: str) -> str:
+    await plan(question)
+    await asyncio.sleep(3600)
+    return ""
+
+
+def hangs_in_a_thread(question: str) -> str:
+    threading.Event().wait(30)
+    return ""
+
+
+async def leaves(question: str) -> str:
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        (wrong, r"app: program wrong: test_programs_run\.py:\d+: ValueError: no good"),
+        (endless, "app: program endless: more than 3 model calls"),
+        (swallows, "app: program swallows: more than 3 model calls"),
+        (hangs, r"app: program hangs: took longer than 0\.2 s"),
+        (hangs_in_a_thread, r"app: program hangs_in_a_thread: took longer than 0\.2 s"),
+        (leaves, r"app: program leaves: test_programs_run\.py:\d+: SystemExit: 3"),
+    ],
+)
+async def test_what_a_program_does_wrong_is_its_error_and_the_same_again(
+    program: Callable[..., Any], told: str
+) -> None:
+    async with engine(program, timeout=0.2 if "hangs" in program.__name__ else 300) as (made, endpoint):
+        workflow = flow(program.__name__, max_calls=3)
+        first = await run(made, workflow)
+        paid = len(endpoint.bodies)
+        again = await run(made, workflow)
+    assert first.outputs is None
+    assert first.error == again.error
+    assert re.match(told, first.error), first.error
+    assert len(endpoint.bodies) == paid
+
+
+async def test_waiting_for_a_model_is_not_the_programs_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+
+    def slow(asked: dict[str, Any], number: int) -> web.Response:
+        clock[0] += 1000
+        return answering(asked, number)
+
+    monkeypatch.setattr(one_run, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    async with engine(answer, timeout=1) as (made, endpoint):
+        endpoint.answer = slow
+        trace = await run(made, flow("answer"))
+    assert trace.outputs is not None, trace.error
+
+
+async def test_a_spent_budget_ends_the_run_also_where_the_program_catches_it() -> None:
+    async with engine(swallows, budget=Budget(calls=2)) as (made, _):
+        with pytest.raises(BudgetExceeded):
+            await run(made, flow("swallows"))
+
+
+FILLING = {
+    "inputs": {"docs": "list[str]"},
+    "outputs": {"docs": "cut.docs"},
+    "nodes": {"cut": {"kind": "code", "in": {"docs": "docs"}, "out": {"docs": "list[str]"}}},
+    "parameters": {"cut": {"code": "def run(docs):\n    return {'docs': docs[:1]}"}},
+}
+
+
+async def test_a_place_is_filled_by_a_workflow_and_its_steps_are_there() -> None:
+    async with engine(slotted) as (made, _):
+        plain = await run(made, flow("slotted"))
+        filled = await run(made, flow("slotted", parameters={"slots": {"after_search": FILLING}}))
+        turned = {**FILLING, "inputs": {"docs": "int"}}
+        broken = await run(made, flow("slotted", parameters={"slots": {"after_search": turned}}))
+    assert plain.outputs == {"answer": "Answer: pens ink\npens ink 0 pens ink 1 pens ink 2"}
+    place = plain.step("app/after_search[1]")
+    assert place is not None
+    assert (place.kind, place.inputs["question"]) == ("slot", "pens ink")
+    assert filled.outputs == {"answer": "Answer: pens ink\npens ink 0"}
+    assert filled.step("app/after_search[1]/cut") is not None
+    assert "slot after_search: inputs" in broken.error
+
+
+def writes(question: str) -> str:
+    raise AssertionError("it must not run")
+
+
+def pretends(question: str) -> str:
+    return "pretended"
+
+
+async def test_a_program_that_writes_needs_a_stand_in() -> None:
+    with pytest.raises(UserError, match="program writes: found a program that writes"):
+        async with engine(writes, effects="writes"):
+            pass
+    async with engine(writes, effects="writes", simulate=pretends) as (made, _):
+        assert (await run(made, flow("writes"))).outputs == {"answer": "pretended"}
+
+
+@pytest.mark.parametrize(
+    ("workflow", "told"),
+    [
+        (flow("other"), "the program 'other', which is not there; expected .*there is answer"),
+        (
+            flow("answer", parameters={"texts": {"nothing": "x"}}),
+            r"parameters\.app\.texts\.nothing: .*run_plan, run_say",
+        ),
+        (flow("answer", parameters={"values": {"run_top_k": 7}}), r"values\.run_top_k: .*7 is none of 1, 2, 3"),
+    ],
+)
+async def test_what_is_missing_is_said_before_anything_runs(workflow: Workflow, told: str) -> None:
+    async with engine(answer) as (made, _):
+        with pytest.raises(UserError, match=told):
+            made.open_models(workflow)
+
+
+async def test_inputs_that_a_program_does_not_take_are_a_users_mistake() -> None:
+    other = Workflow.from_data({**flow("answer").dump(), "inputs": {"q": "str"}, "nodes": {
+        "app": {"kind": "program", "call": "answer", "in": {"q": "q"}, "out": {"answer": "str"}}}})  # fmt: skip
+    async with engine(answer) as (made, _):
+        with pytest.raises(UserError, match=r"program answer: found the inputs q .*what it takes: question"):
+            await made.run(other, {"q": "x"}, purpose="train")
+
+
+def test_a_file_of_its_own_is_named_by_the_task(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(
+        "import flowbot as fb\nP = fb.Param('p', 'x')\ndef answer(question: str) -> str:\n    return f'{P} {question}'\n"
+    )
+    (tmp_path / "rows.jsonl").write_text('{"question": "a", "answer": "x a"}\n')
+    (tmp_path / "task.yaml").write_text(
+        "flowbot: 1\ngoal: Say it.\ninputs: {question: str}\noutputs: {answer: str}\nmetric: exact\n"
+        "data: {train: rows.jsonl, val: rows2.jsonl, test: rows3.jsonl}\nprograms: [{call: app.py:answer, timeout: 5}]\n"
+    )
+    for number in (2, 3):
+        (tmp_path / f"rows{number}.jsonl").write_text(f'{{"question": "{number}", "answer": "x {number}"}}\n')
+    task = fb.Task.load(tmp_path)
+    assert [(each.name, each.timeout, [p.name for p in each.tunable]) for each in task.programs] == [
+        ("app.py:answer", 5.0, ["p"])
+    ]
+    assert task.identity["programs"]
+    assert fb.Task.load(tmp_path, callables=False).programs == ()
+    with fb.Flow(flow("app.py:answer", parameters={"texts": {"p": "y"}}), programs=task.programs) as used:
+        assert used(question="b") == {"answer": "y b"}
