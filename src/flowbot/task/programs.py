@@ -14,6 +14,7 @@ from flowbot.program.params import Param, Value
 from flowbot.program.reach import tunable
 
 from .faults import RAISED, Faults
+from .frameworks import framework_program
 from .identity import callable_identity, file_identity
 from .mapping import mapping
 from .modules import Modules, reference
@@ -74,6 +75,9 @@ def program_of(
     """
     if isinstance(call, UserProgram):
         return call
+    if (framework := framework_program(call)) is not None:
+        own = name or type(call).__name__
+        return UserProgram(own, framework, framework.identity, timeout=timeout, tunable=framework.tunable)
     if not callable(cast("Any", call)):
         raise UserError("programs", kind_of(call), "a callable")
     own = name or str(getattr(underlying(call), "__name__", type(call).__name__))

@@ -8,6 +8,7 @@ import time
 from functools import lru_cache
 from typing import cast
 
+from flowbot.fields import UserError
 from flowbot.lm.client import Identity, Patience, Reply, Request
 from flowbot.lm.lm import LM
 from flowbot.lm.openai import GROWTH
@@ -15,6 +16,7 @@ from flowbot.lm.prices import Price, listed, per_million, said
 from flowbot.lm.providers import providers
 from flowbot.lm.session import Session
 from flowbot.lm.tiers import Tier
+from flowbot.program.run_model import RUN_MODEL
 
 from .asked import MOST_REPLY, Asked
 from .proxy import TapProxy
@@ -53,8 +55,14 @@ class Models:
         return self._max_reply or most_reply(identity.provider, identity.name)
 
     def of(self, identity: Identity) -> LM:
-        """The model of that identity."""
+        """The model of that identity.
+
+        Raises:
+            UserError: if that of the run is asked for, and none is to answer.
+        """
         lm = self._models.get(identity)
+        if identity.base_url == RUN_MODEL:
+            raise UserError("program", "no model, and it asks that of the run", 'lm="PROVIDER/NAME" (--model)')
         if lm is None:
             name = f"{identity.provider}/{identity.name}"
             client = _Sent(identity)

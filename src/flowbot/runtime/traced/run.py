@@ -218,9 +218,10 @@ def _outputs(result: Any, out: Sequence[Field]) -> dict[str, Any]:
     """
     if hasattr(result, "model_dump"):  # a pydantic model
         result = result.model_dump()
-    if len(out) == 1 and not (isinstance(result, dict) and [*cast("dict[str, Any]", result)] == [out[0].name]):
-        result = {out[0].name: cast("Any", result)}
-    return hide_known(to_outputs(result, out))
+    given = cast("dict[str, Any]", result) if isinstance(result, dict) else {}
+    named = {each.name: given[each.name] for each in out if each.name in given}  # a state may hold more
+    is_whole = len(out) == 1 and (not named or (str(out[0].type) == "object" and len(given) > 1))
+    return hide_known(to_outputs({out[0].name: result} if is_whole else named or result, out))
 
 
 def _require_fitting(name: str, function: Callable[..., Any], inputs: Mapping[str, Any]) -> None:

@@ -28,7 +28,7 @@ class Found(NamedTuple):
 def found(messages: Sequence[tuple[str, str]], texts: Mapping[str, str]) -> Found:
     """Look for texts in the messages of a request, the longest first: one that stands in another is no second one.
 
-    A text is found as it stands, without the blanks around it, or, where it has places as for `str.format` and `%`, with anything in these.
+    A text is found as it stands, whatever blanks and line ends are around it and between its words, or, where it has places as for `str.format` and `%`, with anything in these.
 
     Args:
         messages: roles and contents.
@@ -55,9 +55,14 @@ def found(messages: Sequence[tuple[str, str]], texts: Mapping[str, str]) -> Foun
 def _form(text: str) -> re.Pattern[str]:
     """The text with anything at its places; no part of a word."""
     told = text.strip()
-    filled = "(.*?)".join(map(re.escape, pieces(told)[0]))
+    filled = "(.*?)".join(map(_loosely, pieces(told)[0]))
     before, behind = (r"(?<!\w)" if told[0].isalnum() else ""), (r"(?!\w)" if told[-1].isalnum() else "")
-    return re.compile(f"{before}(?:{re.escape(told)}|{filled}){behind}", re.DOTALL)
+    return re.compile(f"{before}(?:{_loosely(told)}|{filled}){behind}", re.DOTALL)
+
+
+def _loosely(text: str) -> str:
+    """As it stands, but for where its lines are broken and indented: frameworks set texts anew."""
+    return re.sub(r"(?:\\?\s)+", r"\\s+", re.escape(text))
 
 
 def _left(match: re.Match[str]) -> str:
