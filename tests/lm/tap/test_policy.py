@@ -174,3 +174,12 @@ async def test_somebody_who_answers_in_the_clients_place() -> None:
         with run.tapped(answer=lambda asked: Answer(200, {"content-type": "application/json"}, body)):
             assert await ask(there) == "made up"
     assert not there.bodies
+
+
+async def test_what_is_started_for_a_call_is_no_part_of_the_program() -> None:
+    seen: list[object] = []
+    async with serving() as there, running() as run:
+        with run.tapped(answer=lambda asked: seen.append(tapping.get())) as tap:
+            await ask(there)
+            assert tapping.get() is tap
+    assert seen == [None]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import timedelta
 from functools import cache, partial
 from threading import Lock
@@ -14,12 +14,15 @@ from flowbot.fields import InfrastructureError
 from flowbot.fields.secrets import declare_headers, hide_text
 from flowbot.lm.client import Raw, Reply
 
-from .asked import Answer, Asked, dialect_of, read_asked
+from .asked import TELLING, Answer, Asked, dialect_of, read_asked
 from .processes import follow_processes
 from .tap import Tap, tapping
 from .threads import copy_contexts
 
 LIBRARIES = ("httpx", "httpx2")
+_KEYS = (b"authorization", b"x-api-key", b"api-key")
+_seen: set[tuple[bytes | None, ...]] = set()
+"""What stood in those headers and is declared, so that this is done once."""
 _PIECE = 16_384
 """Bytes of a streamed body that are handed out at once."""
 _lock = Lock()
@@ -92,9 +95,14 @@ def _asked(tap: Tap, request: Any) -> Asked | None:
         body: bytes = request.content
     except RuntimeError:  # it is made while it is sent, as a file is: no request to a model
         return None
-    headers: Mapping[str, str] = request.headers
-    declare_headers(headers)
-    return read_asked(str(request.url), headers, body, max_reply=tap.models.max_reply)
+    # As bytes: httpx decodes them all for each name that is looked up.
+    given: dict[bytes, bytes] = {name.lower(): value for name, value in request.headers.raw}
+    keys = tuple(map(given.get, _KEYS))
+    if keys not in _seen:
+        _seen.add(keys)
+        declare_headers(request.headers)
+    telling = {name: value.decode("latin-1") for name in TELLING if (value := given.get(name.encode()))}
+    return read_asked(str(request.url), telling, body, max_reply=tap.models.max_reply)
 
 
 def _answer(response: Any) -> Answer:

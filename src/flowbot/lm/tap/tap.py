@@ -6,20 +6,20 @@ import asyncio
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError, Future
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
-from functools import partial
-from queue import Empty, SimpleQueue
+from dataclasses import replace
 from typing import Any
 
-from flowbot.fields import BudgetExceeded, FlowBotError, InfrastructureError, ModelError, Paused, Usage, UserError
-from flowbot.lm.client import Draw, Message, Reply, ToolUse
+from flowbot.fields import BudgetExceeded, FlowBotError, InfrastructureError, ModelError, Paused, UserError
+from flowbot.lm.client import Reply
 from flowbot.program.stopping import Stop
 
 from .asked import Answer, Asked, Send
+from .errand import Errand
+from .exchange import Call, Exchange
 from .models import Models
 from .proxy import Passage
 
@@ -37,57 +37,6 @@ class BlockingCallError(UserError):
         super().__init__(
             "program", "a blocking model call in async code", "an async client, or the program in a thread"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One model call of a program.
-
-    Args:
-        scope: as the tap's `scope` gave it.
-        number: which of the equal requests in that scope, from 0.
-        began: as the tap's `began` gave it when the call was made.
-        body: the request's body.
-        model: the model string, `PROVIDER/NAME`, of who answers.
-        messages: the request as texts.
-        text: the reply's, "" where it has none.
-        calls: tool calls that the model asks for.
-        usage: what the reply took.
-        seconds: latency of the call when it was sent.
-        stored: whether nothing was sent for it.
-        error: what the endpoint said where it refused the request; "" otherwise.
-        streamed: whether the reply came as events.
-        estimated: whether tokens are guessed, as of a stream that does not count them.
-    """
-
-    scope: str
-    number: int
-    began: int
-    body: Mapping[str, Any]
-    model: str
-    messages: Sequence[Message]
-    text: str
-    calls: Sequence[ToolUse]
-    usage: Usage
-    seconds: float
-    stored: bool
-    error: str
-    streamed: bool
-    estimated: bool
-
-
-@dataclass(slots=True)
-class _Call:
-    """A call from when it is made until it is answered."""
-
-    asked: Asked
-    scope: str
-    number: int
-    began: int
-    draw: Draw
-    sent: bool = False
-    model: str = ""
-    """Who answers in place of the model that is asked."""
 
 
 class Tap:
@@ -143,6 +92,7 @@ class Tap:
         self._lock = threading.Lock()
         self._asking: set[Future[Reply]] = set()
         self._closed = False
+        self._stopping = _Stopping(self._stop)
 
     def close(self) -> None:
         """The run is over: whoever still calls, or waits, is stopped. May be called twice."""
@@ -184,10 +134,10 @@ class Tap:
         """
         self.require_thread()
         call = self._enter(asked)
-        errand = _Errand(self._loop, send)
+        errand = Errand(self._loop, send)
         asking = self._submit(self._ask(call, errand.post))
         errand.run(asking)
-        with self._stopping():
+        with self._stopping:
             reply = asking.result()
         return self._told(call, reply)
 
@@ -198,7 +148,7 @@ class Tap:
             Stop: see the class.
         """
         call, here = self._enter(asked), asyncio.get_running_loop()
-        with self._stopping():
+        with self._stopping:
             if here is self._loop:
                 reply = await self._ask(call, send)
             else:
@@ -209,7 +159,15 @@ class Tap:
                 reply = await asyncio.wrap_future(self._submit(self._ask(call, post)))
         return self._told(call, reply)
 
-    async def _ask(self, call: _Call, send: Send) -> Reply:
+    async def _ask(self, call: Call, send: Send) -> Reply:
+        held = tapping.set(None)  # what is started for a call, a local server for one, is no part of the program
+        try:
+            return await self._reply(call, send)
+        finally:
+            with suppress(ValueError):  # left over when its loop was closed, and ended elsewhere
+                tapping.reset(held)
+
+    async def _reply(self, call: Call, send: Send) -> Reply:
         def once() -> Awaitable[Answer]:
             call.sent = True
             ready = None if self._answer is None else self._answer(call.asked)
@@ -232,7 +190,7 @@ class Tap:
                 if call.sent:
                     raise
 
-    def _enter(self, asked: Asked) -> _Call:
+    def _enter(self, asked: Asked) -> Call:
         if self.stopped is not None:
             raise Stop(self.stopped)
         if self._closed:
@@ -246,9 +204,9 @@ class Tap:
             self._numbers[place] += 1
         if many:
             raise self._stop(ModelError(f"more than {self._max_calls} model calls"))
-        return _Call(asked, scope, number, self._began(), (self._replicate, scope, number) if asked.drawn else ())
+        return Call(asked, scope, number, self._began(), (self._replicate, scope, number) if asked.drawn else ())
 
-    def _told(self, call: _Call, reply: Reply) -> Reply:
+    def _told(self, call: Call, reply: Reply) -> Reply:
         asked = call.asked
         refused = reply.raw is not None and reply.raw.status >= 400
         self._heard(
@@ -282,70 +240,30 @@ class Tap:
         future.add_done_callback(self._asking.discard)
         return future
 
-    @contextmanager
-    def _stopping(self) -> Generator[None]:
-        try:
-            yield
-        except (BudgetExceeded, InfrastructureError, Paused, UserError) as error:
-            raise self._stop(error) from error
-        except CancelledError:  # of a thread's call: its run was closed
-            raise self._stop(Paused(_OVER, stopped_by="signal")) from None
-
     def _stop(self, error: Exception) -> Stop:
         self.stopped = self.stopped or error
         return Stop(error)
 
 
-class _Errand:
-    """A thread that waits for a reply, and sends for it each time that the loop says so.
+class _Stopping:
+    """What may not go on in the block leaves it as `Stop`.
 
     Args:
-        loop: that says so.
-        send: sends once.
+        stop: makes one of an error.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, send: Callable[[], Answer]) -> None:
-        self._loop = loop
-        self._send = send
-        self._inbox: SimpleQueue[asyncio.Future[Answer] | None] = SimpleQueue()
-        self._left = False
+    def __init__(self, stop: Callable[[Exception], Stop]) -> None:
+        self._stop = stop
 
-    def post(self) -> asyncio.Future[Answer]:
-        """Have it send, on the loop. A thread that has left sends nothing."""
-        wanted: asyncio.Future[Answer] = self._loop.create_future()
-        self._inbox.put(wanted)
-        if self._left:
-            _fail(wanted, ConnectionAbortedError())
-        return wanted
+    def __enter__(self) -> None:
+        pass
 
-    def run(self, asking: Future[Reply]) -> None:
-        """Do so, in the thread, until the reply is there."""
-        asking.add_done_callback(lambda _: self._inbox.put(None))
-        while (wanted := self._inbox.get()) is not None:
-            try:
-                done = partial(_give, wanted, self._send())
-            except BaseException as error:
-                done = partial(_fail, wanted, error)
-            self._tell(done)
-        self._left = True
-        with suppress(Empty):
-            while late := self._inbox.get_nowait():
-                self._tell(partial(_fail, late, ConnectionAbortedError()))
-
-    def _tell(self, done: Callable[[], None]) -> None:
-        with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
-            self._loop.call_soon_threadsafe(done)
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, (BudgetExceeded, InfrastructureError, Paused, UserError)):
+            raise self._stop(error) from error
+        if isinstance(error, CancelledError):  # of a thread's call: its run was closed
+            raise self._stop(Paused(_OVER, stopped_by="signal")) from None
 
 
 async def _at_hand(answer: Answer) -> Answer:
     return answer
-
-
-def _give(wanted: asyncio.Future[Answer], found: Answer) -> None:
-    if not wanted.done():
-        wanted.set_result(found)
-
-
-def _fail(wanted: asyncio.Future[Answer], error: BaseException) -> None:
-    if not wanted.done():
-        wanted.set_exception(error)

@@ -1,0 +1,63 @@
+"""One model call of a program: while it is made, and as it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flowbot.fields import Usage
+from flowbot.lm.client import Draw, Message, ToolUse
+
+from .asked import Asked
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One model call of a program.
+
+    Args:
+        scope: as the tap's `scope` gave it.
+        number: which of the equal requests in that scope, from 0.
+        began: as the tap's `began` gave it when the call was made.
+        body: the request's body.
+        model: the model string, `PROVIDER/NAME`, of who answers.
+        messages: the request as texts.
+        text: the reply's, "" where it has none.
+        calls: tool calls that the model asks for.
+        usage: what the reply took.
+        seconds: latency of the call when it was sent.
+        stored: whether nothing was sent for it.
+        error: what the endpoint said where it refused the request; "" otherwise.
+        streamed: whether the reply came as events.
+        estimated: whether tokens are guessed, as of a stream that does not count them.
+    """
+
+    scope: str
+    number: int
+    began: int
+    body: Mapping[str, Any]
+    model: str
+    messages: Sequence[Message]
+    text: str
+    calls: Sequence[ToolUse]
+    usage: Usage
+    seconds: float
+    stored: bool
+    error: str
+    streamed: bool
+    estimated: bool
+
+
+@dataclass(slots=True)
+class Call:
+    """A call from when it is made until it is answered."""
+
+    asked: Asked
+    scope: str
+    number: int
+    began: int
+    draw: Draw
+    sent: bool = False
+    model: str = ""
+    """Who answers in place of the model that is asked."""
