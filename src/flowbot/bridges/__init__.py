@@ -1,0 +1,1 @@
+"""FlowBot inside other libraries: each file is imported by who has that library."""
