@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 import truth
-from pipelines import ran
-from pipelines.case import Case
-from pipelines.mock import Mock
 
 from flowbot.runtime.trace import Trace
 from flowbot.store import Store
+from pipelines import ran
+from pipelines.case import Case
+from pipelines.mock import Mock
 
 HERE = Path(__file__).parent
 SOURCES = [*HERE.parents[1].glob("src"), HERE.parents[1] / "benchmarks", HERE]

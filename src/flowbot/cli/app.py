@@ -34,6 +34,7 @@ from .show import show
 from .starts import starts
 from .streams import silence
 from .text import command_line, complain
+from .trace import trace
 from .variables import Variables, of_environment
 from .view import view
 
@@ -68,6 +69,7 @@ for _order, (_verb, _name) in enumerate(
         (optimize, "optimize"),
         (check, "check"),
         (run_flow, "run"),
+        (trace, "trace"),
         (evaluate_flow, "eval"),
         (serve, "serve"),
         (show, "show"),

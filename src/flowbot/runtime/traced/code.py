@@ -156,8 +156,9 @@ def source(file: str) -> Source | None:
     return found
 
 
-def names(node: ast.AST, without: Iterable[ast.AST] = ()) -> set[Name]:
-    """The names that a piece of code reads.
+@lru_cache(8192)
+def names(node: ast.AST, without: tuple[ast.AST, ...] = ()) -> tuple[Name, ...]:
+    """The names that a piece of code reads, sorted.
 
     Args:
         node: the piece.
@@ -179,17 +180,18 @@ def names(node: ast.AST, without: Iterable[ast.AST] = ()) -> set[Name]:
             waiting += [*each.args, *(word.value for word in each.keywords)]
         else:
             waiting += ast.iter_child_nodes(each)
-    return found
+    return tuple(sorted(found))
 
 
-def choices(node: ast.AST) -> list[ast.AST]:
+@lru_cache(8192)
+def choices(node: ast.AST) -> tuple[ast.AST, ...]:
     """What chooses among values in a piece of code: keys that are no constants, and conditions."""
     keys = [
         each.slice
         for each in ast.walk(node)
         if isinstance(each, ast.Subscript) and not isinstance(each.slice, ast.Constant)
     ]
-    return [*keys, *(each.test for each in ast.walk(node) if isinstance(each, ast.IfExp))]
+    return (*keys, *(each.test for each in ast.walk(node) if isinstance(each, ast.IfExp)))
 
 
 def same(one: Name, other: Name) -> bool:

@@ -188,7 +188,7 @@ class _Walk:
 
     def _named(self, read: Source, function: Function, piece: ast.AST, without: Iterable[ast.AST], kept: bool) -> None:
         self.choices += [(read, function, each) for each in choices(piece)]
-        for name in sorted(names(piece, without)):
+        for name in names(piece, tuple(without)):
             self._bound(read, function, name, kept)
 
     def _calls(
